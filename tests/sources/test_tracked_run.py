@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,7 +16,10 @@ TAGS = {RUN: [{"key": "robotrain_ref", "value": "osmo:lerobot-train-1a2b3c4d-1-7
 
 
 class Mlflow(QuietHandler):
+    authorizations: ClassVar[list[str | None]] = []
+
     def do_GET(self) -> None:
+        self.authorizations.append(self.headers["Authorization"])
         url = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         if url.path.endswith("/api/2.0/mlflow/model-versions/get") and query == {"name": "arm", "version": "7"}:
@@ -79,3 +83,12 @@ def test_each_server_is_asked_until_one_knows_the_run(server):
 
 def test_the_source_kind_of_such_runs_finds_them(server):
     assert get_plugins().source_kinds()["mlflow_run"].find_tracked_run(RUN, [server])
+
+
+def test_a_page_of_a_server_that_is_not_configured_gets_no_credentials(server, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hush")
+    page, host = f"{server}/#/experiments/1/runs/{RUN}", urlsplit(server).netloc
+    Mlflow.authorizations.clear()
+    for servers in ([], ["https://mlflow.lab"], [f"https://{host}"], [f"{server}0"], [server], [f"{server}/team"]):
+        assert find_tracked_run(page, servers)
+    assert Mlflow.authorizations == [None] * 4 + ["Bearer hush"] * 2

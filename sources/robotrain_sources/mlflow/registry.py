@@ -73,7 +73,7 @@ def _read_database(file: Path, name: str) -> tuple[list[int], list[str]]:
 
 def _query_server(address: str, name: str) -> tuple[list[int], list[str]]:
     """Return the last version of a model, or without one the names of all models, of an MLflow server."""
-    order = {"max_results": 1, "order_by": "version_number DESC"}
+    order: dict[str, Any] = {"max_results": 1, "order_by": "version_number DESC"}
     found = request_server(address, "model-versions/search", filter=f"name='{name}'", **order)
     try:
         if versions := [int(one["version"]) for one in found.get("model_versions") or ()]:
@@ -90,15 +90,25 @@ def _read_answer(request: urllib.request.Request) -> bytes:
         return content
 
 
-def request_server(address: str, path: str, **query: Any) -> dict[str, Any]:
-    """Return the answer of an MLflow server. Raise SourceError."""
+def _read_credentials() -> str:
+    """Return the header of MLflow's own variables; empty without them."""
+    if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
+        return f"Bearer {token}"
+    if user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
+        pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
+        return f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return ""
+
+
+def request_server(address: str, path: str, *, signs_in: bool = True, **query: Any) -> dict[str, Any]:
+    """Return the answer of an MLflow server. Raise SourceError.
+
+    :param signs_in: whether it is given the credentials of MLflow's variables.
+    """
     host = urlsplit(address).hostname
     request = urllib.request.Request(f"{address.rstrip('/')}/api/2.0/mlflow/{path}?{urlencode(query)}")
-    if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):  # MLflow's own variables
-        request.add_unredirected_header("Authorization", f"Bearer {token}")
-    elif user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
-        pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
-        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
+    if signs_in and (credentials := _read_credentials()):
+        request.add_unredirected_header("Authorization", credentials)
     try:
         reading = DeadlineFuture(functools.partial(_read_answer, request))
         answer = json.loads(reading.result(limit_seconds(ANSWER_SECONDS)))
@@ -106,7 +116,10 @@ def request_server(address: str, path: str, **query: Any) -> dict[str, Any]:
         error.close()
         if error.code >= 500:
             raise SourceUnreachable(f"The tracking server {host} answered HTTP {error.code}.") from error
-        way = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" if error.code in (401, 403) else ""
+        way = ""
+        if error.code in (401, 403):
+            way = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            way = way if signs_in else "set MLFLOW_TRACKING_URI to it, if you trust it with your credentials of MLflow"
         raise SourceError(f"The tracking server {host} answered HTTP {error.code}.", way) from error
     except OSError as error:
         why = f"The tracking server {host} cannot be reached from here: the job asks it when it starts."

@@ -40,13 +40,25 @@ def find_tracked_run(text: str, servers: Sequence[str]) -> str | None:
     errors: list[SourceError] = []
     for address in asked:
         try:
-            return _read_tag(address, run or _find_run_of_model(address, parts["name"], parts["version"]))
+            made_by = run or _find_run_of_model(address, parts["name"], parts["version"])
+            return _read_tag(address, made_by, signs_in=_is_one_of(address, servers))
         except SourceError as error:
             errors.append(error)
     unsure = [one for one in errors if not isinstance(one, SourceNotFound)]
     if model and not unsure:
         return None
     raise (unsure or errors)[0]
+
+
+def _is_one_of(address: str, servers: Sequence[str]) -> bool:
+    """Return whether an address is on one of the servers: others, which a text names, are asked without credentials."""
+    return _read_origin(address) in map(_read_origin, servers)
+
+
+def _read_origin(address: str) -> tuple[str, str]:
+    """Return the scheme of an address, and its host with a port that is not that of the scheme."""
+    parts = urlsplit(address)
+    return parts.scheme, parts.netloc.lower().removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ":"))
 
 
 def _find_run_of_model(address: str, name: str, version: str) -> str:
@@ -58,9 +70,9 @@ def _find_run_of_model(address: str, name: str, version: str) -> str:
         raise _make_foreign_error(address) from None
 
 
-def _read_tag(address: str, run: str) -> str:
+def _read_tag(address: str, run: str, signs_in: bool) -> str:
     """Return what the tag of a run says; empty for a run of another tool."""
-    answer = _ask_server(address, f"run {run}", "runs/get", run_id=run)
+    answer = _ask_server(address, f"run {run}", "runs/get", signs_in, run_id=run)
     try:
         tags = {str(tag["key"]): str(tag["value"]) for tag in answer["run"]["data"].get("tags") or ()}
     except (KeyError, TypeError, AttributeError):
@@ -68,10 +80,10 @@ def _read_tag(address: str, run: str) -> str:
     return tags.get(TRACKED_RUN_TAG, "")
 
 
-def _ask_server(address: str, what: str, path: str, **query: str) -> Any:
+def _ask_server(address: str, what: str, path: str, signs_in: bool = True, **query: str) -> Any:
     """Return the answer of a tracking server. Raise SourceError, SourceNotFound if it does not have `what`."""
     try:
-        return request_server(address, path, **query)
+        return request_server(address, path, signs_in=signs_in, **query)
     except SourceError as error:
         host, cause = urlsplit(address).hostname, error.__cause__
         if isinstance(cause, HTTPError) and cause.code == 404:
