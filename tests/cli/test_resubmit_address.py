@@ -124,6 +124,14 @@ def test_what_is_on_another_machine_is_named_at_once_with_what_gives_it(robotrai
     robotrain("resubmit", published, "--platform", "fake").check_problems(3, "not-on-this-machine dataset")
 
 
+def test_settings_that_somebody_wrote_into_a_checkpoint_do_not_count(robotrain, published):
+    document = checkpoint.read_manifest(published).document
+    planted = {"settings": {"slots": 9}, "values": {"seed": ["1", "2"]}, "note": "theirs", "parent": "x"}
+    write_document(published, document | {"record": document["record"] | planted})
+    record = records.read_record(robotrain("resubmit", published, "--json").json["run"])
+    assert (record.settings, record.note, record.parent) == ({"slots": 50}, "", document["run"])
+
+
 def test_code_that_another_user_trusts_has_to_be_trusted_here_too(robotrain, published):
     trusted = f"lab/policy@{'0' * 40}"
     manifest = checkpoint.read_manifest(published)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, OTHER_MACHINE, CheckpointManifest
-from robotrain_runtime.contract.document import JobDocument, parse_document
+from robotrain_runtime.contract.document import JobDocument, collect_portable, parse_document
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain import __version__
@@ -142,12 +142,12 @@ def _read_manifest(text: str, kind: SourceKind) -> CheckpointManifest:
 
 
 def _parse_job(text: str, manifest: CheckpointManifest) -> JobDocument:
-    """Return the job in the manifest of a checkpoint. Raise Rejected."""
+    """Return the job in the manifest of a checkpoint, with no more than robotrain writes there. Raise Rejected."""
     run = redact(manifest.run)
     if not manifest.document:
         raise Rejected([make_problem("job-not-known.not-kept", given=text, run=run)])
     try:
-        return parse_document(json.dumps(manifest.document))
+        return parse_document(json.dumps(collect_portable(parse_document(json.dumps(manifest.document)))))
     except (ValueError, TypeError):
         record = manifest.document.get("record") if isinstance(manifest.document, dict) else None
         writer = redact(str((record or {}).get(carried_record.WRITER_KEY, ""))) or "another version"
