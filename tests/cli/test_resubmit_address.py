@@ -11,8 +11,9 @@ from hub_stand_in import HubStandIn
 from robotrain.plugins.manager import get_plugins
 from robotrain.store import plans, records
 from robotrain.submission import carried_record
+from robotrain.submission.absent_parts import _list_ways
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.document import collect_portable, parse_document
+from robotrain_runtime.contract.document import JobSource, collect_portable, parse_document
 from robotrain_sources.huggingface import layout
 
 SIGNED = "https://account1.blob.core.windows.net/runs/pick?sv=2021&sig=aHVzaGh1c2g%3D"
@@ -133,18 +134,21 @@ def test_settings_that_somebody_wrote_into_a_checkpoint_do_not_count(robotrain, 
 
 
 def test_code_that_another_user_trusts_has_to_be_trusted_here_too(robotrain, published):
-    trusted = f"lab/policy@{'0' * 40}"
+    write_trusted(published, f"lab/policy@{'0' * 40}")
+    robotrain("resubmit", published).check_problems(
+        2, "not-on-this-machine trust_remote_code", "remote-code-not-trusted --trust-remote-code"
+    )
+    answer = robotrain("resubmit", published, "--set", "trust_remote_code=none", "--dry-run")
+    assert answer.exit_code == 0, answer.stderr
+
+
+def write_trusted(published: Path, trusted: str) -> None:
     manifest = checkpoint.read_manifest(published)
     parameters = manifest.document["parameters"] | {"trust_remote_code": trusted}
     document = parse_document(json.dumps(manifest.document | {"parameters": parameters}))
     job = carried_record.restore_job(document, get_plugins().workload(document.workload))
     changed = {"parameters": parameters, "run": job.run_name(1), "job": job.digest}
     write_document(published, manifest.document | changed)
-    robotrain("resubmit", published).check_problems(
-        2, "not-on-this-machine trust_remote_code", "remote-code-not-trusted --trust-remote-code"
-    )
-    answer = robotrain("resubmit", published, "--set", "trust_remote_code=none", "--dry-run")
-    assert answer.exit_code == 0, answer.stderr
 
 
 def write_document(folder: Path, document: dict) -> None:
@@ -181,6 +185,9 @@ def test_another_platform_takes_the_job(robotrain, published, plain_platform):
     [
         ({"parameters": {}}, "is not the one that robotrain wrote"),
         ({"schema": 9, "record": {"robotrain": "7.0"}}, "was sent by robotrain 7.0"),
+        ({"record": "x"}, "was sent by robotrain another version"),
+        ({"record": {"title": 5}}, "is not the one that robotrain wrote"),
+        ({"record": {"labels": ["x"]}}, "is not the one that robotrain wrote"),
         (None, "does not say of which job it is"),
     ],
 )
@@ -193,6 +200,33 @@ def test_a_checkpoint_that_does_not_say_its_job_is_refused(robotrain, published,
     answer.check_problems(2, "job-not-known")
     assert title in answer.stderr
     assert records.list_runs() == []
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [(5, "is no run of this machine, no checkpoint"), ("x; reboot", "robotrain resubmit 'x; reboot'")],
+)
+def test_what_somebody_wrote_for_the_run_is_no_command(robotrain, published, run, said):
+    file = published / "robotrain-checkpoint.json"
+    manifest = json.loads(file.read_text())
+    file.write_text(json.dumps({**manifest, "run": run, "document": {}}))
+    answer = robotrain("resubmit", published)
+    answer.check_problems(2, "job-not-known")
+    assert said in answer.stderr
+
+
+def test_what_another_user_trusts_is_one_word_of_the_command_that_trusts_it_too(robotrain, published):
+    trusted = f"lab/$(reboot)@{'0' * 40}"
+    write_trusted(published, trusted)
+    problems = robotrain("resubmit", published, "--json").json["problems"]
+    assert problems[0]["instead"][0]["text"] == f"--set trust_remote_code='{trusted}'"
+
+
+def test_a_commit_that_somebody_wrote_is_no_pattern(fake_platform):
+    plugins = get_plugins()
+    source = JobSource(role="code", kind="local_path", uri="/gone", pin="", tags=(r"commit=\q", "dirty=false"))
+    ways = [*_list_ways(source, plugins.platform("local"), plugins.source_kinds())]
+    assert any(r"\q" in way.text for way in ways)
 
 
 def test_a_platform_that_is_not_here_is_named(robotrain, published):

@@ -74,7 +74,7 @@ def _find_absent_values(job: Job, names: Collection[str], declared: type) -> Ite
             continue
         is_read = one.param.path and not job.program_lock  # a lock has what was read of it
         if one.param.program:
-            yield make_problem("not-on-this-machine.program", where=one.name, given=str(value), value=value)
+            yield make_problem("not-on-this-machine.program", where=one.name, given=str(value), value=str(value))
         elif value == OTHER_MACHINE or (is_read and not os.path.exists(str(value))):
             yield make_problem("not-on-this-machine.path", where=one.name, given=_format_given(value))
     if OTHER_MACHINE in job.trainer_args:
@@ -92,7 +92,8 @@ def _list_ways(source: JobSource, platform: Platform, kinds: Mapping[str, Source
     commit = "" if code_commit_tags.is_dirty(source) else tags.get(code_commit_tags.COMMIT, "")
     accepted = platform.capabilities.list_accepted_kinds(source.role, kinds)
     for kind in sorted(accepted, key=lambda one: one.name != FOLDER_KIND)[:MAX_KINDS]:
-        form, remark = re.sub("REVISION|COMMIT", commit or r"\g<0>", kind.get_form(source.role)), kind.title
+        form, remark = kind.get_form(source.role), kind.title
+        form = re.sub("REVISION|COMMIT", lambda name: commit or name[0], form)
         if kind.name == FOLDER_KIND:
             form, remark = "FOLDER", "a copy of it" + (f" at the commit {commit}" if commit else "")
         yield Suggestion(f"{SET_FLAG} {shlex.quote(f'sources.{source.role}.{kind.name}={form}')}", remark)

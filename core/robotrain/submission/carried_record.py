@@ -58,18 +58,22 @@ def carry_record(
 
 
 def restore_job(document: JobDocument, workload: Workload) -> Job:
-    """Return the job of a document."""
+    """Return the job of a document. Raise ValueError, TypeError, LookupError, AttributeError: it is damaged."""
     record = document.record
     values = {**document.parameters, **record.get(MANAGED_KEY, {})}
     declared = [one.name for one in get_parameters(workload.parameters) if one.name in values]
     uris = record.get("uris") or [source.uri for source in document.sources]
+    labels = dict(record.get("labels", {}))
+    for text in (*uris, *labels.values(), record.get("title", ""), *(record.get(key, "") for key in LABEL_KEYS)):
+        if not isinstance(text, str):
+            raise TypeError("the record has a value that is no text")
     return Job(
         workload=document.workload,
         parameters=tuple((name, values[name]) for name in dict.fromkeys([*declared, *values])),
         sources=tuple(dataclasses.replace(one, uri=uri) for one, uri in zip(document.sources, uris, strict=True)),
         trainer_args=document.trainer_args,
         profile=workload.profile,
-        labels=tuple(record.get("labels", {}).items()),
+        labels=tuple(labels.items()),
         title=record.get("title", ""),
         program_lock=document.program_lock,
         program_python=document.program_python,

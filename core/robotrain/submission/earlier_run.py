@@ -150,7 +150,8 @@ def _parse_job(text: str, manifest: CheckpointManifest) -> JobDocument:
         return parse_document(json.dumps(collect_portable(parse_document(json.dumps(manifest.document)))))
     except (ValueError, TypeError):
         record = manifest.document.get("record") if isinstance(manifest.document, dict) else None
-        writer = redact(str((record or {}).get(carried_record.WRITER_KEY, ""))) or "another version"
+        written = record.get(carried_record.WRITER_KEY, "") if isinstance(record, dict) else ""
+        writer = redact(str(written)) or "another version"
         problem = make_problem("job-not-known.other-version", given=text, writer=writer, own=__version__)
         raise Rejected([problem]) from None
 

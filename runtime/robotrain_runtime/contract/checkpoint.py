@@ -114,6 +114,8 @@ def parse_manifest(content: bytes) -> CheckpointManifest | None:
         data = json.loads(content.decode())
         if data.pop("schema") != SCHEMA:
             return None
+        if not isinstance(data["run"], str):
+            return None
         return CheckpointManifest(**{**data, "step": int(data["step"]), "files": dict(data["files"])})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
