@@ -63,6 +63,14 @@ def test_a_job_that_only_the_accounting_has_is_listed_and_found(slurm, send, tmp
     assert _find_folder(Transport(), number) == job["folder"]
 
 
+def test_the_newest_is_first_whether_the_queue_or_only_the_accounting_has_it(slurm, send):
+    slurm.configure(accounting=True)
+    waiting, ended = send(), send("command-0123abcd-2", folder="command-0123abcd-2")
+    slurm.set_state(ended, "COMPLETED")
+    slurm.forget(ended)
+    assert [*list_runs()] == [ended, waiting]
+
+
 def test_without_accounting_the_queue_is_listed(slurm, send):
     first, second = send(), send("command-0123abcd-2", folder="command-0123abcd-2")
     slurm.set_state(first, "COMPLETED")

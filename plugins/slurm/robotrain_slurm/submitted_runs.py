@@ -121,40 +121,33 @@ SHOWN_FIRST: Sequence[RunState] = ("running", "pending", "failed", "lost", "canc
 
 
 def list_submitted(settings: SlurmSettings, everyone: bool) -> Iterator[ListedSubmission] | None:
-    """Return the runs that the queue has, then those that only the accounting has, each newest first.
-
-    None without Slurm. Raise Rejected.
-    """
+    """Return the runs that the queue or only the accounting has, newest first; None without Slurm. Raise Rejected."""
     at = reach(settings.login or "")
     return _list_runs(at, everyone) if at.host or shutil.which("squeue") else None
 
 
 def _list_runs(at: Transport, everyone: bool) -> Iterator[ListedSubmission]:
-    mine, listed = () if everyone else (ShellWord('--user="$(id -u)"'),), set[tuple[str, str]]()
+    mine = () if everyone else (ShellWord('--user="$(id -u)"'),)
     with explained(at):
         try:
             rows = _query_queue(at, "--all", *mine)
         except SlurmRefused as refusal:
             raise Rejected([explain_refusal(at, refusal.text, {}, "squeue")], transient=True) from None
-    yield from _group_rows(at, rows, listed)
-    with explained(at):
-        rows = _query_accounting(at, f"--starttime=now-{LISTED_DAYS}days", *(mine or ("--allusers",)))
-    yield from _group_rows(at, rows, listed)
+        queued = {(row.run, row.run_folder) for row in rows}
+        older = _query_accounting(at, f"--starttime=now-{LISTED_DAYS}days", *(mine or ("--allusers",)))
+    yield from _group_rows(at, [*rows, *(row for row in older if (row.run, row.run_folder) not in queued)])
 
 
-def _group_rows(at: Transport, rows: Sequence[_Row], listed: set[tuple[str, str]]) -> Iterator[ListedSubmission]:
-    """Yield the runs of jobs that are not `listed` yet, and add them. Several jobs of a name continue each other."""
+def _group_rows(at: Transport, rows: Sequence[_Row]) -> Iterator[ListedSubmission]:
+    """Yield the runs of jobs, newest first. Several jobs of a name continue each other."""
 
     def get_key(row: _Row) -> tuple[str, str]:
         return row.run, row.run_folder
 
     own = sorted((row for row in rows if row.run and row.folder), key=lambda row: (*get_key(row), row.number))
     found: list[tuple[float, int, ListedSubmission]] = []
-    for key, group in itertools.groupby(own, get_key):
-        if key in listed:
-            continue
-        listed.add(key)
-        (run, folder), jobs = key, [*group]
+    for (run, folder), group in itertools.groupby(own, get_key):
+        jobs = [*group]
         newest = {(row.name, row.id.partition("_")[2]): row.state.partition(" ")[0] for row in jobs}
         states = {STATES.get(state, "running") for state in newest.values()}
         text = folder if any(row.name != run for row in jobs) else str(jobs[0].number)
