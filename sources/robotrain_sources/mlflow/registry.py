@@ -81,7 +81,7 @@ def _query_server(address: str, name: str) -> tuple[list[int], list[str]]:
         models = request_server(address, "registered-models/search", max_results=MAX_NAMES).get("registered_models")
         return [], [str(one["name"]) for one in models or ()]
     except (KeyError, TypeError, ValueError) as error:
-        raise _make_foreign_error(address) from error
+        raise make_foreign_error(address) from error
 
 
 def _read_answer(request: urllib.request.Request) -> bytes:
@@ -125,11 +125,12 @@ def request_server(address: str, path: str, *, signs_in: bool = True, **query: A
         why = f"The tracking server {host} cannot be reached from here: the job asks it when it starts."
         raise SourceUnreachable(why, NAME_A_VERSION) from error
     except (ValueError, RecursionError) as error:
-        raise _make_foreign_error(address) from error
+        raise make_foreign_error(address) from error
     if not isinstance(answer, dict):
-        raise _make_foreign_error(address)
+        raise make_foreign_error(address)
     return answer
 
 
-def _make_foreign_error(address: str) -> SourceError:
+def make_foreign_error(address: str) -> SourceError:
+    """Return the error for an address whose answer is none of MLflow."""
     return SourceError(f"The tracking server {urlsplit(address).hostname} did not answer as MLflow does.")

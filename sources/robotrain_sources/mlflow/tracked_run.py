@@ -10,7 +10,7 @@ from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachabl
 from robotrain_runtime.contract.document import TRACKED_RUN_TAG
 
 from robotrain_sources.mlflow.reference import NAME_PATTERN
-from robotrain_sources.mlflow.registry import request_server
+from robotrain_sources.mlflow.registry import make_foreign_error, request_server
 
 _RUN = r"(?P<run>[0-9a-f]{32})"
 _FORMS = (
@@ -67,7 +67,7 @@ def _find_run_of_model(address: str, name: str, version: str) -> str:
     try:
         return str(answer["model_version"].get("run_id") or "")
     except (KeyError, TypeError, AttributeError):
-        raise _make_foreign_error(address) from None
+        raise make_foreign_error(address) from None
 
 
 def _read_tag(address: str, run: str, signs_in: bool) -> str:
@@ -76,7 +76,7 @@ def _read_tag(address: str, run: str, signs_in: bool) -> str:
     try:
         tags = {str(tag["key"]): str(tag["value"]) for tag in answer["run"]["data"].get("tags") or ()}
     except (KeyError, TypeError, AttributeError):
-        raise _make_foreign_error(address) from None
+        raise make_foreign_error(address) from None
     return tags.get(TRACKED_RUN_TAG, "")
 
 
@@ -91,7 +91,3 @@ def _ask_server(address: str, what: str, path: str, signs_in: bool = True, **que
         if isinstance(cause, OSError) and not isinstance(cause, HTTPError):
             raise SourceUnreachable(f"The tracking server {host} cannot be reached from here.") from None
         raise
-
-
-def _make_foreign_error(address: str) -> SourceError:
-    return SourceError(f"The tracking server {urlsplit(address).hostname} did not answer as MLflow does.")
