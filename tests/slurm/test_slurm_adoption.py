@@ -283,3 +283,25 @@ def test_an_adopted_run_is_resumed_from_its_checkpoint(submit, adopt, robotrain,
     assert record.parent == folder.name
     sources = json.loads(Path(record.reference["folder"], "job.json").read_text())["sources"]
     assert str(saved) in json.dumps(sources)
+
+
+@pytest.mark.parametrize("change", [(), ("--set", "memory=2G")], ids=["same plan", "changed"])
+def test_what_is_sent_after_an_adopted_run_tells_no_channel_of_its_sender(submit, adopt, robotrain, tmp_path, change):
+    file, secret = tmp_path / "team", tmp_path / "token"
+    for one in (file, secret):
+        one.touch(mode=0o600)
+        one.write_text("http://127.0.0.1:1/T0SECRET")
+    configuration = tmp_path / "config/robotrain/config.toml"
+    configuration.parent.mkdir(parents=True, exist_ok=True)
+    configuration.write_text(f'[notify]\nteam = {{file = "{file}", slurm = "{file}"}}\n')
+
+    def read_secrets(folder: Path) -> dict[str, str]:
+        return json.loads((folder / "job.json").read_text())["placement"]["secrets"]
+
+    folder = submit("colleague", "--notify", "team", "--secret", f"API_TOKEN={secret}")
+    assert read_secrets(folder) == {"API_TOKEN": str(secret), "ROBOTRAIN_NOTIFY_team": str(file)}
+    adopt(folder)
+    answer = robotrain("resubmit", "pick", "--new", *change, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    own = Path(records.read_record(answer.json["run"]).reference["folder"])
+    assert read_secrets(own) == {"API_TOKEN": str(secret)}

@@ -11,7 +11,7 @@ from robotrain.messages import Messages
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, progress_cache, records
-from robotrain.submission import resubmit, resume, unfinished
+from robotrain.submission import resubmit, resume, run_notice, unfinished
 from robotrain.submission.prepare import PreparedJob
 
 make_problem = Messages(__file__)
@@ -74,6 +74,7 @@ def _find_last_left(prepared: PreparedJob, plugins: Plugins, found: LeftRun | No
         if not status.finished:
             return found and found._replace(continued_by=record.run)
         again = resubmit.repeat_job(stored := resubmit.read_plan_to_repeat(record.run), plugins)
+        again = run_notice.leave_out_sender_channels(again, record, plugins)
         try:
             checkpoint = resume.find_last_checkpoint(record, stored, again, plugins, lambda text: None)
         except Rejected:  # it left none

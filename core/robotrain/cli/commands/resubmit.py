@@ -218,17 +218,19 @@ def _prepare_again_from_record(
     ctx: typer.Context, run: str, sets: list[str], repin: bool, platform: str = ""
 ) -> tuple[Any, Any]:
     """Return the plan of a run, and the prepared job to submit; raise Rejected when that is not possible."""
-    from robotrain.submission import resubmit
+    from robotrain.submission import resubmit, run_notice
 
-    stored, plugins = resubmit.read_plan_to_repeat(name_index.find_run(run)), get_plugins(ctx)
+    stored, plugins = resubmit.read_plan_to_repeat(run := name_index.find_run(run)), get_plugins(ctx)
     base = resubmit.remove_plan_pins(stored) if repin else stored
     is_moved = platform not in ("", stored.plan.platform)
     print_platform(platform or stored.plan.platform, "--platform" if platform else f"run {stored.plan.run}")
     base = resubmit.move_plan(base, plugins.platform(platform)) if is_moved else base
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     if sets or trainer_args or is_moved:
-        return stored, resubmit.change_job(base, sets, plugins, trainer_args, _list_own_flags(ctx))
-    return stored, resubmit.repeat_job(base, plugins, repin)
+        prepared = resubmit.change_job(base, sets, plugins, trainer_args, _list_own_flags(ctx))
+    else:
+        prepared = resubmit.repeat_job(base, plugins, repin)
+    return stored, run_notice.leave_out_sender_channels(prepared, records.read_record(run), plugins)
 
 
 def _submit_again(
