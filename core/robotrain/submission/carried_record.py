@@ -63,8 +63,7 @@ def restore_job(document: JobDocument, workload: Workload) -> Job:
     values = {**document.parameters, **record.get(MANAGED_KEY, {})}
     declared = [one.name for one in get_parameters(workload.parameters) if one.name in values]
     uris = record.get("uris") or [source.uri for source in document.sources]
-    labels = dict(record.get("labels", {}))
-    for text in (*uris, *labels.values(), record.get("title", ""), *(record.get(key, "") for key in LABEL_KEYS)):
+    for text in (*uris, record.get("title", ""), *(record.get(key, "") for key in LABEL_KEYS)):
         if not isinstance(text, str):
             raise TypeError("the record has a value that is no text")
     return Job(
@@ -73,7 +72,7 @@ def restore_job(document: JobDocument, workload: Workload) -> Job:
         sources=tuple(dataclasses.replace(one, uri=uri) for one, uri in zip(document.sources, uris, strict=True)),
         trainer_args=document.trainer_args,
         profile=workload.profile,
-        labels=tuple(labels.items()),
+        labels=tuple(record.get("labels", {}).items()),
         title=record.get("title", ""),
         program_lock=document.program_lock,
         program_python=document.program_python,
