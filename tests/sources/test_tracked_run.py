@@ -67,6 +67,11 @@ def test_a_model_that_no_server_has_may_be_one_of_a_platform(server):
         find_tracked_run("models:/arm/8", [server, "http://127.0.0.1:1"])
 
 
+def test_a_page_whose_port_is_none_is_of_no_server():
+    with pytest.raises(SourceError, match="did not answer as MLflow does"):
+        find_tracked_run(f"http://127.0.0.1:abc/#/experiments/1/runs/{RUN}", [])
+
+
 def test_a_run_of_another_tool_says_nothing(server):
     assert find_tracked_run(FOREIGN, [server]) == ""
 

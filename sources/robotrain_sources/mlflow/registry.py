@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from contextlib import closing
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -124,7 +125,7 @@ def request_server(address: str, path: str, *, signs_in: bool = True, **query: A
     except OSError as error:
         why = f"The tracking server {host} cannot be reached from here: the job asks it when it starts."
         raise SourceUnreachable(why, NAME_A_VERSION) from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, HTTPException) as error:
         raise make_foreign_error(address) from error
     if not isinstance(answer, dict):
         raise make_foreign_error(address)
