@@ -22,6 +22,12 @@ def other_machine(tmp_path, monkeypatch):
     return lambda name="other": monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / name))
 
 
+def hide_workflows(osmo) -> None:
+    """Send the next job at the moment of another one: OSMO does not list that yet."""
+    for _ in range(2):  # when it is looked for, and just before the submit
+        osmo.fail("workflow list", "answer", stdout=NOTHING)
+
+
 def list_active(osmo) -> list[str]:
     return [name for name, one in osmo.workflows.items() if not one.status.startswith(("FAILED", "COMPLETED"))]
 
@@ -69,8 +75,7 @@ def test_run_that_has_ended_is_left_to_its_machine(osmo, robotrain, other_machin
 def test_of_two_at_the_same_moment_the_one_with_the_lower_number_stays(osmo, robotrain, other_machine):
     first = robotrain(*JOB, "--json").json["run"]
     other_machine()
-    for _ in range(2):  # before the first one was listed
-        osmo.fail("workflow list", "answer", stdout=NOTHING)
+    hide_workflows(osmo)
     answer = robotrain(*JOB, "--json")
     check_problems(answer.stderr, "run-sent-elsewhere", "run-sent-elsewhere")
     assert "was cancelled" in answer.stderr
@@ -91,8 +96,7 @@ def test_other_run_that_cannot_be_read_stops_nothing(osmo, robotrain, other_mach
 def test_workflow_that_cannot_be_cancelled_stays_recorded(osmo, robotrain, other_machine):
     first = robotrain(*JOB, "--json").json["run"]
     other_machine()
-    for _ in range(2):
-        osmo.fail("workflow list", "answer", stdout=NOTHING)
+    hide_workflows(osmo)
     osmo.fail("workflow cancel", "answer", code=1, times=None, stdout='{"message": "no", "code": 500}')
     answer = robotrain(*JOB, "--json")
     assert answer.json["new"]
@@ -103,8 +107,7 @@ def test_workflow_that_cannot_be_cancelled_stays_recorded(osmo, robotrain, other
 def test_workflow_whose_end_is_not_seen_in_time_is_cancelled(osmo, robotrain, other_machine, monkeypatch):
     first = robotrain(*JOB, "--json").json["run"]
     other_machine()
-    for _ in range(2):
-        osmo.fail("workflow list", "answer", stdout=NOTHING)
+    hide_workflows(osmo)
     osmo.fail("workflow cancel", "answer", stdout='{"name": "accepted"}')
     monkeypatch.setattr("robotrain_osmo.platform.OsmoPlatform.cancel_seconds", 0.0)
     answer = robotrain(*JOB, "--json")
@@ -115,8 +118,7 @@ def test_workflow_whose_end_is_not_seen_in_time_is_cancelled(osmo, robotrain, ot
 def test_osmo_that_does_not_say_whether_another_machine_was_first_is_named(osmo, robotrain, other_machine):
     robotrain(*JOB)
     other_machine()
-    for _ in range(2):
-        osmo.fail("workflow list", "answer", stdout=NOTHING)
+    hide_workflows(osmo)
     osmo.fail("workflow list", "answer", code=1, times=None, stdout='{"message": "no", "code": 403}')
     answer = robotrain(*JOB, "--json")
     assert answer.json["new"]

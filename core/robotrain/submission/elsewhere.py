@@ -22,10 +22,8 @@ def find_elsewhere(rendered: RenderedPlan, platform: Platform, passed_over: Coll
 
     :param passed_over: names that do not count.
     """
-    if rendered.steps or not platform.capabilities.feature("adopt"):
-        return ""
     try:
-        text = platform.find_elsewhere(rendered.plan)
+        text = _ask_platform(rendered, platform)
     except Rejected:
         return ""
     return "" if text in passed_over else text
@@ -38,14 +36,18 @@ def find_earlier(rendered: RenderedPlan, platform: Platform, sent: Reference, re
 
     :param sent: this machine's run of the plan.
     """
-    if rendered.steps or not platform.capabilities.feature("adopt"):
-        return ""
     try:
-        return platform.find_elsewhere(rendered.plan, sent)
+        return _ask_platform(rendered, platform, sent)
     except Rejected as rejected:
         why = rejected.problems[0].title
         report([make_problem("run-sent-elsewhere.not-asked", given=rendered.plan.run, platform=platform.name, why=why)])
         return ""
+
+
+def _ask_platform(rendered: RenderedPlan, platform: Platform, sent: Reference | None = None) -> str:
+    """Return what the platform answers; empty for what cannot be recorded. Raise Rejected."""
+    can_be_recorded = platform.capabilities.feature("adopt") and not rendered.steps
+    return platform.find_elsewhere(rendered.plan, sent) if can_be_recorded else ""
 
 
 def read_elsewhere(
