@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.model.preview import RunPlace
-from robotrain.submission import submitter
+from robotrain.submission import dry_run
 from robotrain_local import render
 
 
@@ -113,7 +113,7 @@ def test_a_platform_tells_where_a_run_works(robotrain, monkeypatch, platform, wo
         "w",
     )
     azure = workspace if platform == "azureml" else ()
-    monkeypatch.setattr(submitter, "dry_run_plan", lambda *arguments: None)  # no engine is asked
+    monkeypatch.setattr(dry_run, "dry_run_plan", lambda *arguments: None)  # no engine is asked
     made = robotrain("render", "--platform", platform, "-d", "u/d", "--to", "plan", *words, *azure)
     assert made.exit_code == 0, made.stderr
     answer = robotrain("submit", "--plan", "plan", "--dry-run", "--json")

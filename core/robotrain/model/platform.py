@@ -181,7 +181,7 @@ class Platform:
         """
         return None
 
-    def find_elsewhere(self, plan: Plan, sent: Reference | None = None) -> str:
+    def find_duplicate(self, plan: Plan, sent: Reference | None = None) -> str:
         """Return the run of this very plan that another machine sent, as `find_submitted` takes it; empty for none.
 
         Asked before a run is sent: a run that has not ended is recorded instead; if it has ended, its name is taken.

@@ -35,7 +35,7 @@ from robotrain.redaction import redact
 from robotrain.store import files, plans, records
 from robotrain.submission import interrupted_submit, registration, submitter
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.submitter import StepOwner
+from robotrain.submission.run_sender import StepOwner
 
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.3, 5.0
 PAUSE_SHARE = 0.02

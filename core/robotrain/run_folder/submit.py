@@ -156,7 +156,7 @@ class SchedulerRuns(SubmitScripts):
             jobs = {"": job} if job else {}
         return self.make_reference(spec, jobs, report.cluster) if jobs else None
 
-    def find_elsewhere(self, plan: Plan, sent: Reference | None = None) -> str:
+    def find_duplicate(self, plan: Plan, sent: Reference | None = None) -> str:
         """Return the run folder of a plan if it has a run that is not recorded here. Raise Rejected.
 
         A folder has one run, so nothing was sent beside this one.

@@ -111,14 +111,14 @@ class SubmitTests(PlatformTestBase):
         """While a run has not ended, another machine that sends the same job records it; `--new` starts another one."""
         if not bench.can.feature("adopt"):
             pytest.skip(f"{bench.name} does not declare adopt")
-        if not has_own_method(bench.platform, "find_elsewhere"):
-            pytest.skip(f"{bench.name} does not implement find_elsewhere")
+        if not has_own_method(bench.platform, "find_duplicate"):
+            pytest.skip(f"{bench.name} does not implement find_duplicate")
         run, plan = bench.submit_job(), bench.plans[-1]
         _be_another_machine(bench, tmp_path, monkeypatch)
-        if not bench.platform.find_elsewhere(plan):
-            yield "`find_elsewhere` must return the run that another machine sent"
-        if bench.platform.find_elsewhere(plan, run.reference):
-            yield "`find_elsewhere` must not return the very run that was sent: nothing came before it"
+        if not bench.platform.find_duplicate(plan):
+            yield "`find_duplicate` must return the run that another machine sent"
+        if bench.platform.find_duplicate(plan, run.reference):
+            yield "`find_duplicate` must not return the very run that was sent: nothing came before it"
         submitted = bench.submit("--json").require("the same job must be accepted from another machine").json
         if submitted["new"]:
             known = records.find_record(run.run)
@@ -132,8 +132,8 @@ class SubmitTests(PlatformTestBase):
             yield "`--new` on another machine must start another run"
         with contextlib.suppress(Rejected):  # an engine that gives a name once refuses it
             bench.platform.submit(plan)
-            if bench.platform.find_elsewhere(plan, run.reference):
-                yield "`find_elsewhere` must not return a run that came later: each machine would cancel its own"
+            if bench.platform.find_duplicate(plan, run.reference):
+                yield "`find_duplicate` must not return a run that came later: each machine would cancel its own"
 
     def test_find_returns_the_submitted_plan_only(self, bench: Bench) -> Iterator[str]:
         """`find` finds a plan that the engine has, and no other: it decides whether one is submitted again."""

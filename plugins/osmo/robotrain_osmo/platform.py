@@ -147,10 +147,10 @@ class OsmoPlatform(PipelineCluster):
 
         return list_submitted(settings, everyone)
 
-    def find_elsewhere(self, plan: Plan, sent: Reference | None = None) -> str:
-        from robotrain_osmo.submit.elsewhere import find_elsewhere
+    def find_duplicate(self, plan: Plan, sent: Reference | None = None) -> str:
+        from robotrain_osmo.submit.duplicate_workflow import find_duplicate
 
-        return find_elsewhere(plan, sent)
+        return find_duplicate(plan, sent)
 
     def find_page(self, reference: Reference) -> str:
         from robotrain_osmo.observe.status import find_page

@@ -126,10 +126,10 @@ class SlurmPlatform(Platform):
 
         return list_submitted(settings, everyone)
 
-    def find_elsewhere(self, plan: Plan, sent: Reference | None = None) -> str:
+    def find_duplicate(self, plan: Plan, sent: Reference | None = None) -> str:
         from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
 
-        return call_scheduler(SlurmScheduler.find_elsewhere, plan, sent)
+        return call_scheduler(SlurmScheduler.find_duplicate, plan, sent)
 
     def status(self, reference: Reference) -> Status:
         from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler

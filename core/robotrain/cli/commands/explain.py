@@ -125,12 +125,12 @@ def print_pipeline_values(prepared: "PreparedPipeline", as_json: bool) -> None:
 def check_job(prepared: PreparedJob, values: dict[str, Any]) -> None:
     """Check the inputs and the options of a job that is not sent. Raise Rejected."""
     from robotrain.cli.commands.submit import interrupt_on_sigterm
-    from robotrain.submission import submitter
+    from robotrain.submission import dry_run
     from robotrain.submission.checker import CheckOptions
 
     checks = CheckOptions(checker=values.get("checker") or "", say=print_message, has_flag=True)
     with interrupt_on_sigterm():  # a checker ends with this process
-        problems = submitter.check_job(prepared, checks)
+        problems = dry_run.check_job(prepared, checks)
     raise_if_any(problems)
     print_problems(problems)
 

@@ -8,7 +8,7 @@ from typing import Any
 from robotrain.cli import output
 from robotrain.cli.columns import GAP, Column, fit_columns, to_plain_line
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
-from robotrain.cli.run_list.everywhere import FoundRun, PlatformOutcome, list_everywhere
+from robotrain.cli.run_list.found_runs import FoundRun, PlatformOutcome, list_found_runs
 from robotrain.cli.run_list.run_filter import RunFilter
 from robotrain.model.amounts import format_short_age
 from robotrain.plugins.manager import Plugins
@@ -20,7 +20,7 @@ NOT_ASKED = {"not-set-up": "not set up here", "cannot-list": "cannot list"}
 def print_runs_everywhere(plugins: Plugins, wanted: RunFilter, everyone: bool, most: int | None, json: bool) -> None:
     """Print the runs that fit. Raise Rejected if no platform could be asked."""
     accept = wanted.make_accept(plugins)
-    found, answers, problems, more = list_everywhere(plugins, wanted.platform, everyone, most, wanted.state, accept)
+    found, answers, problems, more = list_found_runs(plugins, wanted.platform, everyone, most, wanted.state, accept)
     print_problems(problems)
     if json:
         told = [answer._asdict() for answer in answers]

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from robotrain.model.run import RunRecord
     from robotrain.pipelines.prepare import PreparedPipeline
     from robotrain.submission.prepare import InputStep, PreparedJob
-    from robotrain.submission.submitter import Submission
+    from robotrain.submission.run_sender import Submission
 
 make_problem = Messages(__file__)
 
@@ -169,6 +169,7 @@ def submit_job(
     from robotrain.cli.dry_run_preview import DryRun
     from robotrain.submission import submitter
     from robotrain.submission.checker import CheckOptions
+    from robotrain.submission.dry_run import dry_run_job
     from robotrain.submission.run_labels import make_labels
 
     check_asset_options(prepared.platform, options)
@@ -193,7 +194,7 @@ def submit_job(
     )
 
     def dry_run() -> DryRun:
-        rendered = submitter.dry_run_job(
+        rendered = dry_run_job(
             prepared, print_problems, plugins, new=new, pinning=pinning, labels=labels, checks=checks
         )
         return DryRun(rendered, dry_run_preview.preview_steps(rendered, seen))
@@ -263,6 +264,7 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     from robotrain.cli.dry_run_preview import DryRun
     from robotrain.plugins import site
     from robotrain.submission import submitter
+    from robotrain.submission.dry_run import dry_run_plan
     from robotrain.submission.run_labels import make_labels
 
     plugins = get_plugins(ctx)
@@ -278,7 +280,7 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     print_problems(problems)
 
     def dry_run() -> DryRun:
-        submitter.dry_run_plan(rendered, platform, print_problems, plugins)
+        dry_run_plan(rendered, platform, print_problems, plugins)
         return DryRun(rendered, dry_run_preview.preview_plan(rendered, platform, plugins))
 
     def submit(announce: Announcer) -> Submission:

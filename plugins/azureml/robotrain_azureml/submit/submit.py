@@ -65,7 +65,7 @@ def make_plan_name(plan: Plan) -> str:
     return "" if has_own or job_file.is_of_parts(plan) else f"{plan.run}-{plan.digest[: 2 * NAME_BYTES]}"
 
 
-def find_elsewhere(plan: Plan) -> str:
+def find_duplicate(plan: Plan) -> str:
     """Return the job of a plan that another machine sent; empty for none. Raises Rejected."""
     name = make_plan_name(plan)
     if name and _find_job(plan, name):

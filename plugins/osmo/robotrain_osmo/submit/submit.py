@@ -305,7 +305,7 @@ def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: Se
     """Return the id of the workflow with the mark, else of the only one whose text is not visible, or None.
 
     Of several with the mark, one may be another machine's: the last one that goes on, since the first one stays then
-    (`elsewhere`). Raise Rejected if there are several whose text is not visible.
+    (`duplicate_workflow`). Raise Rejected if there are several whose text is not visible.
     """
     found = list_workflows(submission)
     names = [name for name in found if name not in before]

@@ -11,7 +11,7 @@ from robotrain_osmo.submit import submit
 from robotrain_osmo.submit.submit import get_number
 
 
-def find_elsewhere(plan: Plan, sent: Reference | None) -> str:
+def find_duplicate(plan: Plan, sent: Reference | None) -> str:
     """Return the user's first workflow of a plan that has not ended; empty for none. Raise CommandFailed.
 
     :param sent: the workflow of this machine: only those with a lower number count.

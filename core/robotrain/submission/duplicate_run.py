@@ -15,7 +15,7 @@ from robotrain.submission.checked_plan import ReportProblems
 make_problem = Messages(__file__)
 
 
-def find_elsewhere(rendered: RenderedPlan, platform: Platform, passed_over: Collection[str] = ()) -> str:
+def find_duplicate(rendered: RenderedPlan, platform: Platform, passed_over: Collection[str] = ()) -> str:
     """Return how the platform names the run of a plan that another machine sent; empty for none.
 
     An engine that does not answer has none: preflight says that.
@@ -47,13 +47,13 @@ def find_earlier(rendered: RenderedPlan, platform: Platform, sent: Reference, re
 def _ask_platform(rendered: RenderedPlan, platform: Platform, sent: Reference | None = None) -> str:
     """Return what the platform answers; empty for what cannot be recorded. Raise Rejected."""
     can_be_recorded = platform.capabilities.feature("adopt") and not rendered.steps
-    return platform.find_elsewhere(rendered.plan, sent) if can_be_recorded else ""
+    return platform.find_duplicate(rendered.plan, sent) if can_be_recorded else ""
 
 
-def read_elsewhere(
+def read_duplicate(
     text: str, platform: Platform, settings: Any, plugins: Plugins, report: ReportProblems
 ) -> AdoptableRun | None:
-    """Return the run that `find_elsewhere` named. Return None if it cannot be recorded, and report why."""
+    """Return the run that `find_duplicate` named. Return None if it cannot be recorded, and report why."""
     try:
         found = platform.find_submitted(text, settings)
         if found is None:
@@ -65,8 +65,8 @@ def read_elsewhere(
         return None
 
 
-def record_elsewhere(text: str, found: AdoptableRun, report: ReportProblems, *, is_locked: bool) -> RunRecord:
-    """Record the run that `find_elsewhere` named, if it is not recorded yet. Raise Rejected.
+def record_duplicate(text: str, found: AdoptableRun, report: ReportProblems, *, is_locked: bool) -> RunRecord:
+    """Record the run that `find_duplicate` named, if it is not recorded yet. Raise Rejected.
 
     :param is_locked: whether this process holds the lock of the job.
     """
@@ -76,7 +76,7 @@ def record_elsewhere(text: str, found: AdoptableRun, report: ReportProblems, *, 
     return adoption.record
 
 
-def cancel_repeated(platform: Platform, reference: Reference, run: str, first: str, report: ReportProblems) -> bool:
+def cancel_duplicate(platform: Platform, reference: Reference, run: str, first: str, report: ReportProblems) -> bool:
     """Cancel a run that was sent after another machine's of the same plan; return whether that was accepted.
 
     :param run: the run that is cancelled.

@@ -46,7 +46,7 @@ class PlatformOutcome(NamedTuple):
     reason: str = ""
 
 
-def list_everywhere(
+def list_found_runs(
     plugins: Plugins, platform: str, everyone: bool, number: int | None, state: str, accept: RecordFilter | None
 ) -> tuple[list[FoundRun], list[PlatformOutcome], list[Problem], bool]:
     """Return the runs that platforms have, newest first; what each answered, with problems; whether there are more.

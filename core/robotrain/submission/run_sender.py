@@ -1,0 +1,203 @@
+"""A plan is sent under the name that was claimed for it, and what the platform answers is recorded."""
+
+import contextlib
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from robotrain.errors import NotSubmitted, Rejected, Unanswered
+from robotrain.messages import Messages
+from robotrain.model.plan import RenderedPlan
+from robotrain.model.platform import Platform
+from robotrain.model.run import Reference, RunRecord
+from robotrain.plugins.manager import Plugins
+from robotrain.store import plans, records, run_values
+from robotrain.store.name_lock import NameLock
+from robotrain.submission import duplicate_run
+from robotrain.submission.adoption import AdoptableRun
+from robotrain.submission.checked_plan import ReportProblems
+from robotrain.submission.checker import NO_OPTIONS, CheckOptions
+from robotrain.submission.interrupted_submit import (
+    format_error,
+    make_sent_record,
+    make_unrecorded_problem,
+    make_unsure_problem,
+    require_no_secrets,
+)
+from robotrain.submission.run_labels import NO_LABELS, RunLabels
+
+make_problem = Messages(__file__)
+
+
+class StepOwner(NamedTuple):
+    """The pipeline and the step that a run belongs to; both are empty for a run of its own."""
+
+    pipeline: str = ""
+    step: str = ""
+
+
+NO_OWNER = StepOwner()
+AnnounceRun = Callable[[str], None]
+
+
+class Submission(NamedTuple):
+    """The run that a submit ends with."""
+
+    record: RunRecord
+    is_new: bool = True
+    """Whether this submit sent or completed it; otherwise the job was running already, and nothing was sent."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SubmitContext:
+    """The platform of a submit, and the callbacks for its problems and the run's name."""
+
+    platform: Platform
+    settings: Any
+    """Those of the platform."""
+    plugins: Plugins
+    report: ReportProblems
+    announce: AnnounceRun
+    can_be_new: bool
+    """Whether suggestions can offer `--new`."""
+    is_locked: bool
+    """Whether no other process of this state folder submits the job."""
+    owner: StepOwner
+    on_claim: AnnounceRun = lambda run: None
+    """Called with the run's name before anything else is recorded of it."""
+    labels: RunLabels = NO_LABELS
+    checks: CheckOptions = NO_OPTIONS
+
+    def read_duplicate(self, text: str) -> AdoptableRun | None:
+        """Return the run of the same job that another machine sent; None if it cannot be recorded. Report it."""
+        return duplicate_run.read_duplicate(text, self.platform, self.settings, self.plugins, self.report)
+
+    def record_duplicate(self, text: str, found: AdoptableRun) -> RunRecord:
+        """Record that run, and report it. Raise Rejected."""
+        return duplicate_run.record_duplicate(text, found, self.report, is_locked=self.is_locked)
+
+
+def store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitContext) -> Submission:
+    """Store the plan and its record, then send it. Raise Rejected; the name is free again if the platform refused."""
+    with release_on_failure(lock):
+        context.on_claim(lock.run)
+        with records.report_write_errors():
+            mark = lock.folder / records.STEP_FILE
+            mark.touch() if context.owner.pipeline else mark.unlink(missing_ok=True)
+        plans.store_plan(rendered)
+        records.write_record(_make_record(rendered, (), context))
+    return submit_to_platform(lock, rendered, context)
+
+
+def submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitContext, *notes: str) -> Submission:
+    """Send a plan that is stored, and record the answer. Raise Rejected.
+
+    :param notes: what the record says of it.
+    """
+    ahead = _make_record(rendered, notes, context)
+    try:
+        reference = require_no_secrets(context.platform.submit(rendered.plan), ahead.platform)
+    except Rejected:
+        lock.release_and_remove()
+        raise
+    except Unanswered as unanswered:
+        raise Rejected([make_unsure_problem(ahead, "", unanswered, context.can_be_new)]) from unanswered
+    except NotSubmitted:
+        lock.release_and_remove()
+        context.report([make_problem("submit-interrupted", given=ahead.run, platform=ahead.platform)])
+        raise
+    except KeyboardInterrupt:
+        context.report([make_unsure_problem(ahead, "It was interrupted.")])
+        raise
+    except BaseException as error:  # whatever a plugin raises, or answers: the engine may have the run
+        raise Rejected([make_unsure_problem(ahead, format_error(error))]) from error
+    return end_submit(lock, rendered, ahead, reference, context)
+
+
+def end_submit(
+    lock: NameLock, rendered: RenderedPlan, record: RunRecord, reference: Reference, context: SubmitContext, *notes: str
+) -> Submission:
+    """Record the run that was sent, or another machine's that came before: then that which was sent is cancelled."""
+    try:
+        first = _yield_to_earlier(lock, rendered, reference, context) if context.owner == NO_OWNER else None
+    except Rejected:
+        raise
+    except KeyboardInterrupt:
+        context.report([make_unsure_problem(record, "It was interrupted.")])
+        raise
+    except Exception as error:  # whatever a plugin raises
+        raise Rejected([make_unsure_problem(record, format_error(error))]) from error
+    if first:
+        return Submission(first, is_new=False)
+    return Submission(_announce_and_record(record, reference, context, *notes))
+
+
+def _yield_to_earlier(
+    lock: NameLock, rendered: RenderedPlan, reference: Reference, context: SubmitContext
+) -> RunRecord | None:
+    """Cancel the run that was sent if another machine sent the plan before; return the record of that run, else None.
+
+    It is cancelled first: interrupted in between, the same command finds the one that goes on.
+    """
+    other = duplicate_run.find_earlier(rendered, context.platform, reference, context.report)
+    found = context.read_duplicate(other) if other else None
+    if not found:
+        return None
+    if not duplicate_run.cancel_duplicate(context.platform, reference, lock.run, other, context.report):
+        return None
+    lock.release_and_remove()
+    return context.record_duplicate(other, found)
+
+
+def _announce_and_record(record: RunRecord, reference: Reference, context: SubmitContext, *notes: str) -> RunRecord:
+    """Announce the name, then record the phase `sent`: after an interruption in between, the user knows the name."""
+    sent = make_sent_record(record, context.platform, reference, *notes)
+    try:
+        context.announce(sent.run)
+    finally:
+        try:
+            records.write_record(sent)
+        except Rejected as rejected:
+            raise Rejected([make_unrecorded_problem(sent, rejected.problems[0])]) from rejected
+    return sent
+
+
+@contextlib.contextmanager
+def release_on_failure(lock: NameLock) -> Iterator[None]:
+    """Free the name if the block fails: nothing was submitted under it."""
+    try:
+        yield
+    except BaseException:
+        lock.release_and_remove()
+        raise
+
+
+def _make_record(rendered: RenderedPlan, notes: Iterable[str], context: SubmitContext) -> RunRecord:
+    plan, owner = rendered.plan, context.owner
+    return RunRecord(
+        run=plan.run,
+        platform=plan.platform,
+        phase="sending",
+        job=plan.job.digest,
+        plan=plan.digest,
+        created=time.time(),
+        workload=plan.job.workload,
+        settings=rendered.settings,
+        reference={},
+        host=os.uname().nodename,
+        notes=tuple(notes),
+        makes=rendered.produces,
+        pipeline=owner.pipeline,
+        step=owner.step,
+        steps=rendered.steps,
+        native=rendered.native,
+        outputs=plan.job.profile.outputs,
+        metrics=plan.job.profile.metrics,
+        name=context.labels.name,
+        note=context.labels.note,
+        parent=context.labels.parent,
+        job_folder=context.labels.job_folder,
+        values=run_values.collect_values(rendered),
+    )
