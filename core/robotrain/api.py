@@ -26,6 +26,7 @@ from robotrain.submission import interrupted_submit, pinned_job, registration, s
 from robotrain.submission.checker import CheckOptions
 from robotrain.submission.queried_settings import query_platform_settings
 from robotrain.submission.run_labels import make_labels
+from robotrain.submission.run_notice import tell_by_run
 
 make_problem = Messages(__file__)
 
@@ -218,6 +219,7 @@ def submit(
     pin: bool = True,
     name: str = "",
     note: str = "",
+    notify: str = "",
     checker: str = "",
     **values: Any,
 ) -> Run:
@@ -230,6 +232,7 @@ def submit(
     :param new: start a new run even if the same job is running, or an interrupted submit of it exists.
     :param pin: resolve branches and tags to commits now.
     :param name: what to call the run, as `--name` does; default: its data and policy.
+    :param notify: names of channels, between commas, that the run itself tells how it ended, as `--notify`.
     :param checker: the Python that asks the trainer about the options, or `none`, as `--checker`.
     """
     labels = make_labels(name, note)
@@ -245,6 +248,7 @@ def submit(
         run_name=name,
         is_sent=True,
     )
+    prepared = tell_by_run(prepared, notify, plugins) if notify else prepared
     warnings: list[Problem] = list(prepared.warnings)
     checks = CheckOptions(checker=checker, has_flag=True)
     record, is_new = submitter.submit_job(

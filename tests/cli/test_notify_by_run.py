@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from messages import check_rejected
+from robotrain import api
 from robotrain.errors import Rejected
 from robotrain.model.run import Status
 from robotrain.submission.run_notice import leave_out_channels
@@ -80,8 +82,20 @@ def test_channels_make_no_other_job_of_one_that_runs(robotrain, add_channel, web
 
     first, _ = submit("--notify", "team")
     assert submit() == submit("--notify", "phone") == submit("--notify", "team") == (first, False)
+    assert api.submit(platform="local", dataset_path=pusht, notify="team").name == first
     other, is_new = submit("--secret", f"API_TOKEN={add_channel('token', webhook)}")
     assert (is_new, other != first) == (True, True), "its program may do something else with one"
+
+
+def test_a_call_gives_the_run_its_channels_as_the_option_does(add_channel, webhook, pusht, monkeypatch):
+    platform = "robotrain_local.platform.LocalPlatform"
+    monkeypatch.setattr(f"{platform}.preflight", lambda self, plan: iter(()))
+    monkeypatch.setattr(f"{platform}.submit", lambda self, plan: {"run": plan.run, "work": "/nowhere"})
+    file = add_channel("team", webhook)
+    run = api.submit(platform="local", dataset_path=pusht, notify="team")
+    assert json.loads(run.record.settings["secrets"]) == {"ROBOTRAIN_NOTIFY_team": str(file)}
+    with check_rejected("notify-unknown --notify"):
+        api.submit(platform="local", dataset_path=pusht, notify="taem")
 
 
 def test_job_that_tells_nobody_is_sent_as_before(preview):
