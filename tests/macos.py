@@ -5,6 +5,7 @@ programs but those that a client starts. The stand-ins, processes of their own, 
 import builtins
 import ctypes
 import functools
+import importlib
 import io
 import os
 import platform
@@ -46,8 +47,10 @@ CLIENT_COMMANDS = ("git", "osmo", "python", "ssh", "terraform", "uv", "uvx")
 
 def become_mac(patch: pytest.MonkeyPatch) -> None:
     """Let this process see what it would see on a Mac."""
+    importlib.import_module("huggingface_hub.hf_api")  # it decides by the system while it is imported
     patch.setattr(sys, "platform", "darwin")
     patch.setattr(platform, "system", lambda: "Darwin")
+    patch.setattr(platform, "mac_ver", lambda: ("26.0", ("", "", ""), "arm64"))
     uname = os.uname()
     patch.setattr(os, "uname", lambda: os.uname_result(("Darwin", uname.nodename, "25.0.0", "Darwin", "arm64")))
     patch.setattr(shutil, "_copyxattr", lambda *args, **options: None)  # the standard library decided for Linux
