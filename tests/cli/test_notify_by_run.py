@@ -7,7 +7,7 @@ from messages import check_rejected
 from robotrain import api
 from robotrain.errors import Rejected
 from robotrain.model.run import Status
-from robotrain.submission.run_notice import leave_out_channels
+from robotrain.submission.same_job import leave_out_channels
 
 OSMO = ("--platform", "osmo", "--pool", "p", "--tracking-uri", "none", "--publish-url", "none")
 WORKSPACE = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w", "--compute", "gpus")

@@ -22,6 +22,8 @@ TRAINER_ARGS = "trainer_args"
 """What the arguments of the trainer are called among the values of a job."""
 TRAINER_DEFAULT = "trainer_default"
 """What a value of a job, as `explain` shows it, has beside a default that is not the trainer's own."""
+SAME_KEY = "same"
+"""Of the record of a job: what the same job has on every machine."""
 ARGUMENT_KEYS = (TRAINER_ARGS, "run")
 """What a job file may call them: the second suits a workload whose arguments are a whole command."""
 
@@ -52,6 +54,14 @@ class Job:
     """The packages that were given as files, as in a job document."""
     record: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """What another machine needs to record the run, as in a job document; not part of the digest."""
+
+    @property
+    def same_key(self) -> str:
+        """What the same job has on every machine, with its pins and settings, and no other; empty before it is sent.
+
+        Names, notes and channels do not count, nor does the version of robotrain.
+        """
+        return str(self.record.get(SAME_KEY, ""))
 
     def __getitem__(self, parameter: str) -> Any:
         """Return the value of a parameter. Raise KeyError."""

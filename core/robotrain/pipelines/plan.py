@@ -14,7 +14,8 @@ from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.workload import Produces
 from robotrain.submission.packing import pack_payload
-from robotrain.submission.prepare import JobPart, PreparedJob
+from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.same_job import JobPart
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

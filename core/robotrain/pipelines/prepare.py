@@ -44,9 +44,10 @@ from robotrain.submission.machine_folders import find_folder_problems
 from robotrain.submission.pin import drop_no_pin, pin_job, query_in_parallel
 from robotrain.submission.pinned_job import settle_steps
 from robotrain.submission.plan_secrets import find_secrets_in_plan
-from robotrain.submission.prepare import InputStep, JobPart, PreparedJob, prepare_job
+from robotrain.submission.prepare import InputStep, PreparedJob, prepare_job
 from robotrain.submission.program_lock import lock_programs
 from robotrain.submission.queried_settings import query_platform_settings
+from robotrain.submission.same_job import JobPart
 
 make_problem = Messages(__file__)
 

@@ -25,8 +25,9 @@ from robotrain.pipelines.plan import (
 from robotrain.pipelines.step_runs import StepJobs
 from robotrain.plugins.manager import Plugins
 from robotrain.store import records
-from robotrain.submission.prepare import JobPart, PreparedJob
+from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import read_plan_to_repeat
+from robotrain.submission.same_job import JobPart
 
 make_problem = Messages(__file__)
 

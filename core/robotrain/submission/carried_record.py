@@ -13,7 +13,7 @@ from robotrain import __version__
 from robotrain.config.trainer_args import split_options
 from robotrain.config.validate import list_fields
 from robotrain.config.values import Origin, Value
-from robotrain.model.job import TRAINER_ARGS, Job
+from robotrain.model.job import SAME_KEY, TRAINER_ARGS, Job
 from robotrain.model.plan import MANAGED_KEY
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
@@ -35,19 +35,21 @@ def carry_labels(job: Job, labels: RunLabels) -> Job:
 
 
 def carry_record(
-    job: Job, settings: Any, values: Iterable[Mapping[str, Any]], is_placed: bool, default_name: str
+    job: Job, settings: Any, values: Iterable[Mapping[str, Any]], is_placed: bool, default_name: str, same: str
 ) -> Job:
     """Return the job with what its document needs beside what the runtime reads: settings, chosen values, labels.
 
     :param values: as those of a plan.
     :param is_placed: whether the document may have other addresses than its sources.
     :param default_name: the name of a run whose user gives it none.
+    :param same: what the same job has on every machine.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(settings)}
     record = {
         "name": default_name,
         **{key: job.record[key] for key in LABEL_KEYS if key in job.record},
         WRITER_KEY: __version__,
+        SAME_KEY: same,
         "settings": {name: value for name, value in list_fields(settings) if value != defaults[name]},
         "values": {name: list(pair) for name, pair in run_values.collect_chosen(values, job.sources).items()},
         "labels": dict(job.labels),

@@ -2,7 +2,7 @@
 
 import shlex
 
-from robotrain.errors import Problem, Suggestion, raise_if_any, select_errors
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any, select_errors
 from robotrain.messages import Messages
 from robotrain.model.job import parse_attempt
 from robotrain.model.plan import RenderedPlan
@@ -42,13 +42,21 @@ def dry_run_job(
     pinned, problems = checked_plan.pin_sources(prepared, attempt, pinning, checks.say)
     if not select_errors(problems):
         same = None if new else submitter.find_same_run(pinned, plugins, report)
-        while same is None and claim[1] is None and (other := submitter.find_duplicate(pinned, attempt)):
+        while same is None and claim[1] is None and (other := _find_duplicate(pinned, attempt)):
             way = Suggestion(f"robotrain adopt {shlex.quote(other)}", "records it here")
             report([make_problem("run-sent-elsewhere.found", way, given=other)])
             attempt += 1
             while name_lock.is_taken(prepared.job.run_name(attempt)):
                 attempt += 1
     return checked_plan.render_and_preflight(pinned, attempt, report, problems, checks._replace(is_dry_run=True))
+
+
+def _find_duplicate(prepared: PreparedJob, attempt: int) -> str:
+    """Return how the platform names the run of this attempt that another machine sent; empty also without an answer."""
+    try:
+        return submitter.find_duplicate(prepared, attempt)
+    except Rejected:  # preflight says that
+        return ""
 
 
 def check_job(prepared: PreparedJob, checks: CheckOptions) -> list[Problem]:

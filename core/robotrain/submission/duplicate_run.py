@@ -18,14 +18,11 @@ make_problem = Messages(__file__)
 def find_duplicate(rendered: RenderedPlan, platform: Platform, passed_over: Collection[str] = ()) -> str:
     """Return how the platform names the run of a plan that another machine sent; empty for none.
 
-    An engine that does not answer has none: preflight says that.
+    Raise Rejected if the platform does not tell.
 
     :param passed_over: names that do not count.
     """
-    try:
-        text = _ask_platform(rendered, platform)
-    except Rejected:
-        return ""
+    text = _ask_platform(rendered, platform)
     return "" if text in passed_over else text
 
 
@@ -39,9 +36,14 @@ def find_earlier(rendered: RenderedPlan, platform: Platform, sent: Reference, re
     try:
         return _ask_platform(rendered, platform, sent)
     except Rejected as rejected:
-        why = rejected.problems[0].title
-        report([make_problem("run-sent-elsewhere.not-asked", given=rendered.plan.run, platform=platform.name, why=why)])
+        report_silence(rejected, rendered, report)
         return ""
+
+
+def report_silence(rejected: Rejected, rendered: RenderedPlan, report: ReportProblems) -> None:
+    """Report that the platform did not tell whether another machine sent the plan."""
+    plan, why = rendered.plan, rejected.problems[0].title
+    report([make_problem("run-sent-elsewhere.not-asked", given=plan.run, platform=plan.platform, why=why)])
 
 
 def _ask_platform(rendered: RenderedPlan, platform: Platform, sent: Reference | None = None) -> str:

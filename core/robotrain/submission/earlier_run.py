@@ -31,7 +31,7 @@ from robotrain.redaction import redact, value_holds_secret
 from robotrain.store import run_values
 from robotrain.store.records import UnknownRun
 from robotrain.store.run_values import RESUME_ROLE
-from robotrain.submission import absent_parts, adoption, carried_record, resubmit, run_notice
+from robotrain.submission import absent_parts, adoption, carried_record, resubmit, same_job
 from robotrain.submission.machine_folders import FOLDER_KIND
 from robotrain.submission.prepare import PreparedJob
 
@@ -174,8 +174,8 @@ def _restore_run(text: str, document: JobDocument, plugins: Plugins) -> EarlierR
     if known and settings:
         typed, _ = resubmit.restore_settings(settings, known, Origin("run", document.run))
         settings = dict(list_fields(typed))
-        if settings.get(run_notice.SETTING):  # whoever sent that run is not told of this one
-            settings[run_notice.SETTING] = run_notice.leave_out_channels(settings[run_notice.SETTING])
+        if settings.get(same_job.SECRETS_SETTING):  # whoever sent that run is not told of this one
+            settings[same_job.SECRETS_SETTING] = same_job.leave_out_channels(settings[same_job.SECRETS_SETTING])
     if path := document.placement.environment:
         programs.setdefault(ENVIRONMENT_SETTING, path)
     chosen = document.record.get("values") or _guess_chosen(job, workload.parameters)

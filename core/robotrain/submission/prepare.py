@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robotrain_runtime.contract.document import JobSource, Scalar
+from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.check import capability_checks, unused_values
@@ -34,23 +34,12 @@ from robotrain.submission.machine_folders import find_folder_problems
 from robotrain.submission.packing import pack_payload
 from robotrain.submission.plan_secrets import find_secrets_in_plan
 from robotrain.submission.run_labels import make_default_name
+from robotrain.submission.same_job import JobPart, make_same_key
 
 if TYPE_CHECKING:
     from robotrain.submission.source_files import SourceFiles
 
 MAX_TAG_LENGTH = 256
-
-
-class JobPart(NamedTuple):
-    """What a run has besides its job's digest: for each step of a pipeline, else once."""
-
-    settings: Mapping[str, Scalar]
-    sources: Sequence[JobSource]
-    """With their pins."""
-    values: Sequence[Mapping[str, Any]]
-    """With the origins of the settings."""
-    program_lock: str = ""
-    """The packages of its program; empty if they are not known yet."""
 
 
 class InputStep(NamedTuple):
@@ -104,7 +93,9 @@ class PreparedJob:
         payload = self.payload or pack_payload(self.container_plugins)
         run = self.job.run_name(attempt)
         is_placed = any(map(self.is_remote_folder, self.job.sources))
-        job = carry_record(self.job, self.settings, self.values, is_placed, self.default_name)
+        (part,) = self.list_parts()
+        same = make_same_key(self.job, part, self.platform)
+        job = carry_record(self.job, self.settings, self.values, is_placed, self.default_name, same)
         plan = self.platform.render(job, self.settings, run, payload, self.container_plugins)
         raise_if_any(
             [*capability_checks.check_spec_size(plan, self.platform, self.platforms), *find_secrets_in_plan(plan)]

@@ -1,8 +1,7 @@
 """Settings that a platform looks up before submission, as the quota or the version of its engine decide them."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import PLATFORM_LAYER, Origin, Value
@@ -31,12 +30,6 @@ def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Pr
         return prepared, [problem]
     unset = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}
     return _apply_answers(prepared, {name: answer for name, answer in answers.items() if name in unset})
-
-
-def list_platform_given_names(values: Iterable[Mapping[str, Any]], platform: str) -> set[str]:
-    """Return the names of the values that come from the platform itself."""
-    prefix = str(Origin(PLATFORM_LAYER, f"{platform}: "))
-    return {str(row["name"]) for row in values if str(row["origin"]).startswith(prefix)}
 
 
 def _apply_answers(prepared: PreparedJob, answers: Mapping[str, PlatformDefault]) -> tuple[PreparedJob, list[Problem]]:

@@ -29,7 +29,7 @@ from robotrain.store import plans
 from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission import program_lock
 from robotrain.submission.prepare import PreparedJob, prepare_job
-from robotrain.submission.queried_settings import list_platform_given_names
+from robotrain.submission.same_job import list_platform_given_names
 
 make_problem = Messages(__file__)
 

@@ -19,11 +19,12 @@ from robotrain.notifications import FLAG, check_web_channel, choose_channels
 from robotrain.plugins.manager import Plugins
 from robotrain.submission.container_plugins import collect_container_plugins
 from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.same_job import SECRETS_SETTING, leave_out_channels
 
 make_problem = Messages(__file__)
 
 WAIT = Suggestion("--wait", "this machine waits and tells")
-FEATURE, SETTING = "notify", "secrets"
+FEATURE = "notify"
 
 
 def tell_by_run(prepared: PreparedJob, text: str, plugins: Plugins) -> PreparedJob:
@@ -39,16 +40,16 @@ def tell_by_run(prepared: PreparedJob, text: str, plugins: Plugins) -> PreparedJ
     is_here = bool(platform.capabilities.feature("runs_here"))
     added, more = _collect_references(chosen, platform.name, is_here)
     raise_if_any([*problems, *more])
-    before = getattr(prepared.settings, SETTING, None)
+    before = getattr(prepared.settings, SECRETS_SETTING, None)
     secrets = {**load_pairs(leave_out_channels(before)), **added}
     if load_pairs(before) == secrets:
         return prepared
     value = json.dumps(secrets) if secrets else None
-    settings = dataclasses.replace(prepared.settings, **{SETTING: value})
+    settings = dataclasses.replace(prepared.settings, **{SECRETS_SETTING: value})
     raise_if_any(_name_option(problem) for problem in platform.check(prepared.job, settings))
     workload = plugins.workload(prepared.job.workload)
     modules = collect_container_plugins(prepared.job, workload, prepared.kinds, platform, settings)
-    told = prepared.with_settings(settings, {SETTING: value}, {SETTING: str(Origin("flag", FLAG))})
+    told = prepared.with_settings(settings, {SECRETS_SETTING: value}, {SECRETS_SETTING: str(Origin("flag", FLAG))})
     payload = prepared.payload if modules == prepared.container_plugins else None
     return dataclasses.replace(told, container_plugins=modules, payload=payload)
 
@@ -56,12 +57,6 @@ def tell_by_run(prepared: PreparedJob, text: str, plugins: Plugins) -> PreparedJ
 def leave_out_sender_channels(prepared: PreparedJob, record: RunRecord, plugins: Plugins) -> PreparedJob:
     """Return the job of a record, without channels if the run was adopted: who sent that is not told of this one."""
     return prepared if record.host else tell_by_run(prepared, "", plugins)
-
-
-def leave_out_channels(text: str | None) -> str | None:
-    """Return the setting of a job's secrets without channels."""
-    kept = {name: where for name, where in load_pairs(text).items() if not name.startswith(CHANNEL_PREFIX)}
-    return json.dumps(kept) if kept else None
 
 
 def _collect_references(

@@ -150,16 +150,30 @@ def _check_and_render(
     Raise Rejected.
     """
     pinned, problems = checked_plan.pin_sources(prepared, attempt, pinning, context.checks.say)
+    silent = None
     if not select_errors(problems):
         if same := find_same(pinned):
             return same
-        if context.owner == NO_OWNER and (other := find_duplicate(pinned, attempt, passed_over)):
-            return other
-    return checked_plan.render_and_preflight(pinned, attempt, context.report, problems, context.checks)
+        try:
+            if context.owner == NO_OWNER and (other := find_duplicate(pinned, attempt, passed_over)):
+                return other
+        except Rejected as rejected:  # preflight may say more of it
+            silent = rejected
+    rendered = checked_plan.render_and_preflight(pinned, attempt, context.report, problems, context.checks)
+    _accept_silence(silent, rendered, context)
+    return rendered
+
+
+def _accept_silence(silent: Rejected | None, rendered: RenderedPlan, context: SubmitContext) -> None:
+    """Report why the platform did not tell whether another machine sent the job; raise that if it may tell soon."""
+    if silent and silent.transient:
+        raise silent
+    if silent:
+        duplicate_run.report_silence(silent, rendered, context.report)
 
 
 def find_duplicate(prepared: PreparedJob, attempt: int, passed_over: Collection[str] = ()) -> str:
-    """Return how the platform names the run of this attempt that another machine sent; empty for none."""
+    """Return how the platform names the run of an attempt that another machine sent; empty for none. Raise Rejected."""
     return duplicate_run.find_duplicate(prepared.render(attempt), prepared.platform, passed_over)
 
 
@@ -185,10 +199,14 @@ def submit_plan(
         owner=owner,
         labels=labels,
     )
+    silent, other = None, ""
     with _lock_job(rendered.plan.job, context):
         if owner == NO_OWNER:
             is_taken = name_lock.is_taken(rendered.plan.run)
-            other = "" if is_taken else duplicate_run.find_duplicate(rendered, platform)
+            try:
+                other = "" if is_taken else duplicate_run.find_duplicate(rendered, platform)
+            except Rejected as rejected:  # preflight may say more of it
+                silent = rejected
             if other and (found := context.read_duplicate(other)):
                 context.record_duplicate(other, found)
             if same := unfinished.find_run_of_plan(rendered, plugins):
@@ -199,6 +217,7 @@ def submit_plan(
             if interrupted is None:
                 with release_on_failure(lock):
                     checked_plan.run_preflight(rendered, platform, report)
+                    _accept_silence(silent, rendered, context)
                 return store_and_submit(lock, rendered, context)
             if finished := _finish_interrupted(lock, interrupted, rendered, context):
                 return finished

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from robotrain_runtime.contract.document import Scalar
-
 from robotrain import network_deadline
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
@@ -15,9 +13,8 @@ from robotrain.model.run import RunGone, RunRecord, Status
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, name_lock, plans, records
 from robotrain.submission.interrupted_submit import SAME_COMMAND, format_error
-from robotrain.submission.prepare import JobPart, PreparedJob
-from robotrain.submission.queried_settings import list_platform_given_names
-from robotrain.submission.run_notice import SETTING, leave_out_channels
+from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.same_job import has_same_values
 
 make_problem = Messages(__file__)
 
@@ -136,32 +133,7 @@ def has_same_inputs(record: RunRecord, prepared: PreparedJob) -> bool:
     except ValueError:
         return True
     platform = prepared.platform.name
-    return len(mine) == len(theirs) and all(_is_same_part(*pair, platform) for pair in zip(mine, theirs, strict=True))
-
-
-def _is_same_part(mine: JobPart, theirs: JobPart, platform: str) -> bool:
-    """Return whether settings and pins are equal. A source that is not pinned fits any pin.
-
-    Settings that the platform looked up fit any that it looked up, or did not; channels that a run tells fit any.
-    """
-    pins = zip((one.pin for one in mine.sources), (one.pin for one in theirs.sources), strict=False)
-    if any(one != other and one and other for one, other in pins):
-        return False
-    if mine.program_lock != theirs.program_lock and mine.program_lock and theirs.program_lock:
-        return False
-    given = _list_given_names(mine, platform) | _list_given_names(theirs, platform)
-    return all(_read_setting(mine, name) == _read_setting(theirs, name) for name in given)
-
-
-def _read_setting(part: JobPart, name: str) -> Scalar | None:
-    value = part.settings.get(name)
-    return leave_out_channels(value) if name == SETTING and isinstance(value, str) else value
-
-
-def _list_given_names(part: JobPart, platform: str) -> set[str]:
-    """Return the settings that have a value which the platform did not look up."""
-    looked_up = list_platform_given_names(part.values, platform)
-    return {name for name, value in part.settings.items() if value is not None and name not in looked_up}
+    return len(mine) == len(theirs) and all(has_same_values(*pair, platform) for pair in zip(mine, theirs, strict=True))
 
 
 def make_same_run_note(found: UnfinishedRun, name: str = "", new: bool = True) -> Problem:

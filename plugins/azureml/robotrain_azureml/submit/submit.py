@@ -62,7 +62,8 @@ def make_plan_name(plan: Plan) -> str:
     """
     parts = list_parts(plan, Stage.SUBMIT)
     has_own = any(not inputs.is_by_content(item.to) for part in parts for item in part.spec.uploads)
-    return "" if has_own or job_file.is_of_parts(plan) else f"{plan.run}-{plan.digest[: 2 * NAME_BYTES]}"
+    is_alone = not has_own and not job_file.is_of_parts(plan)
+    return f"{plan.run}-{plan.job.same_key[: 2 * NAME_BYTES]}" if is_alone and plan.job.same_key else ""
 
 
 def find_duplicate(plan: Plan) -> str:

@@ -184,7 +184,7 @@ def make_compat_env(job: Job) -> dict[str, str]:
 
 
 def make_environment(job: Job, settings: OsmoSettings, inputs: int, plan: str) -> dict[str, str]:
-    """Return the task's environment. `inputs`: their number. `plan`: the digest of what is sent."""
+    """Return the task's environment. `inputs`: their number. `plan`: the mark of its plan."""
     uri, tracking = get_tracking_uri(settings), dict[str, str]()
     if target := workspace.parse_tracking_uri(uri):
         tracking = {

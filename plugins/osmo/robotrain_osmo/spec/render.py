@@ -267,11 +267,11 @@ class TaskBuilder:
         submission = SUBMISSION.dump(self.build_submission_spec(*uploads))
         inputs = [*self.inputs, *({"url": upload.url} for upload in uploads)]
         path = f"{spec_inputs.make_input_reference(len(self.inputs))}/{PAYLOAD_FILE}" if uploaded else ARCHIVE_PATH
-        digest = compute_digest(archive, submission)
+        mark = self.job.same_key or compute_digest(archive, submission)
         task = self.build_task(
             self.job.workload,
             make_task_command(path, self.work, interpreters=self.job.profile.container.interpreters),
-            environment.make_environment(self.job, self.settings, len(inputs), digest),
+            environment.make_environment(self.job, self.settings, len(inputs), mark),
             inputs,
             [] if uploaded else [ARCHIVE_FILE],
         )
@@ -361,5 +361,5 @@ class TaskBuilder:
 
 
 def compute_digest(*parts: bytes) -> str:
-    """Return the mark of a plan: a digest of everything that is sent."""
+    """Return the mark of a plan without a key of its job: a digest of everything that is sent."""
     return hashlib.sha256(b"".join(parts)).hexdigest()[:32]

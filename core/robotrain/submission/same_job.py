@@ -1,0 +1,80 @@
+"""When two jobs are the same, on one machine or on two: whatever their names, notes and channels are."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.document import JobSource, Scalar
+from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX
+
+from robotrain.config.values import PLATFORM_LAYER, Origin
+from robotrain.model.job import Job
+from robotrain.model.platform import Platform
+from robotrain.submission.carried_record import list_program_settings
+
+SECRETS_SETTING = "secrets"
+"""Which has the channels that a run tells, too."""
+KEY_LENGTH = 32
+
+
+class JobPart(NamedTuple):
+    """What a run has besides its job's digest: for each step of a pipeline, else once."""
+
+    settings: Mapping[str, Scalar]
+    sources: Sequence[JobSource]
+    """With their pins."""
+    values: Sequence[Mapping[str, Any]]
+    """With the origins of the settings."""
+    program_lock: str = ""
+    """The packages of its program; empty if they are not known yet."""
+
+
+def make_same_key(job: Job, part: JobPart, platform: Platform) -> str:
+    """Return what the same job has on every machine, and no other: a digest, in hexadecimal.
+
+    Settings that name a program of one machine do not count, nor what `has_same_values` leaves out.
+    """
+    names = _list_given_names(part, platform.name).difference(list_program_settings(platform))
+    settings = {name: value for name in names if (value := _read_setting(part, name)) is not None}
+    pins = [one.pin for one in part.sources]
+    body = json.dumps([platform.name, job.digest, pins, part.program_lock, settings], sort_keys=True)
+    return hashlib.sha256(body.encode()).hexdigest()[:KEY_LENGTH]
+
+
+def has_same_values(mine: JobPart, theirs: JobPart, platform: str) -> bool:
+    """Return whether settings and pins are equal. A source that is not pinned fits any pin.
+
+    Settings that the platform looked up fit any that it looked up, or did not; channels that a run tells fit any.
+    """
+    pins = zip((one.pin for one in mine.sources), (one.pin for one in theirs.sources), strict=False)
+    if any(one != other and one and other for one, other in pins):
+        return False
+    if mine.program_lock != theirs.program_lock and mine.program_lock and theirs.program_lock:
+        return False
+    given = _list_given_names(mine, platform) | _list_given_names(theirs, platform)
+    return all(_read_setting(mine, name) == _read_setting(theirs, name) for name in given)
+
+
+def _read_setting(part: JobPart, name: str) -> Scalar | None:
+    value = part.settings.get(name)
+    return leave_out_channels(value) if name == SECRETS_SETTING and isinstance(value, str) else value
+
+
+def _list_given_names(part: JobPart, platform: str) -> set[str]:
+    """Return the settings that have a value which the platform did not look up."""
+    looked_up = list_platform_given_names(part.values, platform)
+    return {name for name, value in part.settings.items() if value is not None and name not in looked_up}
+
+
+def list_platform_given_names(values: Iterable[Mapping[str, Any]], platform: str) -> set[str]:
+    """Return the names of the values that come from the platform itself."""
+    prefix = str(Origin(PLATFORM_LAYER, f"{platform}: "))
+    return {str(row["name"]) for row in values if str(row["origin"]).startswith(prefix)}
+
+
+def leave_out_channels(text: str | None) -> str | None:
+    """Return the setting of a job's secrets without channels."""
+    kept = {name: where for name, where in load_pairs(text).items() if not name.startswith(CHANNEL_PREFIX)}
+    return json.dumps(kept) if kept else None
