@@ -6,15 +6,21 @@ from robotrain.store import records
 
 
 @pytest.fixture
-def submit(azureml, robotrain, tmp_path, monkeypatch):
-    """Submit the job from a machine, and return what `--json` says."""
+def job(azureml):
+    """Return the words of the job."""
     azureml.kubernetes()
     azureml.data("episodes", 3, add_dataset(azureml, "episodes/3"))
-    job = ("--dataset-asset", "azureml:episodes:3", "--training-steps", "10", "--compute", "k8s-robot-dev-00")
+    words = ("--dataset-asset", "azureml:episodes:3", "--training-steps", "10", "--compute", "k8s-robot-dev-00")
+    return ("--platform", "azureml", *words, *azureml.options)
+
+
+@pytest.fixture
+def submit(job, robotrain, tmp_path, monkeypatch):
+    """Submit the job from a machine, and return what `--json` says."""
 
     def run(machine: str, *words: str) -> dict:
         monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / machine))
-        answer = robotrain("submit", "--platform", "azureml", *job, *azureml.options, "--json", *words)
+        answer = robotrain("submit", *job, "--json", *words)
         assert answer.exit_code == 0, answer.stderr
         return answer.json
 
@@ -27,7 +33,7 @@ def list_recorded() -> list[str]:
 
 def test_job_of_the_first_machine_is_the_run_of_the_second(azureml, submit):
     first = submit("first")
-    second = submit("second")
+    second = submit("second", "--name", "pick-v3", "--note", "of the second machine")
     assert (second["run"], second["new"]) == (first["run"], False)
     assert list_recorded() == [*azureml.jobs]
 
@@ -39,6 +45,15 @@ def test_job_that_has_ended_keeps_its_name_and_another_one_is_sent(azureml, subm
     assert (second["run"], second["new"]) == (f"{first[:-1]}2", True)
     assert {*list_recorded()} == {*azureml.jobs}
     assert submit("first")["run"] == second["run"], "it finds the newer run"
+
+
+def test_workspace_that_does_not_tell_now_gets_no_second_job(azureml, submit, robotrain, job, monkeypatch, tmp_path):
+    submit("first")
+    monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "second"))
+    azureml.fault(r"GET .*/jobs/[^/?]+\?", status=429, code="TooManyRequests")
+    answer = robotrain("submit", *job, "--name", "second")
+    answer.check_problems(1, "platform-away")
+    assert len(azureml.jobs) == 1
 
 
 def test_of_two_at_the_same_moment_the_workspace_takes_one(azureml, submit):

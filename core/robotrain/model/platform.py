@@ -182,7 +182,9 @@ class Platform:
         return None
 
     def find_duplicate(self, plan: Plan, sent: Reference | None = None) -> str:
-        """Return the run of this very plan that another machine sent, as `find_submitted` takes it; empty for none.
+        """Return the run of this job that another machine sent, as `find_submitted` takes it; empty for none.
+
+        `plan.job.same_key` tells which plans are of the same job, with its pins and settings, and of the same attempt.
 
         Asked before a run is sent: a run that has not ended is recorded instead; if it has ended, its name is taken.
         Asked again once it was sent: a run that came before it is recorded, and the one that was sent is cancelled. An

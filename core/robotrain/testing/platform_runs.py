@@ -119,7 +119,8 @@ class SubmitTests(PlatformTestBase):
             yield "`find_duplicate` must return the run that another machine sent"
         if bench.platform.find_duplicate(plan, run.reference):
             yield "`find_duplicate` must not return the very run that was sent: nothing came before it"
-        submitted = bench.submit("--json").require("the same job must be accepted from another machine").json
+        words = ("--json", "--name", "kit-second", "--note", "of the second machine")  # they make no other job
+        submitted = bench.submit(*words).require("the same job must be accepted from another machine").json
         if submitted["new"]:
             known = records.find_record(run.run)
             ended = known is None or bench.platform.status(known.reference).finished
