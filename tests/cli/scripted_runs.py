@@ -141,6 +141,7 @@ def record(run: str, platform: str, folder: Path, created: float, **fields: Any)
                 "reference": {"folder": str(folder)},
                 "outputs": profile.outputs,
                 "metrics": profile.metrics,
+                "host": os.uname().nodename,
                 **fields,
             }
         )

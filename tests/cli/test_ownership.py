@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from robotrain import doctor
-from robotrain.errors import Suggestion
+from robotrain.errors import Rejected, Suggestion
+from robotrain.run_folder import ended_run
 from robotrain.store import files, ownership
 
 FOLDERS = {
@@ -84,6 +85,42 @@ def test_what_another_user_owns_is_refused_and_no_chmod_is_suggested(robotrain, 
     answer = robotrain("runs")
     answer.check_problems(2, "folder-open-to-others")
     assert "chmod" not in answer.stderr
+
+
+def open_to_all(place: Path) -> None:
+    place.chmod(0o777)
+
+
+def give_away(place: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root gives a folder to another user")
+    os.chown(place, 54321, -1)
+
+
+@pytest.mark.parametrize("name", ["", "payload"])
+@pytest.mark.parametrize("change", [open_to_all, give_away])
+def test_nothing_is_run_from_a_run_folder_that_others_can_write_to(tmp_path, name, change):
+    folder, ran = tmp_path / "pick-1", tmp_path / "ran"
+    runtime = folder / "payload/robotrain_runtime"
+    runtime.mkdir(parents=True)
+    (runtime / "__init__.py").touch()
+    (runtime / "__main__.py").write_text(f"open({str(ran)!r}, 'w')")
+    change(folder / name)
+    with pytest.raises(Rejected) as refused:
+        ended_run.register_model(folder, "arm", None)
+    (problem,) = refused.value.problems
+    owner = "belongs to the user 54321" if change is give_away else "can be written by every user"
+    assert f"{folder / name} {owner}" in problem.title
+    assert any("chmod" in one.text for one in problem.suggestions) == (change is open_to_all)
+    assert not ran.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder to another user")
+def test_the_folder_of_another_users_run_is_not_removed(tmp_path):
+    (folder := tmp_path / "pick-1").mkdir()
+    os.chown(folder, 54321, -1)
+    assert ended_run.remove_folder(folder, dry_run=False) is None
+    assert folder.exists()
 
 
 def test_a_record_that_others_could_write_is_not_read(robotrain, scripted):

@@ -110,6 +110,20 @@ def test_run_that_a_newer_one_was_started_from_stays(prune, record_old_run):
     assert records.list_runs() == []
 
 
+def test_of_an_adopted_run_only_the_record_goes_unless_it_is_named(prune, record_old_run):
+    runs = [record_old_run(run, days=40) for run in ("anns-1", "mine-1", "base-1")]
+    record_old_run("tuned-1", days=1, sources=(runs[2].folder / "left/checkpoint",))
+    for run in ("anns-1", "base-1", "mine-1"):
+        path = records.get_run_folder(run) / "record.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"host": ""}))
+    assert prune("mine-1", "--yes").exit_code == 0
+    assert [one.folder.exists() for one in runs] == [True, False, True]
+    answer = prune("--older-than", "30d", "--yes")
+    check_shown(answer.stderr)
+    assert [one.folder.exists() for one in runs] == [True, False, True], "they stay whosever they are"
+    assert records.list_runs() == ["tuned-1"]
+
+
 def test_only_the_record_is_removed_where_the_platform_keeps_outputs(prune, record_old_run):
     far = record_old_run("far-1", days=40)
     far.set_flag("keeps")

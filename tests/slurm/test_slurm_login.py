@@ -174,6 +174,31 @@ def test_ended_run_is_removed_there(submit, slurm, robotrain):
     assert not folder.exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder to another user")
+@pytest.mark.parametrize("name", ["", "payload"])
+def test_a_folder_of_another_user_there_is_not_run_nor_removed(submit, slurm, robotrain, name):
+    run, folder = submit()
+    slurm.set_state("1", "FAILED")
+    (folder / "payload/robotrain_runtime/__main__.py").write_text(f"open({str(folder / 'ran')!r}, 'w')")
+    os.chown(folder / name, 65534, -1)
+    refused = robotrain("register", run, "arm", "--json").json["problems"][0]
+    assert refused["title"] == f"arm was not registered: {folder / name} belongs to the user nobody, not to root"
+    assert not (folder / "ran").exists()
+    answer = robotrain("runs", "--prune", run, "--yes")
+    assert answer.exit_code == 0, answer.stderr
+    assert folder.exists() == (name == "")
+    assert records.list_runs() == []
+
+
+def test_what_a_submit_sends_is_written_by_its_user_only(submit):
+    before = os.umask(0o002)
+    try:
+        folder = submit()[1]
+    finally:
+        os.umask(before)
+    assert [str(path) for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o022] == []
+
+
 def test_no_value_passes_through_a_shell(words, tmp_path, robotrain, login_node, monkeypatch):
     name = "$(touch hacked) `touch hacked`'; touch hacked #"
     monkeypatch.setenv("ROBOTRAIN_RUNS_DIR", str(tmp_path / name))

@@ -141,7 +141,7 @@ class RunRecord:
     cancel_command: str = ""
     """The engine's own command that ends the run, for whoever cannot read the rest of the record."""
     host: str = ""
-    """The machine that submitted it."""
+    """The machine that submitted it; empty if another one did, and the run was adopted here."""
     notes: tuple[str, ...] = ()
     """What happened during submission that explains its state."""
     makes: Produces = "checkpoints"
@@ -164,6 +164,11 @@ class RunRecord:
     """The folder of its job file; empty without one."""
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Each value of its job that is not the default, with that default; of sources with their pins."""
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether another machine submitted it, perhaps a colleague's."""
+        return not self.host
 
     @property
     def is_sweep(self) -> bool:

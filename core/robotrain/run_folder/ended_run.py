@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -16,11 +17,12 @@ from robotrain_runtime.contract import child_python, failure
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.machine import disk_cache
 
-from robotrain.errors import Problem, Rejected
+from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.run import Status
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.run_folder import log
+from robotrain.store import ownership
 
 make_problem = Messages(__file__)
 
@@ -48,16 +50,25 @@ def _run_runtime(folder: Path, arguments: list[str], payload: Path) -> subproces
 
 
 def register_model(
-    folder: Path, name: str, step: int | None, payload: Path | None = None, run: RunRuntime = _run_runtime
+    folder: Path,
+    name: str,
+    step: int | None,
+    payload: Path | None = None,
+    run: RunRuntime = _run_runtime,
+    find_other_writer: Callable[[Path], str] = ownership.find_other_writer,
 ) -> Registered:
     """Register the checkpoint of `step`, the last one, or the evaluated policy as a version of the model `name`.
 
-    Raise Rejected if the registration fails.
+    Raise Rejected if the registration fails, or others may have written what it runs.
 
     :param payload: the folder of the run's payload, if it is not below `folder`.
     :param run: runs the runtime; of a run on another machine, there.
+    :param find_other_writer: as that of `ownership`; of a run on another machine, there.
     """
     payload = payload or folder / log.PAYLOAD_FOLDER
+    for place in dict.fromkeys((folder, payload.parent, payload)):
+        if why := find_other_writer(place):
+            raise Rejected([_make_open_folder_problem(folder, name, place, why)])
     arguments = [REGISTER_COMMAND, log.JOB_FILE, name, *(() if step is None else ("--step", str(step)))]
     completed = run(folder, arguments, payload)  # the runtime that fits the run's plugins and lock
     if completed.returncode:
@@ -70,6 +81,13 @@ def register_model(
     except (ValueError, IndexError, TypeError):
         why = "The runtime did not report the version."
         raise Rejected([_make_registration_problem(folder, name, step, why)]) from None
+
+
+def _make_open_folder_problem(folder: Path, name: str, place: Path, why: str) -> Problem:
+    ways = [Suggestion(f"robotrain outputs {folder.name} --to FOLDER", "copies what the run left")]
+    if why.startswith("can be written"):
+        ways.insert(0, Suggestion(f"chmod -R go-w {shlex.quote(str(folder))}", "after a look for what others left"))
+    return make_problem("not-registered.open-to-others", *ways, given=folder.name, name=name, place=place, why=why)
 
 
 def _make_registration_problem(folder: Path, name: str, step: int | None, why: str) -> Problem:
@@ -88,8 +106,10 @@ def make_removed_path(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")
 
 
-def remove_folder(folder: Path, dry_run: bool) -> int:
-    """Remove a folder unless `dry_run` is set. Return the bytes freed."""
+def remove_folder(folder: Path, dry_run: bool) -> int | None:
+    """Remove a folder unless `dry_run` is set. Return the bytes freed; None if it stays: another user's is theirs."""
+    if folder.stat().st_uid != os.geteuid():
+        return None
     freed = disk_cache.measure_folder(folder).reclaimable
     if not dry_run:
         removed = make_removed_path(folder)
@@ -104,9 +124,11 @@ def remove_run_folder(
     spec_file: str,
     status: Status,
     dry_run: bool = False,
-    remove: Callable[[Path, bool], int] = remove_folder,
-) -> int:
-    """Remove the folder of an ended run unless `dry_run` is set. Return the bytes freed. Raise Rejected if it stays.
+    remove: Callable[[Path, bool], int | None] = remove_folder,
+) -> int | None:
+    """Remove the folder of an ended run unless `dry_run` is set. Raise Rejected.
+
+    Return the bytes freed; None if it belongs to another user, and stays.
 
     :param owner: the run that the folder says it is of, in `spec_file`; empty if it does not.
     :param remove: as `remove_folder`; of a run on another machine, there.

@@ -26,9 +26,11 @@ from robotrain.run_folder.log import FolderLog, LogReader
 from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.scheduler_plan import SEARCH_FILE
 from robotrain.run_folder.transport import CHUNK_BYTES, READ_FILE, FileState, Transport, format_file, parse_file
+from robotrain.store.ownership import Access, explain_access
 
 POLL_SECONDS = 1.0
 DAY_SECONDS = 86400.0
+OTHERS = "of another user"
 OUTPUT_EVENTS = '"(checkpoint|published|withdrawn|registered|evaluated)"'
 """What events begin with that outputs follow from."""
 
@@ -258,7 +260,18 @@ class RemoteRunFolders(RunFolders):
     def register(self, folder: Path, name: str, step: int | None, top: Path) -> Registered:
         """Register a checkpoint of a run with its own runtime, there. Raise Rejected."""
         run = partial(self._run_runtime, top / SEARCH_FILE)
-        return ended_run.register_model(folder, name, step, top / log.PAYLOAD_FOLDER, run)
+        return ended_run.register_model(folder, name, step, top / log.PAYLOAD_FOLDER, run, self._find_other_writer)
+
+    def _find_other_writer(self, place: Path) -> str:
+        """Return how somebody else may have written what is at a path there, as `ownership` does here."""
+        access = f"stat -L --printf '%u\\n%U\\n%a\\n%G\\n' -- {shlex.quote(str(place))}"
+        found = self._at.run(f"{access} && id -u && id -un && id -gn").text.splitlines()
+        try:
+            owner_id, owner, mode, group, user_id, user, own_group = found
+            is_private = group == own_group == user
+            return explain_access(Access(int(owner_id), owner, int(mode, 8), group, is_private, int(user_id), user))
+        except ValueError:
+            return "is gone, or does not say whom it belongs to"
 
     def _run_runtime(
         self, search: Path, folder: Path, arguments: list[str], payload: Path
@@ -273,14 +286,21 @@ class RemoteRunFolders(RunFolders):
         result = self._at.run("\n".join((*lines, f"{words} </dev/null")), seconds=DAY_SECONDS)
         return subprocess.CompletedProcess(words, result.exit_code, result.text, result.stderr)
 
-    def remove(self, folder: Path, dry_run: bool) -> int:
-        """Remove a run folder unless `dry_run` is set. Return the bytes freed. Raise OSError."""
+    def remove(self, folder: Path, dry_run: bool) -> int | None:
+        """Remove a run folder unless `dry_run` is set. Return the bytes freed; None if it is another user's.
+
+        Raise OSError.
+        """
         place = shlex.quote(str(folder))
         removed = shlex.quote(str(ended_run.make_removed_path(folder)))
         remove = "" if dry_run else f" && mv -T {place} {removed} && rm -rf {removed}"
-        result = self._at.run(f"du -s -B1 -- {place} | cut -f1{remove}", seconds=600.0)
+        is_other = f'owner=$(stat -L -c %u -- {place}) && [ "$owner" != "$(id -u)" ]'
+        size = f"du -s -B1 -- {place} | cut -f1{remove}"
+        result = self._at.run(f"if {is_other}; then echo {OTHERS}; else {size}; fi", seconds=600.0)
         if result.exit_code:
             raise OSError(result.stderr.strip().rpartition("\n")[2])
+        if result.text.strip() == OTHERS:
+            return None
         if not dry_run:
             EventsCopy(self._at, str(folder)).remove()
         return int(result.text)

@@ -63,6 +63,9 @@ class RunFolders:
         """
         return ended_run.register_model(folder, name, step, top / log.PAYLOAD_FOLDER)
 
-    def remove(self, folder: Path, dry_run: bool) -> int:
-        """Remove a run folder unless `dry_run` is set. Return the bytes freed. Raise OSError."""
+    def remove(self, folder: Path, dry_run: bool) -> int | None:
+        """Remove a run folder unless `dry_run` is set. Return the bytes freed; None if it is another user's.
+
+        Raise OSError.
+        """
         return ended_run.remove_folder(folder, dry_run)

@@ -107,8 +107,11 @@ class SchedulerPlatform(SchedulerPlans, SchedulerRuns):
             return None
         return submitted_runs.find_submitted_run(self, submitted_runs.make_absolute(text))
 
-    def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int:
-        """Remove the folder of an ended run; return the bytes freed. Raise RunGone, Rejected, OSError."""
+    def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
+        """Remove the folder of an ended run; return the bytes freed, None if it is another user's.
+
+        Raise RunGone, Rejected, OSError.
+        """
         folder, spec = self.require_folder(reference), make_spec_file(self.name).name
         try:
             run = self.read_spec(reference).run

@@ -44,9 +44,11 @@ create_folder() {
     state=same
     return
   fi
-  mkdir -p "$parent" && mkdir "$part" || end refused
+  mask=$(umask)
+  mkdir -p "$parent" && umask go-w && mkdir "$part" || end refused # what runs as the user is written by nobody else
   head -c "$bytes" 2>/dev/null | tar -xmof - -C "$part" --no-same-permissions || { rm -rf "$part"; end refused; }
   [ "$(cat "$part/$digest_file")" = "$digest" ] || { rm -rf "$part"; end refused; }
+  umask "$mask"
   mv -T "$part" "$folder" || { rm -rf "$part"; has_plan || end refused; state=same; return; }
   keep "$parent"
   state=new

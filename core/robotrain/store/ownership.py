@@ -64,13 +64,33 @@ def find_other_writer(place: str | Path) -> str:
         found = os.stat(place)
     except OSError:
         return ""
-    if found.st_uid not in (0, os.geteuid()):
-        return f"belongs to the user {_name_user(found.st_uid)}, not to {_name_user(os.geteuid())}"
-    if found.st_mode & 0o002:
-        return "can be written by every user"
-    if not found.st_mode & 0o020:
+    user = os.geteuid()
+    if found.st_uid in (0, user) and not found.st_mode & 0o022:  # most are so, and names take time
         return ""
-    return "" if _is_private_group(found.st_gid) else f"can be written by the group {_name_group(found.st_gid)}"
+    owner, group, is_private = _name_user(found.st_uid), _name_group(found.st_gid), _is_private_group(found.st_gid)
+    return explain_access(Access(found.st_uid, owner, found.st_mode, group, is_private, user, _name_user(user)))
+
+
+class Access(NamedTuple):
+    """Whom a file or folder belongs to, and who asks."""
+
+    owner_id: int
+    owner: str
+    mode: int
+    group: str
+    is_private: bool
+    """Whether the group is the user's own, without another member."""
+    user_id: int
+    user: str
+
+
+def explain_access(found: Access) -> str:
+    """Return how somebody else may have written something, in words; empty if nobody may. Pure."""
+    if found.owner_id not in (0, found.user_id):
+        return f"belongs to the user {found.owner}, not to {found.user}"
+    if found.mode & 0o002:
+        return "can be written by every user"
+    return f"can be written by the group {found.group}" if found.mode & 0o020 and not found.is_private else ""
 
 
 def _name_user(number: int) -> str:

@@ -32,16 +32,19 @@ def require_no_secrets(reference: Reference, platform: str) -> Reference:
     return reference
 
 
-def remove_run(record: RunRecord, platform: Platform) -> int | None:
-    """Remove the outputs of a run, then its record; an interrupted removal can be repeated.
+def remove_run(record: RunRecord, platform: Platform, *, keeps_outputs: bool = False) -> int | None:
+    """Remove the outputs of a run unless `keeps_outputs` is set, then its record.
 
-    Return the freed bytes; None if the platform keeps the files. Raise Rejected, OSError.
+    An interrupted removal can be repeated. Return the freed bytes; None if the outputs stay. Raise Rejected, OSError.
     """
     if record.phase == "sending":
         if not is_certainly_gone(record, platform):
             raise Rejected([make_problem("run-goes-on.may-run", run=record.run)])
         name_lock.remove_record(record.run)
         return 0
+    if keeps_outputs:
+        name_lock.remove_record(record.run)
+        return None
     freed: int | None = 0
     with contextlib.suppress(RunGone):
         status = platform.status(record.reference)

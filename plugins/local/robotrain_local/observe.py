@@ -50,8 +50,11 @@ def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> It
     return log.read_log_lines(folder / spec.LOG_FILE, lambda: not follow or read_status(folder).finished, tail)
 
 
-def remove_run(reference: Reference, dry_run: bool = False) -> int:
-    """Remove the run's folder unless `dry_run` is set. Return the bytes freed. Raise RunGone, Rejected if it stays."""
+def remove_run(reference: Reference, dry_run: bool = False) -> int | None:
+    """Remove the run's folder unless `dry_run` is set. Return the bytes freed; None if it is another user's.
+
+    Raise RunGone, Rejected if it stays.
+    """
     folder = find_run_folder(reference)
     try:
         run = spec.read_spec(folder).run

@@ -116,6 +116,7 @@ class PruneCandidates:
         only: str,
     ) -> None:
         self._plugins = plugins
+        self._named = only
         self.records: dict[str, RunRecord] = {}
         self._unreadable: dict[str, str] = {}
         listed = [only] if only else records.iterate_runs(with_steps=False)
@@ -130,7 +131,7 @@ class PruneCandidates:
         candidates = [known[run] for run in runs]
         self.plan = prune.plan_pruning(candidates, {}, before=before)
         if self.plan.removed:
-            finished = [one.run for one in self.plan.removed if not one.interrupted]
+            finished = [one.run for one in self.plan.removed if not (one.interrupted or self._keeps_outputs(one.run))]
             outputs = self._query_platforms(
                 finished, lambda record, platform: tuple(one.uri for one in platform.outputs(record.reference))
             )
@@ -146,15 +147,16 @@ class PruneCandidates:
     def measure_sizes(self) -> dict[str, int | None]:
         """Return the bytes that each run would free; None where the platform keeps its outputs or does not answer."""
         answers = self._query_platforms(
-            [one.run for one in self.plan.removed if not one.gone],
+            [one.run for one in self.plan.removed if not (one.gone or self._keeps_outputs(one.run))],
             lambda record, platform: platform.remove_outputs(record.reference, dry_run=True),
         )
-        sizes = {one.run: answers.get(one.run, 0) for one in self.plan.removed}
+        sizes = {one.run: answers.get(one.run, 0 if one.gone else None) for one in self.plan.removed}
         return {run: size if isinstance(size, int) else None for run, size in sizes.items()}
 
     def find_tracked_runs(self) -> list[TrackedRun]:
         """Return the runs to remove that stay in a tracking database of this machine."""
         asked = [one.run for one in self.plan.removed if not (one.gone or one.interrupted)]
+        asked = [run for run in asked if not self.records[run].is_adopted]
         found = self._query_platforms(asked, _find_tracked_run)
         return [one for one in found.values() if isinstance(one, TrackedRun)]
 
@@ -164,11 +166,19 @@ class PruneCandidates:
         for one in self.plan.removed:
             record = self.records[one.run]
             try:
-                removed[one.run] = interrupted_submit.remove_run(record, self._plugins.platform_of(record))
+                platform, keeps = self._plugins.platform_of(record), self._keeps_outputs(one.run)
+                removed[one.run] = interrupted_submit.remove_run(record, platform, keeps_outputs=keeps)
                 print_message(f"removed {one.run}")
             except (Rejected, OSError) as error:
                 print_message(f"{one.run} was not removed: {describe_exception(error)}")
         return removed
+
+    def _keeps_outputs(self, run: str) -> bool:
+        """Return whether only the record of a run goes: one that was adopted is another machine's, unless it is named.
+
+        Of a run that another user submitted the platform keeps the outputs even then.
+        """
+        return self.records[run].is_adopted and run != self._named
 
     def _read_record(self, run: str, platform: str) -> bool:
         """Read a run's record; return whether the run is on the selected platform."""
@@ -286,7 +296,7 @@ def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None],
     for run, reason in candidates.plan.kept_reasons.items():
         print_message(f"{run} stays: {reason}")
     if selected and None in sizes.values():
-        why = "the platform keeps their outputs; only the record on this machine is removed"
+        why = "their outputs stay; only the record on this machine is removed"
         print_message(f"runs without a size: {why}")
 
 
