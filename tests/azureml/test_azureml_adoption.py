@@ -71,6 +71,14 @@ def test_jobs_of_others_and_of_other_tools_are_told_apart(workspace, monkeypatch
     assert listed == [(theirs, "ann"), (mine, PERSON)]
 
 
+def test_pipelines_and_sweeps_are_told_apart(workspace):
+    names = submit_runs(workspace, 3)
+    for name, kind in zip(names, ("Command", "Pipeline", "Sweep"), strict=True):
+        workspace.jobs[name].body["jobType"] = kind
+    listed = AzureMLPlatform().list_submitted(AzureMLSettings(**workspace.settings), everyone=False)
+    assert [one.text for one in listed if one.can_be_adopted] == names[:1]
+
+
 def _sent_by(person: str, answer: dict) -> dict:
     return {**answer, "systemData": {**answer["systemData"], "createdBy": person}}
 

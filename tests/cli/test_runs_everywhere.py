@@ -101,6 +101,7 @@ def test_runs_of_all_platforms_come_newest_first(listing, everywhere):
         "name": "",
         "recorded": False,
         "ref": "job-4",
+        "can_be_adopted": True,
     }
 
 
@@ -116,6 +117,13 @@ def test_a_platform_that_does_not_answer_is_named_and_the_others_are_listed(list
     assert {"hangs": "no answer in 5 s", "refuses": "Nobody signed in"}[trouble] in answer.stderr
     shown = [word for word in answer.stdout.split() if word.startswith("job-")]
     assert shown == ["job-1", "job-2"], "what it listed before stays"
+
+
+def test_what_the_only_platform_listed_before_it_fell_silent_stays(listing, everywhere):
+    listing(far=[make_row(1), "refuses"])
+    found = everywhere("--platform", "far")
+    assert (list_refs(found), found["more"]) == (["job-1"], True), "it may have others"
+    assert [one["outcome"] for one in found["platforms"]] == ["silent"]
 
 
 def test_it_is_an_error_if_no_platform_answers(listing, robotrain):
@@ -165,6 +173,13 @@ def test_an_engine_is_asked_for_no_more_than_is_shown(listing, everywhere):
     assert len((folder / "asked").read_text()) == 6, "one more tells whether there are others"
 
 
+def test_an_engine_is_asked_for_nothing_older_than_since(listing, everywhere):
+    folder = listing(near=[make_row(number, age=number * 3600) for number in range(100)])
+    found = everywhere("--platform", "near", "--since", "90min", "--all")
+    assert (list_refs(found), found["more"]) == (["job-0", "job-1"], False)
+    assert len((folder / "asked").read_text()) == 3, "the first that is older ends the list"
+
+
 @pytest.mark.parametrize(
     ("words", "title"),
     [
@@ -192,6 +207,20 @@ def test_a_recorded_run_shows_its_name_and_its_end(listing, robotrain, everywher
     records.save_final_status(run, Status(state="failed", reason="out of paint"))
     assert {one["ref"]: one["state"] for one in everywhere()["runs"]} == {"job-1": "failed", "job-other": "running"}
     assert "robotrain adopt job-1" not in robotrain("runs", "--everywhere").stdout
+
+
+def test_a_step_of_a_pipeline_of_this_machine_is_recorded(listing, everywhere, tmp_path):
+    run = "lerobot-train-00000001-1"
+    listing(near=[make_row(1)])
+    record(run, "near", tmp_path, NOW - 61, pipeline="pick-00000001-1", step="train", reference={"job": "job-1"})
+    Path(records.get_run_folder(run), records.STEP_FILE).touch()
+    assert [one["recorded"] for one in everywhere()["runs"]] == [True]
+
+
+def test_no_command_adopts_what_cannot_be_adopted(listing, robotrain, everywhere):
+    listing(near=[make_row(1, can_be_adopted=False)])
+    assert "job-1" not in robotrain("runs", "--everywhere").stdout
+    assert [(one["ref"], one["can_be_adopted"]) for one in everywhere()["runs"]] == [("job-1", False)]
 
 
 def test_a_run_that_was_adopted_under_another_name_is_recognised(listing, everywhere, tmp_path):

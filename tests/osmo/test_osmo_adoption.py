@@ -38,6 +38,9 @@ def test_a_workflow_that_osmo_does_not_have_is_gone(osmo):
 def test_a_pipeline_is_not_adopted(osmo):
     workflow = OsmoPlatform().submit(plan(steps(settings={"pool": "default"})))["workflow"]
     assert adopt_refused(workflow) == f"{workflow} is a pipeline, which cannot be recorded on another machine"
+    osmo.submit(TEXT.replace("NAME", "lerobot-train-00000001-1"))
+    listed = {one.text: one.can_be_adopted for one in OsmoPlatform().list_submitted(OsmoSettings(), everyone=False)}
+    assert listed == {"lerobot-train-00000001-1-1": True, workflow: False}
 
 
 @pytest.mark.parametrize(("count", "requests"), [(0, 1), (3, 2), (4, 3), (5, 3)])

@@ -93,6 +93,9 @@ def test_a_sweep_and_a_pipeline_are_one_run_each(slurm, send, tmp_path):
         number = send(f"{pipeline}-{step}", folder=f"{pipeline}/steps/{step}")
         slurm.set_state(number, {"train": "COMPLETED", "evaluate": "RUNNING"}[step])
     assert list_runs() == {sweep: (RUN, "pending"), str(tmp_path / pipeline): (pipeline, "running")}
+    single = send("command-0123abcd-2", folder="command-0123abcd-2")
+    found = SlurmPlatform().list_submitted(SlurmSettings(), everyone=False)
+    assert [one.text for one in found if one.can_be_adopted] == [single]
 
 
 def test_the_same_job_of_two_people_is_two_runs(slurm, send):

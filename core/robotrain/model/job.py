@@ -122,6 +122,11 @@ class Job:
         return f"{self.workload}-{self.digest[:8]}-{attempt}"
 
 
+def parse_workload(run: str) -> str:
+    """Return what a run's name begins with: its workload, or of a pipeline the name of that."""
+    return run.rpartition("-")[0].rpartition("-")[0]
+
+
 def parse_attempt(run: str) -> int:
     """Return the attempt at the end of a run's name; 0 if there is none."""
     number = run.rpartition("-")[2]

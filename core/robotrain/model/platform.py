@@ -75,6 +75,8 @@ class ListedSubmission(NamedTuple):
     """When it was submitted, in seconds since the epoch; None if that is not known."""
     user: str = ""
     """Who submitted it, as the engine says."""
+    can_be_adopted: bool = True
+    """Whether `find_submitted` may have it: false for a pipeline or a sweep, as far as the list tells."""
 
 
 class Platform:

@@ -34,6 +34,8 @@ make_problem = Messages(__file__)
 NAME_PATTERN = r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]{0,254}"
 OWN_PATTERN = rf"{RUN_PATTERN.pattern}-[0-9a-f]{{6}}"
 """The names that `choose_job_name` chooses."""
+SINGLE = "Command"
+"""The kind of a job that is neither a pipeline nor a sweep."""
 MODEL_HINT = "azureml:|models:/"
 JOB_TAGS = ("azureml_run_id", "mlflow_run_id")
 """Tags of a model version with the job that made it: that of a workload, and the tracking run, which a job is too."""
@@ -69,7 +71,7 @@ def find_submitted(text: str, settings: AzureMLSettings) -> SubmittedRun | None:
             raise jobs.make_run_gone(workspace, text)
         properties = job.get_object("properties")
     kind = properties.get_text("jobType")
-    if kind != "Command":
+    if kind != SINGLE:
         raise Rejected([make_problem("run-not-adopted.parts", given=text, kind=kind or "unknown")])
     code = properties.get_text("codeId")
     created = parse_time(job.get_object("systemData").get_text("createdAt"))
@@ -130,9 +132,11 @@ def _list_jobs(workspace: Workspace, everyone: bool) -> Iterator[ListedSubmissio
     with errors.reject_errors(workspace, "list the jobs of the workspace"):
         mine = frozenset() if everyone else credential.get_caller_names()
         for job in jobs.get_client().list_all(f"{workspace.resource}/jobs", tag=RUN_TAG):
-            name, run = job.get_text("name"), job.get_object("properties").get_object("tags").get_text(RUN_TAG)
+            name, properties = job.get_text("name"), job.get_object("properties")
+            run = properties.get_object("tags").get_text(RUN_TAG)
             told = job.get_object("systemData")
             user = told.get_text("createdBy")
             if RUN_PATTERN.fullmatch(run) and (not mine or user in mine):
                 state, created = job_state.parse_job(job, {}).state, parse_time(told.get_text("createdAt"))
-                yield ListedSubmission(name, run, state, {"job": name}, created, user)
+                is_single = properties.get_text("jobType") == SINGLE
+                yield ListedSubmission(name, run, state, {"job": name}, created, user, is_single)

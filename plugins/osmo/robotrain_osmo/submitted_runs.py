@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 from robotrain.cluster.answers import as_mapping, as_mappings, as_text, parse_time
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
-from robotrain.model.job import Job
+from robotrain.model.job import Job, parse_workload
 from robotrain.model.platform import ListedSubmission, SubmittedRun
 from robotrain.model.run import RUN_PATTERN, Reference
+from robotrain.plugins.manager import get_plugins
 from robotrain_runtime.contract.document import MAX_DOCUMENT_BYTES
 
 from robotrain_osmo.client import service
@@ -118,13 +119,13 @@ def _make_reference(job: Job, settings: OsmoSettings, workflow: str) -> Referenc
 def list_submitted(settings: OsmoSettings, everyone: bool) -> Iterator[ListedSubmission] | None:
     """Return the workflows that are named as runs are, the newest first; None without the `osmo` command.
 
-    Raise Rejected.
+    A list does not tell what a workflow has: the name of a pipeline is its own, not that of a workload. Raise Rejected.
     """
     return _list_workflows(settings.osmo_cli, everyone) if shutil.which(settings.osmo_cli) else None
 
 
 def _list_workflows(cli: str, everyone: bool) -> Iterator[ListedSubmission]:
-    size = int(workflow_state.LISTED)
+    size, workloads = int(workflow_state.LISTED), get_plugins().list_names("workload")
     for offset in itertools.count(step=size):
         chosen = [*(["-a"] if everyone else []), *(["-f", str(offset)] if offset else [])]  # older commands have no -f
         answer = service.query_json(cli, "workflow", "list", "-c", str(size), *chosen, "-t", "json")
@@ -134,6 +135,7 @@ def _list_workflows(cli: str, everyone: bool) -> Iterator[ListedSubmission]:
             run = workflow.rpartition("-")[0]
             if RUN_PATTERN.fullmatch(run):
                 state, created = workflow_state.parse_workflow(row).state, parse_time(row.get("submit_time"))
-                yield ListedSubmission(workflow, run, state, {"workflow": workflow}, created, as_text(row.get("user")))
+                keys, user, is_job = {"workflow": workflow}, as_text(row.get("user")), parse_workload(run) in workloads
+                yield ListedSubmission(workflow, run, state, keys, created, user, is_job)
         if len(rows) < size:
             return

@@ -150,10 +150,12 @@ def _group_rows(at: Transport, rows: Sequence[_Row]) -> Iterator[ListedSubmissio
         jobs = [*group]
         newest = {(row.name, row.id.partition("_")[2]): row.state.partition(" ")[0] for row in jobs}
         states = {STATES.get(state, "running") for state in newest.values()}
-        text = folder if any(row.name != run for row in jobs) else str(jobs[0].number)
+        is_pipeline = any(row.name != run for row in jobs)
+        text = folder if is_pipeline else str(jobs[0].number)
+        is_single = not is_pipeline and all(row.id.isdecimal() for row in jobs)
         state = next(state for state in SHOWN_FIRST if state in states)
         keys, created = {"folder": folder, LOGIN_KEY: at.host}, parse_seconds(jobs[0].submitted)
         text = f"{at.host}:{text}" if at.host else text
-        one = ListedSubmission(text, run, state, keys, created, jobs[0].user)
+        one = ListedSubmission(text, run, state, keys, created, jobs[0].user, is_single)
         found.append((created or 0.0, jobs[0].number, one))
     yield from (one for _, _, one in sorted(found, key=lambda row: row[:2], reverse=True))

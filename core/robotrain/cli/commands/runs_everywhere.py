@@ -20,7 +20,9 @@ NOT_ASKED = {"not-set-up": "not set up here", "cannot-list": "cannot list"}
 def print_runs_everywhere(plugins: Plugins, wanted: RunFilter, everyone: bool, most: int | None, json: bool) -> None:
     """Print the runs that fit. Raise Rejected if no platform could be asked."""
     accept = wanted.make_accept(plugins)
-    found, answers, problems, more = list_found_runs(plugins, wanted.platform, everyone, most, wanted.state, accept)
+    found, answers, problems, more = list_found_runs(
+        plugins, wanted.platform, everyone, most, wanted.state, accept, wanted.find_begin()
+    )
     print_problems(problems)
     if json:
         told = [answer._asdict() for answer in answers]
@@ -34,7 +36,7 @@ def print_runs_everywhere(plugins: Plugins, wanted: RunFilter, everyone: bool, m
     for outcome, words in NOT_ASKED.items():
         if names := _join_platforms(answers, outcome):
             print_message(f"{words}: {names}")
-    if more:
+    if more and most is not None:
         who = " --user all" if everyone else ""
         print_message(f"there are older runs: robotrain runs --everywhere{who} --all {wanted}".rstrip())
 
@@ -57,7 +59,7 @@ def _format_runs(found: Sequence[FoundRun]) -> list[str]:
             [format_short_age(now - one.record.created) if one.record.created else "" for one in found],
             drop_order=1,
         ),
-        Column("TO RECORD IT HERE", ["" if one.is_recorded else _format_adoption(one) for one in found]),
+        Column("TO RECORD IT HERE", [_format_adoption(one) for one in found]),
     ]
     titles, *rows = fit_columns(columns, output.get_table_width())
     colour = output.has_color(output.get_results())
@@ -70,7 +72,8 @@ def _format_runs(found: Sequence[FoundRun]) -> list[str]:
 
 
 def _format_adoption(one: FoundRun) -> str:
-    return f"robotrain adopt {shlex.quote(one.listed.text)}"
+    can_be_adopted = one.listed.can_be_adopted and not one.is_recorded
+    return f"robotrain adopt {shlex.quote(one.listed.text)}" if can_be_adopted else ""
 
 
 def _dump_run(one: FoundRun) -> dict[str, Any]:
@@ -85,4 +88,5 @@ def _dump_run(one: FoundRun) -> dict[str, Any]:
         "name": one.record.name,
         "recorded": one.is_recorded,
         "ref": one.listed.text,
+        "can_be_adopted": one.listed.can_be_adopted,
     }

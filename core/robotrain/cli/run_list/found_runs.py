@@ -17,6 +17,7 @@ from robotrain.cli.run_list.listed_runs import RecordFilter
 from robotrain.cluster.settings import read_configured_settings
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
+from robotrain.model.job import parse_workload
 from robotrain.model.platform import ListedSubmission, Platform, has_own_method
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
@@ -47,24 +48,31 @@ class PlatformOutcome(NamedTuple):
 
 
 def list_found_runs(
-    plugins: Plugins, platform: str, everyone: bool, number: int | None, state: str, accept: RecordFilter | None
+    plugins: Plugins,
+    platform: str,
+    everyone: bool,
+    number: int | None,
+    state: str,
+    accept: RecordFilter | None,
+    since: float = 0.0,
 ) -> tuple[list[FoundRun], list[PlatformOutcome], list[Problem], bool]:
     """Return the runs that platforms have, newest first; what each answered, with problems; whether there are more.
 
-    Raise Rejected if no platform could be asked.
+    Raise Rejected if no platform could be asked, or none answered.
 
     :param platform: the only one to ask; empty for all.
     :param number: how many at most; None for all.
+    :param since: when the oldest that `accept` takes may have been created: nothing older is asked for.
     """
     known = {platform: plugins.platform(platform)} if platform else plugins.platforms()
     able = [one for one in known.values() if has_own_method(one, "list_submitted")]
     answers = [PlatformOutcome(name, "cannot-list") for name, one in known.items() if one not in able]
     recorded = defaultdict[str, list[str]](list)
-    for name in records.iterate_runs(with_steps=False):
+    for name in records.iterate_runs():
         recorded[_get_job(name)].append(name)
     collected = [list[FoundRun]() for _ in able]
     questions = [
-        [partial(_collect_runs, one, everyone, number, state, accept, recorded, found)]
+        [partial(_collect_runs, one, everyone, number, state, accept, since, recorded, found)]
         for one, found in zip(able, collected, strict=True)
     ]
     limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
@@ -75,11 +83,13 @@ def list_found_runs(
             answers.append(PlatformOutcome(one.name, "silent", problems[-1].why))
         else:
             answers.append(PlatformOutcome(one.name, "listed" if reply.value else "not-set-up"))
-    if not any(answer.outcome == "listed" for answer in answers):
-        raise Rejected([replace(one, severity="error") for one in problems] or [*_explain_nothing(answers)])
     every = [one for found in collected for one in [*found]]  # copied: a question that was given up may go on
+    if not every and not any(answer.outcome == "listed" for answer in answers):
+        raise Rejected([replace(one, severity="error") for one in problems] or [*_explain_nothing(answers)])
     every.sort(key=lambda one: one.record.created, reverse=True)
-    return every[:number], answers, problems, number is not None and len(every) > number
+    silent = {answer.platform for answer in answers if answer.outcome == "silent"}
+    more = number is not None and len(every) > number
+    return every[:number], answers, problems, more or any(one.record.platform in silent for one in every)
 
 
 def _collect_runs(
@@ -88,6 +98,7 @@ def _collect_runs(
     number: int | None,
     state: str,
     accept: RecordFilter | None,
+    since: float,
     recorded: RecordedNames,
     found: list[FoundRun],
 ) -> bool:
@@ -99,6 +110,8 @@ def _collect_runs(
     if (listed := platform.list_submitted(settings, everyone)) is None:
         return False
     for one in listed:
+        if one.created is not None and one.created < since:  # the newest came first
+            break
         run = _describe_run(platform.name, one, recorded.get(_get_job(one.run), ()))
         if state in ("", run.state) and (accept is None or accept(run.record)):
             found.append(run)
@@ -122,7 +135,7 @@ def _describe_run(platform: str, listed: ListedSubmission, names: Sequence[str])
         job="",
         plan="",
         created=listed.created or 0.0,
-        workload=_get_job(listed.run).rpartition("-")[0],
+        workload=parse_workload(listed.run),
         settings={},
         reference=listed.keys,
     )

@@ -105,6 +105,10 @@ class RunFilter(NamedTuple):
 
         return accept
 
+    def find_begin(self) -> float:
+        """Return when the oldest run that fits may have been created; 0 without a limit. Raise Rejected."""
+        return _parse_time(self.since, "--since") or 0.0
+
     def __str__(self) -> str:
         """Return the words that ask for it on the command line."""
         words = [self.word] * bool(self.word)
