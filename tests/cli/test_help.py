@@ -80,6 +80,8 @@ def test_the_help_of_a_job_is_one_screen_and_help_all_has_every_option(robotrain
         assert {"--platform", "--wait", "--dry-run", "--name"} <= list_options(short) < list_options(full)
         count = len(set(re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", full, re.MULTILINE))) - 1  # that of the help
         assert f"--help-all shows all {count} options" in short
+        told = "With --platform NAME, the options of that platform are shown too." in " ".join(full.split())
+        assert told == (platform is None)
 
 
 def test_the_help_of_a_training_shows_what_people_set(robotrain):

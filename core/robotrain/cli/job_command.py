@@ -205,10 +205,12 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         for title, records in panels.items():
             with formatter.section(title):
                 formatter.write_dl(records, col_max=30 if ctx.meta[HELP_ALL] else SHORT_WIDTH)
+        formatter.write_paragraph()
         if not ctx.meta[HELP_ALL]:
-            formatter.write_paragraph()
             write_names(formatter, "Workloads", get_plugins(ctx).list_names("workload"))
             formatter.write_text(f"{HELP_ALL} shows all {len(self.options.options)} options, in groups.")
+        if not self.choice.platform:
+            formatter.write_text("With --platform NAME, the options of that platform are shown too.")
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Return the options that begin like this; before the first letter, those that help shows."""
