@@ -5,15 +5,22 @@ import socket
 
 import pytest
 from messages import check_problems
+from robotrain.cli.arguments import open_run
+from robotrain.model.platform import Platform
+from robotrain.model.terminal import Forwarding, TerminalCommand
 from scripted_runs import record
 
 SHELL, FORWARD = ("shell", "train-1", "--", "true"), ("forward", "train-1", "8080")
 
 
 @pytest.fixture
-def reached(scripted):
+def reached(scripted, monkeypatch):
     """A platform whose runs can be entered, if it had a way."""
     scripted.platform("reached", features='{"shell": YES, "forward": YES}')
+    command = TerminalCommand(["true"])
+    monkeypatch.setattr(
+        Platform, "make_forwarding", lambda self, of, here, to: Forwarding(f"localhost:{here}", command)
+    )
     return scripted
 
 
@@ -42,6 +49,7 @@ def test_pipeline_needs_the_name_of_a_step(robotrain, tmp_path):
 def test_shell_without_a_terminal_or_a_command_is_refused(reached, robotrain):
     reached.run("train-1", platform="reached")
     check_problems(robotrain("shell").stderr, "shell-without-terminal")
+    assert "robotrain shell pick --step train -- COMMAND" in robotrain("shell", "pick", "--step", "train").stderr
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "80:", "8080:localhost:80", "-1"])
@@ -50,11 +58,25 @@ def test_port_that_is_none_is_refused(scripted, robotrain, port):
     check_problems(robotrain("forward", "train-1", "--", port).stderr, "port-invalid PORT")
 
 
-def test_port_that_a_program_has_is_refused_with_one_that_is_free(reached, robotrain):
-    reached.run("train-1", platform="reached")
+@pytest.fixture
+def taken_port():
     with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        answer = robotrain("forward", "train-1", f"{port}:6006")
-    assert f"the port {port} of this machine cannot be used" in answer.stderr
+        yield other.getsockname()[1]
+
+
+def test_port_that_a_program_has_is_refused_with_one_that_is_free(reached, robotrain, taken_port, monkeypatch):
+    reached.run("train-1", platform="reached")
+    answer = robotrain("forward", "train-1", f"{taken_port}:6006")
+    assert f"the port {taken_port} of this machine cannot be used" in answer.stderr
     assert re.search(r"robotrain forward train-1 [0-9]+:6006 ", answer.stderr)
     assert answer.exit_code == 4
+    monkeypatch.setattr("robotrain.cli.run_access.open_step", lambda ctx, run, step: open_run(ctx, "train-1"))
+    stderr = robotrain("forward", "pick", f"{taken_port}:6006", "--step", "train").stderr
+    assert re.search(r"robotrain forward pick --step train [0-9]+:6006 ", stderr)
+
+
+def test_port_of_this_machine_need_not_be_free_where_nothing_is_forwarded(reached, robotrain, taken_port, monkeypatch):
+    monkeypatch.setattr(Platform, "make_forwarding", lambda self, *asked: Forwarding("node-7:6006"))
+    reached.run("train-1", platform="reached")
+    answer = robotrain("forward", "train-1", f"{taken_port}:6006")
+    assert (answer.exit_code, answer.stdout) == (0, "http://node-7:6006\n")

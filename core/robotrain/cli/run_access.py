@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import shlex
 from typing import Any
 
 import typer
@@ -33,6 +34,11 @@ def open_accessible_run(ctx: typer.Context, run: str, step: str, feature: str) -
             why = ": ".join(filter(None, (status.state, status.reason))).rstrip(".")
             raise Rejected([make_problem("run-not-running", run=record.run, why=why)])
     return record, platform
+
+
+def format_run(run: str, step: str) -> str:
+    """Return how a command names a run, or a step of it."""
+    return shlex.join([run, *(("--step", step) if step else ())])
 
 
 def find_ssh_login() -> str:

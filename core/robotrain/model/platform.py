@@ -246,7 +246,7 @@ class Platform:
 
         Called where the feature `forward` is supported.
 
-        :param here: the free port of this machine that is to lead there, if one must.
+        :param here: the port of this machine that is to lead there, if one must.
         """
         raise make_feature_error(self, "forward")
 

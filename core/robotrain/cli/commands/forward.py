@@ -9,7 +9,7 @@ import typer
 from robotrain.cli.arguments import NamedRunArgument, StepOption, argument
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_message, print_result
-from robotrain.cli.run_access import find_ssh_login, make_forward_line, open_accessible_run
+from robotrain.cli.run_access import find_ssh_login, format_run, make_forward_line, open_accessible_run
 from robotrain.cli.terminal import run_on_terminal
 from robotrain.errors import EXIT_INTERRUPTED, Rejected, Suggestion
 from robotrain.messages import Messages
@@ -31,8 +31,9 @@ def forward(
     """
     here, there = _parse_ports(port)
     record, platform = open_accessible_run(ctx, run, step, "forward")
-    _check_is_free(here, there, record.run, is_needed=not platform.capabilities.feature("runs_here"))
     found = platform.make_forwarding(record.reference, here, there)
+    if found.command is not None:
+        _check_is_free(here, there, format_run(run, step) if step else record.run)
     print_result(f"http://{found.address}")
     if found.command is None:
         print_message("there is nothing to forward: this machine reaches it")
@@ -54,10 +55,8 @@ def _parse_ports(text: str) -> tuple[int, int]:
     return here, there
 
 
-def _check_is_free(here: int, there: int, run: str, is_needed: bool) -> None:
+def _check_is_free(here: int, there: int, run: str) -> None:
     """Raise Rejected if a program of this machine has the port, or this user may not take it."""
-    if not is_needed:
-        return
     try:
         with socket.create_server(("127.0.0.1", here)):
             return

@@ -6,7 +6,7 @@ import typer
 
 from robotrain.cli.arguments import AFTER_DASHES_KEY, RunArgument, StepOption
 from robotrain.cli.command_factory import OwnCommand, make_app, split_at_dashes
-from robotrain.cli.run_access import open_accessible_run
+from robotrain.cli.run_access import format_run, open_accessible_run
 from robotrain.cli.terminal import has_terminal, run_on_terminal
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
@@ -37,7 +37,7 @@ def shell(ctx: typer.Context, run: RunArgument = "", step: StepOption = "") -> N
     """
     words, is_typed = ctx.meta[AFTER_DASHES_KEY] or [], has_terminal()
     if not (words or is_typed):
-        raise Rejected([make_problem("shell-without-terminal", run=run or "latest")])
+        raise Rejected([make_problem("shell-without-terminal", run=format_run(run or "latest", step))])
     record, platform = open_accessible_run(ctx, run, step, "shell")
     raise typer.Exit(run_on_terminal(platform.make_shell(record.reference, words, is_typed)))
 
