@@ -39,6 +39,23 @@ def test_each_channel_is_told_of_each_run_once(scripted, robotrain, add_channel,
     assert sorted(path.rpartition("/")[2] for path, *_ in taken) == ["T0SECRET", "T0SECRET", "two", "two"]
 
 
+def test_what_waits_again_tells_the_same_channels(scripted, robotrain, add_channel, webhook, monkeypatch):
+    add_channel("team", webhook)
+    add_channel("phone", webhook)
+    scripted.run("train-1")
+    timed_out = robotrain("wait", "train-1", "--notify", "team,phone", "--timeout", "0.1s")
+    assert "robotrain wait train-1 --notify team,phone\n" in timed_out.stderr
+
+    def press_ctrl_c(*given: object, **named: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("robotrain.cli.watch.follower.RunFollower.wait_until_over", press_ctrl_c)
+    for command in ("wait", "watch"):
+        stopped = robotrain(command, "train-1", "--notify", "team")
+        assert f"  robotrain {command} train-1 --notify team   watch again\n" in stopped.stderr
+        assert stopped.exit_code == 130
+
+
 def test_channel_that_fails_is_named_and_changes_nothing(scripted, robotrain, add_channel, webhook):
     add_channel("gone", f"{webhook}/withdrawn")
     add_channel("far", "http://198.51.100.1/T0SECRET")

@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import shlex
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -168,10 +169,11 @@ def follow(follower: RunFollower, renderer: Renderer, command: str, wait_until_o
     except KeyboardInterrupt:
         if runs := [one.record.run for one in follower.unfinished]:
             names = " ".join(runs)
+            again = f"{command} {names}{_format_notify(follower)}"
             verb, them = ("continues", "it") if len(runs) == 1 else ("continue", "them")
-            width = max(len(command), len("cancel")) + 1 + len(names)
+            width = max(len(again), len(f"cancel {names}"))
             print_message(f"\nstopped watching; {' and '.join(runs)} {verb}")
-            print_message(f"  robotrain {f'{command} {names}':<{width}}   watch again")
+            print_message(f"  robotrain {again:<{width}}   watch again")
             print_message(f"  robotrain {f'cancel {names}':<{width}}   stop {them}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     print_problems(follower.problems)
@@ -219,7 +221,14 @@ def parse_timeout(text: str) -> float | None:
 def _make_timeout_problem(follower: RunFollower, timeout: str) -> Problem:
     runs = [one.record.run for one in follower.unfinished]
     duration = f"{timeout} s" if timeout[-1:].isdigit() else timeout
-    return make_problem("wait-timeout", names=" and ".join(runs), duration=duration, runs=" ".join(runs))
+    again = f"{' '.join(runs)}{_format_notify(follower)}"
+    return make_problem("wait-timeout", names=" and ".join(runs), duration=duration, runs=" ".join(runs), again=again)
+
+
+def _format_notify(follower: RunFollower) -> str:
+    """Return the option that tells the same channels, after a space; empty without any."""
+    names = shlex.quote(",".join(channel.name for channel in follower.channels))
+    return f" --notify {names}" if follower.channels else ""
 
 
 def print_end(followed: FollowedRun, as_json: bool, with_tail: bool, with_curve: bool = True) -> None:

@@ -289,7 +289,7 @@ class RunFollower:
         poll = POLL_SECONDS if poll_seconds is None else poll_seconds
         self._run_ended = threading.Event()
         self._observer, self._plugins, self._just_sent = observer, plugins, just_sent
-        self._notified, self._channels = set[str](), channels
+        self._notified, self.channels = set[str](), channels
         self.runs = [FollowedRun(record, platform, observer, self._run_ended, tail, poll) for record, platform in runs]
         self.problems: list[Problem] = []
         """Failures of plugins, to be printed when nothing is drawn any more."""
@@ -333,7 +333,7 @@ class RunFollower:
                 self._notified.add(one.record.run)
                 if self._plugins and not one.failure and (one.was_running or self._just_sent):
                     self.problems += site.notify_run_changed(self._plugins, one.record, "ended", one.status)
-                if self._channels and not one.failure:
+                if self.channels and not one.failure:
                     from robotrain.cli.watch.end_notice import send_notice
 
-                    self.problems += send_notice(self._channels, one.record, one.status, one.progress)
+                    self.problems += send_notice(self.channels, one.record, one.status, one.progress)
