@@ -14,7 +14,7 @@ from pathlib import Path
 from robotrain_runtime.contract.files import read_limited_file
 from robotrain_runtime.contract.notice import post_notice
 
-from robotrain.config.user_file import CHANNEL_FILE, get_user_file, read_user_file
+from robotrain.config.user_file import CHANNEL_FILE, NOTIFY_FLAG, get_user_file, read_user_file
 from robotrain.errors import Problem, raise_if_any
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
@@ -22,7 +22,6 @@ from robotrain.redaction import redact
 
 make_problem = Messages(__file__)
 
-FLAG = "--notify"
 MAX_BYTES = 4096
 EXTRA = "robotrain[notify]"
 
@@ -66,7 +65,7 @@ def choose_channels(text: str) -> tuple[dict[str, Mapping[str, str]], list[Probl
     unknown = [
         make_problem(
             "notify-unknown",
-            *suggest_name(name, known, prefix=f"{FLAG} "),
+            *suggest_name(name, known, prefix=f"{NOTIFY_FLAG} "),
             given=redact(name),
             path=get_user_file(),
             names=there,

@@ -1,5 +1,6 @@
 """`submit --notify`: the run itself tells channels, by references to secrets of its platform; else it is refused."""
 
+import dataclasses
 import json
 
 import pytest
@@ -7,6 +8,7 @@ from messages import check_rejected
 from robotrain import api
 from robotrain.errors import Rejected
 from robotrain.model.run import Status
+from robotrain.store import records
 from robotrain.submission.same_job import leave_out_channels
 
 OSMO = ("--platform", "osmo", "--pool", "p", "--tracking-uri", "none", "--publish-url", "none")
@@ -67,11 +69,33 @@ def test_run_elsewhere_has_the_reference_of_its_platform(
     assert {row["name"]: row["origin"] for row in made.values}["secrets"] == "flag --notify"
 
 
-def test_channels_make_no_other_job_of_one_that_runs(robotrain, add_channel, webhook, pusht, monkeypatch):
+@pytest.fixture
+def running(monkeypatch):
+    """What is sent to this machine is running there."""
     platform = "robotrain_local.platform.LocalPlatform"
     monkeypatch.setattr(f"{platform}.preflight", lambda self, plan: iter(()))
     monkeypatch.setattr(f"{platform}.submit", lambda self, plan: {"run": plan.run, "work": "/nowhere"})
     monkeypatch.setattr(f"{platform}.status", lambda self, reference: Status(state="running"))
+
+
+def test_run_that_goes_on_without_the_channels_names_the_command_that_tells_them(
+    running, robotrain, add_channel, webhook, pusht
+):
+    add_channel("team", webhook)
+    add_channel("on-call", webhook)
+
+    def submit(names: str) -> str:
+        return robotrain("submit", "--platform", "local", "--dataset-path", pusht, "--notify", names).stderr
+
+    submit("team")
+    (run,) = records.list_runs()
+    assert "--notify" not in submit("team")
+    assert f"robotrain wait --notify on-call {run} " in submit("team,on-call")
+    records.write_record(dataclasses.replace(records.read_record(run), host=""))  # as an adopted one
+    assert f"robotrain wait --notify team {run} " in submit("team"), "it tells those of its sender"
+
+
+def test_channels_make_no_other_job_of_one_that_runs(running, robotrain, add_channel, webhook, pusht):
     add_channel("team", webhook)
     add_channel("phone", webhook)
 

@@ -19,6 +19,8 @@ make_problem = Messages(__file__)
 
 FILE = "config.toml"
 KEYS, CHANNELS = ("checker", "notify"), "notify"
+NOTIFY_FLAG = "--notify"
+"""The option that names channels."""
 CHANNEL_FILE = "file"
 """Of a channel: the file with its address. Any other key is the name of a platform."""
 USER_LAYER = "user configuration"

@@ -11,6 +11,7 @@ from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.submission import input_check, pin, pinned_job, program_lock, source_files
+from robotrain.submission.channel_variables import name_channels
 from robotrain.submission.checker import CheckOptions
 from robotrain.submission.interrupted_submit import format_error
 from robotrain.submission.machine_folders import find_output_problems
@@ -90,7 +91,7 @@ def run_preflight(
     """Let the platform check a plan, and report its warnings and notes. Raise Rejected."""
     try:
         raise_if_any(find_secrets_in_plan(rendered.plan))
-        problems = [*earlier_problems, *platform.preflight(rendered.plan)]
+        problems = [*earlier_problems, *name_channels(platform.preflight(rendered.plan))]
     except Rejected:
         raise
     except Exception as error:

@@ -71,7 +71,7 @@ def dry_run_plan(rendered: RenderedPlan, platform: Platform, report: ReportProbl
     """Do everything but submit the plan. Raise Rejected if preflight fails or the plan's name is taken."""
     raise_if_any(name_lock.check_state_folder())
     if same := unfinished.find_run_of_plan(rendered, plugins):
-        return report([unfinished.make_same_run_note(same, new=False)])
+        return report([unfinished.make_same_run_note(same, rendered.settings, new=False)])
     _release_claim(submitter.claim_plan_name(rendered), report)
     checked_plan.run_preflight(rendered, platform, report)
 

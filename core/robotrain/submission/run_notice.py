@@ -2,21 +2,19 @@
 
 import dataclasses
 import json
-import re
 from collections.abc import Mapping
 
 from robotrain_runtime.contract.parameter import load_pairs
-from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX
 
-from robotrain.cluster.settings import SECRET_FLAG
-from robotrain.config.user_file import CHANNEL_FILE, get_user_file
+from robotrain.config.user_file import CHANNEL_FILE, NOTIFY_FLAG, get_user_file
 from robotrain.config.values import Origin
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.platform import make_feature_error
 from robotrain.model.run import RunRecord
-from robotrain.notifications import FLAG, check_web_channel, choose_channels
+from robotrain.notifications import check_web_channel, choose_channels
 from robotrain.plugins.manager import Plugins
+from robotrain.submission.channel_variables import make_variable, name_channels
 from robotrain.submission.container_plugins import collect_container_plugins
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.same_job import SECRETS_SETTING, leave_out_channels
@@ -36,7 +34,7 @@ def tell_by_run(prepared: PreparedJob, text: str, plugins: Plugins) -> PreparedJ
     chosen, problems = choose_channels(text)
     if chosen and not platform.capabilities.feature(FEATURE):
         (refusal,) = make_feature_error(platform, FEATURE).problems
-        raise Rejected([dataclasses.replace(refusal, where=FLAG, suggestions=(*refusal.suggestions, WAIT))])
+        raise Rejected([dataclasses.replace(refusal, where=NOTIFY_FLAG, suggestions=(*refusal.suggestions, WAIT))])
     is_here = bool(platform.capabilities.feature("runs_here"))
     added, more = _collect_references(chosen, platform.name, is_here)
     raise_if_any([*problems, *more])
@@ -46,10 +44,12 @@ def tell_by_run(prepared: PreparedJob, text: str, plugins: Plugins) -> PreparedJ
         return prepared
     value = json.dumps(secrets) if secrets else None
     settings = dataclasses.replace(prepared.settings, **{SECRETS_SETTING: value})
-    raise_if_any(_name_option(problem) for problem in platform.check(prepared.job, settings))
+    raise_if_any(name_channels(platform.check(prepared.job, settings)))
     workload = plugins.workload(prepared.job.workload)
     modules = collect_container_plugins(prepared.job, workload, prepared.kinds, platform, settings)
-    told = prepared.with_settings(settings, {SECRETS_SETTING: value}, {SECRETS_SETTING: str(Origin("flag", FLAG))})
+    told = prepared.with_settings(
+        settings, {SECRETS_SETTING: value}, {SECRETS_SETTING: str(Origin("flag", NOTIFY_FLAG))}
+    )
     payload = prepared.payload if modules == prepared.container_plugins else None
     return dataclasses.replace(told, container_plugins=modules, payload=payload)
 
@@ -71,20 +71,10 @@ def _collect_references(
         own_file = places.get(CHANNEL_FILE, "") if is_here else ""
         if where := places.get(platform) or own_file:
             problems += check_web_channel(name, where) if where == own_file else ()
-            variable = CHANNEL_PREFIX + re.sub(r"[^A-Za-z0-9_]", "_", name)
+            variable = make_variable(name)
             while variable in found:
                 variable += "_"
             found[variable] = where
         else:
             problems.append(make_problem("notify-no-secret", name=name, platform=platform, path=get_user_file()))
     return found, problems
-
-
-def _name_option(problem: Problem) -> Problem:
-    """Return the problem of a secret as one of the option that named its channel."""
-    if CHANNEL_PREFIX not in problem.where:
-        return problem
-    where, title = (
-        text.replace(f"{SECRET_FLAG} {CHANNEL_PREFIX}", f"{FLAG} ") for text in (problem.where, problem.title)
-    )
-    return dataclasses.replace(problem, where=where, title=title, suggestions=())

@@ -17,6 +17,7 @@ from robotrain.store import plans, records, run_values
 from robotrain.store.name_lock import NameLock
 from robotrain.submission import duplicate_run
 from robotrain.submission.adoption import AdoptableRun
+from robotrain.submission.channel_variables import name_channels, suggest_waiting
 from robotrain.submission.checked_plan import ReportProblems
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.interrupted_submit import (
@@ -99,9 +100,9 @@ def submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitCo
     ahead = _make_record(rendered, notes, context)
     try:
         reference = require_no_secrets(context.platform.submit(rendered.plan), ahead.platform)
-    except Rejected:
+    except Rejected as rejected:
         lock.release_and_remove()
-        raise
+        raise Rejected(name_channels(rejected.problems), rejected.transient) from rejected
     except Unanswered as unanswered:
         raise Rejected([make_unsure_problem(ahead, "", unanswered, context.can_be_new)]) from unanswered
     except NotSubmitted:
@@ -148,7 +149,10 @@ def _yield_to_earlier(
     if not duplicate_run.cancel_duplicate(context.platform, reference, lock.run, other, context.report):
         return None
     lock.release_and_remove()
-    return context.record_duplicate(other, found)
+    record = context.record_duplicate(other, found)
+    if ways := [*suggest_waiting(record, rendered.settings)]:
+        context.report([make_problem("run-sent-elsewhere.untold", *ways, given=record.run)])
+    return record
 
 
 def _announce_and_record(record: RunRecord, reference: Reference, context: SubmitContext, *notes: str) -> RunRecord:

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Callable, Collection
 from functools import partial
 
+from robotrain.config.validate import list_fields
 from robotrain.config.values import Origin
 from robotrain.errors import Rejected, raise_if_any, select_errors
 from robotrain.messages import Messages
@@ -210,7 +211,7 @@ def submit_plan(
             if other and (found := context.read_duplicate(other)):
                 context.record_duplicate(other, found)
             if same := unfinished.find_run_of_plan(rendered, plugins):
-                report([unfinished.make_same_run_note(same, labels.name, new=False)])
+                report([unfinished.make_same_run_note(same, rendered.settings, labels.name, new=False)])
                 return Submission(same.record, is_new=False)
         lock, interrupted = claim_plan_name(rendered)
         with lock:
@@ -243,7 +244,7 @@ def find_same_run(
     """
     same = unfinished.find_same_run(prepared, plugins, report)
     if same:
-        report([unfinished.make_same_run_note(same, name)])
+        report([unfinished.make_same_run_note(same, dict(list_fields(prepared.settings)), name)])
     elif left := left_run.find_left_run(prepared, plugins):
         report([left_run.make_left_note(left)])
     return same

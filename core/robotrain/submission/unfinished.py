@@ -1,9 +1,9 @@
 """Runs that have not ended: the same job is submitted again only with `--new`, and no shared name is acted on."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from robotrain import network_deadline
 from robotrain.errors import Problem, Rejected, Suggestion
@@ -12,6 +12,7 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunGone, RunRecord, Status
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, name_lock, plans, records
+from robotrain.submission.channel_variables import suggest_waiting
 from robotrain.submission.interrupted_submit import SAME_COMMAND, format_error
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.same_job import has_same_values
@@ -136,9 +137,10 @@ def has_same_inputs(record: RunRecord, prepared: PreparedJob) -> bool:
     return len(mine) == len(theirs) and all(has_same_values(*pair, platform) for pair in zip(mine, theirs, strict=True))
 
 
-def make_same_run_note(found: UnfinishedRun, name: str = "", new: bool = True) -> Problem:
+def make_same_run_note(found: UnfinishedRun, settings: Mapping[str, Any], name: str = "", new: bool = True) -> Problem:
     """Return the note that a run of the same job goes on.
 
+    :param settings: those of the platform, with the channels that the user wanted to be told.
     :param name: what the user wanted to call the run.
     :param new: whether it can offer `--new`.
     """
@@ -146,7 +148,8 @@ def make_same_run_note(found: UnfinishedRun, name: str = "", new: bool = True) -
     ways = [
         Suggestion("--new", "starts another run of it")
         if new
-        else Suggestion(f"robotrain resubmit {record.run} --new", "starts another run of it")
+        else Suggestion(f"robotrain resubmit {record.run} --new", "starts another run of it"),
+        *suggest_waiting(record, settings),
     ]
     if name not in ("", record.name):
         ways.append(Suggestion(f"robotrain rename {record.run} {name}", "gives that run the name"))
