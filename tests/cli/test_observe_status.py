@@ -73,6 +73,14 @@ def test_next_command_depends_on_the_state(scripted, robotrain, state, left, typ
     assert f"next        {type_next}" in robotrain("status").stdout
 
 
+def test_a_name_and_a_place_are_words_of_a_next_command(scripted, robotrain):
+    scripted.run("train-1", *LEFT, state="cancelled", called="x; touch pwn #")
+    place = ("hf://me/act; touch pwn", "")
+    records.write_record(dataclasses.replace(records.read_record("train-1"), values={"publish_url": place}))
+    command = "robotrain resume 'x; touch pwn #' --set 'publish_url=hf://me/act; touch pwn@BRANCH'"
+    assert f"next        {command}" in robotrain("status").stdout
+
+
 @pytest.mark.parametrize(
     ("fault", "left", "others"),
     [

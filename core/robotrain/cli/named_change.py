@@ -82,7 +82,7 @@ def find_named_change(record: RunRecord, errors: Sequence[Note]) -> NamedChange 
     options = [name for name in record.values if name.startswith("-") or "." in name]
     if named := [name for name in options if is_named(name, text)]:
         given = " and ".join(record.values[name][0] for name in named)
-        return NamedChange(" ".join(["--", *(f"{name}={VALUE}" for name in named)]), given)
+        return NamedChange(" ".join(["--", *(f"{shlex.quote(name)}={VALUE}" for name in named)]), given)
     for flag in re.findall(OPTION, text):
         if parameter := parameters.get(flag):
             return NamedChange(f"--set {parameter.name}={VALUE}", _get_current(record, parameter))

@@ -85,14 +85,15 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
 def _name_branch(record: RunRecord) -> str:
     """Return the option for another branch of the Hub, which a run that goes on needs; empty without the Hub."""
     place = record.values.get(PUBLISH_PARAMETER, ("",))[0]
-    return f" --set {PUBLISH_PARAMETER}={place.partition('@')[0]}@BRANCH" if place.startswith(HUB_SCHEME) else ""
+    change = f"{PUBLISH_PARAMETER}={place.partition('@')[0]}@BRANCH"
+    return f" --set {shlex.quote(change)}" if place.startswith(HUB_SCHEME) else ""
 
 
 def list_next_commands(record: RunRecord, status: Status, known: Progress) -> list[tuple[str, str]]:
     """Return the next commands for people, which call the run by its name where no other run has it."""
-    name = name_index.find_unique_name(record.run)
+    name = shlex.quote(name_index.find_unique_name(record.run))
     run = re.compile(rf"(?<![\w./-]){re.escape(record.run)}(?![\w./-])")
-    return [(run.sub(name, text), why) for text, why in suggest_commands(record, status, known)]
+    return [(run.sub(lambda _: name, text), why) for text, why in suggest_commands(record, status, known)]
 
 
 def _suggest_after_evaluation(run: str, status: Status, known: Progress) -> Iterator[tuple[str, str]]:

@@ -1,10 +1,8 @@
 """What the job document of a run carries, so that another machine can record the run, and the job made of it again."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.parameter import get_parameters
@@ -16,12 +14,11 @@ from robotrain.config.values import Origin, Value
 from robotrain.model.job import SAME_KEY, TRAINER_ARGS, Job
 from robotrain.model.plan import MANAGED_KEY
 from robotrain.model.platform import Platform
+from robotrain.model.run import RUN_PATTERN
 from robotrain.model.workload import Workload
 from robotrain.store import run_values
 from robotrain.store.run_values import RESUME_ROLE
-
-if TYPE_CHECKING:
-    from robotrain.submission.run_labels import RunLabels
+from robotrain.submission.run_labels import MAX_NOTE, RunLabels, clean_name, is_valid_name
 
 WRITER_KEY = "robotrain"
 """The version of the robotrain that sent the run."""
@@ -79,8 +76,20 @@ def restore_job(document: JobDocument, workload: Workload) -> Job:
         program_lock=document.program_lock,
         program_python=document.program_python,
         program_files=tuple(document.program_files.items()),
-        record={key: record[key] for key in LABEL_KEYS if key in record},
+        record=_restore_labels(record),
     )
+
+
+def _restore_labels(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the user of a run calls it, as this machine would have accepted it: somebody may have edited it."""
+    name, note, parent = (record.get(key, "") for key in LABEL_KEYS)
+    name = name if is_valid_name(name) else clean_name(name)
+    labels = {
+        "name": name if is_valid_name(name) else "",
+        "note": note[:MAX_NOTE],
+        "parent": parent if RUN_PATTERN.fullmatch(parent) else "",
+    }
+    return {key: text for key, text in labels.items() if text}
 
 
 def list_program_settings(platform: Platform) -> list[str]:
