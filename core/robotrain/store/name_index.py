@@ -69,7 +69,7 @@ def find_run(text: str = "") -> str:
     hint = f"did you mean {', '.join(near)}?" if near else f"the newest are {_format_runs(known, names)}"
     meant = [name for name in near if is_misspelling(text.lower(), name.lower())]
     ways = (Suggestion(meant[0]),) if len(meant) == 1 else ()
-    raise records.UnknownRun(f"there is no run {redact(text)!r}; {hint}", *ways, given=text)
+    raise records.UnknownRun(f"there is no run {redact(text)!r}; {hint}", *ways, given=text, is_misspelt=bool(meant))
 
 
 def find_named_runs(name: str) -> list[str]:

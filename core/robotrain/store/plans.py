@@ -219,6 +219,8 @@ def _make_unreadable_problem(folder: Path, why: str) -> Problem:
 
 
 PLAN_FOLDER = "plan"
+ADOPTED_FILE = "adopted.json"
+"""Beside the record of a run that another machine submitted: its job document, as its platform has it."""
 DIFFERENCE_FILE = "code.diff"
 """Beside the manifest: how the code of the job differs from its commit, as `git diff` prints it."""
 
@@ -242,6 +244,17 @@ def store_plan(rendered: RenderedPlan) -> None:
                 from robotrain.store import code_commit  # costs start-up
 
                 code_commit.store_difference(source, folder / DIFFERENCE_FILE)
+
+
+def store_document(run: str, content: bytes) -> None:
+    """Store the job document of a run that another machine submitted. Raise Rejected."""
+    with records.report_write_errors():
+        files.write_private_file(records.get_run_folder(run) / ADOPTED_FILE, content)
+
+
+def read_stored_document(run: str) -> bytes:
+    """Return the job document of a run that another machine submitted. Raise OSError."""
+    return files.read_state_file(records.get_run_folder(run) / ADOPTED_FILE)
 
 
 def read_stored_plan(run: str) -> RenderedPlan:

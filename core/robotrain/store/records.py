@@ -96,8 +96,16 @@ OPEN_MAPPINGS = ("reference", "settings")
 class UnknownRun(Rejected):
     """No run of that name is recorded here."""
 
-    def __init__(self, title: str, *suggestions: Suggestion, given: str = "", is_ambiguous: bool = False) -> None:
+    def __init__(
+        self,
+        title: str,
+        *suggestions: Suggestion,
+        given: str = "",
+        is_ambiguous: bool = False,
+        is_misspelt: bool = False,
+    ) -> None:
         self.is_ambiguous = is_ambiguous
+        self.is_misspelt = is_misspelt  # there is a run of nearly the same name
         problem = make_problem("run-unknown", *suggestions, given=given, title=title)
         super().__init__([problem])
 

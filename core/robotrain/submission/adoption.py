@@ -248,6 +248,7 @@ def _record_run(found: AdoptableRun) -> Adoption:
             **{key: job.record.get(key, "") for key in carried_record.LABEL_KEYS},
             values=run_values.collect_values(rendered) if rendered else {},
         )
+        plans.store_document(lock.run, document.to_json().encode())
         os.utime(lock.folder / records.LOCK_FILE, (created, created))  # runs are listed by it
         told = tuple(note.title for note in notes)
         sent = make_sent_record(record, prepared.platform, found.reference, *told)

@@ -1,11 +1,11 @@
-"""A run that is not recorded here: its platform, or its published checkpoint, says its job, to submit that again."""
+"""A run of another machine: its record, its platform or its published checkpoint says its job, to submit that again."""
 
 import contextlib
 import dataclasses
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,11 +24,11 @@ from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.platform import Platform
-from robotrain.model.run import RunGone
+from robotrain.model.run import RunGone, RunRecord
 from robotrain.model.source import SourceError, SourceKind
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, value_holds_secret
-from robotrain.store import run_values
+from robotrain.store import plans, run_values
 from robotrain.store.records import UnknownRun
 from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission import absent_parts, adoption, carried_record, resubmit, same_job
@@ -41,7 +41,7 @@ DOCUMENT_FILE = "job.json"
 
 
 class EarlierRun(NamedTuple):
-    """A run that is not recorded here."""
+    """A run that another machine submitted."""
 
     stored: RenderedPlan
     """Its job and the settings that are known, without a payload."""
@@ -56,7 +56,7 @@ class EarlierRun(NamedTuple):
             raise Rejected([make_problem("not-on-this-machine.platform", given=own, name=own)])
         return plugins.platform(name or own)
 
-    def submit_to(self, platform: Platform) -> RenderedPlan:
+    def move_to(self, platform: Platform) -> RenderedPlan:
         """Return the plan for a platform, with the accounts, addresses and folders of this machine's configuration.
 
         Other settings of the run stay, if it ran on that platform and they are known.
@@ -74,31 +74,46 @@ class EarlierRun(NamedTuple):
         return dataclasses.replace(moved, settings={**carried, **given})
 
 
-def find_earlier_run(text: str, plugins: Plugins, platform_name: str = "") -> EarlierRun | None:
-    """Return the run of a published checkpoint, or that a platform of this machine names so; None if there is none.
+def find_earlier_run(text: str, plugins: Plugins, unknown: UnknownRun, platform_name: str = "") -> EarlierRun:
+    """Return the run of a published checkpoint, or that a platform of this machine names so. Raise Rejected, RunGone.
 
-    Raise Rejected, RunGone.
-
+    :param unknown: why the text names no run of this machine.
     :param platform_name: the platform that is asked first.
     """
     if value_holds_secret(text):
         raise Rejected([make_problem("job-not-known.signed")])
     document = _read_published(text, plugins)
     if document is None:
-        found = _find_submitted(text, plugins, platform_name)
-        document = adoption.read_submitted_document(text, found) if found is not None else None
-    return _restore_run(text, document, plugins) if document else None
+        document = adoption.read_submitted_document(text, _find_submitted(text, plugins, unknown, platform_name))
+    return _restore_run(text, document, plugins)
 
 
-def _find_submitted(text: str, plugins: Plugins, platform_name: str) -> bytes | None:
+def read_adopted_run(record: RunRecord, plugins: Plugins) -> EarlierRun:
+    """Return a run that is recorded here as an address of it gives it. Raise Rejected."""
+    try:
+        document = parse_document(plans.read_stored_document(record.run).decode())
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "It is damaged."
+        raise Rejected([make_problem("plan-not-kept.unreadable", given=record.run, run=record.run, why=why)]) from None
+    run = _restore_run(record.run, dataclasses.replace(document, run=record.run), plugins)
+    return run._replace(name=record.name)
+
+
+def _find_submitted(text: str, plugins: Plugins, unknown: UnknownRun, platform_name: str) -> bytes:
+    """Return the job document of a run that a platform has. Raise Rejected, RunGone; `unknown` for what may be a
+    misspelt name of this machine, whatever the platforms answer.
+    """
+    is_name = os.sep not in text and ":" not in text
     if platform_name:
         with contextlib.suppress(Rejected, RunGone):
             return adoption.find_submitted_run(text, plugins, platform_name)[1].document
     try:
         return adoption.find_submitted_run(text, plugins, "")[1].document
-    except Rejected as rejected:
-        if rejected.problems[0].message == "run-not-adopted.unknown":
-            return None
+    except Exception as error:  # whatever a plugin raises
+        if is_name and unknown.is_misspelt:
+            raise unknown from None
+        if isinstance(error, Rejected) and error.problems[0].message == "run-not-adopted.unknown":
+            raise unknown if is_name else Rejected([make_problem("job-not-known", given=text)]) from None
         raise
 
 
@@ -163,7 +178,6 @@ def _restore_run(text: str, document: JobDocument, plugins: Plugins) -> EarlierR
         job = carried_record.restore_job(document, workload)
         is_right = document.run == job.run_name(parse_attempt(document.run)) or OTHER_MACHINE in str(document)
         settings = dict(document.record.get("settings", {}))
-        name = str(document.record.get("name", ""))
     except (ValueError, TypeError, LookupError, AttributeError):  # of a document that somebody edited
         is_right = False
     if not is_right:
@@ -186,7 +200,7 @@ def _restore_run(text: str, document: JobDocument, plugins: Plugins) -> EarlierR
     )
     values = tuple(carried_record.restore_values(document, job, settings, workload))
     stored = RenderedPlan(plan=plan, settings=settings, container_plugins={}, payload=Payload(b""), values=values)
-    return EarlierRun(stored, name, programs)
+    return EarlierRun(stored, job.record.get("name", ""), programs)
 
 
 def _guess_chosen(job: Job, declared: type) -> dict[str, tuple[str, str]]:
@@ -205,13 +219,16 @@ def repeat_earlier_run(
     trainer_args: Sequence[str] = (),
     flags: frozenset[str] = frozenset(),
     is_pinned_again: bool = False,
+    replaced_roles: Collection[str] = (),
 ) -> PreparedJob:
     """Return the job of a run for a platform, with changes as `change_job` takes them.
 
     Raise Rejected with all that is not here, beside what is wrong.
+
+    :param replaced_roles: the roles whose sources are not used.
     """
-    base = run.submit_to(platform)
-    changed = {split_assignment(text)[0] for text in sets}
+    base = run.move_to(platform)
+    changed = {split_assignment(text)[0] for text in sets} | {f"sources.{role}." for role in replaced_roles}
     problems = list(absent_parts.find_absent_parts(base, run.programs, changed, platform, plugins))
     prepared: PreparedJob | None = None
     with collect_problems(problems):
@@ -237,10 +254,3 @@ def _keep_pins(prepared: PreparedJob, before: Job, plugins: Plugins) -> Prepared
                 one = dataclasses.replace(one, pin=same[index])
         sources.append(one)
     return resubmit.replace_sources(prepared, tuple(sources), plugins)
-
-
-def make_unknown_error(text: str, unknown: UnknownRun) -> Rejected:
-    """Return the error for a text that names no run: that of a name, unless it looks like an address."""
-    if os.sep not in text and ":" not in text:
-        return unknown
-    return Rejected([make_problem("job-not-known", given=text)])

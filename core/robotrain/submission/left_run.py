@@ -8,10 +8,11 @@ from typing import NamedTuple, cast
 from robotrain import network_deadline
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, progress_cache, records
-from robotrain.submission import resubmit, resume, run_notice, unfinished
+from robotrain.submission import earlier_run, program_lock, resubmit, resume, unfinished
 from robotrain.submission.prepare import PreparedJob
 
 make_problem = Messages(__file__)
@@ -73,8 +74,7 @@ def _find_last_left(prepared: PreparedJob, plugins: Plugins, found: LeftRun | No
             return None
         if not status.finished:
             return found and found._replace(continued_by=record.run)
-        again = resubmit.repeat_job(stored := resubmit.read_plan_to_repeat(record.run), plugins)
-        again = run_notice.leave_out_sender_channels(again, record, plugins)
+        stored, again = _repeat_run(record, prepared, plugins)
         try:
             checkpoint = resume.find_last_checkpoint(record, stored, again, plugins, lambda text: None)
         except Rejected:  # it left none
@@ -82,11 +82,21 @@ def _find_last_left(prepared: PreparedJob, plugins: Plugins, found: LeftRun | No
         known, _ = progress_cache.read_run_log(record, platform, on_error=lambda error: None)
         step = checkpoint.step if checkpoint.step is not None else known.checkpoint_step
         if step is not None:  # else it is a published copy, of which nothing says that it is there
-            if problems := tuple(resume.check_branch(again.job, record.run, plugins, "resume")):
+            if problems := tuple(resume.check_branch(again.job, stored, plugins, "resume")):
                 return LeftRun(record, status.state, step, None, problems)
-            resumed = resume.resume_job(again, record.run, checkpoint, plugins)
+            resumed = resume.resume_job(again, stored, checkpoint, plugins)
             return _find_last_left(resumed, plugins, LeftRun(record, status.state, step, resumed))
     return found
+
+
+def _repeat_run(record: RunRecord, prepared: PreparedJob, plugins: Plugins) -> tuple[RenderedPlan, PreparedJob]:
+    """Return the plan of a run of the job, and the job with its pins; with its payload if this machine submitted it."""
+    if not record.is_adopted:
+        stored = resubmit.read_plan_to_repeat(record.run)
+        return stored, resubmit.repeat_job(stored, plugins)
+    stored = earlier_run.read_adopted_run(record, plugins).stored
+    again = resubmit.replace_sources(prepared, stored.plan.job.sources, plugins)
+    return stored, program_lock.keep_lock(again, stored.plan.job, stored.values)
 
 
 def _list_runs(prepared: PreparedJob) -> Iterator[RunRecord]:

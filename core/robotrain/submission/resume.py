@@ -17,7 +17,6 @@ from robotrain.model.run import Output, RunGone, RunRecord
 from robotrain.model.support import UNKNOWN
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret, redact
-from robotrain.store import plans
 from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission.plan_secrets import make_secret_problem
 from robotrain.submission.prepare import PreparedJob
@@ -69,9 +68,12 @@ def find_last_checkpoint(
     raise Rejected([make_problem("checkpoint-missing", title=why, run=run)])
 
 
-def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: Plugins) -> PreparedJob:
-    """Return the job continued from a checkpoint of `run`, with its optimizer state and step. Raise Rejected."""
-    raise_if_any(check_branch(prepared.job, run, plugins, "resume"))
+def resume_job(prepared: PreparedJob, stored: RenderedPlan, output: Output, plugins: Plugins) -> PreparedJob:
+    """Return the job continued from a checkpoint of a run, with its optimizer state and step. Raise Rejected.
+
+    :param stored: the plan of the run.
+    """
+    raise_if_any(check_branch(prepared.job, stored, plugins, "resume"))
     workload = plugins.workload(prepared.job.workload)
     kind = prepared.kinds.get(output.source)
     support = prepared.platform.capabilities.source(RESUME_ROLE, kind) if kind else UNKNOWN
@@ -86,7 +88,12 @@ def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: Plugins
         raise Rejected([make_secret_problem(f"{of} contains a secret")])
     source = document.JobSource(role="resume", kind=output.source, uri=output.uri)
     kept_sources = [kept for kept in prepared.job.sources if kept.role not in REPLACED_ROLES]
-    row = {"name": RESUME_ROLE, "value": f"{source.kind} {source.uri}", "origin": f"run {run}", "overrode": []}
+    row = {
+        "name": RESUME_ROLE,
+        "value": f"{source.kind} {source.uri}",
+        "origin": f"run {stored.plan.run}",
+        "overrode": [],
+    }
     values = [value for value in prepared.values if value["name"] not in REPLACED_ROLES]
     prepared = dataclasses.replace(prepared, values=(row, *values))
     prepared = replace_sources(prepared, (*kept_sources, source), plugins)
@@ -94,14 +101,15 @@ def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: Plugins
     return prepared
 
 
-def check_branch(job: Job, run: str, plugins: Plugins, command: str) -> Iterator[Problem]:
-    """Yield a problem if the job publishes to the branch of the Hub that belongs to the run.
+def check_branch(job: Job, stored: RenderedPlan, plugins: Plugins, command: str) -> Iterator[Problem]:
+    """Yield a problem if the job publishes to the branch of the Hub that belongs to an earlier run.
 
+    :param stored: the plan of that run.
     :param command: what submits the job.
     """
     if not job.publishes_to_hub:
         return
-    earlier, kinds = plans.read_stored_plan(run).plan.job, plugins.source_kinds()
+    earlier, run, kinds = stored.plan.job, stored.plan.run, plugins.source_kinds()
     before, after = (publish_targets.find_address(one, kinds) for one in (earlier, job))
     if before == after:
         place = after.partition("@")[0]

@@ -11,7 +11,6 @@ from robotrain.config.values import Origin
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.platform import make_feature_error
-from robotrain.model.run import RunRecord
 from robotrain.notifications import check_web_channel, choose_channels
 from robotrain.plugins.manager import Plugins
 from robotrain.submission.channel_variables import make_variable, name_channels
@@ -52,11 +51,6 @@ def tell_by_run(prepared: PreparedJob, text: str, plugins: Plugins) -> PreparedJ
     )
     payload = prepared.payload if modules == prepared.container_plugins else None
     return dataclasses.replace(told, container_plugins=modules, payload=payload)
-
-
-def leave_out_sender_channels(prepared: PreparedJob, record: RunRecord, plugins: Plugins) -> PreparedJob:
-    """Return the job of a record, without channels if the run was adopted: who sent that is not told of this one."""
-    return prepared if record.host else tell_by_run(prepared, "", plugins)
 
 
 def _collect_references(

@@ -46,6 +46,9 @@ def find_submitted(text: str, settings: OsmoSettings) -> SubmittedRun | None:
     given, text = text, page["workflow"] if page else text
     if not re.fullmatch(WORKFLOW_PATTERN, text):
         return None
+    is_named_as_run = RUN_PATTERN.fullmatch(text.rpartition("-")[0])
+    if not page and not is_named_as_run and not shutil.which(settings.osmo_cli):  # OSMO is not set up here
+        return None
     answer = as_mapping(workflow_state.query_answer({"workflow": text, "cli": settings.osmo_cli}))
     own = urlsplit(as_text(answer.get("overview"))).netloc
     if page and own and own.lower() != page["host"].lower():

@@ -1,6 +1,7 @@
 """`robotrain resubmit` and `robotrain resume`: run a job again, or continue from its last checkpoint."""
 
 import shlex
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -99,11 +100,11 @@ def resubmit(
         print_platform(record.platform, f"run {record.run}")
         repeated = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
         return submit.submit_job(ctx, repeated, ctx.params | {"no_pin": True})
-    stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin, platform)
+    before, stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin, platform)
     if prepared.job.publishes_to_hub:
-        _check_branch(ctx, stored.plan.run, prepared.job)
-    unchanged = not any(changes.values())  # then sources that were not pinned stay so
-    _submit_again(ctx, stored, prepared, ctx.params | {"no_pin": no_pin or unchanged})
+        _check_branch(ctx, before, stored, prepared.job)
+    unchanged = not any(changes.values()) and not before.is_adopted  # then sources that were not pinned stay so
+    _submit_again(ctx, stored, prepared, ctx.params | {"no_pin": no_pin or unchanged}, before.name, before.job_folder)
 
 
 def resume(
@@ -140,37 +141,41 @@ def resume(
     steps = [f"training_steps={training_steps}"] if training_steps is not None else []
     if steps:
         _require_training_steps(ctx, run, str(training_steps))
-    stored, prepared = _prepare_again_from_record(ctx, run, [*(set or []), *steps], repin)
+    sets = [*(set or []), *steps]
+    before, stored, prepared = _prepare_again_from_record(ctx, run, sets, repin, replaced=resume.REPLACED_ROLES)
     if resume_from:
         checkpoint: Any = resume.parse_checkpoint(resume_from, RESUME_FROM_FLAG, get_plugins(ctx))
     else:
-        record, _ = open_run(ctx, stored.plan.run)
-        checkpoint = resume.find_last_checkpoint(record, stored, prepared, get_plugins(ctx), print_message)
+        before, _ = open_run(ctx, before.run)
+        checkpoint = resume.find_last_checkpoint(before, stored, prepared, get_plugins(ctx), print_message)
     step = f"step {checkpoint.step} of {stored.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
-    _submit_again(ctx, stored, resume.resume_job(prepared, stored.plan.run, checkpoint, get_plugins(ctx)), ctx.params)
+    resumed = resume.resume_job(prepared, stored, checkpoint, get_plugins(ctx))
+    _submit_again(ctx, stored, resumed, ctx.params, before.name, before.job_folder)
 
 
 def _resubmit_earlier_run(ctx: typer.Context, text: str, unknown: records.UnknownRun, options: dict[str, Any]) -> None:
     """Submit the job of a run that is not recorded here. Raise Rejected, and `unknown` if the text names none."""
     from robotrain.submission import earlier_run
 
-    plugins = get_plugins(ctx)
-    found = earlier_run.find_earlier_run(text, plugins, options["platform"])
-    if found is None:
-        raise earlier_run.make_unknown_error(text, unknown)
-    platform = found.find_platform(options["platform"], plugins)
-    print_platform(platform.name, "--platform" if options["platform"] else f"run {found.stored.plan.run}")
-    prepared = earlier_run.repeat_earlier_run(
-        found,
-        platform,
-        options["set"] or [],
-        plugins,
-        ctx.meta.get(AFTER_DASHES_KEY) or [],
-        _list_own_flags(ctx),
-        is_pinned_again=options["repin"],
-    )
+    found = earlier_run.find_earlier_run(text, get_plugins(ctx), unknown, options["platform"])
+    prepared = _prepare_earlier_run(ctx, found, options["set"] or [], options["repin"], options["platform"])
     _submit_again(ctx, found.stored, prepared, options, found.name)
+
+
+def _prepare_earlier_run(
+    ctx: typer.Context, found: Any, sets: list[str], repin: bool, platform_name: str, replaced: Sequence[str] = ()
+) -> PreparedJob:
+    """Return the job of a run of another machine, to submit from this one. Raise Rejected."""
+    from robotrain.submission import earlier_run
+
+    plugins = get_plugins(ctx)
+    platform = found.find_platform(platform_name, plugins)
+    print_platform(platform.name, "--platform" if platform_name else f"run {found.stored.plan.run}")
+    trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
+    return earlier_run.repeat_earlier_run(
+        found, platform, sets, plugins, trainer_args, _list_own_flags(ctx), repin, replaced
+    )
 
 
 def _list_own_flags(ctx: typer.Context) -> frozenset[str]:
@@ -179,14 +184,14 @@ def _list_own_flags(ctx: typer.Context) -> frozenset[str]:
     return frozenset(text for text in spellings if text.startswith("-"))
 
 
-def _check_branch(ctx: typer.Context, run: str, job: Job) -> None:
+def _check_branch(ctx: typer.Context, record: RunRecord, stored: Any, job: Job) -> None:
     """Raise Rejected if the job publishes to a branch that has checkpoints of the run."""
     from robotrain.submission import resume
 
-    record, plugins = records.read_record(run), get_plugins(ctx)
+    plugins = get_plugins(ctx)
     progress, _ = read_run_log(record, plugins.platform_of(record))
     if any(copy.to.startswith(HUB_SCHEME) for copy in progress.published):
-        raise_if_any(resume.check_branch(job, run, plugins, "resubmit"))
+        raise_if_any(resume.check_branch(job, stored, plugins, "resubmit"))
 
 
 def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> RunRecord | None:
@@ -202,10 +207,12 @@ def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> Run
 
 def _require_training_steps(ctx: typer.Context, run: str, value: str) -> None:
     """Raise Rejected for a run whose workload has no training_steps, with the parameters that may count its steps."""
-    from robotrain.submission import resubmit
+    from robotrain.submission import earlier_run, resubmit
 
-    job = resubmit.read_plan_to_repeat(name_index.find_run(run)).plan.job
-    declared = {one.name for one in get_parameters(get_plugins(ctx).workload(job.workload).parameters)}
+    record, plugins = records.read_record(name_index.find_run(run)), get_plugins(ctx)
+    adopted = earlier_run.read_adopted_run(record, plugins).stored if record.is_adopted else None
+    job = (adopted or resubmit.read_plan_to_repeat(record.run)).plan.job
+    declared = {one.name for one in get_parameters(plugins.workload(job.workload).parameters)}
     names = [name for name, _ in job.parameters]
     if "training_steps" in declared.union(names):
         return
@@ -215,12 +222,19 @@ def _require_training_steps(ctx: typer.Context, run: str, value: str) -> None:
 
 
 def _prepare_again_from_record(
-    ctx: typer.Context, run: str, sets: list[str], repin: bool, platform: str = ""
-) -> tuple[Any, Any]:
-    """Return the plan of a run, and the prepared job to submit; raise Rejected when that is not possible."""
-    from robotrain.submission import resubmit, run_notice
+    ctx: typer.Context, run: str, sets: list[str], repin: bool, platform: str = "", replaced: Sequence[str] = ()
+) -> tuple[RunRecord, Any, Any]:
+    """Return a record, the plan of its run, and the prepared job to submit; raise Rejected when that is not possible.
 
-    stored, plugins = resubmit.read_plan_to_repeat(run := name_index.find_run(run)), get_plugins(ctx)
+    :param replaced: the roles whose sources the command replaces.
+    """
+    from robotrain.submission import earlier_run, resubmit
+
+    record, plugins = records.read_record(name_index.find_run(run)), get_plugins(ctx)
+    if record.is_adopted:
+        found = earlier_run.read_adopted_run(record, plugins)
+        return record, found.stored, _prepare_earlier_run(ctx, found, sets, repin, platform, replaced)
+    stored = resubmit.read_plan_to_repeat(record.run)
     base = resubmit.remove_plan_pins(stored) if repin else stored
     is_moved = platform not in ("", stored.plan.platform)
     print_platform(platform or stored.plan.platform, "--platform" if platform else f"run {stored.plan.run}")
@@ -230,15 +244,16 @@ def _prepare_again_from_record(
         prepared = resubmit.change_job(base, sets, plugins, trainer_args, _list_own_flags(ctx))
     else:
         prepared = resubmit.repeat_job(base, plugins, repin)
-    return stored, run_notice.leave_out_sender_channels(prepared, records.read_record(run), plugins)
+    return record, stored, prepared
 
 
 def _submit_again(
-    ctx: typer.Context, stored: Any, prepared: PreparedJob, options: dict[str, Any], earlier_name: str = ""
+    ctx: typer.Context, stored: Any, prepared: PreparedJob, options: dict[str, Any], name: str, job_folder: str = ""
 ) -> None:
     """Print what differs from the stored plan, and submit the job.
 
-    :param earlier_name: that of a run that is not recorded here.
+    :param name: that of the run before, which the new one gets without an own one.
+    :param job_folder: where the job file of the run before is.
     """
     from robotrain.submission import resubmit
 
@@ -247,12 +262,10 @@ def _submit_again(
     differences = list(resubmit.find_differences(stored, prepared, workload))
     what = "plan" if stored.payload.archive else "job"
     print_message(f"same as {run}, with these changes:" if differences else f"same {what} as {run}")
-    for name, old, new in differences:
-        print_message(f"  {name}: {run_values.format_value(old) or '–'} → {run_values.format_value(new) or '–'}")
-    before = records.find_record(run) if stored.payload.archive else None
-    name = options["name"] or (before.name if before else earlier_name)
-    job_folder = before.job_folder if before else ""
-    submit.submit_job(ctx, prepared, {**options, "name": name, "parent": run, "job_folder": job_folder})
+    for changed, old, new in differences:
+        print_message(f"  {changed}: {run_values.format_value(old) or '–'} → {run_values.format_value(new) or '–'}")
+    given = {"name": options["name"] or name, "parent": run, "job_folder": job_folder}
+    submit.submit_job(ctx, prepared, {**options, **given})
 
 
 app = make_app(resubmit, resume, cls=TrainerArgsCommand)
