@@ -139,7 +139,6 @@ def record(run: str, platform: str, folder: Path, created: float, **fields: Any)
                 "workload": "lerobot-train",
                 "settings": {},
                 "reference": {"folder": str(folder)},
-                "host": os.uname().nodename,
                 "outputs": profile.outputs,
                 "metrics": profile.metrics,
                 "host": os.uname().nodename,

@@ -70,7 +70,12 @@ def test_runs_of_others_and_workflows_of_other_tools_are_told_apart(osmo):
 
 
 def test_without_the_command_osmo_is_not_set_up():
-    assert OsmoPlatform().list_submitted(OsmoSettings(osmo_cli="no-such-osmo"), everyone=False) is None
+    settings = OsmoSettings(osmo_cli="no-such-osmo")
+    assert OsmoPlatform().list_submitted(settings, everyone=False) is None
+    assert OsmoPlatform().find_submitted("pick-7", settings) is None
+    for text in ("lerobot-train-0123abcd-1-7", "https://osmo.lab/workflows/pick-7"):
+        with pytest.raises(Rejected, match="cannot start the `osmo` command"):
+            OsmoPlatform().find_submitted(text, settings)
 
 
 @pytest.mark.parametrize("page", ["https://osmo.lab/workflows/ID", "https://osmo.lab/api/workflow/ID?view=tasks#top"])

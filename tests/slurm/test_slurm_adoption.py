@@ -81,6 +81,18 @@ def test_a_run_that_is_called_as_one_of_this_machine_gets_the_next_name(submit, 
     assert [*map(str, found)] == [f"{first.name[:-1]}2", first.name]
 
 
+def test_names_that_somebody_wrote_into_a_job_are_none_of_a_command(submit, adopt, robotrain):
+    folder = submit()
+    record = json.loads((folder / "job.json").read_text())["record"]
+    planted = {"name": "x; touch pwn #", "note": "n" * 2000, "parent": "$(touch pwn)"}
+    edit_document(folder, record=record | planted)
+    assert adopt(folder)["name"] == "x-touch-pwn"
+    known = records.read_record(folder.name)
+    assert (known.note, known.parent) == ("n" * 1000, "")
+    answer = robotrain("resubmit", folder, "--new", "--json")
+    assert records.read_record(answer.json["run"]).name == "x-touch-pwn"
+
+
 def test_two_that_adopt_at_once_make_one_record(submit):
     folder, adopted = submit(), list[adoption.Adoption]()
     plugins = get_plugins()
@@ -196,6 +208,32 @@ def test_the_job_of_a_colleagues_run_is_submitted_without_recording_that(submit,
     robotrain("resubmit", folder, "--new").check_problems(3, "not-on-this-machine code")
 
 
+@pytest.mark.parametrize("is_adopted", [False, True], ids=["by its address", "adopted"])
+def test_a_colleagues_job_has_what_this_machine_gives_it(submit, adopt, robotrain, tmp_path, monkeypatch, is_adopted):
+    def give(setting: str, code: Path) -> tuple[str, ...]:
+        return ("resubmit", run, "--set", setting, "--set", f"sources.code.local_path={code}", "--new")
+
+    code = tmp_path / "colleagues-code"
+    monkeypatch.chdir(tmp_path)
+    for place in (code, tmp_path / "copy", tmp_path / "other"):
+        place.mkdir()
+        (place / "train.py").write_text(f"print({place.name == 'other'})\n")
+    folder = submit("colleague", "--code", code, "--module", "cuda", "--account", "ann")
+    own = {"account": "bob", "runs_dir": str(tmp_path / "runs-mine"), "cache_dir": str(tmp_path / "cache-mine")}
+    lines = "".join(f'{name} = "{value}"\n' for name, value in own.items())
+    Path("robotrain.toml").write_text(f"[platforms.slurm]\n{lines}")
+    run = adopt(folder)["name"] if is_adopted else str(folder)
+    code.rename(tmp_path / "gone")
+    robotrain("resubmit", run, "--new").check_problems(3, "not-on-this-machine code", "not-on-this-machine modules")
+    robotrain(*give("modules=none", tmp_path / "other")).check_problems(4, "pin-gone code")
+    answer = robotrain(*give("modules=gcc", tmp_path / "copy"), "--json")
+    assert answer.exit_code == 0, answer.stderr
+    record = records.read_record(answer.json["run"])
+    assert (record.parent, record.name) == (folder.name, "pick")
+    expected = {**own, "modules": "gcc", "time": "10m"}
+    assert {name: record.settings[name] for name in expected} == expected
+
+
 class Mlflow(QuietHandler):
     """A tracking server whose runs are what `tags` says by their ids; the first made each model."""
 
@@ -269,23 +307,51 @@ def test_a_folder_that_this_machine_does_not_have_is_looked_for_on_the_configure
     assert login_node.count_logins() == 1
 
 
-def test_an_adopted_run_is_resumed_from_its_checkpoint(submit, adopt, robotrain, slurm):
-    folder = submit()
+def test_an_adopted_run_is_resumed_from_its_checkpoint(submit, adopt, robotrain, slurm, tmp_path):
+    folder = submit("colleague", "--account", "ann", "--module", "cuda")
     saved = folder / "outputs/checkpoints/000020"
     saved.mkdir(parents=True)
     (saved / "weights").write_bytes(b"w")
     checkpoint.seal_checkpoint(saved, step=20, run=folder.name, job="")
     slurm.set_state(slurm.read_jobs()[0]["number"], "CANCELLED")
     adopt(folder)
-    answer = robotrain("resume", "pick", "--set", 'resume_args=["--resume", "{resume}"]', "--json")
+    words = ("resume", "pick", "--set", 'resume_args=["--resume", "{resume}"]', "--set", "account=bob")
+    robotrain(*words).check_problems(3, "not-on-this-machine modules")
+    answer = robotrain(*words, "--set", "modules=none", "--json")
     assert answer.exit_code == 0, answer.stderr
     record = records.read_record(answer.json["run"])
-    assert record.parent == folder.name
+    assert (record.parent, record.settings["account"]) == (folder.name, "bob")
+    assert str(tmp_path / "runs-colleague") not in record.reference["folder"]
     sources = json.loads(Path(record.reference["folder"], "job.json").read_text())["sources"]
     assert str(saved) in json.dumps(sources)
 
 
-@pytest.mark.parametrize("change", [(), ("--set", "memory=2G")], ids=["same plan", "changed"])
+def test_the_same_job_goes_on_from_the_checkpoint_of_an_adopted_run(submit, adopt, robotrain, slurm, tmp_path):
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "train.py").write_text("print(1)\n")
+    words = ("--resume-args", '["--resume", "{resume}"]', "--code", code, "--account", "lab")
+    folder = submit("colleague", *words)
+    saved = folder / "outputs/checkpoints/000020"
+    saved.mkdir(parents=True)
+    (saved / "weights").write_bytes(b"w")
+    checkpoint.seal_checkpoint(saved, step=20, run=folder.name, job="")
+    slurm.set_state(slurm.read_jobs()[0]["number"], "CANCELLED")
+    adopt(folder)
+    given = ("--platform", "slurm", "--runs-dir", folder.parent, "--cache-dir", tmp_path / "cache", *WORDS)
+    command = ("--", "python3", "train.py", "--lr", "3")
+    answer = robotrain("submit", "command", *given, *words, "--resume-lost", "--json", *command)
+    assert answer.exit_code == 0, answer.stderr
+    record = records.read_record(answer.json["run"])
+    document = json.loads(Path(record.reference["folder"], "job.json").read_text())
+    sources = {one["role"]: one for one in document["sources"]}
+    assert str(saved) in sources["resume"]["uri"]
+    before = json.loads((folder / "job.json").read_text())
+    assert sources["code"]["pin"] == next(one["pin"] for one in before["sources"] if one["role"] == "code")
+    assert (record.settings["account"], record.reference["folder"]) == ("lab", str(folder.parent / record.run))
+
+
+@pytest.mark.parametrize("change", [(), ("--set", "memory=2G")], ids=["same job", "changed"])
 def test_what_is_sent_after_an_adopted_run_tells_no_channel_of_its_sender(submit, adopt, robotrain, tmp_path, change):
     file, secret = tmp_path / "team", tmp_path / "token"
     for one in (file, secret):
