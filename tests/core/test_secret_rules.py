@@ -70,6 +70,12 @@ def test_a_secret_is_known_by_the_name_before_it_and_hidden(text):
         assert not re.search(f"hunter|{WORD}|abc|x1", shown)
 
 
+@pytest.mark.parametrize("query", ["sig=", "Signature=", "X-Goog-Date=1&X-Goog-Signature=", "x=1&X-Amz-Signature="])
+def test_an_address_with_a_signature_is_a_secret(query):
+    assert secret_rules.holds_secret(f"https://storage.example/b/c?{query}abc")
+    assert not secret_rules.holds_secret(f"https://storage.example/b/c?no{query.replace('=', '-')}abc")
+
+
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_only_looks_like_a_secret_is_shown(text):
     assert not secret_rules.value_holds_secret(text)

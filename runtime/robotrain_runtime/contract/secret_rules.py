@@ -81,8 +81,8 @@ def holds_secret(text: str) -> bool:
     patterns, lower = list_possible_shapes(text), text.lower()
     if (":/" in lower or ":\\" in lower) and any(one in lower for one in "@＠%"):
         patterns += [rf"{SCHEME}[^/\\?#\s]*:[^/\\?#\s]*{AT}", rf"(?<![a-z0-9+.-])https?:[/\\]+[^/\\?#\s@]+{AT}"]
-    if "sig=" in lower or "key=" in lower:
-        patterns += [r"[?&;]sig=", r"(?:account|sharedaccess)key="]
+    if any(name in lower for name in ("sig=", "signature=", "key=")):
+        patterns += [r"[?&;]([\w-]*signature|sig)=", r"(?:account|sharedaccess)key="]
     if "bearer" in lower or "authorization" in lower:
         patterns.append(r"\bauthorization\b\W+(?:bearer|basic|token)\s+\S|\bbearer\s+(?=\S{0,80}\d)[\w~+/.-]{16,}")
     return any(compile_pattern(pattern).search(text) for pattern in patterns)
