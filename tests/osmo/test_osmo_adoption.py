@@ -1,8 +1,14 @@
 """Workflows of other machines: which cannot become runs of this one, and how they are listed; the kit adopts one."""
 
+import base64
+import bz2
+import io
 import json
+import tarfile
+import tracemalloc
 
 import pytest
+import yaml
 from osmo_pipelines import plan, steps
 from robotrain.errors import Rejected
 from robotrain.plugins.manager import get_plugins
@@ -10,6 +16,8 @@ from robotrain.submission.adoption import adopt_submitted_run
 from robotrain_osmo.observe import workflow_state
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.settings import OsmoSettings
+from robotrain_osmo.spec.render import ARCHIVE_PATH
+from robotrain_osmo.submitted_runs import MAX_ARCHIVE_BYTES
 
 TEXT = """
 workflow:
@@ -41,6 +49,37 @@ def test_a_pipeline_is_not_adopted(osmo):
     osmo.submit(TEXT.replace("NAME", "lerobot-train-00000001-1"))
     listed = {one.text: one.can_be_adopted for one in OsmoPlatform().list_submitted(OsmoSettings(), everyone=False)}
     assert listed == {"lerobot-train-00000001-1-1": True, workflow: False}
+
+
+def make_bomb() -> bytes:
+    entry = tarfile.TarInfo("payload")
+    entry.size = MAX_ARCHIVE_BYTES * 8
+    return bz2.compress(entry.tobuf() + bytes(entry.size))
+
+
+def make_link() -> bytes:
+    with tarfile.open(fileobj=(buffer := io.BytesIO()), mode="w:bz2") as packed:
+        entry = tarfile.TarInfo("job.json")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "job.json"
+        packed.addfile(entry)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("make", [make_bomb, make_link, lambda: b"BZh"])
+def test_an_archive_that_somebody_made_is_no_run(osmo, make):
+    text = yaml.safe_load(TEXT.replace("NAME", "lerobot-train-0123abcd-1"))
+    contents = base64.b64encode(make()).decode()
+    text["workflow"]["tasks"][0] |= {
+        "environment": {"ROBOTRAIN_PLAN": "0" * 64},
+        "files": [{"path": ARCHIVE_PATH, "contents": contents}],
+    }
+    osmo.submit(yaml.safe_dump(text))
+    tracemalloc.start()
+    try:
+        assert "is no run of robotrain" in adopt_refused("lerobot-train-0123abcd-1-1")
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_ARCHIVE_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("count", "requests"), [(0, 1), (3, 2), (4, 3), (5, 3)])

@@ -39,7 +39,7 @@ class SubmissionSpecFile(Generic[Spec]):
         """Parse a spec. Raise ValueError, whose message repeats no value."""
         try:
             data = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{self.name} is not JSON: {error}") from None
         errors: list[str] = []
         spec: Any = convert_json(self.kind, data, "", errors)

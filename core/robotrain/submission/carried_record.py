@@ -65,6 +65,9 @@ def restore_job(document: JobDocument, workload: Workload) -> Job:
     for text in (*uris, record.get("title", ""), *(record.get(key, "") for key in LABEL_KEYS)):
         if not isinstance(text, str):
             raise TypeError("the record has a value that is no text")
+    for value, default in record.get("values", {}).values():
+        if not (isinstance(value, str) and isinstance(default, str)):
+            raise TypeError("the record has a chosen value that is no text")
     return Job(
         workload=document.workload,
         parameters=tuple((name, values[name]) for name in dict.fromkeys([*declared, *values])),

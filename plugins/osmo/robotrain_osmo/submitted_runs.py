@@ -35,6 +35,8 @@ from robotrain_osmo.submit.submit import PLAN_MARK_PATTERN, SPEC_SECONDS, make_j
 
 make_problem = Messages(__file__)
 
+MAX_ARCHIVE_BYTES = 64 << 20
+"""Of the archive in a workflow, unpacked: somebody else may have made it."""
 WORKFLOW_PATTERN = r"[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?-[0-9]+"
 PAGE_PATTERN = rf"https?://(?P<host>[^/?#]+)/(?:[^?#]*/)?workflows?/(?P<workflow>{WORKFLOW_PATTERN})(?:[/?#].*)?"
 """The address of a workflow's page, or of what the service says of it."""
@@ -95,12 +97,13 @@ def _find_document(workflow: str, spec: Mapping[str, Any]) -> bytes:
     if not archives:  # the archive was uploaded
         raise Rejected([make_problem("run-not-adopted.uploaded", given=workflow)])
     try:
-        with tarfile.open(fileobj=io.BytesIO(bz2.decompress(base64.b64decode(archives[0])))) as packed:
+        content = bz2.BZ2File(io.BytesIO(base64.b64decode(archives[0]))).read(MAX_ARCHIVE_BYTES)
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as packed:
             member = packed.extractfile(DOCUMENT_FILE)
             return member.read(MAX_DOCUMENT_BYTES) if member else b""
     except KeyError:
         raise Rejected([make_problem("run-not-adopted.parts", given=workflow)]) from None
-    except (ValueError, OSError, EOFError, tarfile.TarError, binascii.Error):
+    except (ValueError, OSError, EOFError, tarfile.TarError, binascii.Error, RecursionError):  # of a link to itself
         return b""
 
 
