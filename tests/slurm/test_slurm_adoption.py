@@ -1,5 +1,6 @@
 """A run that another machine sent to Slurm becomes one of this machine's: by its job, or by its run folder."""
 
+import dataclasses
 import json
 import os
 import random
@@ -15,6 +16,7 @@ from local_server import QuietHandler, serve
 from login_node import HOST
 from robotrain.errors import Rejected
 from robotrain.plugins.manager import get_plugins
+from robotrain.run_folder import submitted_runs
 from robotrain.store import records
 from robotrain.submission import adoption
 from robotrain_runtime.contract import checkpoint
@@ -178,6 +180,35 @@ def test_what_cannot_be_adopted_says_why_in_a_sentence(submit, adopt, robotrain,
     (folder / "slurm.json").write_text("{}")
     assert "cannot read" in adopt(folder, 1)["title"]
     assert records.list_runs() == []
+
+
+@pytest.mark.parametrize("content", ['{"run": "x-1", "folder": "/x", "jobs": [], "schema": SCHEMA}', "[" * 100_000])
+def test_a_spec_that_somebody_edited_is_a_sentence(submit, adopt, content):
+    spec = submit() / "slurm.json"
+    spec.write_text(content.replace("SCHEMA", str(json.loads(spec.read_text())["schema"])))
+    assert adopt(spec.parent, 1)["title"] == f"{spec.parent} has a run that this robotrain cannot read"
+
+
+@pytest.mark.parametrize("name", ["slurm.json", "job.json"])
+def test_a_file_without_an_end_is_not_read_to_it(submit, adopt, name, monkeypatch):
+    monkeypatch.setattr(submitted_runs, "MAX_DOCUMENT_BYTES", 1 << 16)
+    folder = submit()
+    with (folder / name).open("r+b") as file:
+        file.truncate(1 << 40)
+    problem = adopt(folder, 1)
+    assert problem["title"] == f"{folder} has a run that this robotrain cannot read"
+    assert problem["why"] == f"{name} is larger than 64 KiB."
+
+
+def test_a_run_whose_submit_was_interrupted_here_is_completed_not_recorded_again(submit, adopt, robotrain):
+    folder = submit("mine")
+    sent = records.read_record(folder.name)
+    records.write_record(dataclasses.replace(sent, phase="sending", reference={}))
+    assert f"robotrain status {folder.name}" in robotrain("runs", "--everywhere", "--platform", "slurm").stdout
+    assert adopt(folder) == {"run": folder.name, "platform": "slurm", "name": "pick", "is_new": False}
+    assert records.list_runs() == [folder.name]
+    record = records.read_record(folder.name)
+    assert (record.phase, record.reference, record.host) == ("sent", sent.reference, sent.host)
 
 
 def test_a_run_folder_is_enough_where_slurm_does_not_answer(submit, adopt, slurm):

@@ -1,7 +1,6 @@
 """A base class for schedulers whose jobs are sent by a command, such as `qsub`, and work in run folders."""
 
 import copy
-import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -103,9 +102,9 @@ class SchedulerPlatform(SchedulerPlans, SchedulerRuns):
 
     def find_submitted(self, text: str, settings: Any) -> SubmittedRun | None:
         """Return the run in a run folder of this machine."""
-        if os.sep not in text or submitted_runs.split_address(text)[0]:
+        if not submitted_runs.names_folder(text) or submitted_runs.split_address(text)[0]:
             return None
-        return submitted_runs.find_submitted_run(self, submitted_runs.make_absolute(text))
+        return submitted_runs.find_submitted_run(self, submitted_runs.resolve_folder(text))
 
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove the folder of an ended run; return the bytes freed, None if it is another user's.

@@ -4,7 +4,8 @@ import os
 import re
 import shlex
 from dataclasses import replace
-from pathlib import Path
+
+from robotrain_runtime.contract.document import MAX_DOCUMENT_BYTES
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
@@ -27,7 +28,7 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
     Raise RunGone, Rejected.
     """
     at, spec_file = scheduler.at, make_spec_file(scheduler.name, scheduler.engine)
-    content = read_whole_file(at, os.path.join(folder, spec_file.name))
+    content = _read_whole_file(at, folder, spec_file.name)
     if content is None:
         name = shlex.quote(folder)
         if at.run(f"[ -d {name} ] && [ ! -x {name} ] && echo {CLOSED}; true").text.strip() == CLOSED:
@@ -36,14 +37,16 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
     try:
         spec = spec_file.parse(content)
     except ValueError as error:
-        raise Rejected([make_problem("run-not-adopted.unreadable", given=folder, why=error)]) from None
+        raise _make_unreadable_error(folder, str(error)) from None
+    if not spec.jobs:
+        raise _make_unreadable_error(folder, f"{spec_file.name} has no job")
     first = spec.jobs[0]
     if spec.is_pipeline or first.trials:
         raise Rejected([make_problem("run-not-adopted.parts", given=folder)])
     if not scheduler.folders.exists(spec.folder):  # seen under another path from here
         spec = replace(spec, folder=folder)
     job = _find_sent_job(scheduler, spec)
-    document = read_whole_file(at, os.path.join(folder, first.documents[0]))
+    document = _read_whole_file(at, folder, first.documents[0])
     digest_file = os.path.join(folder, DIGEST_FILE)
     written = at.read({digest_file: 0})[digest_file]
     variable = scheduler.cluster_variable
@@ -54,17 +57,23 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
 
 def _find_sent_job(scheduler: SchedulerRuns, spec: SchedulerSpec) -> str:
     """Return the job that the submit command named. Raise RunGone if it has named none."""
-    answer = read_whole_file(scheduler.at, os.path.join(spec.folder, scheduler.get_answer_file(spec.jobs[0])))
+    answer = _read_whole_file(scheduler.at, spec.folder, scheduler.get_answer_file(spec.jobs[0]))
     if found := re.search(scheduler.job_pattern, (answer or b"").decode(errors="replace"), re.M):
         return found[1]
     raise RunGone(f"{spec.folder} has a run that was not sent yet: its submit goes on, or was interrupted")
 
 
-def read_whole_file(at: Transport, path: str) -> bytes | None:
-    """Return a file where a scheduler is, in pieces; None if it cannot be read."""
-    content = b""
+def _make_unreadable_error(folder: str, why: str) -> Rejected:
+    return Rejected([make_problem("run-not-adopted.unreadable", given=folder, why=why)])
+
+
+def _read_whole_file(at: Transport, folder: str, name: str) -> bytes | None:
+    """Return a file where a scheduler is, in pieces; None if it cannot be read. Raise Rejected if it is too large."""
+    path, content = os.path.join(folder, name), b""
     while (found := at.read({path: len(content)})[path]) and found.content:
         content += found.content
+        if max(found.size, len(content)) > MAX_DOCUMENT_BYTES:
+            raise _make_unreadable_error(folder, f"{name} is larger than {MAX_DOCUMENT_BYTES >> 10} KiB")
         if len(content) >= found.size:
             break
     return content if found else None
@@ -78,6 +87,11 @@ def split_address(text: str) -> tuple[str, str]:
     return host, rest
 
 
-def make_absolute(folder: str) -> str:
-    """Return a folder of this machine that a user typed."""
-    return str(Path(folder).expanduser().absolute())
+def names_folder(text: str) -> bool:
+    """Return whether a text may name a folder, not only a run or a job."""
+    return ("/" in text or text in (".", "..")) and "\0" not in text
+
+
+def resolve_folder(folder: str) -> str:
+    """Return a folder of this machine that a user typed, the same however it is spelled."""
+    return os.path.realpath(os.path.expanduser(folder))

@@ -19,7 +19,7 @@ from robotrain_runtime.contract.document import convert_json
 from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.run import RunRecord, Status, list_run_parts
+from robotrain.model.run import Reference, RunRecord, Status, list_run_parts
 from robotrain.model.workload_profile import Metric, OutputProfile
 from robotrain.redaction import MAX_SENTENCE, redact, redact_if_secret
 from robotrain.store import files
@@ -146,6 +146,16 @@ def find_record(run: str) -> RunRecord | None:
         return read_record(run) if run else None
     except UnknownRun:
         return None
+
+
+def refers_to(record: RunRecord, keys: Reference) -> bool:
+    """Return whether the reference of a record has all of some keys, however their paths are spelled."""
+    own = record.reference
+    return all(key in own and _resolve_path(own[key]) == _resolve_path(text) for key, text in keys.items())
+
+
+def _resolve_path(text: str) -> str:
+    return os.path.realpath(text) if text.startswith(os.sep) else text
 
 
 def find_record_of_outputs(address: str) -> RunRecord | None:

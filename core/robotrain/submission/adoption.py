@@ -26,7 +26,7 @@ from robotrain.model.source import SourceError
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, value_holds_secret
 from robotrain.store import name_lock, plans, records, run_values
-from robotrain.submission import carried_record
+from robotrain.submission import carried_record, interrupted_submit
 from robotrain.submission.container_plugins import collect_container_plugins
 from robotrain.submission.interrupted_submit import make_sent_record, require_no_secrets
 from robotrain.submission.prepare import PreparedJob
@@ -74,11 +74,16 @@ def read_found_run(
 
     :param own: settings of this machine, for those that name a program; without them they are left out.
     """
-    text = re.split("[?#]", text)[0] if "://" in text else text  # as it is shown
+    text = format_address(text)
     document = read_submitted_document(text, found.document)
     prepared, left_out = _restore_prepared(text, document, platform, plugins, own)
     reference = require_no_secrets(found.refer(prepared.job, prepared.settings), platform.name)
     return AdoptableRun(document, prepared, reference, found.created, left_out)
+
+
+def format_address(text: str) -> str:
+    """Return what a user typed as it is shown: of an address only what comes before a query, which may be signed."""
+    return re.split("[?#]", text)[0] if "://" in text else text
 
 
 def record_found_run(found: AdoptableRun, *, is_locked: bool = False) -> Adoption:
@@ -89,7 +94,8 @@ def record_found_run(found: AdoptableRun, *, is_locked: bool = False) -> Adoptio
     job, platform = found.prepared.job, found.prepared.platform
     lock = name_lock.lock_job(job, platform.name, lambda: None)
     with contextlib.nullcontext() if is_locked else lock:
-        if known := _find_recorded(job, platform, found.reference):
+        known = _find_recorded(job, platform, found.reference) or _complete_interrupted(found)
+        if known:
             return Adoption(known, is_new=False)
         return _record_run(found)
 
@@ -99,7 +105,7 @@ def _find_tracked_run(text: str, plugins: Plugins) -> tuple[str, str] | None:
     try:
         urlsplit(text)
     except ValueError:  # such as a bracket without the other one
-        raise Rejected([make_problem("run-not-adopted.unknown", given=text)]) from None
+        raise Rejected([make_problem("run-not-adopted.unknown", given=format_address(text))]) from None
     servers = [os.environ.get("MLFLOW_TRACKING_URI")]
     for one in plugins.platforms().values():
         settings: Any = read_configured_settings(one.settings, one.name)
@@ -131,7 +137,7 @@ def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple
         return found[0]
     if found:
         names = ", ".join(one.name for one, _ in found)
-        raise Rejected([make_problem("run-not-adopted.several", given=text, names=names)])
+        raise Rejected([make_problem("run-not-adopted.several", given=format_address(text), names=names)])
     errors = [reply.error for reply in answers if reply.error is not None]
     asked = [error for error in errors if not isinstance(error, RunGone)] or errors
     problems = [problem for error in asked if isinstance(error, Rejected) for problem in error.problems]
@@ -143,7 +149,7 @@ def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple
         from robotrain.model.platform import make_feature_error
 
         raise make_feature_error(platforms[platform_name], "adopt")
-    raise Rejected([make_problem("run-not-adopted.unknown", given=text or "''")])
+    raise Rejected([make_problem("run-not-adopted.unknown", given=format_address(text) or "''")])
 
 
 def _ask_platform(platform: Platform, text: str) -> SubmittedRun | None:
@@ -156,7 +162,7 @@ def read_submitted_document(text: str, content: bytes) -> JobDocument:
     try:
         data = json.loads(content)
         writer = str((data.get("record") or {}).get(carried_record.WRITER_KEY, ""))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         raise Rejected([make_problem("run-not-adopted.other-tool", given=text)]) from None
     try:
         document = parse_document(content.decode())
@@ -203,7 +209,6 @@ def _restore_prepared(
 
 def _find_recorded(job: Job, platform: Platform, reference: Reference) -> RunRecord | None:
     """Return the record of a run that is known here already."""
-    shown = platform.describe_reference(reference)
     for attempt in name_lock.list_attempts(job):
         try:
             record = records.find_record(job.run_name(attempt))
@@ -211,8 +216,27 @@ def _find_recorded(job: Job, platform: Platform, reference: Reference) -> RunRec
             continue
         if not record or record.platform != platform.name or record.phase != "sent":
             continue
-        if record.reference == reference or (shown and platform.describe_reference(record.reference) == shown):
+        if _is_same_run(record, platform, reference):
             return record
+    return None
+
+
+def _is_same_run(record: RunRecord, platform: Platform, reference: Reference) -> bool:
+    if records.refers_to(record, reference):
+        return True
+    shown = platform.describe_reference(reference)
+    return bool(shown) and platform.describe_reference(record.reference) == shown
+
+
+def _complete_interrupted(found: AdoptableRun) -> RunRecord | None:
+    """Return the record of this machine's interrupted submit of the run, which is complete now; None without one."""
+    run, (_, prepared, reference, *_) = found.document.run, found
+    with contextlib.suppress(Rejected):  # the platform has none, or the record or its plan is damaged
+        record = records.find_record(run)
+        is_interrupted = record and record.phase == "sending" and not name_lock.is_being_submitted(run)
+        if record and is_interrupted and (record.platform, record.job) == (prepared.platform.name, prepared.job.digest):
+            completed = interrupted_submit.adopt_run(record, prepared.platform)
+            return completed if _is_same_run(completed, prepared.platform, reference) else None
     return None
 
 

@@ -113,13 +113,14 @@ def _find_submitted(text: str, plugins: Plugins, unknown: UnknownRun, platform_n
         if is_name and unknown.is_misspelt:
             raise unknown from None
         if isinstance(error, Rejected) and error.problems[0].message == "run-not-adopted.unknown":
-            raise unknown if is_name else Rejected([make_problem("job-not-known", given=text)]) from None
+            shown = adoption.format_address(text)
+            raise unknown if is_name else Rejected([make_problem("job-not-known", given=shown)]) from None
         raise
 
 
 def _read_published(text: str, plugins: Plugins) -> JobDocument | None:
     """Return the job of a checkpoint; None if the text names none. Raise Rejected."""
-    folder = Path(text).expanduser()
+    folder = Path(os.path.expanduser(text))
     if folder.is_dir() and (os.sep in text or text.startswith(".")):
         manifest = _find_manifest(folder)
         return _parse_job(text, manifest) if manifest else None

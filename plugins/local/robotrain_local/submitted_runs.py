@@ -9,6 +9,7 @@ from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.platform import ListedSubmission, SubmittedRun
 from robotrain.model.run import RUN_PATTERN, RunGone
+from robotrain.run_folder import submitted_runs
 from robotrain.run_folder.folder_access import format_user
 from robotrain_runtime.contract.document import MAX_DOCUMENT_BYTES
 from robotrain_runtime.contract.files import read_limited_file
@@ -23,8 +24,10 @@ make_problem = Messages(__file__)
 
 def find_submitted(text: str) -> SubmittedRun | None:
     """Return the run in a folder; None if it is no run folder of this platform. Raise Rejected."""
-    folder = Path(text).expanduser().absolute()
-    if os.sep not in text or not folder.is_dir():
+    if not submitted_runs.names_folder(text):
+        return None
+    folder = Path(submitted_runs.resolve_folder(text))
+    if not folder.is_dir():
         return None
     try:
         created = (folder / spec.SPEC_FILE).stat().st_mtime

@@ -36,15 +36,15 @@ def find_submitted(text: str, settings: SlurmSettings) -> SubmittedRun | None:
     """
     host, rest = submitted_runs.split_address(text)
     is_job = re.fullmatch(r"[0-9]+(?:_[0-9]+)?", rest) is not None
-    if "://" in text or (not is_job and not ("/" in rest and (not host or rest.startswith("/")))):
+    if "://" in text or (not is_job and not (submitted_runs.names_folder(rest) and (not host or rest.startswith("/")))):
         return None
     if host and not is_address(host):
         return None
     at = reach(
-        host or ("" if not is_job and os.path.isdir(submitted_runs.make_absolute(rest)) else settings.login or "")
+        host or ("" if not is_job and os.path.isdir(submitted_runs.resolve_folder(rest)) else settings.login or "")
     )
     with explained(at):
-        folder = _find_folder(at, rest) if is_job else rest if at.host else submitted_runs.make_absolute(rest)
+        folder = _find_folder(at, rest) if is_job else rest if at.host else submitted_runs.resolve_folder(rest)
         if folder is None:
             return SubmittedRun(b"", lambda job, settings: {})
         return submitted_runs.find_submitted_run(find_scheduler(at), folder)

@@ -72,6 +72,8 @@ def _format_runs(found: Sequence[FoundRun]) -> list[str]:
 
 
 def _format_adoption(one: FoundRun) -> str:
+    if one.record.phase == "sending":
+        return f"robotrain status {one.record.run}"
     can_be_adopted = one.listed.can_be_adopted and not one.is_recorded
     return f"robotrain adopt {shlex.quote(one.listed.text)}" if can_be_adopted else ""
 

@@ -121,14 +121,16 @@ def _collect_runs(
 
 
 def _describe_run(platform: str, listed: ListedSubmission, names: Sequence[str]) -> FoundRun:
+    interrupted: RunRecord | None = None
     for name in names:
         with contextlib.suppress(Rejected):  # a record that cannot be read, or was removed
             record = records.read_record(name)
-            is_same = all(record.reference.get(key, "") == value for key, value in listed.keys.items())
-            if record.platform == platform and record.phase == "sent" and is_same:
+            if record.platform == platform and record.phase == "sending" and name == listed.run:
+                interrupted = record  # `status` asks for it, and completes it
+            if record.platform == platform and record.phase == "sent" and records.refers_to(record, listed.keys):
                 ended = records.read_final_status(name)
                 return FoundRun(listed, record, True, ended.state if ended else listed.state)
-    record = RunRecord(
+    record = interrupted or RunRecord(
         run=listed.run,
         platform=platform,
         phase="sent",

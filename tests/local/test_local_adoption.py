@@ -1,0 +1,78 @@
+"""A run folder that somebody else wrote becomes a run of this machine: once, however it is named; or says why not."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from robotrain.store import records
+
+GCS = "https://storage.googleapis.com/b/c?X-Goog-Date=20260101&X-Goog-Signature=hush-hush"
+
+
+@pytest.fixture
+def folder(robotrain, tmp_path) -> Path:
+    """The folder of a colleague's run, as far as `adopt` reads it."""
+    runs, plan = tmp_path / "shared/runs", tmp_path / "plan"
+    given = ("--platform", "local", "--runs-dir", runs, "--to", plan)
+    answer = robotrain("render", "command", *given, "--", "python3", "train.py")
+    assert answer.exit_code == 0, answer.stderr
+    folder = runs / json.loads((plan / "job.json").read_text())["run"]
+    folder.mkdir(parents=True)
+    for name in ("job.json", "process.json"):
+        shutil.copy(plan / name, folder)
+    return folder
+
+
+def adopt(robotrain, text: object) -> tuple[str, bool]:
+    answer = robotrain("adopt", text, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    return answer.json["run"], answer.json["is_new"]
+
+
+def test_a_run_is_adopted_once_however_its_folder_is_spelled(robotrain, folder, tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(tmp_path / "shared")
+    monkeypatch.chdir(folder)
+    assert adopt(robotrain, ".") == (folder.name, True)
+    for text in ("./", f"../{folder.name}", folder, f"{folder}/", tmp_path / "link/runs" / folder.name):
+        assert adopt(robotrain, text) == (folder.name, False)
+    assert records.list_runs() == [folder.name]
+    record = records.read_record(folder.name)
+    records.write_record(replace(record, reference={"folder": str(tmp_path / "link/runs" / folder.name)}))
+    assert adopt(robotrain, folder) == (folder.name, False)
+    for runs in (tmp_path / "link/runs", folder.parent):
+        monkeypatch.setenv("ROBOTRAIN_RUNS_DIR", str(runs))
+        listed = robotrain("runs", "--everywhere", "--platform", "local", "--json").json["runs"]
+        assert [(one["run"], one["recorded"]) for one in listed] == [(folder.name, True)]
+
+
+@pytest.mark.parametrize(
+    "values", [{"num_gpus": ["0"]}, {"num_gpus": 5}, 5, {"num_gpus": ["0", {}]}, {"num_gpus": ["0", "1", "2"]}]
+)
+def test_values_that_somebody_edited_are_refused(robotrain, folder, values):
+    document = json.loads((folder / "job.json").read_text())
+    document["record"]["values"] = values
+    (folder / "job.json").write_text(json.dumps(document))
+    robotrain("adopt", folder).check(1, f"the job document of {folder} is not the one that robotrain wrote")
+    robotrain("resubmit", folder).check(2, "Its name does not fit its job")
+
+
+def test_a_document_that_is_nested_too_deeply_is_none(robotrain, folder):
+    (folder / "job.json").write_text("[" * 100_000)
+    for command in ("adopt", "resubmit"):
+        robotrain(command, folder).check(1, "has no job document, or not yet")
+
+
+def test_a_home_folder_that_nobody_has_is_a_sentence(robotrain):
+    robotrain("adopt", "~nosuchuser/x").check(1, "~nosuchuser/x names no run")
+    robotrain("resubmit", "~nosuchuser/x").check(2, "~nosuchuser/x is no run of this machine")
+
+
+@pytest.mark.parametrize("address", [GCS, "https://x.lab/a?auth=hush-hush", "https://[x.lab/a?auth=hush-hush"])
+@pytest.mark.parametrize("command", ["adopt", "resubmit"])
+def test_the_signature_of_an_address_is_not_repeated(robotrain, command, address):
+    for words in ((), ("--json",)):
+        refused = robotrain(command, address, *words)
+        assert refused.exit_code in (1, 2)
+        assert "hush-hush" not in refused.stdout + refused.stderr
