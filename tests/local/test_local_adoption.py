@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.store import records
+from robotrain_local.platform import LocalPlatform
 
 GCS = "https://storage.googleapis.com/b/c?X-Goog-Date=20260101&X-Goog-Signature=hush-hush"
 
@@ -45,6 +46,18 @@ def test_a_run_is_adopted_once_however_its_folder_is_spelled(robotrain, folder, 
         monkeypatch.setenv("ROBOTRAIN_RUNS_DIR", str(runs))
         listed = robotrain("runs", "--everywhere", "--platform", "local", "--json").json["runs"]
         assert [(one["run"], one["recorded"]) for one in listed] == [(folder.name, True)]
+
+
+def test_the_shell_of_a_run_in_a_folder_that_others_can_write_to_takes_nothing_from_it(folder, monkeypatch):
+    process = json.loads((folder / "process.json").read_text())
+    process["environment"] = {"LD_PRELOAD": "/tmp/hers.so"}
+    (folder / "process.json").write_text(json.dumps(process))
+    asked = {"folder": str(folder)}, ["env"], False
+    assert LocalPlatform().make_shell(*asked).environ["LD_PRELOAD"] == "/tmp/hers.so"
+    folder.chmod(0o777)
+    command = LocalPlatform().make_shell(*asked)
+    assert (command.environ, command.folder) == (None, str(folder))
+    assert command.note.endswith("can be written by every user: this shell has your own variables and Python")
 
 
 @pytest.mark.parametrize(
