@@ -33,7 +33,7 @@ def suggest_waiting(record: RunRecord, settings: Mapping[str, Any]) -> Iterable[
     :param settings: those of the platform for a job with these channels.
     """
     wanted = _read_channels(settings)
-    told = _read_channels(record.settings) if record.host else {}
+    told = {} if record.is_adopted else _read_channels(record.settings)
     if missing := [variable for variable, where in wanted.items() if told.get(variable) != where]:
         names = _read_names()
         channels = shlex.quote(",".join(names.get(one, one.removeprefix(CHANNEL_PREFIX)) for one in missing))
