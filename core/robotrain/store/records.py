@@ -149,9 +149,12 @@ def find_record(run: str) -> RunRecord | None:
 
 
 def refers_to(record: RunRecord, keys: Reference) -> bool:
-    """Return whether the reference of a record has all of some keys, however their paths are spelled."""
+    """Return whether the reference of a record has all of some keys, however their paths are spelled.
+
+    A key that it lacks is empty, such as the login node of a run here.
+    """
     own = record.reference
-    return all(key in own and _resolve_path(own[key]) == _resolve_path(text) for key, text in keys.items())
+    return all(_resolve_path(own.get(key, "")) == _resolve_path(text) for key, text in keys.items())
 
 
 def _resolve_path(text: str) -> str:
