@@ -77,7 +77,10 @@ SILENCE = "echo 'ssh: connect to host stranger port 22: Connection timed out' >&
 @pytest.mark.parametrize(
     "silence", [SILENCE, pytest.param("exec sleep 60", marks=[pytest.mark.slow, pytest.mark.long])]
 )
-def test_silent_login_node_hides_no_runs_of_another_one(submit, words, slurm, login_node, robotrain, silence):
+def test_silent_login_node_hides_no_runs_of_another_one(
+    submit, words, slurm, login_node, robotrain, silence, monkeypatch
+):
+    monkeypatch.setenv("ROBOTRAIN_NETWORK_SECONDS", "15")  # ssh has 90% of it; beside Slurm's start 0.5 s are too few
     run, _ = submit()
     slurm.set_state("1", "RUNNING", nodes="gpu-1")
     elsewhere = ["stranger" if word == HOST else word for word in words]
