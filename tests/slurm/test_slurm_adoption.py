@@ -338,13 +338,19 @@ def test_a_folder_that_this_machine_does_not_have_is_looked_for_on_the_configure
     assert login_node.count_logins() == 1
 
 
-def test_an_adopted_run_is_resumed_from_its_checkpoint(submit, adopt, robotrain, slurm, tmp_path):
-    folder = submit("colleague", "--account", "ann", "--module", "cuda")
+def cancel_after_checkpoint(slurm, folder: Path) -> Path:
+    """Cancel the job of a run that has saved a checkpoint, and return that."""
     saved = folder / "outputs/checkpoints/000020"
     saved.mkdir(parents=True)
     (saved / "weights").write_bytes(b"w")
     checkpoint.seal_checkpoint(saved, step=20, run=folder.name, job="")
     slurm.set_state(slurm.read_jobs()[0]["number"], "CANCELLED")
+    return saved
+
+
+def test_an_adopted_run_is_resumed_from_its_checkpoint(submit, adopt, robotrain, slurm, tmp_path):
+    folder = submit("colleague", "--account", "ann", "--module", "cuda")
+    saved = cancel_after_checkpoint(slurm, folder)
     adopt(folder)
     words = ("resume", "pick", "--set", 'resume_args=["--resume", "{resume}"]', "--set", "account=bob")
     robotrain(*words).check_problems(3, "not-on-this-machine modules")
@@ -363,11 +369,7 @@ def test_the_same_job_goes_on_from_the_checkpoint_of_an_adopted_run(submit, adop
     (code / "train.py").write_text("print(1)\n")
     words = ("--resume-args", '["--resume", "{resume}"]', "--code", code, "--account", "lab")
     folder = submit("colleague", *words)
-    saved = folder / "outputs/checkpoints/000020"
-    saved.mkdir(parents=True)
-    (saved / "weights").write_bytes(b"w")
-    checkpoint.seal_checkpoint(saved, step=20, run=folder.name, job="")
-    slurm.set_state(slurm.read_jobs()[0]["number"], "CANCELLED")
+    saved = cancel_after_checkpoint(slurm, folder)
     adopt(folder)
     given = ("--platform", "slurm", "--runs-dir", folder.parent, "--cache-dir", tmp_path / "cache", *WORDS)
     command = ("--", "python3", "train.py", "--lr", "3")
