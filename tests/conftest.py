@@ -23,8 +23,8 @@ import pytest
 from known_skips import KnownSkips, read_known
 from local_server import QuietHandler, serve
 from macos import become_mac
-from messages import MESSAGES, check_problems
 from printed_json import check_printed_json
+from problem_assertions import check_problems
 from robotrain_sources.torchvision import weights_table
 from session_caches import cache_discovery
 from session_variables import OUTSIDE
@@ -58,15 +58,12 @@ MEMORY = Path("/dev/shm")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--known-skips", action="store_true", help="fail for a skip that known_skips.txt does not list")
     parser.addoption("--macos", action="store_true", help="run commands in this process as on a Mac")
-    parser.addoption("--write-messages", action="store_true", help="write messages.txt anew, from the tests that run")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Write the files of fast tests to memory, which takes a sixth of the time of a disk. Tests that train or install
     need more room, and caches beside them.
     """
-    config.pluginmanager.register(MESSAGES)
-    MESSAGES.is_writing = config.option.write_messages
     if config.option.known_skips and "PYTEST_XDIST_WORKER" not in os.environ:
         config.pluginmanager.register(KnownSkips(read_known()))
     if config.option.markexpr == "not slow" and os.access(MEMORY, os.W_OK):
@@ -167,7 +164,7 @@ class Answer:
         assert (self.exit_code, missing) == (exit_code, []), self.stderr
 
     def check_problems(self, exit_code: int, *problems: str) -> None:
-        """Assert the exit code, and problems, each "CODE" or "CODE PLACE", with their sentences in messages.txt."""
+        """Assert the exit code, and problems, each "CODE" or "CODE PLACE"."""
         assert self.exit_code == exit_code, self.stderr
         check_problems(self.stderr, *problems)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain.cli import arguments
 from robotrain.model import amounts
 

@@ -1,7 +1,7 @@
 """`plugins` and `platforms`: what is installed and what it can do, for people and as data whose keys only grow."""
 
 import pytest
-from messages import check_shown
+from problem_assertions import check_shown
 
 SITE = """
 from robotrain.plugin import hook
@@ -61,7 +61,7 @@ def test_failure_of_a_plugin_is_one_line_without_secrets(robotrain, install):
 
 
 def show_rows(text, *names):
-    """Compare rows of a table with messages.txt."""
+    """Assert that a table has rows."""
     rows = [row.strip() for row in text.splitlines()]
     check_shown("\n".join(row for name in names for row in rows if row.startswith(name)))
 

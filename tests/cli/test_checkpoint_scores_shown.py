@@ -1,7 +1,7 @@
 """Scores of checkpoints in `status`, `watch` and `register --best`, from the events of a run."""
 
 import pytest
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Scored
 
 

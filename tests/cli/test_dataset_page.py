@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from messages import check_shown
 from parsed_page import Page
+from problem_assertions import check_shown
 from robotrain_workloads.lerobot_data.dataset_page import render_dataset_page
 from robotrain_workloads.lerobot_data.findings import make_data_finding
 

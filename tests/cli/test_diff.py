@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from fake_engine import set_run_state
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain.cli import output
 from robotrain.cli.commands import diff
 from robotrain.store import records

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain import network_deadline
 from robotrain.model.run import RunRecord
 from robotrain.store import records
@@ -59,7 +59,7 @@ def checks(robotrain):
 
 
 def check_result(check: dict, state: str) -> None:
-    """Assert the state of a check; what it says, and what to type, stand in messages.txt."""
+    """Assert the state of a check, and that it says something."""
     assert check["state"] == state
     ways = [[way["text"] for way in one["instead"]] for one in check["findings"]]
     fixes = [one["fix"] or "" for one in check["findings"]]

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 
 CAMERA = Path(__file__).parents[2] / "examples/pusht-camera"
 PUSHT = ("--env", "pusht")

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain_runtime.environments import environment, uv_program
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import tomllib
 import yaml
-from messages import check_shown
+from problem_assertions import check_shown
 
 ROOT = Path(__file__).parents[2]
 ON = {

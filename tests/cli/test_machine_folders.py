@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from messages import check_rejected
+from problem_assertions import check_rejected
 
 MISTAKES = ("--batch-size", "x", "--nonsense")
 REFUSED = ("option-unknown --nonsense", "value-invalid --batch-size x")

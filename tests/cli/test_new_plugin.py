@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import tomllib
-from messages import check_shown
+from problem_assertions import check_shown
 
 RULES = "E,F,I,B,UP,SIM,PT,RUF,D1"
 NOT_HELD = "D105,D107,RUF001,RUF012"

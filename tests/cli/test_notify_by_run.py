@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 import pytest
-from messages import check_rejected
+from problem_assertions import check_rejected
 from robotrain import api
 from robotrain.errors import Rejected
 from robotrain.model.run import Status

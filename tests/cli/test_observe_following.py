@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain.cli.commands import watch
 from robotrain.cli.watch import follower
 from robotrain.plugins.manager import Plugins

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain.cli.commands import merged_policy
 from robotrain.plugins.manager import Plugins
 from robotrain.store import records

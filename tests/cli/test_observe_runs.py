@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain.store import name_lock, records
 from robotrain_runtime.contract.event import Metrics, Outcome
 from scripted_runs import record

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain.store import records
 from robotrain_runtime.contract.event import (
     Checkpoint,

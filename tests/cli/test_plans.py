@@ -4,7 +4,7 @@ import json
 
 import pytest
 from fake_engine import answer_submits
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain.store import plans, records
 
 

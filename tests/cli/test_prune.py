@@ -7,7 +7,7 @@ import re
 import time
 
 import pytest
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain.cli import arguments
 from robotrain.store import records
 from scripted_runs import record

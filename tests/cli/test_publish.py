@@ -9,7 +9,7 @@ import pytest
 import yaml
 from fake_engine import set_run_state
 from hub_stand_in import HubStandIn
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain_runtime.contract import checkpoint, event
 from robotrain_runtime.contract.event import Evaluated, Scored
 from robotrain_workloads.lerobot import adapter

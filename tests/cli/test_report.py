@@ -9,8 +9,8 @@ import stat
 import threading
 
 import pytest
-from messages import check_shown
 from parsed_page import Page, read_page
+from problem_assertions import check_shown
 from robotrain.model.series import thin_points
 from robotrain.report.charts import MAX_POINTS, compute_ticks, format_tick, make_chart
 from robotrain.store import plans

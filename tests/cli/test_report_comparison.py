@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 from fake_engine import set_run_state
-from messages import check_shown
 from parsed_page import Page, read_page
+from problem_assertions import check_shown
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Evaluated, Metrics
 

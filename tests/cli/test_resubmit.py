@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from fake_engine import answer_submits, set_run_state
 from hub_platform import HUB_PLATFORM
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain.model.plan import Payload
 from robotrain.model.run import Output
 from robotrain.store import plans, records

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain.store import records
 
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from fake_engine import set_run_state
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain import api
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.errors import Rejected

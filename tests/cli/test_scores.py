@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain_runtime.contract.event import Evaluated, Metrics
 
 CHOSEN = "pusht, easy starts, best of 3 checkpoints, on the starts that chose it; 5 episodes of pusht"

@@ -4,7 +4,7 @@ import re
 import socket
 
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain.cli.arguments import open_run
 from robotrain.model.platform import Platform
 from robotrain.model.terminal import Forwarding, TerminalCommand

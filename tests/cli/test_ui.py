@@ -11,7 +11,7 @@ import webbrowser
 from dataclasses import replace
 
 import pytest
-from messages import check_problems, check_shown
+from problem_assertions import check_problems, check_shown
 from robotrain_runtime.contract.event import Tracking
 
 PAGE = "https://scripted.example/runs/1"

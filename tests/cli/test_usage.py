@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 
 BLOB = "https://acc.blob.core.windows.net/c/p"
 

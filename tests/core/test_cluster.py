@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from messages import check_rejected
+from problem_assertions import check_rejected
 from robotrain.cluster import platform, reasons
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_number, as_text, as_texts, parse_time
 from robotrain.cluster.platform import ClusterPlatform

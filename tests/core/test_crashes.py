@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain.store import records
 
 AUDIT = """

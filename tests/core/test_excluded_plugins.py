@@ -1,7 +1,7 @@
 """`--without NAME`: an excluded plugin has no effect."""
 
 import pytest
-from messages import check_rejected
+from problem_assertions import check_rejected
 from robotrain import api
 from robotrain.plugins import discovery, manager
 

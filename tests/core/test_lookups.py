@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from messages import check_problems, check_rejected
+from problem_assertions import check_problems, check_rejected
 from robotrain import api
 
 FOLDER = "infrastructure/terraform"

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain.check import matrix
 from robotrain.cli.columns import measure_width
 from robotrain.cli.commands import platforms as commands_platforms

@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from messages import check_rejected
 from plugin_sources import PLATFORM, make_workload
+from problem_assertions import check_rejected
 from robotrain import api
 
 FOLDER = ("--dataset-path", "data")

@@ -9,8 +9,8 @@ import yaml
 from fake_engine import set_run_state
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from messages import check_rejected
 from plugin_sources import make_workload
+from problem_assertions import check_rejected
 from robotrain.cli.app import app
 from robotrain.redaction import value_holds_secret
 from robotrain.store import plans

@@ -23,7 +23,7 @@ from driven_pipelines import (
 )
 from fake_engine import answer_submits, count_submissions, set_run_state
 from hub_platform import HUB_PLATFORM
-from messages import check_rejected
+from problem_assertions import check_rejected
 from robotrain.pipelines import driven_platform, driver, progress
 from robotrain.plugins import manager
 from robotrain.store import records

@@ -7,7 +7,7 @@ import time
 import pytest
 from driven_pipelines import PUSHT, STEPS, get_step_run, stop_driver, wait_for
 from fake_engine import set_run_state
-from messages import check_rejected
+from problem_assertions import check_rejected
 from robotrain.cli.app import app
 from robotrain.cli.watch import follower, renderer
 from robotrain.cli.watch.dashboard import draw_frame

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from messages import check_rejected
+from problem_assertions import check_rejected
 
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
 THREE = """

@@ -2,7 +2,7 @@
 
 import json
 
-from messages import check_rejected, check_shown
+from problem_assertions import check_rejected, check_shown
 from robotrain.model.run import RunRecord, RunState, Status
 from robotrain.store import name_lock, plans, prune, records
 from robotrain.store.prune import PruneCandidate

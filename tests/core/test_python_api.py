@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from fake_engine import set_run_state
-from messages import check_rejected
+from problem_assertions import check_rejected
 from robotrain import api
 from robotrain.model import run
 from robotrain.store import records

@@ -5,7 +5,7 @@ import os
 from types import MappingProxyType
 
 import pytest
-from messages import check_shown
+from problem_assertions import check_shown
 from robotrain.errors import Rejected
 from robotrain.model.plan import Plan
 from robotrain.model.run import RunGone, Status

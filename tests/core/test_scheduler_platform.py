@@ -6,8 +6,8 @@ import os
 import subprocess
 
 import pytest
-from messages import check_problems, check_rejected
 from planned_jobs import job
+from problem_assertions import check_problems, check_rejected
 from robotrain.errors import Problem, Rejected, Stage, Unanswered
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from messages import check_problems
 from plugin_sources import indent
+from problem_assertions import check_problems
 from robotrain.model.run import RunRecord, Status
 from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins

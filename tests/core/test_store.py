@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from messages import check_problems, check_rejected
+from problem_assertions import check_problems, check_rejected
 from robotrain.errors import Stage
 from robotrain.model.job import Job
 from robotrain.model.run import RunRecord

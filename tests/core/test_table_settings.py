@@ -5,7 +5,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from messages import check_rejected
+from problem_assertions import check_rejected
 from robotrain.plugin import parse_pairs
 
 SOURCES = "sources: {dataset: {local_path: x}}\n"

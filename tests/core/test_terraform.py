@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain.config import terraform as config_terraform
 
 FOLDER = "infrastructure/terraform"

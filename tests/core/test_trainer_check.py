@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import robotrain
-from messages import check_rejected
+from problem_assertions import check_rejected
 from robotrain.errors import Problem, Stage
 from song_workload import PROGRAM
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import robotrain as library
-from messages import check_rejected
 from plugin_sources import make_workload
+from problem_assertions import check_rejected
 
 WORKLOAD = make_workload(
     "tea",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from local_runs import SLEEP, Runs, wait_for
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain.errors import Rejected
 from robotrain.model.run import Reference
 from robotrain_local import process

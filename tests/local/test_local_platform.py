@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from messages import check_problems
 from planned_jobs import job
+from problem_assertions import check_problems
 from robotrain_local.platform import LocalPlatform
 from robotrain_local.settings import LocalSettings
 from robotrain_runtime.contract.parameter import get_parameters

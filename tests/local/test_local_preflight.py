@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from local_runs import Runs
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain.errors import Stage
 from robotrain.model.health import convert_finding
 from robotrain_local.settings import LocalSettings

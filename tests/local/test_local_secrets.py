@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from local_runs import Runs
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain_local.settings import LocalSettings
 
 VALUE = "correct-horse-battery"

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain_osmo.platform import OsmoPlatform
 
 JOB = (

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain.store import records
 
 JOB = (

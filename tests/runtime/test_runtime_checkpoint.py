@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Note
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_runtime.__main__ import main
 from robotrain_runtime.contract import event, plugin_loader
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, StageEvent, Track

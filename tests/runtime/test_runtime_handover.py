@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import checkpoint, step_output
 from robotrain_runtime.contract.container_plugin import ContainerContext, PublishingSpec

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_runtime.checkpoints import atomic_copy
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.failure import Cancelled, PermanentError

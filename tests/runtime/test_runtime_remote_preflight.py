@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_runtime.contract.document import Mount
 from robotrain_runtime.preflight import preflight_remotely
 

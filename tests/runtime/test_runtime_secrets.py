@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.event import Note, StageEvent
 from robotrain_runtime.environments.work_secrets import WorkSecrets

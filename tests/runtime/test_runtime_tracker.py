@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Metrics, Outcome, Track
 from robotrain_runtime.contract.failure import Cancelled, PermanentError

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 from local_server import QuietHandler, serve
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_runtime.contract.finding import Finding
 from robotrain_runtime.tracking import preflight
 

@@ -1,7 +1,7 @@
 """Answers of squeue and sacct: those of 22.05 are recorded from the lab, those of others follow their documentation."""
 
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 from recorded_slurm import RunFolder
 from robotrain.errors import Rejected
 from slurm_pipelines import SLURM

@@ -1,7 +1,7 @@
 """A run is cancelled in every state: a waiting job at once, a running one after it has saved a checkpoint."""
 
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 from recorded_slurm import RecordedSlurm
 from robotrain.errors import Rejected
 from robotrain.run_folder.run_folders import RunFolders

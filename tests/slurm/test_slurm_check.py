@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from messages import check_problems
 from planned_jobs import evaluation, job
+from problem_assertions import check_problems
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import managed_options
 from slurm_pipelines import SLURM

@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-from messages import check_problems
 from planned_jobs import job, source
+from problem_assertions import check_problems
 from robotrain_slurm.node import container
 from slurm_pipelines import SLURM
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from lab import find_program
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain.errors import Rejected, Unanswered
 from robotrain.model.plan import Plan
 from robotrain.run_folder import submit_script

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from free_ports import find_free_port
 from login_node import HOST
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain.errors import Rejected
 from robotrain_slurm.login import ssh_failures
 from robotrain_slurm.login.reach import reach

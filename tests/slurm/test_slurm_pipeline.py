@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from messages import check_problems
 from planned_jobs import evaluation, job, source
+from problem_assertions import check_problems
 from robotrain.errors import Rejected, Unanswered
 from robotrain.model.plan import Payload
 from robotrain.model.run import STEP_KEY

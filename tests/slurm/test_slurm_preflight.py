@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from messages import check_problems
 from planned_jobs import PLUGIN_MODULES, job, source
+from problem_assertions import check_problems
 from robotrain.store.files import MountPoint, find_mount
 from robotrain_runtime.contract.document import parse_document
 from robotrain_runtime.environments import environment

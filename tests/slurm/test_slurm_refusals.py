@@ -1,7 +1,7 @@
 """What sbatch prints when it refuses a job becomes a sentence, with the names that the cluster has instead."""
 
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain.errors import Rejected
 from slurm_pipelines import SLURM
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_slurm.platform import SlurmPlatform
 from robotrain_slurm.settings import SlurmSettings

@@ -4,7 +4,7 @@ import os
 import time
 
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 from recorded_slurm import JOB, RUN, RunFolder
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from messages import check_problems
 from planned_jobs import job
+from problem_assertions import check_problems
 from robotrain.model.run import STEP_KEY
 from robotrain.sweeps.space import list_trial_values
 from robotrain_runtime.contract import trial_values

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.fetching.program import make_process_env
 

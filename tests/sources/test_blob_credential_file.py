@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_sources.blob_url import identity
 from robotrain_sources.fetching.errors import FetchError
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_sources.fetching import program
 

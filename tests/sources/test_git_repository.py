@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from git_server import GitHost, git, pack, serve_repository
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.git import archive, fetch, git_command, pin

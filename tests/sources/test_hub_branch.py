@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_runtime.contract.failure import SourceError
 from robotrain_sources.huggingface import layout
 from robotrain_sources.huggingface.reference import parse_branch, parse_repository

@@ -11,8 +11,8 @@ from contextlib import suppress
 
 import pytest
 from azure_stand_in import Fault
-from messages import check_refusals
 from origin_files import STRANGE_NAMES, compute_digests, read_origin
+from problem_assertions import check_refusals
 from robotrain_runtime.contract import checkpoint
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError

@@ -14,8 +14,8 @@ from azure_stand_in.http_server import Fault
 from azure_stand_in.tenant import CLIENT
 from azure_stand_in.vault import VERSION, Vault
 from hub_stand_in import Repository
-from messages import check_refusals
 from origin_files import compute_digests, read_origin
+from problem_assertions import check_refusals
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_sources.blob_url import identity

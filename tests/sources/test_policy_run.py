@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain.model.run import RunRecord
 from robotrain.model.source import Source, SourceError
 from robotrain.store import records

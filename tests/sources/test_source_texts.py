@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain.model.source import SourceError, SourceKind
 from robotrain_sources.blob_url.kind import KIND as BLOB_URL
 from robotrain_sources.data_asset.kind import KIND as DATA_ASSET
@@ -90,7 +90,6 @@ TAKEN: dict[str, dict[str, str]] = {
     },
 }
 
-# what each is answered with, messages.txt says
 REFUSED: dict[str, tuple[str, ...]] = {
     "blob_url": (
         *("", "s3://b/p", "/data/x", "user/dataset"),

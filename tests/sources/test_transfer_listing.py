@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.transfer.origin import SourceFile, compute_data_digest
 from robotrain_sources.transfer.survey import list_source

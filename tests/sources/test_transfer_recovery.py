@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.transfer import cache_store, survey
 from robotrain_sources.transfer.cache_store import FolderLock, PartialDownload

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
-from messages import check_refusals
+from problem_assertions import check_refusals
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.machine import disk_cache

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pretend_index
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain.cli.commands import merged_policy
 from robotrain.store import plans
 from robotrain_runtime.contract import added_packages, document

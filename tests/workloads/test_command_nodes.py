@@ -11,7 +11,7 @@ import time
 
 import job_documents
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain_runtime.contract import checkpoint, event, failure
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Checkpoint, Metrics

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from job_documents import check_job
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot import episode_numbers
 from robotrain_workloads.lerobot_eval import references

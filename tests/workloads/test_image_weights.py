@@ -11,7 +11,7 @@ import pytest
 from hub_stand_in import HubStandIn
 from job_documents import PLATFORMS, check_findings, format_finding, get_work, read_job
 from local_server import QuietHandler, serve
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.torchvision import weights_table
 from robotrain_workloads.lerobot import image_weights

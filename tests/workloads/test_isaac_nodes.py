@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from isaac_stand_in import policy
 from job_documents import check_job
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Processes, parse_event
 from robotrain_workloads.isaac_train import container, node_training, supervisor

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from job_documents import check_job, read_job
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain.errors import Problem
 from robotrain.model.workload import Workload
 from robotrain_workloads.isaac_export.workload import ISAAC_EXPORT

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from job_documents import check_job
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from job_documents import check_job, get_work, read_options
-from messages import check_problems
+from problem_assertions import check_problems
 from pydantic import TypeAdapter, ValidationError
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot.job import LerobotJob

@@ -6,7 +6,7 @@ import json
 import pytest
 import yaml
 from job_documents import check_findings, check_job, find_problems, folders
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain.model.job import Job
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobSource

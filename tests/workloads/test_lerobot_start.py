@@ -9,7 +9,7 @@ from pathlib import Path
 import job_documents
 import pytest
 from job_documents import check_findings, check_job, find_problems
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain.errors import Stage
 from robotrain_runtime.contract import checkpoint, event
 from robotrain_runtime.contract.document import JobSource

@@ -9,7 +9,7 @@ import job_documents
 import pytest
 from job_documents import check_findings, check_job, get_work, read_options
 from local_server import QuietHandler, serve
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain_runtime.contract.event import Checkpoint
 from robotrain_workloads.lerobot_train import parameters, wandb
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN

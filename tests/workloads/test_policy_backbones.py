@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hub_stand_in import HubStandIn
 from job_documents import PLATFORMS, read_job
-from messages import check_problems
+from problem_assertions import check_problems
 
 SMOLVLM = "HuggingFaceTB/SmolVLM2-500M-Video-Instruct"
 PALIGEMMA = "google/paligemma-3b-pt-224"

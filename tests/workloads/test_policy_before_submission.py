@@ -9,7 +9,7 @@ import pytest
 from azure_stand_in.http_server import Fault
 from hub_stand_in import HubStandIn
 from job_documents import PLATFORMS, check_findings
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.start import Start
 from robotrain_workloads.lerobot.start_check import find_option_mismatches

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pretend_index
 import pytest
-from messages import check_problems
+from problem_assertions import check_problems
 from robotrain.errors import Rejected
 from robotrain.model.job import Job
 from robotrain_runtime.contract.document import JobSource

@@ -22,7 +22,7 @@ def read(folder, settings=SETTINGS):
 
 
 def refuse(folder):
-    """Read a bag that is refused; why stands in messages.txt."""
+    """Read a bag that is refused."""
     with pytest.raises(BagError) as caught:
         read(folder)
     check_findings([str(caught.value)])

@@ -40,7 +40,7 @@ def decode(folder, cache, settings=SETTINGS, **given):
 
 
 def refuse(make, *given, **more) -> BagError:
-    """What is raised, whose text stands in messages.txt."""
+    """Return what is raised."""
     with pytest.raises(BagError) as caught:
         make(*given, **more)
     check_findings([str(caught.value)])
