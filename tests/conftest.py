@@ -23,7 +23,6 @@ import pytest
 from known_skips import KnownSkips, read_known
 from local_server import QuietHandler, serve
 from macos import become_mac
-from printed_json import check_printed_json
 from problem_assertions import check_problems
 from robotrain_sources.torchvision import weights_table
 from session_caches import cache_discovery
@@ -277,7 +276,6 @@ def robotrain():
         result = CliRunner().invoke(app, [str(arg) for arg in args])
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
-        check_printed_json([str(arg) for arg in args], result.stdout)
         return Answer(result.exit_code, result.stdout, result.stderr)
 
     return run

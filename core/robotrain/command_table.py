@@ -42,7 +42,7 @@ GROUPS = {
         "cache": ("cache", "List what is cached for later runs; with --prune, remove it."),
         "platforms": ("platforms", "Show what each platform supports."),
         "image": ("image", "Write the Dockerfile of an image with a workload's environments."),
-        "schema": ("schema", "Print the JSON Schema of job.yaml, or of a command's --json."),
+        "schema": ("schema", "Print the JSON Schema of job.yaml, for editors."),
         "plugins": ("plugins", "List the installed plugins, and why any failed; write a new one."),
     },
 }
