@@ -47,7 +47,7 @@ class Problem:
     """A problem of a request. `str()` is its report as `robotrain` prints it."""
 
     code: str
-    """A stable code, described in docs/errors.md. Given with a variant after a dot, it is without it."""
+    """A stable code. Given with a variant after a dot, it is without it."""
     stage: Stage
     title: str
     """A sentence without a period."""

@@ -3,8 +3,7 @@
 A table `[code]` or `[code.variant]` is a message: its `title`, a sentence without a period; `why`, a list of sentences;
 `ways`, what the user can do, each a text and perhaps a remark; and `where`, `stage` and `severity`, unless the caller
 gives them or the top of the file does for all. `{name}` is a fact; a sentence or a way is left out if one of its facts
-is absent or None. A `[code]` without a title has what its variants share. A table with `page`, `meaning` and `fix`
-describes a code for docs/errors.md.
+is absent or None. A `[code]` without a title has what its variants share.
 """
 
 import os
@@ -13,13 +12,12 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.redaction import redact
 
 FILE = "messages.toml"
-CODE_PATTERN = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 CORE = os.path.dirname(__file__)
 Table = Mapping[str, Any]
 
@@ -158,8 +156,8 @@ def _read_defaults(folder: str) -> Table:
 
 
 @cache
-def read_tables(folder: str, code: str = CODE_PATTERN) -> Table:
-    """Return the tables of a folder's file, by code; only those of `code`, which is quicker: the rest is not parsed."""
+def read_tables(folder: str, code: str) -> Table:
+    """Return the tables of a code in a folder's file, by code; the rest of the file is not parsed, which is quicker."""
     texts = re.findall(rf"(?m)^\[{code}(?:\.[\w-]+)?\]\n(?:[^\[\n].*\n|\n)*", _read_text(folder))
     return _parse(folder, "".join(texts))
 
@@ -170,66 +168,3 @@ def _parse(folder: str, text: str) -> Table:
     import tomllib  # costs start-up
 
     return tomllib.loads(text)
-
-
-class CodeEntry(NamedTuple):
-    """What docs/errors.md says of a code."""
-
-    code: str
-    page: str
-    """Its title there."""
-    meaning: str
-    fix: str
-    package: str
-
-
-def load_codes(packages: Iterable[str]) -> dict[str, CodeEntry]:
-    """Return the codes that core and these import packages describe, by code; the first description counts."""
-    found: dict[str, CodeEntry] = {}
-    for package, code, table in _iterate_tables(packages):
-        if "page" in table:
-            texts = (table["page"], table["meaning"], table["fix"])
-            found.setdefault(code, CodeEntry(code, *texts, package=package))
-    return found
-
-
-def find_title(packages: Iterable[str], code: str) -> str:
-    """Return the title of the first message of a code, with `…` for its facts; empty for an unknown code."""
-    for _, name, table in _iterate_tables(packages):
-        if name.partition(".")[0] == code and table.get("title"):
-            return re.sub(r"\{[^{}]*\}", "…", table["title"])
-    return ""
-
-
-def _iterate_tables(packages: Iterable[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield the package, the name and the texts of each message of core and of these import packages.
-
-    `include` at the top of a package's file names packages that it shares messages with.
-    """
-    from importlib.util import find_spec  # costs start-up
-
-    waiting, seen = ["robotrain", *packages], set()
-    while waiting:
-        package = waiting.pop(0)
-        if package in seen:
-            continue
-        seen.add(package)
-        spec = find_spec(package)
-        for top in spec.submodule_search_locations or () if spec else ():
-            waiting += _read_defaults(top).get("include", ())
-            for file in sorted(Path(top).rglob(FILE)):
-                for name, table in read_tables(str(file.parent)).items():
-                    yield package, name, table
-
-
-def format_code_reference(codes: Iterable[CodeEntry]) -> str:
-    """Return the reference of `codes`, docs/errors.md, as Markdown, with a heading for each that links can name."""
-    groups: dict[str, list[CodeEntry]] = {}
-    for entry in codes:
-        groups.setdefault(entry.package, []).append(entry)
-    parts = []
-    for package, entries in groups.items():
-        parts.append(f"## {package}\n")
-        for entry in sorted(entries):
-            parts.append(f"### `{entry.code}`\n\n**{entry.page}.** {entry.meaning} {entry.fix}\n")
-    return "\n".join(parts)

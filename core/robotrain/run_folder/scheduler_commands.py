@@ -34,7 +34,7 @@ class Refusal:
     pattern: str
     """What the command prints: a regular expression that is searched. Of several kinds the first that fits counts."""
     code: str
-    """The code of the problem, which `robotrain explain` takes; its page is in `messages.toml`."""
+    """The code of the problem."""
     title: str
     """The problem in a sentence, without a full stop."""
     where: str = ""

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robotrain.messages import read_tables
 from robotrain.model.amounts import format_duration
 from robotrain.report.charts import LARGE, MAX_LINES, SMALL, Chart, Points, Span, make_chart, split_panels
 from robotrain.report.template import redact_text, render_template, split_constant
@@ -91,7 +90,7 @@ def render_dataset_page(
         is_about_episode=is_about_episode,
         list_episodes=_list_episodes,
         severities={code: kind.severity for code, kind in KINDS.items()},
-        fixes={code: table["fix"] for code, table in read_tables(str(Path(__file__).parent)).items() if "fix" in table},
+        remedies={code: kind.remedy for code, kind in KINDS.items()},
     )
 
 

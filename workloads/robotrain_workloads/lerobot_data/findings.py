@@ -11,52 +11,58 @@ Span = tuple[int, int, int]
 
 
 class FindingKind(NamedTuple):
-    """What all findings of a code have in common; messages.toml says what it means, and what to do."""
+    """What all findings of a code have in common."""
 
     severity: Severity
     """An error is what no policy can be trained with."""
+    remedy: str
+    """What to do, in sentences."""
     is_cured_by_exclusion: bool = False
     """Whether leaving out its episodes, where it names some, leaves nothing of it."""
 
 
 KINDS: Mapping[str, FindingKind] = {
-    "description-invalid": FindingKind("error"),
-    "file-unreadable": FindingKind("error"),
-    "file-missing": FindingKind("error", is_cured_by_exclusion=True),
-    "file-is-pointer": FindingKind("error", is_cured_by_exclusion=True),
-    "counts-disagree": FindingKind("error"),
-    "episodes-disagree": FindingKind("error"),
-    "frames-disagree": FindingKind("error"),
-    "column-missing": FindingKind("error"),
-    "shape-differs": FindingKind("error"),
-    "value-not-finite": FindingKind("error", is_cured_by_exclusion=True),
-    "timestamp-off": FindingKind("error", is_cured_by_exclusion=True),
-    "task-missing": FindingKind("error", is_cured_by_exclusion=True),
-    "picture-size": FindingKind("error"),
-    "picture-unreadable": FindingKind("error", is_cured_by_exclusion=True),
-    "video-unreadable": FindingKind("error", is_cured_by_exclusion=True),
-    "video-short": FindingKind("error", is_cured_by_exclusion=True),
-    "camera-black": FindingKind("warning", is_cured_by_exclusion=True),
-    "camera-constant": FindingKind("warning", is_cured_by_exclusion=True),
-    "camera-frozen": FindingKind("warning", is_cured_by_exclusion=True),
-    "episode-repeated": FindingKind("warning", is_cured_by_exclusion=True),
-    "episode-in-validation": FindingKind("warning", is_cured_by_exclusion=True),
-    "validation-empty": FindingKind("warning"),
-    "episode-short": FindingKind("warning", is_cured_by_exclusion=True),
-    "idle-start": FindingKind("warning"),
-    "idle-end": FindingKind("warning"),
-    "task-empty": FindingKind("warning"),
-    "action-constant": FindingKind("warning", is_cured_by_exclusion=True),
-    "dimension-stuck": FindingKind("warning", is_cured_by_exclusion=True),
-    "dimension-constant": FindingKind("warning"),
-    "dimension-tiny": FindingKind("warning"),
-    "calibration-offset": FindingKind("warning"),
-    "action-jump": FindingKind("warning", is_cured_by_exclusion=True),
-    "frames-dropped": FindingKind("warning", is_cured_by_exclusion=True),
-    "frames-repeated": FindingKind("warning", is_cured_by_exclusion=True),
-    "fps-differs": FindingKind("warning"),
-    "timestamps-irregular": FindingKind("warning"),
-    "statistics-differ": FindingKind("warning"),
+    "description-invalid": FindingKind("error", "Correct it: the sentence says what."),
+    "file-unreadable": FindingKind("error", "Copy or download the dataset again."),
+    "file-missing": FindingKind("error", "Copy or download the dataset again.", is_cured_by_exclusion=True),
+    "file-is-pointer": FindingKind("error", "Run `git lfs pull` in the dataset.", is_cured_by_exclusion=True),
+    "counts-disagree": FindingKind("error", "Correct meta/info.json."),
+    "episodes-disagree": FindingKind("error", "Record or convert it again."),
+    "frames-disagree": FindingKind("error", "Record or convert it again."),
+    "column-missing": FindingKind("error", "Correct meta/info.json, or add the column."),
+    "shape-differs": FindingKind("error", "Correct the shape in meta/info.json."),
+    "value-not-finite": FindingKind("error", "Leave out the episode.", is_cured_by_exclusion=True),
+    "timestamp-off": FindingKind("error", "Correct the timestamps, or fps.", is_cured_by_exclusion=True),
+    "task-missing": FindingKind("error", "Correct meta/tasks.parquet.", is_cured_by_exclusion=True),
+    "picture-size": FindingKind("error", "Correct meta/info.json."),
+    "picture-unreadable": FindingKind("error", "Leave out the episode.", is_cured_by_exclusion=True),
+    "video-unreadable": FindingKind("error", "Copy or download the dataset again.", is_cured_by_exclusion=True),
+    "video-short": FindingKind("error", "Leave out the episode.", is_cured_by_exclusion=True),
+    "camera-black": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
+    "camera-constant": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
+    "camera-frozen": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
+    "episode-repeated": FindingKind("warning", "Leave out the copies.", is_cured_by_exclusion=True),
+    "episode-in-validation": FindingKind("warning", "Leave out the copies.", is_cured_by_exclusion=True),
+    "validation-empty": FindingKind("warning", "Record more episodes, or set `--val-split 0`."),
+    "episode-short": FindingKind("warning", "Leave it out.", is_cured_by_exclusion=True),
+    "idle-start": FindingKind("warning", "Cut the beginning: a policy learns to wait."),
+    "idle-end": FindingKind("warning", "Cut the end: a policy learns to stop early."),
+    "task-empty": FindingKind("warning", "Write the text: language policies read it."),
+    "action-constant": FindingKind("warning", "Leave out the episode.", is_cured_by_exclusion=True),
+    "dimension-stuck": FindingKind("warning", "Leave out the episode.", is_cured_by_exclusion=True),
+    "dimension-constant": FindingKind("warning", "Leave the dimension out where the robot does not need it."),
+    "dimension-tiny": FindingKind("warning", "Leave the dimension out, or set its statistics."),
+    "calibration-offset": FindingKind("warning", "Calibrate leader and follower, and record again."),
+    "action-jump": FindingKind(
+        "warning", "Look at the episode: `robotrain data view DATASET EPISODE`.", is_cured_by_exclusion=True
+    ),
+    "frames-dropped": FindingKind("warning", "Leave out the episode.", is_cured_by_exclusion=True),
+    "frames-repeated": FindingKind("warning", "Leave out the episode.", is_cured_by_exclusion=True),
+    "fps-differs": FindingKind("warning", "Correct fps."),
+    "timestamps-irregular": FindingKind("warning", "Record with a timer."),
+    "statistics-differ": FindingKind(
+        "warning", "Compute it again: `lerobot-edit-dataset --operation.type recompute_stats`."
+    ),
 }
 """Every code: the word that names a kind of finding."""
 

@@ -1,6 +1,5 @@
-"""`robotrain explain`: the values of a job and their origins, or the meaning of an error code."""
+"""`robotrain explain`: the values of a job and their origins."""
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from robotrain.cli.output import (
 from robotrain.config.trainer_args import format_program_option, list_program_options
 from robotrain.config.values import DEFAULT_ORIGIN, PLATFORM_LAYER, Origin
 from robotrain.errors import Rejected, raise_if_any
-from robotrain.messages import CODE_PATTERN, Messages, find_title, load_codes
+from robotrain.messages import Messages
 from robotrain.model.job import TRAINER_DEFAULT
 from robotrain.store import run_values
 from robotrain.submission.prepare import PreparedJob
@@ -34,33 +33,13 @@ make_problem = Messages(__file__)
 HELP = """Show each value of a job, where it came from, and what it overrode.
 
   robotrain explain job.yaml --platform PLATFORM --training-steps 50
-
-With an error code instead of a job, explain what the code means and what to do.
-
-  robotrain explain source-not-accepted
 """
 
 
 class ExplainCommand(JobCommand):
-    """The command that explains a job or an error code."""
+    """The command that explains a job."""
 
     can_evaluate = True
-
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Print what an error code that is given alone means, and leave the command; else compose the options."""
-        is_code = len(args) == 1 and "-" in args[0][1:] and re.fullmatch(CODE_PATTERN, args[0])
-        if is_code and not extra.get("resilient_parsing"):
-            plugins = get_plugins(parent)
-            packages = [claim.top_package for claim in plugins.claims]
-            if found := load_codes(packages).get(args[0]):
-                print_result(f"{found.page}.\n\n{found.meaning}\n{found.fix}")
-                raise typer.Exit
-            if title := find_title(packages, args[0]):
-                print_result(
-                    f"{title[:1].upper()}{title[1:]}.\n\nThe plugin explains no more: the error says what to do."
-                )
-                raise typer.Exit
-        return super().make_context(info_name, args, parent, **extra)
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add `--check`, `--checker` and `--json`."""
