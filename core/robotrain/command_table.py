@@ -39,7 +39,6 @@ GROUPS = {
         "scores": ("scores", "List the evaluations made from here; a table for a paper."),
         "adopt": ("adopt", "Make a run of another machine, or of a colleague, one of this machine's."),
         "rename": ("rename", "Change the name or the note of a run."),
-        "cache": ("cache", "List what is cached for later runs; with --prune, remove it."),
         "platforms": ("platforms", "Show what each platform supports."),
         "image": ("image", "Write the Dockerfile of an image with a workload's environments."),
         "schema": ("schema", "Print the JSON Schema of job.yaml, for editors."),

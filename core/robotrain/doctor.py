@@ -303,7 +303,7 @@ def check_cache() -> Iterator[HealthResult]:
     idle = disk_cache.choose_prunable(complete, unused=UNUSED_SECONDS, limit=None, now=time.time())
     if idle:
         text += f"; {len(idle)} not used for a month ({_format_sizes(idle)}): "
-        text += "`robotrain cache --prune --unused 30d` removes them"
+        text += "`robotrain runs --prune --cache --unused 30d` removes them"
     yield report_ok(text)
 
 
@@ -423,7 +423,7 @@ def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResu
     considered = (found for name, found in plugins.platforms().items() if platform in ("", name))
     local = any(found.capabilities.feature("runs_here") for found in considered)
     older_runs = Suggestion("robotrain runs --prune --older-than 30d", "removes old runs")
-    unused_entries = Suggestion("robotrain cache --prune --unused 30d", "removes what was not used for a month")
+    unused_entries = Suggestion("robotrain runs --prune --cache --unused 30d", "removes what was not used for a month")
     own: dict[str, Callable[[], Iterable[HealthResult]]] = {
         "robotrain": check_versions,
         "plugins": partial(check_plugins, plugins, platform),

@@ -57,7 +57,7 @@ def find_disk_problems(
         why=f"The run downloads {missing / GIB:.1f} GiB{also} to the cache folder.",
         ways=make_ways(
             "free some space there",
-            Suggestion("robotrain cache", "lists what can be removed"),
+            Suggestion("robotrain runs --prune --cache --unused 30d", "shows what can be removed, and asks"),
             Suggestion(environment_check.CACHE_FOLDER, "on a larger disk"),
         ),
         fault="disk_full",

@@ -151,7 +151,7 @@ def test_the_options_that_help_shows_are_offered_until_a_letter_is_typed(complet
 def test_the_commands_that_help_describes_are_offered_until_a_letter_is_typed(complete):
     offered = complete("")
     assert offered[:5] == ["init", "submit", "watch", "report", "runs"]
-    assert not set(offered) & {"schema", "cache", "plugins", "from-lerobot"}
+    assert not set(offered) & {"schema", "plugins", "from-lerobot"}
     assert complete("s") == ["submit", "status", "sweep", "shell", "scores", "schema"]
     assert complete("from-l") == ["from-lerobot"]
     assert complete("--hel") == ["--help", "--help-all"]

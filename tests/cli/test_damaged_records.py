@@ -61,7 +61,6 @@ COMMANDS = (
     ("watch", "train-2"),
     ("resume", "train-2"),
     ("register", "train-2", "model"),
-    ("cache",),
     ("submit", "lerobot-train", "--dataset-path", str(PUSHT), "--platform", "local", "--dry-run"),
     ("wait", "train-2"),
     ("report", "--to", "page.html"),

@@ -56,7 +56,6 @@ OTHER_COMMANDS += (
     "schema",
     "plugins",
     "doctor",
-    "cache",
 )
 JOB_COMMANDS = ("render", "explain")
 SUBMIT = f"submit lerobot-train {DATASET} --dry-run --json"

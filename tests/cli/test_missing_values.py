@@ -28,7 +28,7 @@ VIEWS = [
     *(("status", "first"), ("diff", "first", "second"), ("diff", "train-1", "eval-1"), ("diff", "first", "train-1")),
     ("resubmit", "first", "--set", "experiment_name=mine", "--set", "system_metrics=false", "--no-pin", "--dry-run"),
     ("resubmit", "second", "--set", "experiment_name=yours", "--set", "system_metrics=true", "--no-pin", "--dry-run"),
-    *(("platforms",), ("platforms", "plain"), ("platforms", "scripted"), ("plugins",), ("cache",)),
+    *(("platforms",), ("platforms", "plain"), ("platforms", "scripted"), ("plugins",)),
     ("explain", "--platform", "plain", "-d", "lerobot/pusht", "--experiment-name", "mine", "--no-system-metrics"),
     ("explain", "lerobot-eval", "--platform", "plain", "--policy-run", "first"),
     ("submit", "--platform", "plain", "-d", "lerobot/pusht", "--dry-run", "--no-pin"),

@@ -103,7 +103,7 @@ def test_runs_are_found_by_other_spellings_of_a_value(submit_plain, robotrain, t
         (["--done"], "usage --done"),
         (["--status", "failed"], "usage --status"),
         (["--sort", "loss"], "usage --sort"),
-        (["--limit", "3"], "usage --limit"),
+        (["--limit", "3"], "usage"),
         (["--sinc", "1d"], "usage --sinc"),
         (["--until", "1d", "--prune"], "usage"),
         (["--set", "seed"], "value-invalid"),

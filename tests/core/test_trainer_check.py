@@ -141,11 +141,11 @@ def test_same_question_is_answered_from_the_cache(ask, score, tmp_path, song_fol
     assert count() == 4  # other code
 
 
-def test_cache_lists_and_removes_verdicts(ask, robotrain, tmp_path):
+def test_prune_lists_and_removes_verdicts(ask, robotrain, tmp_path):
     log = tmp_path / "log"
     ask(f"--log={log}")
-    assert [entry["name"] for entry in robotrain("cache", "--json").json["entries"]] == ["verdicts"]
-    robotrain("cache", "--prune", "--unused", "0d", "--yes").check(0)
+    answer = robotrain("runs", "--prune", "--cache", "--yes", "--json")
+    assert [entry["name"] for entry in answer.json["entries"]] == ["verdicts"]
     ask(f"--log={log}")
     assert len(log.read_text().splitlines()) == 2
 

@@ -216,7 +216,7 @@ class CacheLease(ExitStack):
 
 
 DATA_PREFIXES = ("data/", "prepared/")
-"""The entries that are evicted. Environments are few and slow to build: only `robotrain cache` removes them."""
+"""The entries that are evicted. Environments are few and slow to build: only `runs --prune --cache` removes them."""
 
 
 def evict_data(

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 DEFAULT_NUMBER, NUMBER_HELP = 50, "How many runs to list."
 TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
+CACHE_HELP = "With --prune: cached environments and data instead of runs; what a run uses stays."
+UNUSED_HELP = "With --prune --cache: only what no run used for this long: 30d, 12h."
+LIMIT_HELP = "With --prune --cache: only the least recently used, until this much remains: 50GB."
 WORD_HELP = "Only runs whose name, or the run itself, contains this; with --prune: the run to remove, or its name."
 STATE_HELP = "Only runs in this state: running, succeeded, failed, cancelled, pending, lost, …"
 NAME_HELP = "Only runs with exactly this name; `*` stands for any characters."
@@ -48,7 +51,7 @@ OTHER_OPTIONS = {
     "--since": "after from newer-than",
     "--until": "before to older",
     "--state": "status",
-    "--number": "limit count max head last",
+    "--number": "count max head last",
     "--set": "filter where",
     "": "sort sort-by order order-by reverse",
 }
@@ -103,6 +106,9 @@ def runs(
     keep: Annotated[
         int | None, typer.Option("--keep", min=0, metavar="INT", help="With --prune: all but this many of the newest.")
     ] = None,
+    cache: Annotated[bool, typer.Option("--cache", help=CACHE_HELP)] = False,
+    unused: Annotated[str, option("--unused", "TIME", UNUSED_HELP)] = "",
+    limit: Annotated[str, option("--limit", "SIZE", LIMIT_HELP)] = "",
     dry_run: PruneDryRunOption = False,
     yes: YesOption = False,
     json: JsonOption = False,
@@ -120,14 +126,23 @@ def runs(
     robotrain runs --prune --older-than 30d
 
     robotrain runs --prune pick
+
+    robotrain runs --prune --cache --unused 30d
     """
     state = run_filter.parse_state(state)
-    prune_options = {"--older-than": older_than, "--keep": keep is not None, "--yes": yes, "--dry-run": dry_run}
+    run_options = {"--older-than": older_than, "--keep": keep is not None}
+    prune_options = {**run_options, "--yes": yes, "--dry-run": dry_run, "--cache": cache}
     list_options = {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps, "--name": name}
     list_options |= {"--workload": workload, "--since": since, "--until": until, "--set": set}
     list_options |= {"--everywhere": everywhere, "--user": user}
+    run_options |= {"--state": state, "--platform": platform, word: word}
+    _check_cache_options(prune and cache, unused, limit, run_options)
     _check_options(prune, prune_options, list_options)
     _check_everywhere(everywhere, user, {"--set": set, "--name": name, "--steps": steps})
+    if cache:
+        from robotrain.cli.commands.prune_cache import prune_cache
+
+        return prune_cache(unused, limit, yes, json, dry_run)
     if prune:
         from robotrain.cli.commands.prune import prune_runs
 
@@ -164,6 +179,25 @@ def _check_options(prune: bool, of_prune: dict[str, Any], of_list: dict[str, Any
             title, why = f"{flag} cannot be used with --prune", "Runs to remove are named, or chosen by age or number."
             way = "robotrain runs --prune --keep 20", "all but the newest 20"
         raise arguments.make_usage_error(title, why, way)
+
+
+def _check_cache_options(is_cache_pruned: bool, unused: str, limit: str, of_runs: dict[str, Any]) -> None:
+    """Raise Rejected for options of --prune --cache without these, and for what chooses runs with them."""
+    if is_cache_pruned:
+        for text in [text for text, is_given in of_runs.items() if is_given]:
+            why = "Entries of the cache are chosen by --unused and --limit: without them, all that no run uses go."
+            way = "robotrain runs --prune --cache --unused 30d", "what no run used for 30 days"
+            raise arguments.make_usage_error(f"{text} cannot be used with --cache", why, way)
+        return
+    if unused:
+        why = "It chooses cached environments and data to remove."
+        way = f"robotrain runs --prune --cache --unused {unused}", "shows what it would remove, and asks"
+        raise arguments.make_usage_error("--unused has no effect without --prune --cache", why, way)
+    if limit:
+        why = "It is how much of the cache remains."
+        listing = [(f"robotrain runs -n {limit}", "lists so many runs")] if limit.isdigit() else []
+        pruning = f"robotrain runs --prune --cache --limit {limit}", "keeps so much of the cache"
+        raise arguments.make_usage_error("--limit has no effect without --prune --cache", why, *listing, pruning)
 
 
 def _check_everywhere(everywhere: bool, user: str, of_records: dict[str, Any]) -> None:
