@@ -3,7 +3,6 @@
 import pytest
 from pbs_world import PBSWorld
 from robotrain.testing import PlatformKit
-
 from robotrain_pbs import platform
 
 

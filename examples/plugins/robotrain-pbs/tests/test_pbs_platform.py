@@ -11,7 +11,6 @@ import pytest
 import robotrain.api
 from pbs_world import PBSWorld
 from robotrain.plugin import Rejected
-
 from robotrain_pbs import client, platform
 
 DATA = {"dataset_repo_id": "lerobot/pusht", "pin": False}

@@ -1,0 +1,1 @@
+"""Where it runs: a machine that is reached by ssh."""
