@@ -1,1 +1,0 @@
-"""A robotrain command: the best runs by a metric."""
