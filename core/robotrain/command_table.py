@@ -42,7 +42,7 @@ GROUPS = {
         "platforms": ("platforms", "Show what each platform supports."),
         "image": ("image", "Write the Dockerfile of an image with a workload's environments."),
         "schema": ("schema", "Print the JSON Schema of job.yaml, for editors."),
-        "plugins": ("plugins", "List the installed plugins, and why any failed; write a new one."),
+        "plugins": ("plugins", "List the installed plugins, and why any failed."),
     },
 }
 """The module in `cli.commands` and the line of help of each command, in the order of help."""

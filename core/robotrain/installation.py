@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, quote
@@ -38,16 +36,6 @@ def format_install_command(*requirements: str, change: InstallAction = "add") ->
     program = ["pip"] if is_active else [sys.executable, "-m", "pip"]
     option = {"add": [], "upgrade": ["--upgrade"], "reinstall": ["--force-reinstall"]}[change]
     return shlex.join([*program, "install", *option, *requirements])
-
-
-def format_development_commands() -> str:
-    """Return the line that installs the package in the working folder beside this robotrain, and runs its tests."""
-    python = shlex.quote(os.path.join(sys.prefix, "bin", "python"))
-    install = f"{python} -m pip install"
-    if not find_spec("pip"):  # uv's environments have none; `uv run` names itself in UV
-        uv = "uv" if shutil.which("uv") else os.environ.get("UV", "uv")
-        install = f"{shlex.quote(uv)} pip install --python {python}"
-    return f"{install} -e '.[test]' && {python} -m pytest"
 
 
 def find_version(distribution: str) -> str:

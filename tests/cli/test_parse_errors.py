@@ -22,7 +22,6 @@ import pytest
         ("submit --platform", " --platform"),
         ("logs --json=3", " --json"),
         ("runs -n 0", " --number 0"),
-        ("plugins new platfrom plain", ""),
         ("plugins nwe", ""),
         ("pipeline", ""),
         ("pipeline submti a", ""),

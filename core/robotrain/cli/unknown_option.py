@@ -251,13 +251,3 @@ def find_option_owners(flag: str, choice: Choice, plugins: Plugins) -> Iterator[
         is_input = any(flag in (one.flag, *one.aliases) for one in inputs)
         if name != choice.workload and (is_own or is_input or flag in list_flags(workload.parameters)):
             yield "workload", name
-
-
-def find_flag_owner(flag: str, plugins: Plugins) -> str:
-    """Return the command, source kind, platform or workload that has an option, in words; empty if none has."""
-    if commands := [name for name in list_commands_with(flag, plugins) if name in JOB_COMMANDS]:
-        return f"`robotrain {commands[0]}`"
-    for kind in plugins.source_kinds().values():
-        if any(flag in (one.flag, *one.aliases) for one in kind.roles.values()):
-            return f"source kind {kind.name}"
-    return " ".join(next(find_option_owners(flag, Choice("", ""), plugins), ()))
