@@ -39,7 +39,6 @@ if TYPE_CHECKING:
         TargetWriter,
     )
     from robotrain_runtime.contract.verdict import Verdict, emit_verdict
-    from robotrain_runtime.process.helper_process import HelperProcess, serve_requests
 
 __all__ = [
     "ArtifactTarget",
@@ -56,7 +55,6 @@ __all__ = [
     "Finding",
     "FindingError",
     "GpuRequirement",
-    "HelperProcess",
     "JobDocument",
     "JobFailed",
     "JobSource",
@@ -85,7 +83,6 @@ __all__ = [
     "emit_verdict",
     "load_pairs",
     "make_finding",
-    "serve_requests",
     "suggest_leaving_out",
 ]
 
@@ -104,7 +101,6 @@ _MODULES = {
     "robotrain_runtime.contract.target": "CheckpointMark CheckpointOwner TargetContainerPlugin TargetInspection"
     " TargetWriter",
     "robotrain_runtime.contract.verdict": "Verdict emit_verdict",
-    "robotrain_runtime.process.helper_process": "HelperProcess serve_requests",
 }
 """The names that each module defines."""
 

@@ -8,7 +8,6 @@ import json
 import os
 import queue
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -170,16 +169,6 @@ class HelperProcess:
         code = self._process.wait()
         self._readers[0].join(child.LAST_OUTPUT_SECONDS)
         return f"the helper process has ended: {failure.explain_exit(code, self._last_lines)}"
-
-
-def serve_requests(handlers: RequestHandlers) -> None:
-    """Handle requests from standard input, one after another, in the helper process; exit at its end."""
-    add_request = start_handling(handlers)
-    for line in sys.stdin:
-        if isinstance(message := parse_message(line.rstrip("\n")), HelperRequest):
-            add_request(message)
-    sys.stdout.flush()
-    os._exit(0)  # threads that are still sending must not delay the exit
 
 
 def start_handling(handlers: RequestHandlers) -> Callable[[HelperRequest], None]:

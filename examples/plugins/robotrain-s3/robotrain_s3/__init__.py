@@ -1,1 +1,1 @@
-"""Datasets in S3, and checkpoints written there: a source kind for robotrain."""
+"""Source kind of robotrain: folders of objects in S3."""

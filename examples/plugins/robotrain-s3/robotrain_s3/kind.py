@@ -1,76 +1,89 @@
-"""Declaration of `s3`: what a user types, how it is pinned, and that it can be written to. Imports no SDK."""
+"""The source kind `s3`: how users name a folder of objects, and how it is pinned. `--help` imports this module too."""
 
+import contextlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from robotrain.plugin import Pinning, RoleFlag, SourceError, SourceKind, holds_secret, hook
+from robotrain.plugin import Pinning, RoleFlag, SourceError, SourceKind, SourceNotFound, SourceUnreachable, hook
 
-from robotrain_s3 import address
-
-_LOOKS_LIKE_S3 = (
-    r"(?i)\s*(?:s3[an]?://|s3\+https?://|arn:aws[\w-]*:s3:"
-    r"|https?://(?:[\w.-]*\bs3[\w.-]*\.amazonaws\.com\b|[\w.-]*console\.aws\.amazon\.com/s3/))"
-)
+FORM = "s3://BUCKET/PREFIX"
+ADDRESS = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/([\w .+-]+(?:/[\w .+-]+)*)/*", re.ASCII)
 
 
-def recognizes(text: str) -> bool:
-    """Return whether the text looks like an address in S3."""
-    return bool(re.match(_LOOKS_LIKE_S3, text))
+@dataclass(frozen=True)
+class S3Prefix:
+    """Every object below a prefix of a bucket."""
+
+    kind: ClassVar[str] = "s3"
+    bucket: str
+    prefix: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
 
 
-def parse(text: str, base: Path) -> address.S3Prefix:
-    """Return the prefix that `text` addresses. Raise SourceError."""
+def parse(text: str, base: Path) -> S3Prefix:
+    """Return the prefix that a text names. Raise SourceError."""
+    address = ADDRESS.fullmatch(text.strip())
+    if not address or {".", ".."} & {*address[2].split("/")}:
+        raise SourceError(f"An address in S3 is {FORM}, without a query and characters to be escaped.", FORM)
+    return S3Prefix(address[1], address[2])
+
+
+@contextlib.contextmanager
+def convert_errors() -> Iterator[None]:
+    """Raise SourceNotFound for what does not exist, SourceUnreachable where this machine cannot read it."""
+    from obstore.exceptions import BaseError
+
     try:
-        found = address.parse(text)
-    except address.AddressError as error:
-        suggestion = "" if holds_secret(error.suggestion) else error.suggestion
-        raise SourceError(error.why, suggestion) from None
-    if holds_secret(str(found)):
-        raise SourceError("It contains what looks like a key or a token, which a job must not carry.")
-    return found
+        yield
+    except FileNotFoundError as error:
+        raise SourceNotFound(f"{error}.") from None
+    except BaseError as error:
+        raise SourceUnreachable(f"S3 does not answer as expected: {str(error).splitlines()[0]}.") from None
 
 
-def resolve_pin(source: address.S3Prefix, role: str) -> str:
+def resolve_pin(source: S3Prefix, role: str) -> str:
     """Return the digest of what is below the prefix now. Raise SourceError."""
-    from robotrain_s3 import pin
+    from robotrain_s3 import bucket
 
-    return pin.resolve(source)
+    with convert_errors():
+        return bucket.compute_digest(bucket.list_objects(str(source)))
 
 
-def explain_lost_pin(source: address.S3Prefix, role: str, pinned: str) -> str:
+def explain_lost_pin(source: S3Prefix, role: str, pin: str) -> str:
     """Return why what was pinned is no longer there; empty if it is. Raise SourceError."""
-    from robotrain_s3 import pin
-
-    return pin.explain_lost_pin(source, pinned)
+    return "" if resolve_pin(source, role) == pin else f"What is below {source} has changed since it was pinned."
 
 
-def find_missing(source: address.S3Prefix, role: str, paths: Sequence[str]) -> Sequence[str]:
-    """Return those of some paths that are not below the prefix. Raise SourceError."""
-    from robotrain_s3 import pin
+def read_files(source: S3Prefix, role: str, pin: str, paths: Sequence[str]) -> Mapping[str, bytes]:
+    """Return the content of those of some small files that exist. Raise SourceError."""
+    from robotrain_s3 import bucket
 
-    return pin.find_missing(source, paths)
-
-
-KIND = SourceKind(
-    name=address.S3Prefix.kind,
-    title="S3 folders",
-    form=address.FORM,
-    example="s3://robots/datasets/pusht",
-    help=f"A folder in S3: every object below the prefix; in another store: {address.ENDPOINT_FORM}.",
-    roles={
-        "dataset": RoleFlag("--s3-url", help="A LeRobot dataset in S3: every object below the prefix.", common=True)
-    },
-    recognizes=recognizes,
-    parse=parse,
-    container_plugin="robotrain_s3.container",
-    target="robotrain_s3.target",
-    schemes=("s3", "s3+https", "s3+http"),
-    pinning=Pinning(resolve=resolve_pin, explain_lost_pin=explain_lost_pin, find_missing=find_missing),
-)
+    with convert_errors():
+        return bucket.read_files(str(source), paths)
 
 
 @hook
-def robotrain_source_kinds() -> Iterable[SourceKind]:
+def robotrain_source_kinds() -> list[SourceKind]:
     """Return the source kind of this distribution."""
-    return (KIND,)
+    pinning = Pinning(resolve_pin, explain_lost_pin, read_files=read_files)  # type: ignore[arg-type]
+    dataset = RoleFlag("--s3-url", help="A LeRobot dataset in S3: every object below the prefix.", common=True)
+    return [
+        SourceKind(
+            name=S3Prefix.kind,
+            title="S3 folders",
+            form=FORM,
+            example="s3://robots/datasets/pusht",
+            help="A folder in S3: every object below the prefix.",
+            roles={"dataset": dataset},
+            recognizes=lambda text: text.startswith("s3://"),
+            parse=parse,
+            container_plugin="robotrain_s3.container",
+            schemes=("s3",),
+            pinning=pinning,
+        )
+    ]
