@@ -269,7 +269,7 @@ def render(
     pin: bool = False,
     **values: Any,
 ) -> Plan:
-    """Return exactly what `submit` would send as that attempt; the network is used only with `pin`.
+    """Return what `submit` would send as that attempt, with `pin` exactly that; only then the network is used.
 
     Raise Rejected with all problems.
     """

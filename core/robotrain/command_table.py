@@ -27,7 +27,7 @@ GROUPS = {
         "register": ("register", "Register a checkpoint of a run as a version of a model."),
     },
     "Plan jobs": {
-        "render": ("render", "Render the plan: exactly what `submit` would send."),
+        "render": ("render", "Render the plan that `submit` would send."),
         "explain": ("explain", "Show each value of a job, its origin, and what it overrode."),
         "pipeline": ("pipeline", "Submit jobs that depend on each other: train, evaluate, register."),
         "sweep": ("sweep", "Run one job over several values, and compare the results."),

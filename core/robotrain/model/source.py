@@ -94,13 +94,8 @@ class Pinning(NamedTuple):
     read_tags: Callable[[Source, str, str], Sequence[str]] = lambda source, role, pin: ()
     """(source, role, pin) → `NAME=VALUE`: what a run records of the pinned source, such as the commit of code."""
 
-    is_constant: bool = False
-    """Whether a name always means the same content, so that nothing is open without a pin."""
-
     @classmethod
-    def from_module(
-        cls, load: "Callable[[], PinModule]", *, is_constant: bool = False, has_ranges: bool = False
-    ) -> "Pinning":
+    def from_module(cls, load: "Callable[[], PinModule]", *, has_ranges: bool = False) -> "Pinning":
         """Return the functions of a module that is loaded when one is called; `read_files` and `read_tags` may lack.
 
         With `has_ranges` the module has `list_files` and `read_ranges`.
@@ -118,7 +113,6 @@ class Pinning(NamedTuple):
             read_tags=functools.partial(call_optional, "read_tags"),
             list_files=functools.partial(call_optional, "list_files") if has_ranges else None,
             read_ranges=functools.partial(call_optional, "read_ranges"),
-            is_constant=is_constant,
         )
 
 

@@ -34,7 +34,7 @@ KIND = SourceKind(
     parse=lambda text, base: reference.parse_weights(text),
     container_plugin="robotrain_sources.torchvision.fetch",
     unsupported={ANY: no("The job downloads them.", reference.FILE_WAY)},
-    pinning=Pinning.from_module(load_pin, is_constant=True),
+    pinning=Pinning.from_module(load_pin),
 )
 
 

@@ -12,13 +12,11 @@ from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_json, print_message, print_other_views, print_problems, print_result
-from robotrain.errors import Problem, Rejected, raise_if_any
+from robotrain.errors import Rejected, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
-from robotrain.model.platform import has_own_method
 from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import redact
 from robotrain.store import plans
 from robotrain.submission.prepare import PreparedJob
 
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-HELP = """Render the plan: exactly what `submit` would send. Nothing is sent.
+HELP = """Render the plan that `submit` would send; with --pin exactly that one. Nothing is sent.
 
   robotrain render job.yaml --platform PLATFORM
 
@@ -39,8 +37,6 @@ HELP = """Render the plan: exactly what `submit` would send. Nothing is sent.
 MAX_ATTEMPT = 999_999
 MAX_LINE, SHORTENED_LINE = 4000, 60
 """The longest line that is printed whole, and how much is printed of a longer one, in characters."""
-MAX_NAMED_SOURCES = 3
-"""The most sources that one note names."""
 
 
 class RenderCommand(JobCommand):
@@ -65,12 +61,10 @@ class RenderCommand(JobCommand):
             prepared, silent = queried_settings.query_platform_settings(prepared)
             raise_if_any(silent)
             print_problems([*notes, *silent])
-        else:
-            if prepared.needs_lock:
-                from robotrain.submission import program_lock
+        elif prepared.needs_lock:
+            from robotrain.submission import program_lock
 
-                prepared = program_lock.add_known_lock(prepared)
-            print_problems(_make_unresolved_note(prepared))
+            prepared = program_lock.add_known_lock(prepared)
         self._write_plan(ctx, prepared, values)
 
     def run_pipeline(self, ctx: typer.Context, prepared: "PreparedPipeline", values: dict[str, Any]) -> None:
@@ -120,24 +114,6 @@ def write_package(plugins: Plugins, rendered: RenderedPlan, folder: Path) -> lis
         with (folder / path).open("xb") as file:  # never in place of a file of the plan
             file.write(content)
     return sorted(files)
-
-
-def _make_unresolved_note(prepared: PreparedJob) -> list[Problem]:
-    """Return a note about values that `submit` resolves first, so that its plan may differ from this one."""
-    sources = [(one, prepared.kinds[one.kind]) for one in prepared.job.sources if not one.pin]
-    unpinned = [
-        one.uri for one, kind in sources if (kind.pinning and not kind.pinning.is_constant) or kind.pinned_by_platform
-    ]
-    settings = has_own_method(prepared.platform, "query_settings")
-    is_locker_pending = prepared.needs_lock and not prepared.job.program_lock
-    if not settings and not unpinned and not is_locker_pending:
-        return []
-    names = unpinned[:MAX_NAMED_SOURCES]
-    names += [f"{len(unpinned) - MAX_NAMED_SOURCES} more"] * (len(unpinned) > MAX_NAMED_SOURCES)
-    names += ["the packages of your program, if it needs any"] * is_locker_pending
-    names += [f"settings that {prepared.platform.name} looks up"] * settings
-    given = redact(", ".join(names))  # in the title, the `@` of a revision would look like a password
-    return [make_problem("not-asked", given=given)]
 
 
 def dump_plan(plan: Any) -> dict[str, Any]:
