@@ -1,4 +1,8 @@
-"""Shapes of tokens, written by .ci/secret_shapes from the rules of gitleaks b58d3f10, under its license."""
+"""Shapes of tokens: rules of gitleaks b58d3f10 (https://github.com/gitleaks/gitleaks), under its license.
+
+Patterns are those of gitleaks, written for Python's `re`; a token may also stand in an address or a sentence. Rules that
+need the name of a service before the value, and those that `secret_rules` has, are left out.
+"""
 
 # MIT License
 #
