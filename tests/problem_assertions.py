@@ -40,11 +40,6 @@ def check_refusals(found: Exception | Iterable[object], *expected: str) -> None:
     check_problems("\n".join(map(format_refusal, refusals)), *expected)
 
 
-def check_shown(text: str) -> None:
-    """Assert that something is shown."""
-    assert text.strip(), "nothing is shown"
-
-
 def format_refusal(refusal: object) -> str:
     """Return an error, a finding or a sentence in the form of a problem's report."""
     if isinstance(refusal, Finding):

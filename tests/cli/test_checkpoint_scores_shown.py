@@ -1,8 +1,8 @@
 """Scores of checkpoints in `status`, `watch` and `register --best`, from the events of a run."""
 
 import pytest
-from problem_assertions import check_shown
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Scored
+from snapshots import check_snapshot
 
 
 def score(step: int, rate: float, **more: object) -> Scored:
@@ -27,7 +27,7 @@ def test_status_shows_each_checkpoint_and_marks_the_best(scripted, robotrain):
     rows = find_rows(shown)
     assert [*rows] == ["100", "200", "300"]
     assert [step for step, row in rows.items() if "best" in row] == ["200"]
-    check_shown(shown)
+    check_snapshot("cli/snapshots/status-checkpoint-scores.txt", shown)
 
 
 def test_json_has_the_table_only_where_checkpoints_are_scored(scripted, robotrain):

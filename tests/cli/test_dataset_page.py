@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from parsed_page import Page
-from problem_assertions import check_shown
 from robotrain_workloads.lerobot_data.dataset_page import render_dataset_page
 from robotrain_workloads.lerobot_data.findings import make_data_finding
+from snapshots import check_snapshot
 
 FPS = 10.0
 FRONT, WRIST = "observation.images.front", "observation.images.wrist"
@@ -76,7 +76,7 @@ def test_page_shows_findings_where_they_are():
     view = make_view(strips=[make_strip(FRONT, clip="QUJD"), make_strip(WRIST)])
     text = render(view, [FROZEN, IDLE, CONSTANT], viewer="lerobot-dataset-viz --repo-id push --episode-index 2")
     page = Page(text)
-    check_shown(page.sentences)
+    check_snapshot("cli/snapshots/dataset-page.txt", page.sentences)
     assert page.embedded == ["data:video/mp4", *["data:image/jpeg"] * 8]
     marked = re.findall(r'<figure class="marked" title="([^"]*)"', text)
     assert marked == ["frame 13: camera-frozen", "frame 26: camera-frozen"], "only pictures of the camera, in the span"

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from problem_assertions import check_shown
 from robotrain import network_deadline
 from robotrain.model.run import RunRecord
 from robotrain.store import records
@@ -58,13 +57,13 @@ def checks(robotrain):
     return checks
 
 
-def check_result(check: dict, state: str) -> None:
-    """Assert the state of a check, and that it says something."""
+def check_result(check: dict, state: str, *facts: str) -> None:
+    """Assert the state of a check, and facts in what it says or offers to type."""
     assert check["state"] == state
-    ways = [[way["text"] for way in one["instead"]] for one in check["findings"]]
-    fixes = [one["fix"] or "" for one in check["findings"]]
-    rows = zip(check["findings"], ways, fixes, strict=True)
-    check_shown("\n".join("\n  ".join([f"{one['state']}: {one['says']}", *way, fix]) for one, way, fix in rows))
+    ways = [way["text"] for finding in check["findings"] for way in finding["instead"]]
+    fixes = [finding["fix"] or "" for finding in check["findings"]]
+    shown = "\n".join([*(finding["says"] for finding in check["findings"]), *ways, *fixes])
+    assert [fact for fact in facts if fact not in shown] == [], shown
 
 
 def summarize(answer) -> str:
@@ -97,8 +96,8 @@ def test_unwritable_state_folder_fails(robotrain, checks, state):
     state.write_text("a file")
     answer = robotrain("doctor")
     assert answer.exit_code == 4
-    check_shown(summarize(answer))
-    check_result(checks()["state folder"], "fail")
+    assert summarize(answer).startswith("1 of N checks failed")
+    check_result(checks()["state folder"], "fail", f"{state} is a file", "ROBOTRAIN_STATE=FOLDER robotrain …")
     assert robotrain("submit", "--platform", "local", "--dataset-path", "x").exit_code != 0
 
 
@@ -109,7 +108,7 @@ def test_folder_on_a_full_disk_fails(checks, monkeypatch):
 
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb"))
     Path(os.environ["ROBOTRAIN_STATE"]).mkdir()
-    check_result(checks()["state folder"], "fail")
+    check_result(checks()["state folder"], "fail", "No space left on device", "ROBOTRAIN_STATE=FOLDER robotrain …")
 
 
 def test_folder_on_a_network_disk_is_named(checks, monkeypatch, tmp_path, state):
@@ -129,7 +128,8 @@ def test_unreadable_records_and_interrupted_submits_are_named_with_the_remedy(ro
     record("c-1")
     (records.get_run_folder("c-1") / "record.json").write_text("{")
     assert robotrain("doctor").exit_code == 0  # neither stops a submit
-    check_result(checks()["records"], "warn")
+    folder = records.get_run_folder("c-1")
+    check_result(checks()["records"], "warn", f"{folder}/record.json", f"rm -r {folder}", "robotrain status b-1")
 
 
 def test_submit_in_progress_is_no_warning(checks):
@@ -153,10 +153,10 @@ def test_old_temporary_files_are_removed(robotrain, checks, state):
     os.link(kept, records.get_run_folder("a-1") / "payload.zip")
     for path in (old, folder, payload, kept):
         os.utime(path, (1, 1))
-    check_shown(checks()["leftovers"]["findings"][0]["fix"])
+    check_result(checks()["leftovers"], "warn", f"3 temporary files of interrupted commands below {state}")
     assert old.exists()
     mended = robotrain("doctor", "--fix")
-    check_shown("\n".join(mended.stderr.splitlines()[:2]))
+    assert "removed 3" in mended.stderr
     assert [path.exists() for path in (old, folder, payload, new, kept)] == [False, False, False, True, True]
     assert records.read_record("a-1").run == "a-1"
 
@@ -168,7 +168,7 @@ def test_fix_removes_an_incomplete_environment_and_nothing_else(robotrain, check
     answer = robotrain("doctor")
     assert (answer.exit_code, f"robotrain doctor --fix   (remove {broken})" in answer.stdout) == (0, True)
     assert "robotrain doctor --fix" in answer.stderr
-    check_result(checks()["cache"], "warn")
+    check_result(checks()["cache"], "warn", "environments/aa", "1.0 MB", f"remove {broken}")
     mended = robotrain("doctor", "--fix", "--json")
     assert str(broken) in mended.stderr
     assert len(mended.json["fixed"]) == 1
@@ -196,13 +196,14 @@ def test_unreadable_settings_files_fail(robotrain):
 
 def test_clock_behind_the_newest_run_is_named(checks):
     record("a-1", created=time.time() + 3600)
-    check_shown(checks()["clock"]["findings"][0]["says"])
+    check_result(checks()["clock"], "warn", "UTC")
 
 
 def test_broken_plugin_fails_only_for_its_own_platform(robotrain, checks, install):
     install("acme-grid", {"platform.grid": "acme_grid"}, version="0.3", acme_grid="import grid_sdk_gone")
     assert robotrain("doctor").exit_code == robotrain("doctor", "--platform", "local").exit_code == 0
-    check_result(checks()["plugins"], "warn")
+    ways = ("uv pip install grid-sdk-gone", "ROBOTRAIN_TRACEBACK=1 robotrain …", "robotrain --without acme-grid …")
+    check_result(checks()["plugins"], "warn", "acme-grid 0.3", "No module named 'grid_sdk_gone'", *ways)
     answer = robotrain("doctor", "--platform", "grid")
     answer.check(4, "grid")
 
@@ -275,13 +276,21 @@ def be_patient_with_others(groups, limit, ask_all=network_deadline.ask_all):
     return [*ask_all(others, 60.0), *ask_all([last], limit)]
 
 
-@pytest.mark.parametrize("body", ["time.sleep(60)", "raise KeyError('x')", "sys.exit(1)", "yield 'text'"])
-def test_check_that_hangs_or_fails_is_named_and_the_others_are_run(checks, install, monkeypatch, body):
+@pytest.mark.parametrize(
+    ("body", "fact"),
+    [
+        ("time.sleep(60)", "ROBOTRAIN_NETWORK_SECONDS=30 robotrain doctor …"),
+        ("raise KeyError('x')", "KeyError: 'x'"),
+        ("sys.exit(1)", "SystemExit: 1"),
+        ("yield 'text'", "must return robotrain.plugin.HealthResult and Problem objects"),
+    ],
+)
+def test_check_that_hangs_or_fails_is_named_and_the_others_are_run(checks, install, monkeypatch, body, fact):
     monkeypatch.setenv("ROBOTRAIN_NETWORK_SECONDS", "1")
     monkeypatch.setattr(network_deadline, "ask_all", be_patient_with_others)
     install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with("check('odd', look)", f"def look():\n    {body}"))
     found = checks()
-    check_result(found["odd"], "warn")
+    check_result(found["odd"], "warn", fact)
     assert found["records"]["state"] == "ok"
 
 
@@ -293,21 +302,22 @@ def test_check_without_an_answer_is_reported_and_hides_no_failure(install, robot
     install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with(f"{more}check('odd', look)", body))
     answer = robotrain("doctor")
     assert answer.exit_code == exit_code
-    check_shown(summarize(answer))
+    assert summarize(answer).endswith("no answer of odd")
+    assert ("1 of N checks failed" in summarize(answer)) == (exit_code == 4)
     assert "ROBOTRAIN_NETWORK_SECONDS=30 robotrain doctor …" in answer.stdout
     assert robotrain("doctor", "--json").json["unanswered"] == ["odd"]
 
 
 def test_plugin_with_a_wrong_check_is_named(checks, install):
     install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with("'text'"))
-    check_result(checks()["plugins"], "warn")
+    check_result(checks()["plugins"], "warn", "acme 1.0", "robotrain_health", "robotrain --without acme …")
 
 
 def test_plugin_with_a_malformed_declaration_is_named(checks, install):
     declared = "from robotrain.plugin import Platform, hook\n\nclass Grid(Platform):\n    name = 'grid'\n"
     source = f"{declared}    settings = None\n\n@hook\ndef robotrain_platforms():\n    return [Grid()]\n"
     install("acme-grid", {"platform.grid": "acme_grid"}, acme_grid=source)
-    check_result(checks()["plugins"], "warn")
+    check_result(checks()["plugins"], "warn", "acme-grid 1.0", "`settings`", "robotrain --without acme-grid …")
 
 
 @pytest.mark.parametrize(
@@ -371,17 +381,17 @@ def test_json_of_the_checks(robotrain):
 def test_distributions_of_different_versions_fail(checks, monkeypatch):
     versions = {"robotrain-sources": "0.0.9"}
     monkeypatch.setattr("robotrain.doctor.find_version", lambda name: versions.get(name, "0.1.0"))
-    check_result(checks()["robotrain"], "fail")
+    check_result(checks()["robotrain"], "fail", "uv pip install robotrain-sources==0.1.0", "robotrain-core is 0.1.0")
 
 
 def test_completion_of_the_shell_is_recognised(checks, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SHELL", "/usr/bin/fish")
-    check_result(checks()["completion"], "ok")
+    check_result(checks()["completion"], "ok", "robotrain --install-completion")
     file = tmp_path / "home/.config/fish/completions/robotrain.fish"
     file.parent.mkdir(parents=True)
     file.write_text("complete --command robotrain --arguments '(env _ROBOTRAIN_COMPLETE=complete_fish robotrain)'")
-    check_result(checks()["completion"], "ok")
+    check_result(checks()["completion"], "ok", "fish completes robotrain")
 
 
 def test_text_of_a_hanging_check_is_not_in_the_json(command, install, tmp_path):

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from problem_assertions import check_shown
 from robotrain.cli.commands import merged_policy
 from robotrain.plugins.manager import Plugins
 from robotrain.store import records
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published
+from snapshots import check_snapshot
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_cancel_shows_the_checkpoint_and_how_to_resume(scripted, robotrain):
     answer = robotrain("cancel")
     seen = ("train-1 cancelled", "/x/checkpoints/000400", "models:/a/400", "robotrain resume train-1")
     assert (answer.exit_code, [one for one in seen if one not in answer.stdout]) == (0, [])
-    check_shown(answer.stdout)
+    check_snapshot("cli/snapshots/cancel-with-checkpoint.txt", answer.stdout)
 
 
 def test_cancel_of_several_runs_leaves_ended_ones(scripted, robotrain):
@@ -145,9 +145,10 @@ def test_unknown_run_cancels_nothing(scripted, robotrain):
 def test_checkpoint_is_missed_only_of_a_training(scripted, robotrain):
     found = Evaluated(episodes=1, scores={}, results="/work/eval_results")
     scripted.run("eval-1", found, state="succeeded").add_output("eval_results", kind="file")
-    check_shown(robotrain("outputs").stderr)
+    shown = robotrain("outputs").stderr
+    assert ("robotrain outputs --to FOLDER eval-1" in shown, "checkpoint" in shown) == (True, False)
     scripted.run("train-1", state="succeeded").add_output("log.txt", kind="file")
-    check_shown(robotrain("outputs").stderr)
+    assert "there is no checkpoint among them" in robotrain("outputs").stderr
 
 
 def test_a_merged_policy_is_copied_below_a_folder_that_does_not_exist(run, tmp_path):

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from fake_engine import set_run_state
 from hub_stand_in import HubStandIn
-from problem_assertions import check_shown
 from robotrain_runtime.contract import checkpoint, event
 from robotrain_runtime.contract.event import Evaluated, Scored
 from robotrain_workloads.lerobot import adapter
+from snapshots import check_snapshot
 
 PLACE = "hf://me/act"
 STEPS = (200, 400)
@@ -95,8 +95,7 @@ def test_an_unknown_run_and_an_unknown_step_are_named(robotrain, hub, left_here,
 def test_checkpoints_are_sent_from_where_they_are_and_only_once(request, robotrain, hub, data_python, run, where):
     request.getfixturevalue(where)
     answer = robotrain("publish", run, PLACE)
-    answer.check(0, run, PLACE)
-    check_shown(answer.stderr)
+    answer.check(0, run, PLACE, "step 200: published", "step 400: published")
     assert answer.stdout.splitlines() == [f"{PLACE}@step-000200", f"{PLACE}@step-000400"]
     assert ("step 400: downloading" in answer.stderr) == (where == "left_there")
     found = hub.repositories["models/me/act"]
@@ -109,7 +108,7 @@ def test_checkpoints_are_sent_from_where_they_are_and_only_once(request, robotra
     again = robotrain("publish", "--json", run, PLACE)
     rows = [{"step": step, "to": f"{PLACE}@step-{step:06}", "new": False} for step in STEPS]
     assert again.json == {"run": run, "place": PLACE, "published": rows}
-    check_shown(again.stderr)
+    again.check(0, "step 200: is there already", "step 400: is there already")
     shown = robotrain("status", "--json", run).json["published"]
     assert [(one["step"], one["to"]) for one in shown] == [(row["step"], row["to"]) for row in rows]
 
@@ -239,15 +238,14 @@ def test_scores_of_an_evaluation_after_the_publication_renew_the_card_of_the_bra
     log = [event.format_event(one) for one in (*scored, best)]
     set_run_state(fake_platform, evaluation, state="succeeded", log=log)
     again = robotrain("publish", run, PLACE)
-    again.check(0)
-    check_shown(again.stderr)
+    again.check(0, "step 200: is there already", "step 400: the model card has new scores")
     found = hub.repositories["models/me/act"]
     head = found.commits[found.branches["main"]]
     assert re.findall(r"\| (\w+/\w+) \| (\S+) \|", head["README.md"].decode()) == [("rollout/success_rate", "0.5")]
     manifest = checkpoint.parse_manifest(head[checkpoint.MANIFEST])
     assert manifest
     assert (manifest.step, found.tags) == (400, before)
-    check_shown(robotrain("publish", run, PLACE).stderr)
+    assert "new scores" not in robotrain("publish", run, PLACE).stderr
 
 
 @pytest.mark.slow
@@ -335,7 +333,7 @@ def test_a_merged_policy_names_its_base_and_no_folder(robotrain, hub, data_pytho
     assert yaml.safe_load(metadata)["base_model"] == ["lab/base"]
     assert [one for one in (f"`me/adapter@{COMMIT}`", f"`lab/base@{COMMIT}`") if one not in text] == []
     assert "--resume-from" not in text  # it has no training state
-    check_shown(text)
+    check_snapshot("cli/snapshots/model-card-of-a-merge.txt", text)
 
 
 @pytest.mark.slow

@@ -10,12 +10,12 @@ import threading
 
 import pytest
 from parsed_page import Page, read_page
-from problem_assertions import check_shown
 from robotrain.model.series import thin_points
 from robotrain.report.charts import MAX_POINTS, compute_ticks, format_tick, make_chart
 from robotrain.store import plans
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Published, Registered, StageEvent, Tracking
+from snapshots import check_snapshot
 
 
 @pytest.fixture
@@ -87,27 +87,29 @@ def test_time_of_a_run_whose_end_nobody_saw_does_not_grow(robotrain, fake_platfo
 
 def test_page_of_a_new_run_has_no_measurements_yet(robotrain, fake_platform, run):
     write_state(fake_platform, run, StageEvent(name="environment", state="started"), state="running")
-    check_shown(read_page(robotrain, run).sentences)
+    check_snapshot("cli/snapshots/report-new-run.txt", read_page(robotrain, run).sentences)
     answer = robotrain("report", run)
-    assert "environment" in answer.stderr
-    check_shown(answer.stderr)
+    assert "in stage environment, no measurements yet" in answer.stderr
     write_state(fake_platform, run, Metrics(values={"train/loss": 0.5}, step=10, total=40), state="running")
-    check_shown(read_page(robotrain, run).sentences)
-    check_shown(robotrain("report", run).stderr)
+    assert "training loss 0.5 at 10" in read_page(robotrain, run).sentences
+    assert "no measurements" not in robotrain("report", run).stderr
 
 
 @pytest.mark.parametrize(
-    ("log", "state"),
+    ("log", "state", "missing"),
     [
-        ([], "succeeded"),
-        ([Metrics(values={"train/loss": math.nan}, step=10, total=40)], "succeeded"),
-        (["ValueError: no"], "failed"),
+        ([], "succeeded", "The run logged no values."),
+        ([Metrics(values={"train/loss": math.nan}, step=10, total=40)], "succeeded", "no finite value"),
+        (["ValueError: no"], "failed", "The run logged no values."),
     ],
     ids=["no events", "no finite loss", "failed"],
 )
-def test_page_explains_what_is_missing_and_shows_the_log_of_a_failure(robotrain, fake_platform, run, log, state):
+def test_page_explains_what_is_missing_and_shows_the_log_of_a_failure(
+    robotrain, fake_platform, run, log, state, missing
+):
     write_state(fake_platform, run, *log, state=state)
-    check_shown(read_page(robotrain, run).sentences)
+    sentences = read_page(robotrain, run).sentences
+    assert (missing in sentences, "The run has no complete checkpoint." in sentences) == (True, True)
     assert ("<details open><summary>" in robotrain("report", run, "--to", "-").stdout) == (state == "failed")
 
 
@@ -148,7 +150,7 @@ def test_pages_of_runs_with_one_name_are_different_files(robotrain, scripted):
     robotrain("rename", "train-2", "pick-v3")
     names = [robotrain("report", run).stdout.strip() for run in ("train-1", "train-2", "train-3")]
     assert names == ["pick-v3.train-1.html", "pick-v3.train-2.html", "train-3.html"]
-    check_shown(robotrain("report", "pick-v3").stderr)
+    assert "pick-v3 is train-2" in robotrain("report", "pick-v3").stderr
 
 
 @pytest.mark.parametrize("content", ["<title>a page of mine</title>", "<title>train-2</title>", "", None])
@@ -349,7 +351,7 @@ def test_full_disk_keeps_the_earlier_page(robotrain, fake_platform, run, tmp_pat
 
 def test_run_without_a_stored_plan_has_a_page(robotrain, fake_platform, run):
     shutil.rmtree(plans.get_plan_folder(run))
-    check_shown(read_page(robotrain, run).sentences)
+    assert "The plan of this run is not stored here." in read_page(robotrain, run).sentences
 
 
 def test_interrupted_submit_has_a_suggestion_and_no_page(robotrain, fake_platform, pusht):

@@ -6,9 +6,9 @@ import shutil
 import pytest
 from fake_engine import set_run_state
 from parsed_page import Page, read_page
-from problem_assertions import check_shown
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Evaluated, Metrics
+from snapshots import check_snapshot
 
 SCORES = {"rollout/success_rate": 0.5, "rollout/success_rate_low": 0.1, "rollout/success_rate_high": 0.9}
 
@@ -78,30 +78,36 @@ def test_a_training_run_and_evaluations_are_on_one_page(robotrain, submit_traini
     assert "3 of 4, 75% (10-90%)" in page.texts
     assert "ep0_" not in page.text
     assert "no values" not in page.text
-    check_shown(page.sentences)
+    check_snapshot("cli/snapshots/report-comparison.txt", page.sentences)
 
 
 @pytest.mark.parametrize(
-    ("first", "second"),
+    ("first", "second", "facts"),
     [
-        ([True] * 6 + [False], [False] * 6 + [True]),
-        ([True] * 6, [False] * 6),
-        ([True, True], [False, True]),
-        ([True, False], [True, False]),
-        ([True, False], [True, False, True]),
+        (
+            [True] * 6 + [False],
+            [False] * 6 + [True],
+            ("the same 7 starts", "p 0.12,", "71 points (-23 to 100)"),
+        ),
+        ([True] * 6, [False] * 6, ("the same 6 starts", "probably not chance (p 0.031,", "100 points (-23 to 100)")),
+        ([True, True], [False, True], ("the same 2 starts", "may be chance (p 1,", "50 points (-88 to 100)")),
+        ([True, False], [True, False], ("succeeded in the same ones", "0 points (-92 to 92)")),
+        ([True, False], [True, False, True], ("overlap: the difference may be chance", "1 episode without a partner")),
     ],
 )
-def test_the_significance_of_a_difference_is_stated(robotrain, record_evaluation, first, second):
+def test_the_significance_of_a_difference_is_stated(robotrain, record_evaluation, first, second, facts):
     record_evaluation("eval-1", first)
     record_evaluation("eval-2", second)
-    check_shown(read_page(robotrain, "eval-1", "eval-2").sentences)
+    sentences = read_page(robotrain, "eval-1", "eval-2").sentences
+    assert [fact for fact in ("Not decided after", *facts) if fact not in sentences] == []
 
 
 def test_each_pair_of_five_runs_is_compared_on_the_page_and_as_data(robotrain, record_evaluation, tmp_path):
     names = [f"eval-{number}" for number in range(5)]
     for number, name in enumerate(names):
         record_evaluation(name, [True] * number + [False] * (5 - number))
-    check_shown(read_page(robotrain, *names).sentences)
+    sentences = read_page(robotrain, *names).sentences
+    assert ("corrected for 10 pairs (Holm)" in sentences, "Fewer than 13 pairs" in sentences) == (True, True)
     found = robotrain("report", *names, "--to", tmp_path / "x.html", "--json").json["differences"]
     assert len(found) == 10
     most = next(one for one in found if (one["first"], one["second"]) == ("eval-0", "eval-4"))
@@ -121,7 +127,7 @@ def test_episodes_that_repeat_a_start_are_one_trial(robotrain, record_evaluation
         file.write_text(json.dumps({"rollout": {"episodes": 20, "trials": 1, "per_episode": rows}}))
     found = robotrain("report", "eval-1", "eval-2", "--to", tmp_path / "x.html", "--json").json["differences"]
     assert [(one["p"], one["significant"]) for one in found] == [(1.0, False)]
-    check_shown(read_page(robotrain, "eval-1").sentences)
+    assert "1 of 20: the others repeat a start" in read_page(robotrain, "eval-1").sentences
 
 
 def test_rates_under_different_conditions_are_not_compared(robotrain, record_evaluation):
@@ -129,7 +135,8 @@ def test_rates_under_different_conditions_are_not_compared(robotrain, record_eva
     record_evaluation("eval-2", [False, False], "pusht, own starts; 5 episodes replayed")
     page = read_page(robotrain, "eval-1", "eval-2")
     assert "eval-2: pusht, own starts" in page.texts
-    check_shown(page.sentences)
+    assert "cannot be compared with each other" in page.sentences
+    assert "chance" not in page.sentences
 
 
 def test_a_run_keeps_its_color_if_others_have_no_curve(robotrain, submit_training, scripted):
@@ -144,7 +151,8 @@ def test_runs_without_a_color_have_no_curve(robotrain, scripted):
         scripted.run(f"train-{number}", Metrics(values={"train/loss": 1.0}, step=1), state="succeeded")
     page = read_page(robotrain, *(f"train-{number}" for number in range(9)))
     assert "train-8" in page.texts
-    check_shown(page.sentences)
+    assert "Only the first 8 runs have curves." in page.sentences
+    assert "train-8 1 at 1" not in page.sentences
 
 
 def test_one_run_named_twice_is_one_run(robotrain, submit_training):

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from problem_assertions import check_shown
 from robotrain.check import matrix
 from robotrain.cli.columns import measure_width
 from robotrain.cli.commands import platforms as commands_platforms
@@ -91,7 +90,7 @@ def test_a_limit_is_a_number_at_most_that_of_robotrain(robotrain, plain_platform
     at = {name: index for index, name in enumerate(answer["platforms"])}
     found = {limit["name"]: limit for limit in answer["limits"]}
     assert found["sources"]["numbers"] == [64] * len(at)
-    check_shown(found["sources"]["means"])
+    assert "sources" in found["sources"]["means"]
     assert (found["spec_kib"]["numbers"][at["osmo"]], found["spec_kib"]["numbers"][at["plain"]]) == (1024, None)
     assert found["zones"]["numbers"][at["plain"]] == 2
 

@@ -2,7 +2,7 @@
 
 import json
 
-from problem_assertions import check_rejected, check_shown
+from problem_assertions import check_rejected
 from robotrain.model.run import RunRecord, RunState, Status
 from robotrain.store import name_lock, plans, prune, records
 from robotrain.store.prune import PruneCandidate
@@ -60,7 +60,7 @@ def test_all_runs_that_a_kept_run_descends_from_stay():
     started_from = {"run-2": ["/runs/1"], "run-3": ["/runs/2"], "run-4": ["/runs/3/model"]}
     plan = prune.plan_pruning(line, started_from, before=None)
     assert plan.removed == ()
-    check_shown(plan.kept_reasons["run-1"])
+    assert "run-2" in plan.kept_reasons["run-1"]
 
 
 def test_a_folder_whose_name_begins_alike_is_another():
