@@ -2,14 +2,13 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Literal
 
 from robotrain_runtime.contract.finding import LEAVE_OUT as LEAVE_OUT
 from robotrain_runtime.contract.finding import Suggestion as Suggestion
 from robotrain_runtime.contract.finding import suggest_leaving_out as suggest_leaving_out
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.redaction import redact_sentence
 
@@ -42,7 +41,7 @@ def suggest_choosing(*texts: str) -> Suggestion:
 Severity = Literal["error", "warning", "note"]
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """A problem of a request. `str()` is its report as `robotrain` prints it."""
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import publish_targets
@@ -353,7 +352,7 @@ def _check_source(
     yield make_refusal("source-not-accepted", phrase, refused, platform.name, ways, where, given)
 
 
-@lazy_dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class _PlannedSource:
     """A source of a plan."""
 

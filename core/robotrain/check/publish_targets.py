@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
@@ -34,7 +34,7 @@ PUBLISH_FOLDER_FEATURE = "publish_folder"
 """The feature of platforms whose folders outlive the run."""
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class TargetAddress:
     """A parameter with an address, and the kind that recognizes it."""
 

@@ -3,8 +3,7 @@
 import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from dataclasses import dataclass
 
 GAP = 2
 """How many spaces separate two columns."""
@@ -46,7 +45,7 @@ def to_plain_line(text: str) -> str:
     ).strip()
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class Column:
     """A column of a table."""
 

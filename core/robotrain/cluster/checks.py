@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
@@ -76,7 +75,7 @@ _IMAGE_TAG = r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@sha256:(?P<di
 _IMAGE = rf"(?:{_IMAGE_HOST}/)?{_IMAGE_PART}(?:/{_IMAGE_PART})*{_IMAGE_TAG}"
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class ImageReference:
     """The tag and the digest (64 hex digits) of an image reference; each may be empty."""
 

@@ -4,10 +4,10 @@ import functools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from robotrain_runtime.contract.document import collect_fields, convert_json
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.messages import Messages
@@ -18,7 +18,7 @@ make_problem = Messages(__file__)
 Spec = TypeVar("Spec")
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class SubmissionSpecFile(Generic[Spec]):
     """The file of a platform's submission spec in a plan."""
 

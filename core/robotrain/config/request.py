@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from dataclasses import dataclass, field, replace
 
 from robotrain.config.selection import NO_SURROUNDINGS, Surroundings
 from robotrain.config.terraform import TerraformLayer
 from robotrain.config.values import Layer, Value
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """Everything that the command line or a Python call gives, and the layers below it."""
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from robotrain_runtime.contract.document import JobSource, RoleName
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.config.request import Request
 from robotrain.config.values import DEFAULT_ORIGIN, IMPLIED_ORIGIN, Layer, Origin, SourceText, Value, make_variable_name
@@ -34,7 +33,7 @@ MAX_SOURCES = 64
 """The maximum in one role; more is probably a mistake in a script."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Input:
     """A parsed source with its role and origin."""
 
@@ -61,7 +60,7 @@ class Input:
         return JobSource(role=role, kind=kind, uri=uri, implied=self.implied, uncertain=self.uncertain)
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class JobInputs:
     """The sources of a job."""
 

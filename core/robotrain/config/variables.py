@@ -4,10 +4,10 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.values import MAX_LETTERS, Origin, Value, read_limited
@@ -18,7 +18,7 @@ from robotrain.store.files import DOTENV_FILES
 make_problem = Messages(__file__)
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class VariableLayer:
     """Values by variable name: the process environment, or a parsed `.env` file."""
 

@@ -1,9 +1,7 @@
 """Capabilities of a platform: what it supports, and why it does not support the rest."""
 
 from collections.abc import Mapping
-from dataclasses import field
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from dataclasses import dataclass, field
 
 from robotrain.model.source import SourceKind
 from robotrain.model.support import ANY, UNKNOWN, Support
@@ -38,7 +36,7 @@ LIMITS: Mapping[str, str] = {
 """The limits that core checks where a platform declares one."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Capabilities:
     """What a platform declares that it supports."""
 

@@ -4,11 +4,10 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from robotrain_runtime.contract.document import JobSource, Scalar
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model.workload_profile import WorkloadProfile
 
@@ -28,7 +27,7 @@ ARGUMENT_KEYS = (TRAINER_ARGS, "run")
 """What a job file may call them: the second suits a workload whose arguments are a whole command."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """What will run, with every value resolved."""
 

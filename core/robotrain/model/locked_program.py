@@ -1,11 +1,11 @@
 """A locked program: the packages of the user's own program, as its job document has them."""
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from dataclasses import dataclass
 
 from robotrain.errors import Problem
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LockedProgram:
     """The packages that a workload's locker found for a job."""
 

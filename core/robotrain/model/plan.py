@@ -4,18 +4,17 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.document import SCHEMA, JobDocument, Placement, Scalar
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model.job import Job
 from robotrain.model.workload import Produces
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class Payload:
     """The code for the container: an uncompressed zip archive. Equal content gives equal bytes."""
 
@@ -50,7 +49,7 @@ class Payload:
         return hashlib.sha256(self.archive).hexdigest()
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """The native spec and all files that are sent with it."""
 
@@ -125,7 +124,7 @@ def make_job_document(
     )
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RenderedPlan:
     """A plan with what it was made from."""
 

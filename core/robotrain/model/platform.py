@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.capabilities import FEATURES, Capabilities
@@ -45,7 +44,7 @@ class FollowingDecision(NamedTuple):
     """The reason, as the end of a sentence; empty where no job ever runs beside the one that it reads."""
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class NoSettings:
     """The settings of a platform that has none."""
 

@@ -2,10 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal, get_args
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
@@ -47,7 +45,7 @@ LOGIN_KEY = "login"
 """Of a reference: the machine that holds the run's files, as ssh calls it; missing for this one, or without any."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Status:
     """The status of a run. Times are seconds since the epoch."""
 
@@ -74,7 +72,7 @@ class Status:
 StepStateName = Literal["waiting", "pending", "running", "succeeded", "failed", "cancelled", "lost", "skipped"]
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StepStatus:
     """The status of a step of a pipeline. Times are seconds since the epoch."""
 
@@ -100,7 +98,7 @@ def measure_seconds(status: Status | StepStatus, now: float, seen: float | None 
     return None if until is None else max(until - status.started, 0.0)
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Output:
     """A checkpoint or file that a run produced."""
 
@@ -121,7 +119,7 @@ class Output:
     """Where else it is: `runs:/…` of an artifact, `models:/…` of a registered model, `https://…` of a copy."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """The stored record of a run."""
 

@@ -2,12 +2,11 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from robotrain_runtime.contract.failure import SourceError as SourceError  # part of this module too
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model.support import Support
 
@@ -36,7 +35,7 @@ class SourceNotFound(SourceError):
     """The source does not exist, so no run could use it."""
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class RoleFlag:
     """The flag that gives sources of a kind for a role."""
 
@@ -129,7 +128,7 @@ class PinModule(Protocol):
         """Return the paths that are certainly not in the source."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TargetForm:
     """How users name a place of a kind to write to, where that differs from a source."""
 
@@ -143,7 +142,7 @@ class TargetForm:
     """Whether the results of an evaluation can be written there, not only checkpoints."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SourceKind:
     """A kind of source, as its plugin declares it."""
 

@@ -1,14 +1,13 @@
 """What a workload declares for platforms and views: usual resources, container, outputs and metrics."""
 
+from dataclasses import dataclass
 from typing import Literal
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SWEEP_NOUN = "sweep"
 """What messages call a sweep: a pipeline whose steps are trials of one job."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Resources:
     """The default resources of a workload."""
 
@@ -22,7 +21,7 @@ class Resources:
     """The maximal duration of a run: a number and s, m, h or d."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Container:
     """The default container of a workload."""
 
@@ -37,7 +36,7 @@ class Container:
     """Paths of Pythons in such images that PATH does not name; the job starts with the first that works."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OutputProfile:
     """The outputs of a workload's runs, and what messages call them."""
 
@@ -69,7 +68,7 @@ class OutputProfile:
         return self.noun == SWEEP_NOUN
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """A metric that runs of a workload report, and how it is shown."""
 
@@ -117,7 +116,7 @@ class Metric:
         return self.better or ("lower" if self.is_loss else "")
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class WorkloadProfile:
     """What a workload declares for platforms and views; it is part of each job."""
 

@@ -4,9 +4,8 @@ import copy
 import re
 import shlex
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TypeVar
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.external_command import ProcessResult
@@ -27,7 +26,7 @@ class ShellWord(str):
     """A word of a command that the shell expands where it runs."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Refusal:
     """A kind of refusal: how it is recognised, and the parts of its problem."""
 
@@ -70,7 +69,7 @@ def quote_message(text: str, prefix: str = "") -> str:
     return redact("; ".join(dict.fromkeys(filter(None, sentences))), max_length=MAX_QUOTED)
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SchedulerCommands:
     """How the commands of a scheduler are called, here or by ssh: `run(command, *words)` calls one.
 

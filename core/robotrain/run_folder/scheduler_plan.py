@@ -3,11 +3,10 @@
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from robotrain_runtime.contract.document import JobSource, Placement, parse_document
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.cluster.spec import SubmissionSpecFile
 from robotrain.errors import Rejected, Stage
@@ -24,7 +23,7 @@ SCHEMA = 1
 TOKEN_LENGTH = 16
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SchedulerJob:
     """A job as a scheduler gets it: that of a run, a step of a pipeline, or an array with the trials of a sweep."""
 
@@ -68,7 +67,7 @@ class SchedulerJob:
         return [os.path.join(folder, log.JOB_FILE) for folder in folders or [self.path]]
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SchedulerSpec:
     """How a run is submitted."""
 

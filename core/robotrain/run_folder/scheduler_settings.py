@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain.model.platform import PlatformDefault
@@ -24,7 +23,7 @@ _MEMORY_UNITS = {"K": 2**-10, "M": 1, "G": 2**10, "T": 2**20}
 SECONDS_OF_PARTS = (86400, 3600, 60, 1)
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SchedulerResources:
     """What a job asks a scheduler for."""
 
@@ -51,7 +50,7 @@ class SchedulerResources:
     ] = None
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SchedulerFolders:
     """Where the runs of a scheduler work whose nodes share a disk, and what they find there.
 

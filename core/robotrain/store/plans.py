@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.document import JobSource, Scalar, collect_fields
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain import __version__
 from robotrain.errors import Problem, Rejected
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class OverriddenValue:
     """A value that another overrode."""
 
@@ -40,7 +39,7 @@ class OverriddenValue:
     origin: str
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class PlanValue:
     """A value of the job, as `explain` shows it."""
 
@@ -59,7 +58,7 @@ class PlanValue:
         return {key: one for key, one in dataclasses.asdict(self).items() if one is not None or key not in optional}
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class PlanManifest:
     """The content of `robotrain-plan.json`."""
 

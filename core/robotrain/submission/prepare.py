@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.check import capability_checks, unused_values
 from robotrain.check.capability_checks import check_job
@@ -57,7 +56,7 @@ class InputStep(NamedTuple):
         return f"step {self.name}" if self.name else ""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PreparedJob:
     """A checked job with what its plan is rendered from."""
 

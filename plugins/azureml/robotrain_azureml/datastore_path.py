@@ -5,6 +5,7 @@ It is a plugin of its own, so that other platforms know such a folder and say wh
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +14,6 @@ from robotrain.model.support import no
 from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret
 from robotrain_azure.workspace import Workspace
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_sources.role_flags import RESUME
 
 FORM = "azureml://datastores/DATASTORE/paths/FOLDER"
@@ -26,7 +26,7 @@ _ADDRESS = rf"azureml://(?:(?i:{_SCOPE})/)?datastores/(?P<datastore>[A-Za-z0-9_]
 _PATH_PART = r"[A-Za-z0-9._=+~!()&:@,-]+"
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class DatastorePath:
     """A folder in a datastore."""
 

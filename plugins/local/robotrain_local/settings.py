@@ -1,13 +1,13 @@
 """Settings of the local platform."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from robotrain.run_folder.settings import make_settings_absolute
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LocalSettings:
     """Settings of the local platform.
 

@@ -12,7 +12,6 @@ from typing import Any
 from robotrain.store import files
 from robotrain_runtime.contract import event, failure
 from robotrain_runtime.contract.files import lock_file, open_regular_file
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SPEC_FILE = "process.json"
 SCHEMA = 1
@@ -25,7 +24,7 @@ class ProcessSpecError(ValueError):
     """A `process.json` that does not describe a process."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ProcessSpec:
     """A process, started in `folder` as `python -m module arguments…`."""
 

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
 from robotrain.model.support import ANY, no
 from robotrain.plugins.hookspecs import hook
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 DATASET_PATTERN = r"[A-Za-z0-9_-]+"
 DATASET_FLAG = "--dataset-name"
@@ -21,7 +21,7 @@ LEGACY_DATASET_NOTE = "Up to OSMO 6.3, `osmo dataset upload` stored files by the
 _REFERENCE = rf"(?:(?P<bucket>{DATASET_PATTERN})/)?(?P<name>{DATASET_PATTERN})(?::(?P<version>{DATASET_PATTERN}))?"
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class OsmoDataset:
     """A dataset in a bucket."""
 

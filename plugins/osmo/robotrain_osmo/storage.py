@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,7 +10,6 @@ from robotrain.model.source import SourceError, SourceKind
 from robotrain.model.support import no
 from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_sources.role_flags import RESUME
 
 CONTAINER_PATTERN = r"(?=.{3,63}$)[a-z0-9](?:-?[a-z0-9])*"
@@ -53,7 +53,7 @@ _ACCOUNT = r"[a-z0-9]{3,24}"
 _BUCKET = r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]"
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class OsmoStorage:
     """A normalized OSMO storage URL, without a trailing slash."""
 

@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 
 from robotrain.run_folder.scheduler_settings import SchedulerFolders
 from robotrain.run_folder.settings import make_absolute_path, make_absolute_uri, make_settings_absolute
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SlurmJobSettings:
     """Where and how a job runs."""
 

@@ -10,11 +10,11 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from robotrain_runtime.contract.files import read_limited_file, write_atomically
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Note
@@ -28,7 +28,7 @@ OUTPUT_TAG = "checkpoint_{}_output"
 """The tag of a tracking run that names the place of a checkpoint, by its folder's name, that is no artifact."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckpointManifest:
     """The content of a complete checkpoint, and its origin."""
 

@@ -1,14 +1,13 @@
 """Interfaces of container plugins: workloads, source kinds, publish targets, tracking addresses."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Download, Fault, Note
 from robotrain_runtime.contract.finding import Finding, Suggestion
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 TRACKING_PLUGINS_VARIABLE = "ROBOTRAIN_TRACKING_HALVES"
 """The environment variable of the modules of tracking addresses, for the tracking process."""
@@ -20,7 +19,7 @@ PROGRAM_PYTHON_VARIABLE = "ROBOTRAIN_PROGRAM_PYTHON"
 """The environment variable of the work with the interpreter of the program's environment, if it has one."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PythonEnvironment:
     """A locked Python environment."""
 
@@ -38,7 +37,7 @@ class PythonEnvironment:
     """Whether `robotrain image` keeps the base's PyTorch of the locked release, whatever its build."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class WorkCommand:
     """The command that does the work in the run's environment."""
 
@@ -56,7 +55,7 @@ class WorkCommand:
     """
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TrackingSpec:
     """The start of a workload's tracking run; `machine` says whether to record system metrics."""
 
@@ -67,7 +66,7 @@ class TrackingSpec:
     machine: bool = True
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PublishingSpec:
     """What is published of a run's checkpoints or results."""
 
@@ -103,7 +102,7 @@ class PublishingSpec:
     """
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelDescription:
     """What people and search engines read about a published model."""
 
@@ -118,7 +117,7 @@ class ModelDescription:
     """Whether a training can continue from the checkpoint."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ContainerContext:
     """What container plugins are called with; fields without a description are as in `Placement`."""
 
@@ -174,7 +173,7 @@ class TrackingContainerPlugin:
         return None
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SurveyedSource:
     """A survey of a source before it is fetched."""
 
@@ -227,7 +226,7 @@ class BatchFetcher:
         raise NotImplementedError
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class GpuRequirement:
     """The GPUs that a job needs."""
 
@@ -241,7 +240,7 @@ class GpuRequirement:
     """The option with which the job runs on a machine that has no GPU; empty for none."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DataPreparation:
     """A command that prepares data from several sources, once, into the cache."""
 
@@ -276,7 +275,7 @@ class SourceContainerPlugin:
         return self.preflight(source, place)
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ArtifactTarget:
     """A place that artifacts are published to."""
 

@@ -8,11 +8,9 @@ import re
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SCHEMA = 1
 MAX_DOCUMENT_BYTES = 64 << 20
@@ -28,7 +26,7 @@ that a policy names but does not contain.
 """
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class JobSource:
     """An input of a job."""
 
@@ -66,7 +64,7 @@ class UncertainText(str):
     __slots__ = ()
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Mount:
     """A source that the platform mounts before the runtime starts; `role` and `uri` are those of the source."""
 
@@ -79,7 +77,7 @@ class Mount:
     """The name that the user gave an uploaded folder; empty for none."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Placement:
     """The machine that a job runs on: its folders, credentials and tracking.
 
@@ -142,7 +140,7 @@ class Placement:
     """
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Dimension:
     """The values that a parameter can have in a sweep: one of some, or a number between two ends."""
 
@@ -153,7 +151,7 @@ class Dimension:
     integer: bool = False
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class JobDocument:
     """A resolved job with everything the runtime needs to run it."""
 

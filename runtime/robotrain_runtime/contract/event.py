@@ -14,11 +14,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import IO, Any, Literal, NamedTuple
 
 from robotrain_runtime.contract.document import Scalar, convert_json
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 PREFIX = "::robotrain:: "
 PIPELINE_STEP = "pipeline_step"
@@ -26,7 +25,7 @@ LAST_STEP = 2**53
 """The largest count; floats cannot express all larger ones."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StageEvent:
     """The start or end of a stage of the run."""
 
@@ -37,7 +36,7 @@ class StageEvent:
     detail: str = ""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Track:
     """Facts about the run for tracking; a later event adds to an earlier one."""
 
@@ -47,7 +46,7 @@ class Track:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Tracking:
     """The tracking run that was started or resumed."""
 
@@ -58,7 +57,7 @@ class Tracking:
     """The command or URL that shows it."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Metrics:
     """Metrics at a step, by their tracking names (`train/loss`); without values, only the progress of the work."""
 
@@ -70,7 +69,7 @@ class Metrics:
     """What `step` and `total` count."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A checkpoint that was completed."""
 
@@ -80,7 +79,7 @@ class Checkpoint:
     """The path of the model inside the checkpoint; empty if it is all model."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Published:
     """A checkpoint that was copied completely."""
 
@@ -92,7 +91,7 @@ class Published:
     """The address of its file alone, if that has one too."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Withdrawn:
     """A published checkpoint that was removed in favor of newer ones."""
 
@@ -100,7 +99,7 @@ class Withdrawn:
     """The address that it had."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Discarded:
     """A checkpoint that the work does not need any more: its folder is removed once it is published."""
 
@@ -108,7 +107,7 @@ class Discarded:
     path: str
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Registered:
     """A checkpoint or policy that is registered as a version of a model."""
 
@@ -123,7 +122,7 @@ class Registered:
     """The run whose scores were replaced on an existing version; empty for none."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluated:
     """The result of an evaluation."""
 
@@ -146,7 +145,7 @@ class Evaluated:
     """Of these, what is better: `lower` or `higher`."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Scored:
     """The scores of one checkpoint, where a run evaluates several; none if it could not be evaluated."""
 
@@ -162,7 +161,7 @@ class Scored:
     """Why it could not be evaluated."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Delivered:
     """Results of a run that were copied completely."""
 
@@ -170,7 +169,7 @@ class Delivered:
     seconds: float | None = None
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Download:
     """Progress of the download of all sources together, in bytes."""
 
@@ -185,7 +184,7 @@ class Download:
         return (self.total - self.done) / self.rate if self.rate > 0 else None
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Processes:
     """The processes that do the work together, as they counted themselves."""
 
@@ -219,7 +218,7 @@ INFRASTRUCTURE: frozenset[Fault] = frozenset({"stopped", "preempted", "evicted",
 """Faults of the infrastructure, not of the job: the same run may succeed when it is retried."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Note:
     """A message to the user."""
 
@@ -229,7 +228,7 @@ class Note:
     """What helps, best first, as the text says it for people: each as `Suggestion` of `finding`."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How the run ended; always the last event."""
 

@@ -1,7 +1,7 @@
 """Interfaces of publish targets: where checkpoints and results are copied to."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -9,10 +9,9 @@ from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment
 from robotrain_runtime.contract.failure import CancelCheck
 from robotrain_runtime.contract.finding import Finding
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckpointMark:
     """The origin of a checkpoint at a target; `submission` and `tracking` are as in its manifest."""
 
@@ -22,7 +21,7 @@ class CheckpointMark:
     tracking: str = ""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckpointOwner:
     """A run that a place belongs to."""
 
@@ -31,7 +30,7 @@ class CheckpointOwner:
     """As in the manifests of its checkpoints."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TargetInspection:
     """The inspection of a target."""
 

@@ -6,11 +6,11 @@ A verdict is one line among any other output:
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from robotrain_runtime.contract.event import PREFIX, emit_line
 from robotrain_runtime.contract.finding import Suggestion
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 Result = Literal["accepted", "refused", "doubtful", "unchecked"]
 """`doubtful`: the program accepts them, and the work would probably fail. `unchecked`: the program needs
@@ -18,7 +18,7 @@ something for it that is not here, such as weights or the network.
 """
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What the program of a workload says about the options of a job."""
 

@@ -5,12 +5,12 @@ only: container plugins import it.
 """
 
 import re
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, NoReturn
 from urllib.parse import unquote
 
 from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 HOST = ".blob.core.windows.net"
 FORM = f"https://ACCOUNT{HOST}/CONTAINER/PREFIX"
@@ -27,7 +27,7 @@ _SIGNATURE = r"(?i)(?<![a-z0-9])sig="
 _OTHER_CLOUDS = (".usgovcloudapi.net", ".chinacloudapi.cn", ".cloudapi.de")
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class BlobPrefix:
     """Every blob below a prefix. `str()` is the address in its normal form."""
 

@@ -5,13 +5,13 @@ Suggestions are made of a parsed name and version only, so they contain no secre
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, NoReturn
 
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
 from robotrain.model.support import ANY, no
 from robotrain.plugins.hookspecs import hook
 from robotrain_runtime.contract.failure import suggest_normal_form
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 ASSET_FORM = "azureml:NAME:VERSION"
 ASSET_HINT = r"(?i)\s*azureml:"
@@ -52,7 +52,7 @@ DATA_ASSETS = AssetFamily(
 )
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class DataAsset:
     """One version of a data asset. scope: the workspace or registry it lies in; empty for that of the job."""
 

@@ -4,12 +4,12 @@ Standard library only: container plugins import it.
 """
 
 import re
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, NoReturn
 from urllib.parse import unquote
 
 from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 FORM = "git+https://HOST/OWNER/REPO@COMMIT"
 COMMIT_PATTERN = r"[0-9a-f]{40}|[0-9a-f]{64}"
@@ -26,7 +26,7 @@ _NOT_IN_REVISION = r"[~^:?*\[\\\s\x00-\x1f\x7f]|\.\.|//|@\{|(?:^|/)\.|\.lock(?:/
 _SECRET_HINT = "A user name or token in the address is a secret, and a job must not contain secrets."
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class GitRepository:
     """A folder of a repository at a revision: a branch, a tag or a commit. Empty: the default branch, its root."""
 

@@ -1,12 +1,12 @@
 """A file at a web address: the typed reference and its parser. Standard library only: container plugins import it."""
 
 import re
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 from urllib.parse import unquote
 
 from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 FORM = "https://HOST/PATH/FILE"
 
@@ -15,7 +15,7 @@ _HOST = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
 _PATH = r"(?:/(?:[A-Za-z0-9._~!$&()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+"
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class HttpsFile:
     """One file. `str()` is its address."""
 

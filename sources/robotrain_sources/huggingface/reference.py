@@ -5,11 +5,11 @@ container plugins import it.
 """
 
 import re
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, NoReturn
 
 from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.secret_rules import value_holds_secret
 
 FORM = "OWNER/NAME[@REVISION]"
@@ -30,7 +30,7 @@ _VERSIONED = r"[A-Za-z0-9_][A-Za-z0-9._-]*:[0-9]+"
 _NOT_IN_REF = r"[~^:?*\[\\#&=%{}'\"]|\.\.|//|(?:^|/)\.|\.lock(?:/|$)"
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class Repository:
     """A repository at a revision: a branch, a tag or a commit. An empty revision is the default branch."""
 
@@ -73,7 +73,7 @@ def is_repository_id(text: str) -> bool:
     return bool(re.fullmatch(_ID, text)) and not ("--" in text or ".." in text or text.endswith(".git"))
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class RepositoryBranch:
     """A branch of a model repository, to write to. An empty one is `main`."""
 

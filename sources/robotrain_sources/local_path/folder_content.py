@@ -13,20 +13,20 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
 from robotrain_runtime.contract.finding import Finding, make_finding
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 PIN_PREFIX = "folder"
 DIGEST_LENGTHS = (64, 32)
 """Hex digits of the full and the quick digest."""
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class FolderDigest:
     """The full and the quick digest of a folder, with the number and size of its files."""
 

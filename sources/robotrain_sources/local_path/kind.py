@@ -3,13 +3,13 @@
 import os.path
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from robotrain.model.source import PinModule, Pinning, RoleFlag, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 from robotrain_runtime.contract.checkpoint import hash_file
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME
@@ -22,7 +22,7 @@ _URL = r"(?i)azureml:|file:|[a-z][a-z0-9+.-]+:[/\\]|(?://)?[^/?#\s]+\.(?:blob|df
 _FILE_URL = r"(?i)file:(?://(?:localhost)?)?(/[^/?#%][^?#%]*)"
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class LocalFolder:
     """An absolute path in its normal form; the folder need not exist on this machine."""
 

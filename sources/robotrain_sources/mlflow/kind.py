@@ -6,6 +6,7 @@ without the other. They share their flags: the text tells them apart.
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +14,6 @@ from robotrain.model.source import SourceError, SourceKind
 from robotrain.model.support import ANY, no
 from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_sources.data_asset.kind import ASSET_FORM, ASSET_HINT, AssetFamily, parse_asset_name
 from robotrain_sources.mlflow import reference
@@ -27,7 +27,7 @@ _ARTIFACTS = r"azureml://jobs/([^/]+)/outputs/artifacts/paths/(.+)"
 """Address of a job's tracking artifacts."""
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class ModelAsset:
     """One version of a model. `scope` is its workspace or registry; empty for the job's workspace."""
 

@@ -4,11 +4,11 @@ Standard library only: container plugins import it.
 """
 
 import re
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, NoReturn
 
 from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 MODEL_FORM = "NAME:VERSION"
 
@@ -21,7 +21,7 @@ _MOVING = rf"(?:models:/)?({NAME_PATTERN})@.*|models:/({NAME_PATTERN})/{_STAGE}|
 _OTHER_SCHEME = r"(?i)[a-z][a-z0-9+.-]*:/"
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class RegisteredModel:
     """One version of a registered model. `str()` is its address as MLflow knows it."""
 
@@ -41,7 +41,7 @@ LATEST_HINT = (
 )
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class LatestModel:
     """The latest version of a registered model, whichever that is when the job is submitted."""
 
@@ -121,7 +121,7 @@ _STORED_ARTIFACTS = rf"(?i:mlflow-artifacts):/(?:/[^/@?#]*/|/*)\d+/({_RUN})/arti
 """Where a server keeps artifacts, as its pages show it."""
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class RunArtifact:
     """A folder of artifacts; `path` has no slash at its ends."""
 

@@ -2,10 +2,10 @@
 
 import difflib
 import re
+from dataclasses import dataclass
 from typing import ClassVar
 
 from robotrain_runtime.contract.failure import SourceError
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_sources.torchvision import weights_table
 
@@ -15,7 +15,7 @@ FILE_WAY = "--backbone-path FILE.pth"
 """What brings weights where torchvision's cannot be had."""
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class TorchvisionWeights:
     """Weights that torchvision knows. `str()` is their name."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations  # evaluated for the jobs of this workload al
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param, get_parameters
 
 from robotrain_workloads.parameters import (
@@ -29,7 +29,7 @@ RESUME_VARIABLE = "ROBOTRAIN_RESUME"
 COMPLETE_PATTERN = r"^(rename|quiet:[0-9]{1,4}|marker:[A-Za-z0-9_+-][A-Za-z0-9._+/-]*)$"
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CommandParameters:
     """The parameters of `command`."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations  # evaluated for the jobs of this workload alone
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
@@ -16,7 +16,7 @@ DEFAULT_TASK = "Isaac-Ant-v0"
 OWNED_OPTIONS: Mapping[str, str] = shared.list_owned_options("remove it: the checkpoint tells", "--video-length")
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class IsaacExportParameters:
     """The parameters of `isaac-export`."""
 

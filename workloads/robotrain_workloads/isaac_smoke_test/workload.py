@@ -1,13 +1,13 @@
 """The workload `isaac-smoke-test`: its parameters and its declaration. Imports nothing heavy."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from robotrain.messages import Messages
 from robotrain.model.workload import Workload
 from robotrain.model.workload_profile import OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SmokeTestParameters:
     """The parameters of `isaac-smoke-test`."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations  # evaluated for the jobs of this workload alone
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
@@ -41,7 +41,7 @@ OWNED_OPTIONS: Mapping[str, str] = {
 }
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class IsaacTrainParameters:
     """The parameters of `isaac-train`."""
 

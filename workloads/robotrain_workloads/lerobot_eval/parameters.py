@@ -3,9 +3,9 @@
 from __future__ import annotations  # evaluated for the jobs of this workload alone
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
@@ -50,7 +50,7 @@ OWNED_OPTIONS: Mapping[str, str] = {
 }
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EvalParameters:
     """The parameters of `lerobot-eval`."""
 

@@ -1,8 +1,8 @@
 """The parameters of `lerobot-merge`."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
@@ -11,7 +11,7 @@ from robotrain_workloads.packages import AllowBuilds, Packages
 from robotrain_workloads.parameters import CheckpointsUrl, SystemMetrics, make_model_param
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MergeParameters:
     """The parameters of `lerobot-merge`."""
 

@@ -1,9 +1,9 @@
 """Parameters of `lerobot-train`, and LeRobot options that robotrain sets itself. Names: contract, A.1."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
@@ -65,7 +65,7 @@ OWNED_OPTIONS: Mapping[str, str] = {
 }
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainParameters:
     """The parameters of `lerobot-train`."""
 

@@ -7,12 +7,12 @@ order.
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from robotrain.model.job import Job
 from robotrain_azure.workspace import MODEL_KIND, REGISTRY_KINDS, Workspace, get_model_name
 from robotrain_runtime.contract.document import JobSource, Mount
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_sources.data_asset import kind as data_asset
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.mlflow import kind as model_asset
@@ -81,7 +81,7 @@ INPUT_FORMS: Mapping[tuple[str, str], InputForm] = {
 }
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class JobInput:
     """One input of the job: an asset, an existing folder, or an upload."""
 

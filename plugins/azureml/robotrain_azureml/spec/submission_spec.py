@@ -1,12 +1,12 @@
 """The submission spec of a plan, `azureml.json`: how its job is submitted and what it needs."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from robotrain.cluster.spec import SubmissionSpecFile
 from robotrain.model.plan import Plan
 from robotrain_azure.workspace import Workspace
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SUBMISSION_FILE = "azureml.json"
 JOB_FILE = "job.yaml"
@@ -23,7 +23,7 @@ CURATED_PREFIX = "azureml-"
 """The start of the names of Azure's own environments in a workspace."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class WorkspaceEnvironment:
     """The workspace's environment for the job; it is registered with the image if it does not exist."""
 
@@ -58,7 +58,7 @@ class WorkspaceEnvironment:
         return f"environment {self.name}:{self.version}{place}"
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DatastoreUpload:
     """A local folder that the job reads."""
 
@@ -72,7 +72,7 @@ class DatastoreUpload:
     flag: str = ""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class WorkspaceAsset:
     """A data asset or a model that the job reads."""
 
@@ -101,7 +101,7 @@ class WorkspaceAsset:
         return f"azureml://{self.scope}/{self.kind}/{name}/versions/{version}"
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class KeyVaultSecret:
     """A secret of a key vault that the job reads."""
 
@@ -111,7 +111,7 @@ class KeyVaultSecret:
     """What it holds, in words."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AzureMLSubmissionSpec:
     """How a job is submitted."""
 

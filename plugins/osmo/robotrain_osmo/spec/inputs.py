@@ -7,6 +7,7 @@ It does not follow links such as `last`.
 import hashlib
 import posixpath
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from robotrain.config.validate import parse_pairs
@@ -14,7 +15,6 @@ from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain_runtime.contract.document import JobSource, Mount
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME
 
@@ -49,7 +49,7 @@ INPUT_FLAGS = {
 }
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TaskInput:
     """An input of the task."""
 
@@ -177,7 +177,7 @@ COPY_FREQUENCY = "10m"
 _DEFAULT_OUTPUT_DIR = "outputs"
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class CheckpointCopy:
     """A folder that OSMO copies to storage."""
 

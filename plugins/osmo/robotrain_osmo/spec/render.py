@@ -11,7 +11,7 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import Payload
 from robotrain.store.files import load_or_compute
 from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_sources.role_flags import CODE
 
@@ -174,7 +173,7 @@ def find_inline_code(job: Job, settings: OsmoSettings) -> JobSource | None:
     return None if is_uploaded else next(found, None)
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class TaskBuilder:
     """Builder of the parts of a plan for one job: its document, its inputs, and the files of a plan of one task."""
 

@@ -3,7 +3,7 @@
 The plan of a job has one, that of a pipeline also one for each step, in a folder of the plan.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from robotrain.cluster.spec import SubmissionSpecFile
@@ -11,7 +11,6 @@ from robotrain.errors import Rejected, Stage
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain_runtime.contract.document import parse_document
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_osmo.settings import OsmoSettings
 
@@ -25,7 +24,7 @@ WORKFLOW_ID = "{{workflow_id}}"
 SCHEMA = 1
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OsmoUpload:
     """A folder of this machine, or the plan's payload, that the workflow reads."""
 
@@ -41,7 +40,7 @@ class OsmoUpload:
     """The option that named the folder."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OsmoInput:
     """A storage URL that the workflow reads and that must contain objects."""
 
@@ -49,7 +48,7 @@ class OsmoInput:
     flag: str = ""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OsmoCredential:
     """An OSMO credential that the workflow names."""
 
@@ -66,7 +65,7 @@ class OsmoCredential:
         return f"{option} {'NAME=' if variable else ''}{text}"
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OsmoSubmissionSpec:
     """How a workflow is submitted."""
 

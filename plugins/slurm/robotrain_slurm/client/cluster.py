@@ -3,11 +3,11 @@
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from robotrain.cluster.checks import QuantityError
 from robotrain.run_folder.transport import Transport
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_slurm.client.commands import run_slurm
 from robotrain_slurm.spec.options import DAY, HOUR, MINUTE, parse_time
@@ -22,7 +22,7 @@ STATE_MARKS = "*~#!%$@^-+"
 """Slurm adds one to a state: the node does not answer, saves power, or waits for a reboot."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class NodeGroup:
     """Nodes of a partition that have the same resources and state."""
 
@@ -47,7 +47,7 @@ class NodeGroup:
         return sum(count for name, count in self.gpus if not kind or name == kind)
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Partition:
     """A partition."""
 

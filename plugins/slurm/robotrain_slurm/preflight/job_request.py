@@ -1,10 +1,10 @@
 """What a batch script asks for, by its options. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from robotrain.cluster.checks import QuantityError
 from robotrain.model.job import NODES_PARAMETER, Job
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_slurm.client.cluster import NodeGroup, Partition, parse_gpus, read_limit
 from robotrain_slurm.spec.options import parse_memory
@@ -12,7 +12,7 @@ from robotrain_slurm.spec.options import parse_memory
 GPU_OPTIONS = ("gres", "gpus", "gpus-per-node")
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class JobRequest:
     """What a batch job asks for."""
 

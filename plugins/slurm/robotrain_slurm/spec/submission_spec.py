@@ -1,12 +1,12 @@
 """The submission spec, `slurm.json` in a plan: what only Slurm has of the batch jobs of a run."""
 
 import os
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from robotrain.errors import Rejected, Stage
 from robotrain.run_folder.scheduler_plan import SchedulerJob, make_spec_file
 from robotrain_runtime.contract.document import convert_json
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SUBMISSION = make_spec_file("slurm", "Slurm")
 SCRIPT_FILE = "job.sbatch"
@@ -16,7 +16,7 @@ CLUSTER_VARIABLE = "SLURM_CONF"
 """The variable that chooses the cluster."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class JobContainer:
     """The container that a job's program runs in; that of a job without one has no tool."""
 
@@ -29,7 +29,7 @@ class JobContainer:
     """Folders that are mounted, too, and are created if they do not exist."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BatchValues:
     """What only Slurm has of a job: `SchedulerJob.own`."""
 
