@@ -52,12 +52,9 @@ def cache_function(patch: pytest.MonkeyPatch, owner: ModuleType, name: str, get_
 
 def read_installed(patch: pytest.MonkeyPatch) -> None:
     """Distributions, the packages that travel with a job, and what Python an environment for all tests has."""
-    from robotrain.plugins import discovery, manager
+    from robotrain.plugins import manager
     from robotrain.submission import packing
     from robotrain_runtime.environments import interpreter
-
-    def is_installed(place: str, *_: object) -> tuple | None:
-        return () if place.startswith(HERE) else None
 
     def is_path_installed() -> tuple | None:
         return tuple(sys.path) if all(place.startswith(HERE) for place in sys.path) else None
@@ -76,8 +73,6 @@ def read_installed(patch: pytest.MonkeyPatch) -> None:
         return versions[key] if key in versions else versions.setdefault(key, get_version(python, *seconds))
 
     patch.setattr(interpreter, "get_python_version", get_version_once)
-    for name in ("_list_place", "_read_text"):
-        cache_function(patch, discovery, name, is_installed)
     cache_function(patch, manager, "read_claims", is_path_installed)
     for name in ("_find_packages", "_list_package_files"):
         cache_function(patch, packing, name, is_ours)

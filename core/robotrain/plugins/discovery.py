@@ -1,20 +1,20 @@
 """Discovery of plugins: the names that installed distributions claim, without those that --without excludes.
 
 A claim is the name of an entry point in the group `robotrain`: `platform.NAME`, `source.NAME`, `workload.NAME`,
-`command.NAME`; a name without a dot is a site plugin. Metadata folders are read directly, since importlib.metadata
-imports the email package: a sixth of the time of `submit --help`. It is only used for zip files on the path.
+`command.NAME`; a name without a dot is a site plugin.
 https://packaging.python.org/en/latest/specifications/entry-points/
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
+import itertools
+import operator
 import os
 import re
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
 from typing import Any, NamedTuple
 
 from robotrain.errors import Problem, Suggestion, raise_if_any
@@ -107,74 +107,24 @@ def make_claim(point: str, value: str, package: str, version: str = "") -> Claim
     return Claim(*names, value, package, version, built_in)
 
 
-def read_claims(group: str = GROUP) -> tuple[Claim, ...]:
+def read_claims() -> tuple[Claim, ...]:
     """Return every claim, sorted by family and name, broken plugins included.
 
     Of two distributions with the same name the first on the path counts.
     """
-    found: list[Claim] = []
-    for project, read in _find_distributions():
-        if points := _parse_section(read("entry_points.txt") or "", group):
-            fields = dict(reversed(_read_fields(read)))
-            name, version = fields.get("Name") or project, fields.get("Version", "")
-            found += [make_claim(point, value, name, version) for point, value in points]
-    return tuple(sorted(found, key=lambda claim: (claim.family, claim.name, claim.distribution)))
+    claims: list[Claim] = []
+    for distribution, points in itertools.groupby(metadata.entry_points(group=GROUP), operator.attrgetter("dist")):
+        name, version = distribution.name, distribution.version
+        claims += [make_claim(point.name, point.value, name, version) for point in points]
+    return tuple(sorted(claims, key=lambda claim: (claim.family, claim.name, claim.distribution)))
 
 
 def read_requirements(project: str) -> list[str]:
     """Return the requirements of the first distribution of that name on the path; none if it is not installed."""
-    read = next((read for name, read in _find_distributions() if name == project), None)
-    return [value for name, value in _read_fields(read) if name == "Requires-Dist"] if read else []
-
-
-def _find_distributions() -> Iterator[tuple[str, Callable[[str], str | None]]]:
-    """Yield the normalized name of each distribution on the path, and what reads a file of its metadata."""
-    seen = set[str]()
-    for place in dict.fromkeys(place or "." for place in sys.path):
-        for project, read in _list_place(place):
-            if project not in seen:
-                seen.add(project)
-                yield project, read
-
-
-def _list_place(place: str) -> Iterator[tuple[str, Callable[[str], str | None]]]:
-    if os.path.isdir(place):
-        with contextlib.suppress(OSError):
-            for name in sorted(os.listdir(place)):
-                if name.endswith((".dist-info", ".egg-info")):
-                    project = normalize_name(name.rpartition(".")[0].partition("-")[0])
-                    yield project, functools.partial(_read_text, os.path.join(place, name))
-    elif os.path.exists(place):  # such as a zip file
-        from importlib.metadata import distributions
-
-        yield from ((normalize_name(found.name or ""), found.read_text) for found in distributions(path=[place]))
-
-
-def _parse_section(text: str, group: str) -> list[tuple[str, str]]:
-    if group not in text:
-        return []
-    found, inside = [], False
-    for line in map(str.strip, text.splitlines()):
-        if line.startswith("["):
-            inside = line == f"[{group}]"
-        elif inside and "=" in line and not line.startswith(("#", ";")):
-            name, _, value = line.partition("=")
-            found.append((name.strip(), value.strip()))
-    return found
-
-
-def _read_fields(read: Callable[[str], str | None]) -> list[tuple[str, str]]:
-    """Return the header fields of a distribution's metadata."""
-    header = next(filter(None, map(read, ("METADATA", "PKG-INFO"))), "").partition("\n\n")[0]
-    return [(name, value.strip()) for name, _, value in (line.partition(":") for line in header.splitlines())]
-
-
-def _read_text(folder: str, name: str) -> str:
     try:
-        with open(os.path.join(folder, name), "rb", buffering=0) as file:  # text would take three times as long
-            return file.read().decode(errors="replace").replace("\r\n", "\n")
-    except OSError:
-        return ""
+        return metadata.requires(project) or []
+    except metadata.PackageNotFoundError:
+        return []
 
 
 @functools.cache
