@@ -33,21 +33,20 @@ def check_rejected(*expected: str) -> Iterator[None]:
 
 
 def check_refusals(found: Exception | Iterable[object], *expected: str) -> None:
-    """Assert what an error, findings or sentences of the machine of a job say, each "KIND" or "KIND PLACE". The kind is
-    the code of a finding, the class of an error, or "sentence"; the place of an error is its fault: "os-error network".
+    """Assert what an error or findings of the machine of a job say, each "KIND" or "KIND PLACE". The kind is the code
+    of a finding or the class of an error; the place of an error is its fault: "os-error network".
     """
     refusals = [found] if isinstance(found, Exception) else found
     check_problems("\n".join(map(format_refusal, refusals)), *expected)
 
 
 def format_refusal(refusal: object) -> str:
-    """Return an error, a finding or a sentence in the form of a problem's report."""
+    """Return an error or a finding in the form of a problem's report."""
     if isinstance(refusal, Finding):
         lines = (f"{refusal.where} {refusal.given}".strip(), refusal.why, *map(str, refusal.ways))
         return "\n  ".join([f"error: {refusal.title}  [{refusal.code}]", *filter(None, lines)])
-    shown_as = "OSError" if isinstance(refusal, FindingError) else type(refusal).__name__
-    kind = "sentence" if isinstance(refusal, str) else shown_as
-    kind = re.sub("(?<=[a-z])(?=[A-Z])|(?<=OS)(?=E)", "-", kind).lower()
+    name = "OSError" if isinstance(refusal, FindingError) else type(refusal).__name__
+    kind = re.sub("(?<=[a-z])(?=[A-Z])|(?<=OS)(?=E)", "-", name).lower()
     first, *more = str(getattr(refusal, "sentence", refusal)).splitlines()
     suggestion = getattr(refusal, "suggestion", "")
     lines = (getattr(refusal, "fault", ""), *more, getattr(refusal, "way", ""), suggestion and f"use   {suggestion}")

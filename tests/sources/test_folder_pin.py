@@ -138,7 +138,7 @@ def test_the_middle_of_a_large_file_counts_where_a_job_is_sent(folder):
     pin = resolve_pin(folder)
     flip_byte(folder / "data/file.parquet", 2 * MIB)
     assert resolve_pin(folder) != pin
-    check_refusals([explain_lost_pin(folder, pin)], "sentence")
+    assert "the same size (3 files of 5,242,891 bytes), but other content" in explain_lost_pin(folder, pin)
     assert run_container_preflight(folder, pin) == []
 
 
@@ -269,7 +269,9 @@ def test_how_much_changed_is_told(folder):
     os.utime(folder / "meta/tasks.txt", (2, 2))
     os.utime(folder / "data/file.parquet", (3, 3))
     (folder / "data/more.parquet").write_text("12345")
-    check_refusals([explain_lost_pin(folder, pin)], "sentence")
+    sentence = explain_lost_pin(folder, pin)
+    for fact in ("3 files of 5,242,891 bytes", "4 files of 5,242,896 bytes", "data/more.parquet"):
+        assert fact in sentence
 
 
 def test_what_lies_on_another_machine_is_not_pinned_here(tmp_path):
@@ -281,7 +283,7 @@ def test_a_folder_that_is_gone_is_a_sentence(folder):
     pin = resolve_pin(folder)
     shutil.rmtree(folder)
     for role in ("dataset", "policy"):
-        check_refusals([explain_lost_pin(folder, pin, role)], "sentence")
+        assert str(folder) in explain_lost_pin(folder, pin, role)
 
 
 def test_the_pin_of_another_robotrain_tells_nothing(folder):

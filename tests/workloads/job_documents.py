@@ -143,7 +143,8 @@ def format_finding(found: Finding | str) -> str:
     return "\n".join([found.title, *map(str, found.ways)]) if isinstance(found, Finding) else found
 
 
-def check_findings(found: Iterable[Finding | str], count: int = 1) -> None:
-    """Assert how many findings there are (a container has no codes)."""
+def check_findings(found: Iterable[Finding | str], count: int = 1, fact: str = "") -> None:
+    """Assert how many findings there are (a container has no codes), and a fact in one of them, if there are any."""
     texts = [*map(format_finding, found)]
     assert len(texts) == count, texts
+    assert not texts or any(fact in text for text in texts), texts

@@ -41,16 +41,21 @@ def test_fitting_policies_of_any_type_are_accepted(find_mismatches, policy, data
     assert find_mismatches(policy=saved("run/checkpoints/000006", 6), dataset=data) == []
     seeing = dataset(folder="seeing", features=RECORDED | WORLD)
     assert find_mismatches(dataset=seeing, builtin_policy=True, env="pusht") == []
-    check_findings(find_mismatches(dataset=data, builtin_policy=True))
+    check_findings(
+        find_mismatches(dataset=data, builtin_policy=True), fact="needs a camera or observation.environment_state"
+    )
 
 
 def test_a_reference_that_cannot_act_in_the_environment_is_named(find_mismatches, policy):
     arm = {"output_features": {"action": {"type": "ACTION", "shape": [7]}}}
     fitting, other = policy(), policy("other", **arm)
-    check_findings(find_mismatches(policy=fitting, references=[fitting, other], env="pusht"))
+    check_findings(
+        find_mismatches(policy=fitting, references=[fitting, other], env="pusht"),
+        fact="2 values in pusht, but 7 values in the policy",
+    )
     assert find_mismatches(policy=fitting, references=[policy("like")], env="pusht", policy_type="act") == []
     torn = policy("torn", without=("model.safetensors",))
-    check_findings(find_mismatches(policy=fitting, references=[torn], env="pusht"))
+    check_findings(find_mismatches(policy=fitting, references=[torn], env="pusht"), fact="model.safetensors is missing")
 
 
 def test_what_each_policy_reads_is_implied_once_and_trusted_for_each(policy, tmp_path):
@@ -67,12 +72,15 @@ def test_what_each_policy_reads_is_implied_once_and_trusted_for_each(policy, tmp
 def test_the_folder_to_publish_to_must_be_a_folder(find_mismatches, policy, tmp_path):
     at = policy()
     (tmp_path / "file").touch()
-    check_findings(find_mismatches(policy=at, env="pusht", publish_url=str(tmp_path / "file")))
+    check_findings(find_mismatches(policy=at, env="pusht", publish_url=str(tmp_path / "file")), fact="it is a file")
     assert find_mismatches(policy=at, env="pusht", publish_url=str(tmp_path / "copies")) == []
 
 
 def test_a_type_that_no_environment_can_run_is_named(find_mismatches, policy, dataset):
-    check_findings(find_mismatches(policy=policy("actor", type="gaussian_actor"), env="pusht"))
+    check_findings(
+        find_mismatches(policy=policy("actor", type="gaussian_actor"), env="pusht"),
+        fact="gaussian_actor cannot be evaluated",
+    )
     assert (
         find_mismatches(dataset=dataset(features=RECORDED | WORLD), builtin_policy=True, policy_type="diffusion") == []
     )
@@ -80,46 +88,57 @@ def test_a_type_that_no_environment_can_run_is_named(find_mismatches, policy, da
 
 def test_a_policy_of_another_lerobot_names_what_is_unknown(find_mismatches, policy, older_lerobot):
     folder = policy("newer", type="diffusion", gradient_checkpointing=False)
-    check_findings(find_mismatches(policy=folder, env="pusht", lerobot_version=older_lerobot))
+    check_findings(
+        find_mismatches(policy=folder, env="pusht", lerobot_version=older_lerobot), fact="--lerobot-version 0.6.1"
+    )
     assert find_mismatches(policy=folder, env="pusht") == []
 
 
 def test_a_reward_model_is_not_evaluated(find_mismatches, policy, dataset):
     folder = policy("reward", type="sarm", without=("policy_preprocessor.json",))
-    check_findings(find_mismatches(policy=folder, dataset=dataset(features=RECORDED)))
+    check_findings(find_mismatches(policy=folder, dataset=dataset(features=RECORDED)), fact="is a reward model (sarm)")
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    ("file", "content", "fact"),
     [
-        lambda at: (at / "config.json").unlink(),
-        lambda at: (at / "config.json").write_text('{"type": ["act"]}'),
-        lambda at: (at / "config.json").write_text('{"type": "act", "input_features": ["action"]}'),
-        lambda at: (at / "config.json").write_text('{"type": "act", "output_features": {"action": null}}'),
-        lambda at: (at / "config.json").write_text("[" * 100_000),
-        lambda at: (at / "policy_preprocessor.json").write_text('{"steps": [3]}'),
+        ("config.json", "", "config.json is missing"),
+        ("config.json", '{"type": ["act"]}', "type must be a word"),
+        ("config.json", '{"type": "act", "input_features": ["action"]}', "input_features must be an object"),
+        ("config.json", '{"type": "act", "output_features": {"action": null}}', "output_features.action must be"),
+        ("config.json", "[" * 100_000, "nested too deeply"),
+        ("policy_preprocessor.json", '{"steps": [3]}', "steps must be a list of objects"),
     ],
+    ids=str,
 )
-def test_an_incomplete_or_damaged_policy_is_named(find_mismatches, policy, spoil):
+def test_an_incomplete_or_damaged_policy_is_named(find_mismatches, policy, file, content, fact):
     at = policy()
-    spoil(at)
-    check_findings(find_mismatches(policy=at, env="pusht"))
+    (at / file).unlink()
+    if content:
+        (at / file).write_text(content)
+    check_findings(find_mismatches(policy=at, env="pusht"), fact=fact)
 
 
 def test_observations_are_compared_with_those_of_the_environment(find_mismatches, policy):
     world = STATE | {"observation.environment_state": {"type": "ENV", "shape": [16]}}
     fitting = policy("world", input_features=world)
     assert find_mismatches(policy=fitting, env="pusht") == []
-    check_findings(find_mismatches(policy=fitting, env="aloha"), 3)
+    check_findings(find_mismatches(policy=fitting, env="aloha"), 3, "observation.state has 14 values in aloha")
 
 
 def test_cameras_are_those_that_the_environment_has(find_mismatches, policy):
     other = policy("other", input_features=recorded_camera("observation.images.front"))
     assert find_mismatches(policy=other, env="pusht") == []  # one picture for one picture is no question of names
     two = recorded_camera("observation.images.front") | recorded_camera("observation.image")
-    check_findings(find_mismatches(policy=policy("two", input_features=two), env="pusht"))
+    check_findings(
+        find_mismatches(policy=policy("two", input_features=two), env="pusht"),
+        fact="the camera observation.images.front, but pusht has only observation.image",
+    )
     both = recorded_camera("observation.image") | {"observation.environment_state": {"type": "ENV", "shape": [16]}}
-    check_findings(find_mismatches(policy=policy("both", input_features=both), env="pusht"))
+    check_findings(
+        find_mismatches(policy=policy("both", input_features=both), env="pusht"),
+        fact="both observation.environment_state and observation.image",
+    )
     again = policy("again", input_features=both)
     assert find_mismatches(policy=again, env="pusht", args=["--env.obs_type=pixels"]) == []
 
@@ -167,7 +186,8 @@ def test_the_size_of_a_padded_state_is_that_of_the_statistics(find_mismatches, p
         content = len(text).to_bytes(8, "little") + text + bytes(trained)
         (folder / "normalizer.safetensors").write_bytes(content)
     found = find_mismatches(policy=folder, env="metaworld", env_tasks="reach-v3")
-    check_findings([sentence for sentence in found if "observation.state" in sentence], is_wrong)
+    named = [sentence for sentence in found if "observation.state" in sentence]
+    check_findings(named, is_wrong, f"but {trained if padded else 2} values in the policy")
 
 
 @pytest.mark.parametrize(("kind", "fits"), [("xvla", True), ("act", False)])
@@ -194,14 +214,17 @@ def test_pictures_have_the_size_that_the_policy_was_trained_with(find_mismatches
     data = dataset(features=RECORDED | {"observation.images.top": camera(48, 64)})
     trained = policy(input_features=recorded_camera("observation.images.top"), **settings)
     found = [sentence for sentence in find_mismatches(policy=trained, dataset=data) if "observation.images" in sentence]
-    check_findings(found, not fits)
+    check_findings(found, not fits, "64 wide and 48 high in the dataset")
 
 
 def test_a_given_image_size_is_compared_with_the_policys(find_mismatches, policy):
     trained = policy(input_features=recorded_camera("observation.image"))
     size = "--env.observation_height={0} --env.observation_width={0}"
     assert find_mismatches(policy=trained, env="pusht", args=size.format(96).split()) == []
-    check_findings(find_mismatches(policy=trained, env="pusht", args=size.format(384).split()))
+    check_findings(
+        find_mismatches(policy=trained, env="pusht", args=size.format(384).split()),
+        fact="-- --env.observation_height=96 --env.observation_width=96",
+    )
     scaling = policy(
         "scaling", type="diffusion", resize_shape=[96, 96], input_features=recorded_camera("observation.image")
     )
@@ -210,16 +233,22 @@ def test_a_given_image_size_is_compared_with_the_policys(find_mismatches, policy
 
 def test_an_untrained_policy_is_judged_by_the_dataset_that_it_is_made_for(find_mismatches, dataset):
     data = dataset(features=RECORDED | WORLD | {"action": {"dtype": "float32", "shape": [6]}})
-    check_findings(find_mismatches(dataset=data, builtin_policy=True, env="pusht"))
+    check_findings(
+        find_mismatches(dataset=data, builtin_policy=True, env="pusht"),
+        fact="2 values in pusht, but 6 values in the policy",
+    )
 
 
 def test_no_episodes_and_episodes_that_are_not_there(find_mismatches, policy, dataset):
     at = policy()
-    check_findings(find_mismatches(policy=at, dataset=dataset(folder="none", total_episodes=0)))
+    check_findings(
+        find_mismatches(policy=at, dataset=dataset(folder="none", total_episodes=0)), fact="total_episodes 0"
+    )
     data = dataset(features=RECORDED)
     assert find_mismatches(policy=at, dataset=data, replay_episodes="0-1") == []
-    for wrong in ("1,7", "0-5", "held-out"):
-        check_findings(find_mismatches(policy=at, dataset=data, replay_episodes=wrong))
+    for wrong, instead in (("1,7", "1"), ("0-5", "0-1"), ("held-out", "all")):
+        found = find_mismatches(policy=at, dataset=data, replay_episodes=wrong)
+        check_findings(found, fact=f"--replay-episodes {instead}")
     more = dataset(folder="more", features=RECORDED, total_episodes=8)
     assert find_mismatches(policy=at, dataset=[data, more], replay_episodes="1,7") == []
 
@@ -227,6 +256,6 @@ def test_no_episodes_and_episodes_that_are_not_there(find_mismatches, policy, da
 def test_results_of_another_evaluation_are_never_overwritten(find_mismatches, policy, tmp_path):
     at, taken = policy(), tmp_path / "taken"
     (taken / "eval_results").mkdir(parents=True)
-    check_findings(find_mismatches(policy=at, env="pusht", output_dir=str(taken)))
+    check_findings(find_mismatches(policy=at, env="pusht", output_dir=str(taken)), fact="--output-dir NEW_FOLDER")
     (tmp_path / "work/outputs/eval_results").mkdir(parents=True)  # an earlier attempt of this very run
     assert find_mismatches(policy=at, env="pusht") == []

@@ -197,7 +197,7 @@ def test_weights_that_lerobot_would_fail_on_are_refused_if_pictures_are_read(tra
         found = map(format_finding, container.compare(document, {document.sources[0]: root}))
         return [one for one in found if "Weights" in one]
 
-    check_findings(find(CAMERA, option))
+    check_findings(find(CAMERA, option), fact=way)
     assert find(STATES, option) == find(CAMERA, option, way) == []
 
 
@@ -206,7 +206,10 @@ def test_a_start_replaces_weights_that_an_option_names(training, policy, pusht):
     arguments = get_work(document).arguments
     assert [word for word in arguments if word.startswith(OPTION)] == [NULL]
     data = {source: Path(source.uri) for source in document.sources}
-    check_findings(one for one in container.list_warnings(document, data) if "has no effect" in one)
+    check_findings(
+        [one for one in container.list_warnings(document, data) if "has no effect" in one],
+        fact="--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1",
+    )
 
 
 PLACE = """

@@ -190,7 +190,10 @@ def test_checkpoint_of_all_weights_does_not_become_an_adapter(saved, tmp_path):
     place = {"work": str(tmp_path / "work"), "cache": str(tmp_path)}
     starts = {"resume": saved("run/checkpoints/000006", 6)}
     job = job_documents.training(EXAMPLE / "dataset", place, starts=starts, lora_rank=4)
-    job_documents.check_findings(adapter_options.find_problems(LerobotJob(job, job_documents.folders(job))))
+    job_documents.check_findings(
+        adapter_options.find_problems(LerobotJob(job, job_documents.folders(job))),
+        fact="--policy-path CHECKPOINT --lora-rank RANK",
+    )
 
 
 @pytest.mark.parametrize(
@@ -265,7 +268,7 @@ def test_another_policy_in_the_place_of_the_base_is_refused(make_adapter, tmp_pa
         starts = {"policy": folder, "backbone": source}
         job = job_documents.training(EXAMPLE / "dataset", place, starts=starts, rename=START[3])
         found = [one for one in job_documents.find_problems(job) if "not the base of the adapter" in one]
-        job_documents.check_findings(found, expected)
+        job_documents.check_findings(found, expected, "lab/other is not the base of the adapter")
 
 
 def test_files_of_an_adapter_name_no_folder_of_the_machine():

@@ -251,7 +251,7 @@ def test_run_stops_before_data_is_fetched_if_a_repository_is_missing(training, d
     document = training(dataset(), policy_type="smolvla")
     document = dataclasses.replace(document, sources=(*document.sources, *map(hub_source, given)))
     problems = [one for one in job_documents.find_problems(document) if "does not bring" in one]
-    job_documents.check_findings(problems, found)
+    job_documents.check_findings(problems, found, f"--backbone-repo-id {SMOLVLM}")
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_folder_that_the_files_of_a_policy_name_is_warned_of(training, dataset, 
     policy = JobSource(role="policy", kind="huggingface", uri="lab/policy", pin=COMMIT)
     document = dataclasses.replace(training(dataset()), sources=(policy,), trainer_args=options)
     warnings = list(policy_repositories.list_warnings(LerobotJob(document, {policy: tmp_path})))
-    job_documents.check_findings(warnings, is_warned)
+    job_documents.check_findings(warnings, is_warned, "--policy.vlm_model_name=OWNER/NAME")
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_code_that_is_not_the_trusted_code(trusted, source, is_wrong):
     needed = backbones.list_needed(values, (), None)
     sources = [source] if source else []
     found = list(remote_code.find_trust_problems("pi0_fast", needed, trusted, sources, are_pinned=True))
-    job_documents.check_findings(found, is_wrong)
+    job_documents.check_findings(found, is_wrong, FAST)
 
 
 def test_trust_in_a_folder_waits_for_the_pin_that_says_what_to_trust():

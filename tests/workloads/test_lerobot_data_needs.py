@@ -129,7 +129,7 @@ FULL = {**MEAN, "q01": [0.0] * 6, "q99": [1.0] * 6}
 def test_quantiles_that_a_type_normalizes_with(training, record, kind, statistics, options, found):
     folder = record({**ROBOT, **ONE}, statistics)
     problems = job_documents.find_data_problems(training(folder, options, policy_type=kind))
-    job_documents.check_findings(problems, found)
+    job_documents.check_findings(problems, found, "lacks its q01 and q99")
     for problem in problems:
         _, option = split_way(problem)
         assert job_documents.find_data_problems(training(folder, [option], policy_type=kind)) == []
@@ -168,18 +168,24 @@ def test_a_trained_policy_is_compared_by_its_own_sizes(training, record, policy)
     problems = job_documents.find_data_problems(
         training(record({**ROBOT, **ONE}), starts={"policy": folder}, policy_type="smolvla")
     )
-    job_documents.check_findings(problems)  # without a remedy: no option changes weights
+    job_documents.check_findings(
+        problems, fact="6 values in the dataset, and smolvla takes at most 4"
+    )  # without a remedy: no option changes weights
 
 
 def test_actions_that_are_padded_are_a_warning(training, record):
     document = training(record({**ROBOT, **ONE}), policy_type="xvla")
-    job_documents.check_findings(container.list_warnings(document, job_documents.folders(document)))
+    job_documents.check_findings(
+        container.list_warnings(document, job_documents.folders(document)), fact="--policy.action_mode=auto"
+    )
 
 
 def test_cameras_that_are_not_used_are_a_warning(training, record):
     folder = record({**ROBOT, **{f"observation.images.view{number}": camera(96, 96) for number in range(5)}})
     document = training(folder, policy_type="evo1")
-    job_documents.check_findings(container.list_warnings(document, job_documents.folders(document)))
+    job_documents.check_findings(
+        container.list_warnings(document, job_documents.folders(document)), fact="--policy.max_views=5"
+    )
     more = training(folder, ["--policy.max_views=5"], policy_type="evo1")
     assert not list(container.list_warnings(more, job_documents.folders(more)))
 

@@ -23,38 +23,37 @@ def find_problems(folder: Path) -> str:
 def test_what_is_no_dataset_is_named_and_a_dataset_in_it_is_suggested(dataset, tmp_path):
     (tmp_path / "file").touch()
     for folder in (tmp_path / "gone", tmp_path / "file", tmp_path, dataset().parent):
-        check_findings(find_dataset_problems(folder))
+        check_findings(find_dataset_problems(folder), fact=f"{folder} is not a ")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])
 def test_invalid_description_is_named(dataset, text):
     folder = dataset()
     (folder / "meta/info.json").write_text(text)
-    check_findings(find_dataset_problems(folder))
+    check_findings(find_dataset_problems(folder), fact="meta/info.json")
 
 
-PROBLEMS: list[dict[str, object]] = [
-    {"codebase_version": None, "fps": None, "features": None},
-    {"codebase_version": "v2.1"},
-    {"codebase_version": "v2.0"},
-    {"codebase_version": "1.6"},
-    {"codebase_version": "v9"},
-    {"without": ["meta/stats.json"]},
-    {"total_episodes": 0},
-    {"total_tasks": -1},
-    {"fps": "many"},
-    {"features": {}},
-    {"without": ["meta/tasks.parquet"]},
-    {"without": ["meta/episodes/chunk-000/file-000.parquet"]},
-    {"without": ["data/chunk-000/file-000.parquet"]},
+PROBLEMS: list[tuple[dict[str, object], str]] = [
+    ({"codebase_version": None, "fps": None, "features": None}, "lacks codebase_version, fps, features"),
+    ({"codebase_version": "v2.1"}, "--convert-v21"),
+    ({"codebase_version": "v2.0"}, "only v2.1 is converted"),
+    ({"codebase_version": "1.6"}, "only v2.1 is converted"),
+    ({"codebase_version": "v9"}, "'v9', and the trainer reads v3.0"),
+    ({"without": ["meta/stats.json"]}, "recompute_stats"),
+    ({"total_episodes": 0}, "total_episodes 0"),
+    ({"total_tasks": -1}, "total_tasks -1"),
+    ({"fps": "many"}, "fps 'many'"),
+    ({"features": {}}, "`action`"),
+    ({"without": ["meta/tasks.parquet"]}, "there is no meta/tasks.parquet"),
+    ({"without": ["meta/episodes/chunk-000/file-000.parquet"]}, "there is no meta/episodes/*/*.parquet"),
+    ({"without": ["data/chunk-000/file-000.parquet"]}, "there is no data/*/*.parquet"),
 ]
-"""How the dataset differs from a good one."""
+"""How the dataset differs from a good one, and a fact of what is said."""
 
 
-@pytest.mark.parametrize("changes", PROBLEMS)
-def test_problem_of_a_dataset_is_named(dataset, changes):
-    found = [*find_dataset_problems(dataset(**changes))]
-    check_findings(found, len(found) or 1)
+@pytest.mark.parametrize(("changes", "fact"), PROBLEMS)
+def test_problem_of_a_dataset_is_named(dataset, changes, fact):
+    check_findings(find_dataset_problems(dataset(**changes)), fact=fact)
 
 
 @pytest.mark.parametrize("version", ["v3.1", "3.0"])
@@ -66,7 +65,7 @@ def test_versions_and_types_that_lerobot_reads_are_accepted(dataset, version, ki
 
 def test_missing_and_incomplete_videos_are_named(dataset):
     folder = dataset(video=True)
-    check_findings(find_dataset_problems(folder))
+    check_findings(find_dataset_problems(folder), fact="there is no videos/*/chunk-*/file-*.mp4")
     (folder / "videos/observation.image/chunk-000").mkdir(parents=True)
     film = folder / "videos/observation.image/chunk-000/file-000.mp4"
     parts = [len(content).to_bytes(4, "big") + name + content[8:] for name, content in FILM]
@@ -79,7 +78,7 @@ def test_missing_and_incomplete_videos_are_named(dataset):
 
 def test_videos_lie_where_the_dataset_says(dataset):
     folder = dataset(video=True, video_path="films/{video_key}/{chunk_index}-{file_index:03d}.mkv")
-    check_findings(find_dataset_problems(folder))
+    check_findings(find_dataset_problems(folder), fact="there is no films/*/*-*.mkv")
     (folder / "films/observation.image").mkdir(parents=True)
     (folder / "films/observation.image/0-000.mkv").touch()
     assert find_problems(folder) == ""
@@ -106,7 +105,7 @@ def test_an_output_folder_with_something_in_it_is_refused_and_an_empty_one_is_no
     (tmp_path / "out").mkdir()
     assert job_documents.find_problems(document) == []
     (tmp_path / "out" / "checkpoints").mkdir()
-    check_findings(job_documents.find_problems(document))
+    check_findings(job_documents.find_problems(document), fact="--output-dir NEW_FOLDER")
 
 
 def test_a_relative_output_folder_lies_below_the_run(training):
@@ -115,35 +114,35 @@ def test_a_relative_output_folder_lies_below_the_run(training):
         assert container.tracked(document).params["output_dir"] == f"{document.placement.work}/{name}"
 
 
-HOSTILE_DESCRIPTIONS = [
-    {"data_path": "../../secrets/{file_index}.parquet"},
-    {"data_path": "/etc/{chunk_index}"},
-    {"data_path": "data/{chunk_index.__class__}.parquet"},
-    {"data_path": "data/{chunk_index:999999999d}.parquet"},
-    {"data_path": "data/{chunk_index"},
-    {"data_path": ["data"]},
-    {"fps": float("nan")},
-    {"fps": True},
-    {"total_episodes": 10**18},
-    {"total_frames": 20.5},
-    {"features": {"action": {"dtype": "float32", "shape": [10**12]}}},
-    {"features": {"action": {"dtype": "float32", "shape": "2"}}},
-    {"features": {"action": {"dtype": "object", "shape": [2]}}},
-    {"features": {"action": {"dtype": "bfloat16", "shape": [2]}}},
-    {"features": {"action": {"dtype": ["float32"], "shape": [2]}}},
-    {"features": {"action": {}, **{f"observation.a{number}": {} for number in range(20_000)}}},
-    {"chunks_size": 10**18},
-    {"chunks_size": 0},
-    {"chunks_size": "1000"},
-    {"data_files_size_in_mb": -1},
-    {"video_files_size_in_mb": float("inf")},
-    {"features": {"action": {}, "../../x": {"dtype": "float32"}}},
+HOSTILE_DESCRIPTIONS: list[tuple[dict[str, object], str]] = [
+    ({"data_path": "../../secrets/{file_index}.parquet"}, "outside the dataset"),
+    ({"data_path": "/etc/{chunk_index}"}, "outside the dataset"),
+    ({"data_path": "data/{chunk_index.__class__}.parquet"}, "not a path with fields"),
+    ({"data_path": "data/{chunk_index:999999999d}.parquet"}, "not a path with fields"),
+    ({"data_path": "data/{chunk_index"}, "not a path with fields"),
+    ({"data_path": ["data"]}, "not a path with fields"),
+    ({"fps": float("nan")}, "fps nan"),
+    ({"fps": True}, "fps True"),
+    ({"total_episodes": 10**18}, "total_episodes"),
+    ({"total_frames": 20.5}, "total_frames 20.5"),
+    ({"features": {"action": {"dtype": "float32", "shape": [10**12]}}}, "the shape of action"),
+    ({"features": {"action": {"dtype": "float32", "shape": "2"}}}, "the shape of action"),
+    ({"features": {"action": {"dtype": "object", "shape": [2]}}}, "'object'"),
+    ({"features": {"action": {"dtype": "bfloat16", "shape": [2]}}}, "'bfloat16'"),
+    ({"features": {"action": {"dtype": ["float32"], "shape": [2]}}}, "float32"),
+    ({"features": {"action": {}, **{f"observation.a{number}": {} for number in range(20_000)}}}, "20,001 features"),
+    ({"chunks_size": 10**18}, "chunks_size"),
+    ({"chunks_size": 0}, "chunks_size 0"),
+    ({"chunks_size": "1000"}, "chunks_size 1000"),
+    ({"data_files_size_in_mb": -1}, "data_files_size_in_mb -1"),
+    ({"video_files_size_in_mb": float("inf")}, "video_files_size_in_mb inf"),
+    ({"features": {"action": {}, "../../x": {"dtype": "float32"}}}, "../../x"),
 ]
 
 
-@pytest.mark.parametrize("changes", HOSTILE_DESCRIPTIONS)
-def test_a_hostile_description_is_named(dataset, changes):
-    check_findings(find_dataset_problems(dataset(**changes), description_only=True))
+@pytest.mark.parametrize(("changes", "fact"), HOSTILE_DESCRIPTIONS)
+def test_a_hostile_description_is_named(dataset, changes, fact):
+    check_findings(find_dataset_problems(dataset(**changes), description_only=True), fact=fact)
 
 
 STATISTICS = [
@@ -170,7 +169,7 @@ def test_impossible_statistics_are_named(dataset, statistics, is_wrong):
     (folder / "meta/stats.json").write_text(statistics)
     described = [*find_dataset_problems(folder, description_only=True)]
     assert described == [*find_dataset_problems(folder)]
-    check_findings(described, is_wrong)
+    check_findings(described, is_wrong, "meta/stats.json")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +183,9 @@ def test_impossible_statistics_are_named(dataset, statistics, is_wrong):
 )
 def test_a_camera_that_lerobot_cannot_read_is_named(dataset, camera, is_wrong):
     features = {"action": {"dtype": "float32", "shape": [2]}, "observation.image": {"dtype": "video", **camera}}
-    check_findings(find_dataset_problems(dataset(features=features), description_only=True), is_wrong)
+    check_findings(
+        find_dataset_problems(dataset(features=features), description_only=True), is_wrong, "observation.image"
+    )
 
 
 UNREADABLE_FILES = {
@@ -224,6 +225,6 @@ def test_a_link_out_of_a_folder_is_named_and_one_of_a_cache_or_of_fetched_data_i
         place.rename(stats)
     stats.rename(tmp_path / "secret")
     stats.symlink_to(tmp_path / "secret")
-    check_findings(job_documents.find_problems(document))
+    check_findings(job_documents.find_problems(document), fact="meta/stats.json")
     fetched = replace(document.sources[0], kind="huggingface")
     assert list(container.inspect(replace(document, sources=(fetched,)), {fetched: folder})) == []

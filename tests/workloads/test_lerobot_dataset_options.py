@@ -70,7 +70,7 @@ def split_way(problems):
 @pytest.mark.parametrize(("value", "is_wrong"), EPISODES)
 def test_episodes_are_those_that_the_dataset_has(compare, value, is_wrong):
     problems, _ = compare([f"{CHOSEN}={value}"])
-    check_findings(problems, is_wrong)
+    check_findings(problems, is_wrong, CHOSEN)
     if way := split_way(problems):
         assert compare(way)[0] == []
 
@@ -78,7 +78,7 @@ def test_episodes_are_those_that_the_dataset_has(compare, value, is_wrong):
 def test_episodes_of_several_datasets_are_numbered_through(training, dataset):
     folders = [dataset(folder="first"), dataset(folder="second", total_episodes=3)]
     document = training(folders, [f"{CHOSEN}=[1,4,5]"])
-    check_findings(container.compare(document, job_documents.folders(document)))
+    check_findings(container.compare(document, job_documents.folders(document)), fact="-- '--dataset.episodes=[1,4]'")
     twice = training([folders[0], folders[0]], [f"{CHOSEN}=[3]"])
     assert list(container.compare(twice, job_documents.folders(twice))) == []
 
@@ -88,7 +88,7 @@ def test_episodes_are_not_judged_while_a_dataset_is_unknown(training, dataset):
     document = training([dataset(), remote], [f"{CHOSEN}=[99]"])
     assert list(container.compare(document, job_documents.folders(document))) == []
     negative = training([dataset(), remote], [f"{CHOSEN}=[-99]"])
-    check_findings(container.compare(negative, job_documents.folders(negative)))
+    check_findings(container.compare(negative, job_documents.folders(negative)), fact="names -99")
 
 
 READING = [
@@ -177,14 +177,14 @@ STATISTICS = [
 @pytest.mark.parametrize(("statistics", "kind", "parameters", "is_wrong"), STATISTICS)
 def test_statistics_that_training_needs(compare, statistics, kind, parameters, is_wrong):
     problems, warnings = compare([], PICTURES, statistics, policy_type=kind, **parameters)
-    check_findings(problems, is_wrong)
+    check_findings(problems, is_wrong, "meta/stats.json of the dataset lacks")
     assert warnings == []
 
 
 def test_values_without_statistics_are_a_warning(compare):
     problems, warnings = compare([], statistics={"action": None})
     assert problems == []
-    check_findings(warnings)
+    check_findings(warnings, fact="meta/stats.json of the dataset lacks action")
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_statistics_of_absolute_actions_are_not_those_of_relative_ones(compare, 
     counts = {"action": count, "observation.state": 20}
     statistics = {name: {**numbers[name], "count": [counts[name]]} for name in counts}
     _, warnings = compare(options, PICTURES, statistics, policy_type=kind)
-    check_findings([warning for warning in warnings if "meta/stats.json" in warning], is_warned)
+    check_findings([warning for warning in warnings if "meta/stats.json" in warning], is_warned, "recompute_stats")
 
 
 def feature(kind, *shape):
@@ -236,7 +236,7 @@ INPUTS = [
 @pytest.mark.parametrize(("inputs", "kind", "is_wrong", "corrected"), INPUTS)
 def test_features_that_a_new_policy_shall_read(compare, inputs, kind, is_wrong, corrected):
     problems, _ = compare([f"--policy.input_features={json.dumps(inputs)}"], PICTURES, policy_type=kind)
-    check_findings(problems, is_wrong)
+    check_findings(problems, is_wrong, "--policy.input_features")
     if corrected:
         (word,) = shlex.split(problems[0].partition("\n-- ")[2])
         assert json.loads(word.partition("=")[2]) == corrected
@@ -247,7 +247,7 @@ def test_options_without_effect_are_a_warning(compare):
     options = ["--dataset.streaming=true", f"{CHOSEN}=[99]"]
     problems, warnings = compare(options, val_split=0.0)
     assert problems == []
-    check_findings(warnings)
+    check_findings(warnings, fact="--dataset.streaming=true")
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_options_without_effect_are_a_warning(compare):
 def test_a_split_that_would_leave_no_episode_is_a_warning(compare, options, part, is_emptied):
     problems, warnings = compare(options, val_split=part)
     assert problems == []
-    check_findings(warnings, is_emptied)
+    check_findings(warnings, is_emptied, f"--val-split {part}")
 
 
 OWN = {STATE: TWO, IMAGE: PICTURE}
@@ -283,4 +283,6 @@ def test_features_that_a_trained_policy_shall_read_besides(training, dataset, po
 def test_a_crop_of_a_fine_tune_fits_its_pictures(training, dataset, policy, crop, is_wrong):
     start = policy(type="diffusion", input_features=OWN, output_features={"action": feature("ACTION", 2)})
     document = training(dataset(features=PICTURES), [f"--policy.crop_shape={crop}"], starts={"policy": start})
-    check_findings(container.compare(document, job_documents.folders(document)), is_wrong)
+    check_findings(
+        container.compare(document, job_documents.folders(document)), is_wrong, "--policy.crop_shape=[56,56]"
+    )

@@ -46,21 +46,21 @@ def test_examples_that_fit_are_fine(training):
 
 
 def test_every_difference_is_reported_at_once_and_names_both_datasets(training):
-    check_findings(find_conflicts(training, MINI, OTHER), 9)
+    check_findings(find_conflicts(training, MINI, OTHER), 9, "fps: 10 in")
 
 
 @pytest.mark.parametrize(
-    "differs",
+    ("differs", "fact"),
     [
-        {"fps": 20},
-        {"features": {"action": STATE}},
-        {"features": RECORDED | {"action": {**STATE, "dtype": "int64"}}},
-        {"features": RECORDED | {"action": {**STATE, "shape": [3]}}},
-        {"data_path": "d/{file_index}.parquet"},
+        ({"fps": 20}, "fps: 10 in"),
+        ({"features": {"action": STATE}}, "--operation.type remove_feature"),
+        ({"features": RECORDED | {"action": {**STATE, "dtype": "int64"}}}, "the type of action: float32 in"),
+        ({"features": RECORDED | {"action": {**STATE, "shape": [3]}}}, "shape of action: [2] in"),
+        ({"data_path": "d/{file_index}.parquet"}, "is d/{file_index}.parquet"),
     ],
 )
-def test_what_lerobot_refuses_is_one_sentence(training, make_two_datasets, differs):
-    check_findings(find_conflicts(training, *make_two_datasets(differs)))
+def test_what_lerobot_refuses_is_one_sentence(training, make_two_datasets, differs, fact):
+    check_findings(find_conflicts(training, *make_two_datasets(differs)), fact=fact)
 
 
 def test_an_image_beside_a_video_of_the_same_camera_names_the_command_that_converts_images(training, make_two_datasets):
@@ -68,7 +68,7 @@ def test_an_image_beside_a_video_of_the_same_camera_names_the_command_that_conve
     first, second = make_two_datasets(
         {"features": {**RECORDED, "observation.image": image}}, **{"observation.image": CAMERA}
     )
-    check_findings(find_conflicts(training, first, second))
+    check_findings(find_conflicts(training, first, second), fact="--operation.type convert_image_to_video")
 
 
 @pytest.mark.parametrize(
@@ -90,16 +90,19 @@ def test_another_codec_is_a_conflict_that_reencoding_solves(training, make_two_d
     camera = copy.deepcopy(CAMERA)
     camera["info"]["video.codec"] = "h264"
     differs = {"features": {**RECORDED, "observation.image": camera}}
-    check_findings(find_conflicts(training, *make_two_datasets(differs, **{"observation.image": CAMERA})))
+    check_findings(
+        find_conflicts(training, *make_two_datasets(differs, **{"observation.image": CAMERA})),
+        fact="--operation.type reencode_videos",
+    )
 
 
 def test_each_dataset_must_be_one_to_train_on_by_itself(training, make_two_datasets):
     first, second = make_two_datasets({"codebase_version": "v2.1"}, **{"observation.environment_state": STATE})
-    check_findings(find_conflicts(training, first, second))
+    check_findings(find_conflicts(training, first, second), fact="no meta/episodes_stats.jsonl")
     for name in ("tasks", "episodes", "episodes_stats"):
         (second / f"meta/{name}.jsonl").write_text("{}\n")
         (first / f"meta/{name}.jsonl").write_text("{}\n")
-    check_findings(find_conflicts(training, first, second))
+    check_findings(find_conflicts(training, first, second), fact="--convert-v21")
     assert find_conflicts(training, first, second, convert_v21=True) == []
 
 

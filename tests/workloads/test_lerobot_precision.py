@@ -13,7 +13,7 @@ STILL = ("--policy.use_vae=false", "--policy.dropout=0")
 
 def test_fp16_on_the_cpu_is_refused_because_accelerate_would_ignore_it(training, dataset):
     document = training(dataset(), device="cpu", mixed_precision="fp16")
-    check_findings(container.inspect(document, {}))
+    check_findings(container.inspect(document, {}), fact="--mixed-precision bf16")
     for allowed in ({"device": "cpu", "mixed_precision": "bf16"}, {"device": "cuda", "mixed_precision": "fp16"}):
         assert list(container.inspect(training(dataset(), **allowed), {})) == []
 
@@ -79,7 +79,7 @@ def test_a_policy_to_start_from_decides_by_its_own_type(training, policy, datase
     document = training(data, starts={"policy": amp}, mixed_precision="bf16")
     assert list_format_options(document, folders(document)) == ["--policy.use_amp=false"]
     document = training(data, starts={"policy": start}, mixed_precision="fp16", device="cuda")
-    check_findings(one for one in find_problems(document) if "float16" in one)
+    check_findings([one for one in find_problems(document) if "float16" in one], fact="--mixed-precision bf16")
 
 
 def test_the_number_format_after_the_dashes_stays_and_may_not_contradict(training, robotrain):

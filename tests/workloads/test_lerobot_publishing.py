@@ -209,11 +209,11 @@ def test_a_folder_that_cannot_be_written_to_is_reported_before_the_training(trai
     assert find(tmp_path / "new") == find(tmp_path) == []
     (tmp_path / "file").touch()
     for wrong in ("a/b", "file"):
-        check_findings(find(tmp_path / wrong))
+        check_findings(find(tmp_path / wrong), fact=str(tmp_path / wrong))
     out = tmp_path / "out"
     out.mkdir()
     for folder in (out, out / "checkpoints"):
-        check_findings(find(folder, output_dir=str(out)))
+        check_findings(find(folder, output_dir=str(out)), fact=f"they are saved in {out}")
 
 
 def test_a_checkpoint_of_another_run_is_a_problem_only_under_a_name_that_is_needed(training, pusht, saved, tmp_path):
@@ -223,7 +223,7 @@ def test_a_checkpoint_of_another_run_is_a_problem_only_under_a_name_that_is_need
         return find_problems(dataclasses.replace(document, run=run))
 
     saved("shared/000400", 400)
-    check_findings(find())
+    check_findings(find(), fact="it has 000400 of the run")
     assert find("lerobot-train-00000000-1") == find(save_freq=300) == []
     assert find(starts={"resume": tmp_path / "shared/000400"}) == []
 

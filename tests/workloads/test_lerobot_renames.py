@@ -130,7 +130,7 @@ def test_after_the_likely_renames_nothing_is_missing(read, recorded, may_be_abse
 )
 def test_a_rename_that_lerobot_would_ignore_is_refused(compare, rename):
     _, problems = compare([TOP], ["image", "images.side"], rename)
-    job_documents.check_findings(problems, len(problems) or 1)
+    assert any("--rename" in problem for problem in problems)
 
 
 def test_two_features_may_swap_their_names(compare):

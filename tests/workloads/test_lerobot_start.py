@@ -115,7 +115,11 @@ def test_what_a_resumed_training_cannot_change_is_noted(training, pusht, saved):
         "batch_size": 8,
         "val_split": 0,
     }
-    check_findings([note.text for note in get_work(training(pusht, starts={"resume": folder}, **changed)).notes], 7)
+    check_findings(
+        [note.text for note in get_work(training(pusht, starts={"resume": folder}, **changed)).notes],
+        7,
+        "900 steps instead of 400",
+    )
     assert len(get_work(training(pusht, starts={"resume": folder}, **same)).notes) == 1
 
 
@@ -237,7 +241,7 @@ def test_an_attempt_that_left_nothing_usable_is_set_aside_as_a_whole(training, p
     assert "--policy.type=act" in work.arguments
     assert not (tmp_path / "work/outputs").exists()
     assert (tmp_path / "work/outputs.torn-1/checkpoints").is_dir()
-    check_findings([work.notes[-1].text])
+    check_findings([work.notes[-1].text], fact="outputs.torn-1")
 
 
 @pytest.mark.parametrize("role", ["resume", "policy"])
@@ -252,7 +256,7 @@ def test_a_second_attempt_resumes_from_its_own_checkpoint_rather_than_from_the_s
 
 def test_a_finished_run_has_nothing_left_to_train(make_own_output):
     work = get_work(make_own_output(500))
-    check_findings([work.notes[-1].text])
+    check_findings([work.notes[-1].text], fact="no steps are left after step 500")
     ended = subprocess.run([sys.executable, *work.arguments], capture_output=True)  # here, where there is no LeRobot
     assert ended.returncode == 0, ended.stderr
 
@@ -260,7 +264,7 @@ def test_a_finished_run_has_nothing_left_to_train(make_own_output):
 def test_an_output_folder_elsewhere_is_the_runs_own_once_it_began_to_work_there(training, pusht, saved, tmp_path):
     saved("elsewhere/checkpoints/000100", 100, sealed=False)
     document = training(pusht, output_dir=str(tmp_path / "elsewhere"))
-    check_findings(find_problems(document))
+    check_findings(find_problems(document), fact="elsewhere is not empty")
     (tmp_path / "work").mkdir()
     events = tmp_path / "work/events.jsonl"
     for stages, is_own in ((("preflight", "environment", "data"), False), (("work",), True)):
@@ -271,7 +275,9 @@ def test_an_output_folder_elsewhere_is_the_runs_own_once_it_began_to_work_there(
 
 def test_a_run_never_resumes_from_checkpoints_of_another_run(training, pusht, saved, tmp_path):
     saved("elsewhere/checkpoints/000100", 100, run="lerobot-train-99999999-3")
-    check_findings(find_problems(training(pusht, output_dir=str(tmp_path / "elsewhere"))))
+    check_findings(
+        find_problems(training(pusht, output_dir=str(tmp_path / "elsewhere"))), fact="has checkpoints of the run"
+    )
 
 
 def test_a_resumed_run_leaves_the_folder_of_the_earlier_one_alone(training, pusht, saved, tmp_path):

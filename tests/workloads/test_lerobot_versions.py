@@ -144,7 +144,9 @@ def test_a_policy_that_another_version_saved_names_the_one_that_reads_it(
         found = map(format_finding, container.compare(document, folders(document)))
         return [one for one in found if "another LeRobot" in one]
 
-    check_findings(compare(saved, older_lerobot))
+    check_findings(compare(saved, older_lerobot), fact="--lerobot-version 0.6.1")
     assert compare(saved, "0.6.1") == []
     assert compare(policy("older", type="diffusion"), older_lerobot) == []
-    check_findings(compare(policy("unknown", type="diffusion", strange=1, odd=2), "0.6.1"))
+    check_findings(
+        compare(policy("unknown", type="diffusion", strange=1, odd=2), "0.6.1"), fact="does not know its odd, strange"
+    )

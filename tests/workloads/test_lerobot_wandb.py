@@ -109,8 +109,11 @@ def test_a_run_that_the_server_does_not_know_can_be_resumed(monkeypatch):
 
 
 def test_without_a_key_it_is_refused_with_the_way_to_sign_in(training, pusht):
-    for placement in (None, {"ways": {"wandb": "--wandb-credential NAME"}}):
-        check_findings(find_problems(training(pusht, wandb=True, placement=placement)))
+    for placement, way in (
+        (None, "wandb login"),
+        ({"ways": {"wandb": "--wandb-credential NAME"}}, "--wandb-credential"),
+    ):
+        check_findings(find_problems(training(pusht, wandb=True, placement=placement)), fact=way)
 
 
 @pytest.mark.parametrize("key", [f"local-{KEY}", "head.body.signature"])
@@ -123,7 +126,7 @@ def test_a_key_in_the_environment_is_enough(training, pusht, monkeypatch, key):
 def test_an_invalid_key_is_refused_and_not_repeated(training, pusht, monkeypatch, key):
     monkeypatch.setenv("WANDB_API_KEY", key)
     found = find_problems(training(pusht, wandb=True))
-    check_findings(found)
+    check_findings(found, fact=f"it has {len(key)} characters")
     assert key.strip() not in found[0]
 
 
@@ -135,7 +138,7 @@ def test_a_login_counts_for_the_server_that_it_was_for(training, pusht, home, se
     assert len(find_problems(training(pusht, wandb=True))) == 1
     monkeypatch.delenv("NETRC")
     monkeypatch.setenv("WANDB_BASE_URL", f"http://localhost.{server}")
-    check_findings(find_problems(training(pusht, wandb=True))[:1])
+    check_findings(find_problems(training(pusht, wandb=True))[:1], fact="wandb login")
 
 
 def test_the_server_is_the_one_that_wandb_login_saved(training, pusht, home, server, monkeypatch):

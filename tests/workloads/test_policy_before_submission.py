@@ -77,7 +77,7 @@ def test_the_folder_that_is_meant_is_offered_in_place_of_another(robotrain, push
 
 def test_a_policy_folder_is_compared_with_the_environment(find_problems, policy):
     arm = policy("arm", input_features=JOINTS, output_features=WIDE)
-    check_findings(find_problems("lerobot-eval", "--policy-path", arm, "--env", "pusht"), 2)
+    check_findings(find_problems("lerobot-eval", "--policy-path", arm, "--env", "pusht"), 2, "2 values in pusht, but 6")
     fitting = policy("fits", input_features=STATE, output_features=NARROW)
     assert find_problems("lerobot-eval", "--policy-path", fitting, "--env", "pusht") == []
 
@@ -85,7 +85,8 @@ def test_a_policy_folder_is_compared_with_the_environment(find_problems, policy)
 def test_a_policy_folder_is_compared_with_the_dataset_that_it_is_evaluated_or_trained_on(find_problems, policy, pusht):
     arm = policy("arm", input_features=JOINTS, output_features=WIDE)
     for workload in ("lerobot-eval", "lerobot-train"):
-        check_findings(find_problems(workload, "--policy-path", arm, "--dataset-path", pusht), 2)
+        found = find_problems(workload, "--policy-path", arm, "--dataset-path", pusht)
+        check_findings(found, 2, "action has 2 values in the dataset, but 6")
         fitting = policy(f"fits-{workload}", input_features=STATE, output_features=NARROW)
         assert find_problems(workload, "--policy-path", fitting, "--dataset-path", pusht) == []
 
@@ -110,7 +111,7 @@ def test_a_list_that_the_weights_need_is_one_word():
     place = {"work": "/work", "cache": "/cache"}
     start = Start(mode="policy", settings={"type": "diffusion", "down_dims": [32, 64]})
     job = LerobotJob(job_documents.training(Path("data"), place, ["--policy.down_dims=[64,128]"]), start=start)
-    check_findings(find_option_mismatches(job))
+    check_findings(find_option_mismatches(job), fact="-- '--policy.down_dims=[32, 64]'")
 
 
 NETWORK = {"chunk_size": 16, "dim_model": 32, "use_vae": False, "vision_backbone": "resnet18", "n_action_steps": 4}
@@ -136,7 +137,7 @@ def test_options_of_a_fine_tune_are_compared_with_the_network_of_its_policy(
     words = ("submit", "lerobot-train", *platform, "--policy-path", trained, "--dataset-path", pusht, "--json")
     answer = robotrain(*words, "--", *options)
     found = [one for one in answer.json.get("problems", ()) if "does not fit the policy, whose" in one["title"]]
-    check_findings([one["title"] for one in found], is_wrong)
+    check_findings([one["title"] for one in found], is_wrong, options[0].partition("=")[0])
     for one in found:
         assert answer.exit_code == 4
         (way,) = one["instead"]
@@ -157,7 +158,7 @@ def test_options_of_a_fine_tune_break_the_rules_of_its_type_with_its_own_configu
     words = ("submit", "lerobot-train", *CLOUD, "--policy-path", trained, "--dataset-path", pusht, "--json")
     answer = robotrain(*words, "--", "--policy.n_action_steps=20")
     (found,) = (one for one in answer.json["problems"] if one["code"] == "data-unusable")
-    check_findings([found["title"]])
+    check_findings([found["title"]], fact="--policy.n_action_steps=20")
     mended = robotrain(*words, "--", "--policy.n_action_steps=16").json["problems"]
     assert not [one for one in mended if one["code"] == "data-unusable"]
 
@@ -184,14 +185,14 @@ def test_a_policy_of_the_hub_is_compared_with_the_dataset_and_the_environment(fi
         ("lerobot-eval", "--env", "pusht"),
     )
     for words in lines:
-        check_findings(find_problems(*words, "--policy-repo-id", "lab/arm"))
+        check_findings(find_problems(*words, "--policy-repo-id", "lab/arm"), fact="but 6 values in the policy")
     assert find_problems("lerobot-eval", "--env", "pusht", "--policy-repo-id", "lab/arm", "--no-pin") == []  # not asked
 
 
 def test_a_dataset_of_the_hub_is_compared_with_the_type_to_train(find_problems, hub):
     words = ("lerobot-train", "--dataset-repo-id", "lab/pusht", "--policy-type")
     assert find_problems(*words, "act") == []
-    check_findings(find_problems(*words, "tdmpc"))
+    check_findings(find_problems(*words, "tdmpc"), fact="next.reward")
 
 
 def test_a_hub_that_does_not_answer_is_left_to_the_run(robotrain, hub, monkeypatch):
@@ -227,7 +228,7 @@ def evaluation(**parameters):
 def test_a_pipeline_compares_the_data_of_its_training_with_the_environment_of_its_evaluation(find_in_steps, pusht):
     assert find_in_steps({"train": training(pusht), "evaluate": evaluation(env="pusht")}) == []
     found = find_in_steps({"train": training(pusht), "evaluate": evaluation(env="aloha", policy_type="diffusion")})
-    check_findings(found, 4)
+    check_findings(found, 4, "step evaluate: action has 14 values in aloha")
 
 
 def test_options_that_change_what_the_policy_reads_leave_it_to_the_run(find_in_steps, pusht):
@@ -240,14 +241,20 @@ def test_a_fine_tuned_policy_reads_what_the_first_one_did(find_in_steps, pusht, 
     train = training(pusht)
     train["sources"]["policy"] = [{"local_path": str(start)}]
     found = find_in_steps({"train": train, "evaluate": evaluation(env="aloha")})
-    check_findings([one for one in found if "observation.state" in one])
+    check_findings(
+        [one for one in found if "observation.state" in one],
+        fact="step evaluate: observation.state has 14 values in aloha",
+    )
 
 
 def test_a_step_that_begins_from_an_earlier_one_is_compared_with_its_own_data(find_in_steps, pusht, dataset):
     other = {"observation.state": {"dtype": "float32", "shape": [6]}, "action": {"dtype": "float32", "shape": [2]}}
     tune = training(dataset(features=other))
     tune["sources"]["policy"] = [{"from": "train"}]
-    check_findings(one for one in find_in_steps({"train": training(pusht), "tune": tune}) if "state has" in one)
+    check_findings(
+        [one for one in find_in_steps({"train": training(pusht), "tune": tune}) if "state has" in one],
+        fact="step tune: observation.state has 6 values in the dataset",
+    )
 
 
 @pytest.mark.parametrize("platform", [pytest.param(HERE, marks=pytest.mark.slow), CLOUD])
@@ -264,4 +271,7 @@ def test_a_pipeline_compares_what_it_fine_tunes_from_the_hub(robotrain, hub, pus
 def test_a_pipeline_compares_a_dataset_of_the_hub_with_the_environment(find_in_steps, hub):
     train = {"workload": "lerobot-train", "sources": {"dataset": [{"huggingface": "lab/pusht"}]}}
     found = find_in_steps({"train": train, "evaluate": evaluation(env="aloha")})
-    check_findings([one for one in found if "observation.state" in one])
+    check_findings(
+        [one for one in found if "observation.state" in one],
+        fact="step evaluate: observation.state has 14 values in aloha",
+    )

@@ -29,7 +29,7 @@ def find_code(training, pusht, policy):
 
 @pytest.mark.parametrize("file", ["policy_preprocessor.json", "policy_postprocessor.json"])
 def test_a_step_of_a_class_that_is_not_lerobots_needs_trust(find_code, file):
-    check_findings(find_code({"class": "subprocess.Popen", "config": {"args": ["touch", "x"]}}, file=file))
+    check_findings(find_code({"class": "subprocess.Popen", "config": {"args": ["touch", "x"]}}, file=file), fact=file)
 
 
 @pytest.mark.parametrize(
@@ -68,4 +68,4 @@ def test_an_evaluation_needs_the_same_trust(policy, tmp_path):
     (folder / "policy_preprocessor.json").write_text(json.dumps({"steps": [{"class": "os.system"}]}))
     document = evaluation(tmp_path / "work", policy=JobSource(role="policy", kind="huggingface", uri="lab/policy"))
     found = list(map(format_finding, CONTAINERS["lerobot-eval"].compare(document, {document.sources[0]: folder})))
-    check_findings(one for one in found if "any Python code" in one)
+    check_findings([one for one in found if "any Python code" in one], fact="--trust-remote-code lab/policy@")
