@@ -78,16 +78,22 @@ def test_apptainer_gets_the_driver_only_with_gpus(gpus, monkeypatch):
     assert ("--nv" in command) == bool(gpus)
 
 
-@pytest.mark.parametrize("tool", ["pyxis", "apptainer"])
-def test_cluster_without_the_tool_is_refused(tool, slurm, shared_disks, make_plan, monkeypatch, tmp_path):
+@pytest.mark.parametrize(("tool", "program"), [("pyxis", "srun"), ("apptainer", "singularity")])
+def test_cluster_without_the_tool_is_refused(tool, program, slurm, shared_disks, make_plan, monkeypatch, tmp_path):
     plan = make_plan(container=tool, image="a/b:1")
+    folder = tmp_path / "bin"
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    write_program(folder / "srun", "      --container=path")  # of Slurm itself, without pyxis
     check_problems(SLURM.preflight(plan), f"slurm-container-missing --container {tool}")
-    program = tmp_path / "bin" / ("srun" if tool == "pyxis" else "singularity")
-    program.parent.mkdir(exist_ok=True)
-    program.write_text("#!/bin/sh\necho '      --container-image=[USER@][REGISTRY#]IMAGE[:TAG]|PATH'\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    write_program(folder / program, "      --container-image=[USER@][REGISTRY#]IMAGE[:TAG]|PATH")
     assert [*SLURM.preflight(plan)] == []
+
+
+def write_program(path, printed):
+    """Write a program that prints a line of its help."""
+    path.write_text(f"#!/bin/sh\necho '{printed}'\n")
+    path.chmod(0o755)
 
 
 @pytest.mark.parametrize(
