@@ -17,7 +17,6 @@ JOBS = {
     "isaac-train": ("--task", "Isaac-Cartpole-v0", "--num-envs", "64"),
     "isaac-export": ("--checkpoint-uri", MODEL, "--task", "Isaac-Cartpole-v0"),
     "isaac-validate": ("--checkpoint-uri", MODEL, "--task", "Isaac-Cartpole-v0", "--eval-episodes", "5"),
-    "isaac-smoke-test": (),
     "rosbag-act-train": (
         *("-d", f"me/bags@{SHA}", "--image-topics", "/camera"),
         *("--state-topic", "/joints", "--action-topic", "/command"),

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NAMES = (
-    r"lerobot-train|lerobot-eval|rosbag-act-train|isaac-(?:train|export|validate|smoke-test)"
+    r"lerobot-train|lerobot-eval|rosbag-act-train|isaac-(?:train|export|validate)"
     r"|mean_reward|train/loss|val/loss|rollout|\bmse\b"
 )
 FILES = [path for folder in ("core", "plugins") for path in (ROOT / folder).rglob("*.py")]

@@ -78,7 +78,6 @@ def test_a_row_says_what_the_line_means(preview, words, row, value):
             ("command", "--", "python", "train.py"),
             {"command": "python train.py", "platform": "fake: a folder that takes jobs"},
         ),
-        (("isaac-smoke-test",), {"nodes": "1"}),
     ],
 )
 def test_rows_of_other_workloads(preview, words, expected):

@@ -30,7 +30,6 @@ LEAST: Mapping[str, Mapping[str, str]] = {
     "lerobot-merge": {"--policy-repo-id": "lab/act", "--register-checkpoint": "merged"},
     "rosbag-act-train": {"-d": "lerobot/pusht", "--environment-state-topic": "/keypoints"},
     "command": {},
-    "isaac-smoke-test": {},
     "isaac-train": {},
     "isaac-export": {"--checkpoint-uri": "https://account1.blob.core.windows.net/train/set1"},
     "isaac-validate": {"--checkpoint-uri": "https://account1.blob.core.windows.net/train/set1"},

@@ -293,8 +293,6 @@ def test_a_checkpoint_that_has_all_iterations_is_refused(robotrain: Any) -> None
 @pytest.mark.parametrize(
     ("workload", "words", "problems"),
     [
-        ("isaac-train", ("--run-smoke-test",), ["option-elsewhere --run-smoke-test"]),
-        ("isaac-validate", ("--sleep-after-unpack",), ["option-elsewhere --sleep-after-unpack", "source-missing"]),
         ("isaac-validate", ("--model-name", "isaac-ant-v0"), ["option-elsewhere --model-name", "source-missing"]),
     ],
 )

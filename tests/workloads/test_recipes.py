@@ -39,6 +39,17 @@ def test_recipe_renders(robotrain, name, platform):
     assert read_job(answer)["trainer_args"][0] == "python"
 
 
+@pytest.mark.parametrize("platform", ["osmo", "azureml"])
+def test_check_of_a_machine_starts_with_the_python_of_isaac_labs_image(robotrain, tmp_path, platform):
+    words = (ROOT / "examples/isaac-check/job.yaml", *PLATFORMS[platform])
+    answer = robotrain("render", *words, "--to", tmp_path / "plan")
+    assert answer.exit_code == 0, answer.stderr
+    files = [path for path in (tmp_path / "plan").rglob("*.*") if path.suffix != ".zip"]
+    plan = "".join(path.read_text() for path in files)
+    assert "nvcr.io/nvidia/isaac-lab" in plan
+    assert "/isaac-sim/kit/python/bin/python3" in plan
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_readme_is_short_and_names_what_it_starts(name):
     text = (RECIPES / name / "README.md").read_text()

@@ -95,12 +95,6 @@ class TestIsaacValidate(WorkloadKit):
     tells = ("metrics", "evaluated")
 
 
-class TestIsaacSmokeTest(WorkloadKit):
-    workload = "isaac-smoke-test"
-    job = ()
-    tells = ()
-
-
 class TestIsaacExport(WorkloadKit):
     workload = "isaac-export"
     job = ("--checkpoint-uri", "/data/run")

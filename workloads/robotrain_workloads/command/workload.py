@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 from robotrain.model.preview import WorkPreview
 from robotrain.model.workload import FoundInput, JobTemplate, ProgramLocker, Role, UserCommand, Workload
-from robotrain.model.workload_profile import Metric, OutputProfile, Resources, WorkloadProfile
+from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_workloads.command.parameters import CommandParameters
+from robotrain_workloads.isaac import profile as isaac_profile
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -115,6 +116,7 @@ COMMAND = Workload(
     program="your program",
     profile=WorkloadProfile(
         resources=Resources(),
+        container=Container(interpreters=isaac_profile.CONTAINER.interpreters),
         outputs=OutputProfile(noun="training"),
         metrics=(
             *USUAL_METRICS,

@@ -13,10 +13,7 @@ CONTAINER = Container(
         "/workspace/isaaclab/_isaac_sim/python.sh",
     ),
 )
-SMOKE_TEST_HINT = "use the workload isaac-smoke-test: no job is replaced by a test or a pause"
 OPTION_HINTS = {
-    **dict.fromkeys(("-s", "--run-smoke-test", "--mode", "RUN_AZURE_SMOKE_TEST"), SMOKE_TEST_HINT),
-    **dict.fromkeys(("--sleep-after-unpack", "SLEEP_AFTER_UNPACK"), SMOKE_TEST_HINT),
     "--gui": "use --no-headless",
     **dict.fromkeys(("-p", "--payload-root"), "not needed: the scripts of Isaac Lab in the image are used"),
     "DEFAULT_ISAAC_LAB_IMAGE": "on a platform with containers, use --image IMAGE or the variable IMAGE",

@@ -1,1 +1,0 @@
-"""The workload `isaac-smoke-test`."""
