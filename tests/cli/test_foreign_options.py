@@ -127,5 +127,5 @@ def test_pasted_line_of_another_program_is_answered_with_its_translation(robotra
     program = f"lerobot-{word.rpartition('-')[2]}"
     assert f"  use   robotrain from-lerobot -- {program} --policy.type=act" in answer.stderr
     assert "'a b'" in answer.stderr
-    assert "from-lerobot" not in robotrain(word).stderr.replace("from-lerobot, from-script", "")
+    assert "from-lerobot" not in robotrain(word).stderr.replace("installed: bags, data, from-lerobot", "")
     assert "from-lerobot --" not in robotrain("rosbag-act-train", "--policy.type=act").stderr

@@ -23,7 +23,6 @@ SUBMIT_SIDE = (
         "saved_config",
     ),
     *(
-        "from_script",
         "launchers",
         "translated_line",
         "refusals",

@@ -28,7 +28,7 @@ from robotrain_workloads.lerobot_options.program_line import (
     find_program_word,
     read_program_line,
 )
-from robotrain_workloads.translated_line import TranslatedLine, make_line_app, print_line, split_line
+from robotrain_workloads.lerobot_options.translated_line import TranslatedLine, make_line_app, print_line, split_line
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem

@@ -1,1 +1,0 @@
-"""The bash scripts of physical-ai-toolchain, and what robotrain has in their place."""
