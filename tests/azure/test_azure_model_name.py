@@ -146,10 +146,10 @@ def test_a_model_plugin_travels_only_with_a_job_that_has_such_a_model():
 
 
 def test_models_of_a_registry_are_those_of_the_workspace_that_tracks_the_run():
-    walker = JobSource(role="checkpoint", kind="latest_model", uri="models:/walker/latest", pin="3")
+    walker = JobSource(role="checkpoint", kind="registered_model", uri="models:/walker/latest", pin="3")
     fixed = JobSource(role="checkpoint", kind="registered_model", uri="models:/walker/2")
     (plugin,) = MODEL_CONTAINER_PLUGINS.values()
-    assert find_model_plugins([walker], HERE.tracking_uri) == {"source.latest_model": plugin}
+    assert find_model_plugins([walker], HERE.tracking_uri) == {"source.registered_model": plugin}
     assert find_model_plugins([walker, fixed], "https://mlflow.example") == {}
     place = ContainerContext(cache=Path("/c"), tracking_uri=HERE.tracking_uri)
     full = f"azureml://subscriptions/{HERE.subscription}/resourcegroups/{HERE.group}/workspaces/{HERE.name}"

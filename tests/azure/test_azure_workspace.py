@@ -181,7 +181,7 @@ def test_all_three_names_or_none_make_a_workspace():
 
 
 def test_the_latest_version_of_a_model_is_the_largest_number_that_the_workspace_has(workspace):
-    walker = JobSource(role="checkpoint", kind="latest_model", uri="models:/walker/latest")
+    walker = JobSource(role="checkpoint", kind="registered_model", uri="models:/walker/latest")
     workspace.manager.there.models[f"{HERE.resource}/walker".lower()] = {"2": {}, "10": {}, "old": {}}
     assert registry.find_latest_version(walker, HERE) == "10"
     with pytest.raises(SourceNotFound, match="workspace robots-ml has no model walkr; it has walker"):
@@ -198,7 +198,7 @@ MODEL = {
 
 def test_a_version_has_its_properties_and_tags_and_none_if_it_cannot_be_read(workspace):
     workspace.manager.there.models[f"{HERE.resource}/walker".lower()] = {"2": MODEL}
-    walker = JobSource(role="checkpoint", kind="latest_model", uri="models:/walker/latest", pin="2")
+    walker = JobSource(role="checkpoint", kind="registered_model", uri="models:/walker/latest", pin="2")
     assert registry.read_tags(walker, HERE) == {**MODEL["tags"], "success_threshold": "0.9"}
     full = (
         f"azureml://subscriptions/{SUBSCRIPTION}/resourcegroups/{GROUP}/workspaces/robots-ml/models/walker/versions/2"

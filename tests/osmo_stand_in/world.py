@@ -71,7 +71,7 @@ class OsmoWorld(World):
     options = ("--pool", "default", "--tracking-uri", "none", "--storage-account", "account1")
     needs: Mapping[str, Sequence[str]] = {
         **dict.fromkeys(("lerobot-merge", "isaac-export"), KEPT),
-        **dict.fromkeys(("model_asset", "latest_model"), ("--tracking-uri", "azureml-workspace://sub-1/rg-1/ws-1")),
+        "model_asset": ("--tracking-uri", "azureml-workspace://sub-1/rg-1/ws-1"),
         **dict.fromkeys(("mlflow_run", "registered_model"), ("--tracking-uri", "https://mlflow.example")),
     }
     job = ("-d", f"lerobot/pusht@{'a' * 40}", "--training-steps", "10")

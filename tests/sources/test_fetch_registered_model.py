@@ -130,7 +130,7 @@ def test_files_that_lie_elsewhere_are_fetched_once(place, artifacts):
 
 
 def test_the_latest_version_is_the_same_for_a_submit_and_for_a_job_that_is_not_pinned(place, registry):
-    latest = JobSource(role="checkpoint", kind="latest_model", uri="models:/act/latest")
+    latest = JobSource(role="checkpoint", kind="registered_model", uri="models:/act/latest")
     assert latest_version.find_latest_version(latest, registry) == "3"
     container.fetch(latest, place)
     assert container.fetch(dataclasses.replace(latest, pin="2"), place).is_dir()

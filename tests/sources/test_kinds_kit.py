@@ -141,14 +141,8 @@ class TestLocalPath(SourceKit):
 
 class TestRegisteredModel(SourceKit):
     kind = "registered_model"
-    good: ClassVar = {"act:3": "models:/act/3", "models:/act/3": "models:/act/3"}
-    bad = ("act", "act@champion", "models:/act/latest", "runs:/1/model")
-
-
-class TestLatestModel(SourceKit):
-    kind = "latest_model"
-    good: ClassVar = {"act:latest": "models:/act/latest", "models:/act": "models:/act/latest"}
-    bad = ("act", "models:/act/3", "models:/act@champion", "azureml:act@latest")
+    good: ClassVar = {"act:3": "models:/act/3", "models:/act/3": "models:/act/3", "act:latest": "models:/act/latest"}
+    bad = ("act", "act@champion", "runs:/1/model")
 
 
 class TestMlflowRun(SourceKit):

@@ -86,8 +86,8 @@ def test_the_flags_of_a_role_are_those_of_the_contract(role: str) -> None:
         ("models:/act/3", {"registered_model"}),
         ("MODELS:/act@champion", {"registered_model"}),
         ("act:3", {"registered_model"}),
-        ("act:latest", {"latest_model"}),
-        ("models:/act", {"latest_model"}),
+        ("act:latest", {"registered_model"}),
+        ("models:/act", {"registered_model"}),
         ("pusht-act@champion", {"registered_model"}),
         ("runs:/0123/model", {"mlflow_run"}),
         ("RUNS:/0123/model", {"mlflow_run"}),
@@ -122,7 +122,7 @@ def test_only_kinds_that_act_in_the_container_have_a_container_plugin() -> None:
             name: f"robotrain_sources.{name}.fetch" for name in ("blob_url", "https_file", "huggingface", "torchvision")
         },
         **{name: f"robotrain_sources.{name}.container" for name in ("local_path", "git")},
-    } | dict.fromkeys(("registered_model", "latest_model", "mlflow_run"), "robotrain_sources.mlflow.container")
+    } | dict.fromkeys(("registered_model", "mlflow_run"), "robotrain_sources.mlflow.container")
 
 
 @pytest.mark.parametrize("module", TYPED)

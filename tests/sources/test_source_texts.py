@@ -71,6 +71,7 @@ TAKEN: dict[str, dict[str, str]] = {
         "a-b_c.d:7": "models:/a-b_c.d/7",
         "1x:0": "models:/1x/0",
         "models:/latest/3": "models:/latest/3",
+        **dict.fromkeys(("a:latest", "models:/a/latest", "models:/a", "models:/a/"), "models:/a/latest"),
         f"{'n' * 255}:123456789": f"models:/{'n' * 255}/123456789",
     },
     "mlflow_run": {
@@ -210,8 +211,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "azureml://datastores/d/paths/p",
     ),
     "registered_model": (
-        *("a@champion", "a:latest", "models:/a/Production", "models:/a@x"),
-        *("a", "models:/a"),
+        *("a", "a@champion", "a@latest", "a:Latest", "models:/a/Production", "models:/a@x"),
         *(f"a:{version}" for version in ("", "v1", "1.0", "+1", "1e3", "１", "9999999999")),
         "models:/a/007",
         " a:01 ",

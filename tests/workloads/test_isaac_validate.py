@@ -120,7 +120,7 @@ def test_tags_of_a_model_count_before_what_lies_beside_the_checkpoint(tmp_path: 
 
 
 @pytest.mark.parametrize("platform", PLACES)
-def test_a_task_alone_names_the_latest_model_of_that_name(robotrain: Any, platform: str) -> None:
+def test_a_task_alone_means_the_newest_version_of_the_model_of_that_name(robotrain: Any, platform: str) -> None:
     task = (
         "isaac-validate",
         "--platform",
@@ -132,7 +132,7 @@ def test_a_task_alone_names_the_latest_model_of_that_name(robotrain: Any, platfo
     )
     rows = {row["name"]: row for row in robotrain("explain", *task).json["values"]}
     model = "models:/isaac-velocity-rough-anymal-c-v0/latest"
-    assert (rows["checkpoint"]["value"], rows["checkpoint"]["origin"]) == (f"latest_model {model}", "default")
+    assert (rows["checkpoint"]["value"], rows["checkpoint"]["origin"]) == (f"registered_model {model}", "default")
     answer = robotrain("render", *task)
     assert answer.exit_code == 0, answer.stderr
     plan = json.dumps(answer.json["files"])

@@ -169,8 +169,8 @@ class SourceKind:
     schemes: tuple[str, ...] = ()
     pinning: Pinning | None = None
     """For kinds whose content can change under the same name."""
-    pinned_by_platform: bool = False
-    """Whether the platform pins it instead: it knows the registry of the job's models."""
+    pinned_by_platform: Callable[[str], bool] = field(default=lambda uri: False)
+    """Return whether the platform pins a source instead: it knows the registry of the job's models."""
     target: str = ""
     """The module that writes to such a place in the container, if it can be written to."""
     target_form: TargetForm | None = None

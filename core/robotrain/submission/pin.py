@@ -97,7 +97,7 @@ def _pin_source(
     """Return the source, pinned if it can be, and what is wrong."""
     kind = kinds.get(source.kind)
     pinning = kind.pinning if kind else None
-    if kind and kind.pinned_by_platform:
+    if kind and kind.pinned_by_platform(source.uri):
         pinning = Pinning(lambda *_: pin_by_platform(source), lambda *_: "")
     if source.pin or pinning is None or source.grows_until:
         return source, None

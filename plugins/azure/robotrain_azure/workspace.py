@@ -73,8 +73,8 @@ CONTAINER_PLUGINS = {"tracking.azureml": "robotrain_azure.tracking"}
 """The container plugin for such a tracking URI, as a job document names it."""
 MODEL_KIND = "model_asset"
 MODEL_CONTAINER_PLUGINS = {f"source.{MODEL_KIND}": "robotrain_azure.models.container"}
-REGISTRY_KINDS = ("registered_model", "latest_model")
-"""Kinds whose models are those of the workspace if it tracks the run."""
+REGISTRY_KIND = "registered_model"
+"""The kind whose models are those of the workspace if it tracks the run."""
 WORKSPACE_FLAGS = ("--subscription-id", "--resource-group", "--workspace-name")
 _TRACKING_URI = rf"{TRACKING_SCHEME}://([^/]+)/([^/]+)/([^/]+)"
 
@@ -141,11 +141,11 @@ def is_valid_name(flag: str, text: str) -> bool:
 def get_model_name(source: "JobSource") -> str:
     """Return the name of the model version that a source means, as Azure ML's own kind writes it."""
     name, _, version = source.uri.removeprefix("models:/").partition("/")
-    return f"azureml:{name}:{source.pin or version}" if source.kind in REGISTRY_KINDS else source.uri
+    return f"azureml:{name}:{source.pin or version}" if source.kind == REGISTRY_KIND else source.uri
 
 
 def find_model_plugins(sources: "Iterable[JobSource]", tracking_uri: str = "") -> Mapping[str, str]:
     """Return the container plugins of models of a workspace, as a job document names them."""
-    kinds = (MODEL_KIND, *(REGISTRY_KINDS if parse_tracking_uri(tracking_uri) else ()))
+    kinds = (MODEL_KIND, *([REGISTRY_KIND] if parse_tracking_uri(tracking_uri) else ()))
     (plugin,) = MODEL_CONTAINER_PLUGINS.values()
     return {f"source.{source.kind}": plugin for source in sources if source.kind in kinds}

@@ -28,7 +28,7 @@ CAPABILITIES = Capabilities(
         ("init_policy", "registered_model"): no(OWN_MODELS, "--init-from-policy-model azureml:NAME:VERSION"),
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("blob_url", "local_path")},
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run")},
-        **{("checkpoint", kind): YES for kind in ("registered_model", "latest_model", "model_asset")},
+        **{("checkpoint", kind): YES for kind in ("registered_model", "model_asset")},
         ("resume", "datastore_path"): YES,
         **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path", "torchvision")},
         **{("scenes", kind): YES for kind in ("huggingface", "blob_url", "local_path")},

@@ -25,7 +25,7 @@ CAPABILITIES = Capabilities(
         **{("init_policy", kind): YES for kind in WEIGHTS},
         **{(role, ANY): YES for role in CONTAINER_ROLES},
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},
-        **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "registered_model", "latest_model")},
+        **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "registered_model")},
         **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url", "torchvision")},
         **{("scenes", kind): YES for kind in ("huggingface", "local_path", "blob_url")},
         **{("code", kind): YES for kind in ("local_path", "git")},

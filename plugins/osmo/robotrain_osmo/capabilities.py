@@ -34,7 +34,7 @@ CAPABILITIES = Capabilities(
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("blob_url", "local_path")},
         **{(role, "huggingface"): YES for role in ("resume", "publish")},
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run")},
-        **{("checkpoint", kind): YES for kind in ("registered_model", "latest_model", "model_asset")},
+        **{("checkpoint", kind): YES for kind in ("registered_model", "model_asset")},
         **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path", "torchvision")},
         **{("scenes", kind): YES for kind in ("huggingface", "blob_url", "local_path")},
         **{("code", kind): YES for kind in ("local_path", "git", "osmo_dataset")},

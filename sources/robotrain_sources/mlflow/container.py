@@ -10,7 +10,7 @@ from robotrain_runtime.contract.failure import SourceError
 
 from robotrain_sources.fetching import program
 from robotrain_sources.mlflow import reference
-from robotrain_sources.mlflow.reference import LatestModel, RegisteredModel, RunArtifact
+from robotrain_sources.mlflow.reference import RegisteredModel, RunArtifact
 
 MODEL_FETCH, RUN_FETCH = "robotrain_sources.mlflow.model_fetch", "robotrain_sources.mlflow.run_fetch"
 
@@ -36,7 +36,7 @@ def fetch(source: JobSource, place: ContainerContext) -> Path:
     folder, cache = place.cache / "sources", ("--cache", str(place.cache))
     if not isinstance(found, RunArtifact):
         to = ("--to", str(folder / RegisteredModel.kind / found.name))
-        return program.run_program(place, MODEL_FETCH, found.name, str(found.version), *to, *cache, environ=environ)
+        return program.run_program(place, MODEL_FETCH, found.name, found.version, *to, *cache, environ=environ)
     environ = {**place.tracking_environ, **environ}
     plugins = filter(None, environ.get(TRACKING_PLUGINS_VARIABLE, "").split(","))
     modules = [importlib.import_module(plugin).__name__ for plugin in plugins]
@@ -46,7 +46,7 @@ def fetch(source: JobSource, place: ContainerContext) -> Path:
     return program.run_program(place, RUN_FETCH, found.run, found.path, *options, environ=environ, modules=modules)
 
 
-def _parse(source: JobSource) -> RegisteredModel | LatestModel | RunArtifact:
+def _parse(source: JobSource) -> RegisteredModel | RunArtifact:
     if source.kind == RunArtifact.kind:
         return reference.parse_run_artifact(source.uri)
     return reference.parse_pinned_model(source.uri, source.pin)

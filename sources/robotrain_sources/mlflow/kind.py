@@ -1,4 +1,4 @@
-"""The source kinds `registered_model`, `latest_model`, `model_asset` and `mlflow_run`.
+"""The source kinds `registered_model`, `model_asset` and `mlflow_run`.
 
 They are models of the platform's registry or of Azure ML, and artifacts of tracking runs. A platform may support one
 without the other. They share their flags: the text tells them apart.
@@ -65,10 +65,6 @@ _NAME = reference.NAME_PATTERN
 _HINT = rf"\s*(?:(?i:models:)|(?!(?i:azureml|file|hf|runs|https?):){_NAME}(?::|@(?!\d))[\w.+-]*\s*$)"
 
 
-def _is_latest(text: str) -> bool:
-    return bool(re.fullmatch(rf"\s*{reference.LATEST_HINT}\s*", text))
-
-
 _ROLES = {"policy": POLICY_MODEL, "reference": REFERENCE_MODEL, "init_policy": INIT_POLICY, "checkpoint": CHECKPOINT}
 
 
@@ -78,26 +74,12 @@ KIND = SourceKind(
     schemes=("models",),
     form=reference.MODEL_FORM,
     example="models:/pusht-act/3",
-    help="A model version of the registry that the platform tracks to; or azureml:NAME:VERSION.",
+    help="A model version of the registry that the platform tracks to, or NAME:latest; or azureml:NAME:VERSION.",
     roles=_ROLES,
-    recognizes=lambda text: bool(re.match(_HINT, text)) and not _is_latest(text),
+    recognizes=lambda text: bool(re.match(_HINT, text)),
     parse=lambda text, base: reference.parse_registered_model(text),
     container_plugin=CONTAINER_PLUGIN,
-    requires="tracking",
-)
-
-LATEST_KIND = SourceKind(
-    name=reference.LatestModel.kind,
-    title="latest versions of registered models",
-    schemes=("models",),
-    form=reference.LATEST_FORM,
-    example="models:/isaac-cartpole-v0/latest",
-    help="The latest version of a model of the registry that the platform tracks to, when the job is submitted.",
-    roles={"checkpoint": CHECKPOINT},
-    recognizes=_is_latest,
-    parse=lambda text, base: reference.parse_latest_model(text),
-    container_plugin=CONTAINER_PLUGIN,
-    pinned_by_platform=True,
+    pinned_by_platform=reference.names_latest_version,
     requires="tracking",
 )
 
@@ -155,4 +137,4 @@ RUN_KIND = SourceKind(
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
     """Return the kinds that share a flag; the first one is the default."""
-    return (LATEST_KIND, KIND, ASSET_KIND, RUN_KIND)
+    return (KIND, ASSET_KIND, RUN_KIND)

@@ -1,4 +1,4 @@
-"""A version of a registered model, its latest version, and artifacts of a run: typed references and their parsers.
+"""Registered models, and artifacts of a run: typed references and their parsers.
 
 Standard library only: container plugins import it.
 """
@@ -16,6 +16,8 @@ NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 _VERSION = r"0|[1-9][0-9]{0,8}"
 _MODEL_ADDRESS = rf"models:/({NAME_PATTERN})/([^/]*)"
 _SHORT = rf"({NAME_PATTERN}):([^:/]*)"
+LATEST = "latest"
+_LATEST_FORMS = rf"models:/({NAME_PATTERN})(?:/{LATEST})?/?|({NAME_PATTERN}):{LATEST}"
 _STAGE = "(?i:latest|none|staging|production|archived)"
 _MOVING = rf"(?:models:/)?({NAME_PATTERN})@.*|models:/({NAME_PATTERN})/{_STAGE}|({NAME_PATTERN}):{_STAGE}"
 _OTHER_SCHEME = r"(?i)[a-z][a-z0-9+.-]*:/"
@@ -23,62 +25,42 @@ _OTHER_SCHEME = r"(?i)[a-z][a-z0-9+.-]*:/"
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """One version of a registered model. `str()` is its address as MLflow knows it."""
+    """A version of a registered model, or its latest one when the job is submitted. `str()` is its address as MLflow
+    knows it.
+    """
 
     kind: ClassVar[str] = "registered_model"
 
     name: str
-    version: int
+    version: str
+    """A number, or `latest`."""
 
     def __str__(self) -> str:
         return f"models:/{self.name}/{self.version}"
 
 
-LATEST = "latest"
-LATEST_FORM = f"models:/NAME/{LATEST}"
-LATEST_HINT = (
-    rf"(?!(?i:azureml|file|hf|runs|https?):)(?:models:/({NAME_PATTERN})(?:/{LATEST})?/?|({NAME_PATTERN}):{LATEST})"
-)
+def names_latest_version(uri: str) -> bool:
+    """Return whether the address of a registered model names no version, so that a pin says which one is meant."""
+    return uri.endswith(f"/{LATEST}")
 
 
-@dataclass(frozen=True)
-class LatestModel:
-    """The latest version of a registered model, whichever that is when the job is submitted."""
-
-    kind: ClassVar[str] = "latest_model"
-
-    name: str
-    version: ClassVar[str] = LATEST
-
-    def __str__(self) -> str:
-        return f"models:/{self.name}/{LATEST}"
-
-
-def parse_latest_model(text: str) -> LatestModel:
-    """Return the model that `text` names. Raise SourceError."""
-    if match := re.fullmatch(LATEST_HINT, text):
-        return LatestModel(match[1] or match[2])
-    suggestion = suggest_normal_form(parse_latest_model, text.strip()) if text != text.strip() else ""
-    raise SourceError(f"The latest version of a registered model has the form {LATEST_FORM}.", suggestion)
-
-
-def parse_pinned_model(uri: str, pin: str) -> RegisteredModel | LatestModel:
-    """Return the version that a source of either kind names; the latest one if it is not pinned. Raise SourceError."""
-    if not uri.endswith(f"/{LATEST}"):
-        return parse_registered_model(uri)
-    model = parse_latest_model(uri)
-    return parse_registered_model(f"models:/{model.name}/{pin}") if pin else model
+def parse_pinned_model(uri: str, pin: str) -> RegisteredModel:
+    """Return the version that a source names; of the latest one that which it is pinned to. Raise SourceError."""
+    model = parse_registered_model(uri)
+    return parse_registered_model(f"models:/{model.name}/{pin}") if pin and model.version == LATEST else model
 
 
 def parse_registered_model(text: str) -> RegisteredModel:
     """Return the version that `text` names. Raise SourceError."""
     if text != text.strip():
         raise SourceError("There is white space around the name.", _suggest_model(text.strip()))
-    if moving := re.fullmatch(_MOVING, text):
-        why = "`latest`, an alias and a stage move from version to version: the model would change under the job."
-        raise SourceError(why, f"{moving[moving.lastindex or 0]}:VERSION")
     if re.match(r"(?i)azureml:", text):  # else `azureml` would be the name
         raise SourceError("This is a name of Azure ML, not of the registry that the platform tracks to.")
+    if latest := re.fullmatch(_LATEST_FORMS, text):
+        return RegisteredModel(latest[1] or latest[2], LATEST)
+    if moving := re.fullmatch(_MOVING, text):
+        why = "An alias and a stage move from version to version: the model would change under the job."
+        raise SourceError(why, f"{moving[moving.lastindex or 0]}:VERSION")
     if match := re.fullmatch(_MODEL_ADDRESS, text) or re.fullmatch(_SHORT, text):
         return RegisteredModel(match[1], _parse_version(match[1], match[2]))
     _raise_not_a_model(text)
@@ -87,9 +69,9 @@ def parse_registered_model(text: str) -> RegisteredModel:
 _suggest_model = partial(suggest_normal_form, parse_registered_model)
 
 
-def _parse_version(name: str, text: str) -> int:
+def _parse_version(name: str, text: str) -> str:
     if re.fullmatch(_VERSION, text):
-        return int(text)
+        return text
     known = text.lstrip("0") if text.isascii() and text.isdigit() else ""
     instead = f"{name}:{known if re.fullmatch(_VERSION, known) else 'VERSION'}"
     why = "A version is a whole number of at most 9 digits, without leading zeros."
@@ -103,10 +85,10 @@ def _raise_not_a_model(text: str) -> NoReturn:
         raise SourceError("An artifact of a tracking run is no registered model.")
     if re.match(_OTHER_SCHEME, text) and not text.startswith("models:"):
         raise SourceError("An address is no registered model.")
-    if re.fullmatch(rf"(?:models:/)?{NAME_PATTERN}/?", text):
-        raise SourceError("A model needs a version: without one its content may change.")
+    if re.fullmatch(rf"{NAME_PATTERN}/?", text):
+        raise SourceError(f"A model needs a version, or `{LATEST}` for that of the moment of submission.")
     raise SourceError(
-        f"A registered model is {MODEL_FORM} or models:/NAME/VERSION; "
+        f"A registered model is {MODEL_FORM}, models:/NAME/VERSION or models:/NAME/{LATEST}; "
         "a name is letters, digits, `_`, `.` and `-`, 255 at most."
     )
 

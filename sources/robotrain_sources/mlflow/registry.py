@@ -21,40 +21,50 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.tracking.address import SQLITE
 
 from robotrain_sources.fetching.errors import find_similar_names
-from robotrain_sources.mlflow.reference import parse_latest_model
+from robotrain_sources.mlflow.reference import parse_registered_model
+from robotrain_sources.role_flags import CHECKPOINT, INIT_POLICY, POLICY_MODEL, REFERENCE_MODEL
 
 REQUEST_SECONDS, ANSWER_SECONDS = 10.0, 20.0
 """Without a byte, and for the whole answer."""
 MAX_NAMES = 1000
-NAME_A_VERSION = "--checkpoint-uri models:/NAME/VERSION"
+NAMED_VERSION = "models:/NAME/VERSION"
+MODEL_FLAGS = {
+    "policy": POLICY_MODEL.flag,
+    "reference": REFERENCE_MODEL.flag,
+    "init_policy": INIT_POLICY.flag,
+    "checkpoint": CHECKPOINT.flag,
+}
+"""The flag of a registered model, by its role."""
 _DELETED = "Deleted_Internal"
 """The stage of a version that was deleted in MLflow's tables."""
 
 
 def find_latest_version(source: JobSource, address: str) -> str:
     """Return the latest version of a source's model in the registry at a tracking address. Raise SourceError."""
-    name = parse_latest_model(source.uri).name
+    name, flag = parse_registered_model(source.uri).name, MODEL_FLAGS[source.role]
     if address.startswith(SQLITE):
         shown = address.removeprefix(SQLITE)
         versions, names = _read_database(Path(shown), name)
     elif address.startswith(("http://", "https://")):
         shown = redact_address(address)
-        versions, names = _query_server(address, name)
+        try:
+            versions, names = _query_server(address, name)
+        except SourceUnreachable as error:
+            raise SourceUnreachable(error.why, f"{flag} {NAMED_VERSION}") from error
     else:
-        raise SourceUnreachable(
-            f"{redact_address(address)} can only be asked where MLflow is installed.", NAME_A_VERSION
-        )
+        why = f"{redact_address(address)} can only be asked where MLflow is installed."
+        raise SourceUnreachable(why, f"{flag} {NAMED_VERSION}")
     if not versions:
-        raise make_missing_error(name, names, f"the model registry at {shown}")
+        raise make_missing_error(name, names, f"the model registry at {shown}", flag)
     return str(max(versions))
 
 
-def make_missing_error(name: str, names: Sequence[str], registry: str) -> SourceNotFound:
-    """Return the error for a model without versions, given the models of the registry."""
+def make_missing_error(name: str, names: Sequence[str], registry: str, flag: str) -> SourceNotFound:
+    """Return the error for a model without versions, given the models of the registry and the flag that names it."""
     similar = find_similar_names(name, sorted({*names} - {name}))
     known = f"it has {', '.join(similar)}" if similar else "it is empty"
     what = f"no version of {name}" if name in names else f"no model {name}; {known}"
-    suggestion = f"--checkpoint-uri models:/{similar[0]}/latest" if similar else NAME_A_VERSION
+    suggestion = f"{flag} models:/{similar[0]}/latest" if similar else f"{flag} {NAMED_VERSION}"
     return SourceNotFound(f"{registry[:1].upper()}{registry[1:]} has {what}.", suggestion)
 
 
@@ -124,7 +134,7 @@ def request_server(address: str, path: str, *, signs_in: bool = True, **query: A
         raise SourceError(f"The tracking server {host} answered HTTP {error.code}.", way) from error
     except OSError as error:
         why = f"The tracking server {host} cannot be reached from here: the job asks it when it starts."
-        raise SourceUnreachable(why, NAME_A_VERSION) from error
+        raise SourceUnreachable(why) from error
     except (ValueError, RecursionError, HTTPException) as error:
         raise make_foreign_error(address) from error
     if not isinstance(answer, dict):

@@ -165,6 +165,7 @@ def _make_warm_start_tags(sources: Sequence[JobSource]) -> dict[str, str]:
 
 
 def parse_registered_model(source: JobSource) -> dict[str, str]:
-    """Return name and version of a registered model, from its URI."""
-    match = next((candidate for pattern in MODEL_URI_FORMS if (candidate := re.fullmatch(pattern, source.uri))), None)
+    """Return name and version of a registered model, from its URI; of the latest one that which it is pinned to."""
+    uri = f"{source.uri.removesuffix('/latest')}/{source.pin}" if source.uri.endswith("/latest") else source.uri
+    match = next((candidate for pattern in MODEL_URI_FORMS if (candidate := re.fullmatch(pattern, uri))), None)
     return match.groupdict() if match else {}

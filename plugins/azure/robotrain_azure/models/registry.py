@@ -4,20 +4,20 @@ from collections.abc import Mapping
 
 from robotrain.model.source import SourceError, SourceUnreachable
 from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.mlflow.reference import parse_latest_model
-from robotrain_sources.mlflow.registry import make_missing_error
+from robotrain_sources.mlflow.reference import parse_registered_model
+from robotrain_sources.mlflow.registry import MODEL_FLAGS, make_missing_error
 
 from robotrain_azure import errors
 from robotrain_azure.arm import ArmClient, ArmError
 from robotrain_azure.models.container import ModelNameError, parse_model_name
-from robotrain_azure.workspace import MODEL_KIND, REGISTRY_KINDS, Workspace, get_model_name
+from robotrain_azure.workspace import MODEL_KIND, REGISTRY_KIND, Workspace, get_model_name
 
 PATIENCE_SECONDS = 2.0
 
 
 def find_latest_version(source: JobSource, workspace: Workspace) -> str:
     """Return the latest version of a source's model in the workspace. Raise SourceError."""
-    name, arm = parse_latest_model(source.uri).name, ArmClient(PATIENCE_SECONDS)
+    name, arm = parse_registered_model(source.uri).name, ArmClient(PATIENCE_SECONDS)
     models = f"{workspace.resource}/models"
     try:
         try:
@@ -33,7 +33,7 @@ def find_latest_version(source: JobSource, workspace: Workspace) -> str:
         diagnosis = errors.diagnose_workspace_error(error, workspace)
         kind = SourceUnreachable if diagnosis.network else SourceError
         raise kind(f"{diagnosis.title[:1].upper()}{diagnosis.title[1:]}.", *diagnosis.suggestions[:1]) from error
-    raise make_missing_error(name, known, f"the Azure ML workspace {workspace.name}")
+    raise make_missing_error(name, known, f"the Azure ML workspace {workspace.name}", MODEL_FLAGS[source.role])
 
 
 def read_tags(source: JobSource, workspace: Workspace | None) -> Mapping[str, str]:
@@ -41,7 +41,7 @@ def read_tags(source: JobSource, workspace: Workspace | None) -> Mapping[str, st
 
     `workspace`: the job's, if it has one.
     """
-    if source.kind not in (MODEL_KIND, *REGISTRY_KINDS):
+    if source.kind not in (MODEL_KIND, REGISTRY_KIND):
         return {}
     try:
         model = parse_model_name(get_model_name(source), workspace)

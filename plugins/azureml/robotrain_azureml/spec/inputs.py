@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from robotrain.model.job import Job
-from robotrain_azure.workspace import MODEL_KIND, REGISTRY_KINDS, Workspace, get_model_name
+from robotrain_azure.workspace import MODEL_KIND, REGISTRY_KIND, Workspace, get_model_name
 from robotrain_runtime.contract.document import JobSource, Mount
 from robotrain_sources.data_asset import kind as data_asset
 from robotrain_sources.local_path import folder_content
@@ -72,7 +72,7 @@ INPUT_FORMS: Mapping[tuple[str, str], InputForm] = {
     ("reference", "datastore_path"): InputForm("reference_in_datastore_{}", "--reference-url"),
     ("init_policy", "model_asset"): InputForm("init_from_policy_model", INIT_POLICY.flag),
     ("checkpoint", "local_path"): InputForm("checkpoint", CHECKPOINT.flag),
-    **{("checkpoint", kind): InputForm("checkpoint_model", CHECKPOINT.flag) for kind in (MODEL_KIND, *REGISTRY_KINDS)},
+    **{("checkpoint", kind): InputForm("checkpoint_model", CHECKPOINT.flag) for kind in (MODEL_KIND, REGISTRY_KIND)},
     ("code", "local_path"): InputForm("training_code", CODE.flag),
     ("backbone", "local_path"): InputForm("backbone_path_{}", "--backbone-path"),
     ("scenes", "local_path"): InputForm("scenes_path", "--scenes-path"),

@@ -99,7 +99,7 @@ def suggest_tracking(settings: OsmoSettings) -> Iterator[str]:
     yield SERVER_HINT
 
 
-TRACKED_KINDS = ("registered_model", "latest_model", "mlflow_run")
+TRACKED_KINDS = ("registered_model", "mlflow_run")
 MODEL_FLAGS = {"policy": POLICY_MODEL.flag, "reference": REFERENCE_MODEL.flag, "checkpoint": CHECKPOINT.flag}
 
 
@@ -129,7 +129,7 @@ def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         elif source.kind in TRACKED_KINDS and not tracking_uri:
             ways = suggest_tracking(settings)
             yield make_problem("value-missing.registry-to-look-in", *ways, where=flag, given=source.uri, uri=source.uri)
-        elif source.role != "checkpoint" and source.kind in workspace.REGISTRY_KINDS and target:
+        elif source.role != "checkpoint" and source.kind == workspace.REGISTRY_KIND and target:
             fixes = (f"{flag} {workspace.get_model_name(source)}", SERVER_HINT)
             yield make_problem("osmo-model-elsewhere", *fixes, where=flag, given=source.uri)
 

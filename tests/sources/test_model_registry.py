@@ -1,4 +1,4 @@
-"""The latest version of a registered model: how it is named, and the registry that says which one that is."""
+"""The latest version of a registered model: the registry says which one that is."""
 
 import json
 import sqlite3
@@ -14,35 +14,20 @@ from local_server import QuietHandler, serve
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.mlflow import reference, registry
-from robotrain_sources.mlflow.kind import LATEST_KIND
+from robotrain_sources.mlflow.kind import KIND
 
 VERSIONS = {"walker": (1, 2, 10), "runner": ()}
-HERE = Path("/work")
 
 
-def source(name: str) -> JobSource:
-    return JobSource(role="checkpoint", kind="latest_model", uri=f"models:/{name}/latest")
+def source(name: str, role: str = "checkpoint") -> JobSource:
+    return JobSource(role=role, kind="registered_model", uri=f"models:/{name}/latest")
 
 
-@pytest.mark.parametrize("text", ["models:/walker/latest", "models:/walker", "models:/walker/", "walker:latest"])
-def test_a_model_without_a_version_is_its_latest_one(text):
-    assert LATEST_KIND.recognizes(text)
-    assert str(LATEST_KIND.parse(text, HERE)) == "models:/walker/latest"
-
-
-@pytest.mark.parametrize(
-    "text", ["walker", "walker@latest", "models:/walker/3", "models:/a/b/latest", "azureml:walker", "azureml:latest"]
-)
-def test_other_texts_are_not_taken_for_one(text):
-    assert not LATEST_KIND.recognizes(text)
-    with pytest.raises(SourceError, match="models:/NAME/latest"):
-        LATEST_KIND.parse(text, HERE)
-
-
-def test_a_pinned_one_is_that_version():
+def test_the_latest_one_is_the_version_that_it_is_pinned_to():
     assert str(reference.parse_pinned_model("models:/walker/latest", "3")) == "models:/walker/3"
     assert str(reference.parse_pinned_model("models:/walker/latest", "")) == "models:/walker/latest"
     assert str(reference.parse_pinned_model("models:/latest/4", "")) == "models:/latest/4"
+    assert [KIND.pinned_by_platform(uri) for uri in ("models:/walker/latest", "models:/latest/4")] == [True, False]
 
 
 @pytest.fixture
@@ -110,6 +95,9 @@ def test_a_name_that_the_registry_does_not_have_is_told_with_those_it_has(addres
     with pytest.raises(SourceNotFound, match=why) as raised:
         registry.find_latest_version(source(name), address)
     assert raised.value.suggestion == instead
+    with pytest.raises(SourceNotFound) as raised:
+        registry.find_latest_version(source(name, role="policy"), address)
+    assert raised.value.suggestion == "--policy-model models:/walker/latest"
 
 
 def test_a_database_that_nothing_was_tracked_to_is_empty(tmp_path):
