@@ -88,7 +88,7 @@ def workspace(observing, name_workspace):
 
 
 TRAINING = ("--platform", "azureml", "--dataset-asset", "azureml:episodes:3", "--num-nodes", "2")
-PIPELINE = ("pipeline", "train-eval", *TRAINING, "--env", "pusht", "-r", "pusht-act", "--skip-wait", "--json")
+PIPELINE = ("pipeline", "train-eval", *TRAINING, "--env", "pusht", "-r", "pusht-act", "--json")
 SWEEP = ("sweep", "lerobot-train", *TRAINING, "--over", "seed=1..2", "--native-only", "--json")
 SENT = {"distributionType": "PyTorch", "processCountPerInstance": 1}
 

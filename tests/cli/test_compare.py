@@ -336,7 +336,7 @@ PLAY = ("--env", "pusht", "--platform", "fake")
 
 def test_policies_without_an_evaluation_are_played_in_one_job(robotrain, fake_platform, policies):
     old, new = policies
-    words = ("compare", new, old, "lerobot/act_pusht", *PLAY, "--detect", "0.3", "--no-pin", "--skip-wait", "--json")
+    words = ("compare", new, old, "lerobot/act_pusht", *PLAY, "--detect", "0.3", "--no-pin", "--json")
     answer = robotrain(*words)
     assert answer.exit_code == 0, answer.stderr
     assert "comparison-planned" in answer.stderr
@@ -369,17 +369,17 @@ def test_the_end_of_the_job_is_the_answer(
     log, files = [event.format_event(evaluated)], {"outputs/eval_results": str(results)}
     (fake_platform / "others.json").write_text(json.dumps({"state": state, "log": log, "files": files}))
     old, new = policies
-    answer = robotrain("compare", new, old, *PLAY, "--no-pin", "--json")
+    answer = robotrain("compare", new, old, *PLAY, "--no-pin", "--wait", "--json")
     assert answer.exit_code == code
     assert answer.json == known
-    answer = robotrain("compare", new, old, *PLAY, "--no-pin", "--new")
+    answer = robotrain("compare", new, old, *PLAY, "--no-pin", "--new", "--stream")
     assert answer.exit_code == code
     assert "eval-1 is not worse than eval-2 by more than 10 points" in answer.stdout
 
 
 def test_a_job_that_fails_before_it_compares_says_why(robotrain, fake_platform, policies):
     (fake_platform / "others.json").write_text(json.dumps({"state": "failed", "log": ["out of memory"]}))
-    answer = robotrain("compare", *policies, *PLAY, "--no-pin")
+    answer = robotrain("compare", *policies, *PLAY, "--no-pin", "--wait")
     assert answer.exit_code == 5
     assert "out of memory" in answer.stderr
 

@@ -174,7 +174,7 @@ def test_who_waits_tells_and_the_run_does_not(
 
 @pytest.mark.parametrize(
     "command",
-    [("pipeline", "train-eval", "--skip-wait"), ("sweep", "--over", "seed=1,2")],
+    [("pipeline", "train-eval"), ("sweep", "--over", "seed=1,2")],
     ids=["pipeline", "sweep"],
 )
 def test_end_of_several_jobs_is_told_by_who_waits_alone(robotrain, add_channel, webhook, command):

@@ -110,10 +110,10 @@ def test_a_model_that_the_job_file_names_is_registered_after_the_evaluation(plan
         (("--register-model", "a", "-r", "b"), "options-conflict"),
         (("--preprocessing-config", "file"), "option-unknown --preprocessing-config"),
         (("--compute-preprocess=cpu",), "option-unknown --compute-preprocess"),
-        (("--wait", "--skip-wait"), "options-conflict"),
         (("--wait",), "options-conflict"),
-        (("--timeout", "soon"), "value-invalid"),
-        (("--poll-interval", "0"), "value-invalid --poll-interval 0"),
+        (("--timeout", "30"), "option-without-effect --timeout"),
+        (("--wait", "--timeout", "soon"), "value-invalid"),
+        (("--wait", "--poll-interval", "0"), "value-invalid --poll-interval 0"),
         (("--eval-episods", "3"), "option-unknown --eval-episods"),
         (("--native-only",), "feature-not-there"),
     ],
@@ -157,6 +157,6 @@ def test_timeout_ends_the_wait_and_not_the_pipeline(robotrain, pusht, fake_platf
 
     monkeypatch.setenv("PYTHONPATH", os.environ["FAKE_SITE"])
     command = ("pipeline", "train-eval", "--platform", "fake", "--dataset-path", pusht)
-    robotrain(*command, "--timeout", "0.02", "--poll-interval", "1").check_problems(1, "wait-timeout")
+    robotrain(*command, "--wait", "--timeout", "0.02", "--poll-interval", "1").check_problems(1, "wait-timeout")
     assert robotrain("status", "--json").json["state"] in ("pending", "running")
     assert robotrain("cancel", "--json").json["state"] == "cancelled"

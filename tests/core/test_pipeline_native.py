@@ -231,10 +231,10 @@ def test_a_registration_may_have_settings_of_its_own(dag_platform, robotrain, mo
 
     monkeypatch.setattr(train_eval, "STEP_SETTINGS", ("slots",))
     line = ["pipeline", "train-eval", PUSHT / "job.yaml", "--platform", "dag", "--env", "pusht"]
-    run = robotrain(*line, "-r", "pusht-act", "--slots-register", 7, "--skip-wait", "--json").json["run"]
+    run = robotrain(*line, "-r", "pusht-act", "--slots-register", 7, "--json").json["run"]
     steps = json.loads(read_submitted_spec(run))["steps"]
     assert {name: step["slots"] for name, step in steps.items()} == {"train": 50, "evaluate": 50, "register": 7}
-    robotrain(*line, "--slots-register", 7, "--skip-wait").check_problems(2, "options-conflict --slots-register")
+    robotrain(*line, "--slots-register", 7).check_problems(2, "options-conflict --slots-register")
 
 
 def test_a_merge_is_of_a_checkpoint_of_the_step_that_trains(submitted, reach, robotrain, dag_platform, monkeypatch):

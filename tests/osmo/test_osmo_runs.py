@@ -159,7 +159,7 @@ def test_a_pipeline_of_one_workflow_trains_and_is_resumed_after_its_evaluation_l
     robotrain, osmo, azure, workspace, pod, trained
 ):
     sources = upload_examples(azure, "piped", "pusht-mini")
-    words = ("--platform", "osmo", "--pool", "default", "--gpus", "0", *NAMED, "-r", "pusher", "--skip-wait")
+    words = ("--platform", "osmo", "--pool", "default", "--gpus", "0", *NAMED, "-r", "pusher")
     publish = ("--publish-url", azure.url("piped", "runs"), "--native-only", "--json")
     answer = robotrain(
         "pipeline", "train-eval", *words, *sources, *publish, *size_training(2, 2), "--eval-episodes", "1", *NETWORK

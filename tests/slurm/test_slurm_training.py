@@ -91,7 +91,7 @@ def test_train_eval_is_one_dag(lab: SlurmLab, robotrain: Command, folders: tuple
     evaluated = ("--dataset-path", DATASET, "--replay-episodes", "0", "--num-workers", 0)
     short = ("--training-steps", 4, "--save-freq", 4, "--batch-size", 2, "--policy-type", "act")
     words = ("pipeline", "train-eval", *evaluated, *short, "--platform", "slurm", *folders, *NODE, "--name", "both")
-    robotrain(*words, "--skip-wait")
+    robotrain(*words)
     training, evaluation = find_jobs(lab, tmp_path / "runs")
     assert evaluation[1:3] == ["PENDING", f"afterok:{training[0]}(unfulfilled)"]
     robotrain("wait", "both")

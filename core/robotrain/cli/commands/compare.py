@@ -38,7 +38,7 @@ HELP = """Decide which policy is better, from episodes that begin at the same st
 
   robotrain compare EVALUATION EVALUATION
 
-  robotrain compare RUN RUN@8000 --env pusht --platform PLATFORM
+  robotrain compare RUN RUN@8000 --env pusht --platform PLATFORM --wait
 
   robotrain compare --scores episodes.csv
 
@@ -46,9 +46,10 @@ HELP = """Decide which policy is better, from episodes that begin at the same st
 
 Evaluations that have ended under equal conditions need no new episode. Any other policy (a run, RUN@STEP, a folder, the
 Hugging Face Hub, a registered model) is rolled out with --env in one job, with the policies side by side, until the
-question is decided. The answer is better, equal, or not decided after so many episodes. A comparison looks at each pair
-as it comes: its confidence holds at all looks together, and for all pairs of policies together. With --margin the exit
-code is 5 unless the first policy is shown to be not worse than the others.
+question is decided; `robotrain compare RUN` prints what that found. The answer is better, equal, or not decided after
+so many episodes. A comparison looks at each pair as it comes: its confidence holds at all looks together, and for all
+pairs of policies together. With --margin the exit code, of a job with --wait, is 5 unless the first policy is shown to
+be not worse than the others.
 """
 POLICY, REFERENCE, DATASET = "policy", "reference", "dataset"
 """The roles of the policy that is asked about, of those that it is compared with, and of recorded episodes."""
@@ -58,7 +59,7 @@ QUESTIONS = ("--confidence", "--detect", "--equal-within", MARGIN)
 """The parameters of the workload that ask something of episodes that were played before, too."""
 SHOWN = (*QUESTIONS, "--at-most")
 SWITCHES = {
-    "--stream": "show the log until the job ends",
+    "--stream": "show the log until the job ends, then print its answer as --wait does",
     "--new": "start a new run even if the same job is running, or an interrupted submit of it exists",
     "--no-pin": "do not resolve branches and tags to commits now",
     "--json": "print JSON",
@@ -86,7 +87,7 @@ class CompareCommand(JobCommand):
         options.add_own(NOT_WORSE_THAN, help=than, metavar="POLICY", common=True)
         file = "compare the episodes of a CSV file: policy,start,success[,score][,condition][,training]"
         options.add_own(SCORES, help=file, metavar="FILE.csv", common=True)
-        options.add_own("--skip-wait", help="return when the job is submitted", common=True)
+        options.add_own("--wait", help="wait for the end of the job, and print its answer", common=True)
         options.add_own("--dry-run", help="check the job, and show what it is; do not submit", common=True)
         for flag, help in SWITCHES.items():
             options.add_own(flag, help=help, common=flag == "--json")
@@ -153,10 +154,10 @@ class CompareCommand(JobCommand):
         super().execute(ctx, choice, {**values, "words": [word for word in words if word not in self.policies]})
 
     def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
-        """Submit the job, follow it to its end, and print what it found."""
-        from robotrain.cli.commands.submit import submit_job
+        """Submit the job; if requested, follow it to its end, and print what it found."""
+        from robotrain.cli.commands.submit import submit_job, waits_for_end
 
-        submit_job(ctx, prepared, values, None if values.get("skip_wait") else finish_comparison)
+        submit_job(ctx, prepared, values, finish_comparison if waits_for_end(values) else None)
 
     def _read_plan(self, values: dict[str, Any]) -> ComparisonPlan:
         """Return what is asked. Raise Rejected for what cannot be asked."""

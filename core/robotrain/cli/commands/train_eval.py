@@ -33,20 +33,19 @@ from robotrain.plugins.manager import Plugins
 
 make_problem = Messages(__file__)
 
-HELP = """Train a policy, evaluate it, and register it if asked: one pipeline, followed to its end.
+HELP = """Train a policy, evaluate it, and register it if asked: one pipeline.
 
-  robotrain pipeline train-eval --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000\f
+  robotrain pipeline train-eval --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000 --wait\f
 
   robotrain pipeline train-eval job.yaml --platform PLATFORM --env pusht --starts easy --register-model pusht-act
 
 Everything after `--` is passed to the trainer unchanged. The policy is registered only if its evaluation succeeds.
 """
 SWITCHES = {
-    "--wait": "follow the pipeline to its end; this is the default",
     "--skip-inference": "do not evaluate the policy",
     "--skip-register": "do not register the policy, even if a model is named",
     "--with-register": "register the policy; needs --register-model",
-    "--stream": "show the logs of the steps while following",
+    "--stream": "show the logs of the steps until the pipeline ends, then exit as --wait does",
     "--no-pin": "do not resolve branches and tags to commits",
     "--new": "start a new run even if the same pipeline is running, or an interrupted submit of it exists",
     "--native-only": "refuse a platform that needs this machine to start the steps",
@@ -54,10 +53,14 @@ SWITCHES = {
 }
 VALUES = {
     "--timeout": (
-        "stop following after this time; a bare number is minutes; the pipeline runs on  [env: TIMEOUT_MINS]",
+        "with --wait: stop waiting after this time; a bare number is minutes; the pipeline runs on"
+        "  [env: TIMEOUT_MINS]",
         "TIME",
     ),
-    "--poll-interval": ("seconds between two questions about its state  [default: 5; env: POLL_INTERVAL]", "SECONDS"),
+    "--poll-interval": (
+        "with --wait: seconds between two questions about its state  [default: 5; env: POLL_INTERVAL]",
+        "SECONDS",
+    ),
 }
 ANSWERS = {
     "--preprocessing-config": "there is no preprocessing step: the training reads the dataset as it is",
@@ -78,8 +81,7 @@ class TrainEvalCommand(JobCommand):
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the pipeline."""
-        skip = "return when the pipeline is submitted; it runs on to its end"
-        options.add_own("--skip-wait", help=skip, common=True)
+        options.add_own("--wait", help="wait for the end; the exit code says how it ended", common=True)
         options.add_own("--notify", help=submit.NOTIFY_HELP, metavar="NAME")
         options.add_own("--dry-run", help="check every step and show the plan, but do not submit", common=True)
         model = "register the policy as a version of this model"
@@ -103,7 +105,7 @@ class TrainEvalCommand(JobCommand):
                     options.add_own(f"--{setting}-{step}", help=f"--{setting} of the step {step}", metavar="NAME")
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
-        """Submit the pipeline, and follow it."""
+        """Submit the pipeline, and follow it if requested."""
         plugins = get_plugins(ctx)
         words = values.get("words") or []
         if answered := [flag for word in words if (flag := word.partition("=")[0]) in ANSWERS]:
@@ -111,10 +113,7 @@ class TrainEvalCommand(JobCommand):
             raise Rejected(
                 make_problem("option-unknown", where=flag, title=title, answer=ANSWERS[flag]) for flag in answered
             )
-        if values.get("wait") and values.get("skip_wait"):
-            raise Rejected([make_problem("options-conflict.wait")])
-        follow = not values.get("skip_wait") and not values.get("dry_run")
-        timeout, poll_seconds = _read_times(values, os.environ if follow else {})
+        timeout, poll_seconds = _read_times(values)
         sets = take_step_changes(values)
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         evaluation = train_eval.find_evaluation(workload.name, plugins)
@@ -144,15 +143,21 @@ class TrainEvalCommand(JobCommand):
         notes = train_eval.describe_fine_tuning(request)
         explain = functools.partial(train_eval.explain_missing_policy, training=request)
         pinned, found = pin_pipeline(prepared, not values.get("no_pin"), print_message)
-        options = {**values, "wait": follow or values.get("wait"), "stream": follow and values.get("stream")}
-        options |= {"timeout": timeout, "poll_seconds": poll_seconds, "no_pin": True}
+        options = {**values, "timeout": timeout, "poll_seconds": poll_seconds, "no_pin": True}
         ready = replace(pinned, warnings=(*prepared.warnings, *notes))
         ready = preview_pipeline(ready, map(explain, found), bool(values.get("native_only")))
         submit.submit_job(ctx, ready, options)
 
 
-def _read_times(values: dict[str, Any], environ: Mapping[str, str]) -> tuple[str, float | None]:
+def _read_times(values: dict[str, Any]) -> tuple[str, float | None]:
     """Return how long to follow, in words, and the seconds between two questions. Raise Rejected for other values."""
+    is_waiting = submit.waits_for_end(values)
+    flags = [
+        flag for name, flag in (("timeout", "--timeout"), ("poll_interval", "--poll-interval")) if values.get(name)
+    ]
+    if flags and not is_waiting:
+        raise Rejected(make_problem("option-without-effect.no-wait", where=flag) for flag in flags)
+    environ: Mapping[str, str] = os.environ if is_waiting else {}
 
     def parse_seconds(given: str) -> float:
         if not re.fullmatch(r"\d+(\.\d+)?s?", given) or float(given.rstrip("s")) <= 0:
