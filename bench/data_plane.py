@@ -1,9 +1,9 @@
-"""The data plane's figures: fetching, looking, and from a container's start to its first step; each with its ceiling.
+"""The data plane's figures: fetching and looking; each with its ceiling.
 
-    ./uvw run python bench/data_plane.py [--quick] [--only fetch look start] [--pairs 3]
+    ./uvw run python bench/data_plane.py [--quick] [--only fetch look] [--pairs 3]
 
 All of it runs on this machine: Azurite stands for blob storage, and a line of 15 ms for the way there. Ratios are of
-runs that took turns: the least time of each; of a start to the first step the median turn. Needs Node.js and OpenSSL.
+runs that took turns: the least time of each. Needs Node.js and OpenSSL.
 """
 
 import argparse
@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import rows
-from plane import container_start, download, survey
+from plane import download, survey
 from plane.machine import Machine, start_machine
 from rows import Row
 
-PARTS = ("fetch", "look", "start")
+PARTS = ("fetch", "look")
 
 
 def measure(options: argparse.Namespace) -> Iterator[Row]:
@@ -30,13 +30,11 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
 
 
 def _measure_part(part: str, machine: Machine, quick: bool, pairs: int) -> Iterator[Row]:
-    amount = download.Amount(400, 2, 40) if quick else download.Amount(2000, 4, 100)
     if part == "fetch":
+        amount = download.Amount(400, 2, 40) if quick else download.Amount(2000, 4, 100)
         return download.measure_downloads(machine, amount, pairs)
-    if part == "look":
-        counts = (1000, 10_000) if quick else (1000, 10_000, survey.LISTED)
-        return survey.measure_surveys(machine, counts, (1, 4, 16) if quick else (1, 4, 16, 64), pairs)
-    return container_start.measure_starts(machine, amount, pairs)
+    counts = (1000, 10_000) if quick else (1000, 10_000, survey.LISTED)
+    return survey.measure_surveys(machine, counts, (1, 4, 16) if quick else (1, 4, 16, 64), pairs)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

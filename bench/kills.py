@@ -24,9 +24,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from azureml_submit import COMPUTE, make_job_words, start_workspace
 from robotrain.model.run import RunRecord
 from robotrain.store import files, records
 
@@ -35,8 +34,12 @@ sys.path.insert(0, str(TESTS))
 
 from warm_server import open_server  # noqa: E402
 
+if TYPE_CHECKING:
+    from azure_stand_in.ml.azureml import AzureML
+
 DATASET = TESTS.parent / "examples/pusht-mini/dataset"
 REVISION = "a" * 40
+COMPUTE, ASSET = "k8s-robot-dev-00", ("episodes", "3")
 LOADED = ("typer", "yaml", "robotrain.pipeline_api", "robotrain.submission.submitter")
 LOADED_FOR_AZUREML = ("azure.ai.ml", "azure.identity", "azure.storage.blob")
 """What commands import: it is loaded before they start."""
@@ -183,6 +186,34 @@ def osmo(top: Path, pipeline: bool = False) -> Iterator[Callable[[Path], Target]
         return Target(words, stand_in.environ, list_runs, lambda run: run["workflow"])
 
     yield begin
+
+
+@contextlib.contextmanager
+def start_workspace(folder: Path) -> Iterator[AzureML]:
+    """The light workspace of the tests."""
+    from azure_stand_in.ml.azureml import AzureML
+    from azure_stand_in.ml.fixtures import ACCOUNT, HOST
+    from azure_stand_in.ml.memory import Memory
+    from azure_stand_in.tenant import tenant
+    from azure_stand_in.workspace import Workspace
+
+    with contextlib.ExitStack() as running:
+        azure = running.enter_context(tenant(folder))
+        made = azure.certificates
+        blobs = running.enter_context(Memory(made, ACCOUNT))
+        history = running.enter_context(Workspace(made, azure.manager, 0, ACCOUNT))
+        azure.proxy.hosts |= {f"{ACCOUNT}.blob.core.windows.net": blobs.port, HOST: history.port}
+        workspace = AzureML(azure, blobs, {"arm": azure.manager, "history": history, "blobs": blobs})
+        workspace.begin()
+        yield workspace
+
+
+def make_job_words(workspace: AzureML) -> list[str]:
+    """The job."""
+    subscription, group, name = workspace.names
+    at = ["--subscription-id", subscription, "--resource-group", group, "--workspace-name", name]
+    reads = ["--dataset-asset", f"azureml:{':'.join(ASSET)}"]
+    return ["--platform", "azureml", *at, "--compute", COMPUTE, *reads, "--training-steps", "10"]
 
 
 @contextlib.contextmanager

@@ -11,10 +11,8 @@ ours where they are on PATH: torchx, az, sky, dstack.
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -118,13 +116,6 @@ def list_floors(folder: Path) -> dict[str, list[str]]:
         BARE_TAB: complete("bare.py o", f"{sys.executable} {bare}", "_BARE.PY_COMPLETE"),
         LIBRARIES: [sys.executable, str(libraries)],
     }
-
-
-def seconds(command: Sequence[str], environ: dict[str, str]) -> float:
-    """The wall time of one run."""
-    start = time.perf_counter()
-    subprocess.run(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - start
 
 
 def measure(options: argparse.Namespace) -> Iterator[Row]:

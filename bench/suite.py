@@ -43,11 +43,7 @@ BENCHMARKS = (
     Benchmark("first_step", "From submit to the first training step"),
     Benchmark("training", "While a training goes on"),
     Benchmark("sweep", "Sweeps"),
-    Benchmark("rosbag", "ROS 2 bags"),
     Benchmark("data_plane", "Fetching data"),
-    Benchmark("code_folder", "Sending a folder of code"),
-    Benchmark("isaac_watching", "Following Isaac Lab"),
-    Benchmark("isaac_export", "Exported policies"),
     Benchmark("compare", "Comparing two policies"),
 )
 

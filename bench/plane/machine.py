@@ -34,10 +34,10 @@ class Machine:
         whole, cpu = time.perf_counter() - began, _get_child_seconds() - before
         return {"whole": whole, "cpu": cpu, **json.loads(done.stdout.splitlines()[-1])}
 
-    def environ(self, **more: str) -> Mapping[str, str]:
+    def environ(self) -> Mapping[str, str]:
         """The environment of a program with an identity; compiled modules are kept, as Python does by itself."""
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        return {**inherited, **self.azure.environ, "OMP_NUM_THREADS": "1", **more}
+        return {**inherited, **self.azure.environ, "OMP_NUM_THREADS": "1"}
 
 
 def _get_child_seconds() -> float:
