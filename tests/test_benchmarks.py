@@ -93,9 +93,7 @@ SMALLEST: dict[str, Sequence[str]] = {
     "pipeline_plan": ["--quick"],
     "plan_size": ["--quick"],
     "compare": ["--quick"],
-    "node_losses": ["--losses", "1"],
     "option_check": ["--quick"],
-    "slurm_cuts": ["--cuts", "1"],
     "public_cases": ["--quick"],
     "startup": ["--pairs", "1"],
     "structure": [],
@@ -117,9 +115,6 @@ def test_each_benchmark_has_options_to_be_started_with() -> None:
         "compare_lines",
         "planted_breaks",
         "kills",
-        "pipeline_kills",
-        "command_kills",
-        "hub_kills",
     }
 
 

@@ -5,11 +5,8 @@ import fcntl
 import json
 import os
 import re
-import subprocess
-import sys
 
 import pytest
-from lab import find_program
 from problem_assertions import check_problems
 from robotrain.errors import Rejected, Unanswered
 from robotrain.model.plan import Plan
@@ -20,7 +17,6 @@ from robotrain_slurm.client.commands import COMMANDS
 from robotrain_slurm.node import attempts
 from robotrain_slurm.scheduler import SlurmScheduler
 from slurm_pipelines import SLURM, make_pipeline
-from source_tree import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -307,17 +303,6 @@ def test_variables_of_sbatch_do_not_change_what_is_sent(slurm, plan, monkeypatch
     monkeypatch.setenv("SBATCH_PARTITION", "short")
     SLURM.submit(plan)
     assert slurm.read_job("1")["partition"] == "batch"
-
-
-@pytest.mark.long
-@pytest.mark.slow
-def test_submits_that_are_killed_leave_one_job_each_in_slurm():
-    if not find_program("slurmctld"):
-        pytest.skip("no Slurm on this machine")
-    words = [sys.executable, str(ROOT / "bench/kills.py"), "slurm", "--kills", "30", "--seed", "2"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.split() == ["slurm", "30", "kills,", "0", "lost,", "0", "doubled"]
 
 
 @pytest.mark.slow

@@ -1,18 +1,13 @@
 """Trainings on two real Slurm nodes, one of which dies in the middle: each ends with the steps that it was asked for.
 
-    ./uvw run python bench/node_losses.py [--losses 20] [--each 1] [--first 0] [--seed 1]
-
 ACT on examples/pusht-mini, through `robotrain submit --platform slurm --num-nodes 2`, on two nodes of this machine. A
 node dies at a random moment: its slurmd and all its processes are killed, or its slurmd alone, and its processes live
 on where Slurm does not see them (`cut off`). Some seconds later Slurm sets it down, and still later it is back. In turn
-it is the first node, which has the batch script, and the second. Then the run must have the steps and checkpoints asked
-for, each once and whole, every start must have gone on from a complete one, and no process may be left. Exits 1 when a
-run does not end so. `--each`: nodes that die in one run, one after another.
+it is the first node, which has the batch script, and the second. Lost: a run that does not have the steps and
+checkpoints asked for, each once and whole, or a start that did not go on from a complete one. Doubled: more starts than
+losses, or a process that outlives its run.
 """
 
-from __future__ import annotations
-
-import argparse
 import contextlib
 import json
 import os
@@ -20,18 +15,17 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+from lab import NODES, SlurmLab, SlurmUnavailable, wait_until
 from robotrain_runtime.contract import checkpoint
 from robotrain_slurm.node import attempts
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests/slurm"))
-
-from lab import NODES, SlurmLab, SlurmUnavailable, wait_until  # noqa: E402
+from kill_subjects import ROOT
+from kill_subjects.rounds import Findings, RunRound
 
 STEPS_OF_A_LOSS, STEPS_AFTER, SAVE_FREQ = 12, 8, 4
 """Within how many new steps of each start a node dies; and how many the run still has then."""
@@ -131,52 +125,37 @@ def lose_node(lab: SlurmLab, run: Training, node: str, kind: str, draw: random.R
     return reached
 
 
-def run_round(lab: SlurmLab, top: Path, numbers: range, seed: int) -> list[str]:
-    """Train, and lose nodes meanwhile. Return what is wrong; print a line for each."""
-    began = time.monotonic()
-    run = Training(lab, top, f"loss-{seed}-{numbers[0]}", STEPS_OF_A_LOSS * len(numbers) + STEPS_AFTER)
-    for number in numbers:
-        node, kind = NODES[number % 2], KINDS[number // 2 % 2]
-        step = lose_node(lab, run, node, kind, random.Random(f"{seed}-{number}"))
-        print(f"loss {number}: {node} {kind} after step {step}", file=sys.stderr, flush=True)
-    wait_until(lambda: not run.is_active, "the end", WAIT_SECONDS)
-    problems = [*run.find_problems()]
-    starts = len(attempts.read_attempts(run.folder))
-    if starts > len(numbers) + 1:
-        problems.append(f"{starts} starts")
-    with contextlib.suppress(SlurmUnavailable):
-        wait_until(lambda: not lab.find_processes(), "all processes to end")
-    problems += [f"{len(left)} processes are left"] if (left := lab.find_processes()) else []
-    print(f"{run.folder.name}: {starts} starts, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    return problems
+@contextlib.contextmanager
+def open_slurm(losses: int, top: Path) -> Iterator[RunRound]:
+    """Start a Slurm. losses: the nodes that die in one run, one after another."""
+    lab = SlurmLab(top / "lab")
+
+    def train(number: int, moments: random.Random, left: int) -> Findings:
+        indexes = [number * losses + index for index in range(min(losses, left))]
+        findings, began = Findings(kills=len(indexes)), time.monotonic()
+        run = Training(lab, top, f"loss-{number}", STEPS_OF_A_LOSS * len(indexes) + STEPS_AFTER)
+        for index in indexes:
+            node, kind = NODES[index % 2], KINDS[index // 2 % 2]
+            step = lose_node(lab, run, node, kind, moments)
+            print(f"loss {index}: {node} {kind} after step {step}", file=sys.stderr, flush=True)
+        wait_until(lambda: not run.is_active, "the end", WAIT_SECONDS)
+        findings.lost += run.find_problems()
+        starts = len(attempts.read_attempts(run.folder))
+        if starts > len(indexes) + 1:
+            findings.doubled.append(f"{starts} starts")
+        with contextlib.suppress(SlurmUnavailable):
+            wait_until(lambda: not lab.find_processes(), "all processes to end")
+        if survivors := lab.find_processes():
+            findings.doubled.append(f"{len(survivors)} processes outlive the run")
+        print(f"{run.folder.name}: {starts} starts, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        lab.reset()
+        return findings
+
+    try:
+        lab.start()
+        yield train
+    finally:
+        lab.close()
 
 
-def main() -> int:
-    """Run the rounds; print how many went wrong."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--losses", type=int, default=20)
-    parser.add_argument("--first", type=int, default=0, help="number of the first: to go on")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--folder", type=Path, help="for the runs; a temporary one")
-    parser.add_argument("--each", type=int, default=1, help="nodes that die in one run")
-    options = parser.parse_args()
-    wrong, end = 0, options.first + options.losses
-    with tempfile.TemporaryDirectory() as scratch:
-        lab = SlurmLab(Path(scratch, "lab"))
-        try:
-            lab.start()
-            for first in range(options.first, end, options.each):
-                numbers = range(first, min(first + options.each, end))
-                problems = run_round(lab, options.folder or Path(scratch), numbers, options.seed)
-                wrong += bool(problems)
-                for problem in problems:
-                    print(f"wrong: {problem}", file=sys.stderr, flush=True)
-                lab.reset()
-        finally:
-            lab.close()
-    print(f"{options.losses} nodes lost, {wrong} runs not as asked for")
-    return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+SUBJECTS = {"one-loss": partial(open_slurm, 1), "three-losses": partial(open_slurm, 3)}

@@ -1,16 +1,11 @@
 """A training on a real Slurm that is cut again and again, and the same one left alone: they end with equal weights.
 
-    ./uvw run python bench/slurm_cuts.py [--cuts 10] [--quick] [--seed 1]
-
 ACT on examples/pusht-mini, on two nodes of this machine. A cut is in turn: the time limit, SIGKILL of the runtime,
 `scontrol requeue`, and a node that is declared down while its processes live on. It comes a random moment after the
-first step that no earlier attempt had done. Exits 1 when a file of the last checkpoint differs by a bit, when a cut did
-not lead to another attempt, or when Slurm has another job of the run.
+first step that no earlier attempt had done, and must lead to another attempt. Lost: a file of the last checkpoint that
+differs by a bit. Doubled: another job of the run.
 """
 
-from __future__ import annotations
-
-import argparse
 import contextlib
 import json
 import os
@@ -18,19 +13,17 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from lab import SlurmLab, wait_until
 from robotrain_runtime.contract import checkpoint, claim
 from robotrain_slurm.node import attempts
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests/slurm"))
-
-from lab import SlurmLab, wait_until  # noqa: E402
+from kill_subjects import ROOT
+from kill_subjects.rounds import Findings, RunRound
 
 STEPS_OF_A_CUT, STEPS_OF_A_LIMIT = 60, 450
 """Steps of the training for each cut: an attempt does fewer of them before it is cut. Every 30 seconds Slurm looks for
@@ -52,9 +45,9 @@ JOB = ("--device", "cpu", "--cpus", "1", "--memory", "3000M", "--time", "15m", "
 class CutTraining:
     """A training that is cut while it runs."""
 
-    def __init__(self, lab: SlurmLab, folder: Path, job: str, seed: int) -> None:
+    def __init__(self, lab: SlurmLab, folder: Path, job: str, moments: random.Random) -> None:
         self._lab, self._folder, self.job = lab, folder, job
-        self._random = random.Random(seed)
+        self._moments = moments
         self._lost_node = ""
         self.kinds: dict[str, Callable[[], None]] = {
             "limit": self._reach_limit,
@@ -67,7 +60,7 @@ class CutTraining:
         """Cut the training once it has advanced, and wait until it goes on. Raise SlurmUnavailable if it does not."""
         before = attempts.read_attempts(self._folder)
         wait_until(lambda: self._has_advanced(before[-1]), f"a step after {before[-1].step}", WAIT_SECONDS)
-        time.sleep(self._random.uniform(0.0, MOMENT_SECONDS))
+        time.sleep(self._moments.uniform(0.0, MOMENT_SECONDS))
         self.kinds[kind]()
         wait_until(lambda: len(self._read_attempts()) > len(before), f"an attempt after the {kind}", WAIT_SECONDS)
         self._repair()
@@ -147,48 +140,35 @@ def list_differences(first: Path, second: Path) -> Iterator[str]:
             yield name
 
 
-def cut_training(top: Path, cuts: int, seed: int) -> list[str]:
-    """Train twice, once with cuts; return what is wrong."""
-    kinds, problems = [KINDS[number % len(KINDS)] for number in range(cuts)], []
-    steps = sum(STEPS_OF_A_LIMIT if kind == "limit" else STEPS_OF_A_CUT for kind in kinds)
+@contextlib.contextmanager
+def open_slurm(top: Path) -> Iterator[RunRound]:
+    """Start a Slurm."""
     lab = SlurmLab(top / "lab")
-    try:
-        lab.start()
+
+    def cut_training(number: int, moments: random.Random, left: int) -> Findings:
+        kinds = [KINDS[cut % len(KINDS)] for cut in range(left)]
+        steps = sum(STEPS_OF_A_LIMIT if kind == "limit" else STEPS_OF_A_CUT for kind in kinds)
+        findings = Findings(kills=len(kinds))
         alone = submit(lab, top, steps)
         wait_for_end(alone, steps)
         cut = submit(lab, top, steps)
         wait_until(lambda: bool(attempts.read_attempts(cut)), "the first attempt", WAIT_SECONDS)
-        training = CutTraining(lab, cut, attempts.read_attempts(cut)[0].job, seed)
-        for number, kind in enumerate(kinds, start=1):
+        training = CutTraining(lab, cut, attempts.read_attempts(cut)[0].job, moments)
+        for index, kind in enumerate(kinds, start=1):
             training.cut(kind)
             step = attempts.read_attempts(cut)[-1].step
-            print(f"cut {number:2}: {kind:8} after step {step}", flush=True)
+            print(f"cut {index:2}: {kind:8} after step {step}", file=sys.stderr, flush=True)
         checkpoints = [wait_for_end(run, steps) for run in (alone, cut)]
-        problems += [f"{name} differs" for name in list_differences(*checkpoints)]
+        findings.lost += [f"{name} differs" for name in list_differences(*checkpoints)]
         jobs = Counter(lab.run("squeue", "--noheader", "--states=all", "--format=%j").split())
-        problems += [f"{run.name} has {jobs[run.name]} jobs" for run in (alone, cut) if jobs[run.name] > 1]
-        made = attempts.read_attempts(cut)
-        ways = Counter(one.end.continued_by or one.end.state if one.end else "lost" for one in made)
-        print(f"{len(made)} attempts ({', '.join(f'{count} {kind}' for kind, count in ways.items())}), {steps} steps")
+        findings.doubled += [f"{run.name} has {jobs[run.name]} jobs" for run in (alone, cut) if jobs[run.name] > 1]
+        return findings
+
+    try:
+        lab.start()
+        yield cut_training
     finally:
         lab.close()
-    return problems
 
 
-def main() -> int:
-    """Cut a training."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cuts", type=int, default=10)
-    parser.add_argument("--quick", action="store_true", help="three cuts")
-    parser.add_argument("--seed", type=int, default=1, help="of the moments")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as top:
-        problems = cut_training(Path(top), 3 if given.quick else given.cuts, given.seed)
-    for problem in problems:
-        print(problem)
-    print("the weights are equal, bit by bit" if not problems else "FAILED")
-    return int(bool(problems))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+SUBJECTS = {"slurm_cuts": open_slurm}

@@ -1,24 +1,18 @@
-"""A publisher to the Hub that is killed (SIGKILL) at random moments and repeated: every tag is whole or absent.
-
-    ./uvw run python bench/hub_kills.py [--kills 30] [--seed 1]
+"""A publisher to the Hub that is killed (SIGKILL) and repeated: every tag is whole or absent.
 
 Each round publishes three checkpoints to a repository of its own at a Hub on this machine, is killed at a moment that
 is random within the time that all of it takes, and is repeated. After the kill each tag must have every file of its
 checkpoint, with its digest; after the repetition there must be three tags, the newest checkpoint at the head, and no
-other branch. Exits 1 when a tag is torn or missing.
+other branch. Lost: a tag that is torn or missing. Doubled: another tag or branch.
 """
 
-import argparse
 import multiprocessing
 import os
 import random
-import sys
-import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from hub_stand_in import HubStandIn, Repository
 from robotrain_runtime.contract import checkpoint
@@ -28,8 +22,12 @@ from robotrain_sources.huggingface import layout
 from robotrain_sources.huggingface_publish import target
 from robotrain_sources.huggingface_publish.target import HubTargetWriter
 
+from kill_subjects.rounds import Findings, RunRound
+
 STEPS = (200, 400, 600)
 RUN = "lerobot-train-00000000-1"
+START_SECONDS = 0.3
+"""No kill comes before: it would only hit imports."""
 SIZES = {
     "pretrained_model/model.safetensors": 300_000,
     "pretrained_model/policy.safetensors": 40_000,
@@ -91,54 +89,52 @@ def find_torn_tag(repository: Repository | None) -> str:
     return ""
 
 
-def run_round(hub: HubStandIn, name: str, place: ContainerContext, folders: list[Path], seconds: float) -> str:
-    """Publish, be killed after some seconds, publish again. Return what is wrong; empty for nothing."""
-    address = f"hf://me/{name}"
+def run_round(hub: HubStandIn, name: str, place: ContainerContext, folders: list[Path], seconds: float) -> Findings:
+    """Publish, be killed after some seconds, publish again, and look after each."""
+    address, findings = f"hf://me/{name}", Findings(kills=1)
     killed = start_publishing(address, place.cache, folders)
     killed.join(seconds)
     killed.kill()
     killed.join()
-    repository = hub.repositories.get(f"models/me/{name}")
-    if torn := find_torn_tag(repository):
-        return f"{torn} of {name} is torn after the kill"
+    if torn := find_torn_tag(hub.repositories.get(f"models/me/{name}")):
+        findings.lost.append(f"{torn} of {name} is torn after the kill")
+        return findings
     with closing(target.open(address, place)) as again:
         try:
             publish(again, folders)
         except (OSError, PermanentError) as error:
-            return f"{name} is not completed: {error}"
+            findings.lost.append(f"{name} is not completed: {error}")
+            return findings
     repository = hub.repositories[f"models/me/{name}"]
     if torn := find_torn_tag(repository):
-        return f"{torn} of {name} is torn after the repetition"
-    if sorted(repository.tags) != [f"step-{step:06}" for step in STEPS] or list(repository.branches) != ["main"]:
-        return f"{name} has the tags {sorted(repository.tags)} and the branches {sorted(repository.branches)}"
+        findings.lost.append(f"{torn} of {name} is torn after the repetition")
+    expected = {f"step-{step:06}" for step in STEPS}
+    if missing := expected - repository.tags.keys():
+        findings.lost.append(f"{name} lacks the tags {sorted(missing)}")
     head = checkpoint.parse_manifest(repository.commits[repository.branches["main"]][checkpoint.MANIFEST])
-    return "" if head and head.step == STEPS[-1] else f"the head of {name} is not the newest checkpoint"
+    if not head or head.step != STEPS[-1]:
+        findings.lost.append(f"the head of {name} is not the newest checkpoint")
+    if more := [*(repository.tags.keys() - expected), *(repository.branches.keys() - {"main"})]:
+        findings.doubled.append(f"{name} has the tags or branches {more} too")
+    return findings
 
 
-def main() -> int:
-    """Run the rounds; print how many went wrong."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--cache", type=Path, default=Path(os.environ.get("ROBOTRAIN_CACHE", "~/.cache/robotrain")))
-    options = parser.parse_args()
-    draw = random.Random(options.seed)
-    cache = options.cache.expanduser()
-    wrong = []
-    with tempfile.TemporaryDirectory() as scratch, HubStandIn() as hub:
-        os.environ.update(HF_ENDPOINT=hub.address, HF_TOKEN=hub.token, HF_HOME=str(Path(scratch, "hf")))
+@contextmanager
+def open_hub(top: Path) -> Iterator[RunRound]:
+    """Start a Hub, and publish to it once without a kill."""
+    cache = Path(os.environ.get("ROBOTRAIN_CACHE", "~/.cache/robotrain")).expanduser()
+    with HubStandIn() as hub:
+        os.environ.update(HF_ENDPOINT=hub.address, HF_TOKEN=hub.token, HF_HOME=str(top / "hf"))
         place = make_context(cache)
-        folders = make_checkpoints(Path(scratch, "checkpoints"))
+        folders = make_checkpoints(top / "checkpoints")
         began = time.monotonic()
         start_publishing("hf://me/whole", cache, folders).join()
         whole = time.monotonic() - began
-        for number in range(options.kills):
-            if problem := run_round(hub, f"killed-{number}", place, folders, draw.uniform(0.3, whole)):
-                wrong.append(problem)
-                print(problem, file=sys.stderr)
-    print(f"hub {options.kills} kills, {len(wrong)} torn or missing")
-    return 1 if wrong else 0
+
+        def kill_publisher(number: int, moments: random.Random, left: int) -> Findings:
+            return run_round(hub, f"killed-{number}", place, folders, moments.uniform(START_SECONDS, whole))
+
+        yield kill_publisher
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+SUBJECTS = {"hub": open_hub}

@@ -1,16 +1,12 @@
-"""Trainings of a user's own program that are killed at random moments and resumed: none is lost, no step is done twice.
-
-    ./uvw run python bench/command_kills.py [--kills 100] [--seed 1]
+"""Trainings of a user's own program that are killed and resumed: none is lost, and no process outlives its run.
 
 The program computes a chain of digests, a link a step, and saves it in several files, slowly. What is killed is in
 turn the program, its supervisor, the runtime (all by SIGKILL), the program by SIGTERM, and the run by `robotrain
 cancel`. Lost: a sealed checkpoint that is damaged, a run that does not resume from the last one, or another result
-than without kills. Doubled: a process that outlives its run. Exits 1 when a training is lost or doubled.
+than without kills. Doubled: a process that outlives its run. A moment is random within the time that a whole training
+takes.
 """
 
-from __future__ import annotations
-
-import argparse
 import contextlib
 import hashlib
 import itertools
@@ -19,25 +15,24 @@ import os
 import random
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from kills import Commands, Target
 from robotrain.store import files
 from robotrain_local import process
 from robotrain_runtime.contract import checkpoint
 
+from kill_subjects.commands import Commands
+from kill_subjects.rounds import Findings, RunRound
+
 STEPS = 200
 SAVED = 10
 """Steps between checkpoints."""
-SECONDS = 3.5
-"""Within how many seconds after its submit a run is killed."""
 KILLS_OF_ONE = 8
-MOST_RUNS = 30
-"""How many runs of one training end in vain before it counts as lost."""
 """How often a training is killed, before it may end."""
+MOST_RUNS = 29
+"""How many runs of one training end in vain before it counts as lost."""
 WAIT_SECONDS = 90.0
 PROGRAM = """
 import hashlib, json, os, signal, sys, time
@@ -93,7 +88,7 @@ FORMS = (
     ("marker:done", "checkpoints/{step}"),
     ("quiet:1", "checkpoints/{step}"),
 )
-TARGETS = {
+PARTS = {
     "program": "train.py",
     "supervisor": "robotrain_workloads.command.supervisor",
     "runtime": "robotrain_runtime",
@@ -125,8 +120,7 @@ class Training:
 
     def type_words(self, *words: str) -> None:
         """Run a command. Raise AssertionError with its output if it fails."""
-        if self._commands.run(Target(words, {}, list, lambda run: ""), self._folder):
-            raise AssertionError((self._folder / "output").read_text())
+        self._commands.require(words, self._folder, {})
 
     def begin(self) -> str:
         """Submit it, or resume its last run where that was killed; return the command."""
@@ -151,7 +145,7 @@ class Training:
             self.type_words("cancel", run.name)
             return True
         number = signal.SIGTERM if what.endswith("SIGTERM") else signal.SIGKILL
-        for sign in (TARGETS[what], TARGETS["runtime"]):
+        for sign in (PARTS[what], PARTS["runtime"]):
             if found := [pid for pid, line in self._list_processes(run) if sign in line]:
                 process.send_signal(found[:1], number)
                 return True
@@ -167,19 +161,23 @@ class Training:
             return str(json.loads((run / "outcome.json").read_text())["state"])
         return "killed"
 
-    def find_losses(self) -> Iterator[str]:
-        """Yield what is wrong with the sealed checkpoints of the last run, and with what it resumed from."""
-        runs = self._list_runs()
-        for step in self.find_sealed(runs[-1]):
-            if why := checkpoint.validate_checkpoint(runs[-1] / f"outputs/checkpoints/{step:06}"):
+    def find_damage(self) -> Iterator[str]:
+        """Yield what is wrong with the sealed checkpoints of the last run."""
+        run = self._list_runs()[-1]
+        for step in self.find_sealed(run):
+            if why := checkpoint.validate_checkpoint(run / f"outputs/checkpoints/{step:06}"):
                 yield why
+
+    def find_wrong_starts(self) -> Iterator[str]:
+        """Yield what is wrong with the checkpoint that the last run resumed from."""
+        runs = self._list_runs()
         if len(runs) > 1 and (sealed := self.find_sealed(runs[-2])):
             sources = json.loads((runs[-1] / "job.json").read_text())["sources"]
-            resumed = [int(Path(one["uri"]).name) for one in sources if one["role"] == "resume"]
+            resumed = [int(Path(source["uri"]).name) for source in sources if source["role"] == "resume"]
             if not resumed or resumed[0] < sealed[0]:  # a newer one may be complete, and not sealed yet
                 yield f"{runs[-1]} resumed from {resumed}, not from {sealed[0]}"
 
-    def find_doubles(self) -> Iterator[str]:
+    def find_survivors(self) -> Iterator[str]:
         """Yield the processes that outlive the last run."""
         run = self._list_runs()[-1]
         yield from (f"{run}: {pid} {line}" for pid, line in self._list_processes(run))
@@ -220,48 +218,42 @@ def _read_command(pid: int) -> str:
     return ""
 
 
-def kill_trainings(kills: int, seed: int, top: Path) -> tuple[list[str], list[str]]:
-    """Kill trainings; return what was lost, and what was doubled."""
-    moments, killed, resumed = random.Random(f"command {seed}"), 0, 0
-    lost: list[str] = []
-    doubled: list[str] = []
-    targets, forms = itertools.cycle(TARGETS), itertools.cycle(FORMS)
-    with contextlib.closing(Commands("local", top / "site")) as commands:
-        while killed < kills:
-            (folder := Path(tempfile.mkdtemp(dir=top))).mkdir(exist_ok=True)
-            training, times, state, left = Training(commands, folder, *next(forms)), 0, "", MOST_RUNS
-            while state != "succeeded" and (left := left - 1):
-                resumed += training.begin() == "resume"
-                lost += [why for why in training.find_losses() if "resumed" in why]
-                if times < KILLS_OF_ONE and killed < kills:
-                    time.sleep(moments.uniform(0.0, SECONDS))
-                    is_killed = training.kill(next(targets))
-                    times, killed = times + is_killed, killed + is_killed
+@contextlib.contextmanager
+def open_trainings(top: Path) -> Iterator[RunRound]:
+    """Kill each part in turn, with checkpoints of each form in turn."""
+    parts, forms = itertools.cycle(PARTS), itertools.cycle(FORMS)
+    kills = resumes = 0
+    os.environ["ROBOTRAIN_STATE"] = str(top)
+    with contextlib.closing(Commands(top / "site")) as commands:
+        (folder := top / "whole").mkdir()
+        training = Training(commands, folder, *FORMS[0])
+        training.begin()
+        began = time.monotonic()
+        assert training.wait() == "succeeded"
+        whole = time.monotonic() - began
+
+        def kill_training(number: int, moments: random.Random, left: int) -> Findings:
+            nonlocal kills, resumes
+            (folder := top / f"training-{number}").mkdir()
+            training, findings, state = Training(commands, folder, *next(forms)), Findings(), ""
+            for _ in range(MOST_RUNS):
+                resumes += training.begin() == "resume"
+                findings.lost += training.find_wrong_starts()
+                if findings.kills < min(KILLS_OF_ONE, left):
+                    time.sleep(moments.uniform(0.0, whole))
+                    findings.kills += training.kill(next(parts))
                 state = training.wait()
-                lost += training.find_losses()
-                doubled += training.find_doubles()
+                findings.lost += training.find_damage()
+                findings.doubled += training.find_survivors()
+                if state == "succeeded":
+                    break
             if training.read_result() != compute_result():
-                lost.append(f"{training.rule}: another result\n  {training.describe_runs()}")
-            print(f"{killed} kills, {resumed} resumed", file=sys.stderr, flush=True)
-    if not resumed:
-        lost.append("no kill left a checkpoint to resume from")
-    return lost, doubled
+                findings.lost.append(f"{training.rule}: another result\n  {training.describe_runs()}")
+            kills += findings.kills
+            return findings
+
+        yield kill_training
+    assert resumes or not kills, "no kill left a checkpoint to resume from"
 
 
-def main() -> int:
-    """Kill trainings."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as top:
-        os.environ["ROBOTRAIN_STATE"] = top
-        lost, doubled = kill_trainings(given.kills, given.seed, Path(top))
-    for why in (*lost, *doubled):
-        print(why, file=sys.stderr)
-    print(f"command {given.kills} kills, {len(lost)} lost, {len(doubled)} doubled")
-    return int(bool(lost or doubled))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+SUBJECTS = {"trainings": open_trainings}
