@@ -63,7 +63,7 @@ def _measure_sizes(is_quick: bool) -> Iterator[Row]:
 
 
 def _check_size(episodes: int, frames: int, *words: str) -> dict[str, Any]:
-    command = [_find_python(), str(ROOT / "bench/cases/data_sizes.py"), str(episodes), str(frames), *words]
+    command = [_find_python(), str(ROOT / "bench/data_sizes.py"), str(episodes), str(frames), *words]
     printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=_make_environ()).stdout
     return dict(json.loads(printed))
 

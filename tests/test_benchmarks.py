@@ -94,7 +94,6 @@ SMALLEST: dict[str, Sequence[str]] = {
     "plan_size": ["--quick"],
     "compare": ["--quick"],
     "option_check": ["--quick"],
-    "public_cases": ["--quick"],
     "startup": ["--pairs", "1"],
     "structure": [],
     "sweep": ["--trials", "1", "--steps", "2"],
@@ -115,6 +114,7 @@ def test_each_benchmark_has_options_to_be_started_with() -> None:
         "compare_lines",
         "planted_breaks",
         "kills",
+        "data_sizes",
     }
 
 

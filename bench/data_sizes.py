@@ -1,6 +1,6 @@
 """Large datasets: how long `robotrain data check` takes for their tables, and how much memory for all it looks at.
 
-    python bench/cases/data_sizes.py EPISODES FRAMES [--quality]
+    python bench/data_sizes.py EPISODES FRAMES [--quality]
 
 writes a dataset without cameras, of so many episodes with so many frames each, and prints what its check took, as
 JSON. Run in the environment of LeRobot; bench/data_check.py runs it.

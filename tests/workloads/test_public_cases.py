@@ -1,0 +1,117 @@
+"""What people really have, after public reports: each case of `public_cases` gets the right word of its expected.toml.
+
+Lines of lerobot-train and of launchers, arguments of Isaac Lab, programs that fail, bags, datasets.
+"""
+
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomllib
+from public_cases.fail import CASES as FAILURES
+
+pytestmark = pytest.mark.slow
+
+FOLDER = Path(__file__).with_name("public_cases")
+EXPECTED = tomllib.loads((FOLDER / "expected.toml").read_text())
+CAMERA = Path(__file__).parents[2] / "examples/pusht-camera/dataset"
+DRY_RUN = ("submit", "--platform", "local", "--dry-run", "--no-pin", "--json")
+TOPICS = ("--image-topics", "/camera/image_raw", "--state-topic", "/joint_states")
+CHUNK = ("--chunk-size", "10")
+
+
+@pytest.fixture(autouse=True)
+def no_hub(monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+
+
+def name_problems(answer):
+    errors = [problem for problem in answer.json["problems"] if problem["severity"] == "error"]
+    names = {f"{problem['where']} {problem['code']}".strip() for problem in errors}
+    return f"refused: {', '.join(sorted(names))}"
+
+
+def judge(answer):
+    return name_problems(answer) if answer.exit_code else "valid"
+
+
+def test_line_of_lerobot_is_translated_to_one_that_renders_or_refused(robotrain):
+    rows = (FOLDER / "lines.txt").read_text().splitlines()
+    lines = dict(row.split("|", 1) for row in rows if row and not row.startswith("#"))
+    assert {name: translate(robotrain, line) for name, line in lines.items()} == EXPECTED["lines"]
+
+
+def translate(robotrain, line):
+    """Return the line for robotrain, or what is refused."""
+    if line.startswith("'") and line.endswith("'"):
+        line = line[1:-1]
+    answer = robotrain("from-lerobot", "--json", "--", line)
+    if answer.exit_code:
+        return name_problems(answer)
+    words = [word for word in answer.json["command"][2:] if word not in ("--platform", "PLATFORM")]
+    pinned = [word.replace("@COMMIT", f"@{0:040}") for word in words]
+    rendered = robotrain("render", "--json", "--platform", "local", *pinned)
+    if rendered.exit_code not in (0, 3):  # 3: another platform can
+        return f"not rendered: {name_problems(rendered)}"
+    return shlex.join(words)
+
+
+def test_arguments_of_isaac_lab_are_valid_or_refused(robotrain):
+    lines = (FOLDER / "isaac_lines.txt").read_text().splitlines()
+    job = ("render", "isaac-train", "--platform", "local", "--json")
+    assert {line: judge(robotrain(*job, *shlex.split(line))) for line in lines} == EXPECTED["isaac"]
+
+
+def test_failure_of_a_program_has_its_fault_cause_and_subject(robotrain):
+    runs = {name: f"case-{name.replace('_', '-')}" for name in (*FAILURES, "sigkill")}
+    job = ("submit", "command", "--platform", "local", "--tracking-uri", "none")
+    for name, run in runs.items():
+        program = (sys.executable, FOLDER / "fail.py", name)
+        assert robotrain(*job, "--name", run, "--", *program).exit_code == 0
+    assert {name: describe_failure(robotrain, run) for name, run in runs.items()} == EXPECTED["failures"]
+
+
+def describe_failure(robotrain, run):
+    robotrain("wait", run)
+    status = robotrain("status", run, "--json").json
+    if status["state"] == "succeeded":
+        return "succeeded"
+    has_remedy = status["remedy"] or status["fault"] in ("", "code")
+    return " ".join(filter(None, (status["fault"], status["cause"], status["subject"]))) + (
+        "" if has_remedy else " without a remedy"
+    )
+
+
+def test_bag_is_judged_alike_by_inspect_and_by_a_dry_run(robotrain, tmp_path):
+    command = [sys.executable, FOLDER / "make_bags.py", tmp_path / "bags"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    bags = sorted((tmp_path / "bags").iterdir())
+    assert {bag.name: judge_bag(robotrain, bag, tmp_path / "alone") for bag in bags} == EXPECTED["bags"]
+
+
+def judge_bag(robotrain, bag, folder):
+    shutil.copytree(bag, folder / bag.name / bag.name)
+    config = folder / f"{bag.name}.yaml"
+    inspected = robotrain("bags", "inspect", folder / bag.name, *CHUNK, "--write-config", config, "--json")
+    has_topics = inspected.json.get("settings", {}).get("image_topics")
+    words = ("--config", config) if has_topics else (*TOPICS, *CHUNK)
+    sent = robotrain(*DRY_RUN, "rosbag-act-train", "--dataset-path", folder / bag.name, *words)
+    if bool(inspected.exit_code) != bool(sent.exit_code):
+        return f"inspect: {inspected.stdout}, dry run: {judge(sent)}"
+    return "refused" if sent.exit_code else "valid"
+
+
+@pytest.mark.long
+def test_dataset_is_valid_or_refused_by_a_dry_run(robotrain, tmp_path, training_python):
+    command = [training_python, FOLDER / "make_datasets.py", CAMERA, tmp_path / "sets"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    job = (*DRY_RUN, "--policy-type", "act", "--checker", training_python)
+    words = ("--", "--policy.pretrained_backbone_weights=null")
+    judged = {
+        folder.name: judge(robotrain(*job, "--dataset-path", folder, *words)).partition(":")[0]
+        for folder in sorted((tmp_path / "sets").iterdir())
+    }
+    assert judged == EXPECTED["datasets"]
