@@ -90,7 +90,7 @@ DEPENDENCIES = {
     },
     "robotrain_sources": {"robotrain", "robotrain_runtime", "huggingface_hub"},
     "robotrain_workloads": {"robotrain", "robotrain_runtime", "typer", "yaml", "packaging", *ROSBAG_EXTRA},
-    "robotrain_local": {"robotrain", "robotrain_runtime", "robotrain_sources"},
+    "robotrain_local": {"robotrain", "robotrain_runtime", "robotrain_sources", "psutil"},
     "robotrain_azure": {"robotrain", "robotrain_runtime", "robotrain_sources", "azure"},
     "robotrain_osmo": {"robotrain", "robotrain_runtime", "robotrain_sources", "robotrain_azure", "yaml"},
     "robotrain_azureml": {"robotrain", "robotrain_runtime", "robotrain_sources", "robotrain_azure", "yaml", "azure"},

@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PROC_FOLDER = Path("/proc")
+import psutil
+
+NAMESPACE_LINK, BOOT_ID_FILE = Path("/proc/self/ns/pid"), Path("/proc/sys/kernel/random/boot_id")
 MACHINE_NAMESPACE = "pid:[4026531836]"
 """The PID namespace outside all containers; the kernel fixes its number."""
 MACHINE_ID_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
@@ -76,13 +78,13 @@ def get_host() -> Host:
     machine = machine_id and f"{binascii.crc32(machine_id.encode()):08x}"  # the id itself is confidential
     namespace = ""
     with contextlib.suppress(OSError):
-        namespace = os.readlink(PROC_FOLDER / "self/ns/pid")
+        namespace = os.readlink(NAMESPACE_LINK)
     return Host(os.uname().nodename, machine, _read_boot_id(), namespace)
 
 
 def _read_boot_id() -> str:
-    if PROC_FOLDER.joinpath("self/stat").exists():
-        return _read_text(PROC_FOLDER / "sys/kernel/random/boot_id")
+    if text := _read_text(BOOT_ID_FILE):
+        return text
     try:  # macOS
         done = subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False)
     except OSError:
@@ -125,11 +127,6 @@ class Process:
         return birth == self.birth != "" and self.host.is_here
 
     @property
-    def is_pid_reused(self) -> bool:
-        """Whether another process has its pid now."""
-        return get_birth(self.pid) not in ("", self.birth)
-
-    @property
     def is_host_restarted(self) -> bool:
         """Whether its machine was restarted since, so that nothing of it is left."""
         return not {self.birth.partition("@")[2], self.host.boot} <= {"", get_host().boot}
@@ -150,29 +147,34 @@ def parse_process(data: dict[str, Any] | None) -> Process | None:
     if not data:
         return None
     try:
-        return Process(int(data["pid"]), str(data["birth"]), float(data["started"]), parse_host(data["host"]))
+        process = Process(int(data["pid"]), str(data["birth"]), float(data["started"]), parse_host(data["host"]))
     except (KeyError, TypeError, ValueError):
         return None
+    return process if process.pid > 0 else None
 
 
 def get_birth(pid: int) -> str:
-    """Return the start time of a process as the kernel reports it, or "" if it has ended or is a zombie."""
-    if not PROC_FOLDER.joinpath("self/stat").exists():
-        state, _, started = _run_ps("-o", "state=,lstart=", "-p", str(pid)).strip().partition(" ")
-        return "" if state.startswith("Z") else started.strip()
-    state, *fields = _read_stat(pid) or ["X"]
-    boot = PROC_FOLDER.joinpath("sys/kernel/random/boot_id")
-    return "" if state in "ZX" else f"{fields[18]}@{boot.read_text().strip() if boot.exists() else ''}"
+    """Return when a process started, or "" if it has ended or is a zombie.
+
+    It is in seconds since the machine's start, which another setting of the clock does not change, with the boot id.
+    """
+    try:
+        process = psutil.Process(pid)
+        has_ended = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        started = process.create_time() - psutil.boot_time()
+    except psutil.NoSuchProcess:
+        return ""
+    return "" if has_ended else f"{started:.2f}@{get_host().boot}"
 
 
 def list_session(leader: int) -> list[int]:
     """Return the processes of a session, whose leader may have ended."""
-    found = []
-    for pid in _list_pids():
+    members = []
+    for pid in psutil.pids():
         with contextlib.suppress(OSError):  # it has ended
             if os.getsid(pid) == leader and get_birth(pid):
-                found.append(pid)
-    return found
+                members.append(pid)
+    return members
 
 
 def list_run_processes(supervisor: Process) -> list[int]:
@@ -183,8 +185,6 @@ def list_run_processes(supervisor: Process) -> list[int]:
     if supervisor.is_host_restarted or not supervisor.host.is_here:
         return []
     ours, marked = list_session(supervisor.pid), _list_marked(supervisor.mark)
-    if marked is None:
-        return [] if supervisor.is_pid_reused else ours
     return sorted({*marked, *(ours if supervisor.is_alive or marked & {*ours} else ())})
 
 
@@ -200,41 +200,19 @@ def send_signal(pids: Iterable[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _list_marked(mark: str) -> set[int] | None:
-    """Return the processes with this mark, or None if environments cannot be read on this system."""
-    if not PROC_FOLDER.joinpath("self/environ").exists():
-        return None
-    wanted, found = f"{MARK_VARIABLE}={mark}".encode(), set[int]()
-    for pid in _list_pids():
-        with contextlib.suppress(OSError):  # of another user, or ended
-            variables = PROC_FOLDER.joinpath(str(pid), "environ").read_bytes().split(b"\0")
-            if wanted in variables and get_birth(pid):
-                found.add(pid)
-    return found
-
-
-def _read_stat(pid: int) -> list[str] | None:
-    """Return the fields of `/proc/PID/stat` from the state on, or None if the process has ended."""
-    try:
-        stat = PROC_FOLDER.joinpath(str(pid), "stat").read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return stat.rpartition(")")[2].split()  # the name before it may contain anything
+def _list_marked(mark: str) -> set[int]:
+    """Return the processes with this mark."""
+    marked = set[int]()
+    for pid in psutil.pids():
+        with contextlib.suppress(psutil.Error):  # of another user, or ended
+            if psutil.Process(pid).environ().get(MARK_VARIABLE) == mark and get_birth(pid):
+                marked.add(pid)
+    return marked
 
 
 def _get_parent(pid: int) -> int:
-    if PROC_FOLDER.joinpath("self/stat").exists():
-        return int((_read_stat(pid) or ["X", "0"])[1])
-    return int(_run_ps("-o", "ppid=", "-p", str(pid)).strip() or 0)
-
-
-def _list_pids() -> list[int]:
-    if PROC_FOLDER.joinpath("self/stat").exists():
-        return [int(entry) for entry in os.listdir(PROC_FOLDER) if entry.isdecimal()]
-    return [int(pid) for pid in _run_ps("-A", "-o", "pid=").split()]
-
-
-def _run_ps(*arguments: str) -> str:
-    """Return the output of `ps`, for macOS, which has no /proc."""
-    environ = os.environ | {"LC_ALL": "C", "TZ": "UTC"}
-    return subprocess.run(["ps", *arguments], env=environ, capture_output=True, text=True, check=False).stdout
+    """Return the parent of a process, or 0 if it has ended."""
+    try:
+        return psutil.Process(pid).ppid()
+    except psutil.NoSuchProcess:
+        return 0
