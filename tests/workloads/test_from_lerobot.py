@@ -190,43 +190,20 @@ LAUNCHED: dict[str, tuple[dict[str, str], set[str]]] = {
         TWO_NODES,
         {"accelerate launch --machine_rank=0"},
     ),
-    "python -m accelerate.commands.launch --num_machines 1 --num_processes 4": ({"--num-gpus": "4"}, set()),
     "torchrun --nnodes=2 --nproc-per-node 4 --rdzv_backend=c10d -m": (TWO_NODES, {"torchrun --rdzv_backend=c10d"}),
-    "python3.12 -m torch.distributed.launch --use_env --nproc_per_node=4": ({"--num-gpus": "4"}, set()),
-    "deepspeed --num_nodes=2 --num_gpus=4 --hostfile=hosts": (TWO_NODES, {"--hostfile"}),
-    "mpirun --allow-run-as-root -np 4 -x HF_HUB_OFFLINE": ({"--num-gpus": "4"}, {"HF_HUB_OFFLINE"}),
-    "mpirun -H a:4,b:4": (TWO_NODES, set()),
-    "mpirun -np 8 --host a,b": (TWO_NODES, set()),
     "srun --nodes=2 --ntasks-per-node=4 --gres=gpu:a100:4 -p gpu --time=8:00": (
         TWO_NODES,
-        {"srun -p gpu", "srun --time=8:00"},
+        {"srun --gres=gpu:a100:4 -p gpu --time=8:00"},
     ),
-    "srun -N2 -n8": (TWO_NODES, set()),
+    "srun -N2 -n8 --exclusive": (TWO_NODES, {"srun --exclusive"}),
     "srun --ntasks=8 --ntasks-per-node=4": (TWO_NODES, set()),
     "srun --nodes=2 --ntasks-per-node=1 torchrun --nnodes=2 --nproc_per_node=4": (TWO_NODES, set()),
-    "sky launch --gpus A100:8 --num-nodes 2 -y --": ({"--num-nodes": "2", "--num-gpus": "8"}, {"sky launch -y"}),
-    "docker run --rm --gpus all -e HF_HOME=/x image:1 bash -c": (
-        {},
-        {"docker run --rm --gpus all", "HF_HOME", "docker run image:1"},
-    ),
-    """docker run --gpus '"device=0,1"' image:1""": ({"--num-gpus": "2"}, {"docker run image:1"}),
-    "apptainer exec --nv -e policy.sif": ({}, {"apptainer exec --nv -e", "apptainer exec policy.sif"}),
-    "CUDA_VISIBLE_DEVICES=0 nohup conda run -n lerobot python -u": (
-        {},
-        {"CUDA_VISIBLE_DEVICES", "conda run -n lerobot"},
-    ),
+    "CUDA_VISIBLE_DEVICES=0 .venv/bin/python3.12 -u": ({}, {"CUDA_VISIBLE_DEVICES"}),
     "CUDA_VISIBLE_DEVICES=-1": (ON_CPU, set()),
-    "export CUDA_VISIBLE_DEVICES= &&": (ON_CPU, set()),
-    "docker run -e CUDA_VISIBLE_DEVICES= image:1": (ON_CPU, {"docker run image:1"}),
-    "cd lerobot && source .venv/bin/activate &&": ({}, {"cd lerobot", "source .venv/bin/activate"}),
-    "pip install lerobot==0.6.1 &&": ({}, {"pip install lerobot==0.6.1"}),
-    "nice -n 10": ({}, {"nice -n 10"}),
-    "nice -10 numactl -N 0 taskset 0xff": ({}, {"nice -10", "numactl -N 0", "taskset 0xff"}),
-    "timeout -k 5 8h": ({}, {"timeout -k 5 8h"}),
-    "sudo -E env -u DISPLAY stdbuf -oL /usr/bin/time -v setsid": ({}, set()),
-    "xvfb-run -a -s '-screen 0 640x480x24' tmux new -d -s run": ({}, set()),
+    "accelerate launch --cpu": (ON_CPU, set()),
     "uv run --no-sync": ({}, {"uv run --no-sync"}),
-    "accelerate launch --num_processes=2 $(command -v": ({"--num-gpus": "2"}, set()),
+    "uv run --with lerobot==0.6.1 --": ({}, {"uv run --with lerobot==0.6.1"}),
+    "accelerate launch --num_processes=2 $(which": ({"--num-gpus": "2"}, set()),
 }
 
 
@@ -239,37 +216,32 @@ def test_what_launchers_say_of_gpus_and_nodes_is_translated_and_the_rest_is_name
     assert set(answer["left_out"]) == left_out
 
 
-@pytest.mark.parametrize("launcher", ["accelerate launch", "deepspeed"])
-def test_a_launcher_of_all_gpus_of_its_machine_says_that_one_is_trained_on(translate: Any, launcher: str) -> None:
-    notes = translate("from-lerobot", *launcher.split(), *BASE.split()).json["notes"]
-    assert "--num-gpus N" in notes[launcher.partition(" ")[0]]
+def test_a_launcher_of_all_gpus_of_its_machine_says_that_one_is_trained_on(translate: Any) -> None:
+    notes = translate("from-lerobot", "accelerate", "launch", *BASE.split()).json["notes"]
+    assert "--num-gpus N" in notes["accelerate"]
 
 
 REFUSED_LAUNCHERS = {
-    "accelerate launch --num_machines=2 --num_processes=3": "--num_processes",
-    "accelerate launch --num_processes=2 --use_fsdp": "--use_fsdp",
-    "torchrun --nproc-per-node=gpu": "--nproc-per-node",
-    "torchrun --nnodes=1:4 --nproc-per-node=2": "--nnodes",
-    "srun --nodes=4 torchrun --nnodes=2 --nproc_per_node=4": "--nnodes",
-    "docker run -v /data:/data image": "-v",
-    "ssh gpu1": "ssh",
-    "frobnicate": "frobnicate",
-    "ACCELERATE_USE_FSDP=true": "ACCELERATE_USE_FSDP",
-    "WORLD_SIZE=8 RANK=0": "WORLD_SIZE",
-    "mpirun -np 8 --bind-to core": "--bind-to",
-    "mpirun -H a:8,b:4": "-H",
-    "mpirun -np 8 --hostfile hosts": "--hostfile",
-    "deepspeed --num_gpus=4 --hostfile=hosts": "--hostfile",
-    "docker run -e ACCELERATE_USE_FSDP=true image": "ACCELERATE_USE_FSDP",
-    "timeout 8h frobnicate": "frobnicate",
-    "docker run image frobnicate": "frobnicate",
+    "accelerate launch --num_machines=2 --num_processes=3": "option-not-translated --num_processes",
+    "accelerate launch --num_processes=2 --use_fsdp": "option-not-translated --use_fsdp",
+    "torchrun --nproc-per-node=gpu": "option-not-translated --nproc-per-node",
+    "torchrun --nnodes=1:4 --nproc-per-node=2": "option-not-translated --nnodes",
+    "srun --nodes=4 torchrun --nnodes=2 --nproc_per_node=4": "option-not-translated --nnodes",
+    "ACCELERATE_USE_FSDP=true": "option-not-translated ACCELERATE_USE_FSDP",
+    "WORLD_SIZE=8 RANK=0": "option-not-translated WORLD_SIZE",
+    "docker run --gpus all image": "program-unknown docker",
+    "nohup": "program-unknown nohup",
+    "srun -N 2 mpirun -np 8": "program-unknown mpirun",
+    "cd lerobot &&": "program-unknown cd",
 }
 
 
 @pytest.mark.parametrize("words", REFUSED_LAUNCHERS)
 def test_words_before_the_program_without_an_equal_are_refused_by_name(translate: Any, words: str) -> None:
     (problem,) = translate("from-lerobot", *words.split(), *BASE.split()).json["problems"]
-    assert (problem["code"], problem["where"]) == ("option-not-translated", REFUSED_LAUNCHERS[words])
+    assert f"{problem['code']} {problem['where']}" == REFUSED_LAUNCHERS[words]
+    if problem["code"] == "program-unknown":
+        assert problem["instead"][0]["text"] == f"robotrain from-lerobot -- {BASE}"
 
 
 @pytest.mark.parametrize(
@@ -305,9 +277,8 @@ def test_options_of_other_trainers_are_answered_with_those_of_lerobot(translate:
 
 def test_a_line_as_it_stands_in_a_script_or_a_notebook_is_read(translate: Any) -> None:
     for line in (
-        f"sbatch --gres=gpu:1 --wrap '{BASE}'",
         f"!{BASE} 2>&1 | tee train.log",
-        f"nohup {BASE} > train.log 2>&1 &",
+        f"{BASE} > train.log 2>&1 &",
         f"{BASE} \\  --steps=5",
     ):
         answer = translate("from-lerobot", line)
@@ -472,8 +443,8 @@ def test_a_line_that_saves_at_the_end_alone_saves_after_its_last_step(translate:
 
 
 def test_the_version_of_lerobot_is_the_one_that_the_line_installs(translate: Any) -> None:
-    for word, version in (("lerobot[smolvla]==0.6.1", None), ("--from=lerobot>=0.6", None)):
-        answer = translate("from-lerobot", "uvx", word, *BASE.split())
+    for words, version in (("--with lerobot[smolvla]==0.6.1", None), ("--with=lerobot>=0.6", None)):
+        answer = translate("from-lerobot", "uv", "run", *words.split(), *BASE.split())
         assert read_options(answer.json["command"][4:])[0].get("--lerobot-version") == version
 
 

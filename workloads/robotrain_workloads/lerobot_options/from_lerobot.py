@@ -23,7 +23,6 @@ from robotrain_workloads.lerobot_options.line_translator import LineTranslator, 
 from robotrain_workloads.lerobot_options.program_line import (
     cut_shell_words,
     expand_account_variables,
-    expand_command_words,
     find_program,
     find_program_word,
     read_program_line,
@@ -44,9 +43,9 @@ def from_lerobot(
 ) -> None:
     """Print the robotrain line that does what a line of lerobot-train or lerobot-eval does.
 
-    The line may begin with accelerate launch, torchrun or python. Values that LeRobot uses where none is given are
-    added if robotrain's differ. An option that changes nothing is left out, and named; a line that cannot mean the same
-    is an error. Nothing is submitted.
+    The line may begin with variables, python, uv run, accelerate launch, torchrun or srun. Values that LeRobot uses
+    where none is given are added if robotrain's differ. An option that changes nothing is left out, and named; a line
+    that cannot mean the same is an error. Nothing is submitted.
 
     robotrain from-lerobot -- lerobot-train --policy.type=act --dataset.repo_id=lerobot/pusht --steps=1000
     """
@@ -59,12 +58,11 @@ def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> Translate
     plugins = get_plugins(ctx)
     programs = ((name, one.program_options) for name, one in plugins.workloads().items())
     known = [name for name, one in programs if one and one.translator == "from-lerobot"]
-    line = expand_command_words(line, known)
     at, name = find_program(line, known)
     options, after = cut_shell_words(line[at + 1 :])
     if not {*HELP_OPTIONS}.isdisjoint(options):
         return TranslatedLine(("robotrain", "submit", name, "--help"), {})
-    program = read_program_line(line[:at], line[at])
+    program = read_program_line(line[:at], line[at], (name, *line[at + 1 :]))
     translator = LineTranslator(plugins.workload(name), options, program, plugins.source_kinds())
     if after:
         is_second = find_program_word(after, known) is not None

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,6 @@ from robotrain_workloads.lerobot_options.launchers import VARIABLE_REASON, Launc
 
 make_problem = Messages(__file__)
 
-EXAMPLE = "robotrain from-lerobot -- lerobot-train --policy.type=act --dataset.repo_id=OWNER/NAME --steps=1000"
 ACCOUNT_VARIABLES = ("HF_USER", "HOME", "USER")
 """Variables in a line in quotes that are replaced by their values; the shell replaces those in other lines."""
 VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
@@ -52,21 +50,6 @@ def expand_account_variables(word: str) -> str:
     return VARIABLE.sub(expand, word)
 
 
-def expand_command_words(line: Sequence[str], known: Collection[str]) -> list[str]:
-    """Return the words of a line, with those of a command that is one of them: `sbatch --wrap 'lerobot-train …'`.
-
-    A notebook's `!` before the first word is left out.
-    """
-    words: list[str] = []
-    for word in line:
-        try:
-            inner = shlex.split(word.removeprefix("--wrap=")) if re.search(r"\s--", word) else []
-        except ValueError:
-            inner = []
-        words += inner if find_program_word(inner, known) is not None else [word]
-    return [words[0].removeprefix("!"), *words[1:]] if words and len(words[0]) > 1 else words
-
-
 def cut_shell_words(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """Return the options of a program, and what follows them for the shell: a pipe, a file, another command."""
     for index, word in enumerate(words):
@@ -100,14 +83,18 @@ def _drop_suffix(word: str) -> str:
     return re.sub(r"(?:\.py)?\)?$", "", word)
 
 
-def read_program_line(words: Sequence[str], program: str) -> ProgramLine:
-    """Return what the words before the program say. `program`: the word itself."""
-    found = read_launchers(words, ProgramLine())
+def read_program_line(words: Sequence[str], word: str, program: Sequence[str]) -> ProgramLine:
+    """Return what the words before the program say. Raise Rejected where another program is among them.
+
+    :param word: that of the program.
+    :param program: its name with its options.
+    """
+    found = read_launchers(words, ProgramLine(), program)
     _read_version(words, found)
-    if OLD_PROGRAM.fullmatch(_drop_suffix(program)):
-        found.notes[program] = OLD_PROGRAM_NOTE.format(found.version or versions.get_version().name)
+    if OLD_PROGRAM.fullmatch(_drop_suffix(word)):
+        found.notes[word] = OLD_PROGRAM_NOTE.format(found.version or versions.get_version().name)
     for name, value in found.variables.items():
-        if name == PRECISION_VARIABLE and value is not None:
+        if name == PRECISION_VARIABLE:
             found.precision = value
         elif name in GPU_VARIABLES and value in NO_GPU:
             found.flags.append((name, ("--device", "cpu")))
