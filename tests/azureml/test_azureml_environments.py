@@ -81,9 +81,6 @@ def test_environment_that_is_not_the_jobs_stops_the_submit(robotrain, workspace,
         (("--environment-name", REGISTRY, "--image", "a/b:1"), "options-conflict"),
         (("--environment-name", "AzureML-acpt-pytorch"), "value-invalid"),
         (("--compute", "serverless"), "azureml-compute-serverless"),
-        (("--serverless",), "option-elsewhere"),
-        (("--queue-settings", "job_tier=spot"), "option-elsewhere"),
-        (("--early-termination", "bandit"), "option-elsewhere"),
     ],
 )
 def test_what_azure_ml_has_and_robotrain_does_not_is_refused_with_the_reason(robotrain, workspace, options, code):

@@ -26,5 +26,5 @@ def test_a_revision_in_a_variable_is_that_of_the_id_beside_it(robotrain, monkeyp
 @pytest.mark.parametrize(("name", "flag"), [("TIMEOUT_MINS", "--timeout"), ("POLL_INTERVAL", "--poll-interval")])
 def test_a_pipeline_is_followed_as_its_variables_say(robotrain, monkeypatch, name, flag):
     monkeypatch.setenv(name, "soon")
-    line = ("pipeline", "train-eval", "--platform", "local", "--dataset-path", "x")
+    line = ("pipeline", "train-eval", "--platform", "local", "--dataset-path", "x", "--wait")
     robotrain(*line).check_problems(2, f"value-invalid {flag}")

@@ -108,8 +108,6 @@ def test_a_model_that_the_job_file_names_is_registered_after_the_evaluation(plan
         (("--success-threshold", "0.5"), "option-without-effect"),
         (("--with-register",), "value-missing"),
         (("--register-model", "a", "-r", "b"), "options-conflict"),
-        (("--preprocessing-config", "file"), "option-unknown --preprocessing-config"),
-        (("--compute-preprocess=cpu",), "option-unknown --compute-preprocess"),
         (("--wait",), "options-conflict"),
         (("--timeout", "30"), "option-without-effect --timeout"),
         (("--wait", "--timeout", "soon"), "value-invalid"),

@@ -37,7 +37,6 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         (("render", *LOCAL, *X, "--zone", "north"), ["option-elsewhere --zone"]),
         (("render", *ON_PLAIN, *X, "--secret", "A=b"), ["option-elsewhere --secret"]),
         (("render", *LOCAL, *X, "--image", "a:1"), ["option-elsewhere --image"]),
-        (("render", *LOCAL, *X, "--config-preview", "y"), ["option-elsewhere --config-preview"]),
         (
             ("render", "lerobot-eval", *LOCAL, "--task", "reach-v3"),
             ["option-elsewhere --task", "source-missing", "source-missing"],
@@ -61,10 +60,6 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         (("render", *ON_PLAIN, *X, "--", "--zone=north"), ["option-elsewhere after -- --zone"]),
         (("submit", *ON_PLAIN, *X, "--", "--wait"), ["option-elsewhere after -- --wait"]),
         (("submit", *ON_PLAIN, *X, "--", "-d", "u/d"), ["option-elsewhere after -- -d"]),
-        (
-            ("render", *LOCAL, *X, "--", "--pool", "gp", "--image", "x"),
-            ["option-elsewhere after -- --pool", "option-elsewhere after -- --image"],
-        ),
         (
             ("submit", "lerobot-eval", *LOCAL, "--policy-path", ".", "--policy-repo-id", "b/c"),
             ["source-repeated --policy-repo-id b/c", "source-missing"],
@@ -185,7 +180,6 @@ def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):
         (("job.yaml", "--batch", "8"), "--batch-size 8"),
         (("--dataset", "lab/cups/"), "--dataset-path lab/cups/"),
         (("--dataset-repo-id", "a/b", "--gpus=2"), "--num-gpus 2"),
-        (("--mlflow-tracking-uri", "http://host:5000"), "--tracking-uri http://host:5000"),
     ],
 )
 def test_common_mistakes_are_answered_with_the_line_to_type(robotrain, plain_platform, words, line):

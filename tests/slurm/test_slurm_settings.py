@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from problem_assertions import check_problems
 from robotrain_runtime.contract.parameter import get_parameters
-from robotrain_slurm.platform import SlurmPlatform
 from robotrain_slurm.settings import SlurmSettings
 
 JOB = ("command", "--platform", "slurm", "--code", "code")
@@ -129,21 +128,3 @@ def test_modules_and_prologue_stand_before_the_job(robotrain, monkeypatch):
         "# of this site",
         "export http_proxy=http://proxy.lab:3128",
     ]
-
-
-TYPED = (
-    "--mem 4G --gres gpu:2 --nodes 2 --ntasks 2 --output x --array 1-4 --dependency afterok:1 --cpus-per-task 4"
-    " --exclusive --mail-type END,FAIL --reservation -A lab -t 4:00:00 -p gpu -c 8 -w n1 -n 4 --pool x --gpu-platform x"
-)
-"""Options of sbatch, and of other platforms."""
-
-
-def test_option_of_sbatch_or_another_platform_says_what_to_use(robotrain):
-    answer = robotrain("render", *JOB, "--job-name-x", "a", *TYPED.split(), *PROGRAM)
-    elsewhere = (f"option-elsewhere {word}" for word in TYPED.split() if word.startswith("-"))
-    answer.check_problems(2, "option-unknown --job-name-x", *elsewhere)
-
-
-def test_no_hint_is_for_an_option_that_there_is():
-    own = {flag for parameter in get_parameters(SlurmSettings) for flag in parameter.flags}
-    assert not own & SlurmPlatform.option_hints.keys()

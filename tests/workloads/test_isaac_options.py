@@ -288,15 +288,3 @@ def test_a_checkpoint_that_has_all_iterations_is_refused(robotrain: Any) -> None
     problem = find_error(robotrain, "-b", "rsl_rl", *FROM, "-M", "resume", "-m", "20")
     assert (problem["code"], problem["exit_code"]) == ("nothing-left-to-train", 4)
     assert list_warnings(robotrain, "-b", "rsl_rl", *FROM, "-M", "resume", "-m", "21") == ""
-
-
-@pytest.mark.parametrize(
-    ("workload", "words", "problems"),
-    [
-        ("isaac-validate", ("--model-name", "isaac-ant-v0"), ["option-elsewhere --model-name", "source-missing"]),
-    ],
-)
-def test_options_of_earlier_scripts_name_their_replacement(
-    robotrain: Any, workload: str, words: tuple[str, ...], problems: list[str]
-) -> None:
-    robotrain("submit", workload, "--platform", "local", *words).check_problems(2, *problems)

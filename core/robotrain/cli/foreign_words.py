@@ -12,14 +12,13 @@ from robotrain.cli.command_factory import load_command
 from robotrain.command_table import COMMANDS
 from robotrain.config.selection import Choice
 from robotrain.errors import Suggestion, suggest_leaving_out
-from robotrain.line_edits import read_edit
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
 
 SEVERAL_GPUS, SEVERAL_NODES = "multi_gpu", "multi_node"
 """The features that options for the number of GPUs and of nodes require."""
-VARIABLE_OPTION, VARIABLES_OPTION = "--env", "--envs"
-"""What other tools call a variable of the environment, where the value is NAME=VALUE, and several."""
+VARIABLE_OPTION = "--env"
+"""What other tools call a variable of the environment, where the value is NAME=VALUE."""
 
 
 def is_variable(flag: str, value: str) -> bool:
@@ -28,16 +27,14 @@ def is_variable(flag: str, value: str) -> bool:
 
 
 @functools.cache
-def _read_words(kind: str) -> Mapping[str, Mapping[str, Any]]:
-    """Return what is said about options, or commands, by each of their names."""
-    tables = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))[kind]
-    return {name: table for names, table in tables.items() for name in names.split()}
+def _read_words() -> Mapping[str, Mapping[str, Any]]:
+    """Return the tables of foreign_words.toml."""
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
-def find_foreign_command(name: str) -> tuple[str, list[Suggestion]] | None:
-    """Return the sentence about a command of another tool, and lines without `robotrain`; None for an unknown one."""
-    table = _read_words("commands").get(name)
-    return (table.get("why", ""), [Suggestion(*way) for way in table["ways"]]) if table else None
+def find_foreign_command(name: str) -> str:
+    """Return the line for a command of another tool, without `robotrain`; empty for an unknown one."""
+    return next((line for names, line in _read_words()["commands"].items() if name in names.split()), "")
 
 
 def find_foreign_option(
@@ -47,22 +44,23 @@ def find_foreign_option(
 
     :param flags: the options of the command.
     """
-    name = VARIABLES_OPTION if is_variable(flag, value) else flag.replace("_", "-")
-    if (table := _read_words("options").get(name)) is None:
+    name = flag.replace("_", "-")
+    tables = (table for names, table in _read_words()["options"].items() if name in names.split())
+    table = next(tables, None)
+    if table is None or (flag == VARIABLE_OPTION and not is_variable(flag, value)):
         return None
-    known, sentence, feature = set(flags), table.get("why", ""), table.get("same", "")
+    known, sentence, feature = set(flags), table["why"], table.get("same", "")
     parameters = get_parameters(workload.parameters) if workload else ()
     required = (one for one in reversed(parameters) if one.param.requires and one.flag in known)
     features = {one.param.requires: one.flag for one in required}
-    ways = [Suggestion(*way) for way in table.get("ways", ())]
-    ways = [way for way in ways if known.issuperset(read_edit(way).flags)]
+    texts = [text for text in table.get("ways", ()) if text.partition(" ")[0] in known]
     if feature in features:
-        ways.append(Suggestion(f"{features[feature]} {value if value.isdecimal() else 'N'}"))
-    if any(read_edit(way).flags for way in ways) and feature != SEVERAL_GPUS:
+        texts.append(f"{features[feature]} {value if value.isdecimal() else 'N'}")
+    ways = [Suggestion(text, replaces=flag) for text in texts]
+    if ways and feature != SEVERAL_GPUS:
         sentence = ""
     elif feature == SEVERAL_NODES and SEVERAL_GPUS in features:
         sentence += f" {features[SEVERAL_GPUS]} N uses several GPUs of it."
-    ways = [way if read_edit(way).line else way._replace(replaces=flag) for way in ways]
     return sentence, ways or [suggest_leaving_out(flag)] * table.get("needless", False)
 
 

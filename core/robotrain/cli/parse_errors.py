@@ -12,7 +12,7 @@ from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins
 from robotrain.cli.foreign_words import find_foreign_command, find_foreign_option, has_option, list_commands_with
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.option_spelling import find_misspelt_option
-from robotrain.command_table import ALIASES, COMMANDS
+from robotrain.command_table import COMMANDS
 from robotrain.config.selection import is_job_file, load_or_none
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
@@ -26,8 +26,6 @@ make_problem = Messages(__file__)
 EXTRA_WORDS = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", re.DOTALL)
 VALUE = re.compile(r"'(.*?)' is not|(-?[\d.]+) is not", re.DOTALL)
 UNKNOWN_COMMAND = re.compile(r"No such command ['\"](.*?)['\"]", re.DOTALL)
-GROUP_WORDS = ("workflow", "job", "jobs", "task")
-"""Words of other tools before a command: `workflow submit`."""
 EVALUATION_WORDS = ("eval", "evaluate", "validate")
 """Words that are answered with the line that evaluates the run after them."""
 RUN_WORD = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
@@ -205,19 +203,14 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     remember_secrets(arguments)
     known = [*COMMANDS, *plugins.list_names("command")]
     after = arguments[0] if arguments else ""
-    if name in GROUP_WORDS and find_foreign_command(after):
-        name, arguments = after, arguments[1:]
-    elif name in GROUP_WORDS and (command := ALIASES.get(after, after)) in known:
-        line = _repeat_line([command], arguments[1:])
-        return make_problem("command-unknown.command", Suggestion(line), name=name)
     workloads = [known for known in plugins.list_names("workload") if known == name or known.endswith(f"-{name}")]
     ways = list[Suggestion]()
-    if found := find_foreign_command(name):
-        title, (why, (way, *others)) = f"robotrain has no command {name!r}", found
-        text = f"robotrain {_fill_in_runs(way.text, arguments)}{_repeat_options(way.text, arguments)}"
-        if way.text.startswith("submit ") and (is_job_file(after) or after in plugins.list_names("workload")):
+    if line := find_foreign_command(name):
+        title, why = f"robotrain has no command {name!r}", ""
+        text = f"robotrain {_fill_in_runs(line, arguments)}{_repeat_options(line, arguments)}"
+        if line.startswith("submit ") and (is_job_file(after) or after in plugins.list_names("workload")):
             text = _repeat_line(["submit"], arguments)
-        ways = [way._replace(text=text), *(one._replace(text=f"robotrain {one.text}") for one in others)]
+        ways.append(Suggestion(text))
     elif name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
         title, why = f"robotrain has no command {name!r}", ""
         ways.append(Suggestion(evaluation))
@@ -228,7 +221,7 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
         ways = ways or [Suggestion(_repeat_line([one.text], arguments)) for one in suggest_name(name, known)]
     translations = list(_suggest_translations(workloads, arguments, plugins))
     ways = [*translations, *ways] if any(map(FOREIGN_OPTION.match, arguments)) else [*ways, *translations]
-    return make_problem("command-unknown.other", *ways, title=title, why=why)
+    return make_problem("command-unknown", *ways, title=title, why=why)
 
 
 def _make_evaluation_command(arguments: Sequence[str]) -> str:

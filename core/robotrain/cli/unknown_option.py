@@ -28,7 +28,7 @@ GLOBAL_SWITCHES = ("--no-plugins", "--without", "--plugins-from")
 JOB_COMMANDS = ("submit", "render", "explain", "sweep", "pipeline train-eval")
 """Commands whose options stand beside those of a source."""
 MAX_COMMANDS_IN_TITLE = 2
-NEEDLESS = ("only for ", "not needed: ", "not supported")
+NEEDLESS = "not needed: "
 """What hints of options begin with that a job is the same without."""
 
 
@@ -42,8 +42,8 @@ def make_unknown_option_problem(
         given.explain_hint,
         given.explain_variable,
         given.explain_file,
-        given.explain_owner,
         given.explain_foreign,
+        given.explain_owner,
         given.explain_job_command,
         given.explain_managed,
         given.explain_workload,
@@ -88,13 +88,10 @@ class _UnknownOption:
 
     def _fill_in_hint(self, hint: str) -> str:
         """Return the option that a hint is made of, with the typed value if it takes that; empty for other hints."""
-        found = re.fullmatch(r"use (--[a-z][a-z0-9-]*)( [A-Z]+(?:=[A-Z]+)?| [a-z0-9]+| [a-z-]+=VALUE)?", hint)
+        found = re.fullmatch(r"use (--[a-z][a-z0-9-]*)( [A-Z]+(?:=[A-Z]+)?| [a-z0-9]+)?", hint)
         if not found or found[1] not in self.options.flags:
             return ""
         placeholder = found[2] or ""
-        if placeholder[1:2].islower() and placeholder.endswith("=VALUE"):  # one name of an option that takes pairs
-            pair = placeholder[1:].replace("VALUE", self.value or "VALUE")
-            return format_option(found[1], pair, self.options)
         if placeholder.isupper() and ("=" not in placeholder or "=" in self.value):
             return format_option(found[1], self.value, self.options) or format_option(found[1], "", self.options)
         return f"{found[1]}{placeholder}"

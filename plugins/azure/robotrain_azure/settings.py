@@ -123,35 +123,12 @@ def suggest_workspace_settings() -> dict[str, PlatformDefault]:
     return found
 
 
-_SHARED_HINTS = {
-    "--from-aml-model --model-name --model-version AML_MODEL_NAME AML_MODEL_VERSION": (
-        "use --policy-model azureml:NAME:VERSION"
-    ),
-    "--workflow -w --job-file --file WORKFLOW_TEMPLATE": (
-        "there are no templates: write the spec with `robotrain render … --to FOLDER` and submit it with "
-        "`robotrain submit --plan FOLDER`"
-    ),
+URL_HINT = "use the full URL: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX; repeat it for several"
+SPEC_HINT = "not needed: robotrain writes the job itself; `robotrain render … --to FOLDER` shows it"
+OPTION_HINTS: Mapping[str, str] = {
     "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
-    "--from-blob --from-blob-dataset --blob-prefix BLOB_PREFIX BLOB_STORAGE_ACCOUNT BLOB_STORAGE_CONTAINER": (
-        "use the full URL: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX; repeat it for several"
-    ),
-    "--dataset-root DATASET_ROOT": "not needed: data is mounted, or downloaded to the container's cache in --work-dir",
-    "--dataset-localpath": "use --dataset-path FOLDER; the folder is uploaded",
-    "--training-path --payload-root PAYLOAD_ROOT": (
-        "not needed: the program of this workload is sent with the job; set its working folder with --work-dir"
-    ),
-    "--mlflow-enable MLFLOW_ENABLE": (
-        "not needed: runs are tracked if a workspace is set; turn this off with --tracking-uri none"
-    ),
-    "--environment": "the job installs its locked environment: choose the image with --image IMAGE",
-    "--torch-backend": "PyTorch is locked: choose an image that contains it with --image IMAGE",
-    "--runs-dir": "the job runs in a container: use --work-dir",
-    "--tag --tags --label": "use --labels NAME=VALUE",
-    "--timeout --time --time-limit --walltime": "use --exec-timeout TIME",
+    **dict.fromkeys(("--workflow", "--job-file"), SPEC_HINT),
+    **dict.fromkeys(("--from-blob", "--blob-prefix"), URL_HINT),
+    "--mlflow-enable": "not needed: runs are tracked if a workspace is set; turn this off with --tracking-uri none",
 }
-"""Hints by options of other tools, separated by spaces."""
-
-
-def make_option_hints(own: Mapping[str, str]) -> dict[str, str]:
-    """Return the hints of a platform by option. `own`: its own hints by options, separated by spaces."""
-    return {option: hint for options, hint in {**_SHARED_HINTS, **own}.items() for option in options.split()}
+"""Options of physical-ai-toolchain's scripts for Azure ML and OSMO, each with what to use instead."""

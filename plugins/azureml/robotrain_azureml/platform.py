@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from robotrain.cluster.platform import PipelineCluster
 from robotrain.model.platform import ListedSubmission, Platform, PlatformDefault, SubmittedRun
 from robotrain.plugins.hookspecs import hook
-from robotrain_azure.settings import suggest_workspace_settings
+from robotrain_azure.settings import OPTION_HINTS, suggest_workspace_settings
 
-from robotrain_azureml.capabilities import CAPABILITIES, OPTION_HINTS
+from robotrain_azureml.capabilities import CAPABILITIES
 from robotrain_azureml.settings import AzureMLSettings
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What the local platform supports, and hints for options of other tools."""
+"""What the local platform supports."""
 
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.support import ANY, YES, no
@@ -41,37 +41,3 @@ CAPABILITIES = Capabilities(
     },
     disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", NO_TRACKING)),
 )
-
-_HINTS = {
-    "-i --image --environment-name --environment-version --assets-only": (
-        "only for container platforms: the local platform uses a Python environment of this machine; "
-        "choose one with --environment PATH"
-    ),
-    "--pool --compute --instance-type --gpu-platform --use-local-osmo": (
-        "only for clusters: the local platform runs the job on this machine"
-    ),
-    "--from-aml-model --model-name --model-version AML_MODEL_NAME AML_MODEL_VERSION": (
-        "use --policy-model models:/NAME/VERSION for an MLflow model; download an Azure ML model first "
-        "(az ml model download), then use --policy-path FOLDER"
-    ),
-    "--from-blob --from-blob-dataset --storage-account --storage-container --blob-prefix"
-    " BLOB_PREFIX BLOB_STORAGE_ACCOUNT BLOB_STORAGE_CONTAINER": (
-        "use the full URL: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
-    ),
-    "--azure-subscription-id --azure-resource-group --azure-workspace-name --subscription-id --resource-group"
-    " --workspace-name": "only for cloud platforms: the local platform runs the job on this machine",
-    "--mlflow-enable MLFLOW_ENABLE": "not needed: every run is tracked; change this with --tracking-uri URI, or none",
-    "--gpu --gpus": "use --num-gpus N",
-    "--cpu --cpus --num-cpus --cpus-per-task --memory --mem --storage --disk --disk-size": (
-        "a run takes what it needs of this machine: cores, memory and disk are not reserved"
-    ),
-    "--timeout --time --time-limit --walltime --exec-timeout": (
-        "a run on this machine has no time limit; `robotrain cancel RUN` stops it"
-    ),
-    "--tag --tags --label --labels": "use --note TEXT",
-    "--mlflow-tracking-uri": "use --tracking-uri URI",
-    "--dataset-root DATASET_ROOT": "not needed: a local dataset is read in place",
-    "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
-}
-OPTION_HINTS = {option: hint for options, hint in _HINTS.items() for option in options.split()}
-"""Hints for options of other tools and platforms."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from robotrain.model.platform import FollowingDecision, ListedSubmission, Platform, SubmittedRun
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_local.capabilities import CAPABILITIES, OPTION_HINTS
+from robotrain_local.capabilities import CAPABILITIES
 from robotrain_local.settings import LocalSettings
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ class LocalPlatform(Platform):
     summary = "this machine, as a background process"
     settings: type = LocalSettings
     capabilities = CAPABILITIES
-    option_hints = OPTION_HINTS
 
     def check(self, job: Job, settings: LocalSettings) -> Iterable[Problem]:
         from robotrain_local.render import check_settings

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from robotrain.cluster.platform import PipelineCluster
 from robotrain.model.platform import ListedSubmission, Platform, PlatformDefault, SubmittedRun
 from robotrain.plugins.hookspecs import hook
+from robotrain_azure.settings import OPTION_HINTS
 
-from robotrain_osmo.capabilities import CAPABILITIES, OPTION_HINTS
+from robotrain_osmo.capabilities import CAPABILITIES
 from robotrain_osmo.settings import OsmoSettings
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class OsmoPlatform(PipelineCluster):
     summary = "NVIDIA OSMO, as a workflow in a pool"
     settings: type = OsmoSettings
     capabilities = CAPABILITIES
-    option_hints = OPTION_HINTS
+    option_hints: Mapping[str, str] = {**OPTION_HINTS, "--use-local-osmo": "use --osmo-cli PATH"}
     engine = "OSMO"
     cancel_seconds = 30.0  # OSMO cancels later, from a queue
     cancel_command = "osmo workflow cancel {workflow} --force"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from robotrain.model.platform import ListedSubmission, Platform, PlatformDefault, SubmittedRun
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_slurm.capabilities import CANCEL_COMMAND, CAPABILITIES, OPTION_HINTS
+from robotrain_slurm.capabilities import CANCEL_COMMAND, CAPABILITIES
 from robotrain_slurm.login.address import is_cluster_folder
 from robotrain_slurm.settings import SlurmSettings
 
@@ -38,7 +38,6 @@ class SlurmPlatform(Platform):
     summary = "a Slurm cluster, as a batch job"
     settings: type = SlurmSettings
     capabilities = CAPABILITIES
-    option_hints = OPTION_HINTS
     cancel_command = CANCEL_COMMAND
 
     def derive_defaults(self, job: Job, settings: SlurmSettings) -> Mapping[str, PlatformDefault]:

@@ -83,23 +83,6 @@ USUAL_METRICS = (
 )
 """What programs usually call the metrics that show their progress, the first one that a run has."""
 
-RECIPE_PARAMETERS = ("max-steps", "batch-size", "save-steps", "dataloader-workers", "embodiment-tag", "data-config")
-IN_CODE = "put the file into the folder of --code"
-NO_REGISTRY = "robotrain pushes to no container registry; use --register-checkpoint NAME"
-OPTION_HINTS = {
-    **{f"--{name}": f"use --param {name.replace('-', '_')}=VALUE" for name in RECIPE_PARAMETERS},
-    **dict.fromkeys(("--base-model", "--base-model-revision"), "use --policy-repo-id OWNER/NAME@COMMIT"),
-    **{f"--{name}-config-{form}": IN_CODE for name in ("data", "modality") for form in ("file", "b64")},
-    **dict.fromkeys(("--azure-upload", "--azureml-model-name"), "use --register-checkpoint NAME"),
-    **dict.fromkeys(("--acr-registry", "--acr-model-repo"), NO_REGISTRY),
-    "--vla-version": "start from a recipe: robotrain init --example gr00t-n1.5, or gr00t-n1.7",
-    "--groot-ref": "the image has Isaac-GR00T: use --image IMAGE",
-    "--resume": "use --resume-from CHECKPOINT; after an interruption a run continues by itself",
-    "--run-id-override": "use --resume-from CHECKPOINT",
-    "-j": "use --name NAME",
-}
-"""Options of the reference script that fine-tunes GR00T."""
-
 
 COMMAND = Workload(
     name="command",
@@ -137,7 +120,6 @@ COMMAND = Workload(
         ),
         experiment="command",
     ),
-    option_hints=OPTION_HINTS,
     template=JobTemplate(
         parameters=dict.fromkeys(("requirements", "checkpoints", "resume_args", "results")),
         examples={name: Path(__file__).parents[1] / "examples" / name for name in RECIPES},

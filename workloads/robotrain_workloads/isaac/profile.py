@@ -1,4 +1,4 @@
-"""Defaults of all workloads of Isaac Lab: image, resources, option hints. Imports nothing heavy."""
+"""Defaults of all workloads of Isaac Lab: image, resources. Imports nothing heavy."""
 
 from robotrain.model import workload
 from robotrain.model.workload_profile import Container, Resources
@@ -13,11 +13,6 @@ CONTAINER = Container(
         "/workspace/isaaclab/_isaac_sim/python.sh",
     ),
 )
-OPTION_HINTS = {
-    "--gui": "use --no-headless",
-    **dict.fromkeys(("-p", "--payload-root"), "not needed: the scripts of Isaac Lab in the image are used"),
-    "DEFAULT_ISAAC_LAB_IMAGE": "on a platform with containers, use --image IMAGE or the variable IMAGE",
-}
 
 
 def get_option_name(argument: str) -> str:

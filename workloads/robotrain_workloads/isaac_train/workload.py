@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
 ITERATIONS_HINT = "training is counted in iterations: --max-iterations N"
 OPTION_HINTS = {
-    **profile.OPTION_HINTS,
     **dict.fromkeys(("--epochs", "--num-epochs", "--max-epochs"), ITERATIONS_HINT),
     **dict.fromkeys(("--steps", "--max-steps", "--training-steps"), ITERATIONS_HINT),
     "--dataset-name": "only on OSMO, where it names code in a bucket: use --code FOLDER",
-    "OSMO_DATASET_NAME": "only for LeRobot's datasets: code in a bucket is --training-dataset NAME",
     "--job-name": "use --name NAME",
     "--checkpoint": "use --checkpoint-uri URI with --checkpoint-mode warm-start or resume",
 }

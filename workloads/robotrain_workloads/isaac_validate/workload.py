@@ -40,12 +40,8 @@ METRICS = (
     Metric(name="episode_(?:return|length|success)", pattern=True, kind="episode"),
 )
 OPTION_HINTS = {
-    **profile.OPTION_HINTS,
     "--num-nodes": "a validation runs one simulator, on one machine",
     "--checkpoint": "use --checkpoint-uri URI",
-    **dict.fromkeys(
-        ("--model-name", "--model-version"), "part of the checkpoint: --checkpoint-uri models:/NAME/VERSION, or /latest"
-    ),
     "--max-steps": "use --eval-episodes N",
 }
 

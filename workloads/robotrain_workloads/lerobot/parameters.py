@@ -64,7 +64,6 @@ DEFAULT_VAL_SPLIT = 0.1
 PRECISION_VARIABLE = "ACCELERATE_MIXED_PRECISION"
 """The environment variable that accelerate reads."""
 PRECISION_HINT = "--mixed-precision bf16"
-IMAGE_HINT = "on a platform with containers, use --image IMAGE or the variable IMAGE"
 _DATASET_HINT = "part of the id: --dataset-repo-id OWNER/NAME@REVISION"
 _POLICY_HINT = "part of the id: --policy-repo-id OWNER/NAME@REVISION"
 ID_HINTS: Mapping[str, str] = {

@@ -14,7 +14,7 @@ from robotrain_workloads import lerobot_declarations, packages
 from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE, TASK_SUCCESS_RATE
 from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
-from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT
+from robotrain_workloads.lerobot.parameters import ID_HINTS
 from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters, choose_lock
 
 if TYPE_CHECKING:
@@ -65,7 +65,6 @@ OPTION_HINTS = {
     **dict.fromkeys(("--task", "--tasks", "--env-task"), "use --env-tasks NAMES"),
     "--bs": "use --batch-size N",
     **ID_HINTS,
-    "DEFAULT_LEROBOT_EVAL_IMAGE": IMAGE_HINT,
 }
 
 

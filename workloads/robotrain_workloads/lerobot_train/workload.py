@@ -11,7 +11,7 @@ from robotrain.plugins.hookspecs import hook
 
 from robotrain_workloads import lerobot_declarations, packages
 from robotrain_workloads.lerobot import version_parameters
-from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT, TRAINING_HINTS
+from robotrain_workloads.lerobot.parameters import ID_HINTS, TRAINING_HINTS
 from robotrain_workloads.lerobot_train.parameters import OWNED_OPTIONS, TrainParameters
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ OPTION_HINTS = {
     **ID_HINTS,
     **TRAINING_HINTS,
     **dict.fromkeys(("--project", "--wandb-project"), "use --experiment-name NAME"),
-    "DEFAULT_LEROBOT_TRAIN_IMAGE": IMAGE_HINT,
 }
 
 

@@ -62,12 +62,6 @@ VALUES = {
         "SECONDS",
     ),
 }
-ANSWERS = {
-    "--preprocessing-config": "there is no preprocessing step: the training reads the dataset as it is",
-    "--compute-preprocess": "there is no preprocessing step",
-    "--save-as": "`robotrain pipeline render pipeline.yaml --to FOLDER` writes the pipeline",
-}
-"""Options of other tools that the pipeline does without."""
 STEP_SETTINGS = ("compute",)
 """Settings of a platform that each step may have of its own: `--compute-train`, `--compute-evaluate`, and, where the
 engine registers, `--compute-register`."""
@@ -107,12 +101,6 @@ class TrainEvalCommand(JobCommand):
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the pipeline, and follow it if requested."""
         plugins = get_plugins(ctx)
-        words = values.get("words") or []
-        if answered := [flag for word in words if (flag := word.partition("=")[0]) in ANSWERS]:
-            title = "pipeline train-eval has no option"
-            raise Rejected(
-                make_problem("option-unknown", where=flag, title=title, answer=ANSWERS[flag]) for flag in answered
-            )
         timeout, poll_seconds = _read_times(values)
         sets = take_step_changes(values)
         request, workload, platform, problems = self.read_request(ctx, choice, values)

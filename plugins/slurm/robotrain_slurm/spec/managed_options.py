@@ -31,10 +31,6 @@ _SUBSTITUTES = {
 }
 
 
-SAME_NAMES = ("account", "partition", "qos", "constraint", "exclude", "time", "container", "gpus")
-"""Those that robotrain has an option of the same name for."""
-
-
 @functools.cache
 def list_managed_options() -> Mapping[str, str]:
     """Return what to use in place of each option, by its long name."""
