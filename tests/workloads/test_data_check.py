@@ -114,6 +114,9 @@ def test_a_hub_that_is_not_reached_is_the_reason(robotrain, monkeypatch):
     (dataset,) = checked.json["datasets"]
     assert (checked.exit_code, dataset["can_train"]) == (2, False)
     assert "127.0.0.1" in dataset["failure"]
-    shown = robotrain("data", "view", "lerobot/pusht")
-    shown.check_problems(2, "data-unusable")
-    assert "127.0.0.1" in shown.stderr
+
+
+@pytest.mark.parametrize("dataset", ["lerobot/pusht", "https://account1.blob.core.windows.net/train/set1"])
+def test_a_page_is_made_of_a_folder_of_this_machine_only(robotrain, dataset):
+    (problem,) = robotrain("data", "view", dataset, "--json").json["problems"]
+    assert (problem["code"], problem["where"], problem["given"]) == ("source-invalid", "DATASET", dataset)

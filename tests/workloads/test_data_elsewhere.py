@@ -94,16 +94,6 @@ def test_a_dataset_of_the_hub_has_the_findings_of_a_folder(robotrain, hub, made)
         assert {**elsewhere, "dataset": str(folder)} == here
 
 
-def test_an_episode_of_a_dataset_of_the_hub_is_shown(robotrain, hub):
-    put_on_hub(hub, "u/camera", CAMERA)
-    shown = robotrain("data", "view", "u/camera", 6)
-    shown.check(0)
-    page = Path("camera-episode-6.html").read_text()
-    assert (page.count("data:image/jpeg"), page.count("data:video/mp4")) == (16, 1)
-    assert "nothing found in its tables" in shown.stderr
-    assert "--repo-id u/camera --episode-index 6" in shown.stderr
-
-
 def test_pictures_in_tables_are_looked_at_until_enough_is_read(ask, made):
     answer, read = ask(made / "plain")
     assert [(one.code, one.episodes) for one in answer.findings] == [("camera-black", (7,))]

@@ -28,6 +28,8 @@ class CheckedDataset(NamedTuple):
     """Why it could not be looked at."""
     left_out: str = ""
     """The episodes that were left out, as they were given."""
+    is_folder: bool = True
+    """Whether it is a folder of this machine, which `data view` takes."""
 
     @property
     def can_train(self) -> bool:
@@ -113,7 +115,8 @@ def list_next_lines(checked: CheckedDataset) -> Iterator[str]:
         yield f"train on it:     {CONVERT_FLAG} (it is of LeRobot v2.1)"
     if checked.excluded:
         yield f"leave them out:  {EXCLUDE_FLAG} {checked.format_excluded()}"
-    if (episode := next((one.episodes[0] for one in checked.sorted_findings if one.episodes), None)) is not None:
+    episode = next((one.episodes[0] for one in checked.sorted_findings if one.episodes), None)
+    if episode is not None and checked.is_folder:
         yield f"look at one:     robotrain data view {shlex.quote(checked.text)} {episode}"
 
 

@@ -54,7 +54,7 @@ def check(
     """
     from robotrain_workloads.lerobot_data import given_datasets
 
-    given = given_datasets.parse_datasets(datasets, get_plugins(ctx), "robotrain data check")
+    given = given_datasets.parse_datasets(datasets, get_plugins(ctx))
     checked = [_check_dataset(one, val_split, exclude_episodes, hidden=json) for one in given]
     if json:
         print_json({"datasets": [one.dump() for one in checked]})
@@ -79,7 +79,8 @@ def _check_dataset(given: GivenDataset, val_split: float, excluded: str, *, hidd
     except inspector.InspectionFailed as error:
         return CheckedDataset(given.text, (), {}, str(error))
     refused = str(answer.results.get("tables", {}).get("refused", ""))
-    return CheckedDataset(given.text, answer.findings, answer.results, refused, excluded)
+    is_folder = given.folder is not None
+    return CheckedDataset(given.text, answer.findings, answer.results, refused, excluded, is_folder)
 
 
 def _print_dataset(checked: CheckedDataset) -> None:

@@ -1,4 +1,4 @@
-"""Datasets as arguments of commands: any source that `submit` takes for one, and what is asked about it."""
+"""Datasets as arguments of `data check`: any source that `submit` takes for one, and what is asked about it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
+COMMAND = "robotrain data check"
 ROLE, ARGUMENT = "dataset", "DATASET"
 LOCAL_KIND, HUB_KIND = "local_path", "huggingface"
 
@@ -42,8 +43,8 @@ class GivenDataset(NamedTuple):
         return Path(str(self.source)) if self.source.kind == LOCAL_KIND else None
 
 
-def parse_datasets(texts: Sequence[str], plugins: Plugins, command: str) -> list[GivenDataset]:
-    """Return the datasets that the arguments of a command name. Raise Rejected with the problems of all."""
+def parse_datasets(texts: Sequence[str], plugins: Plugins) -> list[GivenDataset]:
+    """Return the datasets that the arguments of `data check` name. Raise Rejected with the problems of all."""
     kinds = plugins.source_kinds()
     names = tuple(name for name, kind in kinds.items() if ROLE in kind.roles)
     found, problems = list[GivenDataset](), list[Problem]()
@@ -53,8 +54,8 @@ def parse_datasets(texts: Sequence[str], plugins: Plugins, command: str) -> list
         source = parse_source(given, kinds)
         if isinstance(source, Problem):
             flags = {flag.flag for kind in kinds.values() if (flag := kind.roles.get(ROLE))}
-            problems.append(_express_problem(source, flags, command))
-        elif missing := _find_missing_folder(text, source, command):
+            problems.append(_express_problem(source, flags))
+        elif missing := _find_missing_folder(text, source):
             problems.append(missing)
         else:
             found.append(GivenDataset(text, source))
@@ -63,7 +64,7 @@ def parse_datasets(texts: Sequence[str], plugins: Plugins, command: str) -> list
     return found
 
 
-def _find_missing_folder(text: str, source: Source, command: str) -> Problem | None:
+def _find_missing_folder(text: str, source: Source) -> Problem | None:
     """Return the problem of a folder that does not exist; of a name that may be of the Hub, only if one is near."""
     path = Path(text).expanduser()
     if path.exists() or source.kind not in (LOCAL_KIND, HUB_KIND):
@@ -72,16 +73,16 @@ def _find_missing_folder(text: str, source: Source, command: str) -> Problem | N
     near = find_nearest_name(path.name, names)
     if not near and source.kind == HUB_KIND:
         return None
-    ways = (Suggestion(f"{command} {shlex.quote(str(Path(text).parent / near))}"),) if near else ()
+    ways = (Suggestion(f"{COMMAND} {shlex.quote(str(Path(text).parent / near))}"),) if near else ()
     return make_problem("source-invalid.no-dataset-folder", *ways, where=ARGUMENT, given=redact(text))
 
 
-def _express_problem(problem: Problem, flags: set[str], command: str) -> Problem:
-    """Return a problem as a command says it whose datasets are arguments, without a flag."""
+def _express_problem(problem: Problem, flags: set[str]) -> Problem:
+    """Return a problem as `data check` says it, whose datasets are arguments, without a flag."""
     ways = []
     for way in problem.suggestions:
         flag, _, rest = way.text.partition(" ")
-        ways.append(Suggestion(f"{command} {rest}", way.remark) if flag in flags and rest else way)
+        ways.append(Suggestion(f"{COMMAND} {rest}", way.remark) if flag in flags and rest else way)
     title = problem.title
     for flag in sorted(flags, key=len, reverse=True):
         title = title.replace(flag, ARGUMENT)

@@ -6,34 +6,30 @@ import re
 import shlex
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from robotrain.cli.arguments import JsonOption, argument, option
-from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.cli.page_file import check_page_place, write_page
-from robotrain.errors import Rejected
+from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
+from robotrain.nearest_name import correct_folder
 from robotrain.redaction import redact
 
 from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
-
-if TYPE_CHECKING:
-    from robotrain_workloads.lerobot_data.given_datasets import GivenDataset
 
 make_problem = Messages(__file__)
 
 VIEWER, VIEWER_PACKAGE = "lerobot-dataset-viz", "lerobot[dataset_viz]"
 """LeRobot's own program, and the package that brings it."""
-HUB_KIND = "huggingface"
 LONGEST_NAME = 80
 TO_HELP = "A file, a folder, or - for stdout; default: NAME-episodes.html or NAME-episode-N.html in this folder."
 
 
 def view(
-    ctx: typer.Context,
-    dataset: Annotated[str, argument("DATASET", "A folder, Hub repository or blob URL of a LeRobot dataset.")],
+    dataset: Annotated[str, argument("DATASET", "A folder of this machine with a LeRobot dataset.")],
     episode: Annotated[
         int | None,
         typer.Argument(metavar="[EPISODE]", min=0, help="The one that is shown whole; default: the worst."),
@@ -44,8 +40,7 @@ def view(
     """Write an HTML page about a LeRobot dataset and one of its episodes.
 
     The episodes are sorted by any score, with what is wrong with each. One is shown whole: pictures and video of its
-    cameras, actions and states, with findings marked where they are. Of a dataset elsewhere the tables are compared,
-    and that episode alone is read, at most some 60 MB.
+    cameras, actions and states, with findings marked where they are.
 
     robotrain data view recordings/pick-cube
 
@@ -58,18 +53,18 @@ def view(
     from robotrain_workloads.lerobot_data.dataset_page import render_dataset_page
 
     check_page_place(to)
-    (given,) = given_datasets.parse_datasets([dataset], get_plugins(ctx), "robotrain data view")
+    data = _find_folder(dataset)
     try:
-        with show_progress(given.text, hidden=json) as progress:
+        with show_progress(dataset, hidden=json) as progress:
             options = {"episode": episode, "converts": True, "val_split": DEFAULT_VAL_SPLIT}
-            answer = given_datasets.inspect_given(given, {"view": options}, progress)
+            answer = inspector.inspect_dataset(data, {"view": options}, given_datasets.find_python, progress=progress)
     except inspector.InspectionFailed as error:
-        raise _make_unread_error(given, str(error)) from None
+        raise _make_unread_error(dataset, str(error)) from None
     results = dict(answer.results["view"])
     content: Mapping[str, Any] | None = results.pop("view")
-    checked = CheckedDataset(redact(given.text), answer.findings, results)
+    checked = CheckedDataset(redact(dataset), answer.findings, results)
     if content is None:
-        raise _make_unread_error(given, "; ".join(one.text for one in checked.sorted_findings))
+        raise _make_unread_error(dataset, "; ".join(one.text for one in checked.sorted_findings))
     shown = content["shown"]
     if shown is None:
         raise Rejected(
@@ -79,9 +74,8 @@ def view(
                 )
             ]
         )
-    viewer = "" if checked.needs_conversion else _format_viewer(given, shown["episode"])
-    name = given.folder.resolve().name if given.folder else given.text.partition("@")[0].rstrip("/")
-    label = redact(name)
+    viewer = "" if checked.needs_conversion else _format_viewer(data, shown["episode"])
+    name = data.resolve().name
     target = write_page(
         to,
         lambda folder: _choose_file_name(name, episode),
@@ -89,10 +83,10 @@ def view(
             content,
             checked.sorted_findings,
             time.time(),
-            label=label,
-            dataset=redact(given.text),
+            label=redact(name),
+            dataset=redact(dataset),
             viewer=viewer,
-            folder=given.folder,
+            folder=data,
             excluded=checked.excluded,
             is_about_episode=episode is not None,
         ),
@@ -112,24 +106,28 @@ def view(
         print_result(str(target))
 
 
-def _make_unread_error(given: GivenDataset, why: str) -> Rejected:
-    return Rejected([make_problem("data-unusable.unread", dataset=redact(given.text), why=why)])
+def _find_folder(dataset: str) -> Path:
+    """Return the folder of a dataset. Raise Rejected for one that is elsewhere."""
+    folder = Path(dataset).expanduser()
+    if folder.is_dir():
+        return folder
+    near = correct_folder(dataset, Path.cwd())
+    ways = [Suggestion(f"robotrain data view {shlex.quote(near)}")] if near else []
+    raise Rejected([make_problem("source-invalid.elsewhere", *ways, given=redact(dataset))])
 
 
-def _format_viewer(given: GivenDataset, episode: int) -> str:
-    """Return the command line of LeRobot that shows an episode; empty for a dataset that it does not read."""
-    if given.folder:
-        folder = given.folder.resolve()
-        name = re.sub(r"[^a-zA-Z0-9._-]+", "-", folder.name).strip("-.") or "dataset"
-        words = ["--repo-id", f"local/{name}", "--root", str(folder)]
-    elif given.source.kind == HUB_KIND:
-        words = ["--repo-id", str(given.source).partition("@")[0]]
-    else:
-        return ""
-    return shlex.join([VIEWER, *words, "--episode-index", str(episode)])
+def _make_unread_error(dataset: str, why: str) -> Rejected:
+    return Rejected([make_problem("data-unusable.unread", dataset=redact(dataset), why=why)])
+
+
+def _format_viewer(data: Path, episode: int) -> str:
+    """Return the command line of LeRobot that shows an episode of a folder."""
+    folder = data.resolve()
+    name = re.sub(r"[^a-zA-Z0-9._-]+", "-", folder.name).strip("-.") or "dataset"
+    return shlex.join([VIEWER, "--repo-id", f"local/{name}", "--root", str(folder), "--episode-index", str(episode)])
 
 
 def _choose_file_name(name: str, episode: int | None) -> str:
     """Return the name of the file without its ending: of what the dataset is called, in any script."""
-    plain = re.sub(r"[^\w.-]+", "-", name.rpartition("/")[2])[:LONGEST_NAME].strip("-.") or "dataset"
+    plain = re.sub(r"[^\w.-]+", "-", name)[:LONGEST_NAME].strip("-.") or "dataset"
     return f"{plain}-episodes" if episode is None else f"{plain}-episode-{episode}"

@@ -13,14 +13,12 @@ from typing import Any
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.findings import DataFinding, leave_out_errors
 from robotrain_workloads.lerobot_data.quality import quality_check
-from robotrain_workloads.lerobot_data.quality.pictures import MOST_REMOTE_BYTES
 from robotrain_workloads.lerobot_data.quality.recording import RecordedDataset
-from robotrain_workloads.lerobot_data.ranged_files import RangedFiles
 from robotrain_workloads.lerobot_data.tables import table_check
 from robotrain_workloads.lerobot_data.view import episode_scores
 from robotrain_workloads.lerobot_data.view.episode_rows import read_curves
 from robotrain_workloads.lerobot_data.view.pictures import LARGEST_CLIPS, make_strip
-from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
+from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
 
 MOST_TASKS = 20
 
@@ -34,14 +32,13 @@ def answer_question(
     """Yield what is wrong with a dataset, and what its page shows: `view`, or None if it cannot be read.
 
     The results of the questions `tables` and `quality` are beside it, by question. Options: theirs, and the `episode`
-    that is shown whole; by default the worst. Of a dataset that is elsewhere, the numbers and
-    pictures of that episode alone are read.
+    that is shown whole; by default the worst.
     """
     findings: list[DataFinding] = []
     results = dict[str, dict[str, Any]]()
     for question, module in (("tables", table_check), ("quality", quality_check)):
         left_out = leave_out_errors(findings, results.get("tables", {}))
-        if left_out is None or (question == "quality" and not isinstance(files, LocalFiles)):
+        if left_out is None:
             break
         results[question] = {}
         for found in module.answer_question(files, {**options, "left_out": left_out}, progress):
@@ -51,8 +48,6 @@ def answer_question(
             else:
                 results[question] |= found
     yield results
-    if isinstance(files, RangedFiles):
-        files.limit_reads(MOST_REMOTE_BYTES)
     reads_numbers = "quality" in results
     try:
         view = collect_view(files, findings, options.get("episode"), reads_numbers=reads_numbers)
