@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import quick_command
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.support import YES
 from robotrain.run_folder.scheduler import SchedulerPlatform
-from robotrain.testing import PlatformKit
+from robotrain.testing import PlatformKit, platform_features
 from robotrain.testing.platform_features import EngineFeatureTests
 
+QUICK = Path(__file__).parent
 EXAMPLE = Path(__file__).parents[2] / "examples/plugins/robotrain-pbs"
 METADATA = "Metadata-Version: 2.1\nName: robotrain-pbs\nVersion: 0.1.0\n"
 LEAST, FORGOTTEN, WAITING = (
@@ -41,12 +43,6 @@ def ask_for_no_array(make_words):
     )
 
 
-def ask_for_all_at_once(make_words):
-    return lambda platform, job, settings, sent: make_words(
-        platform, job, settings, dataclasses.replace(sent, at_most=0)
-    )
-
-
 def ask_for_one_node(make_words):
     return lambda platform, job, settings, sent: make_words(platform, job.without_gpus(), settings, sent)
 
@@ -64,6 +60,41 @@ def fail(*given):
     raise Rejected([Problem(code="unknown-job", stage=Stage.SUBMIT, title="no such job")])
 
 
+LIES = (
+    (
+        STEPS,
+        {"dependency_words": replace_with(()), "hold_words": replace_with(())},
+        ("`dependency_words`", "`hold_words`"),
+    ),
+    (STEPS, {"release_command": replace_with(())}, ("set `release_command`",)),
+    (STEPS, {"search_jobs": tell_less(is_held=False)}, ("`is_held`",)),
+    (STEPS, {"search_jobs": tell_less(is_waiting=False)}, ("2 jobs of step first, not 1",)),
+    (STEPS, {"search_jobs": tell_less(needs=())}, ("2 jobs of step second, not 1",)),
+    (
+        SWEEP,
+        {"array_variable": replace_with(""), "array_index": replace_with("")},
+        ("set `array_variable`", "set `array_index`"),
+    ),
+    (SWEEP, {"format_trial": replace_with(SchedulerPlatform.format_trial)}, ("write `format_trial`",)),
+    (SWEEP, {"format_trial": replace_with(lambda platform, array, number: array)}, ("trials share one job",)),
+    (SWEEP, {"make_submit_words": ask_for_no_array}, ("do not ask for as many jobs", "do not ask for at most")),
+    (
+        NODES,
+        {"make_node_launcher": replace_with(lambda *given: ()), "make_submit_words": ask_for_one_node},
+        ("`make_node_launcher`", "ask for them all"),
+    ),
+    (LEAST, {"check": replace_with(lambda *given: ())}, ("--memory 1K asks the scheduler for 0K",)),
+    (
+        FORGOTTEN,
+        {"get_engine_states": replace_with(fail), "stop_jobs": replace_with(lambda *given: "unknown job")},
+        ("has forgotten fails: no such job", "was forgotten: unknown job"),
+    ),
+    (FORGOTTEN, {"get_engine_states": replace_with(lambda platform, jobs: dict.fromkeys(jobs, "Q"))}, ("pending",)),
+    (WAITING, {"stop_jobs": replace_with(lambda *given: "it has not begun")}, ("is refused: it has not begun",)),
+)
+"""By test, what the platform does not do, and what the test says then."""
+
+
 class TestPBS(EngineFeatureTests):
     platform = "pbs"
     public_only = False
@@ -76,7 +107,7 @@ class TestPBS(EngineFeatureTests):
         (information / "entry_points.txt").write_text("[robotrain]\nplatform.pbs = robotrain_pbs.platform\n")
         for folder in (EXAMPLE / "tests", EXAMPLE, information.parent):
             monkeypatch.syspath_prepend(folder)
-        from pbs_world import PBSWorld
+        from pbs_world import COMMANDS, PBSWorld
         from robotrain_pbs.platform import PBS
 
         can = dataclasses.replace(PBS.capabilities, features={**PBS.capabilities.features, "multi_node": YES})
@@ -87,38 +118,24 @@ class TestPBS(EngineFeatureTests):
             "make_submit_words": ask_for_nodes(PBS.make_submit_words),
         }.items():
             monkeypatch.setattr(PBS, name, value)
-        yield PBSWorld(tmp_path / "cluster", monkeypatch)
+        world = PBSWorld(tmp_path / "cluster", monkeypatch)
+        for command in COMMANDS:
+            program = tmp_path / "cluster/bin" / command
+            program.write_text(quick_command.make_executable("quick_pbs", QUICK, world.server, command))
+        yield world
         for name in [name for name in sys.modules if name.startswith(("robotrain_pbs", "pbs_world"))]:
             del sys.modules[name]
 
-    @pytest.mark.parametrize(
-        ("test", "name", "change", "sentence"),
-        [
-            (STEPS, "dependency_words", replace_with(()), "set `dependency_words`"),
-            (STEPS, "hold_words", replace_with(()), "set `hold_words`"),
-            (STEPS, "release_command", replace_with(()), "set `release_command`"),
-            (STEPS, "search_jobs", tell_less(is_held=False), "`is_held`"),
-            (STEPS, "search_jobs", tell_less(is_waiting=False), "2 jobs of step first, not 1"),
-            (STEPS, "search_jobs", tell_less(needs=()), "2 jobs of step second, not 1"),
-            (SWEEP, "array_variable", replace_with(""), "set `array_variable`"),
-            (SWEEP, "array_index", replace_with(""), "set `array_index`"),
-            (SWEEP, "format_trial", replace_with(SchedulerPlatform.format_trial), "write `format_trial`"),
-            (SWEEP, "format_trial", replace_with(lambda platform, array, number: array), "trials share one job"),
-            (SWEEP, "make_submit_words", ask_for_no_array, "do not ask for as many jobs"),
-            (SWEEP, "make_submit_words", ask_for_all_at_once, "do not ask for at most"),
-            (NODES, "make_node_launcher", replace_with(lambda platform, job, settings: ()), "`make_node_launcher`"),
-            (NODES, "make_submit_words", ask_for_one_node, "ask for them all"),
-            (LEAST, "check", replace_with(lambda *given: ()), "--memory 1K asks the scheduler for 0K"),
-            (FORGOTTEN, "get_engine_states", replace_with(fail), "has forgotten fails: .*no such job"),
-            (FORGOTTEN, "get_engine_states", replace_with(lambda platform, jobs: dict.fromkeys(jobs, "Q")), "pending"),
-            (FORGOTTEN, "stop_jobs", replace_with(lambda *given: "unknown job"), "was forgotten: unknown job"),
-            (WAITING, "stop_jobs", replace_with(lambda *given: "it has not begun"), "is refused: it has not begun"),
-        ],
-    )
-    def test_feature_that_does_nothing_fails(self, bench, monkeypatch, test, name, change, sentence):
+    @pytest.mark.parametrize(("test", "changes", "sentences"), LIES)
+    def test_feature_that_does_nothing_fails(self, bench, monkeypatch, test, changes, sentences):
         kind = type(bench.platform)
-        monkeypatch.setattr(kind, name, change(getattr(kind, name)))
+        for name, change in changes.items():
+            monkeypatch.setattr(kind, name, change(getattr(kind, name)))
+        cuts = platform_features.STEP_CUTS  # one of them shows it
+        monkeypatch.setattr(platform_features, "STEP_CUTS", cuts[1:2] if "2 jobs" in sentences[0] else cuts[-1:])
         given = {"monkeypatch": monkeypatch} if test == STEPS else {}
         given = {"name": "memory", "least": "1K", "nothing": "0K"} if test == LEAST else given
-        with pytest.raises(pytest.fail.Exception, match=sentence):
+        with pytest.raises(pytest.fail.Exception) as failure:
             getattr(PlatformKit(), test)(bench, **given)
+        for sentence in sentences:
+            assert sentence in str(failure.value)
