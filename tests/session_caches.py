@@ -5,11 +5,13 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from robotrain.plugins import discovery
 
 ROOT = Path(__file__).parents[1]
 HERE = (sys.prefix, sys.base_prefix, str(ROOT))
@@ -50,14 +52,32 @@ def cache_function(patch: pytest.MonkeyPatch, owner: ModuleType, name: str, get_
     patch.setattr(owner, name, read_once)
 
 
+def read_entry_points(group: str) -> list[SimpleNamespace]:
+    """Return the entry points of a group, as importlib.metadata does; those of what is installed here are read once."""
+    points: dict[str, list[SimpleNamespace]] = {}
+    for place in sys.path:
+        read = read_points if place.startswith(HERE) else read_points.__wrapped__
+        for project, found in read(place, group):
+            points.setdefault(project, found)  # of two distributions with the same name the first counts
+    return [point for found in points.values() for point in found]
+
+
+@functools.cache
+def read_points(place: str, group: str) -> list[tuple[str, list[SimpleNamespace]]]:
+    """Return the distributions of a folder: the normalized name of each, and its entry points of a group."""
+    found = []
+    for distribution in metadata.distributions(path=[place]):
+        points = [point for point in distribution.entry_points if point.group == group]
+        owner = SimpleNamespace(name=distribution.name, version=distribution.version)
+        named = [SimpleNamespace(name=point.name, value=point.value, dist=owner) for point in points]
+        found.append((discovery.normalize_name(owner.name), named))
+    return found
+
+
 def read_installed(patch: pytest.MonkeyPatch) -> None:
     """Distributions, the packages that travel with a job, and what Python an environment for all tests has."""
-    from robotrain.plugins import manager
     from robotrain.submission import packing
     from robotrain_runtime.environments import interpreter
-
-    def is_path_installed() -> tuple | None:
-        return tuple(sys.path) if all(place.startswith(HERE) for place in sys.path) else None
 
     def is_ours(*packages: str) -> tuple | None:
         tops = {package.partition(".")[0] for package in packages}
@@ -73,7 +93,7 @@ def read_installed(patch: pytest.MonkeyPatch) -> None:
         return versions[key] if key in versions else versions.setdefault(key, get_version(python, *seconds))
 
     patch.setattr(interpreter, "get_python_version", get_version_once)
-    cache_function(patch, manager, "read_claims", is_path_installed)
+    patch.setattr(discovery, "metadata", SimpleNamespace(**{**vars(metadata), "entry_points": read_entry_points}))
     for name in ("_find_packages", "_list_package_files"):
         cache_function(patch, packing, name, is_ours)
     cache_function(patch, packing, "pack_modules", lambda modules: is_ours(*modules))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -79,6 +80,12 @@ class HookManager(pluggy.PluginManager):
     def __init__(self) -> None:
         super().__init__("robotrain")
         self.add_hookspecs(sys.modules[__name__])
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> pluggy.HookimplOpts | None:
+        """Return the options of a hook's implementation; of a module, only its functions are looked at."""
+        if isinstance(plugin, ModuleType) and not isinstance(vars(plugin).get(name), FunctionType):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
 
     def add(self, module: Any) -> None:
         """Register the hooks of a module, once. Raise an exception for a misspelled name or argument."""
