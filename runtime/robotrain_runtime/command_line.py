@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from robotrain_runtime.contract import document
+from robotrain_runtime.contract import document, trial_values
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
 from robotrain_runtime.contract.files import read_limited_file
@@ -60,7 +60,6 @@ def read_document(options: argparse.Namespace) -> JobDocument:
     values = getattr(options, "set", None)
     if options.command != "run" or not (values or job_document.space):
         return job_document
-    from robotrain_runtime.contract import trial_values
 
     try:
         return trial_values.set_trial_values(job_document, values or ())

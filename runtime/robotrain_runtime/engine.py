@@ -23,6 +23,7 @@ from robotrain_runtime.contract.failure import (
 )
 from robotrain_runtime.contract.finding import Finding
 from robotrain_runtime.contract.staged_data import StagedMount
+from robotrain_runtime.contract.trial_values import get_trial_values
 from robotrain_runtime.data.run_data import RunData
 from robotrain_runtime.environments import environment, other_environments, run_environment
 from robotrain_runtime.environments.program_environment import ProgramEnvironment
@@ -91,8 +92,6 @@ def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recov
     try:
         run_environment.check_promised_variables(document.placement.promised)
         if document.space:
-            from robotrain_runtime.contract.trial_values import get_trial_values
-
             services.relay.emit(Track(params=get_trial_values(document)))
         if document.registers:
             staged = staged_data.add_staged_mounts(document)  # as the bootstrap asks

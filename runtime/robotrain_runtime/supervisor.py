@@ -16,12 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from robotrain_runtime import command_line
+from robotrain_runtime import command_line, engine
 from robotrain_runtime.command_line import print_line, report_error
-from robotrain_runtime.contract import claim
+from robotrain_runtime.contract import claim, staged_data
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.failure import EXIT_FAILED, JobFailed
 from robotrain_runtime.process.stop import STOPPED_STATUS, StopRequested, StopSignal
+from robotrain_runtime.publishing import registration
 
 
 def main() -> int:
@@ -52,8 +53,6 @@ def act(options: argparse.Namespace, document: JobDocument) -> int:
 
 
 def _run_job(options: argparse.Namespace, document: JobDocument) -> int:
-    from robotrain_runtime import engine
-
     try:
         return engine.run_job(document).exit_code
     except OSError as error:
@@ -61,9 +60,6 @@ def _run_job(options: argparse.Namespace, document: JobDocument) -> int:
 
 
 def _fetch_job(options: argparse.Namespace, document: JobDocument) -> int:
-    from robotrain_runtime import engine
-    from robotrain_runtime.contract import staged_data
-
     mounts = document.placement.mounts
     mounts = tuple(one for one in mounts if Path(one.folder).is_dir() or not Path(one.uri).is_absolute())
     try:
@@ -78,8 +74,6 @@ def _fetch_job(options: argparse.Namespace, document: JobDocument) -> int:
 
 
 def _register_model(options: argparse.Namespace, document: JobDocument) -> int:
-    from robotrain_runtime.publishing import registration
-
     try:
         with StopSignal() as stop:
             registered = registration.register_ended_run(document, options.name, options.step, stop, print_line)

@@ -10,6 +10,7 @@ from robotrain_runtime.contract.target import CheckpointMark, TargetInspection
 from robotrain_runtime.data_environment import ENVIRONMENT
 
 from robotrain_sources.blob_url import reference
+from robotrain_sources.blob_url.publish import BlobPublisher
 from robotrain_sources.fetching.quiet import call_cancellable
 
 __all__ = ["ENVIRONMENT", "SOURCE", "inspect", "normalize", "open"]
@@ -50,8 +51,6 @@ class BlobTargetWriter:
     """Publishes to one blob folder."""
 
     def __init__(self, address: str, place: ContainerContext) -> None:
-        from robotrain_sources.blob_url.publish import BlobPublisher  # costs start-up
-
         kind = reference.BlobPrefix.kind
         credential, remedy = place.credentials.get(kind, ""), place.credential_hints.get(kind, "")
         self.publisher = BlobPublisher(reference.parse_blob_url(address), credential, remedy)

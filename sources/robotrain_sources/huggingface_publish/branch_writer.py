@@ -6,6 +6,7 @@ tag is made last, once the Hub has every file of the commit, and never marks ano
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -303,8 +304,6 @@ def _find_foreign_file(head: BranchCommit) -> str:
 
 def hash_git_blob(content: bytes) -> str:
     """Return what git calls a file with this content."""
-    import hashlib
-
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 

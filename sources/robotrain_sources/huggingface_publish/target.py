@@ -13,6 +13,7 @@ from robotrain_runtime.data_environment import ENVIRONMENT
 from robotrain_sources.fetching.quiet import call_cancellable
 from robotrain_sources.huggingface import reference
 from robotrain_sources.huggingface.reference import Repository
+from robotrain_sources.huggingface_publish.publish import HubPublisher
 
 __all__ = ["ENVIRONMENT", "IS_REQUIRED", "SOURCE", "get_name", "inspect", "locate", "normalize", "open"]
 
@@ -73,8 +74,6 @@ class HubTargetWriter:
     """Publishes to one branch."""
 
     def __init__(self, address: str, place: ContainerContext) -> None:
-        from robotrain_sources.huggingface_publish.publish import HubPublisher  # costs start-up
-
         credential, remedy = place.credentials.get(Repository.kind, ""), place.credential_hints.get(Repository.kind, "")
         self._place = place
         self.publisher = HubPublisher(reference.parse_branch(address), credential, remedy)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from robotrain.model import code_commit_tags
 from robotrain.model.amounts import format_size
 from robotrain.model.source import Source, SourceError
-from robotrain.store import code_folder, files
+from robotrain.store import code_commit, code_folder, files
 
 from robotrain_sources import parallel
 from robotrain_sources.local_path import folder_content
@@ -218,7 +218,6 @@ def read_tags(source: Source, role: str, pin: str) -> Sequence[str]:
     folder = Path(str(source))
     if role != "code" or not folder.is_dir():
         return []
-    from robotrain.store import code_commit  # costs start-up
 
     staged = code_folder.stage_folder(folder, pin)
     found = code_commit.describe_commit(folder, code_folder.scan_folder(staged), staged)
