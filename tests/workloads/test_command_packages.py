@@ -113,7 +113,7 @@ def test_an_address_with_a_password_is_not_shown(tmp_path, sent, monkeypatch):
     def fail(uri):
         raise OSError("no answer")
 
-    monkeypatch.setattr("robotrain_runtime.tracking.address.resolve_address", fail)
+    monkeypatch.setattr("robotrain_workloads.command.mlflow_variables.resolve_address", fail)
     found = ProgramPackages(make_python(tmp_path, mlflow="2.1.0"))
     environ = {**RUN, "MLFLOW_TRACKING_URI": "https://me:hunter2@mlflow.example.com"}
     assert mlflow_variables.set_variables(environ, found) == {}

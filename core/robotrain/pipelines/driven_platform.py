@@ -16,7 +16,7 @@ from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import Plan
 from robotrain.model.platform import FollowingDecision
 from robotrain.model.run import Reference, RunGone, RunRecord, Status, StepStatus
-from robotrain.pipelines import progress
+from robotrain.pipelines import driver, progress
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
 from robotrain.pipelines.progress import PipelineProgress
 from robotrain.pipelines.step_runs import StepJobs, list_distinct_roots
@@ -112,8 +112,6 @@ class DrivenPlatform(PipelinePlatform):
 
     def cancel(self, reference: Reference) -> None:
         """Stop all steps and wait for their end; without a driver, this process does what it would."""
-        from robotrain.pipelines import driver
-
         run = reference[REFERENCE_KEY]
         if self.read_progress(reference).finished:
             return

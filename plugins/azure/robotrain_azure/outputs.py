@@ -24,6 +24,7 @@ from robotrain_runtime.contract.document import SCHEMA, JobDocument, JobSource, 
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.plugin_loader import load_batch_fetcher, load_container_plugin
+from robotrain_runtime.environments import environment
 from robotrain_runtime.process.stop import StopSignal
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ def download_source(kind: str, uri: str, to: Path) -> None:
 
     The reason of JobFailed may hold secrets.
     """
-    from robotrain_runtime.environments import environment
-
     source, cache = JobSource(role="resume", kind=kind, uri=uri), files.get_cache_folder()
     plugin = load_container_plugin(Plugins().source_kinds()[kind].container_plugin, SourceContainerPlugin)
     carrier = load_batch_fetcher(plugin.CARRIER)

@@ -1,10 +1,12 @@
 """The variables by which a program's own MLflow writes to the run that the job is tracked as."""
 
 from collections.abc import Mapping
+from importlib import metadata
 from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.address import redact_address
 from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.tracking.address import resolve_address
 
 from robotrain_workloads.command.program_packages import ProgramPackages
 
@@ -21,7 +23,6 @@ def set_variables(environ: Mapping[str, str], packages: ProgramPackages) -> dict
     """
     if not all(environ.get(name) for name in VARIABLES) or not packages.has("mlflow"):
         return dict(environ)
-    from robotrain_runtime.tracking.address import resolve_address  # costs start-up
 
     others = {name: value for name, value in environ.items() if name not in (*VARIABLES, EXPERIMENT_NAME)}
     try:
@@ -42,7 +43,6 @@ def find_obstacle(uri: str, packages: ProgramPackages) -> str:
         return "its environment has no azureml-mlflow, which MLflow needs for Azure ML: add it to your requirements"
     if scheme != "sqlite":
         return ""
-    from importlib import metadata  # costs start-up
 
     own, theirs = metadata.version("mlflow-skinny"), packages.get_version("mlflow")
     if theirs.split(".")[:2] != own.split(".")[:2]:  # another one would change the tables, or refuse them

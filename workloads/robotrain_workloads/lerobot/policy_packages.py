@@ -4,6 +4,7 @@ LeRobot itself imports only distributions whose name is spelled `lerobot_policy_
 """
 
 import importlib
+import importlib.metadata
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -84,8 +85,6 @@ def _list_others() -> str:
 
 def _import_package(name: str) -> None:
     """Import what a distribution has. Raise SystemExit."""
-    import importlib.metadata  # costs start-up: plans of policies with backbones need this module
-
     try:
         modules = list(list_modules(name))
     except importlib.metadata.PackageNotFoundError:
@@ -102,8 +101,6 @@ def _import_package(name: str) -> None:
 
 def list_modules(name: str) -> Iterator[str]:
     """Yield the top-level modules of a distribution, by its metadata. Raise PackageNotFoundError."""
-    import importlib.metadata
-
     distribution = importlib.metadata.distribution(name)
     if listed := distribution.read_text("top_level.txt"):
         yield from listed.split()

@@ -8,7 +8,7 @@ from robotrain.errors import Problem, Suggestion, suggest_choosing
 from robotrain.messages import Messages
 from robotrain.redaction import redact
 
-from robotrain_workloads.lerobot import backbones, episode_numbers, parameters
+from robotrain_workloads.lerobot import backbones, episode_numbers, parameters, remote_code
 from robotrain_workloads.lerobot.trained_model import choose_model
 
 if TYPE_CHECKING:
@@ -111,7 +111,6 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
     facts = choose_model(values, {}).facts
     if facts.refused or (values["trust_remote_code"] is None and not facts.repositories):
         return
-    from robotrain_workloads.lerobot import backbones, remote_code  # cost start-up
 
     given = redact(str(job["trust_remote_code"] or ""))
     try:

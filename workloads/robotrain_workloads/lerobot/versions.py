@@ -5,6 +5,7 @@ library only.
 """
 
 import functools
+import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -195,8 +196,6 @@ def list_type_names(section: str) -> tuple[str, ...]:
 
 def get_installed_name() -> str:
     """Return the version of LeRobot that is installed here, else the newest one that is known."""
-    import importlib.metadata
-
     try:
         return importlib.metadata.version("lerobot")
     except importlib.metadata.PackageNotFoundError:

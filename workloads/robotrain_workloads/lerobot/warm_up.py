@@ -5,6 +5,7 @@ Standard library only.
 
 import contextlib
 import gc
+import importlib.metadata
 import json
 import select
 import sys
@@ -47,8 +48,6 @@ def quick_imports() -> Iterator[None]:
     Measured: 0.7 s of 5.2 s of CPU time. diffusers reads the files of every installed distribution, another 0.5 s, to
     know three optional packages whose distribution has another name: policies use none of them.
     """
-    import importlib.metadata  # costs start-up where the container plugin is asked before a submit
-
     read = importlib.metadata.packages_distributions
     importlib.metadata.packages_distributions = dict
     gc.disable()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspect import getdoc
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from robotrain.cli.arguments import JsonOption, argument
@@ -18,14 +18,14 @@ from robotrain.cli.output import (
     print_message,
     print_result,
 )
+from robotrain.cli.progress_bar import show_progress
 from robotrain.errors import Stage
 
 from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
+from robotrain_workloads.lerobot_data import check_report, given_datasets, inspector
+from robotrain_workloads.lerobot_data.check_report import CheckedDataset
+from robotrain_workloads.lerobot_data.given_datasets import GivenDataset
 from robotrain_workloads.lerobot_data.view_command import view
-
-if TYPE_CHECKING:
-    from robotrain_workloads.lerobot_data.check_report import CheckedDataset
-    from robotrain_workloads.lerobot_data.given_datasets import GivenDataset
 
 
 def check(
@@ -52,8 +52,6 @@ def check(
 
     robotrain data check lerobot/pusht --json
     """
-    from robotrain_workloads.lerobot_data import given_datasets
-
     given = given_datasets.parse_datasets(datasets, get_plugins(ctx))
     checked = [_check_dataset(one, val_split, exclude_episodes, hidden=json) for one in given]
     if json:
@@ -66,11 +64,6 @@ def check(
 
 
 def _check_dataset(given: GivenDataset, val_split: float, excluded: str, *, hidden: bool) -> CheckedDataset:
-    from robotrain.cli.progress_bar import show_progress
-
-    from robotrain_workloads.lerobot_data import given_datasets, inspector
-    from robotrain_workloads.lerobot_data.check_report import CheckedDataset
-
     left_out: dict[str, str | float] = {"excluded": excluded} if excluded else {}
     questions = {"tables": {"converts": True, **left_out}, "quality": {"val_split": val_split, **left_out}}
     try:
@@ -84,8 +77,6 @@ def _check_dataset(given: GivenDataset, val_split: float, excluded: str, *, hidd
 
 
 def _print_dataset(checked: CheckedDataset) -> None:
-    from robotrain_workloads.lerobot_data import check_report
-
     print_result(check_report.format_heading(checked))
     if rows := list(check_report.list_rows(checked)):
         color = has_color(get_results())

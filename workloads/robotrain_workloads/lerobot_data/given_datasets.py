@@ -13,16 +13,20 @@ from robotrain.config.sources import parse_source
 from robotrain.config.values import Origin, SourceText
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.source import SourceError
+from robotrain.model.source import Source, SourceError
 from robotrain.nearest_name import find_nearest_name
+from robotrain.plugins import manager
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
+from robotrain.submission.data_check import make_remote_files
+from robotrain_runtime.contract.document import JobSource
+
+from robotrain_workloads.lerobot_data import data_python, inspector
+from robotrain_workloads.lerobot_data.inspector import InspectedDataset
 
 if TYPE_CHECKING:
     from robotrain.model.data_report import RemoteFiles
-    from robotrain.model.source import Source
-    from robotrain.plugins.manager import Plugins
 
-    from robotrain_workloads.lerobot_data.inspector import InspectedDataset
 
 make_problem = Messages(__file__)
 
@@ -95,8 +99,6 @@ def inspect_given(
     progress: Callable[[int, int], None],
 ) -> InspectedDataset:
     """Return the answers to questions about a dataset, by parts of files elsewhere. Raise InspectionFailed."""
-    from robotrain_workloads.lerobot_data import inspector
-
     if dataset.folder is not None:
         return inspector.inspect_dataset(dataset.folder, questions, find_python, progress=progress)
     try:
@@ -111,10 +113,6 @@ def inspect_given(
 
 def _find_remote_files(dataset: GivenDataset) -> RemoteFiles | None:
     """Return how the files of a dataset are read that is elsewhere; None if they cannot be. Raise SourceError."""
-    from robotrain.plugins import manager
-    from robotrain.submission.data_check import make_remote_files
-    from robotrain_runtime.contract.document import JobSource
-
     kinds, kind = manager.get_plugins().source_kinds(), dataset.source.kind
     if not (pinning := kinds[kind].pinning):
         return None
@@ -124,6 +122,4 @@ def _find_remote_files(dataset: GivenDataset) -> RemoteFiles | None:
 
 def find_python() -> Path:
     """Return the Python that reads datasets; it is built on first use. Raise InspectionFailed."""
-    from robotrain_workloads.lerobot_data import data_python
-
     return data_python.find_data_python() or data_python.build_data_python(print_message)

@@ -13,12 +13,15 @@ import typer
 from robotrain.cli.arguments import JsonOption, argument, option
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.cli.page_file import check_page_place, write_page
+from robotrain.cli.progress_bar import show_progress
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.nearest_name import correct_folder
 from robotrain.redaction import redact
 
 from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
+from robotrain_workloads.lerobot_data import given_datasets, inspector
+from robotrain_workloads.lerobot_data.check_report import CheckedDataset, format_heading
 
 make_problem = Messages(__file__)
 
@@ -46,10 +49,6 @@ def view(
 
     robotrain data view recordings/pick-cube 7 --to pages/
     """
-    from robotrain.cli.progress_bar import show_progress
-
-    from robotrain_workloads.lerobot_data import given_datasets, inspector
-    from robotrain_workloads.lerobot_data.check_report import CheckedDataset, format_heading
     from robotrain_workloads.lerobot_data.dataset_page import render_dataset_page
 
     check_page_place(to)

@@ -22,9 +22,11 @@ from robotrain_workloads.lerobot import episode_numbers, versions
 from robotrain_workloads.lerobot.backbones import HUB_KIND
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.lineage import find_start_source
+from robotrain_workloads.lerobot_data_check import comparison
 from robotrain_workloads.lerobot_eval import references
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation, tasks
 from robotrain_workloads.lerobot_eval.parameters import OPTION_PATTERN, OWNED_OPTIONS
+from robotrain_workloads.lerobot_options import option_tree, package_options
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -349,8 +351,6 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
 
 def _check_policy_option(job: "Job", argument: str) -> Iterator[Problem]:
     """Check an option of the policy with those of all types of LeRobot; one that none has, a package may have."""
-    from robotrain_workloads.lerobot_options import option_tree, package_options
-
     compared: tuple[str, ...] = (argument,)
     if job["packages"]:
         lerobot = versions.get_version(job["lerobot_version"])
@@ -381,8 +381,6 @@ def check_registration(job: "Job") -> Iterator[Problem]:
 
 def find_unmet_needs(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield why no untrained policy of the type can be made for the dataset."""
-    from robotrain_workloads.lerobot_data_check import comparison  # costs start-up
-
     yield from comparison.find_policy_problems(job)
 
 

@@ -9,6 +9,7 @@ import typer
 from robotrain.cli.arguments import JsonOption, argument
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
+from robotrain.config.trainer_args import format_program_option, list_program_options
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
@@ -67,8 +68,6 @@ def policies(
 
 
 def _show_type(ctx: typer.Context, name: str, types: dict[str, ListedType], json: bool) -> None:
-    from robotrain.config.trainer_args import format_program_option, list_program_options  # costs start-up
-
     if name not in types:
         spelt = dict(OTHER_SPELLINGS).get(name, "")
         near = (

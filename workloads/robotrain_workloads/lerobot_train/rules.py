@@ -30,6 +30,7 @@ from robotrain_workloads.lerobot.trained_model import (
     choose_learning_rate,
 )
 from robotrain_workloads.lerobot_train import adapter_options, parameters, trainer_options
+from robotrain_workloads.option_kinds import OptionProblem
 from robotrain_workloads.packages import WITH_FLAG
 
 OPTION_CHECK = "robotrain_workloads.lerobot_check.option_check"
@@ -40,8 +41,6 @@ WITH_WAY = Suggestion(f"{WITH_FLAG} PACKAGE", "a package that has it")
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
-
-    from robotrain_workloads.option_kinds import OptionProblem
 
 make_problem = Messages(__file__)
 
@@ -291,7 +290,6 @@ def check_wandb_project(job: LerobotJob) -> Iterator[Problem]:
 def find_idle_options(job: LerobotJob) -> "Iterator[OptionProblem]":
     """Yield a warning for options after `--` that LeRobot takes and that change nothing in a training."""
     from robotrain_workloads.lerobot_options.option_reasons import SIMULATOR
-    from robotrain_workloads.option_kinds import OptionProblem
 
     def find_names(*groups: str) -> list[str]:
         return [name for name in job.options if name.lstrip("-").partition(".")[0] in groups]

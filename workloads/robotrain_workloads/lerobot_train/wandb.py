@@ -1,10 +1,13 @@
 """Weights & Biases with `--wandb`: options for LeRobot, which logs to it, and checks of key, project and server."""
 
 import configparser
+import http.client
 import importlib
 import netrc
 import os
 import re
+import ssl
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -130,10 +133,6 @@ def explain_unreachable(address: str, seconds: float = TIMEOUT_SECONDS) -> str:
 
 
 def _probe_server(address: str, seconds: float) -> str:
-    import http.client  # these load slowly
-    import ssl
-    import urllib.request
-
     try:
         page = make_page_address(address, "/healthz")
         request = urllib.request.Request(page, headers={"User-Agent": "robotrain"})

@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
 from robotrain.model.plan import make_job_document
+from robotrain.plugins.manager import get_plugins
 from robotrain_runtime.contract.added_packages import list_packages
 from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkloadContainerPlugin
 from robotrain_runtime.contract.document import Placement
@@ -36,8 +37,6 @@ def find_locked(job: Job) -> LockedProgram | None:
 
 def find_environment(job: Job) -> PythonEnvironment:
     """Return the environment that a job would have without further packages."""
-    from robotrain.plugins.manager import get_plugins
-
     module = get_plugins().workload(job.workload).container_plugin
     placement = Placement(work="", cache="", environment="")
     document = make_job_document(job, run="", platform="", container_plugins={}, placement=placement)

@@ -10,7 +10,10 @@ from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
+from robotrain.plugins.manager import get_plugins
+from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
 from robotrain_runtime.contract.files import read_limited_file
+from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain_workloads.package_lock import lock_inputs, lock_target, locking
 from robotrain_workloads.package_lock.lock_inputs import LockInput
@@ -44,9 +47,6 @@ def _find_shipped(job: Job) -> LockedProgram | None:
     name = job["shipped_environment"]
     if name is None or not job["install"]:
         return None
-    from robotrain.plugins.manager import get_plugins
-    from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
-    from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
     plugin = load_container_plugin(get_plugins().workload(str(name)).container_plugin, WorkloadContainerPlugin)
     lock = plugin.ENVIRONMENT.lock.read_text(encoding="utf-8")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from inspect import getdoc
 from pathlib import Path
@@ -16,9 +18,14 @@ from robotrain.cli.output import format_table, has_color, print_json, print_mess
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.installation import format_install_command
 from robotrain.messages import Messages
+from robotrain_runtime.contract.files import write_given_file
+
+from robotrain_workloads.rosbag_act_train import config_file
+from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, UnknownBag
+from robotrain_workloads.rosbag_act_train.config_file import BagConfig, write_config
+from robotrain_workloads.rosbag_act_train.parameters import parse_cameras, parse_names
 
 if TYPE_CHECKING:
-    from robotrain_workloads.rosbag_act_train.config_file import BagConfig
     from robotrain_workloads.rosbag_act_train.survey import BagSurvey
 
 make_problem = Messages(__file__)
@@ -109,14 +116,10 @@ def inspect(
     survey = _survey(given, chunk, salvage)
     rows = _make_rows(survey)
     if html:
-        from robotrain_runtime.contract.files import write_given_file
-
         from robotrain_workloads.rosbag_act_train.contact_sheet import render_page
 
         write_given_file(html, render_page(survey, rows, salvage=salvage).encode())
     if save_config:
-        from robotrain_workloads.rosbag_act_train.config_file import write_config
-
         write_config(save_config, survey.folder, survey.settings, chunk_size=chunk, salvage=salvage)
     if json:
         from robotrain_workloads.rosbag_act_train.survey import dump_survey
@@ -187,9 +190,6 @@ def convert(
 
 def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any]) -> BagConfig:
     """Return the settings of bags from a config file and from options, which win: a folder at least."""
-    from robotrain_workloads.rosbag_act_train import config_file
-    from robotrain_workloads.rosbag_act_train.parameters import parse_cameras, parse_names
-
     configured = config_file.read_bag_settings(config) if config else config_file.BagConfig(None, {}, None, False)
     settings = dict(configured.settings)
     found = folder or configured.folder
@@ -222,7 +222,6 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
 
 
 def _survey(given: BagConfig, min_steps: int, salvage: bool) -> BagSurvey:
-    from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, UnknownBag
     from robotrain_workloads.rosbag_act_train.survey import survey_bags
 
     assert given.folder is not None
@@ -268,9 +267,6 @@ def _make_rows(survey: BagSurvey) -> list[list[str]]:
 
 
 def _print_strips(survey: BagSurvey, salvage: bool) -> None:
-    import os
-    import sys
-
     if not has_color(sys.stdout):
         return
     from robotrain_workloads.rosbag_act_train.contact_sheet import format_strip, get_terminal_width, make_strips

@@ -6,6 +6,7 @@ A submission reads it with `--config FILE` (`read_config`), `robotrain bags` wha
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -134,8 +135,6 @@ def read_bag_settings(file: Path) -> BagConfig:
 
 def write_config(file: Path, folder: Path, settings: DataSettings, *, chunk_size: int, salvage: bool) -> None:
     """Write a file that `--config` reads; the folder of bags is relative to it where it can be."""
-    import os
-
     import yaml
 
     target = os.path.relpath(folder.resolve(), file.resolve().parent)

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from robotrain_runtime.contract import child_python
+from robotrain_runtime.environments import environment
+from robotrain_runtime.process.stop import StopSignal
 
+from robotrain_workloads.lerobot_train.container import ENVIRONMENT
 from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
 from robotrain_workloads.rosbag_act_train.bags.pictures import CACHE_FOLDER, read_episode_pictures
 
@@ -110,10 +113,6 @@ def _decode(
 
 def _find_python(say: Callable[[str], None]) -> Path:
     from robotrain.store import files
-    from robotrain_runtime.environments import environment
-    from robotrain_runtime.process.stop import StopSignal
-
-    from robotrain_workloads.lerobot_train.container import ENVIRONMENT
 
     cache = files.get_cache_folder()
     if environment.find_environment(ENVIRONMENT.lock, ENVIRONMENT.python, cache) is None:
