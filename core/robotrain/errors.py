@@ -67,6 +67,10 @@ class Problem:
     """The address of the source that it is about, if `given` says more than that."""
     transient: bool = False
     """Whether the same request may work later, for example because a network fails."""
+    taken_by: str = ""
+    """If the engine refuses a run because another one has its name already: how the platform names that one, as
+    `find_submitted` takes it. `submit` records it here, and joins it if it is the same job.
+    """
     message: str = ""
     """The code with its variant, `CODE` or `CODE.VARIANT`: what decides by a problem decides by this, since several
     messages have one code.

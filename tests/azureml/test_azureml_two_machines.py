@@ -15,11 +15,17 @@ def job(azureml):
 
 
 @pytest.fixture
-def submit(job, robotrain, tmp_path, monkeypatch):
+def go_to(tmp_path, monkeypatch):
+    """Go to another machine: `go_to("second")`."""
+    return lambda machine: monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / machine))
+
+
+@pytest.fixture
+def submit(job, robotrain, go_to):
     """Submit the job from a machine, and return what `--json` says."""
 
     def run(machine: str, *words: str) -> dict:
-        monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / machine))
+        go_to(machine)
         answer = robotrain("submit", *job, "--json", *words)
         assert answer.exit_code == 0, answer.stderr
         return answer.json
@@ -47,19 +53,29 @@ def test_job_that_has_ended_keeps_its_name_and_another_one_is_sent(azureml, subm
     assert submit("first")["run"] == second["run"], "it finds the newer run"
 
 
-def test_workspace_that_does_not_tell_now_gets_no_second_job(azureml, submit, robotrain, job, monkeypatch, tmp_path):
-    submit("first")
-    monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "second"))
-    azureml.fault(r"GET .*/jobs/[^/?]+\?", status=429, code="TooManyRequests")
-    answer = robotrain("submit", *job, "--name", "second")
-    answer.check_problems(1, "platform-away")
+def test_plan_of_the_same_job_is_the_run_of_the_first_machine(azureml, submit, robotrain, job, go_to, tmp_path):
+    plan = str(tmp_path / "plan")
+    assert robotrain("render", *job, "--pin", "--to", plan).exit_code == 0
+    first = submit("first")["run"]
+    go_to("second")
+    answer = robotrain("submit", "--plan", plan, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert (answer.json["run"], answer.json["new"]) == (first, False)
     assert len(azureml.jobs) == 1
 
 
-def test_of_two_at_the_same_moment_the_workspace_takes_one(azureml, submit):
+def test_new_is_another_job_beside_that_of_the_first_machine(azureml, submit):
     first = submit("first")["run"]
-    azureml.fault(
-        r"GET .*/jobs/[^/?]+\?", times=1, status=404, code="UserError"
-    )  # asked before the first one was there
-    assert submit("second")["run"] == first
-    assert list_recorded() == [*azureml.jobs]
+    assert submit("second", "--new")["run"] == f"{first[:-1]}2"
+    assert len(azureml.jobs) == 2
+
+
+def test_job_that_cannot_be_recorded_here_is_named_and_nothing_is_sent(azureml, submit, robotrain, job, go_to):
+    submit("first")
+    go_to("second")
+    azureml.fault(r"GET .*/datastores/workspaceblobstore\?", status=403, code="AuthorizationFailed")
+    answer = robotrain("submit", *job, "--name", "second")
+    answer.check_problems(1, "run-name-taken")
+    assert "--new" in answer.stderr
+    assert len(azureml.jobs) == 1
+    assert records.list_runs() == []

@@ -11,7 +11,6 @@ JOB = (
     *("submit", "--platform", "osmo", "--pool", "default", "-d", f"lerobot/pusht@{'a' * 40}"),
     *("--training-steps", "10", "--tracking-uri", "none", "--no-pin"),
 )
-HAS_KEY = {"on_call": "x"}
 
 
 @pytest.fixture(autouse=True)
@@ -32,24 +31,3 @@ def test_missing_credential_is_that_of_the_channel(osmo, robotrain, monkeypatch,
     assert "osmo credential set webhooks" in answer.stderr
     assert "ROBOTRAIN_NOTIFY" not in answer.stderr
     assert "--secret" not in answer.stderr
-
-
-def test_run_of_another_machine_does_not_tell_them(osmo, robotrain, tmp_path, monkeypatch):
-    osmo.credentials["webhooks"] = HAS_KEY
-    run = robotrain(*JOB, "--json").json["run"]
-    monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "other"))
-    answer = robotrain(*JOB, "--notify", "on-call", "--json")
-    assert (answer.json["run"], answer.json["new"]) == (run, False)
-    assert f"robotrain wait --notify on-call {run} " in answer.stderr
-
-
-def test_run_that_another_machine_sent_a_moment_before_does_not_tell_them(osmo, robotrain, tmp_path, monkeypatch):
-    osmo.credentials["webhooks"] = HAS_KEY
-    run = robotrain(*JOB, "--notify", "on-call", "--json").json["run"]
-    monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "other"))
-    for _ in range(2):  # when it is looked for, and just before the submit
-        osmo.fail("workflow list", "answer", stdout='{"workflows": []}')
-    answer = robotrain(*JOB, "--notify", "on-call", "--json")
-    assert (answer.json["run"], answer.json["new"]) == (run, False)
-    check_problems(answer.stderr, *["run-sent-elsewhere"] * 3)
-    assert f"robotrain wait --notify on-call {run} " in answer.stderr, "its channels are those of its sender"

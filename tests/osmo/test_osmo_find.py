@@ -17,7 +17,7 @@ OTHER = "0d" * 32
 
 def make_interrupted_plan(*before: str):
     """A plan with a note of a submit, before which these workflows existed."""
-    submit.NOTE.write(make_plan(), {"before": before, "workflow": ""})
+    submit.NOTE.write(make_plan(), {"before": before, "active": (), "workflow": ""})
     return make_plan()
 
 
@@ -48,7 +48,7 @@ def test_workflow_in_the_note_is_found_without_a_search(osmo, note, found):
     add_workflow(osmo)
     osmo.forget()
     if note is not None:
-        submit.NOTE.write(make_plan(*note), {"before": (), "workflow": f"{RUN}-7"})
+        submit.NOTE.write(make_plan(*note), {"before": (), "active": (), "workflow": f"{RUN}-7"})
     reference = OsmoPlatform().find(make_plan())
     assert (reference and reference["workflow"]) == found
     assert osmo.calls == []

@@ -131,7 +131,7 @@ def test_slow_service_is_asked_for_the_workflow_as_long_again(osmo, monkeypatch,
     """It stores a workflow after the command has given up."""
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 0.0)
     plan = make_plan()
-    submit.NOTE.write(plan, {"before": [], "workflow": ""})
+    submit.NOTE.write(plan, {"before": [], "active": [], "workflow": ""})
     workflow = add_workflow(osmo)
     osmo.fail("workflow list", "answer", stdout='{"workflows": []}', times=2)
     spec = submission_spec.load_submission(plan, Stage.SUBMIT)

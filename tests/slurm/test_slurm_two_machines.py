@@ -3,18 +3,24 @@
 import pytest
 from robotrain.store import records
 
+PROGRAM = ("--", "python3", "train.py", "--lr", "3")
 WORDS = ("--gpus", "0", "--num-gpus", "0", "--cpus", "1", "--memory", "1G", "--time", "10m")
 
 
 @pytest.fixture
-def submit(robotrain, slurm, tmp_path, monkeypatch):
+def job(slurm, tmp_path):
+    """Return the words of the job, which ends with those of its program."""
+    folders = ("--runs-dir", tmp_path / "runs", "--cache-dir", tmp_path / "cache")
+    return ("command", "--platform", "slurm", *folders, *WORDS)
+
+
+@pytest.fixture
+def submit(robotrain, job, tmp_path, monkeypatch):
     """Submit the job from a machine, and return what `--json` says."""
 
     def run(machine: str, *words: str) -> dict:
         monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / machine))
-        folders = ("--runs-dir", tmp_path / "runs", "--cache-dir", tmp_path / "cache")
-        given = ("--platform", "slurm", *folders, *WORDS, "--json", *words)
-        answer = robotrain("submit", "command", *given, "--", "python3", "train.py", "--lr", "3")
+        answer = robotrain("submit", "--json", *(words if "--plan" in words else (*job, *words, *PROGRAM)))
         assert answer.exit_code == 0, answer.stderr
         return answer.json
 
@@ -41,4 +47,30 @@ def test_run_that_has_ended_keeps_its_name_and_the_job_is_sent_again(submit, rob
 def test_dry_run_shows_the_next_name(submit, slurm):
     first = submit("first")["run"]
     assert submit("second", "--dry-run")["run"] == f"{first[:-1]}2"
+    assert records.list_runs() == []
+
+
+def test_plan_of_the_same_job_is_the_run_of_the_first_machine(submit, robotrain, job, slurm, tmp_path):
+    plan = str(tmp_path / "plan")
+    assert robotrain("render", *job, "--pin", "--to", plan, *PROGRAM).exit_code == 0
+    first = submit("first")["run"]
+    assert submit("second", "--plan", plan, "--dry-run")["run"] == first
+    second = submit("second", "--plan", plan)
+    assert (second["run"], second["new"]) == (first, False)
+    assert len(slurm.read_jobs()) == 1
+
+
+def test_new_is_another_run_and_leaves_that_of_the_first_machine_alone(submit, slurm):
+    first = submit("first")["run"]
+    assert submit("second", "--new")["run"] == f"{first[:-1]}2"
+    assert records.list_runs() == [f"{first[:-1]}2"]
+    assert len(slurm.read_jobs()) == 2
+
+
+def test_run_folder_that_cannot_be_read_is_named_and_nothing_is_sent(submit, robotrain, job, slurm, tmp_path):
+    run = submit("first")["run"]
+    (tmp_path / "runs" / run / "job.json").write_text("{}")
+    with pytest.raises(AssertionError, match="run-folder-taken"):
+        submit("second")
+    assert len(slurm.read_jobs()) == 1
     assert records.list_runs() == []

@@ -149,7 +149,8 @@ class Platform:
 
         Raise Rejected only when the engine refused and nothing of the run exists, and NotSubmitted when interrupted
         before the engine was asked. After any other exception the state is unknown, and `find` is called before the
-        plan is sent again; Unanswered says what is known.
+        plan is sent again; Unanswered says what is known. An engine that gives a name once, and has given this one to
+        another run, refuses with `Problem.taken_by`.
         """
         raise NotImplementedError
 
@@ -182,19 +183,13 @@ class Platform:
         """
         return None
 
-    def find_duplicate(self, plan: Plan, sent: Reference | None = None) -> str:
-        """Return the run of this job that another machine sent, as `find_submitted` takes it; empty for none.
+    def list_runs_beside(self, plan: Plan) -> Sequence[str]:
+        """Return the runs of the plan's name that had not ended when `submit` listed them, before it sent the plan.
 
-        `plan.job.same_key` tells which plans are of the same job, with its pins and settings, and of the same attempt.
-
-        Asked before a run is sent: a run that has not ended is recorded instead; if it has ended, its name is taken.
-        Asked again once it was sent: a run that came before it is recorded, and the one that was sent is cancelled. An
-        engine with names of which it gives each once answers the second question with none, as by default both.
-        Where the feature `adopt` is supported. Raise Rejected when the engine cannot be asked.
-
-        :param sent: what `submit` returned; None before it.
+        Each as `find_submitted` takes it. Another machine sent them, of which the user is warned. Nothing is asked for
+        it: there is none, as by default, if `submit` does not list the runs anyway, or the engine gives a name once.
         """
-        return ""
+        return ()
 
     def status(self, reference: Reference) -> Status:
         """Return the status of a run.

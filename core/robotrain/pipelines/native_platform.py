@@ -143,6 +143,10 @@ class NativePlatform(PipelinePlatform):
         found = self._platform.find(plan)
         return None if found is None else {**found, REFERENCE_KEY: plan.run}
 
+    def list_runs_beside(self, plan: Plan) -> Sequence[str]:
+        """Return what the engine has of the same pipeline, from another machine."""
+        return self._platform.list_runs_beside(plan)
+
     def status(self, reference: Reference) -> Status:
         """Return the status of the whole, as `query_pipeline` does."""
         status = self._platform.status(reference)

@@ -156,17 +156,6 @@ class SchedulerRuns(SubmitScripts):
             jobs = {"": job} if job else {}
         return self.make_reference(spec, jobs, report.cluster) if jobs else None
 
-    def find_duplicate(self, plan: Plan, sent: Reference | None = None) -> str:
-        """Return the run folder of a plan if it has a run that is not recorded here. Raise Rejected.
-
-        A folder has one run, so nothing was sent beside this one.
-        """
-        spec = self.load_spec(plan)
-        if sent or spec.is_pipeline or spec.jobs[0].trials:
-            return ""
-        has_run = self.inspect_folder(plan, spec).state in ("taken", "sent")
-        return (f"{spec.login}:{spec.folder}" if spec.login else spec.folder) if has_run else ""
-
     def inspect_folder(self, plan: Plan, spec: SchedulerSpec) -> SubmitReport:
         """Return what is in the run folder of a plan, once no submit command of it is at work. Raise Rejected."""
         answers = " ".join(shlex.quote(self.get_answer_file(job)) for job in spec.jobs)
@@ -182,7 +171,7 @@ class SchedulerRuns(SubmitScripts):
         spec = self.load_spec(plan)
         report = self.inspect_folder(plan, spec)
         if report.state in ("taken", "sent"):
-            yield make_existing_folder_problem(spec.folder, report, Stage.PREFLIGHT)
+            yield make_existing_folder_problem(spec, report, Stage.PREFLIGHT)
 
     def _run_submit(self, plan: Plan, spec: SchedulerSpec, lines: Iterable[str], archive: bytes = b"") -> SubmitReport:
         """Run a script that sends. Raise Unanswered if its end was not seen."""
@@ -213,7 +202,7 @@ class SchedulerRuns(SubmitScripts):
             raise Rejected([make_problem("submit-command-missing", self.commands.elsewhere, command=command)])
         self._raise_if_busy(spec, report)
         if report.state in ("taken", "sent"):
-            raise Rejected([make_existing_folder_problem(spec.folder, report, Stage.SUBMIT)])
+            raise Rejected([make_existing_folder_problem(spec, report, Stage.SUBMIT)])
         if report.state == "refused":
             raise Rejected([_make_refused_folder_problem(spec, report.error)])
         if report.state == "unfinished":
@@ -321,9 +310,17 @@ def _make_refused_folder_problem(spec: SchedulerSpec, error: str) -> Problem:
     return make_problem(code, given=os.path.dirname(spec.folder), where="--runs-dir", why=why)
 
 
-def make_existing_folder_problem(folder: str, report: SubmitReport, stage: Stage) -> Problem:
+def make_existing_folder_problem(spec: SchedulerSpec, report: SubmitReport, stage: Stage) -> Problem:
     """Return the problem of a run folder with another run in it."""
+    folder = spec.folder
     why = "A run of this name was submitted before." if report.is_mine else f"It belongs to {report.owner}."
     another = Suggestion("--runs-dir FOLDER", "another folder, which all nodes see")
     remove = Suggestion(f"rm -r {shlex.quote(folder)}", "if you do not need that run") if report.is_mine else ""
-    return make_problem("run-folder-taken", another, remove, given=folder, stage=stage, why=why)
+    problem = make_problem("run-folder-taken", another, remove, given=folder, stage=stage, why=why)
+    is_single = not spec.is_pipeline and not spec.jobs[0].trials
+    return dataclasses.replace(problem, taken_by=_format_address(spec) if is_single else "")
+
+
+def _format_address(spec: SchedulerSpec) -> str:
+    """Return the run folder as `robotrain adopt` takes it."""
+    return f"{spec.login}:{spec.folder}" if spec.login else spec.folder

@@ -123,15 +123,18 @@ def check_state_folder() -> list[Problem]:
         return [records.make_unwritable_problem(error)]
 
 
-def claim_run_name(job: Job, adopt: Callable[[RunRecord], bool]) -> tuple[NameLock, RunRecord | None]:
+def claim_run_name(job: Job, adopt: Callable[[RunRecord], bool], above: int = 0) -> tuple[NameLock, RunRecord | None]:
     """Claim and lock a run name for `job`.
 
     If an interrupted submit of this job left a record that `adopt` accepts, return its name and the record; otherwise
     the name of the lowest free attempt, after that of the run which the job repeats: this machine may not know that,
     and places that runs publish to tell runs apart by their names. Raise Rejected.
+
+    :param above: the last attempt whose name the engine does not give.
     """
     parent = str(job.record.get("parent", ""))
-    first = 1 + parse_attempt(parent) * (parent == job.run_name(parse_attempt(parent)))
+    repeated = parse_attempt(parent) if parent == job.run_name(parse_attempt(parent)) else 0
+    first = 1 + max(repeated, above)
     with report_write_errors():
         for attempt in list_attempts(job):
             if interrupted := _lock_interrupted(job.run_name(attempt), adopt):

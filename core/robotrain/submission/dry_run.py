@@ -1,8 +1,9 @@
 """What a submit does before it sends anything: `submit --dry-run`, and the questions of `explain --check`."""
 
-import shlex
+from typing import Any
 
-from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any, select_errors
+from robotrain.config.values import Origin
+from robotrain.errors import Problem, Rejected, raise_if_any, select_errors
 from robotrain.messages import Messages
 from robotrain.model.job import parse_attempt
 from robotrain.model.plan import RenderedPlan
@@ -15,7 +16,9 @@ from robotrain.submission import checked_plan, input_check, pin, submitter, unfi
 from robotrain.submission.carried_record import carry_labels
 from robotrain.submission.checked_plan import ReportProblems
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
+from robotrain.submission.name_holder import find_name_holder, read_name_holder
 from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.resubmit import restore_settings
 from robotrain.submission.run_labels import NO_LABELS, RunLabels
 from robotrain.submission.run_sender import NO_OWNER
 
@@ -40,23 +43,29 @@ def dry_run_job(
     )
     attempt = parse_attempt(_release_claim(claim, report))
     pinned, problems = checked_plan.pin_sources(prepared, attempt, pinning, checks.say)
-    if not select_errors(problems):
-        same = None if new else submitter.find_same_run(pinned, plugins, report)
-        while same is None and claim[1] is None and (other := _find_duplicate(pinned, attempt)):
-            way = Suggestion(f"robotrain adopt {shlex.quote(other)}", "records it here")
-            report([make_problem("run-sent-elsewhere.found", way, given=other)])
+    if not new and not select_errors(problems):
+        submitter.find_same_run(pinned, plugins, report)
+    checks = checks._replace(is_dry_run=True)
+    while True:
+        try:
+            return checked_plan.render_and_preflight(pinned, attempt, report, problems, checks)
+        except Rejected as refusal:
+            note = _make_held_name_note(refusal, prepared.platform, prepared.settings, plugins, can_be_new=True)
+            report([] if new else [note])
+        attempt += 1
+        while name_lock.is_taken(prepared.job.run_name(attempt)):
             attempt += 1
-            while name_lock.is_taken(prepared.job.run_name(attempt)):
-                attempt += 1
-    return checked_plan.render_and_preflight(pinned, attempt, report, problems, checks._replace(is_dry_run=True))
 
 
-def _find_duplicate(prepared: PreparedJob, attempt: int) -> str:
-    """Return how the platform names the run of this attempt that another machine sent; empty also without an answer."""
-    try:
-        return submitter.find_duplicate(prepared, attempt)
-    except Rejected:  # preflight says that
-        return ""
+def _make_held_name_note(
+    refusal: Rejected, platform: Platform, settings: Any, plugins: Plugins, *, can_be_new: bool
+) -> Problem:
+    """Return the note about another machine's run that has the name. Raise the refusal, as submit does."""
+    text = find_name_holder(refusal, platform)
+    if not text:
+        raise refusal
+    read_name_holder(text, refusal, platform, settings, plugins, can_be_new=can_be_new)
+    return make_problem("run-sent-elsewhere.found", given=text)
 
 
 def check_job(prepared: PreparedJob, checks: CheckOptions) -> list[Problem]:
@@ -73,7 +82,11 @@ def dry_run_plan(rendered: RenderedPlan, platform: Platform, report: ReportProbl
     if same := unfinished.find_run_of_plan(rendered, plugins):
         return report([unfinished.make_same_run_note(same, rendered.settings, new=False)])
     _release_claim(submitter.claim_plan_name(rendered), report)
-    checked_plan.run_preflight(rendered, platform, report)
+    try:
+        checked_plan.run_preflight(rendered, platform, report)
+    except Rejected as refusal:
+        settings, _ = restore_settings(rendered.settings, platform, Origin("plan", rendered.plan.run))
+        report([_make_held_name_note(refusal, platform, settings, plugins, can_be_new=False)])
 
 
 def _release_claim(claimed: tuple[NameLock, RunRecord | None], report: ReportProblems) -> str:

@@ -3,11 +3,12 @@
 import contextlib
 import dataclasses
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from robotrain.errors import NotSubmitted, Rejected, Unanswered
+from robotrain.errors import NotSubmitted, Problem, Rejected, Suggestion, Unanswered
 from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
@@ -15,9 +16,7 @@ from robotrain.model.run import Reference, RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import plans, records, run_values
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import duplicate_run
-from robotrain.submission.adoption import AdoptableRun
-from robotrain.submission.channel_variables import name_channels, suggest_waiting
+from robotrain.submission.channel_variables import name_channels
 from robotrain.submission.checked_plan import ReportProblems
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.interrupted_submit import (
@@ -63,21 +62,13 @@ class SubmitContext:
     announce: AnnounceRun
     can_be_new: bool
     """Whether suggestions can offer `--new`."""
-    is_locked: bool
-    """Whether no other process of this state folder submits the job."""
+    is_new: bool
+    """Whether it starts another run beside the same job: the user typed `--new`."""
     owner: StepOwner
     on_claim: AnnounceRun = lambda run: None
     """Called with the run's name before anything else is recorded of it."""
     labels: RunLabels = NO_LABELS
     checks: CheckOptions = NO_OPTIONS
-
-    def read_duplicate(self, text: str) -> AdoptableRun | None:
-        """Return the run of the same job that another machine sent; None if it cannot be recorded. Report it."""
-        return duplicate_run.read_duplicate(text, self.platform, self.settings, self.plugins, self.report)
-
-    def record_duplicate(self, text: str, found: AdoptableRun) -> RunRecord:
-        """Record that run, and report it. Raise Rejected."""
-        return duplicate_run.record_duplicate(text, found, self.report, is_locked=self.is_locked)
 
 
 def store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitContext) -> Submission:
@@ -114,45 +105,29 @@ def submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitCo
         raise
     except BaseException as error:  # whatever a plugin raises, or answers: the engine may have the run
         raise Rejected([make_unsure_problem(ahead, format_error(error))]) from error
-    return end_submit(lock, rendered, ahead, reference, context)
+    return end_submit(rendered, ahead, reference, context)
 
 
 def end_submit(
-    lock: NameLock, rendered: RenderedPlan, record: RunRecord, reference: Reference, context: SubmitContext, *notes: str
+    rendered: RenderedPlan, record: RunRecord, reference: Reference, context: SubmitContext, *notes: str
 ) -> Submission:
-    """Record the run that was sent, or another machine's that came before: then that which was sent is cancelled."""
-    try:
-        first = _yield_to_earlier(lock, rendered, reference, context) if context.owner == NO_OWNER else None
-    except Rejected:
-        raise
-    except KeyboardInterrupt:
-        context.report([make_unsure_problem(record, "It was interrupted.")])
-        raise
-    except Exception as error:  # whatever a plugin raises
-        raise Rejected([make_unsure_problem(record, format_error(error))]) from error
-    if first:
-        return Submission(first, is_new=False)
-    return Submission(_announce_and_record(record, reference, context, *notes))
+    """Record the run that the platform has, and report those that it has beside. Raise Rejected."""
+    submission = Submission(_announce_and_record(record, reference, context, *notes))
+    if not context.is_new and context.owner == NO_OWNER:
+        context.report(_find_runs_beside(rendered, context))
+    return submission
 
 
-def _yield_to_earlier(
-    lock: NameLock, rendered: RenderedPlan, reference: Reference, context: SubmitContext
-) -> RunRecord | None:
-    """Cancel the run that was sent if another machine sent the plan before; return the record of that run, else None.
-
-    It is cancelled first: interrupted in between, the same command finds the one that goes on.
-    """
-    other = duplicate_run.find_earlier(rendered, context.platform, reference, context.report)
-    found = context.read_duplicate(other) if other else None
-    if not found:
-        return None
-    if not duplicate_run.cancel_duplicate(context.platform, reference, lock.run, other, context.report):
-        return None
-    lock.release_and_remove()
-    record = context.record_duplicate(other, found)
-    if ways := [*suggest_waiting(record, rendered.settings)]:
-        context.report([make_problem("run-sent-elsewhere.untold", *ways, given=record.run)])
-    return record
+def _find_runs_beside(rendered: RenderedPlan, context: SubmitContext) -> Iterator[Problem]:
+    """Yield a warning about runs of the same job that another machine sent, if the platform listed any."""
+    with contextlib.suppress(Exception):  # whatever a plugin raises: the run is sent
+        names = context.platform.list_runs_beside(rendered.plan)
+        if not names:
+            return
+        can_be_recorded = context.platform.capabilities.feature("adopt") and not rendered.steps
+        ways = [Suggestion(f"robotrain adopt {shlex.quote(names[0])}", "records it here")] if can_be_recorded else []
+        run = rendered.plan.run
+        yield make_problem("run-sent-elsewhere.beside", *ways, given=", ".join(names), run=run)
 
 
 def _announce_and_record(record: RunRecord, reference: Reference, context: SubmitContext, *notes: str) -> RunRecord:

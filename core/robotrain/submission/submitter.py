@@ -5,21 +5,22 @@ is asked for the run first: if it has the run, the run is adopted; if not, the s
 """
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 
 from robotrain.config.validate import list_fields
 from robotrain.config.values import Origin
 from robotrain.errors import Rejected, raise_if_any, select_errors
 from robotrain.messages import Messages
-from robotrain.model.job import Job, parse_attempt
+from robotrain.model.job import SAME_KEY, Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, plans, records
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import checked_plan, duplicate_run, left_run, unfinished
+from robotrain.submission import checked_plan, left_run, unfinished
+from robotrain.submission.adoption import AdoptableRun
 from robotrain.submission.carried_record import carry_labels
 from robotrain.submission.checked_plan import ReportProblems
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
@@ -35,6 +36,7 @@ from robotrain.submission.interrupted_submit import (
     read_recorded_plan,
     suggest_new,
 )
+from robotrain.submission.name_holder import find_name_holder, read_name_holder, record_name_holder
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import restore_settings
 from robotrain.submission.run_labels import NO_LABELS, RunLabels
@@ -88,7 +90,7 @@ def submit_job(
     context = SubmitContext(
         *(prepared.platform, prepared.settings, plugins, report, announce),
         can_be_new=True,
-        is_locked=not new,
+        is_new=new,
         owner=owner,
         on_claim=on_claim,
         labels=labels,
@@ -112,10 +114,12 @@ def _submit_once(
     pinning: bool,
 ) -> Submission:
     left_alone: dict[str, RunRecord] = {}  # interrupted submits that this one must not finish
-    passed_over: set[str] = set()  # runs of other machines that were found
+    taken = 0  # the last attempt whose name another machine's run has at the engine
     while True:
         lock, interrupted = name_lock.claim_run_name(
-            prepared.job, lambda record: not new and _must_finish_submit(record, prepared, context.owner, left_alone)
+            prepared.job,
+            lambda record: not new and _must_finish_submit(record, prepared, context.owner, left_alone),
+            above=taken,
         )
         with lock:
             if interrupted is not None:
@@ -126,16 +130,18 @@ def _submit_once(
                 left_alone[interrupted.run] = interrupted
                 continue
             context.report(list_left_alone_warnings(left_alone.values()))
-            with release_on_failure(lock):
-                ahead = _check_and_render(prepared, parse_attempt(lock.run), context, find_same, passed_over, pinning)
-            if isinstance(ahead, RenderedPlan):
-                return store_and_submit(lock, ahead, context)
+            attempt = parse_attempt(lock.run)
+            try:
+                with release_on_failure(lock):
+                    ahead = _check_and_render(prepared, attempt, context, find_same, pinning)
+                if isinstance(ahead, RenderedPlan):
+                    return store_and_submit(lock, ahead, context)
+            except Rejected as refusal:  # the name is free again
+                _record_name_holder(refusal, context)
+                taken = attempt
+                continue
             lock.release_and_remove()
-            if isinstance(ahead, UnfinishedRun):
-                return Submission(ahead.record, is_new=False)
-            passed_over.add(ahead)
-            if found := context.read_duplicate(ahead):
-                context.record_duplicate(ahead, found)
+            return Submission(ahead.record, is_new=False)
 
 
 def _check_and_render(
@@ -143,39 +149,48 @@ def _check_and_render(
     attempt: int,
     context: SubmitContext,
     find_same: Callable[[PreparedJob], UnfinishedRun | None],
-    passed_over: Collection[str],
     pinning: bool,
-) -> RenderedPlan | UnfinishedRun | str:
-    """Return the plan to send, the run of the same job that has not ended, or the name of another machine's.
-
-    Raise Rejected.
-    """
+) -> RenderedPlan | UnfinishedRun:
+    """Return the plan to send, or the run of the same job that has not ended. Raise Rejected."""
     pinned, problems = checked_plan.pin_sources(prepared, attempt, pinning, context.checks.say)
-    silent = None
-    if not select_errors(problems):
-        if same := find_same(pinned):
-            return same
-        try:
-            if context.owner == NO_OWNER and (other := find_duplicate(pinned, attempt, passed_over)):
-                return other
-        except Rejected as rejected:  # preflight may say more of it
-            silent = rejected
-    rendered = checked_plan.render_and_preflight(pinned, attempt, context.report, problems, context.checks)
-    _accept_silence(silent, rendered, context)
-    return rendered
+    if not select_errors(problems) and (same := find_same(pinned)):
+        return same
+    return checked_plan.render_and_preflight(pinned, attempt, context.report, problems, context.checks)
 
 
-def _accept_silence(silent: Rejected | None, rendered: RenderedPlan, context: SubmitContext) -> None:
-    """Report why the platform did not tell whether another machine sent the job; raise that if it may tell soon."""
-    if silent and silent.transient:
-        raise silent
-    if silent:
-        duplicate_run.report_silence(silent, rendered, context.report)
+def _record_name_holder(refusal: Rejected, context: SubmitContext) -> None:
+    """Record the run of another machine that has the name; one that is sent beside it needs only another name.
+
+    Raise the refusal if it has another reason, or if that run cannot be recorded.
+    """
+    text = find_name_holder(refusal, context.platform)
+    if not text:
+        raise refusal
+    if not context.is_new and context.owner == NO_OWNER:
+        holder = _read_name_holder(text, refusal, context)
+        record_name_holder(text, holder, context.report)
 
 
-def find_duplicate(prepared: PreparedJob, attempt: int, passed_over: Collection[str] = ()) -> str:
-    """Return how the platform names the run of an attempt that another machine sent; empty for none. Raise Rejected."""
-    return duplicate_run.find_duplicate(prepared.render(attempt), prepared.platform, passed_over)
+def _read_name_holder(text: str, refusal: Rejected, context: SubmitContext) -> AdoptableRun:
+    platform, settings, plugins = context.platform, context.settings, context.plugins
+    return read_name_holder(text, refusal, platform, settings, plugins, can_be_new=context.can_be_new)
+
+
+def _join_name_holder(refusal: Rejected, rendered: RenderedPlan, context: SubmitContext) -> UnfinishedRun:
+    """Return the run of another machine that has the name of a plan, and record it: it is of the same job.
+
+    Raise the refusal if it is not, or has ended.
+    """
+    text = find_name_holder(refusal, context.platform)
+    if not text or context.owner != NO_OWNER:
+        raise refusal
+    holder = _read_name_holder(text, refusal, context)
+    if holder.document.record.get(SAME_KEY) != rendered.plan.job.same_key:
+        raise refusal
+    record = record_name_holder(text, holder, context.report)
+    if same := unfinished.choose_running(unfinished.list_unfinished([record], context.plugins)):
+        return same
+    raise refusal
 
 
 def submit_plan(
@@ -196,30 +211,27 @@ def submit_plan(
     context = SubmitContext(
         *(platform, settings, plugins, report, announce),
         can_be_new=False,
-        is_locked=owner == NO_OWNER,
+        is_new=False,
         owner=owner,
         labels=labels,
     )
-    silent, other = None, ""
+
+    def join(same: UnfinishedRun) -> Submission:
+        report([unfinished.make_same_run_note(same, rendered.settings, labels.name, new=False)])
+        return Submission(same.record, is_new=False)
+
     with _lock_job(rendered.plan.job, context):
-        if owner == NO_OWNER:
-            is_taken = name_lock.is_taken(rendered.plan.run)
-            try:
-                other = "" if is_taken else duplicate_run.find_duplicate(rendered, platform)
-            except Rejected as rejected:  # preflight may say more of it
-                silent = rejected
-            if other and (found := context.read_duplicate(other)):
-                context.record_duplicate(other, found)
-            if same := unfinished.find_run_of_plan(rendered, plugins):
-                report([unfinished.make_same_run_note(same, rendered.settings, labels.name, new=False)])
-                return Submission(same.record, is_new=False)
+        if owner == NO_OWNER and (same := unfinished.find_run_of_plan(rendered, plugins)):
+            return join(same)
         lock, interrupted = claim_plan_name(rendered)
         with lock:
             if interrupted is None:
-                with release_on_failure(lock):
-                    checked_plan.run_preflight(rendered, platform, report)
-                    _accept_silence(silent, rendered, context)
-                return store_and_submit(lock, rendered, context)
+                try:
+                    with release_on_failure(lock):
+                        checked_plan.run_preflight(rendered, platform, report)
+                    return store_and_submit(lock, rendered, context)
+                except Rejected as refusal:  # the name is free again
+                    return join(_join_name_holder(refusal, rendered, context))
             if finished := _finish_interrupted(lock, interrupted, rendered, context):
                 return finished
             raise Rejected([make_other_machine_problem(interrupted)])
@@ -273,7 +285,7 @@ def _finish_interrupted(
     reference = find_on_platform(rendered.plan, context.platform, make_unsure)
     if reference is not None:
         context.report([make_adopted_note(record, context.can_be_new)])
-        return end_submit(lock, rendered, record, reference, context, ADOPTED_NOTE)
+        return end_submit(rendered, record, reference, context, ADOPTED_NOTE)
     if is_from_other_machine(record):
         return None
     context.report([make_problem("run-adopted.again", given=record.run, platform=record.platform)])

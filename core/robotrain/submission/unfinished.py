@@ -88,17 +88,17 @@ def find_same_run(
     alike = list_unfinished(of_job, plugins)
     same = [one for one in alike if has_same_inputs(one.record, prepared)]
     report(_make_alike_note(one) for one in alike if one not in same and one.status)
-    return _choose_running(same)
+    return choose_running(same)
 
 
 def find_run_of_plan(rendered: RenderedPlan, plugins: Plugins) -> UnfinishedRun | None:
     """Return the run that a plan was submitted as, if it has not ended. Raise Rejected if that is not known."""
     record = _read_record_if_readable(rendered.plan.run)
     is_same = record is not None and record.plan == rendered.plan.digest
-    return _choose_running(list_unfinished([record], plugins)) if record and is_same else None
+    return choose_running(list_unfinished([record], plugins)) if record and is_same else None
 
 
-def _choose_running(same: Sequence[UnfinishedRun]) -> UnfinishedRun | None:
+def choose_running(same: Sequence[UnfinishedRun]) -> UnfinishedRun | None:
     """Return the first run that goes on; None without any. Raise Rejected if that is not known of one."""
     running = [one for one in same if one.status and not one.is_lost]
     if same and not running:

@@ -148,11 +148,6 @@ class AzureMLPlatform(PipelineCluster):
 
         return list_submitted(settings, everyone)
 
-    def find_duplicate(self, plan: Plan, sent: Reference | None = None) -> str:
-        from robotrain_azureml.submit.submit import find_duplicate
-
-        return "" if sent else find_duplicate(plan)
-
     def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
         from robotrain_azureml.submit.job_file import make_submitted_job_file
 

@@ -71,7 +71,8 @@ def check_plan(plan: Plan) -> Iterator[Problem]:
         return
     given = str(folder.parent)
     if folder.exists():
-        yield make_problem("run-folder-taken", given=given, folder=folder)
+        problem = make_problem("run-folder-taken", given=given, folder=folder)
+        yield dataclasses.replace(problem, taken_by=str(folder))
     elif why := files.explain_uncreatable(folder.parent):
         yield make_problem("run-folder-refused.not-writable", given=given, why=why)
     else:

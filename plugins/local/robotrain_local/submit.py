@@ -1,9 +1,9 @@
 """Submit a plan: create the run's folder atomically and start its supervisor, exactly once."""
 
 import contextlib
+import dataclasses
 import io
 import os
-import shlex
 import shutil
 import sys
 import time
@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 from robotrain import background
-from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
@@ -45,13 +45,12 @@ def submit_plan(plan: Plan) -> Reference:
     try:
         provide_run_folder(plan, folder, payload)
     except (OSError, zipfile.BadZipFile) as error:
+        if folder.is_dir():
+            taken = make_problem("run-folder-taken", given=str(folder.parent), folder=folder, stage=Stage.SUBMIT)
+            raise Rejected([dataclasses.replace(taken, taken_by=str(folder))]) from error
         why = f"{getattr(error, 'strerror', None) or error}."
         fix = Suggestion("--runs-dir FOLDER", "a writable folder")
-        if folder.is_dir():
-            why = "A run of this name was submitted before."
-            fix = Suggestion(f"rm -r {shlex.quote(str(folder))}", "if you do not need it")
-        problem = make_problem("run-folder-refused.not-created", fix, given=str(folder), why=why)
-        raise Rejected([problem]) from error
+        raise Rejected([make_problem("run-folder-refused.not-created", fix, given=str(folder), why=why)]) from error
     _make_database_private(plan)
     try:
         if not spec.has_started(folder):

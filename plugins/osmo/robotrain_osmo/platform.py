@@ -148,10 +148,10 @@ class OsmoPlatform(PipelineCluster):
 
         return list_submitted(settings, everyone)
 
-    def find_duplicate(self, plan: Plan, sent: Reference | None = None) -> str:
-        from robotrain_osmo.submit.duplicate_workflow import find_duplicate
+    def list_runs_beside(self, plan: Plan) -> Sequence[str]:
+        from robotrain_osmo.submit.submit import list_workflows_beside
 
-        return find_duplicate(plan, sent)
+        return list_workflows_beside(plan)
 
     def find_page(self, reference: Reference) -> str:
         from robotrain_osmo.observe.status import find_page

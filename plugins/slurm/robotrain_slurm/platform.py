@@ -125,11 +125,6 @@ class SlurmPlatform(Platform):
 
         return list_submitted(settings, everyone)
 
-    def find_duplicate(self, plan: Plan, sent: Reference | None = None) -> str:
-        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
-
-        return call_scheduler(SlurmScheduler.find_duplicate, plan, sent)
-
     def status(self, reference: Reference) -> Status:
         from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
 

@@ -70,6 +70,15 @@ class SdkCalls:
         """Return whether a job was requested, whatever the answer was."""
         return any(map(_is_job_request, self.attempts))
 
+    def has_met_job(self) -> bool:
+        """Return whether a job of the name was there before the first request for it, unless that was refused anyway.
+
+        Azure answers 201 for a job that it makes, and 200 for one that it has.
+        """
+        *earlier, last = [call.status for call in self.attempts if _is_job_request(call)]
+        is_first = all(status in REFUSED_STATUSES for status in earlier)
+        return is_first and last in {200, 409, *REFUSED_STATUSES}
+
     def can_have_made_job(self) -> bool:
         """Return whether a job may exist: one request for it was not refused."""
         return any(_is_job_request(call) and call.status not in REFUSED_STATUSES for call in self.attempts)

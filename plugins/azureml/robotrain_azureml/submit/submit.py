@@ -19,7 +19,6 @@ from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain_azure import credential
-from robotrain_azure.arm import Answer
 
 from robotrain_azureml import errors as azureml_errors
 from robotrain_azureml.service import jobs
@@ -40,19 +39,16 @@ NOTE = SubmitNote("azureml-sent.json", ("job", "asked"), "Azure ML", "job")
 def choose_job_name(plan: Plan) -> str:
     """Return the job's name: the one recorded for this plan, else a new one. Raises Rejected.
 
-    It is that of the plan, which the workspace gives to one job, or for one that is sent beside it, drawn at random.
+    It is that of the plan, which the workspace gives to one job, or drawn at random if the plan has none.
     """
-    if name := read_job_name(plan):
-        return name
-    if (name := make_plan_name(plan)) not in _free_names:
-        name = f"{plan.run}-{secrets.token_hex(NAME_BYTES)}"
-    NOTE.write(plan, {"job": name, "asked": False})
+    name = read_job_name(plan)
+    if not name:
+        name = make_plan_name(plan) or f"{plan.run}-{secrets.token_hex(NAME_BYTES)}"
+        NOTE.write(plan, {"job": name, "asked": False})
     return name
 
 
 NAME_BYTES = 3
-_free_names: set[str] = set()
-"""The names of plans that the workspace was asked for, and did not have: what is sent must be the only job."""
 
 
 def make_plan_name(plan: Plan) -> str:
@@ -64,21 +60,6 @@ def make_plan_name(plan: Plan) -> str:
     has_own = any(not inputs.is_by_content(item.to) for part in parts for item in part.spec.uploads)
     is_alone = not has_own and not job_file.is_of_parts(plan)
     return f"{plan.run}-{plan.job.same_key[: 2 * NAME_BYTES]}" if is_alone and plan.job.same_key else ""
-
-
-def find_duplicate(plan: Plan) -> str:
-    """Return the job of a plan that another machine sent; empty for none. Raises Rejected."""
-    name = make_plan_name(plan)
-    if name and _find_job(plan, name):
-        return name
-    _free_names.update({name} if name else ())
-    return ""
-
-
-def _find_job(plan: Plan, name: str) -> Answer | None:
-    workspace = list_parts(plan, Stage.SUBMIT)[0].spec.target_workspace
-    with azureml_errors.reject_errors(workspace, f"ask for the job {name}"):
-        return jobs.find_job(jobs.get_client(), workspace, name)
 
 
 def read_job_name(plan: Plan) -> str:
@@ -93,8 +74,10 @@ def find_run(plan: Plan) -> Reference | None:
 
 
 def find_submitted_job(plan: Plan, name: str) -> Reference | None:
-    """Return the job of this name: of this submit, or one of the same plan at the same moment. Raises Rejected."""
-    job = _find_job(plan, name)
+    """Return the job of this name; None if the workspace has none. Raises Rejected."""
+    workspace = list_parts(plan, Stage.SUBMIT)[0].spec.target_workspace
+    with azureml_errors.reject_errors(workspace, f"ask for the job {name}"):
+        job = jobs.find_job(jobs.get_client(), workspace, name)
     if job is None:
         return None
     return job_file.make_reference(plan, name, job.get_object("properties").get_text("codeId"))
@@ -113,10 +96,10 @@ def submit_plan(plan: Plan) -> Reference:
             upload.require_uploadable(part.plan, part.spec)
         name = choose_job_name(plan)
         try:
-            return _submit_staged(plan, parts, name)
+            return _submit_staged(plan, parts, name, requested_before)
         except errors.TokenExpired:
             credential.clear_shared_credential()  # it was a cached token; everything here may be repeated
-            return _submit_staged(plan, parts, name)
+            return _submit_staged(plan, parts, name, requested_before)
     except Rejected as rejected:
         if requested_before:
             raise Unanswered(rejected.problems) from rejected
@@ -137,7 +120,7 @@ def _is_job_possible(plan: Plan) -> bool:
         raise Unanswered(rejected.problems) from rejected
 
 
-def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str) -> Reference:
+def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str, requested_before: bool) -> Reference:
     spec = parts[0].spec
     with job_file.stage_job(plan.run, job_file.make_files(plan, name)) as file:
         sdk = make_sdk_client(spec)
@@ -151,7 +134,7 @@ def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str) -> Referenc
                 print(prepared.line, file=sys.stderr, flush=True)
         sdk.calls.before_job = functools.partial(NOTE.write, plan, {"job": name, "asked": True})
         try:
-            return job_file.make_reference(plan, name, sdk.create_job(job))
+            code = sdk.create_job(job)
         except KeyboardInterrupt:
             if sdk.calls.has_requested_job():
                 page = spec.target_workspace.make_studio_url(name)
@@ -160,18 +143,37 @@ def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str) -> Referenc
         except Rejected:
             raise
         except Exception as error:
-            return _resolve_refusal(sdk, plan, spec, name, error)
+            return _resolve_refusal(sdk, plan, spec, name, error, requested_before)
+        if sdk.calls.has_met_job() and not requested_before:
+            raise Rejected([_make_name_taken_problem(name)])
+        return job_file.make_reference(plan, name, code)
 
 
-def _resolve_refusal(sdk: SdkClient, plan: Plan, spec: AzureMLSubmissionSpec, name: str, error: Exception) -> Reference:
+def _make_name_taken_problem(name: str) -> Problem:
+    """Return the problem of a job that another machine sent: its name is made from the plan."""
+    return dataclasses.replace(make_problem("run-name-taken", given=name), taken_by=name)
+
+
+def _resolve_refusal(
+    sdk: SdkClient,
+    plan: Plan,
+    spec: AzureMLSubmissionSpec,
+    name: str,
+    error: Exception,
+    requested_before: bool,
+) -> Reference:
     """Return the job if it exists despite the error, from this or an earlier submit. Raises Rejected, Unanswered."""
     rejection = errors.make_submit_rejection(error, spec, sdk.calls.last)
     if not sdk.calls.has_requested_job():
         raise rejection from error
+    reference = None
     with contextlib.suppress(Rejected):
-        if reference := find_submitted_job(plan, name):
-            print(f"{rejection.problems[0].title}; but the workspace has the job {name}", file=sys.stderr)
-            return reference
+        reference = find_submitted_job(plan, name)
+    if reference and sdk.calls.has_met_job() and not requested_before:
+        raise Rejected([_make_name_taken_problem(name)]) from error
+    if reference:
+        print(f"{rejection.problems[0].title}; but the workspace has the job {name}", file=sys.stderr)
+        return reference
     if sdk.calls.can_have_made_job():
         raise Unanswered(rejection.problems) from error
     raise rejection from error

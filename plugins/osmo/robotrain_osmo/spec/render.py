@@ -266,7 +266,7 @@ class TaskBuilder:
         submission = SUBMISSION.dump(self.build_submission_spec(*uploads))
         inputs = [*self.inputs, *({"url": upload.url} for upload in uploads)]
         path = f"{spec_inputs.make_input_reference(len(self.inputs))}/{PAYLOAD_FILE}" if uploaded else ARCHIVE_PATH
-        mark = self.job.same_key or compute_digest(archive, submission)
+        mark = compute_digest(archive, submission)
         task = self.build_task(
             self.job.workload,
             make_task_command(path, self.work, interpreters=self.job.profile.container.interpreters),

@@ -40,8 +40,10 @@ SUBMIT_SECONDS = 300.0
 """The command makes two requests, each of which it gives up after `service.REQUEST_SECONDS`."""
 TEMPORARY_FILE = "workflow.yaml"
 """OSMO would take a name that ends in `-1` for a workflow's id."""
-NOTE = SubmitNote("osmo-sent.json", ("before", "workflow"), "OSMO", "workflow")
-"""`before`: ids of earlier workflows of the run; `workflow`: its own, once OSMO has reported it."""
+NOTE = SubmitNote("osmo-sent.json", ("before", "active", "workflow"), "OSMO", "workflow")
+"""`before`: ids of earlier workflows of the run; `active`: those of them that had not ended; `workflow`: its own, once
+OSMO has reported it.
+"""
 
 
 def submit_plan(plan: Plan) -> Reference:
@@ -58,8 +60,10 @@ def submit_plan(plan: Plan) -> Reference:
         priority = ("--priority", submission.priority) if submission.priority else ()
         words = ("workflow", "submit", str(file), "-t", "json", "-p", submission.pool, *priority)
         with hold_lock(submission.run) as handles:
-            before = [*list_workflows(submission)]
-            NOTE.write(plan, {"before": before, "workflow": ""})
+            earlier = _list_workflows(submission)
+            active = [name for name, state in earlier.items() if not state.is_finished]
+            note = {"before": [*earlier], "active": active, "workflow": ""}
+            NOTE.write(plan, note)
             started = time.monotonic()
             result, failure = service.call_command(
                 submission.cli, *words, seconds=SUBMIT_SECONDS, report=print_progress, pass_fds=handles
@@ -77,8 +81,14 @@ def submit_plan(plan: Plan) -> Reference:
     if not workflow:
         raise Unanswered([make_problem("submit-unsure")])
     with contextlib.suppress(Rejected):  # without it, the workflow is found among the new ones
-        NOTE.write(plan, {"before": before, "workflow": workflow})
+        NOTE.write(plan, {**note, "workflow": workflow})
     return make_reference(plan, submission, workflow)
+
+
+def list_workflows_beside(plan: Plan) -> Sequence[str]:
+    """Return the workflows of the plan's name that had not ended when its own was sent. Raise Rejected."""
+    note = NOTE.read(plan)
+    return note["active"] if note else ()
 
 
 LOCK_FILE = "osmo.sending"
@@ -245,7 +255,7 @@ def find_workflow(plan: Plan) -> Reference | None:
     return make_reference(plan, submission, workflow) if workflow else None
 
 
-def list_workflows(submission: OsmoSubmissionSpec) -> dict[str, WorkflowState]:
+def _list_workflows(submission: OsmoSubmissionSpec) -> dict[str, WorkflowState]:
     """Return this user's workflows of the run by id, the oldest first. Raise CommandFailed.
 
     OSMO lists those whose name contains the run's; an answer shorter than requested is complete.
@@ -261,12 +271,7 @@ def list_workflows(submission: OsmoSubmissionSpec) -> dict[str, WorkflowState]:
         count *= 10
     found = map(workflow_state.parse_workflow, as_mappings(rows))
     own = {one.name: one for one in found if re.fullmatch(rf"{re.escape(submission.run)}-\d+", one.name)}
-    return dict(sorted(own.items(), key=lambda one: get_number(one[0])))
-
-
-def get_number(workflow: str) -> int:
-    """Return the number that OSMO gave a workflow: the next one of its name."""
-    return int(workflow.rpartition("-")[2])
+    return dict(sorted(own.items(), key=lambda one: int(one[0].rpartition("-")[2])))
 
 
 def read_plan_mark(plan: Plan) -> str:
@@ -304,23 +309,21 @@ def _share_reference(submission: OsmoSubmissionSpec, workflow: str) -> dict[str,
 def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:
     """Return the id of the workflow with the mark, else of the only one whose text is not visible, or None.
 
-    Of several with the mark, one may be another machine's: the last one that goes on, since the first one stays then
-    (`duplicate_workflow`). Raise Rejected if there are several whose text is not visible.
+    Of several with the mark, the first one is this machine's: another machine sent the same plan later. Raise Rejected
+    if there are several whose text is not visible.
     """
-    found = list_workflows(submission)
-    names = [name for name in found if name not in before]
-    has_mark = {name: has_plan_mark(submission.cli, name, mark) for name in names}
+    names = [name for name in _list_workflows(submission) if name not in before]
+    has_mark = {name: _has_plan_mark(submission.cli, name, mark) for name in names}
     ours = [name for name in names if has_mark[name]]
     unknown = [name for name in names if has_mark[name] is None]
     if not ours and len(unknown) > 1:
         raise Rejected(
             [make_problem("osmo-several-workflows", given=", ".join(unknown), run=submission.run, unknown=unknown[-1])]
         )
-    going_on = [name for name in ours if not found[name].is_finished]
-    return next(reversed(going_on or ours or unknown), None)
+    return next(iter(ours or unknown), None)
 
 
-def has_plan_mark(cli: str, workflow: str, mark: str) -> bool | None:
+def _has_plan_mark(cli: str, workflow: str, mark: str) -> bool | None:
     """Return whether a workflow contains the mark, or None if its text is not visible.
 
     Raise CommandFailed if OSMO is unreachable.

@@ -1,0 +1,57 @@
+"""The run of another machine that holds a run's name at the engine, which gives each name once: it is joined."""
+
+import dataclasses
+from typing import Any
+
+from robotrain.errors import Rejected, Suggestion
+from robotrain.messages import Messages
+from robotrain.model.platform import Platform
+from robotrain.model.run import RunGone, RunRecord
+from robotrain.plugins.manager import Plugins
+from robotrain.submission.adoption import AdoptableRun, read_found_run, record_found_run
+from robotrain.submission.checked_plan import ReportProblems
+
+make_problem = Messages(__file__)
+
+
+def find_name_holder(refusal: Rejected, platform: Platform) -> str:
+    """Return how the platform names the run because of which it refuses a plan; empty if that is not the reason."""
+    names = (problem.taken_by for problem in refusal.problems if problem.taken_by)
+    return next(names, "") if platform.capabilities.feature("adopt") else ""
+
+
+def read_name_holder(
+    text: str, refusal: Rejected, platform: Platform, settings: Any, plugins: Plugins, *, can_be_new: bool
+) -> AdoptableRun:
+    """Return the run that holds the name. Raise the refusal, with the reason, if this machine cannot record that run.
+
+    :param settings: those of the platform, as the user typed them.
+    :param can_be_new: whether suggestions can offer `--new`.
+    """
+    try:
+        found = platform.find_submitted(text, settings)
+        if found is None:
+            raise RunGone(f"{platform.name} has no run {text}")
+        return read_found_run(text, found, platform, plugins, settings)
+    except Rejected as rejected:
+        way = Suggestion("--new", "starts a run of another name")
+        if not can_be_new:
+            way = Suggestion("robotrain render … --attempt N --to FOLDER", "renders the job under another name")
+        problems = list(refusal.problems)
+        for index, problem in enumerate(problems):
+            if problem.taken_by:
+                why = f"{problem.why} It cannot be recorded here: {rejected.problems[0].title}.".strip()
+                ways = (*problem.suggestions, way)
+                problems[index] = dataclasses.replace(problem, why=why, suggestions=ways)
+        raise Rejected(problems, transient=rejected.transient) from rejected
+
+
+def record_name_holder(text: str, holder: AdoptableRun, report: ReportProblems) -> RunRecord:
+    """Return the record of the run that holds the name, made here if it is not recorded yet. Raise Rejected.
+
+    This process holds the lock of the job.
+    """
+    adoption = record_found_run(holder, is_locked=True)
+    if adoption.is_new:
+        report([make_problem("run-sent-elsewhere", given=text, run=adoption.record.run), *adoption.notes])
+    return adoption.record
