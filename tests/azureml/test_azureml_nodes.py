@@ -1,7 +1,6 @@
 """Jobs of several nodes: what Azure ML is sent, what is said of their end, and that one node is as before."""
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,8 @@ from azureml_workspace_plans import (
     make_plan,
     prepare_workspace,
     run_preflight,
-    submit_rejected,
 )
 from planned_jobs import evaluation
-from robotrain.model.plan import Plan
 from robotrain_azureml.observe import logs
 from robotrain_azureml.spec import submission_spec
 from robotrain_runtime.contract import event
@@ -43,30 +40,6 @@ def test_a_job_of_one_node_is_as_before():
         made = render_plan(one)
         assert (read_spec(made)["resources"]["instance_count"], "distribution" in read_spec(made)) == (1, False)
         assert b"node_" not in made.files[submission_spec.DOCUMENT_FILE]
-
-
-def change_spec(made: Plan, change) -> Plan:
-    spec = read_spec(made)
-    change(spec)
-    return replace(made, files={**made.files, made.spec: yaml.safe_dump(spec).encode()})
-
-
-@pytest.mark.parametrize(
-    ("change", "key"),
-    [
-        (lambda spec: spec["resources"].update(instance_count=3), "resources.instance_count"),
-        (lambda spec: spec["resources"].pop("instance_count"), "resources.instance_count"),
-        (lambda spec: spec.update(distribution={**ONE_EACH, "type": "mpi"}), "distribution.type"),
-        (
-            lambda spec: spec["distribution"].update(process_count_per_instance=4),
-            "distribution.process_count_per_instance",
-        ),
-    ],
-)
-def test_a_plan_edited_to_other_nodes_than_its_job_has_is_refused(azureml, change, key):
-    problem = submit_rejected(change_spec(make_plan(azureml, HUB, parameters={"num_nodes": 2}), change))
-    assert (problem.code, problem.where) == ("plan-changed-in-part", f"job.yaml: {key}")
-    assert [fix.text for fix in problem.suggestions] == ["robotrain render … --num-nodes N --to FOLDER"]
 
 
 def test_more_nodes_than_the_cluster_has_are_refused_before_anything_is_sent(azureml):

@@ -1,5 +1,6 @@
 """A pipeline as one pipeline job: what is sent, what its steps say, and what is left to do after a failure."""
 
+import hashlib
 import re
 
 import pytest
@@ -222,23 +223,6 @@ def test_a_pipeline_that_is_too_large_is_refused_with_how_many_steps_fit(pipelin
     assert re.search(r"about [12] of its 3 steps fit", answer.stderr)
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "code"),
-    [
-        ("azureml:k8s-eval", "azureml:other", "plan-changed-in-part"),
-        ("  evaluate:", "  measure:", "plan-unreadable"),
-        ("steps/evaluate/code", "steps/Train-1/code", "plan-unreadable"),
-        ("shm_size: 8g", "shm_size: much", "value-invalid"),
-    ],
-)
-def test_an_edited_plan_is_checked_step_by_step(document, robotrain, workspace, tmp_path, before, after, code):
-    file = tmp_path / "plan/pipeline-job.yaml"
-    file.write_text(file.read_text().replace(before, after))
-    answer = robotrain("submit", "--plan", tmp_path / "plan")
-    assert code in answer.stderr
-    assert workspace.jobs == {}
-
-
 @pytest.fixture
 def submit(pipeline_words, robotrain, workspace):
     """Submit the pipeline: the run's name, and the name of its job."""
@@ -392,8 +376,11 @@ def test_the_verdict_is_that_of_the_steps_whatever_azure_ml_says_of_the_whole(
 ):
     rendered = robotrain("pipeline", "render", *pipeline_words, "--to", tmp_path / "plan")
     assert rendered.exit_code == 0, rendered.stderr
-    file = tmp_path / "plan/pipeline-job.yaml"
-    file.write_text(file.read_text().replace("continue_on_step_failure: false", "continue_on_step_failure: true"))
+    file, manifest = tmp_path / "plan/pipeline-job.yaml", tmp_path / "plan/robotrain-plan.json"
+    content = file.read_bytes().replace(b"continue_on_step_failure: false", b"continue_on_step_failure: true")
+    before, after = (hashlib.sha256(one).hexdigest() for one in (file.read_bytes(), content))
+    file.write_bytes(content)
+    manifest.write_text(manifest.read_text().replace(before, after))
     sent = robotrain("submit", "--plan", tmp_path / "plan", "--json")
     assert sent.exit_code == 0, sent.stderr
     run, job = sent.json["run"], sent.json["reference"]["job"]

@@ -7,7 +7,6 @@ import tempfile
 
 import pytest
 import yaml
-from azureml_plans import assets, source
 from azureml_workspace_plans import (
     AT,
     ENVIRONMENT,
@@ -21,7 +20,6 @@ from robotrain.errors import Rejected, format_problem
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.submit import submit
-from robotrain_sources.local_path import pin
 from robotrain_workloads.rosbag_act_train.workload import ROSBAG_ACT_TRAIN
 
 
@@ -157,87 +155,6 @@ def test_a_plan_that_lacks_a_part_is_reported(azureml, path):
     files = {name: content for name, content in wanted.files.items() if name != path}
     problem = submit_rejected(dataclasses.replace(wanted, files=files))
     assert (problem.code, problem.why) == ("plan-unreadable", f"It lacks {path}.")
-
-
-@pytest.mark.parametrize(
-    "change", [{"outputs": {}}, {"code": "../.."}, {"code": "azureml:x:1"}, {"name": ""}, {"type": "sweep"}]
-)
-def test_a_plan_of_another_code_or_without_its_output_is_reported(azureml, change):
-    problem = submit_rejected(with_spec(make_submittable_plan(azureml), lambda spec: spec.update(change)))
-    assert problem.code == "plan-unreadable"
-    assert azureml.calls == []
-
-
-CHANGED = [
-    ("name", "mine"),
-    ("compute", "azureml:other"),
-    ("environment", "azureml:other:1"),
-    ("resources.instance_type", "gpux"),
-    ("resources.instance_type", None),
-    ("resources.instance_count", 2),
-    ("environment_variables.AZURE_CLIENT_ID", "11111111-2222-3333-4444-555555555555"),
-    ("identity.client_id", "11111111-2222-3333-4444-555555555555"),
-    ("outputs.checkpoints.path", "azureml://datastores/mine/paths/x/"),
-    ("inputs.dataset_asset_0.path", "azureml:episodes:4"),
-    ("inputs.dataset_asset_0.path", "azureml:episodes@latest"),
-    ("inputs.dataset_path_0.path", "azureml://datastores/workspaceblobstore/paths/mine/"),
-    ("inputs.dataset_path_1.path", None),
-]
-UNFIT = [
-    ("experiment_name", "a.b"),
-    ("resources.shm_size", "lots"),
-    ("command", "python3 start.py ${{inputs.nope}}"),
-    ("environment_variables.MINE", "${{inputs.dataset_asset_0}}"),
-]
-
-
-@pytest.mark.parametrize(
-    ("code", "key", "value"),
-    [*(("plan-changed-in-part", *row) for row in CHANGED), *(("value-invalid", *row) for row in UNFIT)],
-)
-def test_a_job_that_was_changed_to_another_or_to_none_is_refused_by_the_key(azureml, tmp_path, code, key, value):
-    def change(spec):
-        *above, last = key.split(".")
-        for name in above:
-            spec = spec[name]
-        spec[last] = value
-
-    (tmp_path / "a").write_bytes(b"a")
-    folders = [source("local_path", str(tmp_path), pin=pin) for pin in (pin.compute_folder_digest(tmp_path).pin, "")]
-    wanted = with_spec(make_submittable_plan(azureml, *assets("azureml:episodes:3"), *folders), change)
-    problem = submit_rejected(wanted)
-    assert (problem.code, problem.where) == (code, f"job.yaml: {key}")
-    assert [one.where for one in AzureMLPlatform().preflight(wanted)] == [problem.where]
-    assert azureml.calls == []
-    assert submit.read_job_name(wanted) == ""
-
-
-def test_an_order_and_a_document_that_differ_are_refused(azureml):
-    wanted = make_submittable_plan(azureml, *assets("azureml:episodes:3"))
-    for file, key in (
-        (submission_spec.SUBMISSION_FILE, "inputs"),
-        (submission_spec.DOCUMENT_FILE, "inputs.dataset_asset_0.path"),
-    ):
-        text = wanted.files[file].replace(b'"version": 3', b'"version": 4').replace(b"episodes:3", b"episodes:4")
-        assert text != wanted.files[file]
-        problem = submit_rejected(dataclasses.replace(wanted, files={**wanted.files, file: text}))
-        assert (problem.code, problem.where) == ("plan-changed-in-part", f"job.yaml: {key}")
-    damaged = dataclasses.replace(wanted, files={**wanted.files, submission_spec.DOCUMENT_FILE: b"{}"})
-    assert "code/job.json" in submit_rejected(damaged).why
-    assert [one.code for one in AzureMLPlatform().preflight(damaged)] == ["plan-unreadable"]
-
-
-@pytest.mark.slow
-def test_what_a_person_wrote_into_a_rendered_job_is_sent_as_it_is(azureml):
-    def change(spec):
-        spec |= {"description": "a: b # c", "services": {"shell": {"type": "ssh", "ssh_public_keys": "k"}}}
-        spec["command"] = "python3 start.py ${{outputs.checkpoints}}"
-
-    AzureMLPlatform().submit(with_spec(make_submittable_plan(azureml), change))
-    [job] = azureml.jobs.values()
-    assert job.body["description"] == "a: b # c"
-    assert job.command == "python3 start.py ${{outputs.checkpoints}}"
-    assert job.body["services"]["shell"]["jobServiceType"] == "SSH"
 
 
 def test_a_refused_job_is_forgotten(azureml):

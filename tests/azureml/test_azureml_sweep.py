@@ -6,12 +6,11 @@ import pytest
 import yaml
 from azure_stand_in.ml.azureml import AzureML
 from azureml_observed_run import sealed
-from azureml_plans import PLUGIN_MODULES, assets, find_rejection, job, payload, read_document, settings
+from azureml_plans import PLUGIN_MODULES, find_rejection, job, payload, read_document, settings
 from azureml_plans import render_plan as render_job
 from azureml_workspace_plans import add_dataset
 from robotrain.cluster.outputs import parse_run_log
 from robotrain.model.pipeline import SweepSpec
-from robotrain.model.plan import Plan
 from robotrain_azure import outputs
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_runtime.contract import event
@@ -281,44 +280,6 @@ def test_a_sweep_is_cancelled_as_a_whole_and_submitted_again(submit, workspace, 
     assert second.exit_code == 0, second.stderr
     later = workspace.jobs[second.json["reference"]["job"]].body
     assert later["searchSpace"] == workspace.jobs[job].body["searchSpace"]
-
-
-@pytest.fixture
-def plan(workspace, monkeypatch) -> Plan:
-    """A rendered sweep of two trainings."""
-    jobs = tuple(job(*assets("azureml:episodes:3"), seed=seed) for seed in (1, 2))
-    spec = SweepSpec(
-        jobs=jobs,
-        settings=settings(compute=COMPUTE),
-        payload=payload(),
-        container_plugins=PLUGIN_MODULES,
-        trials=("trial-1", "trial-2"),
-        space={"seed": Dimension(choices=(1, 2))},
-        sampler="grid",
-        metric="val/loss",
-        better="lower",
-    )
-    return AzureMLPlatform().render_sweep(spec, jobs[0], "sweep-1")
-
-
-@pytest.mark.parametrize(
-    ("file", "before", "after", "code"),
-    [
-        ("sweep-job.yaml", f"azureml:{COMPUTE}", "azureml:other", "plan-changed-in-part"),
-        ("sweep-job.yaml", "shm_size: 8g", "shm_size: much", "value-invalid"),
-        ("sweep-job.yaml", "--set seed=${{search_space.seed}}", "--set seed=1;id", "plan-unreadable"),
-        ("sweep-job.yaml", "  seed:", "  pace:", "plan-unreadable"),
-        ("sweep-job.yaml", "search_space:", "space:", "plan-unreadable"),
-        ("azureml-sweep.json", '"trials"', '"tries"', "plan-unreadable"),
-    ],
-)
-def test_an_edited_plan_is_checked_as_that_of_its_trial(plan, file, before, after, code):
-    content = plan.files[file].decode()
-    assert before in content
-    edited = replace(plan, files={**plan.files, file: content.replace(before, after).encode()})
-    assert not [one for one in AzureMLPlatform().preflight(plan) if one.code.startswith("plan-")]
-    found = {one.code for one in AzureMLPlatform().preflight(edited) if one.severity == "error"}
-    assert found == {code}
 
 
 def test_truth_values_and_texts_are_choices_of_text(workspace):

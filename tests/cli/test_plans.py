@@ -46,26 +46,23 @@ def test_interrupted_submit_of_a_plan_is_reconciled(submit_plan, fake_platform):
     assert len((fake_platform / "jobs" / answer.stdout.strip()).read_text().split()) == 1
 
 
-def test_edited_plan_is_submitted_with_a_warning_and_is_not_the_same_when_it_is_repeated(
-    robotrain, submit_plan, plan_folder
-):
+def test_edited_plan_is_refused_and_nothing_is_sent(submit_plan, fake_platform, plan_folder):
     path = plan_folder / "job.json"
     path.write_text(path.read_text().replace('"training_steps": 7', '"training_steps": 8'))
     answer = submit_plan()
-    run = answer.stdout.strip()
-    assert "job.json" in answer.stderr
-    assert '"training_steps": 8' in (plans.get_plan_folder(run) / "job.json").read_text()
-    repeated = robotrain("resubmit", run, "--dry-run").stderr
-    assert ("job.json" in repeated, "[run-unfinished]" in repeated) == (True, True)
+    answer.check_problems(2, "plan-fixed")
+    for text in ("job.json", "--set", "--spec-patch FILE"):
+        assert text in answer.stderr
+    assert not (fake_platform / "jobs").exists()
 
 
 def test_plan_is_refused_after_an_interrupted_submit_of_another_plan_of_the_same_name(
-    submit_plan, fake_platform, plan_folder
+    robotrain, submit_plan, fake_platform, job_words, tmp_path
 ):
     with answer_submits(fake_platform, "hangs up"):
         submit_plan()
-    (plan_folder / "job.json").write_text("{}")
-    submit_plan().check_problems(2, "run-name-taken")
+    robotrain("render", *job_words, "--slots", "60", "--to", tmp_path / "other")
+    robotrain("submit", "--plan", tmp_path / "other").check_problems(2, "run-name-taken")
     assert not (fake_platform / "jobs").exists()
 
 

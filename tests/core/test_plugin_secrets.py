@@ -1,6 +1,7 @@
 """Secrets in what a plugin returns are neither shown, stored nor sent, and the plugin is named."""
 
 import base64
+import hashlib
 import json
 from pathlib import Path
 
@@ -121,7 +122,12 @@ def test_packed_bytes_that_look_like_a_secret_are_accepted(robotrain, replace_me
 
 def test_stored_plan_with_a_secret_is_rejected(robotrain, fake_platform, tmp_path):
     robotrain("render", *JOB, "--to", tmp_path / "plan")
-    (tmp_path / "plan/job.json").write_text(json.dumps({"from": SAS}))
+    content = json.dumps({"from": SAS}).encode()
+    manifest = tmp_path / "plan/robotrain-plan.json"
+    body = json.loads(manifest.read_text())
+    body["files"]["job.json"] = hashlib.sha256(content).hexdigest()
+    manifest.write_text(json.dumps(body))
+    (tmp_path / "plan/job.json").write_bytes(content)
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     answer.check_problems(1, "plugin-failed")
     assert CANARY not in answer.stdout + answer.stderr

@@ -172,6 +172,9 @@ class Call:
         given = (self.args.priority or "NORMAL",)
         if any(marker in text for marker in submission.MARKERS):
             text = self.ask(submission.submit, self.state, self.args.pool, text, *given, True)["spec"]
+        if self.args.dry_run:
+            print(self.ask(submission.submit, self.state, self.args.pool, text, *given, True)["spec"])
+            return
         text = submission.dump_yaml(yaml.load(text, Loader=submission.LOADER))
         self.show(self.ask(submission.submit, self.state, self.args.pool, text, *given, writes=True))
 
@@ -323,7 +326,13 @@ def make_parser(version: Version) -> argparse.ArgumentParser:
     regex, switch = (("--regex", "-x"), {}), {"action": "store_true"}
     commands: dict[str, Options] = {
         "version": [FORMAT],
-        "workflow submit": [(("workflow_file",), {}), FORMAT, (("--pool", "-p"), {}), PRIORITY],
+        "workflow submit": [
+            (("workflow_file",), {}),
+            FORMAT,
+            (("--pool", "-p"), {}),
+            PRIORITY,
+            (("--dry-run",), switch),
+        ],
         "workflow query": [one, FORMAT],
         "workflow list": [
             (("--count", "-c"), {"default": 20, "type": int}),

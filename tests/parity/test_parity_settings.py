@@ -22,6 +22,7 @@ IMAGE = "registry.example/robots/train:2"
 STORED = {"-d": None, "--dataset-name": "pusht"}
 PROLOGUE = Path(__file__).with_name("requirements.txt")
 """Any file of lines for a shell."""
+PATCH = Path(__file__).with_name("patch.yaml")
 PLUGIN_FOLDER = Path(__file__).with_name("container_plugins")
 CODE = {"-d": None, "isaac-train": "", "--training-path": str(PLUGIN_FOLDER), "--entry": "parity_stranger/kinds.py"}
 """A small folder of this machine, in place of the usual job."""
@@ -88,6 +89,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "storage_container": Change("robots", FOLDER),
         "server": Change("6.3"),
         "osmo_cli": Change("/opt/osmo"),
+        "spec_patch": Change(str(PATCH)),
     },
     "azureml": {
         **AZURE,
@@ -107,6 +109,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "git_credential": Change("git-token", {**REPOSITORY, "--key-vault": "vault-1"}),
         "secrets": Change("API_TOKEN=api", {"--key-vault": "vault-1"}),
         "key_vault": Change("vault-2", SECRET),
+        "spec_patch": Change(str(PATCH)),
     },
     "slurm": {
         **RUN_FOLDER,

@@ -141,8 +141,7 @@ def test_the_configuration_file_of_a_strangers_workload_is_in_the_package(robotr
     answer = robotrain("render", "hum", *PLACE, "--to", tmp_path / "plan")
     assert answer.exit_code == 0, answer.stderr
     assert "folder: /osmo/data/input" in (tmp_path / "plan/osmo-config.yaml").read_text()
-    changed = "edited after rendering"
-    assert changed not in robotrain("submit", "--plan", tmp_path / "plan", "--dry-run").stderr
+    assert "plan-fixed" not in robotrain("submit", "--plan", tmp_path / "plan", "--dry-run").stderr
     (site / "hum_config.py").write_text("def write(values, folder):\n    raise OSError('no ink')\n")
     monkeypatch.delitem(sys.modules, "hum_config")
     answer = robotrain("render", "hum", *PLACE, "--to", tmp_path / "other")

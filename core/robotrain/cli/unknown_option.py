@@ -107,6 +107,8 @@ class _UnknownOption:
         near = find_misspelt_option(self.flag, self.options.flags)
         if near and self.is_switch(near):
             return None
+        if any(family == "platform" for family, _ in find_option_owners(self.flag, self.choice, self.plugins)):
+            return None
         ways = self.replace(f"robotrain submit {shlex.quote(self.value)} …")
         return make_problem("option-unknown.job-file", *ways, where=self.flag)
 

@@ -12,6 +12,17 @@ SECRET_FLAG = "--secret"
 """The option of a platform's setting `secrets`."""
 
 
+SPEC_PATCH_FLAG = "--spec-patch"
+SPEC_PATCH = Param(
+    help="YAML or JSON file with a JSON merge patch (RFC 7386) of the rendered spec, for what has no option: mappings "
+    "are merged, null removes a key, anything else replaces the value, lists as a whole",
+    flag=SPEC_PATCH_FLAG,
+    metavar="FILE",
+    form="patch",
+)
+"""That of the setting `spec_patch` of a platform that takes one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClusterSettings:
     """Settings that platforms with containers inherit."""

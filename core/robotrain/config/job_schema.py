@@ -191,7 +191,8 @@ def _make_fields_schema(declared: type) -> dict[str, Any]:
     from pydantic import TypeAdapter
 
     found = TypeAdapter(declared).json_schema()["properties"]
-    return {one.name: _make_value_schema(one, found[one.name]) for one in get_parameters(declared)}
+    declared_in_files = [one for one in get_parameters(declared) if one.param.form != "patch"]
+    return {one.name: _make_value_schema(one, found[one.name]) for one in declared_in_files}
 
 
 def _make_value_schema(parameter: Parameter, generated: dict[str, Any]) -> dict[str, Any]:

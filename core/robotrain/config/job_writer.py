@@ -44,8 +44,9 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
     left_out = [
         f"# A file cannot hold {one.flag}: add it to the command, {one.flag} {format_scalar(values[one.name])}"
         for one in of_workload
-        if _names_program(one, values[one.name]) and _is_given(resolution.parameters[one.name], values[one.name])
+        if _is_line_only(one, values[one.name]) and _is_given(resolution.parameters[one.name], values[one.name])
     ]
+    left_out += [f"# A file cannot hold {flag}: add it to the command." for flag in list_unsaved_patches(resolution)]
     blocks = [
         [f"# {job.workload}-{job.digest[:8]}, values that are not given have their defaults.", *left_out],
         [f"workload: {format_scalar(job.workload)}"],
@@ -69,13 +70,21 @@ def save_job_file(resolution: Resolution | None, platform: str, name: str) -> No
     files.write_atomically(path.absolute(), content)
 
 
+def list_unsaved_patches(resolution: Resolution | None) -> list[str]:
+    """Return the options of the platform that name a patch, which a file cannot hold."""
+    assert resolution is not None, "only a resolved job can be saved"
+    declared: type = type(resolution.settings)
+    fields = dict(list_fields(resolution.settings))
+    return [one.flag for one in get_parameters(declared) if one.param.form == "patch" and fields[one.name]]
+
+
 def _format_table(
     name: str, declared: Iterable[Parameter], values: Mapping[str, Value], resolved: Mapping[str, Any], indent: str = ""
 ) -> Iterator[str]:
     allowed = [
         one
         for one in declared
-        if not _names_program(one, resolved[one.name]) and _is_given(values[one.name], resolved[one.name])
+        if not _is_line_only(one, resolved[one.name]) and _is_given(values[one.name], resolved[one.name])
     ]
     if allowed:
         yield f"{indent}{name}:"
@@ -88,10 +97,14 @@ def _format_table(
         yield from (f"{indent}    - {format_scalar(text)}" for text in texts)
 
 
-def _names_program(parameter: Parameter, value: Any) -> bool:
-    """Return whether a value names a program, or one of its texts names code: a file may not choose that."""
+def _is_line_only(parameter: Parameter, value: Any) -> bool:
+    """Return whether no file may have a value: it names a program or code, or is given on the line only."""
     form = parameter.param.program_texts
-    return parameter.param.program or bool(form and any(re.fullmatch(form, one) for one in load_texts(value)))
+    return (
+        parameter.param.program
+        or parameter.param.form == "patch"
+        or bool(form and any(re.fullmatch(form, one) for one in load_texts(value)))
+    )
 
 
 def _is_given(value: Value, resolved: Any) -> bool:

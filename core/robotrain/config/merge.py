@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_texts
+from robotrain_runtime.contract.parameter import UNSET, Parameter, get_parameters, load_texts
 
 from robotrain.config import pairs
+from robotrain.config.patch_file import read_patch
 from robotrain.config.request import Request
 from robotrain.config.sources import read_variable_sources
 from robotrain.config.validate import ValueTable, convert_table
@@ -200,6 +201,14 @@ class LayerStack:
         """
         for layer in self._layers:
             value = layer.values.get(key)
+            if value and parameter.param.form == "patch" and value.value not in ("", UNSET):
+                read = read_patch(parameter, value)
+                if isinstance(read, Problem):
+                    self._problems.append(read)
+                    self.unread.add(parameter.name)
+                else:
+                    yield read
+                continue
             if value and isinstance(value.value, ValueTable):
                 value = convert_table(parameter, value, self._problems)
                 self.unread.update(() if value else (parameter.name,))

@@ -196,7 +196,7 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workloa
     found += _compare_values({"payload": stored.payload.digest[:12]}, {"payload": rendered.payload.digest[:12]})
     yield from found
     if not found and not pending:  # otherwise the files must differ
-        # edited by hand, or by a change of robotrain
+        # by a change of robotrain
         for path, _, _ in sorted(_compare_values(stored.plan.files, rendered.plan.files)):
             yield path, "as it was submitted", "as it is rendered now"
 

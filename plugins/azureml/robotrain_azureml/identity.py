@@ -17,8 +17,6 @@ SIGN_IN_VARIABLES = (
     "AZURE_USERNAME",
 )
 """With one of these set, AZURE_CLIENT_ID is this machine's sign-in, not the job's identity."""
-IDENTITY_KEYS = ("identity.client_id", f"environment_variables.{CLIENT_ID_VARIABLE}")
-"""The keys of a job file with the identity of mounts and outputs, and of the job's process."""
 
 
 def find_environment_identity() -> tuple[str, str] | None:

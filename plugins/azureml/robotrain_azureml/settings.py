@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from robotrain.cluster.settings import SPEC_PATCH
 from robotrain_azure.settings import RESOURCE_GROUP, WORKSPACE_NAME, AzureSettings
 from robotrain_runtime.contract.parameter import Param, TerraformOutput
 
@@ -133,3 +134,4 @@ class AzureMLSettings(AzureSettings):
             metavar="NAME",
         ),
     ] = None
+    spec_patch: Annotated[str | None, SPEC_PATCH] = None

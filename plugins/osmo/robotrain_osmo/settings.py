@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from robotrain.cluster.settings import SPEC_PATCH
 from robotrain_azure.settings import AzureSettings
 from robotrain_runtime.contract.parameter import Param, TerraformOutput
 
@@ -167,3 +168,4 @@ class OsmoSettings(AzureSettings):
     ] = "osmo"
     server: Annotated[ServerVersion, Param(help="version of the OSMO service")] = "6.4"
     osmo_cli: Annotated[str, Param(help="path or name of the `osmo` command", metavar="COMMAND", program=True)] = "osmo"
+    spec_patch: Annotated[str | None, SPEC_PATCH] = None

@@ -66,12 +66,13 @@ class Param(NamedTuple):
     """The feature that a platform must have for any other value than the default."""
     lookup: str = ""
     """`package.module:function`, called if no layer gives a value; it returns a value and its origin, or None."""
-    form: Literal["", "table", "json", "pairs", "texts", "list"] = ""
+    form: Literal["", "table", "json", "pairs", "texts", "list", "patch"] = ""
     """What a text holds, if it is more than one value. `table`: several `NAME=VALUE,NAME=VALUE`, in files a table.
     `json`: the text may be JSON, in files a list or mapping. `pairs`: the option is given once for each `NAME=VALUE`,
     in files a table; see `load_pairs`. Its lookup is the weakest layer, which the others add names to. `texts`: the
     option is given once for each text, in files a list; the value is JSON of all: see `load_texts`. `list`: several
-    values with `,` between them, in files a list.
+    values with `,` between them, in files a list. `patch`: the option names a YAML or JSON file, whose content is the
+    value, as JSON; it is given on the command line only, never by a file or a variable.
     """
     foreign_flag: str = ""
     """A flag that other tools use for this, and that means something else here."""

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Annotated, Any
 
 import typer
-from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.check.matrix import MatrixRow, ParityMatrix, make_matrix
 from robotrain.cli import output
@@ -51,7 +51,7 @@ def platforms(
     if json:
         settings = {
             platform_name: [
-                {"name": p.name, "flag": p.flag, "default": p.default, "env": list(p.env), "help": p.param.help}
+                {"name": p.name, "flag": p.flag, "default": p.default, "env": _list_variables(p), "help": p.param.help}
                 for p in get_parameters(platform.settings)
             ]
             for platform_name, platform in chosen.items()
@@ -232,6 +232,11 @@ def format_markdown(matrix: ParityMatrix) -> str:
 
 def _format_markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+
+
+def _list_variables(parameter: Parameter) -> list[str]:
+    """Return the variables that give a parameter; a patch is given on the line only."""
+    return [] if parameter.param.form == "patch" else list(parameter.env)
 
 
 def _format_markdown_name(row: MatrixRow) -> str:

@@ -135,6 +135,9 @@ class SubmitCommand(JobCommand):
             mistakes.append(make_problem("plan-fixed.unchanged", extra=redact(extra[0])))
         raise_if_any(mistakes)
         rendered = plans.read_plan_folder(Path(values["plan"]))
+        if rendered.changed:
+            changed = ", ".join(rendered.changed)
+            raise Rejected([make_problem("plan-fixed.edited", given=values["plan"], changed=changed)])
         print_platform(rendered.plan.platform, f"plan {values['plan']}")
         if values.get("platform") not in (None, rendered.plan.platform):
             raise Rejected([make_problem("plan-fixed.other-platform", platform=rendered.plan.platform)])
@@ -272,8 +275,6 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     check_asset_options(platform, options)
     options = open_waiting_channels(options, is_plan=True)
     labels = make_labels(options.get("name") or "", options.get("note") or "")
-    if rendered.changed:
-        print_message(f"warning: these files were edited after rendering: {', '.join(rendered.changed)}")
     problems = list(capability_checks.recheck_plan(rendered.plan, platform, plugins))
     problems += site.find_site_problems(plugins, rendered.plan.job, platform.name)
     raise_if_any(problems)

@@ -198,6 +198,8 @@ def find_role_holder(preflight: PreflightContext) -> RoleHolder | None:
 
 def find_compute_role_holder(preflight: PreflightContext) -> RoleHolder | None:
     """Return the default identity of jobs: the compute's own, or its only user-assigned one."""
+    if not preflight.spec.compute:
+        return None
     try:
         compute = machines.parse_compute(preflight.get(f"computes/{preflight.spec.compute}"))
     except ArmError:  # the check of the compute reports it

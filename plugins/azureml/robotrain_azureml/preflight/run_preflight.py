@@ -1,7 +1,9 @@
 """The list of checks: of a plan before anything is submitted, or of this machine's setup."""
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from robotrain.errors import Problem, Stage, select_errors
 from robotrain.model.health import Check, HealthResult, RunCheck, find_problems
@@ -19,7 +21,7 @@ from robotrain_azureml.preflight.context import CachingArmClient, PreflightConte
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings, submission_spec
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceAsset
-from robotrain_azureml.submit import job_file, sdk, upload
+from robotrain_azureml.submit import errors, job_file, sdk, upload
 from robotrain_azureml.submit.job_file import list_parts
 
 IDENTITY_ROLES = "the roles of the job's identity"
@@ -47,12 +49,24 @@ def read_tags(source: JobSource, settings: AzureMLSettings) -> Mapping[str, str]
 
 
 def _check_part(plan: Plan, spec: AzureMLSubmissionSpec) -> list[Problem]:
-    if problems := job_file.find_edit_problems(plan, spec, Stage.PREFLIGHT):
-        return problems
     job_document = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
     azure = partial(_check_azure, spec, job_document, plan.job.profile.outputs)
     data = partial(preflight_checks.check_data, job_document)
-    return find_problems([azure, partial(upload.check_uploads, plan, spec), data])
+    patched = [partial(_check_patched_job, plan)] if spec.is_patched else []
+    return find_problems([azure, partial(upload.check_uploads, plan, spec), data, *patched])
+
+
+def _check_patched_job(plan: Plan) -> Iterator[Problem]:
+    """Have Azure ML's SDK read the job, as the submit does."""
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
+        files = {Path(folder, path): content for path, content in job_file.make_files(plan, plan.run).items()}
+        for path, content in files.items():
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+        try:
+            sdk.load_job(next(iter(files)))
+        except Exception as error:  # whatever the SDK raises
+            yield errors.make_unreadable_job_problem(error, Stage.PREFLIGHT, is_patched=True)
 
 
 def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from robotrain.cluster import checks
+from robotrain.cluster import checks, spec_patch
 from robotrain.cluster.checks import QuantityError, TemplateGuard
 from robotrain.cluster.settings import SECRET_FLAG
+from robotrain.cluster.spec_patch import ProtectedKey
 from robotrain.config.validate import parse_pairs
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
@@ -47,11 +48,35 @@ def check_job(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     variables = command_job.make_compat_variables(job)
     yield from checks.check_variable_sizes(variables, VARIABLE_FLAGS)
     yield from _check_secrets(job, settings)
+    yield from _check_spec_patch(job, settings)
 
 
 GUARD = TemplateGuard(re.escape(EXPRESSION_START), "Azure ML reads `{}` as the start of an expression.")
 _make_invalid_problem = GUARD.make_invalid_value_problem
 IDENTITY_FLAG = "--workload-identity"
+
+
+_INPUTS = "robotrain looks for the data of the job where it put it."
+_OUTPUT = "robotrain looks there for what the run leaves: --datastore chooses the datastore."
+_NODES = "The job says how many nodes there are, and how they find one another: --num-nodes."
+PROTECTED_KEYS = (
+    *(ProtectedKey((name,), "It identifies the run.") for name in ("name", "type")),
+    *(ProtectedKey((name,), "It starts the run.") for name in ("command", "code")),
+    ProtectedKey(("inputs",), _INPUTS),
+    *(ProtectedKey(("tags", tag), "It identifies the run.") for tag in (command_job.RUN_TAG, command_job.DIGEST_TAG)),
+    ProtectedKey(("distribution",), _NODES),
+    ProtectedKey(("resources", "instance_count"), _NODES),
+)
+
+
+def _check_spec_patch(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
+    """Check that a patch leaves what identifies and starts the run, its variables, and where its output is."""
+    output, variables = job.profile.outputs.folder, command_job.make_variables(job, settings)
+    protected = [*PROTECTED_KEYS, *(ProtectedKey(("outputs", output, name), _OUTPUT) for name in ("path", "type"))]
+    protected += [ProtectedKey((command_job.QUOTED_KEY, name), "robotrain sets it.") for name in variables]
+    patch = spec_patch.load_patch(settings.spec_patch)
+    found = [*spec_patch.find_protected_changes(patch, protected)]
+    yield from {problem.given: problem for problem in found}.values()
 
 
 def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
@@ -85,6 +110,8 @@ _COMPUTE_LENGTHS = {"kubernetes": (2, 16), "managed": (3, 32), None: (2, 32)}
 
 def _check_compute(settings: AzureMLSettings) -> Iterator[Problem]:
     name = job_settings.get_compute_name(settings)
+    if not name and job_settings.chooses_compute_by_patch(settings):
+        return
     if not name:
         problem = make_problem("value-missing.compute")
         yield replace(problem, absent=("compute",))

@@ -10,6 +10,7 @@ from typing import Any
 
 from robotrain.cluster import spec as cluster_spec
 from robotrain.cluster.spec import drop_empty, make_start_program
+from robotrain.cluster.spec_patch import load_patch, merge_patch
 from robotrain.config.validate import parse_pairs
 from robotrain.model.job import Job
 from robotrain_azure import workspace
@@ -130,7 +131,8 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
     output = job.profile.outputs.folder
     uri = Expression(spec_inputs.make_output_uri(settings.datastore, spec_inputs.OWN_NAME, output))
     machine = drop_empty({"instance_type": job_settings.choose_instance_type(job, settings)})
-    return drop_empty(
+    compute = job_settings.get_compute_name(settings)
+    rendered = drop_empty(
         {
             "$schema": JOB_SCHEMA,
             "type": "command",
@@ -141,7 +143,7 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "code": submission_spec.CODE_FOLDER,
             "command": START_COMMAND,
             "environment": environment.reference,
-            "compute": f"azureml:{job_settings.get_compute_name(settings)}",
+            "compute": f"azureml:{compute}" if compute else "",
             "resources": {"instance_count": job.training_nodes, **machine, "shm_size": settings.shm_size},
             "distribution": nodes.make_distribution(job.training_nodes),
             "limits": drop_empty({"timeout": job_settings.parse_timeout(settings)}),
@@ -151,3 +153,14 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "outputs": {output: {"type": "uri_folder", "mode": settings.output_mode, "path": uri}},
         }
     )
+    patched: dict[str, Any] = merge_patch(rendered, _mark_expressions(load_patch(settings.spec_patch)))
+    return patched
+
+
+def _mark_expressions(value: Any) -> Any:
+    """Return a patch whose texts may hold expressions, such as `${{name}}` in the path of an output."""
+    if isinstance(value, Mapping):
+        return {key: _mark_expressions(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_mark_expressions(one) for one in value]
+    return Expression(value) if isinstance(value, str) else value

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from robotrain.cluster import checks
+from robotrain.cluster.spec_patch import load_patch
 from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.model.job import Job
@@ -26,10 +27,20 @@ MAX_COMPUTE_NAME = 16
 
 
 def get_compute_name(settings: AzureMLSettings) -> str:
-    """Return the compute: as set, else `k8s-robot-dev-00` for the AKS cluster `aks-robot-dev-001`; empty for none."""
+    """Return the compute: as set, else `k8s-robot-dev-00` for the AKS cluster `aks-robot-dev-001`; empty for none.
+
+    A patch may replace it, or remove it: a serverless job has none.
+    """
+    if chooses_compute_by_patch(settings):
+        return str(load_patch(settings.spec_patch)["compute"] or "").removeprefix("azureml:")
     if settings.compute or not settings.aks_cluster:
         return settings.compute or ""
     return f"k8s-{settings.aks_cluster.removeprefix('aks-')}"[:MAX_COMPUTE_NAME].removesuffix("-")
+
+
+def chooses_compute_by_patch(settings: AzureMLSettings) -> bool:
+    """Return whether a patch replaces or removes the compute."""
+    return "compute" in load_patch(settings.spec_patch)
 
 
 def get_job_workspace(settings: AzureMLSettings) -> Workspace:
@@ -51,7 +62,8 @@ Nobody can give it: an empty value counts as unset.
 
 def choose_instance_type(job: Job, settings: AzureMLSettings) -> str:
     """Return the instance type: as set, else by the GPUs; empty on a managed compute or if none fits."""
-    if settings.compute_kind == "managed":
+    is_serverless = chooses_compute_by_patch(settings) and not get_compute_name(settings)
+    if settings.compute_kind == "managed" or is_serverless:
         return ""
     if settings.instance_type is not None:
         return settings.instance_type

@@ -8,7 +8,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain.errors import Rejected, Stage
+from robotrain.cluster import spec_patch
+from robotrain.errors import Rejected, Stage, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.job import Job
@@ -68,6 +69,7 @@ def make_key(name: str) -> str:
 
 def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]) -> Plan:
     """Return the plan of one pipeline job. Raise Rejected for what one pipeline job cannot hold."""
+    raise_if_any(spec_patch.check_steps(steps))
     outputs = {step.name: step.job.profile.outputs.folder for step in steps}
     rendered = [_render_step(step, run, finished, outputs) for step in steps]
     spec = AzureMLPipelineSpec(run=run, steps=tuple(one.spec for one in rendered))
@@ -229,7 +231,7 @@ class StepPlan(NamedTuple):
 
 
 def split_plan(plan: Plan, stage: Stage) -> list[StepPlan]:
-    """Return the plans of the steps, in their order. Raise Rejected if the plan is damaged or was edited into one."""
+    """Return the plans of the steps, in their order. Raise Rejected if the plan is damaged."""
     spec = PIPELINE_SPEC.load(plan, stage)
     try:
         nodes = load_document(plan)["jobs"]

@@ -116,6 +116,7 @@ def make_submission_spec(
         identity=settings.workload_identity or "",
         publishes=str(dict(job.parameters).get("publish_url") or ""),
         output=job.profile.outputs.folder,
+        is_patched=bool(settings.spec_patch),
     )
 
 

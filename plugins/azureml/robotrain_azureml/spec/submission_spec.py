@@ -135,6 +135,8 @@ class AzureMLSubmissionSpec:
     """The URL that checkpoints or results are published to; empty for none."""
     output: str = "checkpoints"
     """The name of the job's declared output."""
+    is_patched: bool = False
+    """Whether the job file was patched."""
     schema: int = SUBMISSION_SCHEMA
 
     @property

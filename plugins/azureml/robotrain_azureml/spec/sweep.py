@@ -63,6 +63,8 @@ def find_sweep_obstacle(sweep: SweepSpec) -> str:
     settings: AzureMLSettings = sweep.settings
     if settings.datastore != DEFAULT_DATASTORE:
         return f"what its trials leave goes to {DEFAULT_DATASTORE}, not to {settings.datastore}"
+    if settings.spec_patch:
+        return "a spec patch changes the spec of one job"
     if dict(sweep.jobs[0].parameters).get("publish_url"):
         return "its trials would publish to one place"
     bodies = [command_job.make_command_job(job, settings, "", ()) for job in sweep.jobs]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from robotrain.cluster.spec_patch import make_engine_problem
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.redaction import MAX_SENTENCE, redact
@@ -116,7 +117,7 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
         why = "The error contains no answer of Azure's."
         if type(error).__module__.startswith("azure."):  # messages of other libraries may repeat any value
             sentence = get_first_sentence(str(getattr(error, "message", "") or error))
-            why = f"{sentence}. The job file of this plan may have been changed."
+            why = f"{sentence}."
         return Rejected([make_problem("client-failed", SAME_COMMAND, error=type(error).__name__, why=why)])
     has_expired = azure_error.status == 401 and azure_error.code in EXPIRED_TOKEN_CODES
     if has_expired or azure_error.code == SIGNED_OUT:
@@ -158,17 +159,19 @@ _VALUE_KEYS = {"_schema", "value"}
 """Keys of the error that are not keys of the job."""
 
 
-def make_unreadable_job_problem(error: BaseException) -> Problem:
-    """Return the problem of a job file that the SDK rejects: the plan was edited, or robotrain has a bug."""
+def make_unreadable_job_problem(error: BaseException, stage: Stage, *, is_patched: bool) -> Problem:
+    """Return the problem of a job file that the SDK rejects: its patch is wrong, or robotrain has a bug."""
     found = (dict(sorted(_parse_keys(str(cause)))) for cause in iter_causes(error))
     keys = next(filter(None, found), {})  # by key, like `resources.colour`, whether it is unknown
-    errors = [f"{key} {'is not a known key' if unknown else 'has an invalid value'}." for key, unknown in keys.items()]
-    cause = f"The plan was edited, or robotrain has a bug ({type(error).__name__})."
-    remark = "renders it again" if keys else "shows the job; please report it with its job.yaml"
-    way, where = Suggestion("robotrain render … --to FOLDER", remark), ", ".join(f"{JOB_FILE}: {key}" for key in keys)
-    return make_problem(
-        "plan-unreadable", way, where=where, why=redact(" ".join(errors), max_length=MAX_SENTENCE) or cause
-    )
+    reasons = [f"{key} {'is not a known key' if unknown else 'has an invalid value'}." for key, unknown in keys.items()]
+    why = redact(" ".join(reasons), max_length=MAX_SENTENCE)
+    if is_patched:
+        reason = why or f"It gives no reason ({type(error).__name__})."
+        return dataclasses.replace(make_engine_problem("Azure ML's SDK", reason), stage=stage)
+    way = Suggestion("robotrain render … --to FOLDER", "shows the job; please report it with its job.yaml")
+    where = ", ".join(f"{JOB_FILE}: {key}" for key in keys)
+    why = why or f"robotrain has a bug ({type(error).__name__})."
+    return make_problem("plan-unreadable", way, where=where, why=why, stage=stage)
 
 
 def _parse_keys(text: str) -> Iterator[tuple[str, bool]]:

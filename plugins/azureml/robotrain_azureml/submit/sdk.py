@@ -186,14 +186,19 @@ class SdkClient:
 
     def load_job(self, file: Path) -> Any:
         """Load a job file."""
-        with _silence_sdk():
-            return self._ml.load_job(file)
+        return load_job(file)
 
     def create_job(self, job: Any) -> str:
         """Upload the job's code if needed, create the job and return the id of its code; empty for a pipeline."""
         with _silence_sdk(), _hide_repository(), _limit_storage_retries(self._transport):
             made = self._client.jobs.create_or_update(job)
             return str(getattr(made, "code", None) or "").removeprefix("azureml:")
+
+
+def load_job(file: Path) -> Any:
+    """Load a job file, as the SDK validates it. Raise whatever the SDK raises."""
+    with _silence_sdk():
+        return _import_sdk().load_job(file)
 
 
 @functools.cache

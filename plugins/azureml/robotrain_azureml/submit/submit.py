@@ -127,7 +127,8 @@ def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str, requested_b
         try:
             job = sdk.load_job(file)
         except Exception as error:
-            raise Rejected([errors.make_unreadable_job_problem(error)]) from error
+            problem = errors.make_unreadable_job_problem(error, Stage.SUBMIT, is_patched=spec.is_patched)
+            raise Rejected([problem]) from error
         named = [part._replace(spec=job_file.rename_upload_folders(part.spec, name + part.suffix)) for part in parts]
         for prepared in prepare_workspace(sdk, named):
             if prepared.new:

@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from robotrain.cluster.settings import read_configured_settings
+from robotrain.cluster.spec_patch import make_engine_problem
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.health import Check, HealthResult, report_failure, report_missing, report_ok
@@ -103,6 +106,11 @@ def _list_plan_checks(plan: Plan) -> list[Check]:
     access = [*workspaces.values(), partial(check_identity_roles, jobs, submissions), *data.values()]
     return [
         Check(name="osmo workflow", run=partial(workflow.check_workflow_size, plan)),
+        *(
+            Check(name="osmo patch", run=partial(check_patched_workflow, plan, one))
+            for one in submissions
+            if one.spec_patch
+        ),
         *_list_service_checks(tasks),
         *(Check(name="osmo inputs", run=check) for check in sources),
         *(Check(name="osmo access", run=check) for check in access),
@@ -127,6 +135,19 @@ def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:
     if not any(item.code == "osmo-server-other" and item.severity == "error" for item in problems):
         return problems
     return [item for item in problems if (item.message, item.where) != ("source-missing.empty", dataset.DATASET_FLAG)]
+
+
+def check_patched_workflow(plan: Plan, submission: OsmoSubmissionSpec) -> Iterator[Problem]:
+    """Have OSMO read the workflow in a dry run. What else is wrong with the service other checks say."""
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
+        file = Path(folder) / submission_spec.WORKFLOW_FILE
+        file.write_bytes(plan.files[plan.spec])
+        words = ("workflow", "submit", str(file), "--dry-run", "-p", submission.pool)
+        try:
+            service.query_text(submission.cli, *words, stage=Stage.PREFLIGHT)
+        except CommandFailed as error:
+            if error.failure.code == "platform-refused":
+                yield make_engine_problem("OSMO", error.failure.why)
 
 
 def check_input(submission: OsmoSubmissionSpec, required: OsmoInput) -> Iterator[Problem]:

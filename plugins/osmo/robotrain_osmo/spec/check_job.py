@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from robotrain.cluster import checks
+from robotrain.cluster import checks, spec_patch
 from robotrain.cluster.checks import QuantityError
+from robotrain.cluster.spec_patch import ProtectedKey
 from robotrain.config.validate import parse_pairs
 from robotrain.errors import Problem, select_errors
 from robotrain.messages import Messages
@@ -45,6 +46,7 @@ def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         *check_tracking.check_tracking_uri(filled),
         *check_tracking.check_tracking(job, filled),
         *checks.check_variable_sizes(variables, flags),
+        *check_spec_patch(filled),
     ]
     yield from problems
     if not select_errors(problems):  # otherwise the platform's defaults are not applied
@@ -68,6 +70,22 @@ def check_nodes(job: Job) -> Iterator[Problem]:
     """Check that the tasks of a job of several nodes are a workflow that OSMO accepts."""
     if (count := job.training_nodes) > MAX_TASKS:
         yield make_problem("osmo-too-many-nodes", where=NODES_FLAG, given=str(count), max_tasks=MAX_TASKS, count=count)
+
+
+_TASKS = "It has the command, the inputs and the mark of the run, and a patch replaces a list as a whole."
+PROTECTED_KEYS = (
+    ProtectedKey(("workflow", "name"), "It identifies the run."),
+    ProtectedKey(("workflow", "tasks"), _TASKS),
+    ProtectedKey(("workflow", "groups"), _TASKS),
+    ProtectedKey(("default-values",), "OSMO would put its values into the workflow, which is a template."),
+    ProtectedKey(("version",), "robotrain writes workflows of one version."),
+)
+
+
+def check_spec_patch(settings: OsmoSettings) -> Iterator[Problem]:
+    """Check that a patch leaves what identifies and starts the run, and has nothing that OSMO would evaluate."""
+    yield from spec_patch.find_protected_changes(spec_patch.load_patch(settings.spec_patch), PROTECTED_KEYS)
+    yield from spec_patch.check_syntax(settings.spec_patch or "", GUARD)
 
 
 POOL_NAME_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"

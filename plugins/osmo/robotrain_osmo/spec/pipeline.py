@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from robotrain.cluster import spec_patch
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model import plan
@@ -73,6 +74,7 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
 
 
 def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
+    yield from spec_patch.check_steps(steps)
     tasks = sum(step.job.training_nodes for step in steps)
     if len(steps) > MAX_STEPS:
         yield make_problem("steps-over-limit.steps", max_steps=MAX_STEPS, count=len(steps))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.cluster.spec import drop_empty, make_python_search, make_start_program
+from robotrain.cluster.spec_patch import load_patch, merge_patch
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model import plan
@@ -276,7 +277,8 @@ class TaskBuilder:
         )
         requested = {workflow.RESOURCE_NAME: workflow.build_resource(self.settings)}
         nodes = self.job.training_nodes
-        spec = workflow.assemble_workflow(self.run, self.settings, requested, [task], [nodes])
+        rendered = workflow.assemble_workflow(self.run, self.settings, requested, [task], [nodes])
+        spec = merge_patch(rendered, load_patch(self.settings.spec_patch))
         dump = workflow.dump_workflow if uploaded or nodes == 1 else workflow.dump_with_shared_files
         text = dump(spec, b"" if uploaded else archive).encode()
         return {WORKFLOW_FILE: text, SUBMISSION_FILE: submission, **({PAYLOAD_FILE: archive} if uploaded else {})}
@@ -356,9 +358,10 @@ class TaskBuilder:
             nodes=self.job.training_nodes if self.job.training_nodes > 1 else 0,
             publishes=spec_inputs.find_publish_url(self.job, self.checkpoint_copy),
             dataset=self.published_dataset,
+            spec_patch=self.settings.spec_patch or "",
         )
 
 
 def compute_digest(*parts: bytes) -> str:
-    """Return the mark of a plan without a key of its job: a digest of everything that is sent."""
+    """Return the mark of a plan: a digest of everything that is sent."""
     return hashlib.sha256(b"".join(parts)).hexdigest()[:32]

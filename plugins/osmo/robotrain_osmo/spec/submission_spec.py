@@ -97,6 +97,8 @@ class OsmoSubmissionSpec:
     """Client id of the jobs' workload identity."""
     subscription: str = ""
     """Azure subscription in which the identity's roles are looked up."""
+    spec_patch: str = ""
+    """What the workflow was patched with, as JSON; empty for nothing."""
     schema: int = SCHEMA
 
     def make_gpu_options(self, count: int) -> str:

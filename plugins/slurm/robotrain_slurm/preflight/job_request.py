@@ -68,7 +68,7 @@ class JobRequest:
 
 
 def _read_memory(text: str) -> int:
-    """Return the MiB of a size; 0 if sbatch may read it otherwise, as in a script that was edited."""
+    """Return the MiB of a size; 0 if sbatch may read it otherwise, such as `--sbatch mem=1.5E`."""
     try:
         return parse_memory(text)
     except QuantityError:

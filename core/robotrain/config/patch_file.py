@@ -1,0 +1,59 @@
+"""A parameter of the form `patch`: the option names a file, whose content is the value, as JSON."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.parameter import Parameter
+
+from robotrain.config.values import MAX_LETTERS, Value
+from robotrain.config.yaml_nodes import MalformedYaml, convert_to_json, parse_yaml
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
+from robotrain.store.files import read_limited_file
+
+make_problem = Messages(__file__)
+
+LINE_LAYERS = ("flag", "call")
+"""The layers that may name the file: the line, and a call from Python."""
+RUN_LAYER = "run"
+"""The layer of an earlier run, which has the content."""
+
+
+def read_patch(parameter: Parameter, value: Value) -> Value | Problem:
+    """Return a value with the content of the file that it names, or what is wrong with it."""
+    origin, text = value.origin, str(value.value)
+    if origin.layer == RUN_LAYER:
+        return value
+    flag, where = parameter.flag, origin.where or origin.layer
+    if origin.layer not in LINE_LAYERS:
+        way = Suggestion(f"{flag} {parameter.metavar}", "on the command line")
+        return make_problem("setting-not-trusted.line-only", way, where=where, flag=flag, layer=origin.layer)
+    try:
+        content = read_limited_file(Path(text).expanduser(), MAX_LETTERS).decode()
+        patch = _parse_patch(content)
+    except OSError as error:
+        return make_problem("file-unreadable.patch", where=where, given=text, flag=flag, why=error.strerror or error)
+    except MalformedYaml as error:
+        line = f"Line {error.line}: " if error.line else ""
+        return make_problem("file-malformed.patch", where=where, given=text, flag=flag, why=f"{line}{error.why}")
+    except ValueError as error:  # too large, no UTF-8, a repeated key, or no mapping
+        return make_problem("file-malformed.patch", where=where, given=text, flag=flag, why=f"{error}.".capitalize())
+    return value._replace(value=json.dumps(patch))
+
+
+def _parse_patch(content: str) -> dict[str, Any]:
+    """Return the mapping of a patch. Raise ValueError, MalformedYaml."""
+    root, unsupported = parse_yaml(content)
+    if unsupported:
+        raise MalformedYaml(*unsupported[0])
+    patch = json.loads(convert_to_json(root), object_pairs_hook=_check_keys) if root else None
+    if not isinstance(patch, dict) or not patch:
+        raise ValueError("it is not a mapping of keys")
+    return patch
+
+
+def _check_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key is repeated")
+    return dict(pairs)
