@@ -58,14 +58,12 @@ def check_plugins(installed: Plugins, platform_name: str) -> Iterator[HealthResu
     """Report plugins that failed; only the plugin of the chosen platform stops a submit."""
     for failure in installed.failures.values():
         claim, suggestions = failure.claim, [*failure.suggestions]
-        if claim.built_in and not failure.hook:
+        if claim.built_in:
             suggestions.append(Suggestion(format_install_command(claim.package, change="reinstall"), "repairs it"))
         if platform_name and (claim.family, claim.name) == ("platform", platform_name):
             yield report_failure(str(failure), *suggestions)
             continue
         effect = "" if claim.family else ": its rules are not enforced"
-        if failure.hook in ("robotrain_health", "list_checks"):
-            effect = ": its checks did not run"
         yield report_warning(f"{failure}{effect}", *suggestions)
     if not installed.failures:
         packages = {claim.distribution for claim in installed.claims}

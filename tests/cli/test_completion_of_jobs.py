@@ -36,16 +36,6 @@ def test_profiles_of_the_project_are_offered(complete, project, offered):
     assert complete("submit", "--profile", "qui") == offered
 
 
-def test_a_malformed_platform_has_no_options(complete, install):
-    source = (
-        "from robotrain.plugin import Platform, hook\n\nclass Mist(Platform):\n    name, settings = 'mist', None\n\n"
-    )
-    source += "@hook\ndef robotrain_platforms():\n    return [Mist()]\n"
-    install("acme", {"platform.mist": "acme_mist"}, acme_mist=source)
-    assert complete("submit", "--platform", "mi") == ["mist"]
-    assert complete("submit", "--platform", "mist", "--batch-s") == ["--batch-size"]
-
-
 def test_keys_to_set_and_their_values_are_offered(complete):
     assert complete("explain", "--platform", "local", "--set", "batch") == ["batch_size="]
     assert complete("explain", "--platform", "local", "--set", "runs") == ["runs_dir="]

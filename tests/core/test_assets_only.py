@@ -45,7 +45,7 @@ def test_nothing_is_uploaded_if_preflight_fails(submit, queried_platform):
 def test_an_upload_that_fails_is_reported_without_secrets(submit, queried_platform):
     (queried_platform / "brings").write_text("image base\nbreaks\n")
     answer = submit("--assets-only")
-    answer.check_problems(1, "assets-not-brought")
+    answer.check_problems(1, "io-failed")
     assert answer.stdout.strip() == "image base"
     assert SECRET not in answer.stderr
 

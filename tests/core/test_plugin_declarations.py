@@ -1,80 +1,63 @@
-"""What plugins declare: `robotrain plugins` and `plugins check` name what is wrong; settings that reject or fail."""
+"""What plugins declare: the kits name what is malformed; settings that reject or fail."""
 
 import json
+from dataclasses import field, make_dataclass
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import pytest
-from plugin_sources import (
-    PLATFORM,
-    declare,
-    declare_setting,
-    indent,
-    make_hook,
-    make_platform,
-    make_source_kind,
-    make_workload,
-)
-from robotrain.plugins.declarations import validate_declaration
-from robotrain.plugins.manager import Plugins
+from plugin_sources import PLATFORM, indent, make_platform, make_source_kind
+from robotrain.model.capabilities import Capabilities
+from robotrain.plugin import Param, Platform, RoleFlag, SourceKind, Workload
+from robotrain.testing.declarations import validate_declaration
 
 JOB = ("--platform", "plain", "--dataset-path", "x")
-ON_LOCAL = ("render", "--platform", "local", "--dataset-path", "x")
-
-
-def declare_capabilities(declared: str) -> str:
-    imported = "from robotrain.model.capabilities import Support"
-    return declare(f"{imported}\n    capabilities = Capabilities({declared})")
-
-
-def declare_workload(declared: str) -> str:
-    workload = f"Workload(name='dig', summary='', roles={{}}, container_plugin='x', {declared})"
-    return make_hook("robotrain_workloads", f"from robotrain.model.workload import Workload\nreturn [{workload}]")
-
-
-def declare_parameter(field: str) -> str:
-    imports = "from dataclasses import make_dataclass\nfrom pathlib import Path\nfrom typing import Annotated\n"
-    imports += "from robotrain.plugin import Param\n"
-    kind, default = field.split(" = ")
-    return f"{imports}Dig = make_dataclass('Dig', [('deep', {kind}, {default})], frozen=True)\n" + declare_workload(
-        "parameters=Dig"
-    )
-
-
-NO_CAPABILITIES = declare("capabilities = {}")
-WRONG_ALIASES = make_source_kind(flag="'--pet', aliases='-p'")
-MALFORMED = {
-    "platform.plain": [
-        NO_CAPABILITIES,
-        declare("settings = Settings()"),
-        declare_capabilities("limits={'sources': '3'}"),
-        declare_capabilities("limits={'sources': 0}"),
-    ],
-    "workload.dig": [
-        declare_workload("parameters=int"),
-        declare_parameter("Annotated[Path, Param()] = Path('x')"),
-    ],
-    "source.pet": [
-        make_source_kind(flag="'not a flag'"),
-        make_source_kind(flag="'-p'"),
-        make_source_kind(flag="'--pet', aliases=('pet',)"),
-        WRONG_ALIASES,
-    ],
-}
-SETTINGS = [
-    "Annotated[Path, Param()] = Path('x')",
-    "Annotated[Path | None, Param()] = None",
-    "Annotated[list[int], Param()] = ()",
-    "Annotated[int | str, Param()] = 1",
-    "Annotated[Literal[1, 2], Param()] = 1",
-    "Annotated[Literal['a', 'b'], Param()] = 'c'",
-    "Annotated[int, Param()] = 'x'",
-    "Annotated[bool, Param()] = 1",
-    "Annotated[str, Param()] = None",
-    "Annotated[str, Param()] = field(default_factory=str)",
-    "Annotated[int, Param(form='pairs')] = 1",
-    "int = 1",
-    "Annotated[str, Param(flag='spot')] = 'x'",
+PARAMETERS: list[tuple[Any, Any]] = [
+    (Annotated[Path, Param()], Path("x")),
+    (Annotated[Path | None, Param()], None),
+    (Annotated[list[int], Param()], ()),
+    (Annotated[int | str, Param()], 1),
+    (Annotated[Literal[1, 2], Param()], 1),
+    (Annotated[Literal["a", "b"], Param()], "c"),
+    (Annotated[int, Param()], "x"),
+    (Annotated[bool, Param()], 1),
+    (Annotated[str, Param()], None),
+    (Annotated[str, Param()], field(default_factory=str)),
+    (Annotated[int, Param(form="pairs")], 1),
+    (int, 1),
+    (Annotated[str, Param(flag="spot")], "x"),
 ]
+
+
+def make_workload(parameters: Any) -> Workload:
+    return Workload(name="dig", summary="", roles={}, container_plugin="x", parameters=parameters)
+
+
+def make_kind(*flags: str) -> SourceKind:
+    flag = RoleFlag(flags[0], aliases=flags[1:])
+    return SourceKind(name="pet", title="", form="", help="", roles={"dataset": flag}, recognizes=bool, parse=Path)
+
+
+@pytest.mark.parametrize(("kind", "default"), PARAMETERS)
+def test_malformed_parameter_is_no_declaration(kind, default):
+    parameters = make_dataclass("Parameters", [("deep", kind, default)], frozen=True)
+    with pytest.raises((TypeError, ValueError)):
+        validate_declaration(make_workload(parameters))
+
+
+@pytest.mark.parametrize("limit", ["3", 0])
+def test_malformed_limit_is_no_declaration(limit):
+    class Limited(Platform):
+        capabilities = Capabilities(limits={"sources": limit})
+
+    with pytest.raises(ValueError, match="limits"):
+        validate_declaration(Limited())
+
+
+@pytest.mark.parametrize("flags", [("not a flag",), ("-p",), ("--pet", "pet")])
+def test_malformed_flag_is_no_declaration(flags):
+    with pytest.raises(ValueError, match="flag"):
+        validate_declaration(make_kind(*flags))
 
 
 @pytest.fixture
@@ -83,88 +66,6 @@ def install_source(install):
     return lambda source, claim="platform.plain": install(
         "acme-plain", {claim: "acme_plain"}, version="0.3", acme_plain=source
     )
-
-
-def check_malformed(robotrain, install_source, claim, source) -> None:
-    install_source(source, claim)
-    answer = robotrain("plugins", "check")
-    answer.check_problems(1, "plugin-failed")
-    assert "Traceback" not in answer.stderr
-
-
-@pytest.mark.parametrize(("claim", "at"), [(claim, at) for claim, all in MALFORMED.items() for at in range(len(all))])
-def test_check_names_a_malformed_declaration(robotrain, install_source, claim, at):
-    check_malformed(robotrain, install_source, claim, MALFORMED[claim][at])
-
-
-@pytest.mark.parametrize("field", SETTINGS)
-def test_check_names_a_malformed_setting(robotrain, install_source, field):
-    check_malformed(robotrain, install_source, "platform.plain", declare_setting(field))
-
-
-def test_check_of_plugins_that_are_well_declared(robotrain, plain_platform):
-    answer = robotrain("plugins", "check")
-    assert (answer.exit_code, answer.stderr) == (0, "")
-    assert answer.stdout == robotrain("plugins").stdout
-    assert robotrain("plugins", "check", "--json").json == robotrain("plugins", "--json").json
-
-
-def test_malformed_platform_is_named_and_the_others_are_listed(robotrain, install_source):
-    install_source(NO_CAPABILITIES)
-    answer = robotrain("platforms", "--json")
-    answer.check_problems(0, "plugin-failed")
-    assert {"plain", "local"} & {*answer.json["platforms"]} == {"local"}
-    assert robotrain(*ON_LOCAL).exit_code == 0
-
-
-def test_built_in_declarations_are_valid():
-    """They are not validated when they are loaded."""
-    plugins = Plugins()
-    for workload in plugins.workloads().values():
-        validate_declaration(workload)
-    for kind in plugins.source_kinds().values():
-        validate_declaration(kind)
-    for platform in plugins.platforms().values():
-        validate_declaration(platform)
-
-
-def read_remarks(robotrain) -> dict[str, list[str]]:
-    """Return the warnings of `robotrain plugins` by claim."""
-    return {row["claim"]: row["remarks"] for row in robotrain("plugins", "--json").json["plugins"] if row["remarks"]}
-
-
-DIG = make_workload(
-    "dig", 'deep: Annotated[bool, Param(help="how", requires="multi_gpus")] = False', produces="'files'"
-)
-MISSPELLED = declare("capabilities = Capabilities(features={'multi_gpus': YES}, limits={'source': 3})")
-REMARKS = [
-    (
-        "platform.plain",
-        PLATFORM.replace('KINDS = ("huggingface",', 'KINDS = ("ghost", "huggingface",'),
-        ["it says yes to dataset from ghost, and nothing installed brings that kind"],
-    ),
-    (
-        "platform.plain",
-        MISSPELLED.replace("    def cancel(", "    def stop(").replace("    def find(", "    def seek("),
-        [
-            "it has no method find, cancel, and fails where that is needed",
-            "it declares the feature multi_gpus, which robotrain has not; it has multi_gpu",
-            "it declares the limit source, which robotrain has not; it has sources",
-        ],
-    ),
-    (
-        "workload.dig",
-        DIG,
-        ["its parameter deep needs the feature multi_gpus, which no platform has; there is multi_gpu"],
-    ),
-    ("acme", PLATFORM, ['it brings platform plain and does not claim it: "platform.plain"']),
-]
-
-
-@pytest.mark.parametrize(("claim", "source", "remarks"), REMARKS)
-def test_list_warns_of_declarations_that_look_wrong(robotrain, install_source, claim, source, remarks):
-    install_source(source, claim)
-    assert read_remarks(robotrain) == {claim: remarks}
 
 
 def test_platform_without_a_claim_cannot_be_used(robotrain, install_source):
@@ -179,18 +80,12 @@ def test_source_kind_of_a_platform_cannot_replace_a_built_in_one(robotrain, inst
     assert answer.exit_code == 0
     source, *_ = json.loads(answer.json["files"]["job.json"]["text"])["sources"]
     assert Path(source["uri"]).is_absolute()  # the built-in kind makes it so; the other keeps what was typed
-    assert any("source local_path" in remark for remark in read_remarks(robotrain)["platform.plain"])
 
 
-@pytest.mark.parametrize("base", ["Platform", "RunFolderPlatform"])
-def test_platform_needs_no_method_for_a_feature_that_it_declares_no(robotrain, install_source, base):
+def test_platform_needs_no_method_for_a_feature_that_it_declares_no(robotrain, install_source):
     source = make_platform(state="running").replace("    def cancel(", "    def stop(")
-    source = source.replace("    Platform,\n", f"    {base},\n").replace(
-        "PlainPlatform(Platform)", f"PlainPlatform({base})"
-    )
     no_cancel = 'features={"cancel": no("Its jobs cannot be stopped.", "wait until it ends"),'
     install_source(source.replace("features={", no_cancel, 1))
-    assert read_remarks(robotrain) == {}
     run = robotrain("submit", *JOB, "--no-pin", "--json").json["run"]
     for words in (("cancel", run), ("register", run, "model")):
         robotrain(*words).check_problems(3, "feature-not-there")

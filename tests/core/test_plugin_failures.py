@@ -65,18 +65,16 @@ def test_method_that_fails(robotrain, install_source, command, method, body):
     assert robotrain(*ON_LOCAL).exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("method", "body", "problem", "code"),
-    [
-        ("preflight", RAISE, "preflight-failed", 4),
-        ("submit", EXIT, "submit-unsure", 1),
-        ("submit", "return 'job 7'", "submit-unsure", 1),
-    ],
-)
-def test_preflight_or_submit_that_fails(robotrain, install_source, method, body, problem, code):
-    install_source(make_platform(method, body))
+def test_preflight_that_fails(robotrain, install_source):
+    install_source(make_platform("preflight", RAISE))
+    check_failure(robotrain("submit", *ON_PLAIN))
+
+
+@pytest.mark.parametrize("body", [EXIT, "return 'job 7'"])
+def test_submit_that_fails_may_have_sent_the_run(robotrain, install_source, body):
+    install_source(make_platform("submit", body))
     answer = robotrain("submit", *ON_PLAIN)
-    answer.check_problems(code, problem)
+    answer.check_problems(1, "submit-unsure")
     assert "Traceback" not in answer.stderr
 
 
@@ -132,38 +130,31 @@ def test_module_that_does_not_load(robotrain, install_source, source, reason):
         ("robotrain_workloads", "workload.dig"),
     ],
 )
-@pytest.mark.parametrize("body", [RAISE, "return ['a text']"])
-def test_hook_that_fails_or_returns_another_type(robotrain, install_source, name, claim, body):
+@pytest.mark.parametrize("body", [RAISE, "return []"])
+def test_hook_that_fails_or_does_not_provide_the_name(robotrain, install_source, name, claim, body):
     install_source(make_hook(name, body), claim)
     check_failure(robotrain("plugins"), code=0)
     assert robotrain(*ON_LOCAL).exit_code == 0
 
 
-@pytest.mark.parametrize(("body", "reason"), [(RAISE, "KeyError: 'team'"), ("return ['a text']", "expected a Check")])
-def test_health_hook_that_fails_is_a_line_of_doctor(robotrain, install_source, body, reason):
-    install_source(make_hook("robotrain_health", body), "acme")
-    output = " ".join(robotrain("doctor").stdout.split())
-    for fact in ("(acme-plain 0.3)", "robotrain_health", reason, "robotrain --without acme-plain …"):
-        assert fact in output
+@pytest.mark.parametrize(
+    ("source", "claim"),
+    [
+        (make_hook("robotrain_health", RAISE), "acme"),
+        (declare(f"def list_checks(self, plan):\n        {RAISE}"), "platform.plain"),
+    ],
+)
+def test_checks_of_doctor_that_fail(robotrain, install_source, source, claim):
+    install_source(source, claim)
+    check_failure(robotrain("doctor"))
     assert robotrain(*ON_LOCAL).exit_code == 0
 
 
-def test_checks_of_a_platform_that_fail_are_a_line_of_doctor(robotrain, install_source):
-    install_source(declare(f"def list_checks(self, plan):\n        {RAISE}"))
-    output = " ".join(robotrain("doctor").stdout.split())
-    for fact in ("(acme-plain 0.3)", "list_checks", "KeyError: 'team'", "its checks did not run"):
-        assert fact in output
-
-
-@pytest.mark.parametrize(
-    ("hook", "body"),
-    [("robotrain_check", RAISE), ("robotrain_check", "return ['text']"), ("robotrain_run_changed", RAISE)],
-)
-def test_site_plugin_that_fails_is_a_warning(robotrain, install, plain_platform, hook, body):
-    install("acme-plain", {"acme": "acme_site"}, version="0.3", acme_site=make_hook(hook, body))
-    answer = robotrain("submit", *ON_PLAIN)
-    check_failure(answer, "plugin-failed", code=0)
-    assert "acme-plain" not in robotrain("--without", "acme", "submit", *ON_PLAIN).stderr
+@pytest.mark.parametrize(("hook", "code"), [("robotrain_check", 1), ("robotrain_run_changed", 0)])
+def test_rule_that_fails_ends_the_submit_and_a_notification_does_not(robotrain, install, plain_platform, hook, code):
+    install("acme-plain", {"acme": "acme_site"}, version="0.3", acme_site=make_hook(hook, RAISE))
+    check_failure(robotrain("submit", *ON_PLAIN), code=code)
+    assert "acme-plain" not in robotrain("--without", "acme", "submit", "--new", *ON_PLAIN).stderr
 
 
 PET = "lambda text, base: Pet(text)"
@@ -287,7 +278,6 @@ def test_command_that_fails(robotrain, install_source):
 @pytest.mark.parametrize(
     ("claim", "point", "reason"),
     [
-        ("command.dig", "acme_plain", "acme_plain is a module; expected a typer.Typer"),
         ("command.dig", "acme_plain:gone", "AttributeError: module 'acme_plain' has no attribute 'gone'"),
         ("command.submit", "acme_plain:app", "robotrain itself has a command submit"),
     ],

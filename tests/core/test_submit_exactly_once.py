@@ -38,7 +38,7 @@ NOTHING_SENT = {
     "refused by the engine": ("mood", "refuses", 1, ["refused"]),
     "interrupted before it was sent": ("mood", "interrupted in time", 130, []),
     "stopped by preflight": ("weather", "acid rain", 4, ["weather"]),
-    "preflight without an answer": ("weather", "no answer", 4, ["preflight-failed"]),
+    "preflight without an answer": ("weather", "no answer", 1, ["io-failed"]),
 }
 
 

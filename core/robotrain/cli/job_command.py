@@ -138,11 +138,7 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         """Return this command with the options of a choice."""
         plugins = get_plugins(parent)
         options = self.compose_own(choice, plugins)
-        try:
-            self.add_plugin_options(options, choice, plugins)
-        except Exception:  # of a malformed declaration, which the command itself reports
-            if not parent.resilient_parsing:
-                raise
+        self.add_plugin_options(options, choice, plugins)
         words = make_words_argument(self.words_metavar, lambda incomplete: command.complete_word(incomplete, plugins))
         command = type(self)(
             self.name,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from robotrain_runtime.contract import failure_causes
 from robotrain_runtime.contract.event import Note
 
+from robotrain.errors import Rejected
 from robotrain.plugins import manager
 from robotrain.plugins.failures import PluginError
 from robotrain.redaction import holds_secret
@@ -117,7 +118,7 @@ def _find_rule_change(record: RunRecord, reason: str, parameters: dict[str, Para
         for problem in _find_problems(job, workload, reason):
             if change := _apply_suggestion(record.run, job, workload, problem, parameters):
                 return change
-    except Exception:  # whatever a plugin raises: the view of a run shows what else is known
+    except Rejected:  # the view of a run shows what else is known
         return None
     return None
 

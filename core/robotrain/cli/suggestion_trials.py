@@ -104,8 +104,6 @@ class _Trials:
             return select_errors(rejected.problems)
         except UsageError as error:
             return [explain_parse_error(error)]
-        except Exception:  # of a plugin, which is reported when the line is typed
-            return []
 
 
 def _identify(problem: Problem) -> tuple[str, str, str]:

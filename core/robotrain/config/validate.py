@@ -14,8 +14,6 @@ from robotrain.config.values import MAX_LETTERS, Value
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
-from robotrain.plugins.discovery import read_claims
-from robotrain.plugins.failures import make_failure
 from robotrain.redaction import MAX_SENTENCE, redact, value_holds_secret
 
 if TYPE_CHECKING:
@@ -165,15 +163,6 @@ def _make_instance(declared: type, given: Mapping[str, Any]) -> tuple[Any, Seque
         refused = (title or "these values cannot be combined" for title in titles)
         problems = [make_problem("value-invalid.other", title=title) for title in refused]
         return _make_stand_in(declared), (), problems
-    except KeyboardInterrupt:
-        raise
-    except BaseException as cause:  # SystemExit among others
-        what, package = f"`{declared.__qualname__}`", declared.__module__.partition(".")[0]
-        if claim := next((claim for claim in read_claims() if claim.top_package == package), None):
-            return _make_stand_in(declared), (), [make_failure(claim, cause, what).make_problem()]
-        reason = f"{type(cause).__name__}: {redact(str(cause), max_length=MAX_SENTENCE)}"
-        failed = make_problem("plugin-failed", what=what, module=declared.__module__, reason=reason)
-        return _make_stand_in(declared), (), [failed]
 
 
 INT_PATTERN = r"[+-]?[0-9]{1,15}"
@@ -192,9 +181,7 @@ def convert_plain_values(declared: type, given: Mapping[str, Any]) -> Any:
         return None
     try:
         return declared(**values)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # pydantic calls it again and reports it
+    except (ValueError, AssertionError):  # pydantic calls it again and reports it
         return None
 
 

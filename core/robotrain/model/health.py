@@ -82,8 +82,6 @@ def _collect_findings(run: RunCheck) -> list[Problem | HealthResult]:
     raised: list[Problem] = []
     with collect_problems(raised):
         found.extend(run())
-    if not all(isinstance(one, (Problem, HealthResult)) for one in found):
-        raise TypeError("a check must return robotrain.plugin.HealthResult and Problem objects")
     return [*found, *raised]
 
 

@@ -404,7 +404,7 @@ def format_cancel_command(platform: Platform, reference: Reference) -> str:
     try:
         command = platform.cancel_command.format_map({name: shlex.quote(text) for name, text in reference.items()})
         host = reference.get(LOGIN_KEY, "")
-    except Exception:  # of a plugin: the run has been sent, and is recorded without it
+    except KeyError:  # of the reference of a part
         return ""
     return shlex.join(["ssh", host, command]) if command and host else command
 

@@ -9,7 +9,7 @@ from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import CHECKPOINTS_FOLDER, POLICY_FOLDER, RESULTS_FOLDER, STEP_KIND
 
-from robotrain.errors import Problem, raise_if_any
+from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan, RenderedPlan
@@ -168,7 +168,7 @@ class NativePlatform(PipelinePlatform):
         if status.state == "succeeded" and (failure := find_first_failure(judged)):
             status = dataclasses.replace(status, state=failure.state, reason=failure.reason, exit_code=None)
         if status.finished and status.state != "succeeded":
-            with contextlib.suppress(Exception):  # whatever a plugin raises: the next query records it
+            with contextlib.suppress(Rejected, OSError):  # the next query records it
                 self._record_ended_steps(reference, [one.name for one in steps if one.state == "succeeded"])
         return status, steps
 
@@ -207,7 +207,7 @@ class NativePlatform(PipelinePlatform):
         with contextlib.suppress(OSError, ValueError):
             known = dict(files.read_checked_json(path))
         if name not in known:
-            with contextlib.suppress(Exception):  # whatever a plugin raises: the step's state is known without it
+            with contextlib.suppress(Rejected, OSError):  # the step's state is known without it
                 for line in self._platform.logs(self.refer_to_step(reference, name), False):
                     logged = event.parse_event(line) if line.startswith(event.PREFIX) else None
                     if logged and isinstance(logged.event, event.Registered):

@@ -51,7 +51,7 @@ def robotrain_health() -> Iterable[Check]:
 def robotrain_check(job: Job, platform: str) -> Iterable[Problem]:
     """Check a job against a site's own rules, before it is rendered and before a stored plan is sent.
 
-    A plugin that raises or calls `sys.exit` is named in a warning; problems that it yielded until then count.
+    A plugin that raises ends the command, which names it: a rule that cannot be asked is not met.
 
     :param job: the resolved job.
     :param platform: the platform's name.

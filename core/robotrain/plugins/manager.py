@@ -37,17 +37,10 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-DECLARED = {
-    "platform": "robotrain.model.platform:Platform",
-    "source": "robotrain.model.source:SourceKind",
-    "workload": "robotrain.model.workload:Workload",
-    "health": "robotrain.model.health:Check",
-}
-"""By family, the class of what its hook provides."""
 PluginMode = Literal["all", "none"]
 """Which plugins run: all, or only built-in ones."""
-
-
+DECLARING = ("platform", "source", "workload")
+"""The families whose hooks declare something under a name."""
 PIPELINE_PLATFORMS = {
     (False, False): "robotrain.pipelines.driven_platform:DrivenPlatform",
     (True, False): "robotrain.pipelines.native_platform:NativePlatform",
@@ -66,10 +59,11 @@ class Plugins:
 
     def __init__(self, mode: PluginMode = "all", without: Sequence[str] = (), file: str = "") -> None:
         self.mode, self.without, self._file = mode, tuple(without), file
-        self.is_validating = False
-        """Whether a malformed declaration is a failure: plugins are trusted otherwise."""
         self.failures: dict[Claim, PluginFailure] = {}
         self.loaded: dict[Claim, Any] = {}
+        """The module of each claim, or the app of a command."""
+        self._declared: dict[Claim, Any] = {}
+        """What each loaded claim stands for: a platform, source kind or workload."""
         self._provided: dict[Any, list[Any]] = {}
         self._reported: set[Claim] = set()
 
@@ -181,17 +175,17 @@ class Plugins:
         found: list[tuple[Claim, Check]] = []
         for claim in self.list_claims("platform", platform):
             if loaded := self._get(claim):
-                with self._record_failures([claim], "list_checks"):
-                    found += [(claim, check) for check in cast("Platform", loaded).list_checks(None)]
-        checks = self.list_provided("health")
-        found += [(owners[0], check) for owners, check in checks if any(_is_relevant(one, platform) for one in owners)]
+                found += [(claim, check) for check in cast("Platform", loaded).list_checks(None)]
+        for owners, implementation in self.list_implementations(HOOKS["health"]):
+            if any(_is_relevant(owner, platform) for owner in owners):
+                found += [(owners[0], check) for check in implementation.function()]
         return found
 
     def load_all(self, platform: str = "") -> None:
         """Load every claim, so that `failures` is complete; with `platform` no other platform's."""
         for claim in self.claims:
             if _is_relevant(claim, platform):
-                self._get(claim)
+                self._load(claim)
 
     def load_site(self) -> list[PluginFailure]:
         """Load the site plugins, and return the failures that were not reported yet."""
@@ -207,23 +201,10 @@ class Plugins:
         ]
         return sorted((one for one in found if one[0]), key=lambda one: not one[0][0].built_in)
 
-    def list_provided(self, family: str, of: Claim | None = None) -> Iterator[tuple[list[Claim], Any]]:
-        """Yield what each loaded plugin provides, or only the module of one claim, with the claims of its module."""
+    def list_provided(self, family: str) -> Iterator[tuple[list[Claim], Any]]:
+        """Yield what each loaded plugin provides, with the claims of its module; built-in ones first."""
         for owners, implementation in self.list_implementations(HOOKS[family]):
-            if of and of not in owners:
-                continue
-            if implementation not in self._provided:
-                self._provided[implementation] = []
-                failing = [owner for owner in owners if owner.family == family] or owners[:1]
-                with self._record_failures(failing, HOOKS[family]):
-                    found = call_providing_hook(family, implementation.function)
-                    if self.is_validating and not owners[0].built_in and family != "health":
-                        from robotrain.plugins.declarations import validate_declaration
-
-                        for one in found:
-                            validate_declaration(one)
-                    self._provided[implementation] = found
-            yield from ((owners, thing) for thing in self._provided[implementation])
+            yield from ((owners, declared) for declared in self._call_once(family, implementation))
 
     def list_hooks(self, claim: Claim) -> list[str]:
         """Return the names of the hooks in a loaded claim's module; none of a command."""
@@ -231,64 +212,57 @@ class Plugins:
             return []
         return sorted(caller.name for caller in self._manager.get_hookcallers(self.loaded[claim]) or ())
 
-    def record_failure(self, claim: Claim, cause: BaseException, hook: str = "") -> PluginFailure:
-        """Record what a plugin failed with."""
-        self.failures[claim] = failure = make_failure(claim, cause, hook)
-        return failure
-
     @functools.cached_property
     def _manager(self) -> HookManager:
         from robotrain.plugins.hookspecs import HookManager
 
         return HookManager()
 
-    @contextlib.contextmanager
-    def _record_failures(self, claims: Iterable[Claim], hook: str = "") -> Iterator[None]:
-        """Record what is raised in this block as the failure of these claims."""
+    def _load(self, claim: Claim) -> bool:
+        """Load a claim and return whether it is loaded; a plugin that fails is left out, and named in `failures`."""
+        if claim in self.loaded or claim in self.failures:
+            return claim in self.loaded
         try:
-            yield
+            self._reject_collision(claim)
+            loaded = claim.load()
+            if claim.family != "command":
+                self._manager.add(loaded)
+            if claim.family in DECLARING:
+                self._declared[claim] = self._find_declared(claim, loaded)
+            self.loaded[claim] = loaded
         except (KeyboardInterrupt, PluginError):
             raise
         except BaseException as cause:  # SystemExit too, and what ends a task
-            for claim in claims:
-                self.record_failure(claim, cause, hook)
-
-    def _load(self, claim: Claim) -> bool:
-        """Load a claim and return whether it is loaded."""
-        if claim in self.loaded or claim in self.failures:
-            return claim in self.loaded
-        with self._record_failures([claim]):
-            rivals = [] if claim.built_in else self.list_claims(claim.family, claim.name)
-            if len(rivals) > 1:
-                who = " and ".join(rival.distribution for rival in rivals)
-                others = [one for one in rivals if one.project != claim.project and not one.built_in]
-                raise UnsuitablePlugin(f"claimed by {who}; uninstall one", *map(suggest_exclusion, others))
-            loaded = claim.load()
-            if claim.family == "command":
-                import typer
-
-                if not isinstance(loaded, typer.Typer):
-                    raise UnsuitablePlugin(f"{claim.value} is a {type(loaded).__name__}; expected a typer.Typer")
-                if claim.name in COMMANDS:
-                    raise UnsuitablePlugin(f"robotrain itself has a command {claim.name}")
-            else:
-                self._manager.add(loaded)
-            self.loaded[claim] = loaded
+            self.failures[claim] = make_failure(claim, cause)
         return claim in self.loaded
 
+    def _reject_collision(self, claim: Claim) -> None:
+        """Raise UnsuitablePlugin for a name that another plugin claims too, or that is a command of robotrain."""
+        rivals = [] if claim.built_in else self.list_claims(claim.family, claim.name)
+        if len(rivals) > 1:
+            who = " and ".join(rival.distribution for rival in rivals)
+            others = [rival for rival in rivals if rival.project != claim.project and not rival.built_in]
+            raise UnsuitablePlugin(f"claimed by {who}; uninstall one", *map(suggest_exclusion, others))
+        if claim.family == "command" and claim.name in COMMANDS:
+            raise UnsuitablePlugin(f"robotrain itself has a command {claim.name}")
+
+    def _find_declared(self, claim: Claim, module: Any) -> Any:
+        """Return what a module provides under a claim's name. Raise KeyError if that is nothing."""
+        hooks = getattr(self._manager.hook, HOOKS[claim.family]).get_hookimpls()
+        own = [hook for hook in hooks if hook.plugin is module]
+        return {declared.name: declared for hook in own for declared in self._call_once(claim.family, hook)}[claim.name]
+
+    def _call_once(self, family: str, implementation: Any) -> list[Any]:
+        """Return what a hook provides, which is called once."""
+        if implementation not in self._provided:
+            self._provided[implementation] = call_providing_hook(family, implementation.function)
+        return self._provided[implementation]
+
     def _get(self, claim: Claim) -> Any:
-        """Return what a claim's plugin provides under its name; None if it fails, which is in `failures`."""
+        """Return what a claim stands for; None if its plugin fails to load, which is in `failures`."""
         if not self._load(claim):
             return None
-        if claim.family in ("", "command"):
-            return self.loaded[claim]
-        for _, thing in self.list_provided(claim.family, claim):
-            if thing.name == claim.name:
-                return thing
-        if claim not in self.failures:  # else its hook failed
-            with self._record_failures([claim]):
-                raise UnsuitablePlugin(f"{claim.value} declares this name, but the plugin does not provide it")
-        return None
+        return self._declared.get(claim, self.loaded[claim])
 
     def _require(self, family: str, name: str) -> Any:
         """Return what the first plugin that claims a name, and does not fail, provides under it. Raise PluginError."""
@@ -310,13 +284,8 @@ class Plugins:
 
 
 def call_providing_hook(family: str, hook: Callable[[], Iterable[Any]]) -> list[Any]:
-    """Return what a plugin's hook provides. Raise UnsuitablePlugin, or what the hook raises."""
-    found = list(hook())
-    declared = resolve_name(DECLARED[family])
-    for one in found:
-        if not isinstance(one, declared):
-            raise UnsuitablePlugin(f"it returned a {type(one).__name__}; expected a {declared.__name__}")
-    return found
+    """Return what the hook of a family provides."""
+    return list(hook())
 
 
 def _is_relevant(claim: Claim, platform: str) -> bool:

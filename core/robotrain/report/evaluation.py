@@ -12,6 +12,7 @@ from typing import Any
 
 from robotrain_runtime.contract.event import Evaluated
 
+from robotrain.errors import Rejected
 from robotrain.model import scores
 from robotrain.model.amounts import format_size
 from robotrain.model.platform import Platform
@@ -329,7 +330,7 @@ def _download_results(
     on_progress(f"downloading the results of {record.run} …")
     try:
         platform.download(record.reference, output, to)
-    except Exception as error:  # of a plugin; the log has the scores all the same
+    except (Rejected, OSError) as error:  # the log has the scores all the same
         return None, f"the results could not be downloaded: {redact(str(error), max_length=300)}"
     folder = to / PurePosixPath(output.name).name
     return (folder if file and not (to / file).is_file() and (folder / file).is_file() else to), ""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from robotrain_runtime.contract import event
 
+from robotrain.errors import Rejected
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.model.series import Point, Series
@@ -64,7 +65,7 @@ def read_run_log(
                 ordinary.append(line)
             elif not path and (found := event.parse_event(line)):
                 known.add_event(found)
-    except Exception as error:
+    except (Rejected, OSError) as error:
         if on_error is None:
             raise
         on_error(error)

@@ -7,19 +7,15 @@ from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain.errors import Problem, Rejected, raise_if_any, select_errors
-from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.submission import input_check, pin, pinned_job, program_lock, source_files
 from robotrain.submission.channel_variables import name_channels
 from robotrain.submission.checker import CheckOptions
-from robotrain.submission.interrupted_submit import format_error
 from robotrain.submission.machine_folders import find_output_problems
 from robotrain.submission.plan_secrets import find_secrets_in_plan
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.queried_settings import query_platform_settings
-
-make_problem = Messages(__file__)
 
 ReportProblems = Callable[[Iterable[Problem]], None]
 
@@ -81,7 +77,7 @@ def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]
     """Return the sources that the platform already has as pinned; none if it fails to answer."""
     try:
         return list(prepared.platform.find_uploaded(prepared.render_plan(attempt)))
-    except Exception:  # then every missing source is reported
+    except (Rejected, OSError):  # then every missing source is reported
         return ()
 
 
@@ -89,15 +85,8 @@ def run_preflight(
     rendered: RenderedPlan, platform: Platform, report: ReportProblems, earlier_problems: Iterable[Problem] = ()
 ) -> None:
     """Let the platform check a plan, and report its warnings and notes. Raise Rejected."""
-    try:
-        raise_if_any(find_secrets_in_plan(rendered.plan))
-        problems = [*earlier_problems, *name_channels(platform.preflight(rendered.plan))]
-    except Rejected:
-        raise
-    except Exception as error:
-        why = format_error(error)
-        problem = make_problem("preflight-failed", name=platform.name, why=why)
-        raise Rejected([*earlier_problems, problem]) from error
+    raise_if_any(find_secrets_in_plan(rendered.plan))
+    problems = [*earlier_problems, *name_channels(platform.preflight(rendered.plan))]
     problems = pin.deduplicate_problems(problems)
     raise_if_any(problems)
     report(problems)

@@ -23,7 +23,7 @@ def load_workload_container(container_plugins: Mapping[str, str]) -> WorkloadCon
     module = next((module for name, module in container_plugins.items() if name.startswith("workload.")), "")
     try:
         return load_container_plugin(module, WorkloadContainerPlugin) if module else None
-    except Exception:
+    except ImportError:
         return None
 
 

@@ -109,7 +109,7 @@ def _find_submitted(text: str, plugins: Plugins, unknown: UnknownRun, platform_n
             return adoption.find_submitted_run(text, plugins, platform_name)[1].document
     try:
         return adoption.find_submitted_run(text, plugins, "")[1].document
-    except Exception as error:  # whatever a plugin raises
+    except (Rejected, RunGone) as error:
         if is_name and unknown.is_misspelt:
             raise unknown from None
         if isinstance(error, Rejected) and error.problems[0].message == "run-not-adopted.unknown":

@@ -46,7 +46,7 @@ def find_left_run(prepared: PreparedJob, plugins: Plugins) -> LeftRun | None:
     limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
     try:
         return cast("LeftRun | None", network_deadline.ask_one(partial(_find_last_left, prepared, plugins), limit))
-    except (Exception, SystemExit):  # whatever a plugin raises: the job is submitted as it is
+    except (Rejected, OSError):  # the job is submitted as it is
         return None
 
 

@@ -17,7 +17,7 @@ from robotrain_runtime.contract import document
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain.config.values import IMPLIED_ORIGIN
-from robotrain.errors import Problem, Suggestion, select_errors
+from robotrain.errors import Problem, Rejected, Suggestion, select_errors
 from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.source import Pinning, Source, SourceError, SourceKind, SourceNotFound, SourceUnreachable
@@ -34,6 +34,8 @@ NO_DESCRIBING_FILES: DescribingFiles = MappingProxyType({})
 MAX_THREADS = 8
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
+FAILURES = (SourceError, Rejected, OSError)
+"""What a question to a source may raise."""
 MAX_NAMED_SOURCES = 3
 """How many sources a merged warning names."""
 
@@ -113,21 +115,21 @@ def _pin_source(
     except SourceNotFound as error:
         ways = _list_suggestions(error) or tuple(_suggest_copies(source, kinds) if source.implied else ())
         return source, make_problem("source-missing", *ways, **_locate(source), uri=source.uri, why=error.why)
-    except (Exception, SystemExit) as error:  # whatever a plugin raises, or answers
+    except FAILURES as error:
         suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
         copies = _suggest_copies(source, kinds) if source.implied else ()
         ways = (*suggestions, *copies, _SUGGEST_NO_PIN)
         why = explain_error(error, source.kind)
         return source, make_problem("pin-unknown", *ways, **_locate(source), uri=source.uri, why=why)
     missing: Sequence[str] = ()
-    with contextlib.suppress(Exception, SystemExit):  # the source exists: the run will report it
+    with contextlib.suppress(*FAILURES):  # the source exists: the run will report it
         missing = pinning.find_missing(parse_source(source, kinds), source.role, described) if described else ()
     if described and not set(described) - set(missing):
         lacks = " or ".join(filter(None, (", ".join(described[:-1]), described[-1])))
         place = _locate(source)
         return source, make_problem("source-undescribed", **place, uri=source.uri, role=source.role, lacks=lacks)
     tags: Sequence[str] = ()
-    with contextlib.suppress(Exception, SystemExit):  # a record that no run needs
+    with contextlib.suppress(*FAILURES):  # a record that no run needs
         tags = pinning.read_tags(parse_source(source, kinds), source.role, pin) if pin else ()
     tags = (*source.tags, *(tag for tag in tags if not holds_secret(tag)))
     return dataclasses.replace(source, pin=pin, tags=tags), None
@@ -152,7 +154,7 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
         why = pinning.explain_lost_pin(parse_source(source, kinds), source.role, source.pin)
     except SourceUnreachable as error:
         return _make_unseen_problem(source, error.why)
-    except (Exception, SystemExit) as error:
+    except FAILURES as error:
         why, way = explain_error(error, source.kind), _SUGGEST_NO_PINS_AT_ALL
         return make_problem("pin-unknown.lost", way, **_locate(source), uri=source.uri, why=why)
     if not why:
@@ -171,7 +173,7 @@ def _still_exists(source: document.JobSource, kinds: SourceKinds, pinning: Pinni
         return bool(pinning.resolve(parse_source(source, kinds), source.role))
     except SourceNotFound:
         return False
-    except (Exception, SystemExit):
+    except FAILURES:
         return True
 
 

@@ -137,11 +137,8 @@ class PreparedJob:
         return self.platform.is_remote_folder(source, self.settings)
 
     def describe_run(self, run: str = "") -> RunPlace:
-        """Return where its run works; of a plugin that fails to tell, nothing."""
-        try:
-            return self.platform.describe_run(self.job, self.settings, run)
-        except Exception:  # it is only shown
-            return RunPlace()
+        """Return where its run works."""
+        return self.platform.describe_run(self.job, self.settings, run)
 
     def pin_source(self, source: JobSource) -> str:
         """Return the pin of a source that the platform pins."""

@@ -10,16 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from robotrain.errors import Problem, Rejected
-from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
 from robotrain.model.workload import ProgramLocker
 from robotrain.redaction import holds_secret
-from robotrain.submission.pin import explain_error
 from robotrain.submission.plan_secrets import make_secret_problem
 from robotrain.submission.prepare import PreparedJob
-
-make_problem = Messages(__file__)
 
 LOCK_ROW = "program_lock"
 """The value of a job that says what was locked."""
@@ -42,8 +38,6 @@ def lock_program(
         locked = locker.lock_program(prepared.job, say)
     except Rejected as rejected:
         return prepared, list(rejected.problems)
-    except Exception as error:  # whatever a plugin raises
-        return prepared, [make_problem("plugin-failed.lock", workload=prepared.job.workload, why=explain_error(error))]
     if locked is None:
         return prepared, []
     if holds_secret(locked.lock):
@@ -91,7 +85,7 @@ def add_known_lock(prepared: PreparedJob) -> PreparedJob:
         return prepared
     try:
         locked = locker.find_locked(prepared.job)
-    except Exception:  # what locks it says why
+    except (Rejected, OSError):  # what locks it says why
         return prepared
     return _with_lock(prepared, locked) if locked else prepared
 

@@ -24,10 +24,8 @@ def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Pr
         answers = dict(platform.query_settings(prepared.job, settings))
     except Rejected as rejected:
         return prepared, list(rejected.problems)
-    except Exception as error:
-        why = redact(f"{type(error).__name__}: {error}")
-        problem = make_problem("platform-away", name=platform.name, why=why)
-        return prepared, [problem]
+    except OSError as error:
+        return prepared, [make_problem("platform-away", name=platform.name, why=redact(str(error)))]
     unset = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}
     return _apply_answers(prepared, {name: answer for name, answer in answers.items() if name in unset})
 

@@ -10,6 +10,7 @@ from robotrain.model.capabilities import Capabilities
 from robotrain.model.source import SourceKind
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.pin import (
+    FAILURES,
     NO_DESCRIBING_FILES,
     DescribingFiles,
     explain_error,
@@ -54,7 +55,7 @@ class SourceFiles:
         if source not in self._files and source.kind not in self._silent_kinds:
             try:
                 self._files[source] = pinning.read_files(parse_source(source, kinds), source.role, source.pin, paths)
-            except (Exception, SystemExit) as error:
+            except FAILURES as error:
                 if source.kind in self._silent_kinds:  # another one was just found not to be readable
                     return {}
                 self._silent_kinds.add(source.kind)

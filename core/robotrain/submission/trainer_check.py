@@ -84,12 +84,8 @@ def find_option_problems(
     if plugin is None:
         return []
     document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
-    try:
-        command = plugin.check_command(document, described, place)
-        required = plugin.environment(document)
-    except Exception as error:  # whatever a plugin raises: the run checks the options
-        failure = redact(f"{type(error).__name__}: {error}")
-        return [make_problem("options-unchecked.command-failed", failure=failure)]
+    command = plugin.check_command(document, described, place)
+    required = plugin.environment(document)
     if command is None:
         return []
     runs_here = prepared.platform.capabilities.feature("runs_here")

@@ -166,7 +166,7 @@ class NativeSweepPlatform(NativePlatform):
             scores=before.scores,
         )
         if step.state in BEGUN_STATES and not (state.values and before.finished == state.finished):
-            with contextlib.suppress(Exception):  # whatever a plugin raises: the state is known without the log
+            with contextlib.suppress(Rejected, OSError):  # the state is known without the log
                 self._read_trial_log(reference, step.name, state, sweep)
         return state
 

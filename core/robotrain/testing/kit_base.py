@@ -26,6 +26,7 @@ from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret
 from robotrain.submission.packing import pack_modules
+from robotrain.testing.declarations import validate_declaration
 from robotrain.testing.harness import (
     CommandResult,
     fail_with_sentences,
@@ -49,10 +50,9 @@ def load_declared(family: str, name: str, *path: str) -> tuple[Plugins, Any]:
     :param path: where plugins are searched.
     """
     plugins = Plugins()
-    plugins.is_validating = True
     try:
         if family != "source":
-            return plugins, getattr(plugins, family)(name)
+            return plugins, _validate(f"{family} {name}", getattr(plugins, family)(name))
     except PluginError as error:
         pytest.fail(str(error), pytrace=False)
     if name not in plugins.source_kinds():
@@ -60,7 +60,16 @@ def load_declared(family: str, name: str, *path: str) -> tuple[Plugins, Any]:
     if name not in (kinds := plugins.source_kinds()):
         failures = "".join(f"\n{failure}" for failure in plugins.failures.values())
         pytest.fail(f"no source kind {name!r} is installed; installed: {', '.join(sorted(kinds))}{failures}")
-    return plugins, kinds[name]
+    return plugins, _validate(f"source kind {name}", kinds[name])
+
+
+def _validate(what: str, declared: Any) -> Any:
+    """Return a declaration; the test fails for one whose flags, parameters or limits are malformed."""
+    try:
+        validate_declaration(declared)
+    except (TypeError, ValueError) as error:
+        pytest.fail(f"{what}: {error}", pytrace=False)
+    return declared
 
 
 class KitBase:

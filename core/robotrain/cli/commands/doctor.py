@@ -33,7 +33,6 @@ class DoctorCommand(OwnCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, with the options of the platform that they, a file or the environment choose."""
         plugins, options = get_plugins(ctx), ComposedOptions()
-        plugins.is_validating = True
         if platform := load_or_none(plugins.platform, choose_without_job(read_option(args, "--platform")).platform):
             options.owners.update((flag, "doctor") for one in self.get_params(ctx) for flag in one.opts)
             owner = f"platform {platform.name}"

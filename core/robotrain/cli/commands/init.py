@@ -14,7 +14,7 @@ import typer
 from robotrain.cli.arguments import JsonOption, argument, complete_platforms, complete_workloads, option
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.missing_plugins import load_named_plugin
-from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_result
+from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.config import job_file, starter_files
 from robotrain.config.starter_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE
 from robotrain.config.values import Origin
@@ -148,15 +148,8 @@ def list_examples(plugins: Plugins) -> dict[str, Path]:
 
 
 def _find_inputs(plugins: Plugins, workload: Workload | None, folder: Path) -> tuple[FoundInput, ...]:
-    """Return the inputs that jobs in a folder could use; none, with a recorded failure, if the workload fails."""
-    if workload is None:
-        return ()
-    try:
-        return tuple(workload.template.find_inputs(folder.absolute()))
-    except Exception as cause:  # whatever a plugin raises
-        claim = next(one for one in plugins.list_claims("workload", workload.name) if one in plugins.loaded)
-        plugins.record_failure(claim, cause, "find_inputs")
-        return ()
+    """Return the inputs that jobs in a folder could use."""
+    return tuple(workload.template.find_inputs(folder.absolute())) if workload else ()
 
 
 def read_example(plugins: Plugins, name: str, folder: str) -> Files:
@@ -262,10 +255,8 @@ def _find_settings(platforms: Mapping[str, Platform], chosen: str) -> dict[str, 
         if not chosen or name == chosen:
             try:
                 suggested = dict(platform.suggest_settings())
-            except (Exception, SystemExit) as error:  # whatever a plugin raises is no reason to write nothing
-                failed = make_problem("plugin-failed", name=name, error=describe_exception(error))
-                problems = error.problems if isinstance(error, Rejected) else [failed]
-                print_problems(dataclasses.replace(problem, severity="warning") for problem in problems)
+            except Rejected as rejected:
+                print_problems(dataclasses.replace(problem, severity="warning") for problem in rejected.problems)
                 suggested = {}
             if name == chosen or any(setting.value for setting in suggested.values()):
                 found[name] = suggested

@@ -37,7 +37,6 @@ def platforms(
 ) -> None:
     """Show what each platform supports, as it declares it."""
     installed = get_plugins(ctx)
-    installed.is_validating = True  # a malformed one is named, and the others are shown
     named = {name: load_named_plugin(installed, "platform", name, Origin("argument"))} if name else {}
     every = installed.platforms()  # loads all: a source kind of any plugin is a row
     chosen = named or every

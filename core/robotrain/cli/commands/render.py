@@ -15,7 +15,6 @@ from robotrain.cli.output import print_json, print_message, print_other_views, p
 from robotrain.errors import Rejected, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
-from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
 from robotrain.store import plans
 from robotrain.submission.prepare import PreparedJob
@@ -102,13 +101,9 @@ class RenderCommand(JobCommand):
 
 
 def write_package(plugins: Plugins, rendered: RenderedPlan, folder: Path) -> list[str]:
-    """Write the files that the platform adds to a plan; return their paths. Raise PluginError, OSError."""
+    """Write the files that the platform adds to a plan; return their paths. Raise OSError."""
     plan, platform = rendered.plan, plugins.platform(rendered.plan.platform)
-    try:
-        files = dict(platform.make_package(plan, dict(rendered.settings), plugins.workload(plan.job.workload)))
-    except Exception as cause:  # whatever a plugin raises
-        claim = next(one for one in plugins.list_claims("platform", platform.name) if one in plugins.loaded)
-        raise PluginError(plugins.record_failure(claim, cause, "make_package")) from cause
+    files = dict(platform.make_package(plan, dict(rendered.settings), plugins.workload(plan.job.workload)))
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         with (folder / path).open("xb") as file:  # never in place of a file of the plan

@@ -403,13 +403,7 @@ def prepare_assets(rendered: RenderedPlan, platform: Platform, as_json: bool) ->
 
 
 def _run_prepare(rendered: RenderedPlan, platform: Any) -> Iterator[str]:
-    try:
-        yield from platform.prepare(rendered.plan)
-    except Rejected:
-        raise
-    except Exception as error:  # whatever a platform raises
-        failed = make_problem("assets-not-brought", name=platform.name, error=describe_exception(error))
-        raise Rejected([failed]) from error
+    yield from platform.prepare(rendered.plan)
 
 
 def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
@@ -428,9 +422,8 @@ def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
         why = "The file exists by now."  # created since `_check_spec_path`
     except Rejected as rejected:
         problems = rejected.problems
-    except Exception as error:  # whatever a platform raises
-        own_words = error.strerror if isinstance(error, OSError) else ""
-        why = f"{own_words or describe_exception(error)}."
+    except OSError as error:
+        why = f"{error.strerror or describe_exception(error)}."
     own = make_problem("not-saved", run=record.run, to=to, why=why)
     return [own, *problems]
 

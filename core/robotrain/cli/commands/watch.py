@@ -121,7 +121,7 @@ def _has_ended(record: RunRecord, platform: Platform) -> bool:
     """Return whether a run has ended; False also where that cannot be asked, which following reports."""
     try:
         return platform.status(record.reference).finished
-    except Exception:  # whatever a plugin raises
+    except (Rejected, OSError):
         return False
 
 

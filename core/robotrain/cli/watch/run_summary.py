@@ -10,6 +10,7 @@ from robotrain_runtime.contract import event
 
 from robotrain.cli.next_commands import suggest_commands
 from robotrain.cli.output import describe_exception, format_table, print_message
+from robotrain.errors import Rejected
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.checkpoint_table import dump_table, list_table_rows
@@ -61,7 +62,7 @@ def add_listed_checkpoints(record: RunRecord, platform: Platform, status: Status
     unknown = f"its log shows no checkpoint, and its outputs could not be listed: try `robotrain outputs {record.run}`"
     try:
         listed = [output for output in platform.outputs(record.reference) if output.kind == "checkpoint"]
-    except Exception:  # whatever a plugin raises: the status can still be shown
+    except (Rejected, OSError):  # the status can still be shown
         return unknown
     for output in listed:
         if output.step is not None:

@@ -1,4 +1,4 @@
-"""Validation of flags, parameters and limits that plugins declare, for `robotrain plugins`, `doctor` and the kits.
+"""Validation of the flags, parameters and limits that a plugin declares, for the kits.
 
 What else a declaration holds is checked by a type checker.
 """
@@ -42,7 +42,7 @@ def validate_declaration(thing: Platform | SourceKind | Workload) -> None:
 
 def _validate_flags(where: str, flag: str, *others: str) -> None:
     """Raise ValueError for an invalid option name; `flag`, which help shows, must be a long one."""
-    if wrong := [one for one in (flag, *others) if not FLAG.fullmatch(one)]:
+    if wrong := [option for option in (flag, *others) if not FLAG.fullmatch(option)]:
         raise ValueError(f"its `{where}` has the flag {wrong[0]!r}; expected one such as --name")
     if not flag.startswith("--"):
         raise ValueError(f"its `{where}` has the flag {flag!r}; expected a long one such as --name")
@@ -52,24 +52,25 @@ def _validate_parameters(name: str, declared: Any) -> None:
     """Raise TypeError or ValueError for a class that does not declare values correctly."""
     if not isinstance(declared, type) or not dataclasses.is_dataclass(declared):
         raise TypeError(f"its `{name}` is no dataclass; expected a frozen one, the class itself")
-    known, hints = {one.name: one for one in get_parameters(declared)}, typing.get_type_hints(declared)
+    parameters = {parameter.name: parameter for parameter in get_parameters(declared)}
+    hints = typing.get_type_hints(declared)
     for field in dataclasses.fields(declared):
         where = f"{name}.{field.name}"
-        if not (one := known.get(field.name)):
+        if not (parameter := parameters.get(field.name)):
             kind = inspect.formatannotation(hints[field.name])
             raise TypeError(f"its `{where}` has no Param; expected Annotated[{kind}, Param(help=…)]")
-        choices = get_args(one.bare_type) if get_origin(one.bare_type) is Literal else ()
-        is_possible = one.bare_type in (str, int, float, bool) or (choices and {*map(type, choices)} == {str})
-        shown = inspect.formatannotation(one.type)
-        if not is_possible or one.type not in (one.bare_type, one.bare_type | None):
+        choices = get_args(parameter.bare_type) if get_origin(parameter.bare_type) is Literal else ()
+        is_possible = parameter.bare_type in (str, int, float, bool) or (choices and {*map(type, choices)} == {str})
+        shown = inspect.formatannotation(parameter.type)
+        if not is_possible or parameter.type not in (parameter.bare_type, parameter.bare_type | None):
             raise TypeError(f"its `{where}` is declared as {shown}; expected {EXPECTED_TYPE}")
-        if one.param.form and one.bare_type is not str:
-            raise TypeError(f"its `{where}` has form={one.param.form!r}; expected a str")
+        if parameter.param.form and parameter.bare_type is not str:
+            raise TypeError(f"its `{where}` has form={parameter.param.form!r}; expected a str")
         if field.default_factory is not dataclasses.MISSING:
             raise TypeError(f"its `{where}` has a default_factory; expected a default that help can show")
-        if not one.required and not _is_value(one.default, one.type, one.bare_type, choices):
-            raise TypeError(f"the default of its `{where}` is {one.default!r}; expected {shown}")
-        _validate_flags(where, one.flag, *one.flags, *filter(None, [one.param.off]))
+        if not parameter.required and not _is_value(parameter.default, parameter.type, parameter.bare_type, choices):
+            raise TypeError(f"the default of its `{where}` is {parameter.default!r}; expected {shown}")
+        _validate_flags(where, parameter.flag, *parameter.flags, *filter(None, [parameter.param.off]))
 
 
 def _is_value(default: Any, kind: Any, bare: Any, choices: tuple[Any, ...]) -> bool:
