@@ -4,13 +4,14 @@ import base64
 import hashlib
 import http.server
 import ssl
-import subprocess
 import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
+
+import trustme
 
 
 def wheel(folder: Path, name: str, version: str, needs: tuple[str, ...] = (), says: str = "") -> Path:
@@ -47,8 +48,8 @@ class Indexes:
         self.folders = folders
         self.asked: list[str] = []
         self.authority = folder / "authority.pem"
-        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                      "-subj", "/CN=test", "-keyout", "authority.key", "-out", "authority.pem")  # fmt: skip
+        self._authority = trustme.CA()
+        self._authority.cert_pem.write_to_path(self.authority)
 
     def answer(self, address: str) -> bytes | None:
         """A page of an index, or a wheel."""
@@ -65,19 +66,9 @@ class Indexes:
 
     def certificate(self, host: str) -> ssl.SSLContext:
         """What makes us that host."""
-        leaf = f"{host}.pem"
-        if not (self.folder / leaf).exists():
-            (self.folder / "names").write_text(f"subjectAltName=DNS:{host}\n")
-            self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                          "-subj", "/CN=test", "-keyout", f"{host}.key", "-out", "asked.csr")  # fmt: skip
-            self._openssl("x509", "-req", "-in", "asked.csr", "-CA", "authority.pem", "-CAkey", "authority.key",
-                          "-CAcreateserial", "-days", "2", "-extfile", "names", "-out", leaf)  # fmt: skip
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.folder / leaf, self.folder / f"{host}.key")
+        self._authority.issue_cert(host).configure_cert(context)
         return context
-
-    def _openssl(self, *arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
 
 
 @contextmanager

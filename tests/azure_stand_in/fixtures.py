@@ -13,7 +13,7 @@ from azure_stand_in import AzureStandIn, mlflow_server, started
 from azure_stand_in.tenant import Tenant, tenant
 from azure_stand_in.workspace import CONTAINER, Workspace
 
-TOOLS = ("openssl", "npm", "node")
+TOOLS = ("npm", "node")
 
 
 @pytest.fixture
@@ -28,9 +28,7 @@ def nobody(monkeypatch) -> None:
 
 @pytest.fixture(scope="session")
 def tenant_session(tmp_path_factory) -> Iterator[Tenant]:
-    """Started once; it needs OpenSSL alone."""
-    if not shutil.which("openssl"):
-        pytest.fail("the Azure stand-in needs OpenSSL: install it", pytrace=False)
+    """Started once."""
     with tenant(tmp_path_factory.mktemp("tenant")) as here:
         yield here
 
@@ -39,9 +37,7 @@ def tenant_session(tmp_path_factory) -> Iterator[Tenant]:
 def azure_session(tmp_path_factory) -> Iterator[AzureStandIn]:
     """Started once; a machine that cannot is a failure with a sentence, never a silent skip."""
     if lacking := [tool for tool in TOOLS if not shutil.which(tool)]:
-        pytest.fail(
-            f"the Azure stand-in needs {', '.join(lacking)}: install Node.js with npm, and OpenSSL", pytrace=False
-        )
+        pytest.fail(f"the Azure stand-in needs {', '.join(lacking)}: install Node.js with npm", pytrace=False)
     with started(tmp_path_factory.mktemp("azure")) as stand_in:
         yield stand_in
 
