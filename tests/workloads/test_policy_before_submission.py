@@ -27,14 +27,13 @@ NO_OSMO = ("osmo-command-missing",)
 """What else a dry run finds on a machine without the cluster's command."""
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize(
-    ("option", "code"),
+    ("platform", "option", "code"),
     [
-        ("--peft.r=16", "script-option-invalid"),
-        ('--rename_map={"observation.state": "observation.image"}', "option-owned"),
-        ("--use_policy_training_preset=false", "script-option-invalid"),
-        ("--dataset.episodes=[9999]", "data-unusable"),
+        ("local", "--peft.r=16", "script-option-invalid"),
+        ("osmo", '--rename_map={"observation.state": "observation.image"}', "option-owned"),
+        ("azureml", "--use_policy_training_preset=false", "script-option-invalid"),
+        *((platform, "--dataset.episodes=[9999]", "data-unusable") for platform in PLATFORMS),
     ],
 )
 def test_a_line_that_lerobot_refuses_is_refused_on_each_platform(robotrain, platform, option, code):
@@ -87,24 +86,22 @@ def test_a_policy_folder_is_compared_with_the_dataset_that_it_is_evaluated_or_tr
     for workload in ("lerobot-eval", "lerobot-train"):
         found = find_problems(workload, "--policy-path", arm, "--dataset-path", pusht)
         check_findings(found, 2, "action has 2 values in the dataset, but 6")
-        fitting = policy(f"fits-{workload}", input_features=STATE, output_features=NARROW)
-        assert find_problems(workload, "--policy-path", fitting, "--dataset-path", pusht) == []
+    fitting = policy("fits", input_features=STATE, output_features=NARROW)
+    assert find_problems("lerobot-train", "--policy-path", fitting, "--dataset-path", pusht) == []
 
 
-@pytest.mark.parametrize("platform", [HERE, CLOUD])
-def test_datasets_alone_are_compared_with_the_type_to_train(robotrain, pusht, platform):
-    words = ("submit", "lerobot-train", "--dataset-path", pusht, *platform)
+def test_datasets_alone_are_compared_with_the_type_to_train(robotrain, pusht):
+    words = ("submit", "lerobot-train", "--dataset-path", pusht, *HERE)
     robotrain(*words, "--policy-type", "vqbet").check_problems(4, "data-unusable")
     assert "[data-unusable]" not in robotrain(*words, "--policy-type", "act").stderr
 
 
-@pytest.mark.parametrize("platform", [HERE, CLOUD])
-def test_a_camera_that_is_not_used_is_a_warning(robotrain, policy, dataset, platform):
+def test_a_camera_that_is_not_used_is_a_warning(robotrain, policy, dataset):
     image = {"dtype": "image", "shape": [48, 64, 3]}
     data = dataset(features={"observation.state": STATE_FEATURE, "action": STATE_FEATURE, "observation.image": image})
     start = policy("blind", input_features=STATE, output_features=NARROW)
-    answer = robotrain("submit", "lerobot-train", "--policy-path", start, "--dataset-path", data, *platform)
-    check_problems(answer.stderr, "data-unexpected", *NO_OSMO[: platform == CLOUD])
+    answer = robotrain("submit", "lerobot-train", "--policy-path", start, "--dataset-path", data, *CLOUD)
+    check_problems(answer.stderr, "data-unexpected", *NO_OSMO)
 
 
 def test_a_list_that_the_weights_need_is_one_word():
@@ -118,18 +115,19 @@ NETWORK = {"chunk_size": 16, "dim_model": 32, "use_vae": False, "vision_backbone
 
 
 @pytest.mark.parametrize(
-    ("options", "is_wrong"),
+    ("platform", "options", "is_wrong"),
     [
-        (("--policy.chunk_size=32",), True),
-        (("--policy.dim_model", "64"), True),
-        (("--policy.use_vae", "true"), False),  # LeRobot starts this part, which only training uses, from new weights
-        (("--policy.vision_backbone=resnet34",), False),  # LeRobot trains new parts of the network with random weights
-        (("--policy.chunk_size=16", "--policy.use_vae=False", "--policy.vision_backbone=resnet18"), False),
-        (("--policy.n_action_steps=8", "--policy.dropout=0.1"), False),
+        (CLOUD, ("--policy.chunk_size=32",), True),
+        (HERE, ("--policy.dim_model", "64"), True),
+        # LeRobot starts this part, which only training uses, from new weights
+        (CLOUD, ("--policy.use_vae", "true"), False),
+        # LeRobot trains new parts of the network with random weights
+        (HERE, ("--policy.vision_backbone=resnet34",), False),
+        (CLOUD, ("--policy.chunk_size=16", "--policy.use_vae=False", "--policy.vision_backbone=resnet18"), False),
+        (HERE, ("--policy.n_action_steps=8", "--policy.dropout=0.1"), False),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("platform", [HERE, CLOUD])
 def test_options_of_a_fine_tune_are_compared_with_the_network_of_its_policy(
     robotrain, policy, pusht, platform, options, is_wrong
 ):
@@ -145,12 +143,11 @@ def test_options_of_a_fine_tune_are_compared_with_the_network_of_its_policy(
         assert not [two for two in ways.json.get("problems", ()) if "whose weights" in two["title"]]
 
 
-@pytest.mark.parametrize("platform", [HERE, CLOUD])
-def test_parts_of_a_network_that_a_fine_tune_adds_are_a_warning(robotrain, policy, pusht, platform):
+def test_parts_of_a_network_that_a_fine_tune_adds_are_a_warning(robotrain, policy, pusht):
     trained = policy("trained", input_features=STATE, output_features=NARROW, **NETWORK)
-    words = ("submit", "lerobot-train", *platform, "--policy-path", trained, "--dataset-path", pusht)
+    words = ("submit", "lerobot-train", *HERE, "--policy-path", trained, "--dataset-path", pusht)
     answer = robotrain(*words, "--", "--policy.vision_backbone=resnet34", "--policy.dropout=0.2")
-    check_problems(answer.stderr, "data-unexpected", *NO_OSMO[: platform == CLOUD])
+    check_problems(answer.stderr, "data-unexpected")
 
 
 def test_options_of_a_fine_tune_break_the_rules_of_its_type_with_its_own_configuration(robotrain, policy, pusht):
@@ -178,13 +175,8 @@ def hub(monkeypatch, tmp_path, policy, pusht):
         yield stand_in
 
 
-def test_a_policy_of_the_hub_is_compared_with_the_dataset_and_the_environment(find_problems, hub, pusht):
-    lines = (
-        ("lerobot-eval", "--dataset-path", pusht),
-        ("lerobot-train", "--dataset-repo-id", "lab/pusht"),
-        ("lerobot-eval", "--env", "pusht"),
-    )
-    for words in lines:
+def test_a_policy_of_the_hub_is_compared_with_the_dataset_and_the_environment(find_problems, hub):
+    for words in (("lerobot-train", "--dataset-repo-id", "lab/pusht"), ("lerobot-eval", "--env", "pusht")):
         check_findings(find_problems(*words, "--policy-repo-id", "lab/arm"), fact="but 6 values in the policy")
     assert find_problems("lerobot-eval", "--env", "pusht", "--policy-repo-id", "lab/arm", "--no-pin") == []  # not asked
 

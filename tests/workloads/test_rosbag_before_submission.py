@@ -1,6 +1,7 @@
 """Bags that a training would stop at are named before anything is sent, by this machine's standard library alone."""
 
 import dataclasses
+import itertools
 import subprocess
 import sys
 
@@ -17,6 +18,11 @@ from robotrain_workloads.rosbag_act_train.training_data import load_bags, make_s
 
 CAMERA = "/camera/top"
 STORAGES = ("sqlite3", "mcap")
+
+
+def pair_with_storages(rows):
+    """Return the rows of a table, each behind the storage of its bag: by turns the one and the other."""
+    return [(storage, *row) for storage, row in zip(itertools.cycle(STORAGES), rows, strict=False)]
 
 
 def make_packets(data: bytes, kind: str = "jpeg", count: int = 6):
@@ -87,11 +93,7 @@ def compare(bag_document):
     return make
 
 
-@pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize(
-    ("recorded", "changes", "is_wrong"),
-    TABLE,
-)
+@pytest.mark.parametrize(("storage", "recorded", "changes", "is_wrong"), pair_with_storages(TABLE))
 def test_a_bag_is_compared_with_the_job(compare, tmp_path, storage, recorded, changes, is_wrong):
     folder = Recording(steps=6, **recorded).write(tmp_path / "bags" / "one", storage)
     problems, warnings = compare(folder.parent, **changes)
@@ -130,26 +132,23 @@ def test_an_mcap_file_that_is_salvaged_is_left_to_the_job(compare, tmp_path):
     assert compare(folder.parent, salvage=True) == ([], [])
 
 
-@pytest.mark.parametrize("compression", ["message", "file"])
-@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize(("storage", "compression"), [("mcap", "message"), ("sqlite3", "file")])
 def test_compressed_bags_are_left_to_the_job(compare, tmp_path, storage, compression):
     folder = Recording(encoding="yuv422").write(tmp_path / "bags" / "one", storage, compression)
     assert compare(folder.parent) == ([], [])
 
 
-@pytest.mark.parametrize("storage", STORAGES)
-def test_one_damaged_picture_of_several_is_a_warning(compare, tmp_path, storage):
+def test_one_damaged_picture_of_several_is_a_warning(compare, tmp_path):
     pictures = [*make_packets(JPEG)[:-1], *make_packets(JPEG[:-40])[-1:]]
-    folder = Recording(messages=pictures).write(tmp_path / "bags" / "one", storage)
+    folder = Recording(messages=pictures).write(tmp_path / "bags" / "one", "mcap")
     problems, warnings = compare(folder.parent, **FRONT)
     assert problems == []
     check_findings(warnings)
 
 
-@pytest.mark.parametrize("storage", STORAGES)
-def test_what_is_wrong_with_several_bags_is_said_once(compare, tmp_path, storage):
+def test_what_is_wrong_with_several_bags_is_said_once(compare, tmp_path):
     for name in ("one", "two", "three"):
-        Recording(steps=4).write(tmp_path / "bags" / name, storage)
+        Recording(steps=4).write(tmp_path / "bags" / name, "sqlite3")
     check_findings(compare(tmp_path / "bags", state_topic="/joints")[0])
 
 
@@ -175,10 +174,9 @@ print(BagCheck(values).find_problems([Path({str(folder.parent)!r})]))
     assert "the encoding yuv422 is not supported" in answer.stdout
 
 
-@pytest.mark.parametrize("platform", ["local", "osmo"])
-def test_a_submission_ends_at_bags_that_do_not_fit(robotrain, tmp_path, platform):
+def test_a_submission_ends_at_bags_that_do_not_fit(robotrain, tmp_path):
     folder = Recording(encoding="yuv422").write(tmp_path / "bags" / "one")
-    cloud = ("--pool", "p", "--storage-account", "acct", "--tracking-uri", "none") if platform == "osmo" else ()
+    cloud = ("--pool", "p", "--storage-account", "acct", "--tracking-uri", "none")
     words = (
         "--dataset-path",
         folder.parent,
@@ -189,7 +187,7 @@ def test_a_submission_ends_at_bags_that_do_not_fit(robotrain, tmp_path, platform
         "--fps",
         "10",
     )
-    answer = robotrain("submit", "rosbag-act-train", "--platform", platform, *words, *cloud, "--dry-run")
+    answer = robotrain("submit", "rosbag-act-train", "--platform", "osmo", *words, *cloud, "--dry-run")
     answer.check_problems(4, "data-unusable")
 
 
@@ -280,8 +278,7 @@ TIMES = [
 ]
 
 
-@pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize(("recorded", "changes", "is_wrong"), TIMES)
+@pytest.mark.parametrize(("storage", "recorded", "changes", "is_wrong"), pair_with_storages(TIMES))
 def test_times_that_a_training_refuses_are_told_before(compare, tmp_path, storage, recorded, changes, is_wrong):
     folder = Recording(**recorded).write(tmp_path / "bags" / "one", storage)
     given = {"fps": 10.0, "environment_state_topic": None, **changes}
@@ -293,9 +290,8 @@ def test_times_that_a_training_refuses_are_told_before(compare, tmp_path, storag
     assert bool(stop) == is_wrong
 
 
-@pytest.mark.parametrize("storage", STORAGES)
-def test_messages_that_are_all_farther_apart_than_the_largest_gap(compare, tmp_path, storage):
-    folder = Recording(fps=1).write(tmp_path / "bags" / "one", storage)
+def test_messages_that_are_all_farther_apart_than_the_largest_gap(compare, tmp_path):
+    folder = Recording(fps=1).write(tmp_path / "bags" / "one", "mcap")
     given = {"fps": 1.0, "environment_state_topic": None}
     (problem,), _ = compare(folder.parent, **given)
     assert problem.endswith("\n--max-gap-s 2")

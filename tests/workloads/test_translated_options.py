@@ -21,25 +21,23 @@ NEWEST = versions.get_version()
 TYPES = [name for name, found in NEWEST.policies.items() if not found.refused]
 BASE = "lerobot-train --dataset.repo_id=me/cups"
 ACT = f"{BASE} --policy.type=act"
+PLAIN = [f"{BASE} --policy.type={kind}" for kind in TYPES]
 LINES = [
-    *(f"{BASE} --policy.type={kind}" for kind in TYPES),
-    f"{ACT} --policy.optimizer_lr=1e-6",
+    f"{ACT} --policy.optimizer_lr=1e-6 --policy.pretrained_backbone_weights=null --save_freq=5000 --steps=2500 --seed=7",
     f"{ACT} --policy.optimizer_lr=1e-4 --policy.optimizer_lr_backbone=1e-4 --policy.chunk_size=200 --batch_size=32",
-    f"{ACT} --policy.pretrained_backbone_weights=null --save_freq=5000 --steps=2500 --seed=7 --num_workers=2",
-    f"{ACT} --dataset.eval_split=0.1 --eval_steps=500 --dataset.use_imagenet_stats=false",
-    f"{ACT} --dataset.eval_split=0.2 --eval_steps=0",
+    f"{ACT} --dataset.eval_split=0.1 --eval_steps=500 --dataset.use_imagenet_stats=false --num_workers=2",
+    f"{ACT} --dataset.eval_split=0.2 --eval_steps=0 --policy.use_amp=true --policy.device=cuda",
     f"{ACT} --dataset.episodes=[0,1,2] --dataset.image_transforms.enable=true --cudnn_deterministic=true",
     f"{ACT} --dataset.streaming=true --tolerance_s=0.01 --prefetch_factor=2 --persistent_workers=false",
     f"{ACT} --env.type=aloha --env_eval_freq=100 --eval.n_episodes=2 --policy.push_to_hub=true --policy.repo_id=me/act",
-    f"{ACT} --policy.use_amp=true --policy.device=cuda",
     f"accelerate launch --num_processes=2 --mixed_precision=bf16 {ACT}",
     f"ACCELERATE_MIXED_PRECISION=fp16 {ACT} --job.target=a10g-small --dataset.video_backend=torchcodec",
     f"{ACT} --sample_weighting.type=rabc --sample_weighting.kappa=0.05",
-    f"{BASE} --policy.type=diffusion --policy.horizon=32 --policy.scheduler_warmup_steps=100",
-    f"{BASE} --policy.type=diffusion --policy.gradient_checkpointing=true --policy.use_group_norm=false",
+    f"{BASE} --policy.type=diffusion --policy.horizon=32 --policy.scheduler_warmup_steps=100"
+    " --policy.gradient_checkpointing=true --policy.use_group_norm=false",
     f"{BASE} --policy.type=diffusion --policy.optimizer_lr=3e-4 --optimizer.lr=1",
-    f"{BASE} --policy.type=smolvla --policy.load_vlm_weights=true --policy.optimizer_lr=5e-5 --batch_size=64",
-    f"{BASE} --policy.type=smolvla --policy.vlm_model_name=lab/smol --policy.scheduler_warmup_steps=10 --steps=100",
+    f"{BASE} --policy.type=smolvla --policy.load_vlm_weights=true --policy.optimizer_lr=5e-5 --batch_size=64"
+    " --policy.vlm_model_name=lab/smol --policy.scheduler_warmup_steps=10 --steps=100",
     f"accelerate launch --num_processes=1 --mixed_precision=fp16 {BASE} --policy.type=pi0 --policy.dtype=bfloat16",
     f"{BASE} --policy.type=pi05 --policy.gradient_checkpointing=true --policy.train_expert_only=true",
     f"accelerate launch --num_processes=1 --mixed_precision=bf16 {BASE} --policy.type=pi0",
@@ -123,7 +121,7 @@ def test_a_job_without_options_trains_what_lerobot_trains(train_options: Any, ki
     assert found - needed == own
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", [*PLAIN, *LINES])
 def test_robotrain_gives_lerobot_what_the_line_gives_it(translate: Any, train_options: Any, line: str) -> None:
     answer = translate(*shlex.split(line))
     assert answer.exit_code == 0, answer.stderr
@@ -175,7 +173,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 def test_lerobot_itself_makes_the_same_configuration_of_both(
     translate: Any, train_options: Any, policy: Any, training_environment: str
 ) -> None:
-    lines = [line for line in [*LINES[: len(TYPES)], *LINES[len(TYPES) :: 2]]]  # a second each
+    lines = [*PLAIN, *LINES[::2]]  # a second each
     lines += [f"{BASE} --policy.path={policy(kind, type=kind, **values)}" for kind, values in STARTS.items()]
     lists = []
     for line in lines:
