@@ -11,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from robotrain.plugins import discovery
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +33,7 @@ def cache_discovery() -> Iterator[None]:
         load_plugins(patch)
         compose_options(patch)
         patch.setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))
+        read_yaml_in_c(patch)
         yield
 
 
@@ -72,6 +74,12 @@ def read_points(place: str, group: str) -> list[tuple[str, list[SimpleNamespace]
         named = [SimpleNamespace(name=point.name, value=point.value, dist=owner) for point in points]
         found.append((discovery.normalize_name(owner.name), named))
     return found
+
+
+def read_yaml_in_c(patch: pytest.MonkeyPatch) -> None:
+    """A workflow of OSMO, which contains its payload, takes the loader that is written in Python a second."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    patch.setattr(yaml, "safe_load", lambda stream: yaml.load(stream, Loader=loader))
 
 
 def read_installed(patch: pytest.MonkeyPatch) -> None:

@@ -23,9 +23,9 @@ BASE = "lerobot-train --dataset.repo_id=me/cups"
 ACT = f"{BASE} --policy.type=act"
 PLAIN = [f"{BASE} --policy.type={kind}" for kind in TYPES]
 LINES = [
-    f"{ACT} --policy.optimizer_lr=1e-6 --policy.pretrained_backbone_weights=null --save_freq=5000 --steps=2500 --seed=7",
+    f"{ACT} --policy.optimizer_lr=1e-6 --policy.pretrained_backbone_weights=null --save_freq=5000 --steps=2500",
     f"{ACT} --policy.optimizer_lr=1e-4 --policy.optimizer_lr_backbone=1e-4 --policy.chunk_size=200 --batch_size=32",
-    f"{ACT} --dataset.eval_split=0.1 --eval_steps=500 --dataset.use_imagenet_stats=false --num_workers=2",
+    f"{ACT} --dataset.eval_split=0.1 --eval_steps=500 --dataset.use_imagenet_stats=false --num_workers=2 --seed=7",
     f"{ACT} --dataset.eval_split=0.2 --eval_steps=0 --policy.use_amp=true --policy.device=cuda",
     f"{ACT} --dataset.episodes=[0,1,2] --dataset.image_transforms.enable=true --cudnn_deterministic=true",
     f"{ACT} --dataset.streaming=true --tolerance_s=0.01 --prefetch_factor=2 --persistent_workers=false",
