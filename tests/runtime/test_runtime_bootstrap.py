@@ -136,21 +136,13 @@ def test_a_stop_during_the_build_ends_uv_and_cancels_the_run(needy, begin, slow_
         os.kill(int(started.read_text()), 0)
 
 
-def test_a_stop_before_the_supervisor_listens_is_not_lost(needy, begin, built, tmp_path):
-    built("kill -TERM $$")
-    process = begin(needy("print('worked')"))
-    out = process.communicate(timeout=60)[0]
-    assert process.returncode == 143, out
-    assert read_outcome(tmp_path) == ("cancelled", "stopped")
-    assert "worked" not in out
-
-
-def test_the_reason_of_a_stop_before_the_supervisor_listens_is_kept(needy, begin, built, tmp_path):
+def test_a_stop_before_the_supervisor_listens_is_not_lost_and_its_reason_is_kept(needy, begin, built, tmp_path):
     built(f"echo preempted > {tmp_path}/work/{failure.STOP_REASON_FILE}; kill -TERM $$")
     process = begin(needy("print('worked')"))
     out = process.communicate(timeout=60)[0]
     assert process.returncode == 143, out
     assert read_outcome(tmp_path) == ("cancelled", "preempted")
+    assert "worked" not in out
 
 
 def test_a_stop_during_the_checks_that_then_find_a_problem_cancels_the_run(needy, begin, tmp_path):

@@ -11,7 +11,8 @@ import pytest
 from local_server import serve_webhook
 from robotrain_runtime.contract.event import Evaluated, Metrics, Outcome, format_event
 from robotrain_runtime.contract.notice import post_notice
-from robotrain_runtime.publishing.end_notice import format_notice
+from robotrain_runtime.process.event_relay import EventRelay
+from robotrain_runtime.publishing.end_notice import EndNotice, format_notice
 
 TEAM = "ROBOTRAIN_NOTIFY_team"
 
@@ -123,8 +124,11 @@ def test_message_needs_no_events(job, tmp_path, damage):
 
 
 @pytest.mark.parametrize("placed", [{"node_rank": "RANK_HERE"}, {"tells_end": True}], ids=["other node", "platform"])
-def test_end_is_told_by_the_lead_and_not_if_the_platform_does(run, told, webhook, placed):
-    assert run(told(of=placed), RANK_HERE="1").exit_code == 0
+def test_end_is_told_by_the_lead_and_not_if_the_platform_does(told, webhook, tmp_path, monkeypatch, placed):
+    monkeypatch.setenv("RANK_HERE", "1")
+    (tmp_path / "work").mkdir()
+    with EventRelay(tmp_path / "work" / "events.jsonl") as relay:
+        EndNotice(told(of=placed)).end_run(relay, Outcome(state="succeeded", exit_code=0))
     assert webhook.taken == []
 
 

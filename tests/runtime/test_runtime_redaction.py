@@ -83,12 +83,19 @@ BEGIN, END = "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----"
 
 @pytest.mark.parametrize("end", [[END], []], ids=["whole", "without its end"])
 @pytest.mark.parametrize("prefix", ["", "12:00:01 INFO "])
-def test_the_lines_of_a_private_key_are_hidden_and_those_around_it_are_not(run, job, prefix, end):
-    body = KEY if not prefix else KEY[:2]
-    printed = ["step 1", *(f"{prefix}{line}" for line in (BEGIN, *body, *end)), "step 2: loss 0.5", "saved"]
+def test_the_lines_of_a_private_key_are_hidden_and_those_around_it_are_not(prefix, end):
+    body, keys = KEY if not prefix else KEY[:2], redaction.KeyBodyHider()
+    lines = ("step 1", *(f"{prefix}{line}" for line in (BEGIN, *body, *end)), "step 2: loss 0.5", "saved")
+    shown = [keys.hide(line) for line in lines]
+    assert not [line for line in body if line in "\n".join(shown)]
+    assert {"step 1", "step 2: loss 0.5", "saved"} <= {*shown}
+
+
+def test_a_run_keeps_no_line_of_a_private_key(run, job):
+    printed = ["step 1", BEGIN, *KEY, END, "step 2: loss 0.5", "saved"]
     ran = run(job(f"print({chr(10).join(printed)!r}); raise SystemExit(1)"))
     kept = [path.read_text() for path in Path(ran.work).rglob("*") if path.name in ("outcome.json", "events.jsonl")]
-    assert not [line for line in body for text in ("\n".join(ran.lines), *kept) if line in text]
+    assert not [line for line in KEY for text in ("\n".join(ran.lines), *kept) if line in text]
     assert {"step 1", "step 2: loss 0.5", "saved"} <= {*ran.lines}
 
 

@@ -38,17 +38,15 @@ def test_weights_that_the_data_do_not_need_are_dropped_in_one_line(run, implying
     assert line.startswith(GONE)
 
 
-@pytest.mark.parametrize("later", [False, True])
-def test_weights_that_the_data_need_and_nobody_has_end_the_run_in_a_sentence(run, implying_job, later):
-    ran = run(implying_job("cameras", later=later))
+def test_weights_that_the_data_need_and_nobody_has_end_the_run_in_a_sentence(run, implying_job):
+    ran = run(implying_job("cameras", later=True))
     assert ran.outcome["reason"].startswith("It is far away")
     assert (ran.outcome["state"], ran.outcome["fault"]) == ("failed", "network")
     assert not ran.of_kind(Download)
 
 
-@pytest.mark.parametrize("later", [False, True])
-def test_weights_that_the_data_need_are_fetched(run, implying_job, later):
-    ran = run(implying_job("cameras", "even", later=later))
+def test_weights_that_the_data_need_are_fetched(run, implying_job):
+    ran = run(implying_job("cameras", "even"))
     assert ran.exit_code == 0, ran.outcome
     assert "['cameras', 'even']" in ran.ordinary
 
