@@ -21,6 +21,7 @@ from robotrain_sources.local_path import pin as local_path_pin
 from robotrain_sources.local_path.kind import KIND
 
 MIB = 1 << 20
+LARGE = random.Random(0).randbytes(5 * MIB)
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     (folder / "data").mkdir()
     (folder / "meta/info.json").write_text('{"fps": 10}')
     (folder / "meta/tasks.txt").touch()
-    (folder / "data/file.parquet").write_bytes(random.Random(0).randbytes(5 * MIB))
+    (folder / "data/file.parquet").write_bytes(LARGE)
     return folder
 
 

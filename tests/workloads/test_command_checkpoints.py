@@ -460,7 +460,7 @@ class Writer:
 
 
 @pytest.mark.parametrize("rule", ["rename", "marker:done", "quiet:5"])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_whatever_is_reported_complete_is_whole(follow, monkeypatch, rule, seed):
     program, chance, link = follow(checkpoints=FOLDERS, checkpoint_complete=rule), random.Random(seed), os.link
     writer = Writer(program, rule, chance)

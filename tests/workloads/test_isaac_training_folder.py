@@ -68,10 +68,8 @@ def test_ignored_and_hidden_files_are_not_sent(render: Any, folder: Path) -> Non
     assert found["link.py"] == b"print(1)\n"
 
 
-@pytest.mark.parametrize(
-    "words", [(), ("--storage-account", "acct", "--delivery", "dataset", "--pin")], ids=["inline", "uploaded"]
-)
-def test_the_same_files_make_the_same_workflow(render: Any, folder: Path, words: tuple[str, ...]) -> None:
+def test_the_same_files_make_the_same_workflow(render: Any, folder: Path) -> None:
+    words = ("--storage-account", "acct", "--delivery", "dataset", "--pin")
     (folder / ".gitignore").write_text("logs/\n")
     before = render(*ON_OSMO, *words).stdout
     os.utime(folder / "agent.py", (1, 1))

@@ -198,7 +198,7 @@ def test_checkpoint_of_all_weights_does_not_become_an_adapter(saved, tmp_path):
 
 @pytest.mark.parametrize(
     ("workload", "platform"),
-    [("lerobot-train", "local"), ("lerobot-eval", "osmo"), ("lerobot-train", "azureml"), ("lerobot-eval", "slurm")],
+    [("lerobot-train", "local"), ("lerobot-eval", "osmo")],
 )
 def test_base_at_the_hub_is_a_pinned_source_of_each_job_of_the_adapter(
     robotrain, make_adapter, monkeypatch, tmp_path, platform, workload

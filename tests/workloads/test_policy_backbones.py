@@ -66,10 +66,8 @@ def test_what_a_new_policy_names_is_a_pinned_source_on_every_platform(render, hu
     assert backbones == {name: get_commit(hub, name)}
 
 
-@pytest.mark.parametrize(
-    ("workload", "platform"), [("lerobot-train", "local"), ("lerobot-train", "osmo"), ("lerobot-eval", "azureml")]
-)
-def test_what_the_files_of_a_policy_name_is_a_pinned_source_on_every_platform(render, hub, platform, workload):
+@pytest.mark.parametrize(("workload", "platform"), [("lerobot-train", "osmo"), ("lerobot-eval", "azureml")])
+def test_what_the_files_of_a_policy_name_is_a_pinned_source(render, hub, platform, workload):
     words = ("--policy-type", "smolvla") if workload == "lerobot-train" else ()
     answer, backbones = render(platform, workload, *DATA, *words, "--policy-repo-id", "lab/policy")
     answer.check(0)
