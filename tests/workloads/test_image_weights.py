@@ -81,7 +81,7 @@ for after in ((), (NULL,)):
 
 def test_a_plan_of_a_new_policy_imports_nothing_of_the_container_side():
     """It would take a tenth of the time."""
-    line = ["render", "lerobot-train", *OSMO, "--blob-url", "https://acct.blob.core.windows.net/set/a"]
+    line = ["render", "lerobot-train", *PLATFORMS["azureml"], "--blob-url", "https://acct.blob.core.windows.net/set/a"]
     program = f"NULL, LINE = {NULL!r}, {line!r}\n{PLAN_BOTH}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     given, without, _ = done.stdout.split("not imported\n")
