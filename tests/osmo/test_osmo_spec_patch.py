@@ -43,6 +43,8 @@ def test_workflow_is_patched_sent_and_kept(osmo, robotrain, patch):
     dropped = robotrain("resubmit", run, "--set", "spec_patch=none", "--json")
     assert "spec_patch" in dropped.stderr
     assert records.read_record(dropped.json["run"]).settings["spec_patch"] is None
+    elsewhere = robotrain("resubmit", run, "--platform", "local", "--dry-run")
+    assert "spec_patch" in elsewhere.stderr, "nothing is lost in silence"
 
 
 def test_resource_is_added_and_a_key_is_removed(osmo, robotrain, patch):

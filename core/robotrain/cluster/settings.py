@@ -12,11 +12,11 @@ SECRET_FLAG = "--secret"
 """The option of a platform's setting `secrets`."""
 
 
-SPEC_PATCH_FLAG = "--spec-patch"
+PATCH_SETTING = "spec_patch"
+"""The setting with the patch of a platform's spec; its option is `--spec-patch`."""
 SPEC_PATCH = Param(
     help="YAML or JSON file with a JSON merge patch (RFC 7386) of the rendered spec, for what has no option: mappings "
     "are merged, null removes a key, anything else replaces the value, lists as a whole",
-    flag=SPEC_PATCH_FLAG,
     metavar="FILE",
     form="patch",
 )

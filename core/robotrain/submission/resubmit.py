@@ -11,7 +11,7 @@ from robotrain_runtime.contract import document
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import capability_checks
-from robotrain.cluster.settings import read_configured_settings
+from robotrain.cluster.settings import PATCH_SETTING, read_configured_settings
 from robotrain.config import assignments
 from robotrain.config.request import Request
 from robotrain.config.trainer_args import compare_options, read_after_dashes
@@ -176,6 +176,8 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workloa
     ]
     if stored.plan.platform != after.platform.name:
         found += _compare_values({"platform": stored.plan.platform}, {"platform": after.platform.name})
+        patches = ({PATCH_SETTING: one.get(PATCH_SETTING)} for one in (stored.settings, settings))
+        found += _compare_values(*patches)  # of a spec that the other platform does not have
     elif stored.settings:  # those of a published checkpoint are not known
         found += (row for row in _compare_values(stored.settings, settings) if row[0] not in pending)
     for role in dict.fromkeys(source.role for source in (*before.sources, *now.sources)):
