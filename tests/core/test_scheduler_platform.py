@@ -193,6 +193,7 @@ def test_submit_command_that_was_killed_after_a_warning_may_have_sent_the_job(pl
     assert len(platform.read_queue()) == 1
 
 
+@pytest.mark.slow  # needs flock
 def test_submit_command_of_another_submit_is_waited_for(platform, plan, answer, mood, monkeypatch):
     monkeypatch.setattr(submit_script, "PATIENCE_SECONDS", 0.2)
     mood("silent")

@@ -168,6 +168,7 @@ def container(runs: Runs) -> Iterator["subprocess.Popen[bytes]"]:
         started.wait()
 
 
+@pytest.mark.slow  # needs unshare
 def test_run_in_a_container_is_lost_with_the_container(runs: Runs, container: "subprocess.Popen[bytes]") -> None:
     reference = {"folder": str(runs.folder / "runs/tiny-1")}
     runs.wait_until_ready(reference)
@@ -184,6 +185,7 @@ def test_run_in_a_container_is_lost_with_the_container(runs: Runs, container: "s
     assert "container" in lost.reason
 
 
+@pytest.mark.slow  # needs unshare
 def test_run_outside_a_container_is_not_reached_from_within(runs: Runs) -> None:
     reference = runs.submit(SLEEP)
     runs.wait_until_ready(reference)

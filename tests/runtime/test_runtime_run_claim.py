@@ -113,6 +113,7 @@ def test_a_claim_that_cannot_be_read_ends_nothing(tmp_path):
     assert done.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow  # needs ps
 def test_programs_under_a_lost_claim_end_whatever_group_they_are_in(tmp_path):
     claims = [os.environ | {claim.CLAIM_VARIABLE: f"{token}:{tmp_path}/taken"} for token in ("a-token", "another")]
     start = ["sh", "-c", "sleep 300 & sleep 300"]

@@ -222,6 +222,7 @@ def test_full_queue_loses_nothing(slurm, plan):
     assert SLURM.submit(plan)["job"] == "1"
 
 
+@pytest.mark.slow  # needs flock
 def test_sbatch_of_an_earlier_submit_is_waited_for(slurm, plan, interrupted, monkeypatch):
     monkeypatch.setattr(submit_script, "PATIENCE_SECONDS", 0.2)
     with interrupted.open("ab") as file:

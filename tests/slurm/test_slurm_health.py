@@ -57,6 +57,7 @@ def test_controller_that_is_away_is_a_failure(slurm, configured):
     assert "does not answer" in result.text
 
 
+@pytest.mark.slow  # needs ssh
 def test_doctor_takes_the_settings_of_its_platform(robotrain, configured, monkeypatch):
     monkeypatch.setattr("robotrain.cli.commands.doctor.list_checks", list_checks_of_the_platform)
     (found,) = robotrain("doctor", "--platform", "slurm", "--login", "me@host", "--json").json["checks"]
