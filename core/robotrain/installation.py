@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, quote
 
+import tomllib
+
 DISTRIBUTION = "robotrain"
 RECEIPT, PIPX_METADATA, VENV_SETTINGS = "uv-receipt.toml", "pipx_metadata.json", "pyvenv.cfg"
 UV_CACHE_FOLDERS = {"archive-v0", "environments-v2"}
@@ -77,8 +79,6 @@ class _Requirement(NamedTuple):
 
 def _format_uv_tool(receipt: Path, requirements: Sequence[str], change: InstallAction) -> str:
     """Return the command that installs the tool again: it replaces what the tool was installed with."""
-    import tomllib
-
     try:
         known = tomllib.loads(receipt.read_text())["tool"]["requirements"]
         installed = [_read_receipt_entry(one) for one in known]

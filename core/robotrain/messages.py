@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +136,6 @@ def _list_places(folder: str) -> Iterator[str]:
             break
         place = parent
     for package in _read_defaults(place).get("include", ()):
-        from importlib.util import find_spec  # costs start-up
-
         spec = find_spec(package)
         yield from spec.submodule_search_locations or () if spec else ()
     yield CORE

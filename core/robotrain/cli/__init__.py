@@ -4,12 +4,12 @@ import atexit
 import gc
 import sys
 
+from robotrain import __version__
+
 
 def main() -> None:
     """Run the console script; `--version` alone imports nothing."""
     if sys.argv[1:] == ["--version"]:
-        from robotrain import __version__
-
         sys.stdout.write(f"robotrain {__version__}\n")
         return
     if sys.platform == "win32":

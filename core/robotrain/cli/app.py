@@ -27,6 +27,7 @@ from robotrain.cli.errors_and_interrupts import handle_errors
 from robotrain.cli.output import reserve_results
 from robotrain.command_table import ALIASES, COMMANDS, EXPERT, GROUPS
 from robotrain.errors import Rejected, raise_if_any
+from robotrain.plugins.failures import find_culprit
 from robotrain.store import files, ownership
 
 if TYPE_CHECKING:
@@ -155,8 +156,6 @@ class RootGroup(HelpInTwoSizes, TyperGroup):
 
     def _raise_plugin_failure(self, ctx: Any, cause: BaseException) -> None:
         """Raise Rejected for an exception of a plugin; its command may end by SystemExit."""
-        from robotrain.plugins.failures import find_culprit
-
         failure = find_culprit(get_plugins(ctx).claims, cause)
         if failure and not (isinstance(cause, SystemExit) and failure.claim.family == "command"):
             raise Rejected([failure.make_problem()]) from cause

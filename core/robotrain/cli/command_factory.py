@@ -6,16 +6,15 @@ import importlib
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from robotrain.command_table import COMMANDS
 from robotrain.errors import Suggestion
-
-if TYPE_CHECKING:
-    from robotrain.plugins.manager import Plugins
+from robotrain.plugins import manager
+from robotrain.plugins.manager import Plugins
 
 NO_REWRAP = "\b"
 """Click's mark before a paragraph of help whose lines must not be rewrapped."""
@@ -114,8 +113,6 @@ def get_plugins(ctx: Any) -> "Plugins":
 
     Raise Rejected when the options name plugins that do not exist.
     """
-    from robotrain.plugins import manager
-
     top = ctx.find_root()
     if PLUGINS_KEY not in top.meta:
         mode = "none" if top.params.get("no_plugins") else ""

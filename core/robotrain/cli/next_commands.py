@@ -15,7 +15,7 @@ from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord, Status
 from robotrain.plugins import manager
 from robotrain.redaction import redact_if_secret, redact_sentence
-from robotrain.store import name_index
+from robotrain.store import name_index, plans
 
 RUN_FIELD = "{run}"
 """What stands for the run in a line that a workload declares."""
@@ -161,8 +161,6 @@ def fill_in_sources(
     :param values: what else it names.
     :param sources: the sources, if they are not those of the run.
     """
-    from robotrain.store import plans
-
     options: dict[str, list[str]] = {name: [] for name in re.findall(r"\{(\w+\?)\}", template)}
     plugins = manager.get_plugins()
     try:

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import os
 import re
 import stat
@@ -162,8 +163,6 @@ def _write_line(stream: TextIO | None, text: str) -> bool:
 
 def print_json(value: Any) -> None:
     """Print a result as JSON; numbers that JSON lacks are the texts "nan", "inf" and "-inf", as in events."""
-    import json
-
     from robotrain_runtime.contract.event import make_json_safe
 
     print_result(json.dumps(make_json_safe(value), indent=2, default=str, allow_nan=False))

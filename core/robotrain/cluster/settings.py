@@ -7,6 +7,8 @@ from typing import Annotated, TypeVar
 
 from robotrain_runtime.contract.parameter import Param
 
+from robotrain.config.selection import read_surroundings
+
 Settings = TypeVar("Settings")
 SECRET_FLAG = "--secret"
 """The option of a platform's setting `secrets`."""
@@ -50,7 +52,6 @@ def read_configured_settings(kind: type[Settings], platform: str, *, with_terraf
     """Return the settings of a platform without options and a job file; invalid values count as not set."""
     from robotrain.config.merge import LayerStack
     from robotrain.config.request import Request
-    from robotrain.config.selection import read_surroundings
     from robotrain.config.terraform import TerraformLayer
     from robotrain.config.validate import validate_values
 

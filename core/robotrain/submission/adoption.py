@@ -20,7 +20,7 @@ from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
-from robotrain.model.platform import Platform, SubmittedRun
+from robotrain.model.platform import Platform, SubmittedRun, make_feature_error
 from robotrain.model.run import Reference, RunGone, RunRecord
 from robotrain.model.source import SourceError
 from robotrain.plugins.manager import Plugins
@@ -146,8 +146,6 @@ def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple
     if asked:
         raise asked[0]
     if platform_name and not able:
-        from robotrain.model.platform import make_feature_error
-
         raise make_feature_error(platforms[platform_name], "adopt")
     raise Rejected([make_problem("run-not-adopted.unknown", given=format_address(text) or "''")])
 

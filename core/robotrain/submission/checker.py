@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.environments import environment, environment_check
 from robotrain_runtime.process.stop import StopSignal
 
 from robotrain.config.user_file import USER_LAYER, read_user_file
@@ -117,8 +118,6 @@ def find_checker(required: PythonEnvironment, options: CheckOptions, own_environ
     :param own_environment: the user's environment on this machine that the job will run in, if there is one: it is
         asked unless the user chose another, or it cannot be used.
     """
-    from robotrain_runtime.environments import environment  # costs start-up
-
     choice, problems = read_choice(options.checker)
     text = str(choice.value) if choice else ""
     if text == NONE:
@@ -169,15 +168,11 @@ def can_build(required: PythonEnvironment) -> bool:
 
 def find_built_environment(required: PythonEnvironment) -> Checker | None:
     """Return the environment of the job's lock in robotrain's cache or in the image, whatever its PyTorch."""
-    from robotrain_runtime.environments import environment
-
     built = environment.find_any_build(required.lock, files.get_cache_folder())
     return _make_built_checker(built, required) if built else None
 
 
 def _make_built_checker(built: Path, required: PythonEnvironment) -> Checker:
-    from robotrain_runtime.environments import environment
-
     python = environment.get_python(built)
     return Checker(python, _name_checker(built, required), _identify(python), built)
 
@@ -211,7 +206,6 @@ def _explain_unusable(python: Path, required: PythonEnvironment) -> str:
 
 def _read_versions(python: Path, names: tuple[str, ...]) -> dict[str, str]:
     """Return the versions of distributions, empty for missing ones; known from an earlier call. Raise OSError."""
-    from robotrain_runtime.environments import environment_check
 
     def read() -> bytes:
         found = environment_check.read_versions(python, dict.fromkeys(names, ""))
@@ -242,8 +236,6 @@ def build_environment(
 
     :param text: what is said before.
     """
-    from robotrain_runtime.environments import environment, environment_check
-
     cache = files.get_cache_folder()
     place = Placement(work="", cache=str(cache), torch_backend=torch_backend)
     if found := list(environment_check.find_environment_problems(required, place)):

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import pytest
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
+from typer.testing import CliRunner
 
+from robotrain.cli.app import app
 from robotrain.store import files
 
 
@@ -79,10 +81,6 @@ class CommandResult(NamedTuple):
 
 def run_command(*words: object) -> CommandResult:
     """Run `robotrain WORD…` in this process. Raise what the command line does not handle: it should not."""
-    from typer.testing import CliRunner
-
-    from robotrain.cli.app import app
-
     result = CliRunner().invoke(app, [str(word) for word in words])
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception

@@ -7,6 +7,7 @@ import typer
 from robotrain.cli.arguments import JsonOption, argument, complete_platforms, option
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.submission.adoption import adopt_submitted_run
 
 REF_HELP = (
     "What its platform calls it (a workflow, a job), the address of its page there or in MLflow, or its run folder: "
@@ -30,8 +31,6 @@ def adopt(
 
     Nothing of the run changes, and nothing is sent: what `robotrain runs` needs is read from its platform.
     """
-    from robotrain.submission.adoption import adopt_submitted_run
-
     record, is_new, notes = adopt_submitted_run(ref, get_plugins(ctx), platform)
     print_problems(notes)
     if json:

@@ -8,9 +8,13 @@ from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain.cli.arguments import JsonOption, RunsArgument, find_run_to_change, open_runs
 from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.next_commands import format_next_steps
 from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_text
+from robotrain.cli.watch.run_summary import is_machine_gone, list_places, read_run_log
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected
 from robotrain.messages import Messages
+from robotrain.plugins import site
+from robotrain.store import records
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -27,8 +31,6 @@ def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = Fal
 
     robotrain cancel last
     """
-    from robotrain.plugins import site
-
     find = functools.partial(find_run_to_change, ctx, unfinished_first=True)
     stopping = [RunCancellation(record, platform) for record, platform in open_runs(ctx, runs, find)]
     _cancel_in_parallel([one for one in stopping if not one.has_ended])
@@ -78,10 +80,6 @@ class RunCancellation:
 
     def describe_result(self) -> tuple[dict[str, Any], str]:
         """Return the result as data, whose keys are an API, and as text."""
-        from robotrain.cli.next_commands import format_next_steps
-        from robotrain.cli.watch.run_summary import is_machine_gone, list_places, read_run_log
-        from robotrain.store import records
-
         known, _ = read_run_log(self.record, self.platform)
         data = {
             "run": self.record.run,

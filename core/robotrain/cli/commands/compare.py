@@ -9,22 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from robotrain_runtime.comparison.decision import ComparisonPlan
 
+from robotrain.cli import usage
 from robotrain.cli.arguments import CHECKER, CHECKER_HELP, complete_run_names, find_run
 from robotrain.cli.command_factory import get_plugins
-from robotrain.cli.job_command import JobCommand, make_job_command
+from robotrain.cli.commands import compared_runs, watch
+from robotrain.cli.commands.submit import submit_job, waits_for_end
+from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import format_table, print_json, print_message, print_message_line, print_text
+from robotrain.cli.unknown_words import find_unknown_words
+from robotrain.cli.watch.follower import RunFollower
+from robotrain.cli.watch.renderer import LiveLineRenderer, LogRenderer
 from robotrain.config.selection import Choice, is_job_file
 from robotrain.config.values import Origin, SourceText
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
+from robotrain.report import comparison_record
+from robotrain.store import name_index
 
 if TYPE_CHECKING:
-    from robotrain_runtime.comparison.decision import ComparisonPlan
-
     from robotrain.config.request import Request
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
@@ -115,7 +122,6 @@ class CompareCommand(JobCommand):
         file, than = ctx.params.get("scores"), ctx.params.get("not_worse_than") or ""
         if not file and (ctx.params.get("parameters.env") or self.choice.file):
             return super().invoke(ctx)
-        from robotrain.cli.commands import compared_runs
 
         self._check_options(ctx, words, policies)
         plan = self._read_plan(ctx.params)
@@ -155,14 +161,10 @@ class CompareCommand(JobCommand):
 
     def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
         """Submit the job; if requested, follow it to its end, and print what it found."""
-        from robotrain.cli.commands.submit import submit_job, waits_for_end
-
         submit_job(ctx, prepared, values, finish_comparison if waits_for_end(values) else None)
 
     def _read_plan(self, values: dict[str, Any]) -> ComparisonPlan:
         """Return what is asked. Raise Rejected for what cannot be asked."""
-        from robotrain_runtime.comparison.decision import ComparisonPlan
-
         given, problems = dict[str, Any](), list[Problem]()
         for flag in QUESTIONS:
             text = values.get(self.options.flags.get(flag, "")) or ""
@@ -180,10 +182,6 @@ class CompareCommand(JobCommand):
 
     def _check_options(self, ctx: Any, words: Sequence[str], policies: Sequence[str]) -> None:
         """Raise Rejected for options that have no effect without new episodes, and for unknown ones."""
-        from robotrain.cli import usage
-        from robotrain.cli.job_command import ORDER_KEY
-        from robotrain.cli.unknown_words import find_unknown_words
-
         order = ctx.meta.get(ORDER_KEY, [])
         problems = [*usage.find_swallowed_flags(ctx.params, self.options)]
         problems += usage.find_repeated_options(order, self.options)
@@ -222,8 +220,6 @@ def _find_mistakes(policies: Sequence[str], than: str, margin: Any) -> Iterator[
 
 def _make_source(role: str, text: str, kinds: Mapping[str, SourceKind]) -> SourceText:
     """Return a policy as a source of the job, of whatever kind its text is. Raise Rejected if no run is meant."""
-    from robotrain.store import name_index
-
     possible = tuple(name for name, kind in kinds.items() if role in kind.roles)
     run, at, step = text.partition("@")
     if Path(text).expanduser().is_dir():
@@ -237,10 +233,6 @@ def finish_comparison(
     ctx: typer.Context, record: RunRecord, platform: Platform, options: dict[str, Any], is_new: bool
 ) -> None:
     """Follow a job to its end, and print what it found; raise typer.Exit if it failed, or its gate is not passed."""
-    from robotrain.cli.commands import compared_runs, watch
-    from robotrain.cli.watch.follower import RunFollower
-    from robotrain.cli.watch.renderer import LiveLineRenderer, LogRenderer
-
     plugins = get_plugins(ctx)
     renderer = LogRenderer(print_message_line) if options.get("stream") else LiveLineRenderer()
     follower = RunFollower([(record, platform)], renderer, plugins, just_sent=is_new)
@@ -263,8 +255,6 @@ def show_record(ctx: typer.Context, record: Mapping[str, Any]) -> None:
     if ctx.params.get("json"):
         print_json(record)
     else:
-        from robotrain.report import comparison_record
-
         text = (record.get("conditions") or {}).get("text")
         sentences, notes = comparison_record.list_sentences(record), comparison_record.list_notes(record)
         parts = [*([f"{text}\n"] if text else []), f"{format_table(comparison_record.list_policies(record))}\n"]

@@ -12,11 +12,12 @@ import typer
 from robotrain.cli.arguments import JsonLinesOption, RunArgument, StepOption, make_usage_error, open_step
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_message, print_result_line
+from robotrain.cli.watch.follower import RunFollower
+from robotrain.cli.watch.renderer import LineFormat, LogLineFormat, LogRenderer, format_json_line
 from robotrain.errors import EXIT_INTERRUPTED
 from robotrain.model.run import STEP_KEY
 
 if TYPE_CHECKING:
-    from robotrain.cli.watch.renderer import LineFormat
     from robotrain.model.platform import Platform
 
 OVERFETCH = 4
@@ -43,17 +44,15 @@ def logs(
 
     robotrain logs --tail 40 last
     """
-    from robotrain.cli.watch import renderer
-
     if raw and json:
         raise make_usage_error("--raw and --json cannot be used together", "JSON has every line.", ("--json", ""))
     gc.enable()  # following may take days
     record, platform = open_step(ctx, run, step, wait=follow)
     if task:
         record = _select_task(record, task)
-    line_format: LineFormat = renderer.LogLineFormat(record.metrics)
+    line_format: LineFormat = LogLineFormat(record.metrics)
     if json or raw:
-        line_format = renderer.format_json_line if json else str
+        line_format = format_json_line if json else str
     if follow:
         return _follow_log(record, platform, tail, line_format)
     lines: Iterable[str]
@@ -99,9 +98,6 @@ def _read_last_lines(record: Any, platform: "Platform", line_format: "LineFormat
 
 
 def _follow_log(record: Any, platform: "Platform", tail: int | None, line_format: "LineFormat") -> None:
-    from robotrain.cli.watch.follower import RunFollower
-    from robotrain.cli.watch.renderer import LogRenderer
-
     renderer = LogRenderer(print_result_line, line_format)
     follower = RunFollower([(record, platform)], renderer, tail=tail)
     try:

@@ -17,6 +17,8 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain import api_call
 from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.commands import watch
+from robotrain.cli.commands.submit import interrupt_on_sigterm
 from robotrain.cli.next_commands import fill_in_sources
 from robotrain.cli.output import print_message, print_problems
 from robotrain.cli.watch.follower import RunFollower
@@ -138,9 +140,6 @@ def _announce_environment(prepared: PreparedJob) -> None:
 
 def _run(ctx: typer.Context, prepared: PreparedJob, plugins: Plugins) -> RunRecord:
     """Submit the job, and wait for its end. Raise Rejected, or typer.Exit if the run does not succeed."""
-    from robotrain.cli.commands import watch
-    from robotrain.cli.commands.submit import interrupt_on_sigterm
-
     print_problems(prepared.warnings)
     with interrupt_on_sigterm():
         record, is_new = submitter.submit_job(prepared, print_problems, print_message, plugins)

@@ -26,7 +26,9 @@ from robotrain.cli.arguments import (
     option,
 )
 from robotrain.cli.command_factory import OwnCommand, format_help, get_plugins, make_plain_app, read_typed_line
-from robotrain.cli.commands.submit import submit_job
+from robotrain.cli.commands.explain import print_pipeline_values
+from robotrain.cli.commands.render import check_folder_is_free, dump_plan, format_plan
+from robotrain.cli.commands.submit import finish_submission, open_waiting_channels, submit_job
 from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.job_command import CONTEXT_SETTINGS
@@ -84,19 +86,17 @@ def render(
 
     robotrain pipeline render pipeline.yaml --platform PLATFORM
     """
-    from robotrain.cli.commands import render
-
     prepared = prepare_file(ctx, file, platform, profile, set or [])
     print_problems([*prepared.warnings, *pipeline_preview.describe_driver(prepared)])
     rendered = prepared.render(1)
     if to:
-        render.check_folder_is_free(Path(to))
+        check_folder_is_free(Path(to))
         plans.write_plan_folder(rendered, Path(to))
         print_message(f"wrote the plan of {rendered.plan.run} to {to} ({len(rendered.plan.files)} files)")
     if json:
-        print_json(render.dump_plan(rendered.plan))
+        print_json(dump_plan(rendered.plan))
     else:
-        print_result(str(Path(to) / rendered.plan.spec) if to else render.format_plan(rendered.plan))
+        print_result(str(Path(to) / rendered.plan.spec) if to else format_plan(rendered.plan))
         print_other_views("render")
 
 
@@ -112,9 +112,7 @@ def explain(
 
     robotrain pipeline explain pipeline.yaml --platform PLATFORM
     """
-    from robotrain.cli.commands import explain
-
-    explain.print_pipeline_values(prepare_file(ctx, file, platform, profile, set or []), json)
+    print_pipeline_values(prepare_file(ctx, file, platform, profile, set or []), json)
 
 
 def submit(
@@ -172,20 +170,18 @@ def resume(
 
 def resume_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, Any]) -> None:
     """Continue a pipeline in its own run, or in a new one without the finished steps."""
-    from robotrain.cli.commands import submit
-
     plugins = get_plugins(ctx)
     print_platform(record.platform, f"run {record.run}")
-    options = submit.open_waiting_channels(options)
+    options = open_waiting_channels(options)
     repeated = continue_pipeline(record, plugins, bool(options["dry_run"]))
     if repeated is not None:
         print_message(f"not run again: {', '.join(repeated.plan.finished) or 'none of the steps'}")
-        submit.submit_job(ctx, repeated, {**options, "no_pin": True})
+        submit_job(ctx, repeated, {**options, "no_pin": True})
     elif options["dry_run"]:
         print_message(f"dry run: {record.run} would go on; nothing was started")
     else:
         print_message(f"{record.run} goes on")
-        submit.finish_submission(ctx, record, plugins.platform_of(record), options)
+        finish_submission(ctx, record, plugins.platform_of(record), options)
 
 
 def schema(ctx: typer.Context, json: JsonOption = False) -> None:

@@ -14,6 +14,7 @@ import typer
 from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import arguments
+from robotrain.cli.commands import ui
 from robotrain.cli.output import describe_exception, format_table, print_json, print_message, print_result
 from robotrain.cli.run_list.listed_runs import describe_interrupted
 from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, query_platforms, query_statuses
@@ -240,8 +241,6 @@ class TrackedRun(NamedTuple):
 
 def _find_tracked_run(record: RunRecord, platform: Platform) -> TrackedRun | None:
     """Return what MLflow keeps of a run of this machine; None if its log does not tell."""
-    from robotrain.cli.commands import ui
-
     if not platform.capabilities.feature("runs_here"):
         return None
     tracking = progress_cache.read_run_log(record, platform)[0].tracking or {}

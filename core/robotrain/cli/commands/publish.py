@@ -13,6 +13,7 @@ from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.cli.training_run import open_training, split_step
 from robotrain.cli.watch.run_summary import read_run_log
 from robotrain.store import published
+from robotrain.submission import publishing
 
 
 def publish(
@@ -28,8 +29,6 @@ def publish(
     robotrain publish last hf://OWNER/NAME
     robotrain publish --step last pusht-act hf://OWNER/NAME@pusht-act
     """
-    from robotrain.submission import publishing
-
     plugins = get_plugins(ctx)
     place = publishing.find_place(url, plugins)
     pipeline, name = split_step(run)

@@ -36,7 +36,18 @@ from robotrain.model.run import RunRecord
 from robotrain.pipelines.resume import repeat_pipeline
 from robotrain.redaction import redact_if_secret
 from robotrain.store import name_index, records, run_values
+from robotrain.submission import earlier_run
 from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.resubmit import (
+    change_job,
+    find_differences,
+    move_plan,
+    name_job,
+    read_plan_to_repeat,
+    remove_plan_pins,
+    repeat_job,
+)
+from robotrain.submission.resume import REPLACED_ROLES, check_branch, find_last_checkpoint, parse_checkpoint, resume_job
 
 make_problem = Messages(__file__)
 
@@ -132,8 +143,6 @@ def resume(
 
     Each option after -- replaces the same option of the run; its other options stay.
     """
-    from robotrain.submission import resume
-
     changes = {"--set": set, "--repin": repin, RESUME_FROM_FLAG: resume_from, "--training-steps": training_steps}
     changes |= {"--": ctx.meta.get(AFTER_DASHES_KEY)}
     if record := _find_pipeline(ctx, run, changes):
@@ -142,22 +151,20 @@ def resume(
     if steps:
         _require_training_steps(ctx, run, str(training_steps))
     sets = [*(set or []), *steps]
-    before, stored, prepared = _prepare_again_from_record(ctx, run, sets, repin, replaced=resume.REPLACED_ROLES)
+    before, stored, prepared = _prepare_again_from_record(ctx, run, sets, repin, replaced=REPLACED_ROLES)
     if resume_from:
-        checkpoint: Any = resume.parse_checkpoint(resume_from, RESUME_FROM_FLAG, get_plugins(ctx))
+        checkpoint: Any = parse_checkpoint(resume_from, RESUME_FROM_FLAG, get_plugins(ctx))
     else:
         before, _ = open_run(ctx, before.run)
-        checkpoint = resume.find_last_checkpoint(before, stored, prepared, get_plugins(ctx), print_message)
+        checkpoint = find_last_checkpoint(before, stored, prepared, get_plugins(ctx), print_message)
     step = f"step {checkpoint.step} of {stored.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
-    resumed = resume.resume_job(prepared, stored, checkpoint, get_plugins(ctx))
+    resumed = resume_job(prepared, stored, checkpoint, get_plugins(ctx))
     _submit_again(ctx, stored, resumed, ctx.params, before.name, before.job_folder)
 
 
 def _resubmit_earlier_run(ctx: typer.Context, text: str, unknown: records.UnknownRun, options: dict[str, Any]) -> None:
     """Submit the job of a run that is not recorded here. Raise Rejected, and `unknown` if the text names none."""
-    from robotrain.submission import earlier_run
-
     found = earlier_run.find_earlier_run(text, get_plugins(ctx), unknown, options["platform"])
     prepared = _prepare_earlier_run(ctx, found, options["set"] or [], options["repin"], options["platform"])
     _submit_again(ctx, found.stored, prepared, options, found.name)
@@ -167,8 +174,6 @@ def _prepare_earlier_run(
     ctx: typer.Context, found: Any, sets: list[str], repin: bool, platform_name: str, replaced: Sequence[str] = ()
 ) -> PreparedJob:
     """Return the job of a run of another machine, to submit from this one. Raise Rejected."""
-    from robotrain.submission import earlier_run
-
     plugins = get_plugins(ctx)
     platform = found.find_platform(platform_name, plugins)
     print_platform(platform.name, "--platform" if platform_name else f"run {found.stored.plan.run}")
@@ -186,12 +191,10 @@ def _list_own_flags(ctx: typer.Context) -> frozenset[str]:
 
 def _check_branch(ctx: typer.Context, record: RunRecord, stored: Any, job: Job) -> None:
     """Raise Rejected if the job publishes to a branch that has checkpoints of the run."""
-    from robotrain.submission import resume
-
     plugins = get_plugins(ctx)
     progress, _ = read_run_log(record, plugins.platform_of(record))
     if any(copy.to.startswith(HUB_SCHEME) for copy in progress.published):
-        raise_if_any(resume.check_branch(job, stored, plugins, "resubmit"))
+        raise_if_any(check_branch(job, stored, plugins, "resubmit"))
 
 
 def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> RunRecord | None:
@@ -207,11 +210,9 @@ def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> Run
 
 def _require_training_steps(ctx: typer.Context, run: str, value: str) -> None:
     """Raise Rejected for a run whose workload has no training_steps, with the parameters that may count its steps."""
-    from robotrain.submission import earlier_run, resubmit
-
     record, plugins = records.read_record(name_index.find_run(run)), get_plugins(ctx)
     adopted = earlier_run.read_adopted_run(record, plugins).stored if record.is_adopted else None
-    job = (adopted or resubmit.read_plan_to_repeat(record.run)).plan.job
+    job = (adopted or read_plan_to_repeat(record.run)).plan.job
     declared = {one.name for one in get_parameters(plugins.workload(job.workload).parameters)}
     names = [name for name, _ in job.parameters]
     if "training_steps" in declared.union(names):
@@ -228,22 +229,20 @@ def _prepare_again_from_record(
 
     :param replaced: the roles whose sources the command replaces.
     """
-    from robotrain.submission import earlier_run, resubmit
-
     record, plugins = records.read_record(name_index.find_run(run)), get_plugins(ctx)
     if record.is_adopted:
         found = earlier_run.read_adopted_run(record, plugins)
         return record, found.stored, _prepare_earlier_run(ctx, found, sets, repin, platform, replaced)
-    stored = resubmit.read_plan_to_repeat(record.run)
-    base = resubmit.remove_plan_pins(stored) if repin else stored
+    stored = read_plan_to_repeat(record.run)
+    base = remove_plan_pins(stored) if repin else stored
     is_moved = platform not in ("", stored.plan.platform)
     print_platform(platform or stored.plan.platform, "--platform" if platform else f"run {stored.plan.run}")
-    base = resubmit.move_plan(base, plugins.platform(platform)) if is_moved else base
+    base = move_plan(base, plugins.platform(platform)) if is_moved else base
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     if sets or trainer_args or is_moved:
-        prepared = resubmit.change_job(base, sets, plugins, trainer_args, _list_own_flags(ctx))
+        prepared = change_job(base, sets, plugins, trainer_args, _list_own_flags(ctx))
     else:
-        prepared = resubmit.repeat_job(base, plugins, repin)
+        prepared = repeat_job(base, plugins, repin)
     return record, stored, prepared
 
 
@@ -255,11 +254,9 @@ def _submit_again(
     :param name: that of the run before, which the new one gets without an own one.
     :param job_folder: where the job file of the run before is.
     """
-    from robotrain.submission import resubmit
-
     run, workload = stored.plan.run, get_plugins(ctx).workload(prepared.job.workload)
-    prepared = resubmit.name_job(prepared, stored, options["name"])
-    differences = list(resubmit.find_differences(stored, prepared, workload))
+    prepared = name_job(prepared, stored, options["name"])
+    differences = list(find_differences(stored, prepared, workload))
     what = "plan" if stored.payload.archive else "job"
     print_message(f"same as {run}, with these changes:" if differences else f"same {what} as {run}")
     for changed, old, new in differences:

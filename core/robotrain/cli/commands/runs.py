@@ -4,7 +4,7 @@ import dataclasses
 import re
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -19,18 +19,17 @@ from robotrain.cli.arguments import (
     complete_workloads,
     option,
 )
+from robotrain.cli.columns import GAP, Column, fit_columns, measure_columns, to_plain_line, truncate
 from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.cli.run_list import listed_runs, run_filter
 from robotrain.cli.run_list.listed_runs import LISTED_STATES, ListedRun
 from robotrain.cli.run_list.run_filter import find_state
 from robotrain.errors import Suggestion, raise_if_any
+from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_short_age
 from robotrain.model.run import measure_seconds
 from robotrain.store import run_values
-
-if TYPE_CHECKING:
-    from robotrain.cli.columns import Column
 
 DEFAULT_NUMBER, NUMBER_HELP = 50, "How many runs to list."
 TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
@@ -222,8 +221,6 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
     What differs from the run before is a line of its own there, and so is the reason where there is too little room
     beside the other columns. Without one, as in a script, each run is one line.
     """
-    from robotrain.cli.columns import GAP, Column, fit_columns, measure_columns, to_plain_line, truncate
-
     colour, width = output.has_color(output.get_results()), output.get_table_width()
 
     def to_cell(text: str, is_whole: bool = width is not None) -> str:
@@ -261,9 +258,6 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
 
 def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: list[str]) -> "list[Column]":
     """Return the columns of the table, names and runs first and reasons last."""
-    from robotrain.cli.columns import Column
-    from robotrain.model import scores
-
     now, known = time.time(), [one.progress for one in listed]
     declared = [one.record.metrics if one.record else () for one in listed]
     headlines = [*map(scores.format_headline_score, (one.scores for one in known), declared)]

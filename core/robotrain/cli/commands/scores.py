@@ -1,9 +1,10 @@
 """`robotrain scores`: the evaluations made from this machine, those of equal conditions in one table."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.cli.arguments import JsonOption, argument, complete_platforms, complete_run_names, option
 from robotrain.cli.command_factory import get_plugins, make_app
@@ -15,9 +16,9 @@ from robotrain.errors import Rejected, suggest_choosing
 from robotrain.messages import Messages
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
-
-if TYPE_CHECKING:
-    from robotrain.report.score_table import ScoredPolicy
+from robotrain.report import collect, evaluation, score_table
+from robotrain.report.score_table import ScoredPolicy
+from robotrain.store import plans, progress_cache
 
 make_problem = Messages(__file__)
 
@@ -60,7 +61,6 @@ def scores(
 
     listed, *_ = listed_runs.list_runs(plugins, None, "", makes_scores, with_steps=True)
     print_problems(listed_runs.find_silent_platforms(listed))
-    from robotrain.report import score_table
 
     groups = score_table.group_rows(_list_rows(listed, plugins))
     if json:
@@ -82,10 +82,6 @@ def scores(
 
 def _list_rows(listed: Sequence[ListedRun], plugins: Plugins) -> "Iterator[ScoredPolicy]":
     """Yield the rows of runs with scores, without pipelines whose evaluation is a run of its own."""
-    from robotrain_runtime.contract.event import Evaluated
-
-    from robotrain.report import score_table
-
     pipelines = {one.record.pipeline for one in listed if one.record and one.progress.scores}
     for one in listed:
         record, known = one.record, one.progress
@@ -100,9 +96,6 @@ def _list_rows(listed: Sequence[ListedRun], plugins: Plugins) -> "Iterator[Score
 
 def _describe_policy(record: RunRecord, plugins: Plugins) -> tuple[str, str]:
     """Return what to call the policy of an evaluation, and its type; empty if they are not known."""
-    from robotrain.report import collect
-    from robotrain.store import plans
-
     sources = [one for one in plans.read_stored_sources(record.run) if one.role == collect.POLICY_ROLE]
     trained = collect.find_training_run(sources, {})
     values = (row for run in (record.run, trained) if run for row in plans.read_stored_values(run))
@@ -112,9 +105,6 @@ def _describe_policy(record: RunRecord, plugins: Plugins) -> tuple[str, str]:
 
 def _read_policy_type(record: RunRecord, plugins: Plugins) -> str:
     """Return the type of a policy that was not trained from here, if its results are on this machine."""
-    from robotrain.report import evaluation
-    from robotrain.store import progress_cache
-
     try:
         platform, file = plugins.platform_of(record), evaluation.find_results_file(record.workload, plugins)
         if file is None or not platform.capabilities.feature("runs_here"):

@@ -9,8 +9,13 @@ import typer
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, RunArgument, open_run
 from robotrain.cli.command_factory import make_app
+from robotrain.cli.next_commands import format_next_steps
 from robotrain.cli.output import print_json, print_text
+from robotrain.cli.watch import run_summary
+from robotrain.model import scores
+from robotrain.model.amounts import format_duration
 from robotrain.redaction import redact_sentence
+from robotrain.store import records
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -25,9 +30,6 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
 
     robotrain status last
     """
-    from robotrain.cli.watch import run_summary
-    from robotrain.store import records
-
     record, platform = open_run(ctx, run)
     now, steps = run_summary.query_run(record, platform)
     records.save_final_status(record.run, now)
@@ -56,9 +58,6 @@ def _format_status(
     last: list[str],
     missing: str,
 ) -> Iterator[str]:
-    from robotrain.cli.next_commands import format_next_steps
-    from robotrain.cli.watch import run_summary
-
     state = output.paint_text(now.state, output.STATE_STYLES.get(now.state, ""), output.has_color(output.get_results()))
     yield f"{record.run}  {state}  on {record.platform}" + (f", named {record.name}" if record.name else "")
     if record.note:
@@ -106,9 +105,6 @@ def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[st
 
 
 def _format_times(record: "RunRecord", now: "Status", known: "Progress") -> Iterator[str]:
-    from robotrain.model import scores
-    from robotrain.model.amounts import format_duration
-
     is_running = now.state == "running"
     if known.step is not None or (is_running and known.stage == "work" and known.total):
         yield known.format_line(ended=not is_running)

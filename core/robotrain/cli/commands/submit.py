@@ -33,6 +33,7 @@ from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
+from robotrain.store import files
 
 if TYPE_CHECKING:
     from robotrain.cli.dry_run_preview import DryRun
@@ -430,8 +431,6 @@ def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
 
 def _check_spec_path(to: Path) -> Iterator[Problem]:
     """Check before submission whether a spec can be written there; existing files are not overwritten."""
-    from robotrain.store import files
-
     why = ""
     if to.is_dir():
         message = "file-unsuitable.folder"

@@ -4,7 +4,7 @@ import functools
 import gc
 import shlex
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -41,10 +41,8 @@ from robotrain.messages import Messages
 from robotrain.model import amounts, scores
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
+from robotrain.notifications import NoticeChannel, open_channels
 from robotrain.plugins.manager import Plugins
-
-if TYPE_CHECKING:
-    from robotrain.notifications import NoticeChannel
 
 make_problem = Messages(__file__)
 
@@ -129,7 +127,6 @@ def _open_channels(names: str) -> "Sequence[NoticeChannel]":
     """Return the channels of an option; none without it. Raise Rejected."""
     if not names:
         return ()
-    from robotrain.notifications import open_channels  # costs start-up
 
     return open_channels(names)
 

@@ -10,8 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple, TypeAlias
 
+from robotrain_runtime.contract.parameter import get_parameters
+
 from robotrain.cli import arguments
 from robotrain.cli.run_list.listed_runs import LISTED_STATES, RecordFilter
+from robotrain.config.names import list_flag_keys
+from robotrain.config.trainer_args import find_option_of_program
 from robotrain.errors import (
     Problem,
     Rejected,
@@ -26,7 +30,7 @@ from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.plugins.discovery import read_claims
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-from robotrain.store import plans, records, run_values
+from robotrain.store import name_index, plans, records, run_values
 
 make_problem = Messages(__file__)
 
@@ -129,8 +133,6 @@ class RunFilter(NamedTuple):
 
     def _list_meanings(self) -> Iterator[tuple[str, str]]:
         """Yield what else was perhaps meant, as commands with what they show."""
-        from robotrain.store import name_index
-
         if self.name and not self.word and not PATTERN_CHARACTERS.search(self.name):
             yield f"robotrain runs {self._replace(word=self.name, name='')}", "the runs whose name contains it"
         if state := find_state(self.word):
@@ -242,10 +244,6 @@ def _find_value_names(
 
 def _list_declared_names(plugins: Plugins) -> dict[str, dict[str, None]]:
     """Return the names that plugins declare, and their flags with and without dashes, with what these mean."""
-    from robotrain_runtime.contract.parameter import get_parameters
-
-    from robotrain.config.names import list_flag_keys
-
     workloads, platforms = plugins.workloads().values(), plugins.platforms().values()
     meanings: dict[str, dict[str, None]] = {}
     for flag, key in list_flag_keys(workloads, platforms, plugins.source_kinds()):
@@ -260,8 +258,6 @@ def _list_declared_names(plugins: Plugins) -> dict[str, dict[str, None]]:
 
 def _find_trainer_option(plugins: Plugins, key: str) -> str:
     """Return the option of a workload's program that a key is, or is like; empty for none."""
-    from robotrain.config.trainer_args import find_option_of_program
-
     flag = f"--{key.lstrip('-')}"
     for workload in plugins.workloads().values() if "." in key or key.startswith("-") else ():
         if option := find_option_of_program(workload, flag, "").partition("=")[0]:

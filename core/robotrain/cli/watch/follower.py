@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from robotrain_runtime.contract import event
 
 from robotrain.cli.output import describe_exception
+from robotrain.cli.watch.end_notice import send_notice
 from robotrain.cli.watch.run_summary import is_platform_line, query_run
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
@@ -332,6 +333,4 @@ class RunFollower:
                 if self._plugins and not one.failure and (one.was_running or self._just_sent):
                     self.problems += site.notify_run_changed(self._plugins, one.record, "ended", one.status)
                 if self.channels and not one.failure:
-                    from robotrain.cli.watch.end_notice import send_notice
-
                     self.problems += send_notice(self.channels, one.record, one.status, one.progress)

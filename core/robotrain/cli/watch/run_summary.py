@@ -11,13 +11,13 @@ from robotrain_runtime.contract import event
 from robotrain.cli.next_commands import suggest_commands
 from robotrain.cli.output import describe_exception, format_table, print_message
 from robotrain.errors import Rejected
-from robotrain.model import scores
+from robotrain.model import code_commit_tags, scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.checkpoint_table import dump_table, list_table_rows
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord, Status, StepStatus, measure_seconds
 from robotrain.redaction import redact_if_secret
-from robotrain.store import progress_cache, published
+from robotrain.store import plans, progress_cache, published
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -96,9 +96,6 @@ def select_error_lines(lines: list[str]) -> list[str]:
 
 def describe_code(run: str) -> dict[str, Any]:
     """Return the commit of a run's code, whether it differs from that, and the file that says how; empty for none."""
-    from robotrain.model import code_commit_tags
-    from robotrain.store import plans  # costs start-up
-
     for source in plans.read_stored_sources(run):
         if text := code_commit_tags.format_commit(source):
             file = plans.get_plan_folder(run) / plans.DIFFERENCE_FILE

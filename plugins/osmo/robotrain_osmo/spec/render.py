@@ -22,6 +22,7 @@ from robotrain.messages import Messages
 from robotrain.model import plan
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import Payload
+from robotrain.store import code_folder
 from robotrain.store.files import load_or_compute
 from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document
 from robotrain_runtime.contract.parameter import load_pairs
@@ -192,7 +193,6 @@ class TaskBuilder:
         """Return the files of the code by their names in the archive; none if it is uploaded. Raise Rejected."""
         if self.code is None:
             return {}
-        from robotrain.store import code_folder
 
         try:
             folder = Path(self.code.uri)
