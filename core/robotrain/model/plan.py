@@ -1,5 +1,6 @@
 """A plan: exactly what will be submitted, byte for byte, with its payload and what it was made from."""
 
+import functools
 import hashlib
 import io
 import zipfile
@@ -43,7 +44,7 @@ class Payload:
                 content |= {name: packed.read(name) for name in packed.namelist()}
         return cls.from_files(dict(sorted(content.items())))
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """The SHA-256 of the archive, in hexadecimal."""
         return hashlib.sha256(self.archive).hexdigest()

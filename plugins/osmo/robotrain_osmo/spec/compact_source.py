@@ -1,6 +1,7 @@
 """Modules without docstrings and comments: a workflow contains the payload, and OSMO keeps it in its database."""
 
 import ast
+import functools
 import io
 import tokenize
 from collections.abc import Iterator
@@ -9,8 +10,12 @@ OWN_PACKAGES = ("robotrain_runtime", "robotrain_sources", "robotrain_workloads",
 """Of these it is known that nothing reads them."""
 
 
+@functools.lru_cache(maxsize=1024)
 def compact_module(path: str, content: bytes) -> bytes:
-    """Return a file of the payload; a module of robotrain's own without these, each line where it was."""
+    """Return a file of the payload; a module of robotrain's own without these, each line where it was.
+
+    It is kept for the next payload of this process: the steps of a pipeline have most modules in common.
+    """
     if not path.endswith(".py") or path.partition("/")[0] not in OWN_PACKAGES:
         return content
     lines = _remove_comments(content).split(b"\n")
