@@ -5,30 +5,33 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import robotrain as api
 from parity_cells import settings_of
-from parity_command import DATASET, PLATFORMS, platform_words
+from parity_command import DATASET, ON, PLATFORMS, platform_words
 from parity_document import Arrived
+from robotrain.model.plan import Plan
 
 
 class Change(NamedTuple):
-    """value: another one. beside: further options, given with it and without; None leaves a usual one out."""
+    """value: another one. beside: further values, given with it and without; None leaves a usual one out."""
 
-    value: str
-    beside: Mapping[str, str | None] = {}
+    value: Any
+    beside: Mapping[str, Any] = {}
 
 
 IDENTITY = "11111111-2222-4333-8444-555555555555"
 IMAGE = "registry.example/robots/train:2"
-STORED = {"-d": None, "--dataset-name": "pusht"}
+STORED = {"dataset_repo_id": None, "dataset_name": "pusht"}
 PROLOGUE = Path(__file__).with_name("requirements.txt")
 """Any file of lines for a shell."""
 PATCH = Path(__file__).with_name("patch.yaml")
 PLUGIN_FOLDER = Path(__file__).with_name("container_plugins")
-CODE = {"-d": None, "isaac-train": "", "--training-path": str(PLUGIN_FOLDER), "--entry": "parity_stranger/kinds.py"}
+PROGRAM = {"dataset_repo_id": None, "workload": "isaac-train"}
+CODE = {**PROGRAM, "code": str(PLUGIN_FOLDER), "entry": "parity_stranger/kinds.py"}
 """A small folder of this machine, in place of the usual job."""
-FOLDER = {"--policy-path": "/data/policy"}
-REPOSITORY = {"-d": None, "isaac-train": "", "--code": "git+https://example.org/lab/policy@main"}
-SECRET = {"--hf-credential": "hf-token", "--key-vault": "vault-1"}
+FOLDER = {"policy_path": "/data/policy"}
+REPOSITORY = {**PROGRAM, "code": "git+https://example.org/lab/policy@main"}
+SECRET = {"hf_credential": "hf-token", "key_vault": "vault-1"}
 
 AZURE = {
     "subscription_id": Change("sub-2"),
@@ -55,7 +58,7 @@ RUN_FOLDER = {
     "blob_credential_file": Change("/keys/blob"),
     "hub_token_file": Change("/keys/hub"),
     "git_token_file": Change("/keys/git"),
-    "secrets": Change("API_TOKEN=/keys/api"),
+    "secrets": Change({"API_TOKEN": "/keys/api"}),
     "cache_gib": Change("50"),
     "download_mib": Change("64"),
 }
@@ -71,20 +74,20 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "cpu": Change("4"),
         "memory": Change("32Gi"),
         "storage": Change("100Gi"),
-        "shared_memory": Change("mount", {"--num-workers": "2"}),
+        "shared_memory": Change("mount", {"num_workers": 2}),
         "priority": Change("HIGH"),
         "queue_timeout": Change("2h"),
         "tracking_uri": Change("https://mlflow.example"),
         "hf_credential": Change("hub"),
-        "wandb_credential": Change("wandb_team", {"--wandb": ""}),
+        "wandb_credential": Change("wandb_team", {"wandb": True}),
         "blob_credential": Change("blobs"),
         "git_credential": Change("git_token", REPOSITORY),
-        "secrets": Change("API_TOKEN=team:api"),
+        "secrets": Change({"API_TOKEN": "team:api"}),
         "delivery": Change("dataset", CODE),
-        "code_dataset": Change("robots/code", {**CODE, "--storage-account": "account1"}),
+        "code_dataset": Change("robots/code", {**CODE, "storage_account": "account1"}),
         "dataset_bucket": Change("robots", STORED),
         "buckets": Change("lerobot-datasets=azure://account2/robots", STORED),
-        "publish_dataset": Change("robots/policies", {"--storage-account": "account1"}),
+        "publish_dataset": Change("robots/policies", {"storage_account": "account1"}),
         "storage_account": Change("account2", FOLDER),
         "storage_container": Change("robots", FOLDER),
         "server": Change("6.3"),
@@ -96,7 +99,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         **CONTAINER,
         "tracking_uri": Change("none"),
         "compute": Change("k8s-b"),
-        "aks_cluster": Change("aks-2", {"--compute": None, "--aks-cluster": "aks-1"}),
+        "aks_cluster": Change("aks-2", {"compute": None, "aks_cluster": "aks-1"}),
         "compute_kind": Change("managed"),
         "instance_type": Change("gpu-large"),
         "environment_name": Change("other-env"),
@@ -106,15 +109,15 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "output_mode": Change("upload"),
         "datastore": Change("robots"),
         "hf_credential": Change("other-token", SECRET),
-        "git_credential": Change("git-token", {**REPOSITORY, "--key-vault": "vault-1"}),
-        "secrets": Change("API_TOKEN=api", {"--key-vault": "vault-1"}),
+        "git_credential": Change("git-token", {**REPOSITORY, "key_vault": "vault-1"}),
+        "secrets": Change({"API_TOKEN": "api"}, {"key_vault": "vault-1"}),
         "key_vault": Change("vault-2", SECRET),
         "spec_patch": Change(str(PATCH)),
     },
     "slurm": {
         **RUN_FOLDER,
         "tracking_uri": Change("none"),
-        "login": Change("me@cluster", {"--runs-dir": "/runs", "--cache-dir": "/cache"}),
+        "login": Change("me@cluster", {"runs_dir": "/runs", "cache_dir": "/cache"}),
         "partition": Change("gpu"),
         "account": Change("robots"),
         "qos": Change("long"),
@@ -125,20 +128,18 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "memory": Change("32G"),
         "constraint": Change("a100|h100"),
         "exclude": Change("n3"),
-        "sbatch": Change("nice=10"),
+        "sbatch": Change({"nice": "10"}),
         "modules": Change("cuda"),
         "prologue": Change(str(PROLOGUE)),
-        "container": Change("apptainer", {"--container": "pyxis", "--image": IMAGE}),
-        "image": Change(IMAGE, {"--container": "pyxis", "--image": "registry.example/robots/train:1"}),
+        "container": Change("apptainer", {"container": "pyxis", "image": IMAGE}),
+        "image": Change(IMAGE, {"container": "pyxis", "image": "registry.example/robots/train:1"}),
         "cache_dir": Change("/cache"),
         "storage": Change("shared"),
-        "stage": Change(""),
+        "stage": Change(True),
         "continuation": Change("never"),
         "stop_seconds": Change("60"),
     },
 }
-
-SETTINGS = [pytest.param(at, name, id=f"{at}-{name}") for at in PLATFORMS for name in CHANGES[at]]
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -146,18 +147,21 @@ def test_every_setting_is_changed(platform: str) -> None:
     assert sorted(CHANGES[platform]) == sorted(one.name for one in settings_of(platform))
 
 
-@pytest.mark.parametrize(("platform", "name"), SETTINGS)
-def test_changed_setting_changes_the_plan_and_not_the_job(
-    render_job: Callable[..., Arrived], rendered_before: dict[tuple[str, ...], Arrived], platform: str, name: str
-) -> None:
-    change, flag = CHANGES[platform][name], next(one.flag for one in settings_of(platform) if one.name == name)
-    usual = {**dict([DATASET]), **change.beside}
-    key = ("settings", platform, *map(str, usual.items()))
-    if key not in rendered_before:
-        rendered_before[key] = render_job(platform, given=usual)
-    before, after = rendered_before[key], render_job(platform, given=usual | {flag: change.value})
-    assert before.digest != after.digest
-    assert (before.run, before.document.job) == (after.run, after.document.job)
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_changed_setting_changes_the_plan_and_not_the_job(platform: str) -> None:
+    place = {flag[2:].replace("-", "_"): value for flag, value in ON[platform].items()}
+    plans: dict[str, Plan] = {}
+
+    def render(values: Mapping[str, Any]) -> Plan:
+        """Render a plan once."""
+        given = {name: value for name, value in values.items() if value is not None}
+        return plans.get(str(given)) or plans.setdefault(str(given), api.render(platform=platform, **given))
+
+    for name, change in CHANGES[platform].items():
+        usual = {"dataset_repo_id": "lerobot/pusht", **place, **change.beside}
+        before, after = render(usual), render(usual | {name: change.value})
+        assert before.digest != after.digest, f"{name} on {platform} changes nothing"
+        assert (before.run, before.job) == (after.run, after.job), f"{name} on {platform} changes the job"
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
