@@ -40,6 +40,16 @@ def cells(
     return [pytest.param(cell, id=str(cell)) for cell in found if taken in (None, bool(cell.support))]
 
 
+def list_cells(section: MatrixSection, platform: str, **chosen: Any) -> list[Cell]:
+    """Those of a section and a platform."""
+    found = (param.values[0] for param in cells(section, **chosen))
+    return [cell for cell in found if cell.platform == platform]
+
+
+def is_supported(section: MatrixSection, platform: str, *what: str) -> bool:
+    return any(cell.what == what for cell in list_cells(section, platform, taken=True))
+
+
 @functools.cache
 def read_matrix() -> ParityMatrix:
     """All of it: the same that `robotrain platforms` prints and the page in docs holds."""

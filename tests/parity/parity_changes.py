@@ -1,12 +1,11 @@
 """One value other than the default for each parameter of a workload, as options of a command line."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import pytest
-from parity_cells import capabilities_of, workloads
+from parity_cells import capabilities_of
 from parity_command import PLATFORMS
 from robotrain.model.workload import Workload
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
@@ -127,8 +126,16 @@ ALONE = (
     "temporal_ensemble_coeff",
     "reward_model",
     "lora_rank",
+    "checkpoint_complete",
+    "resume_in_place",
+    "resume_args",
+    "python_version",
+    "allow_builds",
+    "checkpoint_mode",
+    "sha256",
+    "margin",
 )
-"""Those that cannot be given with some others."""
+"""Those that cannot be given with some others, or that change more of a document than its parameters."""
 
 
 def change_option(parameter: Parameter) -> Mapping[str, str | None]:
@@ -140,28 +147,38 @@ def change_option(parameter: Parameter) -> Mapping[str, str | None]:
     return {parameter.flag: _value(parameter)}
 
 
-def parameters() -> Iterator[Any]:
-    """For parametrize: each of each workload, with the platforms that can do what it needs in turn."""
-    turns = itertools.count()
-    for workload in workloads().values():
-        for parameter in get_parameters(workload.parameters):
-            is_elsewhere = (workload.name, parameter.name) in ELSEWHERE
-            if parameter.name not in (*ENVIRONMENTS, *REFUSED, *LENIENT) and not is_elsewhere:
-                possible = [one for one in PLATFORMS if _possible(one, parameter, workload.targets)]
-                platform = possible[next(turns) % len(possible)]
-                name = f"{platform}-{workload.name}-{parameter.name}"
-                yield pytest.param(platform, workload.name, parameter, id=name)
+class Group(NamedTuple):
+    """Parameters that one command line can change. beside: what they do nothing without. platform: where they can be
+    given; the platforms that can do what they need, in turn.
+    """
+
+    platform: str
+    beside: Mapping[str, str | None]
+    parameters: tuple[Parameter, ...]
+
+    def change(self) -> dict[str, str | None]:
+        """The options that change them."""
+        return {flag: value for parameter in self.parameters for flag, value in change_option(parameter).items()}
 
 
-def change_together(workload: Workload) -> Mapping[str, str | None]:
-    """Options that change all parameters that can be given together and that every platform can do."""
-    beside = {name for owner, name in ELSEWHERE if owner == workload.name} | {name for _, name in BESIDE}
-    alone = {*ALONE, *ENVIRONMENTS, *REFUSED, *LENIENT, *beside}
-    found: dict[str, str | None] = {}
+def list_groups(workload: Workload) -> list[Group]:
+    """All parameters of a workload but those that other tests change: first those of every platform that need nothing
+    beside them.
+    """
+    elsewhere = {name for owner, name in ELSEWHERE if owner == workload.name} | {*ENVIRONMENTS, *REFUSED, *LENIENT}
+    turns = itertools.count(len(workload.name))
+    groups: dict[str, Group] = {"": Group(PLATFORMS[0], {}, ())}
     for parameter in get_parameters(workload.parameters):
-        if parameter.name not in alone and all(_possible(one, parameter, workload.targets) for one in PLATFORMS):
-            found |= change_option(parameter)
-    return found
+        if parameter.name in elsewhere:
+            continue
+        beside = BESIDE.get((workload.name, parameter.name), {})
+        possible = [platform for platform in PLATFORMS if _possible(platform, parameter, workload.targets)]
+        is_alone = parameter.name in ALONE or len(possible) < len(PLATFORMS)
+        key = parameter.name if is_alone else str(beside or "")
+        platform = possible[next(turns) % len(possible)]
+        group = groups.setdefault(key, Group(platform, beside, ()))
+        groups[key] = group._replace(parameters=(*group.parameters, parameter))
+    return list(groups.values())
 
 
 def _possible(platform: str, parameter: Parameter, targets: tuple[str, ...]) -> bool:

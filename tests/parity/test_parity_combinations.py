@@ -1,9 +1,10 @@
 """Every two kinds of datasets in one job, and several of one kind, on every platform."""
 
+import itertools
 from pathlib import Path
 
 import pytest
-from parity_cells import Cell, cells, kinds
+from parity_cells import kinds, list_cells
 from parity_command import BAGS, PLATFORMS
 from parity_runtime import prepare_data, record_dataset
 from robotrain_runtime.contract import plugin_loader
@@ -29,44 +30,50 @@ def _repeats(kind: str) -> bool:
     return kinds()[kind].roles["dataset"].repeatable
 
 
-@pytest.mark.parametrize("cell", cells("combinations", taken=True))
-def test_datasets_are_merged_in_the_order_typed(render_job, tmp_path: Path, cell: Cell) -> None:
-    pairs = source_order(*cell.what)
-    document = render_job(cell.platform, *dataset_words(pairs)).document
-    uris = [str(kinds()[kind].parse(text, tmp_path)) for kind, text in pairs]
-    given = [source for source in document.sources if not source.implied]
-    assert [source.kind for source in given] == [kind for kind, _ in pairs]
-    assert [source.uri for source in given] == uris
-    made = prepare_data(document, record_dataset(tmp_path / "data"))
-    assert made is not None
-    assert [word for word in made.arguments if word in uris] == uris
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_datasets_are_merged_in_the_order_typed(render_job, tmp_path: Path, platform: str) -> None:
+    data = record_dataset(tmp_path / "data")
+    for cell in list_cells("combinations", platform, taken=True):
+        pairs = source_order(*cell.what)
+        document = render_job(platform, *dataset_words(pairs)).document
+        uris = [str(kinds()[kind].parse(text, tmp_path)) for kind, text in pairs]
+        given = [source for source in document.sources if not source.implied]
+        assert [source.kind for source in given] == [kind for kind, _ in pairs], cell
+        assert [source.uri for source in given] == uris, cell
+        made = prepare_data(document, data)
+        assert made is not None, cell
+        assert [word for word in made.arguments if word in uris] == uris, cell
 
 
-@pytest.mark.parametrize("cell", cells("combinations", taken=True))
-def test_bags_are_read_in_the_order_typed(render_job, tmp_path: Path, cell: Cell) -> None:
-    document = render_job(cell.platform, *BAGS, *dataset_words(source_order(*cell.what))).document
-    half = plugin_loader.load_workload_plugin(document)
-    folders = {source: tmp_path / f"data-{number}" for number, source in enumerate(document.sources)}
-    command = " ".join(half.work(document, folders, tmp_path).arguments)
-    at = [command.index(str(folder)) for folder in folders.values()]
-    assert len(at) > 1
-    assert at == sorted(at)
-    assert half.prepare(document, folders, {}) is None, "bags are not merged"
-
-
-@pytest.mark.parametrize("cell", cells("combinations", taken=False))
-def test_refused_combination_names_platform_and_kind(find_errors, cell: Cell) -> None:
-    found = find_errors(cell.platform, *dataset_words(source_order(*cell.what)))
-    problems = [one for one in found if one["code"] != "source-unreachable"]  # no example is on this machine
-    assert all(problem["instead"] for problem in problems)
-    codes = {problem["code"] for problem in problems}
-    assert codes <= {"combination-not-accepted", "source-not-accepted", "feature-not-there"}
-    assert {problem["where"] for problem in problems} <= {kinds()[kind].roles["dataset"].flag for kind in cell.what}
+def test_bags_are_read_in_the_order_typed(render_job, tmp_path: Path) -> None:
+    every = (cell for platform in PLATFORMS for cell in list_cells("combinations", platform, taken=True))
+    for cell in {cell.what: cell for cell in every}.values():
+        document = render_job(cell.platform, *BAGS, *dataset_words(source_order(*cell.what))).document
+        half = plugin_loader.load_workload_plugin(document)
+        folders = {source: tmp_path / f"data-{number}" for number, source in enumerate(document.sources)}
+        command = " ".join(half.work(document, folders, tmp_path).arguments)
+        at = [command.index(str(folder)) for folder in folders.values()]
+        assert len(at) > 1, cell
+        assert at == sorted(at), cell
+        assert half.prepare(document, folders, {}) is None, "bags are not merged"
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-@pytest.mark.parametrize("other", [name for name, kind in kinds().items() if "dataset" in kind.roles and kind.example])
-def test_combination_that_no_platform_accepts_names_no_platform(find_errors, platform: str, other: str) -> None:
-    problems = find_errors(platform, *dataset_words(source_order("huggingface", other)), code=2)
-    (problem,) = [one for one in problems if one["code"] in ("source-repeated", "sources-conflict")]
-    assert problem["instead"]
+def test_refused_combination_names_platform_and_kind(find_errors, platform: str) -> None:
+    for cell in list_cells("combinations", platform, taken=False):
+        found = find_errors(platform, *dataset_words(source_order(*cell.what)))
+        problems = [one for one in found if one["code"] != "source-unreachable"]  # no example is on this machine
+        assert all(problem["instead"] for problem in problems), cell
+        codes = {problem["code"] for problem in problems}
+        assert codes <= {"combination-not-accepted", "source-not-accepted", "feature-not-there"}, cell
+        assert {problem["where"] for problem in problems} <= {
+            kinds()[kind].roles["dataset"].flag for kind in cell.what
+        }, cell
+
+
+def test_combination_that_no_platform_accepts_names_no_platform(find_errors) -> None:
+    others = [name for name, kind in kinds().items() if "dataset" in kind.roles and kind.example]
+    for platform, other in zip(itertools.cycle(PLATFORMS), others, strict=False):
+        problems = find_errors(platform, *dataset_words(source_order("huggingface", other)), code=2)
+        (problem,) = [one for one in problems if one["code"] in ("source-repeated", "sources-conflict")]
+        assert problem["instead"], other

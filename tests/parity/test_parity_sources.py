@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from parity_cells import Cell, cells, kinds
+from parity_cells import is_supported, kinds, list_cells
 from parity_command import COMPARED, DATASET, FROM_CHECKPOINT, IN_SIMULATION, NEEDED, OWN_PROGRAM, PLATFORMS, ways_out
+from parity_lines import list_lines
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.support import ANY
 from robotrain_runtime.contract.document import JobSource
@@ -14,19 +15,17 @@ def is_read(role: str, kind: str) -> bool:
     return role != PUBLISH_ROLE and kind != ANY
 
 
-def is_written(role: str, kind: str) -> bool:
-    return role == PUBLISH_ROLE and kind != ANY
-
-
 def is_installed(role: str, kind: str) -> bool:
     return kind != ANY
 
 
+def source_words(role: str, kind: str) -> tuple[str, ...]:
+    flag = "--publish-url" if role == PUBLISH_ROLE else kinds()[kind].roles[role].flag
+    return (flag, kinds()[kind].example)
+
+
 def words(role: str, kind: str) -> tuple[str, ...]:
     """What is typed of a job with one source in question."""
-    if role == PUBLISH_ROLE:
-        return (*DATASET, "--publish-url", kinds()[kind].example)
-    typed = (kinds()[kind].roles[role].flag, kinds()[kind].example)
     other = {
         "dataset": (),
         "checkpoint": FROM_CHECKPOINT,
@@ -34,8 +33,7 @@ def words(role: str, kind: str) -> tuple[str, ...]:
         "reference": COMPARED,
         "scenes": IN_SIMULATION,
     }
-    beside = other.get(role, DATASET)
-    return (*beside, *typed)
+    return (*other.get(role, DATASET), *source_words(role, kind))
 
 
 def printed(kind: str) -> str:
@@ -46,45 +44,51 @@ def test_only_the_kind_run_has_no_example() -> None:
     assert [name for name, kind in kinds().items() if not kind.example] == ["run"]
 
 
-@pytest.mark.parametrize("cell", cells("sources", taken=True, where=is_read))
-def test_accepted_source_reaches_the_runtime(render_job, cell: Cell) -> None:
-    role, kind = cell.what
-    document = render_job(cell.platform, *words(role, kind), given=NEEDED.get((cell.platform, kind))).document
-    (found,) = (source for source in document.sources if source.role == role and not source.implied)
-    assert found == JobSource(role=role, kind=kind, uri=printed(kind))
-    mounted = [(mount.role, mount.uri) for mount in document.placement.mounts]
-    assert f"source.{kind}" in document.container_plugins or (role, found.uri) in mounted
-    assert kinds()[kind].requires in (("", "tracking") if document.placement.tracking_uri else ("",))
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_accepted_sources_and_targets_reach_the_runtime(render_job, platform: str) -> None:
+    accepted = list_cells("sources", platform, taken=True, where=is_installed)
+    lines = list(list_lines(accepted, source_words))
+    assert sorted(cell for _, found in lines for cell in found) == sorted(accepted), "each is in a line"
+    for line, found in lines:
+        given = {flag: text for cell in found for flag, text in NEEDED.get((platform, cell.what[1]), {}).items()}
+        plan = render_job(platform, *line, given=given)
+        document = plan.document
+        for cell in found:
+            role, kind = cell.what
+            if role == PUBLISH_ROLE:
+                place, target = document.parameters["publish_url"], f"target.{kind}" in document.container_plugins
+                expected = (str(kinds()[kind].parse_target(kinds()[kind].example)), True)
+                if kinds()[kind].platform_managed:
+                    assert (place, printed(kind) in plan.spec) == (None, True), cell
+                else:
+                    assert (place, target) == expected, cell
+                continue
+            source = JobSource(role=role, kind=kind, uri=printed(kind))
+            assert [one for one in document.sources if one.role == role and not one.implied] == [source], cell
+            mounted = [(mount.role, mount.uri) for mount in document.placement.mounts]
+            assert f"source.{kind}" in document.container_plugins or (role, source.uri) in mounted, cell
+            assert kinds()[kind].requires in (("", "tracking") if document.placement.tracking_uri else ("",)), cell
 
 
-@pytest.mark.parametrize("cell", cells("sources", taken=True, where=is_written))
-def test_accepted_target_reaches_the_runtime_or_the_platform(render_job, cell: Cell) -> None:
-    _, kind = cell.what
-    plan = render_job(cell.platform, *words(*cell.what))
-    place, printed_place = (
-        plan.document.parameters["publish_url"],
-        str(kinds()[kind].parse_target(kinds()[kind].example)),
-    )
-    if kinds()[kind].platform_managed:
-        assert (place, printed(kind) in plan.spec) == (None, True)
-    else:
-        assert (place, f"target.{kind}" in plan.document.container_plugins) == (printed_place, True)
-
-
-@pytest.mark.parametrize("cell", cells("sources", taken=False, where=is_installed))
-def test_refused_source_has_suggestions_that_are_accepted(find_errors, assert_accepted, cell: Cell) -> None:
-    typed = words(*cell.what)
-    (problem,) = find_errors(cell.platform, *typed)
-    role, kind = cell.what
-    if role == PUBLISH_ROLE:
-        assert problem["code"] == "target-not-accepted"
-    else:
-        assert (problem["code"], problem["given"]) == ("source-not-accepted", printed(kind))
-    assert problem["where"] in typed
-    ways = list(ways_out(cell.platform, typed, problem, kind))
-    assert ways
-    for way in ways:
-        assert_accepted(way)
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_refused_source_has_suggestions_that_are_accepted(find_errors, assert_accepted, platform: str) -> None:
+    for cell in list_cells("sources", platform, taken=False, where=is_installed):
+        role, kind = cell.what
+        typed = words(role, kind)
+        (problem,) = find_errors(platform, *typed)
+        if role == PUBLISH_ROLE:
+            assert problem["code"] == "target-not-accepted", cell
+        else:
+            assert (problem["code"], problem["given"]) == ("source-not-accepted", printed(kind)), cell
+        assert problem["where"] in typed, cell
+        ways = list(ways_out(platform, typed, problem, kind))
+        assert ways, cell
+        for way in ways:
+            named = way[way.index("--platform") + 1]
+            if named == platform:
+                assert_accepted(way)
+            else:
+                assert is_supported("sources", named, role, kind), f"{cell}: {named} is suggested"
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

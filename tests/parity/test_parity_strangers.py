@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from parity_cells import Cell, cells
-from parity_command import COMPARED, DATASET, FROM_CHECKPOINT, IN_SIMULATION, OWN_PROGRAM, PLATFORMS, platform_words
+from parity_cells import list_cells
+from parity_command import DATASET, FROM_CHECKPOINT, OWN_PROGRAM, PLATFORMS, platform_words
+from parity_lines import list_lines
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.support import ANY
 from robotrain_runtime.contract import plugin_loader
@@ -17,6 +18,7 @@ FLAGS = {
     **{"checkpoint": "--checkpoint-shelf", "resume": "--resume-shelf", "code": "--code-shelf"},
     **{"backbone": "--backbone-shelf", "reference": "--reference-shelf", "scenes": "--scenes-shelf"},
 }
+SING = ("sing", "--shelf", SHELF)
 BLOB = "https://account1.blob.core.windows.net/train/set1"
 PLAIN_PLATFORM = (Path(__file__).parents[1] / "plain_platform.py").read_text()
 
@@ -35,49 +37,41 @@ def root() -> tuple[str, ...]:
     return ()
 
 
-def stranger_words(role: str) -> tuple[str, ...]:
-    if role == PUBLISH_ROLE:
-        return (*DATASET, "--publish-url", SHELF)
-    if beside := {
-        "checkpoint": FROM_CHECKPOINT,
-        "code": OWN_PROGRAM,
-        "reference": COMPARED,
-        "scenes": IN_SIMULATION,
-    }.get(role):
-        return (*beside, FLAGS[role], SHELF)
-    return (FLAGS[role], SHELF) if role == "dataset" else (*DATASET, FLAGS[role], SHELF)
+def stranger_words(role: str, kind: str = ANY) -> tuple[str, ...]:
+    return ("--publish-url" if role == PUBLISH_ROLE else FLAGS[role], SHELF)
 
 
-@pytest.mark.parametrize("cell", cells("sources", where=lambda role, kind: kind == ANY))
-def test_source_reaches_the_runtime_with_its_container_plugin_or_is_refused(
-    render_job, find_errors, cell: Cell
-) -> None:
-    role, _ = cell.what
-    if not cell.support:
-        (problem,) = find_errors(cell.platform, *stranger_words(role))
-        assert (problem["code"].endswith("-not-accepted"), problem["given"]) == (True, SHELF)
-        return
-    document = render_job(cell.platform, *stranger_words(role)).document
-    if role == PUBLISH_ROLE:
-        assert (document.parameters["publish_url"], document.container_plugins["target.shelf"]) == (
-            SHELF,
-            "parity_stranger.target",
-        )
-    else:
-        assert JobSource(role=role, kind="shelf", uri=SHELF) in document.sources
-        assert document.container_plugins["source.shelf"] == "parity_stranger.container"
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_accepted_source_reaches_the_runtime_with_its_container_plugin(render_job, platform: str) -> None:
+    accepted = list_cells("sources", platform, taken=True, where=lambda role, kind: kind == ANY)
+    lines = list(list_lines(accepted, stranger_words))
+    assert sorted(cell for _, found in lines for cell in found) == sorted(accepted), "each is in a line"
+    for line, found in lines:
+        document = render_job(platform, *line).document
+        for cell in found:
+            role, _ = cell.what
+            if role == PUBLISH_ROLE:
+                target = (document.parameters["publish_url"], document.container_plugins["target.shelf"])
+                assert target == (SHELF, "parity_stranger.target"), cell
+            else:
+                assert JobSource(role=role, kind="shelf", uri=SHELF) in document.sources, cell
+                assert document.container_plugins["source.shelf"] == "parity_stranger.container", cell
 
 
-@pytest.mark.parametrize("cell", cells("workloads", where=lambda name: name == ANY))
-def test_workload_runs_its_own_command_or_is_refused(render_job, find_errors, cell: Cell) -> None:
-    name, typed = "sing", ("sing", "--shelf", SHELF, "--voices", "3")
-    if not cell.support:
-        (problem,) = find_errors(cell.platform, *typed)
-        assert (problem["code"], problem["given"]) == ("workload-not-accepted", name)
-        return
-    document = render_job(cell.platform, *typed).document
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_refused_source_is_named(find_errors, platform: str) -> None:
+    for cell in list_cells("sources", platform, taken=False, where=lambda role, kind: kind == ANY):
+        start = {"code": OWN_PROGRAM, "checkpoint": FROM_CHECKPOINT}.get(cell.what[0], DATASET)
+        (problem,) = find_errors(platform, *start, *stranger_words(*cell.what))
+        assert (problem["code"].endswith("-not-accepted"), problem["given"]) == (True, SHELF), cell
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_workload_runs_its_own_command(render_job, platform: str) -> None:
+    assert list_cells("workloads", platform, taken=True, where=lambda name: name == ANY)
+    document = render_job(platform, *SING, "--voices", "3").document
     half = plugin_loader.load_workload_plugin(document)
-    assert (document.workload, half.__name__) == (name, document.container_plugins[f"workload.{name}"])
+    assert (document.workload, half.__name__) == ("sing", document.container_plugins["workload.sing"])
     work = half.work(document, dict.fromkeys(document.sources, Path("/data")), Path("/work"))
     assert work.arguments == ("-m", "choir", "--voices=3", "/data")
 
@@ -91,25 +85,26 @@ def test_workload_runs_its_own_command_or_is_refused(render_job, find_errors, ce
         ('{"lerobot-train": YES}', "sing"),
     ],
 )
-def test_refused_workload_is_accepted_by_the_suggested_platforms(
-    robotrain, install, assert_accepted, declared: str, workload: str
+def test_refused_workload_suggests_the_platforms_that_accept_it(
+    robotrain, install, declared: str, workload: str
 ) -> None:
     source = PLAIN_PLATFORM.replace('workloads={"lerobot-train": YES}', f"workloads={declared}")
     install("robotrain-plain", {"platform.plain": "plain_plugin"}, plain_plugin=source)
-    words = (workload, "--blob-url", BLOB)
-    assert read_refusal(robotrain, words, "workload-not-accepted") == set(PLATFORMS)
-    for platform in PLATFORMS:
-        assert_accepted([*words, *platform_words(platform)])
+    assert read_refusal(robotrain, (workload, "--blob-url", BLOB), "workload-not-accepted") == set(PLATFORMS)
 
 
 @pytest.mark.parametrize(
     "words", [("--policy-url", BLOB), ("--policy-path", "/data/policy")], ids=["not yet", "undeclared"]
 )
-def test_undeclared_source_is_accepted_by_the_suggested_platforms(
-    robotrain, plain_platform, assert_accepted, words: tuple[str, ...]
+def test_undeclared_source_suggests_the_platforms_that_accept_it(
+    robotrain, plain_platform, words: tuple[str, ...]
 ) -> None:
-    problem, words = f"source-not-accepted {' '.join(words)}", (*DATASET, *words)
-    assert read_refusal(robotrain, words, problem) == set(PLATFORMS)
+    problem = f"source-not-accepted {' '.join(words)}"
+    assert read_refusal(robotrain, (*DATASET, *words), problem) == set(PLATFORMS)
+
+
+@pytest.mark.parametrize("words", [("lerobot-train", "--blob-url", BLOB), ("sing", "--blob-url", BLOB)])
+def test_suggested_platforms_accept_what_another_refused(assert_accepted, words: tuple[str, ...]) -> None:
     for platform in PLATFORMS:
         assert_accepted([*words, *platform_words(platform)])
 
@@ -122,7 +117,6 @@ def read_refusal(robotrain, words: tuple[str, ...], expected: str) -> set[str]:
     return {way["text"].removeprefix("--platform ") for way in problem["instead"]} & set(PLATFORMS)
 
 
-SING = ("sing", "--shelf", SHELF)
 IMAGE = f"registry.example/choir:1.0@sha256:{'ab' * 32}"
 
 
@@ -142,20 +136,20 @@ def test_workload_declares_its_environment_experiment_and_outputs_on_azureml(ren
     assert job["outputs"]["songs"]["path"].endswith("/songs/")
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (("--attic", "attic://chest"), "The attic is reached by its ladder alone."),
-        ((*DATASET, "--policy-attic", "attic://chest"), "Policies are not kept in the attic."),
-    ],
-)
-def test_kind_says_itself_why_a_platform_does_not_take_it(
-    find_errors, robotrain, platform: str, words: tuple[str, ...], sentence: str
-) -> None:
-    problem = next(one for one in find_errors(platform, *words) if one["code"] == "source-not-accepted")
-    instead = f"{words[-2].replace('attic', 'shelf')} shelf://NAME"
-    assert (problem["why"], problem["instead"][0]["text"]) == (sentence, instead)
-    rows = robotrain("platforms", platform, "--json").json["rows"]
-    cells = [cell for row in rows if row.get("kind") == "attic" for cell in row["support"]]
-    assert {"level": "no", "reason": sentence, "instead": instead} in cells
+WHY = {
+    "dataset": (("--attic", "attic://chest"), "The attic is reached by its ladder alone."),
+    "policy": ((*DATASET, "--policy-attic", "attic://chest"), "Policies are not kept in the attic."),
+}
+
+
+def test_kind_says_itself_why_a_platform_does_not_take_it(find_errors, robotrain) -> None:
+    rows = robotrain("platforms", "--json").json["rows"]
+    for words, sentence in WHY.values():
+        instead = f"{words[-2].replace('attic', 'shelf')} shelf://NAME"
+        cells = [cell for row in rows if row.get("kind") == "attic" for cell in row["support"]]
+        refused = [cell for cell in cells if cell["reason"] == sentence]
+        assert [(cell["level"], cell["instead"]) for cell in refused] == [("no", instead)] * len(PLATFORMS)
+        for platform in PLATFORMS:
+            problems = find_errors(platform, *words)
+            problem = next(one for one in problems if one["code"] == "source-not-accepted")
+            assert (problem["why"], problem["instead"][0]["text"]) == (sentence, instead), platform
