@@ -147,8 +147,9 @@ def test_kind_says_itself_why_a_platform_does_not_take_it(find_errors, robotrain
     for words, sentence in WHY.values():
         instead = f"{words[-2].replace('attic', 'shelf')} shelf://NAME"
         cells = [cell for row in rows if row.get("kind") == "attic" for cell in row["support"]]
-        refused = [cell for cell in cells if cell["reason"] == sentence]
-        assert [(cell["level"], cell["instead"]) for cell in refused] == [("no", instead)] * len(PLATFORMS)
+        refused = [(cell["level"], cell["instead"]) for cell in cells if cell["reason"] == sentence]
+        assert len(refused) >= len(PLATFORMS)
+        assert set(refused) == {("no", instead)}
         for platform in PLATFORMS:
             problems = find_errors(platform, *words)
             problem = next(one for one in problems if one["code"] == "source-not-accepted")
