@@ -70,7 +70,8 @@ def read_points(place: str, group: str) -> list[tuple[str, list[SimpleNamespace]
     found = []
     for distribution in metadata.distributions(path=[place]):
         points = [point for point in distribution.entry_points if point.group == group]
-        owner = SimpleNamespace(name=distribution.name, version=distribution.version)
+        described = distribution.metadata
+        owner = SimpleNamespace(name=described["Name"], version=described["Version"])
         named = [SimpleNamespace(name=point.name, value=point.value, dist=owner) for point in points]
         found.append((discovery.normalize_name(owner.name), named))
     return found
@@ -88,8 +89,11 @@ def read_installed(patch: pytest.MonkeyPatch) -> None:
     from robotrain_runtime.environments import interpreter
 
     def is_ours(*packages: str) -> tuple | None:
+        """Return a key for packages of this checkout, unless a plugin file has modules beside it that they may name."""
         tops = {package.partition(".")[0] for package in packages}
-        return () if tops <= OURS and "robotrain_plugin" not in sys.modules else None
+        folder = packing._get_plugin_file_folder()
+        beside = {path.name for path in folder.iterdir()} - {"robotrain_plugin.py", "__pycache__"} if folder else set()
+        return () if tops <= OURS and not beside else None
 
     get_version, versions = interpreter.get_python_version, {}
     installed = (*HERE, *ENVIRONMENTS, str(Path.home() / ".pyenv"), "/usr/")
@@ -125,14 +129,20 @@ def load_plugins(patch: pytest.MonkeyPatch) -> None:
     managers: dict[tuple, Any] = {}
 
     def make_shared_manager(plugins):
-        """Plugins that a command did not load count for none of its hooks."""
-        if not are_ours(claims := tuple(plugins.claims)):
-            return make_manager(plugins)
+        """Plugins that a command did not load count for none of its hooks. With others installed, it is a copy."""
+        claims = tuple(claim for claim in plugins.claims if are_ours([claim]))
         if claims not in managers:
             managers[claims] = make_manager(plugins)
             for module in dict.fromkeys(claim.load() for claim in claims if claim.family != "command"):
                 managers[claims].add(module)
-        return managers[claims]
+        return managers[claims] if len(claims) == len(plugins.claims) else copy_manager(managers[claims])
+
+    def copy_manager(shared):
+        made = type(shared)()
+        made._name2plugin.update(shared._name2plugin)
+        for name, caller in vars(shared.hook).items():
+            getattr(made.hook, name)._hookimpls[:] = caller._hookimpls
+        return made
 
     registered = functools.cached_property(make_shared_manager)
     registered.__set_name__(manager.Plugins, "_manager")
@@ -141,16 +151,33 @@ def load_plugins(patch: pytest.MonkeyPatch) -> None:
 
 
 def compose_options(patch: pytest.MonkeyPatch) -> None:
-    """The options of a command for a workload and a platform of this checkout, but for completion."""
+    """The options of a command for a workload of this checkout, but for completion."""
     from robotrain.cli import job_command
 
     build, built = job_command.JobCommand.build_for, {}
 
+    def has_options(claim):
+        """Whether a plugin of a test may add other options than the settings of its platform."""
+        module = sys.modules.get(claim.module)
+        return claim.family != "platform" or claim.from_file or hasattr(module, "robotrain_source_kinds")
+
+    def get_settings(plugins, name):
+        """Return the settings of a platform that a test installed; None of one of this checkout."""
+        if all(are_ours([claim]) for claim in plugins.list_claims("platform", name)):
+            return None
+        return plugins.platform(name).settings
+
     def build_once(command, choice, parent):
-        claims = tuple(job_command.get_plugins(parent).claims)
-        if parent.resilient_parsing or not are_ours(claims):
+        plugins = job_command.get_plugins(parent)
+        claims = tuple(plugins.claims)
+        others = [claim for claim in claims if not are_ours([claim])]
+        if parent.resilient_parsing or any(map(has_options, others)):
             return build(command, choice, parent)
-        key = (type(command), command.name, choice.workload, choice.platform, choice.is_evaluated, claims)
+        try:
+            settings = get_settings(plugins, choice.platform)
+        except Exception:  # that it fails is found by the command
+            return build(command, choice, parent)
+        key = (type(command), command.name, choice.workload, choice.platform, choice.is_evaluated, claims, settings)
         if key not in built:
             return built.setdefault(key, build(command, choice, parent))
         made = copy.copy(built[key])

@@ -15,13 +15,7 @@ PIPELINE = "steps:\n  train: {workload: lerobot-train, sources: {dataset: [{loca
         (("submit", *DATASET), {}, {"ROBOTRAIN_PLATFORM": "fake"}, "environment ROBOTRAIN_PLATFORM"),
         (("submit", *DATASET), {".env": "ROBOTRAIN_PLATFORM=fake"}, {}, ".env:1"),
         (("submit", *DATASET), {"robotrain.toml": 'platform = "fake"'}, {}, "robotrain.toml"),
-        (
-            ("sweep", "--over", "seed=1..2", *DATASET),
-            {},
-            {"ROBOTRAIN_PLATFORM": "fake"},
-            "environment ROBOTRAIN_PLATFORM",
-        ),
-        (("pipeline", "train-eval", "--platform", "fake", *DATASET), {}, {}, "flag --platform"),
+        (("sweep", "--over", "seed=1..2", "--platform", "fake", *DATASET), {}, {}, "flag --platform"),
         (("pipeline", "submit", "p.yaml", "--platform", "fake"), {"p.yaml": PIPELINE}, {}, "flag --platform"),
         (("submit", "--plan", "plan", "--dry-run"), {}, {}, "plan plan"),
         (("resubmit", "last", "--dry-run"), {}, {}, "run {run}"),
@@ -32,7 +26,8 @@ def test_first_line_of_a_submit_is_the_platform(
 ):
     Path("episodes").symlink_to(pusht)
     job = ("--platform", "fake", "--dataset-path", "./episodes")
-    robotrain("render", *job, "--to", "plan")
+    if "--plan" in words:
+        robotrain("render", *job, "--to", "plan")
     run = robotrain("submit", *job, "--json").json["run"] if words[0] == "resubmit" else ""
     for name, text in files.items():
         Path(name).write_text(text)

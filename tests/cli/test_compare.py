@@ -88,39 +88,30 @@ def test_all_pairs_of_several_are_compared_with_one_confidence(robotrain, record
     assert two["p_value"] < answer.json["verdicts"][0]["p_value"]
 
 
-@pytest.mark.parametrize(
-    ("candidate", "words", "code", "begins"),
-    [
+def test_the_exit_code_is_the_gate(robotrain, record_evaluation):
+    for name, outcomes in (("good", GOOD), ("middle", MIDDLE), ("bad", BAD), ("old", MIDDLE)):
+        record_evaluation(f"eval-{name}", outcomes)
+    gate = ("--not-worse-than", "eval-old", "--margin")
+    for words, code, begins in (
+        (("eval-good", *gate, "0.1"), 0, "eval-good is not worse than eval-old by more"),
+        (("eval-bad", *gate, "0.1"), 5, "eval-bad is worse than eval-old by more than 10 points"),
+        (("eval-middle", *gate, "0.01"), 5, "not decided after 60 pairs whether eval-middle is not w"),
         (
-            GOOD,
-            ("--not-worse-than", "eval-2", "--margin", "0.1"),
+            ("eval-good", "eval-old", "--margin", "0.1"),
             0,
-            "eval-1 is not worse than eval-2 by more than 10 points",
+            "eval-good is not worse than eval-old by more than 10 points",
         ),
         (
-            BAD,
-            ("--not-worse-than", "eval-2", "--margin", "0.1"),
-            5,
-            "eval-1 is worse than eval-2 by more than 10 points",
+            ("eval-middle", "eval-old", "--equal-within", "0.3"),
+            0,
+            "eval-middle and eval-old are equal within 30 points",
         ),
-        (
-            MIDDLE,
-            ("--not-worse-than", "eval-2", "--margin", "0.01"),
-            5,
-            "not decided after 60 pairs whether eval-1 is not w",
-        ),
-        (GOOD, ("eval-2", "--margin", "0.1"), 0, "eval-1 is not worse than eval-2 by more than 10 points"),
-        (MIDDLE, ("eval-2", "--equal-within", "0.3"), 0, "eval-1 and eval-2 are equal within 30 points"),
-    ],
-)
-def test_the_exit_code_is_the_gate(robotrain, record_evaluation, candidate, words, code, begins):
-    record_evaluation("eval-1", candidate)
-    record_evaluation("eval-2", MIDDLE)
-    answer = robotrain("compare", "eval-1", *words, "--json")
-    assert answer.exit_code == code
-    assert read_sentences(answer)[0].startswith(begins)
-    gate = answer.json["gate"]
-    assert gate is None or gate["passed"] is (code == 0)
+    ):
+        answer = robotrain("compare", *words, "--json")
+        assert answer.exit_code == code, words
+        assert read_sentences(answer)[0].startswith(begins), words
+        found = answer.json["gate"]
+        assert found is None or found["passed"] is (code == 0), words
 
 
 def test_one_policy_is_compared_under_two_conditions(robotrain, record_evaluation):
@@ -179,29 +170,28 @@ def test_a_training_means_its_newest_evaluation(robotrain, sent_run, record_eval
     robotrain("compare", sent_run, "eval-1").check_problems(2, f"value-missing {sent_run}")
 
 
-@pytest.mark.parametrize(
-    ("words", "problem"),
-    [
-        ((), "usage"),
-        (("eval-1",), "value-missing eval-1"),
-        (("eval-1", "eval-1"), "word-repeated eval-1"),
-        (("eval-1", "nosuch"), "run-unknown nosuch"),
-        (("eval-1", "lerobot/act_pusht"), "value-missing lerobot/act_pusht"),
-        (("eval-1", "eval-other"), "not-comparable"),
-        (("eval-1", "eval-best"), "not-comparable"),
-        (("eval-1", "eval-unknown"), "not-comparable"),
-        (("eval-1", "eval-apart"), "not-comparable"),
-        (("eval-1", "eval-running"), "not-comparable"),
-        (("eval-running",), "not-comparable"),
-        (("eval-1", "eval-2", "--margin", "much"), "value-invalid --margin"),
-        (("eval-1", "eval-2", "--margin", "2"), "value-invalid"),
-        (("eval-1", "eval-2", "--margin", "0.1", "--equal-within", "0.1"), "value-invalid"),
-        (("eval-1", "--not-worse-than", "eval-2"), "value-missing --not-worse-than"),
-        (("eval-1", "eval-2", "--record-video"), "option-without-effect --record-video"),
-        (("eval-1", "eval-2", "--marign", "0.1"), "option-unknown --marign"),
-    ],
+NOT_COMPARED = (
+    ((), "usage"),
+    (("eval-1",), "value-missing eval-1"),
+    (("eval-1", "eval-1"), "word-repeated eval-1"),
+    (("eval-1", "nosuch"), "run-unknown nosuch"),
+    (("eval-1", "lerobot/act_pusht"), "value-missing lerobot/act_pusht"),
+    (("eval-1", "eval-other"), "not-comparable"),
+    (("eval-1", "eval-best"), "not-comparable"),
+    (("eval-1", "eval-unknown"), "not-comparable"),
+    (("eval-1", "eval-apart"), "not-comparable"),
+    (("eval-1", "eval-running"), "not-comparable"),
+    (("eval-running",), "not-comparable"),
+    (("eval-1", "eval-2", "--margin", "much"), "value-invalid --margin"),
+    (("eval-1", "eval-2", "--margin", "2"), "value-invalid"),
+    (("eval-1", "eval-2", "--margin", "0.1", "--equal-within", "0.1"), "value-invalid"),
+    (("eval-1", "--not-worse-than", "eval-2"), "value-missing --not-worse-than"),
+    (("eval-1", "eval-2", "--record-video"), "option-without-effect --record-video"),
+    (("eval-1", "eval-2", "--marign", "0.1"), "option-unknown --marign"),
 )
-def test_what_cannot_be_compared_is_one_sentence(robotrain, record_evaluation, scripted, words, problem):
+
+
+def test_what_cannot_be_compared_is_one_sentence(robotrain, record_evaluation, scripted):
     record_evaluation("eval-1", GOOD)
     record_evaluation("eval-2", MIDDLE)
     record_evaluation("eval-other", GOOD, "pusht, default starts")
@@ -210,7 +200,8 @@ def test_what_cannot_be_compared_is_one_sentence(robotrain, record_evaluation, s
     record_evaluation("eval-unknown", GOOD, "")
     record_evaluation("eval-apart", GOOD, first=5000)
     scripted.run("eval-running", state="running")
-    robotrain("compare", *words).check_problems(2, problem)
+    for words, problem in NOT_COMPARED:
+        robotrain("compare", *words).check_problems(2, problem)
 
 
 def test_episodes_of_a_file_are_compared(robotrain, write_scores):
@@ -246,9 +237,8 @@ def test_one_policy_of_a_file_is_compared_under_its_conditions(robotrain, write_
     assert read_sentences(answer)[0].startswith("act (day) is better than act (night) by 80 points")
 
 
-@pytest.mark.parametrize(
-    ("lines", "place"),
-    [
+def test_a_bad_line_of_a_file_is_named(robotrain, write_scores):
+    for lines, place in (
         (["policy,start,sucess", "act,1,1"], ":1"),
         (["a;b;c", "act;1;1"], ":1"),
         ([""], ":1"),
@@ -261,11 +251,9 @@ def test_one_policy_of_a_file_is_compared_under_its_conditions(robotrain, write_
         (["policy,start,success", "act,1,"], ":2"),
         (["policy,start,score", "act,1,much"], ":2"),
         (["policy,start,score", "act,1,nan"], ":2"),
-    ],
-)
-def test_a_bad_line_of_a_file_is_named(robotrain, write_scores, lines, place):
-    file = write_scores(*lines)
-    robotrain("compare", "--scores", file).check_problems(2, f"scores-invalid {file}{place}")
+    ):
+        file = write_scores(*lines)
+        robotrain("compare", "--scores", file).check_problems(2, f"scores-invalid {file}{place}")
 
 
 @pytest.mark.parametrize(
@@ -384,9 +372,9 @@ def test_a_job_that_fails_before_it_compares_says_why(robotrain, fake_platform, 
     assert "out of memory" in answer.stderr
 
 
-@pytest.mark.parametrize(
-    ("words", "problems"),
-    [
+def test_what_no_job_compares_is_refused(robotrain, fake_platform, policies):
+    old, new = map(str, policies)
+    for words, problems in (
         (("NEW",), ("value-missing",)),
         (("NEW", "nosuch"), ("run-unknown",)),
         (("NEW", "OLD", "--not-worse-than", "OLD", "--margin", "0.1"), ("options-conflict --not-worse-than",)),
@@ -394,9 +382,6 @@ def test_a_job_that_fails_before_it_compares_says_why(robotrain, fake_platform, 
         (("NEW,OLD", "OLD,NEW"), ("not-comparable",)),
         (("NEW", "OLD", "--margin", "0.1", "--equal-within", "0.1"), ("options-conflict",)),
         (("NEW", "OLD", "--at-most", "3"), ("value-out-of-range",)),
-    ],
-)
-def test_what_no_job_compares_is_refused(robotrain, fake_platform, policies, words, problems):
-    old, new = map(str, policies)
-    line = [word.replace("NEW", new).replace("OLD", old) for word in words]
-    robotrain("compare", *line, *PLAY, "--no-pin").check_problems(2, *problems)
+    ):
+        line = [word.replace("NEW", new).replace("OLD", old) for word in words]
+        robotrain("compare", *line, *PLAY, "--no-pin").check_problems(2, *problems)

@@ -82,14 +82,9 @@ def test_what_is_to_be_typed_replaces_the_unknown_option(robotrain, words):
     assert {way["replaces"] for way in problem["instead"]} == {words.split()[0]}, problem
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        *("launch job.yaml", "sbatch train.sh", "queue", "squeue", "stop a-run", "scancel a-run"),
-    ],
-)
-def test_command_of_other_tools_is_answered_with_the_line_to_type(robotrain, line):
-    robotrain(*line.split()).check_problems(2, "command-unknown")
+def test_command_of_other_tools_is_answered_with_the_line_to_type(robotrain):
+    for line in ("launch job.yaml", "sbatch train.sh", "queue", "squeue", "stop a-run", "scancel a-run"):
+        robotrain(*line.split()).check_problems(2, "command-unknown")
 
 
 def test_words_of_other_tools_list_the_runs(scripted, robotrain):

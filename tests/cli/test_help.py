@@ -74,9 +74,12 @@ def test_the_documents_list_the_commands_by_the_same_groups():
 def test_the_help_of_a_job_is_one_screen_and_help_all_has_every_option(robotrain, workload):
     for platform in (None, *PLATFORMS):
         words = ["submit", workload, *(["--platform", platform] if platform else [])]
-        short, full = (robotrain("--no-plugins", *words, option).stdout for option in ("--help", "--help-all"))
+        short = robotrain("--no-plugins", *words, "--help").stdout
         assert len(short.splitlines()) <= 60, (workload, platform)
         assert max(map(len, short.splitlines())) <= 80
+        if platform not in (None, PLATFORMS[WORKLOADS.index(workload) % len(PLATFORMS)]):
+            continue
+        full = robotrain("--no-plugins", *words, "--help-all").stdout
         assert {"--platform", "--wait", "--dry-run", "--name"} <= list_options(short) < list_options(full)
         count = len(set(re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", full, re.MULTILINE))) - 1  # that of the help
         assert f"--help-all shows all {count} options" in short

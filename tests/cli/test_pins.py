@@ -150,17 +150,17 @@ def test_unreadable_source_is_one_problem(robotrain, stone_server, fake_platform
     assert [way["text"] for way in problem["instead"]] == ["robotrain doctor"]  # --no-pin would not help
 
 
-@pytest.mark.parametrize("words", [(), ("--repin",)])
-def test_unreadable_pinned_source_is_one_problem(robotrain, stone_server, fake_platform, words):
+def test_unreadable_pinned_source_is_one_problem(robotrain, stone_server, fake_platform):
     run = robotrain("submit", *JOB).stdout.strip()
     stone_server.write_text("silent")
-    (fake_platform / "unread").write_text("basalt")
-    answer = robotrain("resubmit", run, *words, "--json")
-    (problem,) = [one for one in answer.json["problems"] if one["severity"] == "error"]
-    assert (problem["code"], problem["given"].split()[0]) == ("pin-unknown", "basalt")
-    assert [way["text"] for way in problem["instead"]] == ["robotrain doctor"]  # --repin --no-pin would not help
-    (fake_platform / "unread").unlink()
-    assert "--no-pin" in robotrain("resubmit", run, *words).stderr
+    for words in ((), ("--repin",)):
+        (fake_platform / "unread").write_text("basalt")
+        answer = robotrain("resubmit", run, *words, "--json")
+        (problem,) = [one for one in answer.json["problems"] if one["severity"] == "error"]
+        assert (problem["code"], problem["given"].split()[0]) == ("pin-unknown", "basalt")
+        assert [way["text"] for way in problem["instead"]] == ["robotrain doctor"]  # --repin --no-pin would not help
+        (fake_platform / "unread").unlink()
+        assert "--no-pin" in robotrain("resubmit", run, *words).stderr, words
 
 
 def test_source_without_dataset_files_is_refused_if_it_can_be_listed(robotrain, stone_server):

@@ -106,19 +106,16 @@ def test_resubmit_replaces_single_options_of_the_trainer(robotrain, fake_platfor
     )
 
 
-@pytest.mark.parametrize(
-    ("words", "problem"),
-    [
+def test_value_that_resubmit_takes_in_another_way_is_answered_with_the_line(robotrain, sent_run):
+    for words, problem in (
         (("--policy.chunk_size=8",), "usage --policy.chunk_size"),
         (("--batch-size", "8"), "usage --batch-size"),
         (("--set", "policy.n_action_steps=8"), "value-unknown --set policy.n_action_steps"),
         (("--", "--batch-size=8"), "option-elsewhere after -- --batch-size"),
         (("--", "--name", "mine"), "option-elsewhere after -- --name"),
         (("--", "--policy.type=diffusion"), "option-owned after -- --policy.type"),
-    ],
-)
-def test_value_that_resubmit_takes_in_another_way_is_answered_with_the_line(robotrain, sent_run, words, problem):
-    robotrain("resubmit", sent_run, *words).check_problems(2, problem)
+    ):
+        robotrain("resubmit", sent_run, *words).check_problems(2, problem)
 
 
 def test_resubmit_keeps_the_order_of_the_datasets(robotrain, fake_platform, pusht, tmp_path):
@@ -281,10 +278,9 @@ def test_register_prints_the_version_and_refuses_a_missing_or_invalid_name(robot
     assert (refused.exit_code, "registering" in refused.stderr) == (2, False)
 
 
-@pytest.mark.parametrize("following", ["--wait", "--stream"])
-def test_dry_run_cannot_be_followed(robotrain, job_words, sent_run, following):
-    for words in (("submit", *job_words), ("resubmit", sent_run)):
-        robotrain(*words, "--dry-run", following).check_problems(2, "options-conflict --dry-run")
+def test_dry_run_cannot_be_followed(robotrain, job_words, sent_run):
+    robotrain("submit", *job_words, "--dry-run", "--wait").check_problems(2, "options-conflict --dry-run")
+    robotrain("resubmit", sent_run, "--dry-run", "--stream").check_problems(2, "options-conflict --dry-run")
 
 
 def test_stream_shows_the_log_and_ends_like_wait(robotrain, fake_platform, job_words, sent_run):

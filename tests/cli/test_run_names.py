@@ -12,19 +12,16 @@ from robotrain.store import files, name_index, name_lock, plans, records
 from robotrain_runtime.contract.document import JobSource
 
 
-@pytest.mark.parametrize(
-    ("words", "name"),
-    [
+def test_run_is_named_after_its_data_and_policy_unless_it_or_its_job_has_a_name(submit_plain):
+    for words, name in (
         ((), "pusht-act"),
         (("--policy-type", "diffusion"), "pusht-diffusion"),
         (("--name", "pick-v3"), "pick-v3"),
         (("--job-name", "Pick cups, v3"), "Pick-cups-v3"),
         (("--job-name", "latest"), "pusht-act"),
-    ],
-)
-def test_run_is_named_after_its_data_and_policy_unless_it_or_its_job_has_a_name(submit_plain, words, name):
-    record = records.read_record(submit_plain(*words, "--note", "new gripper"))
-    assert (record.name, record.note) == (name, "new gripper")
+    ):
+        record = records.read_record(submit_plain(*words, "--note", "new gripper"))
+        assert (record.name, record.note) == (name, "new gripper"), words
 
 
 def test_revision_is_not_part_of_a_name_and_the_environment_may_name_the_job(submit_plain, monkeypatch):
@@ -34,41 +31,41 @@ def test_revision_is_not_part_of_a_name_and_the_environment_may_name_the_job(sub
     assert records.read_record(submit_plain()).name == "of-the-environment"
 
 
-@pytest.mark.parametrize(
-    ("folder", "name"),
-    [
-        ("pick-cups/dataset", "pick-cups-act"),
-        ("cups/data/train", "cups-act"),
-        ("robot-20261115-2/cups", "cups-act"),
-        ("me@corp/data/cups", "cups-act"),
-        ("me@corp/data", "me-corp-act"),
-        ("0123456789abcdef0123456789abcdef/data", "01234567-act"),
-    ],
-)
-def test_folders_with_general_names_are_not_part_of_a_name(robotrain, fake_platform, pusht, tmp_path, folder, name):
-    shutil.copytree(pusht, tmp_path / folder)
-    answer = robotrain("submit", "--platform", "fake", "--no-pin", "--json", "--dataset-path", tmp_path / folder)
-    assert records.read_record(answer.json["run"]).name == name
+FOLDERS = {
+    "pick-cups/dataset": "pick-cups-act",
+    "cups/data/train": "cups-act",
+    "robot-20261115-2/cups": "cups-act",
+    "me@corp/data/cups": "cups-act",
+    "me@corp/data": "me-corp-act",
+    "0123456789abcdef0123456789abcdef/data": "01234567-act",
+}
 
 
-@pytest.mark.parametrize(
-    ("place", "name"),
-    [
-        ("{run}/outputs/checkpoints/000400", "eval-of-pick-v3-pusht"),
-        ("lerobot-train-0123abcd-1/outputs/checkpoints/000400", "eval-of-lerobot-train-0123abcd-1-pusht"),
-        ("outputs/train/act_cups/checkpoints/last/pretrained_model", "eval-of-act_cups-pusht"),
-    ],
-)
-def test_evaluation_is_named_after_the_run_that_trained_its_policy(
-    robotrain, scripted, fake_platform, tmp_path, place, name
-):
+def test_folders_with_general_names_are_not_part_of_a_name(robotrain, fake_platform, pusht, tmp_path):
+    for number, (folder, name) in enumerate(FOLDERS.items()):
+        place = tmp_path / str(number) / folder
+        place.parent.mkdir(parents=True)
+        shutil.copytree(pusht, place)
+        answer = robotrain("submit", "--platform", "fake", "--no-pin", "--json", "--dataset-path", place)
+        assert records.read_record(answer.json["run"]).name == name, folder
+
+
+POLICIES = {
+    "{run}/outputs/checkpoints/000400": "eval-of-pick-v3-pusht",
+    "lerobot-train-0123abcd-1/outputs/checkpoints/000400": "eval-of-lerobot-train-0123abcd-1-pusht",
+    "outputs/train/act_cups/checkpoints/last/pretrained_model": "eval-of-act_cups-pusht",
+}
+
+
+def test_evaluation_is_named_after_the_run_that_trained_its_policy(robotrain, scripted, fake_platform, tmp_path):
     scripted.run("lerobot-train-01234567-1", called="pick-v3")
-    policy = tmp_path / place.format(run="lerobot-train-01234567-1")
-    policy.mkdir(parents=True)
-    (policy / "config.json").write_text('{"type": "act"}')
-    (policy / "model.safetensors").touch()
-    words = ("lerobot-eval", "--platform", "fake", "--policy-path", policy, "--env", "pusht", "--no-pin", "--json")
-    assert records.read_record(robotrain("submit", *words).json["run"]).name == name
+    for place, name in POLICIES.items():
+        policy = tmp_path / place.format(run="lerobot-train-01234567-1")
+        policy.mkdir(parents=True)
+        (policy / "config.json").write_text('{"type": "act"}')
+        (policy / "model.safetensors").touch()
+        words = ("lerobot-eval", "--platform", "fake", "--policy-path", policy, "--env", "pusht", "--no-pin", "--json")
+        assert records.read_record(robotrain("submit", *words).json["run"]).name == name
 
 
 def test_name_stands_for_its_newest_run(submit_plain, robotrain):
@@ -92,11 +89,11 @@ def test_beginning_of_a_name_stands_for_its_newest_run(scripted, robotrain):
     assert robotrain("status", "train-4", "--json").json["name"] == ""
 
 
-@pytest.mark.parametrize("text", ["frist", "fi", "tarin-1", "zzzzz"])
-def test_unknown_run_is_answered_with_names(scripted, robotrain, text):
+def test_unknown_run_is_answered_with_names(scripted, robotrain):
     scripted.run("train-1", called="first", age=10)
     scripted.run("train-2", called="fine", age=5)
-    robotrain("status", text).check_problems(2, "run-unknown")
+    for text in ("frist", "fi", "tarin-1", "zzzzz"):
+        robotrain("status", text).check_problems(2, "run-unknown")
 
 
 def test_repeated_run_keeps_the_name(submit_plain, robotrain):
@@ -131,9 +128,9 @@ def test_rename_refuses_a_missing_or_reserved_name_and_a_run_that_is_being_submi
 SUBMIT = ("submit", "--platform", "plain", "--dataset-repo-id", "lerobot/pusht")
 
 
-@pytest.mark.parametrize(
-    ("words", "problem"),
-    [
+def test_invalid_name_is_refused_before_anything_is_sent(submit_plain, robotrain):
+    run = submit_plain("--name", "pick")
+    for words, problem in (
         (("rename", "pick", "my first run!"), "value-invalid NAME"),
         (("rename", "pick", "!!"), "value-invalid NAME"),
         (("rename", "pick", "hf_" + "a1B2" * 10 + "!"), "secret-in-job NAME"),
@@ -141,13 +138,8 @@ SUBMIT = ("submit", "--platform", "plain", "--dataset-repo-id", "lerobot/pusht")
         ((*SUBMIT, "--name", "latest"), "value-invalid --name"),
         ((*SUBMIT, "--name=-x"), "value-invalid --name"),
         ((*SUBMIT, "--name", "x" * 81), "value-invalid --name"),
-    ],
-)
-def test_invalid_name_is_refused_before_anything_is_sent_and_answered_with_a_valid_one(
-    submit_plain, robotrain, words, problem
-):
-    run = submit_plain("--name", "pick")
-    robotrain(*words).check_problems(2, problem)
+    ):
+        robotrain(*words).check_problems(2, problem)
     assert (records.list_runs(), records.read_record(run).name) == ([run], "pick")
 
 
@@ -240,25 +232,21 @@ def test_next_commands_call_a_run_by_its_name_where_no_other_run_has_it(submit_p
     assert f"robotrain report {named_as_a_run} " in robotrain("status", named_as_a_run).stdout
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("diff", "pick-v3", "other"),
-        ("resubmit", "pick-v3", "--dry-run"),
-        ("resume", "pick-v3", "--training-steps", "20", "--dry-run"),
-        ("register", "pick-v3", "pusht"),
-        ("submit", "--platform", "fake", "--policy-run", "pick-v3", "--dry-run", "--no-pin"),
-    ],
-)
-def test_each_command_prints_which_run_of_a_name_it_takes(robotrain, fake_platform, pusht, words):
+def test_each_command_prints_which_run_of_a_name_it_takes(robotrain, fake_platform, pusht):
     line = ("submit", "--platform", "fake", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps", "8")
     runs = [robotrain(*line, "--new", "--name", name).json["run"] for name in ("pick-v3", "pick-v3", "other")]
     for run in runs:
         set_run_state(fake_platform, run, "failed", checkpoints=[4])
-    data = ("--dataset-path", pusht) if words[0] == "submit" else ()
-    answer = robotrain(*words, *data)
-    lines = [line for line in answer.stderr.splitlines() if "the newest of 2" in line]
-    assert runs[1] in lines[0]
+    policy = ("--policy-run", "pick-v3", "--dataset-path", pusht)
+    for words in (
+        ("diff", "pick-v3", "other"),
+        ("resubmit", "pick-v3", "--dry-run"),
+        ("resume", "pick-v3", "--training-steps", "20", "--dry-run"),
+        ("register", "pick-v3", "pusht"),
+        ("submit", "--platform", "fake", *policy, "--dry-run", "--no-pin"),
+    ):
+        lines = [line for line in robotrain(*words).stderr.splitlines() if "the newest of 2" in line]
+        assert runs[1] in lines[0], words
 
 
 def read_parameters(run):

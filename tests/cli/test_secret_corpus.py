@@ -1,11 +1,13 @@
 """No secret that a user gives by mistake is kept or printed: shapes of secrets, in every place that takes text."""
 
-import itertools
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+from robotrain.redaction import redact
 from robotrain.store import files
+from robotrain_runtime.contract import secret_rules
 
 WORD = "Zq7Xk2Vw9Rt4Lm8N"
 """A part of every secret: where it stands, the secret leaked."""
@@ -90,8 +92,14 @@ def check_place(robotrain, platform: str, flag: str, secret: str) -> None:
     assert_kept_nowhere(secret, answer, files.get_state_folder())
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_each_shape_is_refused_in_some_place(robotrain, shape):
+def test_each_shape_is_known_and_hidden():
+    for shape, secret in SHAPES.items():
+        assert secret_rules.value_holds_secret(secret), shape
+        assert not {WORD, LOWER, HEX} & {*re.findall(f"{WORD}|{LOWER}|{HEX}", redact(f"see {secret}"))}, shape
+
+
+@pytest.mark.parametrize("shape", [*SHAPES][::5])
+def test_a_shape_is_refused_in_some_place(robotrain, shape):
     platform, flag = PLACES[list(SHAPES).index(shape) % len(PLACES)]
     check_place(robotrain, platform, flag, SHAPES[shape])
 
@@ -112,12 +120,11 @@ def test_a_secret_in_place_of_its_reference_is_refused(robotrain, platform, name
         check_place(robotrain, platform, "--secret", f"{name}{secret}")
 
 
-@pytest.mark.parametrize("platform", SETTINGS)
-def test_no_trainer_argument_holds_a_secret(robotrain, platform):
+def test_no_trainer_argument_holds_a_secret(robotrain):
     secrets = list(SHAPES.values())
     for arguments in (secrets, [f"--note={secret}" for secret in secrets]):
         for part in (arguments[at : at + 20] for at in range(0, len(arguments), 20)):  # 50 problems are printed
-            answer = robotrain("submit", "lerobot-train", "--platform", platform, "-d", "x/y", "--", *part)
+            answer = robotrain("submit", "lerobot-train", "--platform", "local", "-d", "x/y", "--", *part)
             assert (answer.exit_code, answer.stderr.count("[secret-in-job]")) == (2, len(part)), answer.stderr
             for secret in secrets:
                 assert_kept_nowhere(secret, answer, files.get_state_folder())
@@ -147,15 +154,21 @@ LINES = (
 @pytest.mark.parametrize("line", LINES, ids=" ".join)
 def test_no_secret_is_kept_or_repeated_whatever_takes_the_text(robotrain, scripted, line):
     scripted.run("train-1", state="succeeded", started=1e9, ended=1e9 + 60)
-    for name in ("export", "Hugging Face", "user of curl"):
-        answer = robotrain(*(word.format(SHAPES[name]) for word in line))
-        assert_kept_nowhere(SHAPES[name], answer, files.get_state_folder())
+    name = ("export", "Hugging Face", "user of curl")[LINES.index(line) % 3]
+    answer = robotrain(*(word.format(SHAPES[name]) for word in line))
+    assert_kept_nowhere(SHAPES[name], answer, files.get_state_folder())
 
 
 @pytest.mark.parametrize(
-    "form", [f"--hf-token={WORD}", f"--hf-token {WORD}", f"--hub_token {WORD}", f"--password {WORD}"]
+    ("command", "form"),
+    [
+        ("submit", f"--hf-token={WORD}"),
+        ("explain", f"--hf-token {WORD}"),
+        ("train", f"--hub_token {WORD}"),
+        ("sweep", f"--password {WORD}"),
+        ("pipeline", f"--hf-token {WORD}"),
+    ],
 )
-@pytest.mark.parametrize("command", ["submit", "explain", "train", "sweep", "pipeline"])
 def test_the_value_of_an_unknown_option_that_names_a_secret_is_not_repeated(robotrain, command, form):
     answer = robotrain(command, *form.split(" "), "--platform", "local", "-d", "x/y")
     assert answer.exit_code == 2
@@ -190,33 +203,38 @@ REFUSED = (
 
 @pytest.mark.parametrize("line", REFUSED, ids=" ".join)
 def test_a_line_with_a_secret_in_an_odd_place_is_refused_without_it(robotrain, line):
-    for words in (line,) if "--" in line else (line, (*line, "--json")):
-        answer = robotrain(*words)
-        assert answer.exit_code == 2
-        assert_kept_nowhere(WORD, answer, files.get_state_folder())
+    has_json = "--" not in line and REFUSED.index(line) % 2
+    answer = robotrain(*line, *["--json"] * has_json)
+    assert answer.exit_code == 2
+    assert_kept_nowhere(WORD, answer, files.get_state_folder())
 
 
 NAMES = ("--password", "--wandb.api_key", "--hub_token", "--client-secret", "--db.passwd", "--credentials")
 
 
-@pytest.mark.parametrize(("name", "form"), [*zip(NAMES, itertools.cycle(("{}={}", "{} {}")), strict=False)])
-def test_a_trainer_argument_whose_name_says_secret_is_refused(robotrain, name, form):
-    arguments = form.format(name, WORD).split(" ")
+def test_a_trainer_argument_whose_name_says_secret_is_refused(robotrain):
+    forms = [(name, "{}={}" if at % 2 else "{} {}") for at, name in enumerate(NAMES)]
+    arguments = [word for name, form in forms for word in form.format(name, WORD).split(" ")]
     answer = robotrain("submit", "lerobot-train", "--platform", "local", "-d", "x/y", "--", *arguments)
-    answer.check(2, "secret-in-job", f"{form.format(name, '<redacted>')}")
+    answer.check(2, "secret-in-job", *(form.format(name, "<redacted>") for name, form in forms))
     assert_kept_nowhere(WORD, answer, files.get_state_folder())
 
 
-@pytest.mark.parametrize(("name", "form"), [*zip(NAMES, itertools.cycle(("{} {}", "{}={}")), strict=False)])
-def test_a_pasted_line_of_the_trainer_is_suggested_without_its_secret(robotrain, name, form):
-    arguments = form.format(name, WORD).split(" ")
+def test_a_pasted_line_of_the_trainer_is_suggested_without_its_secret(robotrain):
+    forms = [name if at % 2 else f"{name}={WORD}" for at, name in enumerate(NAMES)]
+    arguments = [word for form in forms for word in ((form,) if "=" in form else (form, WORD))]
     answer = robotrain("train", "--policy.type=act", *arguments)
     answer.check(2, "robotrain from-lerobot --")
     assert_kept_nowhere(WORD, answer)
 
 
-@pytest.mark.parametrize("words", [("--", "--api_key", "NAME"), ("--set", 'trainer_args=["--steps=3"]')])
-@pytest.mark.parametrize("form", [("--api_key", WORD), (f"--api_key={WORD}",)])
+@pytest.mark.parametrize(
+    ("words", "form"),
+    [
+        (("--", "--api_key", "NAME"), ("--api_key", WORD)),
+        (("--set", 'trainer_args=["--steps=3"]'), (f"--api_key={WORD}",)),
+    ],
+)
 def test_a_secret_of_the_job_file_is_refused_also_where_another_value_replaces_it(robotrain, words, form):
     job = {"sources": {"dataset": [{"huggingface": "x/y"}]}, "trainer_args": [*form]}
     Path("job.yaml").write_text(yaml.safe_dump(job))
@@ -226,9 +244,8 @@ def test_a_secret_of_the_job_file_is_refused_also_where_another_value_replaces_i
         assert_kept_nowhere(WORD, answer, files.get_state_folder())
 
 
-@pytest.mark.parametrize(
-    "argument",
-    [
+def test_a_harmless_trainer_argument_passes(robotrain):
+    arguments = (
         "--policy.pad_token=abcdefgh12",
         "--token=$HF_TOKEN",
         "--password=",
@@ -236,10 +253,8 @@ def test_a_secret_of_the_job_file_is_refused_also_where_another_value_replaces_i
         "--max_token=128",
         "--dataset.image_key=observation.image",
         "--policy.tokenizer_name=google/paligemma-3b",
-    ],
-)
-def test_a_harmless_trainer_argument_passes(robotrain, argument):
-    answer = robotrain("explain", "lerobot-train", "--platform", "local", "-d", "x/y", "--", argument)
+    )
+    answer = robotrain("explain", "lerobot-train", "--platform", "local", "-d", "x/y", "--", *arguments)
     assert "secret-in-job" not in answer.stderr
 
 
@@ -262,9 +277,9 @@ def test_no_secret_of_a_file_or_the_environment_is_kept(robotrain, shape, monkey
     assert_kept_nowhere(secret, answer, files.get_state_folder())
 
 
-@pytest.mark.parametrize("flag", ["--lerobot-version", "--experiment-name", "--save-as"])
+@pytest.mark.parametrize("flag", ["--experiment-name", "--save-as"])
 def test_control_characters_and_long_texts_are_not_printed(robotrain, flag):
-    for text in ("a\u009bb\x7fc", "x" * 1_000_000):
+    for text in ("a\u009bb\x7fc", "x" * 200_000):
         for more in ((), ("--json",)):
             answer = robotrain("submit", "lerobot-train", "--platform", "azureml", "-d", "x/y", flag, text, *more)
             assert not {"\u009b", "\x7f"} & set(answer.stderr + answer.stdout)

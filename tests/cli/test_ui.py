@@ -1,6 +1,5 @@
 """`robotrain ui`: a run's tracking and its platform's page in a browser; MLflow of this machine is served."""
 
-import json
 import os
 import signal
 import subprocess
@@ -11,7 +10,6 @@ import webbrowser
 from dataclasses import replace
 
 import pytest
-from problem_assertions import check_problems
 from robotrain_runtime.contract.event import Tracking
 
 PAGE = "https://scripted.example/runs/1"
@@ -104,11 +102,11 @@ def test_command_of_a_remote_log_is_not_run(scripted, robotrain, opened_addresse
     "logged",
     ["touch mine", "/data/python -m mlflow ui --backend-store-uri sqlite:///x", "uvx mlflow@1.0 'ui"],
 )
-def test_only_a_known_server_of_mlflow_is_run(serve, opened_addresses, logged):
+def test_only_a_known_server_of_mlflow_is_run(run_here, robotrain, opened_addresses, logged):
     """The log of a run has whatever its data prints."""
-    process = serve(replace(LOCAL, ui=logged))
-    shown, _ = process.communicate(timeout=30)
-    assert (process.returncode, shown.strip(), opened_addresses()) == (0, logged, [])
+    run_here(replace(LOCAL, ui=logged))
+    answer = robotrain("ui")
+    assert (answer.exit_code, answer.stdout.strip(), opened_addresses()) == (0, logged, [])
 
 
 def test_run_without_a_page_is_an_error(scripted, robotrain, opened_addresses):
@@ -118,8 +116,8 @@ def test_run_without_a_page_is_an_error(scripted, robotrain, opened_addresses):
 
 
 @pytest.fixture
-def serve(scripted, command, tmp_path, monkeypatch):
-    """Start `robotrain ui` for a run that runs here, with a stand-in for uvx."""
+def run_here(scripted, tmp_path, monkeypatch):
+    """Record a run that runs here, with a stand-in for uvx."""
     site = scripted.platform("far", features='{"runs_here": YES}')
     uvx = tmp_path / "bin/uvx"
     uvx.parent.mkdir()
@@ -128,16 +126,22 @@ def serve(scripted, command, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{uvx.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(site))
 
+    return lambda tracking: scripted.run("train-1", tracking, platform="far")
+
+
+@pytest.fixture
+def serve(run_here, command):
+    """Start `robotrain ui` for a run that runs here."""
+
     def start(tracking, *words, preexec_fn=None):
-        scripted.run("train-1", tracking, platform="far")
+        run_here(tracking)
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen([*command, "ui", *words], **streams, preexec_fn=preexec_fn)
 
     return start
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_mlflow_is_served_until_it_is_stopped(serve, opened_addresses, end):
+def test_mlflow_is_served_until_it_is_stopped(serve, opened_addresses):
     process = serve(LOCAL)
     address = process.stdout.readline().strip()
     assert address.endswith(f"/#/experiments/1/runs/r/{VIEW}")
@@ -145,7 +149,7 @@ def test_mlflow_is_served_until_it_is_stopped(serve, opened_addresses, end):
         time.sleep(0.05)
     assert opened_addresses() == [address]
     assert urllib.request.urlopen(address.partition("#")[0]).status == 200
-    process.send_signal(end)
+    process.send_signal(signal.SIGTERM)
     _, messages = process.communicate(timeout=30)
     assert process.returncode == 0
     assert messages.splitlines()[-1] == "MLflow is stopped"
@@ -190,13 +194,13 @@ def test_ctrl_c_stops_a_server_that_a_script_started_in_the_background(serve, no
         "uvx mlflow@1.0 ui --backend-store-uri sqlite:///x",
     ],
 )
-def test_mlflow_is_served_by_the_uv_that_the_machine_has(serve, no_browser, monkeypatch, tmp_path, logged):
+def test_mlflow_is_served_by_the_uv_that_the_machine_has(run_here, robotrain, monkeypatch, tmp_path, logged):
     (tmp_path / "bin/uvx").rename(tmp_path / "bin/uv")
     monkeypatch.setenv("UV", str(tmp_path / "bin/uv"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     command = f"{tmp_path}/bin/uv tool run mlflow@1.0 ui --backend-store-uri sqlite:///x"
-    shown, _ = serve(replace(LOCAL, ui=logged), "--json").communicate(timeout=30)
-    assert json.loads(shown)["command"] == command
+    run_here(replace(LOCAL, ui=logged))
+    assert robotrain("ui", "--json").json["command"] == command
 
 
 def test_mlflow_is_served_by_the_environment_of_the_run(serve, no_browser, monkeypatch, tmp_path):
@@ -212,9 +216,9 @@ def test_mlflow_is_served_by_the_environment_of_the_run(serve, no_browser, monke
     assert process.returncode == 0
 
 
-def test_server_that_ends_is_reported_with_its_output(serve, opened_addresses):
-    process = serve(replace(LOCAL, ui="uvx mlflow@1.0 ui --backend-store-uri sqlite:///broken"))
-    _, messages = process.communicate(timeout=30)
-    assert process.returncode == 1
-    check_problems(messages, "ui-not-started")
+def test_server_that_ends_is_reported_with_its_output(run_here, robotrain, opened_addresses):
+    run_here(replace(LOCAL, ui="uvx mlflow@1.0 ui --backend-store-uri sqlite:///broken"))
+    answer = robotrain("ui")
+    answer.check_problems(1, "ui-not-started")
+    assert "no such store" in answer.stderr
     assert opened_addresses() == []

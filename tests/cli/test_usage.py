@@ -35,8 +35,6 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
             ["option-unknown --stepz", "option-unknown --batch-sise", "option-unknown --frobnicate"],
         ),
         (("render", *LOCAL, *X, "--zone", "north"), ["option-elsewhere --zone"]),
-        (("render", *ON_PLAIN, *X, "--secret", "A=b"), ["option-elsewhere --secret"]),
-        (("render", *LOCAL, *X, "--image", "a:1"), ["option-elsewhere --image"]),
         (
             ("render", "lerobot-eval", *LOCAL, "--task", "reach-v3"),
             ["option-elsewhere --task", "source-missing", "source-missing"],
@@ -56,10 +54,8 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         (("render", *ON_PLAIN, "a.yaml", "b.yaml"), ["word-repeated", "file-unreadable a.yaml"]),
         (("logs", "--raw", "--json"), ["usage"]),
         (("render", *ON_PLAIN, *X, "--", "--steps=4"), ["option-owned after -- --steps"]),
-        (("render", *ON_PLAIN, *X, "--", "--policy.type=act"), ["option-owned after -- --policy.type"]),
         (("render", *ON_PLAIN, *X, "--", "--zone=north"), ["option-elsewhere after -- --zone"]),
         (("submit", *ON_PLAIN, *X, "--", "--wait"), ["option-elsewhere after -- --wait"]),
-        (("submit", *ON_PLAIN, *X, "--", "-d", "u/d"), ["option-elsewhere after -- -d"]),
         (
             ("submit", "lerobot-eval", *LOCAL, "--policy-path", ".", "--policy-repo-id", "b/c"),
             ["source-repeated --policy-repo-id b/c", "source-missing"],
@@ -69,20 +65,23 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
             ["value-invalid --success-threshold 70", "source-missing", "source-missing"],
         ),
         (("render", *ON_PLAIN, *X, "--batch-size", "0"), ["value-invalid --batch-size 0"]),
-        (("render", *ON_PLAIN, *X, "--training-steps", "4.5"), ["value-invalid --training-steps 4.5"]),
+        (
+            ("render", *ON_PLAIN, *X, "--replicas", "0", "--training-steps", "4.5", "--register-checkpoint", "a b"),
+            [
+                "value-invalid --replicas 0",
+                "value-invalid --training-steps 4.5",
+                "value-invalid --register-checkpoint a b",
+            ],
+        ),
         (("render", *ON_PLAIN, *X, "--learning-rate", "nan"), ["value-invalid --learning-rate nan"]),
         (("render", *ON_PLAIN, *X, "--val-split", "1"), ["value-invalid --val-split 1"]),
         (("render", *ON_PLAIN, *X, "--policy-type", "octo"), ["value-invalid --policy-type octo"]),
-        (("render", *ON_PLAIN, *X, "--register-checkpoint", "a b"), ["value-invalid --register-checkpoint a b"]),
-        (("render", *ON_PLAIN, *X, "--replicas", "0"), ["value-invalid --replicas 0"]),
         (("render", *ON_PLAIN, "--dataset-asset", "azureml:a"), ["source-invalid --dataset-asset azureml:a"]),
         (("submit", *LOCAL, "--env", "pusht", "--eval-episodes", "2"), ["option-elsewhere --env"]),
         (("render", *ON_PLAIN, *X, "--batch-size"), ["usage --batch-size"]),
         (("render", *LOCAL, *X, "--tracking-uri", "http://[abc"), ["value-invalid --tracking-uri"]),
-        (("submit", "--platfrom", "local", *X), ["option-unknown --platfrom"]),
         (("submti",), ["command-unknown"]),
         (("status", "nosuch"), ["run-unknown"]),
-        (("render", *LOCAL, *X, "--code", "."), ["option-elsewhere --code"]),
         (("explain", "command", *LOCAL, "--lr", "1e-4", "--", "true"), ["option-elsewhere --lr"]),
         (
             ("explain", "command", *LOCAL, "--layers-per-block", "3", "--", "true"),
@@ -92,25 +91,16 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
             ("submit", *ON_PLAIN, *X, "--workload", "lerobot-eval"),
             ["option-unknown --workload", "workload-not-accepted", "source-missing"],
         ),
-        (("submit", *ON_PLAIN, *X, "--workload=lerobot-evil"), ["option-unknown --workload"]),
         (("submit", "--workload", *ON_PLAIN, *X), ["option-unknown --workload"]),
         (("--wait", "submit", "lerobot-eval"), ["option-elsewhere --wait"]),
         (("eval", "--env", "pusht"), ["command-unknown"]),
-        (("lerobot-train",), ["command-unknown"]),
         (("explain", "--platform", "PLATFORM", *X), ["plugin-not-loaded --platform PLATFORM"]),
-        (("explain", "--platform", "NAME", *X), ["plugin-not-loaded --platform NAME"]),
         (("explain", "--platform", "skypilot", *X), ["plugin-not-loaded --platform skypilot"]),
         (("explain", "job.yaml", *LOCAL), ["file-unreadable job.yaml"]),
         (("submit", "-", *ON_PLAIN), ["standard-input"]),
-        (("submit", "/dev/stdin", *ON_PLAIN), ["standard-input"]),
         (("submit", "/dev/fd/63", *ON_PLAIN), ["standard-input"]),
-        (("submit", "lerobot-train", "-", *ON_PLAIN), ["standard-input"]),
         (("explain", *LOCAL, *X, "--training-steps", "20k"), ["value-invalid --training-steps 20k"]),
-        (("explain", *LOCAL, *X, "--training-steps", "1.5M"), ["value-invalid --training-steps 1.5M"]),
-        (("explain", *LOCAL, *X, "--training-steps", "1e3"), ["value-invalid --training-steps 1e3"]),
         (("explain", *LOCAL, *X, "--training-steps", "1.2345k"), ["value-invalid --training-steps 1.2345k"]),
-        (("explain", *LOCAL, *X, "--seed", "9e9"), ["value-invalid --seed 9e9"]),
-        (("explain", *LOCAL, *X, "--device", "gpu"), ["value-invalid --device gpu"]),
         (("--tail", "5", "--no-plugins", "logs", "last"), ["option-elsewhere --tail"]),
         (("--strict", "plugins"), ["usage --strict"]),
     ],
@@ -119,10 +109,10 @@ def test_wrong_line_is_refused(robotrain, words, problems):
     robotrain(*words).check_problems(2, *problems)
 
 
-@pytest.mark.parametrize("words", [(), ("--platform", "")])
-def test_platform_of_the_environment_is_used(robotrain, monkeypatch, words):
+def test_platform_of_the_environment_is_used(robotrain, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PLATFORM", "plain")
-    assert robotrain("render", *words, *X).exit_code == 0
+    assert robotrain("render", *X).exit_code == 0
+    assert robotrain("render", "--platform", "", *X).exit_code == 0
 
 
 def test_flag_of_a_platform_that_swallows_the_platform_is_reported(command):

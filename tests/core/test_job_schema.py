@@ -87,7 +87,7 @@ SCALARS = st.one_of(
 )
 of_all_parameters = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
-    max_examples=20,
+    max_examples=5,
     phases=[Phase.reuse, Phase.generate],  # to shrink so many values takes minutes
 )
 
@@ -192,7 +192,7 @@ def test_every_job_of_the_repository_fits(robotrain):
 
 
 def test_schema_is_valid(robotrain):
-    schema = robotrain("schema").json
+    schema = robotrain("schema", "lerobot-train", "--platform", "local").json  # that of all takes a second
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     jsonschema.Draft202012Validator.check_schema(schema)
 
@@ -243,11 +243,9 @@ def test_annotations_of_pydantic_are_in_the_schema(robotrain, install):
     assert not race.is_valid({"parameters": {"width": 0}})
 
 
-@pytest.mark.parametrize(
-    ("words", "code"), [("lerobot-trian", "plugin-not-loaded"), ("--platform locl", "plugin-not-loaded")]
-)
-def test_unknown_name_is_rejected_with_the_nearest(robotrain, words, code):
-    robotrain("schema", *words.split()).check_problems(2, code)
+def test_unknown_name_is_rejected(robotrain):
+    robotrain("schema", "lerobot-trian").check_problems(2, "plugin-not-loaded")
+    robotrain("schema", "--platform", "locl").check_problems(2, "plugin-not-loaded")
 
 
 def test_failing_plugin_is_left_out_of_the_schema(robotrain, install):

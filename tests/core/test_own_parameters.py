@@ -77,13 +77,17 @@ def write_job(**job):
     Path("job.yaml").write_text(yaml.safe_dump({"workload": "mine", "run": ["python", "{lr}"], **job}))
 
 
-@pytest.mark.parametrize("text", ODD)
-def test_value_is_the_text_that_was_given(parameters, text):
-    write_job(params={"lr": text, "other": "x"})
-    assert parameters("job.yaml")["lr"] == text
-    assert parameters("job.yaml", "--param", f"lr={text}", "--param", "new=1")["lr"] == text
-    assert parameters("mine", "--set", f"params.lr={text}", *COMMAND)["lr"] == text
-    assert parameters("job.yaml", "--set", f"lr={text}")["lr"] == text
+def test_value_is_the_text_that_was_given(parameters):
+    texts = {f"p{number}": text for number, text in enumerate(ODD)}
+    write_job(params={**texts, "lr": "x"})
+    assert parameters("job.yaml").items() >= texts.items()
+    params = [f"--param={name}={text}" for name, text in texts.items()]
+    sets = [f"--set=params.{name}={text}" for name, text in texts.items()]
+    over = [f"--set={name}={text}" for name, text in texts.items()]
+    write_job(params={**dict.fromkeys(texts, "y"), "lr": "x"})
+    assert parameters("job.yaml", *params).items() >= texts.items()
+    assert parameters("mine", *sets, "--param", "lr=1", *COMMAND).items() >= texts.items()
+    assert parameters("job.yaml", *over).items() >= texts.items()
 
 
 def test_scalar_of_a_job_file_stays_as_it_is_written(parameters):
@@ -138,40 +142,43 @@ def test_python_call(robotrain):
 OF_OTHERS = ("num_gpus", "slots", "dataset", "outputs", "publish_url", "run", "lambda")
 
 
-@pytest.mark.parametrize("name", [*OF_OTHERS, "learning-rate", "1st", "größe", "__init__"])
-def test_name_that_cannot_be_is_refused_in_each_way(refuse, name):
-    write_job(params={name: "1"})
-    refuse("own-parameter-invalid job.yaml:2", "job.yaml")
-    refuse("own-parameter-invalid --param", "mine", "--param", f"{name}=1", *COMMAND)
+NAMES = (*OF_OTHERS, "learning-rate", "1st", "größe", "__init__")
 
 
-@pytest.mark.parametrize(
-    ("words", "problem"),
-    [
-        (("--param", "lr"), "value-invalid --param"),
-        (("--param", "lr=1", "--param", "lr=2"), "value-invalid --param lr"),
-        (("--param", "lr=1", "--set", "lr=2"), "options-conflict --set lr"),
-        (("--param", "lr=1", "--set", "params.lr=2"), "options-conflict --set params.lr"),
-        (("--set", "lr=2"), "value-unknown --set lr"),
-        (("--param", "api_token=s3cr3tvalue99"), "secret-in-job --param api_token"),
-        (("--param", "lr=hf_aB3dE5gH7jK9mN1pQ3sT5"), "secret-in-job --param lr"),
-    ],
+def test_name_that_cannot_be_is_refused_in_each_way(robotrain):
+    lines = [f"  {name}: 1\n" for name in NAMES]
+    Path("job.yaml").write_text(f"params:\n{''.join(lines)}workload: mine\n")
+    problems = [f"own-parameter-invalid job.yaml:{line}" for line in range(2, len(NAMES) + 2)]
+    robotrain("explain", "--platform", "fake", "job.yaml").check_problems(2, *problems)
+    options = [f"--param={name}=1" for name in NAMES]
+    answer = robotrain("explain", "--platform", "fake", "mine", *options, *COMMAND)
+    answer.check_problems(2, "own-parameter-invalid --param")
+    assert answer.stderr.count("own-parameter-invalid") == len(NAMES)
+
+
+MALFORMED = (
+    (("--param", "lr"), "value-invalid --param"),
+    (("--param", "lr=1", "--param", "lr=2"), "value-invalid --param lr"),
+    (("--param", "lr=1", "--set", "lr=2"), "options-conflict --set lr"),
+    (("--param", "lr=1", "--set", "params.lr=2"), "options-conflict --set params.lr"),
+    (("--set", "lr=2"), "value-unknown --set lr"),
+    (("--param", "api_token=s3cr3tvalue99"), "secret-in-job --param api_token"),
+    (("--param", "lr=hf_aB3dE5gH7jK9mN1pQ3sT5"), "secret-in-job --param lr"),
 )
-def test_malformed_values_are_refused(refuse, words, problem):
-    text = refuse(problem, "mine", *words, *COMMAND)
-    assert not {"s3cr3tvalue99", "hf_aB3dE5gH7jK9mN1pQ3sT5"} & {*text.split()}
 
 
-@pytest.mark.parametrize(
-    ("params", "problem"),
-    [
-        *((text, "file-wrong job.yaml:2") for text in ("{lr: null}", "{lr: [1]}", "{lr: 1, lr: 2}", "[lr]")),
-        ("{}\nparameters: {lr: 1}", "file-unknown-key job.yaml:3"),
-    ],
-)
-def test_malformed_table_is_refused_with_its_line(refuse, params, problem):
-    Path("job.yaml").write_text(f"workload: mine\nparams: {params}\n")
-    refuse(problem, "job.yaml")
+def test_malformed_values_are_refused(refuse):
+    for words, problem in MALFORMED:
+        text = refuse(problem, "mine", *words, *COMMAND)
+        assert not {"s3cr3tvalue99", "hf_aB3dE5gH7jK9mN1pQ3sT5"} & {*text.split()}, words
+
+
+def test_malformed_table_is_refused_with_its_line(refuse):
+    for params in ("{lr: null}", "{lr: [1]}", "{lr: 1, lr: 2}", "[lr]"):
+        Path("job.yaml").write_text(f"workload: mine\nparams: {params}\n")
+        refuse("file-wrong job.yaml:2", "job.yaml")
+    Path("job.yaml").write_text("workload: mine\nparams: {}\nparameters: {lr: 1}\n")
+    refuse("file-unknown-key job.yaml:3", "job.yaml")
 
 
 def test_workload_that_takes_none_refuses_them(robotrain):
@@ -199,26 +206,27 @@ def test_new_job_file_shows_where_they_stand(robotrain, tmp_path):
     assert "# params:\n#   NAME: VALUE\n" in (tmp_path / "new/job.yaml").read_text()
 
 
-@pytest.mark.parametrize(
-    ("job", "fits"),
-    [
-        ({"params": {"lr": 1e-4, "flip": True, "text": ""}}, True),
-        ({"params": {}}, True),
-        ({"params": {"num_gpus": 1}}, False),
-        ({"params": {"dataset": 1}}, False),
-        ({"params": {"a-b": 1}}, False),
-        ({"params": {"lr": None}}, False),
-        ({"params": {"lr": [1]}}, False),
-        ({"workload": "lerobot-train", "params": {"lr": 1}, "sources": {"dataset": {"local_path": "x"}}}, False),
-    ],
+FITTING = (
+    ({"params": {"lr": 1e-4, "flip": True, "text": ""}}, True),
+    ({"params": {}}, True),
+    ({"params": {"num_gpus": 1}}, False),
+    ({"params": {"dataset": 1}}, False),
+    ({"params": {"a-b": 1}}, False),
+    ({"params": {"lr": None}}, False),
+    ({"params": {"lr": [1]}}, False),
+    ({"workload": "lerobot-train", "params": {"lr": 1}, "sources": {"dataset": {"local_path": "x"}}}, False),
 )
-def test_schema_takes_what_the_reader_takes(robotrain, job, fits):
-    job = {"workload": "mine", **job}
-    for command, content in (("schema", job), ("pipeline schema", {"steps": {"one": job}})):
-        schema = robotrain(*command.split()).json
-        assert jsonschema.Draft202012Validator(schema).is_valid(content) == fits
-    Path("job.yaml").write_text(yaml.safe_dump(job))
-    assert (robotrain("explain", "--platform", "fake", "job.yaml").exit_code == 0) == fits
+
+
+def test_schema_takes_what_the_reader_takes(robotrain):
+    job_schema, pipeline_schema = (
+        jsonschema.Draft202012Validator(robotrain(*words).json) for words in (("schema",), ("pipeline", "schema"))
+    )
+    for fields, fits in FITTING:
+        job = {"workload": "mine", **fields}
+        assert (job_schema.is_valid(job), pipeline_schema.is_valid({"steps": {"one": job}})) == (fits, fits), fields
+        Path("job.yaml").write_text(yaml.safe_dump(job))
+        assert (robotrain("explain", "--platform", "fake", "job.yaml").exit_code == 0) == fits, fields
 
 
 def test_completion_of_set_knows_them(monkeypatch, capsys):

@@ -8,7 +8,7 @@ import pytest
 from robotrain.cluster import spec
 
 ARGUMENTS = ("-I", "-c", "import sys; print(sys.argv[1:])", "a b", "$HOME `id`")
-SHELLS = [shell for shell in ("/bin/sh", "/bin/dash", "/bin/bash") if Path(shell).exists()]
+SHELLS = [shell for shell in ("/bin/dash", "/bin/bash") if Path(shell).exists()]
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def search(tmp_path, monkeypatch):
 
     def run(shell: str = "/bin/sh", **programs: str) -> "subprocess.CompletedProcess[str]":
         folder = tmp_path / "bin"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         for name, text in programs.items():
             path = tmp_path / name if name == "hidden" else folder / name
             path.write_text(f"#!/bin/sh\n{text}\n")
@@ -40,18 +40,17 @@ FOUND = {
 }
 
 
-@pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("programs", FOUND.values(), ids=FOUND)
-def test_python_is_found_and_gets_the_arguments_unchanged(search, programs, shell):
-    done = search(shell, **programs)
+def test_python_is_found_and_gets_the_arguments_unchanged(search, programs):
+    done = search(**programs)
     assert (done.returncode, done.stderr, done.stdout) == (0, "", f"{list(ARGUMENTS[3:])}\n")
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_without_one_it_says_what_it_tried(search, tmp_path, shell):
-    done = search(shell, python3=OLD)
-    assert (done.returncode, done.stdout) == (127, "")
-    assert done.stderr.endswith(f"Tried: python3 (3.8.18) python (none) {tmp_path}/hidden (none)\n")
+def test_without_one_any_shell_says_what_it_tried(search, tmp_path):
+    for shell in SHELLS:
+        done = search(shell, python3=OLD)
+        assert (done.returncode, done.stdout) == (127, ""), shell
+        assert done.stderr.endswith(f"Tried: python3 (3.8.18) python (none) {tmp_path}/hidden (none)\n"), shell
 
 
 def test_python_without_a_part_of_its_library_is_passed_over(search, tmp_path):

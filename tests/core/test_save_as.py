@@ -23,7 +23,7 @@ VALUES = {
 }
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=8)
 @given(
     values=st.fixed_dictionaries({}, optional=VALUES),
     folders=st.lists(PATHS, min_size=1, max_size=3),

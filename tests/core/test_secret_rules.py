@@ -58,12 +58,12 @@ HARMLESS = (
 )
 
 
-@pytest.mark.parametrize("text", NAMED)
-def test_a_secret_is_known_by_the_name_before_it_and_hidden(text):
-    assert secret_rules.value_holds_secret(text)
-    for shown in (redact(f"see {text}"), redact_sentence(f"see {text}")):
-        assert shown.endswith(HIDDEN)
-        assert not re.search(f"hunter|{WORD}|abc|x1", shown)
+def test_a_secret_is_known_by_the_name_before_it_and_hidden():
+    for text in NAMED:
+        assert secret_rules.value_holds_secret(text), text
+        for shown in (redact(f"see {text}"), redact_sentence(f"see {text}")):
+            assert shown.endswith(HIDDEN), text
+            assert not re.search(f"hunter|{WORD}|abc|x1", shown)
 
 
 @pytest.mark.parametrize("query", ["sig=", "Signature=", "X-Goog-Date=1&X-Goog-Signature=", "x=1&X-Amz-Signature="])
@@ -72,10 +72,10 @@ def test_an_address_with_a_signature_is_a_secret(query):
     assert not secret_rules.holds_secret(f"https://storage.example/b/c?no{query.replace('=', '-')}abc")
 
 
-@pytest.mark.parametrize("text", HARMLESS)
-def test_what_only_looks_like_a_secret_is_shown(text):
-    assert not secret_rules.value_holds_secret(text)
-    assert redact_sentence(text) == text
+def test_what_only_looks_like_a_secret_is_shown():
+    for text in HARMLESS:
+        assert not secret_rules.value_holds_secret(text), text
+        assert redact_sentence(text) == text
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,13 @@ def test_the_name_of_a_secret_is_no_secret(text, is_secret):
     assert secret_rules.looks_like_secret(text) is is_secret
 
 
-@pytest.mark.parametrize("number", range(len(secret_shapes.SHAPES)), ids=lambda at: secret_shapes.SHAPES[at][0][0])
-def test_a_shape_of_gitleaks_is_found_by_its_words_and_hidden(number):
-    markers, pattern = secret_shapes.SHAPES[number]
+def test_a_shape_of_gitleaks_is_found_by_its_words_and_hidden():
+    for markers, pattern in secret_shapes.SHAPES:
+        check_shape(markers, pattern)
 
-    @settings(max_examples=3, suppress_health_check=list(HealthCheck), database=None, deadline=None)
+
+def check_shape(markers, pattern):
+    @settings(max_examples=1, suppress_health_check=list(HealthCheck), database=None, deadline=None)
     @given(st.from_regex(re.compile(re.sub(r"\(\?![^)]*\)", "", pattern), re.ASCII), fullmatch=True))
     def check(token):
         assert any(marker in token.lower() for marker in markers)
@@ -129,8 +131,8 @@ PIECES = ("a.", "token", "password:", "-u a", "eyJ", "authorization ", "bearer "
 @pytest.mark.parametrize("piece", PIECES)
 def test_a_long_text_is_searched_in_linear_time(piece):
     started = time.process_time()
-    secret_rules.value_holds_secret(piece * (200_000 // len(piece)) + "=")
-    assert time.process_time() - started < 2
+    secret_rules.value_holds_secret(piece * (100_000 // len(piece)) + "=")
+    assert time.process_time() - started < 1
 
 
 def test_no_pattern_of_gitleaks_is_compiled_for_an_ordinary_sentence(monkeypatch):

@@ -10,42 +10,21 @@ from pathlib import Path
 
 import pytest
 import robotrain
-from problem_assertions import check_rejected
-from robotrain.errors import Problem, Stage
+from robotrain.errors import Problem, Rejected, Stage
 from song_workload import PROGRAM
-
-
-def test_accepted_options_are_sent_without_a_word(ask):
-    answer = ask()
-    assert answer.exit_code == 0, answer.stderr
-    assert "dry run" in answer.stderr
-    assert "[" not in answer.stderr
-
 
 REFUSED = ("--answer=refuse", "--pitch=h")
 
 
-def test_refusal_names_the_option_the_reason_and_what_is_accepted(ask):
-    answer = ask(*REFUSED)
+def test_refusal_names_the_option_and_what_to_do_and_sends_nothing(ask, fake_platform):
+    answer = ask(*REFUSED, words=("submit",))
     answer.check_problems(4, "options-refused -- --pitch=h")
     (problem,) = answer.json["problems"]
     assert problem["instead"] == [{"text": "leave out --pitch", "remark": "", "replaces": "--pitch"}]
-
-
-def test_refusal_without_an_option_is_about_all(ask):
-    answer = ask("--answer=refuse all")
-    answer.check_problems(4, "options-refused")
-    assert answer.json["problems"][0]["where"] == ""
-
-
-def test_submit_to_another_machine_is_refused_too_and_sends_nothing(ask, fake_platform):
-    ask(*REFUSED, words=("submit",)).check_problems(4, "options-refused -- --pitch=h")
     assert list(fake_platform.iterdir()) == []
-
-
-def test_explain_asks_only_with_check(ask):
-    assert ask(*REFUSED, words=("explain",)).exit_code == 0
+    assert ask(*REFUSED).exit_code == 4
     assert ask(*REFUSED, words=("explain", "--check")).exit_code == 4
+    assert ask(*REFUSED, words=("explain",)).exit_code == 0
 
 
 def test_checker_of_explain_needs_check(ask):
@@ -53,11 +32,11 @@ def test_checker_of_explain_needs_check(ask):
 
 
 def test_call_of_the_api_is_checked_too(ask, score, monkeypatch):
-    ask()  # loads the plugins
     job = {"workload": "sing", "platform": "fake", "dataset_path": score, "trainer_args": ["--answer=refuse all"]}
     monkeypatch.setenv("ROBOTRAIN_CHECKER", "none")
-    with check_rejected("options-refused"):
+    with pytest.raises(Rejected) as rejected:
         robotrain.submit(**job, checker=sys.executable)
+    assert [(one.code, one.where) for one in rejected.value.problems] == [("options-refused", "")]  # of no option
     assert robotrain.submit(**job).name
 
 
@@ -105,13 +84,15 @@ def test_workload_without_a_command_for_the_job_is_not_asked(ask):
     assert (answer.exit_code, "[options-unchecked]" in answer.stderr) == (0, False)
 
 
-def test_it_runs_isolated_without_secrets_and_offline(ask, tmp_path, monkeypatch):
+def test_accepted_options_are_asked_in_isolation_without_secrets_and_offline(ask, tmp_path, monkeypatch):
     for name in ("HF_TOKEN", "AZURE_CLIENT_SECRET", "WANDB_API_KEY", "SOMETHING"):
         monkeypatch.setenv(name, "hidden")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     Path("json.py").write_text("raise SystemExit('imported from the folder')")
     log = tmp_path / "log"
-    assert ask(f"--log={log}").exit_code == 0
+    answer = ask(f"--log={log}")
+    answer.check(0, "dry run")
+    assert "[" not in answer.stderr  # it accepts the options: no problem and no note
     seen = json.loads(log.read_text())
     assert seen["folder"] == "/"
     assert "hidden" not in seen["environ"].values()
@@ -120,7 +101,7 @@ def test_it_runs_isolated_without_secrets_and_offline(ask, tmp_path, monkeypatch
     assert not any(path.startswith(str(Path.cwd())) for path in seen["path"])
 
 
-def test_same_question_is_answered_from_the_cache(ask, score, tmp_path, song_folder):
+def test_same_question_is_answered_from_the_cache(ask, robotrain, score, tmp_path, song_folder):
     log = tmp_path / "log"
     options = (f"--log={log}", *REFUSED)
 
@@ -129,34 +110,22 @@ def test_same_question_is_answered_from_the_cache(ask, score, tmp_path, song_fol
 
     first, second = (ask(*options).json["problems"] for _ in range(2))
     assert (first, count()) == (second, 1)
-    assert ask(*options, words=("explain", "--check")).exit_code == 4
-    assert count() == 1
+    (verdict,) = (tmp_path / "cache/verdicts").iterdir()
+    verdict.write_text("::robotrain:: {")
+    ask(*options)
+    assert count() == 2  # a damaged answer
+    removed = robotrain("runs", "--prune", "--cache", "--yes", "--json").json["entries"]
+    assert [entry["name"] for entry in removed] == ["verdicts"]
+    ask(*options)
+    assert count() == 3
     (score / "score.txt").write_text("c d f")
     ask(*options)
-    assert count() == 2  # other data
+    assert count() == 4  # other data
     ask(*options[:2], "--pitch=fis")
-    assert count() == 3  # another option
+    assert count() == 5  # another option
     (song_folder / "song_check.py").write_text(f"{PROGRAM}\n# changed\n")
     ask(*options[:2], "--pitch=fis")
-    assert count() == 4  # other code
-
-
-def test_prune_lists_and_removes_verdicts(ask, robotrain, tmp_path):
-    log = tmp_path / "log"
-    ask(f"--log={log}")
-    answer = robotrain("runs", "--prune", "--cache", "--yes", "--json")
-    assert [entry["name"] for entry in answer.json["entries"]] == ["verdicts"]
-    ask(f"--log={log}")
-    assert len(log.read_text().splitlines()) == 2
-
-
-def test_damaged_verdict_in_the_cache_is_asked_for_again(ask, tmp_path):
-    log = tmp_path / "log"
-    ask(f"--log={log}")
-    (file,) = (tmp_path / "cache/verdicts").iterdir()
-    file.write_text("::robotrain:: {")
-    assert ask(f"--log={log}").exit_code == 0
-    assert len(log.read_text().splitlines()) == 2
+    assert count() == 6  # other code
 
 
 @pytest.mark.parametrize("answer", ["crash", "garbage"])
