@@ -85,9 +85,9 @@ def find_option_problems(
         return []
     document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
     command = plugin.check_command(document, described, place)
-    required = plugin.environment(document)
     if command is None:
         return []
+    required = plugin.environment(document)
     runs_here = prepared.platform.capabilities.feature("runs_here")
     own = getattr(prepared.settings, "environment", None) if runs_here else None  # a platform may lack that setting
     found = find_checker(required, options, own or "")
