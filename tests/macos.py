@@ -23,9 +23,10 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
+import psutil  # decides about it too
 import pytest
 
-assert urllib.request
+assert urllib.request and psutil
 
 HIDDEN = ("/proc", "/sys")
 PATH_CALLS: tuple[tuple[Any, str], ...] = (
