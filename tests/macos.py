@@ -26,7 +26,8 @@ from typing import Any
 import psutil  # decides about it too
 import pytest
 
-assert urllib.request and psutil
+assert urllib.request
+assert psutil
 
 HIDDEN = ("/proc", "/sys")
 PATH_CALLS: tuple[tuple[Any, str], ...] = (
