@@ -448,6 +448,12 @@ def data_python() -> Path:
 
 
 @pytest.fixture(scope="session")
+def environments_folder() -> Path:
+    """The folder of the user's built environments, with the one that trains."""
+    return Path(build_environment("robotrain_workloads.lerobot_train.container")).parent
+
+
+@pytest.fixture(scope="session")
 def rosbag_python() -> Path:
     """The Python of the environment that trains on bags."""
     return Path(build_environment("robotrain_workloads.rosbag_act_train.container"), "bin/python")

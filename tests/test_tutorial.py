@@ -17,7 +17,7 @@ BLOCK_SECONDS = 3600.0
 
 
 @pytest.fixture
-def shell(tmp_path, training_environment, monkeypatch) -> Iterator[page_session.Shell]:
+def shell(tmp_path, environments_folder, monkeypatch) -> Iterator[page_session.Shell]:
     """In a folder with a clone of robotrain beside it: its wheels, and its examples."""
     uv = os.environ.get("UV", "uv")
     dist = tmp_path / "robotrain/dist"
@@ -26,7 +26,7 @@ def shell(tmp_path, training_environment, monkeypatch) -> Iterator[page_session.
     monkeypatch.setattr(page_session, "LINE_SECONDS", BLOCK_SECONDS)
     cache = tmp_path / "cache"
     cache.mkdir()
-    (cache / "environments").symlink_to(Path(training_environment).parent)  # 4 GB less to download
+    (cache / "environments").symlink_to(environments_folder)  # 4 GB less to download
     environ = {"ROBOTRAIN_STATE": str(tmp_path / "state"), "ROBOTRAIN_CACHE_DIR": str(cache)}
     environ["ROBOTRAIN_RUNS_DIR"] = str(tmp_path / "runs")
     if "UV" in os.environ:  # where `uv run` started the tests, and it may be on no PATH
