@@ -17,6 +17,14 @@ from slurm_pipelines import PAYLOAD, SLURM
 from slurm_stand_in import SlurmStandIn
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test with a login node needs sshd, which a bare machine lacks: it is slow."""
+    for item in items:
+        if "login_node" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def slurm(tmp_path, monkeypatch) -> SlurmStandIn:
     """Slurm's commands on the PATH, which record jobs and run none."""

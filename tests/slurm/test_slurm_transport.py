@@ -23,7 +23,7 @@ FOLDERS = (RunFolders(), RemoteRunFolders(Transport()))
 ODD_NAME = "$(touch hacked) `touch hacked`'\" ü #"
 
 
-@pytest.fixture(params=["local", "ssh"])
+@pytest.fixture(params=["local", pytest.param("ssh", marks=pytest.mark.slow)])
 def there(request) -> Transport:
     if request.param == "local":
         return Transport()
