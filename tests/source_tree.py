@@ -2,8 +2,8 @@
 
 import ast
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -46,16 +46,6 @@ class Definition(NamedTuple):
     """The names of its positional arguments without `self`; the annotated fields of a class."""
 
 
-class Call(NamedTuple):
-    """A call by a plain name, or of an attribute."""
-
-    name: str
-    arguments: tuple[tuple[str, ...], ...]
-    """Of each positional argument the texts that it may be."""
-    keywords: tuple[tuple[str | None, tuple[str, ...]], ...]
-    """Of each keyword the same."""
-
-
 @dataclass(frozen=True)
 class Module:
     """A module of the product: its dotted name and its file. It is parsed once, and its tree is not kept."""
@@ -86,15 +76,10 @@ class Module:
         """The dotted name of everything it imports, also inside functions and for type checkers only."""
         return self._facts[1]
 
-    @property
-    def calls(self) -> Sequence[Call]:
-        """The calls that have a text among their arguments."""
-        return self._facts[2]
-
     @cached_property
-    def _facts(self) -> tuple[list[Definition], list[str], list[Call]]:
-        definitions, imports, calls, methods = [], [], [], set[ast.AST]()
-        for node in ast.walk(ast.parse(self.text)):  # a class comes before what is in it
+    def _facts(self) -> tuple[list[Definition], list[str]]:
+        definitions, imports, methods = [], [], set[ast.AST]()
+        for node in walk_statements(ast.parse(self.text)):  # a class comes before what is in it
             if isinstance(node, ast.ClassDef):
                 methods.update(node.body)
                 fields = tuple(one.target.id for one in node.body if isinstance(one, ast.AnnAssign))
@@ -106,19 +91,18 @@ class Module:
                 imports += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 imports += [f"{node.module}.{alias.name}" for alias in node.names]
-            elif isinstance(node, ast.Call):
-                arguments = tuple(map(_texts, node.args))
-                keywords = tuple((one.arg, _texts(one.value)) for one in node.keywords)
-                if any(arguments) or any(texts for _, texts in keywords):
-                    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-                    calls.append(Call(name, arguments, keywords))
-        return definitions, imports, calls
+        return definitions, imports
 
 
-def _texts(value: ast.expr) -> tuple[str, ...]:
-    """The texts that an argument may be: one, or two if a condition decides."""
-    parts = (value.body, value.orelse) if isinstance(value, ast.IfExp) else (value,)
-    return tuple(part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str))
+def walk_statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield every statement, without the expressions in it, which are most of the nodes."""
+    waiting: deque[ast.AST] = deque(tree.body)
+    while waiting:
+        node = waiting.popleft()
+        yield node
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inside = getattr(node, field, ())
+            waiting.extend(inside if isinstance(inside, list) else ())  # the body of a lambda is none
 
 
 @cache

@@ -19,10 +19,10 @@ OF_EXAMPLES = [*sorted((ROOT / "examples").glob("*/*.md")), *sorted((ROOT / "exa
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *OF_EXAMPLES]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: f"{path.parent.name}-{path.name}")
-def test_links_lead_somewhere(document):
-    for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
-        assert link.startswith("https://") or (document.parent / link).exists(), link
+def test_links_lead_somewhere():
+    for document in DOCUMENTS:
+        for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            assert link.startswith("https://") or (document.parent / link).exists(), (document, link)
 
 
 @pytest.mark.parametrize("plugin", sorted((ROOT / "examples/plugins").iterdir()), ids=lambda path: path.name)
@@ -88,7 +88,7 @@ def test_the_health_check_of_the_plugin_guide_is_a_finding_of_the_doctor(robotra
     guide = (ROOT / "docs/plugins.md").read_text()
     (source,) = re.findall(r"A health check for `robotrain doctor`:\n\n```python\n(.*?)```", guide, re.DOTALL)
     install("acme", {"acme": "acme_health"}, acme_health=source.replace("/mnt/episodes", "/nowhere/episodes"))
-    answer = robotrain("doctor", "--json")
+    answer = robotrain("doctor", "--platform", "local", "--json")
     assert answer.exit_code == 4
     (check,) = [check for check in answer.json["checks"] if check["name"] == "episodes"]
     assert check["by"] == "acme 1.0"

@@ -37,8 +37,12 @@ def list_uses() -> Sequence[Use]:
     found = []
     for module in source_tree.read_modules():
         if f"{MAKER} = Messages(__file__)" in module.text:
-            tree = ast.parse(module.text)
-            for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            lines = module.text.splitlines()
+            for function in source_tree.walk_statements(ast.parse(module.text)):
+                if not isinstance(function, ast.FunctionDef):
+                    continue
+                if not any(f"{MAKER}(" in line for line in lines[function.lineno - 1 : function.end_lineno]):
+                    continue
                 found += [use for call in ast.walk(function) if (use := read_use(module, function, call))]
     return list(dict.fromkeys(found))
 

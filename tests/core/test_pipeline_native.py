@@ -46,10 +46,12 @@ def read_spec(robotrain, file: Path) -> dict:
     return json.loads(file.with_name("plan").joinpath("dag.json").read_text())
 
 
-def test_all_steps_are_one_submission(submitted, dag_platform):
+def test_all_steps_are_one_submission_that_the_engine_cancels_as_a_whole(submitted, dag_platform, robotrain):
     assert [path.name for path in (dag_platform / "jobs").iterdir()] == [submitted]
     record = records.read_record(submitted)
     assert (record.native, record.steps) == (True, ("train", "evaluate", "register"))
+    robotrain("cancel", submitted)
+    assert json.loads((dag_platform / f"{submitted}.json").read_text()) == {"state": "cancelled"}
 
 
 def test_a_pipeline_has_the_name_of_its_file_unless_it_is_named(submitted, file, robotrain):
@@ -129,7 +131,7 @@ def test_this_machine_need_not_stay_on(file, robotrain):
     assert "this machine" not in robotrain("pipeline", "submit", file, "--platform", "dag", "--native-only").stderr
 
 
-def test_steps_are_shown_in_the_order_of_the_plan(submitted, reach, robotrain):
+def test_steps_of_a_running_pipeline_are_shown_in_the_order_of_the_plan(submitted, reach, robotrain):
     reach(submitted, "running", train="running", evaluate="waiting")
     status = json.loads(robotrain("status", submitted, "--json").stdout)
     assert [(step["name"], step["state"]) for step in status["steps"]] == [
@@ -137,6 +139,7 @@ def test_steps_are_shown_in_the_order_of_the_plan(submitted, reach, robotrain):
         ("evaluate", "waiting"),
         ("register", "waiting"),
     ]
+    robotrain("pipeline", "resume", submitted).check_problems(2, "run-goes-on")
 
 
 def test_logs_are_those_of_all_steps_or_of_one(submitted, reach, robotrain):
@@ -206,16 +209,6 @@ def read_submitted_spec(run: str) -> bytes:
     from robotrain.store.plans import read_stored_plan
 
     return read_stored_plan(run).plan.files["dag.json"]
-
-
-def test_a_running_pipeline_is_not_resumed(submitted, reach, robotrain):
-    reach(submitted, "running", train="running")
-    robotrain("pipeline", "resume", submitted).check_problems(2, "run-goes-on")
-
-
-def test_the_engine_cancels_the_whole(submitted, dag_platform, robotrain):
-    robotrain("cancel", submitted)
-    assert json.loads((dag_platform / f"{submitted}.json").read_text()) == {"state": "cancelled"}
 
 
 def test_an_interrupted_submit_is_found_again(file, dag_platform, robotrain):

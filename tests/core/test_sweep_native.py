@@ -144,18 +144,15 @@ def test_an_engine_runs_no_trial_again(run, reach, robotrain, dag_platform):
     assert len([*(dag_platform / "jobs").iterdir()]) == 1
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
+def test_a_sweep_that_the_engine_cannot_run_is_driven_by_this_machine(sweep, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("points.csv").write_text("seed\n1\n2\n")
+    sweep("--points", "points.csv", "--dry-run").check_problems(0, "sweep-not-native")
+    for options in (
         ("--points", "points.csv"),
         ("--over", "slots=1,2"),
         ("--over", "job_name=a b,c"),
         ("--over", "seed=1,2", "--set", "slots=200"),
-    ],
-)
-def test_a_sweep_that_the_engine_cannot_run_is_driven_by_this_machine(sweep, tmp_path, monkeypatch, options):
-    monkeypatch.chdir(tmp_path)
-    Path("points.csv").write_text("seed\n1\n2\n")
-    sweep(*options, "--dry-run").check_problems(0, "sweep-not-native")
-    sweep(*options, "--native-only").check_problems(3, "sweep-not-native")
+    ):
+        sweep(*options, "--native-only").check_problems(3, "sweep-not-native")
     assert records.list_runs() == []
