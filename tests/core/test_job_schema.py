@@ -191,8 +191,9 @@ def test_every_job_of_the_repository_fits(robotrain):
         validator.validate(yaml.safe_load(file.read_text()))
 
 
-def test_schema_is_valid(robotrain):
-    schema = robotrain("schema", "lerobot-train", "--platform", "local").json  # that of all takes a second
+@pytest.mark.parametrize("workload", ["lerobot-train", "command"])  # that of all takes a second
+def test_schema_is_valid(robotrain, workload):
+    schema = robotrain("schema", workload, "--platform", "local").json
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     jsonschema.Draft202012Validator.check_schema(schema)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from problem_assertions import check_problems, check_rejected
-from robotrain.errors import Stage
+from robotrain.errors import Rejected, Stage
 from robotrain.model.job import Job
 from robotrain.model.run import RunRecord
 from robotrain.store import files, name_index, name_lock, records
@@ -126,8 +126,10 @@ def test_a_file_system_without_locks_is_a_problem_of_preflight(monkeypatch):
     monkeypatch.setattr(fcntl, "flock", no_locks)
     (problem,) = name_lock.check_state_folder()
     assert (problem.code, problem.stage) == ("state-folder-unlockable", Stage.PREFLIGHT)
-    with check_rejected("state-folder-unwritable ROBOTRAIN_STATE"):
+    with pytest.raises(Rejected) as rejected:
         claim()
+    check_problems(rejected.value.problems, "state-folder-unwritable ROBOTRAIN_STATE")
+    assert os.strerror(errno.ENOSYS) in str(rejected.value.problems[0])
 
 
 def test_a_lock_that_is_looked_at_does_not_hide_an_interrupted_submit(monkeypatch):

@@ -121,6 +121,7 @@ def test_exactly_one_commit_is_fetched_once(host: GitHost, commit: str, get: Any
     assert get(f"@{commit}#subdirectory=src") == {"util.py": "x = 1\n"}
     with pytest.raises(FetchError) as refused:
         get(f"@{commit}#subdirectory=scr")
+    assert str(refused.value).endswith("the nearest is src")
     check_refusals(refused.value, "fetch-error configuration")
 
 
