@@ -214,6 +214,7 @@ def test_folder_without_a_plugin_file(robotrain, tmp_path, name):
     (tmp_path / "file/robotrain_plugin.py").touch()
     answer = robotrain("--plugins-from", tmp_path / name, "render", "--platform", "local", *JOB)
     answer.check_problems(2, f"plugin-file-unusable --plugins-from {tmp_path / name}")
+    assert (f"--plugins-from {tmp_path / 'file'} (" in answer.stderr) == name.startswith("file")
 
 
 def test_file_without_hooks_and_commands(robotrain, folder):
