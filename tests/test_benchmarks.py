@@ -112,7 +112,6 @@ def test_each_benchmark_has_options_to_be_started_with() -> None:
         "suite",
         "environments",
         "compare_lines",
-        "planted_breaks",
         "kills",
         "data_sizes",
     }
