@@ -299,7 +299,7 @@ def test_scancel_by_hand_ends_the_run_with_a_checkpoint(submit, lab):
 
 
 def test_cancelled_run_is_not_continued(submit, lab, robotrain):
-    run = submit("--continuation", "node")
+    run = submit("--continuation", "node", "--count", 100 * COUNT)  # no busy machine is too late to cancel it
     run.wait_for_step()
     stop_before_limit(lab, run)
     run.wait_for_attempt(2)
@@ -321,7 +321,7 @@ def test_killed_runtime_is_continued_while_it_advances(submit, lab):
 
 @pytest.mark.parametrize("others", ["", "and the runtime"])
 def test_killed_batch_program_ends_the_run(submit, lab, others):
-    run = submit()
+    run = submit("--count", 3 * COUNT)  # more than a busy machine counts before it is killed
     run.wait_for_step()
     runtime = run.read_runtime()
     os.kill(get_parent(runtime), signal.SIGKILL)
