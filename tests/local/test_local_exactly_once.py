@@ -115,7 +115,7 @@ def test_another_plan_in_the_folder_is_not_found(runs: Runs, tmp_path: Path) -> 
     assert [problem.code for problem in runs.local.preflight(second)] == ["run-folder-taken"]
     with pytest.raises(Rejected) as caught:
         runs.local.submit(second)
-    assert caught.value.problems[0].code == "run-folder-refused"
+    assert caught.value.problems[0].code == "run-folder-taken"
     assert runs.local.find(first) == reference
 
 
