@@ -21,7 +21,8 @@ from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Payload, Plan, make_job_document
 from robotrain.model.platform import FollowingDecision, ListedSubmission, Platform, PlatformDefault, SubmittedRun
 from robotrain.model.preview import JobFacts, RunPlace, WorkPreview
-from robotrain.model.run import Output, Reference, RunGone, RunRecord, RunState, Status, StepStatus
+from robotrain.model.reference import Reference
+from robotrain.model.run import Output, RunGone, RunRecord, RunState, Status, StepStatus
 from robotrain.model.source import (
     Pinning,
     RoleFlag,

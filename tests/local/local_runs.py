@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
-from robotrain.model.run import Reference, Status
+from robotrain.model.reference import Reference
+from robotrain.model.run import Status
 from robotrain.submission.packing import pack_modules
 from robotrain_local import process, spec
 from robotrain_local.platform import LocalPlatform

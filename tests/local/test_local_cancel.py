@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from crash import line_plan, put_in_place
 from local_runs import SLEEP, Runs, wait_for
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain_local import process, spec, submit
 
 pytestmark = pytest.mark.slow  # real processes and their patience

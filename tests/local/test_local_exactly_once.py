@@ -15,7 +15,7 @@ from crash import folder_of, kill_at_each_step, line_plan, put_in_place
 from local_runs import Runs, wait_for
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.plan import Plan
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain_local import process, spec, submit, supervisor
 from robotrain_local import spec as files
 

@@ -14,7 +14,7 @@ import pytest
 from local_runs import SLEEP, Runs, wait_for
 from problem_assertions import check_problems
 from robotrain.errors import Rejected
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain_local import process
 
 LOOK = """

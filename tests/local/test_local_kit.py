@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain.testing import PlatformKit, World
 from robotrain_local import process, submit
 from robotrain_local import spec as files

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from local_runs import SAVES, Runs
 from robotrain.errors import Rejected, format_problem
-from robotrain.model.run import Output, Reference, RunGone
+from robotrain.model.reference import Reference
+from robotrain.model.run import Output, RunGone
 from robotrain_runtime.contract import checkpoint
 
 pytestmark = pytest.mark.slow  # real runs, a second each

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from local_runs import SAVES, Runs
 from robotrain.errors import Rejected, format_problem
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.event import Registered
 

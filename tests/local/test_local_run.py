@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from local_runs import SAVES, SLEEP, Runs, wait_for
 from robotrain.errors import Rejected, format_problem
-from robotrain.model.run import Reference, RunGone
+from robotrain.model.reference import Reference
+from robotrain.model.run import RunGone
 from robotrain_local import process
 from robotrain_runtime.contract import checkpoint
 

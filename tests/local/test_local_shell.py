@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from local_runs import Runs
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 
 pytestmark = pytest.mark.slow  # real processes
 

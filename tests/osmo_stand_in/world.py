@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain.plugin import Plan, RunState
 from robotrain.testing import World
 from robotrain_runtime.contract import document

@@ -10,7 +10,7 @@ from planned_jobs import evaluation, job, source
 from problem_assertions import check_problems
 from robotrain.errors import Rejected, Unanswered
 from robotrain.model.plan import Payload
-from robotrain.model.run import STEP_KEY
+from robotrain.model.reference import STEP_KEY
 from robotrain.testing.submit_cuts import SubmitScript
 from robotrain_runtime.contract import document
 from robotrain_slurm.scheduler import SlurmScheduler

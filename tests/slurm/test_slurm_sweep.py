@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from planned_jobs import job
 from problem_assertions import check_problems
-from robotrain.model.run import STEP_KEY
+from robotrain.model.reference import STEP_KEY
 from robotrain.sweeps.space import list_trial_values
 from robotrain_runtime.contract import trial_values
 from robotrain_runtime.contract.document import Dimension

@@ -9,7 +9,8 @@ from robotrain.cli.command_factory import get_plugins
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import Job
-from robotrain.model.run import STEP_KEY, RunRecord
+from robotrain.model.reference import STEP_KEY
+from robotrain.model.run import RunRecord
 from robotrain.pipelines.pipeline_platform import PipelinePlatform
 from robotrain.pipelines.step_runs import StepJobs
 from robotrain.store import plans, records

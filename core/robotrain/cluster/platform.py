@@ -15,7 +15,8 @@ from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.cluster.outputs import ExpectedOutput
-    from robotrain.model.run import Output, Reference
+    from robotrain.model.reference import Reference
+    from robotrain.model.run import Output
 
 make_problem = Messages(__file__)
 

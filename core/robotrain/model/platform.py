@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.capabilities import FEATURES, Capabilities
 from robotrain.model.preview import RunPlace
-from robotrain.model.run import LOGIN_KEY
+from robotrain.model.reference import LOGIN_KEY
 from robotrain.model.source import SourceError
 from robotrain.model.support import make_refusal
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
     from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan
-    from robotrain.model.run import Output, Reference, RunState, Status, StepStatus
+    from robotrain.model.reference import Reference
+    from robotrain.model.run import Output, RunState, Status, StepStatus
     from robotrain.model.terminal import Forwarding, TerminalCommand
     from robotrain.model.workload import Workload
 

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
+from robotrain.model.reference import Reference
 from robotrain.model.workload import Produces
 from robotrain.model.workload_profile import Metric, OutputProfile
 from robotrain.redaction import escape_controls, redact_if_secret
@@ -29,20 +30,12 @@ class RunGone(Rejected):
         super().__init__([make_problem("run-gone", title=title)])
 
 
-Reference = Mapping[str, str]
-"""What `Platform.submit` returned: the platform finds the run again by it."""
-STEP_KEY = "step"
-"""The key of the reference of a pipeline that is about one of its steps."""
 RUN_PATTERN = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+")
 
 
 def list_run_parts(address: str) -> list[str]:
     """Return the parts of an address that have the form of a run, the last one first."""
     return [part for part in reversed(re.split(r"[/:\s]", address)) if RUN_PATTERN.fullmatch(part)]
-
-
-LOGIN_KEY = "login"
-"""Of a reference: the machine that holds the run's files, as ssh calls it; missing for this one, or without any."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,8 @@ from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import Plan
 from robotrain.model.platform import FollowingDecision
-from robotrain.model.run import Reference, RunGone, RunRecord, Status, StepStatus
+from robotrain.model.reference import Reference
+from robotrain.model.run import RunGone, RunRecord, Status, StepStatus
 from robotrain.pipelines import driver, progress
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
 from robotrain.pipelines.progress import PipelineProgress

@@ -14,7 +14,8 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.platform import Platform
-from robotrain.model.run import STEP_KEY, Reference, RunGone, Status, StepStatus
+from robotrain.model.reference import STEP_KEY, Reference
+from robotrain.model.run import RunGone, Status, StepStatus
 from robotrain.model.workload import Role
 from robotrain.pipelines.checkpoint_handover import find_taken_checkpoints
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob

@@ -14,7 +14,8 @@ from robotrain_runtime.contract.event import Registered
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.platform import NoSettings, Platform
-from robotrain.model.run import Output, Reference, Status, StepStatus
+from robotrain.model.reference import Reference
+from robotrain.model.run import Output, Status, StepStatus
 from robotrain.model.workload import Produces
 from robotrain.plugins.manager import Plugins
 

@@ -10,7 +10,8 @@ from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings
-from robotrain.model.run import STEP_KEY, RunGone, RunRecord
+from robotrain.model.reference import STEP_KEY
+from robotrain.model.run import RunGone, RunRecord
 from robotrain.pipelines import driven_platform, progress
 from robotrain.pipelines.native_platform import COPY_KEY, NativePlatform, list_read_steps, read_ended_steps
 from robotrain.pipelines.plan import (

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from robotrain_runtime.contract.event import Outcome
 
-from robotrain.model.run import Reference, Status, StepStatus
+from robotrain.model.reference import Reference
+from robotrain.model.run import Status, StepStatus
 from robotrain.pipelines.progress import PipelineProgress, StepState
 from robotrain.run_folder.facts import FolderFacts
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
-from robotrain.model.run import LOGIN_KEY, STEP_KEY, Reference
+from robotrain.model.reference import LOGIN_KEY, STEP_KEY, Reference
 from robotrain.run_folder.parts import RunPart
 from robotrain.run_folder.scheduler_plan import STEPS_FOLDER, TRIALS_FOLDER, SchedulerSpec, make_spec_file
 from robotrain.run_folder.status import RunFolderPlatform

@@ -14,7 +14,8 @@ from robotrain.model.health import Check, HealthResult, report_missing, report_o
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain.model.platform import PlatformDefault, SubmittedRun
-from robotrain.model.run import Reference, Status
+from robotrain.model.reference import Reference
+from robotrain.model.run import Status
 from robotrain.run_folder import ended_run, settings_rules, submitted_runs
 from robotrain.run_folder.facts import FolderFacts
 from robotrain.run_folder.folder_access import judge_folder, read_folder_state

@@ -16,7 +16,7 @@ from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Payload, Plan, make_job_document
 from robotrain.model.platform import Platform
 from robotrain.model.preview import RunPlace
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain.run_folder import log
 from robotrain.run_folder.parts import HANDOVER_FOLDER
 from robotrain.run_folder.placement import CODE_FOLDER, make_placement

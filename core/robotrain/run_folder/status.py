@@ -24,7 +24,8 @@ from robotrain.messages import Messages
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
-from robotrain.model.run import Output, Reference, RunGone, RunState, Status, StepStatus
+from robotrain.model.reference import Reference
+from robotrain.model.run import Output, RunGone, RunState, Status, StepStatus
 from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.run_folder import cancel, log, settings_rules

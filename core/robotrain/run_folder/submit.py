@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan
-from robotrain.model.run import LOGIN_KEY, Reference
+from robotrain.model.reference import LOGIN_KEY, Reference
 from robotrain.run_folder.facts import FolderFacts
 from robotrain.run_folder.run_archive import pack_run_folder
 from robotrain.run_folder.scheduled_parts import JOB_KEY, JOBS_KEY, TRIALS_KEY

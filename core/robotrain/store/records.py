@@ -19,7 +19,8 @@ from robotrain_runtime.contract.document import convert_json
 from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.run import Reference, RunRecord, Status, list_run_parts
+from robotrain.model.reference import Reference
+from robotrain.model.run import RunRecord, Status, list_run_parts
 from robotrain.model.workload_profile import Metric, OutputProfile
 from robotrain.redaction import MAX_SENTENCE, redact, redact_if_secret
 from robotrain.store import files

@@ -21,7 +21,8 @@ from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform, SubmittedRun, make_feature_error
-from robotrain.model.run import Reference, RunGone, RunRecord
+from robotrain.model.reference import Reference
+from robotrain.model.run import RunGone, RunRecord
 from robotrain.model.source import SourceError
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, value_holds_secret

@@ -14,7 +14,8 @@ from robotrain.errors import Problem, Rejected, Suggestion, Unanswered
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan, RenderedPlan
 from robotrain.model.platform import Platform, format_cancel_command
-from robotrain.model.run import Reference, RunGone, RunRecord
+from robotrain.model.reference import Reference
+from robotrain.model.run import RunGone, RunRecord
 from robotrain.redaction import MAX_SENTENCE, holds_secret, redact
 from robotrain.store import name_lock, plans, records
 from robotrain.submission.plan_secrets import make_secret_problem

@@ -12,7 +12,8 @@ from robotrain.errors import NotSubmitted, Problem, Rejected, Suggestion, Unansw
 from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
-from robotrain.model.run import Reference, RunRecord
+from robotrain.model.reference import Reference
+from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import plans, records, run_values
 from robotrain.store.name_lock import NameLock

@@ -16,7 +16,8 @@ from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Payload, RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
-from robotrain.model.run import Reference, Status, StepStatus
+from robotrain.model.reference import Reference
+from robotrain.model.run import Status, StepStatus
 from robotrain.pipelines.driven_platform import DrivenPlatform
 from robotrain.pipelines.native_platform import BEGUN_STATES, NativePlatform
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY

@@ -22,7 +22,8 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
-from robotrain.model.run import Reference, RunRecord, RunState
+from robotrain.model.reference import Reference
+from robotrain.model.run import RunRecord, RunState
 from robotrain.model.source import Source, SourceKind
 from robotrain.model.support import Support
 from robotrain.model.workload import Workload

@@ -13,7 +13,7 @@ from robotrain.errors import Unanswered
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Plan
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain.run_folder.scheduler import SchedulerPlatform
 from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain.run_folder.submit import FoundJob

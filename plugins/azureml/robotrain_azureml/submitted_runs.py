@@ -11,7 +11,8 @@ from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.platform import ListedSubmission, SubmittedRun
-from robotrain.model.run import RUN_PATTERN, Reference
+from robotrain.model.reference import Reference
+from robotrain.model.run import RUN_PATTERN
 from robotrain.model.source import SourceError
 from robotrain_azure import credential, storage
 from robotrain_azure.models import registry

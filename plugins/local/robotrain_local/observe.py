@@ -9,7 +9,8 @@ from typing import Any
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.amounts import format_duration
-from robotrain.model.run import Reference, RunGone, Status
+from robotrain.model.reference import Reference
+from robotrain.model.run import RunGone, Status
 from robotrain.run_folder import ended_run, log, outputs
 from robotrain.run_folder.log import EVENTS_FILE
 from robotrain_runtime.contract import failure

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain.model.terminal import TerminalCommand
 from robotrain.store import ownership
 from robotrain_runtime.contract import plugin_loader

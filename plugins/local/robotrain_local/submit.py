@@ -15,7 +15,7 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain.run_folder.placement import CODE_FOLDER, list_code_folders
 from robotrain.run_folder.settings import SQLITE_SCHEME
 from robotrain.store import code_folder, files

@@ -19,7 +19,8 @@ from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_workload
 from robotrain.model.platform import ListedSubmission, SubmittedRun
-from robotrain.model.run import RUN_PATTERN, Reference
+from robotrain.model.reference import Reference
+from robotrain.model.run import RUN_PATTERN
 from robotrain.plugins.manager import get_plugins
 from robotrain_runtime.contract.document import MAX_DOCUMENT_BYTES
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan
     from robotrain.model.preview import RunPlace
-    from robotrain.model.run import Output, Reference, Status, StepStatus
+    from robotrain.model.reference import Reference
+    from robotrain.model.run import Output, Status, StepStatus
     from robotrain.model.terminal import Forwarding, TerminalCommand
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered

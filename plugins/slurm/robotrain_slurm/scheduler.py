@@ -13,7 +13,8 @@ from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast
 from robotrain.errors import Problem, Rejected
 from robotrain.model.health import Check
 from robotrain.model.plan import Plan
-from robotrain.model.run import Reference, RunGone, Status
+from robotrain.model.reference import Reference
+from robotrain.model.run import RunGone, Status
 from robotrain.model.terminal import Forwarding, TerminalCommand
 from robotrain.run_folder.cancel import NeededStop, Stop
 from robotrain.run_folder.facts import FACT_FILES, FolderFacts

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from robotrain.errors import Rejected
 from robotrain.model.platform import ListedSubmission, SubmittedRun
-from robotrain.model.run import LOGIN_KEY, RUN_PATTERN, RunGone, RunState
+from robotrain.model.reference import LOGIN_KEY
+from robotrain.model.run import RUN_PATTERN, RunGone, RunState
 from robotrain.run_folder import submitted_runs
 from robotrain.run_folder.scheduler_commands import ShellWord
 from robotrain.run_folder.transport import Transport

@@ -9,9 +9,7 @@ from typing import ClassVar
 
 from robotrain.model.source import PinModule, Pinning, RoleFlag, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
-from robotrain_runtime.contract.checkpoint import hash_file
 
-from robotrain_sources.local_path import folder_content
 from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME
 from robotrain_sources.torchvision import weights_table
 
@@ -55,6 +53,11 @@ def parse_folder(text: str, base: Path) -> LocalFolder:
 
 def find_warnings(folder: LocalFolder) -> list[str]:
     """Return that a file of weights is none of torchvision's, whose digests are known."""
+    # Help reads this module, and these two cost it more than its ceiling leaves.
+    from robotrain_runtime.contract.checkpoint import hash_file
+
+    from robotrain_sources.local_path import folder_content
+
     path = Path(folder.path)
     if not folder_content.is_used_file(path, "backbone"):
         return []

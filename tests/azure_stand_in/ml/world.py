@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.model import plan as plans
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain.plugin import Plan, RunState
 from robotrain.testing import World
 from robotrain_runtime.contract import document

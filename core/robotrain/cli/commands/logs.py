@@ -15,7 +15,7 @@ from robotrain.cli.output import print_message, print_result_line
 from robotrain.cli.watch.follower import RunFollower
 from robotrain.cli.watch.renderer import LineFormat, LogLineFormat, LogRenderer, format_json_line
 from robotrain.errors import EXIT_INTERRUPTED
-from robotrain.model.run import STEP_KEY
+from robotrain.model.reference import STEP_KEY
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform

@@ -24,7 +24,7 @@ from robotrain.cli.run_access import find_ssh_login, make_forward_line
 from robotrain.cli.watch import run_summary
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.run import LOGIN_KEY
+from robotrain.model.reference import LOGIN_KEY
 from robotrain.redaction import redact_if_secret, redact_sentence
 from robotrain.store.files import get_cache_folder
 

@@ -12,7 +12,8 @@ from robotrain import network_deadline
 from robotrain.cli.output import describe_exception
 from robotrain.errors import Problem, Rejected
 from robotrain.model.platform import Platform, has_own_method
-from robotrain.model.run import Reference, RunGone, RunRecord, Status
+from robotrain.model.reference import Reference
+from robotrain.model.run import RunGone, RunRecord, Status
 from robotrain.plugins.manager import Plugins
 from robotrain.store import records
 

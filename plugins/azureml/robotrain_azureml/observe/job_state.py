@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from robotrain.cluster.answers import as_mapping, as_mappings, as_text, parse_time
-from robotrain.model.run import Reference, RunState
+from robotrain.model.reference import Reference
+from robotrain.model.run import RunState
 from robotrain_azure import errors as azure_errors
 from robotrain_azure.arm import ArmError
 

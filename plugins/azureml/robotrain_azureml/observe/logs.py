@@ -14,7 +14,7 @@ from typing import Any
 
 from robotrain.cluster import reasons
 from robotrain.errors import Rejected
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain_azure.storage import StorageError
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.deadline import DeadlineFuture, read_pieces

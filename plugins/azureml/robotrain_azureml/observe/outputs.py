@@ -11,7 +11,8 @@ from robotrain.cluster import outputs
 from robotrain.cluster.outputs import ExpectedOutput, RunLog
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.run import Output, Reference
+from robotrain.model.reference import Reference
+from robotrain.model.run import Output
 from robotrain.store import records
 from robotrain_azure import storage
 from robotrain_azure.outputs import download_source

@@ -8,7 +8,7 @@ import sys
 
 from robotrain.cluster.outputs import RunLog
 from robotrain.errors import Rejected
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain_azure import outputs as azure_outputs
 from robotrain_azure.arm import ServiceError
 from robotrain_azure.models.workspace_models import WorkspaceModels

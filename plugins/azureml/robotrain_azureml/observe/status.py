@@ -16,7 +16,8 @@ import tomllib
 from robotrain.cluster import reasons
 from robotrain.cluster.reasons import RETRY_HINT
 from robotrain.errors import Rejected
-from robotrain.model.run import STEP_KEY, Reference, Status, StepStatus
+from robotrain.model.reference import STEP_KEY, Reference
+from robotrain.model.run import Status, StepStatus
 from robotrain_azure import credential, storage
 from robotrain_azure.arm import ArmError, ServiceError
 from robotrain_azure.credential import UNKNOWN_OBJECT_ID

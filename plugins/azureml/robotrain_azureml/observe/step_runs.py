@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from robotrain.cluster.answers import as_mapping
-from robotrain.model.run import STEP_KEY, Reference, RunGone
+from robotrain.model.reference import STEP_KEY, Reference
+from robotrain.model.run import RunGone
 
 from robotrain_azureml import errors
 from robotrain_azureml.service import jobs

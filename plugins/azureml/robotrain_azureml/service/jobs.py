@@ -4,7 +4,8 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 
-from robotrain.model.run import Reference, RunGone
+from robotrain.model.reference import Reference
+from robotrain.model.run import RunGone
 from robotrain_azure import errors as azure_errors
 from robotrain_azure.arm import Answer, ArmClient, ArmError
 from robotrain_azure.workspace import Workspace

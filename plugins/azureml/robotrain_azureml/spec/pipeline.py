@@ -15,7 +15,7 @@ from robotrain.model.amounts import format_size
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Plan
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain.model.workload_profile import OutputProfile
 from robotrain_azure.workspace import WORKSPACE_FLAGS
 from robotrain_runtime.contract.document import parse_document

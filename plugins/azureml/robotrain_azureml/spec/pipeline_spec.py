@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from robotrain.cluster.spec import SubmissionSpecFile
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 
 from robotrain_azureml.spec.submission_spec import SUBMISSION_SCHEMA, AzureMLSubmissionSpec
 

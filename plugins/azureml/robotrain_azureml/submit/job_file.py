@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from robotrain.errors import Rejected, Stage
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain.store import files, records
 
 from robotrain_azureml.spec import inputs, pipeline, submission_spec, sweep

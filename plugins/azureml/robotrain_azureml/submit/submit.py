@@ -17,7 +17,7 @@ from robotrain.cluster.submit_note import SubmitNote
 from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain_azure import credential
 
 from robotrain_azureml import errors as azureml_errors

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from robotrain.cluster import reasons
 from robotrain.external_command import CommandStream
-from robotrain.model.run import STEP_KEY, Reference
+from robotrain.model.reference import STEP_KEY, Reference
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Note, Outcome
 from robotrain_runtime.contract.failure import EXIT_FAILED

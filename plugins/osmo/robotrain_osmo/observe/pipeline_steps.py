@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from robotrain.cluster.answers import as_int, as_mappings, as_text
-from robotrain.model.run import STEP_KEY, Reference
+from robotrain.model.reference import STEP_KEY, Reference
 
 TASKS_KEY = "tasks"
 """The key of a reference with the names of the tasks of several nodes, between commas: the lead's first."""

@@ -3,7 +3,7 @@
 from robotrain.cluster.outputs import RunLog
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.store import records
 from robotrain_azure import errors, workspace

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from robotrain.cluster import reasons
 from robotrain.errors import Rejected
 from robotrain.model.amounts import format_duration
-from robotrain.model.run import STEP_KEY, Reference, RunGone, Status, StepStateName, StepStatus
+from robotrain.model.reference import STEP_KEY, Reference
+from robotrain.model.run import RunGone, Status, StepStateName, StepStatus
 from robotrain_runtime.contract.event import Outcome
 
 from robotrain_osmo.client import service

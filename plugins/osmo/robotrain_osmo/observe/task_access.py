@@ -4,7 +4,7 @@ import os
 import shlex
 from collections.abc import Sequence
 
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain.model.terminal import Forwarding, TerminalCommand
 
 from robotrain_osmo.observe import pipeline_steps

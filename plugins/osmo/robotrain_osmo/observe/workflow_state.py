@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_number, as_text, parse_time
-from robotrain.model.run import Reference, RunGone, RunState
+from robotrain.model.reference import Reference
+from robotrain.model.run import RunGone, RunState
 from robotrain.store import files, records
 from robotrain_runtime.contract.failure import EXIT_RETRY
 

@@ -16,7 +16,7 @@ from robotrain.model.amounts import format_size
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain_runtime.contract.document import format_document
 
 from robotrain_osmo.spec import (

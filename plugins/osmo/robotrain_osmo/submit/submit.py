@@ -21,7 +21,7 @@ from robotrain.cluster.submit_note import SubmitNote
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan
-from robotrain.model.run import Reference
+from robotrain.model.reference import Reference
 from robotrain.redaction import redact
 from robotrain.store import records
 from robotrain_runtime.contract.files import is_locked, lock_file

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain.errors import Problem
 from robotrain.messages import Messages
-from robotrain.model.run import LOGIN_KEY
+from robotrain.model.reference import LOGIN_KEY
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
-from robotrain.model.run import FINAL_STATES, Reference, RunState, Status
+from robotrain.model.reference import Reference
+from robotrain.model.run import FINAL_STATES, RunState, Status
 from robotrain.run_folder.parts import JudgedRun
 from robotrain.run_folder.submit import CLUSTER_KEY
 from robotrain_runtime.contract import failure
