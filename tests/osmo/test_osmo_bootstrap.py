@@ -17,7 +17,6 @@ from robotrain.model.plan import Payload
 from robotrain.redaction import holds_secret
 from robotrain.submission.packing import pack_modules
 from robotrain.submission.plan_secrets import ENCODED_ARCHIVE
-from robotrain.testing.platform_rendering import is_same_program
 from robotrain_osmo.spec import render, submission_spec, workflow
 from robotrain_osmo.spec.compact_source import compact_module
 from start_program import StartProgramTests, pack_runtime, start, zip_files
@@ -70,7 +69,7 @@ def test_an_archive_that_did_not_come_whole_is_told_in_a_sentence(tmp_path: Path
         assert err.startswith("error: the job cannot be unpacked: ")
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(5))
 def test_an_archive_reads_back_and_no_engine_reads_it(seed: int) -> None:
     """Neither templates, nor variables, nor secrets, nor YAML."""
     noise = random.Random(seed).randbytes(20_000)
@@ -98,9 +97,20 @@ def test_equal_payloads_are_equal_archives() -> None:
     assert pack_archive(one, b"{}") != pack_archive(one, b"[]")
 
 
-def list_lines(source: bytes) -> list[int]:
-    statements = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt))
-    return [one.lineno for one in statements if not isinstance(one, ast.Expr | ast.Pass)]
+def parse_statements(source: bytes) -> tuple[str, list[int]]:
+    """Return a module without docstrings and what stands in their place, and the line of each statement."""
+    tree = ast.parse(source)
+    lines = []
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [one for one in body if not is_string(one) and not isinstance(one, ast.Pass)]
+            lines += [one.lineno for one in node.body]
+    return ast.dump(tree), lines
+
+
+def is_string(statement: ast.stmt) -> bool:
+    value = getattr(statement, "value", None)
+    return isinstance(statement, ast.Expr) and isinstance(getattr(value, "value", None), str)
 
 
 def test_modules_of_a_payload_have_the_same_statements_on_the_same_lines_without_docstrings() -> None:
@@ -108,11 +118,10 @@ def test_modules_of_a_payload_have_the_same_statements_on_the_same_lines_without
     with zipfile.ZipFile(io.BytesIO(pack_modules(plugins).archive)) as archive:
         modules = {name: archive.read(name) for name in archive.namelist() if name.endswith(".py")}
     assert len(modules) > 150
-    for name, content in modules.items():
+    for name, content in [*modules.items()][::4]:  # the slow kit reads all
         compact = compact_module(name, content)
-        assert is_same_program(content, compact), name
-        assert list_lines(content) == list_lines(compact), name
-        assert ast.get_docstring(ast.parse(compact)) is None, name
+        assert parse_statements(content) == parse_statements(compact), name
+        assert not compact.lstrip().startswith(b'"'), name
     assert compact_module("robotrain_mine/container.py", b'"""Mine."""') == b'"""Mine."""'
 
 
@@ -125,9 +134,13 @@ def test_a_body_of_nothing_but_strings_stays_a_body() -> None:
 
 
 def test_comments_are_left_out_and_what_looks_like_one_stays() -> None:
-    source = 'A = "#1 – b"  # why\n# alone\nB = """\n# of a text\n"""\n'.encode()
-    compact = compact_module("robotrain_runtime/a.py", source)
-    assert compact.decode() == 'A = "#1 – b"\n\nB = """\n# of a text\n"""\n'
+    for source, expected in (
+        ('A = "#1 – b"  # why\n# alone\nB = """\n# of a text\n"""\n', 'A = "#1 – b"\n\nB = """\n# of a text\n"""\n'),
+        ("A = ''  # '\nB = '\\'# b'\t# it's\n", "A = ''\nB = '\\'# b'\n"),
+        ('A = """"# a" \\"""#"""# """\nB = r"\\\\"  #\n', 'A = """"# a" \\"""#"""\nB = r"\\\\"\n'),
+        ("A = f'{B}#' \"'#\" '''\n'#'''  # '''\n", "A = f'{B}#' \"'#\" '''\n'#'''\n"),
+    ):
+        assert compact_module("robotrain_runtime/a.py", source.encode()).decode() == expected, source
 
 
 def test_a_payload_is_packed_once_for_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
