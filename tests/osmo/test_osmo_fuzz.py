@@ -153,7 +153,7 @@ QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
 @given(jobs())
-@hypothesis_settings(max_examples=20, suppress_health_check=QUIET)
+@hypothesis_settings(max_examples=8, suppress_health_check=QUIET)
 def test_any_job_is_refused_or_reads_the_same_after_every_render(given: tuple[Job, OsmoSettings]) -> None:
     check_render(*given)
 

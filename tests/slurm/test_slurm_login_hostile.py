@@ -47,7 +47,7 @@ def node(tmp_path, monkeypatch):
     """A login node that does something once it is called."""
 
     def answer(program: str) -> None:
-        (tmp_path / "ssh").write_text(f"#!{sys.executable}{SSH}{program}")
+        (tmp_path / "ssh").write_text(f"#!{sys.executable} -IS{SSH}{program}")
         (tmp_path / "ssh").chmod(0o755)
 
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
