@@ -69,22 +69,29 @@ def _make_archive(files: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Payloa
     return Payload(load_or_compute(f"payload-{key}", lambda: _zip_files(files, own)))
 
 
-def _zip_files(files: Iterable[tuple[str, str, object]], own: Path | None) -> bytes:
+def _zip_files(files: Iterable[tuple[str, str, tuple[int, ...]]], own: Path | None) -> bytes:
     """Return the archive, without modules that need core unless they are in the folder `own`, of a plugin file."""
-    contents = {name: (path, Path(path).read_bytes()) for name, path, _ in files}
-    return Payload.from_files(
-        {
-            name: content
-            for name, (path, content) in contents.items()
-            if own in Path(path).parents or not needs_core(name, content)
-        }
-    ).archive
+    contents = {name: _read_packed_file(name, path, state, own) for name, path, state in files}
+    packed = {name: content for name, content in contents.items() if content is not None}
+    return Payload.from_files(packed).archive
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_packed_file(name: str, path: str, state: tuple[int, ...], own: Path | None) -> bytes | None:
+    """Return the content of a file of the archive; None for a module that is not packed.
+
+    It is kept for the next payload of this process: the steps of a pipeline have most modules in common.
+    """
+    content = Path(path).read_bytes()
+    is_packed = not needs_core(name, content) or (own and own in Path(path).parents)
+    return content if is_packed else None
 
 
 def needs_core(name: str, content: bytes) -> bool:
     """Return whether a file is a module that cannot be imported where core is not installed."""
     is_module = name.endswith(".py") and not name.endswith("/__init__.py")
-    return is_module and re.search(rb"^(?:from|import) robotrain[.\s]", content, re.M) is not None
+    names_core = is_module and re.search(rb" robotrain[.\s]", content)  # a fast filter
+    return bool(names_core) and re.search(rb"^(?:from|import) robotrain[.\s]", content, re.M) is not None
 
 
 def _find_packages(package: str) -> list[str]:
