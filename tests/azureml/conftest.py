@@ -1,6 +1,10 @@
 """An Azure ML workspace on this machine: in a moment, and with Azurite and MLflow for what is slow."""
 
+import functools
+import importlib
 import types
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from azure_stand_in.fixtures import azure, azure_session, outputs, tenant_session, workspace_session
@@ -9,6 +13,7 @@ from azure_stand_in.ml.azureml import AzureML
 from azure_stand_in.ml.fixtures import azureml, azureml_session, azureml_stored, enclosed, machine, nobody
 from azureml_observed_run import observing, run
 from robotrain_azure import lookup
+from robotrain_azureml.submit import sdk
 
 __all__ = [
     "azure",
@@ -25,6 +30,34 @@ __all__ = [
     "tenant_session",
     "workspace_session",
 ]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_sdk() -> Iterator[None]:
+    """A third of a submit: the SDK makes the schema of a job twice, and looks for whom it warns in all frames."""
+    import_sdk = sdk._import_sdk
+
+    @functools.cache
+    def import_quick_sdk() -> Any:
+        ml = import_sdk()
+        experimental: Any = importlib.import_module("azure.ai.ml._utils._experimental")
+        experimental._should_skip_warning = lambda: True  # robotrain hides all warnings
+        command: Any = importlib.import_module("azure.ai.ml.entities").Command
+        make_schema, latest = command._create_schema_for_validation.__func__, dict[str, Any]()
+
+        def make_schema_once(cls: type, context: Any) -> Any:
+            key = f"{cls} {context}"
+            if key not in latest:
+                latest.clear()
+                latest[key] = make_schema(cls, context)
+            return latest[key]
+
+        command._create_schema_for_validation = classmethod(make_schema_once)
+        return ml
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sdk, "_import_sdk", import_quick_sdk)
+        yield
 
 
 @pytest.fixture(autouse=True)

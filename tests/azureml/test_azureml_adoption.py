@@ -47,7 +47,7 @@ def submit_runs(workspace, count: int) -> list[str]:
     return [AzureMLPlatform().submit(plan)["job"] for plan in plans]
 
 
-@pytest.mark.parametrize("count", [0, 2, 5])
+@pytest.mark.parametrize("count", [0, 3])
 def test_jobs_are_listed_by_pages(workspace, count):
     names = submit_runs(workspace, count)
     del workspace.calls[:]

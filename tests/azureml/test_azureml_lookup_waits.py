@@ -43,8 +43,9 @@ def test_a_busy_lookup_of_the_compute_is_repeated_and_the_job_has_its_identity(
     ]
 
 
-@pytest.mark.parametrize("call", [COMPUTE_CALL, ENVIRONMENT_CALL, "GET .*/workspaces/robots-ml\\?"])
-@pytest.mark.parametrize("retry_after", [60, None])
+@pytest.mark.parametrize(
+    ("call", "retry_after"), [(COMPUTE_CALL, 60), (ENVIRONMENT_CALL, None), ("GET .*/workspaces/robots-ml\\?", 60)]
+)
 def test_a_submit_stops_after_a_quarter_of_an_hour(robotrain, workspace, pauses, call, retry_after):
     workspace.fault(call, status=429, code="TooManyRequests", retry_after=retry_after)
     answer = robotrain(*SUBMIT, "--json")
@@ -60,10 +61,11 @@ def test_a_pause_that_is_longer_than_the_patience_is_not_begun(robotrain, worksp
     assert answer.stderr.count("[platform-busy]") == 1, "of the look-up and of the preflight"
 
 
-@pytest.mark.parametrize("how", [{"status": 429, "retry_after": 1000}, {"status": 503, "retry_after": 1000}])
-@pytest.mark.parametrize("call", [COMPUTE_CALL, ENVIRONMENT_CALL, "GET .*/workspaces/robots-ml\\?"])
-def test_the_driver_of_a_pipeline_asks_again_later(workspace, pauses, call, how):
-    workspace.fault(call, **how)
+@pytest.mark.parametrize(
+    ("call", "status"), [(COMPUTE_CALL, 429), (ENVIRONMENT_CALL, 503), ("GET .*/workspaces/robots-ml\\?", 429)]
+)
+def test_the_driver_of_a_pipeline_asks_again_later(workspace, pauses, call, status):
+    workspace.fault(call, status=status, retry_after=1000)
     errors = [one for one in run_preflight(make_plan(workspace)) if one.severity == "error"]
     assert errors
     assert Rejected(errors).transient

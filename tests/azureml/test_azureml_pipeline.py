@@ -159,7 +159,6 @@ def train_eval(workspace, name_workspace, robotrain):
     [
         ((), COMPUTE, "own", NO_TYPE),
         (("--compute-register", "k8s-cpu"), "k8s-cpu", CPU_CLIENT, NO_TYPE),
-        (("--compute-register", CPU), CPU, CPU_CLIENT, NO_TYPE),
         (("--compute-register", "k8s-no-one"), "k8s-no-one", None, NO_TYPE),
         (("--set", "register.compute=k8s-cpu", "--set", "register.instance_type=cpu"), "k8s-cpu", CPU_CLIENT, "cpu"),
         (("--instance-type", "gpu", "--compute-register", CPU), CPU, CPU_CLIENT, NO_TYPE),
