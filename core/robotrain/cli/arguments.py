@@ -27,7 +27,6 @@ from robotrain.errors import (
     raise_if_any,
     suggest_leaving_out,
 )
-from robotrain.line_edits import read_edit
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
@@ -144,6 +143,8 @@ class TrainerArgsCommand(OwnCommand):
             return {flag: key for flag, key in _list_keys(ctx).items() if flag not in own}
 
         def express(problem: Problem) -> Problem:
+            from robotrain.line_edits import read_edit  # costs start-up
+
             edits = map(read_edit, problem.suggestions)
             if "--set" not in own or not any(one.flags or one.is_removal for one in edits):
                 return problem
@@ -201,6 +202,8 @@ def express_as_overrides(problem: Problem, keys: Mapping[str, str], is_pipeline:
 
 
 def _express_suggestion(way: Suggestion, keys: Mapping[str, str], prefix: str) -> Suggestion:
+    from robotrain.line_edits import read_edit  # costs start-up
+
     edit = read_edit(way)
     replaced = " ".join(f"{SET_FLAG}={prefix}{keys[name]}" if name in keys else name for name in edit.left_out)
     if edit.is_removal and all(name in keys for name in edit.left_out):

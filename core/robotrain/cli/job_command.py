@@ -51,14 +51,14 @@ from robotrain.config.selection import (
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Value
 from robotrain.errors import Problem, Rejected
 from robotrain.line_edits import read_edit
-from robotrain.model.platform import Platform
-from robotrain.model.workload import Workload
 from robotrain.plugins.failures import PluginError, make_no_workload_error
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import remember_secrets
 
 if TYPE_CHECKING:
     from robotrain.config.request import Request
+    from robotrain.model.platform import Platform
+    from robotrain.model.workload import Workload
     from robotrain.pipelines.prepare import PreparedPipeline
     from robotrain.submission.prepare import PreparedJob
 
@@ -244,7 +244,7 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         options.add_own(f"--{SET_NAME}", help=SET_HELP, metavar="KEY=VALUE", complete=keys, repeatable=True)
         return options
 
-    def list_roles(self, workload: Workload) -> Sequence[str]:
+    def list_roles(self, workload: "Workload") -> Sequence[str]:
         """Return the inputs of the workload that have options."""
         return [*workload.roles]
 
@@ -328,8 +328,8 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         ctx: typer.Context,
         choice: Choice,
         values: dict[str, Any],
-        workload: Workload,
-        platform: Platform,
+        workload: "Workload",
+        platform: "Platform",
         problems: Sequence[Problem],
     ) -> "tuple[Request, Sequence[Problem]]":
         """Return what the arguments ask for, and the problems of `--set`."""

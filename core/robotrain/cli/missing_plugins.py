@@ -11,7 +11,6 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.values import DEFAULT_ORIGIN, Origin
 from robotrain.errors import Problem, Rejected, Suggestion
-from robotrain.line_edits import PROGRAM, edit_line
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.plugins.failures import PluginError
@@ -44,6 +43,8 @@ def make_platform_missing_problem(plugins: Plugins, line: Sequence[str] = ()) ->
 
     :param line: the line after `robotrain`, which is suggested whole for a platform that runs jobs on this machine.
     """
+    from robotrain.line_edits import PROGRAM, edit_line  # costs start-up
+
     installed = plugins.list_names("platform")
     here = [name for name, one in plugins.platforms().items() if one.capabilities.feature("runs_here")]
     name = next(iter([*here, *installed]), "NAME")

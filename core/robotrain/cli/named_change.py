@@ -9,18 +9,17 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain_runtime.contract import failure_causes
-from robotrain_runtime.contract.event import Note
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
-from robotrain.config.trainer_args import compare_options, find_refused_options, list_option_names
 from robotrain.errors import Problem, Rejected
 from robotrain.line_edits import DASHES, edit_line
 from robotrain.plugins import manager
 from robotrain.plugins.failures import PluginError
 from robotrain.redaction import holds_secret
-from robotrain.store import plans
 
 if TYPE_CHECKING:
+    from robotrain_runtime.contract.event import Note
+
     from robotrain.model.job import Job
     from robotrain.model.progress import Progress
     from robotrain.model.run import RunRecord, Status
@@ -35,6 +34,8 @@ OPTION = r"(?<![\w.-])--[A-Za-z][\w.-]*"
 
 def find_change(record: RunRecord, status: Status, known: Progress) -> NamedChange | None:
     """Return the change that the reason of a failure names, or the errors that it sums up."""
+    from robotrain_runtime.contract.event import Note  # costs start-up, and only failed runs ask
+
     reason = known.outcome.reason if known.outcome else status.reason
     errors = [note for note in known.notes if note.level == "error"]
     summed = [note for note in errors if note.text.partition(".")[0] in reason or reason in note.text]
@@ -111,6 +112,8 @@ def _find_rule_change(record: RunRecord, reason: str, parameters: dict[str, Para
     """Return the change by the workload's rules about the options after `--` that a reason names; None if they have
     none to type, or if the plan of the run is not kept.
     """
+    from robotrain.store import plans  # costs start-up
+
     try:
         job = plans.read_stored_plan(record.run).plan.job
         workload = manager.get_plugins().workload(job.workload)
@@ -124,6 +127,11 @@ def _find_rule_change(record: RunRecord, reason: str, parameters: dict[str, Para
 
 def _find_problems(job: Job, workload: Workload, reason: str) -> Iterator[Problem]:
     """Yield the problems of a job that are about options after `--` that a reason names."""
+    from robotrain.config.trainer_args import (  # costs start-up, and only failed runs ask
+        find_refused_options,
+        list_option_names,
+    )
+
     named = [name for name in list_option_names(job.trainer_args, workload) if is_named(name, reason)]
     if named:
         yield from find_refused_options(workload, job, reason)
@@ -139,6 +147,11 @@ def _apply_suggestion(
     run: str, job: Job, workload: Workload, problem: Problem, parameters: dict[str, Parameter]
 ) -> NamedChange | None:
     """Return the first suggestion of a problem as a change of the job; None if it needs a choice."""
+    from robotrain.config.trainer_args import (  # costs start-up, and only failed runs ask
+        compare_options,
+        list_option_names,
+    )
+
     line = ["resubmit", run, DASHES, *job.trainer_args]
     corrected = edit_line(line, problem, problem.suggestions[0]) if problem.suggestions else None
     if corrected is None or corrected[:2] != line[:2]:

@@ -4,18 +4,19 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-
-from robotrain_runtime.contract.document import JobSource
+from typing import TYPE_CHECKING
 
 from robotrain.cli.named_change import VALUE, find_change, find_keeping_change
 from robotrain.config.values import MAX_LETTERS
 from robotrain.errors import Rejected
-from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord, Status
 from robotrain.plugins import manager
 from robotrain.redaction import redact_if_secret, redact_sentence
-from robotrain.store import name_index, plans
+from robotrain.store import name_index
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import JobSource
 
 RUN_FIELD = "{run}"
 """What stands for the run in a line that a workload declares."""
@@ -84,6 +85,8 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
 
 def _name_branch(record: RunRecord) -> str:
     """Return the option for another branch of the Hub, which a run that goes on needs; empty without the Hub."""
+    from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER  # costs start-up
+
     place = record.values.get(PUBLISH_PARAMETER, ("",))[0]
     change = f"{PUBLISH_PARAMETER}={place.partition('@')[0]}@BRANCH"
     return f" --set {shlex.quote(change)}" if place.startswith(HUB_SCHEME) else ""
@@ -153,7 +156,7 @@ def _find_job_file(folder: str, workload: str) -> str:
 
 
 def fill_in_sources(
-    template: str, record: RunRecord, values: Mapping[str, str], sources: Sequence[JobSource] | None = None
+    template: str, record: RunRecord, values: Mapping[str, str], sources: "Sequence[JobSource] | None" = None
 ) -> str:
     """Return the words of a template with the options of a run's sources; empty if those cannot be given.
 
@@ -161,6 +164,8 @@ def fill_in_sources(
     :param values: what else it names.
     :param sources: the sources, if they are not those of the run.
     """
+    from robotrain.store import plans  # costs start-up
+
     options: dict[str, list[str]] = {name: [] for name in re.findall(r"\{(\w+\?)\}", template)}
     plugins = manager.get_plugins()
     try:

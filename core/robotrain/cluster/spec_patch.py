@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.cluster.checks import TemplateGuard
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.pipeline import PipelineStep
+
+if TYPE_CHECKING:
+    from robotrain.model.pipeline import PipelineStep
 
 make_problem = Messages(__file__)
 
@@ -52,7 +54,7 @@ def check_syntax(text: str, guard: TemplateGuard) -> Iterator[Problem]:
         yield make_problem("spec-patch-refused.template", given=syntax, why=guard.why.format(syntax))
 
 
-def check_steps(steps: Iterable[PipelineStep]) -> Iterator[Problem]:
+def check_steps(steps: "Iterable[PipelineStep]") -> Iterator[Problem]:
     """Check that no step of a pipeline has a patch: the spec of the whole is not that of one job."""
     for step in steps:
         if step.settings.spec_patch:

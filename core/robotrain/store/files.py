@@ -2,7 +2,6 @@
 
 import errno
 import functools
-import hashlib
 import json
 import os
 import re
@@ -60,6 +59,8 @@ MAX_COMPUTED = 32
 
 def load_computed(key: str, folder: str = COMPUTED) -> bytes | None:
     """Return a cached result; None if it is absent or damaged."""
+    import hashlib  # costs start-up
+
     with suppress(OSError):
         content = (get_cache_folder() / folder / key).read_bytes()
         if hashlib.sha256(content[32:]).digest() == content[:32]:
@@ -75,6 +76,8 @@ def load_or_compute(
     :param key: a file name with a digest of everything that the result depends on.
     :param max_kept: how many results the folder, in the cache folder, has at most.
     """
+    import hashlib  # costs start-up
+
     if (known := load_computed(key, folder)) is not None:
         return known
     result, path = compute(), get_cache_folder() / folder / key

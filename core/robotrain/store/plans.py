@@ -23,7 +23,7 @@ from robotrain.model import code_commit_tags
 from robotrain.model.job import TRAINER_DEFAULT, Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.workload import Produces
-from robotrain.store import code_commit, files, records
+from robotrain.store import files, records
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -238,6 +238,8 @@ def store_plan(rendered: RenderedPlan) -> None:
         if folder.exists():  # the remains of an interrupted submit
             shutil.rmtree(folder)
         write_plan_folder(rendered, folder, shared=_store_payload(rendered))
+        from robotrain.store import code_commit  # costs start-up
+
         for source in rendered.plan.job.sources:
             if code_commit_tags.is_dirty(source):
                 code_commit.store_difference(source, folder / DIFFERENCE_FILE)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
+from typing import TYPE_CHECKING, Any
 
 from robotrain.check import publish_targets
 from robotrain.model.job import Job
@@ -13,9 +11,13 @@ from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
+
 
 def load_workload_container(container_plugins: Mapping[str, str]) -> WorkloadContainerPlugin | None:
     """Return the container plugin of the workload; None if it cannot be imported here: it is written for the run."""
+    from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin  # costs start-up
     from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
     module = next((module for name, module in container_plugins.items() if name.startswith("workload.")), "")

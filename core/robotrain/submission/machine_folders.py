@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.finding import make_finding
 from robotrain_runtime.contract.parameter import get_parameters
 
@@ -32,6 +31,8 @@ def find_folder_problems(
     """Yield what is wrong with the folders of a job that is refused anyway; preflight finds it in any other."""
     if not platform.capabilities.feature("runs_here"):
         return
+    from robotrain_runtime.contract.container_plugin import ContainerContext  # costs start-up
+
     missing = (one for one in job.sources if one.kind == FOLDER_KIND and not os.path.exists(one.uri))
     for source in missing:
         plugin = importlib.import_module(kinds[FOLDER_KIND].container_plugin)

@@ -29,7 +29,6 @@ from robotrain.redaction import holds_secret
 from robotrain.submission.carried_record import carry_record
 from robotrain.submission.container_plugins import collect_container_plugins, load_workload_container
 from robotrain.submission.implied_sources import add_known_sources
-from robotrain.submission.machine_folders import find_folder_problems
 from robotrain.submission.packing import pack_payload
 from robotrain.submission.plan_secrets import find_secrets_in_plan
 from robotrain.submission.run_labels import make_default_name
@@ -240,6 +239,8 @@ def prepare_job(
     problems += plugins.find_source_problems()
     problems += site.find_site_problems(plugins, resolution.job, platform.name)
     if is_sent and select_errors(problems):
+        from robotrain.submission.machine_folders import find_folder_problems  # costs start-up
+
         problems += find_folder_problems(resolution.job, workload, platform, resolution.settings, kinds)
     raise_if_any(unused_values.suggest_unsetting(problem, resolution) for problem in problems)
     return PreparedJob(

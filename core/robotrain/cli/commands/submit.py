@@ -30,7 +30,6 @@ from robotrain.cli.output import (
 from robotrain.config.selection import Choice
 from robotrain.errors import Problem, Rejected, raise_if_any, suggest_leaving_out
 from robotrain.messages import Messages
-from robotrain.model.platform import Platform
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import files
@@ -38,6 +37,7 @@ from robotrain.store import files
 if TYPE_CHECKING:
     from robotrain.cli.dry_run_preview import DryRun
     from robotrain.model.plan import RenderedPlan
+    from robotrain.model.platform import Platform
     from robotrain.model.preview import JobFacts
     from robotrain.model.run import RunRecord
     from robotrain.pipelines.prepare import PreparedPipeline
@@ -90,7 +90,7 @@ Announcer = Callable[[str], None]
 """Prints the name of a run before it is sent."""
 
 
-Finisher = Callable[[Any, "RunRecord", Platform, dict[str, Any], bool], None]
+Finisher = Callable[[Any, "RunRecord", "Platform", dict[str, Any], bool], None]
 """Follows a submitted run: called as `finish_submission`."""
 
 

@@ -15,7 +15,6 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.cli import arguments
 from robotrain.cli.run_list.listed_runs import LISTED_STATES, RecordFilter
 from robotrain.config.names import list_flag_keys
-from robotrain.config.trainer_args import find_option_of_program
 from robotrain.errors import (
     Problem,
     Rejected,
@@ -258,6 +257,8 @@ def _list_declared_names(plugins: Plugins) -> dict[str, dict[str, None]]:
 
 def _find_trainer_option(plugins: Plugins, key: str) -> str:
     """Return the option of a workload's program that a key is, or is like; empty for none."""
+    from robotrain.config.trainer_args import find_option_of_program  # costs start-up, and only a mistake asks
+
     flag = f"--{key.lstrip('-')}"
     for workload in plugins.workloads().values() if "." in key or key.startswith("-") else ():
         if option := find_option_of_program(workload, flag, "").partition("=")[0]:
