@@ -44,10 +44,10 @@ def test_jobs_of_other_tools_are_no_runs(slurm, send):
 
 def test_one_request_lists_the_queue_and_one_the_accounting(slurm, send):
     slurm.configure(accounting=True)
-    for number in range(50):
+    for number in range(12):
         send(f"command-{number:08x}-1", folder=f"run-{number}")
     slurm.clear_calls()
-    assert len(list_runs()) == 50
+    assert len(list_runs()) == 12
     assert [call[0] for call in slurm.read_calls()] == ["squeue", "sacct"]
 
 

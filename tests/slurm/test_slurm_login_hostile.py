@@ -17,9 +17,13 @@ from robotrain_slurm.platform import SlurmPlatform
 
 REFERENCE = {"run": "a-1", "folder": "/runs/a-1", "job": "1", "login": "cluster"}
 SLURM = SlurmPlatform()
-SSH = """
-import os, re, sys, time
-if "-G" in sys.argv or "-O" in sys.argv: sys.exit()
+SSH = """\
+#!/bin/sh
+for word; do case $word in -G | -O) exit ;; esac; done
+exec {python} -IS "$0.py" "$@"
+"""
+REMOTE = """
+import re, sys, time
 size = int(re.search(r"head -c (\\d+)", sys.argv[-1])[1])
 script = sys.stdin.buffer.read(size).decode()
 mark = re.search(r"robotrain-[0-9a-f]{16}", script)[0]
@@ -47,7 +51,8 @@ def node(tmp_path, monkeypatch):
     """A login node that does something once it is called."""
 
     def answer(program: str) -> None:
-        (tmp_path / "ssh").write_text(f"#!{sys.executable} -IS{SSH}{program}")
+        (tmp_path / "ssh.py").write_text(f"{REMOTE}{program}")
+        (tmp_path / "ssh").write_text(SSH.format(python=sys.executable))
         (tmp_path / "ssh").chmod(0o755)
 
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
