@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from azure_stand_in import Fault
@@ -256,7 +257,7 @@ def test_a_token_of_characters_that_none_has_is_refused_without_asking(hub, monk
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_request_that_is_refused_for_a_moment_is_repeated(hub, monkeypatch, status):
     pauses = []
-    monkeypatch.setattr(errors.time, "sleep", pauses.append)
+    monkeypatch.setattr(errors, "time", SimpleNamespace(sleep=pauses.append))
     hub.faults.append(Fault("GET /api/datasets/u/d", status=status, times=2))
     assert (resolve_pin("u/d"), pauses) == (MAIN, [1, 3])
     hub.faults.append(Fault("GET /api/datasets/u/d", status=status, retry_after=3600, times=1))
