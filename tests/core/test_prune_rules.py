@@ -1,10 +1,17 @@
 """The rules by which old runs may be removed."""
 
+import fcntl
 import json
+import os
+import shutil
 
+import pytest
 from problem_assertions import check_rejected
-from robotrain.model.run import RunRecord, RunState, Status
-from robotrain.store import name_lock, plans, prune, records
+from robotrain.model.run import RemovedInPart, RunRecord, RunState, Status
+from robotrain.run_folder.remote_folder import RemoteRunFolders
+from robotrain.run_folder.run_folders import RunFolders
+from robotrain.run_folder.transport import Transport
+from robotrain.store import plans, prune, records
 from robotrain.store.prune import PruneCandidate
 from robotrain.submission import interrupted_submit
 
@@ -99,11 +106,60 @@ def test_a_running_run_is_not_removed():
 
 
 def test_a_run_that_is_being_submitted_is_not_removed():
-    import fcntl
-
-    record("a-1")
+    one, platform = record("a-1"), Platform()
     with (records.get_run_folder("a-1") / "claimed").open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with check_rejected("run-being-sent"):
-            name_lock.remove_record("a-1")
+            interrupted_submit.remove_run(one, platform)
+    assert platform.removed == []
     assert records.list_runs() == ["a-1"]
+
+
+def test_what_a_run_left_stays_where_its_record_cannot_be_removed():
+    one, platform = record("a-1"), Platform()
+    (records.get_run_folder("a-1") / "forgotten").symlink_to("/missing/folder/file")
+    with check_rejected("record-not-removed"):
+        interrupted_submit.remove_run(one, platform)
+    assert platform.removed == []
+    assert records.list_runs() == ["a-1"]
+
+
+def test_a_record_that_stays_after_all_is_told_of_and_can_be_removed_later(tmp_path):
+    one, platform = record("a-1"), Platform()
+    plan = records.get_run_folder("a-1") / "plan"
+    plan.symlink_to(tmp_path)
+    with pytest.raises(RemovedInPart):
+        interrupted_submit.remove_run(one, platform)
+    assert platform.removed == ["a-1"]
+    assert records.list_runs() == ["a-1"]
+    plan.unlink()
+    interrupted_submit.remove_run(one, platform)
+    assert records.list_runs() == []
+
+
+@pytest.mark.parametrize("folders", [RunFolders(), RemoteRunFolders(Transport())])
+class TestRunFolder:
+    """Of a scheduler on this machine or on another one."""
+
+    def test_a_folder_that_cannot_be_removed_whole_names_what_is_left(self, folders, tmp_path, monkeypatch):
+        (programs := tmp_path / "programs").mkdir()
+        (programs / "rm").write_text("#!/bin/sh\necho busy >&2; exit 1\n")
+        (programs / "rm").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+        monkeypatch.setattr(shutil, "rmtree", fail_as_busy)
+        (folder := tmp_path / "runs/a-1").mkdir(parents=True)
+        with pytest.raises(RemovedInPart) as removed:
+            folders.remove(folder, False)
+        [left] = folder.parent.iterdir()
+        assert str(left) in str(removed.value)
+
+    def test_a_folder_that_is_a_link_stays(self, folders, tmp_path):
+        (tmp_path / "disk").mkdir()
+        (tmp_path / "a-1").symlink_to(tmp_path / "disk")
+        with pytest.raises(OSError, match="link"):
+            folders.remove(tmp_path / "a-1", False)
+        assert (tmp_path / "a-1").exists()
+
+
+def fail_as_busy(*given, **named):
+    raise OSError("busy")

@@ -30,6 +30,10 @@ class RunGone(Rejected):
         super().__init__([make_problem("run-gone", title=title)])
 
 
+class RemovedInPart(Rejected):
+    """A run could not be removed whole: some of its files are gone."""
+
+
 RUN_PATTERN = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+")
 
 

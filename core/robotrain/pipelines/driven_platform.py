@@ -16,7 +16,7 @@ from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import Plan
 from robotrain.model.platform import FollowingDecision
 from robotrain.model.reference import Reference
-from robotrain.model.run import RunGone, RunRecord, Status, StepStatus
+from robotrain.model.run import RemovedInPart, RunGone, RunRecord, Status, StepStatus
 from robotrain.pipelines import driver, progress
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
 from robotrain.pipelines.progress import PipelineProgress
@@ -130,9 +130,11 @@ class DrivenPlatform(PipelinePlatform):
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove the runs of all steps with their outputs, except those that another attempt has as its steps too.
 
-        Return the bytes freed; None if the platform keeps them.
+        Return the bytes freed; None if the platform keeps them. Raise Rejected, after all that can be removed: it is
+        RemovedInPart if some of it is gone.
         """
         freed: list[int | None] = []
+        errors: list[Rejected] = []
         run = reference[REFERENCE_KEY]
         attempts = f"{run.rpartition('-')[0]}-"  # one that resumes another has its finished steps
         others = records.iterate_runs(lambda name: name.startswith(attempts) and name != run, with_steps=False)
@@ -142,8 +144,14 @@ class DrivenPlatform(PipelinePlatform):
             if record.run not in shared:
                 if dry_run:
                     freed.append(self._platform.remove_outputs(record.reference, dry_run=True))
-                else:
+                    continue
+                try:
                     freed.append(remove_run(record, self._platform))
+                except Rejected as error:
+                    errors.append(error)
+        if errors:
+            is_begun = freed or any(isinstance(error, RemovedInPart) for error in errors)
+            raise (RemovedInPart if is_begun else Rejected)([problem for error in errors for problem in error.problems])
         return None if None in freed else sum(one or 0 for one in freed)
 
     def _list_records(self, reference: Reference) -> list[tuple[str, RunRecord]]:

@@ -5,6 +5,7 @@ Removing a run keeps tracked, registered and published checkpoints, and what it 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -19,7 +20,7 @@ from robotrain_runtime.machine import disk_cache
 
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.run import Status
+from robotrain.model.run import RemovedInPart, Status
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.run_folder import log
 from robotrain.store import ownership
@@ -99,6 +100,7 @@ def _make_registration_problem(folder: Path, name: str, step: int | None, why: s
 
 
 REMOVED_SUFFIX = ".gone"
+LINKED = "its folder is a link to another one"
 
 
 def make_removed_path(folder: Path) -> Path:
@@ -106,15 +108,28 @@ def make_removed_path(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")
 
 
+def make_files_left_error(folder: Path, left: Path, why: str) -> RemovedInPart:
+    """Return the error of a run folder of which something is left under the name that it has while it is removed."""
+    return RemovedInPart([make_problem("run-files-left", name=folder.name, folder=left, why=why.rstrip("."))])
+
+
 def remove_folder(folder: Path, dry_run: bool) -> int | None:
-    """Remove a folder unless `dry_run` is set. Return the bytes freed; None if it stays: another user's is theirs."""
+    """Remove a folder unless `dry_run` is set. Return the bytes freed; None if it stays: another user's is theirs.
+
+    Raise OSError, before anything is removed, or RemovedInPart.
+    """
+    if folder.is_symlink():  # its name could be removed, and its files would stay
+        raise OSError(errno.ELOOP, LINKED)
     if folder.stat().st_uid != os.geteuid():
         return None
     freed = disk_cache.measure_folder(folder).reclaimable
     if not dry_run:
         removed = make_removed_path(folder)
         os.rename(folder, removed)
-        shutil.rmtree(removed)
+        try:
+            shutil.rmtree(removed)
+        except OSError as error:
+            raise make_files_left_error(folder, removed, error.strerror or str(error)) from error
     return freed
 
 

@@ -31,6 +31,8 @@ from robotrain.store.ownership import Access, explain_access
 POLL_SECONDS = 1.0
 DAY_SECONDS = 86400.0
 OTHERS = "of another user"
+FILES_LEFT = 65
+"""The exit code of a removal that has begun and not come to its end."""
 OUTPUT_EVENTS = '"(checkpoint|published|withdrawn|registered|evaluated)"'
 """What events begin with that outputs follow from."""
 
@@ -292,13 +294,18 @@ class RemoteRunFolders(RunFolders):
         Raise OSError.
         """
         place = shlex.quote(str(folder))
-        removed = shlex.quote(str(ended_run.make_removed_path(folder)))
-        remove = "" if dry_run else f" && mv -T {place} {removed} && rm -rf {removed}"
+        left = ended_run.make_removed_path(folder)
+        removed = shlex.quote(str(left))
+        remove = "" if dry_run else f" && mv -T {place} {removed} && {{ rm -rf {removed} || exit {FILES_LEFT}; }}"
         is_other = f'owner=$(stat -L -c %u -- {place}) && [ "$owner" != "$(id -u)" ]'
+        is_link = f"[ -L {place} ] && echo {shlex.quote(ended_run.LINKED)} >&2 && exit 1"
         size = f"du -s -B1 -- {place} | cut -f1{remove}"
-        result = self._at.run(f"if {is_other}; then echo {OTHERS}; else {size}; fi", seconds=600.0)
+        result = self._at.run(f"{is_link}\nif {is_other}; then echo {OTHERS}; else {size}; fi", seconds=600.0)
+        why = result.stderr.strip().rpartition("\n")[2]
+        if result.exit_code == FILES_LEFT:
+            raise ended_run.make_files_left_error(folder, left, why)
         if result.exit_code:
-            raise OSError(result.stderr.strip().rpartition("\n")[2])
+            raise OSError(why)
         if result.text.strip() == OTHERS:
             return None
         if not dry_run:

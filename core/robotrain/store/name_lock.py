@@ -21,7 +21,7 @@ from robotrain_runtime.contract.files import is_locked, lock_file, remove_folder
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_attempt
-from robotrain.model.run import RunRecord
+from robotrain.model.run import RemovedInPart, RunRecord
 from robotrain.store import files, ownership, records
 from robotrain.store.records import (
     LOCK_FILE,
@@ -186,22 +186,32 @@ def read_submitted_record(run: str) -> RunRecord:
     return record
 
 
-def remove_record(run: str) -> None:
-    """Remove the record and plan of a run. Raise Rejected if it is being submitted, OSError.
+@contextlib.contextmanager
+def removal_of_record(run: str) -> Iterator[None]:
+    """Remove the record and plan of a run after the block, which removes what they tell of; keep them if it fails.
+
+    Raise Rejected before the block if the record cannot be removed, or the run is being submitted, and RemovedInPart
+    after it.
 
     Its name is never used again: a platform, tracking server or registry may still know it.
     """
     home = get_run_folder(run)
-    with report_write_errors():
+    try:
         lock = acquire_name_lock(home)
-        if lock is None:
-            raise Rejected([make_problem("run-being-sent.here", run=run)])
-        with lock:
-            (home / REMOVED_FILE).touch()
-            (home / RECORD_FILE).unlink(missing_ok=True)
-            for path in home.iterdir():
-                if path.name not in (REMOVED_FILE, LOCK_FILE):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        (home / REMOVED_FILE).touch()
+    except OSError as error:
+        raise Rejected([make_problem("record-not-removed", why=error.strerror or str(error))]) from error
+    if lock is None:
+        raise Rejected([make_problem("run-being-sent.here", run=run)])
+    with lock:
+        yield
+        try:
+            others = [path for path in home.iterdir() if path.name not in (REMOVED_FILE, LOCK_FILE, RECORD_FILE)]
+            for path in (*others, home / RECORD_FILE):  # the record last: as long as it is there, this can be repeated
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise RemovedInPart([make_problem("record-not-removed.after-files", run=run, why=why)]) from error
 
 
 def is_taken(name: str) -> bool:

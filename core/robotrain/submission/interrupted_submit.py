@@ -3,7 +3,6 @@
 `submitter` finishes one when the same job is submitted again.
 """
 
-import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,24 +35,29 @@ def require_no_secrets(reference: Reference, platform: str) -> Reference:
 def remove_run(record: RunRecord, platform: Platform, *, keeps_outputs: bool = False) -> int | None:
     """Remove the outputs of a run unless `keeps_outputs` is set, then its record.
 
-    An interrupted removal can be repeated. Return the freed bytes; None if the outputs stay. Raise Rejected, OSError.
+    An interrupted removal can be repeated. Return the freed bytes; None if the outputs stay. Raise Rejected, which is
+    RemovedInPart if some of it is gone.
     """
-    if record.phase == "sending":
+    with name_lock.removal_of_record(record.run):
+        if record.phase != "sending":
+            return None if keeps_outputs else _remove_outputs(record, platform)
         if not is_certainly_gone(record, platform):
             raise Rejected([make_problem("run-goes-on.may-run", run=record.run)])
-        name_lock.remove_record(record.run)
         return 0
-    if keeps_outputs:
-        name_lock.remove_record(record.run)
-        return None
-    freed: int | None = 0
-    with contextlib.suppress(RunGone):
+
+
+def _remove_outputs(record: RunRecord, platform: Platform) -> int | None:
+    """Remove what a run left; return the freed bytes, None if it stays. Raise Rejected."""
+    try:
         status = platform.status(record.reference)
         if not status.finished:
             raise Rejected([make_problem("run-goes-on.not-removed", run=record.run, state=status.state)])
-        freed = platform.remove_outputs(record.reference)
-    name_lock.remove_record(record.run)
-    return freed
+        return platform.remove_outputs(record.reference)
+    except RunGone:
+        return 0
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise Rejected([make_problem("run-not-removed", why=why)]) from error
 
 
 SAME_COMMAND = "the same command"

@@ -15,13 +15,20 @@ from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import arguments
 from robotrain.cli.commands import ui
-from robotrain.cli.output import describe_exception, format_table, print_json, print_message, print_result
+from robotrain.cli.output import (
+    describe_exception,
+    format_table,
+    print_json,
+    print_message,
+    print_problems,
+    print_result,
+)
 from robotrain.cli.run_list.listed_runs import describe_interrupted
 from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, query_platforms, query_statuses
 from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
 from robotrain.model.platform import Platform
-from robotrain.model.run import RunRecord, Status
+from robotrain.model.run import RemovedInPart, RunRecord, Status
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, name_lock, plans, progress_cache, prune, records
 from robotrain.store.prune import PruneCandidate
@@ -66,9 +73,9 @@ def prune_runs(
     if dry_run:
         print_message("dry run: nothing was removed")
     remove = bool(selected) and not dry_run and arguments.confirm_removal(_count_runs(len(selected)), yes)
-    removed = candidates.remove_runs() if remove else {}
+    removed, in_part = candidates.remove_runs() if remove else ({}, [])
     if json:
-        print_json(_dump_prune(candidates, sizes, removed, tracked))
+        print_json(_dump_prune(candidates, sizes, removed, in_part, tracked))
     elif remove:
         freed = amounts.format_size(sum(size or 0 for size in removed.values()))
         print_result(f"{_count_runs(len(removed))} removed, {freed} freed")
@@ -161,18 +168,23 @@ class PruneCandidates:
         found = self._query_platforms(asked, _find_tracked_run)
         return [one for one in found.values() if isinstance(one, TrackedRun)]
 
-    def remove_runs(self) -> dict[str, int | None]:
-        """Remove the runs; return the bytes that each freed, without those that could not be removed."""
+    def remove_runs(self) -> tuple[dict[str, int | None], list[str]]:
+        """Remove the runs; return the bytes that each freed, without those that stay, and those removed in part."""
         removed: dict[str, int | None] = {}
+        in_part: list[str] = []
         for one in self.plan.removed:
             record = self.records[one.run]
             try:
                 platform, keeps = self._plugins.platform_of(record), self._keeps_outputs(one.run)
                 removed[one.run] = interrupted_submit.remove_run(record, platform, keeps_outputs=keeps)
                 print_message(f"removed {one.run}")
-            except (Rejected, OSError) as error:
+            except RemovedInPart as error:
+                in_part.append(one.run)
+                print_message(f"{one.run} was removed in part:")
+                print_problems(error.problems)
+            except Rejected as error:
                 print_message(f"{one.run} was not removed: {describe_exception(error)}")
-        return removed
+        return removed, in_part
 
     def _keeps_outputs(self, run: str) -> bool:
         """Return whether only the record of a run goes: one that was adopted is another machine's, unless it is named.
@@ -303,6 +315,7 @@ def _dump_prune(
     candidates: PruneCandidates,
     sizes: dict[str, int | None],
     removed: dict[str, int | None],
+    in_part: Sequence[str],
     tracked: Sequence[TrackedRun],
 ) -> dict[str, Any]:
     """Return the result as data; the keys are an API."""
@@ -315,6 +328,7 @@ def _dump_prune(
                 "ended": one.end_time,
                 "bytes": sizes[one.run],
                 "removed": one.run in removed,
+                "removed_in_part": one.run in in_part,
             }
             for one in candidates.plan.removed
         ],
