@@ -207,7 +207,7 @@ class Training:
         with contextlib.suppress(OSError):
             supervisor = process.parse_process(json.loads((run / "supervisor.json").read_text()))
             if supervisor is not None:
-                found = ((pid, _read_command(pid)) for pid in process.list_run_processes(supervisor))
+                found = ((pid, _read_command(pid)) for pid in process.list_run_processes(supervisor, run))
                 return [(pid, line) for pid, line in found if line and "robotrain_local.supervisor" not in line]
         return []
 

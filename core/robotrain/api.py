@@ -23,6 +23,7 @@ from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, progress_cache, records
 from robotrain.submission import interrupted_submit, pinned_job, registration, submitter, unfinished
+from robotrain.submission.adopted_run import require_own_run
 from robotrain.submission.checker import CheckOptions
 from robotrain.submission.queried_settings import query_platform_settings
 from robotrain.submission.run_labels import make_labels
@@ -143,6 +144,7 @@ class Run:
         record, platform = self._submitted_record, self._platform
         if not record.steps and platform.status(record.reference).finished:
             return
+        require_own_run(record, platform, "cancelled")
         platform.cancel(record.reference)
         status = platform.status(record.reference)
         self._was_running = not status.finished

@@ -2,12 +2,17 @@
 
 import json
 import shutil
-from dataclasses import replace
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from local_runs import wait_for
 from robotrain.store import records
+from robotrain_local import process
 from robotrain_local.platform import LocalPlatform
+from robotrain_local.process import Process
 
 GCS = "https://storage.googleapis.com/b/c?X-Goog-Date=20260101&X-Goog-Signature=hush-hush"
 
@@ -58,6 +63,34 @@ def test_the_shell_of_a_run_in_a_folder_that_others_can_write_to_takes_nothing_f
     command = LocalPlatform().make_shell(*asked)
     assert (command.environ, command.folder) == (None, str(folder))
     assert command.note.endswith("can be written by every user: this shell has your own variables and Python")
+
+
+@pytest.fixture
+def bystander() -> Iterator[Process]:
+    """A process of this user that belongs to no run."""
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as child:
+        yield process.identify_process(child.pid)
+        child.kill()
+
+
+@pytest.mark.parametrize(
+    ("mode", "code"), [(0o777, "run-of-others"), (0o700, "process-not-of-run")], ids=["open", "own"]
+)
+def test_a_process_that_only_a_folder_names_is_not_stopped(robotrain, folder, bystander, mode, code):
+    (folder / "supervisor.json").write_text(json.dumps(asdict(bystander)))
+    folder.chmod(mode)
+    run, _ = adopt(robotrain, folder)
+    robotrain("cancel", run).check_problems(1, code)
+    assert bystander.is_alive
+    assert not (folder / "cancel.json").exists()
+
+
+def test_processes_of_another_run_do_not_belong_to_a_folder_that_names_its_supervisor(folder, bystander):
+    environ = {process.MARK_VARIABLE: bystander.make_mark(folder)}
+    with subprocess.Popen(["sleep", "60"], start_new_session=True, env=environ) as child:
+        wait_for(lambda: process.list_run_processes(bystander, folder) == [child.pid])
+        assert process.list_run_processes(bystander, folder.parent) == []
+        child.kill()
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_supervisor_killed_at_any_step_of_its_start_runs_at_most_once(
     runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submit, "STARTING_SECONDS", 0.1)
-    monkeypatch.setattr(process, "list_run_processes", lambda me: [])  # its end is not what is looked at here
+    monkeypatch.setattr(process, "list_run_processes", lambda me, folder: [])  # its end is not what is looked at here
 
     def begins(step: int) -> Callable[[], object]:
         folder = put_in_place(plan(step))

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from robotrain_local import process
@@ -62,7 +63,7 @@ def test_the_processes_of_a_run_are_found_by_its_supervisor_and_told_apart_by_wh
     sleeping_process: "subprocess.Popen[bytes]",
 ) -> None:
     supervisor = process.identify_process(sleeping_process.pid)
-    assert process.list_run_processes(supervisor) == [sleeping_process.pid]
+    assert process.list_run_processes(supervisor, Path.cwd()) == [sleeping_process.pid]
     assert process.find_heads([sleeping_process.pid, os.getpid()]) == [os.getpid()]
     assert process.find_heads([sleeping_process.pid]) == [sleeping_process.pid]
 
@@ -73,13 +74,18 @@ def test_nothing_of_a_run_is_found_on_another_machine_or_after_a_restart(
     supervisor = process.identify_process(sleeping_process.pid)
     elsewhere = replace(supervisor, host=replace(supervisor.host, name="desk", boot="another"))
     restarted = replace(supervisor, host=replace(supervisor.host, boot="earlier"))
-    assert process.list_run_processes(elsewhere) == process.list_run_processes(restarted) == []
+    assert process.list_run_processes(elsewhere, Path.cwd()) == process.list_run_processes(restarted, Path.cwd()) == []
     assert not elsewhere.is_alive
     assert restarted.is_host_restarted
 
 
 def test_of_a_number_that_another_process_has_now_nothing_is_found(sleeping_process: "subprocess.Popen[bytes]") -> None:
-    assert process.list_run_processes(replace(process.identify_process(sleeping_process.pid), birth="long ago")) == []
+    assert (
+        process.list_run_processes(
+            replace(process.identify_process(sleeping_process.pid), birth="long ago"), Path.cwd()
+        )
+        == []
+    )
 
 
 def test_facts_survive_being_written_down(sleeping_process: "subprocess.Popen[bytes]") -> None:

@@ -239,6 +239,14 @@ def test_the_job_of_a_colleagues_run_is_submitted_without_recording_that(submit,
     robotrain("resubmit", folder, "--new").check_problems(3, "not-on-this-machine code")
 
 
+def test_a_job_that_a_folder_open_to_others_names_is_not_cancelled(submit, adopt, robotrain, slurm):
+    folder = submit()
+    run = adopt(folder)["run"]
+    folder.chmod(0o777)
+    robotrain("cancel", run).check_problems(1, "run-of-others")
+    assert [job["state"] for job in slurm.read_jobs()] == ["PENDING"]
+
+
 @pytest.mark.parametrize("is_adopted", [False, True], ids=["by its address", "adopted"])
 def test_a_colleagues_job_has_what_this_machine_gives_it(submit, adopt, robotrain, tmp_path, monkeypatch, is_adopted):
     def give(setting: str, code: Path) -> tuple[str, ...]:

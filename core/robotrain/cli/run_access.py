@@ -12,6 +12,7 @@ from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.platform import make_feature_error
 from robotrain.model.run import RunRecord
+from robotrain.submission.adopted_run import require_own_run
 
 make_problem = Messages(__file__)
 
@@ -33,6 +34,7 @@ def open_accessible_run(ctx: typer.Context, run: str, step: str, feature: str) -
         if status.state != "running":
             why = ": ".join(filter(None, (status.state, status.reason))).rstrip(".")
             raise Rejected([make_problem("run-not-running", run=record.run, why=why)])
+        require_own_run(record, platform, "entered")
     return record, platform
 
 

@@ -392,6 +392,13 @@ class Platform:
         shown = self.describe_reference(reference).values()
         return next((text for text in shown if text.startswith("https://")), "")
 
+    def find_other_writer(self, reference: Reference) -> str:
+        """Return how somebody else may have written what the platform knows of a run: `FOLDER belongs to …`.
+
+        Empty if nobody may. Asked of a run that another machine submitted, before something is done because of it.
+        """
+        return ""
+
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove what an ended run left, and return the bytes that frees; None when the platform keeps its files.
 

@@ -262,9 +262,9 @@ class RemoteRunFolders(RunFolders):
     def register(self, folder: Path, name: str, step: int | None, top: Path) -> Registered:
         """Register a checkpoint of a run with its own runtime, there. Raise Rejected."""
         run = partial(self._run_runtime, top / SEARCH_FILE)
-        return ended_run.register_model(folder, name, step, top / log.PAYLOAD_FOLDER, run, self._find_other_writer)
+        return ended_run.register_model(folder, name, step, top / log.PAYLOAD_FOLDER, run, self.find_other_writer)
 
-    def _find_other_writer(self, place: Path) -> str:
+    def find_other_writer(self, place: Path) -> str:
         """Return how somebody else may have written what is at a path there, as `ownership` does here."""
         access = f"stat -L --printf '%u\\n%U\\n%a\\n%G\\n' -- {shlex.quote(str(place))}"
         found = self._at.run(f"{access} && id -u && id -un && id -gn").text.splitlines()

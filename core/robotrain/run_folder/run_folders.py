@@ -10,6 +10,7 @@ from robotrain.model.run import Output
 from robotrain.run_folder import ended_run, log, outputs
 from robotrain.run_folder.facts import FolderFacts, read_facts
 from robotrain.run_folder.log import FolderLog
+from robotrain.store import ownership
 
 MAX_FILE_BYTES = 16 << 20
 
@@ -62,6 +63,10 @@ class RunFolders:
         :param top: the run folder of the whole, with the payload.
         """
         return ended_run.register_model(folder, name, step, top / log.PAYLOAD_FOLDER)
+
+    def find_other_writer(self, place: Path) -> str:
+        """Return how somebody else may have written what is at a path, in words; empty if nobody may."""
+        return ownership.find_other_writer(place)
 
     def remove(self, folder: Path, dry_run: bool) -> int | None:
         """Remove a run folder unless `dry_run` is set. Return the bytes freed; None if it is another user's.

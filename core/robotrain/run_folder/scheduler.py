@@ -107,6 +107,12 @@ class SchedulerPlatform(SchedulerPlans, SchedulerRuns):
             return None
         return submitted_runs.find_submitted_run(self, submitted_runs.resolve_folder(text))
 
+    def find_other_writer(self, reference: Reference) -> str:
+        """Return how somebody else may have written a run folder, in words; empty if nobody may. Raise RunGone."""
+        folder = self.require_folder(reference)
+        why = self.folders.find_other_writer(folder)
+        return why and f"{folder} {why}"
+
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove the folder of an ended run; return the bytes freed, None if it is another user's.
 

@@ -13,6 +13,7 @@ from robotrain.model.reference import Reference
 from robotrain.model.run import RunGone, Status
 from robotrain.run_folder import ended_run, log, outputs
 from robotrain.run_folder.log import EVENTS_FILE
+from robotrain.store import ownership
 from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.files import is_locked
 
@@ -38,6 +39,13 @@ def find_run_folder(reference: Reference) -> Path:
     if not folder or not Path(folder).is_dir():
         raise RunGone(f"the run's folder {folder} is gone; its status and outputs are lost")
     return Path(folder)
+
+
+def find_other_writer(reference: Reference) -> str:
+    """Return how somebody else may have written the run's folder, in words; empty if nobody may. Raise RunGone."""
+    folder = find_run_folder(reference)
+    why = ownership.find_other_writer(folder)
+    return why and f"{folder} {why}"
 
 
 def query_status(reference: Reference) -> Status:
@@ -84,7 +92,7 @@ def read_status(folder: Path) -> Status:
         return Status(state="lost", reason=START_INTERRUPTED_REASON)
     if alive or (alive is None and log.read_outcome(folder) is None):
         return Status(state="running", reason=_describe_remote_run(folder, supervisor.host), started=supervisor.started)
-    if process.list_run_processes(supervisor):
+    if process.list_run_processes(supervisor, folder):
         return Status(state="running", reason=ORPHANED_REASON, started=supervisor.started)
     return _read_lost_status(folder, supervisor)
 
@@ -149,7 +157,8 @@ HANDOVER_SECONDS = 2.0
 def cancel_run(reference: Reference) -> None:
     """End the run and wait until it has ended; do nothing if it has ended.
 
-    Raise RunGone, or Rejected if it runs on another host, which signals do not reach.
+    Raise RunGone, or Rejected if it runs on another host, which signals do not reach, or its folder names a process of
+    something else.
     """
     if read_status(folder := find_run_folder(reference)).finished:
         return
@@ -159,27 +168,34 @@ def cancel_run(reference: Reference) -> None:
         here = Suggestion(command, "in that container" if host.is_container else "outside this container")
         fix = here if host.has_same_kernel else Suggestion(f"ssh {host.name} {command}")
         raise Rejected([make_problem("run-elsewhere", fix, name=folder.name, location=host.location)])
+    _require_own_process(folder, supervisor)
     # first: a supervisor that is just starting checks for this file
     is_first = spec.create_json(folder / spec.CANCEL_FILE, {"asked": time.time()})
     _wait_until(lambda: (folder / spec.SUPERVISOR_FILE).exists(), SUPERVISOR_START_SECONDS)
-    supervisor = _read_supervisor(folder)
+    _require_own_process(folder, supervisor := _read_supervisor(folder))
     if supervisor is None:
         return spec.record_exit(folder, process.TERMINATED_EXIT_CODE, "cancelled before it started")
     _end_run(folder, supervisor, is_first)
 
 
+def _require_own_process(folder: Path, supervisor: Process | None) -> None:
+    """Raise Rejected if the supervisor that a folder names is a process of something else."""
+    if supervisor and supervisor.is_alive and not supervisor.is_supervisor_of(folder):
+        raise Rejected([make_problem("process-not-of-run", folder=folder, name=folder.name, pid=supervisor.pid)])
+
+
 def _end_run(folder: Path, supervisor: Process, is_first: bool) -> None:
     """Ask the run to end, and kill it after its grace period."""
-    signaled = {supervisor.pid} if supervisor.is_alive else set()
+    signaled = {supervisor.pid} if supervisor.is_supervisor_of(folder) else set()
     process.send_signal(signaled, signal.SIGTERM)  # the supervisor passes on only the first one
     if is_first:  # a second signal would interrupt the saving that the first one started
         _signal_new_heads(folder, supervisor, signaled)
     grace_seconds = spec.read_spec(folder).grace_seconds
     in_time = _wait_until(lambda: read_status(folder).finished, grace_seconds + MARGIN_SECONDS)
     if in_time:  # the process that recorded the end is exiting
-        _wait_until(lambda: not process.list_run_processes(supervisor), HANDOVER_SECONDS)
+        _wait_until(lambda: not process.list_run_processes(supervisor, folder), HANDOVER_SECONDS)
     else:
-        _wait_until(lambda: not _kill_processes(supervisor), MARGIN_SECONDS)
+        _wait_until(lambda: not _kill_processes(folder, supervisor), MARGIN_SECONDS)
     spec.record_exit(folder, process.TERMINATED_EXIT_CODE if in_time else process.KILLED_EXIT_CODE)
 
 
@@ -188,16 +204,16 @@ def _signal_new_heads(folder: Path, supervisor: Process, signaled: set[int]) -> 
     until = time.monotonic() + HANDOVER_SECONDS
     while time.monotonic() < until and not read_status(folder).finished:
         is_led = signaled and all(process.get_birth(pid) for pid in signaled)
-        if not is_led and (fresh := {*process.find_heads(process.list_run_processes(supervisor))} - signaled):
+        if not is_led and (fresh := {*process.find_heads(process.list_run_processes(supervisor, folder))} - signaled):
             process.send_signal(fresh, signal.SIGTERM)
             signaled |= fresh
             until = time.monotonic() + HANDOVER_SECONDS
         time.sleep(process.POLL_SECONDS)
 
 
-def _kill_processes(supervisor: Process) -> list[int]:
+def _kill_processes(folder: Path, supervisor: Process) -> list[int]:
     """Kill the run's processes and return them; the caller repeats this because they may fork meanwhile."""
-    pids = process.list_run_processes(supervisor)
+    pids = process.list_run_processes(supervisor, folder)
     process.send_signal(pids, signal.SIGKILL)
     return pids
 

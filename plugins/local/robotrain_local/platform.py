@@ -139,6 +139,11 @@ class LocalPlatform(Platform):
 
         return register_model(find_run_folder(reference), name, step)
 
+    def find_other_writer(self, reference: Reference) -> str:
+        from robotrain_local.observe import find_other_writer
+
+        return find_other_writer(reference)
+
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         from robotrain_local.observe import remove_run
 

@@ -131,10 +131,17 @@ class Process:
         """Whether its machine was restarted since, so that nothing of it is left."""
         return not {self.birth.partition("@")[2], self.host.boot} <= {"", get_host().boot}
 
-    @property
-    def mark(self) -> str:
-        """The value of MARK_VARIABLE in the processes it started."""
-        return f"{self.pid} {self.birth}"
+    def make_mark(self, folder: Path) -> str:
+        """Return the value of MARK_VARIABLE in the processes that it started for the run in a folder."""
+        return f"{self.pid} {self.birth} {os.path.realpath(folder)}"
+
+    def is_supervisor_of(self, folder: Path) -> bool:
+        """Whether this process runs, and works in the folder of a run as a supervisor does: any file may name it."""
+        if self.pid == os.getpid() or not self.is_alive:
+            return self.is_alive
+        with contextlib.suppress(psutil.Error, OSError):
+            return os.path.samefile(psutil.Process(self.pid).cwd(), folder)
+        return False
 
 
 def identify_process(pid: int) -> Process:
@@ -177,15 +184,15 @@ def list_session(leader: int) -> list[int]:
     return members
 
 
-def list_run_processes(supervisor: Process) -> list[int]:
-    """Return every process of the supervisor's run, including itself: its session and marked processes outside.
+def list_run_processes(supervisor: Process, folder: Path) -> list[int]:
+    """Return every process of the run in a folder, its supervisor included: its session and marked processes outside.
 
     After the supervisor has ended, its pid may name an unrelated session, whose processes lack the mark.
     """
     if supervisor.is_host_restarted or not supervisor.host.is_here:
         return []
-    ours, marked = list_session(supervisor.pid), _list_marked(supervisor.mark)
-    return sorted({*marked, *(ours if supervisor.is_alive or marked & {*ours} else ())})
+    ours, marked = list_session(supervisor.pid), _list_marked(supervisor.make_mark(folder))
+    return sorted({*marked, *(ours if supervisor.is_supervisor_of(folder) or marked & {*ours} else ())})
 
 
 def find_heads(pids: Collection[int]) -> list[int]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from robotrain.model.reference import Reference
 from robotrain.model.terminal import TerminalCommand
-from robotrain.store import ownership
 from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.document import JobDocument, parse_document
 from robotrain_runtime.contract.failure import JobFailed
@@ -15,11 +14,11 @@ from robotrain_runtime.environments import environment, program_environment, run
 from robotrain_runtime.environments.work_secrets import WorkSecrets
 
 from robotrain_local import spec
-from robotrain_local.observe import find_run_folder
+from robotrain_local.observe import find_other_writer, find_run_folder
 from robotrain_local.render import DOCUMENT_FILE
 
 UNKNOWN = "what the run was sent with cannot be read: this shell has your own variables and Python"
-UNTRUSTED = "{folder} {why}: this shell has your own variables and Python"
+UNTRUSTED = "{why}: this shell has your own variables and Python"
 NOT_BUILT = "the Python environment of the run is not built: `python` is your own"
 DEFAULT_SHELL = "/bin/sh"
 
@@ -28,8 +27,8 @@ def make_shell(reference: Reference, words: Sequence[str]) -> TerminalCommand:
     """Return the command that runs words, or a shell, as the program of a run is started. Raise RunGone."""
     folder = find_run_folder(reference)
     words = words or [os.environ.get("SHELL") or DEFAULT_SHELL]
-    if why := ownership.find_other_writer(folder):  # what lies there could start any program
-        return TerminalCommand(words, str(folder), note=UNTRUSTED.format(folder=folder, why=why))
+    if why := find_other_writer(reference):  # what lies there could start any program
+        return TerminalCommand(words, str(folder), note=UNTRUSTED.format(why=why))
     try:
         process = spec.read_spec(folder)
         document = parse_document((folder / DOCUMENT_FILE).read_text(encoding="utf-8"))

@@ -30,9 +30,10 @@ class Supervisor:
     and a second signal would end the runtime's grace period.
     """
 
-    def __init__(self, process_spec: ProcessSpec, me: Process) -> None:
+    def __init__(self, process_spec: ProcessSpec, me: Process, folder: Path) -> None:
         self._spec = process_spec
         self._me = me
+        self._folder = folder
         self._child: subprocess.Popen[bytes] | None = None
         self._stopping = False
 
@@ -42,7 +43,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, self._handle_stop)
         signal.signal(signal.SIGALRM, self._kill_others)
         command = child_python.make_module_command(self._spec.module, *self._spec.arguments)
-        environ = os.environ | dict(self._spec.environment) | {process.MARK_VARIABLE: self._me.mark}
+        environ = os.environ | dict(self._spec.environment) | {process.MARK_VARIABLE: self._me.make_mark(self._folder)}
         self._child = subprocess.Popen(command, env=environ)
         if self._stopping:  # requested before the child existed
             self._child.terminate()
@@ -68,7 +69,7 @@ class Supervisor:
             self._child.terminate()
 
     def _list_others(self) -> list[int]:
-        return [pid for pid in process.list_run_processes(self._me) if pid != self._me.pid]
+        return [pid for pid in process.list_run_processes(self._me, self._folder) if pid != self._me.pid]
 
     def _kill_others(self, number: int, frame: FrameType | None) -> None:
         process.send_signal(self._list_others(), signal.SIGKILL)
@@ -77,13 +78,13 @@ class Supervisor:
 def main(folder: Path) -> None:
     """Run the spec in `folder` to its end, unless another supervisor has claimed the folder."""
     me = process.identify_process(os.getpid())
+    os.chdir(folder)  # first: it shows whose supervisor this is
     if spec.create_locked_json(folder / spec.SUPERVISOR_FILE, dataclasses.asdict(me)) is None:
         return
     if (folder / spec.CANCEL_FILE).exists():
         return spec.record_exit(folder, process.TERMINATED_EXIT_CODE, "cancelled before it started")
     try:
-        os.chdir(folder)
-        exit_code = Supervisor(read_spec(folder), me).run()
+        exit_code = Supervisor(read_spec(folder), me, folder).run()
         files.make_tree_private(folder)  # the trainer writes with the user's umask
         spec.record_exit(folder, exit_code)
     except OSError as error:

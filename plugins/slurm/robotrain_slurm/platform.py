@@ -197,6 +197,11 @@ class SlurmPlatform(Platform):
 
         return call_scheduler(SlurmScheduler.register, reference, name, step)
 
+    def find_other_writer(self, reference: Reference) -> str:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.find_other_writer, reference)
+
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
 

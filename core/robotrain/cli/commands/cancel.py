@@ -15,6 +15,7 @@ from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.plugins import site
 from robotrain.store import records
+from robotrain.submission.adopted_run import require_own_run
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -64,6 +65,7 @@ class RunCancellation:
     def cancel(self) -> None:
         """Cancel the run, and wait for its end as long as the platform does."""
         try:
+            require_own_run(self.record, self.platform, "cancelled")
             self.platform.cancel(self.record.reference)
             self.after = self.platform.status(self.record.reference)
         except Rejected as rejected:
