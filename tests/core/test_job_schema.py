@@ -96,7 +96,7 @@ def can_be_expressed(parameter, value):
     """Whether a schema can tell if the reader takes this: not of numbers in quotes, of what secrets look like, or of
     programs, which a project's file may not choose.
     """
-    if parameter.param.program or parameter.param.program_texts:
+    if parameter.param.names == "program" or parameter.param.program_texts:
         return False
     if isinstance(value, float):
         return parameter.bare_type is float

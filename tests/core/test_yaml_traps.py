@@ -12,7 +12,9 @@ from robotrain.errors import Rejected
 from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 
-PARAMETERS = [one for one in get_parameters(TrainParameters) if not (one.param.program or one.param.program_texts)]
+PARAMETERS = [
+    one for one in get_parameters(TrainParameters) if not (one.param.names == "program" or one.param.program_texts)
+]
 """Those that a file may set."""
 NAMES = [one.name for one in PARAMETERS]
 FREE = [one.name for one in PARAMETERS if one.bare_type is str and not one.param.pattern and one.param.form != "pairs"]

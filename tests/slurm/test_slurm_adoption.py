@@ -408,7 +408,8 @@ def test_what_is_sent_after_an_adopted_run_tells_no_channel_of_its_sender(submit
     folder = submit("colleague", "--notify", "team", "--secret", f"API_TOKEN={secret}")
     assert read_secrets(folder) == {"API_TOKEN": str(secret), "ROBOTRAIN_NOTIFY_team": str(file)}
     adopt(folder)
-    answer = robotrain("resubmit", "pick", "--new", *change, "--json")
+    own_secret = ("--set", f"secrets.MY_TOKEN={secret}")
+    answer = robotrain("resubmit", "pick", "--new", *own_secret, *change, "--json")
     assert answer.exit_code == 0, answer.stderr
     own = Path(records.read_record(answer.json["run"]).reference["folder"])
-    assert read_secrets(own) == {"API_TOKEN": str(secret)}
+    assert read_secrets(own) == {"MY_TOKEN": str(secret)}

@@ -21,6 +21,7 @@ SPEC_PATCH = Param(
     "are merged, null removes a key, anything else replaces the value, lists as a whole",
     metavar="FILE",
     form="patch",
+    names="secret",
 )
 """That of the setting `spec_patch` of a platform that takes one."""
 

@@ -101,7 +101,7 @@ def _is_line_only(parameter: Parameter, value: Any) -> bool:
     """Return whether no file may have a value: it names a program or code, or is given on the line only."""
     form = parameter.param.program_texts
     return (
-        parameter.param.program
+        parameter.param.names == "program"
         or parameter.param.form == "patch"
         or bool(form and any(re.fullmatch(form, one) for one in load_texts(value)))
     )

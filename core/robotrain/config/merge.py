@@ -225,7 +225,7 @@ class LayerStack:
             code = ""
             if parameter.param.form == "texts":
                 value, code = _complete_texts(parameter, value, folder)
-            is_code = bool(code) or (parameter.param.program and bool(value.value))
+            is_code = bool(code) or (parameter.param.names == "program" and bool(value.value))
             if is_code and value.origin.layer in FOLDER_LAYERS:
                 self._problems.append(_make_untrusted_problem(parameter, value, code))
                 self.unread.add(parameter.name)

@@ -69,7 +69,7 @@ class SchedulerFolders:
             help="use this Python environment, which every node sees, instead of building the locked one",
             metavar="PATH",
             path=True,
-            program=True,
+            names="program",
         ),
     ] = None
     torch_backend: Annotated[
@@ -93,16 +93,29 @@ class SchedulerFolders:
     blob_credential_file: Annotated[
         str | None,
         Param(
-            help="file with an account key, SAS or token for blobs, which every node sees", metavar="FILE", path=True
+            help="file with an account key, SAS or token for blobs, which every node sees",
+            metavar="FILE",
+            path=True,
+            names="file",
         ),
     ] = None
     hub_token_file: Annotated[
         str | None,
-        Param(help="file with a Hugging Face token, which every node sees", metavar="FILE", path=True),
+        Param(
+            help="file with a Hugging Face token, which every node sees",
+            metavar="FILE",
+            path=True,
+            names="file",
+        ),
     ] = None
     git_token_file: Annotated[
         str | None,
-        Param(help="file with a token of the git host, for code in a private repository", metavar="FILE", path=True),
+        Param(
+            help="file with a token of the git host, for code in a private repository",
+            metavar="FILE",
+            path=True,
+            names="file",
+        ),
     ] = None
     secrets: Annotated[
         str | None,
@@ -112,6 +125,7 @@ class SchedulerFolders:
             flag="--secret",
             metavar="NAME=FILE",
             form="pairs",
+            names="secret",
         ),
     ] = None
     cache_gib: Annotated[

@@ -8,7 +8,7 @@ from typing import Any
 
 from robotrain_runtime.contract.checkpoint import OTHER_MACHINE
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.parameter import get_parameters, load_pairs
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config.values import SET_FLAG, Origin
@@ -31,7 +31,7 @@ MAX_KINDS = 3
 
 def find_absent_parts(
     base: RenderedPlan,
-    programs: Mapping[str, Any],
+    personal: Mapping[str, Any],
     changed: Collection[str],
     platform: Platform,
     plugins: Plugins,
@@ -39,11 +39,11 @@ def find_absent_parts(
     """Yield the folders, files and programs of a job that this machine lacks, or whose user has to trust them.
 
     :param base: its plan for the platform.
-    :param programs: the settings of its run that name a program.
+    :param personal: the settings of its run that name something of its user.
     :param changed: the keys of the values that the user gives.
     """
     job, kinds = base.plan.job, plugins.source_kinds()
-    names = {key.rpartition(".")[2] for key in changed}
+    names = {part for key in changed for part in key.split(".")[-2:]}  # of secrets: `secrets.NAME`
     roles = {key.split(".")[1] for key in changed if key.startswith("sources.")}
     settings, _ = resubmit.restore_settings(base.settings, platform, Origin("run", base.plan.run))
     for source in job.sources:
@@ -51,8 +51,11 @@ def find_absent_parts(
             yield from _find_absent_source(source, platform, kinds)
     known = {name for name, value in base.settings.items() if value is not None}
     for one in get_parameters(platform.settings):
-        if one.name in programs and one.name not in known | names:
-            yield make_problem("not-on-this-machine.setting", where=one.name, given=_format_given(programs[one.name]))
+        if one.name in personal and one.name not in known | names:
+            value, is_pairs = personal[one.name], one.param.form == "pairs"
+            given = ", ".join(load_pairs(value)) if is_pairs else _format_given(value)
+            key = f"{one.name}.NAME" if is_pairs else one.name
+            yield make_problem("not-on-this-machine.setting", where=one.name, given=given, key=key)
     yield from _find_absent_values(job, names, plugins.workload(job.workload).parameters)
 
 
@@ -73,7 +76,7 @@ def _find_absent_values(job: Job, names: Collection[str], declared: type) -> Ite
         if not value or one.name in names:
             continue
         is_read = one.param.path and not job.program_lock  # a lock has what was read of it
-        if one.param.program:
+        if one.param.names == "program":
             yield make_problem("not-on-this-machine.program", where=one.name, given=str(value), value=str(value))
         elif value == OTHER_MACHINE or (is_read and not os.path.exists(str(value))):
             yield make_problem("not-on-this-machine.path", where=one.name, given=_format_given(value))

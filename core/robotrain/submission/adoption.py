@@ -64,8 +64,8 @@ class AdoptableRun(NamedTuple):
     prepared: PreparedJob
     reference: Reference
     created: float | None
-    left_out: Sequence[str]
-    """The settings that this machine does not take over."""
+    left_out: Sequence[tuple[str, str]]
+    """The settings that this machine does not take over, each with what it names."""
 
 
 def read_found_run(
@@ -73,7 +73,7 @@ def read_found_run(
 ) -> AdoptableRun:
     """Read what a platform found by a text. Raise Rejected if this machine cannot record it.
 
-    :param own: settings of this machine, for those that name a program; without them they are left out.
+    :param own: settings of this machine, for those that name something of its user; without them they are left out.
     """
     text = format_address(text)
     document = read_submitted_document(text, found.document)
@@ -176,7 +176,7 @@ def read_submitted_document(text: str, content: bytes) -> JobDocument:
 
 def _restore_prepared(
     text: str, document: JobDocument, platform: Platform, plugins: Plugins, own: Any
-) -> tuple[PreparedJob, list[str]]:
+) -> tuple[PreparedJob, list[tuple[str, str]]]:
     """Return the job of a run as it was prepared, and the settings that this machine does not take over."""
     workload, kinds = plugins.workload(document.workload), plugins.source_kinds()
     try:
@@ -187,9 +187,10 @@ def _restore_prepared(
         is_right = False
     if not is_right:
         raise Rejected([make_problem("run-not-adopted.changed", given=text)])
-    programs = carried_record.list_program_settings(platform)
-    left_out = [name for name in programs if carried.pop(name, None) is not None and own is None]
-    carried |= {name: value for name in programs if (value := getattr(own, name, None)) is not None}
+    personal = carried_record.list_personal_settings(platform)
+    dropped = [name for name in personal if carried.pop(name, None) is not None and own is None]
+    left_out = [(name, personal[name]) for name in dropped if carried_record.was_chosen(document, name)]
+    carried |= {name: value for name in personal if (value := getattr(own, name, None)) is not None}
     settings, problems = restore_settings(carried, platform, Origin("run", document.run))
     raise_if_any(problems)
     values = carried_record.restore_values(document, job, dict(list_fields(settings)), workload)
@@ -247,7 +248,10 @@ def _record_run(found: AdoptableRun) -> Adoption:
     with lock:
         job, created = prepared.job, found.created or time.time()
         notes = [make_problem("adopted-in-part.renamed", given=document.run, run=lock.run)] if not claim else []
-        notes += [make_problem("adopted-in-part.left-out", run=lock.run, name=name) for name in found.left_out]
+        notes += [
+            make_problem("adopted-in-part.left-out", run=lock.run, name=name, kind=kind)
+            for name, kind in found.left_out
+        ]
         rendered: RenderedPlan | None = None
         try:
             rendered = prepared.render(parse_attempt(lock.run))

@@ -95,9 +95,15 @@ def _restore_labels(record: Mapping[str, Any]) -> dict[str, str]:
     return {key: text for key, text in labels.items() if text}
 
 
-def list_program_settings(platform: Platform) -> list[str]:
-    """Return the settings that name a program: those of another machine do not count on this one."""
-    return [one.name for one in get_parameters(platform.settings) if one.param.program]
+def list_personal_settings(platform: Platform) -> dict[str, str]:
+    """Return what each setting names that names something of its user: those of another machine do not count here."""
+    return {one.name: one.param.names for one in get_parameters(platform.settings) if one.param.names}
+
+
+def was_chosen(document: JobDocument, name: str) -> bool:
+    """Return whether whoever submitted a run gave a value, not the platform, as far as its document tells."""
+    chosen = document.record.get("values")
+    return not isinstance(chosen, Mapping) or name in chosen
 
 
 def restore_values(

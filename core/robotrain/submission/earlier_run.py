@@ -46,8 +46,8 @@ class EarlierRun(NamedTuple):
     stored: RenderedPlan
     """Its job and the settings that are known, without a payload."""
     name: str
-    programs: Mapping[str, Any]
-    """The settings that name a program or an environment: those of another machine do not count on this one."""
+    personal: Mapping[str, Any]
+    """The settings that name something of the user who submitted it: they do not count on this machine."""
 
     def find_platform(self, name: str, plugins: Plugins) -> Platform:
         """Return the platform of a name, or without one that of the run. Raise Rejected."""
@@ -66,7 +66,7 @@ class EarlierRun(NamedTuple):
             return moved
         is_here = bool(platform.capabilities.feature("runs_here"))
         declared = get_parameters(platform.settings)
-        own = {one.name for one in declared if one.param.path or one.param.program}
+        own = {one.name for one in declared if one.param.path or one.param.names}
         own |= {one.name for one in declared if one.param.destination and is_here}
         carried = {name: value for name, value in self.stored.settings.items() if name not in own}
         accounts = {one.name for one in declared if one.param.destination}
@@ -184,15 +184,18 @@ def _restore_run(text: str, document: JobDocument, plugins: Plugins) -> EarlierR
     if not is_right:
         raise Rejected([make_problem("job-not-known.changed", given=text)])
     known = plugins.platforms().get(document.platform)
-    names = carried_record.list_program_settings(known) if known else []
-    programs = {one: settings.pop(one) for one in names if settings.get(one)}
+    personal: dict[str, Any] = {}
     if known and settings:
-        typed, _ = resubmit.restore_settings(settings, known, Origin("run", document.run))
+        carried, (typed, _) = {*settings}, resubmit.restore_settings(settings, known, Origin("run", document.run))
         settings = dict(list_fields(typed))
         if settings.get(same_job.SECRETS_SETTING):  # whoever sent that run is not told of this one
             settings[same_job.SECRETS_SETTING] = same_job.leave_out_channels(settings[same_job.SECRETS_SETTING])
+        for name in carried.intersection(carried_record.list_personal_settings(known)):
+            value = settings.pop(name)
+            if value and carried_record.was_chosen(document, name):
+                personal[name] = value
     if path := document.placement.environment:
-        programs.setdefault(ENVIRONMENT_SETTING, path)
+        personal.setdefault(ENVIRONMENT_SETTING, path)
     chosen = document.record.get("values") or _guess_chosen(job, workload.parameters)
     document = dataclasses.replace(document, record={**document.record, "values": chosen})
     content = document.to_json().encode()
@@ -201,7 +204,7 @@ def _restore_run(text: str, document: JobDocument, plugins: Plugins) -> EarlierR
     )
     values = tuple(carried_record.restore_values(document, job, settings, workload))
     stored = RenderedPlan(plan=plan, settings=settings, container_plugins={}, payload=Payload(b""), values=values)
-    return EarlierRun(stored, job.record.get("name", ""), programs)
+    return EarlierRun(stored, job.record.get("name", ""), personal)
 
 
 def _guess_chosen(job: Job, declared: type) -> dict[str, tuple[str, str]]:
@@ -230,7 +233,7 @@ def repeat_earlier_run(
     """
     base = run.move_to(platform)
     changed = {split_assignment(text)[0] for text in sets} | {f"sources.{role}." for role in replaced_roles}
-    problems = list(absent_parts.find_absent_parts(base, run.programs, changed, platform, plugins))
+    problems = list(absent_parts.find_absent_parts(base, run.personal, changed, platform, plugins))
     prepared: PreparedJob | None = None
     with collect_problems(problems):
         repeated = resubmit.remove_plan_pins(base) if is_pinned_again else base

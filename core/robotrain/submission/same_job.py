@@ -12,7 +12,7 @@ from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX
 from robotrain.config.values import PLATFORM_LAYER, Origin
 from robotrain.model.job import Job
 from robotrain.model.platform import Platform
-from robotrain.submission.carried_record import list_program_settings
+from robotrain.submission.carried_record import list_personal_settings
 
 SECRETS_SETTING = "secrets"
 """Which has the channels that a run tells, too."""
@@ -36,7 +36,8 @@ def make_same_key(job: Job, part: JobPart, platform: Platform) -> str:
 
     Settings that name a program of one machine do not count, nor what `has_same_values` leaves out.
     """
-    names = _list_given_names(part, platform.name).difference(list_program_settings(platform))
+    programs = {name for name, kind in list_personal_settings(platform).items() if kind == "program"}
+    names = _list_given_names(part, platform.name) - programs
     settings = {name: value for name in names if (value := _read_setting(part, name)) is not None}
     pins = [one.pin for one in part.sources]
     body = json.dumps([platform.name, job.digest, pins, part.program_lock, settings], sort_keys=True)

@@ -71,9 +71,9 @@ class SubmitTests(PlatformTestBase):
         record = records.read_record(run.run)
         for name in ("reference", "job", "workload", "name", "note", "makes", "metrics"):
             yield from compare(f"the {name} of the adopted run", getattr(record, name), getattr(run, name))
-        programs = {one.name for one in get_parameters(bench.platform.settings) if one.param.program}
-        for name in ("settings", "values"):  # programs of another machine are not taken over
-            found = ({k: v for k, v in getattr(one, name).items() if k not in programs} for one in (record, run))
+        personal = {one.name for one in get_parameters(bench.platform.settings) if one.param.names}
+        for name in ("settings", "values"):  # what names something of another user is not taken over
+            found = ({k: v for k, v in getattr(one, name).items() if k not in personal} for one in (record, run))
             yield from compare(f"the {name} of the adopted run", *found)
         after = bench.run_for("status", run.run).require("`status` of an adopted run must succeed").json
         yield from compare("its status", *({**one, "created": 0, "notes": []} for one in (after, before)))

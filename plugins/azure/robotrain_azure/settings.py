@@ -68,6 +68,7 @@ class AzureSettings(ClusterSettings):
             help="client id of the jobs' identity, whose roles are checked before submission",
             terraform=TerraformOutput("ml_workload_identity.value.client_id", is_optional=True),
             metavar="ID",
+            names="account",
         ),
     ] = None
     mlflow_token_retries: Annotated[

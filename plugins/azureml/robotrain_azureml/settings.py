@@ -28,6 +28,7 @@ class AzureMLSettings(AzureSettings):
             "(default: AZURE_CLIENT_ID, else the compute's first identity)",
             lookup="robotrain_azureml.identity:find_environment_identity",
             metavar="ID",
+            names="account",
         ),
     ] = None
     tracking_uri: Annotated[
@@ -105,6 +106,7 @@ class AzureMLSettings(AzureSettings):
             "https://VAULT.vault.azure.net/secrets/NAME; used if the job reads from the Hugging Face Hub",
             metavar="NAME",
             bare_value="hf-token",
+            names="secret",
         ),
     ] = None
     git_credential: Annotated[
@@ -114,6 +116,7 @@ class AzureMLSettings(AzureSettings):
             "code is in a repository",
             metavar="NAME",
             bare_value="git-token",
+            names="secret",
         ),
     ] = None
     secrets: Annotated[
@@ -124,6 +127,7 @@ class AzureMLSettings(AzureSettings):
             flag="--secret",
             metavar="NAME=SECRET",
             form="pairs",
+            names="secret",
         ),
     ] = None
     key_vault: Annotated[
@@ -132,6 +136,7 @@ class AzureMLSettings(AzureSettings):
             help="key vault of --hf-credential, --git-credential and --secret",
             terraform=TerraformOutput("key_vault_name.value", is_optional=True),
             metavar="NAME",
+            names="secret",
         ),
     ] = None
     spec_patch: Annotated[str | None, SPEC_PATCH] = None

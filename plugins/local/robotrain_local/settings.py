@@ -20,7 +20,7 @@ class LocalSettings:
             help="use this Python environment instead of building the locked one",
             metavar="PATH",
             path=True,
-            program=True,
+            names="program",
         ),
     ] = None
     runs_dir: Annotated[
@@ -53,14 +53,26 @@ class LocalSettings:
             help="file with an account key, SAS or token for reading blobs, when you cannot sign in",
             metavar="FILE",
             path=True,
+            names="file",
         ),
     ] = None
-    hub_token_file: Annotated[str | None, Param(help="file with a Hugging Face token", metavar="FILE", path=True)] = (
-        None
-    )
+    hub_token_file: Annotated[
+        str | None,
+        Param(
+            help="file with a Hugging Face token",
+            metavar="FILE",
+            path=True,
+            names="file",
+        ),
+    ] = None
     git_token_file: Annotated[
         str | None,
-        Param(help="file with a token of the git host, for code in a private repository", metavar="FILE", path=True),
+        Param(
+            help="file with a token of the git host, for code in a private repository",
+            metavar="FILE",
+            path=True,
+            names="file",
+        ),
     ] = None
     secrets: Annotated[
         str | None,
@@ -70,6 +82,7 @@ class LocalSettings:
             flag="--secret",
             metavar="NAME=FILE",
             form="pairs",
+            names="secret",
         ),
     ] = None
     cache_gib: Annotated[

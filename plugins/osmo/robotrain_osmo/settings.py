@@ -71,6 +71,7 @@ class OsmoSettings(AzureSettings):
             "reads a repository of the Hub",
             metavar="NAME[:KEY]",
             bare_value="hf_token",
+            names="secret",
         ),
     ] = None
     wandb_credential: Annotated[
@@ -79,6 +80,7 @@ class OsmoSettings(AzureSettings):
             help="OSMO credential with your Weights & Biases key under the key `wandb_api_key`, or NAME:KEY; used with "
             "--wandb",
             metavar="NAME[:KEY]",
+            names="secret",
         ),
     ] = "wandb_api_key"
     blob_credential: Annotated[
@@ -87,6 +89,7 @@ class OsmoSettings(AzureSettings):
             help="OSMO credential for blobs, if jobs have no workload identity: an account key, SAS or token under the "
             "key `access_key`, or NAME:KEY",
             metavar="NAME[:KEY]",
+            names="secret",
         ),
     ] = None
     secrets: Annotated[
@@ -97,6 +100,7 @@ class OsmoSettings(AzureSettings):
             flag="--secret",
             metavar="NAME=CREDENTIAL[:KEY]",
             form="pairs",
+            names="secret",
         ),
     ] = None
     git_credential: Annotated[
@@ -106,6 +110,7 @@ class OsmoSettings(AzureSettings):
             "job's code is in a repository",
             metavar="NAME[:KEY]",
             bare_value="git_token",
+            names="secret",
         ),
     ] = None
     delivery: Annotated[
@@ -140,6 +145,7 @@ class OsmoSettings(AzureSettings):
             metavar="NAME=URL,…",
             form="table",
             destination=True,
+            names="account",
         ),
     ] = None
     publish_dataset: Annotated[
@@ -161,11 +167,14 @@ class OsmoSettings(AzureSettings):
             pattern_help="3 to 24 lowercase letters and digits",
             metavar="NAME",
             destination=True,
+            names="account",
         ),
     ] = None
     storage_container: Annotated[
         str, Param(help="container for uploads", env=("OSMO_WORKFLOW_BUCKET",), metavar="NAME")
     ] = "osmo"
     server: Annotated[ServerVersion, Param(help="version of the OSMO service")] = "6.4"
-    osmo_cli: Annotated[str, Param(help="path or name of the `osmo` command", metavar="COMMAND", program=True)] = "osmo"
+    osmo_cli: Annotated[str, Param(help="path or name of the `osmo` command", metavar="COMMAND", names="program")] = (
+        "osmo"
+    )
     spec_patch: Annotated[str | None, SPEC_PATCH] = None

@@ -18,7 +18,7 @@ class SlurmJobSettings:
             help="login node of the cluster, on which your ssh submits the job (default: this machine is one)",
             common=True,
             metavar="USER@HOST",
-            program=True,
+            names="program",
         ),
     ] = None
     partition: Annotated[
@@ -105,7 +105,7 @@ class SlurmJobSettings:
             help="environment modules to load before the job starts",
             flag="--module",
             metavar="NAME[,NAME]",
-            program=True,
+            names="program",
         ),
     ] = None
     prologue: Annotated[
@@ -114,7 +114,7 @@ class SlurmJobSettings:
             help="file with lines of bash that the batch script begins with",
             metavar="FILE",
             path=True,
-            program=True,
+            names="program",
         ),
     ] = None
     runs_dir: str = ""

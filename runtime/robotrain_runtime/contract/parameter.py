@@ -78,8 +78,11 @@ class Param(NamedTuple):
     """A flag that other tools use for this, and that means something else here."""
     bare_value: str = ""
     """The value of the flag without a value."""
-    program: bool = False
-    """It names a program to run, or a folder with one: files of a project may not set it."""
+    names: Literal["", "program", "file", "secret", "account"] = ""
+    """What of the user's it names. A run of another machine, perhaps a colleague's, brings none of them. `program`: one
+    to run, or a folder with one: files of a project may not set it either. `file`: one of this machine that is read.
+    `secret`: one, or what holds it. `account`: an identity or a storage that the user may use.
+    """
     allow_empty: bool = False
     """An empty text is a value; for other parameters it is none, so that a weaker layer counts."""
     destination: bool = False

@@ -50,7 +50,7 @@ IsaacLabPath = Annotated[
     Param(
         help="the folder of isaaclab.sh where the job runs (default: ISAACLAB_PATH there, else the image's)",
         metavar="FOLDER",
-        program=True,
+        names="program",
     ),
 ]
 PassUnknown = Annotated[

@@ -49,7 +49,7 @@ TrustRemoteCode = Annotated[
         help="repositories of the Hub whose Python code the policy may run, each at the commit that you have read,"
         " separated by commas",
         metavar="OWNER/NAME@COMMIT",
-        program=True,
+        names="program",
     ),
 ]
 
