@@ -4,8 +4,9 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -16,13 +17,13 @@ from robotrain import __version__, network_deadline
 from robotrain.cluster.settings import read_configured_settings
 from robotrain.config.validate import list_fields
 from robotrain.config.values import Origin
-from robotrain.errors import Problem, Rejected, raise_if_any
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
-from robotrain.model.platform import Platform, SubmittedRun, make_feature_error
+from robotrain.model.platform import ListedSubmission, Platform, SubmittedRun, make_feature_error
 from robotrain.model.reference import Reference
-from robotrain.model.run import RunGone, RunRecord
+from robotrain.model.run import RUN_PATTERN, RunGone, RunRecord
 from robotrain.model.source import SourceError
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, value_holds_secret
@@ -130,16 +131,19 @@ def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple
         platform_name, text = platform_name or tracked[0], tracked[1]
     platforms = {platform_name: plugins.platform(platform_name)} if platform_name else plugins.platforms()
     able = [one for one in platforms.values() if one.capabilities.feature("adopt")]
-    questions = [[partial(_ask_platform, one, text)] for one in able]
-    limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
-    answers = [reply for [reply] in network_deadline.ask_all(questions, limit)]
+    answers = _ask_platforms(able, partial(_ask_platform, text=text))
     found = [(one, reply.value) for one, reply in zip(able, answers, strict=True) if reply.value is not None]
+    errors = [reply.error for reply in answers if reply.error is not None]
+    if able and not found and RUN_PATTERN.fullmatch(text):  # not what an engine calls it, but what `runs` shows
+        errors = [error for error in errors if not isinstance(error, RunGone)]
+        found, silent = _find_named_run(text, able)
+        names = ", ".join(one.name for one in able)
+        errors += silent or [Rejected([make_problem("run-not-adopted.not-listed", given=text, names=names)])]
     if len(found) == 1:
         return found[0]
     if found:
         names = ", ".join(one.name for one, _ in found)
         raise Rejected([make_problem("run-not-adopted.several", given=format_address(text), names=names)])
-    errors = [reply.error for reply in answers if reply.error is not None]
     asked = [error for error in errors if not isinstance(error, RunGone)] or errors
     problems = [problem for error in asked if isinstance(error, Rejected) for problem in error.problems]
     if problems:
@@ -151,9 +155,48 @@ def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple
     raise Rejected([make_problem("run-not-adopted.unknown", given=format_address(text) or "''")])
 
 
+def _ask_platforms(platforms: Sequence[Platform], ask: Callable[[Platform], Any]) -> list[network_deadline.Reply]:
+    limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
+    return [reply for [reply] in network_deadline.ask_all([[partial(ask, one)] for one in platforms], limit)]
+
+
 def _ask_platform(platform: Platform, text: str) -> SubmittedRun | None:
     settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
     return platform.find_submitted(text, settings)
+
+
+def _find_named_run(
+    run: str, platforms: Sequence[Platform]
+) -> tuple[list[tuple[Platform, SubmittedRun]], list[BaseException]]:
+    """Return the only run that platforms list under a name, the user's own before those of others, and their errors.
+
+    It has that name where it was submitted; an engine may list several of it. Raise Rejected if one does.
+    """
+    errors: list[BaseException] = []
+    for everyone in (False, True):
+        answers = _ask_platforms(platforms, partial(_list_named, run=run, everyone=everyone))
+        listed = [(one, row) for one, reply in zip(platforms, answers, strict=True) for row in reply.value or ()]
+        errors = [reply.error for reply in answers if reply.error is not None]
+        if len(listed) > 1:
+            ways = [
+                Suggestion(shlex.quote(row.text), ", ".join(filter(None, (row.state, row.user, f"on {one.name}"))))
+                for one, row in listed[:MAX_NAMED]
+            ]
+            raise Rejected([make_problem("run-not-adopted.same-name", *ways, given=run, count=len(listed))])
+        if listed:
+            [(platform, row)] = listed
+            submitted = _ask_platform(platform, row.text)
+            return ([(platform, submitted)] if submitted else []), errors
+    return [], errors
+
+
+MAX_NAMED = 8
+"""How many runs of a name are named."""
+
+
+def _list_named(platform: Platform, run: str, everyone: bool) -> list[ListedSubmission]:
+    settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
+    return [row for row in platform.list_submitted(settings, everyone) or () if row.run == run]
 
 
 def read_submitted_document(text: str, content: bytes) -> JobDocument:

@@ -84,7 +84,7 @@ class SubmitTests(PlatformTestBase):
     def test_runs_of_other_machines_are_listed(
         self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> Iterator[str]:
-        """`runs --everywhere` shows what the engine has, with what `adopt` takes, and once adopted under its name."""
+        """`runs --everywhere` shows what the engine has, once adopted under its name; `adopt` takes a run's columns."""
         if not has_own_method(bench.platform, "list_submitted"):
             pytest.skip(f"{bench.name} does not implement list_submitted")
         first, run = (bench.submit_job("--name", "kit-run").run for _ in range(2))
@@ -105,6 +105,10 @@ class SubmitTests(PlatformTestBase):
             if not is_recorded:
                 adopted = harness.run_command("adopt", found[0]["ref"], "--platform", bench.name, "--json")
                 yield from compare("what is adopted", adopted.require("`adopt` must take it").json["run"], run)
+                named = harness.run_command("adopt", first, "--platform", bench.name, "--json")
+                yield from compare(
+                    "what is adopted by name", named.require("`adopt` must take its name").json["run"], first
+                )
 
     def test_job_that_two_machines_send_is_never_lost(
         self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
