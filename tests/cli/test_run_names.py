@@ -9,6 +9,7 @@ from robotrain import api
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.errors import Rejected
 from robotrain.store import files, name_index, name_lock, plans, records
+from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobSource
 
 
@@ -166,6 +167,24 @@ def test_line_that_evaluates_a_training_brings_the_backbone_that_was_given(submi
         assert line.endswith(f"--dataset-repo-id lab/data{words} --platform plain")
 
 
+@pytest.fixture
+def leave_checkpoint(plain_platform, monkeypatch):
+    """Let the log of each run of the plain platform tell of a checkpoint."""
+    line = event.format_event(event.Checkpoint(step=400, path="/plain/work/000400"))
+    monkeypatch.setattr("plain_plugin.PlainPlatform.logs", lambda self, reference, follow, tail=None: iter([line]))
+
+
+def test_nothing_is_evaluated_of_a_run_that_left_no_checkpoint(submit_plain, robotrain):
+    run = submit_plain()
+    for command in ("status", "wait"):
+        page = robotrain(command).stdout
+        assert "--policy-run" not in page
+        assert "robotrain outputs" not in page
+    assert "it saved no checkpoint" in robotrain("status").stdout
+    assert robotrain("status", "--json").json["next"] == [f"robotrain logs --tail 40 {run}", f"robotrain report {run}"]
+
+
+@pytest.mark.usefixtures("leave_checkpoint")
 def test_line_that_evaluates_a_training_on_its_data_is_suggested(submit_plain, robotrain):
     run = submit_plain("--name", "pick")
     line = f"robotrain submit lerobot-eval --policy-run {run} --dataset-repo-id lerobot/pusht --platform plain"
@@ -177,6 +196,7 @@ def test_line_that_evaluates_a_training_on_its_data_is_suggested(submit_plain, r
     assert "--policy-run" not in robotrain("eval", "nobody").stderr
 
 
+@pytest.mark.usefixtures("leave_checkpoint")
 def test_job_file_of_the_evaluation_beside_that_of_the_training_is_suggested(
     robotrain, plain_platform, tmp_path, monkeypatch
 ):

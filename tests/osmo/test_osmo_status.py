@@ -3,13 +3,13 @@
 import time
 
 import pytest
-from osmo_observed_run import Observed, sealed
+from osmo_observed_run import EVENTS, Observed, sealed
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone
 from robotrain_osmo.observe import status, workflow_state
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.event import Checkpoint, Outcome, Published, StageEvent
+from robotrain_runtime.contract.event import Checkpoint, Evaluated, Outcome, Published, StageEvent
 
 
 def read_state(word: str, task: str, **more) -> workflow_state.WorkflowState:
@@ -264,7 +264,39 @@ def test_status_names_the_workflow_and_no_folder_of_a_machine_that_is_gone(run, 
     run.set_status("COMPLETED", exit_code=0)
     text = robotrain("status").stdout
     assert made.path not in text
+    assert "it saved no checkpoint" in text
+    assert "--policy-run" not in text, "nothing was copied"
+    run.osmo.fail("data list", "refused", times=None)
+    text = robotrain("status").stdout
     assert "checkpoint  step 400; its machine is gone: `robotrain outputs` lists the copies" in text
+
+
+@pytest.mark.parametrize("is_tracked", [False, True])
+def test_outputs_that_went_with_the_pod_are_not_offered(run, robotrain, is_tracked):
+    run.set_status("RUNNING").tell(*EVENTS[:-1], Checkpoint(step=400, path="/tmp/robotrain/here/000400"))
+    if is_tracked:
+        run.tell(Published(step=400, to="runs:/1/checkpoints/000400"))
+    name = run.set_status("COMPLETED", exit_code=0).record()
+    page = robotrain("status", name).stdout
+    assert "they are deleted with the pod's disk" in page
+    assert "--policy-run" not in page
+    assert "robotrain outputs" not in page
+    keeping = f"robotrain resubmit {name} --set publish_url=VALUE"
+    answer = robotrain("status", "--json").json
+    assert (answer["checkpoint"], answer["next"][0]) == (None, keeping)
+    assert "--policy-run" not in robotrain("wait").stdout
+    run.set_status("FAILED", exit_code=1)
+    assert "robotrain resume" not in robotrain("status").stdout
+
+
+def test_results_that_went_with_the_pod_are_not_offered(run, robotrain):
+    found = Evaluated(episodes=4, scores={"rollout/success_rate": 0.5}, results="/tmp/robotrain/here/results")
+    run.set_status("RUNNING").tell(found)
+    run.set_status("COMPLETED", exit_code=0).record()
+    page = robotrain("status").stdout
+    assert "the results of" in page
+    assert "they are deleted with the pod's disk" in page
+    assert "robotrain outputs" not in page
 
 
 @pytest.mark.slow

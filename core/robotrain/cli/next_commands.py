@@ -53,12 +53,7 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
         yield from _suggest_after_evaluation(run, status, known)
         return
     if status.state == "succeeded":
-        if words := find_keeping_change(record, known):
-            yield f"robotrain resubmit {run} {words}", "keep what it wrote elsewhere"
-        yield f"robotrain outputs {run}", "list its outputs"
-        yield f"robotrain report {run}", "write a page about it"
-        if line := make_evaluation_command(record):
-            yield line, "evaluate what it trained"
+        yield from _suggest_after_success(record, known)
         return
     fault = known.outcome.fault if known.outcome else ""
     change = find_change(record, status, known) if status.state == "failed" and fault not in EXTERNAL_FAULTS else None
@@ -81,6 +76,26 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
         yield again, f"continue from step {known.checkpoint_step}"
     elif status.state != "failed":
         yield again, "start it over"
+
+
+def _suggest_after_success(record: RunRecord, known: Progress) -> Iterator[tuple[str, str]]:
+    """Yield the next commands for what a run left."""
+    from robotrain.model.job import PUBLISH_PARAMETER  # costs start-up
+
+    run = record.run
+    is_empty = record.makes == "checkpoints" and not (record.steps or known.has_output)
+    if words := find_keeping_change(record, known):
+        yield f"robotrain resubmit {run} {words}", "keep what it wrote elsewhere"
+    elif is_empty and known.checkpoint_step is not None and PUBLISH_PARAMETER not in record.values:
+        line = f"robotrain resubmit {run} --set {PUBLISH_PARAMETER}={VALUE}"
+        yield line, f"choose {VALUE}: the same job, which keeps its checkpoints there"
+    if is_empty:
+        yield f"robotrain logs --tail 40 {run}", "the end of its log"
+    else:
+        yield f"robotrain outputs {run}", "list its outputs"
+    yield f"robotrain report {run}", "write a page about it"
+    if not is_empty and (line := make_evaluation_command(record)):
+        yield line, "evaluate what it trained"
 
 
 def _name_branch(record: RunRecord) -> str:
@@ -107,7 +122,8 @@ def _suggest_after_evaluation(run: str, status: Status, known: Progress) -> Iter
         yield f"robotrain register {run} MODEL", "register the policy as a version of a model, with its scores"
     if status.state == "failed" and evaluated and evaluated.passed is not False:
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
-    yield f"robotrain outputs --to FOLDER {run}", "download the results"
+    if known.has_output:
+        yield f"robotrain outputs --to FOLDER {run}", "download the results"
 
 
 def format_next_steps(record: RunRecord, status: Status, known: Progress) -> list[str]:

@@ -19,6 +19,8 @@ SHORTEST_SECONDS = 0.02
 """Steps that were reported closer together were reported late, and tell no rate."""
 MAX_UNDECLARED_METRICS = 2
 """How many metrics a line shows if the workload declares none."""
+TRACKED_PREFIXES = ("runs:/", "models:/")
+"""How the addresses of what a tracking server has begin."""
 
 
 @dataclass
@@ -263,6 +265,23 @@ class Progress:
         copies = [place for place in places if "://" in place or place.startswith("runs:/")]
         models = [model.uri for model in self.registered if model.step == step and model.uri]
         return tuple(dict.fromkeys([*copies, *models]))
+
+    @property
+    def has_output(self) -> bool:
+        """Whether its log tells of a checkpoint or of results, wherever they are."""
+        return bool(self.checkpoint or self.has_kept_output or (self.evaluated and self.evaluated.results))
+
+    @property
+    def has_kept_output(self) -> bool:
+        """Whether its log tells of a copy that outlives its machine, as an output: the tracking server lists none."""
+        places = [*(copy.to for copy in self.published), *(copy.to for copy in self.delivered)]
+        return any(not place.startswith(TRACKED_PREFIXES) for place in places)
+
+    def forget_outputs(self) -> None:
+        """Drop the folders of outputs that are gone with their machine. `checkpoint_step` stays."""
+        self.checkpoint = ""
+        if self.evaluated:
+            self.evaluated = dataclasses.replace(self.evaluated, results="", policy="")
 
     @property
     def results(self) -> list[str]:

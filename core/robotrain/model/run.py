@@ -116,6 +116,10 @@ class Output:
     """Where else it is: `runs:/…` of an artifact, `models:/…` of a registered model, `https://…` of a copy."""
 
 
+UNPUBLISHED_CODE = "outputs-unpublished"
+"""The code of the problem of a run that published nothing of what it wrote, which is gone with its machine."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """The stored record of a run."""

@@ -34,7 +34,7 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
     now, steps = run_summary.query_run(record, platform)
     records.save_final_status(record.run, now)
     known, lines = run_summary.read_run_log(record, platform, with_lines=now.state in ("failed", "lost"))
-    missing = run_summary.add_listed_checkpoints(record, platform, now, known)
+    missing = run_summary.add_listed_outputs(record, platform, now, known)
     if known.outcome and known.outcome.state == "failed":  # the run said why: the platform's own lines add nothing
         lines = [line for line in lines if not run_summary.is_platform_line(line, record)]
     explains = now.state in ("failed", "lost") and not run_summary.has_failed_verdict(known)

@@ -271,7 +271,7 @@ def _format_end(followed: FollowedRun) -> str:
         rows += [("" if number else "of these", text) for number, text in enumerate(groups)]
     rows += run_summary.list_places(followed.record.run, known, run_summary.is_machine_gone(followed.platform, status))
     rows += [("warning", known.registration_warning)]
-    lines = [f"{name:<11} {value}" for name, value in rows if value]
+    lines = [*filter(None, [followed.missing]), *(f"{name:<11} {value}" for name, value in rows if value)]
     lines[:0] = [
         *run_summary.format_run_steps(record, followed.steps),
         *run_summary.format_checkpoint_scores(known),

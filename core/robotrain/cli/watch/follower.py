@@ -16,7 +16,7 @@ from robotrain_runtime.contract import event
 
 from robotrain.cli.output import describe_exception
 from robotrain.cli.watch.end_notice import send_notice
-from robotrain.cli.watch.run_summary import is_platform_line, query_run
+from robotrain.cli.watch.run_summary import add_listed_outputs, is_platform_line, query_run
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
@@ -85,6 +85,8 @@ class FollowedRun:
         self._step_progress: dict[str, Progress] = {}
         self.has_status, self.was_running, self.is_over = False, False, False
         """Whether the platform returned a status, whether one before the end was seen, and whether the run ended."""
+        self.missing = ""
+        """What is known of its outputs if it left none."""
         self.failure: Rejected | None = None
         """Why the run could not be followed to its end."""
         self.lock = threading.Lock()
@@ -258,6 +260,10 @@ class FollowedRun:
 
     def _finish(self, status: Status) -> None:
         records.save_final_status(self.record.run, status)
+        try:
+            self.missing = add_listed_outputs(self.record, self.platform, status, self.progress)
+        except (Exception, SystemExit) as error:  # whatever a plugin raises: the run is over
+            self._report_trouble(f"the outputs of {self.record.run} cannot be listed: {describe_exception(error)}")
         self.status, self.has_status, self.is_over = status, True, True
         if not self._stopped.is_set():
             self._observer.on_state(self)

@@ -15,7 +15,7 @@ from robotrain.model import code_commit_tags, scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.checkpoint_table import dump_table, list_table_rows
 from robotrain.model.progress import Progress
-from robotrain.model.run import RunRecord, Status, StepStatus, measure_seconds
+from robotrain.model.run import UNPUBLISHED_CODE, RunRecord, Status, StepStatus, measure_seconds
 from robotrain.redaction import redact_if_secret
 from robotrain.store import plans, progress_cache, published
 
@@ -43,35 +43,39 @@ def read_run_log(record: RunRecord, platform: Platform, with_lines: bool = False
     return known, [line for line in lines if not is_platform_line(line, record)] or lines
 
 
-def add_listed_checkpoints(record: RunRecord, platform: Platform, status: Status, known: Progress) -> str:
-    """Add the listed checkpoints of a run that has not succeeded if its log, which may lack lines, shows none.
+def add_listed_outputs(record: RunRecord, platform: Platform, status: Status, known: Progress) -> str:
+    """Ask a run that ended for its outputs if its log does not tell where they are, and correct what is known of them.
 
-    Return what is known of them if there is none.
+    Return what is known of them if there are none; empty otherwise.
     """
-    if (
-        known.checkpoint
-        or record.is_sweep
-        or record.makes != "checkpoints"
-        or status.state not in ("failed", "cancelled", "lost")
-    ):
+    gone = is_machine_gone(platform, status)
+    if not status.finished or record.is_sweep or (known.has_kept_output if gone else known.has_output):
         return ""
-    if status.started is None and status.state != "lost":
+    if not known.evaluated and record.makes != "checkpoints":
+        return ""
+    if status.started is None and status.state in ("failed", "cancelled"):
         return "it saved no checkpoint"
-    if record.steps and status.state == "lost":  # the runs of its steps continue
+    if record.steps and status.state in ("succeeded", "lost"):  # those of its steps are elsewhere
         return ""
-    unknown = f"its log shows no checkpoint, and its outputs could not be listed: try `robotrain outputs {record.run}`"
+    shown = "its outputs" if known.has_output else "its log shows no checkpoint, and its outputs"
+    unknown = f"{shown} could not be listed: try `robotrain outputs {record.run}`"
     try:
-        listed = [output for output in platform.outputs(record.reference) if output.kind == "checkpoint"]
-    except (Rejected, OSError):  # the status can still be shown
-        return unknown
+        listed = [*platform.outputs(record.reference)]
+    except (Rejected, OSError) as error:  # the status can still be shown
+        problem = error.problems[0] if isinstance(error, Rejected) else None
+        if not problem or problem.code != UNPUBLISHED_CODE:
+            return unknown
+        known.forget_outputs()
+        return " ".join(filter(None, (problem.title, problem.why)))
     for output in listed:
-        if output.step is not None:
+        if output.kind == "checkpoint" and output.step is not None:
             known.checkpoint, known.checkpoint_step = output.uri, output.step
-            if is_machine_gone(platform, status):
+            if gone:
                 known.published.append(event.Published(step=output.step, to=output.uri))
-    if known.checkpoint:
-        return ""
-    return unknown if listed else "it saved no checkpoint"
+    if listed:
+        return "" if known.has_output else unknown
+    known.forget_outputs()
+    return "it saved no checkpoint" + (": what else it wrote went with its machine" if gone else "")
 
 
 def is_platform_line(line: str, record: RunRecord) -> bool:
