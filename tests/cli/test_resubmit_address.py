@@ -269,3 +269,10 @@ def test_a_checkpoint_of_the_hub_says_the_job_without_paths_of_its_machine(robot
     unread = robotrain("resubmit", "hf://me/none")
     unread.check_problems(4, "job-not-known")
     robotrain("resubmit", "hf://me/act@mian").check_problems(4, "job-not-known")
+
+
+def test_packages_that_another_user_locked_by_an_address_are_locked_again(robotrain, published):
+    document = checkpoint.read_manifest(published).document
+    write_document(published, document | {"program_lock": "--index-url https://evil.example\n"})
+    robotrain("resubmit", published, "--dry-run").check_problems(3, "not-on-this-machine program_lock")
+    assert "evil.example" not in robotrain("resubmit", published, "--repin", "--dry-run", "--json").stdout

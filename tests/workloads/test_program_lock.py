@@ -64,6 +64,7 @@ def test_a_dry_run_says_what_was_locked_and_the_document_has_it(robotrain, words
     assert answer.json["program_lock"].startswith("requirements.txt: 1 package, Python 3.11, sha256:")
     body = json.loads(answer.json["files"]["job.json"]["text"])
     assert "moves==1.0" in body["program_lock"]
+    assert find_other_line(body["program_lock"]) == ""
     assert body["program_python"] == "3.11"
     assert "packages  requirements.txt: 1 package" in robotrain("submit", *words, "--dry-run", *COMMAND).stdout
 

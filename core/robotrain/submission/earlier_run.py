@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.added_packages import find_other_line
 from robotrain_runtime.contract.checkpoint import MANIFEST, OTHER_MACHINE, CheckpointManifest
 from robotrain_runtime.contract.document import JobDocument, collect_portable, parse_document
 from robotrain_runtime.contract.parameter import get_parameters
@@ -234,6 +235,8 @@ def repeat_earlier_run(
     base = run.move_to(platform)
     changed = {split_assignment(text)[0] for text in sets} | {f"sources.{role}." for role in replaced_roles}
     problems = list(absent_parts.find_absent_parts(base, run.personal, changed, platform, plugins))
+    if not is_pinned_again and (line := find_other_line(base.plan.job.program_lock)):
+        problems.append(make_problem("not-on-this-machine.lock", given=line))
     prepared: PreparedJob | None = None
     with collect_problems(problems):
         repeated = resubmit.remove_plan_pins(base) if is_pinned_again else base

@@ -26,6 +26,12 @@ FILES_PLACE = "${FILES}"
 ADDRESSED = re.compile(r"^([A-Za-z0-9][\w.-]*) @ \S*?([^/\s]+)(?=\s|$)", re.MULTILINE)
 PINNED = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;]+)", re.MULTILINE)
 VERSIONED_FILE = re.compile(r"[^-]+-([^-]+)(?:-.*)?(?:\.whl|\.tar\.gz)")
+WHEELS_ONLY = "--only-binary :all:"
+PLAIN_LINE = re.compile(
+    rf"#[^\\]*|{WHEELS_ONLY}|[A-Za-z0-9][\w.-]*(?:==[\w.!+]+| @ {re.escape(FILES_PLACE)}/[\w.+-]+)(?: --hash=sha256:[0-9a-f]{{64}})+"
+)
+"""A line of a lock that names a package by its version, or a file of the job, with hashes. A comment goes not on."""
+LINE_END, CONTINUED = re.compile(r"(?<!\\)\n"), re.compile(r"\s*\\\n\s*")
 SIZE = re.compile(r"\A#.*?(\d+) bytes$", re.MULTILINE)
 UNPACKED = 2.5
 """How many times as large as its wheels a package is."""
@@ -48,6 +54,17 @@ def list_packages(lock: str) -> dict[str, str]:
         match = VERSIONED_FILE.fullmatch(unquote(file))
         found[name] = match[1] if match else ""
     return found
+
+
+def find_other_line(lock: str) -> str:
+    """Return the first line of a lock that names anything but packages by version, and files of the job, with hashes.
+
+    Empty for none. Options, addresses and other files are what only a lock that was made on this machine may have.
+    """
+    for line in map(str.strip, LINE_END.split(lock.replace("\r", "\n"))):
+        if line and not PLAIN_LINE.fullmatch(line if line.startswith("#") else CONTINUED.sub(" ", line)):
+            return line
+    return ""
 
 
 def add_packages(environment: PythonEnvironment, document: JobDocument) -> PythonEnvironment:

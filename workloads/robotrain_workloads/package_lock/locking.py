@@ -18,7 +18,7 @@ from robotrain.errors import Problem, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.locked_program import LockedProgram
 from robotrain.store import files
-from robotrain_runtime.contract.added_packages import FILES_PLACE, decode_file, list_packages
+from robotrain_runtime.contract.added_packages import FILES_PLACE, WHEELS_ONLY, decode_file, list_packages
 from robotrain_runtime.environments import uv_program
 
 from robotrain_workloads.package_lock import resolution
@@ -31,7 +31,6 @@ FORMAT = 2
 """Changes with what is made of equal inputs."""
 FOLDER, MAX_KEPT = "program-locks", 200
 SILENT_SECONDS = 2.0
-WHEELS_ONLY = "--only-binary :all:"
 JOINED = " \\\n    "
 ELSEWHERE = {"directory": "a folder", "vcs": "a repository", "path": "a file of this machine"}
 """What a package is that comes from no index, by the field of its entry or archive in a pylock.toml."""
