@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from local_runs import wait_for
+from robotrain.model.reference import ADOPTED_KEY
 from robotrain.store import records
 from robotrain_local import process
 from robotrain_local.platform import LocalPlatform
@@ -59,6 +60,8 @@ def test_the_shell_of_a_run_in_a_folder_that_others_can_write_to_takes_nothing_f
     (folder / "process.json").write_text(json.dumps(process))
     asked = {"folder": str(folder)}, ["env"], False
     assert LocalPlatform().make_shell(*asked).environ["LD_PRELOAD"] == "/tmp/hers.so"
+    adopted = LocalPlatform().make_shell({"folder": str(folder), ADOPTED_KEY: folder.name}, ["env"], False)
+    assert (adopted.environ, adopted.folder) == (None, str(folder))
     folder.chmod(0o777)
     command = LocalPlatform().make_shell(*asked)
     assert (command.environ, command.folder) == (None, str(folder))

@@ -126,7 +126,6 @@ def fill_disk(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> No
         return str(copy(source, target, **options))
 
     monkeypatch.setattr(shutil, "copy2", full)
-    monkeypatch.setattr(shutil.copytree, "__defaults__", (False, None, full, False, False))
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def make_entry(name: str, mode: int = 0o644, kind: bytes = tarfile.REGTYPE, link
 def test_file_of_an_output_does_not_leave_its_folder(tmp_path, path):
     folder = (make_entry("./top", kind=tarfile.DIRTYPE), b"")
     with pytest.raises(OSError, match="leads out"):
-        remote_folder._unpack(tmp_path / "top", pack(folder, (make_entry(path), b"x")))
+        remote_folder._unpack(tmp_path / "top", {}, pack(folder, (make_entry(path), b"x")))
     assert not [*tmp_path.rglob("outside")]
 
 
@@ -118,7 +118,7 @@ def test_link_of_an_output_is_not_made(tmp_path):
     folder = (make_entry("./top", kind=tarfile.DIRTYPE), b"")
     link = (make_entry("./top/link", kind=tarfile.SYMTYPE, link=str(tmp_path)), b"")
     with pytest.raises(OSError, match="No such file"):
-        remote_folder._unpack(tmp_path / "top", pack(folder, link, (make_entry("./top/link/x"), b"x")))
+        remote_folder._unpack(tmp_path / "top", {}, pack(folder, link, (make_entry("./top/link/x"), b"x")))
     assert [*(tmp_path / "top").iterdir()] == []
 
 
@@ -126,7 +126,7 @@ def test_link_of_an_output_is_not_made(tmp_path):
 def test_mode_of_a_copied_file_is_decided_here(tmp_path, given, mode):
     before = os.umask(0o022)
     try:
-        remote_folder._unpack(tmp_path / "x", pack((make_entry("./x", given), b"x")))
+        remote_folder._unpack(tmp_path / "x", {}, pack((make_entry("./x", given), b"x")))
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == mode
@@ -135,7 +135,7 @@ def test_mode_of_a_copied_file_is_decided_here(tmp_path, given, mode):
 def test_copied_file_is_not_written_through_a_link(tmp_path):
     (tmp_path / "top").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(FileExistsError):
-        remote_folder._unpack(tmp_path / "top", pack((make_entry("./top"), b"x")))
+        remote_folder._unpack(tmp_path / "top", {}, pack((make_entry("./top"), b"x")))
 
 
 def test_archive_that_is_none_is_a_failed_copy(node, tmp_path):

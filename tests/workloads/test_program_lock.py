@@ -8,6 +8,7 @@ import pytest
 from fake_engine import set_run_state
 from robotrain.store import plans
 from robotrain_runtime.contract import document
+from robotrain_runtime.contract.added_packages import find_other_line
 from robotrain_runtime.environments import uv_program
 
 pytestmark = pytest.mark.skipif(uv_program.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")

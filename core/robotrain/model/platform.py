@@ -249,8 +249,11 @@ class Platform:
         """Return the run's outputs so far: complete checkpoints, oldest first, then other files."""
         raise NotImplementedError
 
-    def download(self, reference: Reference, output: Output, to: Path) -> None:
-        """Copy one complete output to the new folder or file `to`. Raise Rejected when it no longer exists."""
+    def download(self, reference: Reference, output: Output, to: Path) -> Sequence[str] | None:
+        """Copy one complete output to the new folder or file `to`. Raise Rejected when it no longer exists.
+
+        Return the paths in it that were left out, such as links to elsewhere; None stands for none.
+        """
         raise NotImplementedError
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:

@@ -4,7 +4,7 @@ import dataclasses
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract import event
@@ -108,11 +108,11 @@ class PipelinePlatform(Platform):
         ]
         return sorted(found, key=lambda one: one.kind != "checkpoint")
 
-    def download(self, reference: Reference, output: Output, to: Path) -> None:
-        """Copy one output of a step. Raise Rejected."""
+    def download(self, reference: Reference, output: Output, to: Path) -> Sequence[str] | None:
+        """Copy one output of a step, and return what of it was left out. Raise Rejected."""
         name, _, inside = output.name.partition("/")
         step = next(one for one in self.list_sent(reference) if one.name == name)
-        self._platform.download(step.reference, dataclasses.replace(output, name=inside), to)
+        return self._platform.download(step.reference, dataclasses.replace(output, name=inside), to)
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Register the policy of the last step that has one. Raise Rejected."""

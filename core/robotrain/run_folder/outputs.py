@@ -1,7 +1,6 @@
 """Outputs in a run folder: complete checkpoints, files and evaluation results; and copies of them."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.run import Output
 from robotrain.run_folder import log
+from robotrain.run_folder.copied_output import copy_output, is_inside
 
 make_problem = Messages(__file__)
 
@@ -81,18 +81,29 @@ def list_outputs(folder: Path) -> Iterator[Output]:
     yield from (_make_file_output(path) for path in _list_evaluation_folders(folder) if path not in listed)
 
 
-def download_output(output: Output, to: Path) -> None:
-    """Copy an output atomically to the new folder or file `to`. Raise Rejected."""
-    source = Path(output.uri)
+def download_output(output: Output, to: Path, folder: Path) -> list[str]:
+    """Copy an output atomically to the new folder or file `to`, and return what of it was left out. Raise Rejected.
+
+    :param folder: that of the run; an output that is a link out of it is refused.
+    """
+    source, left_out = Path(output.uri), list[str]()
     if not source.exists():
         raise Rejected([make_problem("output-gone", given=output.uri, name=output.name)])
+    if not is_inside(source, folder):
+        raise make_outside_error(output, os.path.realpath(source))
 
     def copy(scratch: Path) -> None:
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, scratch)
+        left_out.extend(copy_output(source, scratch))
         if output.digest and (wrong := checkpoint.validate_checkpoint(scratch)):
             raise OSError(wrong.replace(str(scratch), str(source)))
 
     download_atomically(output, to, copy)
+    return left_out
+
+
+def make_outside_error(output: Output, place: str) -> Rejected:
+    """Return the error of an output that is a link out of the folder of its run."""
+    return Rejected([make_problem("output-not-copied.outside", given=output.uri, name=output.name, place=place)])
 
 
 def _list_evaluation_folders(folder: Path) -> list[Path]:

@@ -20,6 +20,7 @@ from robotrain_runtime.contract.event import Registered
 from robotrain.cluster.outputs import download_atomically
 from robotrain.model.run import Output
 from robotrain.run_folder import ended_run, log, outputs
+from robotrain.run_folder.copied_output import make_links
 from robotrain.run_folder.events_copy import EventsCopy
 from robotrain.run_folder.facts import FactFile, FolderFacts
 from robotrain.run_folder.log import FolderLog, LogReader
@@ -150,27 +151,31 @@ def _write_sized(path: Path, content: bytes) -> None:
         file.truncate(max(size, len(content)))
 
 
-def _fetch_output(at: Transport, output: Output, scratch: Path) -> None:
-    """Copy an output to a new file or folder. Raise OSError."""
+def _fetch_output(at: Transport, output: Output, scratch: Path) -> list[str]:
+    """Copy an output to a new file or folder, and return the links that were left out. Raise OSError."""
     parent, name = (shlex.quote(part) for part in os.path.split(output.uri.rstrip("/")))
-    files = f"find -L ./{name} \\( -type f -o -type d \\) -print0 2>/dev/null"
-    pack = "tar --null --no-recursion --dereference --hard-dereference -cf - -T -"
+    links = dict[str, str]()
+    files = f"find ./{name} \\( -type f -o -type d -o -type l \\) -print0 2>/dev/null"
+    pack = "tar --null --no-recursion --hard-dereference -cf - -T -"
+    receive = partial(_unpack, scratch, links)
     try:
-        result = at.run(f"cd {parent} && {files} | {pack}", seconds=DAY_SECONDS, receive=partial(_unpack, scratch))
+        result = at.run(f"cd {parent} && {files} | {pack}", seconds=DAY_SECONDS, receive=receive)
     except tarfile.TarError:
         raise OSError("what came is no archive") from None
     if not os.path.lexists(scratch):
         raise OSError("it no longer exists")
     if result.exit_code:
         raise OSError(result.stderr.strip().rpartition("\n")[2] or f"tar ended with {result.exit_code}")
+    left_out = make_links(scratch, links, output.uri)
     if output.digest and (wrong := checkpoint.validate_checkpoint(scratch)):
         raise OSError(wrong.replace(str(scratch), output.uri))
+    return left_out
 
 
-def _unpack(top: Path, stream: IO[bytes]) -> bytes:
+def _unpack(top: Path, links: dict[str, str], stream: IO[bytes]) -> bytes:
     """Write the members of an archive at `top`, which takes the place of its first folder. Raise OSError.
 
-    The other machine decides no mode but whether its user may run a file.
+    The other machine decides no mode but whether its user may run a file. Links are only noted.
     """
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
@@ -180,6 +185,8 @@ def _unpack(top: Path, stream: IO[bytes]) -> bytes:
             place = top.joinpath(*inside)
             if member.isdir():
                 place.mkdir(parents=True, exist_ok=True)
+            elif member.issym():
+                links["/".join(inside)] = member.linkname
             elif member.isfile() and (content := archive.extractfile(member)):
                 mode = 0o777 if member.mode & 0o100 else 0o666
                 with open(place, "xb", opener=partial(os.open, mode=mode)) as file:
@@ -252,12 +259,18 @@ class RemoteRunFolders(RunFolders):
         with open_outline(self._at, str(folder)) as outline:
             return [_move_output(one, str(outline), str(folder)) for one in outputs.list_outputs(outline)]
 
-    def download(self, output: Output, to: Path) -> None:
-        """Copy one output atomically. Raise Rejected.
+    def download(self, output: Output, to: Path, folder: Path) -> list[str]:
+        """Copy one output of the run in a folder atomically, and return the links that were left out. Raise Rejected.
 
-        Links are followed. What is no file, such as a pipe or a link to nothing, is left out.
+        What is no file, such as a pipe, is left out as well.
         """
-        download_atomically(output, to, partial(_fetch_output, self._at, output))
+        paths = " ".join(shlex.quote(str(path)) for path in (output.uri.rstrip("/"), folder))
+        answer = self._at.run(f"realpath -- {paths}").text.splitlines()
+        if len(answer) == 2 and not f"{answer[0]}/".startswith(f"{answer[1]}/"):
+            raise outputs.make_outside_error(output, answer[0])
+        left_out = list[str]()
+        download_atomically(output, to, lambda scratch: left_out.extend(_fetch_output(self._at, output, scratch)))
+        return left_out
 
     def register(self, folder: Path, name: str, step: int | None, top: Path) -> Registered:
         """Register a checkpoint of a run with its own runtime, there. Raise Rejected."""

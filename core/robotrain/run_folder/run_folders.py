@@ -53,9 +53,9 @@ class RunFolders:
         """Return the outputs in a run folder."""
         return outputs.list_outputs(folder)
 
-    def download(self, output: Output, to: Path) -> None:
-        """Copy one output atomically. Raise Rejected."""
-        outputs.download_output(output, to)
+    def download(self, output: Output, to: Path, folder: Path) -> list[str]:
+        """Copy one output of the run in a folder atomically, and return what of it was left out. Raise Rejected."""
+        return outputs.download_output(output, to, folder)
 
     def register(self, folder: Path, name: str, step: int | None, top: Path) -> Registered:
         """Register a checkpoint of a run. Raise Rejected.

@@ -310,9 +310,9 @@ class RunFolderPlatform(Platform):
         """Return the complete checkpoints, then other files. Raise RunGone."""
         return self.folders.list_outputs(self.require_folder(self.select_step(reference)))
 
-    def download(self, reference: Reference, output: Output, to: Path) -> None:
-        """Copy one output atomically. Raise Rejected."""
-        self.folders.download(output, to)
+    def download(self, reference: Reference, output: Output, to: Path) -> list[str]:
+        """Copy one output atomically, and return what of it was left out. Raise RunGone, Rejected."""
+        return self.folders.download(output, to, self.require_folder(self.select_step(reference)))
 
     def has_step_output(self, reference: Reference) -> bool:
         """Return whether a later pipeline can read what a step handed over."""

@@ -127,10 +127,12 @@ class LocalPlatform(Platform):
 
         return list_outputs(find_run_folder(reference))
 
-    def download(self, reference: Reference, output: Output, to: Path) -> None:
+    def download(self, reference: Reference, output: Output, to: Path) -> list[str]:
         from robotrain.run_folder.outputs import download_output
 
-        download_output(output, to)
+        from robotrain_local.observe import find_run_folder
+
+        return download_output(output, to, find_run_folder(reference))
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         from robotrain.run_folder.ended_run import register_model

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from robotrain.model.reference import Reference
+from robotrain.model.reference import ADOPTED_KEY, Reference
 from robotrain.model.terminal import TerminalCommand
 from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.document import JobDocument, parse_document
@@ -18,6 +18,7 @@ from robotrain_local.observe import find_other_writer, find_run_folder
 from robotrain_local.render import DOCUMENT_FILE
 
 UNKNOWN = "what the run was sent with cannot be read: this shell has your own variables and Python"
+ADOPTED = "another machine submitted the run: this shell has your own variables and Python"
 UNTRUSTED = "{why}: this shell has your own variables and Python"
 NOT_BUILT = "the Python environment of the run is not built: `python` is your own"
 DEFAULT_SHELL = "/bin/sh"
@@ -27,6 +28,8 @@ def make_shell(reference: Reference, words: Sequence[str]) -> TerminalCommand:
     """Return the command that runs words, or a shell, as the program of a run is started. Raise RunGone."""
     folder = find_run_folder(reference)
     words = words or [os.environ.get("SHELL") or DEFAULT_SHELL]
+    if ADOPTED_KEY in reference:
+        return TerminalCommand(words, str(folder), note=ADOPTED)
     if why := find_other_writer(reference):  # what lies there could start any program
         return TerminalCommand(words, str(folder), note=UNTRUSTED.format(why=why))
     try:

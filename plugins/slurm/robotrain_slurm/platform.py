@@ -187,10 +187,10 @@ class SlurmPlatform(Platform):
 
         return call_scheduler(SlurmScheduler.outputs, reference)
 
-    def download(self, reference: Reference, output: Output, to: Path) -> None:
+    def download(self, reference: Reference, output: Output, to: Path) -> list[str]:
         from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
 
-        call_scheduler(SlurmScheduler.download, reference, output, to)
+        return call_scheduler(SlurmScheduler.download, reference, output, to)
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler

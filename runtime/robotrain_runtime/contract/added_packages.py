@@ -28,7 +28,8 @@ PINNED = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;]+)", re.MULTILINE)
 VERSIONED_FILE = re.compile(r"[^-]+-([^-]+)(?:-.*)?(?:\.whl|\.tar\.gz)")
 WHEELS_ONLY = "--only-binary :all:"
 PLAIN_LINE = re.compile(
-    rf"#[^\\]*|{WHEELS_ONLY}|[A-Za-z0-9][\w.-]*(?:==[\w.!+]+| @ {re.escape(FILES_PLACE)}/[\w.+-]+)(?: --hash=sha256:[0-9a-f]{{64}})+"
+    rf"#[^\\]*|{WHEELS_ONLY}|[A-Za-z0-9][\w.-]*"
+    rf"(?:==[\w.!+]+| @ {re.escape(FILES_PLACE)}/[\w.+-]+)(?: --hash=sha256:[0-9a-f]{{64}})+"
 )
 """A line of a lock that names a package by its version, or a file of the job, with hashes. A comment goes not on."""
 LINE_END, CONTINUED = re.compile(r"(?<!\\)\n"), re.compile(r"\s*\\\n\s*")

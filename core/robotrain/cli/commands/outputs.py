@@ -169,11 +169,12 @@ def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunR
         with make_atomically(places[one.name]) as scratch:
             download = DeadlineFuture(functools.partial(platform.download, record.reference, one, scratch))
             _show_progress(download, scratch, one, f"{count}{one.name}")
-            download.result()
+            if left_out := download.result():
+                print_message(f"  left out, as links out of {one.name} or no files: {redact(', '.join(left_out))}")
     return places
 
 
-def _show_progress(download: DeadlineFuture[None], scratch: Path, item: Output, title: str) -> None:
+def _show_progress(download: DeadlineFuture[Any], scratch: Path, item: Output, title: str) -> None:
     """Wait for the download; on a terminal, show its progress."""
     of = f" of {amounts.format_size(item.size)}" if item.size else ""
 

@@ -1,0 +1,64 @@
+"""Copies of a run's output: a link is kept where it leads to a part of the copy; nothing outside is followed to."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def is_inside(path: str | Path, folder: str | Path) -> bool:
+    """Return whether what a path leads to is a folder, or below it."""
+    place, top = os.path.realpath(path), os.path.realpath(folder)
+    return os.path.commonpath((place, top)) == top
+
+
+def copy_output(source: Path, to: Path) -> list[str]:
+    """Copy a file, or a folder to a new one. Raise OSError.
+
+    Return the paths in it that were left out: links that lead out of it, or to nothing, and what is no file.
+    """
+    if not source.is_dir():
+        shutil.copy2(source, to)
+        return []
+    links, left_out = dict[str, str](), list[str]()
+    for folder, names, files in os.walk(source, onerror=_raise):
+        inside = os.path.relpath(folder, source)
+        (to / inside).mkdir()
+        for name in (*names, *files):
+            path, there = os.path.join(folder, name), os.path.normpath(os.path.join(inside, name))
+            if os.path.islink(path):
+                links[there] = os.readlink(path)
+            elif os.path.isfile(path):
+                shutil.copy2(path, to / there, follow_symlinks=False)
+            elif not os.path.isdir(path):
+                left_out.append(there)
+    return sorted([*left_out, *make_links(to, links, str(source))])
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def make_links(top: Path, links: Mapping[str, str], source: str) -> list[str]:
+    """Make the links of a copied folder, each by its path there with its target, after all its files.
+
+    Return those left out: they would lead out of it, or to nothing.
+
+    :param source: the folder that was copied, in which an absolute target may be.
+    """
+    made = dict[str, Path]()
+    for name, target in links.items():
+        folder = os.path.dirname(name)
+        if os.path.isabs(target):
+            target = os.path.relpath(target, os.path.join(source, folder))
+        inside = os.path.normpath(os.path.join(folder, target))
+        if inside.split(os.sep)[0] != os.pardir:
+            made[name] = top / name
+            made[name].symlink_to(target)
+    for name, link in [*made.items()]:  # one may lead out through another
+        if not (link.exists() and is_inside(link, top)):
+            del made[name]
+    for name in links:
+        if name not in made and (top / name).is_symlink():
+            (top / name).unlink()
+    return sorted({*links} - {*made})
