@@ -6,7 +6,9 @@ import json
 import pytest
 from azure_stand_in.http_server import Fault
 from azure_stand_in.manager import SUBSCRIPTION
+from robotrain_azure import credential, errors
 from robotrain_azure.arm import ArmClient, ArmError, parse_answer
+from robotrain_azure.workspace import Workspace
 
 
 @pytest.fixture
@@ -75,3 +77,15 @@ def test_a_retry_waits_as_long_as_azure_asks_for_or_is_not_made(tenant, monkeypa
     with contextlib.nullcontext() if pauses else pytest.raises(ArmError, match="429"):
         assert list(ArmClient(20).list_all(path, "2023-05-01")) == []
     assert [pause for pause in slept if pause >= 1] == pauses
+
+
+def test_a_certificate_that_is_not_trusted_is_no_missing_sign_in(arm, monkeypatch):
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name)
+    credential.clear_shared_credential()
+    with pytest.raises(ArmError) as raised:
+        arm.get("/subscriptions")
+    assert (raised.value.code, raised.value.is_transient) == ("certificate-not-trusted", False)
+    diagnosis = errors.diagnose_workspace_error(raised.value, Workspace(SUBSCRIPTION, "group", "robots-ml"))
+    assert "certificate is not trusted" in diagnosis.why
+    assert diagnosis.suggestions == ("export REQUESTS_CA_BUNDLE=FILE SSL_CERT_FILE=FILE",)

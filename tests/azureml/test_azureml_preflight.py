@@ -63,6 +63,15 @@ def test_a_wrong_secret_is_reported_by_the_name_of_its_variable(ready_workspace,
     assert "not-the-right-one" not in str(problem)
 
 
+def test_an_untrusted_certificate_is_no_missing_sign_in(ready_workspace, monkeypatch):
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name)
+    [problem] = run_preflight(make_plan(ready_workspace))
+    assert (problem.code, problem.severity) == ("platform-untrusted", "error")
+    assert "certificate" in problem.why
+    assert list_suggestions(problem) == ["export REQUESTS_CA_BUNDLE=FILE SSL_CERT_FILE=FILE"]
+
+
 def test_damaged_plan_is_reported(azureml):
     whole = make_plan(azureml)
     del whole.files["azureml.json"]

@@ -211,6 +211,17 @@ ROWS = [
     (10, print_server_error(502, "<html><title>502</title></html>"), "platform-busy", "(HTTP 502)", UNKNOWN),
     (75, print_failure("slow down", 429), "platform-busy", "too many requests"),
     (10, print_failure(REFUSED_CONNECTION, 1), "platform-away", "VPN"),
+    (
+        10,
+        print_failure(
+            "\nCannot connect to OSMO service, with error:\nHTTPSConnectionPool(host='o'): (Caused by "
+            "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
+            "self-signed certificate (_ssl.c:1007)')))\n",
+            1,
+        ),
+        "platform-untrusted",
+        "self-signed certificate",
+    ),
     (2, print_failure("Traceback …\nConnectionError: Connection reset by peer", 1), "client-failed", "reset", UNKNOWN),
     (
         10,

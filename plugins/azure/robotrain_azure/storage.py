@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from robotrain_azure import credential
 from robotrain_azure.arm import SIGNED_OUT, ArmClient, ServiceError
-from robotrain_azure.errors import Diagnosis, make_role_command
+from robotrain_azure.errors import Diagnosis, diagnose_certificate, make_role_command
 from robotrain_azure.roles import BLOB_CONTRIBUTOR_ROLE
 from robotrain_azure.workspace import Workspace
 
@@ -81,6 +81,8 @@ UNKNOWN_ACCOUNT = "ACCOUNT"
 def diagnose_storage_error(error: StorageError, workspace: Workspace) -> Diagnosis:
     """Explain an error of storage. Roles are suggested for the signed-in identity, if its token names it."""
     account, sentence = error.account, f"{str(error)[:1].upper()}{str(error)[1:]}."
+    if untrusted := diagnose_certificate(error):
+        return untrusted
     if error.code == SIGNED_OUT:
         title, why = credential.make_sign_in_title(str(error)), credential.explain_sign_in_error(error)
         return Diagnosis(kind="signed-out", title=title, why=why, suggestions=(credential.suggest_sign_in(str(error)),))

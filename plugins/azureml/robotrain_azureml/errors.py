@@ -18,10 +18,11 @@ PROBLEM_CODES = {
     "missing": "resource-unknown",
     "role": "platform-forbidden",
     "signed-out": "platform-signed-out",
+    "untrusted": "platform-untrusted",
     "other": "platform-refused",
 }
-SELF_EXPLAINED_KINDS = ("missing", "role")
-"""For these, the title names the missing thing or role, not the action that failed."""
+SELF_EXPLAINED_KINDS = ("missing", "role", "untrusted")
+"""For these, the title names what is wrong, not the action that failed."""
 
 
 @contextlib.contextmanager

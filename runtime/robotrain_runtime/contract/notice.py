@@ -6,6 +6,8 @@ import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
 
+from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
+
 SECONDS = 10.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 CARD_HOSTS = (".logic.azure.com", ".powerplatform.com")
@@ -32,6 +34,8 @@ def post_notice(address: str, text: str) -> str:
         return f"it answered with status {error.code}"
     except Exception as error:  # its text may hold the address
         cause = getattr(error, "reason", error)
+        if untrusted := find_untrusted_certificate(cause):
+            return str(untrusted)
         return str(getattr(cause, "strerror", None) or type(cause).__name__)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract import failure, plugin_loader
 from robotrain_runtime.contract.address import make_page_address, redact_address
+from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Fault
@@ -50,8 +51,11 @@ def _check_server(uri: str) -> Iterator[Finding]:
     except (OSError, http.client.HTTPException, ValueError) as error:
         why = getattr(error, "reason", None) or error
         why = getattr(why, "strerror", None) or why
-        certificate = "CERTIFICATE_VERIFY_FAILED" in str(why)
-        yield _make_unreachable_finding(uri, f"{why}".rstrip(".") + ".", "configuration" if certificate else "network")
+        if untrusted := find_untrusted_certificate(why):
+            sentence = f"{untrusted.sentence[:1].upper()}{untrusted.sentence[1:]}."
+            yield _make_unreachable_finding(uri, sentence, "machine", untrusted.way)
+        else:
+            yield _make_unreachable_finding(uri, f"{why}".rstrip(".") + ".", "network")
 
 
 def _check_database(database: Path, uri: str) -> Iterator[Finding]:
@@ -66,14 +70,14 @@ def _check_database(database: Path, uri: str) -> Iterator[Finding]:
             yield _make_unreachable_finding(uri, f"{database} is not an SQLite database.", "configuration")
 
 
-def _make_unreachable_finding(uri: str, why: str, fault: Fault) -> Finding:
+def _make_unreachable_finding(uri: str, why: str, fault: Fault, *ways: Suggestion) -> Finding:
     return Finding(
         code="tracking-unreachable",
         title="the tracking address cannot be reached",
         where="--tracking-uri",
         given=redact_address(uri),
         why=why,
-        ways=SUGGESTIONS,
+        ways=ways or SUGGESTIONS,
         fault=fault,
     )
 

@@ -6,6 +6,7 @@ Two clients raise them: the SDK's errors have a status and a code, obstore's hav
 import re
 from collections.abc import Set
 
+from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.failure import PermanentError
 
 from robotrain_sources.blob_url.identity import READER_ROLE, BlobIdentity
@@ -66,6 +67,9 @@ def _explain_no_answer(error: Exception, prefix: BlobPrefix, class_names: Set[st
     cause = format_error(error) if is_sdk_error else errors.describe_transport_error(error)
     if "body" in cause or (is_sdk_error and not {"ServiceRequestError", "ServiceResponseError"} & class_names):
         return FetchError(f"the connection to the storage account {prefix.account} broke ({cause})", "network")
+    if untrusted := find_untrusted_certificate(cause, *errors.iter_causes(error)):
+        why = f"the storage account {prefix.account} cannot be reached: {untrusted}"
+        return FetchError(why, "machine")
     why = f"the storage account {prefix.account} does not exist or cannot be reached ({cause})"
     return FetchError(why, blame_no_answer(error))
 

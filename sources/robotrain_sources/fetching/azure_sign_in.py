@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, limit_seconds
 
 from robotrain_sources.fetching import errors
@@ -102,6 +103,9 @@ def suggest_other_value(variable: str) -> str:
 
 def explain_sign_in(error: Exception, subject: str, remedy: str = "", way: str = "") -> FetchError:
     """Return the error for a failed sign-in; `subject` is what cannot be read, `remedy` ends the sentence."""
+    if untrusted := find_untrusted_certificate(*errors.iter_causes(error)):
+        why = f"cannot reach Azure's sign-in to read {subject}: {untrusted}"
+        return FetchError(why, "machine")
     reason = re.search(SIGN_IN_REASON_PATTERN, str(error))
     if not reason and (unreachable := re.search(errors.UNREACHABLE_PATTERN, str(error))):
         why = f"cannot reach Azure's sign-in to read {subject} ({unreachable[0]})"

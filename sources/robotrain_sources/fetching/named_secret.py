@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
+
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.azure_sign_in import (
     ExpiringAnswer,
@@ -108,11 +110,13 @@ def explain_no_vault_answer(error: Exception, secret: VaultSecret) -> FetchError
         identities = "a workload identity, or a managed one (AZURE_CLIENT_ID)"
         way = f"give the job an identity with the role {VAULT_ROLE}: {identities}"
         return explain_sign_in(error, str(secret), way=way)
+    if untrusted := find_untrusted_certificate(*errors.iter_causes(error)):
+        why = f"the key vault {secret.vault} cannot be reached: {untrusted}"
+        return FetchError(why, "machine")
     unreachable = re.search(errors.UNREACHABLE_PATTERN, str(error))
     cause = unreachable[0] if unreachable else errors.format_error(error)
     why = f"the key vault {secret.vault} does not exist or cannot be reached ({cause})"
-    untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
-    return FetchError(why, "configuration" if untrusted else errors.blame_no_answer(error))
+    return FetchError(why, errors.blame_no_answer(error))
 
 
 def _explain_access_denied(status_text: str, code: str, message: str, secret: VaultSecret) -> FetchError:

@@ -12,6 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import quote, urlsplit
 
+from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
+from robotrain_runtime.contract.event import Fault
+
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.git.reference import GitRepository
 from robotrain_sources.transfer.origin import find_name_problem
@@ -135,7 +138,9 @@ def fetch_archive(repository: GitRepository, commit: str, token: str, folder: Pa
             error.close()
             answers.append(f"HTTP {error.code}")
         except (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            raise FetchError(f"{repository.host} cannot be reached: {reason}", "network") from None
+            untrusted = find_untrusted_certificate(error)
+            reason = untrusted or getattr(error, "reason", error)
+            fault: Fault = "machine" if untrusted else "network"
+            raise FetchError(f"{repository.host} cannot be reached: {reason}", fault) from None
     why = f"git is not installed here, and {repository.host} gives no archive of {repository.path} at {commit}"
     raise FetchError(f"{why} ({', '.join(answers)}): use an image that has git", "configuration")

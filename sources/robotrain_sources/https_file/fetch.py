@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.failure import SourceError
 
 from robotrain_sources.fetching import errors
@@ -79,6 +80,8 @@ class SingleFile(DataOrigin):
             return FetchError(f"{self._file} changed while it was fetched", "data")
         if status:
             return FetchError(f"{self._file.host} answered HTTP {status}", "network" if status >= 500 else "")
+        if untrusted := find_untrusted_certificate(*errors.iter_causes(error)):
+            return FetchError(f"{self._file.host} cannot be reached: {untrusted}", "machine")
         reason = getattr(error, "reason", error)
         cause = errors.describe_transport_error(error) or str(reason)
         return FetchError(f"{self._file.host} cannot be reached: {cause}", errors.blame_no_answer(error))

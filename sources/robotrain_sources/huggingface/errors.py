@@ -6,12 +6,12 @@ addresses' passwords and without tokens, as `format_error` does.
 
 import os
 import re
-import ssl
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.address import make_page_address, remove_user
+from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.event import Fault
 
 from robotrain_sources.fetching import errors
@@ -87,6 +87,8 @@ def explain_hub_error(error: Exception, request: HubRequest, *, is_answer: bool 
     hub = format_hub()
     if any("Timeout" in name for name in class_names):
         return HubFailure("other", f"{hub} did not answer in time for {request.repository}: try again later", "network")
+    if untrusted := find_untrusted_certificate(*causes):
+        return HubFailure("other", f"{hub} cannot be reached: {untrusted}", "machine")
     transport_error = errors.describe_transport_error(error)
     if transport_error or "TransportError" in class_names:
         cause = transport_error or _get_system_message(causes) or format_error(causes[-1]).rstrip(".")
@@ -168,8 +170,6 @@ def _explain_status(status: int, message: str, request: HubRequest) -> HubFailur
 def _get_system_message(causes: list[BaseException]) -> str:
     """Return the first message of the system; empty for none."""
     for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({cause.verify_message})"
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
     return ""

@@ -19,10 +19,11 @@ from robotrain.model.health import Check, HealthResult, report_ok, report_warnin
 from robotrain.model.source import FileRange, Source, SourceError, SourceNotFound, SourceUnreachable
 from robotrain.nearest_name import find_nearest_name
 from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.checkpoint import MANIFEST
 
 from robotrain_sources import file_ranges, parallel
-from robotrain_sources.fetching.errors import repeat_if_busy
+from robotrain_sources.fetching.errors import iter_causes, repeat_if_busy
 from robotrain_sources.huggingface import fetch, layout
 from robotrain_sources.huggingface.errors import (
     HubRequest,
@@ -308,4 +309,5 @@ def check_sign_in() -> Iterator[HealthResult]:
         elif status:
             yield report_warning(f"{host} answered HTTP {status}: the token was not checked")
         else:
-            yield report_warning(f"{host} cannot be reached: {type(error).__name__}")
+            reason = find_untrusted_certificate(*iter_causes(error)) or type(error).__name__
+            yield report_warning(f"{host} cannot be reached: {reason}")

@@ -7,6 +7,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
+from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.document import TRACKED_RUN_TAG
 
 from robotrain_sources.mlflow.reference import NAME_PATTERN
@@ -89,5 +90,7 @@ def _ask_server(address: str, what: str, path: str, signs_in: bool = True, **que
         if isinstance(cause, HTTPError) and cause.code == 404:
             raise SourceNotFound(f"The tracking server {host} has no {what}.") from None
         if isinstance(cause, OSError) and not isinstance(cause, HTTPError):
-            raise SourceUnreachable(f"The tracking server {host} cannot be reached from here.") from None
+            untrusted = find_untrusted_certificate(cause)
+            reason = f": {untrusted}" if untrusted else ""
+            raise SourceUnreachable(f"The tracking server {host} cannot be reached from here{reason}.") from None
         raise

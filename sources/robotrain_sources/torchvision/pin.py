@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from robotrain.model.source import Source, SourceNotFound, SourceUnreachable
+from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 
 from robotrain_sources import parallel
 from robotrain_sources.torchvision.reference import FILE_WAY, parse_weights
@@ -33,7 +34,8 @@ def resolve_pin(source: Source, role: str) -> str:
             raise SourceNotFound(why, FILE_WAY) from None
         raise SourceUnreachable(why, FILE_WAY, pin) from None
     except OSError as error:
-        why = f"{host} cannot be reached: {getattr(error, 'reason', error)}."
+        reason = find_untrusted_certificate(error) or getattr(error, "reason", error)
+        why = f"{host} cannot be reached: {reason}."
         raise SourceUnreachable(why, FILE_WAY, pin) from None
     except SourceUnreachable as error:
         raise SourceUnreachable(error.why, FILE_WAY, pin) from None

@@ -89,6 +89,9 @@ def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Seve
     diagnosis = errors.diagnose_workspace_error(error, workspace)
     if diagnosis.kind == "signed-out":
         return azureml_errors.make_signed_out_problem(error, workspace, Stage.PREFLIGHT, severity=severity)
+    if diagnosis.kind == "untrusted":
+        why, ways = _redact_reason(diagnosis), diagnosis.suggestions
+        return make_problem("platform-untrusted", *ways, title=diagnosis.title, why=why)
     if error.is_transient:
         return make_no_answer_problem([f"the workspace {workspace.name}"], error, diagnosis)
     if diagnosis.kind == "other":

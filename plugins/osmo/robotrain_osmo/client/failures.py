@@ -12,6 +12,7 @@ import tomllib
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.external_command import ProcessResult
 from robotrain.redaction import redact
+from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 
 UNKNOWN_WORKFLOW_CODE = "run-gone"
 UNREACHABLE_CODES = (
@@ -79,13 +80,16 @@ class FailurePattern(CommandFailure):
 
     def make_failure(self, match: re.Match[str], message: str) -> CommandFailure:
         """Return the failure of a message in which the pattern was found."""
+        untrusted = find_untrusted_certificate(message) if self.why_from == "certificate" else None
         groups = [redact(group or "", max_length=MAX_TEXT_LENGTH) for group in (match[0], *match.groups())]
         return CommandFailure(
             code=self.code,
             title=self.title.format(*groups),
             where=self.where.format(*groups),
             why=EXPLANATIONS[self.why_from](message) if self.why_from else self.why.format(*groups),
-            suggestions=tuple(Suggestion(*(part.format(*groups) for part in one)) for one in self.suggestions),
+            suggestions=(untrusted.way,)
+            if untrusted
+            else tuple(Suggestion(*(part.format(*groups) for part in one)) for one in self.suggestions),
             certain=self.certain,
             attempts=self.attempts,
             retry_delay=self.retry_delay,
@@ -253,4 +257,15 @@ def describe_refused_resources(message: str) -> str:
     return f"{redact(reasons[0]).strip().rstrip('.')}." if reasons else ""
 
 
-EXPLANATIONS = {"service": quote_service, "fields": describe_field_errors, "resources": describe_refused_resources}
+def describe_certificate(message: str) -> str:
+    """Return why the connection was refused here."""
+    untrusted = find_untrusted_certificate(message)
+    return f"{untrusted.sentence[:1].upper()}{untrusted.sentence[1:]}." if untrusted else ""
+
+
+EXPLANATIONS = {
+    "certificate": describe_certificate,
+    "service": quote_service,
+    "fields": describe_field_errors,
+    "resources": describe_refused_resources,
+}
