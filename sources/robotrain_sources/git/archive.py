@@ -139,8 +139,8 @@ def fetch_archive(repository: GitRepository, commit: str, token: str, folder: Pa
             answers.append(f"HTTP {error.code}")
         except (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTPException) as error:
             untrusted = find_untrusted_certificate(error)
-            reason = untrusted or getattr(error, "reason", error)
+            reason: object = getattr(error, "reason", error)
             fault: Fault = "machine" if untrusted else "network"
-            raise FetchError(f"{repository.host} cannot be reached: {reason}", fault) from None
+            raise FetchError(f"{repository.host} cannot be reached: {untrusted or reason}", fault) from None
     why = f"git is not installed here, and {repository.host} gives no archive of {repository.path} at {commit}"
     raise FetchError(f"{why} ({', '.join(answers)}): use an image that has git", "configuration")

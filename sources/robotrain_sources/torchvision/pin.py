@@ -34,8 +34,8 @@ def resolve_pin(source: Source, role: str) -> str:
             raise SourceNotFound(why, FILE_WAY) from None
         raise SourceUnreachable(why, FILE_WAY, pin) from None
     except OSError as error:
-        reason = find_untrusted_certificate(error) or getattr(error, "reason", error)
-        why = f"{host} cannot be reached: {reason}."
+        reason: object = getattr(error, "reason", error)
+        why = f"{host} cannot be reached: {find_untrusted_certificate(error) or reason}."
         raise SourceUnreachable(why, FILE_WAY, pin) from None
     except SourceUnreachable as error:
         raise SourceUnreachable(error.why, FILE_WAY, pin) from None
