@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from robotrain_runtime.contract.files import read_limited_file
-from robotrain_runtime.contract.notice import post_notice
+from robotrain_runtime.contract.notice import make_inactive, post_notice, tell_all
 
 from robotrain.config.user_file import CHANNEL_FILE, NOTIFY_FLAG, get_user_file, read_user_file
 from robotrain.errors import Problem, raise_if_any
@@ -103,7 +103,7 @@ def _is_web(channel: NoticeChannel) -> bool:
 
 def send(channels: Sequence[NoticeChannel], title: str, text: str) -> list[Problem]:
     """Send a message to each channel; return a warning for each that did not take it. Nothing is raised."""
-    failures = ((one, _send(one, title, text)) for one in channels)
+    failures = zip(channels, tell_all(channels, lambda one: _send(one, title, text)), strict=True)
     return [make_problem("notify-failed", name=one.name, why=why) for one, why in failures if why]
 
 
@@ -117,6 +117,7 @@ def _send(channel: NoticeChannel, title: str, text: str) -> str:
         sender = apprise.Apprise()
         if not sender.add(channel.address):
             return "apprise knows no such address"
-        return "" if sender.notify(title=title, body=text) else "it did not accept the message"
+        is_sent = sender.notify(title=make_inactive(title), body=make_inactive(text))
+        return "" if is_sent else "it did not accept the message"
     except Exception as error:  # of the network, or of apprise
         return type(error).__name__

@@ -1,6 +1,7 @@
 """`robotrain compare`: which policy is better, from finished evaluations and from a file of episodes."""
 
 import json
+import os
 
 import pytest
 from parsed_page import read_page
@@ -202,6 +203,19 @@ def test_what_cannot_be_compared_is_one_sentence(robotrain, record_evaluation, s
     scripted.run("eval-running", state="running")
     for words, problem in NOT_COMPARED:
         robotrain("compare", *words).check_problems(2, problem)
+
+
+def test_secrets_in_a_file_of_episodes_are_not_shown_and_stay_different(robotrain, write_scores):
+    first, second = (f"ghp_{letter * 36}" for letter in "aB")
+    file = write_scores("policy,start,success", *list_episodes(**{first: GOOD, second: BAD}))
+    answer = robotrain("compare", "--scores", file, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert (first in answer.stdout, second in answer.stdout, len(answer.json["policies"])) == (False, False, 2)
+
+
+def test_what_is_no_file_of_episodes_is_not_read(robotrain, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    robotrain("compare", "--scores", tmp_path / "pipe").check_problems(2, "file-unsuitable --scores")
 
 
 def test_episodes_of_a_file_are_compared(robotrain, write_scores):

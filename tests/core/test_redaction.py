@@ -200,6 +200,8 @@ TOKENS = {
     "gsk_": "gsk_" + "aB1c" * 13,
     "xai-": "xai-" + "aB1c" * 20,
     "hooks.slack.com/": f"https://hooks.slack.com/services/T0123ABCD/B0123ABCD/{'aB1c' * 6}",
+    "/webhooks/": f"https://discord.com/api/webhooks/123456789012345678/{'aB1c' * 17}",
+    ":aa": f"1234567890:AA{'aB1c' * 8}x",
     "glsa_": f"glsa_{'aB1c' * 8}_0a1b2c3d",
     "glc_": "glc_" + "aB1c" * 10,
     "dose": "dose" + "0a1b" * 8,

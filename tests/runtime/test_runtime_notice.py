@@ -1,16 +1,21 @@
 """A run that tells channels itself how it ended: once, whatever the end, and no one else sees their addresses."""
 
+import contextlib
 import dataclasses
 import json
 import signal
+import socket
+import threading
 import time
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from local_server import serve_webhook
+from robotrain_runtime.contract import notice
 from robotrain_runtime.contract.event import Evaluated, Metrics, Outcome, format_event
-from robotrain_runtime.contract.notice import post_notice
+from robotrain_runtime.contract.notice import post_notice, tell_all
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.publishing.end_notice import EndNotice, format_notice
 
@@ -148,9 +153,57 @@ def test_message_of_an_evaluation_has_its_scores(job, tmp_path):
     assert after == "next: robotrain report pretend-1"
 
 
+def serve_drops(server: socket.socket) -> None:
+    """Answer each request with a byte of a header now and then."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection = server.accept()[0]
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            threading.Thread(target=send_drops, args=(connection,), daemon=True).start()
+
+
+def send_drops(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.05)
+
+
+def test_host_that_answers_by_drops_holds_no_notice_and_the_others_are_told(webhook):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve_drops, args=(server,), daemon=True).start()
+        slow = f"http://127.0.0.1:{server.getsockname()[1]}"
+        began = time.monotonic()
+        failures = tell_all([slow, webhook.address, slow], lambda address: post_notice(address, "pick failed"), 0.5)
+        assert time.monotonic() - began < 2
+    assert failures == ["timed out", "", "timed out"]
+    assert webhook.texts == ["pick failed"]
+
+
+HOSTILE = "<!channel> <@U1> @everyone @here [the report](https://evil.example) <https://evil.example|robotrain> a<b&c"
+SAFE = {
+    "https://hooks.slack.com/services/T0/B0/x": ("<", "&c"),
+    "https://discord.com/api/webhooks/1/x": ("<!", "<@", "@everyone", "@here", "]("),
+    "https://prod-1.westus.logic.azure.com/workflows/1": ("<!", "<@", "@everyone", "@here", "]("),
+    "https://chat.example/hooks/x": ("<!", "<@", "@everyone", "@here", "]("),
+}
+"""What calls people or hides an address, where the last line of a log is sent."""
+
+
+@pytest.mark.parametrize("address", SAFE)
+def test_a_notice_calls_nobody_and_disguises_no_link(address):
+    place = urlsplit(address)
+    body = json.loads(notice._make_content(place.hostname, place.path, HOSTILE)[0])
+    text = json.dumps(body, ensure_ascii=False)
+    assert [sign for sign in SAFE[address] if sign in text] == []
+    assert "the report" in text
+    assert body.get("allowed_mentions", {"parse": []}) == {"parse": []}
+
+
 @pytest.mark.parametrize(
     ("address", "kind", "text"),
     [
+        ("https://discord.com/api/webhooks/1/x", "application/json", lambda body: json.loads(body)["content"]),
         ("https://hooks.slack.com/services/T0/B0/x", "application/json", lambda body: json.loads(body)["text"]),
         ("https://ntfy.sh/topic", "text/plain; charset=utf-8", lambda body: body.decode()),
         (
@@ -159,7 +212,7 @@ def test_message_of_an_evaluation_has_its_scores(job, tmp_path):
             lambda body: json.loads(body)["attachments"][0]["content"]["body"][0]["text"].replace("\n\n", "\n"),
         ),
     ],
-    ids=["Slack", "ntfy", "Teams"],
+    ids=["Discord", "Slack", "ntfy", "Teams"],
 )
 def test_each_host_is_sent_what_it_reads(monkeypatch, address, kind, text):
     sent = []

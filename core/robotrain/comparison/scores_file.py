@@ -10,7 +10,7 @@ from robotrain_runtime.comparison.observations import Observation
 from robotrain.errors import Problem, raise_if_any
 from robotrain.messages import Messages
 from robotrain.nearest_name import find_nearest_name
-from robotrain.redaction import redact
+from robotrain.redaction import redact, redact_if_secret
 
 make_problem = Messages(__file__)
 
@@ -18,6 +18,7 @@ FLAG = "--scores"
 COLUMNS = ("policy", "start", "success", "score", "condition", "training")
 REQUIRED = COLUMNS[:2]
 MEASURED = ("success", "score")
+NAMES = frozenset(COLUMNS).difference(MEASURED)
 DELIMITERS = (",", ";", "\t")
 ANSWERS = {
     **dict.fromkeys(("1", "true", "yes", "y", "success", "succeeded", "pass", "passed"), True),
@@ -41,7 +42,7 @@ def read_scores(content: bytes, file: str) -> list[Observation]:
     head = text.partition("\n")[0]
     delimiter = max(DELIMITERS, key=head.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    rows = list[tuple[int, Mapping[str, str]]]()
+    rows = list[tuple[int, dict[str, str]]]()
     try:
         names = [cell.strip().lower() for cell in next(reader, [])]
         problems += _find_missing_columns(names, file)
@@ -58,6 +59,7 @@ def read_scores(content: bytes, file: str) -> list[Observation]:
         where = _place(file, reader.line_num)
         problems.append(make_problem("scores-invalid.not-csv", where=where, error=str(error)))
     has_comma = delimiter == ";"
+    _hide_secrets(rows)
     found = [(line, _read_row(row, _place(file, line), has_comma, problems)) for line, row in rows]
     episodes = [(line, one) for line, one in found if one]
     problems += _find_repeated(episodes, file)
@@ -65,6 +67,15 @@ def read_scores(content: bytes, file: str) -> list[Observation]:
         problems.append(make_problem("scores-invalid.empty", where=_place(file, 1)))
     raise_if_any(problems)
     return [one for _, one in episodes]
+
+
+def _hide_secrets(rows: Sequence[tuple[int, dict[str, str]]]) -> None:
+    """Put words in the place of cells that are secrets: names are shown, and different ones stay different."""
+    shown: dict[str, str] = {}
+    for _, row in rows:
+        for column in NAMES.intersection(row):
+            if (text := row[column]) != (hidden := redact_if_secret(text)):
+                row[column] = shown.setdefault(text, f"{hidden} {len(shown) + 1}")
 
 
 def _place(file: str, line: int) -> str:

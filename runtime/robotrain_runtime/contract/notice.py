@@ -1,17 +1,29 @@
 """Messages to channels: web addresses that take a POST, and that are secrets. One road for a run and for who waits."""
 
+import html
 import json
+import re
 import urllib.error
 import urllib.request
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
+
+Channel = TypeVar("Channel")
 
 SECONDS = 10.0
+"""How long a notice may take in all: a host that answers a byte a second would hold a socket for ever."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 CARD_HOSTS = (".logic.azure.com", ".powerplatform.com")
 """Workflows of Teams, which read cards only."""
+SLACK_HOSTS = (".slack.com", ".slack-gov.com")
+DISCORD_HOSTS = ("discord.com", "discordapp.com")
+ACTIVE_TEXT = re.compile(r"@(?=everyone|here|channel|all\b)|<(?=[@!#&:]|at>)|\](?=\()", re.IGNORECASE)
+"""The first characters of what calls people or hides an address behind a text: a notice has the log's last line."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -26,7 +38,7 @@ def post_notice(address: str, text: str) -> str:
         host = place.hostname or ""
         if place.scheme != "https" and (place.scheme != "http" or host not in LOOPBACK):
             return "its address does not begin with https"
-        content, kind = _make_content(host, text)
+        content, kind = _make_content(host, place.path, text)
         request = urllib.request.Request(address, content.encode(), {"Content-Type": kind})
         urllib.request.build_opener(_NoRedirect).open(request, timeout=SECONDS).close()
         return ""
@@ -39,13 +51,39 @@ def post_notice(address: str, text: str) -> str:
         return str(getattr(cause, "strerror", None) or type(cause).__name__)
 
 
-def _make_content(host: str, text: str) -> tuple[str, str]:
+def tell_all(channels: Iterable[Channel], tell: Callable[[Channel], str], seconds: float = SECONDS) -> list[str]:
+    """Return why each channel was not told, empty for those that were; all at once, with one deadline.
+
+    :param tell: tells one, and returns why that failed.
+    """
+    futures = [DeadlineFuture(partial(tell, channel), seconds) for channel in channels]
+    return [_await(future, seconds) for future in futures]
+
+
+def _await(future: DeadlineFuture[str], seconds: float) -> str:
+    try:
+        return future.result(seconds)
+    except DeadlineExceeded:
+        return "timed out"
+
+
+def make_inactive(text: str) -> str:
+    """Return a text that calls nobody and hides no address: `@everyone`, `<!channel>`, `[this](https://…)`."""
+    return ACTIVE_TEXT.sub(lambda sign: f"{sign[0]}\u200b", text)
+
+
+def _make_content(host: str, path: str, text: str) -> tuple[str, str]:
     """Return what a host is sent, and its type."""
     if "ntfy" in host.split("."):
         return text, "text/plain; charset=utf-8"
-    body: object = {"text": text}
-    if host.endswith(CARD_HOSTS):
-        block = {"type": "TextBlock", "text": text.replace("\n", "\n\n"), "wrap": True}
+    quiet = make_inactive(text)
+    body: object = {"text": quiet}
+    if host.endswith(SLACK_HOSTS) or path.endswith("/slack"):
+        body = {"text": html.escape(text, quote=False)}
+    elif host in DISCORD_HOSTS:
+        body = {"content": quiet, "allowed_mentions": {"parse": []}}
+    elif host.endswith(CARD_HOSTS):
+        block = {"type": "TextBlock", "text": quiet.replace("\n", "\n\n"), "wrap": True}
         card = {"type": "AdaptiveCard", "version": "1.2", "body": [block]}
         part = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
         body = {"type": "message", "attachments": [part]}

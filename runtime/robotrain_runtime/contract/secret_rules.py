@@ -29,6 +29,8 @@ TOKENS = {
     "xox": r"xox[a-z]-\d[a-z0-9-]{9,}",
     "xapp-": r"xapp-\d-[a-z0-9-]{10,}",
     "hooks.slack.com/": r"hooks\.slack\.com/(?:services|workflows|triggers)/[\w+/-]{16,}",
+    "/webhooks/": r"discord(?:app)?\.com/api/(?:v\d+/)?webhooks/\d+/[\w-]{16,}",
+    ":aa": r"(?<!\d)\d{6,12}:(?-i:AA[\w-]{32,})",
     "gl": r"(?<![a-z0-9])gl(?:pat|rt|cbt|ptt|ft|imt|agent|oas|dt|soat|ffct)-[\w-]{20,}",
     "glsa_": r"(?<![a-z0-9])glsa_\w{24,}",
     "glc_": r"(?<![a-z0-9])glc_[a-z0-9+/]{24,}={0,2}",

@@ -7,7 +7,7 @@ from pathlib import Path
 from robotrain_runtime.contract import event, job_node, redaction
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Outcome
-from robotrain_runtime.contract.notice import post_notice
+from robotrain_runtime.contract.notice import post_notice, tell_all
 from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX
 from robotrain_runtime.environments.work_secrets import WorkSecrets
 from robotrain_runtime.process import run_outcome
@@ -42,7 +42,8 @@ class EndNotice:
             unread = secrets.names - {*secrets.values, *problems}
             problems |= dict.fromkeys(unread, type(error).__name__)
         text = format_notice(self._document, outcome) if secrets.values else ""
-        problems |= {name: why for name, address in secrets.values.items() if (why := post_notice(address, text))}
+        failures = tell_all(secrets.values.values(), lambda address: post_notice(address, text))
+        problems |= {name: why for name, why in zip(secrets.values, failures, strict=True) if why}
         for name, why in problems.items():
             log_line(f"warning: the channel {name.removeprefix(CHANNEL_PREFIX)} was not told: {why}")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from robotrain_runtime.comparison.decision import ComparisonPlan
 from robotrain_runtime.comparison.observations import Observation, Side
+from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain.cli.arguments import find_run, make_usage_error
 from robotrain.cli.output import print_message
@@ -27,13 +28,15 @@ from robotrain.store import name_index, records
 
 make_problem = Messages(__file__)
 
+MAX_SCORES_BYTES = 100 << 20
+
 
 def compare_file(file: Path, words: Sequence[str], plan: ComparisonPlan, than: str) -> Mapping[str, Any]:
     """Compare the policies of a CSV file, or those of them that are named."""
     try:
-        content = file.read_bytes()
-    except OSError as error:
-        why = error.strerror or str(error)
+        content = read_limited_file(file, MAX_SCORES_BYTES)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
         raise Rejected([make_problem("file-unsuitable.scores", given=str(file), why=why)]) from None
     episodes = read_scores(content, str(file))
     known = [*dict.fromkeys(one.policy for one in episodes)]
