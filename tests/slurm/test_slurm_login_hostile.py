@@ -57,7 +57,7 @@ def node(tmp_path, monkeypatch):
 
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(reach, "ANSWER_SECONDS", 2.0)
-    monkeypatch.setattr(reach, "PROGRESS_SECONDS", 0.3)
+    monkeypatch.setattr("robotrain.run_folder.answer.SILENCE_SECONDS", 0.3)
     monkeypatch.setattr("robotrain.run_folder.transport.MAX_ANSWER_BYTES", 1 << 22)
     monkeypatch.setattr("robotrain.run_folder.cancel.SAVE_SECONDS", 0.0)
     yield answer
@@ -88,6 +88,18 @@ def test_an_answer_that_no_program_gives_is_the_login_nodes_fault(node, answer, 
     node(answer)
     with contextlib.suppress(Rejected):  # nothing else is raised
         METHODS[method]()
+
+
+@pytest.mark.parametrize("end", ["", "say(f'{mark} 002\\n');"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_is_not_gone_where_the_shell_can_start_no_process(node, method, end):
+    node(f"{end}sys.exit('sh: 1: Cannot fork')")
+    with pytest.raises(Rejected) as caught:
+        METHODS[method]()
+    (problem,) = caught.value.problems
+    assert problem.code == "slurm-login-away"
+    assert "Cannot fork" in problem.why
+    assert caught.value.transient
 
 
 def pack(*members: tuple[tarfile.TarInfo, bytes]) -> io.BytesIO:

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from lab import wait_until
 from login_node import HOST
-from robotrain.run_folder import facts, ssh_transport, transport
+from robotrain.errors import Rejected
+from robotrain.model.run import Output, RunGone
+from robotrain.run_folder import answer, facts, ssh_transport
 from robotrain.run_folder.remote_folder import RemoteRunFolders
 from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.ssh_transport import NO_COMMAND_CODE, SshTransport
@@ -76,8 +78,8 @@ def test_files_are_read_from_an_offset_and_from_their_end(there, tmp_path):
 
 
 def test_large_file_is_read_in_parts(there, tmp_path):
-    (file := tmp_path / "a").write_bytes(os.urandom(transport.CHUNK_BYTES + 5))
-    parts = [there.read({str(file): at})[str(file)].content for at in (0, transport.CHUNK_BYTES)]
+    (file := tmp_path / "a").write_bytes(os.urandom(answer.CHUNK_BYTES + 5))
+    parts = [there.read({str(file): at})[str(file)].content for at in (0, answer.CHUNK_BYTES)]
     assert b"".join(parts) == file.read_bytes()
     assert len(parts[1]) == 5
 
@@ -222,8 +224,62 @@ def test_machine_without_ssh(monkeypatch):
     assert missing.value.exit_code is None
 
 
+class CutTransport(Transport):
+    """A machine whose answers are cut.
+
+    :param cut: the command that what a script prints passes through.
+    """
+
+    def __init__(self, cut: str) -> None:
+        self.command = ("/bin/sh", "-c", f'eval "$(head -c {{size}})" | {cut}')
+
+
+QUESTIONS = {
+    "a folder": lambda folders, run: folders.exists(str(run)),
+    "no folder": lambda folders, run: folders.exists(str(run / "gone")),
+    "facts": lambda folders, run: folders.find_facts([str(run), str(run / "gone")], {"outcome.json": 99}),
+    "a file": lambda folders, run: folders.read_file(run / "log.txt"),
+    "no file": lambda folders, run: folders.read_file(run / "gone"),
+    "log": lambda folders, run: [*folders.open_log(run, "printed", "", "end").read_present(1)],
+    "events": lambda folders, run: folders.find_events_file(run),
+    "outputs": lambda folders, run: [*folders.list_outputs(run)],
+    "no outputs": lambda folders, run: [*folders.list_outputs(run / "gone")],
+    "copy": lambda folders, run: folders.download(make_output(run / "log.txt"), run.parent / "to", run),
+    "size": lambda folders, run: folders.remove(run, dry_run=True),
+    "writer": lambda folders, run: folders.register(run, "model", None, run),
+}
+
+
+def make_output(path: Path) -> Output:
+    return Output(name=path.name, kind="file", source="local_path", uri=str(path))
+
+
+def check_nothing_follows(question, machine, folder, monkeypatch) -> None:
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(folder / "cache"))
+    (run := folder / "run").mkdir()
+    (run / "log.txt").write_text("a line\n")
+    with pytest.raises((Unreached, ValueError, Rejected, OSError)) as failure:
+        QUESTIONS[question](RemoteRunFolders(machine), run)
+    assert not isinstance(failure.value, RunGone | FileNotFoundError)
+
+
+@pytest.mark.parametrize("cut", ["head -c -9", "head -n 2", "sed '$d'"])
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_nothing_follows_from_an_answer_that_was_cut(tmp_path, monkeypatch, question, cut):
+    check_nothing_follows(question, CutTransport(cut), tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "question", sorted(QUESTIONS.keys() - {"a folder", "no file", "events"})
+)  # the shell knows by itself
+def test_nothing_follows_where_programs_do_not_start(tmp_path, monkeypatch, question):
+    machine = Transport()
+    machine.command = ("/bin/sh", "-c", 'script=$(head -c {size}); PATH=/nowhere; eval "$script"')
+    check_nothing_follows(question, machine, tmp_path, monkeypatch)
+
+
 @pytest.mark.parametrize("tail", [None, 0, 1, 2, 9])
-@pytest.mark.parametrize("size", [0, 1, transport.CHUNK_BYTES // 4 + 9])
+@pytest.mark.parametrize("size", [0, 1, answer.CHUNK_BYTES // 4 + 9])
 def test_log_of_another_machine_is_read_as_one_of_this(tmp_path, tail, size):
     (tmp_path / "log.txt").write_bytes(b"".join(b"%d\n" % (number % 1000) for number in range(size)) + b"rest")
     os.utime(tmp_path / "log.txt", (1.0, 1.0))

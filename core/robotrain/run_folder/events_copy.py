@@ -9,7 +9,8 @@ from typing import ClassVar
 from robotrain_runtime.contract.files import lock_file
 
 from robotrain.run_folder import log
-from robotrain.run_folder.transport import CHUNK_BYTES, Transport
+from robotrain.run_folder.answer import CHUNK_BYTES
+from robotrain.run_folder.transport import Transport
 from robotrain.store import files
 
 PROBE_BYTES = 256

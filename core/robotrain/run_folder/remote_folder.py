@@ -10,23 +10,32 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, ClassVar
 
 from robotrain_runtime.contract import checkpoint, claim
-from robotrain_runtime.contract.claim import RunOwner
 from robotrain_runtime.contract.event import Registered
 
 from robotrain.cluster.outputs import download_atomically
 from robotrain.model.run import Output
 from robotrain.run_folder import ended_run, log, outputs
+from robotrain.run_folder.answer import CHUNK_BYTES
 from robotrain.run_folder.copied_output import make_links
 from robotrain.run_folder.events_copy import EventsCopy
 from robotrain.run_folder.facts import FactFile, FolderFacts
 from robotrain.run_folder.log import FolderLog, LogReader
 from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.scheduler_plan import SEARCH_FILE
-from robotrain.run_folder.transport import CHUNK_BYTES, READ_FILE, FileState, Transport, format_file, parse_file
+from robotrain.run_folder.transport import (
+    FIND_PATH,
+    READ_FILE,
+    FileState,
+    Transport,
+    format_file,
+    parse_count,
+    parse_file,
+)
 from robotrain.store.ownership import Access, explain_access
 
 POLL_SECONDS = 1.0
@@ -34,25 +43,32 @@ DAY_SECONDS = 86400.0
 OTHERS = "of another user"
 FILES_LEFT = 65
 """The exit code of a removal that has begun and not come to its end."""
+GONE_CODE = 3
+"""What a script ends with that finds nothing to copy."""
+READ_LINK = """\
+read_link() {
+  target=
+  if [ -L "$1" ]; then target=$(readlink -- "$1") || exit; fi
+  printf '%s\\n' "${target%%
+*}"
+}
+"""
+"""Define a function that prints the first line of what a link points to, or an empty line."""
 OUTPUT_EVENTS = '"(checkpoint|published|withdrawn|registered|evaluated)"'
 """What events begin with that outputs follow from."""
 
 
-def _parse_facts(folder: str, files: Iterable[str], lines: Iterator[str]) -> FolderFacts | None:
-    user = next(lines, "")
-    states = {name: parse_file(next(lines, "")) for name in files}
-    owner = _parse_owner(next(lines, ""))
+def _parse_facts(folder: str, files: Mapping[str, int], lines: Iterator[str]) -> FolderFacts | None:
+    """Return the facts in some lines. Raise ValueError for those of no answer."""
+    user, *states, link = islice(lines, len(files) + 2)
+    found = {name: parse_file(line, -most) for (name, most), line in zip(files.items(), states, strict=True)}
     if not user:
         return None
-    known = {name: FactFile(one.content, one.modified) for name, one in states.items() if one}
-    return FolderFacts(folder=Path(folder), user=int(user), owner=owner, files=known)
-
-
-def _parse_owner(link: str) -> RunOwner | None:
-    with suppress(ValueError):
-        name, token, process = link.rsplit(":", 2)
-        return RunOwner(name, token, int(process))
-    return None
+    owner = None
+    with suppress(ValueError):  # no job has begun
+        owner = claim.parse_owner(link)
+    known = {name: FactFile(state.content, state.modified) for name, state in found.items() if state}
+    return FolderFacts(folder=Path(folder), user=parse_count(user), owner=owner, files=known)
 
 
 class FolderLogReader(LogReader):
@@ -75,8 +91,8 @@ class FolderLogReader(LogReader):
             self._at = end.size - len(self._known)
         elif tail is not None:
             name = shlex.quote(str(path))
-            lines = at.run(f"echo $(({end.size} - $(head -c {end.size} -- {name} | tail -n {tail} | wc -c)))")
-            self._at = int(lines.text)
+            last = at.query(f"head -c {end.size} -- {name} | tail -n {tail} | wc -c").text.strip()
+            self._at = max(0, end.size - parse_count(last))
 
     def read_chunk(self) -> bytes:
         """Return what stands in the file from where this is."""
@@ -136,7 +152,7 @@ def open_outline(at: Transport, folder: str) -> Iterator[Path]:
             manifests[name].write_bytes(state.content if state else b"")
         if (top / log.EVENTS_FILE).exists():
             events = shlex.quote(os.path.join(folder, log.EVENTS_FILE))
-            found = at.run(f"grep -aE '{OUTPUT_EVENTS}' -- {events}").stdout
+            found = at.query(f"grep -aE '{OUTPUT_EVENTS}' -- {events} || [ $? = 1 ]").stdout
             there, here = (json.dumps(f"{one}/")[1:-1].encode() for one in (folder, str(top)))
             _write_sized(top / log.EVENTS_FILE, found.replace(there, here))
         yield top
@@ -155,17 +171,20 @@ def _fetch_output(at: Transport, output: Output, scratch: Path) -> list[str]:
     """Copy an output to a new file or folder, and return the links that were left out. Raise OSError."""
     parent, name = (shlex.quote(part) for part in os.path.split(output.uri.rstrip("/")))
     links = dict[str, str]()
+    find = f"{FIND_PATH}has_path {shlex.quote(output.uri)} || exit {GONE_CODE}\ncd {parent} || exit 1"
     files = f"find ./{name} \\( -type f -o -type d -o -type l \\) -print0 2>/dev/null"
     pack = "tar --null --no-recursion --hard-dereference -cf - -T -"
     receive = partial(_unpack, scratch, links)
     try:
-        result = at.run(f"cd {parent} && {files} | {pack}", seconds=DAY_SECONDS, receive=receive)
+        result = at.run(f"{find}\n{files} | {pack}", seconds=DAY_SECONDS, receive=receive)
     except tarfile.TarError:
         raise OSError("what came is no archive") from None
-    if not os.path.lexists(scratch):
+    if result.exit_code == GONE_CODE:
         raise OSError("it no longer exists")
     if result.exit_code:
         raise OSError(result.stderr.strip().rpartition("\n")[2] or f"tar ended with {result.exit_code}")
+    if not os.path.lexists(scratch):
+        raise OSError("nothing came")
     left_out = make_links(scratch, links, output.uri)
     if output.digest and (wrong := checkpoint.validate_checkpoint(scratch)):
         raise OSError(wrong.replace(str(scratch), output.uri))
@@ -205,7 +224,7 @@ class RemoteRunFolders(RunFolders):
 
     def exists(self, folder: str) -> bool:
         """Return whether there is such a folder."""
-        return not self._at.run(f"[ -d {shlex.quote(folder)} ]").exit_code
+        return self._at.has_folder(folder)
 
     def read_file(self, file: Path) -> bytes:
         """Return a file. Raise OSError."""
@@ -220,13 +239,13 @@ class RemoteRunFolders(RunFolders):
 
     def find_facts(self, folders: Iterable[str], files: Mapping[str, int]) -> list[FolderFacts | None]:
         """Return the facts of run folders, by one question; None for one that does not exist."""
-        folders, script = [*folders], [READ_FILE]
+        folders, script = [*folders], [READ_FILE, READ_LINK]
         for folder in folders:
             place, link = shlex.quote(folder), shlex.quote(os.path.join(folder, claim.CLAIM_LINK))
-            script.append(f"{{ [ -d {place} ] && stat -L -c %u -- {place} 2>/dev/null; }} || echo")
+            script.append(f"if [ -d {place} ]; then stat -L -c %u -- {place} || exit; else echo; fi")
             script += [format_file(os.path.join(folder, name), -most) for name, most in files.items()]
-            script.append(f"readlink -- {link} || echo")
-        lines = iter(self._at.run("\n".join(script)).text.split("\n"))
+            script.append(f"read_link {link}")
+        lines = iter(self._at.query("\n".join(script)).text.splitlines())
         return [_parse_facts(folder, files, lines) for folder in folders]
 
     def describe_surviving_checkpoints(self, folder: Path) -> Iterable[str]:
@@ -265,9 +284,9 @@ class RemoteRunFolders(RunFolders):
         What is no file, such as a pipe, is left out as well.
         """
         paths = " ".join(shlex.quote(str(path)) for path in (output.uri.rstrip("/"), folder))
-        answer = self._at.run(f"realpath -- {paths}").text.splitlines()
-        if len(answer) == 2 and not f"{answer[0]}/".startswith(f"{answer[1]}/"):
-            raise outputs.make_outside_error(output, answer[0])
+        place, top, _ = self._at.query(f"realpath -mz -- {paths}").text.split("\0")
+        if not f"{place}/".startswith(f"{top}/"):
+            raise outputs.make_outside_error(output, place)
         left_out = list[str]()
         download_atomically(output, to, lambda scratch: left_out.extend(_fetch_output(self._at, output, scratch)))
         return left_out
@@ -280,13 +299,10 @@ class RemoteRunFolders(RunFolders):
     def find_other_writer(self, place: Path) -> str:
         """Return how somebody else may have written what is at a path there, as `ownership` does here."""
         access = f"stat -L --printf '%u\\n%U\\n%a\\n%G\\n' -- {shlex.quote(str(place))}"
-        found = self._at.run(f"{access} && id -u && id -un && id -gn").text.splitlines()
-        try:
-            owner_id, owner, mode, group, user_id, user, own_group = found
-            is_private = group == own_group == user
-            return explain_access(Access(int(owner_id), owner, int(mode, 8), group, is_private, int(user_id), user))
-        except ValueError:
-            return "is gone, or does not say whom it belongs to"
+        lines = self._at.query(f"{access} && id -u && id -un && id -gn").text.splitlines()
+        owner_id, owner, mode, group, user_id, user, own_group = lines
+        is_private = group == own_group == user
+        return explain_access(Access(int(owner_id), owner, int(mode, 8), group, is_private, int(user_id), user))
 
     def _run_runtime(
         self, search: Path, folder: Path, arguments: list[str], payload: Path
@@ -309,21 +325,27 @@ class RemoteRunFolders(RunFolders):
         place = shlex.quote(str(folder))
         left = ended_run.make_removed_path(folder)
         removed = shlex.quote(str(left))
-        remove = "" if dry_run else f" && mv -T {place} {removed} && {{ rm -rf {removed} || exit {FILES_LEFT}; }}"
-        is_other = f'owner=$(stat -L -c %u -- {place}) && [ "$owner" != "$(id -u)" ]'
-        is_link = f"[ -L {place} ] && echo {shlex.quote(ended_run.LINKED)} >&2 && exit 1"
-        size = f"du -s -B1 -- {place} | cut -f1{remove}"
-        result = self._at.run(f"{is_link}\nif {is_other}; then echo {OTHERS}; else {size}; fi", seconds=600.0)
+        script = (
+            f"if [ -L {place} ]; then echo {shlex.quote(ended_run.LINKED)} >&2; exit 1; fi",
+            f"owner=$(stat -L -c %u -- {place}) && me=$(id -u) || exit 1",
+            f'if [ "$owner" != "$me" ]; then echo {OTHERS}; exit; fi',
+            f"size=$(du -s -B1 -- {place}) || exit 1",
+            "" if dry_run else f"mv -T {place} {removed} || exit 1; rm -rf {removed} || exit {FILES_LEFT}",
+            "echo ${size%%[!0-9]*}",
+        )
+        result = self._at.run("\n".join(script), seconds=600.0)
         why = result.stderr.strip().rpartition("\n")[2]
         if result.exit_code == FILES_LEFT:
             raise ended_run.make_files_left_error(folder, left, why)
         if result.exit_code:
             raise OSError(why)
-        if result.text.strip() == OTHERS:
+        answer = result.text.removesuffix("\n")
+        if answer == OTHERS:
             return None
+        size = parse_count(answer)
         if not dry_run:
             EventsCopy(self._at, str(folder)).remove()
-        return int(result.text)
+        return size
 
 
 def _move_output(output: Output, here: str, there: str) -> Output:

@@ -11,15 +11,12 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.external_command import ProcessResult
 from robotrain.messages import Messages
 from robotrain.redaction import redact
-from robotrain.run_folder.transport import LOST_CODE, Transport, Unreached
+from robotrain.run_folder.transport import Transport, Unreached, parse_count
 
 make_problem = Messages(__file__)
 
 MAX_QUOTED = 400
 MISSING_CODE = 127
-OWN_LOST_CODE = 254
-"""What a command's own 255 travels as, such as that of LSF's for any error: with 255 ssh says that the line is lost."""
-KEEP_CODE = f"{{ code=$?; [ $code != {LOST_CODE} ] || exit {OWN_LOST_CODE}; exit $code; }}"
 
 
 class ShellWord(str):
@@ -99,20 +96,24 @@ class SchedulerCommands:
         Raise Rejected, `transient` if the scheduler does not answer.
         """
         line = " ".join(word if isinstance(word, ShellWord) else shlex.quote(word) for word in (command, *words))
-        lines = ("export LC_ALL=C", self.environment_script, f"command -v {command} >/dev/null || exit {MISSING_CODE}")
+        missing = f"command -v {command} >/dev/null || {{ printf '\\n{MISSING_CODE}'; exit 0; }}"
+        lines = ("export LC_ALL=C", self.environment_script, missing, line, "printf '\\n%s' $?")
         seconds = seconds or self.seconds
         try:
-            done = self.at.run("\n".join((*lines, f"{line} || {KEEP_CODE}")), seconds=seconds)
+            done = self.at.query("\n".join(lines), seconds)
         except Unreached as failure:
-            late = f"`{command}` was not done within {seconds:g} seconds."
-            raise self.make_away_error(late if failure.timed_out else f"`{command}` was ended from outside.") from None
-        if done.exit_code == MISSING_CODE:
-            missing = make_problem("submit-command-missing", self.elsewhere, command=command)
-            raise Rejected([missing])
-        if done.exit_code and re.search(self.away_pattern, done.stderr or done.text):
-            raise self.make_away_error(self.quote(done.stderr or done.text))
-        code = LOST_CODE if done.exit_code == OWN_LOST_CODE else done.exit_code
-        return ProcessResult(code, done.text, done.stderr)
+            if failure.timed_out:
+                why = f"`{command}` was not done within {seconds:g} seconds."
+            else:
+                why = f"`{command}` was ended from outside. {quote_message(failure.text)}".strip()
+            raise self.make_away_error(why) from None
+        printed, _, code = done.text.rpartition("\n")
+        result = ProcessResult(parse_count(code), printed, done.stderr)
+        if result.exit_code == MISSING_CODE:
+            raise Rejected([make_problem("submit-command-missing", self.elsewhere, command=command)])
+        if result.exit_code and re.search(self.away_pattern, result.stderr or printed):
+            raise self.make_away_error(self.quote(result.stderr or printed))
+        return result
 
     def quote(self, text: str) -> str:
         """Return what a command printed as one redacted sentence."""

@@ -233,7 +233,12 @@ class RunFolderPlatform(Platform):
     def read_all_facts(self, references: Sequence[Reference]) -> list[FolderFacts]:
         """Return the facts of each run folder. Raise RunGone if one of them does not exist."""
         found = self.find_facts([one["folder"] for one in references])
-        return [facts or raise_gone(one) for one, facts in zip(references, found, strict=True)]
+        return [facts or self._read_facts_again(one) for one, facts in zip(references, found, strict=True)]
+
+    def _read_facts_again(self, reference: Reference) -> FolderFacts:
+        """Return the facts of a folder that was not seen. Raise RunGone only if it is said to be missing."""
+        folder = self.require_folder(reference)
+        return self.find_facts([str(folder)])[0] or raise_gone(reference)
 
     def find_facts(self, folders: Sequence[str]) -> list[FolderFacts | None]:
         """Return the facts of each run folder; None for one that does not exist."""

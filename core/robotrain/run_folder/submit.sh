@@ -11,7 +11,7 @@ report() {
   printf '%s %s %s %s %s\n' "$state" "${code:--}" "$(id -u)" "$owner" "$cluster"
   read_answers
 }
-trap report EXIT
+trap 'code=$?; report; end_answer $code' EXIT # 0 unless the shell ended the script, as when it can start no process
 
 end() {
   state=$1
@@ -64,13 +64,13 @@ send() {
   touch -- "$answer" || end refused
   exec 9>>"$answer"
   lock -n
-  job=$(find_job "$answer")
+  job=$(find_job "$answer") || exit 2 # it may have been sent
   if [ -z "$job" ] || [ "$job" = "$gone" ]; then
     : >"$answer"
     keep "$answer" .
     timeout "$patience" "$@" </dev/null >>"$answer" 2>&1
     code=$?
-    job=$(find_job "$answer")
+    job=$(find_job "$answer") || exit 2
     [ -n "$job" ] || printf '\n%s%s\n' "$ended" "$code" >>"$answer"
     keep "$answer"
   fi

@@ -128,12 +128,13 @@ class SubmitScripts(ScheduledParts):
                 _read_functions(),
                 f"is_sent() {{ {_format_sent(spec, files)}; }}",
                 *lines,
+                "exit 0",
             )
         )
         seconds = 600.0 + PATIENCE_SECONDS * (len(spec.jobs) + 1)
         notice = f"{self.engine} has not answered yet; {self.submit_command} may try again"
         with _notice_after(QUIET_SECONDS, "" if self.at.host else notice):  # another machine has a notice of its own
-            result = self.at.run(text, archive, seconds)
+            result = self.at.run(text, archive, seconds, is_question=True)
         first, *rest = result.text.split("\n")
         state, code, me, user, owner, cluster = first.split(" ", 5)
         found, answers, number = dict[str, str](), dict[str, str | None](), 0

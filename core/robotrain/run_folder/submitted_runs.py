@@ -14,7 +14,7 @@ from robotrain.model.run import RunGone
 from robotrain.run_folder.run_archive import DIGEST_FILE
 from robotrain.run_folder.scheduler_plan import SchedulerSpec, make_spec_file
 from robotrain.run_folder.submit import SchedulerRuns
-from robotrain.run_folder.transport import Transport
+from robotrain.run_folder.transport import FIND_PATH, Transport
 
 make_problem = Messages(__file__)
 
@@ -31,7 +31,8 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
     content = _read_whole_file(at, folder, spec_file.name)
     if content is None:
         name = shlex.quote(folder)
-        if at.run(f"[ -d {name} ] && [ ! -x {name} ] && echo {CLOSED}; true").text.strip() == CLOSED:
+        script = f"{FIND_PATH}if has_path {name} && [ -d {name} ] && [ ! -x {name} ]; then echo {CLOSED}; fi"
+        if at.query(script).text.strip() == CLOSED:
             raise Rejected([make_problem("run-not-adopted.closed", given=folder)])
         return None
     try:
@@ -50,7 +51,7 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
     digest_file = os.path.join(folder, DIGEST_FILE)
     written = at.read({digest_file: 0})[digest_file]
     variable = scheduler.cluster_variable
-    cluster = at.run(f'printf %s "${{{variable}-}}"').text if variable else ""
+    cluster = at.query(f'printf %s "${{{variable}-}}"').text if variable else ""
     reference = dict(scheduler.make_reference(replace(spec, login=at.host), {"": job}, cluster))
     return SubmittedRun(document or b"", lambda job, settings: reference, written.modified if written else None)
 

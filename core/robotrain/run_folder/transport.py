@@ -5,44 +5,48 @@ that one reads it.
 """
 
 import base64
+import io
+import math
 import os
+import re
 import shlex
 import signal
 import subprocess
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.deadline import limit_seconds
 from robotrain_runtime.process.stop import signal_group, wait_or_kill
 
 from robotrain.errors import Rejected
+from robotrain.run_folder.answer import BEGIN, CHUNK_BYTES, AnswerFailed, ScriptAnswer
 
 SECONDS = 30.0
 END_SECONDS = 30.0
-CHUNK_BYTES = 1 << 20
-"""The most of a file that one reading returns."""
 MAX_ANSWER_BYTES = 1 << 28
-MAX_ERROR_BYTES = 1 << 14
-MAX_NOISE_BYTES = 1 << 20
-"""What profiles of a shell may print before the answer."""
-LOST_CODE = 255
-"""What ssh ends with when the line is lost; no script does."""
 
 
 class Unreached(Exception):
     """The machine did not run a script, or not to its end: what it has done is not known if it `began`."""
 
-    def __init__(self, text: str, exit_code: int | None, *, began: bool = False, timed_out: bool = False) -> None:
+    def __init__(
+        self,
+        text: str,
+        exit_code: int | None,
+        *,
+        began: bool = False,
+        timed_out: bool = False,
+        passed_limit: bool = False,
+    ) -> None:
         super().__init__(text)
         self.text = text
-        """What was printed, if anything."""
+        """What was printed, if anything; or the limit that was passed: of the time, or of what it may print."""
         self.exit_code = exit_code
         """None if it could not be started."""
-        self.began, self.timed_out = began, timed_out
+        self.began, self.timed_out, self.passed_limit = began, timed_out, passed_limit
 
 
 class LostAnswer(Rejected):
@@ -85,11 +89,27 @@ class Entry:
 READ_FILE = f"""\
 read_file() {{
   if [ -f "$1" ] && [ -r "$1" ]; then
-    printf '%s ' "$(stat -L -c '%s %.6Y' -- "$1")"
-    tail -c "$2" -- "$1" | head -c {CHUNK_BYTES} | base64 -w 0
+    {{ printf '%s ' "$(stat -L -c '%s %.6Y' -)"; tail -c "$2" | head -c {CHUNK_BYTES} | base64 -w 0; }} <"$1"
   fi
   echo
 }}
+"""
+"""Define a function that prints a line with the size of a file, when it was modified, and CHUNK_BYTES of it at most."""
+FIND_PATH = """\
+has_path() {
+  [ -e "$1" ] && return
+  why=$(LC_ALL=C stat -L -- "$1" 2>&1) && return
+  case $why in *": No such file or directory" | *": Not a directory") return 1 ;; esac
+  printf '%s\\n' "$why" >&2
+  exit 2
+}
+"""
+"""Define a function that returns whether something is there, and ends the script where that is not known."""
+LIST_FOLDER = """\
+exec 3>&1
+{{ LC_ALL=C find {folder} -mindepth 1 -printf '%y %s %P\\0' 2>&1 >&3 || [ $? = 1 ] || echo 'find was ended'; }} |
+grep -vE ': (No such file or directory|Permission denied)$' >&2
+[ $? = 1 ]
 """
 
 
@@ -107,54 +127,51 @@ class Transport:
         stdin: bytes = b"",
         seconds: float = SECONDS,
         receive: Callable[[IO[bytes]], bytes] | None = None,
+        *,
+        is_question: bool = False,
+        stall_seconds: float = math.inf,
     ) -> Result:
-        """Run a script there and return what it did. Raise Unreached.
+        """Run a script there and return what it did. Raise Unreached unless it came to its end.
 
         :param stdin: what the script reads.
+        :param is_question: whether nothing follows from what it printed unless it ended with 0.
+        :param stall_seconds: after so long without a byte it is given up.
         :param receive: reads what the script prints, while it runs; what it returns is `stdout`.
         """
         mark = f"robotrain-{os.urandom(8).hex()}"
-        text = f"printf '\\n%s\\n' {mark}\n{script}\n".encode()
+        text = f"{BEGIN.format(mark=mark)}{script}\n".encode()
         words = [word.replace("{size}", str(len(text))) for word in self.command]
-        with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as errors:
-            source.write(text + stdin)
-            source.seek(0)
-            try:  # errors go to a file: a shared connection of ssh would hold a pipe open
-                process = subprocess.Popen(
-                    words,
-                    stdin=source,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    cwd=child_python.NEUTRAL_FOLDER,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise Unreached(f"{error.strerror or error}.", None) from None
-            assert process.stdout
-            late = threading.Event()
+        process = _start(words, text + stdin)
+        answer = ScriptAnswer(process, mark, limit_seconds(seconds), stall_seconds, self.tell_silence)
+        content, limit, how = b"", "", signal.SIGTERM
+        try:
+            if answer.skip_noise():
+                stream = io.BufferedReader(answer, CHUNK_BYTES)
+                content = (receive or _read_all)(stream)
+            answer.finish()
+        except AnswerFailed as failure:
+            limit, how = str(failure), signal.SIGKILL
+        finally:
+            if process.poll() is None:
+                signal_group(process.pid, how)
+                wait_or_kill(process, END_SECONDS)
+            answer.close()
+        if answer.exit_code is None or (answer.exit_code and is_question):
+            raise Unreached(
+                limit or answer.errors or answer.noise,
+                answer.exit_code or process.returncode,
+                began=answer.began,
+                timed_out=answer.timed_out,
+                passed_limit=bool(limit),
+            )
+        return Result(answer.exit_code, content, answer.errors)
 
-            def end_late() -> None:
-                late.set()
-                signal_group(process.pid, signal.SIGKILL)
+    def query(self, script: str, seconds: float = SECONDS) -> Result:
+        """Run a script that answers a question: it ends with 0. Raise Unreached: a part of an answer says nothing."""
+        return self.run(script, seconds=seconds, is_question=True)
 
-            timer = threading.Timer(limit_seconds(seconds), end_late)
-            timer.start()
-            try:
-                with process.stdout as output:
-                    began, noise = _skip_noise(output, mark)
-                    content = (receive or _read_all)(output) if began else b""
-                process.wait()
-            finally:
-                timer.cancel()
-                if process.poll() is None:
-                    signal_group(process.pid, signal.SIGTERM)
-                    wait_or_kill(process, END_SECONDS)
-            errors.seek(0)
-            printed = errors.read(MAX_ERROR_BYTES).decode(errors="replace")
-        code = process.returncode
-        if late.is_set() or not began or not 0 <= code < LOST_CODE:
-            raise Unreached(printed or noise, code, began=began, timed_out=late.is_set())
-        return Result(code, content, printed)
+    def tell_silence(self) -> None:
+        """Tell the user that an answer is waited for."""
 
     def make_terminal_words(self, words: Sequence[str], has_terminal: bool) -> Sequence[str]:
         """Return the command of this machine that runs words there, with the streams of the user.
@@ -172,13 +189,18 @@ class Transport:
 
         :param paths: the offset of each; a negative one counts from its end.
         """
-        return parse_files(paths, self.run(format_reading(paths)).text)
+        return parse_files(paths, self.query(format_reading(paths)).text)
 
     def list(self, folder: str) -> list[Entry]:
-        """Return all that is below a folder; nothing if it is missing."""
-        found = self.run(f"find {shlex.quote(folder)} -mindepth 1 -printf '%y %s %P\\0' 2>/dev/null").stdout
-        rows = (row.split(b" ", 2) for row in found.split(b"\0") if row)
-        return [Entry(os.fsdecode(path), kind.decode(), int(size)) for kind, size, path in rows]
+        """Return all that is below a folder; nothing if it is missing. Raise ValueError for an answer that is none."""
+        answer = self.query(LIST_FOLDER.format(folder=shlex.quote(folder))).stdout
+        return [_parse_entry(row) for row in answer.split(b"\0") if row]
+
+    def has_folder(self, folder: str) -> bool:
+        """Return whether there is such a folder. Raise ValueError for an answer that is none."""
+        name = shlex.quote(folder)
+        script = f"{FIND_PATH}if has_path {name} && [ -d {name} ]; then echo yes; else echo no; fi"
+        return {"yes\n": True, "no\n": False}[self.query(script).text]
 
     def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         """Write a file as a whole: a reader finds the one before, or this one. Raise OSError."""
@@ -208,30 +230,66 @@ def format_file(path: str, offset: int) -> str:
     return f"read_file {shlex.quote(path)} {f'+{offset + 1}' if offset >= 0 else -offset}"
 
 
-def parse_files(paths: Iterable[str], text: str) -> dict[str, FileState | None]:
-    """Return the files in what `format_reading` prints."""
-    return {path: parse_file(line) for path, line in zip(paths, text.split("\n"), strict=False)}
+def parse_files(paths: Mapping[str, int], text: str) -> dict[str, FileState | None]:
+    """Return the files in what `format_reading` prints. Raise ValueError for what it does not print."""
+    lines = zip(paths.items(), text.removesuffix("\n").split("\n"), strict=True)
+    return {path: parse_file(line, offset) for (path, offset), line in lines}
 
 
-def parse_file(line: str) -> FileState | None:
-    """Return the file in a line; None if it could not be read."""
-    try:
-        size, modified, content = line.split(" ")
-        return FileState(base64.b64decode(content), int(size), float(modified))
-    except ValueError:  # there is none
+def parse_file(line: str, offset: int = 0) -> FileState | None:
+    """Return the file in a line; None if there is none that can be read. Raise ValueError for a line that is none.
+
+    :param offset: where the part that was asked for begins; a negative one counts from the end.
+    """
+    if not line:
         return None
+    size, modified, content = line.split(" ")
+    state = FileState(base64.b64decode(content, validate=True), parse_count(size), _parse_time(modified))
+    part = max(0, state.size - offset) if offset >= 0 else min(-offset, state.size)
+    if len(state.content) < min(part, CHUNK_BYTES):
+        raise ValueError(f"{len(state.content)} of {part} bytes came")
+    return state
 
 
-def _skip_noise(output: IO[bytes], mark: str) -> tuple[bool, str]:
-    """Read up to the line that begins the answer; return whether there is one, and the last line before it."""
-    noise, size = b"", 0
-    while size < MAX_NOISE_BYTES and (line := output.readline(MAX_NOISE_BYTES)):
-        if line.strip() == mark.encode():
-            return True, ""
-        noise, size = line if line.strip() else noise, size + len(line)
-    return False, noise[:MAX_ERROR_BYTES].decode(errors="replace")
+def parse_count(text: str) -> int:
+    """Return a number of bytes, or of a user, that a file can have. Raise ValueError."""
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise ValueError(f"{text[:40]!r} is no number of a file")
+    return int(text)
 
 
-def _read_all(output: IO[Any]) -> bytes:
-    content: bytes = output.read(MAX_ANSWER_BYTES)
+def _parse_time(text: str) -> float:
+    if not re.fullmatch(r"-?[0-9]{1,12}(?:\.[0-9]+)?", text):
+        raise ValueError(f"{text[:40]!r} is no time of a file")
+    return float(text)
+
+
+def _parse_entry(row: bytes) -> Entry:
+    kind, size, path = row.split(b" ", 2)
+    return Entry(os.fsdecode(path), kind.decode("ascii"), parse_count(size.decode("ascii")))
+
+
+def _start(words: Sequence[str], content: bytes) -> "subprocess.Popen[bytes]":
+    """Start a program that reads some bytes. Raise Unreached."""
+    with tempfile.TemporaryFile() as source:
+        source.write(content)
+        source.seek(0)
+        try:
+            return subprocess.Popen(
+                words,
+                bufsize=0,
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=child_python.NEUTRAL_FOLDER,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Unreached(f"{error.strerror or error}.", None) from None
+
+
+def _read_all(output: IO[bytes]) -> bytes:
+    content = output.read(MAX_ANSWER_BYTES + 1)
+    if len(content) > MAX_ANSWER_BYTES:
+        raise AnswerFailed(f"Its answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
     return content

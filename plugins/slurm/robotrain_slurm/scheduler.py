@@ -140,7 +140,7 @@ class SlurmScheduler(SlurmPlans, SchedulerPlatform):
         return QueueAnswer(jobs, functools.cache(self._find_cluster))
 
     def _find_cluster(self) -> str:
-        return self.at.run(f'printf %s "${CLUSTER_VARIABLE}"').text
+        return self.at.query(f'printf %s "${CLUSTER_VARIABLE}"').text
 
     def _ask_slurm(self, records: Collection[tuple[Reference, OwnRecord]]) -> Sequence[QueuedJob]:
         """Return what Slurm knows of the jobs of runs, by one request, and one more for those that it has forgotten."""

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 from robotrain.errors import Rejected
@@ -14,7 +13,7 @@ from robotrain.model.reference import LOGIN_KEY
 from robotrain.model.run import RUN_PATTERN, RunGone, RunState
 from robotrain.run_folder import submitted_runs
 from robotrain.run_folder.scheduler_commands import ShellWord
-from robotrain.run_folder.transport import Transport
+from robotrain.run_folder.transport import LostAnswer, Transport
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.failures import explain_refusal
@@ -25,6 +24,7 @@ from robotrain_slurm.observe.status import STATES
 from robotrain_slurm.scheduler import find_scheduler
 from robotrain_slurm.settings import SlurmSettings
 
+FORGOTTEN_JOB = "Invalid job id"
 COMMENT_MARK = "robotrain:"
 """How the comments of robotrain's jobs begin (`format_comment`)."""
 
@@ -91,11 +91,14 @@ def _query_queue(at: Transport, *words: str) -> list[_Row]:
 
 
 def _query_accounting(at: Transport, *words: str) -> list[_Row]:
-    """Return nothing where there is no accounting."""
-    with suppress(SlurmRefused, Rejected):
-        options = ("--noheader", "--parsable2", "--allocations", f"--format={ACCOUNTING_FORMAT}")
+    """Return nothing where there is no accounting. Raise LostAnswer."""
+    options = ("--noheader", "--parsable2", "--allocations", f"--format={ACCOUNTING_FORMAT}")
+    try:
         return _parse_rows(run_slurm(at, "sacct", *options, *words))
-    return []
+    except LostAnswer:
+        raise
+    except (SlurmRefused, Rejected):
+        return []
 
 
 def _parse_rows(answer: str) -> list[_Row]:
@@ -106,8 +109,11 @@ def _parse_rows(answer: str) -> list[_Row]:
 def _find_folder(at: Transport, job: str) -> str | None:
     """Return the run folder of a job; None for one of another tool. Raise RunGone, Rejected."""
     rows: list[_Row] = []
-    with suppress(SlurmRefused):  # it has forgotten the job
+    try:
         rows = _query_queue(at, f"--jobs={job}")
+    except SlurmRefused as refusal:
+        if FORGOTTEN_JOB not in refusal.text:
+            raise Rejected([explain_refusal(at, refusal.text, {}, "squeue")], transient=True) from None
     rows = rows or _query_accounting(at, f"--jobs={job}")
     if not rows:
         place = f" of {at.host}" if at.host else ""

@@ -6,6 +6,7 @@ The link's time of change is its lease: that process renews it every second, and
 """
 
 import os
+import re
 import signal
 import threading
 import time
@@ -35,11 +36,18 @@ class RunOwner(NamedTuple):
 
 
 def find_owner(folder: Path) -> RunOwner | None:
-    """Return the job that works on the run; None before any has begun. Raise OSError."""
+    """Return the job that works on the run; None before any has begun. Raise OSError, ValueError."""
     try:
-        name, token, process = os.readlink(folder / CLAIM_LINK).rsplit(":", 2)
+        return parse_owner(os.readlink(folder / CLAIM_LINK))
     except FileNotFoundError:
         return None
+
+
+def parse_owner(claim: str) -> RunOwner:
+    """Return the job of a claim. Raise ValueError for a text that is none."""
+    name, token, process = claim.rsplit(":", 2)
+    if not re.fullmatch("[1-9][0-9]{0,9}", process):
+        raise ValueError(f"{process[:40]!r} is no process")
     return RunOwner(name, token, int(process))
 
 

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterable
 
 from robotrain.errors import Rejected
-from robotrain.run_folder.transport import Transport
+from robotrain.run_folder.transport import LostAnswer, Transport
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.queue import QueuedJob, clear_empty, parse_seconds
@@ -16,13 +16,15 @@ SECONDS = 10.0
 def query_accounting(at: Transport, jobs: Iterable[str]) -> list[QueuedJob] | None:
     """Return jobs; of one that was requeued, its last start.
 
-    None if the cluster has no accounting, its database is away, or this machine has no sacct.
+    None if the cluster has no accounting, its database is away, or this machine has no sacct. Raise LostAnswer.
 
     :param jobs: their numbers, as sbatch printed them.
     """
     try:
         which = f"--jobs={','.join(jobs)}", f"--format={','.join(FIELDS)}"
         answer = run_slurm(at, "sacct", "--noheader", "--parsable2", "--allocations", *which, seconds=SECONDS)
+    except LostAnswer:
+        raise
     except (SlurmRefused, Rejected):
         return None
     lines = (line.split("|", len(FIELDS) - 1) for line in answer.splitlines())

@@ -70,7 +70,7 @@ def query_partitions(at: Transport, seconds: float | None = None) -> list[Partit
     found = parse_partitions(text.splitlines())
     if all(one.groups == "all" for one in found):
         return found
-    mine = {"all", *at.run("id -Gn").text.split()}
+    mine = {"all", *at.query("id -Gn").text.split()}
     return [_replace(one, is_closed=mine.isdisjoint(one.groups.split(","))) for one in found]
 
 

@@ -14,7 +14,8 @@ REMOVED_PREFIXES = ("SBATCH_", "SLURM_HINT", "SQUEUE_", "SACCT_", "SCANCEL_", "S
 those of others hide jobs (SQUEUE_PARTITION).
 """
 ENVIRONMENT = f"""\
-for name in $(env | grep -oE '^({"|".join(REMOVED_PREFIXES)})[A-Za-z0-9_]*='); do unset "${{name%=}}"; done
+names=$(env | grep -oE '^({"|".join(REMOVED_PREFIXES)})[A-Za-z0-9_]*=') || [ $? = 1 ] || exit 2
+for name in $names; do unset "${{name%=}}"; done
 export LC_ALL=C SLURM_TIME_FORMAT=%s"""
 
 

@@ -1,29 +1,36 @@
 """Where the commands of Slurm are: on this machine, or on a login node that the user's ssh reaches."""
 
 import functools
+import math
 import re
 import shlex
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import IO, TypeVar
 
 from robotrain.errors import Problem, Rejected, Suggestion, Unanswered
 from robotrain.messages import Messages
 from robotrain.model.run import RunGone
+from robotrain.redaction import redact
 from robotrain.run_folder.ssh_transport import SshTransport
 from robotrain.run_folder.transport import SECONDS, LostAnswer, Result, Transport, Unreached
 
 from robotrain_slurm.login.address import is_address
-from robotrain_slurm.login.ssh_failures import explain_failure, make_lost_problem, make_rejection, make_silence_error
+from robotrain_slurm.login.ssh_failures import (
+    explain_failure,
+    make_lost_problem,
+    make_odd_answer_problem,
+    make_rejection,
+    make_silence_error,
+)
 
 make_problem = Messages(__file__)
 
 COMMAND = "sbatch"
-ODD_ANSWER = "It gave an unexpected answer."
 T = TypeVar("T")
 THIS_MACHINE = "this machine"
 COMMANDS = ("rm", "chmod", "pgrep", "scontrol", "sinfo", "sacctmgr", "squeue", "scancel", "sbatch", "munge")
@@ -32,8 +39,6 @@ ANSWER_SECONDS = 90.0
 """How long a login node may take to answer at all: its profile may be slow."""
 FAILURE_SECONDS = 10.0
 """How long a login node that did not answer is not asked again."""
-PROGRESS_SECONDS = 5.0
-"""How long an answer is waited for in silence."""
 
 
 class LoginNode(SshTransport):
@@ -52,26 +57,26 @@ class LoginNode(SshTransport):
         stdin: bytes = b"",
         seconds: float = SECONDS,
         receive: Callable[[IO[bytes]], bytes] | None = None,
+        *,
+        is_question: bool = False,
+        stall_seconds: float = math.inf,
     ) -> Result:
         """Run a script there and return what it did. Raise Rejected, or LostAnswer if it began."""
         if self._failure and time.monotonic() < self._failure[0] + FAILURE_SECONDS:
             raise Rejected(self._failure[1].problems, transient=True)
-        timer = threading.Timer(PROGRESS_SECONDS, self._say_waiting)
-        timer.daemon = True
-        timer.start()
+        ask = partial(super().run, is_question=is_question, stall_seconds=stall_seconds)
         try:
-            return super().run(script, stdin, max(seconds, ANSWER_SECONDS), receive)
+            return ask(script, stdin, max(seconds, ANSWER_SECONDS), receive)
         except Unreached as failure:
-            if failure.began or failure.timed_out:
-                why = "It gave no answer in time." if failure.timed_out else ""
-                error: Rejected = LostAnswer([make_lost_problem(self.host, why)], transient=True)
-            else:
-                error = explain_failure(self.host, failure.text, failure.exit_code)
+            error = self._explain(failure)
             if error.transient and (failure.timed_out or not failure.began):
                 self._failure = (time.monotonic(), error)
             raise error from None
-        finally:
-            timer.cancel()
+
+    def _explain(self, failure: Unreached) -> Rejected:
+        if not (failure.began or failure.timed_out):
+            return explain_failure(self.host, failure.text, failure.exit_code)
+        return LostAnswer([make_lost_problem(self.host, failure)], transient=True)
 
     def note_silence(self, seconds: float) -> Rejected:
         """Return the error of a login node that has not answered in time; others raise it, too, for some seconds."""
@@ -79,7 +84,8 @@ class LoginNode(SshTransport):
         self._failure = (time.monotonic(), silence)
         return silence
 
-    def _say_waiting(self) -> None:
+    def tell_silence(self) -> None:
+        """Tell a user at a terminal that this is waited for."""
         if sys.stderr.isatty():
             print(f"waiting for {self.host}", file=sys.stderr, flush=True)
 
@@ -95,8 +101,8 @@ def explained(at: Transport) -> Iterator[None]:
     """Raise what is raised in words for this machine."""
     try:
         yield
-    except Unreached:
-        raise Rejected([make_problem("platform-away")], transient=True) from None
+    except Unreached as failure:
+        raise Rejected([make_problem("platform-away", printed=redact(failure.text.strip()) or None)], True) from None
     except RunGone:
         raise
     except Unanswered as unanswered:
@@ -106,7 +112,7 @@ def explained(at: Transport) -> Iterator[None]:
     except (ValueError, LookupError):  # of an answer that cannot be read
         if not at.host:
             raise
-        raise LostAnswer([make_lost_problem(at.host, ODD_ANSWER)], transient=True) from None
+        raise LostAnswer([make_odd_answer_problem(at.host)], transient=True) from None
     except Rejected as rejected:
         raise Rejected(translate(rejected.problems, at), rejected.transient) from None
 

@@ -8,6 +8,7 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.redaction import redact
 from robotrain.run_folder.ssh_transport import NO_COMMAND_CODE
+from robotrain.run_folder.transport import Unreached
 
 from robotrain_slurm.login.address import FLAG
 
@@ -16,6 +17,8 @@ make_problem = Messages(__file__)
 SSH_CODE = 255
 """The exit code of an ssh that does not run a command."""
 MAX_TEXT_LENGTH = 300
+NO_PROCESS = r"\b[Ff]ork\b|Cannot allocate memory|Resource temporarily unavailable"
+"""What a shell prints that has no memory or no process left, as when its user has too many."""
 
 
 class SshFailure(NamedTuple):
@@ -96,7 +99,10 @@ def _make_shell_rejection(login: str, lines: Sequence[str], exit_code: int) -> R
     last = f" It printed: {redact(lines[-1], max_length=MAX_TEXT_LENGTH).rstrip('.')}." if lines else ""
     why = f"It ended with exit code {exit_code}.{last} A line of ~/.bashrc there ends it, or reads its input."
     tried = Suggestion(f"ssh {login} echo it works", "prints `it works` once that is mended")
-    return make_rejection("slurm-login-shell", f"the shell of {login} ended before it ran a command", why, tried)
+    title = f"the shell of {login} ended before it ran a command"
+    if any(re.search(NO_PROCESS, line) for line in lines):
+        return make_rejection("slurm-login-shell", title, f"It cannot start a process.{last}", tried, transient=True)
+    return make_rejection("slurm-login-shell", title, why, tried)
 
 
 def make_missing_ssh_error(why: str) -> Rejected:
@@ -110,9 +116,19 @@ def make_missing_slurm_problem(login: str) -> Problem:
     return make_problem("slurm-login-no-slurm", where=FLAG, given=login)
 
 
-def make_lost_problem(login: str, why: str = "") -> Problem:
-    """Return the problem of a connection that broke off."""
-    return make_problem("slurm-login-away", where=FLAG, login=login, why=why)
+def make_lost_problem(login: str, failure: Unreached) -> Problem:
+    """Return the problem of an answer that did not come to its end."""
+    text = redact(failure.text.strip().rpartition("\n")[2], max_length=MAX_TEXT_LENGTH).rstrip(".")
+    if failure.passed_limit:
+        return make_problem("slurm-login-away.limit", where=FLAG, login=login, why=text)
+    is_shell_end = failure.exit_code in range(SSH_CODE)
+    name = "slurm-login-away.incomplete" if is_shell_end else "slurm-login-away"
+    return make_problem(name, where=FLAG, login=login, printed=text or None)
+
+
+def make_odd_answer_problem(login: str) -> Problem:
+    """Return the problem of an answer that no script gives."""
+    return make_problem("slurm-login-away.odd", where=FLAG, login=login)
 
 
 def make_silence_error(login: str, seconds: float) -> Rejected:

@@ -59,4 +59,4 @@ def _expand(text: str, find_home: Callable[[], str]) -> str:
 def _find_home(login: str) -> str:
     from robotrain_slurm.login.reach import reach  # costs start-up
 
-    return reach(login).run('printf %s "$HOME"').text
+    return reach(login).query('printf %s "$HOME"').text

@@ -37,13 +37,14 @@ STAGED_MARK = "robotrain-staged "
 FETCH = f"""\
 trap 'exit 143' TERM
 folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
+trap 'code=$?; rm -rf "$folder"; end_answer $code' EXIT
 cd "$folder" && tar -xmof - || exit 1
 export PYTHONPATH="$folder/payload" PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1
 for job in {{folders}}; do
   cd "$folder/$job" || exit 1
   {{python}} -m robotrain_runtime fetch "$PWD/{JOB_FILE}" --to "$PWD" </dev/null || exit
-  printf '\\n%s%s\\n' '{STAGED_MARK}' "$(base64 {STAGED_FILE} | tr -d '\\n')"
+  staged=$(base64 -w 0 {STAGED_FILE}) || exit 1
+  printf '\\n%s%s\\n' '{STAGED_MARK}' "$staged"
 done
 """
 PROGRESS_SECONDS = 5.0
