@@ -1,5 +1,7 @@
 """Two machines that send the same job to a workspace: its name is the same, and a workspace has one job of a name."""
 
+import re
+
 import pytest
 from azureml_workspace_plans import add_dataset
 from robotrain.store import records
@@ -79,3 +81,60 @@ def test_job_that_cannot_be_recorded_here_is_named_and_nothing_is_sent(azureml, 
     assert "--new" in answer.stderr
     assert len(azureml.jobs) == 1
     assert records.list_runs() == []
+
+
+def list_whole(azureml) -> list[str]:
+    """Return the jobs that are neither trials nor steps of another one."""
+    return [name for name in azureml.jobs if re.fullmatch(r".*-[0-9a-f]{6}", name)]
+
+
+PARTS = {
+    "sweep": ("sweep", "lerobot-train", "--over", "seed=1..2", "--native-only"),
+    "pipeline": ("pipeline", "submit", "FILE", "--native-only"),
+}
+STEPS = """
+name: shift
+steps:
+  train:
+    workload: lerobot-train
+    sources: {dataset: [{data_asset: "azureml:episodes:3"}]}
+    parameters: {training_steps: 2}
+  evaluate:
+    workload: lerobot-eval
+    sources: {policy: [{from: train}], dataset: [{data_asset: "azureml:episodes:3"}]}
+"""
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_sweep_or_pipeline_of_the_first_machine_is_not_doubled(
+    azureml, robotrain, job, go_to, tmp_path, name_workspace, kind
+):
+    name_workspace(azureml, "k8s-robot-dev-00")
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(STEPS)
+    own = job if kind == "sweep" else ("--platform", "azureml")
+    words = (*(str(file) if word == "FILE" else word for word in PARTS[kind]), *own)
+    go_to("first")
+    first = robotrain(*words, "--json")
+    assert first.exit_code == 0, first.stderr
+    go_to("second")
+    answer = robotrain(*words, "--name", "second")
+    answer.check_problems(1, "run-name-taken")
+    assert "is a pipeline or a sweep" in answer.stderr
+    assert "--new" in answer.stderr
+    assert records.list_runs() == []
+    assert len(list_whole(azureml)) == 1
+    assert robotrain(*words, "--new").exit_code == 0
+    assert len(list_whole(azureml)) == 2
+
+
+def test_sweep_that_has_ended_is_sent_again_from_another_machine(azureml, robotrain, job, go_to):
+    words = (*PARTS["sweep"], *job)
+    go_to("first")
+    run = robotrain(*words, "--json").json["run"]
+    assert robotrain("cancel", run).exit_code == 0
+    go_to("second")
+    answer = robotrain(*words, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.json["new"]
+    assert len(list_whole(azureml)) == 2

@@ -10,10 +10,11 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import CHECKPOINTS_FOLDER, POLICY_FOLDER, RESULTS_FOLDER, STEP_KIND
 
 from robotrain.errors import Problem, Rejected, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan, RenderedPlan
-from robotrain.model.platform import Platform
+from robotrain.model.platform import Platform, SubmittedRun
 from robotrain.model.reference import STEP_KEY, Reference
 from robotrain.model.run import RunGone, Status, StepStatus
 from robotrain.model.workload import Role
@@ -42,6 +43,8 @@ ENDED_STEPS_FILE = "ended-steps.json"
 """In the run's folder, of a pipeline that did not succeed: the steps that did, with their published policies."""
 COPY_KEY = "copy"
 """In the state of a finished step: the source to read instead of its output, which its engine no longer has."""
+make_problem = Messages(__file__)
+
 BEGUN_STATES = ("running", "succeeded", "failed", "cancelled", "lost")
 
 
@@ -143,6 +146,10 @@ class NativePlatform(PipelinePlatform):
         """Return the pipeline if an interrupted submit created it."""
         found = self._platform.find(plan)
         return None if found is None else {**found, REFERENCE_KEY: plan.run}
+
+    def find_submitted(self, text: str, settings: Any) -> SubmittedRun | None:
+        """Raise Rejected: of another machine's pipeline, nothing is known here but its name."""
+        raise Rejected([make_problem("run-not-adopted.parts", given=text)])
 
     def list_runs_beside(self, plan: Plan) -> Sequence[str]:
         """Return what the engine has of the same pipeline, from another machine."""

@@ -91,8 +91,7 @@ class PreparedJob:
         payload = self.payload or pack_payload(self.container_plugins)
         run = self.job.run_name(attempt)
         is_placed = any(map(self.is_remote_folder, self.job.sources))
-        (part,) = self.list_parts()
-        same = make_same_key(self.job, part, self.platform)
+        same = make_same_key(self.job, self.list_parts(), self.platform)
         job = carry_record(self.job, self.settings, self.values, is_placed, self.default_name, same)
         plan = self.platform.render(job, self.settings, run, payload, self.container_plugins)
         raise_if_any(

@@ -31,17 +31,18 @@ class JobPart(NamedTuple):
     """The packages of its program; empty if they are not known yet."""
 
 
-def make_same_key(job: Job, part: JobPart, platform: Platform) -> str:
-    """Return what the same job has on every machine, and no other: a digest, in hexadecimal.
+def make_same_key(job: Job, parts: Iterable[JobPart], platform: Platform) -> str:
+    """Return what the same job, pipeline or sweep has on every machine, and no other: a digest, in hexadecimal.
 
     Settings that name a program of one machine do not count, nor what `has_same_values` leaves out.
     """
     programs = {name for name, kind in list_personal_settings(platform).items() if kind == "program"}
-    names = _list_given_names(part, platform.name) - programs
-    settings = {name: value for name in names if (value := _read_setting(part, name)) is not None}
-    pins = [one.pin for one in part.sources]
-    body = json.dumps([platform.name, job.digest, pins, part.program_lock, settings], sort_keys=True)
-    return hashlib.sha256(body.encode()).hexdigest()[:KEY_LENGTH]
+    content: list[object] = [platform.name, job.digest]
+    for part in parts:
+        names = _list_given_names(part, platform.name) - programs
+        settings = {name: value for name in names if (value := _read_setting(part, name)) is not None}
+        content += [[source.pin for source in part.sources], part.program_lock, settings]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
 
 
 def has_same_values(mine: JobPart, theirs: JobPart, platform: str) -> bool:

@@ -21,6 +21,7 @@ from robotrain.model.reference import Reference
 from robotrain_azure import credential
 
 from robotrain_azureml import errors as azureml_errors
+from robotrain_azureml.observe import job_state
 from robotrain_azureml.service import jobs
 from robotrain_azureml.spec import inputs
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceEnvironment
@@ -42,9 +43,15 @@ def choose_job_name(plan: Plan) -> str:
     It is that of the plan, which the workspace gives to one job, or drawn at random if the plan has none.
     """
     name = read_job_name(plan)
-    if not name:
-        name = make_plan_name(plan) or f"{plan.run}-{secrets.token_hex(NAME_BYTES)}"
+    if not name and (name := make_plan_name(plan)):
         NOTE.write(plan, {"job": name, "asked": False})
+    return name or draw_job_name(plan)
+
+
+def draw_job_name(plan: Plan) -> str:
+    """Return a new name at random, and record it. Raises Rejected."""
+    name = f"{plan.run}-{secrets.token_hex(NAME_BYTES)}"
+    NOTE.write(plan, {"job": name, "asked": False})
     return name
 
 
@@ -54,12 +61,11 @@ NAME_BYTES = 3
 def make_plan_name(plan: Plan) -> str:
     """Return the name that every machine gives the job of a plan; empty if its content is not all in the plan.
 
-    Folders without a digest are uploaded under the job's name; steps and trials are no jobs of their own.
+    Folders without a digest are uploaded under the job's name.
     """
     parts = list_parts(plan, Stage.SUBMIT)
     has_own = any(not inputs.is_by_content(item.to) for part in parts for item in part.spec.uploads)
-    is_alone = not has_own and not job_file.is_of_parts(plan)
-    return f"{plan.run}-{plan.job.same_key[: 2 * NAME_BYTES]}" if is_alone and plan.job.same_key else ""
+    return f"{plan.run}-{plan.job.same_key[: 2 * NAME_BYTES]}" if plan.job.same_key and not has_own else ""
 
 
 def read_job_name(plan: Plan) -> str:
@@ -97,6 +103,11 @@ def submit_plan(plan: Plan) -> Reference:
         name = choose_job_name(plan)
         try:
             return _submit_staged(plan, parts, name, requested_before)
+        except NameTaken:
+            if not job_file.is_of_parts(plan) or not _has_ended(parts[0].spec, name):
+                raise
+            name = draw_job_name(plan)  # a pipeline cannot be joined here: one that has ended is in no way
+            return _submit_staged(plan, parts, name, requested_before=False)
         except errors.TokenExpired:
             credential.clear_shared_credential()  # it was a cached token; everything here may be repeated
             return _submit_staged(plan, parts, name, requested_before)
@@ -146,13 +157,22 @@ def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str, requested_b
         except Exception as error:
             return _resolve_refusal(sdk, plan, spec, name, error, requested_before)
         if sdk.calls.has_met_job() and not requested_before:
-            raise Rejected([_make_name_taken_problem(name)])
+            raise NameTaken(name)
         return job_file.make_reference(plan, name, code)
 
 
-def _make_name_taken_problem(name: str) -> Problem:
-    """Return the problem of a job that another machine sent: its name is made from the plan."""
-    return dataclasses.replace(make_problem("run-name-taken", given=name), taken_by=name)
+class NameTaken(Rejected):
+    """Another machine sent the same job: its name is made from the plan."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__([dataclasses.replace(make_problem("run-name-taken", given=name), taken_by=name)])
+
+
+def _has_ended(spec: AzureMLSubmissionSpec, name: str) -> bool:
+    """Return whether a job has ended. Raises Rejected."""
+    with azureml_errors.reject_errors(spec.target_workspace, f"ask for the job {name}"):
+        job = jobs.find_job(jobs.get_client(), spec.target_workspace, name)
+    return job is None or job_state.parse_job(job, {}).is_finished
 
 
 def _resolve_refusal(
@@ -171,7 +191,7 @@ def _resolve_refusal(
     with contextlib.suppress(Rejected):
         reference = find_submitted_job(plan, name)
     if reference and sdk.calls.has_met_job() and not requested_before:
-        raise Rejected([_make_name_taken_problem(name)]) from error
+        raise NameTaken(name) from error
     if reference:
         print(f"{rejection.problems[0].title}; but the workspace has the job {name}", file=sys.stderr)
         return reference
