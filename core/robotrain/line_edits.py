@@ -116,6 +116,8 @@ def edit_line(
         return _replace_word(words, problem.given, new[0].words[0])
     line = _Line(words, options, is_after)
     is_clear = all(one.name for one in new) and all([line.set_option(one, problem.given, edit.left_out) for one in new])
+    if is_clear:
+        line.add_repeated(new)
     return line.join() if is_clear and all([line.remove(name, new) for name in edit.left_out]) else None
 
 
@@ -161,6 +163,15 @@ class _Line:
             end = len(self.options) if option.is_after else sum(not one.is_after for one in self.options)
             self.options.insert(before[0] if before else end, option)
         return True
+
+    def add_repeated(self, new: Sequence[TypedOption]) -> None:
+        """Add the others of an option that a suggestion gives several times: the last one is there."""
+        for index, one in enumerate(new):
+            if any((later.name, later.is_after) == (one.name, one.is_after) for later in new[index + 1 :]):
+                last = next(
+                    later for later in reversed(new) if (later.name, later.is_after) == (one.name, one.is_after)
+                )
+                self.options.insert(self.options.index(last), one)
 
     def remove(self, name: str, new: Sequence[TypedOption]) -> bool:
         """Remove an option or word, from the part that the problem is about if it is there; return whether there was

@@ -1,7 +1,8 @@
 """The user's own code, on the submit side: what every workload with the role `code` checks of its folder."""
 
+import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from robotrain.model.amounts import format_size
 from robotrain.redaction import redact
 from robotrain.store import code_folder
 from robotrain.store.code_folder import CodeContent
+from robotrain.store.secret_files import find_files_with_tokens
+from robotrain_runtime.contract.parameter import load_texts
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 CODE_ROLE, CODE_FLAG = "code", "--code"
+ALLOW_SECRET_FILE = "allow_secret_file"
 MAX_NAMES = 3
 
 
@@ -52,12 +56,25 @@ def check_code(
     if content.is_complete:
         yield from check_content(content)
     ignore = code_folder.OWN_IGNORE_FILE
-    if content.secrets:
-        fix = _suggest_ignoring(folder, f"/{content.secrets[0]}", f"what {ignore} names stays here")
-        yield make_problem("upload-secret", fix, where=flag, given=folder, files=_join_names(content.secrets))
+    yield from _check_secrets(job, content, folder, flag)
     if content.links:
-        fix = _suggest_ignoring(folder, f"/{content.links[0]}", f"what {ignore} names stays here")
+        fix = _suggest_ignoring(folder, content.links[:MAX_NAMES], f"what {ignore} names stays here")
         yield make_problem("upload-links", fix, where=flag, given=folder, files=_join_names(content.links))
+
+
+def _check_secrets(job: "Job", content: CodeContent, folder: str, flag: str) -> Iterator[Problem]:
+    """Yield an error for files that look like secrets, by name or content, unless the job allows them."""
+    try:
+        allowed = {os.path.normpath(path) for path in load_texts(dict(job.parameters).get(ALLOW_SECRET_FILE))}
+    except ValueError:  # reported where values are converted
+        allowed = set[str]()
+    suspected = {*content.secrets, *find_files_with_tokens(content.files, content.sizes)} - allowed
+    if names := sorted(suspected):
+        shown = names[:MAX_NAMES]
+        ignore = _suggest_ignoring(folder, shown, f"what {code_folder.OWN_IGNORE_FILE} names stays here")
+        flags = shlex.join(word for name in (*sorted(allowed), *shown) for word in ("--allow-secret-file", name))
+        allow = Suggestion(flags, f"if {'they are' if len(shown) > 1 else 'it is'} meant to be sent")
+        yield make_problem("upload-secret", ignore, allow, where=flag, given=folder, files=_join_names(names))
 
 
 def _check_size(content: CodeContent, folder: str, flag: str) -> Iterator[Problem]:
@@ -71,16 +88,17 @@ def _check_size(content: CodeContent, folder: str, flag: str) -> Iterator[Proble
         why = f"It has {counted}; the largest: {named}." if content.is_complete else stopped
         fix = Suggestion(f"{flag} FOLDER", "the folder of the program alone")
         if heaviest := content.find_heaviest():
-            fix = _suggest_ignoring(folder, f"/{heaviest}", "most of it stays here")
+            fix = _suggest_ignoring(folder, [heaviest], "most of it stays here")
         yield make_problem("code-too-large", fix, where=flag, given=folder, most=most, why=why)
     elif content.size > code_folder.LARGE_BYTES:
-        fix = _suggest_ignoring(folder, f"/{content.find_heaviest()}", "if the program does not need it")
+        fix = _suggest_ignoring(folder, [content.find_heaviest()], "if the program does not need it")
         yield make_problem("code-large", fix, where=flag, given=folder, size=format_size(content.size), named=named)
 
 
-def _suggest_ignoring(folder: str, line: str, remark: str) -> Suggestion:
+def _suggest_ignoring(folder: str, names: Sequence[str], remark: str) -> Suggestion:
     file = shlex.quote(str(Path(folder, code_folder.OWN_IGNORE_FILE)))
-    return Suggestion(f"echo {shlex.quote(line)} >> {file}", remark)
+    lines = shlex.join(f"/{name}" for name in names)
+    return Suggestion(f"printf '%s\\n' {lines} >> {file}" if names[1:] else f"echo {lines} >> {file}", remark)
 
 
 def _join_names(names: list[str]) -> str:

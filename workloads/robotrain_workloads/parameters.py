@@ -35,3 +35,12 @@ CheckpointsUrl = Annotated[
 ResultsUrl = Annotated[
     str | None, _make_publish_param("results are copied to, below the run's name", "a folder, or a blob URL")
 ]
+
+AllowSecretFile = Annotated[
+    str | None,
+    Param(
+        help="a file of --code that looks like a secret and is meant to be sent, as a path in its folder",
+        metavar="PATH",
+        form="texts",
+    ),
+]

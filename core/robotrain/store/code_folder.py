@@ -23,14 +23,11 @@ from typing import Any
 from robotrain_runtime.contract.files import make_atomically
 
 from robotrain.store import files
+from robotrain.store.secret_files import has_secret_name
 
 IGNORE_FILES = (".gitignore", ".amlignore", ".robotrainignore")
 """The last one that says something of a name decides, as does that of the folder nearest to it."""
 OWN_IGNORE_FILE = IGNORE_FILES[-1]
-_SECRET_NAMES = (
-    r"(?i)id_(?:rsa|dsa|ecdsa|ed25519)|.*\.(?:pem|key|p12|pfx|kdbx|jks|keystore|env)|kubeconfig|credentials|htpasswd"
-    r"|(?:credentials?|secrets?|client[-_]secret.*|service[-_]account.*|.*tokens?)\.(?:json|ya?ml|toml|ini|cfg|txt)"
-)
 MAX_FILES = 20_000
 MAX_BYTES, LARGE_BYTES = 100_000_000, 20_000_000
 """Code of more bytes is refused, or warned of."""
@@ -53,7 +50,7 @@ class CodeContent:
     sizes: dict[str, int] = field(default_factory=dict)
     """The bytes of each file that is sent."""
     secrets: list[str] = field(default_factory=list)
-    """Files whose names say that they hold secrets."""
+    """Of the files that are sent, those whose names say that they hold secrets: `code_rules` refuses them."""
     links: list[str] = field(default_factory=list)
     """Links out of the folder or to a folder, and special files."""
     names: Counter[str] = field(default_factory=Counter)
@@ -108,9 +105,9 @@ def scan_folder(folder: Path) -> CodeContent:
         is_outside = entry.is_symlink() and not real.startswith(root + os.sep)
         if is_outside or not entry.is_file():
             content.links.append(path)
-        elif re.fullmatch(_SECRET_NAMES, entry.name) or re.fullmatch(_SECRET_NAMES, os.path.basename(real)):
-            content.secrets.append(path)
         else:
+            if has_secret_name(entry.name) or has_secret_name(os.path.basename(real)):
+                content.secrets.append(path)
             content.files[path] = real
             content.sizes[path] = entry.stat().st_size
     return content

@@ -78,6 +78,23 @@ def list_possible_shapes(text: str) -> list[str]:
     return found + [pattern for marker, pattern in _list_shapes() if marker in words]
 
 
+VAGUE_TOKENS = ("sk-", "eyj", "ia")
+"""Those of TOKENS that program text and encoded pictures have by chance; what gitleaks has of them is narrower."""
+ENCODED = re.compile(r"[A-Za-z0-9+/=]{200,}")
+MIN_CHARACTERS = 8
+"""Different characters in a token: an example such as `hf_xxxxxxxx` has fewer."""
+
+
+def find_token(text: str) -> bool:
+    """Return whether a text of any kind, such as a program, has a token of a known shape, which no example has."""
+    text = ENCODED.sub(" ", text)
+    vague = {TOKENS[marker] for marker in VAGUE_TOKENS}
+    patterns = [pattern for pattern in list_possible_shapes(text) if pattern not in vague]
+    patterns += [r"[?&]sig=[\w%+/-]{30,}", r"(?:account|sharedaccess)key=[\w+/]{40,}"]
+    found = (match[0] for pattern in patterns for match in compile_pattern(pattern).finditer(text))
+    return any(len({*token}) >= MIN_CHARACTERS for token in found)
+
+
 def holds_secret(text: str) -> bool:
     """Return whether a text certainly contains a secret, so that it must not be stored."""
     patterns, lower = list_possible_shapes(text), text.lower()

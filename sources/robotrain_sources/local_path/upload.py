@@ -11,8 +11,8 @@ from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
-from robotrain.redaction import holds_secret
 from robotrain.store import code_folder
+from robotrain.store.secret_files import find_files_with_tokens
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain_sources.local_path import folder_content
@@ -163,11 +163,6 @@ def format_file_count(files: int) -> str:
     return f"{files} file{'' if files == 1 else 's'}"
 
 
-TEXT_SUFFIXES = ("", ".cfg", ".ini", ".json", ".jsonl", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml")
-MAX_TEXT_BYTES = 64 << 10
-"""Larger files are not searched for secrets."""
-
-
 def check_upload_secrets(plan: Plan, upload: LocalUpload) -> Iterator[Problem]:
     """Warn, before a submit, about files that seem to hold secrets, without their content."""
     if names := list(_list_files_with_secrets(select_uploaded_part(plan, upload.path))):
@@ -187,11 +182,8 @@ def check_upload_secrets(plan: Plan, upload: LocalUpload) -> Iterator[Problem]:
 
 def _list_files_with_secrets(folder: Path) -> Iterator[str]:
     with contextlib.suppress(OSError):  # `check_upload` reports it
-        for name, size in scan_folder(folder).files.items():
-            if size <= MAX_TEXT_BYTES and PurePosixPath(name).suffix.lower() in TEXT_SUFFIXES:
-                with contextlib.suppress(OSError):
-                    if holds_secret((folder / name).read_text(encoding="utf-8", errors="replace")):
-                        yield name
+        sizes = scan_folder(folder).files
+        yield from find_files_with_tokens({name: str(folder / name) for name in sizes}, sizes)
 
 
 def make_mixed_problem(upload: LocalUpload, address: str, names: Collection[str], command: str) -> Problem:

@@ -12,6 +12,7 @@ from robotrain_runtime.contract.parameter import Param, get_parameters
 from robotrain_workloads.parameters import (
     NAME_HELP,
     NAME_PATTERN,
+    AllowSecretFile,
     CheckpointsUrl,
     NumNodes,
     SystemMetrics,
@@ -64,6 +65,7 @@ class CommandParameters:
             path=True,
         ),
     ] = None
+    allow_secret_file: AllowSecretFile = None
     install: Annotated[bool, Param(help="install packages for the program (--no-install: the image has them)")] = True
     shipped_environment: Annotated[
         str | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
-from robotrain_workloads.parameters import CheckpointsUrl, NumNodes, SystemMetrics, make_model_param
+from robotrain_workloads.parameters import AllowSecretFile, CheckpointsUrl, NumNodes, SystemMetrics, make_model_param
 
 if TYPE_CHECKING:
     from robotrain_workloads.isaac.script_options import Script
@@ -127,6 +127,7 @@ class IsaacTrainParameters:
     publish_url: CheckpointsUrl = None
     isaac_version: shared.IsaacLabVersion = None
     pass_unknown: shared.PassUnknown = False
+    allow_secret_file: AllowSecretFile = None
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True
     system_metrics: SystemMetrics = True

@@ -1,0 +1,74 @@
+"""Files that look like secrets, before a folder leaves this machine: by their names, and by what they hold."""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import PurePath
+
+from robotrain_runtime.contract.secret_rules import find_token
+
+_SERVICE = (
+    r"(?:access|api|auth|aws|azure|bot|ci|client|deploy|gh|git(?:hub|lab)?|hf|hub|huggingface|mlflow|ngc|npm|nvapi"
+    r"|pypi|slack|ssh|wandb)"
+)
+_FORMAT = r"\.(?:json|ya?ml|toml|ini|cfg|txt|csv)"
+_SECRET_NAME = re.compile(
+    r"id_(?:rsa|dsa|ecdsa|ed25519)(?!.*\.pub$).*"
+    r"|.*\.(?:pem|key|p12|pfx|kdbx?|jks|keystore|env|ppk|ovpn|tfstate(?:\.backup)?|tfvars)"
+    r"|kubeconfig|htpasswd|netrc|npmrc|pypirc|pgpass|token|passwords?|secrets?|(?:.*[-_])?credentials"
+    rf"|(?:.*[-_])?(?:credentials?|secrets?|passwords?|passwd){_FORMAT}"
+    rf"|(?:client[-_]secret.*|service[-_]account.*|(?!(?:.*[-_])?added_tokens).*tokens?){_FORMAT}"
+    rf"|{_SERVICE}[-_]?(?:token|key|secret|password)s?(?:{_FORMAT})?",
+    re.IGNORECASE,
+)
+"""Also without the dot that such a file has in a home folder: what begins with a dot is never sent."""
+TEXT_SUFFIXES = frozenset(
+    [
+        "",
+        ".bash",
+        ".cfg",
+        ".conf",
+        ".csv",
+        ".env",
+        ".ini",
+        ".ipynb",
+        ".json",
+        ".jsonl",
+        ".launch",
+        ".md",
+        ".properties",
+        ".ps1",
+        ".py",
+        ".rst",
+        ".sh",
+        ".tf",
+        ".toml",
+        ".txt",
+        ".xml",
+        ".yaml",
+        ".yml",
+        ".zsh",
+    ]
+)
+MAX_TEXT_BYTES = 256 << 10
+"""Larger files are not searched."""
+
+
+def has_secret_name(name: str) -> bool:
+    """Return whether the name of a file says that it holds a secret."""
+    return _SECRET_NAME.fullmatch(name) is not None
+
+
+def holds_token(path: str, size: int) -> bool:
+    """Return whether a small text file has a token of a known shape; of one that cannot be read, no."""
+    if size > MAX_TEXT_BYTES or PurePath(path).suffix.lower() not in TEXT_SUFFIXES:
+        return False
+    with suppress(OSError), open(path, "rb") as file:
+        content = file.read(MAX_TEXT_BYTES)
+        return b"\0" not in content and find_token(content.decode(errors="replace"))
+    return False
+
+
+def find_files_with_tokens(paths: Mapping[str, str], sizes: Mapping[str, int]) -> list[str]:
+    """Return the names of those files that have a token. `paths`: where each is."""
+    return [name for name, path in paths.items() if holds_token(path, sizes[name])]
