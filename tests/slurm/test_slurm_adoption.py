@@ -413,3 +413,9 @@ def test_what_is_sent_after_an_adopted_run_tells_no_channel_of_its_sender(submit
     assert answer.exit_code == 0, answer.stderr
     own = Path(records.read_record(answer.json["run"]).reference["folder"])
     assert read_secrets(own) == {"MY_TOKEN": str(secret)}
+
+
+@pytest.mark.parametrize("address", ["models:/arm/3", "runs:/0123/model"])
+def test_an_address_of_a_tracking_server_is_no_login_node(adopt, address):
+    problem = adopt(address, exit_code=1)
+    assert (problem["code"], "tracking" in problem["why"] or "models" in problem["why"]) == ("run-not-adopted", True)

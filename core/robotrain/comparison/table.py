@@ -65,7 +65,11 @@ def compare_sides(
     :param references: the sides that each other one is compared with; None: all pairs.
     """
     pairs = list_pairs(len(sides), references)
-    pairings = [pair_sides(episodes, sides[first].side, sides[second].side) for first, second in pairs]
+    rows = [{row for row, one in enumerate(episodes) if compared.side.has(one)} for compared in sides]
+    pairings = [
+        pair_sides([episodes[row] for row in sorted(rows[one] | rows[other])], sides[one].side, sides[other].side)
+        for one, other in pairs
+    ]
     planned = plan_pairs(plan, len(pairs))
     least = min(len(one.pairs) for one in pairings)
     given = replace(plan, at_most=max(1, least))

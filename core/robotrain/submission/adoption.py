@@ -146,6 +146,13 @@ def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple
         raise Rejected([make_problem("run-not-adopted.several", given=format_address(text), names=names)])
     asked = [error for error in errors if not isinstance(error, RunGone)] or errors
     problems = [problem for error in asked if isinstance(error, Rejected) for problem in error.problems]
+    scheme, _, rest = text.partition(":")
+    kinds = [one for one in plugins.source_kinds().values() if scheme in one.schemes]
+    if (
+        kinds and rest[:1] == "/" != rest[1:2] and not platform_name
+    ):  # `models:/arm/3`: whoever asked that host is wrong
+        given = format_address(text)
+        raise Rejected([make_problem("run-not-adopted.of-server", given=given, title=kinds[0].title)])
     if problems:
         raise Rejected(problems, transient=all(getattr(error, "transient", False) for error in asked))
     if asked:

@@ -158,6 +158,19 @@ def is_locked(path: Path) -> bool | None:
 
 
 @contextmanager
+def hold_lock_beside(file: Path) -> Iterator[None]:
+    """Hold the lock file beside a file: whoever may write to the file may take it, and nobody else."""
+    lock = file.with_name(f"{file.name}.lock")
+    with suppress(OSError):  # there is no such file yet
+        mode = stat.S_IMODE(file.stat().st_mode)
+        lock.touch(mode)
+        if stat.S_IMODE(lock.stat().st_mode) & ~mode:
+            lock.chmod(mode)
+    with hold_lock(lock):
+        yield
+
+
+@contextmanager
 def hold_lock(
     path: Path,
     on_wait: Callable[[], object] = lambda: None,

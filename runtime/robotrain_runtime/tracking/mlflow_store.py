@@ -96,7 +96,7 @@ class MlflowStore:
         if self._database is None:
             yield
             return
-        with files.hold_lock(self._database.with_name(self._database.name + ".lock")):
+        with files.hold_lock_beside(self._database):
             yield
 
     def open_run(self, run_id: str) -> None:

@@ -29,6 +29,9 @@ from robotrain.store import name_index, records
 make_problem = Messages(__file__)
 
 MAX_SCORES_BYTES = 100 << 20
+MANY_PAIRS = 200
+PAIR_SECONDS = 0.025
+"""What the comparison of two policies takes on a usual machine, with some hundred episodes of each."""
 
 
 def compare_file(file: Path, words: Sequence[str], plan: ComparisonPlan, than: str) -> Mapping[str, Any]:
@@ -178,6 +181,9 @@ def _compare(
     measure = table.choose_measure([one for one in episodes if any(side.side.has(one) for side in sides)])
     if measure is None:
         raise Rejected([make_problem("not-comparable.mixed")])
+    pairs = len(table.list_pairs(len(sides), references))
+    if pairs > MANY_PAIRS:
+        print_message(f"comparing {pairs:,} pairs of policies, about {pairs * PAIR_SECONDS:.0f} s …")
     try:
         asked = replace(plan, measure=measure)
         if training_table.has_trainings(episodes):
