@@ -69,6 +69,27 @@ def test_ended_runs_are_queried_once(ended_run, listing, robotrain):
     assert (first["train-2"]["reason"], first["train-2"]["ended"]) == ("out of paint", ENDED)
 
 
+DEEP = "[" * 100_000
+DAMAGED = {
+    "outcome.json": ['{"state": "failed", "exit_code": 1, "reason": null}', '{"state": 7, "exit_code": 1}', DEEP],
+    "exit.json": ['{"exit_code": null, "ended": 1e9}', '{"exit_code": 0, "ended": 1e400}', "[]", DEEP],
+    "supervisor.json": ['{"pid": [], "birth": 1}', '{"host": null}', DEEP],
+    "events.jsonl": [f'{event.PREFIX}{{"event": "metrics", "time": 1e300, "values": {{}}}}', event.PREFIX + DEEP],
+}
+
+
+@pytest.mark.parametrize(("name", "content"), [(name, text) for name, texts in DAMAGED.items() for text in texts])
+def test_a_run_with_a_damaged_document_is_one_line_of_the_list(ended_run, robotrain, name, content):
+    ended_run("train-1", *STEPS)
+    (ended_run("train-2", *STEPS) / name).write_text(content)
+    answer = robotrain("runs", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    states = {run["run"]: run["state"] for run in answer.json["runs"]}
+    assert states.keys() == {"train-1", "train-2"}
+    assert states["train-1"] == "succeeded"
+    assert robotrain("status", "train-2").exit_code == 0
+
+
 def _continue(folder):
     with (folder / "events.jsonl").open("a") as file:
         file.write(event.format_event(STEPS[0]) + "\n")

@@ -26,6 +26,7 @@ def test_what_cannot_be_read_counts_as_missing(tmp_path):
     (tmp_path / "taken").write_text("no link")
     facts = read_facts(tmp_path)
     assert (facts.outcome, facts.owner) == (None, None)
-    for torn in (b"", b'{"state": "fail', b"[]", b'{"colour": "red"}'):
+    wrong_types = (b'{"state": "failed", "exit_code": 1, "reason": null}', b'{"state": 7, "exit_code": 1}')
+    for torn in (b"", b'{"state": "fail', b"[]", b'{"colour": "red"}', b"[" * 100_000, *wrong_types):
         files = {"outcome.json": FactFile(torn, 1.0)}
         assert FolderFacts(folder=tmp_path, user=1, files=files).outcome is None

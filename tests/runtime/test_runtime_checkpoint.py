@@ -83,6 +83,34 @@ def test_a_manifest_that_was_cut_short_seals_nothing(tmp_path_factory, at):
     assert "never completed" in checkpoint.validate_checkpoint(folder)
 
 
+@pytest.mark.parametrize("path", ["/dev/zero", "../outside", "model/../../outside", "..", "model/a\0b"])
+def test_a_manifest_names_only_what_is_below_its_folder(tmp_path, path):
+    folder = sealed(tmp_path / "000020")
+    (tmp_path / "outside").touch()
+    body = json.loads((folder / checkpoint.MANIFEST).read_text())
+    for change in ({"files": body["files"] | {path: checkpoint.hash_bytes(b"")}}, {"model": path}):
+        (folder / checkpoint.MANIFEST).write_text(json.dumps(body | change))
+        assert checkpoint.read_manifest(folder) is None
+    assert "leads out" in checkpoint.find_changed_file(folder, {path: ""}, "")
+
+
+@pytest.mark.parametrize("change", [{"step": "20"}, {"run": None}, {"files": {"a": 1}}, {"files": []}, {"more": 1}])
+def test_a_manifest_of_other_types_seals_nothing(tmp_path, change):
+    folder = sealed(tmp_path / "000020")
+    body = json.loads((folder / checkpoint.MANIFEST).read_text())
+    (folder / checkpoint.MANIFEST).write_text(json.dumps(body | change))
+    assert checkpoint.read_manifest(folder) is None
+
+
+def test_a_device_or_pipe_in_a_checkpoint_is_not_read(tmp_path):
+    folder = sealed(tmp_path / "000020")
+    (folder / "model/weights").unlink()
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        make(folder / "model/weights")
+        assert "model/weights cannot be read" in checkpoint.validate_checkpoint(folder)
+        (folder / "model/weights").unlink()
+
+
 @pytest.mark.parametrize("where", ["os.replace", "os.fsync", "hash_file"])
 def test_a_process_that_is_killed_while_it_seals_leaves_no_complete_checkpoint(tmp_path, where):
     folder = write_files(tmp_path / "000020")

@@ -33,7 +33,16 @@ say(f"\\n{mark}\\n")
 SILENT = "time.sleep(600)"
 DRIPPING = "\nwhile True: say(' '); time.sleep(0.1)"
 ENDLESS = "\nwhile True: say('x' * (1 << 20))"
-WRONG = ("say('7')", "say('x y z\\n' * 99)", "say('1 x 2 ====\\n' * 99)", "say('7 7 7 \\n' * 99)", "sys.exit(3)")
+WRONG = (
+    "say('7 nan \\n' * 99)",
+    "say('7 1e400 \\n' * 99)",
+    "say('7\\n' + '9' * 30 + ' 1 \\n' * 99)",
+    "say('7')",
+    "say('x y z\\n' * 99)",
+    "say('1 x 2 ====\\n' * 99)",
+    "say('7 7 7 \\n' * 99)",
+    "sys.exit(3)",
+)
 METHODS = {
     "status": lambda: SLURM.status(REFERENCE),
     "pipeline": lambda: SLURM.query_pipeline({**REFERENCE, "jobs": "a=1"}),
@@ -100,6 +109,38 @@ def test_a_run_is_not_gone_where_the_shell_can_start_no_process(node, method, en
     assert problem.code == "slurm-login-away"
     assert "Cannot fork" in problem.why
     assert caught.value.transient
+
+
+LIST = """
+if "find" in script: say("{kind} {size} {path}\\0")
+elif "has_path" in script: say("yes\\n")
+else: say("\\n" * script.count("\\nread_file "))
+say(f"{{mark}} 000\\n")
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "path"),
+    [
+        ("f", "4611686018427387904", "log.txt"),
+        ("f", "-1", "log.txt"),
+        ("f", "1e400", "log.txt"),
+        ("f", "1", "../log.txt"),
+        ("f", "1", "/tmp/log.txt"),
+        ("f", "1", "x" * 300),
+    ],
+)
+def test_a_list_of_files_that_no_folder_has_is_the_login_nodes_fault(node, kind, size, path):
+    node(LIST.format(kind=kind, size=size, path=path))
+    with pytest.raises(Rejected) as caught:
+        SLURM.outputs(REFERENCE)
+    (problem,) = caught.value.problems
+    assert (problem.code, "cluster" in problem.title) == ("slurm-login-away", True)
+
+
+def test_a_list_that_a_folder_may_have_is_shown(node):
+    node(LIST.format(kind="f", size="7", path="log.txt"))
+    assert [(one.name, one.size) for one in SLURM.outputs(REFERENCE)] == [("log.txt", 7)]
 
 
 def pack(*members: tuple[tarfile.TarInfo, bytes]) -> io.BytesIO:

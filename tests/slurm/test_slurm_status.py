@@ -9,6 +9,8 @@ from recorded_slurm import JOB, RUN, RunFolder
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone
 from robotrain_runtime.contract import failure
+from robotrain_slurm.settings import SlurmSettings
+from robotrain_slurm.submitted_runs import find_submitted
 from slurm_pipelines import SLURM
 
 
@@ -52,6 +54,27 @@ def test_run_that_another_job_continues_has_not_ended(recorded, run):
     recorded.forget()
     found = SLURM.status(run.reference)
     assert (found.state, found.exit_code, found.started, found.ended) == ("succeeded", 0, 1000.0, 4000.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("outcome.json", '{"state": "failed", "exit_code": 1, "reason": null}'),
+        ("outcome.json", '{"state": "succeeded", "exit_code": 1e400}'),
+        ("engine-end", '{"id": "12", "name": "count-1", "comment": "", "state": 7, "reason": ""}'),
+        ("engine-end", '{"id": "12", "name": "count-1", "comment": "", "state": "FAILED", "reason": "", "end": 1e300}'),
+        ("attempts.jsonl", '{"event": "began", "job": "12", "restart": 0, "node": "n1", "began": null}'),
+        ("attempts.jsonl", '{"event": "began", "job": ["12"], "restart": 0, "node": "n1", "began": 1e400}'),
+        ("attempts.jsonl", "[" * 100_000),
+    ],
+)
+def test_damaged_document_of_a_run_counts_as_missing(recorded, run, name, content):
+    recorded.set_job("FAILED", "NonZeroExitCode", nodes="n1")
+    expected = SLURM.list_statuses([run.reference])
+    (run.path / "engine-end").unlink()
+    (run.path / name).write_text(content)
+    assert SLURM.list_statuses([run.reference]) == expected
+    assert SLURM.status(run.reference) == expected[0]
 
 
 @pytest.mark.parametrize(
@@ -281,3 +304,13 @@ def test_what_slurm_added_to_an_earlier_start_is_not_the_end_of_the_log(recorded
     os.utime(run.path / "slurm.txt", (1000, 1000))
     (run.path / "log.txt").write_text("succeeded\n")
     assert [*SLURM.logs(run.reference, False)][-1] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("says", "is_gone"), [("slurm_load_jobs error: Invalid job id specified", True), ("sh: 1: squeue: Killed", False)]
+)
+def test_a_job_is_forgotten_only_where_slurm_says_so(recorded, says, is_gone):
+    recorded.answer("squeue", error=says, code=1)
+    with pytest.raises(Rejected) as caught:
+        find_submitted("12", SlurmSettings())
+    assert isinstance(caught.value, RunGone) == is_gone

@@ -298,6 +298,26 @@ def test_facts_of_another_machine_are_those_of_this(tmp_path):
     assert there == here == [facts.read_facts(tmp_path, files), None]
 
 
+def test_events_of_another_machine_never_look_at_a_folder_of_this(tmp_path):
+    (run := tmp_path / "run").mkdir()
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    make_checkpoint(elsewhere / "checkpoints/000002")
+    (elsewhere / "results").mkdir()
+    paths = [elsewhere, run / "../elsewhere", Path("elsewhere"), Path(f"{run}-2/../elsewhere")]
+    events = [
+        *(event.Checkpoint(step=2, path=f"{path}/checkpoints/000002", model="pretrained_model") for path in paths),
+        *(event.Evaluated(episodes=1, scores={}, results=f"{path}/results") for path in paths),
+    ]
+    (run / "events.jsonl").write_text("".join(f"{event.format_event(made)}\n" for made in events))
+    names = [output.name for output in RemoteRunFolders(Transport()).list_outputs(run)]
+    assert names == ["events.jsonl"]
+
+
+def make_checkpoint(folder):
+    (folder / "pretrained_model").mkdir(parents=True)
+    (folder / "pretrained_model/model.safetensors").write_bytes(b"x" * 100)
+
+
 def test_outputs_of_another_machine_are_those_of_this(tmp_path):
     run = tmp_path / "a run ü"
     checkpoint = run / "outputs/x/checkpoints/000002"

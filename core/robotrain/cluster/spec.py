@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from robotrain_runtime.contract.document import collect_fields, convert_json
+from robotrain_runtime.contract.document import collect_fields, convert_json, parse_json
 
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.messages import Messages
@@ -38,8 +38,8 @@ class SubmissionSpecFile(Generic[Spec]):
     def parse(self, content: bytes) -> Spec:
         """Parse a spec. Raise ValueError, whose message repeats no value."""
         try:
-            data = json.loads(content)
-        except (ValueError, RecursionError) as error:
+            data = parse_json(content)
+        except ValueError as error:
             raise ValueError(f"{self.name} is not JSON: {error}") from None
         errors: list[str] = []
         spec: Any = convert_json(self.kind, data, "", errors)

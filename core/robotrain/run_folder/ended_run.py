@@ -6,7 +6,6 @@ Removing a run keeps tracked, registered and published checkpoints, and what it 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shlex
 import shutil
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from robotrain_runtime.contract import child_python, failure
+from robotrain_runtime.contract.document import parse_fields
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.machine import disk_cache
 
@@ -78,8 +78,8 @@ def register_model(
         why = why or f"It ended with exit code {completed.returncode}."
         raise Rejected([_make_registration_problem(folder, name, step, why)])
     try:
-        return Registered(**json.loads(completed.stdout.splitlines()[-1]))
-    except (ValueError, IndexError, TypeError):
+        return parse_fields(Registered, completed.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
         why = "The runtime did not report the version."
         raise Rejected([_make_registration_problem(folder, name, step, why)]) from None
 

@@ -1,6 +1,5 @@
 """The facts of a run folder: its small files, read at once. What follows from them is computed without the disk."""
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.claim import RunOwner
+from robotrain_runtime.contract.document import parse_fields
 from robotrain_runtime.contract.event import Outcome
 from robotrain_runtime.contract.files import open_regular_file
 
@@ -53,9 +53,8 @@ class FolderFacts:
     @property
     def outcome(self) -> Outcome | None:
         """The outcome that the runtime recorded; None if it was stopped before."""
-        with suppress(ValueError, TypeError):  # for example an incomplete file
-            fields = json.loads(self.read(log.OUTCOME_FILE))
-            return Outcome(**fields) if isinstance(fields, dict) else None
+        with suppress(ValueError):  # for example an incomplete file
+            return parse_fields(Outcome, self.read(log.OUTCOME_FILE))
         return None
 
     def read(self, name: str) -> bytes:

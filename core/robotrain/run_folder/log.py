@@ -1,7 +1,6 @@
 """Files that the runtime writes to a run folder: log, events and outcome."""
 
 import io
-import json
 import os
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from robotrain_runtime.contract import event
+from robotrain_runtime.contract.document import parse_fields
 from robotrain_runtime.contract.event import (
     Checkpoint,
     Evaluated,
@@ -223,9 +223,8 @@ def find_events_file(folder: Path) -> Path | None:
 def read_outcome(folder: Path) -> Outcome | None:
     """Return the outcome that the runtime recorded; None if it was stopped before."""
     try:
-        fields = json.loads(read_limited_file(folder / OUTCOME_FILE, MAX_OUTCOME_BYTES))
-        return Outcome(**fields) if isinstance(fields, dict) else None
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):  # for example an incomplete file
+        return parse_fields(Outcome, read_limited_file(folder / OUTCOME_FILE, MAX_OUTCOME_BYTES))
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # for example an incomplete file
         return None
 
 

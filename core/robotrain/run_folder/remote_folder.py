@@ -1,14 +1,12 @@
 """Run folders of another machine, which a transport reads and writes."""
 
-import json
 import os
 import shlex
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
@@ -25,6 +23,7 @@ from robotrain.run_folder.copied_output import make_links
 from robotrain.run_folder.events_copy import EventsCopy
 from robotrain.run_folder.facts import FactFile, FolderFacts
 from robotrain.run_folder.log import FolderLog, LogReader
+from robotrain.run_folder.outline import move_output, open_outline
 from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.scheduler_plan import SEARCH_FILE
 from robotrain.run_folder.transport import (
@@ -54,8 +53,6 @@ read_link() {
 }
 """
 """Define a function that prints the first line of what a link points to, or an empty line."""
-OUTPUT_EVENTS = '"(checkpoint|published|withdrawn|registered|evaluated)"'
-"""What events begin with that outputs follow from."""
 
 
 def _parse_facts(folder: str, files: Mapping[str, int], lines: Iterator[str]) -> FolderFacts | None:
@@ -129,42 +126,6 @@ class RemoteLog(FolderLog):
         path = str(self.folder / name)
         found = self.ends[path] if path in self.ends else self.at.read({path: 1 << 60})[path]
         return found.modified if found else 0.0
-
-
-@contextmanager
-def open_outline(at: Transport, folder: str) -> Iterator[Path]:
-    """Yield a folder with all files of a run folder, of their size, and the content of those that describe outputs."""
-    with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
-        top = Path(temporary, os.path.basename(folder))
-        top.mkdir()
-        for entry in at.list(folder):
-            if os.path.isabs(entry.path) or ".." in entry.path.split("/"):
-                raise ValueError(f"{entry.path!r} leads out of the run folder")
-            path = top / entry.path
-            if entry.kind == "d":
-                path.mkdir(parents=True, exist_ok=True)
-            elif entry.kind == "f":
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch()
-                os.truncate(path, entry.size)
-        manifests = {os.path.join(folder, path.relative_to(top)): path for path in top.rglob(checkpoint.MANIFEST)}
-        for name, state in at.read(dict.fromkeys(manifests, 0)).items() if manifests else ():
-            manifests[name].write_bytes(state.content if state else b"")
-        if (top / log.EVENTS_FILE).exists():
-            events = shlex.quote(os.path.join(folder, log.EVENTS_FILE))
-            found = at.query(f"grep -aE '{OUTPUT_EVENTS}' -- {events} || [ $? = 1 ]").stdout
-            there, here = (json.dumps(f"{one}/")[1:-1].encode() for one in (folder, str(top)))
-            _write_sized(top / log.EVENTS_FILE, found.replace(there, here))
-        yield top
-
-
-def _write_sized(path: Path, content: bytes) -> None:
-    """Write the beginning of a file, which keeps its size."""
-    with path.open("r+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        file.write(content)
-        file.truncate(max(size, len(content)))
 
 
 def _fetch_output(at: Transport, output: Output, scratch: Path) -> list[str]:
@@ -276,7 +237,7 @@ class RemoteRunFolders(RunFolders):
     def list_outputs(self, folder: Path) -> Iterable[Output]:
         """Return the outputs in a run folder."""
         with open_outline(self._at, str(folder)) as outline:
-            return [_move_output(one, str(outline), str(folder)) for one in outputs.list_outputs(outline)]
+            return [move_output(one, str(outline), str(folder)) for one in outputs.list_outputs(outline)]
 
     def download(self, output: Output, to: Path, folder: Path) -> list[str]:
         """Copy one output of the run in a folder atomically, and return the links that were left out. Raise Rejected.
@@ -346,9 +307,3 @@ class RemoteRunFolders(RunFolders):
         if not dry_run:
             EventsCopy(self._at, str(folder)).remove()
         return size
-
-
-def _move_output(output: Output, here: str, there: str) -> Output:
-    """Return an output of an outline as that of the run folder."""
-    addresses = tuple(one.replace(here, there, 1) for one in output.addresses)
-    return replace(output, uri=output.uri.replace(here, there, 1), addresses=addresses)

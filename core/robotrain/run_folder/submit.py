@@ -2,13 +2,14 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import re
 import shlex
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from robotrain_runtime.contract.document import convert_json, parse_json
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.messages import Messages
@@ -255,9 +256,12 @@ class SchedulerRuns(SubmitScripts):
 
         It begins now, if the submit was interrupted just before. Raise Rejected, Unanswered.
         """
+        errors: list[str] = []
         try:
-            jobs: dict[str, str] = json.loads(report.sent)
+            jobs: dict[str, str] = convert_json(Mapping[str, str], parse_json(report.sent), "", errors)
         except ValueError:
+            return {}
+        if errors:
             return {}
         held = [one.job for one in self._search(spec.jobs) if one.is_held and one.job in jobs.values()]
         if held:

@@ -4,7 +4,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
@@ -81,7 +80,7 @@ def read_status(folder: Path) -> Status:
         alive = supervisor.is_alive
     elif supervisor:
         alive = is_locked(folder / spec.SUPERVISOR_FILE) if supervisor.host.has_same_kernel else None
-    if ended := spec.read_json(folder / spec.EXIT_FILE):
+    if ended := spec.read_exit(folder):
         return _read_ended_status(folder, supervisor.started if supervisor else None, ended)
     if supervisor is None:
         marker = folder / spec.SUPERVISOR_FILE
@@ -111,13 +110,13 @@ def _describe_remote_run(folder: Path, host: Host) -> str:
     return f"it runs {host.location}; its processes are not visible from this machine; {newest}"
 
 
-def _read_ended_status(folder: Path, started: float | None, exit_record: dict[str, Any]) -> Status:
-    code, ended = int(exit_record["exit_code"]), float(exit_record["ended"])
+def _read_ended_status(folder: Path, started: float | None, exit_record: spec.ExitRecord) -> Status:
+    code, ended = exit_record.exit_code, exit_record.ended
     if outcome := log.read_outcome(folder):
         because = outcome.reason + (_describe_survivors(folder) if outcome.state == "cancelled" else "")
         return Status(state=outcome.state, reason=because, exit_code=outcome.exit_code, started=started, ended=ended)
     cancelled = (folder / spec.CANCEL_FILE).exists()
-    reason: str = exit_record.get("reason") or ""
+    reason = exit_record.reason
     if not reason:
         if cancelled:
             reason = STOPPED_REASON

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from robotrain_runtime.contract.document import convert_fields
 
 NAMESPACE_LINK, BOOT_ID_FILE = Path("/proc/self/ns/pid"), Path("/proc/sys/kernel/random/boot_id")
 MACHINE_NAMESPACE = "pid:[4026531836]"
@@ -151,11 +152,11 @@ def identify_process(pid: int) -> Process:
 
 def parse_process(data: dict[str, Any] | None) -> Process | None:
     """Return the process of a `dataclasses.asdict` mapping, or None if the mapping is invalid."""
-    if not data:
+    if not data or "host" not in data:
         return None
     try:
-        process = Process(int(data["pid"]), str(data["birth"]), float(data["started"]), parse_host(data["host"]))
-    except (KeyError, TypeError, ValueError):
+        process = convert_fields(Process, data)
+    except ValueError:
         return None
     return process if process.pid > 0 else None
 

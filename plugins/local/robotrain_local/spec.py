@@ -11,6 +11,7 @@ from typing import Any
 
 from robotrain.store import files
 from robotrain_runtime.contract import event, failure
+from robotrain_runtime.contract.document import convert_fields
 from robotrain_runtime.contract.files import lock_file, open_regular_file
 
 SPEC_FILE = "process.json"
@@ -83,6 +84,23 @@ def has_started(folder: Path) -> bool:
     return any((folder / name).exists() for name in STARTED_FILES)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExitRecord:
+    """How a run ended, as EXIT_FILE has it."""
+
+    exit_code: int
+    ended: float
+    """In seconds since the epoch."""
+    reason: str = ""
+
+
+def read_exit(folder: Path) -> ExitRecord | None:
+    """Return how a run ended; None if that is not recorded, or the record is damaged. Raise OSError."""
+    with contextlib.suppress(ValueError):
+        return convert_fields(ExitRecord, read_json(folder / EXIT_FILE))
+    return None
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """Return the JSON object in `path`, or None if it is missing or incomplete."""
     try:
@@ -122,7 +140,8 @@ def create_locked_json(path: Path, data: dict[str, Any]) -> int | None:
 
 def record_exit(folder: Path, exit_code: int, reason: str = "") -> None:
     """Record how the run in `folder` ended, unless that is recorded already."""
-    create_json(folder / EXIT_FILE, {"exit_code": exit_code, "ended": time.time(), "reason": reason})
+    record = ExitRecord(exit_code=exit_code, ended=time.time(), reason=reason)
+    create_json(folder / EXIT_FILE, dataclasses.asdict(record))
 
 
 def _create_locked_file(path: Path, content: bytes) -> int:

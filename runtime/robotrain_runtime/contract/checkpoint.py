@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from robotrain_runtime.contract.files import read_limited_file, write_atomically
+from robotrain_runtime.contract.document import convert_json, parse_json
+from robotrain_runtime.contract.files import open_regular_file, read_limited_file, write_atomically
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Note
@@ -111,14 +112,15 @@ def read_manifest(folder: Path, manifest_path: Path | None = None) -> Checkpoint
 def parse_manifest(content: bytes) -> CheckpointManifest | None:
     """Parse the manifest of a checkpoint; None if it is damaged or of another schema."""
     try:
-        data = json.loads(content.decode())
-        if data.pop("schema") != SCHEMA:
+        data = parse_json(content)
+        if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
             return None
-        if not isinstance(data["run"], str):
-            return None
-        return CheckpointManifest(**{**data, "step": int(data["step"]), "files": dict(data["files"])})
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        manifest: CheckpointManifest | None = convert_json(CheckpointManifest, data, "", errors := list[str]())
+    except ValueError:
         return None
+    if manifest is None or errors or not all(is_inside(path) for path in (manifest.model or ".", *manifest.files)):
+        return None
+    return manifest
 
 
 def validate_checkpoint(folder: Path, manifest_path: Path | None = None) -> str:
@@ -132,6 +134,8 @@ def validate_checkpoint(folder: Path, manifest_path: Path | None = None) -> str:
 def find_changed_file(folder: Path, files: Mapping[str, str], verdict: str) -> str:
     """Return the first file that cannot be read or has another SHA-256 than `files` say, with why; empty for none."""
     for path, digest in files.items():
+        if not is_inside(path):
+            return f"{path!r} leads out of {folder}"
         try:
             if hash_file(folder / path) != digest:
                 return f"{folder / path} {verdict}"
@@ -211,6 +215,11 @@ def select_steps(steps: Iterable[int], which: str) -> list[int]:
     return [step for step in known if which == ALL or step % int(which) == 0 or step == known[-1]]
 
 
+def is_inside(path: str) -> bool:
+    """Return whether a path is relative and stays below the folder that it is joined to."""
+    return not path.startswith("/") and ".." not in path.split("/") and "\0" not in path
+
+
 def combine_digests(files: Mapping[str, str]) -> str:
     """Return the SHA-256 over the SHA-256 of files by path."""
     return hashlib.sha256("".join(f"{digest} {path}\n" for path, digest in sorted(files.items())).encode()).hexdigest()
@@ -232,9 +241,9 @@ def hash_bytes(content: bytes) -> str:
 
 
 def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file; links are followed. Raise OSError."""
+    """Return the SHA-256 of a regular file; links are followed. Raise OSError."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular_file(path) as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()

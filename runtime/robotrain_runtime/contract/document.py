@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import math
 import os
 import re
 import types
@@ -10,7 +11,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 SCHEMA = 1
 MAX_DOCUMENT_BYTES = 64 << 20
@@ -195,7 +196,7 @@ class DocumentError(ValueError):
 def parse_document(text: str) -> JobDocument:
     """Parse a document. Raise DocumentError that lists every error, without the values."""
     try:
-        data = json.loads(text)
+        data = parse_json(text)
     except ValueError as error:
         raise DocumentError(f"not JSON: {error}") from None
     if not isinstance(data, dict):
@@ -246,6 +247,65 @@ def collect_portable(document: JobDocument) -> dict[str, Any]:
     placement = Placement(work="", cache="", environment=document.placement.environment)
     text = dataclasses.replace(document, placement=placement, record=record).to_json()
     return json.loads(text) if len(text) <= MAX_PORTABLE_BYTES else {}
+
+
+MAX_DEPTH = 100
+"""How deep JSON is nested at most: what robotrain writes is far below, and what reads it goes down step by step."""
+MAX_SECONDS = 1e11
+"""The latest time, in seconds since the epoch; clocks cannot show one of the year 10000."""
+
+
+def parse_json(content: bytes | str) -> Any:
+    """Return the value of JSON that somebody else wrote. Raise ValueError, also if it is nested too deeply.
+
+    Its numbers are finite.
+    """
+    try:
+        data = json.loads(content, parse_float=_parse_float, parse_constant=_parse_float)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    level = [data]
+    for _ in range(MAX_DEPTH):
+        parts = [part for part in level if isinstance(part, dict | list)]
+        level = [child for part in parts for child in (part.values() if isinstance(part, dict) else part)]
+        if not level:
+            return data
+    raise ValueError("it is nested too deeply")
+
+
+def _parse_float(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text[:40]} is no number")
+    return number
+
+
+Fields = TypeVar("Fields")
+
+
+def parse_fields(kind: type[Fields], content: bytes | str) -> Fields:
+    """Return the object in a file of a run, as `convert_fields` does. Raise ValueError."""
+    return convert_fields(kind, parse_json(content))
+
+
+def convert_fields(kind: type[Fields], data: Any) -> Fields:
+    """Return an object of a dataclass, of JSON that another version or user wrote.
+
+    Raise ValueError unless each value has the type of its field, and each time can be shown: its float fields are times
+    in seconds. What this version does not know is left out.
+    """
+    if not isinstance(data, dict):
+        raise ValueError("it is no JSON object")
+    hints = _get_hints(typing.cast(Any, kind))
+    errors: list[str] = []
+    found: Any = convert_json(kind, {name: data[name] for name in hints if name in data}, "", errors)
+    for name, hint in hints.items():
+        value = data.get(name)
+        if float in (hint, *typing.get_args(hint)) and value is not None and not abs(value) < MAX_SECONDS:
+            errors.append(f"{name}: no time")
+    if errors:
+        raise ValueError("; ".join(errors))
+    converted: Fields = found
+    return converted
 
 
 def convert_json(kind: Any, value: Any, path: str, errors: list[str]) -> Any:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal, NamedTuple
 
-from robotrain_runtime.contract.document import Scalar, convert_json
+from robotrain_runtime.contract.document import MAX_SECONDS, Scalar, convert_json
 
 PREFIX = "::robotrain:: "
 PIPELINE_STEP = "pipeline_step"
@@ -311,6 +311,8 @@ def parse_event(line: str) -> EventRecord | None:
         if end != len(line) and line[end:].strip():
             return None
         kind, sent_at, step = _KINDS[data.pop("event")], float(data.pop("time")), str(data.pop(PIPELINE_STEP, ""))
+        if not abs(sent_at) < MAX_SECONDS:
+            return None
         for numbers in NUMBER_FIELDS.get(kind, ()):
             data[numbers] = {name: float(value) for name, value in data[numbers].items()}
         event = _make_metrics(data) if kind is Metrics else _make_event(kind, data)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from robotrain_runtime.contract.document import JobDocument, Mount, collect_fields, convert_json
+from robotrain_runtime.contract.document import JobDocument, Mount, collect_fields, convert_json, parse_json
 from robotrain_runtime.contract.files import read_limited_file, write_atomically
 
 STAGED_FILE = "staged.json"
@@ -46,8 +46,9 @@ def add_staged_mounts(document: JobDocument) -> JobDocument:
 def parse_staged(content: bytes) -> tuple[StagedMount, ...]:
     """Return the mounts in a file that `write_staged` wrote. Raise ValueError."""
     errors: list[str] = []
-    data = json.loads(content)
-    mounts = convert_json(tuple[StagedMount, ...], data.get("mounts"), "mounts", errors)
+    data = parse_json(content)
+    mounts = data.get("mounts") if isinstance(data, dict) else None
+    mounts = convert_json(tuple[StagedMount, ...], mounts, "mounts", errors)
     if errors:
         raise ValueError(f"{STAGED_FILE} is damaged: {'; '.join(errors)}")
     return tuple(mounts)

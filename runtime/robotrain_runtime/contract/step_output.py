@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.document import convert_json, parse_json
 from robotrain_runtime.contract.files import read_limited_file, write_atomically
 
 STEP_KIND = "step"
@@ -49,13 +50,14 @@ def write_step_output(folder: Path, output: StepOutput) -> None:
 
 def read_step_output(folder: Path) -> StepOutput:
     """Return what a step handed over. Raise OSError or ValueError with a sentence."""
-    data = json.loads(read_limited_file(folder / STEP_FILE, MAX_BYTES))
+    data = parse_json(read_limited_file(folder / STEP_FILE, MAX_BYTES))
     if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
         raise ValueError(f"{folder / STEP_FILE} has another schema than {SCHEMA}")
-    try:
-        return StepOutput(**data)
-    except TypeError as error:
-        raise ValueError(f"{folder / STEP_FILE} is not what a step writes: {error}") from None
+    errors: list[str] = []
+    output: StepOutput = convert_json(StepOutput, data, "", errors)
+    if errors:
+        raise ValueError(f"{folder / STEP_FILE} is not what a step writes: {'; '.join(errors)}")
+    return output
 
 
 def find_damaged_file(folder: Path, output: StepOutput, part: str = "") -> str:

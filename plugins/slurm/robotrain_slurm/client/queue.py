@@ -1,5 +1,6 @@
 """The queue of Slurm, as `squeue` prints it: jobs that wait, run or ended a few minutes ago."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -99,4 +100,4 @@ def clear_empty(value: str) -> str:
 
 def parse_seconds(text: str) -> float | None:
     """Return a time of Slurm, which `run_slurm` asks for in seconds; None for words such as `Unknown`."""
-    return float(text) if text.isdecimal() else None
+    return float(text) if re.fullmatch("[0-9]{1,11}", text) else None

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robotrain_runtime.contract.document import convert_fields, parse_json
 from robotrain_runtime.contract.failure import EXIT_RETRY, is_outside_end
 from robotrain_runtime.contract.files import write_atomically
 
@@ -128,14 +129,13 @@ def parse_attempts(lines: Iterable[str]) -> list[Attempt]:
     """Return the attempts in the lines of `attempts.jsonl`, in their order."""
     attempts: dict[tuple[str, int], Attempt] = {}
     for line in lines:
-        with suppress(ValueError, KeyError, TypeError, AttributeError):
-            values = json.loads(line)
-            event, key = values.pop("event"), (values["job"], values["restart"])
+        with suppress(ValueError, KeyError, TypeError):
+            values = parse_json(line)
+            event, key = values["event"], (values["job"], values["restart"])
             if event == "began":
-                attempts[key] = Attempt(**values)
+                attempts[key] = convert_fields(Attempt, values)
             elif key in attempts:
-                fields = {name: value for name, value in values.items() if name not in ("job", "restart")}
-                attempts[key] = replace(attempts[key], end=AttemptEnd(**fields))
+                attempts[key] = replace(attempts[key], end=convert_fields(AttemptEnd, values))
     return list(attempts.values())
 
 

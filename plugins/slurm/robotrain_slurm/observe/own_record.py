@@ -13,6 +13,7 @@ from pathlib import Path
 from robotrain.run_folder import log
 from robotrain.run_folder.facts import ENGINE_END_FILE, FolderFacts
 from robotrain_runtime.contract.claim import RunOwner
+from robotrain_runtime.contract.document import parse_fields
 from robotrain_runtime.contract.event import Outcome
 
 from robotrain_slurm.client.queue import QueuedJob
@@ -54,7 +55,7 @@ class OwnRecord:
             folder=facts.folder,
             user=facts.user,
             outcome=facts.outcome,
-            outcome_time=outcome.modified if outcome else None,
+            outcome_time=outcome.modified if outcome and facts.outcome else None,
             is_cancelled=facts.is_cancelled,
             attempts=parse_attempts(facts.read(ATTEMPTS_FILE).decode(errors="replace").splitlines()),
             owner=facts.owner,
@@ -143,8 +144,8 @@ class OwnRecord:
 
     def load_engine_end(self) -> QueuedJob | None:
         """Return the job as Slurm ended it, if that was seen and no later attempt has begun."""
-        with suppress(ValueError, TypeError):
-            job = QueuedJob(**json.loads(self.engine_end))
+        with suppress(ValueError):
+            job = parse_fields(QueuedJob, self.engine_end)
             if not self.attempts or self.attempts[-1].began <= (job.end or 0.0):
                 return job
         return None
