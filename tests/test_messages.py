@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shlex
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -165,13 +167,33 @@ def test_a_message_has_known_keys_and_sentences():
             assert all(len(way) in (1, 2) for way in table.get("ways", ())), name
 
 
+HOSTILE = """a b's "c";$(id)|`x`&>~*"""
+WORDS = r"(?<!\{)\{\w+:words\}"
+"""A fact that may be several words, in the text of a way."""
+
+
+def test_a_fact_in_a_way_is_one_word_of_the_line():
+    texts = []
+    for file in list_files():
+        for name, table in list_messages(file).items():
+            for text in [way[0] for way in table.get("ways", ()) if list_placeholders(way[:1])]:
+                facts = dict.fromkeys(list_placeholders([text]), HOSTILE)
+                [way] = messages._Facts(facts).fill_in_ways([[re.sub(WORDS, "--flag", text)]])
+                assert all(HOSTILE in word for word in shlex.split(way.text) if "$(" in word), f"{file}: {name}: {text}"
+                texts.append(way.text)
+    assert len(texts) > 150
+    script = "".join(f"set -- {text}\nprintf '%s\\0' \"$@\"\n" for text in texts)
+    printed = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert printed.split("\0")[:-1] == [word for text in texts for word in shlex.split(text)], "as a shell reads them"
+
+
 ROOM = """
 stage = "check"
 
 [too-dear]
 title = "{name} costs {count:# credit|# credits}"
 why = ["{reason:capital} is above {limit}.", "Ask {owner}."]
-ways = [["--name {cheaper:quoted}", "costs less"], ["--budget {limit}"]]
+ways = [["--name {cheaper}", "costs less"], ["--budget {limit}"]]
 
 [too-dear.twice]
 title = "{{both}} {name!r} cost too much"

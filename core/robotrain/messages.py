@@ -3,7 +3,8 @@
 A table `[code]` or `[code.variant]` is a message: its `title`, a sentence without a period; `why`, a list of sentences;
 `ways`, what the user can do, each a text and perhaps a remark; and `where`, `stage` and `severity`, unless the caller
 gives them or the top of the file does for all. `{name}` is a fact; a sentence or a way is left out if one of its facts
-is absent or None. A `[code]` without a title has what its variants share.
+is absent or None. A `[code]` without a title has what its variants share. In the text of a way, a fact is one word of
+the command line, quoted as a shell needs it, unless it is `{name:words}`: several words, an option or a placeholder.
 """
 
 import os
@@ -85,9 +86,18 @@ class _Facts(dict[str, object]):
 
     def fill_in_ways(self, ways: Iterable[Sequence[str]]) -> Iterator[Suggestion]:
         """Yield ways as `fill_in` yields texts."""
-        for way in ways:
-            if len(filled := [*self.fill_in(way)]) == len(way):
+        words = _Words(self)
+        for text, *remark in ways:
+            if len(filled := [*words.fill_in([text]), *self.fill_in(remark)]) == 1 + len(remark):
                 yield Suggestion(*filled)
+
+
+class _Words(_Facts):
+    """Facts as words of a command line."""
+
+    def __getitem__(self, name: str) -> object:
+        fact = super().__getitem__(name)
+        return _Word(fact) if isinstance(fact, _Text) else fact
 
 
 class _Count(int):
@@ -102,14 +112,21 @@ class _Count(int):
 
 
 class _Text(str):
-    """A text, which `{reason:capital}` begins with a capital letter; `{folder:quoted}` is a word of a command."""
+    """A text, which `{reason:capital}` begins with a capital letter."""
 
     __slots__ = ()
 
     def __format__(self, spec: str) -> str:
-        if spec == "quoted":
-            return shlex.quote(self)
         return f"{self[:1].upper()}{self[1:]}" if spec == "capital" else format(str(self), spec)
+
+
+class _Word(_Text):
+    """A text that is a word of a command line."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        return str(self) if spec == "words" else shlex.quote(self)
 
 
 def find_message(folder: str, message: str) -> Table:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.cli import suggestion_trials
+from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.plugins import site
 
 DATASET = ("--dataset-repo-id", "lerobot/pusht")
@@ -101,3 +102,18 @@ def test_a_file_of_the_project_is_read_for_each_trial(find_ways):
     ways, _ = find_ways("render", "lerobot-train", *DATASET)
     line = f"robotrain render --json lerobot-train {shlex.join(DATASET)} --platform local"
     assert {"--platform osmo", line} < {*ways["platform-missing"]}
+
+
+def test_what_the_job_has_already_is_not_suggested_whatever_the_platform_says(find_ways, plain_platform, monkeypatch):
+    ways = ("--zone west", "--zone north", "--replicas=3", "--replicas 4", "--new", "--seed 7")
+    problem = Problem(
+        code="zone-closed",
+        stage=Stage.PREFLIGHT,
+        title="the zone is closed",
+        suggestions=tuple(map(Suggestion, ways)),
+    )
+    monkeypatch.setattr("plain_plugin.PlainPlatform.preflight", lambda self, plan: [problem])
+    Path("robotrain.toml").write_text("[platforms.plain]\nreplicas = 3\n")
+    line = ("submit", "lerobot-train", "--platform", "plain", "--dry-run", "--no-pin", "--seed", "7", *DATASET)
+    shown, _ = find_ways(*line, "--zone", "west")
+    assert shown["zone-closed"] == ["--zone north", "--replicas 4", "--new"]

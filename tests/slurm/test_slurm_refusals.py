@@ -127,3 +127,14 @@ def test_cluster_that_does_not_answer_leaves_the_command_that_lists(refuse, reco
         recorded.answer(command, error="You are not running a supported accounting_storage plugin", code=1)
     (problem,) = refuse(f"{FAILED}{text}", **{setting: "nope"}).problems
     check_problems([problem], f"{problem.code} --{setting} nope")
+
+
+def test_account_that_exists_is_not_suggested_again(refuse, recorded):
+    text = f"{FAILED}Invalid account or account/partition combination specified"
+    recorded.answer("sacctmgr", "robots|normal")
+    recorded.answer("sinfo", error="slurm_load_partitions: no controller", code=1)
+    (problem,) = refuse(text, account="robot").problems
+    assert [way.text for way in problem.suggestions] == ["--account robots"]
+    (problem,) = refuse(text, account="robots", partition="main").problems
+    assert not [way for way in problem.suggestions if "--account" in way.text], "another partition would help"
+    assert "sinfo" in recorded.asked

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime.contract.parameter import get_parameters
+
 from robotrain.cli.command_factory import UsageError, get_plugins, read_typed_line
 from robotrain.cli.parse_errors import explain_parse_error
+from robotrain.config.resolve import Resolution
 from robotrain.config.starter_files import JOB_FILE
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, select_errors
-from robotrain.line_edits import PROGRAM, LineOptions, edit_line
+from robotrain.line_edits import PROGRAM, LineOptions, edit_line, read_edit
 from robotrain.submission.prepare import check_request
 
 MAX_TRIALS = 20
@@ -24,7 +27,8 @@ ON_THE_LINE = ("-", "after --")
 
 
 def keep_working_ways(command: Any, ctx: Any, problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Return problems of a job with the suggestions that remove them without another one.
+    """Return problems of a job with the suggestions that remove them without another one, and of the others, such as
+    what a platform answered, with those that change the job.
 
     If none of a problem does, the first that removes it is left, with the next problem as its remark.
     """
@@ -55,7 +59,11 @@ class _Trials:
 
     def try_ways(self, problem: Problem) -> Problem:
         """Return a problem with the suggestions that work or cannot be tried, and perhaps one that brings another."""
-        if problem.severity != "error" or problem.stage > Stage.CHECK:
+        if problem.stage > Stage.CHECK:
+            changing = tuple(way for way in problem.suggestions if not self._repeats_job(way, problem))
+            is_kept = len(changing) == len(problem.suggestions)
+            return problem if is_kept else dataclasses.replace(problem, suggestions=changing)
+        if problem.severity != "error":
             return problem
         tried = [(way, self._find_problems(way, problem)) for way in problem.suggestions]
         has_working = any(after == [] for _, after in tried)
@@ -90,20 +98,46 @@ class _Trials:
         new = (one for one in errors if after[_identify(one)] > self._before[_identify(one)])
         return [one for one in new if one.where in changed or _is_of_trial(one, problem)]
 
+    def _repeats_job(self, way: Suggestion, problem: Problem) -> bool:
+        """Return whether a suggestion says what the job has already, from wherever."""
+        flags, size = read_edit(way, self._options).flags, len(self._head)
+        words = edit_line(self._words, problem, way, self._options)
+        if not flags or words is None or words[:size] != self._head or self._count >= MAX_TRIALS:
+            return False
+        self._count += 1
+        own, other = (self._resolve(line[size:]) for line in (self._words, words))
+        if own is None or other is None:
+            return False
+        settings: type = type(own.settings)
+        parameters = (*get_parameters(own.workload.parameters), *get_parameters(settings))
+        is_of_job = {*flags} <= {parameter.flag for parameter in parameters}  # `--new` is not
+        return is_of_job and (own.job, own.settings) == (other.job, other.settings)
+
     def _find_errors(self, arguments: Sequence[str]) -> list[Problem]:
         """Return the errors that the pure checks find in a line."""
         try:
-            context = self._command.make_context(self._name, [*arguments], parent=self._parent)
-            command, plugins, values = context.command, get_plugins(context), dict(context.params)
-            request, workload, platform, problems = command.read_request(context, command.choice, values)
-            request = dataclasses.replace(request, terraform=None, lookups=None)
-            assets_only = bool(values.get("assets_only"))
-            kinds = plugins.source_kinds()
-            return select_errors(check_request(request, workload, platform, plugins, kinds, problems, assets_only)[1])
+            return select_errors(self._check(arguments)[1])
         except Rejected as rejected:
             return select_errors(rejected.problems)
         except UsageError as error:
             return [explain_parse_error(error)]
+
+    def _resolve(self, arguments: Sequence[str]) -> Resolution | None:
+        """Return the job of a line; None if it has errors."""
+        try:
+            resolution, problems = self._check(arguments)
+        except (Rejected, UsageError):
+            return None
+        return None if select_errors(problems) else resolution
+
+    def _check(self, arguments: Sequence[str]) -> tuple[Resolution, list[Problem]]:
+        """Return the job of a line, with what the pure checks find. Raise Rejected, UsageError."""
+        context = self._command.make_context(self._name, [*arguments], parent=self._parent)
+        command, plugins, values = context.command, get_plugins(context), dict(context.params)
+        request, workload, platform, problems = command.read_request(context, command.choice, values)
+        request = dataclasses.replace(request, terraform=None, lookups=None)
+        assets_only = bool(values.get("assets_only"))
+        return check_request(request, workload, platform, plugins, plugins.source_kinds(), problems, assets_only)
 
 
 def _identify(problem: Problem) -> tuple[str, str, str]:

@@ -1,6 +1,7 @@
 """Helpers of a platform's rules: problems, template syntax, names, durations, image references."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -42,13 +43,20 @@ MAX_NAMES = 8
 
 
 def suggest_names(template: str, wanted: str, names: Sequence[str], list_command: str) -> tuple[Suggestion, ...]:
-    """Suggest the nearest name and list the others. `template`: the option with `{}` for the name."""
+    """Suggest the nearest name and list the others; what was wanted is none of them.
+
+    :param template: the option with `{}` for the name.
+    """
     if not names:
         return (Suggestion(list_command, "lists what exists"),)
+    names = [name for name in names if name != wanted]
+    if not names:
+        return ()
     near = find_nearest_name(wanted, names) or (names[0] if len(names) == 1 else "")
     listed = [*([near] if near else []), *sorted(name for name in names if name != near)]
     more = f", … ({len(listed) - MAX_NAMES} more)" if len(listed) > MAX_NAMES else ""
-    return (Suggestion(template.replace("{}", near or "NAME"), f"existing: {', '.join(listed[:MAX_NAMES])}{more}"),)
+    option = template.replace("{}", shlex.quote(near or "NAME"))
+    return (Suggestion(option, f"existing: {', '.join(listed[:MAX_NAMES])}{more}"),)
 
 
 MAX_VARIABLE_BYTES = 131_072

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
@@ -82,5 +81,4 @@ def check_secret_files(secrets: Mapping[str, str]) -> Iterator[Problem]:
 def judge_secret_file(name: str, file: str, mode: int) -> Iterator[Problem]:
     """Check that no other user may read the file with a secret, by its mode. Pure."""
     if mode & 0o077:
-        path = shlex.quote(file)
-        yield make_problem("secret-exposed", where=SECRET_FLAG, given=file, name=name, mode=mode, path=path)
+        yield make_problem("secret-exposed", where=SECRET_FLAG, given=file, name=name, mode=mode, path=file)

@@ -283,11 +283,12 @@ def _suggest_sources(
                 return (place(f"{other.roles[text.role].flag} {shlex.quote(shown)}"),)
     if error.suggestion:
         is_command = error.suggestion.startswith(("-", "robotrain "))
-        return (place(error.suggestion if is_command else f"{own} {error.suggestion}"),)
+        return (place(error.suggestion if is_command else f"{own} {shlex.quote(error.suggestion)}"),)
     for other in offered.values():
         if other is not kind and other.recognizes(text.text):
             try:
-                return (place(f"{other.roles[text.role].flag} {other.parse(text.text, text.base)}"),)
+                value = str(other.parse(text.text, text.base))
+                return (place(f"{other.roles[text.role].flag} {shlex.quote(value)}"),)
             except SourceError:
                 return (place(f"{other.roles[text.role].flag} {other.get_form(text.role)}"),)
     sharing = [offered[name] for name in text.kinds if name in offered] or [kind]

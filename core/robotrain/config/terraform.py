@@ -108,7 +108,7 @@ def _resolve_named_folder(value: Value, base: Path) -> Path | None:
     where = value.origin.where
     if not folder.is_dir():
         raise Rejected([make_problem("terraform-folder.missing", where=where, given=text, path=redact(str(folder)))])
-    shown = shlex.quote(format_folder(folder))
+    shown = format_folder(folder)
     raise Rejected([make_problem("terraform-folder.no-state", where=where, given=text, folder=shown)])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import shlex
 import sys
 import traceback
 from pathlib import Path
@@ -26,7 +25,7 @@ def read_plugin_file(folder: str) -> list[Claim]:
     path = Path(folder).absolute() / f"{PLUGIN_MODULE}.py"
     if not path.is_file():
         lacks = "has no robotrain_plugin.py" if path.parent.is_dir() else "is not a folder"
-        parent = shlex.quote(str(path.parent.parent)) if path.parent.is_file() else "FOLDER"
+        parent = str(path.parent.parent) if path.parent.is_file() else "FOLDER"
         folder = str(path.parent)
         raise Rejected([make_problem("plugin-file-unusable.missing", given=folder, lacks=lacks, folder=parent)])
     claim = make_claim(PLUGIN_MODULE, PLUGIN_MODULE, str(path))

@@ -1,7 +1,6 @@
 """Sources that a job implies: nobody gives them, the container plugin of its workload names them."""
 
 import dataclasses
-import shlex
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -110,7 +109,7 @@ def _parse_text(
     is_new_folder = Path(str(source)).is_absolute() and str(source) not in named
     if is_new_folder and not platform.capabilities.feature("runs_here"):
         folder, flag = str(source), kinds[source.kind].roles[role].flag  # a file, perhaps of somebody else, names it
-        return make_problem("implied-folder", where=role, given=folder, flag=flag, path=shlex.quote(folder))
+        return make_problem("implied-folder", where=role, given=folder, flag=flag, path=folder)
     uncertain = isinstance(text, UncertainText)
     return Input(role=role, source=source, origin=IMPLIED_ORIGIN, text=source_text, implied=True, uncertain=uncertain)
 

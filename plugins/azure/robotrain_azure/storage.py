@@ -1,5 +1,6 @@
 """Storage of a workspace: datastores, the place of tracked artifacts, and errors of storage accounts, explained."""
 
+import shlex
 from dataclasses import dataclass
 
 from robotrain_azure import credential
@@ -115,6 +116,6 @@ def make_account_id(workspace: Workspace, account: str) -> str:
 def make_identity_auth_command(workspace: Workspace) -> str:
     """Return the command that makes a workspace use identities instead of keys."""
     return (
-        f"az ml workspace update --name {workspace.name} --resource-group {workspace.group} "
-        f"--subscription {workspace.subscription} --system-datastores-auth-mode identity"
+        f"az ml workspace update --name {shlex.quote(workspace.name)} --resource-group {shlex.quote(workspace.group)} "
+        f"--subscription {shlex.quote(workspace.subscription)} --system-datastores-auth-mode identity"
     )

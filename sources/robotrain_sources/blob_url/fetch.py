@@ -3,6 +3,7 @@
 import functools
 import importlib
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -136,7 +137,7 @@ def find_latest_checkpoint(prefix: BlobPrefix, identity: BlobIdentity, remedy: s
     if len(set(runs.values())) > 1:
         latest = ", ".join(f"{name} of the run {runs[name]}" for name in names[-MAX_CHECKPOINTS_SHOWN:])
         why = f"there are checkpoints of several runs below {prefix}: {latest}"
-        raise FetchError(why, "configuration", f"--resume-from {prefix}/{names[-1]}")
+        raise FetchError(why, "configuration", f"--resume-from {shlex.quote(f'{prefix}/{names[-1]}')}")
     return _join_prefix(prefix, names[-1])
 
 

@@ -11,6 +11,7 @@ submit every byte is read, see `pin`.
 import hashlib
 import io
 import os
+import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -232,7 +233,7 @@ def explain_no_policy(folder: Path) -> Finding:
     parents = (folder, folder / "checkpoints", folder / "outputs" / "checkpoints")  # of a training
     below = (path for parent in parents for _, path in checkpoint.list_checkpoints(parent))  # the newest first
     policy = next((path for path in below if _find_model(path)), None)
-    return make_finding(sentence, f"--policy-path {policy}" if policy else "")
+    return make_finding(sentence, f"--policy-path {shlex.quote(str(policy))}" if policy else "")
 
 
 def find_corruption(part: Path, role: str) -> str:

@@ -240,9 +240,8 @@ def _check_pattern(flag: str, text: str, check: Callable[[str], object], name: s
     try:
         check(text)
     except ValueError as error:
-        yield make_problem(
-            "value-invalid.number", where=flag, given=f"{name}{text}", error=str(error), name=name, example=example
-        )
+        given, example = f"{name}{text}", f"{name}{example}"
+        yield make_problem("value-invalid.number", where=flag, given=given, error=str(error), example=example)
 
 
 def check_outputs(job: "Job") -> Iterator[Problem]:

@@ -228,7 +228,7 @@ def _fill_in(hint: str, value: str) -> str:
 
 def _format_option(name: str, value: str) -> str:
     """Return an option of a script with its value as it stands after `--`."""
-    return f"-- {name} {value}".rstrip()
+    return f"-- {name} {shlex.quote(value)}" if value else f"-- {name}"
 
 
 def _check_override(text: str, script: Script, version: str | None) -> Iterator[OptionProblem]:

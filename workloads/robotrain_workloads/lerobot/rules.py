@@ -1,6 +1,7 @@
 """Rules for a resolved job that workloads around LeRobot share, on the submit side."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,7 @@ def check_backbones(job: "Job") -> Iterator[Problem]:
     given = [source for source in backbones.list_backbones(job.sources) if not source.implied]
     files = [one.uri for one in filter(backbones.is_weights, job.sources) if one.kind == backbones.FOLDER_KIND]
     if len(files) > 1:
-        texts = [f"--backbone-path {redact(one)}" for one in files]
+        texts = [f"--backbone-path {shlex.quote(redact(one))}" for one in files]
         yield make_problem(
             "sources-conflict.camera-weights",
             suggest_choosing(*texts) if len({*files}) > 1 else Suggestion(texts[0], "once"),

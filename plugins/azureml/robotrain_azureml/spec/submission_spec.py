@@ -1,5 +1,6 @@
 """The submission spec of a plan, `azureml.json`: how its job is submitted and what it needs."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -146,8 +147,9 @@ class AzureMLSubmissionSpec:
 
     def make_az_command(self, command: str) -> str:
         """Return a command of the Azure CLI for the workspace."""
-        at = f"--workspace-name {self.workspace} --resource-group {self.group} --subscription {self.subscription}"
-        return f"az ml {command} {at}"
+        flags = ("--workspace-name", "--resource-group", "--subscription")
+        names = zip(flags, (self.workspace, self.group, self.subscription), strict=True)
+        return f"az ml {command} " + " ".join(f"{flag} {shlex.quote(name)}" for flag, name in names)
 
 
 CODE_FILES = (SEARCH_FILE, START_FILE, PAYLOAD_FILE, DOCUMENT_FILE)

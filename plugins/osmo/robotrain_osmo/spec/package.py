@@ -5,6 +5,7 @@ workflow, the values of the job as that file, a README.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
@@ -40,7 +41,7 @@ def make_files(plan: Plan, settings: Mapping[str, Any], workload: Workload) -> d
         return {}
     document = parse_document(plan.files[DOCUMENT_FILE].decode())
     own = plugin_loader.load_workload_plugin(document)
-    given = [f"--blob-url {source.uri}" for source in plan.job.sources if source.kind == "blob_url"]
+    given = [f"--blob-url {shlex.quote(source.uri)}" for source in plan.job.sources if source.kind == "blob_url"]
     name, _, key = str(settings.get("blob_credential") or "").partition(":")
     storage = Template(STORAGE_BY_KEY if name else STORAGE_BY_IDENTITY)
     facts = {

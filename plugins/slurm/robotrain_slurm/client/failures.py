@@ -58,8 +58,11 @@ def suggest_existing(at: Transport, flag: str, given: str, options: Options) -> 
     try:
         if flag in ("--account", "--qos"):
             accounts, qualities = list_associations(at)
-            yield from suggest_names(template, given, accounts if flag == "--account" else qualities, LIST_ACCOUNTS)
-            return
+            names = accounts if flag == "--account" else qualities
+            if given not in names:
+                yield from suggest_names(template, given, names, LIST_ACCOUNTS)
+                return
+            flag, template, given = "--partition", "--partition {}", options.get("partition") or ""  # closed to it
         partitions = cluster.query_partitions(at)
     except (Rejected, SlurmRefused):
         yield Suggestion(
