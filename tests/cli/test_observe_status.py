@@ -49,12 +49,13 @@ def list_cause(answer):
         ([*map(str, range(20)), "Killed"], [*map(str, range(13, 20)), "Killed"]),
         ([Outcome(state="failed", exit_code=4, reason="out of paint"), "[scripted] uploading"], []),
         (["[scripted] full"], ["[scripted] full"]),
+        ([*TRACEBACK[1:3], "Error: of two:", "\ta", "\tb", "bye"], [*TRACEBACK[1:3], "Error: of two:", "\ta", "\tb"]),
     ],
 )
 def test_lines_of_the_log_that_tell_why_a_run_failed_are_shown(scripted, robotrain, log, shown):
     scripted.run("train-1", *log, **FAILED)
     answer = robotrain("status")
-    assert (answer.exit_code, list_cause(answer)) == (0, [line.strip() for line in shown])
+    assert (answer.exit_code, list_cause(answer)) == (0, [line.strip(" ") for line in shown])
 
 
 @pytest.mark.parametrize(
@@ -146,6 +147,8 @@ def test_change_that_a_failure_names_is_suggested(scripted, robotrain, reason, e
         ("gpu-memory", "configuration", "robotrain resubmit train-1 --set batch_size=VALUE"),
         ("hub-gated", "access", "robotrain resubmit train-1"),
         ("gpu-assert", "code", "robotrain logs --tail 40 train-1"),
+        ("gpu-missing", "machine", "robotrain resubmit train-1"),
+        ("gpu-count", "machine", "robotrain resubmit train-1 --set num_gpus=VALUE"),
     ],
 )
 def test_what_helps_with_a_known_cause_is_told(scripted, robotrain, cause, fault, next_line):
@@ -160,6 +163,13 @@ def test_what_helps_with_a_known_cause_is_told(scripted, robotrain, cause, fault
     assert found["next"][-1] == next_line
     shown = robotrain("status").stdout
     assert (f"{fault}: ask for o/n" in shown, next_line in shown) == (True, True)
+
+
+def test_job_that_had_too_little_memory_is_not_said_to_be_without_fault(scripted, robotrain):
+    outcome = Outcome(state="failed", exit_code=1, reason="MemoryError", fault="out_of_memory", cause="host-memory")
+    scripted.run("train-1", outcome, state="failed", reason="MemoryError")
+    shown = robotrain("status").stdout
+    assert ("robotrain resubmit train-1" in shown, "may succeed" in shown) == (True, False)
 
 
 def test_option_that_the_trainer_refused_is_suggested_to_change(scripted, robotrain):

@@ -71,6 +71,16 @@ def test_an_exit_status_tells_whose_fault_it_was(code, lines, out_of_memory, fau
         (128 + signal.SIGSEGV, ["Fatal Python error: Segmentation fault", "step"], "Fatal Python error"),
         (128 + signal.SIGINT, ["interrupted"], "interrupted"),
         (255, ["the disk is full"], "the disk is full"),
+        (128 + signal.SIGTERM, ["step 3 loss 0.1"], "SIGTERM"),
+        (-signal.SIGABRT, ["free(): invalid pointer", "bye"], "SIGABRT): free(): invalid pointer"),
+        (-signal.SIGABRT, ["terminate called", "  what():  it was full"], "it was full"),
+        (1, [TRACEBACK, "RuntimeError: Error(s) in loading:", "\tsize mismatch for a"], "loading: size mismatch for a"),
+        (1, [TRACEBACK, '  File "t.py", line 3, in f', "    assert x", "AssertionError"], '("t.py", line 3: assert x)'),
+        (
+            1,
+            [TRACEBACK, "pydantic_core.ValidationError: 1 validation error for Config", "seed", "  no integer"],
+            "for Config: seed: no integer",
+        ),
     ],
 )
 def test_program_that_a_signal_ended_is_not_explained_by_its_last_line(code, lines, reason):
@@ -195,6 +205,96 @@ REPORTS = {
         1,
         "{T}lerobot.datasets.video_utils.FrameTimestampError: One or several query timestamps unexpectedly violate",
         ("dataset", "data", ""),
+    ),
+    "cuDNN": (
+        1,
+        "{T}RuntimeError: cuDNN error: CUDNN_STATUS_NOT_INITIALIZED",
+        ("gpu-library", "machine", "CUDNN_STATUS_NOT_INITIALIZED"),
+    ),
+    "NCCL's watchdog": (
+        -6,
+        "[rank1]:[E1127 ProcessGroupNCCL.cpp:629] [Rank 1] Watchdog caught collective operation timeout: WorkNCCL("
+        "SeqNum=7, OpType=ALLREDUCE, Timeout(ms)=600000) ran for 600055 milliseconds before timing out.",
+        ("rank-wait", "", "ALLREDUCE"),
+    ),
+    "NCCL's watchdog, of a process that torchrun started": (
+        1,
+        "[rank1]:[E1127 ProcessGroupNCCL.cpp:629] [Rank 1] Watchdog caught collective operation timeout: WorkNCCL("
+        f"SeqNum=7, OpType=ALLGATHER) ran for 9 milliseconds before timing out.\n{{T}}{ELASTIC}\n====\n"
+        "  exitcode  : -6 (pid: 7)\n  traceback : Signal 6 (SIGABRT) received by PID 7\n====",
+        ("rank-wait", "", "ALLGATHER"),
+    ),
+    "NumPy of another version": (
+        1,
+        "{T}ValueError: numpy.dtype size changed, may indicate binary incompatibility. Expected 96",
+        ("other-build", "code", ""),
+    ),
+    "PyTorch of another version": (
+        1,
+        "{T}ImportError: /x/flash_attn.so: undefined symbol: _ZN3c104cuda",
+        ("other-build", "code", "/x/flash_attn.so"),
+    ),
+    "missing file": (
+        1,
+        "{T}FileNotFoundError: [Errno 2] No such file or directory: '/data/x'",
+        ("file-missing", "configuration", "/data/x"),
+    ),
+    "missing program": (
+        2,
+        "python: can't open file '/work/t.py': [Errno 2] No such file or directory",
+        ("file-missing", "configuration", "/work/t.py"),
+    ),
+    "missing file that the program did without": (3, "cat: a: No such file or directory\nno", ("", "", "")),
+    "port": (
+        1,
+        "{T}torch.distributed.DistNetworkError: The server socket has failed to listen on any local network address."
+        " port: 29500, useIpv6: false, code: -98, name: EADDRINUSE, message: address already in use",
+        ("port-taken", "machine", "29500"),
+    ),
+    "weights of another model": (
+        1,
+        "{T}RuntimeError: Error(s) in loading state_dict for ACTPolicy:\n\tsize mismatch for model.head: copying a"
+        " param with shape torch.Size([7]) from checkpoint, the shape in current model is torch.Size([6]).",
+        ("other-model", "configuration", "model.head"),
+    ),
+    "too many requests": (
+        1,
+        f"{{T}}huggingface_hub.errors.HfHubHTTPError: 429 Client Error: Too Many Requests for url: {HUB}/api/models/a",
+        ("rate-limit", "network", "huggingface.co"),
+    ),
+    "crash": (-11, "step 3", ("crashed", "code", "")),
+    "crash, as Python says": (
+        139,
+        'Fatal Python error: Segmentation fault\n\nThread 0x7 (most recent call first):\n  File "/work/t.py", line 10'
+        " in f",
+        ("crashed", "code", '"/work/t.py", line 10'),
+    ),
+    "crash of a process that torchrun started": (
+        1,
+        f"{{T}}{ELASTIC}\n====\n  exitcode  : -11 (pid: 7)\n  traceback : Signal 11 (SIGSEGV) received by PID 7\n====",
+        ("crashed", "code", ""),
+    ),
+    "stopped by another": (-15, "step 3", ("stopped", "stopped", "")),
+    "stopped, as a shell says": (143, "step 3", ("stopped", "stopped", "")),
+    "stopped, as torchrun says": (
+        1,
+        "{T}torch.distributed.elastic.multiprocessing.api.SignalException: Process 12 got signal: 15",
+        ("stopped", "stopped", ""),
+    ),
+    "assertion": (
+        1,
+        '{T}  File "/work/t.py", line 3, in f\nAssertionError',
+        ("assertion", "code", '"/work/t.py", line 3'),
+    ),
+    "assertion of a library": (
+        -6,
+        "t: t.c:3: main: Assertion `n > 0' failed.",
+        ("crashed", "code", ""),
+    ),
+    "memory that no machine has": (
+        1,
+        "{T}numpy._core._exceptions._ArrayMemoryError: Unable to allocate 128. GiB for an array with shape (1,)",
+        ("allocation-size", "configuration", "128 GiB"),
     ),
     "what was tried again": (3, "Connection refused, retrying\nit did not work", ("", "", "")),
     "an earlier exception that was handled": (

@@ -26,7 +26,7 @@ MAX_ALIGNED = 60
 """Characters; remarks of longer commands are not aligned."""
 JOB_FAULTS = ("configuration", "data", "code")
 """Faults of the job itself: an unchanged job would fail again."""
-PLACE_FAULTS = ("machine", "access", "disk_full")
+PLACE_FAULTS = ("machine", "access", "disk_full", "out_of_memory")
 """Faults of the place where it ran: an unchanged job may succeed once they are mended there."""
 EXTERNAL_FAULTS = ("stopped", "preempted", "evicted", "network")
 """Faults that no change of the job mends."""
@@ -58,7 +58,7 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
     fault = known.outcome.fault if known.outcome else ""
     change = find_change(record, status, known) if status.state == "failed" and fault not in EXTERNAL_FAULTS else None
     again = f"robotrain resume {run}{_name_branch(record)}" if known.checkpoint else f"robotrain resubmit {run}"
-    if known.outcome and known.outcome.worth_a_retry and fault != "stopped" and not change:
+    if known.outcome and known.outcome.worth_a_retry and fault not in ("stopped", *PLACE_FAULTS) and not change:
         yield again, f"the job is not at fault ({fault.replace('_', ' ')}): it may succeed now"
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
         return

@@ -21,7 +21,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from robotrain_runtime.contract.failure_causes import HOST_MEMORY, KILLED, FoundCause, describe_cause, find_cause
+from robotrain_runtime.contract.failure_causes import (
+    CRASHED,
+    HOST_MEMORY,
+    KILLED,
+    STOPPED,
+    FoundCause,
+    describe_cause,
+    find_cause,
+)
 from robotrain_runtime.contract.failure_causes import UNKNOWN_HOST as UNKNOWN_HOST
 
 TYPE_CHECKING = False  # plans need an exit code of this module alone: events would cost start-up
@@ -81,7 +89,7 @@ def convert_os_errors() -> Iterator[None]:
 # Patterns are not compiled here: every command imports this module, and few use them.
 TRACEBACK = "Traceback (most"
 EXCEPTION_PATTERN = (
-    r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning|NotFound|Expired|Timeout|gaierror)\b(?:: .*)?$"
+    r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning|NotFound|Expired|Timeout|gaierror)\b(?::(?: .*)?)?$"
 )
 RANK_PREFIX = r"^(?:\[node \d+\] )?(?:\[rank\d+\]: ?)?"
 """The prefixes of lines: of a node that is not the first, and of a process, which PyTorch adds."""
@@ -90,10 +98,18 @@ NODE_END = "error: node {}: {}"
 NODE_END_PATTERN = r"error: node [^:]+(: | was stopped)"
 LAUNCHER_EXCEPTIONS = r"[\w.]*(?:ChildFailedError|CalledProcessError|ProcessExitedException)\b"
 """Exceptions of a launcher whose child process failed; the child's own exception says why."""
+OPEN_MESSAGE = r"(:|\b\d+ validation errors? for \S+)$"
+"""The first line of an exception's message that leaves what is wrong to the next one."""
 
-
-CRASH_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
+CRASH_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
 """Signals of a program that did something impossible."""
+CRASH_PATTERN = (
+    r"\bwhat\(\): |Fatal Python error: |\bAssertion [`'\"].* failed|Watchdog caught collective"
+    r"|\w+\(\): (?:invalid|corrupt)|double free or|corrupted size|stack smashing"
+)
+"""What a program or its libraries print as they crash."""
+CRASHED_RANK_PATTERN = r"\bSignal \d+ \(SIG\w+\) received by PID"
+"""What a launcher prints of a process that crashed."""
 
 
 MEMORY_RAN_OUT = "the kernel killed a process because memory ran out"
@@ -114,26 +130,50 @@ def explain_exit(code: int, lines: Sequence[str]) -> str:
 
     A shell or a supervisor ends with 128 + the signal that ended its program, and such a program often says nothing.
     """
-    number = get_signal_number(code)
+    number, output = get_signal_number(code), strip_rank_prefixes(lines)
     if lines and re.match(NODE_END_PATTERN, lines[-1]):
         return lines[-1].removeprefix("error: ")
-    if (
-        code < 0
-        or number == signal.SIGKILL
-        or (number in CRASH_SIGNALS and not _find_error(strip_rank_prefixes(lines)))
-    ):
-        return f"the program was ended by signal {number} ({get_signal_name(number)})"
+    is_silent = number in (*CRASH_SIGNALS, signal.SIGTERM) and not _find_error(output)
+    if code < 0 or number == signal.SIGKILL or is_silent:
+        crash = _find_crash(output) if number in CRASH_SIGNALS else ""
+        return f"the program was ended by signal {number} ({get_signal_name(number)})" + f": {crash}" * bool(crash)
     return explain_output(lines).removeprefix("error: ") or f"the program ended with exit code {code} and no output"
 
 
 def explain_output(lines: Sequence[str]) -> str:
     """Return the exception of the last traceback, else the last line with the word error, else the last line.
 
-    A launcher's exception counts only if none of its processes raised one.
+    A launcher's exception counts only if none of its processes raised one, or said how it crashed. An exception
+    whose first line says nothing is continued: by the next line, or the line of the program that raised it.
     """
     output = strip_rank_prefixes(lines)
     last = output[-1] if output else ""
-    return last if re.match(NODE_END_PATTERN, last) else _find_error(output) or last
+    return last if re.match(NODE_END_PATTERN, last) else _continue_error(output, _find_error(output)) or last
+
+
+def _continue_error(output: Sequence[str], error: str) -> str:
+    """Return an exception with the line that says what is wrong, if its own does not."""
+    if error not in output or re.match(LAUNCHER_EXCEPTIONS, error):
+        return error
+    at = len(output) - 1 - output[::-1].index(error)
+    if re.search(OPEN_MESSAGE, error):
+        count = 1 if error.endswith(":") else 2  # of pydantic: the field, and what is wrong with it
+        message = output[at + 1 : at + 1 + count]
+        return ": ".join([error.rstrip(":"), *message]) if message else error
+    frames = [index for index in range(at) if re.match(r'File "[^"]+", line \d+', output[index])]
+    if not frames or not re.fullmatch(EXCEPTION_PATTERN, error) or ":" in error:
+        return error
+    place = output[frames[-1]].partition(", in ")[0].removeprefix("File ")
+    statement = output[frames[-1] + 1]
+    return f"{error} ({place}" + f": {statement}" * (statement != error) + ")"
+
+
+def _find_crash(output: Sequence[str]) -> str:
+    """Return the last line that says how a program or a process of a launcher crashed; empty for none."""
+    for pattern in (CRASH_PATTERN, CRASHED_RANK_PATTERN):
+        if lines := [line for line in output if re.search(pattern, line)]:
+            return lines[-1]
+    return ""
 
 
 def _find_error(output: Sequence[str]) -> str:
@@ -145,7 +185,7 @@ def _find_error(output: Sequence[str]) -> str:
     ]
     if exceptions:
         own = [line for line in exceptions if not re.match(LAUNCHER_EXCEPTIONS, line)]
-        return (own or exceptions)[-1]
+        return own[-1] if own else _find_crash(output) or exceptions[-1]
     return next((line for line in reversed(output) if re.search(r"(?i)\berror\b", line)), "")
 
 
@@ -205,13 +245,19 @@ def diagnose_exit(code: int, lines: Sequence[str], out_of_memory: bool) -> JobFa
         cause = describe_cause(HOST_MEMORY if out_of_memory or is_told else KILLED, output)
         why = f": {MEMORY_RAN_OUT}" if out_of_memory and not is_told else ""
         return JobFailed(reason + why, status, cause.fault, cause)
-    if code < 0 and number in STOP_SIGNALS:
-        return JobFailed(reason, status, "stopped", FoundCause())
-    error, has_traceback = _find_error(output), any(line.startswith(TRACEBACK) for line in output)
-    others = _list_related(output, error) if has_traceback else output[::-1]
+    error = _find_error(output)
+    is_stopped = number in STOP_SIGNALS and (code < 0 or not error)
+    if is_stopped or re.search(STOPPED.pattern, explain_output(lines)):
+        return JobFailed(reason, status, STOPPED.fault, describe_cause(STOPPED))
+    has_traceback = any(line.startswith(TRACEBACK) for line in output)
+    is_raised = has_traceback and not re.search(f"{CRASH_PATTERN}|{CRASHED_RANK_PATTERN}|^{LAUNCHER_EXCEPTIONS}", error)
+    others = _list_related(output, error) if is_raised else output[::-1]
     cause = find_cause([re.sub(NODE_END_PATTERN, "", explain_output(lines))], output, others)
+    is_crashed = number in CRASH_SIGNALS or re.search(CRASHED.pattern, error)
+    if is_crashed and cause.cause in ("", "assertion", "rank-lost"):
+        cause = describe_cause(CRASHED, output)
     fault = cause.fault
-    if not fault and (has_traceback or code < 0 or number in CRASH_SIGNALS):
+    if not (fault or cause.cause) and (has_traceback or code < 0 or number in CRASH_SIGNALS):
         fault = "code"
     if not fault and code in (2, EXIT_PREFLIGHT):  # as argparse exits
         fault = "configuration"

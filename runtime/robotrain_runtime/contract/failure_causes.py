@@ -30,6 +30,8 @@ class Cause(NamedTuple):
     """The pattern of the subject in all lines; its last match counts, with its groups joined by a space."""
     flags: tuple[str, ...] = ()
     """Options whose other value helps, best first; a job has some of them."""
+    is_common: bool = False
+    """Whether programs that go on print it too: only the failure's own line counts."""
 
 
 class FoundCause(NamedTuple):
@@ -88,6 +90,15 @@ CAUSES: tuple[Cause, ...] = (
         ("--storage",),
     ),
     Cause(
+        "allocation-size",
+        "configuration",  # no other try has so much
+        r"(?:[Uu]nable to allocate|tried to allocate) (?:\d{2,}[\d.]* GiB|[\d.]+ [TPE]iB|\d{11,} bytes)",
+        "use less data at once: the program asked for {subject} in one piece",
+        "that much",
+        r"(?:[Uu]nable|tried) to allocate (\d+(?:\.\d+)?)\.? (\w+)",
+        ("--batch-size",),
+    ),
+    Cause(
         "host-memory",
         "out_of_memory",
         r"^MemoryError\b|Cannot allocate memory|can't allocate memory|\b_ArrayMemoryError\b|\bstd::bad_alloc\b",
@@ -117,8 +128,15 @@ CAUSES: tuple[Cause, ...] = (
         "gpu-missing",
         "machine",
         r"Found no NVIDIA driver|No CUDA GPUs are available|no CUDA-capable device|Torch not compiled with CUDA enabled"
-        r"|CUDA(?: driver)? initialization(?::| error)|invalid device ordinal|busy or unavailable",
-        "ask for a GPU, and see with `nvidia-smi` that the machine gives the job as many as it uses",
+        r"|CUDA(?: driver)? initialization(?::| error)|busy or unavailable",
+        "use a machine that gives the job a GPU and its driver (`nvidia-smi` shows both there), and a PyTorch for CUDA;"
+        " or let the program use the CPU",
+    ),
+    Cause(
+        "gpu-count",
+        "machine",
+        r"invalid device ordinal",
+        "use as many GPUs as the machine gives the job (`nvidia-smi` shows them there), or ask for more",
         flags=("--num-gpus", "--gpus"),
     ),
     Cause(
@@ -142,6 +160,26 @@ CAUSES: tuple[Cause, ...] = (
         r"|EGL_NOT_INITIALIZED|EGLError|lib(EGL|GL|OSMesa|vulkan)\S*\.so\S*: cannot open|GLFW(Error| error)",
         "let the container draw (NVIDIA_DRIVER_CAPABILITIES=all and an image with EGL and Vulkan); MuJoCo also draws"
         " without a GPU (MUJOCO_GL=osmesa)",
+    ),
+    Cause(
+        "gpu-library",
+        "machine",
+        r"\b(?:CUDNN|CUBLAS|CUSOLVER|CUSPARSE)_STATUS_\w+|\bCUFFT_[A-Z]+|\bcuDNN (?:error|version incompatibility)"
+        r"|Could not load library libcu\w+\S*\.so",
+        "for {subject}, see with `nvidia-smi` that the GPU has memory left, and use the libraries that PyTorch brings:"
+        " without LD_LIBRARY_PATH, and without another version among the job's packages",
+        "this library",
+        r"\b((?:CUDNN|CUBLAS|CUSOLVER|CUSPARSE)_STATUS_\w+|CUFFT_[A-Z_]+)",
+    ),
+    Cause(
+        "rank-wait",
+        "",  # of the code, if the processes do not do the same; of the network or one machine, if they do
+        r"Watchdog caught collective operation timeout|Timed out waiting \d+ms for (?:recv|send) operation"
+        r"|wait timeout after \d+ms|socket timed out|Timed out after \d+ seconds waiting for clients",
+        "see in the log what each process did last: one did not take part in {subject}, because it ended, waited for"
+        " data, evaluated for long, or took another branch",
+        "what the others waited for",
+        r"\bOpType=(\w+).*? ran for \d+ milliseconds",
     ),
     Cause(
         "rank-lost",
@@ -191,6 +229,17 @@ CAUSES: tuple[Cause, ...] = (
         r"\b([a-z0-9]{3,24})\.blob\.core\.|storage account ([a-z0-9]{3,24})\b",
     ),
     Cause(
+        "rate-limit",
+        "network",
+        r"\b429 Client Error|Too Many Requests|\bHTTP (?:Error )?429\b|status(_code| code)?\W{1,3}429\b"
+        r"|(?i:rate limit (?:exceeded|reached))",
+        "wait some minutes, and start fewer jobs at once: {subject} limits requests (the Hub allows more with a token,"
+        " HF_TOKEN)",
+        "the service",
+        r"for url: https?://([^/\s?'\"]+)",
+        is_common=True,
+    ),
+    Cause(
         "access-denied",
         "access",
         r"\b40[13] Client Error|\bHTTP (Error )?40[13]\b|AuthorizationFailure\b"
@@ -214,6 +263,15 @@ CAUSES: tuple[Cause, ...] = (
         r"|\bffmpeg: (command )?not found|No such file or directory: '(\S*/)?(ffmpeg|ffprobe)'",
         "install FFmpeg (versions 4 to 8) and torchcodec in its image, or decode with PyAV (`pyav`)",
         flags=("--video-backend",),
+    ),
+    Cause(
+        "other-model",
+        "configuration",
+        r"Error\(s\) in loading state_dict|\bsize mismatch for \S+: copying a param",
+        "use the options and the features of the data that the checkpoint was trained with, or another checkpoint:"
+        " {subject} differs",
+        "its model",
+        r"(?:size mismatch for |key\(s\) in state_dict: \")([\w.]+)",
     ),
     Cause(
         "dataset",
@@ -250,6 +308,35 @@ CAUSES: tuple[Cause, ...] = (
         r"No module named '([^']+)'",
     ),
     Cause(
+        "other-build",
+        "code",
+        r"numpy\.\w+ size changed|numpy\.\S*multiarray failed to import|compiled (?:using|against) (?:NumPy|ABI|API)"
+        r"|\bNumpy is not available|removed in the NumPy 2|binary incompatib|: undefined symbol: |DLL load failed",
+        "choose versions that fit together: {subject} was built for another version of a package that it uses; if that"
+        " is NumPy, `numpy<2` or a newer package helps",
+        "one of the packages",
+        r"(\S+\.so\S*): undefined symbol",
+    ),
+    Cause(
+        "file-missing",
+        "configuration",
+        r"\[Errno (?:2|20)\]|^FileNotFoundError\b|: No such file or directory$|Directory nonexistent$",
+        "check {subject}: the job needs a path that is there where it runs, among its sources or its code",
+        "the path",
+        rf"\[Errno (?:2|20)\] [^:]+: {_FILE}|can't open file '([^']+)'|([^\s:]+): (?:No such file or d|D)irectory"
+        r"(?: nonexistent)?$",
+        is_common=True,
+    ),
+    Cause(
+        "port-taken",
+        "machine",
+        r"\[Errno (?:98|48)\]|\bEADDRINUSE\b|[Aa]ddress already in use",
+        "use another port than {subject}, or end what listens there (`ss -ltnp` shows it)",
+        "this one",
+        r"\bport:? (\d+)|\('[\w.:]*', (\d+)\)|:(\d+): .*already in use",
+        is_common=True,
+    ),
+    Cause(
         "system-limit",
         "machine",
         r"Too many open files|can't start new thread|Resource temporarily unavailable|inotify (watch|instance)",
@@ -258,7 +345,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause("unknown-host", "configuration", UNKNOWN_HOST, "check the host's name, and that its machine may reach it"),
     *(
-        Cause("network", "network", pattern)
+        Cause("network", "network", pattern, is_common=True)
         for pattern in (
             r"^[\w.]*(Connection|Connect|Protocol|Proxy)\w*Error\b",
             r"^[\w.]*((Read|Connect|Write|Pool)Timeout(Error)?|Timeout(Error)?)\b",
@@ -269,6 +356,14 @@ CAUSES: tuple[Cause, ...] = (
             r"\bHTTP\b.{0,24}\b5\d\d\b|\b5\d\d (Server Error|Internal Server|Bad Gateway|Service Unavail|Gateway Time)",
             r"\bstatus(_code| code)?\W{1,3}5\d\d\b|too many 50\d error responses",
         )
+    ),
+    Cause(
+        "assertion",
+        "code",
+        r"^AssertionError\b|\bAssertion [`'\"].* failed",
+        "print the values of the condition at {subject}: the program says that they must not be so",
+        "the end of its traceback",
+        r"File (\"[^\"]+\", line \d+)|([^\s:]+:\d+): .*Assertion [`'\"]",
     ),
 )
 """Specific rows first: a gated repository answers with HTTP 401, and a missing EGL is a missing library."""
@@ -282,6 +377,23 @@ KILLED = Cause(
     r"(DataLoader worker \(pid(?:\(s\))? \d+\)) is killed",
 )
 """Nothing says that memory ran out."""
+STOPPED = Cause(
+    "stopped",
+    "stopped",
+    r"\bSignalException\b.* got signal: \d+",
+    "look up who stopped it: a time limit, a machine that was taken back, a person; the platform's events name it",
+)
+"""By a signal that robotrain did not send."""
+CRASHED = Cause(
+    "crashed",
+    "code",
+    r"\bSignal \d+ \(SIG(?:SEGV|BUS|ILL|FPE|ABRT)\) received by PID|^Fatal Python error: ",
+    "see what {subject} calls: a library crashed there, often one that was built for another version; the variable"
+    " PYTHONFAULTHANDLER=1 lets Python print the line",
+    "the program",
+    r"most recent call first\):\n\s*File (\"[^\"]+\", line \d+)",
+)
+"""Nothing else says why."""
 
 
 def find_cause(texts: Sequence[str], output: Sequence[str] = (), others: Sequence[str] = ()) -> FoundCause:
@@ -289,11 +401,11 @@ def find_cause(texts: Sequence[str], output: Sequence[str] = (), others: Sequenc
 
     :param texts: lines of the failure, the one that says most first.
     :param output: all lines, in which the subject may stand.
-    :param others: more lines, which may be about what was tried again: no fault of the network is found there.
+    :param others: more lines, which may be about what was tried again: no common cause is found there.
     """
     for index, text in enumerate((*texts, *others)):
         for cause in CAUSES:
-            if re.search(cause.pattern, text) and (index < len(texts) or cause.fault != "network"):
+            if re.search(cause.pattern, text) and not (cause.is_common and index >= len(texts)):
                 return describe_cause(cause, output or texts)
     return FoundCause()
 

@@ -90,7 +90,7 @@ def is_from_data(error: Exception) -> bool:
     return (
         READERS.search("".join(traceback.format_exception(error))) is not None
         and not isinstance(error, MemoryError)
-        and find_cause([_describe(error)]).fault in ("", "data")
+        and find_cause([_describe(error)]).cause in ("", "dataset", "file-missing", "assertion")
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -89,13 +90,14 @@ def has_failed_verdict(known: Progress) -> bool:
 
 
 def select_error_lines(lines: list[str]) -> list[str]:
-    """Return the lines that show an error: the end of the last traceback, else the last lines."""
+    """Return the lines that show an error: the end of the last traceback with its message, else the last lines."""
     texts = [line.rstrip() for line in lines if line.strip()]
     start = next((at for at in reversed(range(len(texts))) if texts[at].startswith("Traceback (most")), None)
     if start is None:
         return texts[-SHOWN_LINES:]
     end = next((at for at in range(start + 1, len(texts)) if not texts[at].startswith((" ", "\t"))), len(texts) - 1)
-    return texts[max(0, end + 1 - SHOWN_LINES) : end + 1]
+    message = itertools.takewhile(lambda text: text.startswith((" ", "\t")), texts[end + 1 : end + 1 + SHOWN_LINES])
+    return [*texts[max(0, end + 1 - SHOWN_LINES) : end + 1], *message]
 
 
 def describe_code(run: str) -> dict[str, Any]:
