@@ -155,7 +155,8 @@ REFUSED: list[tuple[Job, dict[str, object], str, str, Stage, list[str]]] = [
         for name, better in (
             ("my experiment", ["--experiment-name my-experiment"]),
             ("_a", ["--experiment-name a"]),
-            ("ä", []),
+            ("übung", ["--experiment-name ubung"]),
+            ("東", []),
         )
     ),
     *(

@@ -112,6 +112,13 @@ REFUSED: list[tuple[Job, dict[str, object], str, str]] = [
         for field in ("subscription_id", "resource_group", "workspace_name", "workload_identity")
         for value in ("a{{b}}", "a/b")
     ),
+    (
+        job(),
+        WORKSPACE | {"subscription_id": f"{0:08}-0000-0000-0000-{0:011}"},
+        "value-invalid",
+        "--subscription-id",
+    ),
+    (job(), WORKSPACE | {"resource_group": "robots."}, "value-invalid", "--resource-group"),
 ]
 
 # the job, its settings, the code of a problem, and its suggestions

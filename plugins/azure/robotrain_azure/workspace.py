@@ -123,11 +123,11 @@ def parse_tracking_uri(uri: str) -> Workspace | None:
 
 
 WORKSPACE_USAGE = "--subscription-id ID --resource-group GROUP --workspace-name NAME"
-NAME_FORM, NAME_REASON = "a valid Azure name", "It holds an invalid character."
+NAME_FORM, NAME_REASON = "a valid Azure name", "It holds an invalid character, ends in one, or lacks a part."
 GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 NAME_PATTERNS = {
-    "--subscription-id": r"[A-Za-z0-9-]{1,64}",
-    "--resource-group": r"[\w.()-]{1,90}",
+    "--subscription-id": rf"{GUID}|(?![0-9A-Fa-f-]{{24,}}\Z)[A-Za-z0-9-]{{1,64}}",  # a mistyped one, or an alias
+    "--resource-group": r"[\w.()-]{0,89}[\w()-]",
     "--workspace-name": r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}",
     "--workload-identity": r"[A-Za-z0-9-]{1,64}",
 }

@@ -1,6 +1,7 @@
 """Azure ML's own rules on a job. Pure: all problems at once, before anything is submitted."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -255,7 +256,8 @@ def _check_names(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
         yield make_problem("workload-name-refused", given=job.workload, longest=longest)
     name = job_settings.get_experiment_name(job)
     if not re.fullmatch(EXPERIMENT_PATTERN, name):
-        fixed = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("_-")[:256]
+        plain = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
+        fixed = re.sub(r"[^A-Za-z0-9_-]+", "-", plain).strip("_-")[:256]
         fix = fixed and f"--experiment-name {fixed}"
         yield _make_invalid_problem("--experiment-name", name, "a valid experiment name", EXPERIMENT_FORM, fix)
     text = settings.display_name
