@@ -5,6 +5,7 @@ import json
 import pytest
 from robotrain.cluster.secrets import check_secrets, is_reserved_variable
 from robotrain.errors import format_problem
+from robotrain.store import run_values
 
 TOKEN = "hf_" + "aB3" * 11
 KEY = "0123456789abcdef" * 2
@@ -59,3 +60,15 @@ def test_all_problems_are_found_at_once() -> None:
 def test_a_platforms_prefix_is_one_only_with_its_underscore() -> None:
     assert is_reserved_variable("ENGINE_X", ["ENGINE_"])
     assert not is_reserved_variable("ENGINES", ["ENGINE_", "ENGINE"])
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"API_TOKEN": "file:/x", "OTHER": "a"}', "API_TOKEN=<redacted>,OTHER=a"),
+        ('{"a": 1}', '{"a": 1}'),
+        ("plain", "plain"),
+    ],
+)
+def test_a_table_with_something_hidden_is_shown_by_its_names(text: str, shown: str) -> None:
+    assert run_values.format_value(text) == shown

@@ -41,7 +41,8 @@ def group(robotrain, osmo) -> SentGroup:
 def test_status_is_that_of_both_nodes(group):
     for lead, other, state in (
         ("SCHEDULING", "SCHEDULING", "pending"),
-        ("RUNNING", "INITIALIZING", "running"),
+        ("RUNNING", "INITIALIZING", "pending"),
+        ("INITIALIZING", "RUNNING", "pending"),
         ("RUNNING", "RUNNING", "running"),
         ("COMPLETED", "RUNNING", "running"),
         ("COMPLETED", "COMPLETED", "succeeded"),

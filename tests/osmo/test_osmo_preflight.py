@@ -131,6 +131,7 @@ def test_upload_is_checked_before_the_submit(osmo, folder_upload, monkeypatch, s
     [problem] = find_problems(make_plan(uploads=(folder_upload,)))
     assert (problem.code, problem.severity) == (code, severity)
     assert fact in format_problem(problem)
+    assert ".." not in problem.why
     assert problem.where == "--dataset-path"
     osmo.configure(data_access=True)
     assert osmo.objects("azure://acc/osmo/x") == {}

@@ -131,6 +131,7 @@ FAILURES = [
     ("FAILED_SERVER_ERROR", 3002, "", ("OSMO failed",)),
     ("FAILED_START_ERROR", 3003, "", ("could not start", "--image")),
     ("FAILED_START_TIMEOUT", 3005, "", ("in time",)),
+    ("FAILED_START_ERROR", 3003, 'secret "hf" not found', ("a secret", "osmo credential list", "hf")),
     ("FAILED", 137, "", ("it was killed", "OOMKilled", "--memory")),
     ("FAILED", 2010, "", ("could not download an input", "osmo data list")),
     ("FAILED", 2012, "", ("could not upload", "--publish-url")),
@@ -327,3 +328,11 @@ def test_checkpoints_that_only_the_storage_shows_can_be_resumed(osmo, robotrain)
     text = robotrain("status", name).stdout
     assert "it saved no checkpoint" not in text
     assert f"robotrain outputs {name}" in text
+
+
+@pytest.mark.parametrize(
+    ("word", "message"), [("FAILED_START_ERROR", 'secret "hf" not found'), ("FAILED_START_TIMEOUT", "")]
+)
+def test_a_start_that_may_lack_a_secret_names_no_option_of_the_image(word, message):
+    failed = read_state(word, word, failure_message=message)
+    assert "--image" not in status.explain_failure(failed), "the next command would offer another one"

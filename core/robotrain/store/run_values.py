@@ -1,17 +1,20 @@
 """The values of a run's job that are not defaults, and the differences between runs."""
 
+import contextlib
 import itertools
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.redaction import truncate
 
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
-from robotrain.redaction import redact
+from robotrain.redaction import can_repeat, redact
 
 MAX_TEXT, MAX_CHANGES, MAX_LABEL = 200, 4, 3
 """Characters of a value that are recorded, and how many changes, and values of a label, are shown."""
@@ -101,7 +104,17 @@ def merge_option_rows(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, A
 def format_value(value: Any) -> str:
     """Return a value as a job file has it, without secrets and cut; empty for none."""
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if not can_repeat(text) and (pairs := _read_pairs(text)):  # what is hidden in JSON would take the rest with it
+        return truncate(",".join(redact(f"{name}={one}") for name, one in pairs.items()), MAX_TEXT)
     return redact(text, max_length=MAX_TEXT)
+
+
+def _read_pairs(text: str) -> Mapping[str, Any]:
+    """Return the entries of a table, which is JSON as a value; none for another text."""
+    with contextlib.suppress(ValueError, RecursionError):
+        table = json.loads(text) if text.startswith("{") else None
+        return table if isinstance(table, dict) else {}
+    return {}
 
 
 def find_resumed_run(record: RunRecord) -> str:

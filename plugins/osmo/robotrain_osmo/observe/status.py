@@ -138,13 +138,15 @@ FAILURE_REASONS: Mapping[str, str] = {
     "FAILED_SERVER_ERROR": f"OSMO failed, not the job: {reasons.RETRY_HINT}",
     "FAILED_BACKEND_ERROR": f"the cluster or the machine failed, not the job: {reasons.RETRY_HINT}",
     "FAILED_START_ERROR": "its container could not start: check --image and `osmo workflow events`",
-    "FAILED_START_TIMEOUT": "it did not start in time: --image is large or unreachable, or a secret is missing "
-    "(see `osmo workflow events`)",
+    "FAILED_START_TIMEOUT": "it did not start in time: its image is large or unreachable, or a secret is missing "
+    "(`osmo workflow events` says which)",
     "FAILED_PREEMPTED": "a job of higher priority preempted it, and OSMO did not restart it: try `robotrain resume` "
     "if it published a checkpoint, --priority HIGH, or a pool with retries",
     "FAILED_UPSTREAM": "something it depends on failed",
 }
 """Reasons by OSMO's failure status."""
+
+START_FAILURES = ("FAILED_START_ERROR", "FAILED_START_TIMEOUT")
 
 OSMO_EXIT_CODES: Mapping[int, str] = {
     124: "it reached its time limit (exit code 124): try a larger --exec-timeout",
@@ -229,6 +231,9 @@ def _explain_task_failure(workflow: WorkflowState, outcome: Outcome | None) -> s
     if status == "FAILED_QUEUE_TIMEOUT":
         limit = reasons.format_limit(workflow.queue_timeout)
         return f"no machine was free in time{limit}: use another --pool or --gpu-platform, or a larger --queue-timeout"
+    if status in START_FAILURES and re.search(r"(?i)\bsecret\b", workflow.message):
+        cause = "its container could not start without a secret: `osmo credential list` shows those that there are"
+        return _append_message(cause, workflow.message)
     if status in FAILURE_REASONS:
         return _append_message(FAILURE_REASONS[status], workflow.message)
     if status != "FAILED":

@@ -63,9 +63,11 @@ class WorkflowState:
     def state(self) -> RunState:
         """The state as robotrain has it. An unknown status has failed if it starts with FAILED, else it is active.
 
-        A workflow stays RUNNING while a task that lost its machine waits for another one.
+        A workflow stays RUNNING while a task that lost its machine waits for another one, and is it as soon as one of
+        several nodes runs: they wait for the others.
         """
-        if self.workflow_status == "RUNNING" and self.retry and self.task_status in PENDING_TASK_STATUSES:
+        waits = bool(self.retry) or self.node is not None
+        if self.workflow_status == "RUNNING" and waits and self.task_status in PENDING_TASK_STATUSES:
             return "pending"
         if state := _WORKFLOW_STATES.get(self.failure or self.workflow_status):
             return state
@@ -134,7 +136,7 @@ def _choose_task(attempts: Sequence[Mapping[str, Any]], task: str) -> Mapping[st
     failed = [row for row in last.values() if as_text(row.get("status")).startswith("FAILED")]
     if task in last and failed:
         return min(failed, key=lambda row: (_rank_cause(row), as_text(row.get("end_time"))))
-    waiting = [row for row in last.values() if row.get("retry_id") and row.get("status") in PENDING_TASK_STATUSES]
+    waiting = [row for row in last.values() if row.get("status") in PENDING_TASK_STATUSES]
     if task in last:
         restarted = [row for row in last.values() if row.get("retry_id")]
         return next(iter(waiting or restarted), last[task])

@@ -179,9 +179,7 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
         if problems:
             yield from problems
         elif error.failure.code in UNREACHABLE_CODES:  # that may pass until the submit
-            why = error.failure.title
-            why = f"{why[:1].upper()}{why[1:]}. The submit lists them again and waits longer: many files take minutes."
-            yield make_problem("not-checked-here.uploads", where=item.flag, given=item.url, why=why)
+            yield make_problem("not-checked-here.uploads", where=item.flag, given=item.url, why=error.failure.title)
         else:
             problem = error.failure.to_problem(Stage.PREFLIGHT)
             is_about_command = bool(problem.where)  # other checks report it too, and it is shown once
