@@ -247,6 +247,13 @@ def test_a_job_that_a_folder_open_to_others_names_is_not_cancelled(submit, adopt
     assert [job["state"] for job in slurm.read_jobs()] == ["PENDING"]
 
 
+def test_a_run_without_tracking_offers_one_with_it_in_place_of_a_registration(submit, adopt, robotrain):
+    run = adopt(submit())["run"]
+    answer = robotrain("register", run, "arm")
+    answer.check_problems(2, "run-untracked")
+    assert f"robotrain resubmit {run} --set tracking_uri=VALUE" in answer.stderr
+
+
 @pytest.mark.parametrize("is_adopted", [False, True], ids=["by its address", "adopted"])
 def test_a_colleagues_job_has_what_this_machine_gives_it(submit, adopt, robotrain, tmp_path, monkeypatch, is_adopted):
     def give(setting: str, code: Path) -> tuple[str, ...]:

@@ -368,3 +368,25 @@ def test_stop_of_one_node_that_nobody_asked_for_ends_all(start):
     assert code == failure.EXIT_RETRY, lines
     assert lines[-1].startswith("error: node 1 of 2")
     assert "was stopped" in lines[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("has_met", [True, False], ids=["after the rendezvous", "before it"])
+def test_program_of_one_node_that_ends_with_0_ends_the_others_that_wait_for_it(start, has_met):
+    program = """
+        import os, pathlib, signal, sys, time
+        rank, has_met = int(sys.argv[1]), sys.argv[2] == "True"
+        met = pathlib.Path(sys.argv[0]).with_name("met")
+        if rank == 1:
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+            if has_met:
+                met.touch()
+            os.kill(os.getpid(), signal.SIGTERM)
+        while has_met and not met.exists():
+            time.sleep(0.1)
+        time.sleep(50)  # as a collective waits
+    """
+    code, lines, _ = read_end(start(program, "{node_rank}", str(has_met)))
+    assert code == failure.EXIT_RETRY, lines
+    assert lines[-1].startswith("error: node 1 of 2")
+    assert lines[-1].endswith("ended with 0, and the others waited for it")

@@ -15,8 +15,9 @@ from robotrain_runtime.process.stop import STOPPED_STATUS
 from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_training.process_group import ProcessAgreement
 from robotrain_workloads.nodes import node_launch
-from robotrain_workloads.nodes.node_group import NODES_VARIABLE, JobNodes, NodeEnd
+from robotrain_workloads.nodes.node_group import NODES_VARIABLE, JobNodes, NodeEnd, report_end
 from robotrain_workloads.nodes.outcome import choose_end
+from robotrain_workloads.supervision import left_alone
 
 LAUNCHER = """
 import signal, subprocess, sys
@@ -124,12 +125,39 @@ def test_command_that_outlives_all_nodes_is_ended_and_the_run_ends_as_they_did(s
         ([NodeEnd(1, "", 1), NodeEnd(-9, "killed", 2)], 1, False, -9),  # also by clocks that differ
         ([NodeEnd(1, "", 1), NodeEnd(STOPPED_STATUS, "", 2)], 1, False, EXIT_RETRY),
         ([NodeEnd(1, "", 1), NodeEnd(STOPPED_STATUS, "", 2)], 1, True, 1),
+        ([NodeEnd(0, "", 1), NodeEnd(STOPPED_STATUS, "", 2)], 143, False, EXIT_RETRY),
+        ([NodeEnd(0, "", 1), NodeEnd(STOPPED_STATUS, "", 2)], 143, True, STOPPED_STATUS),
         ([], -9, False, 137),
         ([], 1, True, STOPPED_STATUS),
     ],
 )
 def test_status_of_the_run_is_that_of_its_nodes(ends, code, is_stopped, expected):
     assert choose_end(ends, ["n1", "n2"], code, 2, is_stopped)[0] == expected
+
+
+def test_node_that_the_others_waited_for_is_named():
+    ends = [NodeEnd(0, "", 1, "n2", 1), NodeEnd(STOPPED_STATUS, "", 2, "n1", 0)]
+    assert "node 1 of 2 (n2) ended with 0" in choose_end(ends, ["n1", "n2"], 143, 2, False)[1]
+
+
+def test_program_that_prints_or_writes_is_not_left_alone_by_a_node_that_ended(tmp_path, monkeypatch):
+    now, lines, written = [0.0], [0], [0]
+    monkeypatch.setattr(left_alone.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(left_alone, "_read_written_bytes", lambda pid: written[0])
+    alone = left_alone.LeftAlone(str(tmp_path), os.getpid(), lambda: lines[0])
+
+    def wait() -> bool:
+        now[0] += left_alone.SILENT_SECONDS / 2
+        return alone.is_given_up()
+
+    assert not any(wait() for _ in range(9)), "all nodes work"
+    report_end(JobNodes(count=2, address="", port=0, id="", rank=1, ends=str(tmp_path)), 0, "")
+    for _ in range(9):
+        lines[0] += 1
+        assert not wait()
+        written[0] += left_alone.WORK_BYTES
+        assert not wait()
+    assert [wait() for _ in range(3)] == [False, False, True]
 
 
 def test_lost_node_is_named_rather_than_the_one_that_missed_it():

@@ -6,6 +6,7 @@
 | or one of its processes was killed | 128 + the signal: worth another start if it has saved something new |
 | was stopped, as the run was asked to | 143 |
 | was stopped, which nobody asked of the run | EXIT_RETRY |
+| ended with 0, and another one waited for it until it was stopped | EXIT_RETRY |
 | left no report: its machine or its launcher was lost, or it was stopped or killed as it began | EXIT_RETRY |
 | lost the connection to another one | as that one |
 
@@ -60,6 +61,8 @@ def choose_end(
         is_early = len(started) < count and failure.is_outside_end(code)
         status = EXIT_RETRY if ends or is_early else (128 - code if code < 0 else code) or 1
         return status, f"error: {_explain_missing(ends, started, count, is_early=is_early)}"
+    if stops and (left := [end for end in ends if end.status == 0 and end.time < stops[0].time]):
+        return EXIT_RETRY, f"error: node {_name_node(left[0], count)} ended with 0, and the others waited for it"
     if stops:
         later = f"; then {_describe_failure(first, count).splitlines()[-1].removeprefix('error: ')}" if first else ""
         return EXIT_RETRY, f"error: node {_name_node(stops[0], count)} was stopped, but not the run{later}"

@@ -18,6 +18,7 @@ from robotrain_runtime.process.stop import STOPPED_STATUS, ChildGroup
 from robotrain_workloads.nodes import node_group
 from robotrain_workloads.nodes.node_group import JobNodes
 from robotrain_workloads.supervision.launcher_watch import LauncherWatch
+from robotrain_workloads.supervision.left_alone import SILENT_SECONDS, LeftAlone
 from robotrain_workloads.supervision.output_pipe import MAX_LINE_BYTES, PIECE_BYTES, OutputSplitter
 from robotrain_workloads.supervision.process_group import CLOSE_SECONDS, GroupFollower
 
@@ -38,9 +39,13 @@ def follow_program(group: JobNodes, program: ChildGroup, launcher: LauncherWatch
     output, memory_kills = NodeOutput(f"[node {group.rank}] " if group.rank else "", launcher), count_oom_kills()
     assert program.output is not None
     reader = child.start_reader(output.forward, program.output)
+    alone = LeftAlone(group.ends, program.pid, output.count_lines)
 
     def look_for_stop() -> bool:
         if not follower.is_stopped and node_group.is_stop_requested(group.ends):
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif not follower.is_stopped and alone.is_given_up():
+            print(f"the program is stopped: it has waited for {SILENT_SECONDS:.0f} s for a node that ended", flush=True)
             os.kill(os.getpid(), signal.SIGTERM)
         return launcher is not None and launcher.have_ranks_ended()
 
@@ -76,6 +81,7 @@ class NodeOutput:
         """What came of the next line."""
         self._last: deque[bytes] = deque(maxlen=child.REMEMBERED_LINES)
         self._to = 1
+        self._count = 0
 
     def forward(self, pipe: IO[bytes]) -> None:
         """Print what is read, to its end."""
@@ -83,12 +89,17 @@ class NodeOutput:
             self._print(piece, self._splitter.feed(piece))
         self._print(b"\n" if self._held else b"", self._splitter.flush())
 
+    def count_lines(self) -> int:
+        """Return how many lines were printed."""
+        return self._count
+
     def read_last(self) -> list[str]:
         """Return the last lines, without the prefix."""
         return [line.decode(errors="replace") for line in self._last]
 
     def _print(self, piece: bytes, lines: list[bytes]) -> None:
         self._last.extend(lines)
+        self._count += len(lines)
         if self._launcher:
             self._launcher.read_lines(lines)
         if self._prefix:

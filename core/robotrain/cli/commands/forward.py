@@ -2,6 +2,10 @@
 
 import re
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +21,10 @@ from robotrain.messages import Messages
 make_problem = Messages(__file__)
 
 MAX_PORT = 65535
+LISTENING = "0A"
+"""The state of a socket that listens, in /proc/net."""
+LOOK_SECONDS = 0.25
+"""Between two looks at whether the port listens."""
 
 
 def forward(
@@ -34,14 +42,15 @@ def forward(
     found = platform.make_forwarding(record.reference, here, there)
     if found.command is not None:
         _check_is_free(here, there, format_run(run, step) if step else record.run)
-    print_result(f"http://{found.address}")
     if found.command is None:
+        _check_is_known(found.address, record.run)
+        print_result(f"http://{found.address}")
         print_message("there is nothing to forward: this machine reaches it")
         if login := find_ssh_login():
             print_message(f"To open it on yours, run there:\n  {make_forward_line(here, login, found.address)}")
         return
-    print_message("Ctrl-C stops it")
-    code = run_on_terminal(found.command)
+    with _announce(here, f"http://{found.address}"):
+        code = run_on_terminal(found.command)
     if code not in (0, EXIT_INTERRUPTED):  # what it printed says why
         raise Rejected([make_problem("forwarding-ended", run=record.run, code=code)])
 
@@ -53,6 +62,47 @@ def _parse_ports(text: str) -> tuple[int, int]:
     if not (0 < here <= MAX_PORT and 0 < there <= MAX_PORT):
         raise Rejected([make_problem("port-invalid", given=text)])
     return here, there
+
+
+@contextmanager
+def _announce(port: int, address: str) -> Iterator[None]:
+    """Print an address once a port of this machine listens: what forwards it may end before, and then says why."""
+    has_ended = threading.Event()
+
+    def look() -> None:
+        while not has_ended.wait(LOOK_SECONDS):
+            if _is_listening(port):
+                print_result(address)
+                return print_message("Ctrl-C stops it")
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        has_ended.set()
+        looking.join()
+
+
+def _is_listening(port: int) -> bool:
+    """Return whether a program of this machine listens on a port, without a connection to it where that can be read."""
+    try:
+        tables = [Path(f"/proc/net/{name}").read_text(encoding="ascii") for name in ("tcp", "tcp6")]
+    except OSError:  # not on Linux
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=LOOK_SECONDS):
+            return True
+        return False
+    sockets = (line.split() for table in tables for line in table.splitlines()[1:])
+    return any(int(words[1].rpartition(":")[2], 16) == port and words[3] == LISTENING for words in sockets)
+
+
+def _check_is_known(address: str, run: str) -> None:
+    """Raise Rejected if this machine does not know the host of an address that it should reach by itself."""
+    host = address.rpartition(":")[0]
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError:
+        raise Rejected([make_problem("node-unknown", run=run, host=host)]) from None
 
 
 def _check_is_free(here: int, there: int, run: str) -> None:

@@ -1,5 +1,6 @@
 """Why sbatch refused a job, in words: what it did not accept, and what exists instead."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from robotrain.run_folder.scheduler_commands import Refusal, ShellWord, find_ref
 from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client import cluster
+from robotrain_slurm.client.cluster import parse_gpus
 from robotrain_slurm.client.commands import SlurmRefused, quote_message, run_slurm
 
 make_problem = Messages(__file__)
@@ -47,6 +49,8 @@ def explain_refusal(at: Transport, text: str, options: Options, command: str = "
         kind, match = found
         given = options.get(OPTIONS_OF_FLAGS.get(kind.where, kind.where.removeprefix("--"))) or ""
         given = given or next(filter(None, match.groups()), "")
+        if kind.where == "--gpus" and given and not parse_gpus(given):  # typed as `--sbatch gres=nvme:100`
+            kind, given = dataclasses.replace(kind, where="--sbatch"), f"gres={given}"
         others = () if kind.suggestions else suggest_existing(at, kind.where, given, options)
         return kind.make_problem(given, why, *others)
     return make_problem("platform-refused" if command == "sbatch" else "client-failed", command=command, why=why)

@@ -3,13 +3,15 @@
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 
+from robotrain.cluster.checks import suggest_names
 from robotrain.cluster.settings import read_configured_settings
 from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.health import Check, HealthResult, convert_problem, report_missing, report_ok
 from robotrain.run_folder.folder_access import judge_folder
 from robotrain.run_folder.transport import Transport
 
-from robotrain_slurm.client.cluster import Partition, query_partitions
+from robotrain_slurm.client.cluster import LIST_PARTITIONS, Partition, query_partitions
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.login.reach import explained, reach, translate
@@ -18,6 +20,8 @@ from robotrain_slurm.preflight.folders import find_unshared_files
 from robotrain_slurm.preflight.survey import MachineSurvey, take_survey
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec.placed_settings import place_settings
+
+make_problem = Messages(__file__)
 
 VERSION_SECONDS, QUERY_SECONDS = 2.0, 4.5
 """Less than the time limit of a check."""
@@ -80,12 +84,22 @@ def _survey_cluster(at: Transport, settings: SlurmSettings) -> Iterator[HealthRe
     problems = [*_find_unwritable_folders(needed, survey)] if at.host else []
     try:
         partitions = query_partitions(at, None if at.host else QUERY_SECONDS)
-        yield report_ok(describe_partitions(partitions))
+        yield report_ok(describe_partitions(partitions, settings.partition or ""))
+        problems += _find_unknown_partitions(settings.partition or "", partitions)
         doubtful = {} if settings.storage == "shared" else needed
         problems += find_unshared_files(doubtful, partitions, survey)
     except SlurmRefused as refusal:
         problems.append(explain_refusal(at, refusal.text, {}, "sinfo"))
     yield from map(convert_problem, translate(problems, at))
+
+
+def _find_unknown_partitions(named: str, partitions: Sequence[Partition]) -> Iterator[Problem]:
+    """Yield a problem for each partition of the settings that the cluster does not have."""
+    names = [one.name for one in partitions]
+    for name in filter(None, named.split(",")):
+        if name not in names:
+            ways = suggest_names("--partition {}", name, names, LIST_PARTITIONS)
+            yield make_problem("resource-unknown.partition", *ways, given=name, name=name)
 
 
 def _list_folders(settings: SlurmSettings) -> dict[str, str]:
@@ -95,8 +109,11 @@ def _list_folders(settings: SlurmSettings) -> dict[str, str]:
 MAX_PARTITIONS = 8
 
 
-def describe_partitions(partitions: Sequence[Partition]) -> str:
-    """Return the partitions and how many of their nodes are up, with the types of their GPUs."""
+def describe_partitions(partitions: Sequence[Partition], named: str) -> str:
+    """Return the partitions and how many of their nodes are up, with the types of their GPUs.
+
+    :param named: the partitions that jobs of this machine go to; empty for the default one.
+    """
     parts = []
     for one in partitions[:MAX_PARTITIONS]:
         up = sum(group.count for group in one.nodes if group.is_usable and one.state == "up")
@@ -107,5 +124,6 @@ def describe_partitions(partitions: Sequence[Partition]) -> str:
         parts.append(f"… ({len(partitions) - MAX_PARTITIONS} more)")
     if not parts:
         return "the cluster has no partitions"
-    must_name = "" if any(one.is_default for one in partitions) else "; none is the default: use --partition NAME"
+    has_one = named or any(one.is_default for one in partitions)
+    must_name = "" if has_one else "; none is the default: use --partition NAME"
     return f"partitions: {', '.join(parts)}{must_name}"
