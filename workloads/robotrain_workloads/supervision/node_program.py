@@ -17,8 +17,8 @@ from robotrain_runtime.process.stop import STOPPED_STATUS, ChildGroup
 
 from robotrain_workloads.nodes import node_group
 from robotrain_workloads.nodes.node_group import JobNodes
+from robotrain_workloads.supervision.abandoned_program import SILENT_SECONDS, AbandonedProgram
 from robotrain_workloads.supervision.launcher_watch import LauncherWatch
-from robotrain_workloads.supervision.left_alone import SILENT_SECONDS, LeftAlone
 from robotrain_workloads.supervision.output_pipe import MAX_LINE_BYTES, PIECE_BYTES, OutputSplitter
 from robotrain_workloads.supervision.process_group import CLOSE_SECONDS, GroupFollower
 
@@ -39,7 +39,7 @@ def follow_program(group: JobNodes, program: ChildGroup, launcher: LauncherWatch
     output, memory_kills = NodeOutput(f"[node {group.rank}] " if group.rank else "", launcher), count_oom_kills()
     assert program.output is not None
     reader = child.start_reader(output.forward, program.output)
-    alone = LeftAlone(group.ends, program.pid, output.count_lines)
+    alone = AbandonedProgram(group.ends, program.pid, output.count_lines)
 
     def look_for_stop() -> bool:
         if not follower.is_stopped and node_group.is_stop_requested(group.ends):

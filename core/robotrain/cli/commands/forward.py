@@ -69,13 +69,13 @@ def _announce(port: int, address: str) -> Iterator[None]:
     """Print an address once a port of this machine listens: what forwards it may end before, and then says why."""
     has_ended = threading.Event()
 
-    def look() -> None:
+    def print_once_open() -> None:
         while not has_ended.wait(LOOK_SECONDS):
             if _is_listening(port):
                 print_result(address)
                 return print_message("Ctrl-C stops it")
 
-    looking = threading.Thread(target=look, daemon=True)
+    looking = threading.Thread(target=print_once_open, daemon=True)
     looking.start()
     try:
         yield

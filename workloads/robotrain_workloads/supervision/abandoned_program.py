@@ -16,7 +16,7 @@ WORK_BYTES = 1 << 20
 """What a program writes that saves its work, and not one that waits."""
 
 
-class LeftAlone:
+class AbandonedProgram:
     """Says when a program is left alone by another node.
 
     One that prints, or writes files, finishes its work: the first node often saves and evaluates after the others.
