@@ -277,12 +277,6 @@ class Progress:
         places = [*(copy.to for copy in self.published), *(copy.to for copy in self.delivered)]
         return any(not place.startswith(TRACKED_PREFIXES) for place in places)
 
-    def forget_outputs(self) -> None:
-        """Drop the folders of outputs that are gone with their machine. `checkpoint_step` stays."""
-        self.checkpoint = ""
-        if self.evaluated:
-            self.evaluated = dataclasses.replace(self.evaluated, results="", policy="")
-
     @property
     def results(self) -> list[str]:
         """The places of the copies of an evaluation's results, without repetition."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from collections.abc import Iterator, Sequence
@@ -66,7 +67,7 @@ def add_listed_outputs(record: RunRecord, platform: Platform, status: Status, kn
         problem = error.problems[0] if isinstance(error, Rejected) else None
         if not problem or problem.code != UNPUBLISHED_CODE:
             return unknown
-        known.forget_outputs()
+        _forget_outputs(known)
         return " ".join(filter(None, (problem.title, problem.why)))
     for output in listed:
         if output.kind == "checkpoint" and output.step is not None:
@@ -75,8 +76,15 @@ def add_listed_outputs(record: RunRecord, platform: Platform, status: Status, kn
                 known.published.append(event.Published(step=output.step, to=output.uri))
     if listed:
         return "" if known.has_output else unknown
-    known.forget_outputs()
+    _forget_outputs(known)
     return "it saved no checkpoint" + (": what else it wrote went with its machine" if gone else "")
+
+
+def _forget_outputs(known: Progress) -> None:
+    """Drop the folders of outputs that are gone with their machine. `checkpoint_step` stays."""
+    known.checkpoint = ""
+    if known.evaluated:
+        known.evaluated = dataclasses.replace(known.evaluated, results="", policy="")
 
 
 def is_platform_line(line: str, record: RunRecord) -> bool:
