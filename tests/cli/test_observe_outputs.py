@@ -1,12 +1,18 @@
 """`robotrain outputs` and `cancel`: what a run left, and what is left of one that is stopped."""
 
+import _thread
+import fcntl
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from robotrain.cli.commands import merged_policy
+from robotrain.cli.commands import merged_policy, outputs
+from robotrain.model.run import Output
 from robotrain.plugins.manager import Plugins
 from robotrain.store import records
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published
+from robotrain_runtime.contract.files import make_atomically
 from snapshots import check_snapshot
 
 
@@ -79,6 +85,38 @@ def test_interrupted_download_leaves_no_file(run, robotrain, tmp_path):
     run.set_flag("tears")
     robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "to").check_problems(1, "io-failed")
     assert list((tmp_path / "to/checkpoints").iterdir()) == []
+
+
+def test_interrupted_download_leaves_no_hidden_part(run, tmp_path, monkeypatch):
+    """The download itself goes on in its thread, and makes files where it can."""
+    stopped = threading.Event()
+
+    def download(reference, output, to):
+        with make_atomically(to) as scratch:
+            scratch.mkdir()
+            threading.Timer(0.2, _thread.interrupt_main).start()
+            for number in range(1000):
+                (scratch / str(number)).write_text("x")
+                if stopped.wait(0.01):
+                    break
+
+    platform = SimpleNamespace(download=download)
+    output = Output(name="checkpoints/1", kind="checkpoint", source="local_path", uri="/x", size=1)
+    with pytest.raises(KeyboardInterrupt):
+        outputs.download_outputs([output], platform, SimpleNamespace(reference={}), tmp_path)
+    stopped.set()
+    assert [*(tmp_path / "checkpoints").iterdir()] == []
+
+
+def test_the_next_download_removes_what_a_killed_one_left(run, robotrain, tmp_path):
+    folder = tmp_path / "to/checkpoints"
+    for name in (".000400.abc.part", ".000400.def.part", ".000200.abc.part"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / ".lock").touch()
+    with (folder / ".000400.def.part/.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # that one goes on
+        assert robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "to").exit_code == 0
+    assert sorted(path.name for path in folder.iterdir()) == [".000200.abc.part", ".000400.def.part", "000400"]
 
 
 def test_missing_output_and_a_full_disk_are_reported(run, robotrain, scripted, tmp_path):

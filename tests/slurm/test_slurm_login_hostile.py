@@ -12,6 +12,7 @@ from login_node import close_connections
 from robotrain.errors import Rejected
 from robotrain.model.run import Output
 from robotrain.run_folder import remote_folder
+from robotrain_runtime.contract.deadline import call_with_deadline
 from robotrain_slurm.login import reach
 from robotrain_slurm.platform import SlurmPlatform
 
@@ -30,6 +31,7 @@ mark = re.search(r"robotrain-[0-9a-f]{16}", script)[0]
 def say(text): sys.stdout.write(text); sys.stdout.flush()
 say(f"\\n{mark}\\n")
 """
+PATIENCE_SECONDS = 2.0
 SILENT = "time.sleep(600)"
 DRIPPING = "\nwhile True: say(' '); time.sleep(0.1)"
 ENDLESS = "\nwhile True: say('x' * (1 << 20))"
@@ -78,7 +80,7 @@ def test_no_answer_in_time_is_the_login_nodes_fault(node, program):
     node(program)
     for _ in range(2):  # at once: it was asked a moment ago
         with pytest.raises(Rejected) as caught:
-            SLURM.status({**REFERENCE})
+            call_with_deadline(METHODS["status"], PATIENCE_SECONDS)
         assert [problem.code for problem in caught.value.problems] == ["slurm-login-away"]
         assert caught.value.transient
 
@@ -87,7 +89,7 @@ def test_a_question_that_takes_long_says_that_it_waits(node, capsys, monkeypatch
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     node(SILENT)
     with pytest.raises(Rejected):
-        SLURM.outputs(REFERENCE)
+        call_with_deadline(METHODS["outputs"], PATIENCE_SECONDS)
     assert capsys.readouterr().err.count("waiting for cluster") == 1
 
 
@@ -159,11 +161,64 @@ def make_entry(name: str, mode: int = 0o644, kind: bytes = tarfile.REGTYPE, link
     return entry
 
 
+def unpack(top, stream, max_bytes=1 << 20):
+    """Unpack an archive as an output that was said to have so many bytes."""
+    return remote_folder._unpack(top, {}, max_bytes, stream)
+
+
+def make_sparse(size: int) -> bytes:
+    """Return an archive of a file of one byte at the end of a hole, as GNU's tar packs it."""
+    header = bytearray(make_entry("./x", kind=tarfile.GNUTYPE_SPARSE).tobuf(tarfile.GNU_FORMAT))
+    header[124:136], header[386:398] = b"00000000001\0", b"%011o\0" % (size - 1)
+    header[398:410], header[483:495] = b"00000000001\0", b"%011o\0" % size
+    header[148:156] = b"        "
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + b"x".ljust(512, b"\0") + bytes(1024)
+
+
+def make_header(kind: bytes, size: int) -> bytes:
+    """Return the beginning of an archive: a header that so many bytes belong to."""
+    entry = make_entry("./x", kind=kind)
+    entry.size = size
+    return entry.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        make_sparse(3 << 30),
+        make_header(tarfile.XHDTYPE, 20 << 30) + bytes(1 << 16),
+        make_header(tarfile.XGLTYPE, 20 << 30) + bytes(1 << 16),
+        make_header(tarfile.GNUTYPE_LONGNAME, 20 << 30) + bytes(1 << 16),
+        make_header(tarfile.REGTYPE, 20 << 30) + bytes(1 << 16),
+        make_header(tarfile.CHRTYPE, 0) + bytes(1024),
+    ],
+)
+def test_archive_that_is_more_than_was_asked_for_is_not_unpacked(tmp_path, content):
+    with pytest.raises((OSError, tarfile.TarError)):
+        unpack(tmp_path / "x", io.BytesIO(content))
+    assert not (tmp_path / "x").exists()
+
+
+def test_archive_of_several_files_is_limited_as_a_whole(tmp_path):
+    folder, files = (make_entry("./x", kind=tarfile.DIRTYPE), b""), [make_entry(f"./x/{number}") for number in range(9)]
+    with pytest.raises(OSError, match="larger"):
+        unpack(tmp_path / "x", pack(folder, *((file, bytes(10)) for file in files)), 79)
+    unpack(tmp_path / "y", pack(folder, *((file, bytes(10)) for file in files)), 90)
+
+
+def test_archive_of_too_many_files_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(remote_folder, "MAX_ENTRIES", 3)
+    folder, files = (make_entry("./x", kind=tarfile.DIRTYPE), b""), [make_entry(f"./x/{number}") for number in range(9)]
+    with pytest.raises(OSError, match="more than 3"):
+        unpack(tmp_path / "x", pack(folder, *((file, b"") for file in files)))
+
+
 @pytest.mark.parametrize("path", ["./top/../outside", "./top/a/../../../outside"])
 def test_file_of_an_output_does_not_leave_its_folder(tmp_path, path):
     folder = (make_entry("./top", kind=tarfile.DIRTYPE), b"")
     with pytest.raises(OSError, match="leads out"):
-        remote_folder._unpack(tmp_path / "top", {}, pack(folder, (make_entry(path), b"x")))
+        unpack(tmp_path / "top", pack(folder, (make_entry(path), b"x")))
     assert not [*tmp_path.rglob("outside")]
 
 
@@ -171,7 +226,7 @@ def test_link_of_an_output_is_not_made(tmp_path):
     folder = (make_entry("./top", kind=tarfile.DIRTYPE), b"")
     link = (make_entry("./top/link", kind=tarfile.SYMTYPE, link=str(tmp_path)), b"")
     with pytest.raises(OSError, match="No such file"):
-        remote_folder._unpack(tmp_path / "top", {}, pack(folder, link, (make_entry("./top/link/x"), b"x")))
+        unpack(tmp_path / "top", pack(folder, link, (make_entry("./top/link/x"), b"x")))
     assert [*(tmp_path / "top").iterdir()] == []
 
 
@@ -179,7 +234,7 @@ def test_link_of_an_output_is_not_made(tmp_path):
 def test_mode_of_a_copied_file_is_decided_here(tmp_path, given, mode):
     before = os.umask(0o022)
     try:
-        remote_folder._unpack(tmp_path / "x", {}, pack((make_entry("./x", given), b"x")))
+        unpack(tmp_path / "x", pack((make_entry("./x", given), b"x")))
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == mode
@@ -188,7 +243,37 @@ def test_mode_of_a_copied_file_is_decided_here(tmp_path, given, mode):
 def test_copied_file_is_not_written_through_a_link(tmp_path):
     (tmp_path / "top").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(FileExistsError):
-        remote_folder._unpack(tmp_path / "top", {}, pack((make_entry("./top"), b"x")))
+        unpack(tmp_path / "top", pack((make_entry("./top"), b"x")))
+
+
+COPY = """
+if "tar " not in script:
+    say("/runs/a-1/x\\0/runs/a-1\\0" if "realpath" in script else "yes\\n")
+    say(f"{mark} 000\\n")
+    sys.exit()
+"""
+
+
+def test_download_without_a_byte_is_given_up(node, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(reach, "ANSWER_SECONDS", 60.0)
+    monkeypatch.setattr(remote_folder, "STALL_SECONDS", 0.8)
+    node(f"{COPY}{SILENT}")
+    with pytest.raises(Rejected) as caught:
+        SLURM.download(REFERENCE, make_output(), tmp_path / "to")
+    assert "Nothing came for 0.8 s" in caught.value.problems[0].why
+    assert capsys.readouterr().err.count("waiting for cluster") == 1
+    assert [*tmp_path.glob(".to*")] == []
+
+
+def test_answer_that_goes_on_after_its_end_is_not_read_for_ever(node, tmp_path):
+    node(f"{COPY}say('x' * 10240); say(f'{{mark}} 000\\n'); {ENDLESS}")
+    with pytest.raises(Rejected):
+        SLURM.download(REFERENCE, make_output(), tmp_path / "to")
+
+
+def make_output() -> Output:
+    return Output(name="x", kind="file", source="local_path", uri="/runs/a-1/x")
 
 
 def test_archive_that_is_none_is_a_failed_copy(node, tmp_path):

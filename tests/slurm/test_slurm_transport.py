@@ -14,7 +14,7 @@ from lab import wait_until
 from login_node import HOST
 from robotrain.errors import Rejected
 from robotrain.model.run import Output, RunGone
-from robotrain.run_folder import answer, facts, ssh_transport
+from robotrain.run_folder import answer, facts, remote_folder, ssh_transport
 from robotrain.run_folder.remote_folder import RemoteRunFolders
 from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.ssh_transport import NO_COMMAND_CODE, SshTransport
@@ -36,6 +36,20 @@ def there(request) -> Transport:
 def test_script_reads_what_it_is_given_and_says_how_it_ended(there):
     result = there.run("cat; echo wrong >&2; exit 3", b"\0\xffbytes\n")
     assert result == (3, b"\0\xffbytes\n", "wrong\n")
+
+
+def test_of_what_is_printed_beside_the_answer_the_end_is_kept(there):
+    result = there.run("head -c 20000000 /dev/zero >&2; echo the end >&2; echo answer")
+    assert (result.stdout, len(result.stderr)) == (b"answer\n", answer.MAX_ERROR_BYTES)
+    assert result.stderr.endswith("the end\n")
+
+
+@pytest.mark.parametrize("script", ["yes", "printf 12345", "cat /dev/zero"])
+def test_answer_larger_than_any_is_given_up(there, monkeypatch, script):
+    monkeypatch.setattr("robotrain.run_folder.transport.MAX_ANSWER_BYTES", 4)
+    with pytest.raises(Unreached) as failure:
+        there.run(script)
+    assert failure.value.passed_limit
 
 
 def test_large_input_arrives_whole(there):
@@ -286,6 +300,58 @@ def test_log_of_another_machine_is_read_as_one_of_this(tmp_path, tail, size):
     (tmp_path / "printed").write_text("before\nend: last\n")
     here, there = (one.open_log(tmp_path, "printed", "[x] ", "end") for one in FOLDERS)
     assert [*there.read_present(tail)] == [*here.read_present(tail)]
+
+
+def test_lines_of_a_log_are_read_one_after_the_other(tmp_path):
+    """A log of many short lines is never in memory as a whole."""
+    (tmp_path / "printed").write_bytes(b"end: later\n" * 2000 + b"a line\n" * 100_000)
+    (tmp_path / "log.txt").write_text("last\n")
+    os.utime(tmp_path / "log.txt", (1.0, 1.0))
+    lines = RunFolders().open_log(tmp_path, "printed", "", "end").read_present(None)
+    assert next(lines) == "a line"
+    (tmp_path / "printed").unlink()
+    *rest, last = lines
+    assert rest.count("a line") < 10_000
+    assert (rest.count("last"), rest.count("end: later"), last) == (1, 999, "end: later")
+
+
+def test_last_lines_of_a_log_take_no_question_of_their_own(tmp_path):
+    (tmp_path / "log.txt").write_bytes(b"a line\n" * (answer.CHUNK_BYTES // 4))
+    (tmp_path / "printed").touch()
+    machine = CountingTransport()
+    log = RemoteRunFolders(machine).open_log(tmp_path, "printed", "", "end")
+    assert [*log.read_present(5)] == ["a line"] * 5
+    assert machine.scripts == 1
+
+
+class CountingTransport(Transport):
+    """This machine, with the number of scripts that it has run."""
+
+    scripts = 0
+
+    def run(self, *words, **named):
+        self.scripts += 1
+        return super().run(*words, **named)
+
+
+def test_long_work_without_output_is_no_stall(tmp_path, monkeypatch):
+    monkeypatch.setattr(remote_folder, "STALL_SECONDS", 0.6)
+    monkeypatch.setattr(remote_folder, "BEAT_SECONDS", 0.1)
+    (tmp_path / "find-python.sh").write_text('sleep 1.2; echo \'{"name": "pick", "version": "3", "step": 2}\'')
+    (tmp_path / "payload").mkdir()
+    tmp_path.chmod(0o700)
+    made = RemoteRunFolders(Transport()).register(tmp_path, "pick", None, tmp_path)
+    assert (made.name, made.version) == ("pick", "3")
+
+
+def test_work_on_a_machine_that_says_nothing_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(remote_folder, "STALL_SECONDS", 0.3)
+    (tmp_path / "find-python.sh").write_text("sleep 9")
+    (tmp_path / "payload").mkdir()
+    tmp_path.chmod(0o700)
+    with pytest.raises(Unreached) as failure:
+        RemoteRunFolders(Transport()).register(tmp_path, "pick", None, tmp_path)
+    assert failure.value.timed_out
 
 
 def test_facts_of_another_machine_are_those_of_this(tmp_path):

@@ -9,10 +9,10 @@ from typing import ClassVar
 from robotrain_runtime.contract.files import lock_file
 
 from robotrain.run_folder import log
-from robotrain.run_folder.answer import CHUNK_BYTES
 from robotrain.run_folder.transport import Transport
 from robotrain.store import files
 
+MAX_EVENTS_BYTES = 1 << 30
 PROBE_BYTES = 256
 """So many bytes before a place in a file identify what was read up to it."""
 
@@ -37,18 +37,26 @@ class EventsCopy:
         self._followed.add(self.path)
 
     def update(self) -> bool:
-        """Add what is new; return False if there are no events."""
+        """Add what is new now; return False if there are no events. Raise ValueError for more than a run has."""
+        wanted: int | None = None
+        is_anew = False
         while True:
             size, probe = self._describe()
             start = size - len(probe)
             found = self._transport.read({self._source: start})[self._source]
             if found is None:
                 return False
+            if found.size > MAX_EVENTS_BYTES:
+                raise ValueError(f"the events have {found.size} bytes")
+            wanted = found.size if wanted is None else wanted
             if found.content.startswith(probe):
                 self.add(size, found.content[len(probe) :])
-                if len(found.content) < CHUNK_BYTES:
+                if start + len(found.content) >= wanted or not found.content[len(probe) :]:
                     return True
+            elif is_anew:
+                raise ValueError("the events are others with each reading")
             else:  # another file: the run has begun anew
+                is_anew, wanted = True, None
                 self.remove()
 
     def _describe(self) -> tuple[int, bytes]:

@@ -122,6 +122,8 @@ def _decode_line(line: bytes) -> str:
     return line.decode(errors="replace").rstrip("\r")
 
 
+MAX_END_LINES = 1000
+"""Of what an engine adds when it ends a job, the last lines are read."""
 QUERY_SECONDS = 5.0
 """Between two questions about a run that is followed: each costs its engine a request."""
 END_QUERY_SECONDS = 1.0
@@ -147,13 +149,17 @@ class FolderLog:
         What the engine adds when it ends a job comes last, unless the run went on since.
         """
         main, printed = self._open(tail)
-        before: list[str] = []
-        after: list[str] = []
+        after = deque[str](maxlen=MAX_END_LINES)
         went_on = self.get_modified(LOG_FILE) > self.get_modified(self.output_file)
-        for line in chain(printed.read_lines(), printed.read_rest()) if printed else ():
-            is_last = self.end_sign and line.startswith(self.end_sign) and not went_on
-            (after if is_last else before).append(self.prefix + line)
-        lines = chain(before, main.read_lines(), main.read_rest(), after)
+
+        def read_before() -> Iterator[str]:
+            for line in chain(printed.read_lines(), printed.read_rest()) if printed else ():
+                if self.end_sign and line.startswith(self.end_sign) and not went_on:
+                    after.append(self.prefix + line)
+                else:
+                    yield self.prefix + line
+
+        lines = chain(read_before(), main.read_lines(), main.read_rest(), after)
         return lines if tail is None else iter(deque(lines, maxlen=tail))
 
     def follow(self, query_status: Callable[[], Status], tail: int | None) -> Iterator[str]:

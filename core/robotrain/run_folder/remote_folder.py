@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, ClassVar
+from typing import IO, ClassVar, Self
 
 from robotrain_runtime.contract import checkpoint, claim
 from robotrain_runtime.contract.event import Registered
@@ -28,6 +28,7 @@ from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.scheduler_plan import SEARCH_FILE
 from robotrain.run_folder.transport import (
     FIND_PATH,
+    MAX_ENTRIES,
     READ_FILE,
     FileState,
     Transport,
@@ -42,8 +43,22 @@ DAY_SECONDS = 86400.0
 OTHERS = "of another user"
 FILES_LEFT = 65
 """The exit code of a removal that has begun and not come to its end."""
+STALL_SECONDS = 60.0
+"""After so long without a byte a download, or the runtime there, is given up."""
+BEAT_SECONDS = 10
+"""How often a machine says that a long work goes on."""
+GROWTH_BYTES = 1 << 28
+"""By how much an output may have grown since it was listed."""
+NAME_TYPES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+MAX_NAME_BYTES = 1 << 16
+MEMBER_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE)
 GONE_CODE = 3
 """What a script ends with that finds nothing to copy."""
+BEAT = """\
+{{ while sleep {seconds} >/dev/null 2>&1; do echo; done; }} &
+beat=$!
+"""
+"""Print an empty line now and then; `sleep` does not keep the answer open when this is ended."""
 READ_LINK = """\
 read_link() {
   target=
@@ -83,7 +98,7 @@ class FolderLogReader(LogReader):
         """What comes first, as far as it was read already."""
         if end is None:
             self._known = b""
-        elif end.size == len(end.content):
+        elif end.size == len(end.content) or (tail is not None and tail < end.content.count(b"\n")):
             self._known = end.content if tail is None else _keep_last_lines(end.content, tail)
             self._at = end.size - len(self._known)
         elif tail is not None:
@@ -134,10 +149,11 @@ def _fetch_output(at: Transport, output: Output, scratch: Path) -> list[str]:
     links = dict[str, str]()
     find = f"{FIND_PATH}has_path {shlex.quote(output.uri)} || exit {GONE_CODE}\ncd {parent} || exit 1"
     files = f"find ./{name} \\( -type f -o -type d -o -type l \\) -print0 2>/dev/null"
-    pack = "tar --null --no-recursion --hard-dereference -cf - -T -"
-    receive = partial(_unpack, scratch, links)
+    pack = "tar --format=gnu --null --no-recursion --hard-dereference -cf - -T -"
+    receive = partial(_unpack, scratch, links, (output.size or 0) + GROWTH_BYTES)
     try:
-        result = at.run(f"{find}\n{files} | {pack}", seconds=DAY_SECONDS, receive=receive)
+        script = f"{find}\n{files} | {pack}"
+        result = at.run(script, seconds=DAY_SECONDS, receive=receive, stall_seconds=STALL_SECONDS)
     except tarfile.TarError:
         raise OSError("what came is no archive") from None
     if result.exit_code == GONE_CODE:
@@ -152,28 +168,49 @@ def _fetch_output(at: Transport, output: Output, scratch: Path) -> list[str]:
     return left_out
 
 
-def _unpack(top: Path, links: dict[str, str], stream: IO[bytes]) -> bytes:
-    """Write the members of an archive at `top`, which takes the place of its first folder. Raise OSError.
+class ArchiveMember(tarfile.TarInfo):
+    """A member of an archive of the kinds that `tar --format=gnu` packs here.
+
+    Others, such as sparse files, are described by headers of any size, which are read into memory.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Return the member of a header. Raise TarError."""
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in NAME_TYPES and member.size <= MAX_NAME_BYTES:
+            return member
+        if member.type not in MEMBER_TYPES:
+            raise tarfile.ReadError("it has what was not asked for")
+        return member
+
+
+def _unpack(top: Path, links: dict[str, str], max_bytes: int, stream: IO[bytes]) -> bytes:
+    """Write the members of an archive at `top`, which takes the place of its first folder. Raise OSError, TarError.
 
     The other machine decides no mode but whether its user may run a file. Links are only noted.
     """
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for member in archive:
+    left = max_bytes
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=ArchiveMember) as archive:
+        for count, member in enumerate(archive):
+            if count >= MAX_ENTRIES:
+                raise OSError(f"it has more than {MAX_ENTRIES} files")
             inside = [part for part in member.name.split("/") if part != "."][1:]
             if ".." in inside:
                 raise OSError(f"{member.name!r} leads out of the output")
             place = top.joinpath(*inside)
             if member.isdir():
-                place.mkdir(parents=True, exist_ok=True)
+                place.mkdir(exist_ok=True)
             elif member.issym():
                 links["/".join(inside)] = member.linkname
             elif member.isfile() and (content := archive.extractfile(member)):
+                left -= member.size
+                if left < 0:
+                    raise OSError("it is larger than its size was said to be")
                 mode = 0o777 if member.mode & 0o100 else 0o666
                 with open(place, "xb", opener=partial(os.open, mode=mode)) as file:
                     while chunk := content.read(CHUNK_BYTES):
                         file.write(chunk)
-    while stream.read(CHUNK_BYTES):
-        pass
     return b""
 
 
@@ -275,8 +312,12 @@ class RemoteRunFolders(RunFolders):
             f"unset {' '.join(ended_run.OTHER_TRACKING)}",
             f"export PYTHONPATH={shlex.quote(str(payload))}",
         )
-        result = self._at.run("\n".join((*lines, f"{words} </dev/null")), seconds=DAY_SECONDS)
-        return subprocess.CompletedProcess(words, result.exit_code, result.text, result.stderr)
+        script = "\n".join(
+            (*lines, BEAT.format(seconds=BEAT_SECONDS), f"{words} </dev/null", "code=$?; kill $beat; exit $code")
+        )
+        result = self._at.run(script, seconds=DAY_SECONDS, stall_seconds=STALL_SECONDS)
+        printed = "\n".join(line for line in result.text.splitlines() if line)
+        return subprocess.CompletedProcess(words, result.exit_code, printed, result.stderr)
 
     def remove(self, folder: Path, dry_run: bool) -> int | None:
         """Remove a run folder unless `dry_run` is set. Return the bytes freed; None if it is another user's.

@@ -27,6 +27,8 @@ from robotrain.run_folder.answer import BEGIN, CHUNK_BYTES, AnswerFailed, Script
 SECONDS = 30.0
 END_SECONDS = 30.0
 MAX_ANSWER_BYTES = 1 << 28
+MAX_ENTRIES = 1_000_000
+"""How many files a run or an output may have."""
 
 
 class Unreached(Exception):
@@ -194,6 +196,8 @@ class Transport:
     def list(self, folder: str) -> list[Entry]:
         """Return all that is below a folder; nothing if it is missing. Raise ValueError for an answer that is none."""
         answer = self.query(LIST_FOLDER.format(folder=shlex.quote(folder))).stdout
+        if answer.count(b"\0") > MAX_ENTRIES:
+            raise ValueError(f"there are more than {MAX_ENTRIES} files")
         return [_parse_entry(row) for row in answer.split(b"\0") if row]
 
     def has_folder(self, folder: str) -> bool:
@@ -246,7 +250,7 @@ def parse_file(line: str, offset: int = 0) -> FileState | None:
     size, modified, content = line.split(" ")
     state = FileState(base64.b64decode(content, validate=True), parse_count(size), _parse_time(modified))
     part = max(0, state.size - offset) if offset >= 0 else min(-offset, state.size)
-    if len(state.content) < min(part, CHUNK_BYTES):
+    if not min(part, CHUNK_BYTES) <= len(state.content) <= CHUNK_BYTES:
         raise ValueError(f"{len(state.content)} of {part} bytes came")
     return state
 

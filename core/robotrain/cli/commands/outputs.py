@@ -2,15 +2,18 @@
 
 import contextlib
 import functools
+import glob
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import typer
 from robotrain_runtime.contract.deadline import DeadlineFuture
-from robotrain_runtime.contract.files import make_atomically
+from robotrain_runtime.contract.files import is_locked, lock_file, make_atomically
 from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import output
@@ -30,6 +33,10 @@ from robotrain.store import progress_cache
 make_problem = Messages(__file__)
 
 PROGRESS_SECONDS = 0.5
+STOP_SECONDS = 1.0
+"""How long an interrupted download may take to notice that its folder is gone."""
+PART_SUFFIX, LOCK_FILE = ".part", ".lock"
+"""The end of the name of a folder into which an output is copied, and the file in it that the copying process locks."""
 
 
 def outputs(
@@ -166,20 +173,47 @@ def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunR
     raise_if_any(_find_space_problems(outputs, to))
     for number, one in enumerate(outputs, 1):
         count = f"{number} of {len(outputs)}: " if len(outputs) > 1 else ""
-        with make_atomically(places[one.name]) as scratch:
+        with _make_place(places[one.name]) as scratch:
             download = DeadlineFuture(functools.partial(platform.download, record.reference, one, scratch))
-            _show_progress(download, scratch, one, f"{count}{one.name}")
+            try:
+                _show_progress(download, scratch.parent, one, f"{count}{one.name}")
+            except KeyboardInterrupt:
+                shutil.rmtree(scratch.parent, ignore_errors=True)  # it cannot make another file
+                download.is_running(STOP_SECONDS)
+                raise
             if left_out := download.result():
                 print_message(f"  left out, as links out of {one.name} or no files: {redact(', '.join(left_out))}")
     return places
 
 
-def _show_progress(download: DeadlineFuture[Any], scratch: Path, item: Output, title: str) -> None:
-    """Wait for the download; on a terminal, show its progress."""
+@contextlib.contextmanager
+def _make_place(place: Path) -> Iterator[Path]:
+    """Yield a free path in a hidden folder beside `place`; what is made there takes its name when the block ends.
+
+    Nothing else is left of the folder, nor of those of downloads that were killed.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for left in place.parent.glob(f".{glob.escape(place.name)}.*{PART_SUFFIX}/{LOCK_FILE}"):
+        if is_locked(left) is False:
+            shutil.rmtree(left.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(PART_SUFFIX, f".{place.name}.", place.parent))
+    try:
+        with (folder / LOCK_FILE).open("wb") as lock:
+            with contextlib.suppress(OSError):  # a file system without locks
+                lock_file(lock.fileno())
+            yield folder / place.name
+            with make_atomically(place) as scratch:
+                os.rename(folder / place.name, scratch)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _show_progress(download: DeadlineFuture[Any], folder: Path, item: Output, title: str) -> None:
+    """Wait for the download into a folder; on a terminal, show its progress."""
     of = f" of {amounts.format_size(item.size)}" if item.size else ""
 
     def describe() -> str:
-        return f"  {title}  {amounts.format_size(_measure_size(scratch))}"
+        return f"  {title}  {amounts.format_size(_measure_size(folder))}"
 
     with contextlib.ExitStack() as stack:
         if output.is_live(sys.stderr) and download.is_running(PROGRESS_SECONDS):
