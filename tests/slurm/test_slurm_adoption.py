@@ -247,6 +247,14 @@ def test_a_job_that_a_folder_open_to_others_names_is_not_cancelled(submit, adopt
     assert [job["state"] for job in slurm.read_jobs()] == ["PENDING"]
 
 
+def test_a_folder_of_another_home_is_not_taken_for_one_of_this_machine(submit, adopt):
+    folder = submit()
+    record = json.loads((folder / "job.json").read_text())["record"]
+    edit_document(folder, record=record | {"settings": record["settings"] | {"runs_dir": "~/her-runs"}})
+    settings = records.read_record(adopt(folder)["run"]).settings
+    assert "her-runs" not in str(settings)
+
+
 def test_a_run_without_tracking_offers_one_with_it_in_place_of_a_registration(submit, adopt, robotrain):
     run = adopt(submit())["run"]
     answer = robotrain("register", run, "arm")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.document import JobDocument, parse_document
+from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain import __version__, network_deadline
 from robotrain.cluster.settings import read_configured_settings
@@ -241,6 +242,11 @@ def _restore_prepared(
     dropped = [name for name in personal if carried.pop(name, None) is not None and own is None]
     left_out = [(name, personal[name]) for name in dropped if carried_record.was_chosen(document, name)]
     carried |= {name: value for name in personal if (value := getattr(own, name, None)) is not None}
+    for one in get_parameters(
+        platform.settings
+    ):  # `~` is a home folder there, and not the one here
+        if one.param.path and own is None and str(carried.get(one.name)).startswith("~"):
+            del carried[one.name]
     settings, problems = restore_settings(carried, platform, Origin("run", document.run))
     raise_if_any(problems)
     values = carried_record.restore_values(document, job, dict(list_fields(settings)), workload)
