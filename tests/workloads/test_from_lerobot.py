@@ -110,6 +110,50 @@ def test_what_changes_nothing_is_left_out_and_named(translate: Any) -> None:
     assert all(text in left_out[option] for option, text in expected.items()), left_out
 
 
+PRESET = "--use_policy_training_preset=false"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("--optimizer.grad_clip_norm=1", {"--optimizer.grad_clip_norm": "by the preset"}),
+        ("--optimizer.weight_decay=1", {"--optimizer.weight_decay": "--policy.optimizer_weight_decay"}),
+        ("--optimizer.type=adamw", {"--optimizer.type": "by the preset"}),
+        ("--scheduler.num_warmup_steps=1", {"--scheduler.num_warmup_steps": "by the preset"}),
+        (f"{PRESET} --optimizer.type=adamw --optimizer.lr=1", {}),
+        (f"{PRESET} --scheduler.type=diffuser --scheduler.num_warmup_steps=1", {}),
+    ],
+)
+def test_option_that_a_preset_replaces_is_left_out_and_any_other_is_not(robotrain, options, expected):
+    lines = robotrain("from-lerobot", "--", *BASE.split(), *options.split()).stderr.splitlines()
+    at = [index for index, line in enumerate(lines) if line.startswith("left out: ")]
+    left_out = {lines[index].removeprefix("left out: "): lines[index + 1] for index in at}
+    assert set(left_out) == set(expected)
+    assert all(text in left_out[option] for option, text in expected.items()), left_out
+
+
+@pytest.mark.parametrize(
+    ("variables", "options", "expected"),
+    [
+        ("HF_LEROBOT_HOME=/data HF_HOME=/hub", "", {"HF_LEROBOT_HOME": "/data/me/cups ", "HF_HOME": "variables"}),
+        ("HF_HOME=/hub", "", {"HF_HOME": "/hub/lerobot/me/cups "}),
+        ("XDG_CACHE_HOME=/c", "", {"XDG_CACHE_HOME": "/c/huggingface/lerobot/me/cups "}),
+        ("HF_LEROBOT_HOME=/data", "--dataset.root=/cups", {"HF_LEROBOT_HOME": "variables"}),
+    ],
+)
+def test_variable_that_says_where_the_dataset_lies_names_its_folder(translate, variables, options, expected):
+    line = f"{variables} lerobot-train --policy.type=act --dataset.repo_id=me/cups {options}"
+    left_out = translate("from-lerobot", *line.split()).json["left_out"]
+    assert set(left_out) == set(expected)
+    assert all(text in left_out[variable] for variable, text in expected.items()), left_out
+
+
+@pytest.mark.parametrize(("options", "is_named"), [("", True), ("--tolerance_s=1e-3", False)])
+def test_tolerance_of_frames_is_named_where_the_line_has_none(translate, options, is_named):
+    notes = translate("from-lerobot", *BASE.split(), *options.split()).json["notes"]
+    assert ("--tolerance_s=0.0001" in notes.get("--tolerance_s", "")) is is_named
+
+
 DASH = "\N{EN DASH}"
 BASE = "lerobot-train --policy.type=act --dataset.repo_id=me/cups"
 CODES = ("source-missing", "value-invalid", "script-option-invalid", "source-missing")

@@ -19,7 +19,8 @@ from robotrain_workloads.lerobot import backbones
 from robotrain_workloads.lerobot.remote_code import TRUST_FLAG
 from robotrain_workloads.lerobot_options import effective_options, option_reasons
 from robotrain_workloads.lerobot_options.effective_options import PRECISION, format_value
-from robotrain_workloads.lerobot_options.line_translator import LineTranslator, fill_in_hint
+from robotrain_workloads.lerobot_options.line_translator import LineTranslator
+from robotrain_workloads.lerobot_options.option_spelling import fill_in_hint
 from robotrain_workloads.lerobot_options.program_line import (
     cut_shell_words,
     expand_account_variables,

@@ -1,14 +1,12 @@
 """Translator of the options of lerobot-train and lerobot-eval to those of robotrain."""
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.cli.option_spelling import find_misspelt_option
-from robotrain.config.managed_options import ALTERNATIVE, fill_in_value
 from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
@@ -18,8 +16,10 @@ from robotrain_workloads.lerobot.options import NULLS, split_options
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
 from robotrain_workloads.lerobot_options import effective_options, option_reasons, option_spelling, option_tree
 from robotrain_workloads.lerobot_options.effective_options import PRECISION, format_value
+from robotrain_workloads.lerobot_options.option_reasons import RATE_OPTIONS
+from robotrain_workloads.lerobot_options.option_spelling import fill_in_hint, find_refusal
 from robotrain_workloads.lerobot_options.option_values import BOOLEANS
-from robotrain_workloads.lerobot_options.program_line import VARIABLE, ProgramLine
+from robotrain_workloads.lerobot_options.program_line import VARIABLE, ProgramLine, explain_data_home
 from robotrain_workloads.lerobot_options.saved_config import REPOSITORY, read_saved_options
 from robotrain_workloads.lerobot_options.trained_type import NOTHING_REASON, TrainedType, find_trained_type
 from robotrain_workloads.lerobot_options.translated_line import SECRET_REASON, TranslatedLine
@@ -49,10 +49,15 @@ GROUPS = ("dataset", "env", *effective_options.MODELS)
 TYPE_OPTIONS = [f"{model}.{name}" for model in effective_options.MODELS for name in ("type", "path")]
 SIMULATOR_OPTIONS = ("env.", "eval.")
 PRESET_OPTION = "use_policy_training_preset"
-PRESET_OPTIONS = {"optimizer.lr": "optimizer_lr", "scheduler.num_warmup_steps": "scheduler_warmup_steps"}
-"""Options that LeRobot replaces by those of the policy, if it trains by the policy's preset."""
-NOT_SAVED = ("output_dir", "resume", CONFIG, *PRESET_OPTIONS, *(f"policy.{name}" for name in PRESET_OPTIONS.values()))
+NOT_SAVED = (
+    "output_dir",
+    "resume",
+    CONFIG,
+    *RATE_OPTIONS,
+    *(f"policy.{name}" for name in RATE_OPTIONS.values()),
+)
 """Options that a checkpoint's configuration does not give: robotrain chooses the folder, LeRobot resumes the rates."""
+TOLERANCE = "tolerance_s"
 PROGRESS = "sample_weighting.progress_path"
 PROGRESS_FILE = "sarm_progress.parquet"
 """The file that LeRobot weights samples with, if no option names another: it is beside the dataset's folders."""
@@ -131,8 +136,11 @@ class LineTranslator:
         for option, words in self.program.flags:
             self.add_flag(option, words)
         self.add_options()
+        if DATASET_FOLDER not in self.given and REPOSITORY.fullmatch(self.given.get(DATASET) or ""):
+            self.left_out |= explain_data_home(self.program, self.given[DATASET] or "")
         if self.is_training:
             self.add_precision()
+            self.add_tolerance_note()
         else:
             self.add_evaluation_defaults()
 
@@ -200,7 +208,7 @@ class LineTranslator:
         if name == REVISIONS[DATASET] and self.given.get(DATASET_FOLDER):
             return option_reasons.REVISION
         if name == PRESET_OPTION and value.lower() in OFF_VALUES:
-            return option_reasons.PRESET
+            return option_reasons.PRESET_OFF
         if name == CONFIG and not (self.is_resumed and CHECKPOINT_CONFIG.fullmatch(value)):
             return option_reasons.CONFIG
         if name == RESUME and self.is_resumed and CONFIG not in self.given:
@@ -222,12 +230,20 @@ class LineTranslator:
             return option_reasons.SPEED_OPTIONS[name]
         if name.startswith("job."):
             return option_reasons.PLACE
-        if name in PRESET_OPTIONS:
-            other = f"--{self.trained.model}.{PRESET_OPTIONS[name]}, which the policy has"
-            return f"LeRobot replaces it by {'what the checkpoint has' if self.is_resumed else other}"
+        if self.is_resumed and name in RATE_OPTIONS:
+            return option_reasons.SAVED_RATE
+        if self.is_training and not self.is_resumed and name.startswith(effective_options.PRESET_OPTIONS):
+            is_on = (self.given.get(PRESET_OPTION) or "true").lower() not in OFF_VALUES
+            return option_reasons.explain_preset(name, self.given[name], self.trained) if is_on else ""
         if self.is_training and (name.startswith(SIMULATOR_OPTIONS) or name == "eval_freq"):
             return option_reasons.SIMULATOR
         return ""
+
+    def add_tolerance_note(self) -> None:
+        """Say how far a frame may be off, if the line does not."""
+        if TOLERANCE not in self.given:
+            usual = format_value(option_tree.find_default(TOLERANCE, "", self.trained.lerobot.name))
+            self.notes[f"--{TOLERANCE}"] = option_reasons.TOLERANCE_NOTE.format(usual)
 
     def add_special(self, name: str, value: str) -> bool:
         """Translate an option whose meaning depends on others; return whether it is one."""
@@ -313,7 +329,7 @@ class LineTranslator:
     def add_flag(self, option: str, words: Sequence[str]) -> None:
         """Add the words for an option, unless a parameter does not take the value, or has another one."""
         flag = words[0]
-        if refusal := _find_refusal(words, self.workload):
+        if refusal := find_refusal(words, self.workload):
             self.refused[option] = refusal
         elif self.flags.get(flag, tuple(words)) != tuple(words):
             self.refused[option] = f"another option of the line gives {flag} another value"
@@ -327,7 +343,7 @@ class LineTranslator:
             refusal = option_reasons.EVALUATION
         elif name.startswith("env."):
             words = fill_in_hint(self.workload.managed_options[f"--{ENVIRONMENT}"], self.given.get(ENVIRONMENT) or "")
-            refusal = _find_refusal(words, self.workload) if words else ""
+            refusal = find_refusal(words, self.workload) if words else ""
         else:
             trained = self.trained
             chosen = {trained.model: trained.kind} if self.is_training and trained.kind else {}
@@ -363,7 +379,7 @@ class LineTranslator:
         """Return LeRobot's option for one of robotrain's with this value; empty if none means it."""
         option = self.spellings.get(flag, "")
         words = fill_in_hint(self.workload.managed_options.get(option, ""), value)
-        return f"{option}={value}" if words and not _find_refusal(words, self.workload) else ""
+        return f"{option}={value}" if words and not find_refusal(words, self.workload) else ""
 
     def find_near_option(self, name: str, value: str) -> str:
         """Return LeRobot's option for a misspelt one of robotrain's; empty if there is none."""
@@ -429,23 +445,3 @@ class LineTranslator:
             is_taken = least is None or default > least
             if flag not in self.flags and parameter.default not in (None, default) and is_taken:
                 self.flags[flag] = (flag, format_value(default))
-
-
-def fill_in_hint(hint: str, value: str | None) -> tuple[str, ...]:
-    """Return the words that a hint of `managed_options` stands for with a value; none if it is no flag."""
-    ways = hint.split(ALTERNATIVE)
-    if len(ways) == 2 and (value or "").lower() in ("true", "false"):
-        return tuple(shlex.split(ways[0] if value and value.lower() == "true" else ways[1]))
-    filled = fill_in_value(hint, value or "").split(ALTERNATIVE)
-    changed = [way for way, before in zip(filled, ways, strict=True) if way != before]
-    return tuple(shlex.split(changed[0])) if changed else ()
-
-
-def _find_refusal(words: Sequence[str], workload: "Workload") -> str:
-    """Return why a parameter does not take a value; empty if nothing here rules it out."""
-    flag, value = words[0], " ".join(words[1:])
-    for parameter in get_parameters(workload.parameters):
-        if flag in parameter.flags and value and parameter.choices and value not in parameter.choices:
-            default = f"; without it, it is {parameter.default}" if parameter.default else ""
-            return f"{flag} takes {' or '.join(parameter.choices)}{default}"
-    return ""

@@ -1,5 +1,12 @@
 """Why an option of LeRobot is left out of a translated line, or not translated at all."""
 
+from typing import TYPE_CHECKING
+
+from robotrain_workloads.lerobot_options.option_tree import find_option_problems, has_option
+
+if TYPE_CHECKING:
+    from robotrain_workloads.lerobot_options.trained_type import TrainedType
+
 USUAL_VALUES = {
     "save_checkpoint": ("true", "robotrain always saves checkpoints: --save_freq=N says how often"),
     "env.render_mode": ("rgb_array", "robotrain shows no window: it renders pictures, and --record-video keeps them"),
@@ -14,7 +21,13 @@ CONFIG = "robotrain reads no configuration file of LeRobot: give the values that
 RESUME = "robotrain resume RUN continues a run; --resume-from FOLDER continues from a checkpoint"
 SIMULATOR = "training runs no simulator; afterwards: robotrain submit lerobot-eval --policy-run RUN --env NAME"
 EVALUATION = "an evaluation takes only --policy. and --env. options of LeRobot"
-PRESET = "robotrain trains with the optimizer of the policy's preset"
+PRESET_OFF = "robotrain trains with the optimizer of the policy's preset; options after -- may choose another"
+REPLACED = "LeRobot replaces it by {}"
+SAVED_RATE = "LeRobot replaces it by what the checkpoint has"
+TOLERANCE_NOTE = (
+    "robotrain reads the picture of a video that is at most a quarter of a frame off, where LeRobot fails beyond"
+    " {0} s: -- --tolerance_s={0} is LeRobot's"
+)
 RESUME_FILE = "the dataset and the options of that training are in {}, which cannot be read on this machine"
 REVISION = (
     "robotrain reads the folder of --dataset.root as it is: leave one of both options out; without the folder, it"
@@ -48,3 +61,14 @@ OTHER_VALUE = "robotrain trains with {}, and this line with {}"
 TRUST_NOTE = (
     "the type {} runs Python code of the Hub: read it, and write the commit that you have read in place of COMMIT"
 )
+RATE_OPTIONS = {"optimizer.lr": "optimizer_lr", "scheduler.num_warmup_steps": "scheduler_warmup_steps"}
+"""Options of the optimizer and the schedule that a checkpoint has, and those of the policy for them."""
+
+
+def explain_preset(name: str, value: str | None, trained: "TrainedType") -> str:
+    """Return why LeRobot does not take an option of the optimizer or the schedule; empty if it refuses it."""
+    if next(find_option_problems([f"--{name}={value}"], {}, {}, trained.lerobot.name), None):
+        return ""
+    own = f"{trained.model}.{RATE_OPTIONS.get(name) or name.replace('.', '_')}"
+    has_own = has_option(own, {trained.model: trained.kind}, trained.lerobot.name)
+    return REPLACED.format(f"--{own}, which the policy has" if has_own else "the preset of what it trains")

@@ -1,11 +1,12 @@
 """LeRobot's spelling of robotrain's options: a line of LeRobot's is corrected in the words that it is typed in."""
 
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from robotrain.config.managed_options import ALTERNATIVE
+from robotrain.config.managed_options import ALTERNATIVE, fill_in_value
 from robotrain.errors import Problem, Suggestion
 from robotrain_runtime.contract.parameter import get_parameters
 
@@ -62,3 +63,23 @@ def _respell_way(text: str, spellings: Mapping[str, str]) -> Iterator[str]:
         yield f"{spellings[flag]}={value.replace(REVISION_FORM, '')}"
     elif not flag.startswith("--") or "." in flag or words != text:
         yield words
+
+
+def fill_in_hint(hint: str, value: str | None) -> tuple[str, ...]:
+    """Return the words that a hint of `managed_options` stands for with a value; none if it is no flag."""
+    ways = hint.split(ALTERNATIVE)
+    if len(ways) == 2 and (value or "").lower() in ("true", "false"):
+        return tuple(shlex.split(ways[0] if value and value.lower() == "true" else ways[1]))
+    filled = fill_in_value(hint, value or "").split(ALTERNATIVE)
+    changed = [way for way, before in zip(filled, ways, strict=True) if way != before]
+    return tuple(shlex.split(changed[0])) if changed else ()
+
+
+def find_refusal(words: Sequence[str], workload: "Workload") -> str:
+    """Return why a parameter does not take a value; empty if nothing here rules it out."""
+    flag, value = words[0], " ".join(words[1:])
+    for parameter in get_parameters(workload.parameters):
+        if flag in parameter.flags and value and parameter.choices and value not in parameter.choices:
+            default = f"; without it, it is {parameter.default}" if parameter.default else ""
+            return f"{flag} takes {' or '.join(parameter.choices)}{default}"
+    return ""

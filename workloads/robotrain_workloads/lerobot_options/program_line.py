@@ -2,8 +2,10 @@
 
 import os
 import re
+import shlex
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
@@ -27,6 +29,9 @@ REQUIREMENT = re.compile(r"(?:.*=)?lerobot(?:\[[\w,-]+\])?\s*(===?|~=|!=|<=?|>=?
 COMPUTING_VARIABLES = "ACCELERATE_.*|WORLD_SIZE|LOCAL_WORLD_SIZE|FSDP_.*|PARALLELISM_CONFIG_.*"
 """Variables that say what processes compute together, as options of `accelerate launch` do."""
 COMPUTING_REASON = "robotrain starts the processes itself: --num-gpus, --num-nodes and --mixed-precision say how"
+DATA_HOMES = {"HF_LEROBOT_HOME": "", "HF_HOME": "lerobot", "XDG_CACHE_HOME": "huggingface/lerobot"}
+"""Variables that say where LeRobot looks for datasets, with the folder below; the first that is set counts."""
+DATA_HOME_REASON = "LeRobot takes the dataset from there, if it is there: {}, in place of --dataset-repo-id {}"
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 NO_GPU = ("", "-1", "none", "void", "NoDevFiles")
 """Values of `GPU_VARIABLES` that hide every GPU, so that LeRobot trains on the CPU."""
@@ -122,3 +127,12 @@ def _read_version(words: Iterable[str], found: ProgramLine) -> None:
 
 def _parse_version(text: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", text)]
+
+
+def explain_data_home(line: ProgramLine, repository: str) -> dict[str, str]:
+    """Return what to give in place of the variable that says where LeRobot looks for a dataset, by its name."""
+    for variable, below in DATA_HOMES.items():
+        if place := line.variables.get(variable):
+            words = ("--dataset-path", str(Path(place, below, repository)), "--dataset-id", repository)
+            return {variable: DATA_HOME_REASON.format(shlex.join(words), repository)}
+    return {}
