@@ -137,7 +137,10 @@ def explain_exit(code: int, lines: Sequence[str]) -> str:
     if code < 0 or number == signal.SIGKILL or is_silent:
         crash = _find_crash(output) if number in CRASH_SIGNALS else ""
         return f"the program was ended by signal {number} ({get_signal_name(number)})" + f": {crash}" * bool(crash)
-    return explain_output(lines).removeprefix("error: ") or f"the program ended with exit code {code} and no output"
+    said = explain_output(lines).removeprefix("error: ")
+    if said and _find_error(output):
+        return said
+    return f"the program ended with exit code {code}" + (f": {said}" if said else " and no output")
 
 
 def explain_output(lines: Sequence[str]) -> str:
