@@ -86,6 +86,23 @@ def cut_picture(message):
     return replace(message, data=message.data[: len(message.data) * 6 // 10])
 
 
+@pytest.mark.parametrize(
+    ("lost", "unused"),
+    [
+        (range(20, 40), "2.0 of 3.9 s: /camera/top ends 2.0 s early"),
+        (range(15), "1.5 of 3.9 s: /camera/top begins 1.5 s late"),
+        (range(15, 30), "1.6 of 3.9 s: /camera/top is silent for 1.6 s"),
+        (range(35, 40), ""),
+    ],
+)
+def test_seconds_of_a_bag_that_no_episode_has_are_named_with_the_topic(tmp_path, robotrain, inspect, lost, unused):
+    Recording(lost=lost).write(tmp_path / "bags/ep0")
+    words = ("--chunk-size", 2)
+    found = inspect(*words).json["bags"][0]["unused"]
+    assert found == unused
+    assert not unused or unused in robotrain("bags", "inspect", tmp_path / "bags", *words).stderr
+
+
 @pytest.mark.parametrize(("fps", "encoding"), [(10, "jpeg"), (10, "png"), (10, "rgb8"), (4, "jpeg")])
 def test_a_picture_that_is_cut_off_is_found_where_it_is_used(tmp_path, inspect, encoding, fps):
     topic = "/camera/top" if encoding == "rgb8" else "/camera/top/compressed"

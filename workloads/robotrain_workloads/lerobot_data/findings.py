@@ -45,7 +45,7 @@ KINDS: Mapping[str, FindingKind] = {
     "episode-in-validation": FindingKind("warning", "Leave out the copies.", is_cured_by_exclusion=True),
     "validation-empty": FindingKind("warning", "Record more episodes, or set `--val-split 0`."),
     "episode-short": FindingKind("warning", "Leave it out.", is_cured_by_exclusion=True),
-    "idle-start": FindingKind("warning", "Cut the beginning: a policy learns to wait."),
+    "idle-start": FindingKind("warning", "Some seconds are usual. Cut long ones: a policy learns to wait."),
     "idle-end": FindingKind("warning", "Cut the end: a policy learns to stop early."),
     "task-empty": FindingKind("warning", "Write the text: language policies read it."),
     "action-constant": FindingKind("warning", "Leave out the episode.", is_cured_by_exclusion=True),

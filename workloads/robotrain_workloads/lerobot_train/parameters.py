@@ -60,7 +60,7 @@ OWNED_OPTIONS: Mapping[str, str] = {
     "--wandb.enable": "--wandb, or --no-wandb",
     "--wandb.project": "--experiment-name",
     "--wandb.mode": "WANDB_MODE=offline   in the environment of the run",
-    "--wandb.run_id": "remove it: each run has its own id, and keeps it when it resumes",
+    "--wandb.run_id": "remove it: each run has its own id, also after a restart; robotrain resume makes a new run",
     "--job.target": "remove it: --platform names where the job runs",
 }
 

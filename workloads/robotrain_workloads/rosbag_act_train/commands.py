@@ -294,6 +294,7 @@ def _print_summary(survey: BagSurvey, chunk: int, config: Path | None, html: Pat
     if survey.settings.action_topic is None:
         lines.append("no topic of actions: the action of a step is the next state")
     lines += [f"salvaged of {one.bag.name}: {one.salvaged}" for one in survey.usable if one.salvaged]
+    lines += [f"no episode has, of {one.bag.name}, {one.unused}" for one in survey.usable if one.unused]
     uses = {topics[0]: use for use, topics in survey.settings.uses.items()}
     lines += [
         f"not in every bag: {topic} ({uses.get(topic, 'not used')}), in {has} of {of}"

@@ -98,6 +98,8 @@ def load_bags(
         bag = reading.bag
         if reading.salvaged:
             report(f"{bag.name}: salvaged {reading.salvaged}")
+        if reading.unused:
+            report(f"{bag.name}: no episode has {reading.unused}")
         if not reading.episodes:
             report(f"{bag.name}: no episode of at least {chunk} steps")
             continue

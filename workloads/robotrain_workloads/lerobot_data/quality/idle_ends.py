@@ -63,7 +63,8 @@ class IdleEnds:
                 longest = max(spans, key=lambda span: span[2] - span[1])
                 seconds = (longest[2] - longest[1]) / self._fps
                 text = f"{_count(len(spans))} {what if len(spans) == 1 else what[:-1]} without motion"
-                worst = f"episode {longest[0]} for {seconds:.1f} s"
+                usual = ", which is usual for some seconds" if code == "idle-start" else ""
+                worst = f"episode {longest[0]} for {seconds:.1f} s{usual}"
                 yield make_span_finding(code, f"{text}: {worst}", spans, seconds, "s")
         if self._constant:
             text = (

@@ -24,6 +24,7 @@ from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
 from robotrain_workloads.rosbag_act_train.bags.timeline import (
     Stretch,
     TopicTimes,
+    explain_unused,
     find_clock_problem,
     find_pieces,
     make_topic_times,
@@ -69,6 +70,8 @@ class BagReading:
     """The times of each topic that was read."""
     salvaged: str = ""
     """How much of a damaged file was read; empty for a whole one."""
+    unused: str = ""
+    """How many seconds are in no piece, and which topics lack them; empty for less than a second."""
     joints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The joint names of the state and action topics that have them."""
 
@@ -109,6 +112,7 @@ def read_bag(
     stretches = _split_at_jumps(bag, settings, times)
     _check_rates(bag, settings, times)
     pieces = list(find_pieces(stretches, settings))
+    reading.unused = explain_unused(stretches, pieces)
     for number, piece in enumerate(pieces, 1):
         taken = {name: values[topic][piece.indexes[topic]] for name, topic in _list_values(settings)}
         steps = len(piece.grid)
@@ -264,5 +268,6 @@ def dump_counts(reading: BagReading) -> dict[str, Any]:
         "filled_steps": sum(episode.filled for episode in reading.episodes),
         "dropped_pieces": len(reading.dropped),
         "clock_jumps": reading.jumps,
+        "unused": reading.unused,
         "salvaged": reading.salvaged,
     }

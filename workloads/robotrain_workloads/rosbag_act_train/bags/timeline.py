@@ -26,6 +26,8 @@ JUMP_NS = 1_000_000_000
 """Header stamps that go back by more than this have jumped; less is jitter."""
 LOG_JUMP_NS = 100_000_000
 """The same for log times: one clock takes them all, message by message."""
+UNUSED_NS = 1_000_000_000
+"""Less of a bag that no piece has is not worth a word: topics never begin and end together."""
 _NANOSECONDS = 1_000_000_000
 
 
@@ -134,6 +136,31 @@ def find_pieces(stretches: Iterable[Stretch], settings: DataSettings) -> Iterato
                 far |= np.abs(times[chosen] - grid) > tolerance_s * _NANOSECONDS + 1
                 indexes[name] = positions[chosen]
             yield Piece(grid, indexes, int(far.sum()))
+
+
+def explain_unused(stretches: Iterable[Stretch], pieces: Iterable[Piece]) -> str:
+    """Return how many seconds of a bag are in no piece, and which topics lack them; empty for less than a second."""
+    whole, silent = 0, list[str]()
+    for ordered in stretches:
+        spans = {name: (int(times[0]), int(times[-1])) for name, (times, _) in ordered.items() if len(times)}
+        if not spans:
+            continue
+        first, last = min(begin for begin, _ in spans.values()), max(end for _, end in spans.values())
+        whole += last - first
+        for name, (begin, end) in spans.items():
+            gap = int(np.diff(ordered[name][0]).max(initial=0))
+            silent += _name_silence(name, "begins {} s late", begin - first)
+            silent += _name_silence(name, "is silent for {} s", gap)
+            silent += _name_silence(name, "ends {} s early", last - end)
+        silent += [f"{name} has no message" for name in ordered if name not in spans]
+    unused = whole - sum(int(piece.grid[-1] - piece.grid[0]) for piece in pieces)
+    if unused < UNUSED_NS:
+        return ""
+    return f"{unused / _NANOSECONDS:.1f} of {whole / _NANOSECONDS:.1f} s: {', '.join(silent) or 'a clock jumps'}"
+
+
+def _name_silence(topic: str, what: str, lost: int) -> list[str]:
+    return [f"{topic} {what.format(f'{lost / _NANOSECONDS:.1f}')}"] if lost >= UNUSED_NS else []
 
 
 def split_at_jumps(topics: Mapping[str, TopicTimes]) -> list[Stretch]:
