@@ -391,3 +391,9 @@ def test_followed_log_without_an_outcome_ends_with_the_state(scripted, robotrain
     answer = robotrain("logs", "-f", "--tail", "1")
     assert answer.stdout == "two\n"
     assert "train-1 lost: its machine is gone" in answer.stderr
+
+
+def test_failed_run_that_left_only_files_saved_no_checkpoint(robotrain, scripted):
+    run = scripted.run("train-1", state="failed", started=1.0, ended=2.0)
+    run.add_output("log.txt", kind="file")
+    assert "it saved no checkpoint" in robotrain("status", "train-1").stdout

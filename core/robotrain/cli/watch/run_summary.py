@@ -74,8 +74,12 @@ def add_listed_outputs(record: RunRecord, platform: Platform, status: Status, kn
             known.checkpoint, known.checkpoint_step = output.uri, output.step
             if gone:
                 known.published.append(event.Published(step=output.step, to=output.uri))
-    if listed:
-        return "" if known.has_output else unknown
+    if listed and (known.has_output or (status.state == "succeeded" and not gone)):
+        return ""
+    if any(output.kind == "checkpoint" for output in listed):
+        return unknown
+    if listed and not gone:
+        return "it saved no checkpoint"
     _forget_outputs(known)
     return "it saved no checkpoint" + (": what else it wrote went with its machine" if gone else "")
 
