@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from robotrain.config.job_file import read_job_file
 
 GOOD = "sources:\n  dataset:\n    - local_path: data\n"
 
@@ -23,6 +24,7 @@ def render(robotrain):
         (GOOD + "parameters:\n  batch_sise: 3\n", "file-unknown-key job.yaml:5"),
         (GOOD + "parameters:\n  batch_size: [3]\n", "file-wrong job.yaml:5"),
         (GOOD + "parameters: 3\n", "file-wrong job.yaml:4"),
+        ("sources: episodes\n", "file-wrong job.yaml:1"),
         (GOOD + "parameters:\n  batch_size: some\n", "value-invalid job.yaml:5 some"),
         (GOOD + "platforms:\n  local:\n    enviroment: x\n", "file-unknown-key job.yaml:6"),
         (GOOD + "trainer_args: --x\n", "file-wrong job.yaml:4"),
@@ -99,3 +101,19 @@ def test_no_secret_of_a_job_file_is_echoed(render):
     answer = render('sources: {"sig=S3CRETS3CRET": x}\nplatforms: {"token=S3CRETS3CRET": 3}\n')
     assert answer.exit_code == 2
     assert "S3CRET" not in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "example"),
+    [
+        ("sources:\n  dataset: episodes\n", 'dataset: {KIND: "episodes"}'),
+        ("sources:\n  dataset: [a/b]\n", 'dataset: {KIND: "a/b"}'),
+        ("sources: episodes\n", "sources: {ROLE: {KIND: ADDRESS}}"),
+        ("parameters: 3\n", "parameters: {NAME: VALUE}"),
+        ("platforms: local\n", "platforms: {PLATFORM: {NAME: VALUE}}"),
+    ],
+)
+def test_value_that_is_no_mapping_is_answered_with_an_example(tmp_path, text, example):
+    (tmp_path / "job.yaml").write_text(text)
+    (problem,) = read_job_file(tmp_path / "job.yaml").problems
+    assert [one.text for one in problem.suggestions] == [example]

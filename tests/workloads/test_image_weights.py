@@ -136,6 +136,17 @@ def test_a_submit_says_at_once_that_weights_cannot_be_had(robotrain, host_answer
     check_problems(answer.stderr, "source-missing", "osmo-command-missing")
 
 
+@pytest.mark.parametrize(
+    ("dataset", "is_named"), [(FOLDER, True), (("--blob-url", "https://acct.blob.core.windows.net/set/a"), False)]
+)
+def test_weights_that_cannot_be_seen_are_named_once_it_is_known_that_they_are_needed(
+    robotrain, host_answer, dataset, is_named
+):
+    with host_answer(0):
+        answer = robotrain("submit", "lerobot-train", *OSMO, *dataset, "--dry-run")
+    assert (f"cannot check from here that {RESNET18}" in answer.stderr) is is_named
+
+
 @pytest.mark.parametrize("status", [503, 0])
 def test_host_that_does_not_answer_leaves_the_digest_of_the_table(host_answer, status):
     with host_answer(status), pytest.raises(SourceUnreachable) as refused:

@@ -39,6 +39,14 @@ SCHEMA_KEY = "$schema"
 JOB_KEYS = ("workload", "config", "sources", "parameters", "params", *ARGUMENT_KEYS, "platforms")
 PLACES = " Inputs stand below sources, values of the workload below parameters, settings below platforms: NAME."
 """Where the values of a job stand."""
+KINDS_HINT = "`robotrain platforms` lists the kinds of sources"
+EXAMPLES = {
+    "sources": Suggestion("sources: {ROLE: {KIND: ADDRESS}}", KINDS_HINT),
+    "parameters": Suggestion("parameters: {NAME: VALUE}"),
+    "params": Suggestion("params: {NAME: VALUE}"),
+    "platforms": Suggestion("platforms: {PLATFORM: {NAME: VALUE}}"),
+}
+"""What to write in place of something else than a mapping."""
 FOREIGN_KEYS = {
     "platform": ("The same job file is for every platform.", "--platform NAME"),
     "profile": ("A profile of robotrain.toml is chosen at submission.", "--profile NAME"),
@@ -129,12 +137,15 @@ class JobReader:
         """Return a value that stands at a node."""
         return Value(value, Origin(JOB_FILE_LAYER, self.format_place(node.line)), base=self.folder)
 
-    def read_mapping(self, node: YamlNode, what: str, known: Iterable[str] = ()) -> Iterator[tuple[str, YamlNode]]:
-        """Yield the entries of a mapping; a repeated or unknown key is a problem."""
+    def read_mapping(
+        self, node: YamlNode, what: str, known: Iterable[str] = (), example: Suggestion | None = None
+    ) -> Iterator[tuple[str, YamlNode]]:
+        """Yield the entries of a mapping; a repeated or unknown key is a problem. `example`: what to write instead."""
         if node.null:
             return
         if node.kind != "mapping":
-            self.add_problem(node, f"{what} must be a mapping of names to values")
+            ways = (example,) if example else (EXAMPLES[what],) if what in EXAMPLES else ()
+            self.add_problem(node, f"{what} must be a mapping of names to values", ways)
             return
         if len(node.pairs) > MAX_KEYS:
             self.add_problem(node, f"{what} has {len(node.pairs)} names; it can have at most {MAX_KEYS}")
@@ -192,7 +203,9 @@ class JobReader:
         """Yield the sources of all roles."""
         for role, listed in self.read_mapping(node, "sources"):
             for entry in listed.items if listed.kind == "sequence" else [listed]:
-                for kind, value in self.read_mapping(entry, f"a source of role {redact(role)}"):
+                text = json.dumps(entry.text) if entry.kind == "scalar" else "ADDRESS"
+                example = Suggestion(redact(f"{role}: {{KIND: {text}}}"), KINDS_HINT)
+                for kind, value in self.read_mapping(entry, f"a source of role {redact(role)}", example=example):
                     if value.null:
                         self.add_problem(value, f"{redact(kind)} has no value")
                     elif value.kind != "scalar":

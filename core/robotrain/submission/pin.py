@@ -54,7 +54,9 @@ def pin_job(
         if is_remote_folder(source):
             return source, None
         pinned, problem = _pin_source(source, kinds, describing_files.get(source.role, ()), pin_by_platform)
-        if problem and source.uncertain:
+        if problem and source.uncertain and problem.message == UNSEEN:
+            problem = None  # nobody says yet that the job needs it, and its pin is known
+        elif problem and source.uncertain:
             problem = dataclasses.replace(problem, severity="warning", why=f"{problem.why} {_PERHAPS_NEEDED}")
         if problem or pinned.tags:
             return pinned, problem
