@@ -2,7 +2,9 @@
 
 import base64
 import os
+import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,41 @@ def test_a_video_that_cannot_be_read_leaves_the_numbers(view, damaged, damage, e
     assert problem in strip["problem"]
     assert (strip["pictures"], strip["clip"]) == ([], "")
     assert len(shown["curves"]["action"]) == 2
+
+
+CHANGE = """
+import sys
+from pathlib import Path
+from damaged_datasets import DATA, change_column, put
+change_column(Path(sys.argv[1], DATA), "action", put(5, {value}))
+"""
+
+
+@pytest.mark.parametrize(("value", "omitted"), [("[None, 1.0]", [1, 0]), ("None", [1, 1])])
+def test_a_null_in_a_vector_is_left_out_of_its_curve(view, tmp_path, training_python, value, omitted):
+    data = shutil.copytree(CAMERA, tmp_path / "data")
+    words = [training_python, "-c", CHANGE.format(value=value), data]
+    subprocess.run(words, cwd=Path(__file__).parent, check=True, capture_output=True)
+    shown = view(data, episode=0)["shown"]
+    assert (shown["problem"], [one["omitted"] for one in shown["curves"]["action"]]) == ("", omitted)
+
+
+@pytest.mark.parametrize(
+    "name", ["meta/info.json", "meta/stats.json", "meta/tasks.parquet", "data/chunk-000/file-000.parquet"]
+)
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: make_sparse_file(path, 3 << 30)])
+def test_a_file_that_no_dataset_has_is_not_read(view, tmp_path, name, make):
+    data = shutil.copytree(CAMERA, tmp_path / "data")
+    (data / name).unlink()
+    make(data / name)
+    began = time.monotonic()
+    view(data)
+    assert time.monotonic() - began < 20
+
+
+def make_sparse_file(path, size):
+    path.touch()
+    os.truncate(path, size)
 
 
 def test_a_dataset_without_a_description_has_no_page(view, tmp_path):

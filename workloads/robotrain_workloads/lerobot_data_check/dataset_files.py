@@ -1,8 +1,14 @@
 """The files of a dataset, wherever they are: what compares its tables opens them through this."""
 
 from collections.abc import Iterable, Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
+
+from robotrain_runtime.contract.files import open_regular_file, read_limited_file
+
+LARGEST_TEXT = 100_000_000
+"""In bytes."""
 
 
 class RowPart(NamedTuple):
@@ -39,7 +45,7 @@ class DatasetFiles(Protocol):
         """Open a file, which can be sought in. Raise OSError."""
 
     def read(self, path: str) -> bytes:
-        """Return the content of a small file. Raise OSError."""
+        """Return the content of a small file. Raise OSError, ValueError."""
 
 
 class LocalFiles:
@@ -63,9 +69,9 @@ class LocalFiles:
         return (self.root / path).stat().st_size
 
     def open(self, path: str) -> BinaryIO:
-        """Open a file. Raise OSError."""
-        return (self.root / path).open("rb")
+        """Open a file. Raise OSError, also for a pipe or a device."""
+        return BufferedReader(open_regular_file(self.root / path))
 
     def read(self, path: str) -> bytes:
-        """Return the content of a file. Raise OSError."""
-        return (self.root / path).read_bytes()
+        """Return the content of a small file. Raise OSError, and ValueError if it is larger than LARGEST_TEXT."""
+        return read_limited_file(self.root / path, LARGEST_TEXT)

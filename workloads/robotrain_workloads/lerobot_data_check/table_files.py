@@ -7,13 +7,12 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import file_formats
-from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
+from robotrain_workloads.lerobot_data_check.dataset_files import LARGEST_TEXT, DatasetFiles
 
 DATA_FILES, EPISODE_FILES, TASK_FILE = "data/*/*.parquet", "meta/episodes/*/*.parquet", "meta/tasks.parquet"
 BATCH_ROWS = 100_000
 MOST_ROWS = 10_000_000
 """Of the tables that are read as a whole."""
-LARGEST_TEXT = 100_000_000
 SMALL_GROUP, LARGEST_ROW = 1 << 26, 1 << 16
 """Bytes of the columns that are read: more of a row group than of that many rows is none of numbers."""
 NUMBER_BYTES = 8
@@ -78,14 +77,19 @@ def find_damage(files: DatasetFiles, path: str, subject: str = "", *, is_opened:
     return TableProblem(kind, f"{path}{subject} {damage}") if damage else None
 
 
-def read_small(files: DatasetFiles, path: str) -> bytes:
+def read_object(files: DatasetFiles, path: str) -> dict[str, Any]:
+    """Return the JSON object in a file. Raise UnreadableTable, OSError, ValueError."""
+    return file_formats.parse_json_object(read_small(files, path, file_formats.LONGEST_JSON), path)
+
+
+def read_small(files: DatasetFiles, path: str, most_bytes: int = LARGEST_TEXT) -> bytes:
     """Return the content of a file of text. Raise UnreadableTable, OSError."""
     try:
         size = files.get_size(path)
     except FileNotFoundError as error:
         raise UnreadableTable(TableProblem("file-missing", f"{path} does not exist")) from error
-    if size > LARGEST_TEXT:
-        text = f"{path} is too large to be read: more than {LARGEST_TEXT:,} bytes"
+    if size > most_bytes:
+        text = f"{path} is too large to be read: more than {most_bytes:,} bytes"
         raise UnreadableTable(TableProblem("file-unreadable", text))
     return files.read(path)
 

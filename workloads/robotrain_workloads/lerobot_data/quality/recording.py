@@ -1,6 +1,5 @@
 """A recorded dataset as the checks of quality read it: its tables, and the numbers of one episode after another."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +72,7 @@ class RecordedDataset:
 
     def __init__(self, files: DatasetFiles) -> None:
         self.files = files
-        self.info = json.loads(files.read(dataset.INFO_FILE.as_posix()))
+        self.info = table_files.read_object(files, dataset.INFO_FILE.as_posix())
         self.features, self.fps = dataset.get_features(self.info), float(self.info["fps"])
         self.number_features = [
             name
@@ -86,8 +85,10 @@ class RecordedDataset:
     def statistics(self) -> Mapping[str, Any]:
         """What meta/stats.json says; empty if it does not exist."""
         try:
-            return dict(json.loads(self.files.read(dataset.STATISTICS_FILE)))
-        except FileNotFoundError:
+            return table_files.read_object(self.files, dataset.STATISTICS_FILE)
+        except table_files.UnreadableTable as error:
+            if error.problem.kind != "file-missing":
+                raise
             return {}
 
     @cached_property
@@ -135,7 +136,7 @@ class RecordedDataset:
             file = table_files.open_table(self.files, path)
             for groups in list_groups(file, wanted):
                 for batch in table_files.read_batches(file, path, BATCH_ROWS, columns, groups):
-                    found = {name: _convert_column(batch.column(name), batch.num_rows) for name in columns}
+                    found = {name: convert_column(batch.column(name), batch.num_rows) for name in columns}
                     if wanted is not None:
                         is_wanted = np.isin(found["episode_index"][:, 0], [*wanted])
                         found = {name: values[is_wanted] for name, values in found.items()}
@@ -198,8 +199,17 @@ class _SpreadSum:
         return Spread(self.count, mean + self._origin, np.sqrt(variance), low, high, q01, q99, steps, distinct)
 
 
-def _convert_column(column: Any, rows: int) -> Array:
-    """Return a column of numbers, or of lists of numbers of one length, as rows of numbers."""
+def convert_column(column: Any, rows: int) -> Array:
+    """Return a column of numbers, or of lists of numbers of one length, as rows of numbers; what is null is NaN.
+
+    Raise ValueError for lists of other lengths.
+    """
+    is_list = hasattr(column.type, "value_type")
+    has_values = np.asarray(column.is_valid()).astype(bool) if is_list else np.ones(rows, dtype=bool)
     while hasattr(column.type, "value_type"):
         column = column.flatten()
-    return np.asarray(column.to_numpy(zero_copy_only=False)).astype(np.float64).reshape(rows, -1)
+    values = np.asarray(column.to_numpy(zero_copy_only=False)).astype(np.float64)
+    values = values.reshape(np.count_nonzero(has_values), -1)
+    found = np.full((rows, values.shape[1]), np.nan)
+    found[has_values] = values
+    return found

@@ -1,6 +1,5 @@
 """The question `tables`: whether the tables of a dataset agree, and what it holds."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +12,7 @@ from robotrain_workloads.lerobot_data.episode_files import EpisodeFiles
 from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data.quality import episode_lengths, frame_gaps
 from robotrain_workloads.lerobot_data.ranged_files import MOST_COLUMN_BYTES, RangedFiles
-from robotrain_workloads.lerobot_data_check import dataset_tables
+from robotrain_workloads.lerobot_data_check import dataset_tables, table_files
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
 from robotrain_workloads.lerobot_data_check.episode_tables import find_episode_problems, read_episodes
 from robotrain_workloads.lerobot_data_check.table_files import (
@@ -41,7 +40,7 @@ def answer_question(
     if problems:
         yield from (make_data_finding("description-invalid", text) for text in problems)
         return
-    info = json.loads(files.read(str(dataset.INFO_FILE)))
+    info = table_files.read_object(files, dataset.INFO_FILE.as_posix())
     yield {
         "episodes": int(info["total_episodes"]),
         "frames": int(info["total_frames"]),

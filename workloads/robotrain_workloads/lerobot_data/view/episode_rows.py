@@ -8,7 +8,7 @@ import numpy as np
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.episode_files import may_hold
-from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
+from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset, convert_column
 from robotrain_workloads.lerobot_data_check import frame_tables
 
 OWNER = "episode_index"
@@ -56,10 +56,7 @@ def read_curves(recording: RecordedDataset, episode: int) -> dict[str, list[Dime
     table = importlib.import_module("pyarrow").Table.from_batches(batches).combine_chunks()
     curves = {}
     for name in sorted(found, key=lambda name: (name != "action", name != "observation.state")):
-        column = table.column(name)
-        while hasattr(column.type, "value_type"):
-            column = column.combine_chunks().flatten()
-        values = np.asarray(column.to_numpy()).astype(np.float64).reshape(table.num_rows, -1)
+        values = convert_column(table.column(name).combine_chunks(), table.num_rows)
         names = name_dimensions(found[name], values.shape[1])
         curves[name] = [make_curve(*one) for one in zip(names, values.T, strict=True)]
     return curves
