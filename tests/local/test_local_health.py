@@ -74,6 +74,20 @@ def test_gpus_are_named_or_the_cpu(monkeypatch, tmp_path, driver, visible, state
     assert [(found.state, found.text) for found in run_check("gpu")] == [(state, shown)]
 
 
+@pytest.mark.parametrize(
+    ("used", "shown"), [(4, "NVIDIA H100, 85.9 GB, driver 570.1"), (70_000, "73.4 GB of its memory is in use")]
+)
+def test_memory_of_a_gpu_is_shown_and_what_others_use(monkeypatch, tmp_path, used, shown) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    answers = f"case $1 in *memory*) echo GPU-1, 81920, {used};; *) echo NVIDIA H100, 570.1, 9.0, GPU-1;; esac"
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{answers}\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    (found,) = run_check("gpu")
+    assert (found.state, shown in found.text) == ("ok", True), found.text
+    assert ("in use" in found.text) is (used > 4)
+
+
 def test_a_tracking_database_is_read_and_its_runs_are_counted(state: Path) -> None:
     path = database(state)
     (found,) = run_check("tracking")

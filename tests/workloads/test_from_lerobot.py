@@ -110,6 +110,13 @@ def test_what_changes_nothing_is_left_out_and_named(translate: Any) -> None:
     assert all(text in left_out[option] for option, text in expected.items()), left_out
 
 
+@pytest.mark.parametrize("program", ["lerobot-train --dataset.repo_id=a/b", "lerobot-eval --env.type=pusht"])
+def test_device_of_a_mac_is_left_out(translate, program):
+    policy = "--policy.path=a/b --policy.device=mps" if "eval" in program else "--policy.type=act --policy.device=mps"
+    answer = translate("from-lerobot", *program.split(), *policy.split()).json
+    assert ("Linux" in answer["left_out"]["--policy.device"], "--device" in answer["command"]) == (True, False)
+
+
 PRESET = "--use_policy_training_preset=false"
 
 

@@ -40,8 +40,14 @@ def test_fp16_where_no_gpu_turns_up_is_refused_before_anything_is_fetched(train,
 
 def test_what_no_machine_can_do_is_refused_before_anything_is_sent(robotrain, pusht):
     common = ("submit", "--platform", "local", "--dataset-path", pusht)
-    for given in (("--device", "cpu", "--mixed-precision", "fp16"), ("--device", "mps", "--num-gpus", "2")):
+    for given in (
+        ("--device", "cpu", "--mixed-precision", "fp16"),
+        ("--device", "mps"),
+        ("--device", "mps", "--num-gpus", "2"),
+    ):
         robotrain(*common, *given).check_problems(2, "device-cannot")
+    words = ("submit", "lerobot-eval", "--platform", "local", "--policy-repo-id", "a/b", "--env", "pusht")
+    robotrain(*words, "--device", "mps").check_problems(2, "device-cannot")
 
 
 def list_format_options(document, folders=None):

@@ -40,6 +40,8 @@ make_problem = Messages(__file__)
 
 MIN_FREE_GIB = 1.0
 BUSY_SECONDS = 1.0
+BUSY_GPU_BYTES = 1 << 30
+"""More of a GPU's memory than its driver and a desktop use."""
 MIN_AGE_SECONDS = 24 * 3600
 MAX_RUNS = 5
 
@@ -97,13 +99,23 @@ def check_gpus() -> Iterator[HealthResult]:
         report = report_ok if shutil.which("nvidia-smi") is None else report_warning
         yield report(f"none: training uses the CPU ({str(why)[0].lower()}{str(why)[1:]})")
         return
-    usable = Counter(f"{gpu.name}, driver {gpu.driver}" for gpu in hardware.select_visible(present))
+    memory = hardware.query_gpu_memory()
+    usable = Counter(describe_gpu(gpu, *memory.get(gpu.uuid, (0, 0))) for gpu in hardware.select_visible(present))
     if not usable:
         hidden = f"{hardware.VISIBLE_DEVICES} hides {len(present)} of {present[0].name}"
         way = Suggestion(f"unset {hardware.VISIBLE_DEVICES}", "lets programs see them")
         yield report_warning(f"none: training uses the CPU ({hidden})", way)
     for text, count in usable.items():
         yield report_ok(f"{count} × {text}" if count > 1 else text)
+
+
+def describe_gpu(gpu: hardware.Gpu, total: int, used: int) -> str:
+    """Return a GPU with its driver and its memory, and how much of that is in use if it is much; 0 for unknown."""
+    size = f", {format_size(total)}" if total else ""
+    in_use = (
+        f"; {format_size(used)} of its memory is in use (`nvidia-smi` shows by what)" if used > BUSY_GPU_BYTES else ""
+    )
+    return f"{gpu.name}{size}, driver {gpu.driver}{in_use}"
 
 
 def check_run_folders() -> Iterator[Problem | HealthResult]:

@@ -18,6 +18,7 @@ from robotrain_runtime.contract.finding import Finding, Suggestion, make_ways
 CGROUP = Path("/sys/fs/cgroup")
 MEMORY_INFO = Path("/proc/meminfo")
 NVIDIA_SMI_QUERY = ("--query-gpu=name,driver_version,compute_cap,uuid", "--format=csv,noheader,nounits")
+NVIDIA_SMI_MEMORY_QUERY = ("--query-gpu=uuid,memory.total,memory.used", "--format=csv,noheader,nounits")
 DRIVER_SECONDS = 8.0
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 THREADS_VARIABLE = "OMP_NUM_THREADS"
@@ -127,12 +128,32 @@ def make_timeout_finding() -> Finding:
 
 def query_gpus() -> list[Gpu]:
     """Return all GPUs of this machine. Raise DriverUnavailable."""
+    done = _run_nvidia_smi(NVIDIA_SMI_QUERY)
+    gpus = [gpu for line in done.stdout.splitlines() if (gpu := _parse_gpu(line))]
+    if done.returncode or not gpus:
+        output = next(filter(None, map(str.strip, (done.stdout + done.stderr).splitlines())), "nothing")
+        raise DriverUnavailable(f"nvidia-smi printed: {output.rstrip('.')}")
+    return gpus
+
+
+def query_gpu_memory() -> dict[str, tuple[int, int]]:
+    """Return the bytes of memory of each GPU, all and those in use, by its uuid; none where the driver does not say."""
+    try:
+        lines = _run_nvidia_smi(NVIDIA_SMI_MEMORY_QUERY).stdout.splitlines()
+    except DriverUnavailable:
+        return {}
+    found = (re.fullmatch(r"(\S+), (\d+), (\d+)", line.strip()) for line in lines)
+    return {gpu[1]: (int(gpu[2]) << 20, int(gpu[3]) << 20) for gpu in found if gpu}
+
+
+def _run_nvidia_smi(query: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Return what nvidia-smi prints of its GPUs, a line each. Raise DriverUnavailable."""
     program = shutil.which("nvidia-smi")
     if program is None:
         raise DriverUnavailable("There is no nvidia-smi on PATH, so no NVIDIA driver reaches here")
     try:
-        done = subprocess.run(
-            [program, *NVIDIA_SMI_QUERY],
+        return subprocess.run(
+            [program, *query],
             capture_output=True,
             text=True,
             errors="replace",
@@ -143,11 +164,6 @@ def query_gpus() -> list[Gpu]:
         raise DriverUnavailable(f"nvidia-smi did not answer within {DRIVER_SECONDS:g} s: the driver hangs") from None
     except OSError as error:
         raise DriverUnavailable(f"nvidia-smi does not run: {error.strerror}") from error
-    gpus = [gpu for line in done.stdout.splitlines() if (gpu := _parse_gpu(line))]
-    if done.returncode or not gpus:
-        output = next(filter(None, map(str.strip, (done.stdout + done.stderr).splitlines())), "nothing")
-        raise DriverUnavailable(f"nvidia-smi printed: {output.rstrip('.')}")
-    return gpus
 
 
 def count_visible_gpus() -> int:

@@ -40,8 +40,18 @@ TRUST_REASON = (
 START_ROLES = ("policy", "init_policy", "resume")
 
 
+def check_system(job: "Job") -> Iterator[Problem]:
+    """Reject a device of macOS."""
+    if job["device"] == "mps":
+        title = "--device mps is for macOS, and jobs run on Linux"
+        yield make_problem("device-cannot", Suggestion("--device auto"), given="mps", title=title)
+
+
 def check_device(job: "Job") -> Iterator[Problem]:
     """Reject what no machine can run."""
+    if job["device"] == "mps":
+        yield from check_system(job)
+        return
     for title, remedy in parameters.find_device_problems(dict(job.parameters)):
         yield make_problem("device-cannot", Suggestion(remedy), given=str(job["device"]), title=title)
 

@@ -75,6 +75,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain_workloads.lerobot_eval import rules
 
     yield from rules.check_policy(job)
+    yield from shared_lerobot_rules.check_system(job)
     yield from shared_lerobot_rules.check_backbones(job)
     yield from shared_lerobot_rules.check_remote_code(job)
     yield from rules.check_scored_checkpoints(job)

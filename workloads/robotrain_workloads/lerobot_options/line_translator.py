@@ -228,6 +228,8 @@ class LineTranslator:
         """Return why an option changes nothing that is learned, or where it is to be given; empty if it may."""
         if name in option_reasons.SPEED_OPTIONS:
             return option_reasons.SPEED_OPTIONS[name]
+        if name.endswith(".device") and self.given[name] == "mps":
+            return option_reasons.MAC
         if name.startswith("job."):
             return option_reasons.PLACE
         if self.is_resumed and name in RATE_OPTIONS:

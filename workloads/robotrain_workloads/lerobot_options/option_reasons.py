@@ -40,6 +40,7 @@ SHELL = "it is for the shell; robotrain keeps the output of a run: robotrain log
 SECOND_PROGRAM = "it is a line of its own: translate each by itself"
 VALUE = "LeRobot refuses an option without a value"
 SWITCH = "LeRobot takes true or false"
+MAC = "jobs run on Linux, and take the GPU of their machine if it has one"
 PLACE = "remove it: --platform names where the job runs"
 PACKAGES = "the packages of a job are those that robotrain locks: a policy or an environment of another one is missing"
 PROGRESS = "a job has the files of its dataset alone: put this one into the dataset's folder as sarm_progress.parquet"
