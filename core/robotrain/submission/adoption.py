@@ -242,9 +242,7 @@ def _restore_prepared(
     dropped = [name for name in personal if carried.pop(name, None) is not None and own is None]
     left_out = [(name, personal[name]) for name in dropped if carried_record.was_chosen(document, name)]
     carried |= {name: value for name in personal if (value := getattr(own, name, None)) is not None}
-    for one in get_parameters(
-        platform.settings
-    ):  # `~` is a home folder there, and not the one here
+    for one in get_parameters(platform.settings):  # `~` is a home folder there, and not the one here
         if one.param.path and own is None and str(carried.get(one.name)).startswith("~"):
             del carried[one.name]
     settings, problems = restore_settings(carried, platform, Origin("run", document.run))
