@@ -110,8 +110,8 @@ ELSEWHERE = {
     ("lerobot-eval", "confirm"),  # test_checkpoint_scores.py
 }
 """Those of a workload that change more than one document can show, or nothing without files: the tests of each."""
-LENIENT = ("pass_unknown", "trust_remote_code")
-"""Those that only change what is refused: of the options after `--`, or of the code that a policy runs."""
+LENIENT = ("pass_unknown", "trust_remote_code", "allow_secret_file")
+"""Those that only change what is refused: of the options after `--`, of the code that a policy runs, of files of code."""
 
 
 ALONE = (
