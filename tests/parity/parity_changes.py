@@ -111,7 +111,7 @@ ELSEWHERE = {
 }
 """Those of a workload that change more than one document can show, or nothing without files: the tests of each."""
 LENIENT = ("pass_unknown", "trust_remote_code", "allow_secret_file")
-"""Those that only change what is refused: of the options after `--`, of the code that a policy runs, of files of code."""
+"""Those that only change what is refused: options after `--`, the code that a policy runs, files of code."""
 
 
 ALONE = (
