@@ -80,6 +80,10 @@ def list_possible_shapes(text: str) -> list[str]:
 
 VAGUE_TOKENS = ("sk-", "eyj", "ia")
 """Those of TOKENS that program text and encoded pictures have by chance; what gitleaks has of them is narrower."""
+WORD = re.compile(r"[A-Za-z0-9_+/=~.:%?&-]+")
+"""What a token, or the address with one, is a part of."""
+MIN_WORD = 16
+HEADER = "-----BEGIN"
 ENCODED = re.compile(r"[A-Za-z0-9+/=]{200,}")
 MIN_CHARACTERS = 8
 """Different characters in a token: an example such as `hf_xxxxxxxx` has fewer."""
@@ -87,7 +91,11 @@ MIN_CHARACTERS = 8
 
 def find_token(text: str) -> bool:
     """Return whether a text of any kind, such as a program, has a token of a known shape, which no example has."""
-    text = ENCODED.sub(" ", text)
+    if HEADER in text and compile_pattern(TOKENS[HEADER.lower()]).search(text):
+        return True
+    long = [word for word in WORD.findall(text) if len(word) >= MIN_WORD]
+    words = [word for word in long if word.lower() != word or any(map(str.isdecimal, word))]
+    text = ENCODED.sub(" ", "\n".join(words))  # names of a program are mostly small letters
     vague = {TOKENS[marker] for marker in VAGUE_TOKENS}
     patterns = [pattern for pattern in list_possible_shapes(text) if pattern not in vague]
     patterns += [r"[?&]sig=[\w%+/-]{30,}", r"(?:account|sharedaccess)key=[\w+/]{40,}"]
