@@ -192,7 +192,7 @@ def test_ended_run_is_removed_there(submit, slurm, robotrain):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder to another user")
 @pytest.mark.parametrize("name", ["", "payload"])
 def test_a_folder_of_another_user_there_is_not_run_nor_removed(submit, slurm, robotrain, name):
-    run, folder = submit()
+    run, folder = submit("--tracking-uri", "http://127.0.0.1:1")
     slurm.set_state("1", "FAILED")
     (folder / "payload/robotrain_runtime/__main__.py").write_text(f"open({str(folder / 'ran')!r}, 'w')")
     os.chown(folder / name, 65534, -1)
@@ -235,7 +235,7 @@ def test_python_3_10_of_a_login_node_is_enough(submit, slurm, login_node, robotr
     (programs := tmp_path / "programs").mkdir()
     (programs / "python3").symlink_to(python)
     login_node.restart(PATH=f"{programs}:{login_node.environment['PATH']}")
-    run, folder = submit()
+    run, folder = submit("--tracking-uri", "http://127.0.0.1:1")
     (folder / "log.txt").write_text("line\n")
     (folder / "outputs").mkdir()
     (folder / "outputs/a.txt").write_text("a")

@@ -125,6 +125,10 @@ def is_outside_end(code: int) -> bool:
     return get_signal_number(code) in (signal.SIGKILL, *STOP_SIGNALS)
 
 
+PLAIN_CODES = (1, 2)
+"""Exit codes that say no more than that something failed."""
+
+
 def explain_exit(code: int, lines: Sequence[str]) -> str:
     """Return the reason of an exit status (negative for a signal, as in subprocess), from the output's last lines.
 
@@ -138,7 +142,7 @@ def explain_exit(code: int, lines: Sequence[str]) -> str:
         crash = _find_crash(output) if number in CRASH_SIGNALS else ""
         return f"the program was ended by signal {number} ({get_signal_name(number)})" + f": {crash}" * bool(crash)
     said = explain_output(lines).removeprefix("error: ")
-    if said and _find_error(output):
+    if said and (code in PLAIN_CODES or _find_error(output)):
         return said
     return f"the program ended with exit code {code}" + (f": {said}" if said else " and no output")
 
