@@ -115,9 +115,11 @@ def edit_line(
     if len(new) == 1 and not new[0].name and not TRAINER_OPTION.fullmatch(new[0].words[0]):
         return _replace_word(words, problem.given, new[0].words[0])
     line = _Line(words, options, is_after)
-    is_clear = all(one.name for one in new) and all([line.set_option(one, problem.given, edit.left_out) for one in new])
-    if is_clear:
-        line.add_repeated(new)
+    groups: dict[tuple[str, bool], list[TypedOption]] = {}
+    for option in new:
+        groups.setdefault((option.name, option.is_after), []).append(option)
+    is_clear = all(one.name for one in new)
+    is_clear = is_clear and all([line.set_option(group, problem.given, edit.left_out) for group in groups.values()])
     return line.join() if is_clear and all([line.remove(name, new) for name in edit.left_out]) else None
 
 
@@ -143,12 +145,14 @@ class _Line:
         self.names, self.is_after = options.names, is_after
         self.options = [*split_line(words, options)]
 
-    def set_option(self, option: TypedOption, given: str, left_out: Sequence[str]) -> bool:
+    def set_option(self, new: Sequence[TypedOption], given: str, left_out: Sequence[str]) -> bool:
         """Put an option in the place of those of its name, else before one that is left out, else at the end; return
         whether it is clear which is meant.
 
+        :param new: the option, several times if it is given so.
         :param given: of several ones that with this value or text is meant; empty if all are.
         """
+        option = new[0]
         part = [(place, one) for place, one in enumerate(self.options) if one.is_after == option.is_after]
         places = [place for place, one in part if one.name == option.name]
         if len(places) > 1 and given:
@@ -156,22 +160,14 @@ class _Line:
             if len(places) != 1:
                 return False
         if places:
-            self.options[places[0]] = option
-            self.options = [one for place, one in enumerate(self.options) if place not in places[1:]]
+            others = [one for place, one in enumerate(self.options) if place not in places]
+            self.options = [*others[: places[0]], *new, *others[places[0] :]]
         else:
             before = [place for place, one in part if {one.name, *one.words[:1]} & {*left_out}]
             end = len(self.options) if option.is_after else sum(not one.is_after for one in self.options)
-            self.options.insert(before[0] if before else end, option)
+            at = before[0] if before else end
+            self.options[at:at] = new
         return True
-
-    def add_repeated(self, new: Sequence[TypedOption]) -> None:
-        """Add the others of an option that a suggestion gives several times: the last one is there."""
-        for index, one in enumerate(new):
-            if any((later.name, later.is_after) == (one.name, one.is_after) for later in new[index + 1 :]):
-                last = next(
-                    later for later in reversed(new) if (later.name, later.is_after) == (one.name, one.is_after)
-                )
-                self.options.insert(self.options.index(last), one)
 
     def remove(self, name: str, new: Sequence[TypedOption]) -> bool:
         """Remove an option or word, from the part that the problem is about if it is there; return whether there was

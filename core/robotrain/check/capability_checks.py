@@ -14,6 +14,7 @@ from robotrain.check import publish_targets
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import MAX_SOURCES, Input
 from robotrain.config.trainer_args import drop_options
+from robotrain.config.validate import list_fields
 from robotrain.config.values import IMPLIED_ORIGIN, Origin
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
@@ -206,10 +207,10 @@ def check_requirement(
         phrase, support = f"cannot {_describe_feature(requirement)}", can.feature(requirement.feature)
         where, given = requirement.where, requirement.given
         yield make_refusal("feature-not-there", phrase, support, platform.name, others, where, given)
-    elif (name := can.required_settings.get(requirement.feature)) and not getattr(settings, name, None):
-        yield _make_setting_problem(requirement, name, platform)
-    elif (off := can.disabled_by.get(requirement.feature)) and getattr(settings, off[0], None) == off[1]:
-        yield _make_setting_problem(requirement, off[0], platform, off[1])
+        return
+    name, off = can.find_missing_setting(requirement.feature, dict(list_fields(settings)))
+    if name:
+        yield _make_setting_problem(requirement, name, platform, off)
 
 
 def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platform, off: str = "") -> Problem:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from robotrain.model.source import SourceKind
 from robotrain.model.support import ANY, UNKNOWN, Support
@@ -80,6 +81,17 @@ class Capabilities:
     def feature(self, name: str) -> Support:
         """Return whether the feature is supported."""
         return self.features.get(name, self.features.get(ANY, UNKNOWN))
+
+    def find_missing_setting(self, feature: str, settings: Mapping[str, Any]) -> tuple[str, str]:
+        """Return the setting that a feature lacks in a job, and its value that turns the feature off, or nothing.
+
+        Both are empty where the job has the feature.
+        """
+        required = self.required_settings.get(feature, "")
+        name, off = self.disabled_by.get(feature, ("", ""))
+        if required and not settings.get(required):
+            return required, ""
+        return (name, off) if name and settings.get(name) == off else ("", "")
 
     def list_accepted_kinds(self, role: str, kinds: Mapping[str, SourceKind]) -> list[SourceKind]:
         """Return those of `kinds` that can fill `role`: first the declared ones, in order of declaration."""

@@ -46,19 +46,15 @@ def make_links(top: Path, links: Mapping[str, str], source: str) -> list[str]:
 
     :param source: the folder that was copied, in which an absolute target may be.
     """
-    made = dict[str, Path]()
+    made = []
     for name, target in links.items():
         folder = os.path.dirname(name)
         if os.path.isabs(target):
             target = os.path.relpath(target, os.path.join(source, folder))
-        inside = os.path.normpath(os.path.join(folder, target))
-        if inside.split(os.sep)[0] != os.pardir:
-            made[name] = top / name
-            made[name].symlink_to(target)
-    for name, link in [*made.items()]:  # one may lead out through another
-        if not (link.exists() and is_inside(link, top)):
-            del made[name]
-    for name in links:
-        if name not in made and (top / name).is_symlink():
-            (top / name).unlink()
-    return sorted({*links} - {*made})
+        if os.path.normpath(os.path.join(folder, target)).split(os.sep)[0] != os.pardir:
+            (top / name).symlink_to(target)
+            made.append(name)
+    broken = [name for name in made if not ((top / name).exists() and is_inside(top / name, top))]
+    for name in broken:  # to nothing, or out through another link
+        (top / name).unlink()
+    return sorted({*links}.difference(made).union(broken))

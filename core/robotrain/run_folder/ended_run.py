@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -85,9 +84,8 @@ def register_model(
 
 
 def _make_open_folder_problem(folder: Path, name: str, place: Path, why: str) -> Problem:
-    ways = [Suggestion(f"robotrain outputs {folder.name} --to FOLDER", "copies what the run left")]
-    if why.startswith("can be written"):
-        ways.insert(0, Suggestion(f"chmod -R go-w {shlex.quote(str(folder))}", "after a look for what others left"))
+    copying = Suggestion(f"robotrain outputs {folder.name} --to FOLDER", "copies what the run left")
+    ways = [*ownership.suggest_closing(folder, why), copying]
     return make_problem("not-registered.open-to-others", *ways, given=folder.name, name=name, place=place, why=why)
 
 

@@ -55,6 +55,12 @@ def _make_problem(place: str, why: str, folder: OwnFolder) -> Problem:
     return make_problem("folder-open-to-others", *ways, place=place, why=why, reason=about)
 
 
+def suggest_closing(folder: str | Path, why: str) -> list[Suggestion]:
+    """Return what keeps others from writing to a folder, by a reason of `find_other_writer`; nothing for theirs."""
+    line = f"chmod -R go-w {shlex.quote(str(folder))}"
+    return [Suggestion(line, "after a look for what others left")] if "can be written" in why else []
+
+
 def find_other_writer(place: str | Path) -> str:
     """Return how somebody else may have written what is at a path, in words; empty if nobody may.
 

@@ -1,11 +1,13 @@
 """Files that look like secrets, before a folder leaves this machine: by their names, and by what they hold."""
 
+import functools
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import PurePath
 
-from robotrain_runtime.contract.secret_rules import find_token
+from robotrain_runtime.contract.secret_rules import has_token
 
 _SERVICE = (
     r"(?:access|api|auth|aws|azure|bot|ci|client|deploy|gh|git(?:hub|lab)?|hf|hub|huggingface|mlflow|ngc|npm|nvapi"
@@ -61,12 +63,19 @@ def has_secret_name(name: str) -> bool:
 
 def holds_token(path: str, size: int) -> bool:
     """Return whether a small text file has a token of a known shape; of one that cannot be read, no."""
-    if size > MAX_TEXT_BYTES or PurePath(path).suffix.lower() not in TEXT_SUFFIXES:
-        return False
-    with suppress(OSError), open(path, "rb") as file:
-        content = file.read(MAX_TEXT_BYTES)
-        return b"\0" not in content and find_token(content.decode(errors="replace"))
+    if size <= MAX_TEXT_BYTES and PurePath(path).suffix.lower() in TEXT_SUFFIXES:
+        with suppress(OSError):
+            status = os.stat(path)
+            return _search_file(path, (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
     return False
+
+
+@functools.lru_cache(maxsize=1 << 15)
+def _search_file(path: str, state: tuple[int, ...]) -> bool:
+    """Return whether a file has a token; kept, as a command checks its job for each suggestion. Raise OSError."""
+    with open(path, "rb") as file:
+        content = file.read(MAX_TEXT_BYTES)
+    return b"\0" not in content and has_token(content.decode(errors="replace"))
 
 
 def find_files_with_tokens(paths: Mapping[str, str], sizes: Mapping[str, int]) -> list[str]:

@@ -1,11 +1,10 @@
 """What is done with a run that another machine submitted, perhaps a colleague's."""
 
-import shlex
-
-from robotrain.errors import Rejected, Suggestion
+from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
+from robotrain.store import ownership
 
 make_problem = Messages(__file__)
 
@@ -20,6 +19,5 @@ def require_own_run(record: RunRecord, platform: Platform, act: str) -> None:
     """
     why = platform.find_other_writer(record.reference) if record.is_adopted else ""
     if why:
-        folder = shlex.quote(record.reference.get("folder", "FOLDER"))
-        ways = [Suggestion(f"chmod -R go-w {folder}", "after a look for what others left")] * ("written" in why)
+        ways = ownership.suggest_closing(record.reference.get("folder", "FOLDER"), why)
         raise Rejected([make_problem("run-of-others", *ways, run=record.run, act=act, why=why)])

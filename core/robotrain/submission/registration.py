@@ -47,7 +47,8 @@ def register_checkpoint(
     raise_if_any(check_model_name(name))
     if not platform.capabilities.feature("register_model"):
         raise make_feature_error(platform, "register_model")
-    if setting := _find_missing_setting(record, platform):
+    setting, _ = platform.capabilities.find_missing_setting("register_model", record.settings)
+    if setting:
         ways = [
             Suggestion(f"robotrain resubmit {record.run} --set {setting}=VALUE", "runs it again, with a registry"),
             Suggestion(f"robotrain outputs {record.run} --to FOLDER", "copies what it left"),
@@ -55,16 +56,6 @@ def register_checkpoint(
         raise Rejected([make_problem("run-untracked", *ways, run=record.run, setting=setting)])
     on_start()
     return platform.register(record.reference, name, step)
-
-
-def _find_missing_setting(record: RunRecord, platform: Platform) -> str:
-    """Return the setting without which, or by whose value, a run has no registry; empty if it has one."""
-    can = platform.capabilities
-    required = can.required_settings.get("register_model", "")
-    name, off = can.disabled_by.get("register_model", ("", ""))
-    if required and not record.settings.get(required):
-        return required
-    return name if name and record.settings.get(name) == off else ""
 
 
 def check_model_name(name: str) -> Iterator[Problem]:

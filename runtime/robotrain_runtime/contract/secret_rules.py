@@ -89,7 +89,7 @@ MIN_CHARACTERS = 8
 """Different characters in a token: an example such as `hf_xxxxxxxx` has fewer."""
 
 
-def find_token(text: str) -> bool:
+def has_token(text: str) -> bool:
     """Return whether a text of any kind, such as a program, has a token of a known shape, which no example has."""
     if HEADER in text and compile_pattern(TOKENS[HEADER.lower()]).search(text):
         return True

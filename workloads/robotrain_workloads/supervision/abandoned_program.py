@@ -27,16 +27,16 @@ class AbandonedProgram:
     """
 
     def __init__(self, ends: str, pid: int, count_lines: Callable[[], int]) -> None:
-        self._ends, self._pid, self._count_lines = Path(ends or "/dev/null"), pid, count_lines
+        self._ends, self._pid, self._count_lines = ends, pid, count_lines
         self._look_at, self._alone_since = 0.0, float("inf")
         self._lines = self._written = 0
 
     def is_given_up(self) -> bool:
         """Return whether the program has been silent for too long since another node's ended with 0."""
         now = time.monotonic()
-        if now >= self._look_at:
+        if self._ends and now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
-            if any(end.status == 0 for end in node_group.read_ends(self._ends)):
+            if any(end.status == 0 for end in node_group.read_ends(Path(self._ends))):
                 lines, written = self._count_lines(), _read_written_bytes(self._pid)
                 if self._alone_since > now or lines > self._lines or written - self._written >= WORK_BYTES:
                     self._alone_since, self._lines, self._written = now, lines, written
