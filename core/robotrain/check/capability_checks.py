@@ -198,7 +198,7 @@ def _list_source_requirements(
 def check_requirement(
     requirement: FeatureRequirement, platform: Platform, settings: Any, platforms: ListPlatforms
 ) -> Iterator[Problem]:
-    """Yield a problem if the platform lacks the feature, or lacks it with these settings."""
+    """Yield a problem if the platform lacks the feature, or lacks it with these settings (`None`: with none set)."""
     can = platform.capabilities
     if not can.feature(requirement.feature):
         others = suggest_platforms(platform, platforms, lambda can: can.feature(requirement.feature), "can")
@@ -208,7 +208,8 @@ def check_requirement(
         where, given = requirement.where, requirement.given
         yield make_refusal("feature-not-there", phrase, support, platform.name, others, where, given)
         return
-    name, off = can.find_missing_setting(requirement.feature, dict(list_fields(settings)))
+    fields = dict(list_fields(settings)) if settings is not None else {}
+    name, off = can.find_missing_setting(requirement.feature, fields)
     if name:
         yield _make_setting_problem(requirement, name, platform, off)
 
