@@ -334,24 +334,48 @@ class CountingTransport(Transport):
         return super().run(*words, **named)
 
 
-def test_long_work_without_output_is_no_stall(tmp_path, monkeypatch):
-    monkeypatch.setattr(remote_folder, "STALL_SECONDS", 0.6)
+READING = "for _ in 1 2 3 4 5 6; do sleep 0.2; cat /proc/self/stat; done >/dev/null"
+REPORT = """echo '{"name": "pick", "version": "3", "step": 2}'"""
+
+
+def test_long_work_that_reads_is_not_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(remote_folder, "QUIET_SECONDS", 0.6)
     monkeypatch.setattr(remote_folder, "BEAT_SECONDS", 0.1)
-    (tmp_path / "find-python.sh").write_text('sleep 1.2; echo \'{"name": "pick", "version": "3", "step": 2}\'')
-    (tmp_path / "payload").mkdir()
-    tmp_path.chmod(0o700)
-    made = RemoteRunFolders(Transport()).register(tmp_path, "pick", None, tmp_path)
+    made = register_there(tmp_path, f"sh -c '{READING}'; {REPORT}")
     assert (made.name, made.version) == ("pick", "3")
+
+
+@pytest.mark.parametrize(
+    "work", ["sleep 9", "sleep 9 & wait", "trap 'echo error: stopped >&2; exit 3' TERM; sleep 9 & wait"]
+)
+def test_work_that_reads_and_writes_nothing_is_ended(tmp_path, monkeypatch, work):
+    monkeypatch.setattr(remote_folder, "QUIET_SECONDS", 0.4)
+    monkeypatch.setattr(remote_folder, "BEAT_SECONDS", 0.1)
+    with pytest.raises(Rejected) as caught:
+        register_there(tmp_path, work)
+    assert caught.value.problems[0].why == "it read and wrote nothing for 0.4 s"
 
 
 def test_work_on_a_machine_that_says_nothing_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(remote_folder, "STALL_SECONDS", 0.3)
-    (tmp_path / "find-python.sh").write_text("sleep 9")
-    (tmp_path / "payload").mkdir()
-    tmp_path.chmod(0o700)
+    monkeypatch.setattr(remote_folder, "QUIET_SECONDS", 0.1)
     with pytest.raises(Unreached) as failure:
-        RemoteRunFolders(Transport()).register(tmp_path, "pick", None, tmp_path)
+        register_there(tmp_path, "sleep 9")
     assert failure.value.timed_out
+
+
+def test_exit_code_of_work_there_is_its_own(tmp_path):
+    with pytest.raises(Rejected) as caught:
+        register_there(tmp_path, "echo 'error: no such model' >&2; exit 3")
+    assert caught.value.problems[0].why == "no such model"
+
+
+def register_there(folder: Path, work: str) -> event.Registered:
+    """Register with a runtime that does some work."""
+    (folder / "find-python.sh").write_text(work)
+    (folder / "payload").mkdir()
+    folder.chmod(0o700)
+    return RemoteRunFolders(Transport()).register(folder, "pick", None, folder)
 
 
 def test_facts_of_another_machine_are_those_of_this(tmp_path):

@@ -1,5 +1,6 @@
 """Run folders of another machine, which a transport reads and writes."""
 
+import math
 import os
 import shlex
 import subprocess
@@ -44,9 +45,11 @@ OTHERS = "of another user"
 FILES_LEFT = 65
 """The exit code of a removal that has begun and not come to its end."""
 STALL_SECONDS = 60.0
-"""After so long without a byte a download, or the runtime there, is given up."""
-BEAT_SECONDS = 10
-"""How often a machine says that a long work goes on."""
+"""After so long without a byte a download is given up."""
+QUIET_SECONDS = 120.0
+"""After so long in which it reads and writes nothing a runtime there is ended: MLflow waits 87 s for a server."""
+BEAT_SECONDS = 4
+"""How often a machine says that a long work goes on: before the user is told that it is waited for."""
 GROWTH_BYTES = 1 << 28
 """By how much an output may have grown since it was listed."""
 NAME_TYPES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
@@ -54,11 +57,35 @@ MAX_NAME_BYTES = 1 << 16
 MEMBER_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE)
 GONE_CODE = 3
 """What a script ends with that finds nothing to copy."""
-BEAT = """\
-{{ while sleep {seconds} >/dev/null 2>&1; do echo; done; }} &
+QUIET_CODE = 124
+WORK = """\
+list_processes() {{
+  for at; do echo "$at"; list_processes $(cat /proc/"$at"/task/*/children 2>/dev/null); done
+}}
+{words} </dev/null &
+work=$!
+{{
+  before= beats=0
+  while sleep {seconds} >/dev/null 2>&1 && [ -d /proc/$work ]; do
+    now=$(for at in $(list_processes $work); do head -n 2 /proc/"$at"/io; done 2>/dev/null)
+    if [ -z "$now" ] || [ "$now" != "$before" ]; then echo; beats=0; fi
+    before=$now beats=$((beats + 1))
+    [ $beats -le {most_beats} ] || {{ trap '' TERM; kill $(list_processes $work); exit {code}; }}
+  done
+}} &
 beat=$!
+wait $work 2>/dev/null
+code=$?
+kill $beat 2>/dev/null
+wait $beat 2>/dev/null
+[ $? != {code} ] || {{ code={code}; echo 'error: it read and wrote nothing for {quiet:g} s' >&2; }}
+exit $code
 """
-"""Print an empty line now and then; `sleep` does not keep the answer open when this is ended."""
+"""Run words. Print an empty line now and then if they, or what they started, have read or written something since;
+end them if they have not for long.
+
+`sleep` does not keep the answer open when the loop is ended. Where it is not told what is read, nothing is ended.
+"""
 READ_LINK = """\
 read_link() {
   target=
@@ -312,10 +339,10 @@ class RemoteRunFolders(RunFolders):
             f"unset {' '.join(ended_run.OTHER_TRACKING)}",
             f"export PYTHONPATH={shlex.quote(str(payload))}",
         )
-        script = "\n".join(
-            (*lines, BEAT.format(seconds=BEAT_SECONDS), f"{words} </dev/null", "code=$?; kill $beat; exit $code")
-        )
-        result = self._at.run(script, seconds=DAY_SECONDS, stall_seconds=STALL_SECONDS)
+        most = math.ceil(QUIET_SECONDS / BEAT_SECONDS)
+        work = WORK.format(words=words, seconds=BEAT_SECONDS, most_beats=most, quiet=QUIET_SECONDS, code=QUIET_CODE)
+        stall = QUIET_SECONDS + STALL_SECONDS
+        result = self._at.run("\n".join((*lines, work)), seconds=DAY_SECONDS, stall_seconds=stall)
         printed = "\n".join(line for line in result.text.splitlines() if line)
         return subprocess.CompletedProcess(words, result.exit_code, printed, result.stderr)
 
