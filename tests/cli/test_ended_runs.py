@@ -87,7 +87,9 @@ def test_a_run_with_a_damaged_document_is_one_line_of_the_list(ended_run, robotr
     states = {run["run"]: run["state"] for run in answer.json["runs"]}
     assert states.keys() == {"train-1", "train-2"}
     assert states["train-1"] == "succeeded"
-    assert robotrain("status", "train-2").exit_code == 0
+    shown = robotrain("status", "train-2")
+    assert shown.exit_code == 0
+    assert ("outcome.json is damaged" in shown.stdout) == (name == "outcome.json")
 
 
 def _continue(folder):

@@ -57,6 +57,11 @@ class FolderFacts:
             return parse_fields(Outcome, self.read(log.OUTCOME_FILE))
         return None
 
+    @property
+    def has_damaged_outcome(self) -> bool:
+        """Whether an outcome was recorded that cannot be read."""
+        return log.OUTCOME_FILE in self.files and self.outcome is None
+
     def read(self, name: str) -> bytes:
         """Return the end of a file; nothing if it is missing."""
         return self.files[name].content if name in self.files else b""

@@ -33,6 +33,7 @@ PAYLOAD_FOLDER = "payload"
 EVENTS_FILE = "events.jsonl"
 OUTCOME_FILE = "outcome.json"
 MAX_OUTCOME_BYTES = 1 << 20
+DAMAGED_OUTCOME = f"its {OUTCOME_FILE} is damaged"
 
 POLL_SECONDS = 0.2
 CHUNK_SIZE = 1 << 16
@@ -232,6 +233,11 @@ def read_outcome(folder: Path) -> Outcome | None:
         return parse_fields(Outcome, read_limited_file(folder / OUTCOME_FILE, MAX_OUTCOME_BYTES))
     except (FileNotFoundError, NotADirectoryError, ValueError):  # for example an incomplete file
         return None
+
+
+def describe_damaged_outcome(folder: Path) -> str:
+    """Return that the outcome of an ended run cannot be read, to follow a reason; empty if there is none, or it can."""
+    return f"; {DAMAGED_OUTCOME}" if (folder / OUTCOME_FILE).exists() and read_outcome(folder) is None else ""
 
 
 def read_checkpoint_events(folder: Path) -> Iterator[Checkpoint]:

@@ -251,6 +251,9 @@ class RunFolderPlatform(Platform):
     def conclude_run(self, reference: Reference, facts: FolderFacts, jobs: Any) -> JudgedRun:
         """Judge a run, keep how the engine ended its job, and tell the checkpoints of one that was stopped."""
         judged = self.judge_run(reference, facts, jobs)
+        if judged.status.finished and facts.has_damaged_outcome:
+            reasons = filter(None, (judged.status.reason, log.DAMAGED_OUTCOME))
+            judged = judged._replace(status=replace(judged.status, reason="; ".join(reasons)))
         if judged.end:
             with suppress(OSError):  # the folder may be another user's
                 self.folders.write_file(facts.folder / ENGINE_END_FILE, judged.end)

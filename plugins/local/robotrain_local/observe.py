@@ -125,7 +125,7 @@ def _read_ended_status(folder: Path, started: float | None, exit_record: spec.Ex
             reason = f"the runtime ended with exit code {code}" + (f": {logged}" if logged else " and no message")
         else:
             reason = f"the runtime was killed by signal {code - 128} ({failure.get_signal_name(code - 128)})"
-        reason += _describe_survivors(folder)
+        reason += log.describe_damaged_outcome(folder) + _describe_survivors(folder)
     return Status(
         state="cancelled" if cancelled else "failed", reason=reason, exit_code=code, started=started, ended=ended
     )
@@ -140,7 +140,8 @@ def _read_lost_status(folder: Path, supervisor: Process) -> Status:
     reason = CONTAINER_GONE_REASON if supervisor.host.is_container and not supervisor.host.is_here else KILLED_REASON
     if supervisor.is_host_restarted:
         reason = RESTARTED_REASON
-    return Status(state="lost", reason=reason + _describe_survivors(folder), started=started)
+    reason += log.describe_damaged_outcome(folder) + _describe_survivors(folder)
+    return Status(state="lost", reason=reason, started=started)
 
 
 def _describe_survivors(folder: Path) -> str:
