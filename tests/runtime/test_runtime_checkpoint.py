@@ -60,6 +60,13 @@ def test_a_folder_without_files_is_never_sealed(tmp_path):
     check_refusals(refused.value, "file-not-found-error")
 
 
+def test_a_folder_with_more_files_than_a_manifest_may_name_is_never_sealed(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "MAX_MANIFEST_BYTES", 99)
+    with pytest.raises(OSError, match="2 files"):
+        sealed(tmp_path / "000020")
+    assert not (tmp_path / "000020" / checkpoint.MANIFEST).exists()
+
+
 @given(st.sampled_from(["model/weights", "model/step"]), st.integers(0, 99), st.sampled_from(["flip", "cut", "remove"]))
 def test_no_byte_changes_unnoticed(tmp_path_factory, name, at, how):
     folder = sealed(tmp_path_factory.mktemp("checkpoints") / "000020")

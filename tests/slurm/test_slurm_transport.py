@@ -20,6 +20,7 @@ from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.ssh_transport import NO_COMMAND_CODE, SshTransport
 from robotrain.run_folder.transport import Transport, Unreached
 from robotrain_runtime.contract import event
+from robotrain_runtime.contract.checkpoint import seal_checkpoint
 
 FOLDERS = (RunFolders(), RemoteRunFolders(Transport()))
 ODD_NAME = "$(touch hacked) `touch hacked`'\" ü #"
@@ -418,7 +419,18 @@ def test_outputs_of_another_machine_are_those_of_this(tmp_path):
     for name in ("log.txt", "job.json", "outcome.json"):
         (run / name).write_text("{}")
     made = event.Checkpoint(step=2, path=str(checkpoint), model="pretrained_model")
+    large = {"note": "x" * answer.CHUNK_BYTES}
+    seal_checkpoint(checkpoint, step=2, run=run.name, job="a", model="pretrained_model", document=large)
     (run / "events.jsonl").write_text("noise\n" * 9 + event.format_event(made) + "\n")
     here, there = ([*one.list_outputs(run)] for one in FOLDERS)
     assert there == here
-    assert [one.step for one in there if one.kind == "checkpoint"] == [2]
+    assert [(one.step, bool(one.digest)) for one in there if one.kind == "checkpoint"] == [(2, True)]
+
+
+def test_file_that_is_larger_than_allowed_is_not_read_in_part(tmp_path):
+    (file := tmp_path / "a").write_bytes(os.urandom(answer.CHUNK_BYTES + 5))
+    machine = Transport()
+    assert machine.read_whole(str(file), 1 << 21) == file.read_bytes()
+    with pytest.raises(ValueError, match="larger"):
+        machine.read_whole(str(file), answer.CHUNK_BYTES)
+    assert machine.read_whole(str(tmp_path / "b"), 1) is None

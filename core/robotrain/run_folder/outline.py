@@ -37,7 +37,10 @@ def open_outline(at: Transport, folder: str) -> Iterator[Path]:
                 raise ValueError(f"{entry.path!r} with {entry.size} bytes: {error.strerror}") from None
         manifests = {os.path.join(folder, path.relative_to(top)): path for path in top.rglob(checkpoint.MANIFEST)}
         for name, state in at.read(dict.fromkeys(manifests, 0)).items() if manifests else ():
-            manifests[name].write_bytes(state.content if state else b"")
+            content = state.content if state else b""
+            if state and len(content) < state.size <= checkpoint.MAX_MANIFEST_BYTES:
+                content = at.read_whole(name, checkpoint.MAX_MANIFEST_BYTES) or b""
+            manifests[name].write_bytes(content)
         if (top / log.EVENTS_FILE).exists():
             events = shlex.quote(os.path.join(folder, log.EVENTS_FILE))
             found = at.query(f"grep -aE '{OUTPUT_EVENTS}' -- {events} || [ $? = 1 ]").stdout

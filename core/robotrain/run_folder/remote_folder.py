@@ -1,5 +1,6 @@
 """Run folders of another machine, which a transport reads and writes."""
 
+import errno
 import math
 import os
 import shlex
@@ -25,7 +26,7 @@ from robotrain.run_folder.events_copy import EventsCopy
 from robotrain.run_folder.facts import FactFile, FolderFacts
 from robotrain.run_folder.log import FolderLog, LogReader
 from robotrain.run_folder.outline import move_output, open_outline
-from robotrain.run_folder.run_folders import RunFolders
+from robotrain.run_folder.run_folders import MAX_FILE_BYTES, RunFolders
 from robotrain.run_folder.scheduler_plan import SEARCH_FILE
 from robotrain.run_folder.transport import (
     FIND_PATH,
@@ -252,11 +253,11 @@ class RemoteRunFolders(RunFolders):
         return self._at.has_folder(folder)
 
     def read_file(self, file: Path) -> bytes:
-        """Return a file. Raise OSError."""
-        found = self._at.read({str(file): 0})[str(file)]
-        if found is None:
-            raise FileNotFoundError(2, "No such file or directory", str(file))
-        return found.content
+        """Return a file. Raise OSError, ValueError."""
+        content = self._at.read_whole(str(file), MAX_FILE_BYTES)
+        if content is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
+        return content
 
     def write_file(self, file: Path, content: bytes = b"") -> None:
         """Write a file as a whole. Raise OSError."""

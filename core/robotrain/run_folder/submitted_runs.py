@@ -28,7 +28,7 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
     Raise RunGone, Rejected.
     """
     at, spec_file = scheduler.at, make_spec_file(scheduler.name, scheduler.engine)
-    content = _read_whole_file(at, folder, spec_file.name)
+    content = _read_document(at, folder, spec_file.name)
     if content is None:
         name = shlex.quote(folder)
         script = f"{FIND_PATH}if has_path {name} && [ -d {name} ] && [ ! -x {name} ]; then echo {CLOSED}; fi"
@@ -47,7 +47,7 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
     if not scheduler.folders.exists(spec.folder):  # seen under another path from here
         spec = replace(spec, folder=folder)
     job = _find_sent_job(scheduler, spec)
-    document = _read_whole_file(at, folder, first.documents[0])
+    document = _read_document(at, folder, first.documents[0])
     digest_file = os.path.join(folder, DIGEST_FILE)
     written = at.read({digest_file: 0})[digest_file]
     variable = scheduler.cluster_variable
@@ -58,7 +58,7 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
 
 def _find_sent_job(scheduler: SchedulerRuns, spec: SchedulerSpec) -> str:
     """Return the job that the submit command named. Raise RunGone if it has named none."""
-    answer = _read_whole_file(scheduler.at, spec.folder, scheduler.get_answer_file(spec.jobs[0]))
+    answer = _read_document(scheduler.at, spec.folder, scheduler.get_answer_file(spec.jobs[0]))
     if found := re.search(scheduler.job_pattern, (answer or b"").decode(errors="replace"), re.M):
         return found[1]
     raise RunGone(f"{spec.folder} has a run that was not sent yet: its submit goes on, or was interrupted")
@@ -68,16 +68,12 @@ def _make_unreadable_error(folder: str, why: str) -> Rejected:
     return Rejected([make_problem("run-not-adopted.unreadable", given=folder, why=why)])
 
 
-def _read_whole_file(at: Transport, folder: str, name: str) -> bytes | None:
-    """Return a file where a scheduler is, in pieces; None if it cannot be read. Raise Rejected if it is too large."""
-    path, content = os.path.join(folder, name), b""
-    while (found := at.read({path: len(content)})[path]) and found.content:
-        content += found.content
-        if max(found.size, len(content)) > MAX_DOCUMENT_BYTES:
-            raise _make_unreadable_error(folder, f"{name} is larger than {MAX_DOCUMENT_BYTES >> 10} KiB")
-        if len(content) >= found.size:
-            break
-    return content if found else None
+def _read_document(at: Transport, folder: str, name: str) -> bytes | None:
+    """Return a file where a scheduler is; None if it cannot be read. Raise Rejected if it is too large."""
+    try:
+        return at.read_whole(os.path.join(folder, name), MAX_DOCUMENT_BYTES)
+    except ValueError as error:
+        raise _make_unreadable_error(folder, str(error)) from None
 
 
 def split_address(text: str) -> tuple[str, str]:

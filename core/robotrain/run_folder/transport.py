@@ -193,6 +193,17 @@ class Transport:
         """
         return parse_files(paths, self.query(format_reading(paths)).text)
 
+    def read_whole(self, path: str, max_bytes: int) -> bytes | None:
+        """Return a file, in pieces; None if it cannot be read. Raise ValueError if it has more than `max_bytes`."""
+        content = b""
+        while (state := self.read({path: len(content)})[path]) and state.content:
+            content += state.content
+            if max(state.size, len(content)) > max_bytes:
+                raise ValueError(f"{os.path.basename(path)} is larger than {max_bytes >> 10} KiB")
+            if len(content) >= state.size:
+                break
+        return content if state else None
+
     def list(self, folder: str) -> list[Entry]:
         """Return all that is below a folder; nothing if it is missing. Raise ValueError for an answer that is none."""
         answer = self.query(LIST_FOLDER.format(folder=shlex.quote(folder))).stdout

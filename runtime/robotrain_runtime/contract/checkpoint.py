@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MANIFEST = "robotrain-checkpoint.json"
 """The name of the manifest in a checkpoint's folder."""
 SCHEMA = 1
+MAX_MANIFEST_BYTES = 16 << 20
 OTHER_MACHINE = "/other-machine"
 """What stands in the job of a public checkpoint in place of a path of the machine that it ran on."""
 OUTPUT_TAG = "checkpoint_{}_output"
@@ -86,7 +87,11 @@ def seal_checkpoint(
     known = (("submission", submission), ("tracking", tracking), ("document", document))
     origin: dict[str, Any] = {name: value for name, value in known if value}
     manifest = CheckpointManifest(step=step, run=run, job=job, files=files, model=model, **origin)
-    write_atomically(manifest_path or folder / MANIFEST, format_manifest(manifest))
+    content = format_manifest(manifest)
+    if len(content) > MAX_MANIFEST_BYTES:
+        most = MAX_MANIFEST_BYTES >> 20
+        raise OSError(f"it has {len(files)} files: their names do not fit into a manifest of {most} MiB")
+    write_atomically(manifest_path or folder / MANIFEST, content)
     return manifest
 
 
@@ -96,9 +101,6 @@ def format_manifest(manifest: CheckpointManifest) -> bytes:
     values = {name: getattr(manifest, name) for name in names}
     body = {name: value for name, value in values.items() if value or name in names[:5]}
     return (json.dumps({"schema": SCHEMA, **body}, indent=1, sort_keys=True, default=dict) + "\n").encode()
-
-
-MAX_MANIFEST_BYTES = 16 << 20
 
 
 def read_manifest(folder: Path, manifest_path: Path | None = None) -> CheckpointManifest | None:
