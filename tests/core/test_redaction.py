@@ -111,6 +111,32 @@ def test_an_image_with_a_digest_is_shown(image):
         assert "S3CRET" not in redact(f"{text} password: S3CRET", max_length=500)
 
 
+HARMLESS = (
+    "azureml:pusht@latest",
+    "models:/pick.v2@champion",
+    "nginx:latest@sha256:" + "0a" * 32,
+    "python:3-slim@sha256:" + "0a" * 32,
+    "docker://reg.io/a/b:1@sha256:" + "0a" * 32,
+    "abfss://data@acc.dfs.core.windows.net/day-1",
+    "wasbs://data@acc.blob.core.windows.net",
+    "git+ssh://git@github.com/a/b",
+)
+
+
+@pytest.mark.parametrize("harmless", HARMLESS)
+def test_what_is_no_password_before_an_at_is_shown(harmless):
+    for text in (harmless, f"--x {harmless}", f"--x={harmless}", f"no {harmless}, or '{harmless}' (3)"):
+        assert redact(text, max_length=500) == text
+        assert "S3CRET" not in redact(f"{text} user:S3CRET@host.com", max_length=500)
+    before, _, after = harmless.partition("@")
+    assert "S3CRET" not in redact(f"{before}:S3CRET@{after}", max_length=500)
+
+
+@pytest.mark.parametrize("place", ["azureml:S3CRET@host.com", "azureml:S3CRET@h:80", "abfss://S3CRET@host.com/a"])
+def test_what_only_begins_like_it_is_hidden(place):
+    assert "S3CRET" not in redact(place)
+
+
 def test_a_truncated_digest_is_shown():
     shown = redact(f"{'x' * 150} reg.azurecr.io/a/b:1{DIGEST}")
     assert "reg.azurecr.io/a/b:1@sha256:0a" in shown

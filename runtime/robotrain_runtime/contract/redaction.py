@@ -50,16 +50,30 @@ _USERINFO = (
 )
 _PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 _HOST = r"[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*(?::[0-9]{1,5})?"
-_IMAGE_NAME = rf"(?:{_HOST}/(?:{_PART}/)*{_PART}|(?:{_PART}/)+{_PART}|{_PART}(?=:[0-9]+\.[0-9]))"
+_IMAGE_NAME = rf"(?:{_HOST}/(?:{_PART}/)*{_PART}|(?:{_PART}/)+{_PART}|{_PART}(?=:(?:latest@|v?[0-9])))"
 """An image; without a folder only with a version, because `name:word` could be a user with a password."""
 _IMAGE = (
-    rf"(?<![^\s\"'`(\[{{<,=])({_IMAGE_NAME}(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}})?)"
-    r"(@sha256:(?:[0-9a-f]{64}(?![0-9a-f])|[0-9a-f]*…\Z))"
+    rf"(?<![^\s\"'`(\[{{<,=])((?:docker://|oci://)?{_IMAGE_NAME}(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}})?)"
+    r"(@sha256:(?:[0-9a-f]{6,64}(?![0-9a-zA-Z])|[0-9a-f]*…\Z))"
 )
 """A container image by its digest, possibly truncated: the text before the `@` is not a password."""
+_END = r"(?=[.,;]?(?:[\s\"'`)\]}>,;]|\Z))"
+_HARMLESS = (
+    ("@sha256:", _IMAGE),
+    ("azureml:", rf"(?<![\w+.@/-])(azureml:[\w.-]+)(@[\w-]+){_END}"),
+    ("models:/", rf"(?<![\w+.@/-])(models:/[\w.-]+)(@[\w-]+){_END}"),
+    (
+        "://",
+        r"(?<![\w+.@/-])((?:abfss?|wasbs?)://[\w$-]{1,63})(@)(?=[\w-]+\.(?:dfs|blob)\.[\w.-]+(?:[/\s\"'`)\]}>,;]|\Z))",
+    ),
+    ("ssh://", r"(?<![\w+.@/-])((?:git\+)?ssh://[\w-]{1,32})(@)(?=[\w.-]+(?:[:/\s\"'`)\]}>,;]|\Z))"),
+)
+"""What is no password before an `@`: a text that is in it, and the pattern, whose second group begins with the `@`.
+
+An image, an asset or a model before its label, a container before its account, a user of ssh."""
 _TO_PLACEHOLDERS = str.maketrans("@:", "\ue000\ue001")
 _FROM_PLACEHOLDERS = str.maketrans("\ue000\ue001", "@:")
-"""Private-use characters that hide the `@` and `:` of a digest from the rules."""
+"""Private-use characters that hide the `@` and `:` of what is harmless from the rules."""
 _REDACTED_ADDRESS = rf"(?:(?<=[\s\"'`(\[{{<])|\A)({SCHEME}{HIDDEN})@"
 """An address in a sentence whose password is already hidden."""
 _KEYS = (
@@ -186,8 +200,10 @@ def _apply_rules(text: str, schemes: tuple[str, ...], longest: int) -> str:
     if has_digest and (image := re.fullmatch(_IMAGE, text)):
         return _apply_rules(image[1], schemes, longest - len(image[2])) + image[2]
     uses_placeholders = not {"\ue000", "\ue001"} & {*text}  # else the text itself contains them
-    if uses_placeholders and has_digest:
-        text = re.sub(_IMAGE, lambda image: image[1] + image[2].translate(_TO_PLACEHOLDERS), text)
+    if uses_placeholders and "@" in text:
+        for marker, pattern in _HARMLESS:
+            if marker in text:
+                text = re.sub(pattern, lambda match: match[1] + match[2].translate(_TO_PLACEHOLDERS), text)
     folded = _fold_letters(text)
     for markers, pattern, replacement in _list_rules(schemes, uses_placeholders):
         if any(marker in folded for marker in markers):
