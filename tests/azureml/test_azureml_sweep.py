@@ -265,7 +265,7 @@ def test_a_failed_trial_fails_the_sweep_and_stops_no_other(submit, workspace, ro
     assert (status["state"], "step trial-1 failed: the loss is not finite" in status["reason"]) == ("failed", True)
     assert robotrain("wait", run).exit_code == 5
     robotrain("resume", run).check_problems(2, "sweep-not-resumable")
-    assert "robotrain resubmit sweep-azureml-act" in robotrain("status", run).stdout
+    assert "robotrain resubmit sweep-episodes-3-act" in robotrain("status", run).stdout
 
 
 @pytest.mark.slow

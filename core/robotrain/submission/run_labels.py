@@ -73,6 +73,8 @@ GENERAL_PART = re.compile(
 """Parts of an address that say nothing about it: the part before them does."""
 REPOSITORY_REVISION = re.compile(r"^([\w.-]+/[\w.-]+)@.*")
 """A repository at a revision, which may contain `/`; elsewhere, an `@` may be part of a folder's name."""
+ASSET = re.compile(r"(?:\w+:/?|\w+://.*/(?=[^/]+/versions/))([^:/]+)(?:[:/]|/versions/)([0-9]+)")
+"""An asset's or model's name and version: `scheme:NAME:VERSION`, `scheme:/NAME/VERSION`, `…/NAME/versions/VERSION`."""
 LONG_ID = re.compile(r"[0-9a-f]{32,}")
 SHORT_ID_LENGTH = 8
 
@@ -115,7 +117,12 @@ def _find_run_name(address: str) -> str:
 
 
 def _find_short_name(address: str) -> str:
-    """Return the last part of an address that says something about it: `pusht` of `lerobot/pusht@main`."""
+    """Return the last part of an address that says something about it: `pusht` of `lerobot/pusht@main`.
+
+    An asset whose name says nothing is told from others by its version: `dataset-3` of `azureml:dataset:3`.
+    """
+    if (asset := ASSET.fullmatch(address)) and GENERAL_PART.fullmatch(asset[1]):
+        return "-".join(asset.groups())
     address = re.sub(r"^\w+://|[?#].*", "", REPOSITORY_REVISION.sub(r"\1", address))
     address = re.sub(r"@[^/]*$", "", address)
     parts = [part for part in reversed(re.split("[/:]", address)) if part]
