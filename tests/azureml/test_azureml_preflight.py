@@ -211,6 +211,19 @@ def test_assets_that_are_named_by_the_region_of_the_workspace_are_looked_at(read
     assert run_preflight(make_plan(ready_workspace, *assets(uri.replace("/4", "/3")))) == []
 
 
+def test_asset_of_another_workspace_is_shown_and_restored_there(ready_workspace):
+    at = ready_workspace.manager.workspace("team-ml", account=ready_workspace.account)
+    place = f"{at}/shared".lower()
+    asset = {"dataType": "uri_folder", "dataUri": "azureml://datastores/team/paths/x/", "isArchived": True}
+    ready_workspace.manager.there.data[place] = {"1": asset}
+    problems = run_preflight(make_plan(ready_workspace, *assets(f"azureml:{at}/data/shared/versions/1")))
+    assert list_codes(problems) == [("azureml-asset-archived", "warning")]
+    assert "--version 1 --workspace-name team-ml" in problems[0].suggestions[0].text
+    asked = [call for call in ready_workspace.calls if "/datastores/team?" in call]
+    assert ["/team-ml/datastores/" in call for call in asked] == [True] * len(asked)
+    assert asked
+
+
 @pytest.mark.slow
 def test_assets_of_another_workspace_are_looked_at_there(ready_workspace):
     at = ready_workspace.manager.workspace("team-ml", account=ready_workspace.account)

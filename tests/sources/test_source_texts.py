@@ -60,6 +60,8 @@ TAKEN: dict[str, dict[str, str]] = {
         f"azureml:{'n' * 255}:123456789": f"azureml:{'n' * 255}:123456789",
         f"{SUBSCRIPTION}/workspaces/w/data/n/versions/3": f"{SUBSCRIPTION}/workspaces/w/data/n/versions/3",
         f"{TYPED_ID}/data/n/versions/3": f"{NORMAL_ID}/data/n/versions/3",
+        f"{TYPED_ID}/data/n/versions/3".replace("://", ":/"): f"{NORMAL_ID}/data/n/versions/3",
+        f"{TYPED_ID}/data/n/versions/3".removeprefix("azureml:/"): f"{NORMAL_ID}/data/n/versions/3",
         **dict.fromkeys(["azureml://registries/r/data/n/versions/1"], "azureml://registries/r/data/n/versions/1"),
     },
     "model_asset": {

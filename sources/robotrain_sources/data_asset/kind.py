@@ -75,12 +75,13 @@ def parse_asset_name(text: str, family: AssetFamily) -> tuple[str, int, str]:
     """Return name, version and scope of the asset that `text` names. Raise SourceError."""
     # one spelling for resource ids: their case does not matter
     normal = re.sub(_FIXED, lambda word: f"providers/{_PROVIDER}" if "/" in word[0] else "resourcegroups", text)
+    normal = re.sub(r"^(?:azureml:)?/(?=subscriptions/)", "azureml://", normal)  # as the Azure CLI prints an id
     if long := re.fullmatch(rf"azureml://({_SCOPE})/{family.folder}/({_NAME})/versions/([^/]*)", normal):
         scope, name, version = long.groups()
         return name, _parse_version(version, f"azureml://{scope}/{family.folder}/{name}/versions/"), scope
     if short := re.fullmatch(_SHORT, text):
         return short[1], _parse_version(short[2], f"azureml:{short[1]}:"), ""
-    _raise_not_an_asset(text, family)
+    _raise_not_an_asset(normal, family)
 
 
 def _parse_version(text: str, before: str) -> int:

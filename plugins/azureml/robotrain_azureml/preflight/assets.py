@@ -14,7 +14,7 @@ from robotrain.submission.container_plugins import load_workload_container
 from robotrain_azure import errors, storage
 from robotrain_azure.arm import Answer, ArmError, ServiceError
 from robotrain_azure.storage import Datastore
-from robotrain_azure.workspace import Workspace
+from robotrain_azure.workspace import SCOPE_PATTERN, Workspace
 from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml import datastore_path
@@ -68,7 +68,6 @@ def fetch_environment_image(preflight: PreflightContext) -> str | None:
     return "" if is_built else properties.get_text("image")
 
 
-WORKSPACE_SCOPE = r"subscriptions/([^/]+)/resourcegroups/([^/]+)(?:/providers/[^/]+)?/workspaces/([^/]+)"
 LOCATION_SCOPE = r"locations/[^/]+/workspaces/([^/]+)"
 ASSET_TYPES = {"data": ("dataType", "uri_folder"), "models": ("modelType", "custom_model")}
 COMMANDS = {"data": "data", "models": "model"}
@@ -106,12 +105,11 @@ def check_asset(
             expected=expected,
         )
     else:
-        yield from _check_dataset_asset(preflight, asset, properties, describing_files)
+        yield from _check_dataset_asset(preflight, asset, workspace, properties, describing_files)
     if properties.get("isArchived"):
         command = f"{COMMANDS[asset.kind]} restore --name {asset.name} --version {asset.version}"
-        fix = Suggestion(preflight.spec.make_az_command(command), "restores it")
-        fixes = (fix,) if workspace == preflight.spec.target_workspace else ()
-        yield make_problem("azureml-asset-archived", *fixes, where=flag, given=given, label=asset.label)
+        fix = Suggestion(preflight.spec.make_az_command(command, workspace), "restores it")
+        yield make_problem("azureml-asset-archived", fix, where=flag, given=given, label=asset.label)
 
 
 def _make_asset_path(asset: WorkspaceAsset, workspace: Workspace) -> str:
@@ -123,8 +121,9 @@ def _find_asset_workspace(preflight: PreflightContext, asset: WorkspaceAsset) ->
     workspace = preflight.spec.target_workspace
     if not asset.scope:
         return workspace
-    if match := re.fullmatch(WORKSPACE_SCOPE, asset.scope, re.IGNORECASE):
-        return Workspace(*match.groups())
+    if match := re.fullmatch(SCOPE_PATTERN, asset.scope, re.IGNORECASE):
+        named = Workspace(*match.groups())
+        return workspace if named.resource.lower() == workspace.resource.lower() else named
     match = re.fullmatch(LOCATION_SCOPE, asset.scope, re.IGNORECASE)
     own_names = (workspace.name.lower(), preflight.get_property("workspaceId").lower())
     return workspace if match and match[1].lower() in own_names else None
@@ -159,7 +158,7 @@ def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAss
     else:
         title = f"{where} has no {asset.noun} {asset.name}"
         option = f"{asset.flag} {asset.format_value(name='{}', version='VERSION')}"
-        command = preflight.spec.make_az_command(f"{COMMANDS[asset.kind]} list")
+        command = preflight.spec.make_az_command(f"{COMMANDS[asset.kind]} list", workspace)
         fixes = context.suggest_existing(preflight.arm, listed, option, asset.name, command)
     return make_problem("resource-unknown.asset", *fixes, where=asset.flag, given=asset.format_value(), title=title)
 
@@ -175,13 +174,17 @@ def list_describing_files(document: JobDocument) -> Sequence[str]:
 
 
 def _check_dataset_asset(
-    preflight: PreflightContext, asset: WorkspaceAsset, properties: Answer, describing_files: Sequence[str]
+    preflight: PreflightContext,
+    asset: WorkspaceAsset,
+    workspace: Workspace,
+    properties: Answer,
+    describing_files: Sequence[str],
 ) -> Iterator[Problem]:
     """Check that a data asset has a describing file; skipped if it cannot be read, as the job checks again."""
     if asset.kind != "data" or not describing_files:
         return
     try:
-        location = _locate_asset_folder(preflight, properties.get_text("dataUri"))
+        location = _locate_asset_folder(preflight, workspace, properties.get_text("dataUri"))
         if location is None:
             return
         store, folder = location
@@ -190,8 +193,8 @@ def _check_dataset_asset(
                 return
     except ServiceError:
         return
-    command = preflight.spec.make_az_command(f"data show --name {asset.name} --version {asset.version}")
-    given, fix = f"azureml:{asset.name}:{asset.version}", Suggestion(command, "shows its place")
+    command = preflight.spec.make_az_command(f"data show --name {asset.name} --version {asset.version}", workspace)
+    given, fix = asset.format_value(), Suggestion(command, "shows its place")
     yield make_problem(
         "source-undescribed",
         fix,
@@ -202,9 +205,13 @@ def _check_dataset_asset(
     )
 
 
-def _locate_asset_folder(preflight: PreflightContext, address: str) -> tuple[Datastore, str] | None:
-    """Return the datastore and folder of an asset; None if its form is unknown. Raises ArmError, StorageError."""
-    workspace = preflight.spec.target_workspace
+def _locate_asset_folder(
+    preflight: PreflightContext, workspace: Workspace, address: str
+) -> tuple[Datastore, str] | None:
+    """Return the datastore and folder of an address; None if its form is unknown. Raises ArmError, StorageError.
+
+    :param workspace: the one whose datastores the address means, if it names none.
+    """
     if match := re.fullmatch(_BLOB_URL, address):
         account, suffix, container, folder = match.groups()
         return Datastore(workspace, "", account, container, suffix, keyed=False), unquote(folder)
@@ -224,10 +231,11 @@ def list_mounted_accounts(preflight: PreflightContext, document: JobDocument) ->
     mounted: tuple[WorkspaceAsset | str, ...] = (*preflight.spec.assets, *uris)
     for item in mounted:
         with contextlib.suppress(ServiceError):  # its own check reports it
+            workspace: Workspace | None = preflight.spec.target_workspace
             address = item if isinstance(item, str) else ""
             if not isinstance(item, str) and (workspace := _find_asset_workspace(preflight, item)):
                 properties = preflight.arm.get_properties(_make_asset_path(item, workspace))
                 address = properties.get_text(ADDRESS_FIELDS[item.kind])
-            location = _locate_asset_folder(preflight, address)
+            location = _locate_asset_folder(preflight, workspace, address) if workspace else None
             if location and not location[0].keyed:
                 yield location[0].account

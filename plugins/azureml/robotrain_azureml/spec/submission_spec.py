@@ -145,10 +145,10 @@ class AzureMLSubmissionSpec:
         """The workspace of the job."""
         return Workspace(self.subscription, self.group, self.workspace)
 
-    def make_az_command(self, command: str) -> str:
-        """Return a command of the Azure CLI for the workspace."""
-        flags = ("--workspace-name", "--resource-group", "--subscription")
-        names = zip(flags, (self.workspace, self.group, self.subscription), strict=True)
+    def make_az_command(self, command: str, workspace: Workspace | None = None) -> str:
+        """Return a command of the Azure CLI for a workspace: the job's own, if it is None."""
+        flags = ("--subscription", "--resource-group", "--workspace-name")
+        names = reversed([*zip(flags, workspace or self.target_workspace, strict=True)])
         return f"az ml {command} " + " ".join(f"{flag} {shlex.quote(name)}" for flag, name in names)
 
 
