@@ -109,7 +109,7 @@ def test_lasting_error_is_reported_as_passing(run, status, code):
     with pytest.raises(Rejected) as raised:
         run.status()
     found = problem(raised)
-    assert (found.code, found.suggestions[0].text) == ("platform-away", "try again later")
+    assert (found.code, found.suggestions[0].text) == ("platform-away", "the same command")
     assert raised.value.transient
     assert f"HTTP {status}" in found.why
 

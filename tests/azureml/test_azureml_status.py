@@ -195,6 +195,13 @@ def test_error_of_the_work_is_not_called_a_preemption(message):
     assert "preempted, as" not in status.explain_failure(make_job("Failed", message), HERE, None)
 
 
+def test_missing_role_is_no_firewall():
+    message = FAILURES["data that may not be read"][0]
+    assert "firewall" not in status.explain_failure(make_job("Failed", message), HERE, None)
+    message = message.replace("PermissionMismatch", "Failure")
+    assert "firewall" in status.explain_failure(make_job("Failed", message), HERE, None)
+
+
 def test_azure_mls_words_are_added_where_they_say_more_than_the_exit_code():
     assert status.explain_failure(make_job("Failed", USER.format(1)), HERE, None) == "it failed (exit code 1)"
     assert "(Azure ML: ErrImagePull" in status.explain_failure(

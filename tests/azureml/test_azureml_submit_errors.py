@@ -403,6 +403,20 @@ def test_a_role_is_given_to_a_placeholder_where_the_sign_in_does_not_say_who(azu
     )
 
 
+def test_signature_without_a_right_is_no_network():
+    [way] = reject_storage_error(403, "AuthorizationPermissionMismatch", signed=True).suggestions
+    assert "signature" in way.text
+
+
+def test_service_that_fails_is_answered_with_one_advice(azureml, monkeypatch):
+    monkeypatch.setattr("robotrain_azureml.submit.sdk.RETRIES", 0)
+    wanted = make_submittable_plan(azureml)
+    azureml.fault("GET .*/environments/", status=503, code="InternalServerError")
+    with pytest.raises(Rejected) as raised:
+        AzureMLPlatform().submit(wanted)
+    assert [way.text for problem in raised.value.problems for way in problem.suggestions] == ["the same command"]
+
+
 def test_no_role_is_named_where_a_signature_was_not_let_in():
     problem = reject_storage_error(403, "AuthorizationFailure", signed=True)
     assert [way.text for way in problem.suggestions] == [NETWORK_HINT]

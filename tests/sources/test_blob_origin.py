@@ -132,6 +132,7 @@ def test_an_identity_without_the_role_is_told_which_it_is_and_which_role(azure, 
     assert fault == "configuration"
     for part in (azure.account, container, CLIENT, "Storage Blob Data Reader", "AuthorizationPermissionMismatch"):
         assert part in text
+    assert "network" not in text
 
 
 def test_a_sign_in_that_azure_does_not_accept(azure, policy):

@@ -105,9 +105,14 @@ def make_unsure_problem(record: RunRecord, why: str, answer: Unanswered | None =
     ways = [Suggestion(SAME_COMMAND, "looks for the run, and submits it only if it does not exist")]
     if answer:
         why = redact(str(answer), max_length=MAX_SENTENCE)
-        ways += [way for problem in answer.problems for way in problem.suggestions if way.text != SAME_COMMAND]
+        ways += list_other_ways(answer.problems)
         ways += [suggest_new(record)] if new else []
     return make_problem("submit-unsure.no-answer", *ways, platform=record.platform, run=record.run, why=why)
+
+
+def list_other_ways(problems: Iterable[Problem]) -> list[Suggestion]:
+    """Return the suggestions of problems, but for the same command, which is suggested already."""
+    return [way for problem in problems for way in problem.suggestions if way.text != SAME_COMMAND]
 
 
 def make_damaged_plan_problem(record: RunRecord, folder: Path) -> Problem:
@@ -253,5 +258,5 @@ def make_not_found_problem(record: RunRecord, other_machine: bool) -> Problem:
 def make_unknown_outcome_problem(record: RunRecord, why: str, answer: Unanswered | None) -> Problem:
     """Return the problem of an interrupted submit whose platform cannot tell if it has the run."""
     ways = [Suggestion(SAME_COMMAND, f"when {record.platform} answers again")]
-    ways += [way for problem in answer.problems for way in problem.suggestions] if answer else []
+    ways += list_other_ways(answer.problems) if answer else []
     return make_problem("submit-unsure.interrupted", *ways, run=record.run, platform=record.platform, why=why)

@@ -119,7 +119,7 @@ def _find_run_name(address: str) -> str:
 def _find_short_name(address: str) -> str:
     """Return the last part of an address that says something about it: `pusht` of `lerobot/pusht@main`.
 
-    An asset whose name says nothing is told from others by its version: `dataset-3` of `azureml:dataset:3`.
+    An asset whose name says nothing is told from others by its version: `dataset-3` of `SCHEME:dataset:3`.
     """
     if (asset := ASSET.fullmatch(address)) and GENERAL_PART.fullmatch(asset[1]):
         return "-".join(asset.groups())

@@ -13,7 +13,7 @@ from robotrain.model.run import RunGone, RunRecord, Status
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, name_lock, plans, records
 from robotrain.submission.channel_variables import suggest_waiting
-from robotrain.submission.interrupted_submit import SAME_COMMAND, format_error
+from robotrain.submission.interrupted_submit import SAME_COMMAND, format_error, list_other_ways
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.same_job import has_same_values
 
@@ -170,7 +170,7 @@ def _make_silent_problem(found: UnfinishedRun) -> Problem:
     why = " ".join(f"{one.title[:1].upper()}{one.title[1:]}. {one.why}".strip() for one in problems)
     ways = [
         Suggestion(SAME_COMMAND, f"when {record.platform} answers again"),
-        *(way for one in problems for way in one.suggestions),
+        *list_other_ways(problems),
         Suggestion("--new", "starts another run of it"),
     ]
     why = why or format_error(error or TimeoutError())

@@ -19,6 +19,7 @@ _WORKSPACE_PART = r"workspaces/[^/']+/"
 """Matches Azure's message about a missing part of an existing workspace."""
 LOGIN_ELSEWHERE = "az login --tenant TENANT-ID"
 LIST_SUBSCRIPTIONS = "az account list --output table"
+RETRY_LATER = "try again later"
 LIST_WORKSPACES = "az resource list --resource-type Microsoft.MachineLearningServices/workspaces"
 _OBJECT_ID = r"object id '([0-9a-fA-F-]{36})'"
 
@@ -86,7 +87,7 @@ def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagn
         )
         return Diagnosis(kind="other", title=title, why=f"{error}.", suggestions=(advice,))
     title, transient = _UNREADABLE.format(workspace.name), error.status in (0, 429) or error.status >= 500
-    fixes = ("try again later",) if transient else ()
+    fixes = (RETRY_LATER,) if transient else ()
     return Diagnosis(kind="other", title=title, why=f"{error}.", suggestions=fixes, network=transient)
 
 

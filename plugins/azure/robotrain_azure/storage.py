@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from robotrain_azure import credential
 from robotrain_azure.arm import SIGNED_OUT, ArmClient, ServiceError
-from robotrain_azure.errors import Diagnosis, diagnose_certificate, make_role_command
+from robotrain_azure.errors import RETRY_LATER, Diagnosis, diagnose_certificate, make_role_command
 from robotrain_azure.roles import BLOB_CONTRIBUTOR_ROLE
 from robotrain_azure.workspace import Workspace
 
@@ -76,6 +76,7 @@ ROLE_MISSING_CODE = "AuthorizationPermissionMismatch"
 NETWORK_DENIED_CODE = "AuthorizationFailure"
 """Usually a network rule; a missing role may have this code too."""
 NETWORK_HINT = "use a network that the account's firewall allows, if it has one"
+SIGNATURE_HINT = "give the datastore a signature with the rights to read, list and write (sp=rlw)"
 UNKNOWN_ACCOUNT = "ACCOUNT"
 
 
@@ -101,8 +102,10 @@ def diagnose_storage_error(error: StorageError, workspace: Workspace) -> Diagnos
             suggestions = (NETWORK_HINT, command) if is_network else (command, NETWORK_HINT)
             if error.code == ROLE_MISSING_CODE:
                 suggestions = (command,)  # the network let it through
+        elif error.code == ROLE_MISSING_CODE:
+            suggestions = (SIGNATURE_HINT,)
         return Diagnosis(kind="role", title=f"{subject} denies you access", why=answer, suggestions=suggestions)
-    retry = ("try again later",) if error.is_transient else ()
+    retry = (RETRY_LATER,) if error.is_transient else ()
     title = f"{subject} failed"
     return Diagnosis(kind="other", title=title, why=sentence, suggestions=retry, network=error.is_transient)
 

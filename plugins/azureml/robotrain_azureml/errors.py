@@ -24,6 +24,8 @@ PROBLEM_CODES = {
 SELF_EXPLAINED_KINDS = ("missing", "role", "untrusted")
 """For these, the title names what is wrong, not the action that failed."""
 
+RETRY = Suggestion("the same command", "later")
+
 
 @contextlib.contextmanager
 def reject_errors(workspace: Workspace, action: str) -> Iterator[None]:
@@ -45,7 +47,8 @@ def make_rejection(error: ServiceError, workspace: Workspace, action: str) -> Re
     code = "platform-away" if diagnosis.network else PROBLEM_CODES[diagnosis.kind]
     title = diagnosis.title if diagnosis.kind in SELF_EXPLAINED_KINDS else f"could not {action}"
     why = redact(diagnosis.why, max_length=MAX_SENTENCE)
-    ways = tuple(map(Suggestion, diagnosis.suggestions))
+    texts = diagnosis.suggestions
+    ways = tuple(RETRY if text == errors.RETRY_LATER else Suggestion(text) for text in texts)
     problem = Problem(code=code, stage=Stage.SUBMIT, title=title, why=why, suggestions=ways)
     return Rejected([problem], error.is_transient)
 

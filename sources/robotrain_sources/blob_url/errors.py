@@ -9,7 +9,7 @@ from collections.abc import Set
 from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.failure import PermanentError
 
-from robotrain_sources.blob_url.identity import READER_ROLE, BlobIdentity
+from robotrain_sources.blob_url.identity import READER_ROLE, RIGHT_MISSING_CODE, BlobIdentity
 from robotrain_sources.blob_url.reference import BlobPrefix
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.azure_sign_in import explain_sign_in
@@ -82,7 +82,8 @@ def _explain_status(
     if status in (401, 403) or code in UNAUTHENTICATED_CODES:
         identity, role = identity_and_role
         is_known = not status_text.endswith(UNAUTHENTICATED_CODES)
-        who, remedy = identity.describe(), identity.describe_remedy(role, is_known=is_known)
+        is_let_in = code == RIGHT_MISSING_CODE
+        who, remedy = identity.describe(), identity.describe_remedy(role, is_known=is_known, is_let_in=is_let_in)
         why = f"let {who} read {subject}" if is_known else f"accept the sign-in of {who} for {subject}"
         return FetchError(f"Azure does not {why} ({status_text}): {remedy}", "configuration")
     if code == "ContainerNotFound":

@@ -84,6 +84,8 @@ def describe_token_holder(token: str) -> str:
 
 NO_EXPIRY = 2**31
 READER_ROLE = "Storage Blob Data Reader"
+RIGHT_MISSING_CODE = "AuthorizationPermissionMismatch"
+"""Azure's code for a caller that the network let in, and that lacks a role or a right."""
 NETWORK_RULES_HINT = "if it is, the account's network rules block this machine"
 
 
@@ -119,16 +121,21 @@ class FileIdentity:
         holder = describe_token_holder(secret.text) if secret.form == "token" else ""
         return f"{secret.form_name} in {secret.location}{f' ({holder})' if holder else ''}"
 
-    def describe_remedy(self, role: str, is_known: bool) -> str:
-        """Say what a secret with this form must be for `role`; `is_known` says that Azure accepts it."""
+    def describe_remedy(self, role: str, is_known: bool, is_let_in: bool) -> str:
+        """Say what a secret with this form must be for `role`.
+
+        :param is_known: whether Azure accepts it.
+        :param is_let_in: whether the network rules certainly do not matter.
+        """
+        network = "" if is_let_in else f"; {NETWORK_RULES_HINT}"
         if self._form == "key":
-            return f"it must be a key of that account, and the account must allow access by key; {NETWORK_RULES_HINT}"
+            return f"it must be a key of that account, and the account must allow access by key{network}"
         if self._form == "sas":
             rights = "read and list (sp=rl)" if role == READER_ROLE else "read, write, list and delete (sp=racwdl)"
-            return f"it must be for that container, with the rights {rights}; {NETWORK_RULES_HINT}"
+            return f"it must be for that container, with the rights {rights}{network}"
         if not is_known:
             return f"it must be for Azure Storage and the account's tenant, and its holder needs the role {role} there"
-        return f"its holder needs the role {role} there; {NETWORK_RULES_HINT}"
+        return f"its holder needs the role {role} there{network}"
 
 
 STORAGE_SCOPE = "https://storage.azure.com/.default"
@@ -173,11 +180,16 @@ class MachineIdentity:
         client = os.environ.get("AZURE_CLIENT_ID")
         return holder or (f"the identity with client id {client}" if client else "the identity of this machine")
 
-    def describe_remedy(self, role: str, is_known: bool) -> str:
-        """Say that it needs `role`; `is_known` says that Azure accepts its sign-in."""
+    def describe_remedy(self, role: str, is_known: bool, is_let_in: bool) -> str:
+        """Say that it needs `role`.
+
+        :param is_known: whether Azure accepts its sign-in.
+        :param is_let_in: whether the network rules certainly do not matter.
+        """
         if not is_known:
             return f"it must belong to the account's tenant, and needs the role {role} there"
-        return f"give it the role {role} there; if it has that role, the account's network rules block this machine"
+        network = "; if it has that role, the account's network rules block this machine"
+        return f"give it the role {role} there{'' if is_let_in else network}"
 
     def _request_token(self) -> tuple[Any, float]:
         """Return a token and the seconds until it should be renewed."""

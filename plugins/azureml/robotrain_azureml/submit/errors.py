@@ -100,7 +100,7 @@ def make_missing_part_problem(error: ArmError, spec: AzureMLSubmissionSpec) -> P
     return make_problem("resource-unknown.part", way, where=where, workspace=spec.workspace, part=part, error=text)
 
 
-SAME_COMMAND = Suggestion("repeat the same command", "nothing is submitted twice")
+SAME_COMMAND = Suggestion("the same command", "nothing is submitted twice")
 EXPLAINED_STATUSES = (400, 404, 409, 412, 422)
 REQUEST_PARTS = {"jobs": "the job", "codes": "the code of the job", "environments": "the environment of the job"}
 """What was submitted, by a part of the request's path."""
@@ -128,7 +128,8 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
     rejection = errors.make_rejection(azure_error, spec.target_workspace, f"submit {_describe_request(call)}")
     (problem,) = rejection.problems
     if rejection.transient:
-        problem = dataclasses.replace(problem, suggestions=(*problem.suggestions, SAME_COMMAND))
+        others = [way for way in problem.suggestions if way.text != SAME_COMMAND.text]
+        problem = dataclasses.replace(problem, suggestions=(*others, SAME_COMMAND))
     return Rejected([problem])
 
 
