@@ -39,6 +39,17 @@ def test_connection_that_breaks_off_is_no_success(running):
     assert done.returncode == 255
 
 
+@pytest.mark.parametrize("words", [("shell", RUN, "--", "true"), ("forward", RUN, "{port}")])
+def test_engine_that_lets_nobody_in_is_one_sentence(running, osmo, words):
+    for command in ("workflow exec", "workflow port-forward"):
+        osmo.fail(command, "server_error")
+    words = [word.format(port=find_free_port()) for word in words]
+    done = subprocess.run([*ROBOTRAIN, *words], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("", 1)
+    assert done.stderr.startswith("error: ")
+    assert "Header" not in done.stderr
+
+
 def test_what_is_typed_reaches_the_command(running):
     process, terminal = pty.fork()
     if not process:
@@ -47,6 +58,16 @@ def test_what_is_typed_reaches_the_command(running):
     read_terminal(terminal, b"ready")
     os.write(terminal, b"seven\r")
     read_terminal(terminal, b"got seven")
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 3
+    os.close(terminal)
+
+
+def test_shell_is_typed_into_and_its_exit_code_is_passed_on(running):
+    process, terminal = pty.fork()
+    if not process:
+        os.execvp(ROBOTRAIN[0], [*ROBOTRAIN, "shell", RUN])
+    os.write(terminal, b"echo re''ady; exit 3\r")
+    read_terminal(terminal, b"ready")
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 3
     os.close(terminal)
 

@@ -29,17 +29,32 @@ def has_terminal() -> bool:
 
 
 def run_on_terminal(command: TerminalCommand) -> int:
-    """Run a command with the streams of this process, and return its exit code, as a shell has it."""
+    """Run a command with the streams of this process, and return its exit code, as a shell has it.
+
+    Raise what explains why it failed.
+    """
     if command.note:
         print_message(command.note)
     if command.exit_mark:
         return _relay(command)
+    output = subprocess.PIPE if command.explain_failure else None
     try:
-        process = subprocess.Popen(command.words, cwd=command.folder or None, env=command.environ)
+        process = subprocess.Popen(
+            command.words,
+            cwd=command.folder or None,
+            env=command.environ,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+        )
     except OSError as error:
         return _say_not_started(command.words, error)
-    with _passed_on(process.pid):
+    printed = b""
+    with _passed_on(process.pid), process:
+        while process.stdout and (chunk := os.read(process.stdout.fileno(), CHUNK_BYTES)):
+            printed = (printed + chunk)[-CHUNK_BYTES:]
         code = process.wait()
+    if code > 0 and command.explain_failure:
+        raise command.explain_failure(code, printed.decode(errors="replace"))
     return code if code >= 0 else 128 - code
 
 
@@ -69,13 +84,21 @@ def _passed_on(process: int, has_streams: bool = True) -> Iterator[None]:
 
 
 class MarkedOutput:
-    """What a command prints, without the mark and the exit code at its end.
+    """What a command prints between two marks, and the exit code after the second one.
 
+    :param begin: the first mark; empty for what begins at once.
     :param is_raw: whether ends of lines stay those of a terminal.
     """
 
-    def __init__(self, mark: bytes, is_raw: bool) -> None:
-        self._mark, self._is_raw, self._held = mark, is_raw, b""
+    def __init__(self, begin: bytes, mark: bytes, is_raw: bool) -> None:
+        self._begin, self._mark, self._is_raw, self._held = begin, mark, is_raw, b""
+        self.before = b""
+        """What came before the first mark."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the first mark has come."""
+        return not self._begin
 
     @property
     def exit_code(self) -> int | None:
@@ -85,6 +108,11 @@ class MarkedOutput:
 
     def filter_chunk(self, chunk: bytes) -> bytes:
         """Return what can be shown after another piece came."""
+        if self._begin:
+            self.before, begin, chunk = (self.before + chunk).partition(self._begin)
+            if not begin:
+                return b""
+            self._begin = b""
         if self._mark in self._held:
             self._held += chunk
             return b""
@@ -102,9 +130,13 @@ class MarkedOutput:
 
 
 def _relay(command: TerminalCommand) -> int:
-    """Run a command at a terminal of its own; return the exit code that it prints. What is typed goes there."""
+    """Run a command at a terminal of its own; return the exit code that it prints. What is typed goes there.
+
+    Raise what explains why it did not begin.
+    """
     is_typed = has_terminal()
-    output, errors = MarkedOutput(command.exit_mark.encode(), is_typed), os.dup(2)
+    output = MarkedOutput(command.begin_mark.encode(), command.exit_mark.encode(), is_typed)
+    reading, errors = os.pipe()
     process, terminal = pty.fork()
     if not process:  # errors are no part of the output
         os.dup2(errors, 2)
@@ -114,42 +146,63 @@ def _relay(command: TerminalCommand) -> int:
             os._exit(_say_not_started(command.words, error))
     os.close(errors)
     with _passed_on(process, has_streams=False), _typed_raw(terminal) if is_typed else nullcontext():
-        _copy(terminal, output, is_typed)
+        first_errors = _copy(terminal, reading, output, is_typed)
     os.close(terminal)
+    os.close(reading)
     code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     if output.exit_code is not None:
         return output.exit_code
+    if not output.has_begun and code >= 0 and command.explain_failure:
+        printed = (first_errors + output.before).decode(errors="replace").replace("\r\n", "\n")
+        raise command.explain_failure(code or LOST, printed)
     return code if code > 0 else 128 - code if code else LOST
 
 
 @contextmanager
 def _typed_raw(terminal: int) -> Iterator[None]:
     """Let the terminal of the user pass on every key, and another one be as large."""
-    former = termios.tcgetattr(0)
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8)))
+
+    def copy_size(*_: object) -> None:
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8)))
+
+    former, handler = termios.tcgetattr(0), signal.signal(signal.SIGWINCH, copy_size)
+    copy_size()
     tty.setraw(0)
     try:
         yield
     finally:
         termios.tcsetattr(0, termios.TCSADRAIN, former)
+        signal.signal(signal.SIGWINCH, handler)
 
 
-def _copy(terminal: int, output: MarkedOutput, is_typed: bool) -> None:
-    """Copy between the streams of the user and a terminal, until that is closed."""
-    while True:
-        readable = select.select([terminal, *([0] if is_typed else ())], [], [])[0]
-        if 0 in readable:
-            typed = os.read(0, CHUNK_BYTES)
-            is_typed = bool(typed)
-            _write(terminal, typed)
-        if terminal in readable:
+def _copy(terminal: int, errors: int, output: MarkedOutput, is_typed: bool) -> bytes:
+    """Copy between the streams of the user and a command, until its terminal is closed.
+
+    Return what it wrote to `errors` before it began; that is shown once it has begun.
+    """
+    streams, held = {terminal, errors} | ({0} if is_typed else set()), b""
+    while terminal in streams:
+        for stream in select.select([*streams], [], [])[0]:
             try:
-                chunk = os.read(terminal, CHUNK_BYTES)
+                chunk = os.read(stream, CHUNK_BYTES)
             except OSError:  # the other end is closed
                 chunk = b""
-            _write(1, output.filter_chunk(chunk) if chunk else output.finish())
             if not chunk:
-                return
+                streams.discard(stream)
+            if stream == 0:
+                _write(terminal, chunk)
+            elif stream == terminal:
+                _write(1, output.filter_chunk(chunk) if chunk else output.finish())
+            else:
+                held = (held + chunk)[-CHUNK_BYTES:]
+            if output.has_begun:
+                _write(2, held)
+                held = b""
+    while select.select([errors], [], [], 0)[0] and (chunk := os.read(errors, CHUNK_BYTES)):
+        held += chunk
+    if output.has_begun:
+        _write(2, held)
+    return held
 
 
 def _write(stream: int, content: bytes) -> None:

@@ -1,6 +1,6 @@
 """What gets a user into a run: a command of this machine that takes over the terminal, and how a port is reached."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -12,10 +12,17 @@ class TerminalCommand(NamedTuple):
     """Where it starts; empty for where the user is."""
     environ: Mapping[str, str] | None = None
     """Its environment variables; None for those of the user."""
+    begin_mark: str = ""
+    """What it prints, once, before the output of what it ran elsewhere."""
     exit_mark: str = ""
     """What it prints, once, before the exit code of what it ran elsewhere and `;`, where its own does not tell it.
 
     It then gets a terminal even where the user has none.
+    """
+    explain_failure: Callable[[int, str], Exception] | None = None
+    """Return the error for its exit code and what it printed before it did what it is for.
+
+    The user sees that error in place of what it printed.
     """
     note: str = ""
     """What the user must know beforehand."""
