@@ -66,6 +66,7 @@ def test_shell_is_typed_into_and_its_exit_code_is_passed_on(running):
     process, terminal = pty.fork()
     if not process:
         os.execvp(ROBOTRAIN[0], [*ROBOTRAIN, "shell", RUN])
+    read_terminal(terminal, b" ")  # of the prompt
     os.write(terminal, b"echo re''ady; exit 3\r")
     read_terminal(terminal, b"ready")
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 3
