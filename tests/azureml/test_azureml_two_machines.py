@@ -44,6 +44,8 @@ def test_job_of_the_first_machine_is_the_run_of_the_second(azureml, submit):
     second = submit("second", "--name", "pick-v3", "--note", "of the second machine")
     assert (second["run"], second["new"]) == (first["run"], False)
     assert list_recorded() == [*azureml.jobs]
+    assert azureml.jobs[second["reference"]["job"]].body["displayName"] != "pick-v3", "it is the first machine's"
+    assert sum(call.startswith("PUT") and "/jobs/" in call for call in azureml.calls) == 1
 
 
 def test_job_that_has_ended_keeps_its_name_and_another_one_is_sent(azureml, submit, robotrain):

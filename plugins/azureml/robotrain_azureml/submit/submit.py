@@ -8,7 +8,6 @@ without an answer may succeed late, so a refusal of the next one proves nothing 
 
 import contextlib
 import dataclasses
-import functools
 import secrets
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -144,7 +143,13 @@ def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str, requested_b
         for prepared in prepare_workspace(sdk, named):
             if prepared.new:
                 print(prepared.line, file=sys.stderr, flush=True)
-        sdk.calls.before_job = functools.partial(NOTE.write, plan, {"job": name, "asked": True})
+
+        def begin_request() -> None:
+            if not requested_before and not sdk.calls.has_requested_job():
+                _require_free_name(plan, name)
+            NOTE.write(plan, {"job": name, "asked": True})
+
+        sdk.calls.before_job = begin_request
         try:
             code = sdk.create_job(job)
         except KeyboardInterrupt:
@@ -159,6 +164,19 @@ def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str, requested_b
         if sdk.calls.has_met_job() and not requested_before:
             raise NameTaken(name)
         return job_file.make_reference(plan, name, code)
+
+
+def _require_free_name(plan: Plan, name: str) -> None:
+    """Raise NameTaken if another machine has sent the job: a request would give its job this plan's display name.
+
+    Without an answer, the request decides.
+    """
+    job = None
+    if name == make_plan_name(plan):
+        with contextlib.suppress(Rejected):
+            job = find_submitted_job(plan, name)
+    if job:
+        raise NameTaken(name)
 
 
 class NameTaken(Rejected):
