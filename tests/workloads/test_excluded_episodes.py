@@ -58,7 +58,7 @@ COMPARED = [
     ("3", [f"{CHOSEN}=[4]"], {}, False),
     ("3-4", [f"{CHOSEN}=[3,4]"], {}, True),
     ("3", [f"{CHOSEN}=null"], {}, False),
-    ("3", [f"{CHOSEN}=[0x3,4]"], {}, True),
+    ("3", [f"{CHOSEN}=[0x3,4]"], {}, False),
     ("3", [f"{CHOSEN}=[99]"], {}, True),
     ("3", [STREAMED], {"val_split": 0.0, "num_workers": 1}, True),
     ("3", [STREAMED], {}, False),  # held-out episodes make LeRobot read it as usual

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from hub_stand_in import HubStandIn
-from robotrain_workloads.lerobot_options import option_tree
+from robotrain_workloads.lerobot import option_tree
 
 ROOT = Path(__file__).parents[2]
 ACT = "--val-split 0 --learning-rate 1e-5 --save-freq 20000"

@@ -51,7 +51,7 @@ TABLE = [
     ({**ROBOT, LEFT: camera(64, 64)}, "vqbet", (), True),
     ({**ROBOT, LEFT: camera(64, 64)}, "vqbet", ("--policy.crop_shape=[56,56]",), False),
     ({**ROBOT, LEFT: camera(64, 64)}, "vqbet", ("--policy.crop_shape=null",), False),
-    ({**ROBOT, **ONE}, "vqbet", ("--policy.crop_shape=(100, 90)",), True),
+    ({**ROBOT, **ONE}, "vqbet", ("--policy.crop_shape=[100, 90]",), True),
     ({**ROBOT, **ONE}, "diffusion", ("--policy.crop_shape=[97,97]",), True),
     ({**ROBOT, **ONE}, "diffusion", ("--policy.crop_shape=[97,97]", "--policy.resize_shape=[128,128]"), False),
     ({**ROBOT, **ONE, STATE: vector(40)}, "smolvla", (), True),

@@ -37,7 +37,7 @@ EPISODES = [
     ("all", True),
     ("[49]", False),
     ("[ 0 , 1, ]", False),
-    ("['1', 0x2, true, 1_0]", False),
+    ("['1', 0x2, 1_0]", False),
     ("null", False),
 ]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.option_tree import load_option_tree
 from robotrain_workloads.lerobot.trained_model import make_model
 from robotrain_workloads.lerobot_options import option_rules
-from robotrain_workloads.lerobot_options.option_tree import load_option_tree
 
 RULES = {
     one.name: (load_option_tree(one.name), found)
@@ -138,14 +138,6 @@ def test_configuration_of_the_start_counts_in_place_of_the_defaults() -> None:
     assert "16 for chunk_size" in problem.why
     assert find_problems("act", "--policy.n_action_steps=16", settings=saved, starts=True) == []
     assert find_problems("act", "--policy.n_action_steps=200", settings=None, starts=True) == []
-
-
-def test_truth_value_beside_a_configuration_is_json() -> None:
-    saved = {"type": "act", "use_vae": True}
-    (problem,) = find_problems("act", "--policy.use_vae=True", settings=saved, starts=True, loads=True)
-    assert problem.suggestion == "--policy.use_vae=true"
-    assert find_problems("act", "--policy.use_vae=false", settings=saved, starts=True, loads=True) == []
-    assert find_problems("act", "--policy.use_vae=yes") == []
 
 
 def test_rule_of_one_type_does_not_count_for_a_start_of_an_unknown_type() -> None:

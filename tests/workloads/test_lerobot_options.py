@@ -11,9 +11,8 @@ import pytest
 from job_documents import check_job
 from problem_assertions import check_problems
 from robotrain_runtime.contract.document import JobSource
-from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot import option_tree, versions
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
-from robotrain_workloads.lerobot_options import option_tree
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 ERROR = "script-option-invalid"

@@ -11,7 +11,7 @@ from policy_trials import TRIALS, PolicyTrial, Stage
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_data_check import comparison
-from robotrain_workloads.lerobot_options.option_tree import find_option_problems
+from robotrain_workloads.lerobot_options.rejected_options import find_option_problems
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = {"pusht-camera", "pusht-mini"}

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from robotrain_runtime.contract.document import parse_document
 from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.option_tree import list_choices, load_option_tree
 from robotrain_workloads.lerobot.parameters import PRECISION_VARIABLE
 from robotrain_workloads.lerobot_options import effective_options
 from robotrain_workloads.lerobot_options.effective_options import compute_effective_options, find_differences
-from robotrain_workloads.lerobot_options.option_tree import list_choices, load_option_tree
 
 NEWEST = versions.get_version()
 TYPES = [name for name, found in NEWEST.policies.items() if not found.refused]
@@ -101,7 +101,7 @@ def find_option_differences(line: str, words: list[str], options: Any, config: d
         asked,
     )
     found, precision = options(words)
-    return find_differences(wanted, compute_effective_options(found, tree, config, precision))
+    return find_differences(tree, wanted, compute_effective_options(found, tree, config, precision))
 
 
 OWN_DEFAULTS = {"batch_size", "save_freq", "dataset.eval_split"}

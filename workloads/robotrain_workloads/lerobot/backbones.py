@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot.options import read_options_of
 from robotrain_workloads.lerobot.trained_model import choose_model
 from robotrain_workloads.lerobot.versions import NamedRepository
 
@@ -60,7 +59,7 @@ def list_needed(
     """
     model = choose_model(parameters, start.settings if start else {})
     repositories = model.facts.repositories
-    values = {**(start.settings if start else {}), **read_options_of(model.prefix, options)}
+    values = {**(start.settings if start else {}), **model.read_options(options, as_json=start is not None)}
     unread_options: set[str] = set()
     found: list[NeededRepository] = []
     for default, repository in repositories.items():
@@ -85,7 +84,7 @@ def list_uses(parameters: Mapping[str, Any], options: Sequence[str], name: str, 
     """
     model = choose_model(parameters, {})
     types = (model.lerobot.policies, model.lerobot.reward_models)
-    given = read_options_of(model.prefix, options)
+    given = model.read_options(options, as_json=not is_new)
     for one in [model.facts] if is_new else [facts for section in types for facts in section.values()]:
         for default, repository in one.repositories.items():
             if name in _list_names(default, repository, given, is_new=is_new):
@@ -143,13 +142,13 @@ def list_naming_options(parameters: Mapping[str, Any], options: Sequence[str]) -
     deciding: set[str] = set()
     for one in model.facts.repositories.values():
         deciding.update(one.options, one.only_if, one.unless, one.weights_if, [one.revision_option])
-    return {name: value for name, value in read_options_of(model.prefix, options).items() if name in deciding}
+    return {name: value for name, value in model.read_options(options, as_json=False).items() if name in deciding}
 
 
 def list_unread_weights(parameters: Mapping[str, Any], options: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the repositories whose weights a new policy could read and does not, each with the options for that."""
     model = choose_model(parameters, {})
-    given = read_options_of(model.prefix, options)
+    given = model.read_options(options, as_json=False)
     found: dict[str, dict[str, Any]] = {}
     for default, one in model.facts.repositories.items():
         if one.weights_if and not _may_read_weights(one, given, is_new=True):

@@ -6,6 +6,7 @@ LeRobot's option names them, by default ImageNet's. A policy to start from bring
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from robotrain_runtime.contract.document import JobSource, UncertainText
 from robotrain_runtime.contract.finding import Finding, make_finding
@@ -14,15 +15,12 @@ from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.backbones import TORCHVISION_KIND, WEIGHTS_SUFFIXES, is_weights
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.options import split_options
-from robotrain_workloads.lerobot.trained_model import TrainedModel
 
 WEIGHTS_OPTION, NETWORK_OPTION = "pretrained_backbone_weights", "vision_backbone"
 GROUP_NORM = "use_group_norm"
 NAME = re.compile(r"(?:(\w+)_Weights\.)?([A-Z0-9_]+)")
 NETWORKS = {"resnet18": 1, "resnet34": 1, "resnet50": 2, "resnet101": 2, "resnet152": 2}
 """The networks that LeRobot takes of torchvision, each with the number of its ImageNet weights."""
-NO_WEIGHTS = ("null", "~")
-"""What LeRobot reads as no weights, in small letters: `none` is a name for it."""
 HOME_FOLDER = "torch"
 """The folder of PyTorch's downloads, in the run's own."""
 
@@ -32,14 +30,16 @@ def make_home_variables(sources: Iterable[JobSource], work: Path) -> dict[str, s
     return {"TORCH_HOME": str(work / HOME_FOLDER)} if any(map(is_weights, sources)) else {}
 
 
-def read_name(options: Mapping[str, str | None], model: TrainedModel) -> str:
-    """Return the weights that a new policy starts from, as torchvision names them; empty for none, and for no name."""
-    given = options.get(f"--{model.prefix}.{WEIGHTS_OPTION}")
-    value = str(model.defaults.get(WEIGHTS_OPTION) or "") if given is None else given
-    match = NAME.fullmatch(value)
-    if value.lower() in NO_WEIGHTS or not match:
+def read_name(values: Mapping[str, Any]) -> str:
+    """Return the weights that a new policy starts from, as torchvision names them; empty for none, and for no name.
+
+    :param values: the options of its type by name, given or by default, as LeRobot reads them.
+    """
+    name = str(values.get(WEIGHTS_OPTION) or "")
+    match = NAME.fullmatch(name)
+    if not match:
         return ""
-    return value if match[1] else f"{_name_class(_read_network(options, model))}.{value}"
+    return name if match[1] else f"{_name_class(_read_network(values))}.{name}"
 
 
 def list_known(network: str) -> list[str]:
@@ -48,33 +48,36 @@ def list_known(network: str) -> list[str]:
     return [f"{_name_class(network)}.{name}" for name in (*names, "DEFAULT")] if names else []
 
 
-def find_mistake(options: Mapping[str, str | None], model: TrainedModel) -> tuple[str, str]:
-    """Return what is wrong with the weights of a new policy, and the value that is meant; empty if nothing is."""
-    given = options.get(f"--{model.prefix}.{WEIGHTS_OPTION}")
-    name, network = read_name(options, model), _read_network(options, model)
-    if network not in NETWORKS or (given or "").lower() in NO_WEIGHTS or (given is None and not name):
+def find_mistake(values: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what is wrong with the weights of a new policy, and the value that is meant; empty if nothing is.
+
+    :param values: as for `read_name`.
+    """
+    weights, name, network = values.get(WEIGHTS_OPTION), read_name(values), _read_network(values)
+    if network not in NETWORKS or weights is None:
         return "", ""  # LeRobot refuses the network, or has no such option
     known = list_known(network)
     if name in known:
         return "", ""
     if name in list_known(name.partition("_Weights")[0].lower()):
         return f"{name} are weights of another network than {network}", known[0]
-    return f"torchvision has no weights {given or repr(given)}", "null" if given in ("", "None", "none") else known[0]
+    is_none = str(weights).lower() in ("", "none")
+    return f"torchvision has no weights {weights or repr(weights)}", "null" if is_none else known[0]
 
 
 def _name_class(network: str) -> str:
     return f"{network.replace('resnet', 'ResNet')}_Weights"
 
 
-def _read_network(options: Mapping[str, str | None], model: TrainedModel) -> str:
-    return options.get(f"--{model.prefix}.{NETWORK_OPTION}") or str(model.defaults.get(NETWORK_OPTION) or "")
+def _read_network(values: Mapping[str, Any]) -> str:
+    return str(values.get(NETWORK_OPTION) or "")
 
 
 def find_needed(job: LerobotJob) -> str:
     """Return the weights that a job's policy starts from; empty for none, as of a policy to start from."""
     if job.start_source is not None:
         return ""
-    name = read_name(job.options, job.model)
+    name = read_name(job.values)
     return "" if job.info and not dataset.list_cameras(job.info) else name
 
 
@@ -119,10 +122,10 @@ def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     if not (name := find_needed(job)):
         return
     model, option = job.model, job.model.format_flag(WEIGHTS_OPTION)
-    mistake, meant = find_mistake(job.options, model)
+    mistake, meant = find_mistake(job.values)
     if mistake:
         yield make_finding(mistake, f"-- {option}={meant}")
-    if (job.options.get(model.format_flag(GROUP_NORM)) or "").lower() == "true":
+    if job.values.get(GROUP_NORM) is True and model.format_flag(GROUP_NORM) in job.options:
         yield make_finding(
             f"{model.kind} does not take {model.format_option(GROUP_NORM, 'true')} with {name}", f"-- {option}=null"
         )
@@ -132,7 +135,7 @@ def list_warnings(job: LerobotJob) -> Iterator[str]:
     """Yield what has no effect: weights that nothing reads, and the option beside a policy to start from."""
     model, name, option = job.model, find_needed(job), job.model.format_flag(WEIGHTS_OPTION)
     given = job.options.get(option)
-    if job.start_source is not None and given is not None and given.lower() not in NO_WEIGHTS:
+    if job.start_source is not None and job.option_values.get(option) is not None:
         yield f"{option}={given} has no effect: the training starts with the weights of a {model.noun}"
     read = find_source(job.sources, name) if name else None
     for source in filter(is_weights, job.sources):

@@ -4,7 +4,6 @@ It is built where a job is sent from, of the files that describe its sources, an
 asked of a job (what is wrong, what it implies, the options of its trainer) is a view of it. Standard library only.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -17,12 +16,12 @@ from robotrain_workloads import packages
 from robotrain_workloads.lerobot import adapter, backbones, dataset, feature_renames, file_formats, policy, remote_code
 from robotrain_workloads.lerobot.backbones import NeededRepository, PolicyFiles
 from robotrain_workloads.lerobot.lineage import START_MODES
-from robotrain_workloads.lerobot.options import NULLS, split_options
+from robotrain_workloads.lerobot.option_tree import load_option_tree, read_options
+from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.start import FROM_SCRATCH, TRAIN_CONFIG_FILE, Start, load_start
 from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
 
 INITIAL_WEIGHTS_ROLE = "init_policy"
-BRACKETS = str.maketrans("()", "[]")
 
 
 class GivenJob(Protocol):
@@ -81,7 +80,7 @@ class LerobotJob:
         self.arguments = given.trainer_args
         """The user's options for LeRobot, as typed after `--`."""
         self.options = {f"--{name}": value for name, value in split_options(self.arguments) if name}
-        """Their values; None for one without."""
+        """Their texts as typed; None for one without. What they mean `option_values` says."""
         self.start_source = next((source for source in self.sources if source.role in START_MODES), None)
         """The source of the policy, checkpoint or weights to start from; None if it starts from nothing."""
         self._brought = brought = next((source for source in self.folders if source.role in START_MODES), None)
@@ -118,12 +117,28 @@ class LerobotJob:
     def values(self) -> Mapping[str, Any]:
         """What the options of the type are: the user's value, else that of the start, else the type's default.
 
-        They are as JSON has them, a text that is no JSON as it is, and None where there is no plain value.
+        None where there is no plain value.
         """
-        prefix = f"--{self.model.prefix}."
-        given = {name.removeprefix(prefix): text for name, text in self.options.items() if name.startswith(prefix)}
-        values = {name: _read_value(text) for name, text in given.items() if text is not None}
-        return {**self.model.defaults, **self.start.settings, **values}
+        given = self.model.read_options(self.arguments, as_json=self.reads_json)
+        return {**self.model.defaults, **self.start.settings, **given}
+
+    @cached_property
+    def option_values(self) -> Mapping[str, Any]:
+        """The values of the user's options as LeRobot reads them, by name: `--dataset.streaming`.
+
+        The text where only LeRobot can read it, or refuses it. Those without a value are missing.
+        """
+        tree = load_option_tree(self.model.lerobot.name)
+        texts = {option.removeprefix("--"): text for option, text in self.options.items()}
+        json_prefix = f"{self.model.prefix}." if self.reads_json else ""
+        values = read_options(tree, texts, {self.model.prefix: self.model.kind}, json_prefix=json_prefix)
+        return {f"--{name}": value for name, value in values.items()}
+
+    @property
+    def reads_json(self) -> bool:
+        """Whether LeRobot reads options of the policy beside the configuration of one to start from: as JSON."""
+        mode = START_MODES[self.start_source.role] if self.start_source else self.start.mode
+        return mode in ("policy", "weights")
 
     @cached_property
     def root(self) -> Path | None:
@@ -192,12 +207,3 @@ class LerobotJob:
         """The source that brings the base of the adapter that it starts from; None if none does."""
         reads = self.reads
         return adapter.find_base_source(self.sources, reads.base, reads.names) if reads and reads.base else None
-
-
-def _read_value(text: str) -> Any:
-    if text.lower() in NULLS:
-        return None
-    try:
-        return json.loads(text.lower() if text.lower() in ("true", "false") else text.translate(BRACKETS))
-    except ValueError:
-        return text

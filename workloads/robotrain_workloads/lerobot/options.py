@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 
@@ -19,8 +18,6 @@ UNKNOWN_PREFIX = "unrecognized arguments: "
 PARSER_PREFIX = ": error: "
 WRAPPED_ERRORS = ("DecodingError", "ParsingError")
 YAML_MODULE = "yaml."
-NULLS = ("", "null", "none", "~")
-"""Values that LeRobot reads as none, in small letters."""
 MOST_LISTED = 9
 """Options that are listed when a reason names none of them."""
 
@@ -142,20 +139,3 @@ def split_options(arguments: Sequence[str]) -> Iterator[tuple[str, str | None]]:
 def get_option_value(arguments: Sequence[str], name: str) -> str | None:
     """Return the last value of an option, in either form."""
     return dict(split_options(arguments)).get(name.removeprefix("--"))
-
-
-def read_options_of(prefix: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """Return the options of the policy or reward model by name, with their values as its configuration has them."""
-    given = ((name, value) for name, value in split_options(arguments) if name.startswith(f"{prefix}."))
-    return {
-        name.removeprefix(f"{prefix}."): None if value is None or value.lower() in NULLS else parse_value(value)
-        for name, value in given
-    }
-
-
-def parse_value(text: str) -> Any:
-    """Return the value of an option as JSON has it; a plain text as it is."""
-    try:
-        return json.loads(text.lower() if text.lower() in ("true", "false") else text)
-    except ValueError:
-        return text

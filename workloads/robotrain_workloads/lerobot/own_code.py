@@ -11,7 +11,7 @@ from typing import Any
 
 from robotrain_workloads.lerobot import file_formats, policy
 from robotrain_workloads.lerobot.backbones import REPOSITORY
-from robotrain_workloads.lerobot.options import NULLS, get_option_value
+from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 
 OWN_PACKAGE = "lerobot."
@@ -57,6 +57,6 @@ def _find_processor_reasons(path: Path) -> Iterator[str]:
 
 def is_folder(value: object) -> bool:
     """Return whether a name is not one of the Hub, but that of a folder."""
-    if not isinstance(value, str) or value in NULLS or REPOSITORY.fullmatch(value):
+    if not isinstance(value, str) or not value or REPOSITORY.fullmatch(value):
         return False
     return "/" in value or value.startswith(".") or Path(value).is_dir()

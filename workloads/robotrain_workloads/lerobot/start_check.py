@@ -11,7 +11,6 @@ from robotrain_runtime.contract.finding import Finding, make_finding
 from robotrain_workloads.lerobot import feature_renames, policy, policy_features, versions
 from robotrain_workloads.lerobot.dataset import get_features
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot.options import parse_value
 
 INPUTS_OPTION = "--policy.input_features"
 FEATURE_OPTIONS = (INPUTS_OPTION, "--policy.output_features", "--policy.empty_cameras")
@@ -59,8 +58,8 @@ def _compare_features(job: LerobotJob) -> Iterator[Finding | str]:
 
 
 def _choose_inputs(job: LerobotJob) -> Mapping[str, Any]:
-    """Return the settings with the features that the user adds or changes, if they are JSON: LeRobot merges them."""
-    settings, given = job.start.settings, parse_value(job.options.get(INPUTS_OPTION) or "null")
+    """Return the settings with the features that the user adds or changes, LeRobot merges them."""
+    settings, given = job.start.settings, job.option_values.get(INPUTS_OPTION)
     are_read = isinstance(given, dict) and all(isinstance(one, dict) for one in given.values())
     name = policy.FEATURE_KEYS[0]
     return {**settings, name: {**(settings.get(name) or {}), **given}} if given and are_read else settings
@@ -92,7 +91,7 @@ def _list_changed(job: LerobotJob, names: Iterable[str]) -> Iterator[tuple[str, 
     for name in names:
         option = job.model.format_flag(name)
         text = job.options.get(option)
-        if text is not None and name in settings and parse_value(text) != settings[name]:
+        if text is not None and name in settings and job.option_values[option] != settings[name]:
             saved = settings[name] if isinstance(settings[name], str) else json.dumps(settings[name])
             yield option, text, saved
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value
+from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.parameters import DEFAULT_POLICY_TYPE
 from robotrain_workloads.lerobot.versions import LeRobotVersion, ModelType
 
@@ -61,6 +63,23 @@ class TrainedModel(NamedTuple):
     def format_option(self, name: str, value: object) -> str:
         """Return an option of it as an argument."""
         return f"--{self.prefix}.{name}={value}"
+
+    def read_options(self, arguments: Sequence[str], *, as_json: bool) -> dict[str, Any]:
+        """Return the user's values of its options by name, as LeRobot reads them.
+
+        :param arguments: those after `--`.
+        :param as_json: whether LeRobot reads them beside the configuration of a policy to start from.
+        """
+        values: dict[str, Any] = {}
+        for option, text in split_options(arguments):
+            if text is not None and option.startswith(f"{self.prefix}."):
+                name = option.removeprefix(f"{self.prefix}.")
+                kind = self.options[name][0] if name in self.options else "any"
+                try:
+                    values[name] = read_value(text, kind, as_json=as_json)
+                except (RefusedValue, UnreadValue):
+                    values[name] = text
+        return values
 
 
 @functools.cache

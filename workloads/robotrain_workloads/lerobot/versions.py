@@ -125,7 +125,7 @@ class LeRobotVersion(NamedTuple):
         return self.folder / f"{name}.txt"
 
     def read_tree(self) -> Mapping[str, Any]:
-        """Return the exported configuration tree; see `lerobot_options/option_tree.py`."""
+        """Return the exported configuration tree; see `lerobot/option_tree.py`."""
         return _read_tree(self.folder)
 
     def get_model_options(self, section: str, kind: str) -> Mapping[str, Sequence[Any]]:

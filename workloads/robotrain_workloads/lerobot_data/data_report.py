@@ -58,8 +58,8 @@ def make_table_options(job: LerobotJob) -> dict[str, Any]:
     }
     if [one.role for one in job.sources].count("dataset") > 1:  # what follows is of the merged dataset
         return options
-    if tolerance := job.options.get(dataset_options.TOLERANCE):
-        options["tolerance"] = float(tolerance)
+    if isinstance(tolerance := job.option_values.get(dataset_options.TOLERANCE), float):
+        options["tolerance"] = tolerance
     if (given := job.options.get(dataset_options.EPISODES)) is not None:
         options["episodes"] = dataset_options.parse_episodes(given)
     if excluded := job.parameters[episode_numbers.EXCLUDED]:

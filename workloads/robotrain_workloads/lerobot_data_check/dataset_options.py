@@ -17,7 +17,7 @@ from robotrain_workloads.lerobot import dataset, versions
 from robotrain_workloads.lerobot.dataset_preparation import SIZES_FILE
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, EXCLUDED, leave_out
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot.options import NULLS
+from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value, read_yaml
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import find_near_option
 
@@ -32,10 +32,9 @@ BACKENDS = ("pyav", "torchcodec", "video_reader")
 WEIGHTINGS, PROGRESS_FILE = ("rabc", "uniform"), "sarm_progress.parquet"
 LOCAL_KIND = "local_path"
 """The kind of a source whose description is the folder itself."""
-WHOLE_NUMBER = re.compile(r"[+-]?(?:0|[1-9][\d_]*)")
 NUMBER = re.compile(r"[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?")
-OTHER_NUMBER = re.compile(r"(?i)[+-]?0[xob]?[\da-f_]+|[+-]?\d+(?::\d+)+|true|false|yes|no|on|off|y|n")
-"""What YAML reads as a number too, or as a truth value, which is one."""
+EPISODES_KIND = {"any of": [{"each": "int"}, "null"]}
+"""The type of `--dataset.episodes`, as `options.json` has it."""
 MOST_NAMED = 5
 LONGEST_WAY = 2000
 """Characters of a remedy that people may still paste."""
@@ -128,9 +127,8 @@ def _list_split_warnings(job: LerobotJob) -> Iterator[str]:
 
 def is_streamed(job: LerobotJob) -> bool:
     """Return whether training streams the data: LeRobot does so only when no episodes are held out."""
-    streaming = job.options.get(STREAMING) or ""
     is_split = job.parameters["val_split"] and job.parameters["eval_freq"] != 0
-    return streaming.lower() == "true" and not is_split
+    return job.option_values.get(STREAMING) is True and not is_split
 
 
 def count_recorded(job: LerobotJob) -> Recorded | None:
@@ -152,23 +150,32 @@ def list_trained(job: LerobotJob, total: int) -> list[int]:
 
 
 def parse_episodes(text: str) -> list[int] | None:
-    """Return the numbers; None for all episodes, and for numbers that only YAML reads. Raise EpisodesRefused."""
-    text = text.strip()
-    if text.lower() in NULLS[1:]:
+    """Return the numbers; None for all episodes, and for what only LeRobot can read. Raise EpisodesRefused."""
+    try:
+        numbers: list[int | None] | None = read_value(text, EPISODES_KIND)
+    except UnreadValue:
         return None
-    if not (text.startswith("[") and text.endswith("]")):
-        numbers = re.fullmatch(r"\(?\s*(\d+(?:\s*,\s*\d+)*)\s*,?\s*\)?", text)
-        listed = [int(part) for part in numbers[1].split(",")] if numbers else None
-        raise EpisodesRefused(f"{EPISODES} takes a list of numbers, not {text!r}", listed)
-    items = [item.strip().strip("'\"").strip() for item in text[1:-1].rstrip().removesuffix(",").split(",")]
-    items = [] if items == [""] else items
-    if wrong := [item for item in items if not WHOLE_NUMBER.fullmatch(item) and not OTHER_NUMBER.fullmatch(item)]:
-        is_meant = all(NUMBER.fullmatch(item) and float(item).is_integer() for item in items)
-        listed = [int(float(item)) for item in items] if is_meant else None
-        raise EpisodesRefused(f"{EPISODES} takes whole numbers, and {wrong[0]!r} is none", listed)
-    if not all(map(WHOLE_NUMBER.fullmatch, items)):
+    except RefusedValue:
+        raise _explain_episodes(text) from None
+    if numbers is None:
         return None
-    return [int(item) for item in items]
+    if None in numbers:  # LeRobot's parser takes it
+        raise _explain_episodes(text)
+    return [number for number in numbers if number is not None]
+
+
+def _explain_episodes(text: str) -> EpisodesRefused:
+    """Return why LeRobot does not read a value, with the numbers that are meant."""
+    with suppress(RefusedValue, UnreadValue):
+        items = read_yaml(text)
+        if isinstance(items, list):
+            wrong = next(item for item in items if not isinstance(item, int) and not str(item).isdecimal())
+            is_meant = all(NUMBER.fullmatch(str(item)) and float(item).is_integer() for item in items)
+            meant = [int(float(item)) for item in items] if is_meant else None
+            return EpisodesRefused(f"{EPISODES} takes whole numbers, and {str(wrong)!r} is none", meant)
+    numbers = re.fullmatch(r"\(?\s*(\d+(?:\s*,\s*\d+)*)\s*,?\s*\)?", text.strip())
+    meant = [int(part) for part in numbers[1].split(",")] if numbers else None
+    return EpisodesRefused(f"{EPISODES} takes a list of numbers, not {text!r}", meant)
 
 
 def _find_episode_problems(job: LerobotJob) -> Iterator[Finding | str]:
@@ -202,7 +209,7 @@ def _find_exclusion_problems(job: LerobotJob) -> Iterator[Finding | str]:
     if not excluded or recorded is None:
         return
     given = job.options.get(EPISODES)
-    if given is not None and given.lower() not in NULLS and parse_episodes(given) is None:
+    if job.option_values.get(EPISODES) is not None and parse_episodes(given or "null") is None:
         yield f"{EPISODES} takes plain numbers with {EXCLUDE_FLAG}, not {given!r}"
         return
     try:
@@ -225,12 +232,12 @@ def _format_way(episodes: Sequence[int] | None) -> str:
 
 def _find_tolerance_problems(job: LerobotJob, model: TrainedModel | None) -> Iterator[Finding | str]:
     """Yield why no frame would be found: policies compare times of actions, videos those of pictures."""
-    given = job.options.get(TOLERANCE)
-    if given is None:
+    if TOLERANCE not in job.option_values:
         return
-    tolerance = math.inf  # what is no number is reported elsewhere
-    with suppress(ValueError):
-        tolerance = math.nan if given.lower() in NULLS else float(given)
+    given, value = job.options[TOLERANCE], job.option_values[TOLERANCE]
+    tolerance = math.nan if value is None else value
+    if not isinstance(tolerance, float):  # reported elsewhere
+        return
     has_actions = model is not None and model.section == versions.POLICIES
     reads_videos = dataset.has_video(job.info)
     if (reads_videos and not tolerance > 0) or (has_actions and not tolerance >= 0):
@@ -239,20 +246,19 @@ def _find_tolerance_problems(job: LerobotJob, model: TrainedModel | None) -> Ite
 
 
 def _find_picture_problems(job: LerobotJob) -> Iterator[Finding | str]:
-    backend = job.options.get(BACKEND)
-    if backend is not None and backend.lower() not in (*BACKENDS, *NULLS) and dataset.has_video(job.info):
-        near = find_near_option(backend.lower(), BACKENDS) or BACKENDS[0]
+    backend = job.option_values.get(BACKEND)
+    if backend is not None and backend not in BACKENDS and dataset.has_video(job.info):
+        near = find_near_option(str(backend).lower(), BACKENDS) or BACKENDS[0]
         takes = f"LeRobot decodes videos with {' or '.join(BACKENDS[:2])}"
         yield make_finding(f"{BACKEND}={backend}: {takes}", f"-- {BACKEND}={near}")
-    is_on = (job.options.get(TRANSFORMS) or "").lower() == "true"
-    most = job.options.get(MOST_TRANSFORMS) or ""
-    if is_on and re.fullmatch(r"-[1-9]\d*", most):
-        yield make_finding(f"{MOST_TRANSFORMS} must not be negative, and is {most}", f"-- {MOST_TRANSFORMS}={most[1:]}")
+    most = job.option_values.get(MOST_TRANSFORMS)
+    if job.option_values.get(TRANSFORMS) is True and isinstance(most, int) and most < 0:
+        yield make_finding(f"{MOST_TRANSFORMS} must not be negative, and is {most}", f"-- {MOST_TRANSFORMS}={-most}")
 
 
 def _find_weighting_problems(job: LerobotJob, model: TrainedModel | None) -> Iterator[Finding | str]:
     is_meant = any(name.startswith("--sample_weighting.") for name in job.options)
-    kind = job.options.get(WEIGHTING) or (WEIGHTINGS[0] if is_meant else "")
+    kind = str(job.option_values.get(WEIGHTING) or (WEIGHTINGS[0] if is_meant else ""))
     if not kind:
         return
     if model and model.kind in model.lerobot.policies and not model.facts.weighs_samples:
@@ -262,7 +268,7 @@ def _find_weighting_problems(job: LerobotJob, model: TrainedModel | None) -> Ite
         near = find_near_option(kind, WEIGHTINGS)
         lacks = f"LeRobot has no {WEIGHTING}={kind}, only {' and '.join(WEIGHTINGS)}"
         yield make_finding(lacks, f"-- {WEIGHTING}={near}" if near else "")
-    elif kind == WEIGHTINGS[0] and job.options.get(PROGRESS) in (None, *NULLS):
+    elif kind == WEIGHTINGS[0] and not job.option_values.get(PROGRESS):
         sources = [source for source in job.sources if source.role == "dataset"]
         is_here = job.is_complete or all(source.kind == LOCAL_KIND for source in sources)
         if len(sources) > 1 or (is_here and job.root and not (job.root / PROGRESS_FILE).is_file()):

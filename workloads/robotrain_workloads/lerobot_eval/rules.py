@@ -26,7 +26,7 @@ from robotrain_workloads.lerobot_data_check import comparison
 from robotrain_workloads.lerobot_eval import references
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation, tasks
 from robotrain_workloads.lerobot_eval.parameters import OPTION_PATTERN, OWNED_OPTIONS
-from robotrain_workloads.lerobot_options import option_tree, package_options
+from robotrain_workloads.lerobot_options import package_options, rejected_options
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -356,7 +356,9 @@ def _check_policy_option(job: "Job", argument: str) -> Iterator[Problem]:
         lerobot = versions.get_version(job["lerobot_version"])
         compared, unchecked = package_options.split_options(compared, lerobot, is_known=True)
         yield from package_options.warn_of_unchecked(unchecked)
-    yield from rules.make_option_problems(option_tree.find_option_problems(compared, {}, OWNED_OPTIONS))
+    yield from rules.make_option_problems(
+        rejected_options.find_option_problems(compared, {}, OWNED_OPTIONS, json_prefix="policy.")
+    )
 
 
 def _check_success_reward(job: "Job", env: str) -> Iterator[Problem]:

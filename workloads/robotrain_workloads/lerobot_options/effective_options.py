@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
-from robotrain_workloads.lerobot.options import NULLS
-from robotrain_workloads.lerobot_options.option_tree import Fields, OptionTree, list_choices, list_nested
+from robotrain_workloads.lerobot.option_tree import Fields, OptionTree, find_place, list_choices, list_nested
+from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue
 
 MODELS = ("policy", "reward_model")
 """What LeRobot trains; also what the names of its options begin with."""
@@ -32,9 +33,6 @@ STEPS, EVAL_STEPS, SPLIT = "steps", "eval_steps", "dataset.eval_split"
 WEIGHTS_OPTION = "policy.pretrained_backbone_weights"
 """A policy that a training starts from brings its own."""
 PRESET, PRESET_OPTIONS = "use_policy_training_preset", ("optimizer.", "scheduler.")
-NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
-UNDERSCORED = re.compile(r"[+-]?[1-9][0-9]*(?:_[0-9]+)+")
-"""A whole number as YAML takes it: `1_000`."""
 Effective = Mapping[str, object]
 """Values by the names of options without `--`. A value may be a text, or what it stands for."""
 
@@ -61,15 +59,17 @@ def compute_effective_options(
     found |= {f"{model}.{name}": value for name, value in settings.items()}
     found |= {name: value for name, value in given.items() if name != f"{model}.path"}
     found[f"{model}.type"] = kind
-    if parse_value(found.get(PRESET)) is True:  # LeRobot takes both from the type
+    types = {model: kind}
+    if read_value(tree, PRESET, found.get(PRESET), types) is True:  # LeRobot takes both from the type
         found = {name: value for name, value in found.items() if not name.startswith(PRESET_OPTIONS)}
-    found[PRECISION] = _find_precision(found, model, tree.version, environment_precision)
+    found[PRECISION] = _find_precision(found, model, tree, environment_precision)
     if settings:
         found.pop(WEIGHTS_OPTION, None)
-    steps, interval = parse_value(found.get(STEPS)), parse_value(found.get(EVAL_STEPS))
-    if isinstance(steps, float) and isinstance(interval, float):
+    steps = read_value(tree, STEPS, found.get(STEPS), types)
+    interval = read_value(tree, EVAL_STEPS, found.get(EVAL_STEPS), types)
+    if isinstance(steps, int) and isinstance(interval, int):
         found[EVAL_STEPS] = min(interval, steps)  # a loss after the last step changes nothing
-    draws = any(parse_value(found.get(name)) is True for name in WORKER_DRAWS)
+    draws = any(read_value(tree, name, found.get(name), types) is True for name in WORKER_DRAWS)
     return {name: value for name, value in found.items() if not PLACES.fullmatch(name) or (draws and name == WORKERS)}
 
 
@@ -93,52 +93,41 @@ def _list_defaults(
             yield from _list_defaults(tree, tree.classes[nested[0]], f"{prefix}{name}.", given)
 
 
-def _find_precision(values: Mapping[str, object], model: str, version: str, asked: str) -> str:
+def _find_precision(values: Mapping[str, object], model: str, tree: OptionTree, asked: str) -> str:
     """Return the number format that LeRobot's trainer computes in: `no` for its usual one."""
     if f"{model}.dtype" in values:
         return PRECISION_OF_TYPE.get(str(values[f"{model}.dtype"]), asked or "no")
-    reads_amp = [int(part) for part in version.split(".")] >= [*AMP_SINCE]
-    if reads_amp and parse_value(values.get(f"{model}.use_amp")) is True:
+    reads_amp = [int(part) for part in tree.version.split(".")] >= [*AMP_SINCE]
+    if reads_amp and read_value(tree, f"{model}.use_amp", values.get(f"{model}.use_amp"), {}) is True:
         return AMP_FORMATS.get(str(values.get(f"{model}.device")), GPU_AMP_FORMAT)
     return asked or "no"
 
 
-def find_differences(wanted: Effective, found: Effective) -> dict[str, tuple[object, object]]:
+def read_value(tree: OptionTree, name: str, value: object, types: Mapping[str, str]) -> object:
+    """Return what LeRobot makes of an option's value, be it a text or read already; a text that it refuses as it is.
+
+    :param types: what is trained, as `policy: act`.
+    """
+    if isinstance(value, tuple):
+        return [*value]
+    if isinstance(value, str):
+        with suppress(RefusedValue, UnreadValue):
+            return find_place(tree, name, types).read_value(value)
+    return value
+
+
+def find_differences(tree: OptionTree, wanted: Effective, found: Effective) -> dict[str, tuple[object, object]]:
     """Return the options with different values, each with both: None for a default that is no plain value."""
+    types = {model: str(wanted[f"{model}.type"]) for model in MODELS if f"{model}.type" in wanted}
     names = dict.fromkeys([*wanted, *found])
     differences = {
         name: (wanted.get(name), found.get(name))
         for name in names
-        if parse_value(wanted.get(name)) != parse_value(found.get(name))
+        if read_value(tree, name, wanted.get(name), types) != read_value(tree, name, found.get(name), types)
     }
     if SPLIT in differences:  # first: without held-out episodes no loss is computed
         differences.pop(EVAL_STEPS, None)
     return differences
-
-
-def parse_value(value: object) -> object:
-    """Return what LeRobot reads in a value: it takes texts as YAML."""
-    if isinstance(value, list | tuple):
-        return [parse_value(one) for one in value]
-    if isinstance(value, dict):
-        return {str(name): parse_value(one) for name, one in value.items()}
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if NUMBER.fullmatch(text):
-        return float(text)
-    if UNDERSCORED.fullmatch(text):
-        return float(text.replace("_", ""))
-    if text[:1] in ("[", "{", "("):
-        try:
-            return parse_value(json.loads(text.translate(str.maketrans("()'", '[]"'))))
-        except ValueError:
-            return "".join(text.split())
-    return None if text.lower() in NULLS else text
 
 
 def format_value(value: object) -> str:
@@ -149,9 +138,3 @@ def format_value(value: object) -> str:
         shown = str(int(value)) if value.is_integer() else f"{value:g}"
         return re.sub(r"e-0(\d)", r"e-\1", shown if float(shown) == value else repr(value))
     return json.dumps(value) if isinstance(value, list | tuple | dict) else "null" if value is None else str(value)
-
-
-def is_positive(value: object) -> bool:
-    """Return whether a value is a number above zero."""
-    number = parse_value(value)
-    return isinstance(number, float) and number > 0

@@ -108,7 +108,7 @@ def _correct(translator: LineTranslator, job: Job, problems: Sequence[Problem]) 
     compute = effective_options.compute_effective_options
     wanted = compute(given, translator.tree, trained.settings, translator.program.precision)
     differences = effective_options.find_differences(
-        wanted, compute(options, translator.tree, trained.settings, precision)
+        translator.tree, wanted, compute(options, translator.tree, trained.settings, precision)
     )
     start = f"{trained.model}.path"
     if trained.settings is None and start in translator.given:  # both leave what it says as it is

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +11,15 @@ from robotrain.cli.option_spelling import find_misspelt_option
 from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
-from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot import option_tree, versions
 from robotrain_workloads.lerobot.feature_renames import RENAME_FLAG
-from robotrain_workloads.lerobot.options import NULLS, split_options
+from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value
+from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
-from robotrain_workloads.lerobot_options import effective_options, option_reasons, option_spelling, option_tree
+from robotrain_workloads.lerobot_options import effective_options, option_reasons, option_spelling, rejected_options
 from robotrain_workloads.lerobot_options.effective_options import PRECISION, format_value
 from robotrain_workloads.lerobot_options.option_reasons import RATE_OPTIONS
 from robotrain_workloads.lerobot_options.option_spelling import fill_in_hint, find_refusal
-from robotrain_workloads.lerobot_options.option_values import BOOLEANS
 from robotrain_workloads.lerobot_options.program_line import VARIABLE, ProgramLine, explain_data_home
 from robotrain_workloads.lerobot_options.saved_config import REPOSITORY, read_saved_options
 from robotrain_workloads.lerobot_options.trained_type import NOTHING_REASON, TrainedType, find_trained_type
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
 
-OFF_VALUES = ("false", "0", "no", "none", "null", "")
 DATASET, DATASET_FOLDER, CONFIG, RESUME = "dataset.repo_id", "dataset.root", "config_path", "resume"
 PUSH, ENVIRONMENT, RENAME, VERSION_FLAG = "push_to_hub", "env.type", "rename_map", "--lerobot-version"
 TASK, TASK_NUMBERS, TASKS_FLAG = "env.task", "env.task_ids", "--env-tasks"
@@ -96,7 +96,7 @@ class LineTranslator:
     @property
     def is_resumed(self) -> bool:
         """Whether the line continues from a checkpoint."""
-        return self.is_training and (self.given.get(RESUME) or "false").lower() not in OFF_VALUES
+        return self.is_training and self.given.get(RESUME) == "true"
 
     @property
     def tree(self) -> option_tree.OptionTree:
@@ -110,9 +110,14 @@ class LineTranslator:
 
     def read_switch(self, name: str, value: str | None) -> str | None:
         """Return `true` or `false` for a value that LeRobot reads so, as YAML: `yes`; any other value as it is."""
-        means = BOOLEANS.get((value or "").lower())
-        is_switch = means is not None and option_tree.is_switch(name, self.trained.lerobot.name)
-        return format_value(means) if is_switch else value
+        with suppress(RefusedValue, UnreadValue):
+            if value and option_tree.is_switch(name, self.trained.lerobot.name):
+                return format_value(read_value(value, "bool"))
+        return value
+
+    def read_value(self, name: str) -> object:
+        """Return what LeRobot makes of the line's value for an option; None if it has none."""
+        return effective_options.read_value(self.tree, name, self.given.get(name), {})
 
     @cached_property
     def spellings(self) -> dict[str, str]:
@@ -207,15 +212,15 @@ class LineTranslator:
             return option_reasons.PACKAGES
         if name == REVISIONS[DATASET] and self.given.get(DATASET_FOLDER):
             return option_reasons.REVISION
-        if name == PRESET_OPTION and value.lower() in OFF_VALUES:
+        if name == PRESET_OPTION and value == "false":
             return option_reasons.PRESET_OFF
         if name == CONFIG and not (self.is_resumed and CHECKPOINT_CONFIG.fullmatch(value)):
             return option_reasons.CONFIG
         if name == RESUME and self.is_resumed and CONFIG not in self.given:
             return option_reasons.RESUME
-        if name == PROGRESS and value.lower() not in OFF_VALUES and not self.is_dataset_file(value):
+        if name == PROGRESS and self.read_value(name) is not None and not self.is_dataset_file(value):
             return option_reasons.PROGRESS
-        if value.lower() not in (*BOOLEANS, *NULLS[1:]) and option_tree.is_switch(name, self.trained.lerobot.name):
+        if value not in ("true", "false", "null") and option_tree.is_switch(name, self.trained.lerobot.name):
             return option_reasons.SWITCH
         return ""
 
@@ -235,7 +240,7 @@ class LineTranslator:
         if self.is_resumed and name in RATE_OPTIONS:
             return option_reasons.SAVED_RATE
         if self.is_training and not self.is_resumed and name.startswith(effective_options.PRESET_OPTIONS):
-            is_on = (self.given.get(PRESET_OPTION) or "true").lower() not in OFF_VALUES
+            is_on = self.given.get(PRESET_OPTION) != "false"
             return option_reasons.explain_preset(name, self.given[name], self.trained) if is_on else ""
         if self.is_training and (name.startswith(SIMULATOR_OPTIONS) or name == "eval_freq"):
             return option_reasons.SIMULATOR
@@ -246,6 +251,12 @@ class LineTranslator:
         if TOLERANCE not in self.given:
             usual = format_value(option_tree.find_default(TOLERANCE, "", self.trained.lerobot.name))
             self.notes[f"--{TOLERANCE}"] = option_reasons.TOLERANCE_NOTE.format(usual)
+
+    @property
+    def saves_between(self) -> bool:
+        """Whether checkpoints are saved before the end: 0 and less save none."""
+        interval = self.read_value(SAVE_FREQ)
+        return not isinstance(interval, int) or interval > 0
 
     def add_special(self, name: str, value: str) -> bool:
         """Translate an option whose meaning depends on others; return whether it is one."""
@@ -262,11 +273,11 @@ class LineTranslator:
             pass  # part of the repository's name
         elif name == CONFIG and (match := CHECKPOINT_CONFIG.fullmatch(value)):
             self.flags["--resume-from"] = ("--resume-from", match["folder"])
-        elif name == SAVE_FREQ and not effective_options.is_positive(value):  # LeRobot saves at the end alone
+        elif name == SAVE_FREQ and not self.saves_between:  # LeRobot saves at the end alone
             self.given[name] = self.given.get(STEPS) or str(option_tree.find_default(STEPS, "", self.tree.version))
             self.add_option(name, self.given[name] or "")
         elif name == RENAME:
-            self.add_names(value)
+            self.add_names()
         elif name in (TASK, TASK_NUMBERS) and self.given.get(ENVIRONMENT) in self.trained.lerobot.read_tasks():
             self.add_tasks()
         elif name == WANDB and value.lower() == "true" and PROJECT not in self.given:
@@ -281,9 +292,9 @@ class LineTranslator:
             return is_fixed or is_type
         return True
 
-    def add_names(self, value: str) -> None:
+    def add_names(self) -> None:
         """Translate `--rename_map`, a mapping."""
-        names = effective_options.parse_value(value)
+        names = self.read_value(RENAME)
         if not names:
             return
         if not isinstance(names, dict) or not all(isinstance(one, str) for one in names.values()):
@@ -298,10 +309,7 @@ class LineTranslator:
 
     def add_tasks(self) -> None:
         """Translate the tasks of an environment: groups and tasks by name, with the numbers of tasks in them."""
-        names, numbers = (
-            self.given.get(TASK) or "",
-            effective_options.parse_value(self.given.get(TASK_NUMBERS) or "null"),
-        )
+        names, numbers = self.given.get(TASK) or "", self.read_value(TASK_NUMBERS)
         if not numbers:
             tasks = names
         elif isinstance(numbers, list) and names:
@@ -325,7 +333,7 @@ class LineTranslator:
             self.add_rest(name, value)
         elif words := fill_in_hint(hint, value):
             self.add_flag(option, words)
-        elif value.lower() not in OFF_VALUES:
+        elif self.read_value(name):
             self.left_out[option] = hint
 
     def add_flag(self, option: str, words: Sequence[str]) -> None:
@@ -350,10 +358,10 @@ class LineTranslator:
             trained = self.trained
             chosen = {trained.model: trained.kind} if self.is_training and trained.kind else {}
             managed, version = dict.fromkeys(self.workload.managed_options, ""), trained.lerobot.name
-            if problem := next(option_tree.find_option_problems([argument], chosen, managed, version), None):
+            if problem := next(rejected_options.find_option_problems([argument], chosen, managed, version), None):
                 is_unknown = bool(trained.kind) and trained.kind not in trained.types  # it has no option to offer
                 meant = self.find_meant_option(name, value) or problem.suggestion or self.find_near_option(name, value)
-                is_refused = any(option_tree.find_option_problems([meant], chosen, {}, version)) if meant else True
+                is_refused = any(rejected_options.find_option_problems([meant], chosen, {}, version)) if meant else True
                 hint = self.find_program_hint(name)
                 way = "" if hint or is_refused or is_unknown else f": use {meant}"
                 others = f"; {problem.why.rstrip('.')}" if problem.why.startswith("LeRobot ") else ""
@@ -409,7 +417,7 @@ class LineTranslator:
             self.flags["--backbone-path"] = words if folder.absolute() in known else (*words, "--backbone-path", value)
             self.given[name] = repository
             return f"--{name}={repository}", ""
-        is_named = REPOSITORY.fullmatch(value) or value.lower() in NULLS
+        is_named = REPOSITORY.fullmatch(value) or not self.read_value(name)
         return f"--{name}={value}", "" if is_named else option_reasons.BACKBONE
 
     def add_precision(self) -> None:
@@ -429,7 +437,7 @@ class LineTranslator:
             self.add_flag("--mixed_precision", ("--mixed-precision", chosen))
         elif asked not in ("", chosen):
             self.left_out["--mixed_precision"] = option_reasons.PRECISION.format(lerobot, self.trained.kind)
-        if effective_options.parse_value(self.given.get(amp)) is True:
+        if self.given.get(amp) == "true":
             if chosen in ("no", asked):
                 self.left_out[f"--{amp}"] = option_reasons.AMP.format(lerobot, self.trained.kind)
             elif f"{model}.device" not in self.given:

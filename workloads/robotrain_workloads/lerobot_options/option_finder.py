@@ -5,14 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import precision, versions
+from robotrain_workloads.lerobot.option_tree import list_nested, list_scalars, load_option_tree
 from robotrain_workloads.lerobot.trained_model import choose_model
 from robotrain_workloads.lerobot_options import other_versions
-from robotrain_workloads.lerobot_options.option_tree import (
-    find_option,
-    list_nested,
-    list_scalars,
-    load_option_tree,
-)
+from robotrain_workloads.lerobot_options.rejected_options import find_option
 
 __all__ = ["complete_options", "explain_option", "find_option", "find_refused_options", "list_options"]
 

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from robotrain_workloads.lerobot_options.option_tree import find_option_problems, has_option
+from robotrain_workloads.lerobot.option_tree import has_option
+from robotrain_workloads.lerobot_options.rejected_options import find_option_problems
 
 if TYPE_CHECKING:
     from robotrain_workloads.lerobot_options.trained_type import TrainedType

@@ -15,10 +15,10 @@ from types import CodeType
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.option_tree import OptionTree, load_option_tree
 from robotrain_workloads.lerobot.trained_model import TrainedModel, make_model
 from robotrain_workloads.lerobot_options import policy_rules
-from robotrain_workloads.lerobot_options.option_tree import OptionTree, load_option_tree
-from robotrain_workloads.lerobot_options.option_values import (
+from robotrain_workloads.lerobot_options.rule_values import (
     SET,
     OptionClass,
     OptionValues,
@@ -140,7 +140,7 @@ def find_problems(
     found = list(policy_rules.find_rule_problems(arguments, model, settings, loads=loads))
     yield from found
     known = {one.given for one in found if one.level == "error"}
-    for one in RuleCheck(arguments, model, settings, starts=starts, own=own, owned=owned).find_problems():
+    for one in RuleCheck(arguments, model, settings, starts=starts, own=own, owned=owned, loads=loads).find_problems():
         if one.given not in known:
             yield one
 
@@ -152,6 +152,7 @@ class RuleCheck:
     :param starts: whether it starts from something.
     :param own: what returns the options that robotrain gives itself; they are asked for only if a rule is broken.
     :param owned: options that only robotrain may give; they are reported elsewhere.
+    :param loads: whether LeRobot reads the options of the policy beside the configuration that it starts from.
     """
 
     def __init__(
@@ -163,7 +164,9 @@ class RuleCheck:
         starts: bool,
         own: Callable[[], Mapping[str, object]] = dict,
         owned: Container[str] = (),
+        loads: bool = False,
     ) -> None:
+        self.loads = loads
         self.owned, self.model, self.tree = owned, model, load_option_tree(model.lerobot.name)
         self.given, self.settings, self.starts, self.own = read_given(tuple(arguments)), settings, starts, own
         self.rules = load_rules(model.lerobot.name)
@@ -183,7 +186,7 @@ class RuleCheck:
                 yield self._explain(one, given)
 
     def _make_values(self, own: Mapping[str, object]) -> OptionValues:
-        return OptionValues(self.tree, self.model, self.given, own, self.settings, starts=self.starts)
+        return OptionValues(self.tree, self.model, self.given, own, self.settings, starts=self.starts, loads=self.loads)
 
     def _list_broken(self, values: OptionValues) -> Iterator[BrokenRule]:
         types = {self.model.prefix: self.model.kind}

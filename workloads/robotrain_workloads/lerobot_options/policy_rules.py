@@ -8,8 +8,7 @@ from typing import Any
 
 from robotrain_workloads.lerobot import image_weights, precision
 from robotrain_workloads.lerobot.trained_model import TrainedModel
-from robotrain_workloads.lerobot_options.option_tree import list_scalars
-from robotrain_workloads.lerobot_options.option_values import BOOLEANS, NULLS, Unknown, read_given, read_value
+from robotrain_workloads.lerobot_options.rule_values import read_given
 from robotrain_workloads.option_kinds import OptionProblem
 
 
@@ -21,60 +20,49 @@ def find_rule_problems(
     :param settings: the configuration of what it starts from; None if that is unknown.
     :param loads: whether LeRobot reads the options of the policy beside the configuration that it starts from.
     """
-    given = read_given(tuple(arguments))
-    yield from _check_number_format(given, model)
+    given, values = read_given(tuple(arguments)), model.read_options(arguments, as_json=loads)
+    yield from _check_number_format(values, model)
     yield from _check_adapter(given, model)
-    yield from _check_group_norm(given, model)
+    yield from _check_group_norm(given, values, model)
     if settings == {}:
-        yield from _check_weights(given, model)
-    if loads:
-        yield from _check_truth_values(given, model)
+        yield from _check_weights(given, values, model)
     if model.kind == "diffusion" and settings is not None:
-        yield from _check_action_steps(given, model, settings)
+        yield from _check_action_steps(given, values, model, settings)
 
 
-def _check_number_format(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:
+def _check_number_format(values: Mapping[str, Any], model: TrainedModel) -> Iterator[OptionProblem]:
     """Require a number format that the type takes, if it has an option for that."""
     option, formats = f"--{model.prefix}.{precision.DTYPE}", model.facts.dtypes
-    value = given.get(option[2:])
+    value = values.get(precision.DTYPE)
     if value is None or not formats or value in (*formats, model.defaults.get(precision.DTYPE)):
         return
-    meant = precision.DTYPES.get(value, "")
+    meant = precision.DTYPES.get(str(value), "")
     title = f"LeRobot {model.lerobot.name}'s {model.kind} does not take {option}={value}"
     suggestion = f"{option}={meant}" if meant in formats else ""
     yield OptionProblem(f"{option}={value}", title, f"It takes {' or '.join(formats)}.", suggestion)
 
 
-def _check_group_norm(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:
+def _check_group_norm(
+    given: Mapping[str, str | None], values: Mapping[str, Any], model: TrainedModel
+) -> Iterator[OptionProblem]:
     """Refuse another normalization in a network with trained weights: LeRobot says so once it has downloaded them."""
     names = [f"{model.prefix}.{name}" for name in (image_weights.GROUP_NORM, image_weights.WEIGHTS_OPTION)]
-    weights = given.get(names[1]) or ""  # without pictures, those by default are not read
-    is_replaced = BOOLEANS.get(str(given.get(names[0])).lower())
-    if is_replaced and weights.lower() not in NULLS:
-        options = [f"--{names[0]}={given[names[0]]}", f"--{names[1]}={weights}"]
+    weights = values.get(image_weights.WEIGHTS_OPTION)  # without pictures, those by default are not read
+    if weights and values.get(image_weights.GROUP_NORM) is True:
+        options = [f"--{name}={given[name]}" for name in names]
         title = f"LeRobot {model.lerobot.name}'s {model.kind} does not take {' with '.join(options)}"
         why = "It says: You can't replace BatchNorm in a pretrained model without ruining the weights."
         yield OptionProblem(options[0], title, why, f"--{names[0]}=false")
 
 
-def _check_weights(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:
+def _check_weights(
+    given: Mapping[str, str | None], values: Mapping[str, Any], model: TrainedModel
+) -> Iterator[OptionProblem]:
     """Require that named weights are torchvision's and fit the network: LeRobot fails once it makes the network."""
     option = model.format_flag(image_weights.WEIGHTS_OPTION)
-    title, meant = image_weights.find_mistake({f"--{name}": text for name, text in given.items()}, model)
+    title, meant = image_weights.find_mistake({**model.defaults, **values})
     if title and (value := given.get(option[2:])) is not None:  # those by default may not be read
         yield OptionProblem(f"{option}={value}", title, "", f"{option}={meant}")
-
-
-def _check_truth_values(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:
-    """Require truth values as JSON has them: LeRobot reads options as YAML only where there is no configuration."""
-    for name, value in given.items():
-        prefix, _, last = name.rpartition(".")
-        kinds = list_scalars(model.options.get(last, ["any"])[0]) if prefix == model.prefix else ()
-        meant = BOOLEANS.get(str(value).lower())
-        if "bool" in kinds and value not in (None, "true", "false") and meant is not None:
-            title = f"LeRobot {model.lerobot.name} does not take --{name}={value} for a {model.noun} to start from"
-            why = "Beside a configuration, it reads options as JSON: true or false."
-            yield OptionProblem(f"--{name}={value}", title, why, f"--{name}={str(meant).lower()}")
 
 
 def _check_adapter(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:
@@ -89,17 +77,13 @@ def _check_adapter(given: Mapping[str, str | None], model: TrainedModel) -> Iter
 
 
 def _check_action_steps(
-    given: Mapping[str, str | None], model: TrainedModel, settings: Mapping[str, Any]
+    given: Mapping[str, str | None], values: Mapping[str, Any], model: TrainedModel, settings: Mapping[str, Any]
 ) -> Iterator[OptionProblem]:
     """Warn only: LeRobot documents this rule without checking it, and runs fewer actions."""
     names = ("n_action_steps", "horizon", "n_obs_steps")
     texts = {name: given.get(f"{model.prefix}.{name}") for name in names}
-    try:
-        steps, horizon, observed = (
-            settings.get(name, model.defaults.get(name)) if texts[name] is None else read_value(str(texts[name]), "int")
-            for name in names
-        )
-    except Unknown:
+    steps, horizon, observed = ({**model.defaults, **settings, **values}.get(name) for name in names)
+    if not (isinstance(steps, int) and isinstance(horizon, int) and isinstance(observed, int)):
         return
     typed = [f"--{model.prefix}.{name}={text}" for name, text in texts.items() if text is not None]
     if typed and steps > (most := horizon - observed + 1):

@@ -8,7 +8,7 @@ from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.options import find_rejected_options, split_options
 from robotrain_workloads.lerobot.rules import START_ROLES
 from robotrain_workloads.lerobot.trained_model import choose_model
-from robotrain_workloads.lerobot_options import option_tree
+from robotrain_workloads.lerobot_options import rejected_options
 from robotrain_workloads.option_kinds import OptionProblem
 from robotrain_workloads.rules import make_option_problems
 
@@ -39,4 +39,6 @@ def _find_problems(job: "Job", reason: str) -> Iterator[OptionProblem]:
     model, starts = choose_model(values, {}), any(source.role in START_ROLES for source in job.sources)
     is_typed = not starts or bool(values["policy_type"] or values["reward_model"])
     types = {model.prefix: model.kind} if is_typed else {}
-    yield from option_tree.find_option_problems(job.trainer_args, types, {}, model.lerobot.name)
+    resumes = any(source.role == "resume" for source in job.sources)
+    json_prefix = f"{model.prefix}." if starts and not resumes else ""
+    yield from rejected_options.find_option_problems(job.trainer_args, types, {}, model.lerobot.name, json_prefix)

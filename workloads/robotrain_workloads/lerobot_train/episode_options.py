@@ -1,6 +1,5 @@
 """The episodes that LeRobot's trainer reads, and whether some are held out: options that the dataset itself decides."""
 
-import ast
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from robotrain_runtime.contract.event import Note, Track, emit_event
 
 from robotrain_workloads.lerobot import dataset, device, episode_numbers, file_formats
 from robotrain_workloads.lerobot.options import end_as_preflight, get_option_value
+from robotrain_workloads.lerobot_data_check import dataset_options
 
 SPLIT_OPTION, EPISODES_OPTION = "--dataset.eval_split", "--dataset.episodes"
 
@@ -56,10 +56,11 @@ def parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:
 
     None for all, and for values that only LeRobot can read.
     """
-    given, config = get_option_value(arguments, EPISODES_OPTION), get_option_value(arguments, "--config_path")
+    text, config = get_option_value(arguments, EPISODES_OPTION), get_option_value(arguments, "--config_path")
     try:
-        if given is None and config:
-            given = str((file_formats.read_json_object(Path(config)).get("dataset") or {}).get("episodes"))
-        return [int(one) for one in ast.literal_eval(given or "None")]
-    except (OSError, ValueError, SyntaxError, TypeError):
+        if text is None and config:
+            saved = (file_formats.read_json_object(Path(config)).get("dataset") or {}).get("episodes")
+            return saved if isinstance(saved, list) else None
+        return dataset_options.parse_episodes(text or "null")
+    except (OSError, ValueError):
         return None

@@ -133,7 +133,7 @@ def check_options(job: LerobotJob) -> Iterator[Problem]:
 
 
 def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
-    from robotrain_workloads.lerobot_options import option_rules, option_tree, package_options
+    from robotrain_workloads.lerobot_options import option_rules, package_options, rejected_options
 
     model, starts, arguments = job.model, job.start_source is not None, job.arguments
     resumes = job.start_source is not None and job.start_source.role == "resume"
@@ -144,11 +144,12 @@ def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
         arguments, unchecked = package_options.split_options(arguments, model.lerobot, is_known=not chosen)
         yield from package_options.warn_of_unchecked(unchecked)
         chosen = chosen if model.is_known else {}
-    found = option_tree.find_option_problems(arguments, chosen, reported_elsewhere, version)
+    json_prefix = f"{model.prefix}." if starts and not resumes else ""
+    found = rejected_options.find_option_problems(arguments, chosen, reported_elsewhere, version, json_prefix)
     yield from shared_rules.make_option_problems(found)
     if not resumes:
         flags = [WARM_UP] if job.parameters["lr_warmup_steps"] is not None else []
-        missing = option_tree.find_missing_options(arguments, parameters.OWNED_OPTIONS, flags, version)
+        missing = rejected_options.find_missing_options(arguments, parameters.OWNED_OPTIONS, flags, version)
         yield from shared_rules.make_option_problems(missing)
     if starts and not chosen:
         broken: Iterable[OptionProblem] = option_rules.find_common_problems(arguments, model.lerobot)
@@ -300,7 +301,7 @@ def find_idle_options(job: LerobotJob) -> "Iterator[OptionProblem]":
         yield OptionProblem(flags, title, f"{SIMULATOR[0].upper()}{SIMULATOR[1:]}.", way, "warning", flags)
     of_preset = find_names("optimizer", "scheduler")
     is_replaced = job.parameters["lr_warmup_steps"] is not None and WARM_UP_OPTION not in job.model.options
-    is_off = (job.options.get(PRESET) or "true").lower() == "false" or is_replaced
+    is_off = job.option_values.get(PRESET) is False or is_replaced
     resumes = any(source.role == "resume" for source in job.sources)  # with what the checkpoint has
     if of_preset and not is_off and not resumes:
         title, flags = f"{', '.join(of_preset)}: no effect, since LeRobot uses the policy's preset", " ".join(of_preset)

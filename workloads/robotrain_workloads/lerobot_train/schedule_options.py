@@ -37,7 +37,7 @@ def _make_warm_up_options(job: LerobotJob, steps: int) -> Iterator[str]:
             yield model.format_option(DECAY_STEPS, total)  # else LeRobot shortens the warm-up as it does the decay
         return
     optimizer = dict(model.facts.optimizer)
-    decay = job.options.get(model.format_flag(DECAY)) or settings.get(DECAY)
+    decay = job.option_values.get(model.format_flag(DECAY)) or settings.get(DECAY)
     yield "--use_policy_training_preset=false"
     if f"--{OPTIMIZER}.type" not in job.options:
         yield f"--{OPTIMIZER}.type={optimizer.pop('type')}"

@@ -119,5 +119,5 @@ def _count_frames(job: LerobotJob) -> int:
 
 
 def _get_number_option(job: LerobotJob, name: str, default: int) -> int:
-    value = job.options.get(name) or ""
-    return int(value) if value.isdecimal() else default
+    value = job.option_values.get(name)
+    return value if isinstance(value, int) and value >= 0 else default

@@ -4,7 +4,7 @@ Of each version:
 
 - `train.txt`, `eval.txt`, `aloha.txt`, `metaworld.txt`, `libero.txt`: the locks of its environments, compiled from the
   `.in` beside them (`.ci/locks`)
-- `options.json`: LeRobot's configuration classes, with kinds and defaults of fields (`lerobot_options/option_tree.py`)
+- `options.json`: LeRobot's configuration classes, with kinds and defaults of fields (`lerobot/option_tree.py`)
 - `index.json`: the policy types and reward models, with what help and checks need of them (`lerobot/versions.py`)
 - `tasks.json`: the tasks of simulated environments that have several, and their groups
 - `network.json`: the options that change the weights of a type (`.ci/lerobot_network_options.py`)

@@ -1,24 +1,15 @@
 """Values of LeRobot's options, given, of a policy's configuration or by default: what rules are evaluated with."""
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from robotrain_workloads.lerobot.option_tree import OptionTree, list_choices, list_nested
+from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.trained_model import TrainedModel
-from robotrain_workloads.lerobot_options.option_tree import OptionTree, list_choices, list_nested, list_scalars
 
 SET = "set"
 """Stands for a group of options (`peft`, `policy`) of which some are given."""
-BOOLEANS = {**dict.fromkeys(("true", "yes", "on"), True), **dict.fromkeys(("false", "no", "off"), False)}
-NULLS = ("", "null", "~")
-BARE_WORDS = re.compile(r"\[\s*[A-Za-z_][\w.-]*(?:\s*,\s*[A-Za-z_][\w.-]*)*\s*\]")
-"""A list of words without quotes."""
-
-
-class Unknown(Exception):
-    """A value that is not known."""
 
 
 class OptionClass(NamedTuple):
@@ -28,29 +19,6 @@ class OptionClass(NamedTuple):
     """In the tree."""
     prefix: str
     """What the names of its options begin with: `policy.`; empty for the root."""
-
-
-def read_value(text: str, kind: Any) -> Any:
-    """Return the value of an option of a kind, as LeRobot reads the text: as YAML. Raise Unknown."""
-    scalars, text = [*list_scalars(kind)], text.strip()
-    if "null" in scalars and text.lower() in NULLS:
-        return None
-    for scalar in scalars:
-        if scalar == "bool" and text.lower() in BOOLEANS:
-            return BOOLEANS[text.lower()]
-        if scalar in ("int", "number"):
-            try:
-                return int(text.replace("_", "")) if scalar == "int" else float(text.replace("_", ""))
-            except ValueError:
-                continue
-        if scalar == "text" or "|" in scalar:
-            return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
-    try:
-        return json.loads(text)
-    except ValueError:
-        if not BARE_WORDS.fullmatch(text):
-            raise Unknown(text) from None
-        return [word.strip() for word in text[1:-1].split(",")]
 
 
 def list_classes(tree: OptionTree, given: Mapping[str, Any], types: Mapping[str, str]) -> Iterator[OptionClass]:
@@ -80,6 +48,7 @@ class OptionValues:
     :param given: the options after `--`, without the dashes.
     :param own: the options that robotrain gives.
     :param settings: the configuration of what it starts from; None if that is unknown.
+    :param loads: whether LeRobot reads the options of the policy beside that configuration.
     """
 
     def __init__(
@@ -91,7 +60,9 @@ class OptionValues:
         settings: Mapping[str, Any] | None,
         *,
         starts: bool,
+        loads: bool,
     ) -> None:
+        self.loads = loads
         self.tree, self.model, self.given, self.own = tree, model, given, own
         self.settings, self.starts = settings, starts
 
@@ -104,7 +75,7 @@ class OptionValues:
         for name in names:
             try:
                 found[name] = self._find_value(place, name, defaults)
-            except Unknown:
+            except (RefusedValue, UnreadValue):
                 continue
         return found
 
@@ -112,7 +83,8 @@ class OptionValues:
         path, kind, default = f"{place.prefix}{name}", *self._find_field(place, name)
         for values in (self.given, self.own):
             if (text := values.get(path)) is not None:
-                return read_value(str(text), kind) if kind is not None else text
+                as_json = self.loads and path.startswith(f"{self.model.prefix}.")
+                return read_value(str(text), kind, as_json=as_json) if kind is not None else text
         if name in ("policy", "reward_model") and not place.prefix:
             return SET if name == self.model.prefix else None
         if any(one.startswith(f"{path}.") for one in (*self.given, *self.own)):
@@ -121,14 +93,14 @@ class OptionValues:
             return SET if self.starts else None
         if path.startswith(f"{self.model.prefix}.") and self.starts:
             if self.settings is None:
-                raise Unknown(path)
+                raise UnreadValue(path)
             if name.rpartition(".")[2] in self.settings:
                 return self.settings[name.rpartition(".")[2]]
         if default:
             return default[0]
         if name in defaults:
             return defaults[name]
-        raise Unknown(path)
+        raise UnreadValue(path)
 
     def _find_field(self, place: OptionClass, name: str) -> tuple[Any, list[Any]]:
         """Return the kind of an option and its default in a list; None if the class does not have it."""

@@ -1,0 +1,242 @@
+"""Check options after `--` against those of the locked LeRobot, before anything is submitted. Standard library only.
+
+Rules between several options (`n_action_steps <= chunk_size`) are in no class of LeRobot's: `policy_rules` has them.
+"""
+
+import json
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from robotrain_workloads.lerobot import precision
+from robotrain_workloads.lerobot.option_tree import (
+    CHOICE_OPTIONS,
+    PLUGINS_OPTION,
+    OptionPlace,
+    OptionTree,
+    find_place,
+    has_option,
+    is_list,
+    list_choices,
+    list_kinds,
+    list_scalars,
+    load_option_tree,
+)
+from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value
+from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.lerobot_options import other_versions
+from robotrain_workloads.option_kinds import OptionProblem, describe_kinds, find_near_option
+
+NUMBERS = ("int", "number")
+
+
+def find_option_problems(
+    arguments: Sequence[str],
+    chosen: Mapping[str, str],
+    owned: Mapping[str, str],
+    version: object = None,
+    json_prefix: str = "",
+) -> Iterator[OptionProblem]:
+    """Yield the problems of options that LeRobot would reject.
+
+    :param chosen: what robotrain chooses, as `policy: act`; without it the options of every policy count.
+    :param owned: options that robotrain sets itself, which are reported elsewhere, each with robotrain's own.
+    :param version: of LeRobot; None for the newest.
+    :param json_prefix: what LeRobot reads beside a saved configuration, as JSON: `policy.`.
+    """
+    tree = load_option_tree(version)
+    given = list(split_options(arguments))
+    types = {name.removesuffix(".type"): value for name, value in given if name.endswith(".type") and value}
+    types = {**types, **chosen}
+    open_ended = {name.partition(".")[0] for name, _ in given if name.endswith(f".{PLUGINS_OPTION}")}
+    for name, value in given:
+        if not name:
+            text, _, given_value = (value or "").partition("=")
+            suggestion = find_option(f"--{text}", given_value) if text and given_value else ""
+            why = "LeRobot takes options only: --NAME=VALUE, or --NAME VALUE."
+            yield OptionProblem(value or "", f"{value!r} is not an option", why, suggestion, replaces=text)
+        elif f"--{name}" not in owned and name.partition(".")[0] not in open_ended:
+            as_json = bool(json_prefix) and name.startswith(json_prefix)
+            yield from _check_option(tree, name, value, types, owned, as_json=as_json)
+
+
+def find_missing_options(
+    arguments: Sequence[str], owned: Mapping[str, str], given_elsewhere: Container[str], version: object = None
+) -> Iterator[OptionProblem]:
+    """Yield each choice after `--`, such as `--scheduler.type`, without the numbers for which its class has no default.
+
+    :param owned: options that robotrain sets itself, each with robotrain's own.
+    :param given_elsewhere: those of robotrain's own that the job has.
+    """
+    tree, given = load_option_tree(version), dict(split_options(arguments))
+    for name, value in given.items():
+        prefix, _, part = name.rpartition(".")
+        place = find_place(tree, name, {}) if part == "type" else None
+        if not place or value is None or value not in place.choices:
+            continue
+        fields = tree.classes[place.choices[value]].items()
+        needed = [f"--{prefix}.{field}" for field, (kind, *default) in fields if kind in NUMBERS and not default]
+        missing = [one for one in needed if one[2:] not in given and owned.get(one, "") not in given_elsewhere]
+        if missing:
+            title = f"--{name}={value} needs {', '.join(owned.get(one, one) for one in missing)}"
+            own = [f"{owned[one]} N" for one in missing if one in owned]
+            others = [f"{one}=N" for one in missing if one not in owned]
+            suggestion = " ".join([*own, *(["--", *others] if others else [])])
+            yield OptionProblem(f"--{name}={value}", title, "LeRobot has no default for them.", suggestion)
+
+
+def find_option(flag: str, value: str) -> str:
+    """Return the LeRobot option that an unknown flag probably means; empty if there is none."""
+    given = _format(flag.removeprefix("--"), value or None)
+    problem = next(find_option_problems([given], {}, {}), None)
+    if problem is None:
+        return given
+    if "." in flag:
+        return problem.suggestion
+    tree, name = load_option_tree(), flag.removeprefix("--").replace("-", "_")
+    is_of_policy = any(name in tree.classes[policy_class] for policy_class in _list_policies(tree).values())
+    return _format(f"policy.{name}", value or None) if is_of_policy else ""
+
+
+def _check_option(
+    tree: OptionTree,
+    name: str,
+    value: str | None,
+    types: Mapping[str, str],
+    owned: Mapping[str, str],
+    *,
+    as_json: bool,
+) -> Iterator[OptionProblem]:
+    place = find_place(tree, name, types)
+    if not place.is_known:
+        yield _explain_unknown(tree, name, value, place, types, owned)
+    elif place.choices and place.part in CHOICE_OPTIONS:
+        if place.part == "type" and value is not None and value not in place.choices:
+            why, near = describe_kinds(["|".join(place.choices)]), find_near_option(value, place.choices)
+            suggestion = f"--{name}={near}" if near else ""
+            yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", why, suggestion)
+    elif place.is_open or value is None or not _is_refused(place, value, as_json=as_json):
+        return
+    elif _is_group(place.kinds):
+        yield _explain_group(name, value, place, owned)
+    elif as_json and not _is_refused(place, value, as_json=False):
+        meant = json.dumps(place.read_value(value))
+        title = f"LeRobot {tree.version} does not take --{name}={value} for a {_name_model(name)} to start from"
+        why = f"Beside a configuration, it reads options as JSON: {meant}."
+        yield OptionProblem(_format(name, value), title, why, f"--{name}={meant}")
+    else:
+        yield _explain_value(name, value, place)
+
+
+def _is_refused(place: OptionPlace, value: str, *, as_json: bool) -> bool:
+    """Return whether LeRobot refuses a value; its parser takes null for every type, and then the training fails."""
+    try:
+        is_null = place.read_value(value, as_json=as_json) is None
+    except UnreadValue:
+        return False
+    except RefusedValue:
+        return True
+    return is_null and not {"null", "any"} & {one for kind, *_ in place.kinds for one in list_scalars(kind)}
+
+
+def _name_model(name: str) -> str:
+    return name.partition(".")[0].replace("_", " ")
+
+
+def _explain_value(name: str, value: str, place: OptionPlace) -> OptionProblem:
+    scalars = list(dict.fromkeys(scalar for kind, *_ in place.kinds for scalar in list_scalars(kind)))
+    default = next((str(field[1]) for field in place.kinds if len(field) > 1), "")
+    default = default.lower() if default in ("True", "False") else default
+    kinds = "It takes a list in brackets." if "any" in scalars else describe_kinds(scalars)
+    why = kinds + (f" The default is {default}." if default else "")
+    near = find_near_option(value.lower(), ("true", "false")) if "bool" in scalars else ""
+    near = near or _correct_list(place.kinds, value)
+    suggestion = f"--{name}={near}" if near else ""
+    return OptionProblem(_format(name, value), f"--{name} does not take {value!r}", why, suggestion)
+
+
+def _explain_unknown(
+    tree: OptionTree,
+    name: str,
+    value: str | None,
+    place: OptionPlace,
+    types: Mapping[str, str],
+    owned: Mapping[str, str],
+) -> OptionProblem:
+    prefix, part, given = place.prefix, place.part, _format(name, value)
+    title = f"LeRobot {tree.version} has no option --{name}"
+    owners = sorted(key for key in _list_policies(tree) if part in tree.classes[_list_policies(tree)[key]])
+    chosen = types.get("policy", "")
+    if found := other_versions.find_version(name, lambda other: has_option(name, types, other)):
+        title += f" for {chosen}" if owners and prefix == "policy." and chosen else ""
+        return OptionProblem(given, title, *found)
+    if prefix == "policy." and owners:
+        title, why = f"LeRobot {tree.version}'s {chosen} has no option --{name}", ", ".join(owners)
+        formats = [ours for ours, theirs in precision.DTYPES.items() if part == precision.DTYPE and value == theirs]
+        suggestion = f"--mixed-precision {formats[0]}" if formats else f"leave out --{name}"
+        return OptionProblem(given, title, f"These policies have it: {why}.", suggestion, replaces=f"--{name}")
+    kind = types.get(prefix.rstrip("."), "")
+    is_of_type = prefix.startswith(("policy.", "reward_model."))
+    why = f"`robotrain policies {kind or 'TYPE'}` lists all options." if is_of_type else "TAB lists them after --."
+    rest = name[len(prefix) + len(part) :]
+    of_policy, policy_class = name.replace("-", "_"), _list_policies(tree).get(types.get("policy", ""))
+    if not prefix and policy_class and of_policy in tree.classes[policy_class]:
+        return OptionProblem(given, title, why, _format(f"policy.{of_policy}", value), replaces=f"--{name}")
+    if (flag := f"--{name.replace('_', '-')}") in owned and not prefix:
+        return OptionProblem(given, title, why, f"{flag} {value}" if value else flag, replaces=f"--{name}")
+    near = find_near_option(part, {field for fields in place.level for field in fields})
+    if not near:
+        return OptionProblem(given, title, why)
+    option = f"{prefix}{near}{rest}"
+    suggestion = _format(option, value)
+    if hint := owned.get(f"--{option}", ""):
+        suggestion = _fill_in(hint, value)
+    return OptionProblem(given, title, why, suggestion, replaces=f"--{name}")
+
+
+def _fill_in(hint: str, value: str | None) -> str:
+    """Return robotrain's own option with the value of one that robotrain sets itself."""
+    alternatives = hint.split(", or ")
+    hint = alternatives[-1 if value == "false" else 0] if value in ("true", "false") else hint
+    takes_value = re.fullmatch(r"--[a-z-]+", hint) and value not in (None, "true", "false")
+    return f"{hint} {value}" if takes_value else hint
+
+
+def _is_group(kinds: Sequence[Sequence[Any]]) -> bool:
+    """Return whether it has options below it alone, and no value."""
+    parts = [part for kind, *_ in kinds for part in list_kinds(kind) if part != "null"]
+    return bool(parts) and all(isinstance(part, dict) and {"fields", "choices"} & {*part} for part in parts)
+
+
+def _explain_group(name: str, value: str, place: OptionPlace, owned: Mapping[str, str]) -> OptionProblem:
+    """Explain a value of a group of options, with that of the group which probably is meant."""
+    choices = {key for kind, *_ in place.kinds for key in list_choices(kind)}
+    part = "type" if value in choices else "enable" if value.lower() in ("true", "false") else ""
+    option = f"{name}.{part}"
+    meant = bool(part) and find_place(load_option_tree(), option, {}).is_known
+    hint = owned.get(f"--{option}", "")
+    suggestion = (_fill_in(hint, value.lower()) if hint else f"--{option}={value}") if meant else ""
+    why = f"It is a group of options: --{name}.NAME=VALUE."
+    return OptionProblem(
+        _format(name, value), f"--{name} does not take {value!r}", why, suggestion, "error", f"--{name}"
+    )
+
+
+def _list_policies(tree: OptionTree) -> Mapping[str, str]:
+    return list_choices(tree.classes[tree.root]["policy"][0])
+
+
+def _format(name: str, value: str | None) -> str:
+    return f"--{name}" if value is None else f"--{name}={value}"
+
+
+def _correct_list(kinds: Sequence[Sequence[Any]], value: str) -> str:
+    """Return a list that a value of no list probably means; empty if it is unclear."""
+    items = value.strip().strip("()[]")
+    for kind in (part for one, *_ in kinds for part in list_kinds(one) if is_list(part)):
+        for text in (f"[{items}]", f"[{items},{items}]") if items else ():
+            with suppress(RefusedValue, UnreadValue):
+                read_value(text, kind)
+                return text.replace(" ", "")
+    return ""
