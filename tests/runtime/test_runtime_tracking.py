@@ -1,11 +1,15 @@
 """What MLflow holds after a run, however the run ended. The work is pretended; MLflow and its database are real."""
 
 import math
+import os
 import re
+import sqlite3
+import subprocess
 import time
+from contextlib import closing
 
 import pytest
-from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract import checkpoint, child_python, plugin_loader
 from robotrain_runtime.contract.event import Checkpoint, Tracking
 
 pytestmark = pytest.mark.slow
@@ -97,6 +101,26 @@ def test_a_runtime_that_is_killed_leaves_no_run_that_seems_to_go_on(start, track
     while read_final_status(database)[0] == "RUNNING" and time.monotonic() < deadline:
         time.sleep(0.1)
     assert read_final_status(database) == ("FAILED", "failed")
+
+
+STORE = """
+from robotrain_runtime.tracking import mlflow_store
+store = mlflow_store.MlflowStore("{uri}")
+store.start_run("e", "r")
+store.log_metrics([mlflow_store.MetricValue("system/gpu_0_utilization_percentage", 7, 1.0, 0)])
+assert not mlflow_store.is_worth_retry(ModuleNotFoundError("import of numpy halted"))
+"""
+
+
+def test_whole_number_that_a_library_measures_is_recorded(training_environment, tracking_database, tmp_path):
+    """MLflow asks numpy, which is hidden from it, what such a value is."""
+    path = tmp_path / "mlflow.db"
+    script = STORE.format(uri=tracking_database(path))
+    command = [f"{training_environment}/bin/python", "-c", script]
+    environ = child_python.make_import_environ([plugin_loader.get_import_folder("robotrain_runtime")], os.environ)
+    subprocess.run(command, check=True, env=environ, cwd=child_python.NEUTRAL_FOLDER)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("select value from metrics").fetchall() == [(7.0,)]
 
 
 def test_tracking_that_cannot_start_is_told_while_the_work_goes_on(start, finish, job, training_environment):

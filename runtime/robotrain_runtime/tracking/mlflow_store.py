@@ -119,7 +119,11 @@ class MlflowStore:
 
     def log_metrics(self, metrics: Sequence[MetricValue]) -> None:
         """Add values of metrics. Raise PermanentError if some are refused, when all others are recorded."""
-        entries = [mlflow.entities.Metric(one.name, one.value, int(one.time * 1000), one.step) for one in metrics]
+        entries = [
+            # of a value that is no float, such as the 7 % that a GPU is used, MLflow asks the hidden numpy
+            mlflow.entities.Metric(metric.name, float(metric.value), int(metric.time * 1000), metric.step)
+            for metric in metrics
+        ]
         self._log_entries(entries, METRICS_BATCH_SIZE)
 
     def _log_entries(self, entries: Sequence[Any], batch_size: int) -> None:
@@ -274,7 +278,8 @@ def is_worth_retry(error: Exception) -> bool:
     """Return whether a request that failed may succeed later: no answer came, or one that says so."""
     if isinstance(error, mlflow.exceptions.RestException):
         return bool(error.error_code == "TEMPORARILY_UNAVAILABLE")
-    return not isinstance(error, PermanentError) and getattr(error, "error_code", "") not in MISSING_RUN_CODES
+    is_permanent = isinstance(error, (PermanentError, ImportError))  # a package is as hidden the next time
+    return not is_permanent and getattr(error, "error_code", "") not in MISSING_RUN_CODES
 
 
 MAX_NAMES = 10
