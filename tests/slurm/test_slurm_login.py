@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from login_node import HOST, LoginNode, close_connections
+from robotrain.run_folder import submit_script
 from robotrain.store import records
 from robotrain_runtime.contract import event
 from robotrain_runtime.environments import interpreter
@@ -319,8 +320,9 @@ def test_environment_chooses_the_login_node(robotrain, login_node, words, monkey
 
 
 def test_line_that_is_lost_while_sbatch_works_is_an_interrupted_submit(
-    robotrain, words, slurm: SlurmStandIn, login_node: LoginNode
+    robotrain, words, slurm: SlurmStandIn, login_node: LoginNode, monkeypatch
 ):
+    monkeypatch.setattr(submit_script, "PATIENCE_SECONDS", 15.0)  # long before `_wait_until` gives up
     slurm.set_mood("hangs")
     killer = threading.Thread(target=_cut_when, args=(lambda: slurm.read_calls("sbatch"), login_node))
     killer.start()
