@@ -211,6 +211,11 @@ REPORTS = {
         "{T}RuntimeError: cuDNN error: CUDNN_STATUS_NOT_INITIALIZED",
         ("gpu-library", "machine", "CUDNN_STATUS_NOT_INITIALIZED"),
     ),
+    "cuBLAS, perhaps after an index out of range": (
+        1,
+        "{T}RuntimeError: CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm( handle, opa, opb)`",
+        ("gpu-call", "", "CUBLAS_STATUS_EXECUTION_FAILED"),
+    ),
     "NCCL's watchdog": (
         -6,
         "[rank1]:[E1127 ProcessGroupNCCL.cpp:629] [Rank 1] Watchdog caught collective operation timeout: WorkNCCL("

@@ -162,6 +162,17 @@ CAUSES: tuple[Cause, ...] = (
         " without a GPU (MUJOCO_GL=osmesa)",
     ),
     Cause(
+        "gpu-call",
+        "",  # of the code, if it spoiled memory of the GPU before; of the machine, if libraries or the GPU do not fit
+        r"\b(?:CUDNN|CUBLAS|CUSOLVER|CUSPARSE)_STATUS_"
+        r"(?:EXECUTION_FAILED\w*|INTERNAL_ERROR\w*|MAPPING_ERROR|INVALID_VALUE|BAD_PARAM\w*)"
+        r"|\bCUFFT_(?:EXEC_FAILED|INTERNAL_ERROR|INVALID_VALUE)",
+        "run it once with the variable CUDA_LAUNCH_BLOCKING=1: an index out of range before {subject} shows so; if the"
+        " same line fails again, leave out LD_LIBRARY_PATH and use the libraries that PyTorch brings",
+        "the call",
+        r"\b((?:CUDNN|CUBLAS|CUSOLVER|CUSPARSE)_STATUS_\w+|CUFFT_[A-Z_]+)",
+    ),
+    Cause(
         "gpu-library",
         "machine",
         r"\b(?:CUDNN|CUBLAS|CUSOLVER|CUSPARSE)_STATUS_\w+|\bCUFFT_[A-Z]+|\bcuDNN (?:error|version incompatibility)"
