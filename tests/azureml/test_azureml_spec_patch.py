@@ -6,6 +6,7 @@ from azureml_workspace_plans import add_dataset
 from robotrain.store import plans
 
 SPOT = "queue_settings: {job_tier: spot}\nservices: {shell: {type: ssh, ssh_public_keys: k}}\n"
+BROUGHT = "identity: {type: user_identity, client_id: null}\ndescription: pick\n"
 
 
 @pytest.fixture
@@ -35,10 +36,11 @@ def render(robotrain, job, *words) -> dict:
 
 
 def test_job_is_patched_sent_and_kept(azureml, robotrain, job, patch):
-    sent = robotrain("submit", *job, *patch(SPOT), "--json")
+    sent = robotrain("submit", *job, *patch(SPOT + BROUGHT), "--json")
     assert sent.exit_code == 0, sent.stderr
     body = azureml.jobs[sent.json["reference"]["job"]].body
     assert body["queueSettings"]["jobTier"] == "Spot"
+    assert (body["identity"]["identityType"], body["description"]) == ("UserIdentity", "pick")
     assert body["services"]["shell"]["jobServiceType"] == "SSH"
     again = robotrain("resubmit", sent.json["run"], "--set", "seed=7", "--json")
     assert again.exit_code == 0, again.stderr

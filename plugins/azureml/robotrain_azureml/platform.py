@@ -28,6 +28,18 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
 
+_PATCH_HINT = "use --spec-patch FILE, where FILE has `{}`"
+_IDENTITY_HINT = _PATCH_HINT.format("identity: {type: user_identity, client_id: null}")
+_SPOT_HINT = _PATCH_HINT.format("queue_settings: {job_tier: spot}")
+JOB_KEY_HINTS = {
+    "--output-datastore": "use --datastore NAME",
+    "--identity": f"{_IDENTITY_HINT}; a managed one is --workload-identity CLIENT-ID",
+    **dict.fromkeys(("--spot", "--job-tier"), f"{_SPOT_HINT}; a compute says itself if it is spot"),
+    "--description": _PATCH_HINT.format("description: TEXT"),
+    "--services": _PATCH_HINT.format("services: {NAME: {type: KIND}}"),
+}
+"""Options that people bring from `az ml`, or from the job file that it takes, each with what to use instead."""
+
 
 class AzureMLPlatform(PipelineCluster):
     """Runs a job as a command job of an Azure ML workspace, on an attached compute."""
@@ -36,7 +48,7 @@ class AzureMLPlatform(PipelineCluster):
     summary = "Azure Machine Learning, as a command job of a workspace"
     settings: type = AzureMLSettings
     capabilities = CAPABILITIES
-    option_hints = OPTION_HINTS
+    option_hints: Mapping[str, str] = {**OPTION_HINTS, **JOB_KEY_HINTS}
     engine = "Azure ML"
     cancel_command = (
         "az ml job cancel --name {job} --workspace-name {workspace} --resource-group {group}"
