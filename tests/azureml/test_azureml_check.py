@@ -71,6 +71,8 @@ RENDERED: list[tuple[Job, dict[str, object], str, object]] = [
 ]
 
 # a setting that is no value of its option, and what is suggested in its place
+GUID = "11111111-2222-3333-4444-555555555555"
+AT = f"/subscriptions/{GUID}/resourceGroups/robots/providers/Microsoft.MachineLearningServices/workspaces/w-1"
 INVALID: list[tuple[str, str, list[str]]] = [
     *((field, "${{inputs.a}}", []) for field in ("resource_group", "workload_identity")),
     ("resource_group", "a/b", []),
@@ -79,6 +81,12 @@ INVALID: list[tuple[str, str, list[str]]] = [
     *(("compute", name, []) for name in ("a_b", "1a", "a", "a-", "azureml:a_b", "x" * 33, "${{x}}")),
     ("compute", "azureml:a:1", []),
     ("compute", "azureml:k8s-a", ["--compute k8s-a"]),
+    ("compute", f"{AT}/computes/k8s-a", ["--compute k8s-a"]),
+    ("compute", f"azureml:{AT}/computes/k8s-a", ["--compute k8s-a"]),
+    ("subscription_id", f"/subscriptions/{GUID}", [f"--subscription-id {GUID}"]),
+    ("subscription_id", f"/subscriptions/{GUID[:-1]}", []),
+    ("resource_group", AT, ["--resource-group robots"]),
+    ("workspace_name", AT, ["--workspace-name w-1"]),
     *(("instance_type", name, []) for name in ("-a", "a/b", "x" * 64, "${{x}}")),
     ("image", "ubuntu", ["--image ubuntu:TAG", "--environment-version VERSION"]),
     ("image", f"x/y{DIGEST}", [f"--image x/y:TAG{DIGEST}", "--environment-version VERSION"]),

@@ -97,12 +97,12 @@ def find_missing_flags(settings: AzureSettings) -> tuple[str, ...]:
     return list_missing_flags(settings) if settings.resource_group or settings.workspace_name else ()
 
 
-def find_invalid_names(settings: AzureSettings) -> Iterator[tuple[str, str]]:
-    """Yield the flag and the value of each invalid name."""
+def find_invalid_names(settings: AzureSettings) -> Iterator[tuple[str, str, str]]:
+    """Yield the flag and the value of each invalid name, and the flag with a name that it contains, if any."""
     for flag in workspace.NAME_PATTERNS:
         text = getattr(settings, flag.removeprefix("--").replace("-", "_"))
         if text and not workspace.is_valid_name(flag, text):
-            yield flag, text
+            yield flag, text, workspace.find_name_in_id(flag, text)
 
 
 CLI_DEFAULTS = {"resource_group": "group", "workspace_name": "workspace"}

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -136,6 +137,22 @@ NAME_PATTERNS = {
 def is_valid_name(flag: str, text: str) -> bool:
     """Return whether Azure accepts such a name for a flag."""
     return bool(re.fullmatch(NAME_PATTERNS[flag], text))
+
+
+ID_PARTS = {
+    "--subscription-id": "subscriptions",
+    "--resource-group": "resourcegroups",
+    "--workspace-name": "workspaces",
+    "--compute": "computes",
+}
+"""For each flag, the part of the resource manager's ids that its name follows, in any case."""
+
+
+def find_name_in_id(flag: str, text: str) -> str:
+    """Return the flag with the name that an id of the resource manager has for it; empty if the text has none."""
+    match = re.search(rf"(?i)(?:^|/){ID_PARTS[flag]}/([\w.()-]+)", text) if flag in ID_PARTS else None
+    is_valid = match and (flag not in NAME_PATTERNS or is_valid_name(flag, match[1]))
+    return f"{flag} {shlex.quote(match[1])}" if match and is_valid else ""
 
 
 def get_model_name(source: "JobSource") -> str:

@@ -81,8 +81,8 @@ def _check_spec_patch(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
 
 
 def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
-    for flag, text in azure_settings.find_invalid_names(settings):
-        yield _make_invalid_problem(flag, text, workspace.NAME_FORM, workspace.NAME_REASON)
+    for flag, text, way in azure_settings.find_invalid_names(settings):
+        yield _make_invalid_problem(flag, text, workspace.NAME_FORM, workspace.NAME_REASON, way)
     identity = settings.workload_identity
     if identity and workspace.is_valid_name(IDENTITY_FLAG, identity) and not re.fullmatch(workspace.GUID, identity):
         why = 'It is a GUID. `az identity list --query "[].[name, clientId]" --output table` lists them.'
@@ -125,6 +125,7 @@ def _check_compute(settings: AzureMLSettings) -> Iterator[Problem]:
         why = f"It has {least} to {most} letters, digits and `-`, and starts with a letter."
         bare = name.removeprefix("azureml:")
         fix = f"--compute {bare}" if bare != name and re.fullmatch(_COMPUTE_PATTERN, bare) else ""
+        fix = fix or workspace.find_name_in_id("--compute", name)
         yield _make_invalid_problem("--compute", name, "a valid compute name", why, fix)
 
 
