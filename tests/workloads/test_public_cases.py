@@ -101,6 +101,9 @@ def judge_bag(robotrain, bag, folder):
     sent = robotrain(*DRY_RUN, "rosbag-act-train", "--dataset-path", folder / bag.name, *words)
     if bool(inspected.exit_code) != bool(sent.exit_code):
         return f"inspect: {inspected.stdout}, dry run: {judge(sent)}"
+    named = (f"{folder / bag.name / bag.name}", "all bags")
+    if sent.exit_code and not any(name in sent.stdout for name in named):
+        return f"refused, and neither the bag nor a file of it is named: {sent.stdout}"
     return "refused" if sent.exit_code else "valid"
 
 
