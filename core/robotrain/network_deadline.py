@@ -5,6 +5,7 @@ Each question runs in a daemon thread, since looking up the name of a host has n
 """
 
 import contextlib
+import math
 import os
 import queue
 import sys
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, call_with_deadline
 
-from robotrain.errors import Rejected
+from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 
 make_problem = Messages(__file__)
@@ -47,6 +48,11 @@ def get_limit(default: float) -> float:
     raise Rejected([make_problem("value-invalid.network-seconds", most=MAX_SECONDS)])
 
 
+def suggest_more_time(seconds: float) -> Suggestion:
+    """Return what a user types before a command in which `seconds` were too few for an answer."""
+    return Suggestion(f"{VARIABLE}={min(3 * math.ceil(seconds), MAX_SECONDS):g}", f"waits longer than {seconds:.0f} s")
+
+
 def ask_all(groups: Sequence[Sequence[Question]], seconds: float, max_workers: int = MAX_WORKERS) -> list[list[Reply]]:
     """Return the answers to groups of questions, such as those to one platform.
 
@@ -65,7 +71,9 @@ def ask_one(question: Question, seconds: float) -> Any:
 
 
 def _ask_group(questions: Sequence[Question], seconds: float, max_workers: int) -> list[Reply]:
-    answers = [Reply(None, DeadlineExceeded(f"it gave no answer in {seconds:g} s"))] * len(questions)
+    answers = [
+        Reply(None, DeadlineExceeded(f"it gave no answer in {seconds:g} s ({VARIABLE} sets how long it may take)"))
+    ] * len(questions)
     todo: queue.SimpleQueue[tuple[int, Question]] = queue.SimpleQueue()
     inbox: queue.SimpleQueue[tuple[int, Reply]] = queue.SimpleQueue()
     for item in enumerate(questions):

@@ -152,6 +152,15 @@ def list_asked(osmo) -> list[str]:
     return asked
 
 
+@pytest.mark.parametrize(("storing_seconds", "times"), [(0.0, 1), (3600.0, 3)])
+def test_text_of_an_older_workflow_is_read_once(osmo, monkeypatch, storing_seconds, times):
+    workflow = submit_named(osmo, "lerobot-train-0123abcd-1")
+    monkeypatch.setattr(submitted_runs, "SPEC_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(submitted_runs, "STORING_SECONDS", storing_seconds)
+    adopt_refused(workflow)
+    assert list_asked(osmo) == [workflow] * times
+
+
 def submit_named(osmo, run: str, user: str = "") -> str:
     osmo.configure(user=user or "ann")
     return osmo.submit(TEXT.replace("NAME", run))

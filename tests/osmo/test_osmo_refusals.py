@@ -8,6 +8,7 @@ from osmo_stand_in.service.submission import draw_machines
 from robotrain.errors import Rejected, format_problem
 from robotrain.external_command import ProcessResult
 from robotrain_osmo.client import failures, service
+from robotrain_runtime.contract.deadline import call_with_deadline
 
 SERVER_SAID = "Server responded with status code 400\n"
 VERSIONS = (
@@ -272,7 +273,7 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row[2]}-{row[0]}" for row in ROWS])
 def test_output_of_osmo_becomes_a_problem_with_cause_and_suggestion(row):
     exit_code, output, code, words, *unknown = row
-    refusal = failures.diagnose_failure(ProcessResult(exit_code, output, VERSIONS + SERVER_SAID))
+    refusal = failures.diagnose_failure(ProcessResult(exit_code, output, VERSIONS + SERVER_SAID), failures.SUBMIT_WORDS)
     assert refusal is not None
     assert (refusal.to_problem().code, refusal.certain) == (code, not unknown)
     text = format_problem(refusal.to_problem())
@@ -284,6 +285,31 @@ def test_output_of_osmo_becomes_a_problem_with_cause_and_suggestion(row):
     assert "pydantic" not in text
     assert "Header" not in text
     assert "{" not in text.replace("{'", "")
+
+
+@pytest.mark.parametrize("output", ["1 validation error for ListRequest\nlimit\n  too large", "Workflow spec is odd"])
+def test_only_a_submit_is_about_the_workflow(output):
+    answer = ProcessResult(1, print_failure(output, 422), "")
+    sent = failures.diagnose_failure(answer, ("workflow", "submit", "f.yaml", "--dry-run"))
+    asked = failures.diagnose_failure(answer, ("workflow", "list"))
+    assert sent
+    assert asked
+    assert (sent.code, asked.code, sent.why) == ("platform-refused", "platform-refused", asked.why)
+    assert "the workflow" in sent.title
+    assert "the workflow" not in asked.title
+    assert [way.text for way in asked.suggestions] == ["osmo version"]
+
+
+def test_question_without_time_names_the_variable(tmp_path):
+    command = tmp_path / "osmo"
+    command.write_text("#!/bin/sh\nexec sleep 30\n")
+    command.chmod(0o755)
+    with pytest.raises(failures.CommandFailed) as raised:
+        call_with_deadline(lambda: service.query_text(str(command), "workflow", "list"), 0.2)
+    assert "ROBOTRAIN_NETWORK_SECONDS=3" in [way.text for way in raised.value.problems[0].suggestions]
+    with pytest.raises(failures.CommandFailed) as raised:
+        service.query_text(str(command), "workflow", "list", seconds=0.2)
+    assert "ROBOTRAIN" not in str([way.text for way in raised.value.problems[0].suggestions])
 
 
 def test_exit_code_0_is_success_whatever_is_printed():

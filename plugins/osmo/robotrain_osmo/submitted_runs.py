@@ -56,21 +56,26 @@ def find_submitted(text: str, settings: OsmoSettings) -> SubmittedRun | None:
     own = urlsplit(as_text(answer.get("overview"))).netloc
     if page and own and own.lower() != page["host"].lower():
         raise Rejected([make_problem("run-not-adopted.elsewhere", given=given, host=page["host"], own=own)])
-    spec = _read_spec(settings.osmo_cli, text)
+    created = parse_time(answer.get("submit_time"))
+    spec = _read_spec(settings.osmo_cli, text, is_new=not created or time.time() - created < STORING_SECONDS)
 
     def refer(job: Job, carried: Any) -> Reference:
         return _make_reference(job, replace(carried, osmo_cli=settings.osmo_cli), text)
 
-    return SubmittedRun(_find_document(text, spec), refer, parse_time(answer.get("submit_time")))
+    return SubmittedRun(_find_document(text, spec), refer, created)
 
 
-def _read_spec(cli: str, workflow: str) -> Mapping[str, Any]:
-    """Return the specification of a workflow, whose text OSMO stores late; empty if robotrain did not make it.
+STORING_SECONDS = 60.0
+"""For so long after a submit, OSMO may not have stored the text of a workflow."""
 
-    Raise Rejected.
+
+def _read_spec(cli: str, workflow: str, is_new: bool) -> Mapping[str, Any]:
+    """Return the specification of a workflow; empty if robotrain did not make it. Raise Rejected.
+
+    :param is_new: whether OSMO may store its text only now, so that it is read again.
     """
     text = ""
-    for pause in SPEC_SECONDS:
+    for pause in SPEC_SECONDS if is_new else SPEC_SECONDS[:1]:
         time.sleep(pause)
         text = service.query_text(cli, "workflow", "spec", workflow)
         if re.search(PLAN_MARK_PATTERN, text):

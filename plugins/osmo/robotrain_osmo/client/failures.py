@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,9 @@ class FailurePattern(CommandFailure):
     is_of_storage: bool = False
     """Whether only commands that ask the storage themselves report it: those of the service may have acted."""
 
+    is_of_submit: bool = False
+    """Whether its title and suggestions are about the workflow that a command sends."""
+
     def make_failure(self, match: re.Match[str], message: str) -> CommandFailure:
         """Return the failure of a message in which the pattern was found."""
         untrusted = find_untrusted_certificate(message) if self.why_from == "certificate" else None
@@ -133,6 +137,9 @@ INVALID_JSON = CommandFailure(
     suggestions=(Suggestion("osmo version", "shows whether command and service are compatible"),),
     certain=False,
 )
+REFUSED_QUERY = "OSMO does not accept what the `osmo` command asks"
+REFUSED_QUERY_WAYS = INVALID_JSON.suggestions
+SUBMIT_WORDS = ("workflow", "submit")
 INSTALL_URL = "https://nvidia.github.io/OSMO/main/user_guide/getting_started/install"
 
 
@@ -150,11 +157,12 @@ def make_start_failure(cli: str, sentence: str) -> CommandFailure:
     )
 
 
-def diagnose_failure(answer: ProcessResult, asks_storage: bool = False) -> CommandFailure | None:
+def diagnose_failure(answer: ProcessResult, words: Sequence[str] = ()) -> CommandFailure | None:
     """Return the failure that a result means, or None if the command succeeded.
 
-    :param asks_storage: whether the command asked the storage, not the service.
+    :param words: those of the command, after its name.
     """
+    asks_storage = is_storage_command(words)
     if answer.timed_out:
         return STORAGE_TIMEOUT if asks_storage else TIMEOUT
     if answer.exit_code == 0:
@@ -170,7 +178,9 @@ def diagnose_failure(answer: ProcessResult, asks_storage: bool = False) -> Comma
             continue
         match = re.search(pattern.pattern, text, re.DOTALL | re.MULTILINE)
         if match and answer.exit_code in (pattern.exits or (answer.exit_code,)):
-            return pattern.make_failure(match, message)
+            failure = pattern.make_failure(match, message)
+            is_query = pattern.is_of_submit and tuple(words[:2]) != SUBMIT_WORDS
+            return replace(failure, title=REFUSED_QUERY, suggestions=REFUSED_QUERY_WAYS) if is_query else failure
     line, exit_code = redact(_select_line(message), max_length=MAX_TEXT_LENGTH).rstrip(". "), answer.exit_code
     if exit_code < 0:
         line = f"killed by signal {-exit_code}"
@@ -180,6 +190,11 @@ def diagnose_failure(answer: ProcessResult, asks_storage: bool = False) -> Comma
         why=f"It ended with exit code {exit_code}." if exit_code > 0 else "",
         certain=exit_code == 1 or (exit_code == 2 and 400 <= status < 500),  # the service did nothing
     )
+
+
+def is_storage_command(words: Sequence[str]) -> bool:
+    """Return whether a command asks the storage, not the service."""
+    return tuple(words[:1]) == ("data",)
 
 
 _FRAMED_MESSAGE = r"Error message:\s*(.*?)(?:\nError code: .*)?\Z"

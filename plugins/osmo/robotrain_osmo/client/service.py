@@ -6,12 +6,14 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_text, as_texts
 from robotrain.errors import Stage
 from robotrain.external_command import CommandStartError, CommandStream, ProcessResult, run_command
+from robotrain.network_deadline import suggest_more_time
+from robotrain_runtime.contract.deadline import limit_seconds
 
 from robotrain_osmo.client import failures
 from robotrain_osmo.client.failures import CommandFailed, CommandFailure
@@ -35,15 +37,18 @@ def call_command(
     :param report: called with a line before each repetition.
     """
     for attempt in itertools.count():
+        limit = limit_seconds(seconds)
         try:
             result = run_command(cli, *words, seconds=seconds, **options)
-            if result.exit_code == 0 and not _asks_storage(words):
+            if result.exit_code == 0 and not failures.is_storage_command(words):
                 _answered.add(cli)
         except CommandStartError as error:
             raise CommandFailed(failures.make_start_failure(cli, str(error)), stage) from error
-        failure = failures.diagnose_failure(result, _asks_storage(words))
+        failure = failures.diagnose_failure(result, words)
         if failure is failures.TIMEOUT and cli in _answered:
             failure = failures.SLOW
+        if failure and result.timed_out and limit < seconds:
+            failure = replace(failure, suggestions=(*failure.suggestions, suggest_more_time(limit)))
         if failure is None or attempt + 1 >= failure.attempts:
             break
         report(f"{failure.title}; trying again")
@@ -53,11 +58,6 @@ def call_command(
 
 _answered: set[str] = set()
 """The commands to which their service has answered: if it is silent later, it is slow."""
-
-
-def _asks_storage(words: tuple[str, ...]) -> bool:
-    """Return whether a command asks the storage, not the service."""
-    return words[:1] == ("data",)
 
 
 def query_text(cli: str, *words: str, stage: Stage = Stage.SUBMIT, **options: Any) -> str:

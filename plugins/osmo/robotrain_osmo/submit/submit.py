@@ -313,14 +313,18 @@ def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: Se
     if there are several whose text is not visible.
     """
     names = [name for name in _list_workflows(submission) if name not in before]
-    has_mark = {name: _has_plan_mark(submission.cli, name, mark) for name in names}
-    ours = [name for name in names if has_mark[name]]
-    unknown = [name for name in names if has_mark[name] is None]
-    if not ours and len(unknown) > 1:
+    unknown = list[str]()
+    for name in names:
+        has_mark = _has_plan_mark(submission.cli, name, mark)
+        if has_mark:
+            return name  # the texts of the others cost the service a second each
+        if has_mark is None:
+            unknown.append(name)
+    if len(unknown) > 1:
         raise Rejected(
             [make_problem("osmo-several-workflows", given=", ".join(unknown), run=submission.run, unknown=unknown[-1])]
         )
-    return next(iter(ours or unknown), None)
+    return next(iter(unknown), None)
 
 
 def _has_plan_mark(cli: str, workflow: str, mark: str) -> bool | None:
