@@ -63,7 +63,8 @@ def test_json_of_a_comparison(robotrain, submit_training, pusht, tmp_path):
     assert (found["runs"], found["path"]) == (runs, str(tmp_path / "here/comparison.html"))
     assert (found["settings"], found["scores"]) == ({"batch_size": ["7", "13"]}, [None, None])
     assert found["metrics"]["train/loss"] == [0.5, 0.5]
-    assert [text.split(" as of ")[0] for text in found["sources"]["dataset"]] == [str(pusht), str(other)]
+    sources = [text.split(" @ ")[0] for text in found["sources"]["dataset"]]
+    assert sources == [f"local_path {folder}" for folder in (pusht, other)]
 
 
 def test_a_training_run_and_evaluations_are_on_one_page(robotrain, submit_training, scripted):

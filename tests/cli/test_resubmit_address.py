@@ -88,7 +88,7 @@ def test_a_change_is_shown_and_the_rest_stays(robotrain, published):
     answer = robotrain("resubmit", published, "--set", "seed=5", "--set", "slots=4", "--", "--policy.n_action_steps=8")
     assert answer.exit_code == 0, answer.stderr
     shown = [line.strip() for line in answer.stderr.splitlines() if line.startswith("  ") and "→" in line]
-    assert shown == ["seed: 1000 → 5", "trainer_args: --policy.n_action_steps=16 → --policy.n_action_steps=8"]
+    assert shown == ["seed: 1000 → 5", "--policy.n_action_steps: 16 → 8"]
     job = plans.read_stored_plan(answer.stdout.strip()).plan.job
     assert (job["seed"], job["training_steps"]) == (5, 7)
 

@@ -90,7 +90,7 @@ def test_a_question_that_takes_long_says_that_it_waits(node, capsys, monkeypatch
     node(SILENT)
     with pytest.raises(Rejected):
         call_with_deadline(METHODS["outputs"], PATIENCE_SECONDS)
-    assert capsys.readouterr().err.count("waiting for cluster") == 1
+    assert "waiting for cluster" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("answer", WRONG)
@@ -262,7 +262,7 @@ def test_download_without_a_byte_is_given_up(node, tmp_path, monkeypatch, capsys
     with pytest.raises(Rejected) as caught:
         SLURM.download(REFERENCE, make_output(), tmp_path / "to")
     assert "Nothing came for 0.8 s" in caught.value.problems[0].why
-    assert capsys.readouterr().err.count("waiting for cluster") == 1
+    assert "waiting for cluster" in capsys.readouterr().err
     assert [*tmp_path.glob(".to*")] == []
 
 

@@ -5,22 +5,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration
-from robotrain.model.code_commit_tags import format_commit
-from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.workload_profile import Metric
 from robotrain.report import compared_evaluations
 from robotrain.report.charts import MAX_LINES, Bar
-from robotrain.report.collect import RunFacts, format_value, name_sources
+from robotrain.report.collect import RunFacts, name_sources
 from robotrain.report.curves import Curves, capitalize, find_curve_metrics, list_curves
 from robotrain.report.evaluation import format_number
 from robotrain.report.rate_differences import SuccessRate, compare_rates, describe_differences
 from robotrain.report.template import redact_text, render_template
-from robotrain.store.run_values import IDENTITIES, join_trainer_args, label_runs, shorten_texts
+from robotrain.store.run_differences import (
+    Difference,
+    RunValue,
+    collect_stored_values,
+    find_differences,
+    label_runs,
+)
+from robotrain.store.run_values import IDENTITIES, shorten_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,54 +43,22 @@ def compare_metrics(compared: Sequence[RunFacts]) -> list[DifferingRow]:
     return [DifferingRow(name, tuple(one.metrics.get(name) for one in known)) for name in shown]
 
 
-def compare_settings(compared: Sequence[RunFacts]) -> list[DifferingRow]:
-    """Return the settings that differ, each of the trainer's options by its name; sources are compared apart.
-
-    A setting that some workload or platform does not have differs only if another run gives it a value. Runs without a
-    stored plan do not count.
-    """
-    by_run = [_collect_settings(facts) for facts in compared]
-    names = dict.fromkeys(name for settings in by_run for name in settings)
-    return [
-        DifferingRow(
-            name, tuple(format_value(settings[name]["value"]) if name in settings else None for settings in by_run)
-        )
-        for name in names
-        if _is_different(by_run, name)
-    ]
+def compare_jobs(compared: Sequence[RunFacts]) -> list[Difference]:
+    """Return the sources and settings that differ, also between workloads; runs without a stored plan do not count."""
+    return find_differences([_collect_values(facts) for facts in compared])
 
 
-def _collect_settings(facts: RunFacts) -> dict[str, Mapping[str, Any]]:
-    roles = {source.role for source in facts.sources}
-    arguments = [value for value in facts.values if value["name"] == TRAINER_ARGS]
-    found = {str(value["name"]): value for value in facts.values if value["name"] not in (*roles, TRAINER_ARGS)}
-    options = join_trainer_args(arguments)
-    return found | {name: {"value": text, "origin": arguments[0]["origin"]} for name, text in options.items()}
+def list_unknown_jobs(compared: Sequence[RunFacts]) -> list[str]:
+    """Return the labels of the runs whose plan is not stored here: their settings are not known."""
+    return [facts.label or facts.record.run for facts in compared if not facts.values]
 
 
-def compare_sources(compared: Sequence[RunFacts]) -> list[DifferingRow]:
-    """Return the sources that differ, by role."""
-    by_run = [_format_sources(facts.sources) for facts in compared]
-    roles = dict.fromkeys(role for sources in by_run for role in sources)
-    rows = [DifferingRow(role, tuple(sources.get(role) for sources in by_run)) for role in roles]
-    return [row for row in rows if len(set(row.values)) > 1]
-
-
-def _is_different(by_run: Sequence[Mapping[str, Mapping[str, Any]]], name: str) -> bool:
-    values = [settings[name] for settings in by_run if name in settings]
-    is_missing = any(settings and name not in settings for settings in by_run)
-    is_given = any(value["origin"] != "default" for value in values)
-    return len({format_value(value["value"]) for value in values}) > 1 or (is_missing and is_given)
-
-
-def _format_sources(sources: Sequence[JobSource]) -> Mapping[str, str]:
-    """Return the sources of each role with their pins."""
-    found: dict[str, list[str]] = {}
-    for source in sources:
-        commit = format_commit(source)
-        pin = f" as of {source.pin}" if source.pin else ""
-        found.setdefault(source.role, []).append(f"{source.uri}{pin}{f' ({commit})' if commit else ''}")
-    return {role: ", ".join(texts) for role, texts in found.items()}
+def _collect_values(facts: RunFacts) -> dict[str, RunValue]:
+    if not facts.values:
+        return {}
+    values = collect_stored_values(facts.values, facts.sources, is_sweep=facts.record.is_sweep)
+    own = {"workload": RunValue(facts.record.workload), "platform": RunValue(facts.record.platform)}
+    return values | own
 
 
 MAX_COLUMNS = 6
@@ -100,12 +72,11 @@ def render_comparison_page(compared: Sequence[RunFacts], run_pages: Mapping[str,
     """
     labels = label_runs([facts.record for facts in compared])
     compared = [dataclasses.replace(facts, label=labels[facts.record.run]) for facts in compared]
-    workloads: dict[str, list[RunFacts]] = {}  # the settings of different workloads are not compared
-    for facts in compared:
-        workloads.setdefault(facts.record.workload, []).append(facts)
-    differing = [(name, group, compare_settings(group)) for name, group in workloads.items()]
-    few = differing[0][2] if len(differing) == 1 and len(differing[0][2]) <= MAX_COLUMNS else []
-    run_head, *run_rows = _list_run_rows(compared, few)
+    differences = compare_jobs(compared)
+    sources = [difference for difference in differences if difference.is_source]
+    settings = [one for one in differences if not one.is_source and one.name not in IDENTITIES]
+    few = settings if len(settings) <= MAX_COLUMNS else []
+    run_head, *run_rows = _list_run_rows(compared, sources, few)
     return render_template(
         "comparison.html",
         f"{len(compared)} runs compared",
@@ -116,17 +87,18 @@ def render_comparison_page(compared: Sequence[RunFacts], run_pages: Mapping[str,
         curves=list(list_curves([Curves(one.label, one.record, one.progress) for one in compared[:MAX_LINES]])),
         metric_head=_make_head(compared),
         metrics=_make_rows(compare_metrics(compared)),
-        settings=[(name, _make_head(group), _make_rows(rows)) for name, group, rows in differing if rows and not few],
-        is_equal=not any(rows for *_, rows in differing),
-        several_workloads=len(workloads) > 1,
-        without_plan=[facts.label for facts in compared if not facts.values],
-        sources=_make_rows(compare_sources(compared)),
+        settings=[] if few else _make_difference_rows(settings),
+        is_equal=not differences,
+        without_plan=list_unknown_jobs(compared),
+        sources=_make_difference_rows(sources),
         **_describe_success_rates(compared),
         **_describe_scores(compared),
     )
 
 
-def _list_run_rows(compared: Sequence[RunFacts], settings: Sequence[DifferingRow]) -> list[tuple[str, ...]]:
+def _list_run_rows(
+    compared: Sequence[RunFacts], sources: Sequence[Difference], settings: Sequence[Difference]
+) -> list[tuple[str, ...]]:
     """Return a row for each run, the head first: how it ended, which settings only it has, and what it reached."""
     known = [facts.progress for facts in compared]
     columns = {
@@ -136,13 +108,9 @@ def _list_run_rows(compared: Sequence[RunFacts], settings: Sequence[DifferingRow
         "steps": [f"{one.step} of {one.total} {one.unit}s" if one.total else str(one.step or "") for one in known],
     }
     columns = {name: cells for name, cells in columns.items() if name == "run" or len({*cells}) > 1}
-    for role in (row.name for row in compare_sources(compared)):
+    for role in (difference.name for difference in sources):
         columns[role] = shorten_texts([name_sources(facts.sources, role, facts.training_run) for facts in compared])
-    columns |= {
-        redact_text(row.name): [str(value or "") for value in row.values]
-        for row in settings
-        if row.name not in IDENTITIES
-    }
+    columns |= {redact_text(difference.name): [text or "" for text in difference.texts] for difference in settings}
     columns["state"] = [facts.status.state for facts in compared]
     for metric in find_curve_metrics(known).values():
         columns[metric.title] = [format_number(one.metrics.get(metric.name)) for one in known]
@@ -167,6 +135,10 @@ def _make_rows(rows: Sequence[DifferingRow]) -> list[tuple[str, ...]]:
         )
         for row in rows
     ]
+
+
+def _make_difference_rows(differences: Sequence[Difference]) -> list[tuple[str, ...]]:
+    return [(redact_text(one.name), *(text or "" for text in one.texts)) for one in differences]
 
 
 def _describe_success_rates(compared: Sequence[RunFacts]) -> dict[str, Any]:

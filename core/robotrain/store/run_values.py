@@ -1,23 +1,21 @@
-"""The values of a run's job that are not defaults, and the differences between runs."""
+"""The values of a run's job that are not defaults, as texts."""
 
 import contextlib
-import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any
 
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.redaction import truncate
 
 from robotrain.model.job import TRAINER_ARGS
-from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
 from robotrain.redaction import can_repeat, redact
 
-MAX_TEXT, MAX_CHANGES, MAX_LABEL = 200, 4, 3
-"""Characters of a value that are recorded, and how many changes, and values of a label, are shown."""
+MAX_TEXT = 200
+"""Characters of a value that are recorded."""
 DEFAULT_ORIGINS = ("default", "platform", "implied")
 """The first words of the origins of values that nobody chose."""
 IDENTITIES = ("workload", "platform", "job_name")
@@ -26,24 +24,6 @@ RESUME_ROLE = "resume"
 """The role of the checkpoint from which a run continues."""
 PIN = re.compile(r" @ \S{1,12}(?=, |$)")
 """The pin of a source, behind its address."""
-
-
-class Change(NamedTuple):
-    """A value that differs between two runs; empty for a run without it."""
-
-    name: str
-    before: str
-    after: str
-
-
-def collect_values(rendered: RenderedPlan) -> dict[str, tuple[str, ...]]:
-    """Return each value of a job that is not its default, with that default, as texts; none of a pipeline."""
-    sources = () if rendered.steps else rendered.plan.job.sources
-    found = _join_sources(source for source in sources if not source.implied)
-    rows = () if rendered.steps else rendered.values
-    found |= collect_chosen(rows, sources)
-    implied = _join_sources(source for source in sources if source.implied and source.role not in found)
-    return found | implied | {name: (text, "") for name, text in join_trainer_args(rows).items()}
 
 
 def collect_chosen(rows: Iterable[Mapping[str, Any]], sources: Iterable[JobSource]) -> dict[str, tuple[str, ...]]:
@@ -55,14 +35,6 @@ def collect_chosen(rows: Iterable[Mapping[str, Any]], sources: Iterable[JobSourc
             default = next((lost["value"] for lost in row["overrode"] if lost["origin"] == "default"), None)
             texts = (format_value(row["value"]), format_value(default))
             found |= {row["name"]: texts} if texts[0] != texts[1] else {}
-    return found
-
-
-def _join_sources(sources: Iterable[JobSource]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for source in sources:
-        text = format_value(source.uri) + (f" @ {source.pin[:12]}" if source.pin else "")
-        found[source.role] = (", ".join([*found.get(source.role, ())[:1], text]), "")
     return found
 
 
@@ -133,47 +105,12 @@ def find_resumed_run(record: RunRecord) -> str:
     return resumed.run if resumed and resumed.run != record.run else ""
 
 
-def find_changes(before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]) -> list[Change]:
-    """Return the differences between the recorded values of two runs, the trainer's own arguments last."""
-    changes = []
-    for name in sorted({**after, **before}, key=lambda name: name.startswith("-")):
-        default = (after.get(name) or before[name])[1]
-        changes.append(Change(name, *(known[name][0] if name in known else default for known in (before, after))))
-    return [change for change in changes if change.before != change.after]
-
-
-def format_changes(changes: Sequence[Change]) -> str:
-    """Return changes as a line: `batch_size 8 → 16, seed 1 → 2`."""
-    texts = [f"{one.name} {one.before or '–'} → {one.after or '–'}" for one in changes[:MAX_CHANGES]]
-    return ", ".join([*texts, *([f"{len(changes) - MAX_CHANGES} more"] if len(changes) > MAX_CHANGES else [])])
-
-
 def shorten_texts(texts: list[str]) -> list[str]:
     """Return sources without pins and without the folders above them, as far as that still tells them apart."""
     for shorten in (lambda text: PIN.sub("", text), lambda text: text.rstrip("/").rpartition("/")[2]):
         shorter = [*map(shorten, texts)]
         texts = shorter if len({*shorter}) == len({*texts}) else texts
     return texts
-
-
-def label_runs(compared: Sequence[RunRecord]) -> dict[str, str]:
-    """Return labels that distinguish runs: their names, or else up to three values that differ, or else the runs."""
-    names = [one.name or one.run for one in compared]
-    if any(one.name for one in compared) and len({*names}) == len(names):
-        return dict(zip((one.run for one in compared), names, strict=True))
-    known = [one.values for one in compared]
-    labels = [""] * len(compared)
-    comparable = all(known) and len({one.workload for one in compared}) == 1
-    changes = (change for pair in itertools.pairwise(known if comparable else ()) for change in find_changes(*pair))
-    differing = sorted(dict.fromkeys(change.name for change in changes), key=lambda name: name.startswith("-"))
-    for name in differing[:MAX_LABEL]:
-        default = next(values[name][1] for values in known if name in values)
-        texts = shorten_texts([values[name][0] if name in values else default for values in known])
-        parts = [f"{name} {text}" if text else f"no {name}" for text in texts]
-        labels = [f"{label}, {part}".removeprefix(", ") for label, part in zip(labels, parts, strict=True)]
-    if len({*labels}) < len(labels):
-        labels = [one.run for one in compared]
-    return dict(zip((one.run for one in compared), labels, strict=True))
 
 
 def has_value(run: str, recorded: Mapping[str, Sequence[str]], name: str, wanted: str) -> bool:

@@ -28,7 +28,7 @@ from robotrain.model.run import RUN_PATTERN, RunGone, RunRecord
 from robotrain.model.source import SourceError
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, value_holds_secret
-from robotrain.store import name_lock, plans, records, run_values
+from robotrain.store import name_lock, plans, records, run_differences
 from robotrain.submission import carried_record, interrupted_submit
 from robotrain.submission.container_plugins import collect_container_plugins
 from robotrain.submission.interrupted_submit import make_sent_record, require_no_secrets
@@ -327,7 +327,7 @@ def _record_run(found: AdoptableRun) -> Adoption:
             outputs=job.profile.outputs,
             metrics=job.profile.metrics,
             **{key: job.record.get(key, "") for key in carried_record.LABEL_KEYS},
-            values=run_values.collect_values(rendered) if rendered else {},
+            values=run_differences.collect_values(rendered) if rendered else {},
         )
         plans.store_document(lock.run, document.to_json().encode())
         os.utime(lock.folder / records.LOCK_FILE, (created, created))  # runs are listed by it

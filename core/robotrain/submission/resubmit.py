@@ -1,7 +1,6 @@
 """A run submitted again from its stored plan, unchanged or with other values."""
 
 import dataclasses
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,26 +13,25 @@ from robotrain.check import capability_checks
 from robotrain.cluster.settings import PATCH_SETTING, read_configured_settings
 from robotrain.config import assignments
 from robotrain.config.request import Request
-from robotrain.config.trainer_args import compare_options, read_after_dashes
+from robotrain.config.trainer_args import read_after_dashes, split_options
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, Layer, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
-from robotrain.model.job import NAME_PARAMETER, Job, parse_attempt
+from robotrain.model.job import NAME_PARAMETER, TRAINER_ARGS, Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
-from robotrain.store import plans
+from robotrain.store import plans, run_differences, run_values
+from robotrain.store.run_differences import Difference, RunValue
 from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission import program_lock
 from robotrain.submission.prepare import PreparedJob, prepare_job
 from robotrain.submission.same_job import list_platform_given_names
 
 make_problem = Messages(__file__)
-
-DIGEST_TAIL = "(?<=[0-9a-f]{12})[0-9a-f]{20,}"
 
 
 def read_plan_to_repeat(run: str) -> RenderedPlan:
@@ -162,8 +160,8 @@ def name_job(prepared: PreparedJob, stored: RenderedPlan, name: str) -> Prepared
     return dataclasses.replace(prepared, job=job, values=values)
 
 
-def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workload) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the name, earlier value and new value of everything that differs between a plan and a prepared job.
+def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workload) -> Iterator[Difference]:
+    """Yield everything that differs between a plan and a prepared job.
 
     Values that the platform will look up again do not count.
     """
@@ -171,36 +169,53 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workloa
     settings = dict(list_fields(after.settings))
     platform_given = list_platform_given_names(stored.values, stored.plan.platform)
     pending = {name for name in platform_given if name in stored.settings and settings.get(name) is None}
-    found = [
-        *_compare_values(dict(before.parameters), dict(now.parameters)),
+    earlier_settings: Mapping[str, Any] = stored.settings
+    if stored.plan.platform != after.platform.name:  # only a patch is of a spec that the other platform does not have
+        earlier_settings, settings = ({PATCH_SETTING: one.get(PATCH_SETTING)} for one in (stored.settings, settings))
+    elif not stored.settings:  # those of a published checkpoint are not known
+        settings = {}
+    values = [
+        collect_job_values(before, earlier_settings, stored.plan.platform, stored.values, workload),
+        collect_job_values(now, settings, after.platform.name, after.values, workload),
     ]
-    if stored.plan.platform != after.platform.name:
-        found += _compare_values({"platform": stored.plan.platform}, {"platform": after.platform.name})
-        patches = ({PATCH_SETTING: one.get(PATCH_SETTING)} for one in (stored.settings, settings))
-        found += _compare_values(*patches)  # of a spec that the other platform does not have
-    elif stored.settings:  # those of a published checkpoint are not known
-        found += (row for row in _compare_values(stored.settings, settings) if row[0] not in pending)
-    for role in dict.fromkeys(source.role for source in (*before.sources, *now.sources)):
-        found += _compare_values({role: _format_sources(before, role)}, {role: _format_sources(now, role)})
-    locks = (program_lock.describe_lock(values) for values in (stored.values, after.values))
-    found += _compare_values(*({program_lock.LOCK_ROW: text} for text in locks))
-    gone, new = compare_options(before.trainer_args, now.trainer_args, workload)
-    if gone or new:
-        found.append(("trainer_args", shlex.join(gone), shlex.join(new)))
-    else:  # just their order may differ
-        texts = ({"trainer_args": shlex.join(job.trainer_args)} for job in (before, now))
-        found += _compare_values(*texts)
+    differences = [row for row in run_differences.find_differences(values) if row.name not in pending]
+    lines = [shlex.join(job.trainer_args) for job in (before, now)]
+    if not differences and lines[0] != lines[1]:  # just their order differs
+        differences = [Difference(TRAINER_ARGS, tuple(lines))]
     if not stored.payload.archive:  # of a run that is not recorded here
-        yield from found
+        yield from differences
         return
     carried = after.with_job(dataclasses.replace(now, record=before.record))
     rendered = carried.render(parse_attempt(stored.plan.run))
-    found += _compare_values({"payload": stored.payload.digest[:12]}, {"payload": rendered.payload.digest[:12]})
-    yield from found
-    if not found and not pending:  # otherwise the files must differ
-        # by a change of robotrain
-        for path, _, _ in sorted(_compare_values(stored.plan.files, rendered.plan.files)):
-            yield path, "as it was submitted", "as it is rendered now"
+    digests = (stored.payload.digest[:12], rendered.payload.digest[:12])
+    if digests[0] != digests[1]:
+        differences.append(Difference("payload", digests))
+    yield from differences
+    if not differences and not pending:  # otherwise the files must differ by a change of robotrain
+        for path in sorted({*stored.plan.files, *rendered.plan.files}):
+            if stored.plan.files.get(path) != rendered.plan.files.get(path):
+                yield Difference(path, ("as it was submitted", "as it is rendered now"))
+
+
+def collect_job_values(
+    job: Job, settings: Mapping[str, Any], platform: str, rows: Sequence[Mapping[str, Any]], workload: Workload
+) -> dict[str, RunValue]:
+    """Return the values of a job as `run_differences` compares them; one that is None is left out.
+
+    :param rows: its values as a plan has them: the lock of its program is one of them.
+    """
+    described = run_differences.describe_sources(job.sources)
+    sources = {role: RunValue(text, is_source=True) for role, text in described.items()}
+    lock = program_lock.describe_lock(rows)
+    plain = {**dict(job.parameters), "platform": platform, **settings, program_lock.LOCK_ROW: lock or None}
+    values = {name: RunValue(run_values.format_value(value)) for name, value in plain.items() if value is not None}
+    options = split_options([Value(text, Origin("run")) for text in job.trainer_args], workload)
+    arguments = (
+        {"name": TRAINER_ARGS, "value": argument.value, **({} if index else {"option": option.name})}
+        for option in options
+        for index, argument in enumerate(option.arguments)
+    )
+    return sources | values | {name: RunValue(text) for name, text in run_values.join_trainer_args(arguments).items()}
 
 
 def replace_sources(prepared: PreparedJob, sources: tuple[document.JobSource, ...], plugins: Plugins) -> PreparedJob:
@@ -260,15 +275,3 @@ def _format_values(values: Mapping[str, Any], origin: Origin) -> dict[str, Value
         for name, value in values.items()
         if value is not None
     }
-
-
-def _compare_values(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    for name in dict.fromkeys((*before, *after)):
-        if before.get(name) != after.get(name):
-            yield name, before.get(name), after.get(name)
-
-
-def _format_sources(job: Job, role: str) -> str:
-    sources = [source for source in job.sources if source.role == role and not source.implied]
-    pins = [f" at {re.sub(DIGEST_TAIL, '…', source.pin)}" if source.pin else "" for source in sources]
-    return ", ".join(f"{source.kind} {source.uri}{pin}" for source, pin in zip(sources, pins, strict=True))

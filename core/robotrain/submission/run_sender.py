@@ -15,7 +15,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.reference import Reference
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
-from robotrain.store import plans, records, run_values
+from robotrain.store import plans, records, run_differences
 from robotrain.store.name_lock import NameLock
 from robotrain.submission.channel_variables import name_channels
 from robotrain.submission.checked_plan import ReportProblems
@@ -179,5 +179,5 @@ def _make_record(rendered: RenderedPlan, notes: Iterable[str], context: SubmitCo
         note=context.labels.note,
         parent=context.labels.parent,
         job_folder=context.labels.job_folder,
-        values=run_values.collect_values(rendered),
+        values=run_differences.collect_values(rendered),
     )

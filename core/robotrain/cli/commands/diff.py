@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,8 +19,6 @@ from robotrain.store import name_index, records
 if TYPE_CHECKING:
     from robotrain.report.comparison import DifferingRow
 
-LONG_PIN = re.compile(r"(?<= as of )(\S{20})\S{5,}?(?=, | \(|$)")
-"""A pin that is cut on the terminal; `--json` has all of it."""
 ComparedRuns = Annotated[
     list[str] | None,
     argument("RUN [RUN]...", "Runs, their beginnings, or names; one alone: with `latest`.", complete_run_names),
@@ -36,6 +33,7 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
     robotrain diff pick-v2
     """
     from robotrain.report import collect, comparison
+    from robotrain.report.comparison import DifferingRow
 
     named = runs or []
     if not named:
@@ -47,19 +45,23 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
     evaluated = [one.progress.evaluated for one in facts]
     scores: list[dict[str, Any]] = [dict(one.scores) if one else {} for one in evaluated]
     score_names = dict.fromkeys(name for found in scores for name in found)
+    jobs = comparison.compare_jobs(facts)
     tables = {
-        "settings": comparison.compare_settings(facts),
-        "data": comparison.compare_sources(facts),
+        "settings": [DifferingRow(row.name, row.texts) for row in jobs if not row.is_source],
+        "data": [DifferingRow(row.name, row.texts) for row in jobs if row.is_source],
         "metrics": comparison.compare_metrics(facts),
-        "scores": [comparison.DifferingRow(name, tuple(found.get(name) for found in scores)) for name in score_names],
+        "scores": [DifferingRow(name, tuple(found.get(name) for found in scores)) for name in score_names],
     }
+    unknown = comparison.list_unknown_jobs(facts)
     if json:
         compared = [{"run": one.record.run, "name": one.record.name, "state": one.status.state} for one in facts]
         rows = {kind: [dataclasses.asdict(row) for row in found] for kind, found in tables.items()}
-        return print_json({"runs": compared, **rows})
+        return print_json({"runs": compared, **rows, "unknown": unknown})
     print_result(format_table([["", *(one.record.run for one in facts)], *_format_rows(facts, tables)]))
-    if not tables["settings"] and not tables["data"]:
-        print_message("the jobs do not differ")
+    if unknown:
+        print_message(f"settings are not known, as their plan is not stored here: {', '.join(unknown)}")
+    elif not jobs:
+        print_message("the jobs have the same sources and settings")
     print_message(f"robotrain report {' '.join(one.record.run for one in facts)}   compares their curves on a page")
 
 
@@ -98,7 +100,7 @@ def _format_rows(facts: Sequence[RunFacts], tables: "dict[str, list[DifferingRow
             cells = (
                 "–" if cell is None else cell if isinstance(cell, str) else format_number(cell) for cell in row.values
             )
-            yield [row.name, *(LONG_PIN.sub(r"\1…", redact(cell)) for cell in cells)]
+            yield [row.name, *map(redact, cells)]
 
 
 app = make_app(diff)

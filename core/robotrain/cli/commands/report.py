@@ -181,18 +181,16 @@ def _dump_report(compared: Sequence[RunFacts], target: Path) -> dict[str, Any]:
     if len(compared) == 1:
         return {"run": compared[0].record.run, "path": str(target.absolute())}
     evaluated = [facts.progress.evaluated for facts in compared]
-    differing = {
-        "metrics": comparison.compare_metrics,
-        "settings": comparison.compare_settings,
-        "sources": comparison.compare_sources,
-    }
+    jobs = comparison.compare_jobs(compared)
     return {
         "runs": [facts.record.run for facts in compared],
         "path": str(target.absolute()),
         "scores": [dict(one.scores) if one else None for one in evaluated],
         "conditions": [one.conditions if one else None for one in evaluated],
         "differences": comparison.dump_differences(compared),
-        **{name: {row.name: list(row.values) for row in find(compared)} for name, find in differing.items()},
+        "metrics": {row.name: list(row.values) for row in comparison.compare_metrics(compared)},
+        "settings": {row.name: list(row.texts) for row in jobs if not row.is_source},
+        "sources": {row.name: list(row.texts) for row in jobs if row.is_source},
     }
 
 

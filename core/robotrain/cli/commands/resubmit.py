@@ -35,7 +35,7 @@ from robotrain.model.job import HUB_SCHEME, Job
 from robotrain.model.run import RunRecord
 from robotrain.pipelines.resume import repeat_pipeline
 from robotrain.redaction import redact_if_secret
-from robotrain.store import name_index, records, run_values
+from robotrain.store import name_index, records
 from robotrain.submission import earlier_run
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import (
@@ -259,8 +259,8 @@ def _submit_again(
     differences = list(find_differences(stored, prepared, workload))
     what = "plan" if stored.payload.archive else "job"
     print_message(f"same as {run}, with these changes:" if differences else f"same {what} as {run}")
-    for changed, old, new in differences:
-        print_message(f"  {changed}: {run_values.format_value(old) or '–'} → {run_values.format_value(new) or '–'}")
+    for difference in differences:
+        print_message(f"  {difference.name}: {' → '.join(text or '–' for text in difference.texts)}")
     given = {"name": options["name"] or name, "parent": run, "job_folder": job_folder}
     submit.submit_job(ctx, prepared, {**options, **given})
 

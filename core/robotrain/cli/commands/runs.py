@@ -29,7 +29,7 @@ from robotrain.errors import Suggestion, raise_if_any
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_short_age
 from robotrain.model.run import measure_seconds
-from robotrain.store import run_values
+from robotrain.store import run_differences
 
 DEFAULT_NUMBER, NUMBER_HELP = 50, "How many runs to list."
 TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
@@ -279,7 +279,7 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
 
 def _format_changes(listed_run: ListedRun) -> str:
     """Return what differs from the run before; of a run with a parent, from that, and whether the result is better."""
-    changes = run_values.format_changes(listed_run.changes)
+    changes = run_differences.format_changes(listed_run.changes)
     if not listed_run.parent:
         return changes
     parent, result = RUN_START.sub("", listed_run.parent), listed_run.result_change
@@ -328,7 +328,10 @@ def _dump_run(listed_run: ListedRun) -> dict[str, Any]:
         "name": record.name if record else "",
         "note": record.note if record else "",
         "values": {name: found[0] for name, found in record.values.items()} if record else {},
-        "changed": [change._asdict() for change in listed_run.changes],
+        "changed": [
+            {"name": change.name, "before": change.texts[0] or "", "after": change.texts[1] or ""}
+            for change in listed_run.changes
+        ],
         "parent": listed_run.parent,
         "result": result and {**result._asdict(), "metric": result.metric.name},
     }

@@ -17,9 +17,9 @@ from robotrain.model.run import RunRecord, RunState, Status, StepStatus
 from robotrain.model.scores import find_headline_score, format_value
 from robotrain.model.workload_profile import Metric
 from robotrain.plugins.manager import Plugins
-from robotrain.store import ended_runs, name_lock, records, run_values
+from robotrain.store import ended_runs, name_lock, records, run_differences, run_values
 from robotrain.store.ended_runs import ListedProgress
-from robotrain.store.run_values import Change
+from robotrain.store.run_differences import Difference
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -77,7 +77,7 @@ class ListedRun:
     """Whether it ended for good, and all this is stored."""
     steps: Sequence[StepStatus] = ()
     """The steps of a pipeline."""
-    changes: Sequence[Change] = ()
+    changes: Sequence[Difference] = ()
     """What differs from the run that it repeats or continues, or else from the run before of the same workload."""
     parent: str = ""
     """The run that it repeats or continues, if that is still recorded."""
@@ -133,13 +133,13 @@ def _add_changes(listed_runs: Sequence[ListedRun], older: Iterator[ListedRun]) -
             break
         if one.record and one.record.values:
             if (before := newer.get(one.record.workload)) and before.record:
-                before.changes = run_values.find_changes(one.record.values, before.record.values)
+                before.changes = run_differences.find_changes(one.record.values, before.record.values)
             newer[one.record.workload] = one if number < len(listed_runs) else None
     by_name = {one.run: one for one in listed_runs}
     for one in listed_runs:
         if one.record and (parent := one.record.parent or run_values.find_resumed_run(one.record)):
             with contextlib.suppress(Rejected):
-                one.changes = run_values.find_changes(records.read_record(parent).values, one.record.values)
+                one.changes = run_differences.find_changes(records.read_record(parent).values, one.record.values)
                 one.parent = parent
             known = other.progress if (other := by_name.get(parent)) else _read_ended_progress(parent)
             if known and one.parent and one.status and one.status.finished:
