@@ -59,7 +59,7 @@ def test_json_of_a_comparison(robotrain, submit_training, pusht, tmp_path):
     other = shutil.copytree(pusht, tmp_path / "other")
     runs = [submit_training("--batch-size", 7), submit_training("--batch-size", 13, dataset=other)]
     found = robotrain("report", *runs, "--json").json
-    assert list(found) == ["runs", "path", "scores", "conditions", "differences", "metrics", "settings", "sources"]
+    assert list(found) == ["runs", "path", "scores", "conditions", "verdicts", "metrics", "settings", "sources"]
     assert (found["runs"], found["path"]) == (runs, str(tmp_path / "here/comparison.html"))
     assert (found["settings"], found["scores"]) == ({"batch_size": ["7", "13"]}, [None, None])
     assert found["metrics"]["train/loss"] == [0.5, 0.5]
@@ -85,22 +85,24 @@ def test_a_training_run_and_evaluations_are_on_one_page(robotrain, submit_traini
 @pytest.mark.parametrize(
     ("first", "second", "facts"),
     [
-        (
-            [True] * 6 + [False],
-            [False] * 6 + [True],
-            ("the same 7 starts", "p 0.12,", "71 points (-23 to 100)"),
-        ),
-        ([True] * 6, [False] * 6, ("the same 6 starts", "probably not chance (p 0.031,", "100 points (-23 to 100)")),
-        ([True, True], [False, True], ("the same 2 starts", "may be chance (p 1,", "50 points (-88 to 100)")),
-        ([True, False], [True, False], ("succeeded in the same ones", "0 points (-92 to 92)")),
-        ([True, False], [True, False, True], ("overlap: the difference may be chance", "1 episode without a partner")),
+        ([True] * 6 + [False], [False] * 6 + [True], ("Not decided after 7 pairs", "71 points (-23 to 100)")),
+        ([True] * 6, [False] * 6, ("Not decided after 6 pairs", "100 points (-23 to 100)")),
+        ([True] * 40, [False] * 40, ("eval-1 is better than eval-2 by 100 points",)),
+        ([True, False], [True, False], ("Not decided after 2 pairs", "0 points (-92 to 92)")),
+        ([True, False], [True, False, True], ("Not decided after 2 pairs", "1 episode without a partner")),
     ],
 )
-def test_the_significance_of_a_difference_is_stated(robotrain, record_evaluation, first, second, facts):
+def test_whether_a_policy_is_better_is_said_as_compare_says_it(robotrain, record_evaluation, first, second, facts):
     record_evaluation("eval-1", first)
     record_evaluation("eval-2", second)
     sentences = read_page(robotrain, "eval-1", "eval-2").sentences
-    assert [fact for fact in ("Not decided after", *facts) if fact not in sentences] == []
+    assert [fact for fact in facts if fact.lower() not in sentences.lower()] == []
+    assert "chance" not in sentences, "one answer a page"
+    (verdict,) = robotrain("report", "eval-1", "eval-2", "--json").json["verdicts"]
+    (compared,) = robotrain("compare", "eval-1", "eval-2", "--json").json["verdicts"]
+    assert {name: verdict[name] for name in ("verdict", "pairs", "e_value")} == {
+        name: compared[name] for name in ("verdict", "pairs", "e_value")
+    }
 
 
 def test_each_pair_of_five_runs_is_compared_on_the_page_and_as_data(robotrain, record_evaluation, tmp_path):
@@ -108,15 +110,14 @@ def test_each_pair_of_five_runs_is_compared_on_the_page_and_as_data(robotrain, r
     for number, name in enumerate(names):
         record_evaluation(name, [True] * number + [False] * (5 - number))
     sentences = read_page(robotrain, *names).sentences
-    assert ("corrected for 10 pairs (Holm)" in sentences, "Fewer than 13 pairs" in sentences) == (True, True)
-    found = robotrain("report", *names, "--to", tmp_path / "x.html", "--json").json["differences"]
+    assert ("for all 10 pairs together (Holm)" in sentences, "Fewer than 13 pairs" in sentences) == (True, True)
+    found = robotrain("report", *names, "--to", tmp_path / "x.html", "--json").json["verdicts"]
     assert len(found) == 10
     most = next(one for one in found if (one["first"], one["second"]) == ("eval-0", "eval-4"))
-    assert {name: most[name] for name in ("only_first", "only_second", "p", "significant")} == {
-        "only_first": 0,
-        "only_second": 4,
-        "p": 0.125,
-        "significant": False,
+    assert {name: most[name] for name in ("wins", "losses", "verdict")} == {
+        "wins": 0,
+        "losses": 4,
+        "verdict": "not decided",
     }
 
 
@@ -126,8 +127,8 @@ def test_episodes_that_repeat_a_start_are_one_trial(robotrain, record_evaluation
         file = tmp_path / name / "eval_results/eval_results.json"
         rows = [{"seed": 1000 + at, "trial": 1000, "success": success} for at in range(20)]
         file.write_text(json.dumps({"rollout": {"episodes": 20, "trials": 1, "per_episode": rows}}))
-    found = robotrain("report", "eval-1", "eval-2", "--to", tmp_path / "x.html", "--json").json["differences"]
-    assert [(one["p"], one["significant"]) for one in found] == [(1.0, False)]
+    found = robotrain("report", "eval-1", "eval-2", "--to", tmp_path / "x.html", "--json").json["verdicts"]
+    assert [(one["pairs"], one["verdict"]) for one in found] == [(1, "not decided")]
     assert "1 of 20: the others repeat a start" in read_page(robotrain, "eval-1").sentences
 
 

@@ -3,7 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from robotrain_runtime.comparison.decision import ComparisonPlan
@@ -11,7 +11,7 @@ from robotrain_runtime.comparison.observations import Observation, Side, find_re
 from robotrain_runtime.comparison.record import describe_verdict
 
 from robotrain.comparison import table
-from robotrain.comparison.table import ComparedSide, describe_side
+from robotrain.comparison.table import ComparedSide, Comparison, describe_side
 from robotrain.errors import Problem, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model import scores
@@ -69,22 +69,39 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
     )
 
 
-def list_verdicts(compared: Sequence[RunFacts]) -> list[str]:
-    """Return what `robotrain compare` says about the evaluations of equal conditions, and the notes to it."""
+def compare_groups(compared: Sequence[RunFacts]) -> list[Comparison]:
+    """Return the comparison of each group of evaluations with equal conditions; one alone, or too many, have none."""
     groups: dict[tuple[str, ...], list[RunFacts]] = {}
     for facts in compared:
-        if not any(_find_problems(facts.label, facts)):
+        label = facts.label or facts.record.run
+        if not any(_find_problems(label, facts)):
             groups.setdefault(_list_conditions(facts), []).append(facts)
-    texts: list[str] = []
+    comparisons: list[Comparison] = []
     for group in groups.values():
         if 1 < len(group) <= MAX_COMPARED:
-            made = make_table([(facts.label, facts) for facts in group])
+            made = make_table([(facts.label or facts.record.run, facts) for facts in group])
             if measure := table.choose_measure(made.episodes):
-                found = table.compare_sides(
-                    made.episodes, made.sides, ComparisonPlan(measure=measure, block=made.tasks)
-                )
-                texts += [*(describe_verdict(one, found.plan) for one in found.verdicts if one.pairs), *found.notes]
+                plan = ComparisonPlan(measure=measure, block=made.tasks)
+                comparisons.append(table.compare_sides(made.episodes, made.sides, plan))
+    return comparisons
+
+
+def describe_comparisons(comparisons: Iterable[Comparison]) -> list[str]:
+    """Return what `robotrain compare` says about each pair that shares a start, and the notes to it."""
+    texts: list[str] = []
+    for comparison in comparisons:
+        texts += [describe_verdict(one, comparison.plan) for one in comparison.verdicts if one.pairs]
+        texts += comparison.notes
     return [f"{text[:1].upper()}{text[1:]}." for text in texts]
+
+
+def dump_verdicts(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
+    """Return the verdicts as data, as `robotrain compare --json` has them, but with the names of both sides."""
+    return [
+        {**asdict(one), "sentence": describe_verdict(one, comparison.plan)}
+        for comparison in comparisons
+        for one in comparison.verdicts
+    ]
 
 
 def find_selection(facts: RunFacts) -> str:

@@ -15,7 +15,6 @@ from robotrain.report.charts import MAX_LINES, Bar
 from robotrain.report.collect import RunFacts, name_sources
 from robotrain.report.curves import Curves, capitalize, find_curve_metrics, list_curves
 from robotrain.report.evaluation import format_number
-from robotrain.report.rate_differences import SuccessRate, compare_rates, describe_differences
 from robotrain.report.template import redact_text, render_template
 from robotrain.store.run_differences import (
     Difference,
@@ -142,59 +141,56 @@ def _make_difference_rows(differences: Sequence[Difference]) -> list[tuple[str, 
 
 
 def _describe_success_rates(compared: Sequence[RunFacts]) -> dict[str, Any]:
-    """Return the bars of the success rates with their intervals, and what is known of their differences."""
+    """Return the bars of the success rates with their intervals, their conditions, and whether one is better."""
     metric = _find_rate_metric(compared)
     if metric is None:
         return {"rate_bars": []}
-    found = [(facts, _make_success_rate(facts, metric, facts.label)) for facts in compared]
+    bars = [(facts, _make_bar(facts, metric, number)) for number, facts in enumerate(compared, 1)]
+    shown = [facts for facts, bar in bars if bar]
     return {
         "rate_title": capitalize(metric.title),
-        "rate_differences": list(describe_differences([rate for _, rate in found if rate])),
-        "rate_verdicts": compared_evaluations.list_verdicts(
-            [facts for facts, rate in found if rate and rate.conditions]
-        ),
-        "rate_bars": [
-            Bar(
-                rate.run,
-                rate.value,
-                scores.format_success(facts.progress.evaluated, metric) if facts.progress.evaluated else "",
-                rate.low,
-                rate.high,
-                min(number, MAX_LINES),
-            )
-            for number, (facts, rate) in enumerate(found, 1)
-            if rate
-        ],
+        "rate_conditions": [*_describe_conditions(shown)],
+        "rate_verdicts": compared_evaluations.describe_comparisons(compared_evaluations.compare_groups(shown)),
+        "rate_bars": [bar for _, bar in bars if bar],
     }
 
 
-def dump_differences(compared: Sequence[RunFacts]) -> list[dict[str, Any]]:
-    """Return what is known of the differences of the success rates as data; the keys are an API."""
-    metric = _find_rate_metric(compared)
-    rates = [_make_success_rate(facts, metric, facts.record.run) for facts in compared] if metric else []
-    return [dataclasses.asdict(one) for one in compare_rates([rate for rate in rates if rate])]
+def dump_verdicts(compared: Sequence[RunFacts]) -> list[dict[str, Any]]:
+    """Return whether one of the policies is better as data; the keys are an API."""
+    return compared_evaluations.dump_verdicts(compared_evaluations.compare_groups(compared))
+
+
+def _describe_conditions(compared: Sequence[RunFacts]) -> Iterator[str]:
+    """Yield sentences about the conditions of two or more evaluations."""
+    by_conditions: dict[str, list[str]] = {}
+    for facts in compared:
+        evaluated = facts.progress.evaluated
+        conditions = scores.format_headline_conditions(evaluated) if evaluated else ""
+        by_conditions.setdefault(conditions, []).append(facts.label)
+    if len(compared) < 2:
+        return
+    if len(by_conditions) > 1:
+        yield "These rates have different conditions and cannot be compared with each other:"
+        for conditions, labels in by_conditions.items():
+            yield f"{', '.join(labels)}: {conditions or 'unknown conditions'}"
+    elif "" in by_conditions:
+        yield "The conditions of these rates are unknown: they can be compared only if the conditions are equal."
+    else:
+        yield f"Conditions of all: {next(iter(by_conditions))}."
 
 
 def _find_rate_metric(compared: Sequence[RunFacts]) -> Metric | None:
     return next(filter(None, (scores.find_share_metric(facts.record.metrics) for facts in compared)), None)
 
 
-def _make_success_rate(facts: RunFacts, metric: Metric, run: str) -> SuccessRate | None:
-    found = facts.progress.evaluated
-    value = scores.get_share(found.scores, metric.name) if found else None
-    if found is None or value is None:
+def _make_bar(facts: RunFacts, metric: Metric, number: int) -> Bar | None:
+    evaluated = facts.progress.evaluated
+    value = scores.get_share(evaluated.scores, metric.name) if evaluated else None
+    if evaluated is None or value is None:
         return None
-    known = facts.results.outcomes if facts.results else ()
-    return SuccessRate(
-        run=run,
-        value=value,
-        low=scores.get_share(found.scores, metric.low),
-        high=scores.get_share(found.scores, metric.high),
-        conditions=scores.format_headline_conditions(found),
-        outcomes={
-            (one.task, one.trial): one.success for one in known if one.trial is not None and one.success is not None
-        },
-    )
+    low, high = (scores.get_share(evaluated.scores, name) for name in (metric.low, metric.high))
+    text = scores.format_success(evaluated, metric)
+    return Bar(facts.label, value, text, low, high, min(number, MAX_LINES))
 
 
 def _describe_scores(compared: Sequence[RunFacts]) -> dict[str, Any]:

@@ -187,7 +187,7 @@ def _dump_report(compared: Sequence[RunFacts], target: Path) -> dict[str, Any]:
         "path": str(target.absolute()),
         "scores": [dict(one.scores) if one else None for one in evaluated],
         "conditions": [one.conditions if one else None for one in evaluated],
-        "differences": comparison.dump_differences(compared),
+        "verdicts": comparison.dump_verdicts(compared),
         "metrics": {row.name: list(row.values) for row in comparison.compare_metrics(compared)},
         "settings": {row.name: list(row.texts) for row in jobs if not row.is_source},
         "sources": {row.name: list(row.texts) for row in jobs if row.is_source},
