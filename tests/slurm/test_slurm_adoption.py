@@ -19,7 +19,7 @@ from robotrain.plugins.manager import get_plugins
 from robotrain.run_folder import submitted_runs
 from robotrain.store import records
 from robotrain.submission import adoption
-from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract import checkpoint, claim
 from robotrain_slurm.platform import SlurmPlatform
 from robotrain_slurm.settings import SlurmSettings
 
@@ -434,3 +434,19 @@ def test_what_is_sent_after_an_adopted_run_tells_no_channel_of_its_sender(submit
 def test_an_address_of_a_tracking_server_is_no_login_node(adopt, address):
     problem = adopt(address, exit_code=1)
     assert (problem["code"], "tracking" in problem["why"] or "models" in problem["why"]) == ("run-not-adopted", True)
+
+
+def test_the_list_says_of_an_end_what_the_status_says(submit, adopt, robotrain, slurm):
+    folder = submit()
+    (job,) = slurm.read_jobs()
+    (folder / claim.CANCELLED_FILE).touch()
+    slurm.set_state(str(job["id"]), "FAILED")
+
+    def list_states() -> list[str]:
+        listed = robotrain("runs", "--everywhere", "--platform", "slurm", "--json").json["runs"]
+        return [run["state"] for run in listed if run["run"] == folder.name]
+
+    assert list_states() == ["cancelled"]
+    run = adopt(folder)["run"]
+    assert robotrain("status", run, "--json").json["state"] == "cancelled"
+    assert list_states() == ["cancelled"]

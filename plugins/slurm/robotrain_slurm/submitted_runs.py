@@ -10,9 +10,12 @@ from typing import NamedTuple
 from robotrain.errors import Rejected
 from robotrain.model.platform import ListedSubmission, SubmittedRun
 from robotrain.model.reference import LOGIN_KEY
-from robotrain.model.run import RUN_PATTERN, RunGone, RunState
+from robotrain.model.run import RUN_PATTERN, RunGone, RunState, Status
 from robotrain.run_folder import submitted_runs
+from robotrain.run_folder.facts import FACT_FILES
+from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.scheduler_commands import ShellWord
+from robotrain.run_folder.status import get_run_status
 from robotrain.run_folder.transport import LostAnswer, Transport
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
@@ -121,6 +124,8 @@ def _find_folder(at: Transport, job: str) -> str | None:
     return rows[0].run_folder if rows[0].run else None
 
 
+FOLDERS_AT_ONCE = 50
+"""Of how many runs the folders are read by one question."""
 LISTED_DAYS = 90
 """How long ago a job that the queue has forgotten may have been sent."""
 SHOWN_FIRST: Sequence[RunState] = ("running", "pending", "failed", "lost", "cancelled", "succeeded")
@@ -142,7 +147,19 @@ def _list_runs(at: Transport, everyone: bool) -> Iterator[ListedSubmission]:
             raise Rejected([explain_refusal(at, refusal.text, {}, "squeue")], transient=True) from None
         queued = {(row.run, row.run_folder) for row in rows}
         older = _query_accounting(at, f"--starttime=now-{LISTED_DAYS}days", *(mine or ("--allusers",)))
-    yield from _group_rows(at, [*rows, *(row for row in older if (row.run, row.run_folder) not in queued)])
+    listed = _group_rows(at, [*rows, *(row for row in older if (row.run, row.run_folder) not in queued)])
+    yield from _correct_ends(find_scheduler(at).folders, listed)
+
+
+def _correct_ends(folders: RunFolders, listed: Iterator[ListedSubmission]) -> Iterator[ListedSubmission]:
+    """Yield the runs; of one that has ended, what its folder says of the end counts, as in its status."""
+    while batch := [*itertools.islice(listed, FOLDERS_AT_ONCE)]:
+        ended = [run.keys["folder"] for run in batch if run.can_be_adopted and Status(state=run.state).finished]
+        facts = dict(zip(ended, folders.find_facts(ended, FACT_FILES) if ended else (), strict=True))
+        for run in batch:
+            if folder_facts := facts.get(run.keys["folder"]):
+                run = run._replace(state=get_run_status(folder_facts, Status(state=run.state), "Slurm").state)
+            yield run
 
 
 def _group_rows(at: Transport, rows: Sequence[_Row]) -> Iterator[ListedSubmission]:
