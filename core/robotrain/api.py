@@ -19,6 +19,7 @@ from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status
+from robotrain.network_deadline import PATIENCE_SECONDS
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, progress_cache, records
@@ -33,8 +34,6 @@ make_problem = Messages(__file__)
 
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.5, 10.0
 """Seconds between two polls of a run."""
-PATIENCE_SECONDS = 600.0
-"""How long a platform may fail to answer while a run is waited for."""
 
 
 class RunEnded(Exception):

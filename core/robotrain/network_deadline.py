@@ -25,6 +25,8 @@ SHORT_SECONDS = 5.0
 """For a list, and for a check of this machine."""
 LONG_SECONDS = 20.0
 """For a question that decides what a command does, and for a check of a service."""
+PATIENCE_SECONDS = 600.0
+"""How long a platform may fail to answer while a run is followed or waited for."""
 VARIABLE = "ROBOTRAIN_NETWORK_SECONDS"
 MAX_SECONDS = 3600.0
 MAX_WORKERS = 8

@@ -9,15 +9,13 @@ from pathlib import Path
 from robotrain_runtime import bootstrap, supervisor
 from robotrain_runtime.command_line import parse_arguments, print_line, read_document, report_error
 from robotrain_runtime.contract import claim
+from robotrain_runtime.contract.address import TRACKING_VARIABLES
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.environments import environment, environment_check
 from robotrain_runtime.process import run_outcome
 from robotrain_runtime.process.stop import StopRequested, StopSignal
-
-MLFLOW_VARIABLES = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI")
-
 
 CANCELLED = "the run was cancelled"
 
@@ -35,7 +33,7 @@ def claim_run(folder: Path, name: str) -> str:
     if owner != name:
         return f"the job {owner} does the work of this run"
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # before the check: a cancel writes the file, then signals
-    for variable in MLFLOW_VARIABLES:
+    for variable in TRACKING_VARIABLES:
         os.environ.pop(variable, None)
     claim.start_watch()
     return CANCELLED if (folder / claim.CANCELLED_FILE).exists() else ""

@@ -8,7 +8,7 @@ from robotrain.model.plan import Plan
 from robotrain_osmo.spec import submission_spec as orders
 from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
 from robotrain_runtime.contract import document
-from robotrain_runtime.contract.document import JobDocument, Placement
+from robotrain_runtime.contract.document import DOCUMENT_FILE, JobDocument, Placement
 
 RUN = "lerobot-train-fab69e8c-1"
 TASK = "lerobot-train"
@@ -44,7 +44,7 @@ def make_plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=
     own = {
         orders.WORKFLOW_FILE: (text or make_workflow(mark, credentials=wanted.credentials)).encode(),
         orders.SUBMISSION_FILE: orders.SUBMISSION.dump(wanted),
-        orders.DOCUMENT_FILE: document.format_document(given_document).encode(),
+        DOCUMENT_FILE: document.format_document(given_document).encode(),
     }
     job = Job(workload=TASK, parameters=(), sources=tuple(sources))
     return Plan(platform="osmo", run=RUN, job=job, spec=orders.WORKFLOW_FILE, files={**own, **dict(files)})

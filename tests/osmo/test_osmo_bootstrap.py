@@ -17,13 +17,14 @@ from robotrain.model.plan import Payload
 from robotrain.redaction import holds_secret
 from robotrain.submission.packing import pack_modules
 from robotrain.submission.plan_secrets import ENCODED_ARCHIVE
-from robotrain_osmo.spec import render, submission_spec, workflow
+from robotrain_osmo.spec import render, workflow
 from robotrain_osmo.spec.compact_source import compact_module
+from robotrain_runtime.contract.document import DOCUMENT_FILE
 from start_program import StartProgramTests, pack_runtime, start, zip_files
 
 
 def pack_archive(payload: Payload, document: bytes) -> bytes:
-    return render.pack_documents(payload, {submission_spec.DOCUMENT_FILE: document})
+    return render.pack_documents(payload, {DOCUMENT_FILE: document})
 
 
 @pytest.fixture

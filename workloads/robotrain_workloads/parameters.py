@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
+from robotrain_runtime.contract.document import MODEL_NAME_PATTERN
 from robotrain_runtime.contract.parameter import Param
 
-NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
+NAME_PATTERN = f"^{MODEL_NAME_PATTERN}$"
 NAME_HELP = "a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first"
 SystemMetrics = Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))]
 NumNodes = Annotated[int, Param(help="nodes that train together", metavar="N", gt=0, requires="multi_node")]

@@ -14,15 +14,11 @@ from robotrain.check import capability_checks
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.capabilities import FEATURES, LIMITS, Capabilities
 from robotrain.model.platform import Platform
-from robotrain.model.source import SourceKind
+from robotrain.model.source import ROLES, SourceKind
 from robotrain.model.support import ANY, UNKNOWN, Support
 from robotrain.model.workload import Workload
 
 MatrixSection = Literal["sources", "combinations", "workloads", "features"]
-ROLES = (
-    *(capability_checks.DATASET, "policy", "reference", "init_policy", "checkpoint", "resume", "code"),
-    *("backbone", "scenes", PUBLISH_ROLE),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from robotrain_runtime.contract.document import collect_fields, convert_json, parse_json
+from robotrain_runtime.contract.document import DOCUMENT_FILE, collect_fields, convert_json, parse_json
 
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.messages import Messages
@@ -196,7 +196,7 @@ os.execv(sys.executable, [sys.executable, "-m", "robotrain_runtime", "run", "DOC
 """
 
 
-def make_start_program(modules: str, *unpack: str, document: str = "job.json") -> str:
+def make_start_program(modules: str, *unpack: str, document: str = DOCUMENT_FILE) -> str:
     """Return the program for the Python that the search finds; it holds no template syntax.
 
     :param modules: what `unpack` imports beside os and sys.

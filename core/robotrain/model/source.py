@@ -10,6 +10,14 @@ from robotrain_runtime.contract.failure import SourceError as SourceError  # par
 
 from robotrain.model.support import Support
 
+ROLES = (
+    *("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "code"),
+    *("backbone", "scenes", "publish"),
+)
+"""What sources are for a job, in the order in which they are shown; other workloads may have more."""
+FETCHED_ROLES = tuple(role for role in ROLES if role != "code")
+"""Those that the machine of the job fetches or writes with a source kind's container plugin, which is sent with it."""
+
 
 class Source(Protocol):
     """A typed, immutable input. `str()` is its printed form: safe to log, and parsed to an equal source."""

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from robotrain_runtime.contract import child_python, failure
-from robotrain_runtime.contract.document import parse_fields
+from robotrain_runtime.contract.address import TRACKING_VARIABLES
+from robotrain_runtime.contract.document import DOCUMENT_FILE, parse_fields
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.machine import disk_cache
 
@@ -27,8 +28,6 @@ from robotrain.store import ownership
 make_problem = Messages(__file__)
 
 REGISTER_COMMAND = "register"
-OTHER_TRACKING = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI")
-"""Environment variables of this user's other projects."""
 
 
 RunRuntime = Callable[[Path, list[str], Path], subprocess.CompletedProcess[str]]
@@ -37,7 +36,7 @@ RunRuntime = Callable[[Path, list[str], Path], subprocess.CompletedProcess[str]]
 
 def _run_runtime(folder: Path, arguments: list[str], payload: Path) -> subprocess.CompletedProcess[str]:
     """Run the runtime that was sent with the run, in `payload`."""
-    environ = {name: value for name, value in os.environ.items() if name not in OTHER_TRACKING}
+    environ = {name: value for name, value in os.environ.items() if name not in TRACKING_VARIABLES}
     return subprocess.run(
         child_python.make_module_command("robotrain_runtime", *arguments),
         cwd=folder,
@@ -69,7 +68,7 @@ def register_model(
     for place in dict.fromkeys((folder, payload.parent, payload)):
         if why := find_other_writer(place):
             raise Rejected([_make_open_folder_problem(folder, name, place, why)])
-    arguments = [REGISTER_COMMAND, log.JOB_FILE, name, *(() if step is None else ("--step", str(step)))]
+    arguments = [REGISTER_COMMAND, DOCUMENT_FILE, name, *(() if step is None else ("--step", str(step)))]
     completed = run(folder, arguments, payload)  # the runtime that fits the run's plugins and lock
     if completed.returncode:
         _, found, message = f"\n{completed.stderr}".rpartition("\nerror: ")

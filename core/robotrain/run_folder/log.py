@@ -28,7 +28,6 @@ from robotrain.model.progress import Progress
 from robotrain.model.run import Status
 
 LOG_FILE = "log.txt"
-JOB_FILE = "job.json"
 PAYLOAD_FOLDER = "payload"
 EVENTS_FILE = "events.jsonl"
 OUTCOME_FILE = "outcome.json"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.document import DOCUMENT_FILE
 
 from robotrain.cluster.outputs import download_atomically
 from robotrain.errors import Rejected
@@ -57,7 +58,7 @@ def describe_surviving_checkpoints(folder: Path) -> Iterator[str]:
         yield f"Its last checkpoint, of step {found[-1].step}, is at {found[-1].folder}; it may be incomplete"
 
 
-RUNTIME_FILES = (log.LOG_FILE, log.EVENTS_FILE, log.OUTCOME_FILE, log.JOB_FILE)
+RUNTIME_FILES = (log.LOG_FILE, log.EVENTS_FILE, log.OUTCOME_FILE, DOCUMENT_FILE)
 
 OUTPUTS_FOLDER = "outputs"
 CHECKPOINTS_FOLDER = "checkpoints"

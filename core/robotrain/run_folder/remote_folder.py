@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, ClassVar, Self
 
 from robotrain_runtime.contract import checkpoint, claim
+from robotrain_runtime.contract.address import TRACKING_VARIABLES
 from robotrain_runtime.contract.event import Registered
 
 from robotrain.cluster.outputs import download_atomically
@@ -337,7 +338,7 @@ class RemoteRunFolders(RunFolders):
         words = shlex.join(["/bin/sh", str(search), "-m", "robotrain_runtime", *arguments])
         lines = (
             f"cd {shlex.quote(str(folder))} || exit 1",
-            f"unset {' '.join(ended_run.OTHER_TRACKING)}",
+            f"unset {' '.join(TRACKING_VARIABLES)}",
             f"export PYTHONPATH={shlex.quote(str(payload))}",
         )
         most = math.ceil(QUIET_SECONDS / BEAT_SECONDS)

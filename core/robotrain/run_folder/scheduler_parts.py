@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from robotrain_runtime.contract.document import Dimension, Mount, format_document
+from robotrain_runtime.contract.document import DOCUMENT_FILE, Dimension, Mount, format_document
 
 from robotrain.cluster.spec import make_python_search
 from robotrain.errors import Problem, raise_if_any
@@ -108,7 +108,7 @@ class SchedulerPlans(Platform):
         name = f"${{{self.job_variable}}}"
         if sent.trials:  # some engines have one number for all elements of an array
             name = self.format_trial(name, f"${{{self.array_variable}}}")
-        runtime = ("-m robotrain_runtime run", log.JOB_FILE, f'--once "{name}"', f"--log {log.LOG_FILE}")
+        runtime = ("-m robotrain_runtime run", DOCUMENT_FILE, f'--once "{name}"', f"--log {log.LOG_FILE}")
         become = format_become_python(top + SEARCH_FILE, top + log.PAYLOAD_FOLDER, *runtime, "</dev/null")
         ended = json.dumps({"state": "failed", "exit_code": 1, "reason": TOO_OFTEN})
         guard = {"most": MAX_STARTS, "reason": TOO_OFTEN, "outcome": ended, "file": log.OUTCOME_FILE}

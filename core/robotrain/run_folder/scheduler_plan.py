@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from robotrain_runtime.contract.document import JobSource, Placement, parse_document
+from robotrain_runtime.contract.document import DOCUMENT_FILE, JobSource, Placement, parse_document
 
 from robotrain.cluster.spec import SubmissionSpecFile
 from robotrain.errors import Rejected, Stage
 from robotrain.model.plan import Plan
-from robotrain.run_folder import log
 from robotrain.run_folder.placement import list_code_folders
 
 PAYLOAD_FILE, START_FILE, SEARCH_FILE = "payload.zip", "start.sh", "find-python.sh"
@@ -64,7 +63,7 @@ class SchedulerJob:
     def documents(self) -> list[str]:
         """The paths of its job documents in the plan: of an array, one for each trial, in their order."""
         folders = [os.path.join(TRIALS_FOLDER, str(number + 1)) for number in range(len(self.trials))]
-        return [os.path.join(folder, log.JOB_FILE) for folder in folders or [self.path]]
+        return [os.path.join(folder, DOCUMENT_FILE) for folder in folders or [self.path]]
 
 
 @dataclass(frozen=True, kw_only=True)

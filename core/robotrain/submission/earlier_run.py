@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.added_packages import find_other_line
 from robotrain_runtime.contract.checkpoint import MANIFEST, OTHER_MACHINE, CheckpointManifest
-from robotrain_runtime.contract.document import JobDocument, collect_portable, parse_document
+from robotrain_runtime.contract.document import DOCUMENT_FILE, JobDocument, collect_portable, parse_document
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain import __version__
@@ -37,8 +37,6 @@ from robotrain.submission.machine_folders import FOLDER_KIND
 from robotrain.submission.prepare import PreparedJob
 
 make_problem = Messages(__file__)
-
-DOCUMENT_FILE = "job.json"
 
 
 class EarlierRun(NamedTuple):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
+from robotrain_runtime.contract.document import MODEL_NAME_PATTERN
 from robotrain_runtime.contract.event import Registered
 
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
@@ -18,7 +19,6 @@ make_problem = Messages(__file__)
 
 MODEL_PARAMETERS = ("register_checkpoint", "register_model")
 """The parameters of a job that name a model, in any workload."""
-MODEL_NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 
 
 def register_checkpoint(

@@ -1,13 +1,10 @@
 """What Azure ML supports."""
 
 from robotrain.model.capabilities import Capabilities
+from robotrain.model.source import FETCHED_ROLES
 from robotrain.model.support import ANY, YES, no, not_yet
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
-FETCHED = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "scenes", "publish")
-"""Roles that the container downloads or publishes itself, with any source kind: its container plugin travels with the
-job.
-"""
 POLICIES = ("policy", "reference")
 POLICY_KINDS = ("huggingface", "blob_url", "local_path", "model_asset", "mlflow_run", "datastore_path")
 OWN_MODELS = "Azure ML has its own form for registered models."
@@ -32,7 +29,7 @@ CAPABILITIES = Capabilities(
         **{("code", kind): YES for kind in ("local_path", "git")},
         ("publish", "blob_url"): YES,
         **{(role, "huggingface"): YES for role in ("resume", "publish")},
-        **{(role, ANY): YES for role in FETCHED},
+        **{(role, ANY): YES for role in FETCHED_ROLES},
     },
     workloads={ANY: YES},
     features={

@@ -1,20 +1,10 @@
 """What the local platform supports."""
 
 from robotrain.model.capabilities import Capabilities
+from robotrain.model.source import FETCHED_ROLES
 from robotrain.model.support import ANY, YES, no
 from robotrain.run_folder.settings import NO_TRACKING
 
-CONTAINER_ROLES = (
-    "dataset",
-    "policy",
-    "reference",
-    "init_policy",
-    "checkpoint",
-    "resume",
-    "backbone",
-    "scenes",
-    "publish",
-)
 WEIGHTS = ("registered_model", "blob_url")
 POLICY_KINDS = ("local_path", "huggingface", "mlflow_run", *WEIGHTS)
 FEATURES = "runs_here register_model tracking publish_folder multi_gpu mixed_precision several_datasets wandb"
@@ -23,7 +13,7 @@ CAPABILITIES = Capabilities(
         **{("dataset", kind): YES for kind in ("local_path", "huggingface", "blob_url")},
         **{(role, kind): YES for role in ("policy", "reference") for kind in POLICY_KINDS},
         **{("init_policy", kind): YES for kind in WEIGHTS},
-        **{(role, ANY): YES for role in CONTAINER_ROLES},
+        **{(role, ANY): YES for role in FETCHED_ROLES},
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "registered_model")},
         **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url", "torchvision")},

@@ -30,11 +30,12 @@ from robotrain.run_folder.ended_run import REMOVED_SUFFIX
 from robotrain.store import files, records
 from robotrain_runtime import preflight as runtime_preflight
 from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import DOCUMENT_FILE
 from robotrain_runtime.machine import disk_cache, hardware
 from robotrain_runtime.machine.disk_cache import GIB
 
 from robotrain_local import observe, spec, submit
-from robotrain_local.render import DATABASE, DOCUMENT_FILE
+from robotrain_local.render import DATABASE
 
 make_problem = Messages(__file__)
 

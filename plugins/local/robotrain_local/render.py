@@ -16,7 +16,7 @@ from robotrain.run_folder import settings_rules
 from robotrain.run_folder.placement import make_placement
 from robotrain.run_folder.settings import NO_TRACKING, SQLITE_SCHEME
 from robotrain.store import files
-from robotrain_runtime.contract.document import format_document
+from robotrain_runtime.contract.document import DOCUMENT_FILE, format_document
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import GRACE_VARIABLE
 
@@ -25,7 +25,6 @@ from robotrain_local.settings import LocalSettings
 
 make_problem = Messages(__file__)
 
-DOCUMENT_FILE = "job.json"
 DATABASE = "mlflow.db"
 """The file, in the state folder, in which runs are tracked by default."""
 TRAINER_GRACE_SECONDS = 30

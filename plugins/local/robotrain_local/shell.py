@@ -8,14 +8,13 @@ from pathlib import Path
 from robotrain.model.reference import ADOPTED_KEY, Reference
 from robotrain.model.terminal import TerminalCommand
 from robotrain_runtime.contract import plugin_loader
-from robotrain_runtime.contract.document import JobDocument, parse_document
+from robotrain_runtime.contract.document import DOCUMENT_FILE, JobDocument, parse_document
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import environment, program_environment, run_environment
 from robotrain_runtime.environments.work_secrets import WorkSecrets
 
 from robotrain_local import spec
 from robotrain_local.observe import find_other_writer, find_run_folder
-from robotrain_local.render import DOCUMENT_FILE
 
 UNKNOWN = "what the run was sent with cannot be read: this shell has your own variables and Python"
 ADOPTED = "another machine submitted the run: this shell has your own variables and Python"

@@ -11,14 +11,12 @@ from typing import Any
 
 from robotrain.store import files
 from robotrain_runtime.contract import event, failure
-from robotrain_runtime.contract.document import convert_fields
+from robotrain_runtime.contract.address import TRACKING_VARIABLES
+from robotrain_runtime.contract.document import DOCUMENT_FILE, convert_fields
 from robotrain_runtime.contract.files import lock_file, open_regular_file
 
 SPEC_FILE = "process.json"
 SCHEMA = 1
-
-EXCLUDED_VARIABLES = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI")
-"""Variables that would redirect the run's tracking to another project."""
 
 
 class ProcessSpecError(ValueError):
@@ -34,10 +32,10 @@ class ProcessSpec:
     payload: str
     """SHA-256 digest of the payload archive."""
     module: str = "robotrain_runtime"
-    arguments: tuple[str, ...] = ("run", "job.json")
+    arguments: tuple[str, ...] = ("run", DOCUMENT_FILE)
     environment: Mapping[str, str]
     """Variables added to the environment of the submit command."""
-    without: tuple[str, ...] = EXCLUDED_VARIABLES
+    without: tuple[str, ...] = TRACKING_VARIABLES
     """Variables removed from the environment of the submit command."""
     grace_seconds: float = 120
     """How long a cancelled run may take to save and to update tracking."""

@@ -19,11 +19,11 @@ from robotrain.model.reference import Reference
 from robotrain.run_folder.placement import CODE_FOLDER, list_code_folders
 from robotrain.run_folder.settings import SQLITE_SCHEME
 from robotrain.store import code_folder, files
-from robotrain_runtime.contract.document import parse_document
+from robotrain_runtime.contract.document import DOCUMENT_FILE, parse_document
 from robotrain_runtime.contract.files import make_atomically, write_atomically
 
 from robotrain_local import process, spec
-from robotrain_local.render import DATABASE, DOCUMENT_FILE
+from robotrain_local.render import DATABASE
 
 make_problem = Messages(__file__)
 

@@ -11,12 +11,12 @@ from robotrain.model.platform import ListedSubmission, SubmittedRun
 from robotrain.model.run import RUN_PATTERN, RunGone
 from robotrain.run_folder import submitted_runs
 from robotrain.run_folder.folder_access import format_user
-from robotrain_runtime.contract.document import MAX_DOCUMENT_BYTES
+from robotrain_runtime.contract.document import DOCUMENT_FILE, MAX_DOCUMENT_BYTES
 from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain_local import spec
 from robotrain_local.observe import query_status
-from robotrain_local.render import DOCUMENT_FILE, get_run_folder
+from robotrain_local.render import get_run_folder
 from robotrain_local.settings import LocalSettings
 
 make_problem = Messages(__file__)

@@ -1,23 +1,12 @@
 """What OSMO supports."""
 
 from robotrain.model.capabilities import Capabilities
+from robotrain.model.source import FETCHED_ROLES
 from robotrain.model.support import ANY, YES, no
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 POLICY_KINDS = ("huggingface", "blob_url", "local_path", "registered_model", "mlflow_run", "model_asset")
 NO_MODELS = "OSMO reads storage URLs, not models of a registry."
-CONTAINER_ROLES = (
-    "dataset",
-    "policy",
-    "reference",
-    "init_policy",
-    "checkpoint",
-    "resume",
-    "backbone",
-    "scenes",
-    "publish",
-)
-"""Roles that the container fetches or writes with a source kind's container plugin, which is sent with the job."""
 SUPPORTED_FEATURES = (
     "register_model tracking multi_gpu multi_node mixed_precision several_datasets wandb stream_logs cancel adopt"
     " notify native_dag"
@@ -37,7 +26,7 @@ CAPABILITIES = Capabilities(
         **{("code", kind): YES for kind in ("local_path", "git", "osmo_dataset")},
         ("publish", "blob_url"): YES,
         **{(role, "osmo_storage"): YES for role in ("resume", "publish")},
-        **{(role, ANY): YES for role in CONTAINER_ROLES},
+        **{(role, ANY): YES for role in FETCHED_ROLES},
     },
     workloads={ANY: YES},
     features={

@@ -22,7 +22,7 @@ from robotrain.model.platform import ListedSubmission, SubmittedRun
 from robotrain.model.reference import Reference
 from robotrain.model.run import RUN_PATTERN
 from robotrain.plugins.manager import get_plugins
-from robotrain_runtime.contract.document import MAX_DOCUMENT_BYTES
+from robotrain_runtime.contract.document import DOCUMENT_FILE, MAX_DOCUMENT_BYTES
 
 from robotrain_osmo.client import service
 from robotrain_osmo.observe import workflow_state
@@ -31,7 +31,7 @@ from robotrain_osmo.spec import groups
 from robotrain_osmo.spec.inputs import find_publish_url
 from robotrain_osmo.spec.render import ARCHIVE_PATH, TaskBuilder
 from robotrain_osmo.spec.resources import fill_settings
-from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, make_submission_spec
+from robotrain_osmo.spec.submission_spec import make_submission_spec
 from robotrain_osmo.submit.submit import PLAN_MARK_PATTERN, SPEC_SECONDS, make_job_reference
 
 make_problem = Messages(__file__)

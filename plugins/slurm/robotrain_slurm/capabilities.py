@@ -1,11 +1,10 @@
 """What Slurm supports."""
 
 from robotrain.model.capabilities import Capabilities
+from robotrain.model.source import FETCHED_ROLES
 from robotrain.model.support import ANY, YES, Support, no
 from robotrain.run_folder.settings import NO_TRACKING
 
-NODE_ROLES = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "scenes", "publish")
-"""Roles that the node fetches or writes with a source kind's container plugin, which is sent with the job."""
 FEATURES = (
     "publish_folder multi_gpu multi_node mixed_precision several_datasets wandb stream_logs cancel adopt notify"
     " native_dag native_sweep"
@@ -20,7 +19,7 @@ CAPABILITIES = Capabilities(
         **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url", "torchvision")},
         **{("scenes", kind): YES for kind in ("huggingface", "local_path", "blob_url")},
         **{("code", kind): YES for kind in ("local_path", "git")},
-        **{(role, ANY): YES for role in NODE_ROLES},
+        **{(role, ANY): YES for role in FETCHED_ROLES},
     },
     workloads={ANY: YES},
     features={

@@ -4,6 +4,8 @@ import re
 from urllib.parse import urlsplit
 
 HIDDEN = "<redacted>"
+TRACKING_VARIABLES = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI")
+"""Variables that say where MLflow writes: those of a user's other projects would redirect the tracking of a run."""
 
 _SCHEME = r"(?:[\w+.-]+:)?//"
 _FILE = r"[\w+.-]+:///|(?:\.{0,2}|~)/(?!/)"

@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 SCHEMA = 1
+DOCUMENT_FILE = "job.json"
+"""The name of the file with a job's document, in a plan and where the job runs."""
 MAX_DOCUMENT_BYTES = 64 << 20
+MODEL_NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
+"""The name of a registered model, as Azure ML and MLflow take it; Azure ML's data assets have such names too."""
 
 Scalar = str | int | float | bool | None
 

@@ -12,7 +12,7 @@ from robotrain_runtime.checkpoints import model_lineage, recovery
 from robotrain_runtime.checkpoints.model_lineage import make_version_tags
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import PublishingSpec
-from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.document import MODEL_NAME_PATTERN, JobDocument
 from robotrain_runtime.contract.event import Evaluated, Registered
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, EXIT_REFUSED, JobFailed, PermanentError, describe_error
 from robotrain_runtime.contract.files import write_atomically
@@ -63,7 +63,6 @@ def _choose_policy(document: JobDocument, evaluated: Evaluated, step: int | None
     return SealedArtifact(folder=folder, manifest=manifest, kind="policy", evaluated=evaluated)
 
 
-MODEL_NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 RETRY_PAUSES = (1.0, 2.0, 4.0)
 
 

@@ -11,12 +11,13 @@ from typing import ClassVar, NamedTuple, NoReturn
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
 from robotrain.model.support import ANY, no
 from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.document import MODEL_NAME_PATTERN
 from robotrain_runtime.contract.failure import suggest_normal_form
 
 ASSET_FORM = "azureml:NAME:VERSION"
 ASSET_HINT = r"(?i)\s*azureml:"
 
-_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
+_NAME = MODEL_NAME_PATTERN
 _WORKSPACE = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _PROVIDER = "Microsoft.MachineLearningServices"
 _SCOPE = (

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, NoReturn
 
+from robotrain_runtime.contract.document import MODEL_NAME_PATTERN
 from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
 
 MODEL_FORM = "NAME:VERSION"
 
-NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 _VERSION = r"0|[1-9][0-9]{0,8}"
-_MODEL_ADDRESS = rf"models:/({NAME_PATTERN})/([^/]*)"
-_SHORT = rf"({NAME_PATTERN}):([^:/]*)"
+_MODEL_ADDRESS = rf"models:/({MODEL_NAME_PATTERN})/([^/]*)"
+_SHORT = rf"({MODEL_NAME_PATTERN}):([^:/]*)"
 LATEST = "latest"
-_LATEST_FORMS = rf"models:/({NAME_PATTERN})(?:/{LATEST})?/?|({NAME_PATTERN}):{LATEST}"
+_NAME = MODEL_NAME_PATTERN
+_LATEST_FORMS = rf"models:/({_NAME})(?:/{LATEST})?/?|({_NAME}):{LATEST}"
 _STAGE = "(?i:latest|none|staging|production|archived)"
-_MOVING = rf"(?:models:/)?({NAME_PATTERN})@.*|models:/({NAME_PATTERN})/{_STAGE}|({NAME_PATTERN}):{_STAGE}"
+_MOVING = rf"(?:models:/)?({_NAME})@.*|models:/({_NAME})/{_STAGE}|({_NAME}):{_STAGE}"
 _OTHER_SCHEME = r"(?i)[a-z][a-z0-9+.-]*:/"
 
 
@@ -85,7 +86,7 @@ def _raise_not_a_model(text: str) -> NoReturn:
         raise SourceError("An artifact of a tracking run is no registered model.")
     if re.match(_OTHER_SCHEME, text) and not text.startswith("models:"):
         raise SourceError("An address is no registered model.")
-    if re.fullmatch(rf"{NAME_PATTERN}/?", text):
+    if re.fullmatch(rf"{MODEL_NAME_PATTERN}/?", text):
         raise SourceError(f"A model needs a version, or `{LATEST}` for that of the moment of submission.")
     raise SourceError(
         f"A registered model is {MODEL_FORM}, models:/NAME/VERSION or models:/NAME/{LATEST}; "

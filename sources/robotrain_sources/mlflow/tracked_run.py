@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
 from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
-from robotrain_runtime.contract.document import TRACKED_RUN_TAG
+from robotrain_runtime.contract.document import MODEL_NAME_PATTERN, TRACKED_RUN_TAG
 
-from robotrain_sources.mlflow.reference import NAME_PATTERN
 from robotrain_sources.mlflow.registry import make_foreign_error, request_server
 
 _RUN = r"(?P<run>[0-9a-f]{32})"
@@ -18,7 +17,7 @@ _FORMS = (
     rf"(?P<server>https?://[^#]+?)/?#/experiments/[0-9]+/runs/{_RUN}(?:[/?].*)?",
     rf"runs:/{_RUN}(?:/.*)?",
     _RUN,
-    rf"models:/(?P<name>{NAME_PATTERN})/(?P<version>[0-9]+)",
+    rf"models:/(?P<name>{MODEL_NAME_PATTERN})/(?P<version>[0-9]+)",
 )
 """A page of MLflow, the address of an artifact, the id of a run, a version of a registered model."""
 

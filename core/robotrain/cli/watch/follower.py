@@ -22,6 +22,7 @@ from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord, Status, StepStatus
+from robotrain.network_deadline import PATIENCE_SECONDS
 from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
 from robotrain.run_folder import log
@@ -38,8 +39,6 @@ LOG_RETRY_SECONDS = 5.0
 """The wait before a log that broke off is read again: a platform may report the end of a run a little late."""
 LAST_LINES_SECONDS = 15.0
 """How long to wait for further lines of the log of an ended run."""
-PATIENCE_SECONDS = 600.0
-"""How long to bear a platform that returns neither state nor log."""
 
 
 class RunObserver(Protocol):

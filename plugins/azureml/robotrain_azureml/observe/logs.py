@@ -15,6 +15,7 @@ from typing import Any
 from robotrain.cluster import reasons
 from robotrain.errors import Rejected
 from robotrain.model.reference import Reference
+from robotrain.network_deadline import PATIENCE_SECONDS
 from robotrain_azure.storage import StorageError
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.deadline import DeadlineFuture, read_pieces
@@ -235,8 +236,6 @@ STATE_INTERVAL_SECONDS = 5.0
 """Pause between queries of the job's state."""
 SETTLED_SECONDS = 1.0
 """After the job's end, the log is complete when nothing was added for so long."""
-PATIENCE_SECONDS = 600.0
-"""How long Azure may be unreachable."""
 
 
 def follow_log(reference: Reference, tail: int | None) -> Iterator[str]:

@@ -8,12 +8,13 @@ from typing import Any, Literal
 from robotrain.cluster.spec import SubmissionSpecFile
 from robotrain.model.plan import Plan
 from robotrain_azure.workspace import Workspace
+from robotrain_runtime.contract import document as contract_document
 
 SUBMISSION_FILE = "azureml.json"
 JOB_FILE = "job.yaml"
 CODE_FOLDER = "code"
 """The plan's folder with the job's code, named by the job's `code:`."""
-DOCUMENT_FILE = f"{CODE_FOLDER}/job.json"
+DOCUMENT_FILE = f"{CODE_FOLDER}/{contract_document.DOCUMENT_FILE}"
 PAYLOAD_FILE = f"{CODE_FOLDER}/payload.zip"
 START_FILE = f"{CODE_FOLDER}/start.py"
 SEARCH_FILE = f"{CODE_FOLDER}/python.sh"

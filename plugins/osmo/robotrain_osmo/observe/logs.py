@@ -16,6 +16,7 @@ from typing import NamedTuple
 from robotrain.cluster import reasons
 from robotrain.external_command import CommandStream
 from robotrain.model.reference import STEP_KEY, Reference
+from robotrain.network_deadline import PATIENCE_SECONDS
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Note, Outcome
 from robotrain_runtime.contract.failure import EXIT_FAILED
@@ -276,8 +277,6 @@ STEP_SILENCE_SECONDS = 5.0
 """The same for a step: the stream goes on with other tasks after its end."""
 CATCH_UP_SECONDS = 15.0
 """Time limit for reading the existing lines if only the last ones are wanted."""
-PATIENCE_SECONDS = 600.0
-"""How long OSMO may be unreachable."""
 
 
 class LogDeduplicator:

@@ -10,11 +10,12 @@ from robotrain_azure import errors, workspace
 from robotrain_azure import outputs as azure_outputs
 from robotrain_azure.arm import ArmClient, ArmError
 from robotrain_azure.models.workspace_models import WorkspaceModels
+from robotrain_runtime.contract.document import DOCUMENT_FILE
 from robotrain_runtime.contract.event import Registered
 
 from robotrain_osmo.observe import pipeline_steps
 from robotrain_osmo.observe.outputs import TRIMMED_LOG_NOTE, read_run_log
-from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, get_step_path
+from robotrain_osmo.spec.submission_spec import get_step_path
 
 make_problem = Messages(__file__)
 

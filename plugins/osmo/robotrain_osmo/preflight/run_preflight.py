@@ -17,7 +17,7 @@ from robotrain.model.plan import Plan
 from robotrain_azure import preflight_checks, workspace
 from robotrain_azure.models import registry as models
 from robotrain_runtime.contract import document
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import DOCUMENT_FILE, JobDocument, JobSource
 from robotrain_sources.local_path import upload as local_upload
 from robotrain_sources.mlflow import registry
 
@@ -86,7 +86,7 @@ def _list_plan_checks(plan: Plan) -> list[Check]:
     The steps of a pipeline share most of them: each runs once.
     """
     parts = submission_spec.list_parts(plan, Stage.PREFLIGHT)
-    jobs = [document.parse_document(part.files[submission_spec.DOCUMENT_FILE].decode()) for part, _ in parts]
+    jobs = [document.parse_document(part.files[DOCUMENT_FILE].decode()) for part, _ in parts]
     submissions = [submission for _, submission in parts]
     tasks = tuple(
         dict.fromkeys(replace(one, run="", task="", uploads=(), inputs=(), publishes="") for one in submissions)

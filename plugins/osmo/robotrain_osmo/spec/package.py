@@ -12,9 +12,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract import plugin_loader
-from robotrain_runtime.contract.document import JobDocument, parse_document
-
-from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE
+from robotrain_runtime.contract.document import DOCUMENT_FILE, JobDocument, parse_document
 
 if TYPE_CHECKING:
     from robotrain.model.plan import Plan

@@ -17,7 +17,7 @@ from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload
 from robotrain.model.reference import Reference
-from robotrain_runtime.contract.document import format_document
+from robotrain_runtime.contract.document import DOCUMENT_FILE, format_document
 
 from robotrain_osmo.spec import (
     check_tracking,
@@ -32,7 +32,7 @@ from robotrain_osmo.spec import (
 from robotrain_osmo.spec import inputs as spec_inputs
 from robotrain_osmo.spec.check_job import get_longest_task_name
 from robotrain_osmo.spec.render import TaskBuilder
-from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, SUBMISSION_FILE, OsmoSubmissionSpec, get_step_path
+from robotrain_osmo.spec.submission_spec import SUBMISSION_FILE, OsmoSubmissionSpec, get_step_path
 
 make_problem = Messages(__file__)
 

@@ -24,7 +24,7 @@ from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import Payload
 from robotrain.store import code_folder
 from robotrain.store.files import load_or_compute
-from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document
+from robotrain_runtime.contract.document import DOCUMENT_FILE, JobSource, Mount, Placement, format_document
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_sources.role_flags import CODE
 
@@ -35,7 +35,6 @@ from robotrain_osmo.spec.compact_source import compact_module
 from robotrain_osmo.spec.inputs import CheckpointCopy
 from robotrain_osmo.spec.resources import MOUNT_SHARED_MEMORY, SHARED_MEMORY_FOLDER
 from robotrain_osmo.spec.submission_spec import (
-    DOCUMENT_FILE,
     PAYLOAD_FILE,
     SUBMISSION,
     SUBMISSION_FILE,

@@ -10,13 +10,12 @@ from robotrain.cluster.spec import SubmissionSpecFile
 from robotrain.errors import Rejected, Stage
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
-from robotrain_runtime.contract.document import parse_document
+from robotrain_runtime.contract.document import DOCUMENT_FILE, parse_document
 
 from robotrain_osmo.settings import OsmoSettings
 
 SUBMISSION_FILE = "osmo.json"
 WORKFLOW_FILE = "workflow.yaml"
-DOCUMENT_FILE = "job.json"
 PAYLOAD_FILE = "payload.tar.bz2"
 """Only in plans whose payload is too large for the workflow."""
 WORKFLOW_ID = "{{workflow_id}}"

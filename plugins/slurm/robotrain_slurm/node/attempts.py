@@ -22,7 +22,6 @@ ATTEMPTS_FILE = "attempts.jsonl"
 EVENTS_FILE = "events.jsonl"
 OUTCOME_FILE = "outcome.json"
 LOG_FILE = "log.txt"
-DOCUMENT_FILE = "job.json"
 MAX_OUTCOME_BYTES = 1 << 20
 
 

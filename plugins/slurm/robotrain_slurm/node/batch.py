@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from robotrain_runtime.contract import claim
+from robotrain_runtime.contract.document import DOCUMENT_FILE
 from robotrain_runtime.process.stop import GRACE_VARIABLE
 
 from robotrain_slurm.node import attempts, continuation, trial
@@ -39,7 +40,7 @@ class RuntimeProcess:
             "-m",
             "robotrain_runtime",
             "run",
-            attempts.DOCUMENT_FILE,
+            DOCUMENT_FILE,
             "--once",
             number,
             "--log",

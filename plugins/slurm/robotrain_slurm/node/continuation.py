@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from robotrain_runtime.contract import claim
-from robotrain_runtime.contract.document import parse_document
+from robotrain_runtime.contract.document import DOCUMENT_FILE, parse_document
 from robotrain_runtime.contract.event import Outcome
 from robotrain_runtime.contract.files import write_atomically, write_new_file
 from robotrain_runtime.publishing.end_notice import EndNotice
@@ -173,7 +173,7 @@ TOLD_FIELDS = ("state", "reason", "fault")
 def _tell_end(folder: Path, end: AttemptEnd, why: str, log: IO[str]) -> None:
     """Tell the run's channels how it ended, now that no attempt follows."""
     with suppress(OSError, ValueError):  # of a document that another program changed
-        document = parse_document((folder / attempts.DOCUMENT_FILE).read_text())
+        document = parse_document((folder / DOCUMENT_FILE).read_text())
         found = attempts.read_outcome(folder)
         known: Any = {"state": "failed", "reason": why, **{key: found[key] for key in TOLD_FIELDS if key in found}}
         outcome = Outcome(exit_code=end.exit_code, **known)

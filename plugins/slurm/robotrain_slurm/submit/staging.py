@@ -19,11 +19,11 @@ from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain.redaction import escape_controls, redact
-from robotrain.run_folder.log import JOB_FILE
 from robotrain.run_folder.run_archive import pack_files
 from robotrain.run_folder.scheduler_plan import PAYLOAD_FILE, SEARCH_FILE, SchedulerJob
 from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract import event
+from robotrain_runtime.contract.document import DOCUMENT_FILE
 from robotrain_runtime.contract.event import Download, Note, StageEvent
 from robotrain_runtime.contract.staged_data import STAGED_FILE, parse_staged
 
@@ -42,7 +42,7 @@ cd "$folder" && tar -xmof - || exit 1
 export PYTHONPATH="$folder/payload" PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1
 for job in {{folders}}; do
   cd "$folder/$job" || exit 1
-  {{python}} -m robotrain_runtime fetch "$PWD/{JOB_FILE}" --to "$PWD" </dev/null || exit
+  {{python}} -m robotrain_runtime fetch "$PWD/{DOCUMENT_FILE}" --to "$PWD" </dev/null || exit
   staged=$(base64 -w 0 {STAGED_FILE}) || exit 1
   printf '\\n%s%s\\n' '{STAGED_MARK}' "$staged"
 done
@@ -82,7 +82,7 @@ def fetch_inputs(at: Transport, plan: Plan) -> StagedFiles:
 def _pack(plan: Plan, jobs: Sequence[SchedulerJob]) -> bytes:
     with zipfile.ZipFile(BytesIO(plan.files[PAYLOAD_FILE])) as payload:
         files = {f"payload/{path}": payload.read(path) for path in payload.namelist() if not path.endswith("/")}
-    documents = {f"{number}/{JOB_FILE}": plan.files[job.documents[0]] for number, job in enumerate(jobs)}
+    documents = {f"{number}/{DOCUMENT_FILE}": plan.files[job.documents[0]] for number, job in enumerate(jobs)}
     return pack_files(files | documents | {SEARCH_FILE: plan.files[SEARCH_FILE]})
 
 
