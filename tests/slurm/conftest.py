@@ -73,10 +73,14 @@ def shared_disks(monkeypatch):
 
 @pytest.fixture
 def find_problems(recorded, shared_disks, make_plan):
-    """Return what preflight finds of a job that fits, and what is changed, on a cluster as `sinfo` prints it."""
+    """Return what preflight finds of a job that fits, and what is changed, on a cluster as `sinfo` prints it.
 
-    def find(cluster, of=None, plugins=None, **settings):
+    `refusal`: what `sbatch --test-only` prints when it refuses the job.
+    """
+
+    def find(cluster, of=None, plugins=None, refusal="", **settings):
         recorded.answer("sinfo", cluster)
+        recorded.answer("sbatch", error=refusal, code=1 if refusal else 0)
         return [*SLURM.preflight(make_plan(of, plugins, **{"time": "30m"} | settings))]
 
     return find

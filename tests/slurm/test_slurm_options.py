@@ -140,7 +140,9 @@ def test_any_value_is_one_word_for_sbatch_and_for_preflight(find_problems):
     lines = render_script(partition="gpu,spare", sbatch='{"hold": ""}').splitlines()
     assert {"#SBATCH --partition=gpu,spare", "#SBATCH --hold"} <= {*lines}
     odd = "a b \"c\" 'd'"
-    (problem,) = find_problems("gpu|gpu*|up|1:00:00|all|mixed|4|64|512000|gpu[01-04]|(null)|(null)\n", partition=odd)
+    refusal = "allocation failure: Invalid partition name specified"
+    cluster = "gpu|gpu*|up|1:00:00|all|mixed|4|64|512000|gpu[01-04]|(null)|(null)\n"
+    (problem,) = find_problems(cluster, refusal=refusal, partition=odd)
     assert (problem.code, problem.given) == ("resource-unknown", odd)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -60,56 +61,118 @@ def test_job_that_a_node_has_room_for_is_accepted(find_problems, options):
     assert find_problems(CLUSTER, **options) == []
 
 
-# the settings, the code of the only problem, and its option
+FAILED = "allocation failure: "
+NO_NODE = f"{FAILED}Requested node configuration is not available"
+NO_GRES = "sbatch: error: Invalid generic resource (gres) specification"
+NO_PARTITION = f"sbatch: error: invalid partition specified: nope\n{FAILED}Invalid partition name specified"
+NO_FEATURE = f"{FAILED}Invalid feature specification"
+CLOSED = f"{FAILED}Required partition not available (inactive or drain)"
+# what `sbatch --test-only` prints, the settings, the code of the only problem with its option, and the first suggestion
 REFUSED = [
-    ({"partition": "gpus"}, "resource-unknown", "--partition"),
-    ({"partition": "nope"}, "resource-unknown", "--partition"),
-    ({"partition": "long,logn"}, "resource-unknown", "--partition"),
-    ({"constraint": "a10"}, "resource-unknown", "--constraint"),
-    ({"constraint": "ib&nope"}, "resource-unknown", "--constraint"),
-    ({"constraint": "a100&h100"}, "resource-unknown", "--constraint"),
-    ({"time": "2h"}, "time-over-limit", "--time"),
-    ({"time": "UNLIMITED"}, "time-over-limit", "--time"),
-    ({"time": "45m", "partition": "debug"}, "time-over-limit", "--time"),
-    ({"gpus": 9}, "machines-too-small", "--gpus"),
-    ({"gpus": 5, "gpu_type": "a100"}, "machines-too-small", "--gpus"),
-    ({"gpus": 1, "gpu_type": "v100"}, "machines-too-small", "--gpu-type"),
-    ({"gpus": 1, "partition": "long"}, "machines-too-small", "--gpus"),
-    ({"cpus": 65}, "machines-too-small", "--cpus"),
-    ({"cpus": 90}, "machines-too-small", "--cpus"),
-    ({"memory": "600G"}, "machines-too-small", "--memory"),
-    ({"cpus": 40, "partition": "debug"}, "machines-too-small", "--cpus"),
-    ({"partition": "closed"}, "pool-closed", "--partition"),
-    ({"partition": "paused"}, "pool-closed", "--partition"),
-    ({"partition": "broken"}, "pool-closed", "--partition"),
-    ({"partition": "empty"}, "pool-closed", "--partition"),
-    ({"time": "2h", "qos": "long"}, "time-over-limit", "--time"),
-    ({"gpus": 16, "num_gpus": 16}, "machines-too-small", "--gpus"),
-    ({"gpus": 16, "num_gpus": 16, "num_nodes": 2}, "machines-too-small", "--gpus"),
-    ({"cluster": "no GPUs", "gpus": 1}, "machines-too-small", "--gpus"),
-    ({"cluster": "no GPUs", "gpus": 1, "workload": "command"}, "machines-too-small", "--gpus"),
-    ({"cluster": "mixed", "gpus": 8, "gpu_type": "h100", "cpus": 64}, "machines-too-small", ""),
-    ({"cluster": "nodes", "gpus": 4, "num_nodes": 6}, "nodes-too-few", "--num-nodes"),
-    ({"cluster": "nodes", "gpus": 4, "gpu_type": "a100", "num_nodes": 3}, "nodes-too-few", "--num-nodes"),
-    ({"cluster": "nodes", "gpus": 4, "num_nodes": 4}, "slurm-nodes-differ", "--num-nodes"),
+    (NO_PARTITION, {"partition": "gpus"}, "resource-unknown --partition", "--partition gpu"),
+    (NO_PARTITION, {"partition": "nope"}, "resource-unknown --partition", "--partition NAME"),
+    (NO_PARTITION, {"partition": "long,dbug"}, "resource-unknown --partition", "--partition debug"),
+    (NO_FEATURE, {"constraint": "a10"}, "resource-unknown --constraint", "--constraint a100"),
+    (NO_FEATURE, {"constraint": "ib&h10"}, "resource-unknown --constraint", "--constraint h100"),
+    (NO_NODE, {"constraint": "a100&h100"}, "resource-unknown --constraint", "--constraint 'a100|h100'"),
+    (NO_NODE, {"gpus": 9}, "machines-too-small --gpus", "--gpus 8"),
+    (NO_NODE, {"gpus": 5, "gpu_type": "a100"}, "machines-too-small --gpus", "--gpus 4"),
+    (NO_GRES, {"gpus": 1, "gpu_type": "h10"}, "machines-too-small --gpu-type", "--gpu-type h100"),
+    (NO_NODE, {"gpus": 1, "partition": "long"}, "machines-too-small --gpus", "--partition gpu"),
+    (NO_NODE, {"cpus": 65}, "machines-too-small --cpus", "--cpus 64"),
+    (NO_NODE, {"cpus": 90}, "machines-too-small --cpus", "--cpus 64"),
+    (NO_NODE, {"memory": "600G"}, "machines-too-small --memory", "--memory 512000M"),
+    (NO_NODE, {"cpus": 40, "partition": "debug"}, "machines-too-small --cpus", "--cpus 4"),
+    (CLOSED, {"partition": "closed"}, "pool-closed --partition", "--partition NAME"),
+    (NO_NODE, {"gpus": 16, "num_gpus": 16}, "machines-too-small --gpus", "--num-gpus 8"),
+    (NO_NODE, {"gpus": 16, "num_gpus": 16, "num_nodes": 2}, "machines-too-small --gpus", "--num-gpus 8"),
+    (NO_GRES, {"cluster": "no GPUs", "gpus": 1}, "machines-too-small --gpus", "--gpus 0 --device cpu"),
+    (NO_GRES, {"cluster": "no GPUs", "gpus": 1, "workload": "command"}, "machines-too-small --gpus", "--gpus 0"),
+    (NO_NODE, {"cluster": "mixed", "gpus": 8, "gpu_type": "h100", "cpus": 64}, "machines-too-small", "sinfo "),
+    (NO_NODE, {"cluster": "nodes", "gpus": 4, "num_nodes": 6}, "nodes-too-few --num-nodes", "--num-nodes 5"),
+    (NO_NODE, {"cluster": "nodes", "gpus": 4, "gpu_type": "a100", "num_nodes": 3}, "nodes-too-few --num-nodes",
+     "--num-nodes 2"),
+    (NO_NODE, {"exclude": "gpu[01-05]"}, "machines-too-small", "sinfo "),
+    (f"{FAILED}Unspecified error", {}, "platform-refused", ""),
+]  # fmt: skip
+
+
+def make_job(given):
+    """Return a job, and the settings and the cluster of a row."""
+    of = job(num_gpus=given.get("num_gpus", 1), num_nodes=given.get("num_nodes", 1))
+    if "workload" in given:
+        of = dataclasses.replace(of, parameters=())
+    others = ("cluster", "num_gpus", "num_nodes", "workload")
+    settings = {name: value for name, value in given.items() if name not in others}
+    return of, settings, CLUSTERS[given.get("cluster", "usual")]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "given", "problem", "way"), REFUSED, ids=[" ".join(map(str, row[1].values())) for row in REFUSED]
+)
+def test_what_slurm_refuses_is_reported_with_what_the_cluster_has(
+    find_problems, recorded, refusal, given, problem, way
+):
+    """Its suggestions name no partition of other users."""
+    of, settings, cluster = make_job(given)
+    (found,) = problems = find_problems(cluster, of, refusal=refusal, **settings)
+    check_problems(problems, problem)
+    assert found.stage.exit_code == 4
+    assert not way or found.suggestions[0].text.startswith(way)
+    assert not any("secret" in suggestion.text + suggestion.remark for suggestion in found.suggestions)
+    assert sum(call.startswith("sbatch --test-only") for call in recorded.read_calls()) == 1
+
+
+# of jobs that `sbatch --test-only` accepts: the settings, the code of the only problem, its option and its severity
+WAITING = [
+    ({"time": "2h"}, "time-over-limit --time", "error"),
+    ({"time": "UNLIMITED"}, "time-over-limit --time", "error"),
+    ({"time": "45m", "partition": "debug"}, "time-over-limit --time", "error"),
+    ({"time": "2h", "qos": "long"}, "time-over-limit --time", "warning"),
+    ({"memory": "5G", "partition": "debug"}, "memory-over-limit --memory", "error"),
+    ({"partition": "paused"}, "pool-closed --partition", "warning"),
+    ({"cluster": "nodes", "gpus": 4, "num_nodes": 4}, "slurm-nodes-differ --num-nodes", "warning"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("given", "code", "place"), REFUSED, ids=[" ".join(map(str, one[0].values())) for one in REFUSED]
+    ("given", "problem", "severity"), WAITING, ids=[" ".join(map(str, row[0].values())) for row in WAITING]
 )
-def test_what_the_cluster_does_not_have_is_reported_with_what_it_has(find_problems, given, code, place):
-    """Its suggestions name no partition of other users."""
-    cluster = CLUSTERS[given.get("cluster", "usual")]
-    of = job(num_gpus=given.get("num_gpus", 1), num_nodes=given.get("num_nodes", 1))
-    if "workload" in given:
-        of = dataclasses.replace(of, parameters=())
-    options = {
-        name: value for name, value in given.items() if name not in ("cluster", "num_gpus", "num_nodes", "workload")
-    }
-    (problem,) = found = find_problems(cluster, of, **options)
-    check_problems(found, f"{code} {place}".rstrip())
-    assert problem.stage.exit_code == 4
+def test_job_that_slurm_takes_and_would_never_start_is_reported(find_problems, recorded, given, problem, severity):
+    of, settings, cluster = make_job(given)
+    recorded.answer("scontrol", "PartitionName=debug State=UP MaxMemPerNode=4096 TRES=x\n")
+    problems = find_problems(cluster, of, **settings)
+    check_problems(problems, problem)
+    assert problems[0].severity == severity
+
+
+@pytest.mark.parametrize(
+    ("given", "is_refused"),
+    [
+        ({"partition": "broken"}, False),
+        ({"partition": "broken", "num_nodes": 3}, False),
+        ({"partition": "broken", "cpus": 33}, True),
+        ({"partition": "broken", "num_nodes": 4}, True),
+        ({"partition": "long", "cpus": 33}, True),
+    ],
+    ids=str,
+)
+def test_job_that_waits_for_nodes_out_of_service_is_no_error(find_problems, given, is_refused):
+    """`--test-only` refuses it, as if they were not there; sbatch takes it."""
+    of, settings, cluster = make_job(given)
+    problems = find_problems(cluster, of, refusal=NO_NODE, **settings)
+    assert [(problem.code, problem.severity) for problem in problems] == [
+        ("nodes-too-few" if given.get("num_nodes") else "machines-too-small", "error")
+        if is_refused
+        else ("pool-closed", "warning")
+    ]
+
+
+def test_limit_that_slurm_enforces_is_reported_once(find_problems):
+    refusal = f"{FAILED}Requested time limit is invalid (missing or exceeds some limit)"
+    problems = find_problems(CLUSTER, refusal=refusal, time="2h")
+    check_problems(problems, "time-over-limit --time")
+    assert problems[0].suggestions[0].text == "--time 1h"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +185,9 @@ def test_several_nodes_that_a_partition_has_are_accepted(find_problems, nodes):
 
 
 def test_without_a_default_partition_slurm_decides(find_problems):
-    assert find_problems(CLUSTER.replace("gpu*", "gpu"), gpus=99, time="UNLIMITED") == []
+    cluster = CLUSTER.replace("gpu*", "gpu")
+    assert find_problems(cluster, gpus=99, time="UNLIMITED") == []
+    check_problems(find_problems(cluster, gpus=99, refusal=NO_NODE), "machines-too-small")
 
 
 def preflight(plan):
@@ -131,7 +196,19 @@ def preflight(plan):
 
 def test_good_plan_asks_slurm_once(slurm, shared_disks, make_plan):
     assert preflight(make_plan()) == []
-    assert [call[0] for call in slurm.read_calls()] == ["sinfo"]
+    assert [call[:2] for call in slurm.read_calls("sbatch")] == [["sbatch", "--test-only"]]
+    assert slurm.read_jobs() == []
+
+
+def test_script_and_words_of_the_test_are_those_of_the_submit(recorded, shared_disks, make_plan):
+    """But for the file of the script, which is not there yet."""
+    plan = make_plan()
+    recorded.answer("sbatch", "12\n", act="cat >script")
+    preflight(plan)
+    assert (recorded.folder / "script").read_bytes() == plan.files["job.sbatch"]
+    SLURM.submit(plan)
+    asked, sent = (shlex.split(call) for call in recorded.read_calls() if call.startswith("sbatch"))
+    assert asked == ["sbatch", "--test-only", *sent[1:-1]]
 
 
 def test_all_is_reported_at_once(slurm, make_plan, tmp_path):
@@ -142,8 +219,10 @@ def test_all_is_reported_at_once(slurm, make_plan, tmp_path):
     check_problems(found, "resource-unknown", "secret-exposed", "run-folder-refused")
 
 
-def test_machine_without_slurm_names_the_ways(without_slurm, make_plan):
-    check_problems(preflight(make_plan()), "submit-command-missing")
+def test_machine_without_slurm_says_that_it_was_not_asked(without_slurm, make_plan):
+    (problem,) = problems = preflight(make_plan())
+    check_problems(problems, "submit-command-missing")
+    assert "not asked" in problem.why
 
 
 def test_controller_that_is_away_may_come_back(slurm, make_plan):
@@ -151,6 +230,7 @@ def test_controller_that_is_away_may_come_back(slurm, make_plan):
     (problem,) = found = preflight(make_plan())
     check_problems(found, "platform-away")
     assert problem.stage.exit_code == 4
+    assert "not asked" in problem.why
     slurm.configure(away=False)
     assert "platform-away" not in {one.code for one in preflight(make_plan())}
 

@@ -57,6 +57,7 @@ ENDS = [
 ]
 
 
+NO_NODE = "allocation failure: Requested node configuration is not available"
 LINE = "gpu|gpu*|up|1:00:00|all|{state}|1|64|512000|g1|{gres}|(null)\n"
 
 
@@ -68,13 +69,13 @@ def test_number_is_found_in_what_sbatch_prints(recorded, make_plan, answer, numb
 
 @pytest.mark.parametrize(("text", "is_usable", "page"), NODE_STATES)
 def test_state_of_nodes_is_read_without_its_mark(find_problems, text, is_usable, page):
-    found = find_problems(LINE.format(state=text, gres="(null)"))
+    found = find_problems(LINE.format(state=text, gres="(null)"), refusal="" if is_usable else NO_NODE)
     assert [one.code for one in found] == ([] if is_usable else ["pool-closed"])
 
 
 @pytest.mark.parametrize(("text", "asked", "problem", "page"), GRES)
 def test_gpus_are_found_among_resources(find_problems, text, asked, problem, page):
-    found = find_problems(LINE.format(state="idle", gres=text), **asked)
+    found = find_problems(LINE.format(state="idle", gres=text), refusal=NO_NODE if problem else "", **asked)
     assert [one.code for one in found] == [*filter(None, [problem])]
 
 

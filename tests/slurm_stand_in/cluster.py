@@ -32,6 +32,8 @@ ENDED_STATES = (
     *("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED"),
 )
 FAILED = "Batch job submission failed: "
+NO_NODE = "Requested node configuration is not available"
+OUT_OF_SERVICE = ("down", "drain", "fail", "inval", "future")
 
 
 class Unfit(Exception):
@@ -44,7 +46,10 @@ class Unfit(Exception):
 
 
 def check_options(options: dict, cluster: dict) -> None:
-    """Raise Unfit as sbatch 22.05 refuses a job: what the command finds itself, then the controller."""
+    """Raise Unfit as sbatch 22.05 refuses a job: what the command finds itself, then the controller.
+
+    With `--test-only`, nodes out of service do not count.
+    """
     forms = {
         "time": r"\d+|\d+(:\d\d){1,2}|\d+-\d+(:\d\d){0,2}|infinite|unlimited",
         "time-min": r"\d+|\d+(:\d\d){1,2}|\d+-\d+(:\d\d){0,2}",
@@ -63,8 +68,14 @@ def check_options(options: dict, cluster: dict) -> None:
         raise Unfit(f"invalid partition specified: {unknown[0]}\n{FAILED}Invalid partition name specified")
     partitions = [cluster["partitions"][name] for name in names]
     check_names(options, cluster, partitions)
-    nodes = [cluster["nodes"][node] for partition in partitions for node in partition["nodes"]]
-    check_resources(options, nodes)
+    for partition in partitions:
+        nodes = [cluster["nodes"][node] for node in partition["nodes"]]
+        try:
+            check_resources(options, nodes)
+            break
+        except Unfit:
+            if partition is partitions[-1]:
+                raise
     minutes = parse_minutes(options.get("time", ""))
     limits = [partition["minutes"] for partition in partitions if partition["minutes"] is not None]
     if cluster["enforces_limits"] and minutes and len(limits) == len(partitions) and minutes > max(limits):
@@ -91,12 +102,14 @@ def check_names(options: dict, cluster: dict, partitions: list[dict]) -> None:
     one = r"(singleton|(after|afterany|afterok|afternotok|aftercorr)(:\d+(_\d+|_\*)?(\+\d+)?)+)"
     if not re.fullmatch(f"{one}([,?]{one})*", options.get("dependency", "singleton")):
         raise Unfit(f"{FAILED}Job dependency problem")
-    if "array" in options:
-        parse_array(options["array"])
+    if "array" in options and parse_array(options["array"])[-1] >= cluster["array_size"]:
+        raise Unfit(f"{FAILED}Invalid job array specification")
 
 
 def check_resources(options: dict, nodes: list[dict]) -> None:
-    """Raise Unfit where no node has what is asked for."""
+    """Raise Unfit where the nodes of a partition do not have what is asked for."""
+    if "test-only" in options:
+        nodes = [node for node in nodes if not node["state"].startswith(OUT_OF_SERVICE)]
     gres = options.get("gres") or ""
     gpus = options.get("gpus") or options.get("gpus-per-node") or ""
     wanted = gres.removeprefix("gpu:") if gres else gpus
@@ -107,10 +120,34 @@ def check_resources(options: dict, nodes: list[dict]) -> None:
             raise Unfit("Invalid generic resource (gres) specification")
         fit = [one for one in have if one and (not kind or one[1] == kind) and int(one[2]) >= int(count)]
         if not fit:
-            raise Unfit(f"{FAILED}Requested node configuration is not available", recorded=True)
+            raise Unfit(f"{FAILED}{NO_NODE}", recorded=True)
     if "mem" in options and not any(parse_megabytes(options["mem"]) <= node["memory"] for node in nodes):
         text = "Memory specification can not be satisfied"
-        raise Unfit(f"{text}\n{FAILED}Requested node configuration is not available", recorded=True)
+        raise Unfit(f"{text}\n{FAILED}{NO_NODE}" if "test-only" not in options else f"{FAILED}{NO_NODE}", recorded=True)
+    fitting = [node for node in nodes if int(options.get("cpus-per-task") or 1) <= node["cpus"]]
+    if "test-only" in options and len(fitting) < int(options.get("nodes") or 1):  # else the job waits
+        raise Unfit(f"{FAILED}{NO_NODE}", recorded=True)
+
+
+def format_limits(cluster: dict) -> list[str]:
+    """Return a line for each partition, with a few of the fields that `scontrol --oneliner show partition` prints."""
+    lines = []
+    for name, partition in cluster["partitions"].items():
+        limit = partition.get("max_memory", "UNLIMITED")
+        lines.append(f"PartitionName={name} State={partition['state'].upper()} MaxMemPerNode={limit} TRES=cpu=4")
+    return lines
+
+
+def format_forecast(options: dict, cluster: dict, number: int) -> str:
+    """Return what `sbatch --test-only` prints of a job that would be taken. Slurm counts it, too."""
+    partition = (options.get("partition") or find_default(cluster)).partition(",")[0]
+    count = int(options.get("nodes") or 1)
+    cores = count * int(options.get("cpus-per-task") or 1)
+    nodes = ",".join(cluster["partitions"][partition]["nodes"][:count])
+    start = datetime.datetime.now().isoformat(timespec="seconds")
+    return (
+        f"sbatch: Job {number} to start at {start} using {cores} processors on nodes {nodes} in partition {partition}"
+    )
 
 
 def parse_array(text: str) -> list[int]:

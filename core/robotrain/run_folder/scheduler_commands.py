@@ -39,6 +39,8 @@ class Refusal:
     """Whether the same job may be accepted later."""
     suggestions: tuple[Suggestion, ...] = ()
     """What the user can do; without any, what `make_problem` is given."""
+    asks: str = ""
+    """What the scheduler is asked for, so that the problem names what exists: a word of the platform's."""
 
     def make_problem(self, given: str, why: str, *others: Suggestion, stage: Stage = Stage.SUBMIT) -> Problem:
         """Return the problem. `others`: what it suggests if the kind has no suggestions of its own."""
@@ -90,17 +92,21 @@ class SchedulerCommands:
     at = Transport()
     """What reaches the machine that has the commands: this one, but for what `move_commands` returns."""
 
-    def run(self, command: str, *words: str, seconds: float | None = None) -> ProcessResult:
+    def run(self, command: str, *words: str, seconds: float | None = None, stdin: bytes = b"") -> ProcessResult:
         """Run a command and return its result, whatever the exit code.
 
         Raise Rejected, `transient` if the scheduler does not answer.
+
+        :param stdin: what the command reads, such as a batch script that is in no file there.
         """
         line = " ".join(word if isinstance(word, ShellWord) else shlex.quote(word) for word in (command, *words))
+        if stdin:
+            line = f"head -c {len(stdin)} | {line}"
         missing = f"command -v {command} >/dev/null || {{ printf '\\n{MISSING_CODE}'; exit 0; }}"
         lines = ("export LC_ALL=C", self.environment_script, missing, line, "printf '\\n%s' $?")
         seconds = seconds or self.seconds
         try:
-            done = self.at.query("\n".join(lines), seconds)
+            done = self.at.run("\n".join(lines), stdin, seconds, is_question=True)
         except Unreached as failure:
             if failure.timed_out:
                 why = f"`{command}` was not done within {seconds:g} seconds."

@@ -114,7 +114,8 @@ class SlurmScheduler(SlurmPlans, SchedulerPlatform):
                 )
 
     def make_refusal(self, plan: Plan, job: SchedulerJob, answer: str) -> Problem:
-        return explain_refusal(self.at, answer, read_options(plan.files[get_script(job)].decode()))
+        options = read_options(plan.files[get_script(job)].decode())
+        return explain_refusal(self.at, answer, options, plan.job)[0]
 
     def find_begun_job(self, facts: FolderFacts) -> str:
         """Return the first job that began: others continue it."""

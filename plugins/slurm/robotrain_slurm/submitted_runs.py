@@ -19,7 +19,7 @@ from robotrain.run_folder.status import get_run_status
 from robotrain.run_folder.transport import LostAnswer, Transport
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
-from robotrain_slurm.client.failures import explain_refusal
+from robotrain_slurm.client.failures import explain_command_failure
 from robotrain_slurm.client.queue import clear_empty, parse_seconds
 from robotrain_slurm.login.address import is_address
 from robotrain_slurm.login.reach import explained, reach
@@ -116,7 +116,7 @@ def _find_folder(at: Transport, job: str) -> str | None:
         rows = _query_queue(at, f"--jobs={job}")
     except SlurmRefused as refusal:
         if FORGOTTEN_JOB not in refusal.text:
-            raise Rejected([explain_refusal(at, refusal.text, {}, "squeue")], transient=True) from None
+            raise Rejected([explain_command_failure(refusal.text, "squeue")], transient=True) from None
     rows = rows or _query_accounting(at, f"--jobs={job}")
     if not rows:
         place = f" of {at.host}" if at.host else ""
@@ -144,7 +144,7 @@ def _list_runs(at: Transport, everyone: bool) -> Iterator[ListedSubmission]:
         try:
             rows = _query_queue(at, "--all", *mine)
         except SlurmRefused as refusal:
-            raise Rejected([explain_refusal(at, refusal.text, {}, "squeue")], transient=True) from None
+            raise Rejected([explain_command_failure(refusal.text, "squeue")], transient=True) from None
         queued = {(row.run, row.run_folder) for row in rows}
         older = _query_accounting(at, f"--starttime=now-{LISTED_DAYS}days", *(mine or ("--allusers",)))
     listed = _group_rows(at, [*rows, *(row for row in older if (row.run, row.run_folder) not in queued)])

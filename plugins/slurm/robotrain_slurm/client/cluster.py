@@ -9,7 +9,7 @@ from typing import Any
 from robotrain.cluster.checks import QuantityError
 from robotrain.run_folder.transport import Transport
 
-from robotrain_slurm.client.commands import run_slurm
+from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.spec.options import DAY, HOUR, MINUTE, parse_time
 
 FORMAT = "%R|%P|%a|%l|%g|%T|%D|%c|%m|%N|%G|%f"
@@ -72,6 +72,19 @@ def query_partitions(at: Transport, seconds: float | None = None) -> list[Partit
         return found
     mine = {"all", *at.query("id -Gn").text.split()}
     return [_replace(one, is_closed=mine.isdisjoint(one.groups.split(","))) for one in found]
+
+
+def query_memory_limits(at: Transport) -> dict[str, float]:
+    """Return the most memory in MiB that a job may have on a node, by partition; those without a limit are absent.
+
+    `sinfo` does not print it. Raise Rejected.
+    """
+    try:
+        text = run_slurm(at, "scontrol", "--all", "--oneliner", "show", "partition")
+    except SlurmRefused:  # it is not shown to everybody
+        return {}
+    limits = re.findall(r"(?m)^PartitionName=(\S+) .*\bMaxMemPerNode=(\d+)", text)
+    return {name: float(limit) for name, limit in limits}
 
 
 def parse_partitions(lines: Iterable[str]) -> list[Partition]:

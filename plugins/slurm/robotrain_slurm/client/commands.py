@@ -44,9 +44,9 @@ COMMANDS = SlurmCommands(
 )
 
 
-def run_slurm(at: Transport, command: str, *words: str, seconds: float | None = None) -> str:
+def run_slurm(at: Transport, command: str, *words: str, seconds: float | None = None, stdin: bytes = b"") -> str:
     """Return what a command of Slurm prints. Raise SlurmRefused, or Rejected if Slurm is away or not installed."""
-    done = move_commands(COMMANDS, at).run(command, *words, seconds=seconds)
+    done = move_commands(COMMANDS, at).run(command, *words, seconds=seconds, stdin=stdin)
     if done.exit_code:
         raise SlurmRefused(" ".join((done.stderr.strip() or done.stdout).split()))
     return done.stdout
@@ -54,5 +54,5 @@ def run_slurm(at: Transport, command: str, *words: str, seconds: float | None = 
 
 def quote_message(text: str) -> str:
     """Return what a command printed in one redacted line, without what every message has."""
-    text = text.replace("Batch job submission failed: ", "")
+    text = re.sub("Batch job submission failed: |allocation failure: ", "\n", text)
     return scheduler_commands.quote_message(re.sub(r"(?:^|(?<=\s))s\w+: (?:error: )?", "\n", text))

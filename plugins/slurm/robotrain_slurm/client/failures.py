@@ -1,21 +1,25 @@
-"""Why sbatch refused a job, in words: what it did not accept, and what exists instead."""
+"""Why Slurm refused a job, in words: what it did not accept, and what exists instead."""
 
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import tomllib
 from robotrain.cluster.checks import suggest_names
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.job import Job
 from robotrain.run_folder.scheduler_commands import Refusal, ShellWord, find_refusal
 from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client import cluster
-from robotrain_slurm.client.cluster import parse_gpus
+from robotrain_slurm.client.cluster import Partition, parse_gpus
 from robotrain_slurm.client.commands import SlurmRefused, quote_message, run_slurm
+from robotrain_slurm.client.job_request import JobRequest
+from robotrain_slurm.client.shortfalls import find_shortfalls
 
 make_problem = Messages(__file__)
 
@@ -33,55 +37,142 @@ def load_refusals() -> tuple[Refusal, ...]:
     file = Path(__file__).with_name("refusals.toml")
     rows = tomllib.loads(file.read_text(encoding="utf-8"))["refusal"]
     for row in rows:
-        row["suggestions"] = tuple(Suggestion(*one) for one in row.get("suggestions", ()))
+        row["suggestions"] = tuple(Suggestion(*suggestion) for suggestion in row.get("suggestions", ()))
     return tuple(Refusal(**row) for row in rows)
 
 
-def explain_refusal(at: Transport, text: str, options: Options, command: str = "sbatch") -> Problem:
-    """Return the problem of a job that sbatch refused. Slurm is asked for the names that exist.
+def explain_command_failure(text: str, command: str) -> Problem:
+    """Return the problem of a command such as `sinfo` that failed. `text`: what it printed."""
+    why = f"{command} says: {quote_message(text) or 'nothing'}."
+    refusal = find_refusal(load_refusals(), text)
+    if refusal:
+        return refusal[0].make_problem("", why)
+    return make_problem("client-failed", command=command, why=why)
+
+
+def explain_refusal(at: Transport, text: str, options: Options, job: Job, command: str = "sbatch") -> list[Problem]:
+    """Return the problems of a job that sbatch refused, at least one. Slurm is asked for what exists.
 
     :param text: what sbatch printed, with the lines of a site's own submit plugin.
     :param options: those of the batch script.
-    :param command: another command, such as `sinfo`, that failed.
+    :param command: what printed it.
     """
     why = f"{command} says: {quote_message(text) or 'nothing'}."
-    if found := find_refusal(load_refusals(), text):
-        kind, match = found
-        given = options.get(OPTIONS_OF_FLAGS.get(kind.where, kind.where.removeprefix("--"))) or ""
-        given = given or next(filter(None, match.groups()), "")
-        if kind.where == "--gpus" and given and not parse_gpus(given):  # typed as `--sbatch gres=nvme:100`
-            kind, given = dataclasses.replace(kind, where="--sbatch"), f"gres={given}"
-        others = () if kind.suggestions else suggest_existing(at, kind.where, given, options)
-        return kind.make_problem(given, why, *others)
-    return make_problem("platform-refused" if command == "sbatch" else "client-failed", command=command, why=why)
+    refusal = find_refusal(load_refusals(), text)
+    if not refusal:
+        return [make_problem("platform-refused", why=why)]
+    kind, match = refusal
+    given = options.get(OPTIONS_OF_FLAGS.get(kind.where, kind.where.removeprefix("--"))) or ""
+    given = given or next(filter(None, match.groups()), "")
+    if kind.where == "--gpus" and given and not parse_gpus(given):  # typed as `--sbatch gres=nvme:100`
+        kind = dataclasses.replace(kind, where="--sbatch", asks="")
+        given = f"gres={given}"
+    if kind.asks == "nodes":
+        request = JobRequest.parse(options, job)
+        shortfalls = _find_shortfalls(at, request, why)
+        return shortfalls or [kind.make_problem(given, why)]
+    question = QUESTIONS.get(kind.asks)
+    suggestions = _ask(question, at, given, options) if question else ()
+    return [kind.make_problem(given, why, *suggestions)]
 
 
-def suggest_existing(at: Transport, flag: str, given: str, options: Options) -> Iterator[Suggestion]:
-    """Yield the names that the cluster has for an option, the nearest first; how to list them if it does not answer."""
-    template = f"{flag} {{}}"
+def _find_shortfalls(at: Transport, request: JobRequest, why: str) -> list[Problem]:
     try:
-        if flag in ("--account", "--qos"):
-            accounts, qualities = list_associations(at)
-            names = accounts if flag == "--account" else qualities
-            if given not in names:
-                yield from suggest_names(template, given, names, LIST_ACCOUNTS)
-                return
-            flag, template, given = "--partition", "--partition {}", options.get("partition") or ""  # closed to it
-        partitions = cluster.query_partitions(at)
+        return [*find_shortfalls(request, cluster.query_partitions(at), why)]
     except (Rejected, SlurmRefused):
-        yield Suggestion(
-            LIST_ACCOUNTS if flag in ("--account", "--qos") else cluster.LIST_PARTITIONS, "lists what exists"
-        )
+        return []
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """What Slurm is asked for when it refused a name."""
+
+    suggest: Callable[[Transport, str, Options], Iterator[Suggestion]]
+    """Yields what exists instead of a value. Raise SlurmRefused, Rejected."""
+    command: str
+    """What lists it, for a cluster that does not answer."""
+
+
+def _ask(question: Question, at: Transport, given: str, options: Options) -> list[Suggestion]:
+    """Return the names that the cluster has, the nearest first; how to list them if it does not answer."""
+    try:
+        return [*question.suggest(at, given, options)]
+    except (Rejected, SlurmRefused):
+        return [Suggestion(question.command, "lists what exists")]
+
+
+def suggest_accounts(at: Transport, given: str, options: Options) -> Iterator[Suggestion]:
+    """Yield the accounts of this user, or the partitions if the account exists and may be closed to one."""
+    accounts, _ = list_associations(at)
+    yield from _suggest_association("--account {}", at, given, options, accounts)
+
+
+def suggest_qualities(at: Transport, given: str, options: Options) -> Iterator[Suggestion]:
+    """Yield the qualities of service of this user, or the partitions if the one that is given exists."""
+    _, qualities = list_associations(at)
+    yield from _suggest_association("--qos {}", at, given, options, qualities)
+
+
+def _suggest_association(
+    template: str, at: Transport, given: str, options: Options, names: Sequence[str]
+) -> Iterator[Suggestion]:
+    if given not in names:
+        yield from suggest_names(template, given, names, LIST_ACCOUNTS)
+    else:
+        yield from suggest_partitions(at, options.get("partition") or "", options)
+
+
+def suggest_partitions(at: Transport, given: str, options: Options) -> Iterator[Suggestion]:
+    """Yield the partitions that take jobs of this user."""
+    partitions = cluster.query_partitions(at)
+    wrong = find_unknown_partition(given, partitions)
+    names = [partition.name for partition in cluster.list_open_partitions(partitions) if partition.name != wrong]
+    yield from suggest_names("--partition {}", wrong, names, cluster.LIST_PARTITIONS)
+
+
+def find_unknown_partition(given: str, partitions: Sequence[Partition]) -> str:
+    """Return the first name in a list of partitions that the cluster does not have; the whole list if it has all."""
+    existing = {partition.name for partition in partitions}
+    names = (name.strip() for name in given.split(","))
+    return next((name for name in names if name and name not in existing), given)
+
+
+def suggest_features(at: Transport, given: str, options: Options) -> Iterator[Suggestion]:
+    """Yield the features of nodes that are nearest to one of a constraint that no node has."""
+    features = cluster.list_features(cluster.query_partitions(at))
+    if not features:
+        yield Suggestion("leave out --constraint", "nodes have no features here")
         return
-    if flag == "--partition":
-        usable = [one.name for one in cluster.list_open_partitions(partitions) if one.name != given]
-        yield from suggest_names(template, given, usable, cluster.LIST_PARTITIONS)
-    elif flag == "--constraint":
-        yield from suggest_names(template, given, cluster.list_features(partitions), cluster.LIST_FEATURES)
-    elif flag == "--time":
-        for one in cluster.select_partitions(partitions, options.get("partition")):
-            if one.limit < math.inf:
-                yield Suggestion(f"--time {cluster.format_limit(one.limit)}", f"the limit of {one.name}")
+    names = re.findall(r"[^\s&|,\[\]()*!]+", re.sub(r"\*\d+", "", given))
+    wrong = next((name for name in names if name not in features), given)
+    yield from suggest_names("--constraint {}", wrong, features, cluster.LIST_FEATURES)
+
+
+def suggest_times(at: Transport, given: str, options: Options) -> Iterator[Suggestion]:
+    """Yield the time limits of the partitions."""
+    for partition in cluster.select_partitions(cluster.query_partitions(at), options.get("partition")):
+        if partition.limit < math.inf:
+            yield Suggestion(f"--time {cluster.format_limit(partition.limit)}", f"the limit of {partition.name}")
+
+
+def suggest_array_sizes(at: Transport, given: str, options: Options) -> Iterator[Suggestion]:
+    """Yield how many trials of a sweep the cluster takes: indices from 1 to one less than its MaxArraySize."""
+    found = re.search(r"(?m)^MaxArraySize\s*=\s*(\d+)", run_slurm(at, "scontrol", "show", "config"))
+    most = int(found[1]) - 1 if found else 0
+    if most > 0:
+        yield Suggestion(f"--sampler random --samples {most}", "tries some of the combinations")
+    yield Suggestion("--points FILE.csv", "a list of the trials: this machine sends each as a run of its own")
+
+
+QUESTIONS = {
+    "accounts": Question(suggest_accounts, LIST_ACCOUNTS),
+    "qualities": Question(suggest_qualities, LIST_ACCOUNTS),
+    "partitions": Question(suggest_partitions, cluster.LIST_PARTITIONS),
+    "features": Question(suggest_features, cluster.LIST_FEATURES),
+    "times": Question(suggest_times, cluster.LIST_PARTITIONS),
+    "array size": Question(suggest_array_sizes, "scontrol show config"),
+}
+"""By the word in `asks` of a refusal; `nodes` asks for what the nodes have."""
 
 
 def list_associations(at: Transport) -> tuple[Sequence[str], Sequence[str]]:

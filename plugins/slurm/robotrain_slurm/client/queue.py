@@ -9,7 +9,7 @@ from robotrain.run_folder.scheduler_commands import ShellWord
 from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
-from robotrain_slurm.client.failures import explain_refusal
+from robotrain_slurm.client.failures import explain_command_failure
 from robotrain_slurm.node.commands import REFUSED_END
 
 FORMAT = "%i|%A|%T|%r|%S|%e|%N|%E|%j|%k"
@@ -71,7 +71,7 @@ def query_queue(at: Transport, names: Iterable[str] = (), user: int | None = Non
     try:
         answer = run_slurm(at, "squeue", *words)
     except SlurmRefused as refusal:
-        raise Rejected([explain_refusal(at, refusal.text, {}, "squeue")], transient=True) from None
+        raise Rejected([explain_command_failure(refusal.text, "squeue")], transient=True) from None
     separators = FORMAT.count("|")
     return [_parse_line(line) for line in answer.splitlines() if line.count("|") >= separators]
 

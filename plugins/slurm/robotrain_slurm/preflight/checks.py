@@ -24,12 +24,11 @@ from robotrain_runtime.machine.disk_cache import COMPLETE
 
 from robotrain_slurm.client.cluster import query_partitions
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
-from robotrain_slurm.client.failures import explain_refusal
+from robotrain_slurm.client.failures import explain_command_failure
 from robotrain_slurm.login.reach import explained, translate
 from robotrain_slurm.node.container import TOOLS
 from robotrain_slurm.preflight import folders
-from robotrain_slurm.preflight.job_request import JobRequest
-from robotrain_slurm.preflight.resources import find_request_problems
+from robotrain_slurm.preflight.engine_check import ask_slurm, find_job_problems
 from robotrain_slurm.preflight.survey import MachineSurvey, take_survey
 from robotrain_slurm.spec.script import has_prologue, read_options
 from robotrain_slurm.spec.submission_spec import SUBMISSION, get_script, read_own
@@ -54,8 +53,6 @@ def list_checks(slurm: SchedulerPlatform, plan: Plan) -> list[Check]:
         "slurm cluster": lambda: check_cluster(at, plan, spec, jobs, survey),
         "slurm machine": lambda: check_machine(slurm, plan, spec, jobs, pythons, survey()),
     }
-    if any(job.trials for job in spec.jobs):
-        checks["slurm array"] = lambda: check_array_size(at, spec)
     if at.host:  # over one line, and one that is dead is reported once
         every = [*checks.values()]
         return [Check(name=at.host, run=partial(_explain, at, lambda: chain.from_iterable(one() for one in every)))]
@@ -114,40 +111,32 @@ def check_machine(
 def check_cluster(
     at: Transport, plan: Plan, spec: SchedulerSpec, jobs: Sequence[JobDocument], survey: Callable[[], MachineSurvey]
 ) -> Iterator[Problem]:
-    """Check what the jobs ask for against the partitions and nodes of the cluster, and that it answers."""
+    """Ask Slurm whether it takes the jobs, and when it would never start them."""
     try:
+        refusals = [ask_slurm(at, plan, job) for job in spec.jobs]
         partitions = query_partitions(at)
+        for job, refusal in zip(spec.jobs, refusals, strict=True):
+            yield from find_job_problems(at, plan, job, refusal, partitions)
     except SlurmRefused as refusal:
-        yield replace(explain_refusal(at, refusal.text, {}, "sinfo"), stage=Stage.PREFLIGHT)
+        yield replace(explain_command_failure(refusal.text, "sinfo"), stage=Stage.PREFLIGHT)
         return
     except LostAnswer:
         raise
     except Rejected as rejected:  # it is away, or not here
-        if any(problem.code == "submit-command-missing" for problem in rejected.problems):
-            yield make_problem("submit-command-missing")
-            return
-        later = Suggestion("the same command", "later; nothing was sent")
-        for problem in rejected.problems:
-            yield replace(problem, stage=Stage.PREFLIGHT, suggestions=(later, *problem.suggestions))
+        yield from _explain_silence(rejected)
         return
-    for job in spec.jobs:
-        options = read_options(plan.files[get_script(job)].decode())
-        yield from find_request_problems(JobRequest.parse(options, plan.job), partitions)
     yield from folders.find_unshared_files(folders.list_needed_files(spec, jobs), partitions, survey())
 
 
-def check_array_size(at: Transport, spec: SchedulerSpec) -> Iterator[Problem]:
-    """Check that the indices of a job array, from 1 to its number of trials, are below the cluster's limit."""
-    count = max(len(job.trials) for job in spec.jobs)
-    try:
-        found = re.search(r"(?m)^MaxArraySize\s*=\s*(\d+)", run_slurm(at, "scontrol", "show", "config"))
-    except SlurmRefused:  # it is not shown to everybody: sbatch refuses an array that is too large
+def _explain_silence(rejected: Rejected) -> Iterator[Problem]:
+    """Yield why Slurm was not asked."""
+    if any(problem.code == "submit-command-missing" for problem in rejected.problems):
+        yield make_problem("submit-command-missing")
         return
-    most = max(int(found[1]) - 1, 0) if found else count
-    if count <= most:
-        return
-    fewer = Suggestion(f"--sampler random --samples {most}", "tries some of the combinations") if most else ""
-    yield make_problem("sweep-too-large", fewer, most=most, count=count)
+    later = Suggestion("the same command", "later; nothing was sent")
+    for problem in rejected.problems:
+        why = f"{problem.why} So Slurm was not asked whether it takes the job.".strip()
+        yield replace(problem, stage=Stage.PREFLIGHT, why=why, suggestions=(later, *problem.suggestions))
 
 
 PYXIS_OPTION = "--container-image"

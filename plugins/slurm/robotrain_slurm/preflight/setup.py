@@ -13,7 +13,7 @@ from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client.cluster import LIST_PARTITIONS, Partition, query_partitions
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
-from robotrain_slurm.client.failures import explain_refusal
+from robotrain_slurm.client.failures import explain_command_failure
 from robotrain_slurm.login.reach import explained, reach, translate
 from robotrain_slurm.login.ssh_failures import make_missing_ssh_error
 from robotrain_slurm.preflight.folders import find_unshared_files
@@ -89,7 +89,7 @@ def _survey_cluster(at: Transport, settings: SlurmSettings) -> Iterator[HealthRe
         doubtful = {} if settings.storage == "shared" else needed
         problems += find_unshared_files(doubtful, partitions, survey)
     except SlurmRefused as refusal:
-        problems.append(explain_refusal(at, refusal.text, {}, "sinfo"))
+        problems.append(explain_command_failure(refusal.text, "sinfo"))
     yield from map(convert_problem, translate(problems, at))
 
 

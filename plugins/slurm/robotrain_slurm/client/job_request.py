@@ -1,12 +1,13 @@
 """What a batch script asks for, by its options. Pure."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from robotrain.cluster.checks import QuantityError
 from robotrain.model.job import NODES_PARAMETER, Job
 
-from robotrain_slurm.client.cluster import NodeGroup, Partition, parse_gpus, read_limit
+from robotrain_slurm.client.cluster import NodeGroup, parse_gpus, read_limit
 from robotrain_slurm.spec.options import parse_memory
 
 GPU_OPTIONS = ("gres", "gpus", "gpus-per-node")
@@ -57,14 +58,24 @@ class JobRequest:
             has_device="device" in dict(job.parameters),
         )
 
-    def can_start(self, partition: Partition) -> bool:
-        """Return whether a node of the partition is up and has as much as the job asks for."""
-        return any(group.is_usable and self.fits(group) for group in partition.nodes)
-
     def fits(self, nodes: NodeGroup) -> bool:
-        """Return whether a node has as much as the job asks for."""
+        """Return whether a node has all that the job asks for of each, whatever its state."""
         has_gpus = nodes.count_gpus(self.gpu_type) >= self.gpus
-        return has_gpus and nodes.cpus >= self.cpus and nodes.memory >= self.mib
+        return has_gpus and nodes.cpus >= self.cpus and nodes.memory >= self.mib and self.has_features(nodes)
+
+    def list_features(self) -> list[str]:
+        """Return the features that `&` joins in the constraint; none if Slurm reads it in another way."""
+        names = [name.strip() for name in self.constraint.split("&")]
+        is_plain = all(re.fullmatch(r"[\w.-]+", name) for name in names)
+        return names if is_plain else []
+
+    def has_features(self, nodes: NodeGroup) -> bool:
+        """Return whether a node has the features of the constraint, as far as `list_features` knows."""
+        return nodes.features.issuperset(self.list_features())
+
+    def count_fitting(self, groups: Iterable[NodeGroup]) -> int:
+        """Return how many nodes have all that the job asks for."""
+        return sum(group.count for group in groups if self.fits(group))
 
 
 def _read_memory(text: str) -> int:
