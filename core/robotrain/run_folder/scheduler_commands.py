@@ -40,7 +40,7 @@ class Refusal:
     suggestions: tuple[Suggestion, ...] = ()
     """What the user can do; without any, what `make_problem` is given."""
     asks: str = ""
-    """What the scheduler is asked for, so that the problem names what exists: a word of the platform's."""
+    """What the platform asks its engine for, in a word of its own, so that the problem names what exists."""
 
     def make_problem(self, given: str, why: str, *others: Suggestion, stage: Stage = Stage.SUBMIT) -> Problem:
         """Return the problem. `others`: what it suggests if the kind has no suggestions of its own."""

@@ -72,7 +72,7 @@ def explain_refusal(at: Transport, text: str, options: Options, job: Job, comman
         shortfalls = _find_shortfalls(at, request, why)
         return shortfalls or [kind.make_problem(given, why)]
     question = QUESTIONS.get(kind.asks)
-    suggestions = _ask(question, at, given, options) if question else ()
+    suggestions = _suggest_existing(question, at, given, options) if question else ()
     return [kind.make_problem(given, why, *suggestions)]
 
 
@@ -93,7 +93,7 @@ class Question:
     """What lists it, for a cluster that does not answer."""
 
 
-def _ask(question: Question, at: Transport, given: str, options: Options) -> list[Suggestion]:
+def _suggest_existing(question: Question, at: Transport, given: str, options: Options) -> list[Suggestion]:
     """Return the names that the cluster has, the nearest first; how to list them if it does not answer."""
     try:
         return [*question.suggest(at, given, options)]
