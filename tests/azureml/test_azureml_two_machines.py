@@ -1,6 +1,7 @@
 """Two machines that send the same job to a workspace: its name is the same, and a workspace has one job of a name."""
 
 import re
+import time
 
 import pytest
 from azureml_workspace_plans import add_dataset
@@ -140,3 +141,24 @@ def test_sweep_that_has_ended_is_sent_again_from_another_machine(azureml, robotr
     assert answer.exit_code == 0, answer.stderr
     assert answer.json["new"]
     assert len(list_whole(azureml)) == 2
+
+
+@pytest.mark.slow
+def test_sweep_that_another_machine_drives_is_refused_and_sends_no_trial(azureml, robotrain, job, go_to):
+    over = ("--over", "learning_rate=log:1e-5..1e-3", "--sampler", "tpe", "--samples", "2", "--at-most", "1")
+    words = ("sweep", "lerobot-train", *job, *over, "--json")
+    until = time.monotonic() + 120
+    for machine in ("first", "second"):
+        go_to(machine)
+        run = robotrain(*words).json["run"]
+        while (step := robotrain("status", "--json").json["steps"][0])["state"] in ("waiting", "pending"):
+            if machine == "first" and azureml.jobs:
+                break  # sent, and not begun
+            assert time.monotonic() < until, step
+            time.sleep(0.1)
+    status = robotrain("status", "--json").json
+    assert [step["state"] for step in status["steps"]] == ["failed", "skipped"]
+    (name,) = azureml.jobs
+    assert f"another machine runs the same pipeline or sweep: its step {name}" in status["reason"]
+    go_to("first")
+    robotrain("cancel", run)

@@ -1,5 +1,7 @@
 """Two machines of one user that send the same job: OSMO takes both, and the second one is warned."""
 
+import time
+
 import pytest
 from problem_assertions import check_problems
 from robotrain.store import records
@@ -59,3 +61,24 @@ def test_pipeline_of_another_machine_is_named_too(osmo, robotrain, other_machine
     assert "[run-sent-elsewhere]" in answer.stderr
     assert f"{run}-1" in answer.stderr
     assert "robotrain adopt" not in answer.stderr, "a pipeline cannot be recorded"
+
+
+@pytest.mark.slow
+def test_sweep_that_another_machine_drives_is_named_at_its_trial(osmo, robotrain, other_machine):
+    over = ("--over", "learning_rate=log:1e-5..1e-3", "--sampler", "tpe", "--samples", "2", "--at-most", "1")
+    words = ("sweep", "lerobot-train", *JOB[1:], *over, "--json")
+
+    def wait_for_trial() -> dict:
+        until = time.monotonic() + 60
+        while not (trial := robotrain("status", "--json").json["steps"][0])["reason"]:
+            assert time.monotonic() < until, trial
+            time.sleep(0.1)
+        return trial
+
+    run = robotrain(*words).json["run"]
+    job = wait_for_trial()["run"]
+    other_machine()
+    assert robotrain(*words).json["new"]
+    trial = wait_for_trial()
+    assert f"another machine sent this job before, as {job}-1, which has not ended" in trial["reason"]
+    robotrain("cancel", run)

@@ -1,6 +1,13 @@
 """Two machines that send the same job to one folder for runs: the second one records the run of the first."""
 
+import json
+import os
+import subprocess
+import sys
+import time
+
 import pytest
+from robotrain.pipelines import progress
 from robotrain.store import records
 
 PROGRAM = ("--", "python3", "train.py", "--lr", "3")
@@ -74,3 +81,77 @@ def test_run_folder_that_cannot_be_read_is_named_and_nothing_is_sent(submit, rob
         submit("second")
     assert len(slurm.read_jobs()) == 1
     assert records.list_runs() == []
+
+
+SWEEP = ("--over", "lr=uniform:1..9", "--sampler", "tpe", "--samples", "2", "--at-most", "1")
+METRIC = ("--compare-by", "loss", "--metric", "loss:min=loss ([0-9.]+)")
+
+
+@pytest.fixture
+def sweep(job):
+    """Return the words of a sweep that this machine drives."""
+    workload, *words = job
+    return ("sweep", workload, *words, *SWEEP, *METRIC, "--json", "--", "python3", "train.py", "--lr", "{lr}")
+
+
+@pytest.fixture
+def go_to(robotrain, tmp_path, monkeypatch):
+    """Go to another machine; at the end what all of them drive is cancelled."""
+    folders = set()
+
+    def go(machine: str) -> None:
+        folders.add(machine)
+        monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / machine))
+
+    yield go
+    for machine in folders:
+        go(machine)
+        for run in records.list_runs():
+            robotrain("cancel", run)
+
+
+def list_steps(run: str) -> list[progress.StepState]:
+    found = progress.read_progress(run)
+    return [*found.steps.values()] if found else []
+
+
+def wait_for_first_step(run: str) -> progress.StepState:
+    """Wait until the first step of a sweep was sent or refused, and return its state."""
+    until = time.monotonic() + 60
+    while not (steps := list_steps(run)) or steps[0].state in ("waiting", "pending"):
+        assert time.monotonic() < until, steps
+        time.sleep(0.05)
+    return steps[0]
+
+
+@pytest.mark.slow
+def test_sweep_that_another_machine_drives_is_refused_and_sends_no_trial(slurm, robotrain, sweep, go_to):
+    go_to("first")
+    run = robotrain(*sweep).json["run"]
+    job = wait_for_first_step(run).run
+    go_to("second")
+    assert robotrain(*sweep).exit_code == 0
+    assert wait_for_first_step(run).state == "failed"
+    status = robotrain("status", "--json").json
+    assert status["state"] == "failed"
+    assert f"another machine runs the same pipeline or sweep: its step {slurm.read_jobs()[0]['folder']}" in str(status)
+    assert [step.state for step in list_steps(run)] == ["failed", "skipped"]
+    assert [one["name"] for one in slurm.read_jobs()] == [job]
+    again = robotrain(*sweep[: sweep.index("--json")], "--new", *sweep[sweep.index("--json") :]).json["run"]
+    assert wait_for_first_step(again).state == "running"
+    assert len(slurm.read_jobs()) == 2, "--new says that both are wanted"
+
+
+@pytest.mark.slow
+def test_of_two_sweeps_sent_at_once_one_is_refused(slurm, sweep, go_to, tmp_path):
+    program = (sys.executable, "-m", "robotrain", *map(str, sweep))
+    places = [{**os.environ, "ROBOTRAIN_STATE": str(tmp_path / machine)} for machine in ("first", "second")]
+    pipe = subprocess.PIPE
+    sent = [subprocess.Popen(program, env=place, stdout=pipe, stderr=pipe) for place in places]
+    runs = [json.loads(one.communicate(timeout=120)[0])["run"] for one in sent]
+    states = []
+    for machine, run in zip(("first", "second"), runs, strict=True):
+        go_to(machine)
+        states.append(wait_for_first_step(run).state)
+    assert sorted(states) == ["failed", "running"]
+    assert len(slurm.read_jobs()) == 1

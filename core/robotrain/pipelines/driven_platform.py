@@ -12,7 +12,7 @@ from robotrain_runtime.contract import event
 from robotrain import background
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
-from robotrain.model.job import Job, parse_attempt
+from robotrain.model.job import BESIDE_KEY, Job, parse_attempt
 from robotrain.model.plan import Plan
 from robotrain.model.platform import FollowingDecision
 from robotrain.model.reference import Reference
@@ -24,6 +24,8 @@ from robotrain.pipelines.step_runs import StepJobs, list_distinct_roots
 from robotrain.plugins.manager import Plugins
 from robotrain.store import files, name_lock, plans, records
 from robotrain.submission.interrupted_submit import remove_run
+from robotrain.submission.name_holder import describe_step_holder, find_name_holder
+from robotrain.submission.prepare import PreparedJob
 
 make_problem = Messages(__file__)
 
@@ -43,13 +45,31 @@ class DrivenPlatform(PipelinePlatform):
         jobs = StepJobs(plan, (), self._platform, self._plugins)
         for step in list_distinct_roots(jobs.plan):
             if step.name not in jobs.plan.finished:
-                job = jobs.complete_job(step, {})
-                lock, _ = name_lock.claim_run_name(job.job, lambda record: False)
-                try:  # under the name that it would have: a platform may look for an earlier run of the same name
-                    found = list(self._platform.preflight(job.render_plan(parse_attempt(lock.run))))
-                finally:
-                    lock.release_and_remove()
-                yield from found
+                yield from self._preflight_step(jobs.complete_job(step, {}), plan.job)
+
+    def _preflight_step(self, prepared: PreparedJob, whole: Job) -> Iterator[Problem]:
+        """Yield the problems of a step under the name that it would have, as its driver chooses it.
+
+        :param whole: the job that stands for the pipeline.
+        """
+        taken = 0
+        while True:
+            lock, _ = name_lock.claim_run_name(prepared.job, lambda record: False, above=taken)
+            taken = parse_attempt(lock.run)
+            try:
+                problems = list(self._platform.preflight(prepared.render_plan(taken)))
+            finally:
+                lock.release_and_remove()
+            refusal = Rejected(problems)
+            text = find_name_holder(refusal, self._platform)
+            if not text:
+                yield from problems
+                return
+            if not whole.record.get(BESIDE_KEY):
+                holder = describe_step_holder(text, refusal, whole.same_key, prepared, self._plugins)
+                yield holder
+                if holder.severity == "error":
+                    return
 
     def submit(self, plan: Plan) -> Reference:
         """Start the driver, once. Raise Rejected if it cannot start."""

@@ -8,14 +8,16 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pkgutil import resolve_name
 
 from robotrain_runtime.contract.files import lock_file
 
-from robotrain.errors import Rejected, select_errors
+from robotrain.errors import Problem, Rejected, select_errors
+from robotrain.model.job import BESIDE_KEY, PIPELINE_KEY
 from robotrain.model.run import RunGone, RunRecord, Status
 from robotrain.pipelines.plan import PipelinePlan, PlannedStep
 from robotrain.pipelines.progress import (
@@ -44,6 +46,10 @@ RETRY_SECONDS = 30.0
 """Seconds until a step is submitted again whose platform did not answer."""
 LOCK_SECONDS = 1.0
 """How long to try for the lock: who asks whether a driver is alive (`is_driven`) holds it for a moment."""
+ELSEWHERE_CODE = "pipeline-sent-elsewhere"
+"""The problem of a step that is one of the same pipeline on another machine: no step of this one is sent."""
+NOTED_CODES = ("step-sent-elsewhere", "run-sent-elsewhere")
+"""What a submit reports of runs of another machine."""
 UNSURE_CODES = ("submit-unsure", "run-unrecorded")
 """Problems of a submit whose result is unknown: the same submit finds the run, or sends it."""
 
@@ -56,6 +62,7 @@ class PipelineDriver:
         record = records.read_record(run)
         self._platform = plugins.platform(record.platform)
         stored = plans.read_stored_plan(run)
+        self._whole = stored.plan.job
         self._jobs = StepJobs(stored.plan, stored.values, self._platform, plugins)
         self._progress = read_progress(run) or _make_first_progress(self._jobs.plan)
         self._retry_at: dict[str, float] = {}
@@ -164,6 +171,7 @@ class PipelineDriver:
         record = self._find_submitted(state.run, owner)
         if record is None:
             job = self._complete_job(step, state)
+            job = job.with_job(replace(job.job, record={PIPELINE_KEY: self._whole.same_key}))
 
             def note_claim(run: str) -> None:
                 state.run = run
@@ -171,9 +179,10 @@ class PipelineDriver:
 
             record = submitter.submit_job(
                 job,
-                lambda found: None,
+                partial(_note_other_machine, state),
                 lambda run: None,
                 self._plugins,
+                new=bool(self._whole.record.get(BESIDE_KEY)),
                 pinning=not self._jobs.plan.unpinned,
                 owner=owner,
                 on_claim=note_claim,
@@ -203,6 +212,8 @@ class PipelineDriver:
     def _handle_rejection(self, step: PlannedStep, state: StepState, rejected: Rejected) -> bool:
         """Try again later if the platform did not answer; else the step failed."""
         errors = select_errors(rejected.problems) or list(rejected.problems)
+        if any(problem.code == ELSEWHERE_CODE for problem in errors):
+            self._end_unsent(f"step {step.name}: {errors[0].title}")
         reason = "; ".join(problem.title for problem in errors)
         if not rejected.transient and not any(problem.code in UNSURE_CODES for problem in errors):
             return self._end(state, "failed", f"it was not submitted: {reason}")
@@ -211,6 +222,12 @@ class PipelineDriver:
         state.reason = reason
         self._save()
         return changed
+
+    def _end_unsent(self, reason: str) -> None:
+        """End all steps that were not sent: another machine sends them."""
+        for other in self._progress.steps.values():
+            if other.state == "waiting":
+                self._end(other, "skipped", reason)
 
     def _follow(self, step: PlannedStep) -> bool:
         """Ask for the status of a running step; return whether it ended."""
@@ -283,6 +300,12 @@ class PipelineDriver:
         except Rejected as rejected:  # it is tried again
             state.reason = rejected.problems[0].title
             self._save()
+
+
+def _note_other_machine(state: StepState, problems: Iterable[Problem]) -> None:
+    """Keep what a submit reports of runs that another machine sent."""
+    titles = [problem.title for problem in problems if problem.code in NOTED_CODES]
+    state.note = "; ".join(filter(None, (state.note, *titles)))
 
 
 def _make_first_progress(plan: PipelinePlan) -> PipelineProgress:

@@ -58,11 +58,6 @@ class NativePlatform(PipelinePlatform):
         self.cancel_command = platform.cancel_command
         self._plans: dict[str, PipelinePlan] = {}
 
-    @property
-    def engine(self) -> Platform:
-        """The platform itself, for what is about one step."""
-        return self._platform
-
     def render_steps(
         self,
         job: Job,

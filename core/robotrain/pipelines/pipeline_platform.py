@@ -54,6 +54,11 @@ class PipelinePlatform(Platform):
         self.settings = NoSettings
         self._platform, self._plugins = platform, plugins
 
+    @property
+    def engine(self) -> Platform:
+        """The platform itself, for what is about one step."""
+        return self._platform
+
     def status(self, reference: Reference) -> Status:
         """Return the status of the whole. Raise as `query_pipeline`."""
         return self.query_pipeline(reference)[0]

@@ -12,7 +12,7 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 from robotrain.config.validate import list_fields
 from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any, select_errors
 from robotrain.messages import Messages
-from robotrain.model.job import SAME_KEY, Job
+from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings, Platform
 from robotrain.model.source import SourceKind
@@ -47,7 +47,7 @@ from robotrain.submission.plan_secrets import find_secrets_in_plan
 from robotrain.submission.prepare import InputStep, PreparedJob, prepare_job
 from robotrain.submission.program_lock import lock_programs
 from robotrain.submission.queried_settings import query_platform_settings
-from robotrain.submission.same_job import JobPart, make_same_key
+from robotrain.submission.same_job import JobPart, carry_same_key
 
 make_problem = Messages(__file__)
 
@@ -109,13 +109,13 @@ class PreparedPipeline(PreparedJob):
             unpinned=self.unpinned,
             sweep=dict(self.sweep),
         )
+        engine = cast(PipelinePlatform, self.platform).engine
+        job = carry_same_key(self.job, self.list_parts(), engine)
         if isinstance(self.platform, NativePlatform):
             made = {step.name: step.job or step.registration for step in self.steps}
             jobs = {name: packer.complete(job) for name, job in made.items() if job}
-            same = make_same_key(self.job, self.list_parts(), self.platform.engine)
-            job = dataclasses.replace(self.job, record={**self.job.record, SAME_KEY: same})
             return self.platform.render_steps(job, plan, packer.files, jobs, self.values)
-        rendered = render_pipeline(self.job, plan, packer.files, self.values)
+        rendered = render_pipeline(job, plan, packer.files, self.values)
         raise_if_any(find_secrets_in_plan(rendered.plan))
         return rendered
 

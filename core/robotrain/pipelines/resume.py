@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
@@ -14,6 +14,7 @@ from robotrain.model.reference import STEP_KEY
 from robotrain.model.run import RunGone, RunRecord
 from robotrain.pipelines import driven_platform, progress
 from robotrain.pipelines.native_platform import COPY_KEY, NativePlatform, list_read_steps, read_ended_steps
+from robotrain.pipelines.pipeline_platform import PipelinePlatform
 from robotrain.pipelines.plan import (
     PIPELINE_FILE,
     PipelinePlan,
@@ -28,7 +29,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import read_plan_to_repeat
-from robotrain.submission.same_job import JobPart
+from robotrain.submission.same_job import JobPart, carry_same_key
 
 make_problem = Messages(__file__)
 
@@ -45,9 +46,10 @@ class RepeatedPipeline(PreparedJob):
     def render(self, attempt: int) -> RenderedPlan:
         """Return the plan of an attempt."""
         plan = dataclasses.replace(self.plan, run=self.job.run_name(attempt))
+        job = carry_same_key(self.job, self.list_parts(), cast(PipelinePlatform, self.platform).engine)
         if not isinstance(self.platform, NativePlatform):
-            return render_pipeline(self.job, plan, self.payloads, self.values)
-        return self.platform.render_steps(self.job, plan, self.payloads, self.jobs, self.values)
+            return render_pipeline(job, plan, self.payloads, self.values)
+        return self.platform.render_steps(job, plan, self.payloads, self.jobs, self.values)
 
     def list_parts(self) -> list[JobPart]:
         """Return the settings and sources of each step."""

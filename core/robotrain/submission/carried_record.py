@@ -11,7 +11,7 @@ from robotrain import __version__
 from robotrain.config.trainer_args import split_options
 from robotrain.config.validate import list_fields
 from robotrain.config.values import Origin, Value
-from robotrain.model.job import SAME_KEY, TRAINER_ARGS, Job
+from robotrain.model.job import BESIDE_KEY, PIPELINE_KEY, SAME_KEY, TRAINER_ARGS, Job
 from robotrain.model.plan import MANAGED_KEY
 from robotrain.model.platform import Platform
 from robotrain.model.run import RUN_PATTERN
@@ -25,10 +25,17 @@ WRITER_KEY = "robotrain"
 LABEL_KEYS = ("name", "note", "parent")
 
 
-def carry_labels(job: Job, labels: RunLabels) -> Job:
-    """Return the job with what its user calls the run, for its document."""
-    named = {key: text for key in LABEL_KEYS if (text := getattr(labels, key))}
-    return dataclasses.replace(job, record=named)
+def carry_labels(job: Job, labels: RunLabels, *, new: bool = False) -> Job:
+    """Return the job with what its user calls the run, for its document.
+
+    :param new: whether the user wants it beside the same job of another machine.
+    """
+    record: dict[str, Any] = {key: text for key in LABEL_KEYS if (text := getattr(labels, key))}
+    if PIPELINE_KEY in job.record:
+        record[PIPELINE_KEY] = job.record[PIPELINE_KEY]
+    if new:
+        record[BESIDE_KEY] = True
+    return dataclasses.replace(job, record=record)
 
 
 def carry_record(
@@ -44,7 +51,7 @@ def carry_record(
     defaults = {field.name: field.default for field in dataclasses.fields(settings)}
     record = {
         "name": default_name,
-        **{key: job.record[key] for key in LABEL_KEYS if key in job.record},
+        **{key: job.record[key] for key in (*LABEL_KEYS, PIPELINE_KEY) if key in job.record},
         WRITER_KEY: __version__,
         SAME_KEY: same,
         "settings": {name: value for name, value in list_fields(settings) if value != defaults[name]},

@@ -37,7 +37,7 @@ def dry_run_job(
 ) -> RenderedPlan:
     """Do everything but submit the job. Raise Rejected if preflight fails."""
     raise_if_any(name_lock.check_state_folder())
-    prepared = prepared.with_job(carry_labels(prepared.job, labels))
+    prepared = prepared.with_job(carry_labels(prepared.job, labels, new=new))
     claim = name_lock.claim_run_name(
         prepared.job, lambda record: not new and unfinished.is_same_submission(record, prepared, NO_OWNER)
     )

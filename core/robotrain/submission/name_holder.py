@@ -1,15 +1,20 @@
-"""The run of another machine that holds a run's name at the engine, which gives each name once: it is joined."""
+"""The run of another machine that holds a run's name at the engine, which gives each name once: it is joined.
+
+That of a step is not: the same pipeline is refused while it runs elsewhere.
+"""
 
 import dataclasses
 from typing import Any
 
-from robotrain.errors import Rejected, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.job import PIPELINE_KEY
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunGone, RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.submission.adoption import AdoptableRun, read_found_run, record_found_run
 from robotrain.submission.checked_plan import ReportProblems
+from robotrain.submission.prepare import PreparedJob
 
 make_problem = Messages(__file__)
 
@@ -55,3 +60,28 @@ def record_name_holder(text: str, holder: AdoptableRun, report: ReportProblems) 
     if adoption.is_new:
         report([make_problem("run-sent-elsewhere", given=text, run=adoption.record.run), *adoption.notes])
     return adoption.record
+
+
+def describe_step_holder(text: str, refusal: Rejected, key: str, prepared: PreparedJob, plugins: Plugins) -> Problem:
+    """Return the problem of a run that holds the name of a step: an error while the same pipeline runs elsewhere.
+
+    For anything else the step takes another name, of which the user is warned. Raise the refusal if the platform does
+    not answer now.
+
+    :param key: what the pipeline has on every machine.
+    :param prepared: the job of the step.
+    """
+    platform = prepared.platform
+    try:
+        holder = read_name_holder(text, refusal, platform, prepared.settings, plugins, can_be_new=True)
+        status = platform.status(holder.reference)
+    except RunGone:
+        return make_problem("step-sent-elsewhere.ended", given=text)
+    except Rejected as rejected:
+        if rejected.transient:
+            raise
+        return make_problem("step-sent-elsewhere", given=text)
+    if status.finished:
+        return make_problem("step-sent-elsewhere.ended", given=text)
+    is_same = key and holder.document.record.get(PIPELINE_KEY) == key
+    return make_problem("pipeline-sent-elsewhere" if is_same else "step-sent-elsewhere", given=text)

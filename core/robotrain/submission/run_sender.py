@@ -114,7 +114,7 @@ def end_submit(
 ) -> Submission:
     """Record the run that the platform has, and report those that it has beside. Raise Rejected."""
     submission = Submission(_announce_and_record(record, reference, context, *notes))
-    if not context.is_new and context.owner == NO_OWNER:
+    if not context.is_new:
         context.report(_find_runs_beside(rendered, context))
     return submission
 

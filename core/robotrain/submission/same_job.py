@@ -1,5 +1,6 @@
 """When two jobs are the same, on one machine or on two: whatever their names, notes and channels are."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX
 
 from robotrain.config.values import PLATFORM_LAYER, Origin
-from robotrain.model.job import Job
+from robotrain.model.job import SAME_KEY, Job
 from robotrain.model.platform import Platform
 from robotrain.submission.carried_record import list_personal_settings
 
@@ -43,6 +44,11 @@ def make_same_key(job: Job, parts: Iterable[JobPart], platform: Platform) -> str
         settings = {name: value for name in names if (value := _read_setting(part, name)) is not None}
         content += [[source.pin for source in part.sources], part.program_lock, settings]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
+
+
+def carry_same_key(job: Job, parts: Iterable[JobPart], platform: Platform) -> Job:
+    """Return the job that stands for a pipeline or a sweep with what it has on every machine."""
+    return dataclasses.replace(job, record={**job.record, SAME_KEY: make_same_key(job, parts, platform)})
 
 
 def has_same_values(mine: JobPart, theirs: JobPart, platform: str) -> bool:

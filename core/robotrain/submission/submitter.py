@@ -12,7 +12,7 @@ from robotrain.config.validate import list_fields
 from robotrain.config.values import Origin
 from robotrain.errors import Rejected, raise_if_any, select_errors
 from robotrain.messages import Messages
-from robotrain.model.job import SAME_KEY, Job, parse_attempt
+from robotrain.model.job import PIPELINE_KEY, SAME_KEY, Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
@@ -36,7 +36,12 @@ from robotrain.submission.interrupted_submit import (
     read_recorded_plan,
     suggest_new,
 )
-from robotrain.submission.name_holder import find_name_holder, read_name_holder, record_name_holder
+from robotrain.submission.name_holder import (
+    describe_step_holder,
+    find_name_holder,
+    read_name_holder,
+    record_name_holder,
+)
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import restore_settings
 from robotrain.submission.run_labels import NO_LABELS, RunLabels
@@ -96,7 +101,7 @@ def submit_job(
         labels=labels,
         checks=checks,
     )
-    prepared = prepared.with_job(carry_labels(prepared.job, labels))
+    prepared = prepared.with_job(carry_labels(prepared.job, labels, new=new))
 
     def find_same(job: PreparedJob) -> UnfinishedRun | None:
         return None if new or owner != NO_OWNER else find_same_run(job, plugins, report, given_name)
@@ -137,7 +142,7 @@ def _submit_once(
                 if isinstance(ahead, RenderedPlan):
                     return store_and_submit(lock, ahead, context)
             except Rejected as refusal:  # the name is free again
-                _record_name_holder(refusal, context)
+                _record_name_holder(refusal, prepared, context)
                 taken = attempt
                 continue
             lock.release_and_remove()
@@ -158,17 +163,25 @@ def _check_and_render(
     return checked_plan.render_and_preflight(pinned, attempt, context.report, problems, context.checks)
 
 
-def _record_name_holder(refusal: Rejected, context: SubmitContext) -> None:
+def _record_name_holder(refusal: Rejected, prepared: PreparedJob, context: SubmitContext) -> None:
     """Record the run of another machine that has the name; one that is sent beside it needs only another name.
 
-    Raise the refusal if it has another reason, or if that run cannot be recorded.
+    That of a step is not recorded, but reported. Raise the refusal if it has another reason, or if that run cannot be
+    recorded; raise Rejected if it is a step of the same pipeline.
     """
     text = find_name_holder(refusal, context.platform)
     if not text:
         raise refusal
-    if not context.is_new and context.owner == NO_OWNER:
-        holder = _read_name_holder(text, refusal, context)
-        record_name_holder(text, holder, context.report)
+    if context.is_new:
+        return
+    if context.owner != NO_OWNER:
+        key = prepared.job.record.get(PIPELINE_KEY, "")
+        problem = describe_step_holder(text, refusal, key, prepared, context.plugins)
+        raise_if_any([problem])
+        context.report([problem])
+        return
+    holder = _read_name_holder(text, refusal, context)
+    record_name_holder(text, holder, context.report)
 
 
 def _read_name_holder(text: str, refusal: Rejected, context: SubmitContext) -> AdoptableRun:
