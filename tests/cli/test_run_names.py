@@ -318,3 +318,28 @@ def test_names_are_found_without_reading_records_again(scripted, monkeypatch):
     assert name_index.find_named_runs("pick-1")[0] == "train-30"
     (files.get_state_folder() / "names.index").write_text("damaged")
     assert name_index.find_named_runs("pick-1")[0] == "train-30"
+
+
+def test_cancel_without_a_run_stops_the_newest_that_was_not_seen_to_end(robotrain, submit_plain, fake_platform):
+    running, ended = submit_plain("--seed", "1"), submit_plain("--seed", "2")
+    set_run_state(fake_platform, running, "running")
+    set_run_state(fake_platform, ended, "succeeded")
+    assert robotrain("status", "--json").json["run"] == ended, "and it was seen"
+    stopped = robotrain("cancel", "--json")
+    assert stopped.json["run"] == running
+    assert f"latest is {running}" in stopped.stderr
+    robotrain("status", running)
+    assert robotrain("cancel", "--json").json["run"] == ended, "the newest of all where every run has ended"
+
+
+def test_resume_without_a_run_continues_the_newest_that_can_be_continued(robotrain, fake_platform, pusht, tmp_path):
+    words = ("--platform", "fake", "--training-steps", "4", "--json", "--dataset-path", pusht)
+    training = robotrain("submit", *words).json["run"]
+    set_run_state(fake_platform, training, "failed", checkpoints=[2])
+    (tmp_path / "config.json").write_text('{"type": "act"}')
+    (tmp_path / "model.safetensors").touch()
+    evaluation = ("submit", "lerobot-eval", "--platform", "fake", "--policy-path", tmp_path, "--env", "pusht")
+    assert robotrain(*evaluation).exit_code == 0
+    resumed = robotrain("resume", "--training-steps", "8", "--json")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert f"latest is {training}" in resumed.stderr

@@ -1,6 +1,7 @@
 """`--policy-run`: the name of a run stands for what it left, and the answer is a source of the kind that reads that."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from problem_assertions import check_refusals
 from robotrain.model.run import RunRecord
 from robotrain.model.source import Source, SourceError
+from robotrain.model.workload_profile import OutputProfile
 from robotrain.store import records
 from robotrain_sources.run.kind import KIND
 
@@ -252,3 +254,22 @@ def test_a_folder_of_this_place_is_meant_before_a_run_of_its_name(robotrain, rec
     record_run(checkpoint(400), run="isaac-train-1a2b3c4d-1", name="cart-v1")
     Path("cart-v1").mkdir()
     assert explain_checkpoint(robotrain, "cart-v1") == f"local_path {Path('cart-v1').absolute()}"
+
+
+def test_latest_is_the_newest_run_that_has_what_the_role_takes(record_run: Left) -> None:
+    evaluations = {
+        RUN: "lerobot-eval --policy-run {run} {backbone?}",
+        "isaac-train-1a2b3c4d-1": "isaac-validate --checkpoint-uri {run}",
+        "command-1a2b3c4d-1": "",
+    }
+    for number, (run, evaluation) in enumerate(evaluations.items(), 1):
+        record_run(checkpoint(number, uri=f"/{run}"), run=run, outputs=OutputProfile(evaluation=evaluation))
+        os.utime(records.get_runs_folder() / run, (number, number))
+    assert str(KIND.parse_as("policy", "latest", HERE)) == f"/{RUN}/pretrained_model"
+    assert str(KIND.parse_as("reference", "latest", HERE)) == f"/{RUN}/pretrained_model"
+    assert str(KIND.parse_as("checkpoint", "latest", HERE)) == "/isaac-train-1a2b3c4d-1/pretrained_model"
+
+
+def test_latest_is_the_newest_run_with_a_checkpoint_where_no_workload_says_what_evaluates_it(record_run: Left) -> None:
+    record_run(checkpoint(1, uri="/mine"), run="command-1a2b3c4d-1")
+    assert str(KIND.parse_as("policy", "latest", HERE)) == "/mine/pretrained_model"

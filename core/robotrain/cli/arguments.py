@@ -33,6 +33,7 @@ from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.model.run import RunRecord
+    from robotrain.store.latest_run import RunNeed
 
 make_problem = Messages(__file__)
 
@@ -220,27 +221,45 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without ask
 PruneDryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --prune: show what would go; remove nothing.")]
 
 
-def find_run(text: str) -> str:
-    """Return the run that a text refers to; print which, if several have that name. Raise UnknownRun."""
+def find_run(text: str, need: RunNeed | None = None) -> str:
+    """Return the run that a text refers to; print which, if several have that name, or `latest` is not the newest.
+
+    Raise UnknownRun.
+
+    :param need: what `latest` has to have.
+    """
     from robotrain.store import name_index
 
-    run = name_index.find_run(text)
+    run = name_index.find_run(text, need)
+    _print_latest(text, run, need)
     if text and (choice := name_index.describe_choice(text, run)):
         print_message(f"{text} is {run}, {choice}")
     return run
 
 
-def find_run_to_change(ctx: typer.Context, text: str, unfinished_first: bool = False) -> str:
+def _print_latest(text: str, run: str, need: RunNeed | None) -> None:
+    """Print which run `latest` means for a command, if that is not the newest of all."""
+    from robotrain.store import latest_run
+
+    if need and text in latest_run.NEWEST_NAMES and (phrase := latest_run.find_latest_run(need)[1]):
+        print_message(f"latest is {run}, {phrase}")
+
+
+def find_run_to_change(
+    ctx: typer.Context, text: str, unfinished_first: bool = False, need: RunNeed | None = None
+) -> str:
     """Return the run that a text refers to, for a command that changes it; print which, if several have that name.
 
     Raise Rejected if several runs that have not ended share the name.
 
     :param unfinished_first: take the run of a name that has not ended, if there is one, instead of the newest.
+    :param need: what `latest` has to have.
     """
     from robotrain.store import name_index
     from robotrain.submission import unfinished
 
-    run = unfinished.find_run_to_change(text, get_plugins(ctx), unfinished_first=unfinished_first)
+    run = unfinished.find_run_to_change(text, get_plugins(ctx), unfinished_first=unfinished_first, need=need)
+    _print_latest(text, run, need)
     if text and (choice := name_index.describe_choice(text, run)):
         print_message(f"{text} is {run}, {choice}")
     return run

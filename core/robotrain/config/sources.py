@@ -215,7 +215,7 @@ def parse_source(
     kind = next(iter((*supported, *fitting)), candidates[0])
     titles = kind.title if fitting else " or ".join(candidate.title for candidate in candidates)
     try:
-        source = kind.parse(text.text, text.base)
+        source = kind.parse_as(text.role, text.text, text.base)
         if text.role not in getattr(kinds.get(source.kind), "roles", ()):  # a parser may return another kind
             raise SourceError(f"It stands for a {source.kind}, which is not installed as a {text.role}.")
         if value_holds_secret(str(source)):  # if its kind did not refuse it

@@ -170,6 +170,8 @@ class SourceKind:
     """Return the source of a text and the folder that relative paths start from; it may be of another kind. Raise
     SourceError.
     """
+    parse_in_role: Callable[[str, str, Path], Source] | None = None
+    """(role, text, folder) → as `parse`, for a kind whose texts mean something else in another role: `latest`."""
     container_plugin: str = ""
     """The module that fetches it in the container; empty if the platform mounts it or it cannot be fetched yet."""
     warn: Callable[[Source], list[str]] = field(default=lambda source: [])
@@ -208,6 +210,10 @@ class SourceKind:
         """Return whether a text looks like a source of this kind in a role."""
         flag = self.roles.get(role)
         return (flag.recognizes if flag and flag.recognizes else self.recognizes)(text)
+
+    def parse_as(self, role: str, text: str, base: Path) -> Source:
+        """Return the source that a text stands for in a role. Raise SourceError."""
+        return self.parse_in_role(role, text, base) if self.parse_in_role else self.parse(text, base)
 
     def get_form(self, role: str) -> str:
         """Return what to type for a source of this kind in a role, with placeholders."""

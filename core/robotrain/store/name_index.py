@@ -11,8 +11,8 @@ from robotrain.errors import Rejected, Suggestion
 from robotrain.nearest_name import is_misspelling
 from robotrain.redaction import redact
 from robotrain.store import files, records
+from robotrain.store.latest_run import NEWEST_NAMES, RunNeed, find_latest_run
 
-NEWEST_NAMES = ("", "last", "latest")
 MAX_NAMES = 8
 MAX_COMPLETIONS = 50
 NEWEST = 200
@@ -30,15 +30,15 @@ class NamedRun(NamedTuple):
     is_step: bool
 
 
-def find_run(text: str = "") -> str:
-    """Return the run that a text means; by default the newest. Raise UnknownRun.
+def find_run(text: str = "", need: RunNeed | None = None) -> str:
+    """Return the run that a text means; by default the newest, of those that have what is needed. Raise UnknownRun.
 
     It is a run, the beginning of one, a name given with `--name` or its beginning, of which the newest run counts, or a
     part of a run.
     """
     if text in NEWEST_NAMES:
-        for name in records.iterate_runs(with_steps=False):
-            return name
+        if latest := find_latest_run(need)[0]:
+            return latest
     elif records.has_record(text):
         return text
     matches = [*records.iterate_runs(lambda name: name.startswith(text))]

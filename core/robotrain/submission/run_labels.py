@@ -12,7 +12,7 @@ from robotrain.model.run import list_run_parts
 from robotrain.model.workload import Workload
 from robotrain.redaction import can_repeat, value_holds_secret
 from robotrain.store import records
-from robotrain.store.name_index import NEWEST_NAMES
+from robotrain.store.latest_run import NEWEST_NAMES
 
 make_problem = Messages(__file__)
 

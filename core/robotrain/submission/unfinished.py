@@ -12,6 +12,7 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunGone, RunRecord, Status
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, name_lock, plans, records
+from robotrain.store.latest_run import RunNeed
 from robotrain.submission.channel_variables import suggest_waiting
 from robotrain.submission.interrupted_submit import SAME_COMMAND, format_error, list_other_ways
 from robotrain.submission.prepare import PreparedJob
@@ -194,15 +195,18 @@ def _format_reason(found: UnfinishedRun) -> str:
     return f"{reason[:1].upper()}{reason[1:].rstrip('.')}." if reason and not found.is_lost else ""
 
 
-def find_run_to_change(text: str, plugins: Plugins, *, unfinished_first: bool = False, run: str = "") -> str:
+def find_run_to_change(
+    text: str, plugins: Plugins, *, unfinished_first: bool = False, run: str = "", need: RunNeed | None = None
+) -> str:
     """Return the run that a text means, for a command that changes it. Raise Rejected if that is not clear.
 
     A name that several unfinished runs share means none of them.
 
     :param unfinished_first: take the unfinished run of a name if there is one, instead of the newest.
     :param run: what the text meant when it was looked up before; it means that still.
+    :param need: what `latest` has to have.
     """
-    run = run or name_index.find_run(text)
+    run = run or name_index.find_run(text, need)
     runs = name_index.list_runs_of_same_name(text, run)
     if len(runs) < 2:
         return run

@@ -12,7 +12,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import Output, RunGone, RunRecord
 from robotrain.model.source import Source, SourceError
 from robotrain.plugins.manager import Plugins
-from robotrain.store import name_index, name_lock, plans, records
+from robotrain.store import latest_run, name_index, name_lock, plans, records
 
 LATEST, ALL = "latest", "all"
 
@@ -28,23 +28,26 @@ def list_checkpoints(record: RunRecord, platform: Platform) -> Mapping[int, Outp
     return {output.step: output for output in outputs if output.kind == "checkpoint" and output.step is not None}
 
 
-def find_latest_run(plugins: Plugins) -> tuple[RunRecord, Mapping[int, Output]]:
+def find_latest_run(plugins: Plugins, flag: str = "") -> tuple[RunRecord, Mapping[int, Output]]:
     """Return the newest run with a complete checkpoint, and its checkpoints.
 
     Raise SourceError if there is none or a platform does not answer; Rejected.
+
+    :param flag: the option that takes it: runs whose workload says that it does come before all others.
     """
-    for name in records.iterate_runs():
-        record = records.read_record(name)
-        if record.phase != "sent":
-            continue
-        try:
-            if checkpoints := list_checkpoints(record, plugins.platform_of(record)):
-                return record, checkpoints
-        except RunGone:
-            continue
-        except Rejected as rejected:  # an older run must not take its place
-            why = format_problems(rejected)
-            raise SourceError(f"The checkpoints of {record.run} cannot be listed: {why}") from None
+    for is_fitting in (True, False):
+        for name in records.iterate_runs():
+            record = records.read_record(name)
+            if record.phase != "sent" or latest_run.can_be_evaluated(record, flag) != is_fitting:
+                continue
+            try:
+                if checkpoints := list_checkpoints(record, plugins.platform_of(record)):
+                    return record, checkpoints
+            except RunGone:
+                continue
+            except Rejected as rejected:  # an older run must not take its place
+                why = format_problems(rejected)
+                raise SourceError(f"The checkpoints of {record.run} cannot be listed: {why}") from None
     raise SourceError("No run that was sent from here left a complete checkpoint.")
 
 
@@ -70,8 +73,11 @@ _runs: dict[str, str] = {}
 """The run that a text meant when it was parsed."""
 
 
-def find_checkpoint_source(text: str) -> Source:
-    """Return the source of the model in the checkpoint that `RUN[@STEP]` names. Raise SourceError."""
+def find_checkpoint_source(text: str, flag: str = "") -> Source:
+    """Return the source of the model in the checkpoint that `RUN[@STEP]` names. Raise SourceError.
+
+    :param flag: the option that it is for, which decides which run is the latest.
+    """
     name, at, step_text = text.partition("@")
     if not text.strip():
         raise SourceError("The name of the run is missing.", "last")
@@ -84,8 +90,8 @@ def find_checkpoint_source(text: str) -> Source:
     step = int(step_text) if at and step_text != ALL else None
     plugins = Plugins()
     try:
-        if name in name_index.NEWEST_NAMES:
-            record, checkpoints = find_latest_run(plugins)
+        if name in latest_run.NEWEST_NAMES:
+            record, checkpoints = find_latest_run(plugins, flag)
         else:
             record = name_lock.read_submitted_record(name_index.find_run(name))
             platform = plugins.platform_of(record)

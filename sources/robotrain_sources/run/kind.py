@@ -11,6 +11,7 @@ from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.role_flags import CHECKPOINT
 
+POLICY_FLAG = "--policy-run"
 _HINT = r"\s*latest\s*$|\s*[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+(?:@\S*|:policy)?\s*$"
 _NAME = r"([A-Za-z0-9][A-Za-z0-9._-]{0,79})(?:@\S*)?"
 
@@ -31,6 +32,14 @@ def parse_source(text: str, base: Path) -> Source:
     from robotrain_sources.run import checkpoint_lookup
 
     return checkpoint_lookup.find_checkpoint_source(text)
+
+
+def parse_in_role(role: str, text: str, base: Path) -> Source:
+    """Return the source of the run's checkpoint; `latest` is the newest run that has what the role takes."""
+    from robotrain_sources.run import checkpoint_lookup
+
+    flag = CHECKPOINT.flag if role == "checkpoint" else POLICY_FLAG
+    return checkpoint_lookup.find_checkpoint_source(text, flag)
 
 
 def describe_meaning(text: str, source: Source) -> str:
@@ -68,10 +77,10 @@ KIND = SourceKind(
     help="The last checkpoint of an earlier run, or that of a step; `latest` is the newest run with a checkpoint.",
     roles={
         "policy": RoleFlag(
-            "--policy-run",
+            POLICY_FLAG,
             repeatable=False,
             help="A run whose policy to fine-tune or to evaluate: its last checkpoint, or that of a step. `latest` is "
-            "the newest run with a checkpoint.",
+            "the newest run with a policy.",
             common=True,
             complete=complete_run_name,
         ),
@@ -92,6 +101,7 @@ KIND = SourceKind(
     recognizes=recognize_run,
     all_checkpoints="@all",
     parse=parse_source,
+    parse_in_role=parse_in_role,
     describe_meaning=describe_meaning,
     find_related=find_related,
     find_job=find_job,

@@ -15,6 +15,7 @@ from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.plugins import site
 from robotrain.store import records
+from robotrain.store.latest_run import UNFINISHED
 from robotrain.submission.adopted_run import require_own_run
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = Fal
 
     robotrain cancel last
     """
-    find = functools.partial(find_run_to_change, ctx, unfinished_first=True)
+    find = functools.partial(find_run_to_change, ctx, unfinished_first=True, need=UNFINISHED)
     stopping = [RunCancellation(record, platform) for record, platform in open_runs(ctx, runs, find)]
     _cancel_in_parallel([one for one in stopping if not one.has_ended])
     for one in stopping:

@@ -29,7 +29,7 @@ from robotrain.messages import Messages
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.report import comparison_record
-from robotrain.store import name_index
+from robotrain.store.latest_run import NEWEST_NAMES
 
 if TYPE_CHECKING:
     from robotrain.config.request import Request
@@ -224,7 +224,7 @@ def _make_source(role: str, text: str, kinds: Mapping[str, SourceKind]) -> Sourc
     run, at, step = text.partition("@")
     if Path(text).expanduser().is_dir():
         possible = (LOCAL_KIND,)
-    elif not re.search("[/:]", text) and run not in name_index.NEWEST_NAMES:
+    elif not re.search("[/:]", text) and run not in NEWEST_NAMES:
         text = f"{find_run(run)}{at}{step}"
     return SourceText(role, possible, text, Origin("argument", redact(text)), Path.cwd())
 

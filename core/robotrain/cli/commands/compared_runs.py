@@ -25,6 +25,7 @@ from robotrain.report import collect, compared_evaluations
 from robotrain.report.collect import RunFacts
 from robotrain.report.compared_evaluations import PLAIN, EvaluationTable
 from robotrain.store import name_index, records
+from robotrain.store.latest_run import NEWEST_NAMES
 
 make_problem = Messages(__file__)
 
@@ -160,7 +161,7 @@ def _count_runs(found: Sequence[tuple[str, RunFacts]], facts: RunFacts) -> int:
 
 def _name_run(text: str, facts: RunFacts) -> str:
     """Return what to call a policy: as it was typed, unless that says only which run is the newest."""
-    return name_index.find_unique_name(facts.record.run) if text in name_index.NEWEST_NAMES else redact(text)
+    return name_index.find_unique_name(facts.record.run) if text in NEWEST_NAMES else redact(text)
 
 
 def _find_references(plan: ComparisonPlan, texts: Sequence[str], than: str) -> list[int] | None:

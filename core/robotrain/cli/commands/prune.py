@@ -31,6 +31,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import RemovedInPart, RunRecord, Status
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, name_lock, plans, progress_cache, prune, records
+from robotrain.store.latest_run import NEWEST_NAMES
 from robotrain.store.prune import PruneCandidate
 from robotrain.submission import interrupted_submit
 
@@ -87,7 +88,7 @@ def prune_runs(
 def _find_named_run(text: str, flags: Sequence[str]) -> str:
     """Return the one run to remove that a text means. Raise Rejected beside options that choose several."""
     run = name_index.find_run(text)
-    if text not in name_index.NEWEST_NAMES and not run.startswith(text) and records.read_record(run).name != text:
+    if text not in NEWEST_NAMES and not run.startswith(text) and records.read_record(run).name != text:
         way = f"robotrain runs --prune {run}", "removes this run"
         raise arguments.make_usage_error(
             f"{text} is not the whole name of a run", "What is removed is named in full.", way

@@ -36,6 +36,7 @@ from robotrain.model.run import RunRecord
 from robotrain.pipelines.resume import repeat_pipeline
 from robotrain.redaction import redact_if_secret
 from robotrain.store import name_index, records
+from robotrain.store.latest_run import CONTINUABLE, NEWEST_NAMES
 from robotrain.submission import earlier_run
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import (
@@ -104,7 +105,7 @@ def resubmit(
     try:
         record = _find_pipeline(ctx, run, changes)
     except records.UnknownRun as unknown:
-        if unknown.is_ambiguous or run in name_index.NEWEST_NAMES:
+        if unknown.is_ambiguous or run in NEWEST_NAMES:
             raise
         return _resubmit_earlier_run(ctx, run, unknown, ctx.params)
     if record:
@@ -145,6 +146,8 @@ def resume(
     """
     changes = {"--set": set, "--repin": repin, RESUME_FROM_FLAG: resume_from, "--training-steps": training_steps}
     changes |= {"--": ctx.meta.get(AFTER_DASHES_KEY)}
+    if run in NEWEST_NAMES:
+        run = find_run_to_change(ctx, run, need=CONTINUABLE)
     if record := _find_pipeline(ctx, run, changes):
         return pipeline.resume_pipeline(ctx, record, ctx.params)
     steps = [f"training_steps={training_steps}"] if training_steps is not None else []

@@ -29,7 +29,8 @@ from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.plugins.discovery import read_claims
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-from robotrain.store import name_index, plans, records, run_values
+from robotrain.store import plans, records, run_values
+from robotrain.store.latest_run import NEWEST_NAMES
 
 make_problem = Messages(__file__)
 
@@ -138,7 +139,7 @@ class RunFilter(NamedTuple):
             yield f"robotrain runs --state {state}", "the runs in this state"
         if any((claim.family, claim.name) == ("platform", self.word) for claim in read_claims()):
             yield f"robotrain runs --platform {self.word}", "the runs on this platform"
-        if self.word and self.word in name_index.NEWEST_NAMES:
+        if self.word and self.word in NEWEST_NAMES:
             yield f"robotrain status {self.word}", "the newest run"
 
 

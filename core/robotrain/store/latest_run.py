@@ -1,0 +1,57 @@
+"""Which run `latest` means, or a RUN that is left out: the newest that has what the command needs."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from robotrain.errors import Rejected
+from robotrain.model.run import RunRecord
+from robotrain.store import records
+
+NEWEST_NAMES = ("", "last", "latest")
+
+
+class RunNeed(NamedTuple):
+    """What a command needs of a run."""
+
+    phrase: str
+    """What is said of the run that is taken: `the newest that has not ended`."""
+    is_met: Callable[[RunRecord], bool]
+    """Return whether a run has it, as far as its record and what was seen of it tell: no platform is asked."""
+
+
+def _is_unfinished(record: RunRecord) -> bool:
+    return records.read_final_status(record.run) is None
+
+
+def _is_continuable(record: RunRecord) -> bool:
+    return bool(record.steps) or (record.makes == "checkpoints" and record.outputs.resumable)
+
+
+UNFINISHED = RunNeed("the newest that was not seen to end", _is_unfinished)
+CONTINUABLE = RunNeed("the newest that can be continued", _is_continuable)
+
+
+def find_latest_run(need: RunNeed | None = None) -> tuple[str, str]:
+    """Return the newest run that has what is needed, and why it is not the newest of all; empty if it is.
+
+    Where no run has it, the newest of all is meant. Both are empty if no run was submitted.
+    """
+    newest = ""
+    for run in records.iterate_runs(with_steps=False):
+        newest = newest or run
+        if need is None or _has(run, need):
+            return run, need.phrase if need and run != newest else ""
+    return newest, ""
+
+
+def _has(run: str, need: RunNeed) -> bool:
+    try:
+        return need.is_met(records.read_record(run))
+    except Rejected:  # a damaged record
+        return False
+
+
+def can_be_evaluated(record: RunRecord, flag: str) -> bool:
+    """Return whether a run leaves what an option such as `--policy-run` takes: its workload says what evaluates it."""
+    options = record.outputs.evaluation.split()
+    return flag in options and record.outputs.not_evaluated_with not in record.values
