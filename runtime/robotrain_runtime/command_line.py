@@ -7,6 +7,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract import document, trial_values
 from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.document_limits import MAX_DOCUMENT_BYTES
 from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
 from robotrain_runtime.contract.files import read_limited_file
 
@@ -54,7 +55,7 @@ def _get_default_cache() -> Path:
 def read_document(options: argparse.Namespace) -> JobDocument:
     """Return the job document, with the values of a trial. Raise JobFailed."""
     try:
-        job_document = document.parse_document(read_limited_file(options.job, document.MAX_DOCUMENT_BYTES).decode())
+        job_document = document.parse_document(read_limited_file(options.job, MAX_DOCUMENT_BYTES).decode())
     except (OSError, ValueError) as error:
         raise JobFailed(f"{options.job} is not a valid job document: {error}", EXIT_REFUSED) from error
     values = getattr(options, "set", None)

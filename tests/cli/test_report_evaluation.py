@@ -8,7 +8,7 @@ from fake_engine import set_run_state
 from parsed_page import Page, read_page
 from robotrain.report import evaluation
 from robotrain.store import records
-from robotrain_runtime.contract import event
+from robotrain_runtime.contract import document_limits, event
 from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, Metrics, Track
 from snapshots import check_snapshot
 
@@ -144,7 +144,7 @@ def test_results_are_escaped_and_redacted(robotrain, record_evaluation):
         b'{"aggregate_mse": NaN}',
         b"[" * 100_000,
         b'{"aggregate_mse": ' + b"9" * 5000 + b"}",
-        b"{}" + b" " * evaluation.MAX_FILE_BYTES,
+        b"{}" + b" " * document_limits.MAX_RUN_FILE_BYTES,
     ],
     ids=["torn", "no object", "no number", "deep", "large number", "large file"],
 )

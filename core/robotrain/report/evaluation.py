@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from robotrain_runtime.contract.document_limits import MAX_RUN_FILE_BYTES
 from robotrain_runtime.contract.event import Evaluated
+from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain.errors import Rejected
 from robotrain.model import scores
@@ -23,8 +25,6 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.report.charts import Bar
 
-MAX_FILE_BYTES = 16_000_000
-"""The maximal size of a results file."""
 MAX_ROWS = 1000
 """The maximal number of rows in a table."""
 
@@ -279,7 +279,7 @@ def _read_comparison(folder: Path) -> Mapping[str, Any] | None:
     """Return what the run found about its policies; None if it compared none, or the file is damaged."""
     path = resolve_inside(folder, COMPARISON_FILE)
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        found = json.loads(path.read_bytes()[:MAX_FILE_BYTES]) if path else None
+        found = json.loads(read_limited_file(path, MAX_RUN_FILE_BYTES)) if path else None
         if isinstance(found, dict) and _is_comparison(found):
             return found
     return None
@@ -346,11 +346,7 @@ def _parse_results_file(
         path = resolve_inside(folder, name)
         if path is None:
             raise ValueError("it does not exist")
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-        if len(content) > MAX_FILE_BYTES:
-            raise ValueError(f"it is larger than {format_size(MAX_FILE_BYTES)}")
-        results = reader(content)
+        results = reader(read_limited_file(path, MAX_RUN_FILE_BYTES))
     except (OSError, ValueError) as error:
         why = redact(str(error), max_length=300)
         return None, (f"{name} cannot be read: {why}; the page shows what the log contains",)

@@ -6,13 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
+from robotrain_runtime.contract.document_limits import MAX_EVENTS_BYTES
 from robotrain_runtime.contract.files import lock_file
 
 from robotrain.run_folder import log
 from robotrain.run_folder.transport import Transport
 from robotrain.store import files
 
-MAX_EVENTS_BYTES = 1 << 30
 PROBE_BYTES = 256
 """So many bytes before a place in a file identify what was read up to it."""
 

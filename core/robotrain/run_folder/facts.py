@@ -8,6 +8,7 @@ from pathlib import Path
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.claim import RunOwner
 from robotrain_runtime.contract.document import parse_fields
+from robotrain_runtime.contract.document_limits import MAX_ENGINE_END_BYTES, MAX_OUTCOME_BYTES
 from robotrain_runtime.contract.event import Outcome
 from robotrain_runtime.contract.files import open_regular_file
 
@@ -16,8 +17,8 @@ from robotrain.run_folder import log
 ENGINE_END_FILE = "engine-end"
 """How the job ended, in the engine's words: most engines forget ended jobs."""
 FACT_FILES: Mapping[str, int] = {
-    log.OUTCOME_FILE: log.MAX_OUTCOME_BYTES,
-    ENGINE_END_FILE: 1 << 16,
+    log.OUTCOME_FILE: MAX_OUTCOME_BYTES,
+    ENGINE_END_FILE: MAX_ENGINE_END_BYTES,
     claim.CANCELLED_FILE: 0,
 }
 """The files that are read of every run folder, and how many bytes of the end of each."""

@@ -12,6 +12,7 @@ from typing import ClassVar, TypeVar
 
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import parse_fields
+from robotrain_runtime.contract.document_limits import MAX_LINE_BYTES, MAX_OUTCOME_BYTES
 from robotrain_runtime.contract.event import (
     Checkpoint,
     Evaluated,
@@ -31,13 +32,10 @@ LOG_FILE = "log.txt"
 PAYLOAD_FOLDER = "payload"
 EVENTS_FILE = "events.jsonl"
 OUTCOME_FILE = "outcome.json"
-MAX_OUTCOME_BYTES = 1 << 20
 DAMAGED_OUTCOME = f"its {OUTCOME_FILE} is damaged"
 
 POLL_SECONDS = 0.2
 CHUNK_SIZE = 1 << 16
-MAX_LINE = 1 << 20
-"""A longer line is read in parts."""
 
 
 class LogReader:
@@ -59,7 +57,7 @@ class LogReader:
             self._at += len(chunk)
             *whole, self._rest = (self._rest + chunk).split(b"\n")
             yield from map(_decode_line, whole)
-            if len(self._rest) > MAX_LINE:
+            if len(self._rest) > MAX_LINE_BYTES:
                 yield from self.read_rest()
             if len(chunk) < self.chunk_size:
                 return

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract import checkpoint, event
+from robotrain_runtime.contract.document_limits import MAX_MANIFEST_BYTES
 from robotrain_runtime.contract.event import Checkpoint, Evaluated
 
 from robotrain.model.run import Output
@@ -38,8 +39,8 @@ def open_outline(at: Transport, folder: str) -> Iterator[Path]:
         manifests = {os.path.join(folder, path.relative_to(top)): path for path in top.rglob(checkpoint.MANIFEST)}
         for name, state in at.read(dict.fromkeys(manifests, 0)).items() if manifests else ():
             content = state.content if state else b""
-            if state and len(content) < state.size <= checkpoint.MAX_MANIFEST_BYTES:
-                content = at.read_whole(name, checkpoint.MAX_MANIFEST_BYTES) or b""
+            if state and len(content) < state.size <= MAX_MANIFEST_BYTES:
+                content = at.read_whole(name, MAX_MANIFEST_BYTES) or b""
             manifests[name].write_bytes(content)
         if (top / log.EVENTS_FILE).exists():
             events = shlex.quote(os.path.join(folder, log.EVENTS_FILE))

@@ -16,6 +16,7 @@ from typing import IO, ClassVar, Self
 
 from robotrain_runtime.contract import checkpoint, claim
 from robotrain_runtime.contract.address import TRACKING_VARIABLES
+from robotrain_runtime.contract.document_limits import MAX_RUN_FILE_BYTES
 from robotrain_runtime.contract.event import Registered
 
 from robotrain.cluster.outputs import download_atomically
@@ -27,7 +28,7 @@ from robotrain.run_folder.events_copy import EventsCopy
 from robotrain.run_folder.facts import FactFile, FolderFacts
 from robotrain.run_folder.log import FolderLog, LogReader
 from robotrain.run_folder.outline import move_output, open_outline
-from robotrain.run_folder.run_folders import MAX_FILE_BYTES, RunFolders
+from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.scheduler_plan import SEARCH_FILE
 from robotrain.run_folder.transport import (
     FIND_PATH,
@@ -255,7 +256,7 @@ class RemoteRunFolders(RunFolders):
 
     def read_file(self, file: Path) -> bytes:
         """Return a file. Raise OSError, ValueError."""
-        content = self._at.read_whole(str(file), MAX_FILE_BYTES)
+        content = self._at.read_whole(str(file), MAX_RUN_FILE_BYTES)
         if content is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
         return content

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from robotrain_runtime.contract.document_limits import MAX_RUN_FILE_BYTES
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.files import read_limited_file, write_atomically
 
@@ -11,8 +12,6 @@ from robotrain.run_folder import ended_run, log, outputs
 from robotrain.run_folder.facts import FolderFacts, read_facts
 from robotrain.run_folder.log import FolderLog
 from robotrain.store import ownership
-
-MAX_FILE_BYTES = 16 << 20
 
 
 class RunFolders:
@@ -24,7 +23,7 @@ class RunFolders:
 
     def read_file(self, file: Path) -> bytes:
         """Return a file. Raise OSError, ValueError."""
-        return read_limited_file(file, MAX_FILE_BYTES)
+        return read_limited_file(file, MAX_RUN_FILE_BYTES)
 
     def write_file(self, file: Path, content: bytes = b"") -> None:
         """Write a file as a whole. Raise OSError."""

@@ -5,7 +5,7 @@ import re
 import shlex
 from dataclasses import replace
 
-from robotrain_runtime.contract.document import MAX_DOCUMENT_BYTES
+from robotrain_runtime.contract.document_limits import MAX_DOCUMENT_BYTES
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages

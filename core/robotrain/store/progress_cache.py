@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from robotrain_runtime.contract import event
+from robotrain_runtime.contract.document_limits import MAX_LINE_BYTES
 
 from robotrain.errors import Rejected
 from robotrain.model.progress import Progress
@@ -33,7 +34,6 @@ MIN_STORED_BYTES = 1 << 18
 """Fewer new bytes of events are read faster than they are stored."""
 BLOCK_SIZE = 1 << 14
 """Larger blocks take a third longer: the memory of their objects is fetched from the system anew for each."""
-MAX_LINE = 1 << 20
 PROBE_SIZE = 256
 """How many bytes at the start, and before the place up to which it was read, identify a file."""
 PREFIX = event.PREFIX.encode()
@@ -88,7 +88,7 @@ def read_events_file(record: RunRecord, path: Path, with_incomplete: bool = True
             if newline:
                 _add_lines(progress, whole)
                 offset += len(whole) + 1
-            elif len(rest) > MAX_LINE:  # no event
+            elif len(rest) > MAX_LINE_BYTES:  # no event
                 offset, rest = offset + len(rest), b""
         if offset - start >= MIN_STORED_BYTES:
             with contextlib.suppress(OSError):

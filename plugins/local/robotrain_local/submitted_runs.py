@@ -11,7 +11,8 @@ from robotrain.model.platform import ListedSubmission, SubmittedRun
 from robotrain.model.run import RUN_PATTERN, RunGone
 from robotrain.run_folder import submitted_runs
 from robotrain.run_folder.folder_access import format_user
-from robotrain_runtime.contract.document import DOCUMENT_FILE, MAX_DOCUMENT_BYTES
+from robotrain_runtime.contract.document import DOCUMENT_FILE
+from robotrain_runtime.contract.document_limits import MAX_DOCUMENT_BYTES
 from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain_local import spec

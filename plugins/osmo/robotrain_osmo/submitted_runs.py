@@ -22,7 +22,8 @@ from robotrain.model.platform import ListedSubmission, SubmittedRun
 from robotrain.model.reference import Reference
 from robotrain.model.run import RUN_PATTERN
 from robotrain.plugins.manager import get_plugins
-from robotrain_runtime.contract.document import DOCUMENT_FILE, MAX_DOCUMENT_BYTES
+from robotrain_runtime.contract.document import DOCUMENT_FILE
+from robotrain_runtime.contract.document_limits import MAX_DOCUMENT_BYTES
 
 from robotrain_osmo.client import service
 from robotrain_osmo.observe import workflow_state

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from robotrain_runtime.contract.document import convert_json, parse_json
+from robotrain_runtime.contract.document_limits import MAX_MANIFEST_BYTES
 from robotrain_runtime.contract.files import open_regular_file, read_limited_file, write_atomically
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 MANIFEST = "robotrain-checkpoint.json"
 """The name of the manifest in a checkpoint's folder."""
 SCHEMA = 1
-MAX_MANIFEST_BYTES = 16 << 20
 OTHER_MACHINE = "/other-machine"
 """What stands in the job of a public checkpoint in place of a path of the machine that it ran on."""
 OUTPUT_TAG = "checkpoint_{}_output"

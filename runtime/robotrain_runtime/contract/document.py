@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from robotrain_runtime.contract.document_limits import MAX_PORTABLE_BYTES
+
 SCHEMA = 1
 DOCUMENT_FILE = "job.json"
 """The name of the file with a job's document, in a plan and where the job runs."""
-MAX_DOCUMENT_BYTES = 64 << 20
 MODEL_NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 """The name of a registered model, as Azure ML and MLflow take it; Azure ML's data assets have such names too."""
 
@@ -235,9 +236,6 @@ def collect_fields(value: Any) -> dict[str, Any]:
     """Return the fields of a dataclass by name, for JSON: nothing is copied, as `dataclasses.asdict` would."""
     fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
     return {name: found for name, found in fields.items() if found or name not in OMITTED_IF_EMPTY}
-
-
-MAX_PORTABLE_BYTES = 1 << 20
 
 
 def collect_portable(document: JobDocument) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from robotrain_runtime.contract.document import JobDocument, Mount, collect_fields, convert_json, parse_json
+from robotrain_runtime.contract.document_limits import MAX_STAGED_BYTES
 from robotrain_runtime.contract.files import read_limited_file, write_atomically
 
 STAGED_FILE = "staged.json"
-MAX_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ def add_staged_mounts(document: JobDocument) -> JobDocument:
     What is no longer in the cache is left out: the run fetches it like any other source.
     """
     try:
-        content = read_limited_file(Path(document.placement.work, STAGED_FILE), MAX_BYTES)
+        content = read_limited_file(Path(document.placement.work, STAGED_FILE), MAX_STAGED_BYTES)
     except FileNotFoundError:
         return document
     present = tuple(mount for mount in parse_staged(content) if Path(mount.folder).is_dir())

@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import convert_json, parse_json
+from robotrain_runtime.contract.document_limits import MAX_STEP_BYTES
 from robotrain_runtime.contract.files import read_limited_file, write_atomically
 
 STEP_KIND = "step"
 """The kind of a source that an earlier step of the same pipeline makes."""
 STEP_FILE, POLICY_FOLDER, RESULTS_FOLDER, CHECKPOINTS_FOLDER = "step.json", "policy", "results", "checkpoints"
 SCHEMA = 1
-MAX_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ def write_step_output(folder: Path, output: StepOutput) -> None:
 
 def read_step_output(folder: Path) -> StepOutput:
     """Return what a step handed over. Raise OSError or ValueError with a sentence."""
-    data = parse_json(read_limited_file(folder / STEP_FILE, MAX_BYTES))
+    data = parse_json(read_limited_file(folder / STEP_FILE, MAX_STEP_BYTES))
     if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
         raise ValueError(f"{folder / STEP_FILE} has another schema than {SCHEMA}")
     errors: list[str] = []

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.document import convert_fields, parse_json
+from robotrain_runtime.contract.document_limits import MAX_OUTCOME_BYTES
 from robotrain_runtime.contract.failure import EXIT_RETRY, is_outside_end
 from robotrain_runtime.contract.files import write_atomically
 
@@ -22,7 +23,6 @@ ATTEMPTS_FILE = "attempts.jsonl"
 EVENTS_FILE = "events.jsonl"
 OUTCOME_FILE = "outcome.json"
 LOG_FILE = "log.txt"
-MAX_OUTCOME_BYTES = 1 << 20
 
 
 class AttemptProgress(NamedTuple):
