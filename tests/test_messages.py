@@ -124,11 +124,11 @@ QUOTES = {
     "core/robotrain/messages.py": "the maker itself",
     "core/robotrain/model/health.py": "findings of the runtime",
     "core/robotrain/model/support.py": "what a platform declares",
-    "core/robotrain/run_folder/scheduler_commands.py": "refusals of a scheduler, which its plugin declares",
+    "core/robotrain/refusals.py": "refusals.toml of a plugin",
     "core/robotrain/submission/publishing.py": "findings of the runtime",
     "plugins/azureml/robotrain_azureml/errors.py": "a diagnosis of Azure's answer",
-    "plugins/osmo/robotrain_osmo/client/failures.py": "failures.toml",
-    "plugins/slurm/robotrain_slurm/login/ssh_failures.py": "a table of what ssh prints",
+    "plugins/osmo/robotrain_osmo/client/failures.py": "refusals.toml",
+    "plugins/slurm/robotrain_slurm/login/ssh_failures.py": "what the shell of a login node prints",
 }
 """The modules that make a problem of something else than a message."""
 

@@ -49,10 +49,11 @@ from robotrain.model.workload import (
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret, redact
+from robotrain.refusals import Refusal, find_refusal, load_refusals
 from robotrain.run_folder.facts import FactFile, FolderFacts
 from robotrain.run_folder.parts import JudgedRun, RunPart
 from robotrain.run_folder.scheduler import SchedulerPlatform
-from robotrain.run_folder.scheduler_commands import Refusal, SchedulerCommands, find_refusal
+from robotrain.run_folder.scheduler_commands import SchedulerCommands
 from robotrain.run_folder.scheduler_plan import SchedulerJob, SchedulerSpec
 from robotrain.run_folder.scheduler_settings import (
     SchedulerSettings,
@@ -160,6 +161,7 @@ __all__ = [
     "holds_secret",
     "hook",
     "load_pairs",
+    "load_refusals",
     "make_job_document",
     "make_python_search",
     "no",

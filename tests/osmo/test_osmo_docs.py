@@ -33,7 +33,7 @@ def test_neither_the_first_command_nor_a_run_of_the_first_settings_loses_its_che
 def test_every_problem_of_osmo_is_in_the_document_and_no_other():
     result = set(re.findall(r"`((?:osmo|upload)-[a-z-]+)`", DOCUMENT.part("## Troubleshooting")))
     package = [
-        path for path in Path(robotrain_osmo.__path__[0]).rglob("*.*") if path.name.endswith((".py", "failures.toml"))
+        path for path in Path(robotrain_osmo.__path__[0]).rglob("*.*") if path.name.endswith((".py", "refusals.toml"))
     ]
     known = {code for file in package for code in re.findall(r'"((?:osmo|upload)(?:-[a-z]+)+)"', file.read_text())}
     assert result - FOLDERS == known - FOLDERS - {"osmo-ctrl"}

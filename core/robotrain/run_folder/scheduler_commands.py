@@ -1,13 +1,12 @@
-"""The commands of a scheduler: how they are called, when it does not answer, and why it refused a job."""
+"""The commands of a scheduler: how they are called, and when it does not answer."""
 
 import copy
 import re
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Rejected, Suggestion
 from robotrain.external_command import ProcessResult
 from robotrain.messages import Messages
 from robotrain.redaction import redact
@@ -21,45 +20,6 @@ MISSING_CODE = 127
 
 class ShellWord(str):
     """A word of a command that the shell expands where it runs."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """A kind of refusal: how it is recognised, and the parts of its problem."""
-
-    pattern: str
-    """What the command prints: a regular expression that is searched. Of several kinds the first that fits counts."""
-    code: str
-    """The code of the problem."""
-    title: str
-    """The problem in a sentence, without a full stop."""
-    where: str = ""
-    """The option that is refused."""
-    transient: bool = False
-    """Whether the same job may be accepted later."""
-    suggestions: tuple[Suggestion, ...] = ()
-    """What the user can do; without any, what `make_problem` is given."""
-    asks: str = ""
-    """What the platform asks its engine for, in a word of its own, so that the problem names what exists."""
-
-    def make_problem(self, given: str, why: str, *others: Suggestion, stage: Stage = Stage.SUBMIT) -> Problem:
-        """Return the problem. `others`: what it suggests if the kind has no suggestions of its own."""
-        return Problem(
-            code=self.code,
-            stage=stage,
-            title=self.title,
-            where=self.where,
-            given=redact(given),
-            why=why,
-            suggestions=self.suggestions or others,
-            transient=self.transient,
-        )
-
-
-def find_refusal(kinds: Iterable[Refusal], text: str) -> tuple[Refusal, re.Match[str]] | None:
-    """Return the first kind that fits what a command printed, and the match of its pattern; None for an unknown one."""
-    found = ((kind, re.search(kind.pattern, text)) for kind in kinds)
-    return next(((kind, match) for kind, match in found if match), None)
 
 
 def quote_message(text: str, prefix: str = "") -> str:

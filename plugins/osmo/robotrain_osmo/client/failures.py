@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import tomllib
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.external_command import ProcessResult
 from robotrain.redaction import redact
+from robotrain.refusals import Refusal, find_refusal, load_refusals
 from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 
 UNKNOWN_WORKFLOW_CODE = "run-gone"
@@ -66,19 +66,21 @@ class CommandFailed(Rejected):
         self.failure = failure
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailurePattern(CommandFailure):
+@dataclass(frozen=True, kw_only=True)
+class OsmoRefusal(Refusal):
     """An error text and its meaning. `title`, `where`, `why` and `suggestions` may contain groups such as `{1}`."""
 
-    pattern: str
-    """Searched in the message of the command."""
+    why: str = ""
     why_from: str = ""
     """What the reason is taken from in the message: a key of EXPLANATIONS."""
     exits: tuple[int, ...] = ()
     """Required exit codes; empty for any."""
+    certain: bool = True
+    attempts: int = 1
+    retry_delay: float = 0.0
+    """These are what `CommandFailure` says."""
     is_of_storage: bool = False
     """Whether only commands that ask the storage themselves report it: those of the service may have acted."""
-
     is_of_submit: bool = False
     """Whether its title and suggestions are about the workflow that a command sends."""
 
@@ -86,14 +88,16 @@ class FailurePattern(CommandFailure):
         """Return the failure of a message in which the pattern was found."""
         untrusted = find_untrusted_certificate(message) if self.why_from == "certificate" else None
         groups = [redact(group or "", max_length=MAX_TEXT_LENGTH) for group in (match[0], *match.groups())]
+        suggestions = tuple(
+            Suggestion(suggestion.text.format(*groups), suggestion.remark.format(*groups))
+            for suggestion in self.suggestions
+        )
         return CommandFailure(
             code=self.code,
             title=self.title.format(*groups),
             where=self.where.format(*groups),
             why=EXPLANATIONS[self.why_from](message) if self.why_from else self.why.format(*groups),
-            suggestions=(untrusted.way,)
-            if untrusted
-            else tuple(Suggestion(*(part.format(*groups) for part in one)) for one in self.suggestions),
+            suggestions=(untrusted.way,) if untrusted else suggestions,
             certain=self.certain,
             attempts=self.attempts,
             retry_delay=self.retry_delay,
@@ -102,14 +106,9 @@ class FailurePattern(CommandFailure):
 
 
 @functools.cache
-def load_failure_patterns() -> tuple[FailurePattern, ...]:
+def load_osmo_refusals() -> tuple[OsmoRefusal, ...]:
     """Return the known failures in the order in which they are compared."""
-    data = tomllib.loads(Path(__file__).with_name("failures.toml").read_text(encoding="utf-8"))
-    named = data["suggestions"]
-    for row in data["failure"]:
-        row["pattern"] = "".join(row["pattern"])
-        row["suggestions"] = tuple(Suggestion(*named.get(str(one), one)) for one in row.get("suggestions", ()))
-    return tuple(FailurePattern(**row) for row in data["failure"])
+    return load_refusals(Path(__file__).with_name("refusals.toml"), OsmoRefusal)
 
 
 TIMEOUT = CommandFailure(
@@ -173,14 +172,17 @@ def diagnose_failure(answer: ProcessResult, words: Sequence[str] = ()) -> Comman
     found = re.search(_HTTP_STATUS, answer.stdout)
     status = int(next(filter(None, found.groups()))) if found else 0
     text = f"{message}\nHTTP {status}\n{answer.stderr}"
-    for pattern in load_failure_patterns():
-        if pattern.is_of_storage and not asks_storage:
-            continue
-        match = re.search(pattern.pattern, text, re.DOTALL | re.MULTILINE)
-        if match and answer.exit_code in (pattern.exits or (answer.exit_code,)):
-            failure = pattern.make_failure(match, message)
-            is_query = pattern.is_of_submit and tuple(words[:2]) != SUBMIT_WORDS
-            return replace(failure, title=REFUSED_QUERY, suggestions=REFUSED_QUERY_WAYS) if is_query else failure
+    refusals = [
+        kind
+        for kind in load_osmo_refusals()
+        if (asks_storage or not kind.is_of_storage) and answer.exit_code in (kind.exits or (answer.exit_code,))
+    ]
+    refusal = find_refusal(refusals, text, re.DOTALL | re.MULTILINE)
+    if refusal:
+        kind, match = refusal
+        failure = kind.make_failure(match, message)
+        is_query = kind.is_of_submit and tuple(words[:2]) != SUBMIT_WORDS
+        return replace(failure, title=REFUSED_QUERY, suggestions=REFUSED_QUERY_WAYS) if is_query else failure
     line, exit_code = redact(_select_line(message), max_length=MAX_TEXT_LENGTH).rstrip(". "), answer.exit_code
     if exit_code < 0:
         line = f"killed by signal {-exit_code}"

@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import tomllib
 from robotrain.cluster.checks import suggest_names
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import Job
-from robotrain.run_folder.scheduler_commands import Refusal, ShellWord, find_refusal
+from robotrain.refusals import Refusal, find_refusal, load_refusals
+from robotrain.run_folder.scheduler_commands import ShellWord
 from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client import cluster
@@ -32,19 +32,15 @@ QUERY_SECONDS = 10.0
 
 
 @functools.cache
-def load_refusals() -> tuple[Refusal, ...]:
+def load_slurm_refusals() -> tuple[Refusal, ...]:
     """Return the known refusals in the order in which they are compared."""
-    file = Path(__file__).with_name("refusals.toml")
-    rows = tomllib.loads(file.read_text(encoding="utf-8"))["refusal"]
-    for row in rows:
-        row["suggestions"] = tuple(Suggestion(*suggestion) for suggestion in row.get("suggestions", ()))
-    return tuple(Refusal(**row) for row in rows)
+    return load_refusals(Path(__file__).with_name("refusals.toml"), Refusal)
 
 
 def explain_command_failure(text: str, command: str) -> Problem:
     """Return the problem of a command such as `sinfo` that failed. `text`: what it printed."""
     why = f"{command} says: {quote_message(text) or 'nothing'}."
-    refusal = find_refusal(load_refusals(), text)
+    refusal = find_refusal(load_slurm_refusals(), text)
     if refusal:
         return refusal[0].make_problem("", why)
     return make_problem("client-failed", command=command, why=why)
@@ -58,7 +54,7 @@ def explain_refusal(at: Transport, text: str, options: Options, job: Job, comman
     :param command: what printed it.
     """
     why = f"{command} says: {quote_message(text) or 'nothing'}."
-    refusal = find_refusal(load_refusals(), text)
+    refusal = find_refusal(load_slurm_refusals(), text)
     if not refusal:
         return [make_problem("platform-refused", why=why)]
     kind, match = refusal

@@ -1,12 +1,14 @@
 """Why no connection to a login node came about, in a sentence each."""
 
+import functools
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.redaction import redact
+from robotrain.refusals import Refusal, find_refusal, load_refusals
 from robotrain.run_folder.ssh_transport import NO_COMMAND_CODE
 from robotrain.run_folder.transport import Unreached
 
@@ -21,51 +23,10 @@ NO_PROCESS = r"\b[Ff]ork\b|Cannot allocate memory|Resource temporarily unavailab
 """What a shell prints that has no memory or no process left, as when its user has too many."""
 
 
-class SshFailure(NamedTuple):
-    """What ssh prints when it fails in one way, and what that means. `{}` is the login node."""
-
-    pattern: str
-    code: str
-    title: str
-    command: str = ""
-    remark: str = ""
-    transient: bool = False
-
-
-FAILURES = (
-    SshFailure(
-        r"REMOTE HOST IDENTIFICATION HAS CHANGED|[Hh]ost key .* has changed",
-        "slurm-login-host-changed",
-        "{} shows another host key than before",
-        "ssh {}",
-        "says how to go on, once its administrator has confirmed the new key",
-    ),
-    SshFailure(
-        r"Host key verification failed|No \S+ host key is known",
-        "slurm-login-host-unknown",
-        "ssh does not know the host {}",
-        "ssh {}",
-        "shows its key, and asks whether it is the right one",
-    ),
-    SshFailure(
-        r"Permission denied \(|Too many authentication failures|No more authentication methods|password has expired",
-        "slurm-login-denied",
-        "{} does not let you in without asking for a password",
-        "ssh-copy-id {}",
-        "lets your key in; `ssh-add` unlocks one with a passphrase",
-    ),
-    SshFailure(
-        r"Could not resolve hostname", "slurm-login-no-host", "there is no host {}", "ssh -v {}", "shows where it looks"
-    ),
-    SshFailure(
-        r"Connection refused|timed out|No route to host|unreachable|Connection (?:reset|closed)|kex_exchange|banner",
-        "slurm-login-away",
-        "{} does not answer",
-        "ssh {}",
-        "shows whether it answers",
-        transient=True,
-    ),
-)
+@functools.cache
+def load_ssh_refusals() -> tuple[Refusal, ...]:
+    """Return what ssh prints when it fails, in the order in which it is compared."""
+    return load_refusals(Path(__file__).with_name("refusals.toml"), Refusal)
 
 
 def make_rejection(code: str, title: str, why: str, *ways: Suggestion, transient: bool = False) -> Rejected:
@@ -85,10 +46,10 @@ def explain_failure(login: str, text: str, exit_code: int | None) -> Rejected:
         return make_missing_ssh_error(text)
     if exit_code is not None and 0 <= exit_code < SSH_CODE:  # what was printed is the shell's
         return _make_shell_rejection(login, lines, exit_code)
-    for one in FAILURES:
-        if re.search(one.pattern, text):
-            way = Suggestion(one.command.format(login), one.remark)
-            return make_rejection(one.code, one.title.format(login), why, way, transient=one.transient)
+    refusal = find_refusal(load_ssh_refusals(), text)
+    if refusal:
+        kind, _ = refusal
+        return Rejected([kind.make_problem("", why, login=login)], transient=kind.transient)
     tried = Suggestion(f"ssh {login} true", "shows whether ssh works")
     why = why or f"ssh ended with exit code {exit_code} and printed nothing."
     return make_rejection("slurm-login-failed", f"the connection to {login} failed", why, tried)
