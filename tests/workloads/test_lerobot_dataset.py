@@ -65,7 +65,7 @@ def test_versions_and_types_that_lerobot_reads_are_accepted(dataset, version, ki
 
 def test_missing_and_incomplete_videos_are_named(dataset):
     folder = dataset(video=True)
-    check_findings(find_dataset_problems(folder), fact="there is no videos/*/chunk-*/file-*.mp4")
+    check_findings(find_dataset_problems(folder), fact="there is no videos/observation.image/chunk-*/file-*.mp4")
     (folder / "videos/observation.image/chunk-000").mkdir(parents=True)
     film = folder / "videos/observation.image/chunk-000/file-000.mp4"
     parts = [len(content).to_bytes(4, "big") + name + content[8:] for name, content in FILM]
@@ -76,9 +76,22 @@ def test_missing_and_incomplete_videos_are_named(dataset):
         assert find_problems(folder).startswith((f"{film} is not a complete MP4 file", f"{film} is empty"))
 
 
+@pytest.mark.parametrize("name", ["observation.wrist", "../elsewhere", "a\0b"])
+def test_videos_of_each_camera_are_looked_for(dataset, name):
+    folder = dataset(video=True)
+    info = json.loads((folder / "meta/info.json").read_text())
+    info["features"][name] = info["features"]["observation.image"]
+    (folder / "meta/info.json").write_text(json.dumps(info))
+    (folder / "videos/observation.image/chunk-000").mkdir(parents=True)
+    film = folder / "videos/observation.image/chunk-000/file-000.mp4"
+    film.write_bytes(b"".join(len(content).to_bytes(4, "big") + kind + content[8:] for kind, content in FILM))
+    fact = "there is no videos/observation.wrist/chunk-*/file-*.mp4"
+    assert (fact in find_problems(folder)) == (name == "observation.wrist")
+
+
 def test_videos_lie_where_the_dataset_says(dataset):
     folder = dataset(video=True, video_path="films/{video_key}/{chunk_index}-{file_index:03d}.mkv")
-    check_findings(find_dataset_problems(folder), fact="there is no films/*/*-*.mkv")
+    check_findings(find_dataset_problems(folder), fact="there is no films/observation.image/*-*.mkv")
     (folder / "films/observation.image").mkdir(parents=True)
     (folder / "films/observation.image/0-000.mkv").touch()
     assert find_problems(folder) == ""

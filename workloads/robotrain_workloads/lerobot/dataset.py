@@ -35,7 +35,7 @@ FILES = ("meta/tasks.parquet", "meta/episodes/*/*.parquet", "data/*/*.parquet") 
 FILES_V21 = ("meta/tasks.jsonl", "meta/episodes.jsonl", "meta/episodes_stats.jsonl", "data/*/*.parquet")
 MOST_CHECKED = 200  # files of a kind, to stay fast
 VIDEO_FILES = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
-VIDEO_FILES_V21 = "videos/*/*/*.mp4"
+VIDEO_FILES_V21 = "videos/*/{video_key}/*.mp4"
 PATH_TEMPLATES = ("data_path", "video_path")
 TEMPLATE = re.compile(
     r"(?:[^{}]|\{(?:chunk_index|file_index|video_key|episode_chunk|episode_index)(?::0?\d{1,2}d)?\}){1,500}"
@@ -263,7 +263,7 @@ def _explain_statistics(values: Mapping[str, Any], description: Mapping[str, Any
         return ""
     expected = math.prod(shape)
     wrong = [f"{key} of {{}} has {length} values" for key, length in lengths.items() if length != expected]
-    return f"{', '.join(wrong)}, and the feature has {expected}" if wrong else ""
+    return f"{', '.join(wrong)}, and {INFO_FILE} says {expected}" if wrong else ""
 
 
 def _flatten(values: Any) -> Iterator[Any]:
@@ -297,11 +297,13 @@ def _list_first_files(folder: Path, patterns: Iterable[str]) -> Iterator[Path]:
 
 
 def _list_video_patterns(info: Mapping[str, Any], old: bool) -> Iterator[str]:
-    """Yield where the videos lie by the dataset's own template; v2.1 has fixed places."""
-    if has_video(info):
-        template = info.get("video_path")
-        pattern = re.sub(r"\{[^}]*\}", "*", template if isinstance(template, str) and template else VIDEO_FILES)
-        yield VIDEO_FILES_V21 if old else pattern
+    """Yield where the videos of each camera lie by the dataset's own template, or in the fixed places of v2.1."""
+    template = info.get("video_path")
+    template = VIDEO_FILES_V21 if old else template if isinstance(template, str) and template else VIDEO_FILES
+    cameras = [name for name, feature in get_features(info).items() if feature.get("dtype") == "video"]
+    for camera in cameras:
+        own = template.replace("{video_key}", camera) if re.fullmatch(r"\w[\w.-]*", camera) else template
+        yield re.sub(r"\{[^}]*\}", "*", own)
 
 
 def compute_frame_tolerance(folder: Path) -> float | None:
