@@ -343,3 +343,22 @@ def test_resume_without_a_run_continues_the_newest_that_can_be_continued(robotra
     resumed = robotrain("resume", "--training-steps", "8", "--json")
     assert resumed.exit_code == 0, resumed.stderr
     assert f"latest is {training}" in resumed.stderr
+
+
+def test_a_comparison_is_neither_offered_for_register_nor_its_latest(robotrain, fake_platform, tmp_path):
+    for name in ("mine", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text('{"type": "act"}')
+        (tmp_path / name / "model.safetensors").touch()
+    line = ("submit", "lerobot-eval", "--platform", "fake", "--env", "pusht", "--json", "--policy-path")
+    evaluation = robotrain(*line, tmp_path / "mine").json["run"]
+    comparison = robotrain(*line, tmp_path / "mine", "--reference-path", tmp_path / "other").json["run"]
+    results = event.Evaluated(episodes=2, scores={"replay/mse": 0.4}, results="/work/results", policy="/work/mine")
+    for run in (evaluation, comparison):
+        set_run_state(fake_platform, run, log=[event.format_event(results)])
+    offers = {run: "robotrain register" in robotrain("status", run).stdout for run in (evaluation, comparison)}
+    assert offers == {evaluation: True, comparison: False}
+    registered = robotrain("register", "latest", "pusht-act")
+    assert registered.exit_code == 0, registered.stderr
+    assert f"latest is {evaluation}" in registered.stderr
+    assert f"registering the model of {evaluation}" in registered.stderr

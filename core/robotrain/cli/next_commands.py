@@ -22,8 +22,6 @@ RUN_FIELD = "{run}"
 """What stands for the run in a line that a workload declares."""
 MAX_JOB_FILES = 50
 """How many files beside a job file are looked at."""
-REFERENCE_ROLE = "reference"
-"""The role of the policies that an evaluation compares its own with."""
 MAX_ALIGNED = 60
 """Characters; remarks of longer commands are not aligned."""
 JOB_FAULTS = ("configuration", "data", "code")
@@ -118,12 +116,13 @@ def list_next_commands(record: RunRecord, status: Status, known: Progress) -> li
 
 def _suggest_after_evaluation(record: RunRecord, status: Status, known: Progress) -> Iterator[tuple[str, str]]:
     """Yield the next commands once there are results; what failed after them is in the log."""
-    run, is_comparison = record.run, REFERENCE_ROLE in record.values
+    from robotrain.store.latest_run import REGISTRABLE  # costs start-up
+
+    run = record.run
     yield f"robotrain report {run}", "write a page about it: episodes, plots, videos"
     evaluated = known.evaluated
-    if (
-        status.state == "succeeded" and evaluated and evaluated.policy and not (known.registered or is_comparison)
-    ):  # which is the better?
+    has_new_policy = evaluated and evaluated.policy and not known.registered
+    if status.state == "succeeded" and has_new_policy and REGISTRABLE.is_met(record):
         yield f"robotrain register {run} MODEL", "register the policy as a version of a model, with its scores"
     if status.state == "failed" and evaluated and evaluated.passed is not False:
         yield f"robotrain logs --tail 40 {run}", "the end of its log"

@@ -8,6 +8,8 @@ from robotrain.model.run import RunRecord
 from robotrain.store import records
 
 NEWEST_NAMES = ("", "last", "latest")
+REFERENCE_ROLE = "reference"
+"""The role of the policies that an evaluation compares its own with."""
 
 
 class RunNeed(NamedTuple):
@@ -27,8 +29,14 @@ def _is_continuable(record: RunRecord) -> bool:
     return bool(record.steps) or (record.makes == "checkpoints" and record.outputs.resumable)
 
 
+def _is_registrable(record: RunRecord) -> bool:
+    """Return whether it is clear which policy of a run is meant: of a comparison, its own may be the loser."""
+    return bool(record.steps) or (record.makes != "files" and REFERENCE_ROLE not in record.values)
+
+
 UNFINISHED = RunNeed("the newest that was not seen to end", _is_unfinished)
 CONTINUABLE = RunNeed("the newest that can be continued", _is_continuable)
+REGISTRABLE = RunNeed("the newest with a policy to register", _is_registrable)
 
 
 def find_latest_run(need: RunNeed | None = None) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from robotrain.messages import Messages
 from robotrain.model import scores
 from robotrain.model.workload_profile import Metric
 from robotrain.store import records
+from robotrain.store.latest_run import REGISTRABLE
 from robotrain.submission import registration
 
 make_problem = Messages(__file__)
@@ -42,7 +43,7 @@ def register(
 
     robotrain register last pusht-act --best
     """
-    run = find_run_to_change(ctx, run)
+    run = find_run_to_change(ctx, run, need=REGISTRABLE)
     if best and step:
         ways = [suggest_choosing("--best", f"--step {step}")]
         raise Rejected([make_problem("options-conflict.best-and-step", *ways)])
