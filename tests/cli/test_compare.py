@@ -60,7 +60,7 @@ def test_the_page_of_several_evaluations_says_the_same(robotrain, record_evaluat
     sentences = read_sentences(robotrain("compare", "eval-1", "eval-2", "eval-3", "--json"))
     shown = read_page(robotrain, "eval-1", "eval-2", "eval-3").text.lower()
     assert all(f"{sentence}." in shown for sentence in sentences)
-    assert "each p is corrected for 3 pairs (holm)." in shown
+    assert "for all 3 pairs together (holm)" in shown
 
 
 def test_what_is_not_decided_says_how_many_episodes_it_may_take(robotrain, record_evaluation):

@@ -195,7 +195,7 @@ def test_resubmit_keeps_the_pin_or_reports_that_it_is_gone(robotrain, stone_serv
     for words in ((), ("--set", "batch_size=4")):
         robotrain("resubmit", run, *words).check_problems(4, "pin-gone dataset basalt")
     anew = robotrain("resubmit", run, "--repin")
-    assert "dataset: stone basalt at dataset-v1 → stone basalt" in anew.stderr
+    assert "dataset: stone basalt @ dataset-v1 → stone basalt" in anew.stderr
     assert pins(anew.stdout.strip()) == ["dataset-v2"]
 
 

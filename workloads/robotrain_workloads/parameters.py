@@ -2,8 +2,7 @@
 
 from typing import Annotated
 
-from robotrain_runtime.contract.document import MODEL_NAME_PATTERN
-from robotrain_runtime.contract.parameter import Param
+from robotrain_runtime.contract.parameter import MODEL_NAME_PATTERN, Param
 
 NAME_PATTERN = f"^{MODEL_NAME_PATTERN}$"
 NAME_HELP = "a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first"

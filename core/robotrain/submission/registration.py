@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Iterator
 
-from robotrain_runtime.contract.document import MODEL_NAME_PATTERN
 from robotrain_runtime.contract.event import Registered
+from robotrain_runtime.contract.parameter import MODEL_NAME_PATTERN
 
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages

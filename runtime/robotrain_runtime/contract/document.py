@@ -18,8 +18,6 @@ from robotrain_runtime.contract.document_limits import MAX_PORTABLE_BYTES
 SCHEMA = 1
 DOCUMENT_FILE = "job.json"
 """The name of the file with a job's document, in a plan and where the job runs."""
-MODEL_NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
-"""The name of a registered model, as Azure ML and MLflow take it; Azure ML's data assets have such names too."""
 
 Scalar = str | int | float | bool | None
 

@@ -10,6 +10,8 @@ import types
 import typing
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
+MODEL_NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
+"""The name of a registered model, as Azure ML and MLflow take it; Azure ML's data assets have such names too."""
 PAIR_FORM = "NAME=VALUE"
 UNSET = "none"
 """The value with which a parameter has none, whatever a project's file or a variable says."""

@@ -12,10 +12,11 @@ from robotrain_runtime.checkpoints import model_lineage, recovery
 from robotrain_runtime.checkpoints.model_lineage import make_version_tags
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import PublishingSpec
-from robotrain_runtime.contract.document import MODEL_NAME_PATTERN, JobDocument
+from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Evaluated, Registered
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, EXIT_REFUSED, JobFailed, PermanentError, describe_error
 from robotrain_runtime.contract.files import write_atomically
+from robotrain_runtime.contract.parameter import MODEL_NAME_PATTERN
 from robotrain_runtime.environments import run_environment
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import sealing

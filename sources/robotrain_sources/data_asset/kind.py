@@ -11,8 +11,8 @@ from typing import ClassVar, NamedTuple, NoReturn
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
 from robotrain.model.support import ANY, no
 from robotrain.plugins.hookspecs import hook
-from robotrain_runtime.contract.document import MODEL_NAME_PATTERN
 from robotrain_runtime.contract.failure import suggest_normal_form
+from robotrain_runtime.contract.parameter import MODEL_NAME_PATTERN
 
 ASSET_FORM = "azureml:NAME:VERSION"
 ASSET_HINT = r"(?i)\s*azureml:"

@@ -14,7 +14,7 @@ from robotrain.model.source import SourceError, SourceKind
 from robotrain.model.support import ANY, no
 from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret
-from robotrain_runtime.contract.document import MODEL_NAME_PATTERN
+from robotrain_runtime.contract.parameter import MODEL_NAME_PATTERN
 
 from robotrain_sources.data_asset.kind import ASSET_FORM, ASSET_HINT, AssetFamily, parse_asset_name
 from robotrain_sources.mlflow import reference

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, NoReturn
 
-from robotrain_runtime.contract.document import MODEL_NAME_PATTERN
 from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
+from robotrain_runtime.contract.parameter import MODEL_NAME_PATTERN
 
 MODEL_FORM = "NAME:VERSION"
 

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
 from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
-from robotrain_runtime.contract.document import MODEL_NAME_PATTERN, TRACKED_RUN_TAG
+from robotrain_runtime.contract.document import TRACKED_RUN_TAG
+from robotrain_runtime.contract.parameter import MODEL_NAME_PATTERN
 
 from robotrain_sources.mlflow.registry import make_foreign_error, request_server
 
