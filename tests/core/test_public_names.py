@@ -32,7 +32,7 @@ PUBLIC_NAMES = {
     SchedulerJob SchedulerPlatform SchedulerSettings SchedulerSpec Source SourceError SourceKind SourceNotFound
     SourceUnreachable Stage Status StepStatus SubmitReport SubmittedRun Suggestion Support SweepSpec TargetForm
     TerminalCommand TerraformOutput Unanswered UserCommand WorkPreview Workload WorkloadProfile YES
-    check_secrets find_refusal format_memory format_time holds_secret hook load_pairs make_job_document
+    check_secrets find_refusal format_memory format_time holds_secret hook load_pairs load_refusals make_job_document
     make_python_search no not_yet parse_memory parse_pairs parse_time redact report_failure report_ok report_warning
     """,
     "robotrain.testing": "PlatformKit Served SourceKit WorkloadKit World interrupt_submits",
