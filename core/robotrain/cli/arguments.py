@@ -221,28 +221,14 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without ask
 PruneDryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --prune: show what would go; remove nothing.")]
 
 
-def find_run(text: str, need: RunNeed | None = None) -> str:
-    """Return the run that a text refers to; print which, if several have that name, or `latest` is not the newest.
-
-    Raise UnknownRun.
-
-    :param need: what `latest` has to have.
-    """
+def find_run(text: str) -> str:
+    """Return the run that a text refers to; print which, if several have that name. Raise UnknownRun."""
     from robotrain.store import name_index
 
-    run = name_index.find_run(text, need)
-    _print_latest(text, run, need)
+    run = name_index.find_run(text)
     if text and (choice := name_index.describe_choice(text, run)):
         print_message(f"{text} is {run}, {choice}")
     return run
-
-
-def _print_latest(text: str, run: str, need: RunNeed | None) -> None:
-    """Print which run `latest` means for a command, if that is not the newest of all."""
-    from robotrain.store import latest_run
-
-    if need and text in latest_run.NEWEST_NAMES and (phrase := latest_run.find_latest_run(need)[1]):
-        print_message(f"latest is {run}, {phrase}")
 
 
 def find_run_to_change(
@@ -255,11 +241,12 @@ def find_run_to_change(
     :param unfinished_first: take the run of a name that has not ended, if there is one, instead of the newest.
     :param need: what `latest` has to have.
     """
-    from robotrain.store import name_index
+    from robotrain.store import latest_run, name_index
     from robotrain.submission import unfinished
 
     run = unfinished.find_run_to_change(text, get_plugins(ctx), unfinished_first=unfinished_first, need=need)
-    _print_latest(text, run, need)
+    if need and text in latest_run.NEWEST_NAMES and run != latest_run.find_latest_run():
+        print_message(f"latest is {run}, {need.phrase}")
     if text and (choice := name_index.describe_choice(text, run)):
         print_message(f"{text} is {run}, {choice}")
     return run

@@ -7,7 +7,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.pairs import hide_secret_values
 from robotrain.config.resolve import Resolution
-from robotrain.config.trainer_args import split_options
+from robotrain.config.trainer_args import list_argument_rows
 from robotrain.config.validate import list_fields
 from robotrain.config.values import DEFAULT_ORIGIN, Origin, Value
 from robotrain.model.job import TRAINER_DEFAULT
@@ -35,10 +35,8 @@ def list_resolved_values(resolution: Resolution, workload: Workload) -> list[dic
         text = _redact_value(shown, name in pairs) if is_given and isinstance(shown, str) else shown
         is_marked = marked[name] and shown is not None and not is_given
         rows.append((name, text, value.origin, value.overrode, {TRAINER_DEFAULT: marked[name]} if is_marked else {}))
-    for option in split_options(resolution.trainer_args, workload):
-        for index, one in enumerate(option.arguments):
-            named = {} if index else {"option": option.name}
-            rows.append(("trainer_args", redact(one.value), one.origin, one.overrode, named))
+    for argument, named in list_argument_rows(resolution.trainer_args, workload):
+        rows.append(("trainer_args", redact(argument.value), argument.origin, argument.overrode, named))
     return [
         {
             "name": name,

@@ -133,6 +133,13 @@ def compare_options(before: Sequence[str], after: Sequence[str], workload: Workl
     return gone, [argument for option in later if option not in earlier for argument in option]
 
 
+def list_argument_rows(arguments: Iterable[Value], workload: Workload) -> Iterator[tuple[Value, dict[str, str]]]:
+    """Yield the arguments in order; the first of each option with its name as `option`, empty for one of none."""
+    for option in split_options(arguments, workload):
+        for index, argument in enumerate(option.arguments):
+            yield argument, {} if index else {"option": option.name}
+
+
 def split_options(arguments: Iterable[Value], workload: Workload) -> Iterator[TrainerOption]:
     """Yield the options; an argument without a name is the value of the option before it, unless that has one or takes
     none.

@@ -69,7 +69,7 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
     )
 
 
-def compare_groups(compared: Sequence[RunFacts]) -> list[Comparison]:
+def _compare_groups(compared: Sequence[RunFacts]) -> list[Comparison]:
     """Return the comparison of each group of evaluations with equal conditions; one alone, or too many, have none."""
     groups: dict[tuple[str, ...], list[RunFacts]] = {}
     for facts in compared:
@@ -86,20 +86,20 @@ def compare_groups(compared: Sequence[RunFacts]) -> list[Comparison]:
     return comparisons
 
 
-def describe_comparisons(comparisons: Iterable[Comparison]) -> list[str]:
+def list_verdicts(compared: Sequence[RunFacts]) -> list[str]:
     """Return what `robotrain compare` says about each pair that shares a start, and the notes to it."""
     texts: list[str] = []
-    for comparison in comparisons:
+    for comparison in _compare_groups(compared):
         texts += [describe_verdict(one, comparison.plan) for one in comparison.verdicts if one.pairs]
         texts += comparison.notes
     return [f"{text[:1].upper()}{text[1:]}." for text in texts]
 
 
-def dump_verdicts(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
-    """Return the verdicts as data, as `robotrain compare --json` has them, but with the names of both sides."""
+def dump_verdicts(compared: Sequence[RunFacts]) -> list[dict[str, Any]]:
+    """Return the verdicts as `robotrain compare --json` has them, with the names of both sides; the keys are an API."""
     return [
         {**asdict(one), "sentence": describe_verdict(one, comparison.plan)}
-        for comparison in comparisons
+        for comparison in _compare_groups(compared)
         for one in comparison.verdicts
     ]
 

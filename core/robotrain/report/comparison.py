@@ -150,14 +150,9 @@ def _describe_success_rates(compared: Sequence[RunFacts]) -> dict[str, Any]:
     return {
         "rate_title": capitalize(metric.title),
         "rate_conditions": [*_describe_conditions(shown)],
-        "rate_verdicts": compared_evaluations.describe_comparisons(compared_evaluations.compare_groups(shown)),
+        "rate_verdicts": compared_evaluations.list_verdicts(shown),
         "rate_bars": [bar for _, bar in bars if bar],
     }
-
-
-def dump_verdicts(compared: Sequence[RunFacts]) -> list[dict[str, Any]]:
-    """Return whether one of the policies is better as data; the keys are an API."""
-    return compared_evaluations.dump_verdicts(compared_evaluations.compare_groups(compared))
 
 
 def _describe_conditions(compared: Sequence[RunFacts]) -> Iterator[str]:

@@ -39,17 +39,14 @@ CONTINUABLE = RunNeed("the newest that can be continued", _is_continuable)
 REGISTRABLE = RunNeed("the newest with a policy to register", _is_registrable)
 
 
-def find_latest_run(need: RunNeed | None = None) -> tuple[str, str]:
-    """Return the newest run that has what is needed, and why it is not the newest of all; empty if it is.
-
-    Where no run has it, the newest of all is meant. Both are empty if no run was submitted.
-    """
+def find_latest_run(need: RunNeed | None = None) -> str:
+    """Return the newest run that has what is needed; the newest of all where none has it, and empty without any."""
     newest = ""
     for run in records.iterate_runs(with_steps=False):
         newest = newest or run
         if need is None or _has(run, need):
-            return run, need.phrase if need and run != newest else ""
-    return newest, ""
+            return run
+    return newest
 
 
 def _has(run: str, need: RunNeed) -> bool:

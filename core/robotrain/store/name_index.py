@@ -37,7 +37,7 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
     part of a run.
     """
     if text in NEWEST_NAMES:
-        if latest := find_latest_run(need)[0]:
+        if latest := find_latest_run(need):
             return latest
     elif records.has_record(text):
         return text

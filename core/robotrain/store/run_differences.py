@@ -13,7 +13,14 @@ from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
-from robotrain.store.run_values import DEFAULT_ORIGINS, collect_chosen, format_value, join_trainer_args, shorten_texts
+from robotrain.store.run_values import (
+    collect_chosen,
+    format_default,
+    format_value,
+    is_chosen_row,
+    join_trainer_args,
+    shorten_texts,
+)
 
 PIN_LENGTH, RECORDED_PIN_LENGTH = 20, 12
 """Characters of a commit or digest (`folder:…`) that tell two apart, and those that a record keeps."""
@@ -144,10 +151,8 @@ def _iterate_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, RunV
         if name == TRAINER_ARGS:
             arguments.setdefault(step, []).append({**row, "name": name})
             continue
-        is_chosen = row["origin"].split()[0] not in DEFAULT_ORIGINS
-        default = next((lost["value"] for lost in row["overrode"] if lost["origin"] == "default"), None)
-        text = format_value(row["value"])
-        yield row["name"], RunValue(text, format_value(default) if is_chosen else text, is_chosen)
+        text, is_chosen = format_value(row["value"]), is_chosen_row(row)
+        yield row["name"], RunValue(text, format_default(row) if is_chosen else text, is_chosen)
     for step, step_rows in arguments.items():
         for option, text in join_trainer_args(step_rows).items():
             yield f"{step} {option}".strip(), RunValue(text)

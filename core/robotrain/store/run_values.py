@@ -31,11 +31,20 @@ def collect_chosen(rows: Iterable[Mapping[str, Any]], sources: Iterable[JobSourc
     left_out = {TRAINER_ARGS, *IDENTITIES, *(one.role for one in sources if not one.implied)}
     found: dict[str, tuple[str, ...]] = {}
     for row in rows:
-        if row["name"] not in (*left_out, *found) and row["origin"].split()[0] not in DEFAULT_ORIGINS:
-            default = next((lost["value"] for lost in row["overrode"] if lost["origin"] == "default"), None)
-            texts = (format_value(row["value"]), format_value(default))
+        if row["name"] not in (*left_out, *found) and is_chosen_row(row):
+            texts = (format_value(row["value"]), format_default(row))
             found |= {row["name"]: texts} if texts[0] != texts[1] else {}
     return found
+
+
+def is_chosen_row(row: Mapping[str, Any]) -> bool:
+    """Return whether somebody chose a value of a plan."""
+    return row["origin"].split()[0] not in DEFAULT_ORIGINS
+
+
+def format_default(row: Mapping[str, Any]) -> str:
+    """Return the default that a chosen value of a plan overrode, as text; empty for none."""
+    return format_value(next((lost["value"] for lost in row["overrode"] if lost["origin"] == "default"), None))
 
 
 def join_trainer_args(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain import __version__
-from robotrain.config.trainer_args import split_options
+from robotrain.config.trainer_args import list_argument_rows
 from robotrain.config.validate import list_fields
 from robotrain.config.values import Origin, Value
 from robotrain.model.job import BESIDE_KEY, PIPELINE_KEY, SAME_KEY, TRAINER_ARGS, Job
@@ -126,7 +126,5 @@ def restore_values(
         default = [{"value": chosen[name][1] or None, "origin": "default"}] if name in chosen else []
         yield {"name": name, "value": value, "origin": origin if name in chosen else "default", "overrode": default}
     arguments = [Value(text, Origin("run", document.run)) for text in job.trainer_args]
-    for option in split_options(arguments, workload):
-        for index, one in enumerate(option.arguments):
-            named = {} if index else {"option": option.name}
-            yield {"name": TRAINER_ARGS, "value": one.value, "origin": origin, "overrode": [], **named}
+    for argument, named in list_argument_rows(arguments, workload):
+        yield {"name": TRAINER_ARGS, "value": argument.value, "origin": origin, "overrode": [], **named}

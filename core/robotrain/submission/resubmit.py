@@ -13,7 +13,7 @@ from robotrain.check import capability_checks
 from robotrain.cluster.settings import PATCH_SETTING, read_configured_settings
 from robotrain.config import assignments
 from robotrain.config.request import Request
-from robotrain.config.trainer_args import read_after_dashes, split_options
+from robotrain.config.trainer_args import list_argument_rows, read_after_dashes
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, Layer, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem, Rejected, raise_if_any
@@ -209,13 +209,10 @@ def collect_job_values(
     lock = program_lock.describe_lock(rows)
     plain = {**dict(job.parameters), "platform": platform, **settings, program_lock.LOCK_ROW: lock or None}
     values = {name: RunValue(run_values.format_value(value)) for name, value in plain.items() if value is not None}
-    options = split_options([Value(text, Origin("run")) for text in job.trainer_args], workload)
-    arguments = (
-        {"name": TRAINER_ARGS, "value": argument.value, **({} if index else {"option": option.name})}
-        for option in options
-        for index, argument in enumerate(option.arguments)
-    )
-    return sources | values | {name: RunValue(text) for name, text in run_values.join_trainer_args(arguments).items()}
+    arguments = list_argument_rows([Value(text, Origin("run")) for text in job.trainer_args], workload)
+    argument_rows = ({"name": TRAINER_ARGS, "value": argument.value, **named} for argument, named in arguments)
+    options = run_values.join_trainer_args(argument_rows)
+    return sources | values | {name: RunValue(text) for name, text in options.items()}
 
 
 def replace_sources(prepared: PreparedJob, sources: tuple[document.JobSource, ...], plugins: Plugins) -> PreparedJob:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value
+from robotrain_workloads.lerobot.option_values import read_known, read_value
 
 PLUGINS_OPTION = "discover_packages_path"
 """Below an option with choices: LeRobot imports this package, which may add choices of its own."""
@@ -57,19 +57,25 @@ class OptionPlace(NamedTuple):
     @property
     def is_known(self) -> bool:
         """Whether there is such an option, or may be."""
-        return self.is_open or bool(self.kinds) or bool(self.choices and self.part in CHOICE_OPTIONS)
+        return self.is_open or bool(self.kinds) or self.is_choice
+
+    @property
+    def kind(self) -> Any:
+        """The kinds as one; `any` of an unknown option."""
+        return {"any of": [kind for kind, *_ in self.kinds]} if self.kinds else "any"
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether it names a choice: LeRobot reads its text before it parses the others, and not as YAML."""
+        return bool(self.choices) and self.part in CHOICE_OPTIONS
 
     def read_value(self, text: str, *, as_json: bool = False) -> Any:
         """Return what LeRobot makes of a text here. Raise as `option_values.read_value` does."""
-        if self.choices and self.part in CHOICE_OPTIONS:
-            return text
-        error: RefusedValue | None = None
-        for kind, *_ in self.kinds or [["any"]]:
-            try:
-                return read_value(text, kind, as_json=as_json)
-            except RefusedValue as refused:
-                error = refused
-        raise error or RefusedValue(text)
+        return text if self.is_choice else read_value(text, self.kind, as_json=as_json)
+
+    def read_known(self, text: str, *, as_json: bool = False) -> Any:
+        """Return what LeRobot makes of a text here, as `option_values.read_known` does."""
+        return text if self.is_choice else read_known(text, self.kind, as_json=as_json)
 
 
 def find_place(tree: OptionTree, name: str, types: Mapping[str, str]) -> OptionPlace:
@@ -170,8 +176,5 @@ def read_options(
     for name, text in given.items():
         if text is not None:
             as_json = bool(json_prefix) and name.startswith(json_prefix)
-            try:
-                values[name] = find_place(tree, name, types).read_value(text, as_json=as_json)
-            except (RefusedValue, UnreadValue):
-                values[name] = text
+            values[name] = find_place(tree, name, types).read_known(text, as_json=as_json)
     return values

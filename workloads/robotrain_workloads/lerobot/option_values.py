@@ -54,6 +54,14 @@ def read_value(text: str, kind: Any = "any", *, as_json: bool = False) -> Any:
     return convert(_read_json(text) if as_json else read_yaml(text), kind)
 
 
+def read_known(text: str, kind: Any = "any", *, as_json: bool = False) -> Any:
+    """Return what LeRobot makes of a text; the text itself where it refuses it, or where only LeRobot knows."""
+    try:
+        return read_value(text, kind, as_json=as_json)
+    except (RefusedValue, UnreadValue):
+        return text
+
+
 def _read_json(text: str) -> Any:
     try:
         return json.loads(text)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value
+from robotrain_workloads.lerobot.option_values import read_known
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.parameters import DEFAULT_POLICY_TYPE
 from robotrain_workloads.lerobot.versions import LeRobotVersion, ModelType
@@ -75,10 +75,7 @@ class TrainedModel(NamedTuple):
             if text is not None and option.startswith(f"{self.prefix}."):
                 name = option.removeprefix(f"{self.prefix}.")
                 kind = self.options[name][0] if name in self.options else "any"
-                try:
-                    values[name] = read_value(text, kind, as_json=as_json)
-                except (RefusedValue, UnreadValue):
-                    values[name] = text
+                values[name] = read_known(text, kind, as_json=as_json)
         return values
 
 

@@ -3,11 +3,9 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 from robotrain_workloads.lerobot.option_tree import Fields, OptionTree, find_place, list_choices, list_nested
-from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue
 
 MODELS = ("policy", "reward_model")
 """What LeRobot trains; also what the names of its options begin with."""
@@ -110,10 +108,7 @@ def read_value(tree: OptionTree, name: str, value: object, types: Mapping[str, s
     """
     if isinstance(value, tuple):
         return [*value]
-    if isinstance(value, str):
-        with suppress(RefusedValue, UnreadValue):
-            return find_place(tree, name, types).read_value(value)
-    return value
+    return find_place(tree, name, types).read_known(value) if isinstance(value, str) else value
 
 
 def find_differences(tree: OptionTree, wanted: Effective, found: Effective) -> dict[str, tuple[object, object]]:

@@ -11,7 +11,6 @@ from typing import Any
 
 from robotrain_workloads.lerobot import precision
 from robotrain_workloads.lerobot.option_tree import (
-    CHOICE_OPTIONS,
     PLUGINS_OPTION,
     OptionPlace,
     OptionTree,
@@ -111,7 +110,7 @@ def _check_option(
     place = find_place(tree, name, types)
     if not place.is_known:
         yield _explain_unknown(tree, name, value, place, types, owned)
-    elif place.choices and place.part in CHOICE_OPTIONS:
+    elif place.is_choice:
         if place.part == "type" and value is not None and value not in place.choices:
             why, near = describe_kinds(["|".join(place.choices)]), find_near_option(value, place.choices)
             suggestion = f"--{name}={near}" if near else ""

@@ -176,7 +176,7 @@ def _summarize_run(facts: RunFacts) -> str:
 
 def _dump_report(compared: Sequence[RunFacts], target: Path) -> dict[str, Any]:
     """Return what was reported as data; the keys are an API."""
-    from robotrain.report import comparison
+    from robotrain.report import compared_evaluations, comparison
 
     if len(compared) == 1:
         return {"run": compared[0].record.run, "path": str(target.absolute())}
@@ -187,7 +187,7 @@ def _dump_report(compared: Sequence[RunFacts], target: Path) -> dict[str, Any]:
         "path": str(target.absolute()),
         "scores": [dict(one.scores) if one else None for one in evaluated],
         "conditions": [one.conditions if one else None for one in evaluated],
-        "verdicts": comparison.dump_verdicts(compared),
+        "verdicts": compared_evaluations.dump_verdicts(compared),
         "metrics": {row.name: list(row.values) for row in comparison.compare_metrics(compared)},
         "settings": {row.name: list(row.texts) for row in jobs if not row.is_source},
         "sources": {row.name: list(row.texts) for row in jobs if row.is_source},
