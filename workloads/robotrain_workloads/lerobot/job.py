@@ -130,9 +130,13 @@ class LerobotJob:
         """
         tree = load_option_tree(self.model.lerobot.name)
         texts = {option.removeprefix("--"): text for option, text in self.options.items()}
-        json_prefix = f"{self.model.prefix}." if self.reads_json else ""
-        values = read_options(tree, texts, {self.model.prefix: self.model.kind}, json_prefix=json_prefix)
+        values = read_options(tree, texts, {self.model.prefix: self.model.kind}, json_prefix=self.json_prefix)
         return {f"--{name}": value for name, value in values.items()}
+
+    @property
+    def json_prefix(self) -> str:
+        """What the names of the options begin with that LeRobot reads as JSON: `policy.`; empty if it reads none so."""
+        return f"{self.model.prefix}." if self.reads_json else ""
 
     @property
     def reads_json(self) -> bool:

@@ -144,8 +144,7 @@ def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
         arguments, unchecked = package_options.split_options(arguments, model.lerobot, is_known=not chosen)
         yield from package_options.warn_of_unchecked(unchecked)
         chosen = chosen if model.is_known else {}
-    json_prefix = f"{model.prefix}." if starts and not resumes else ""
-    found = rejected_options.find_option_problems(arguments, chosen, reported_elsewhere, version, json_prefix)
+    found = rejected_options.find_option_problems(arguments, chosen, reported_elsewhere, version, job.json_prefix)
     yield from shared_rules.make_option_problems(found)
     if not resumes:
         flags = [WARM_UP] if job.parameters["lr_warmup_steps"] is not None else []
@@ -162,7 +161,7 @@ def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
             starts=starts,
             own=lambda: trainer_options.list_job_options(job.given, None)[0],
             owned=reported_elsewhere,
-            loads=starts and not resumes,
+            loads=job.reads_json,
         )
     yield from shared_rules.make_option_problems(broken)
 
