@@ -22,7 +22,7 @@ SUPERVISOR = """#!/bin/sh
 if [ "$3" != robotrain_local.supervisor ]; then exec {python} "$@"; fi
 cd "$4" && read -r stat < /proc/$$/stat && set -- ${{stat##*) }}
 birth=$((${{20}} / 100)).$(printf %02d $((${{20}} % 100)))@{boot}
-printf '{{"pid": %s, "birth": "%s", "started": {now}, "host": null}}' $$ "$birth" > .claim
+printf '{{"pid": %s, "birth": "%s", "started": {now}, "host": {{}}}}' $$ "$birth" > .claim
 ln .claim supervisor.json && echo ran >> {taken}/${{PWD##*/}} && exec sleep 600
 """
 """Claims its run as a supervisor does, and stays."""

@@ -97,7 +97,7 @@ REFUSALS = [
     ({"HF_ENDPOINT": "http://me:s3cret@127.0.0.1:9"}, "the Hub at 127.0.0.1:9 cannot be reached", "network"),
     ({"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set", "configuration"),
     ({"HF_ENDPOINT": "https://h.example", "HTTPS_PROXY": "socks5://127.0.0.1:9"}, "ImportError: Using SOCKS", "code"),
-    ({"SSL_CERT_FILE": "/nonexistent/ca.pem"}, "me/act_pusht: FileNotFoundError", ""),
+    ({"SSL_CERT_FILE": "/nonexistent/ca.pem"}, "me/act_pusht: FileNotFoundError", "configuration"),
 ]
 
 
