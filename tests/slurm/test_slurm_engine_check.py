@@ -38,13 +38,14 @@ def find_refusals(shared_disks, make_plan):
 
 @pytest.mark.slow
 def test_what_slurm_refuses_is_known_before_anything_is_sent(lab, find_refusals):
+    jobs = lab.run("squeue", "--noheader", "--states=all", "--format=%i")
     assert find_refusals() == []
     assert find_refusals(num_nodes=2) == []
     for settings, problem in REFUSED:
         problems = find_refusals(**settings)
         check_problems(problems, problem)
         assert problems[0].stage.exit_code == 4, settings
-    assert lab.run("squeue", "--noheader", "--states=all") == ""
+    assert lab.run("squeue", "--noheader", "--states=all", "--format=%i") == jobs
 
 
 @pytest.mark.slow

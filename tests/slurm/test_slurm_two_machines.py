@@ -143,7 +143,7 @@ def test_sweep_that_another_machine_drives_is_refused_and_sends_no_trial(slurm, 
 
 
 @pytest.mark.slow
-def test_of_two_sweeps_sent_at_once_one_is_refused(slurm, sweep, go_to, tmp_path):
+def test_of_two_sweeps_sent_at_once_each_trial_is_sent_once(slurm, sweep, go_to, tmp_path):
     program = (sys.executable, "-m", "robotrain", *map(str, sweep))
     places = [{**os.environ, "ROBOTRAIN_STATE": str(tmp_path / machine)} for machine in ("first", "second")]
     pipe = subprocess.PIPE
@@ -153,5 +153,5 @@ def test_of_two_sweeps_sent_at_once_one_is_refused(slurm, sweep, go_to, tmp_path
     for machine, run in zip(("first", "second"), runs, strict=True):
         go_to(machine)
         states.append(wait_for_first_step(run).state)
-    assert sorted(states) == ["failed", "running"]
+    assert sorted(states) in (["failed", "running"], ["running", "running"]), "the second is refused, or joins"
     assert len(slurm.read_jobs()) == 1
