@@ -220,7 +220,7 @@ SKRL, RSL_RL, PICKLED = {"backend": "skrl"}, {"backend": "rsl_rl", "iteration": 
         ("isaac-train", PICKLED, ("-M", "warm-start")),
         ("isaac-train", SKRL, ("-M", "warm-start", "--sha256", "a" * 64)),
         ("isaac-train", SKRL, ("-M", "warm-start", "--", "--deterministic")),
-        ("isaac-train", SKRL, ("-M", "warm-start", "--isaac-version", "3.0")),
+        ("isaac-train", SKRL, ("-M", "warm-start", "--isaac-version", "3.0", "-t", "Isaac-Ant")),
         ("isaac-train", SKRL, ("-M", "warm-start", "--isaaclab-path", "/nowhere")),
     ],
 )

@@ -3,14 +3,15 @@
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.errors import Problem, Severity, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.redaction import redact
 
 from robotrain_workloads import rules
-from robotrain_workloads.isaac import script_options, tasks
+from robotrain_workloads.isaac import parameters, script_options, tasks
+from robotrain_workloads.isaac.version_data import VERSIONS
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -19,6 +20,7 @@ make_problem = Messages(__file__)
 
 CHECKPOINT_FLAG = "--checkpoint-uri"
 CAMERAS_OPTION = "--enable_cameras"
+NEWTON, USUAL_PHYSICS = "newton", "newton_mjwarp"
 DEVICE_OPTION, SIMULATION_DEVICE = "--device", "env.sim.device"
 DEVICE_OPTIONS = (DEVICE_OPTION, SIMULATION_DEVICE, "agent.device")
 
@@ -59,19 +61,89 @@ def check_digest(job: "Job") -> Iterator[Problem]:
 
 
 def check_task(job: "Job", *, trains: bool = False) -> Iterator[Problem]:
-    """Warn of a task that is probably misspelled, or that Isaac Lab 2.3 has no agent of the job's library for."""
-    name, backend = job["task"], job["backend"]
-    if name is None or job["isaac_version"] == "3.0":
+    """Check that the version of Isaac Lab brings the task, with an agent of the job's library.
+
+    What 3.0 lacks is an error: it has been read from it. The list of 2.3 is that of its documentation.
+    """
+    name, version = job["task"], get_version(job)
+    if name is None:
         return
-    if meant := tasks.find_meant_task(name):
-        yield make_problem("task-doubtful.unknown", given=name, name=redact(name), meant=meant)
-    elif (task := tasks.list_tasks().get(name)) and trains:
-        if backend not in task.libraries:
-            ways = [f"--backend {library}" for library in task.libraries]
-            having = " and ".join(task.libraries) or "neither"
-            yield make_problem("task-doubtful.no-agent", *ways, given=name, backend=backend, having=having)
-        if task.needs_cameras and CAMERAS_OPTION not in job.trainer_args and "--video" not in job.trainer_args:
-            yield make_problem("task-doubtful.no-cameras", given=name, option=CAMERAS_OPTION)
+    name = name.rpartition(":")[2]  # as Isaac Lab reads it
+    task = tasks.list_tasks(version).get(name)
+    if task is None:
+        yield from _check_unknown_task(job, name, version)
+        return
+    if task.deprecated:
+        option, successor, *presets = task.deprecated.split()
+        way = " ".join([option, successor, *(["--", *presets] if presets else [])])
+        yield make_problem("task-doubtful.deprecated", way, given=name, version=version)
+    if trains or version == "3.0":
+        yield from _check_agent(job, name, task, version)
+    if trains and task.cameras and CAMERAS_OPTION not in job.trainer_args and "--video" not in job.trainer_args:
+        yield make_problem("task-doubtful.no-cameras", given=name, option=CAMERAS_OPTION)
+    if task.simulator == "isaacsim" and not job["isaaclab_path"]:
+        yield from _check_simulator(job, name, task)
+
+
+def get_version(job: "Job") -> str:
+    """Return the version of Isaac Lab that a job is checked against."""
+    return str(job["isaac_version"] or "2.3")
+
+
+def _check_unknown_task(job: "Job", name: str, version: str) -> Iterator[Problem]:
+    """Refuse, or doubt, a task that a version does not bring: an image or installation of the user may have it."""
+    is_refused = version == "3.0" and name.startswith(tasks.PREFIXES) and not _may_bring_tasks(job)
+    severity: Severity = "error" if is_refused else "warning"
+    shown = redact(name)
+    if tasks.is_of_other_version(name, version):
+        other = next(one for one in VERSIONS if name in tasks.list_tasks(one))
+        successor, _, preset = tasks.find_counterpart(name, version).partition(" ")
+        way = f"--task {successor}" + (f" -- {preset}" if preset else "") if successor else ""
+        ways = (way, f"--isaac-version {other}")
+        yield make_problem(
+            "task-unknown.renamed",
+            *ways,
+            given=name,
+            severity=severity,
+            name=shown,
+            version=version,
+            other=other,
+            successor=successor or None,
+        )
+    elif meant := tasks.find_meant_task(name, version):
+        way = f"--task {meant}"
+        yield make_problem("task-unknown.like", way, given=name, severity=severity, version=version, name=shown)
+    elif is_refused:
+        yield make_problem("task-unknown.unlike", given=name, version=version, name=shown)
+
+
+def _may_bring_tasks(job: "Job") -> bool:
+    """Return whether tasks may come with the job that Isaac Lab itself does not bring."""
+    options = {argument.partition("=")[0] for argument in job.trainer_args}
+    return bool(job["isaaclab_path"] or job["pass_unknown"] or "--external_callback" in options)
+
+
+def _check_agent(job: "Job", name: str, task: tasks.Task, version: str) -> Iterator[Problem]:
+    """Require an agent of the job's library; the user may name another entry point."""
+    backend, options = job["backend"], {argument.partition("=")[0] for argument in job.trainer_args}
+    libraries = task.list_libraries()
+    if backend in (None, *libraries) or options & {"--agent", "--algorithm"}:
+        return
+    ways = [f"--backend {library}" for library in get_args(parameters.Backend) if library in libraries]
+    severity: Severity = "error" if version == "3.0" else "warning"
+    having = " and ".join(libraries) or "no library"
+    yield make_problem(
+        "task-without-agent", *ways, given=name, severity=severity, backend=backend, having=having, version=version
+    )
+
+
+def _check_simulator(job: "Job", name: str, task: tasks.Task) -> Iterator[Problem]:
+    """Say that a task starts Isaac Sim, which is only in some images, unless the user chooses the physics."""
+    if any(re.match(r"(?:physics|presets|\+*env\.sim\.physics)=", argument) for argument in job.trainer_args):
+        return
+    newton = [preset for preset in task.presets.get("physics", ()) if preset.startswith(NEWTON)]
+    ways = [f"-- physics={preset}" for preset in sorted(newton, key=lambda preset: preset != USUAL_PHYSICS)[:1]]
+    yield make_problem("task-doubtful.simulator", *ways, given=name)
 
 
 def check_device(job: "Job") -> Iterator[Problem]:

@@ -1,69 +1,77 @@
-"""The tasks that Isaac Lab 2.3 brings, as its documentation lists them, and what each needs.
-
-An image may have others: what is said of a name is a warning. Isaac Lab 3.0 names tasks without a version.
-"""
+"""The tasks that each version of Isaac Lab brings, by `version_data`. Standard library only."""
 
 import difflib
-from collections.abc import Iterator
+import functools
+import re
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-PREFIX, PLAY = "Isaac-", "-Play-v0"
-_LIBRARIES = {"r": "rsl_rl", "s": "skrl"}
-_TABLE = """
-Ant-Direct rs, Ant rs, Cart-Double-Pendulum-Direct s, Cartpole-Depth-Camera-Direct sc, Cartpole-Depth c,
-Cartpole-Direct rs, Cartpole-RGB-Camera-Direct sc, Cartpole-RGB-ResNet18 c, Cartpole-RGB-TheiaTiny c, Cartpole-RGB c,
-Cartpole rs, Factory-GearMesh-Direct -, Factory-NutThread-Direct -, Factory-PegInsert-Direct -,
-AutoMate-Assembly-Direct -, AutoMate-Disassembly-Direct -, Forge-GearMesh-Direct -, Forge-NutThread-Direct -,
-Forge-PegInsert-Direct -, Franka-Cabinet-Direct rs, Humanoid-AMP-Dance-Direct s, Humanoid-AMP-Run-Direct s,
-Humanoid-AMP-Walk-Direct s, Humanoid-Direct rs, Humanoid rs, Lift-Cube-Franka-IK-Abs -, Lift-Cube-Franka-IK-Rel -,
-Lift-Cube-Franka rsp, Lift-Teddy-Bear-Franka-IK-Abs -, Tracking-LocoManip-Digit rp, Navigation-Flat-Anymal-C rsp,
-Open-Drawer-Franka-IK-Abs -, Open-Drawer-Franka-IK-Rel -, Open-Drawer-Franka rsp, Quadcopter-Direct rs,
-Reach-Franka-IK-Abs -, Reach-Franka-IK-Rel -, Reach-Franka-OSC rp, Reach-Franka rsp, Reach-UR10 rsp,
-Repose-Cube-Allegro-Direct rs, Repose-Cube-Allegro-NoVelObs rsp, Repose-Cube-Allegro rsp, Repose-Cube-Shadow-Direct rs,
-Repose-Cube-Shadow-OpenAI-FF-Direct rs, Repose-Cube-Shadow-OpenAI-LSTM-Direct -, Repose-Cube-Shadow-Vision-Direct rcp,
-Shadow-Hand-Over-Direct s, Stack-Cube-Franka-IK-Rel -, Stack-Cube-Franka -,
-Stack-Cube-Instance-Randomize-Franka-IK-Rel -, Stack-Cube-Instance-Randomize-Franka -, Velocity-Flat-Anymal-B rsp,
-Velocity-Flat-Anymal-C-Direct rs, Velocity-Flat-Anymal-C rsp, Velocity-Flat-Anymal-D rsp, Velocity-Flat-Cassie rsp,
-Velocity-Flat-Digit rp, Velocity-Flat-G1 rsp, Velocity-Flat-H1 rsp, Velocity-Flat-Spot rsp,
-Velocity-Flat-Unitree-A1 rsp, Velocity-Flat-Unitree-Go1 rsp, Velocity-Flat-Unitree-Go2 rsp, Velocity-Rough-Anymal-B rsp,
-Velocity-Rough-Anymal-C-Direct rs, Velocity-Rough-Anymal-C rsp, Velocity-Rough-Anymal-D rsp, Velocity-Rough-Cassie rsp,
-Velocity-Rough-Digit rp, Velocity-Rough-G1 rsp, Velocity-Rough-H1 rsp, Velocity-Rough-Unitree-A1 rsp,
-Velocity-Rough-Unitree-Go1 rsp, Velocity-Rough-Unitree-Go2 rsp
-"""
-"""Each with its signs: `r` and `s` for the libraries that it has an agent for, `c` if it needs cameras, `p` if there is
-another one to play. Tasks that only show spaces of Gymnasium are left out.
-"""
-LEAST_LIKENESS = 0.9
-"""Of a name and a known one, from 0 to 1, to be a mistake: many own tasks are named after Isaac Lab's."""
+from robotrain_workloads.isaac.version_data import LIBRARIES, VERSIONS, load_tasks
+
+LEAST_LIKENESS = 0.85
+"""Of a name and a task's, from 0 to 1, to be a mistake: many own tasks are named after Isaac Lab's."""
+PREFIXES = ("Isaac-", "IsaacContrib-")
+"""What the names of Isaac Lab's own tasks begin with."""
 
 
 class Task(NamedTuple):
     """A task of Isaac Lab."""
 
-    libraries: tuple[str, ...]
-    """Those that it has an agent for, of rsl_rl and skrl."""
-    needs_cameras: bool
+    agents: Sequence[str] = ()
+    """The entry points of its agents: `rsl_rl`, or `skrl_ippo` for another agent of skrl."""
+    default: str = ""
+    """The library that it is trained with unless told; empty if Isaac Lab names none."""
+    deprecated: str = ""
+    """The option, with its value, that replaces it; empty if it is to stay."""
+    presets: Mapping[str, Sequence[str]] = {}
+    """By selector (`physics`, `renderer`, `presets`) the names that it takes."""
+    assets: Sequence[str] = ()
+    """The files that its configuration names, below the asset root; `newton:PATH` is below the root of Newton's."""
+    other_assets: Sequence[str] = ()
+    """Those that only its presets name."""
+    simulator: str = ""
+    """What it starts with by default: `newton` or `isaacsim`; empty if unknown."""
+    problem: str = ""
+    """Why its configuration could not be made."""
+    cameras: bool = False
+    """Whether it needs cameras that must be turned on."""
+    successor: str = ""
+    """The task of the next version, with a preset behind a space if it takes one; empty if there is none."""
+
+    def list_libraries(self) -> list[str]:
+        """Return the libraries that train it by default settings of their own."""
+        return [agent for agent in self.agents if agent in LIBRARIES]
 
 
-def list_tasks() -> dict[str, Task]:
+@functools.cache
+def list_tasks(version: str) -> Mapping[str, Task]:
     """Return the tasks by name."""
-    return dict(_iterate_tasks())
+    return {name: Task(**fields) for name, fields in load_tasks(version)["tasks"].items()}
 
 
-def _iterate_tasks() -> Iterator[tuple[str, Task]]:
-    for entry in _TABLE.split(","):
-        name, signs = entry.split()
-        task = Task(tuple(library for sign, library in _LIBRARIES.items() if sign in signs), "c" in signs)
-        yield f"{PREFIX}{name}-v0", task
-        if "p" in signs:
-            yield f"{PREFIX}{name}{PLAY}", task
+def find_counterpart(name: str, version: str) -> str:
+    """Return the task of a version that stands for one of the other, with a preset; empty if none does."""
+    if version == "3.0":
+        return list_tasks("2.3")[name].successor if name in list_tasks("2.3") else ""
+    older = [earlier for earlier, task in list_tasks("2.3").items() if task.successor.split(" ")[0] == name]
+    return min(older, key=len, default="")  # those to play have longer names
 
 
-def find_meant_task(name: str) -> str:
-    """Return the task of Isaac Lab that a name is probably meant to be; empty if it is one, or is like none."""
-    tasks = list_tasks()
+def is_of_other_version(name: str, version: str) -> bool:
+    """Return whether only the other version brings a task."""
+    return name not in list_tasks(version) and any(name in list_tasks(other) for other in VERSIONS if other != version)
+
+
+def find_meant_task(name: str, version: str) -> str:
+    """Return the task of a version that a name is probably meant to be; empty if it is one, or is like none."""
+    tasks = list_tasks(version)
     if name in tasks:
         return ""
-    same = {known.lower().replace("_", "-"): known for known in tasks}
-    near = difflib.get_close_matches(name.lower().replace("_", "-"), same, 1, LEAST_LIKENESS)
-    return same[near[0]] if near else ""
+    plain = {_make_plain(known): known for known in tasks}
+    near = difflib.get_close_matches(_make_plain(name), plain, 1, LEAST_LIKENESS)
+    return plain[near[0]] if near else ""
+
+
+def _make_plain(name: str) -> str:
+    """Return a name without what differs between versions: capitals, prefix, number and most separators."""
+    return re.sub(r"^isaac(contrib)?-|-v\d+$|(?<=[a-z])-(?=[a-z0-9]{1,2}\b)", "", name.lower().replace("_", "-"))

@@ -1,0 +1,251 @@
+"""Describe an installed Isaac Lab 3: `tasks.json` and `options.json` in a folder.
+
+Run by the Python of its locked environment; takes a minute and no simulator.
+
+    ENVIRONMENT/bin/python .ci/export_isaac.py workloads/robotrain_workloads/isaac/versions/v3_0
+
+What the files mean: robotrain_workloads/isaac/versions/__init__.py.
+"""
+
+import argparse
+import contextlib
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.metadata
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import gymnasium
+from isaaclab.app import validate_launch
+from isaaclab.utils import assets
+
+LIBRARIES = ("rl_games", "rsl_rl", "sb3", "skrl", "torchrl")
+ACTIONS = ("train", "play")
+BACKENDS = "isaaclab_rl.entrypoints.backends"
+ENTRY_POINT, ENVIRONMENT = "_cfg_entry_point", "env_cfg_entry_point"
+ROOTS = {"": assets.NUCLEUS_ASSET_ROOT_DIR, "newton": assets.NEWTON_ASSET_DIR}
+"""The folders that paths of assets are written relative to, with what their lists begin with."""
+KINDS = {int: "int", float: "number"}
+
+
+class MissingLibraries(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Stands for libraries that are not installed: the parsers of Isaac Lab's backends need nothing of them."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        """Return a module for each that no other finder has, of the libraries alone."""
+        return importlib.machinery.ModuleSpec(name, self) if name.partition(".")[0] in (*LIBRARIES, "gym") else None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> Any:
+        """Return a module that has every name."""
+        module = MagicMock(name=spec.name)
+        module.__path__, module.__spec__ = [], spec
+        return module
+
+    def exec_module(self, module: Any) -> None:
+        """Do nothing."""
+
+
+class ParserMade(Exception):
+    """A backend has made its parser, the only argument."""
+
+
+def list_children(node: object) -> Iterator[tuple[str, Any]]:
+    """Yield what a configuration holds, by name: as Isaac Lab itself walks it."""
+    if isinstance(node, Mapping):
+        yield from ((str(name), value) for name, value in node.items())
+    elif isinstance(node, list | tuple | set):
+        yield from ((str(index), value) for index, value in enumerate(node))
+    elif hasattr(node, "__dataclass_fields__"):
+        for name in dir(node):
+            if not name.startswith("_") and not callable(getattr(type(node), name, None)):
+                yield name, getattr(node, name, None)
+
+
+def find_assets(node: object, seen: set[int]) -> set[str]:
+    """Return the texts below a node that are on an asset server, relative to its root."""
+    if isinstance(node, str):
+        roots = [name for name, root in ROOTS.items() if node.startswith(f"{root}/")]
+        return {":".join(filter(None, (name, node.removeprefix(f"{ROOTS[name]}/")))) for name in roots}
+    if id(node) in seen:
+        return set()
+    seen.add(id(node))
+    return {path for _, child in list_children(node) for path in find_assets(child, seen)}
+
+
+def load_configuration(task: str, key: str) -> Any:
+    """Return the configuration of a task that a keyword of its registration names, with all alternatives in it."""
+    return importlib.import_module("isaaclab_tasks.utils.parse_cfg").load_cfg_from_registry(task, key)  # type: ignore[attr-defined]
+
+
+def resolve_presets(configuration: Any) -> Any:
+    """Return a configuration with the alternatives that are used by default; it is changed."""
+    return importlib.import_module("isaaclab_tasks.utils.hydra").resolve_presets(configuration)  # type: ignore[attr-defined]
+
+
+def list_presets(configurations: list[Any]) -> dict[str, list[str]]:
+    """Return the names that each selector takes for the configurations of a task: its own and those of its agents."""
+    collect: Any = importlib.import_module("isaaclab_tasks.utils.hydra").collect_presets
+    target: Any = importlib.import_module("isaaclab_tasks.utils.preset_target").PresetTarget
+    names: dict[str, set[str]] = {}
+    for alternatives in map(collect, configurations):
+        for name, value in (pair for group in alternatives.values() for pair in group.items()):
+            typed = [one for one in target if one.base_classes and one.matches(value)] or [target.DOMAIN]
+            names.setdefault(typed[0].value, set()).add(name)
+    return {name: sorted(found - {"default"}) for name, found in sorted(names.items()) if found - {"default"}}
+
+
+def describe_configuration(task: str, agents: list[str]) -> dict[str, Any]:
+    """Return what the configuration of a task tells, or why it cannot be made or started."""
+    found: dict[str, Any] = {}
+    try:
+        configuration = load_configuration(task, ENVIRONMENT)
+        found["presets"] = list_presets(
+            [configuration, *(load_configuration(task, f"{agent}{ENTRY_POINT}") for agent in agents)]
+        )
+        every = find_assets(configuration, set())
+        configuration = resolve_presets(configuration)
+        usual = find_assets(configuration, set())
+        found.update(assets=sorted(usual), other_assets=sorted(every - usual))
+        _, kit = validate_launch(configuration, {"livestream": 0})
+        found["simulator"] = "isaacsim" if kit else "newton"
+    except Exception as error:
+        found["problem"] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return found
+
+
+def describe_task(spec: Any) -> dict[str, Any]:
+    """Return what `tasks.json` says of a task."""
+    agents = sorted(
+        name.removesuffix(ENTRY_POINT)
+        for name in spec.kwargs
+        if name.endswith(ENTRY_POINT) and name.startswith(LIBRARIES)
+    )
+    deprecated = spec.kwargs.get("deprecated") or {}
+    found = {
+        "agents": agents,
+        "default": spec.kwargs.get("default_agent", ""),
+        "deprecated": deprecated.get("alias", ""),
+        **describe_configuration(spec.id, agents),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def format_tasks(version: str, tasks: Mapping[str, Any]) -> str:
+    """Return `tasks.json`, a task on each line."""
+    lines = [f"{json.dumps(name)}: {json.dumps(describe_task(spec))}" for name, spec in sorted(tasks.items())]
+    return f'{{"isaaclab": "{version}",\n"tasks": {{\n' + ",\n".join(lines) + "\n}}\n"
+
+
+def describe_action(action: argparse.Action) -> str:
+    """Return the kind of an option's values: empty for a switch, else `int`, `number`, `text`, or choices as `a|b`."""
+    if action.nargs == 0:
+        return ""
+    if action.choices is not None:
+        return "|".join(sorted(map(str, action.choices)))
+    return KINDS.get(action.type, "text")  # type: ignore[arg-type]
+
+
+def describe_script(action: str, library: str) -> dict[str, str]:
+    """Return the options of a library's script, each with the kind of its values."""
+    backend = importlib.import_module(f"{BACKENDS}.{action}_{library}")
+
+    def stop(parser: argparse.ArgumentParser, *_: object) -> None:
+        raise ParserMade(parser)
+
+    backend.setup_preset_cli = stop  # type: ignore[attr-defined]
+    try:
+        backend._parse_args([])
+    except ParserMade as made:
+        (parser,) = made.args
+    options = {
+        name: describe_action(one) for one in parser._actions for name in one.option_strings if one.dest != "help"
+    }
+    return dict(sorted(options.items()))
+
+
+def list_leaves(node: object, path: str, seen: tuple[int, ...] = ()) -> Iterator[tuple[str, object]]:
+    """Yield the settings of a configuration with their dotted paths, those in between too, with None."""
+    for name, value in list_children(node):
+        inside = f"{path}.{name}" if path else name
+        has_children = isinstance(value, Mapping) or hasattr(value, "__dataclass_fields__")
+        if not has_children:
+            yield inside, value
+        elif id(value) not in seen:
+            yield inside, None
+            yield from list_leaves(value, inside, (*seen, id(value)))
+
+
+def describe_settings(entry_points: Mapping[str, str], *, shared: bool) -> dict[str, str]:
+    """Return the settings of configurations, each with the kind of its values, or "" for any.
+
+    entry_points: by task. shared: whether only paths count that all have with numbers, else the last names of paths.
+    """
+    kinds: dict[str, set[str]] = {}
+    counts: dict[str, int] = {}
+    for task, key in entry_points.items():
+        for path, value in list_leaves(resolve_presets(load_configuration(task, key)), ""):
+            name = path if shared else path.rpartition(".")[2]
+            counts[name] = counts.get(name, 0) + 1
+            kinds.setdefault(name, set()).add("" if value is None else KINDS.get(type(value), "text"))
+    found = {name: choose_kind(kinds[name]) for name in sorted(kinds) if not name.isdigit()}
+    every = [name for name, kind in found.items() if kind and counts[name] == len(entry_points)]
+    return {name: found[name] for name in every} if shared else found
+
+
+def choose_kind(kinds: set[str]) -> str:
+    """Return the kind that values have everywhere, None aside: numbers alone are told apart from all else."""
+    numbers = kinds - {""}
+    if numbers and numbers <= {"int", "number"}:
+        return "number" if "number" in numbers else "int"
+    return ""
+
+
+def format_options(version: str, tasks: Mapping[str, Any]) -> str:
+    """Return `options.json`, a script and a library's agents on each line."""
+    scripts = {
+        action: [f"{json.dumps(library)}: {json.dumps(describe_script(action, library))}" for library in LIBRARIES]
+        for action in ACTIONS
+    }
+    agents = {}
+    for library in LIBRARIES:
+        key = f"{library}{ENTRY_POINT}"
+        having = {name: key for name, spec in tasks.items() if key in spec.kwargs}
+        agents[library] = describe_settings(having, shared=False)
+    target: Any = importlib.import_module("isaaclab_tasks.utils.preset_target").PresetTarget
+    environment = describe_settings(dict.fromkeys(tasks, ENVIRONMENT), shared=True)
+    parts = [
+        f'"isaaclab": "{version}"',
+        *(f'"{action}": {{\n' + ",\n".join(lines) + "\n}" for action, lines in scripts.items()),
+        '"agents": {\n'
+        + ",\n".join(f"{json.dumps(name)}: {json.dumps(found)}" for name, found in agents.items())
+        + "\n}",
+        f'"environment": {json.dumps(environment)}',
+        f'"selectors": {json.dumps([one.value for one in target])}',
+        f'"old_presets": {json.dumps(target.all_legacy_aliases())}',
+    ]
+    return "{" + ",\n".join(parts) + "}\n"
+
+
+def main(folder: Path) -> None:
+    """Write the files."""
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    sys.meta_path.append(MissingLibraries())
+    version = importlib.metadata.version("isaaclab")
+    folder.mkdir(exist_ok=True)
+    with contextlib.redirect_stdout(sys.stderr):  # it says what it parses
+        importlib.import_module("isaaclab_tasks")
+        tasks = {name: spec for name, spec in gymnasium.registry.items() if ENVIRONMENT in spec.kwargs}
+        (folder / "tasks.json").write_text(format_tasks(version, tasks), encoding="utf-8")
+        (folder / "options.json").write_text(format_options(version, tasks), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
