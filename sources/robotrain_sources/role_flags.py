@@ -58,3 +58,22 @@ INIT_POLICY = RoleFlag(
     help="A policy to initialize the weights from: a model as for --policy-model, or a blob URL.",
     form="MODEL|URL",
 )
+
+
+def make_scenes_flag(recognizes: Callable[[str], bool] | None = None, source_form: str = "") -> RoleFlag:
+    """Return the flag of what a simulated environment loads; `recognizes` and `source_form` as in `RoleFlag`."""
+    return RoleFlag(
+        "--assets",
+        ("--scenes-path", "--scenes-url", "--scenes-repo-id"),
+        repeatable=False,
+        help="Robots, meshes and textures that the simulation loads. A folder of the machine that runs the job, a blob "
+        "URL, or a dataset of the Hugging Face Hub. Isaac Lab reads them in place of its asset server; lerobot-eval "
+        "--env libero has a default.",
+        form="FOLDER|URL",
+        recognizes=recognizes,
+        source_form=source_form,
+        common=True,
+    )
+
+
+SCENES = make_scenes_flag()

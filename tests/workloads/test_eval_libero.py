@@ -57,7 +57,7 @@ def hub(scenes):
 
 @pytest.fixture
 def submit(robotrain, policy, hub, monkeypatch, tmp_path):
-    """Plan an evaluation in LIBERO, its sources pinned: `submit("local", "--scenes-path", …)` → Answer."""
+    """Plan an evaluation in LIBERO, its sources pinned: `submit("local", "--assets", …)` → Answer."""
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
     for name in ("HF_HUB_OFFLINE", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
@@ -91,12 +91,12 @@ def test_scenes_are_a_source_of_the_job_at_a_commit(submit, hub):
 
 
 def test_scenes_of_a_folder_take_their_place(submit, scenes):
-    ((kind, uri, _),) = find_scenes(submit("local", "--scenes-path", scenes))
+    ((kind, uri, _),) = find_scenes(submit("local", "--assets", scenes))
     assert (kind, uri) == ("local_path", str(scenes))
 
 
 def test_another_dataset_is_not_taken_for_scenes(submit):
-    answer = submit("osmo", "--scenes-repo-id", "lab/other", command="submit")
+    answer = submit("osmo", "--assets", "lab/other", command="submit")
     (problem,) = (one for one in find_errors(answer) if one["code"] == "source-undescribed")
     assert "scenes/libero_floor_base_style.xml" in problem["title"]
 
@@ -104,9 +104,9 @@ def test_another_dataset_is_not_taken_for_scenes(submit):
 def test_a_folder_without_scenes_is_refused(submit, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty/readme").write_text("")
-    (problem,) = find_errors(submit("local", "--scenes-path", tmp_path / "empty", command="submit"))
+    (problem,) = find_errors(submit("local", "--assets", tmp_path / "empty", command="submit"))
     assert "they have no scenes/libero_floor_base_style.xml" in problem["title"]
-    assert [way["text"] for way in problem["instead"]] == [f"--scenes-repo-id {SCENES}"]
+    assert [way["text"] for way in problem["instead"]] == [f"--assets hf://{SCENES}"]
 
 
 def test_scenes_that_libero_fetched_itself_are_suggested_without_the_hub(submit, scenes, monkeypatch, tmp_path):
@@ -115,11 +115,11 @@ def test_scenes_that_libero_fetched_itself_are_suggested_without_the_hub(submit,
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     (problem,) = find_errors(submit("local", command="submit"))
     assert problem["given"] == SCENES
-    assert problem["instead"][0]["text"] == "--scenes-path ~/.cache/libero/assets"
+    assert problem["instead"][0]["text"] == "--assets ~/.cache/libero/assets"
 
 
 def test_scenes_have_no_effect_elsewhere(submit, scenes):
-    answer = submit("local", "--scenes-path", scenes, tasks=("--env", "pusht"))
+    answer = submit("local", "--assets", scenes, tasks=("--env", "pusht"))
     assert "scenes have an effect in libero alone" in [problem["title"] for problem in find_errors(answer)]
 
 
@@ -129,7 +129,7 @@ def test_a_wrong_suite_is_answered_with_the_nearest(submit):
 
 
 def test_no_other_environment_has_scenes():
-    assert LEROBOT_EVAL.roles["scenes"].default({"env": "libero"}) == SCENES
+    assert LEROBOT_EVAL.roles["scenes"].default({"env": "libero"}) == f"hf://{SCENES}"
     assert not any(LEROBOT_EVAL.roles["scenes"].default({"env": env}) for env in (None, "pusht", "aloha", "metaworld"))
 
 
@@ -214,6 +214,6 @@ class TestSimulation:
         shutil.copytree(scenes, tmp_path / "scenes")
         (tmp_path / "scenes/stable_scanned_objects/basket/basket.xml").unlink()
         options = ("--eval-episodes", 1, "--env-workers", 0)
-        done = evaluate("torn", "--scenes-path", tmp_path / "scenes", *options, code=5)
+        done = evaluate("torn", "--assets", tmp_path / "scenes", *options, code=5)
         assert "the scenes of libero cannot be used" in done.stdout + done.stderr
         assert "'stable_scanned_objects/basket/basket.xml'" in done.stdout + done.stderr

@@ -7,7 +7,7 @@ from robotrain.model.source import PinModule, Pinning, RoleFlag, Source, SourceK
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.blob_url import reference
-from robotrain_sources.role_flags import CHECKPOINT, INIT_POLICY, RESUME
+from robotrain_sources.role_flags import CHECKPOINT, INIT_POLICY, RESUME, SCENES
 
 ADDRESS_HINT = (
     r"(?i)\s*(?:(?:wasbs?|abfss?)://|(?:https?:)?/{0,2}[^/\\?#\s]*\.(?:blob|dfs|file)\.(?:core|storage|fabric)\.)"
@@ -59,9 +59,7 @@ KIND = SourceKind(
             "its name.",
             form="https://…/OWNER/NAME",
         ),
-        "scenes": RoleFlag(
-            "--scenes-url", repeatable=False, help="Meshes and textures of a simulated environment, in Azure Storage."
-        ),
+        "scenes": SCENES,
     },
     recognizes=lambda text: bool(re.match(ADDRESS_HINT, text)),
     parse=lambda text, base: reference.parse_blob_url(text),

@@ -9,7 +9,7 @@ from robotrain.model.source import PinModule, Pinning, RoleFlag, Source, SourceK
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.huggingface import reference
-from robotrain_sources.role_flags import make_resume_flag
+from robotrain_sources.role_flags import make_resume_flag, make_scenes_flag
 
 if TYPE_CHECKING:
     from robotrain.model.health import Check
@@ -79,11 +79,8 @@ KIND = SourceKind(
             help="A backbone or tokenizer of the Hugging Face Hub that the policy names, if the one that it implies is "
             "not the right one; REVISION pins it.",
         ),
-        "scenes": RoleFlag(
-            "--scenes-repo-id",
-            repeatable=False,
-            help="Meshes and textures of a simulated environment, a dataset of the Hugging Face Hub (default: that of "
-            "LIBERO for --env libero); REVISION pins it.",
+        "scenes": make_scenes_flag(  # an OWNER/NAME that is a folder here is that folder
+            lambda text: recognizes(text) and not os.path.isdir(text), f"{reference.SCHEME}{reference.FORM}"
         ),
     },
     recognizes=recognizes,

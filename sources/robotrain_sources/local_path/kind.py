@@ -10,7 +10,7 @@ from typing import ClassVar
 from robotrain.model.source import PinModule, Pinning, RoleFlag, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME
+from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME, SCENES
 from robotrain_sources.torchvision import weights_table
 
 FORM = "FOLDER"
@@ -107,11 +107,7 @@ KIND = SourceKind(
             "last two parts of the path are its name. Or a file with weights that the cameras' network starts from.",
             form="…/OWNER/NAME|FILE.pth",
         ),
-        "scenes": RoleFlag(
-            "--scenes-path",
-            repeatable=False,
-            help="Meshes and textures of a simulated environment, in a folder of the machine that runs the job.",
-        ),
+        "scenes": SCENES,
     },
     recognizes=lambda text: bool(re.match(_HINT, text)),
     parse=parse_folder,

@@ -17,7 +17,7 @@ from robotrain_sources.data_asset import kind as data_asset
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.mlflow import kind as model_asset
 from robotrain_sources.mlflow.reference import LATEST
-from robotrain_sources.role_flags import CHECKPOINT, CODE, INIT_POLICY, POLICY_MODEL, REFERENCE_MODEL, RESUME
+from robotrain_sources.role_flags import CHECKPOINT, CODE, INIT_POLICY, POLICY_MODEL, REFERENCE_MODEL, RESUME, SCENES
 
 from robotrain_azureml import datastore_path
 from robotrain_azureml.settings import AzureMLSettings
@@ -75,7 +75,7 @@ INPUT_FORMS: Mapping[tuple[str, str], InputForm] = {
     **{("checkpoint", kind): InputForm("checkpoint_model", CHECKPOINT.flag) for kind in (MODEL_KIND, REGISTRY_KIND)},
     ("code", "local_path"): InputForm("training_code", CODE.flag),
     ("backbone", "local_path"): InputForm("backbone_path_{}", "--backbone-path"),
-    ("scenes", "local_path"): InputForm("scenes_path", "--scenes-path"),
+    ("scenes", "local_path"): InputForm("scenes", SCENES.flag),
     ("resume", "local_path"): InputForm("resume_path", RESUME.flag),
     ("resume", "datastore_path"): InputForm("resume_in_datastore", RESUME.flag),
 }

@@ -16,7 +16,7 @@ from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain_runtime.contract.document import JobSource, Mount
 from robotrain_sources.local_path import folder_content
-from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME
+from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME, SCENES
 
 from robotrain_osmo import dataset, storage
 from robotrain_osmo.settings import OsmoSettings
@@ -45,7 +45,7 @@ INPUT_FLAGS = {
     ("code", "osmo_dataset"): dataset.CODE_FLAG,
     ("resume", "local_path"): RESUME.flag,
     ("backbone", "local_path"): "--backbone-path",
-    ("scenes", "local_path"): "--scenes-path",
+    ("scenes", "local_path"): SCENES.flag,
 }
 
 

@@ -24,7 +24,7 @@ from robotrain_workloads.lerobot.policy_features import (
 )
 from robotrain_workloads.lerobot.versions import ModelType
 
-SCENES_ROLE, SCENES_FLAG = "scenes", "--scenes-repo-id"
+SCENES_ROLE, SCENES_FLAG = "scenes", "--assets"
 DECIDING_OPTIONS = ("--env.obs_type=", "--env.camera_name=", "--env.camera_name_mapping=")
 """With these options the user decides what the environment shows."""
 COMMON_OPTIONS = ("task", "fps", "disable_env_checker")
@@ -135,7 +135,7 @@ SIMULATED_ENVIRONMENTS: Mapping[str, SimulatedEnvironment] = {
         needs_tasks=True,
         has_description=True,
         is_mujoco=True,
-        scenes="lerobot/libero-assets",
+        scenes="hf://lerobot/libero-assets",
         scene_file="scenes/libero_floor_base_style.xml",
         setup="robotrain_workloads.lerobot_eval.rollout.libero",
     ),
