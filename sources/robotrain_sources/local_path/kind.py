@@ -10,7 +10,7 @@ from typing import ClassVar
 from robotrain.model.source import PinModule, Pinning, RoleFlag, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME, SCENES
+from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME, make_scenes_flag
 from robotrain_sources.torchvision import weights_table
 
 FORM = "FOLDER"
@@ -70,6 +70,8 @@ def find_warnings(folder: LocalFolder) -> list[str]:
 
 
 _HINT = r"(?i)\s*(?:/(?!/)|\.\.?(?:/|$)|~|file:)"
+_FOLDER_NAME = r"[^:/\s]+/?"
+"""Where no other kind has names without a slash."""
 
 
 def load_pin() -> PinModule:
@@ -107,7 +109,7 @@ KIND = SourceKind(
             "last two parts of the path are its name. Or a file with weights that the cameras' network starts from.",
             form="…/OWNER/NAME|FILE.pth",
         ),
-        "scenes": SCENES,
+        "scenes": make_scenes_flag(lambda text: bool(re.match(_HINT, text) or re.fullmatch(_FOLDER_NAME, text))),
     },
     recognizes=lambda text: bool(re.match(_HINT, text)),
     parse=parse_folder,

@@ -11,7 +11,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.finding import Finding, get_finding
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import checkpoint_file, installation, script_options
+from robotrain_workloads.isaac import assets, checkpoint_file, installation, script_options
 
 Examination = tuple[list[Finding | str], installation.Probe]
 """Why a checkpoint cannot be played, and what Isaac Lab's Python answered."""
@@ -32,6 +32,7 @@ def inspect_policy(
     :param results: the folder of results, below the outputs.
     :param owned: options of the play script that robotrain sets itself.
     """
+    yield from assets.find_problems(document, data)
     values = document.parameters
     output = Path(document.placement.work) / "outputs" / results
     yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "results")

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from robotrain.errors import Problem, Severity, Suggestion, suggest_leaving_out
@@ -10,7 +11,7 @@ from robotrain.messages import Messages
 from robotrain.redaction import redact
 
 from robotrain_workloads import rules
-from robotrain_workloads.isaac import parameters, script_options, tasks
+from robotrain_workloads.isaac import assets, parameters, script_options, tasks
 from robotrain_workloads.isaac.version_data import VERSIONS
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def check_played_policy(job: "Job", owned_options: Mapping[str, str]) -> Iterato
     """
     yield from check_digest(job)
     yield from check_task(job)
+    yield from check_assets(job)
     script = script_options.Script(script_options.PLAY_OPTIONS, owned_options, job["backend"] or "")
     yield from check_script_options(job, script)
     yield from rules.check_publish_url(job, "results")
@@ -144,6 +146,22 @@ def _check_simulator(job: "Job", name: str, task: tasks.Task) -> Iterator[Proble
     newton = [preset for preset in task.presets.get("physics", ()) if preset.startswith(NEWTON)]
     ways = [f"-- physics={preset}" for preset in sorted(newton, key=lambda preset: preset != USUAL_PHYSICS)[:1]]
     yield make_problem("task-doubtful.simulator", *ways, given=name)
+
+
+def check_assets(job: "Job") -> Iterator[Problem]:
+    """Name the files that the task loads and that a folder of assets on this machine lacks."""
+    source = assets.find_source(job.sources)
+    if source is None:
+        return
+    if job["isaac_version"] == "2.3":
+        ways = (suggest_leaving_out(assets.FLAG), Suggestion("--isaac-version 3.0"))
+        yield make_problem("option-without-effect.assets", *ways, given=source.uri)
+    needed = assets.list_needed_files(dict(job.parameters), job.sources, job.trainer_args)
+    folder = Path(source.uri)
+    is_here = source.kind == "local_path" and folder.is_dir()  # another is checked where the job runs
+    if is_here and (problem := assets.find_folder_problem(folder, needed, str(job["task"]))):
+        title = redact(problem.title, max_length=1000)
+        yield make_problem("assets-incomplete", *problem.ways, given=source.uri, title=title)
 
 
 def check_device(job: "Job") -> Iterator[Problem]:

@@ -16,7 +16,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.finding import Finding, FindingError, make_finding
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import checkpoint_file, installation, policy_container
+from robotrain_workloads.isaac import assets, checkpoint_file, installation, policy_container
 from robotrain_workloads.isaac_export import parameters
 
 EXPORTER = "robotrain_workloads.isaac_export.exporter"
@@ -76,7 +76,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     own += [f"--keep-policy={work / 'outputs' / POLICY_FOLDER / f'{step:06}'}"]
     own += [f"--formats={','.join(parameters.list_formats(values))}"]
     own += [f"--max-steps={values['max_steps'] or values['video_length']}"]
-    return WorkCommand(arguments=("-m", EXPORTER, *own, "--", *document.trainer_args), environ=installation.TERMS)
+    environ = {**installation.TERMS, **assets.make_environ(document, data)}
+    return WorkCommand(arguments=("-m", EXPORTER, *own, "--", *document.trainer_args), environ=environ)
 
 
 def tracked(document: JobDocument) -> TrackingSpec:

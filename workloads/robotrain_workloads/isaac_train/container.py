@@ -12,7 +12,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.finding import Finding, get_finding
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import checkpoint_file, installation
+from robotrain_workloads.isaac import assets, checkpoint_file, installation
 from robotrain_workloads.isaac_train import parameters, start, training_folder
 from robotrain_workloads.nodes import node_launch
 from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
@@ -29,6 +29,7 @@ targets = publish_url.list_targets
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield why Isaac Lab would not train, as far as its versions and the checkpoint tell without the simulator."""
+    yield from assets.find_problems(document, data)
     values, backend = document.parameters, str(document.parameters["backend"])
     code = training_folder.find_source(document)
     program = data.get(code) if code else None
@@ -80,7 +81,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     script += ["--distributed"] if is_distributed(document) else []
     return WorkCommand(
         arguments=("-m", SUPERVISOR, *own, "--", *script, *document.trainer_args),
-        environ={**installation.TERMS, **node_launch.make_environ(document)},
+        environ={**installation.TERMS, **assets.make_environ(document, data), **node_launch.make_environ(document)},
         notes=notes,
     )
 

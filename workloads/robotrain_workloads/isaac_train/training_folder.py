@@ -14,7 +14,7 @@ from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.finding import FindingError, make_finding
 
-from robotrain_workloads.isaac import checkpoint_file, installation
+from robotrain_workloads.isaac import assets, checkpoint_file, installation
 from robotrain_workloads.isaac.process_group import SCRATCH_FOLDER, start_script
 from robotrain_workloads.isaac_train import parameters, start
 from robotrain_workloads.supervision.process_group import GroupFollower
@@ -62,6 +62,7 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
     arguments += ["--headless"] if values["headless"] else []
     environ: dict[str, str] = {
         **installation.TERMS,
+        **assets.make_environ(document, data),
         "TASK": str(values["task"]),
         "NUM_ENVS": str(values["num_envs"]),
         "MAX_ITERATIONS": "" if values["max_iterations"] is None else str(values["max_iterations"]),

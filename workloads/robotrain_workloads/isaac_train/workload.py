@@ -37,6 +37,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from isaac_rules.check_digest(job)
     yield from rules.check_iterations_left(job)
     yield from rules.check_training_folder(job)
+    yield from isaac_rules.check_assets(job)
     if not any(source.role == "code" for source in job.sources):  # nobody knows what the user's program takes
         yield from isaac_rules.check_task(job, trains=True)
         yield from isaac_rules.check_script_options(job, parameters.make_script(job["backend"]))
@@ -58,7 +59,7 @@ ISAAC_TRAIN = Workload(
     name="isaac-train",
     summary="train a policy with Isaac Lab: rsl_rl or skrl",
     parameters=IsaacTrainParameters,
-    roles={"checkpoint": Role(takes="checkpoints"), "resume": Role(), "code": Role(is_program=True)},
+    roles={"checkpoint": Role(takes="checkpoints"), "resume": Role(), "code": Role(is_program=True), "scenes": Role()},
     container_plugin="robotrain_workloads.isaac_train.container",
     targets=("publish_url",),
     program="Isaac Lab's training script",

@@ -12,7 +12,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import checkpoint_file, installation, policy_container
+from robotrain_workloads.isaac import assets, checkpoint_file, installation, policy_container
 from robotrain_workloads.isaac_validate import parameters
 from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 
@@ -50,7 +50,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     own += [f"--source-kind={source.kind}", f"--job-name={parameters.make_job_name(values)}"]
     own += [f"--pin={source.pin}"] if source.pin else []
     own += [f"--video-length={values['video_length']}"] if values["record_video"] else []
-    return WorkCommand(arguments=("-m", SUPERVISOR, *own, "--", *document.trainer_args), environ=installation.TERMS)
+    environ = {**installation.TERMS, **assets.make_environ(document, data)}
+    return WorkCommand(arguments=("-m", SUPERVISOR, *own, "--", *document.trainer_args), environ=environ)
 
 
 def tracked(document: JobDocument) -> TrackingSpec:

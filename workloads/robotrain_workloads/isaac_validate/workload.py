@@ -73,7 +73,10 @@ ISAAC_VALIDATE = Workload(
     name="isaac-validate",
     summary="validate a policy of rsl_rl or skrl in Isaac Lab",
     parameters=IsaacValidateParameters,
-    roles={"checkpoint": Role(required=True, typical=True, takes="checkpoints", default=make_default_checkpoint)},
+    roles={
+        "checkpoint": Role(required=True, typical=True, takes="checkpoints", default=make_default_checkpoint),
+        "scenes": Role(),
+    },
     container_plugin="robotrain_workloads.isaac_validate.container",
     targets=("publish_url",),
     program="Isaac Lab's play script",

@@ -1,0 +1,225 @@
+"""Assets of Isaac Lab: a source of the job, or a server that is asked before anything starts."""
+
+import ast
+import dataclasses
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from local_server import QuietHandler, serve
+from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_sources.blob_url.kind import KIND as BLOB
+from robotrain_sources.huggingface.kind import KIND as HUB
+from robotrain_sources.local_path.kind import KIND as FOLDER
+from robotrain_workloads.isaac import assets
+from robotrain_workloads.isaac_export import container as export_container
+from robotrain_workloads.isaac_export.parameters import IsaacExportParameters
+from robotrain_workloads.isaac_train import container as train_container
+from robotrain_workloads.isaac_train.parameters import IsaacTrainParameters
+from robotrain_workloads.isaac_validate import container as validate_container
+from robotrain_workloads.isaac_validate.parameters import IsaacValidateParameters
+
+ROOT = Path(__file__).parents[2]
+CARTPOLE, OWN_TASK = "Isaac-Cartpole-Direct", "Lab-Own-Task"
+LINE = ("isaac-train", "--platform", "local", "--isaac-version", "3.0")
+GROUND = "Isaac/IsaacLab/Environments/Grid/default_ground_plane_checker_v1/default_ground_plane.usda"
+ROBOT = "Isaac/IsaacLab/Robots/Classic/Cartpole/cartpole.usd"
+CONTAINERS: dict[str, tuple[ModuleType, type[Any]]] = {
+    "isaac-train": (train_container, IsaacTrainParameters),
+    "isaac-validate": (validate_container, IsaacValidateParameters),
+    "isaac-export": (export_container, IsaacExportParameters),
+}
+
+
+def make_document(
+    folder: Path, *sources: JobSource, workload: str = "isaac-train", task: str = CARTPOLE
+) -> JobDocument:
+    values = dataclasses.asdict(CONTAINERS[workload][1](task=task, isaac_version="3.0"))
+    return JobDocument(
+        schema=1,
+        run="run-1",
+        job="0" * 64,
+        workload=workload,
+        platform="local",
+        container_plugins={},
+        parameters=values,
+        placement=Placement(work=str(folder / "work"), cache=str(folder / "cache")),
+        sources=sources,
+        trainer_args=(),
+    )
+
+
+def make_source(folder: Path, role: Any = "scenes") -> JobSource:
+    return JobSource(role=role, kind="local_path", uri=str(folder))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Assets of the cart-pole."""
+    for file in (GROUND, ROBOT):
+        path = tmp_path / "assets" / file
+        path.parent.mkdir(parents=True)
+        path.write_text("#usda 1.0")
+    return tmp_path / "assets"
+
+
+@pytest.fixture
+def find_problems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
+    """Return what preflight says of a job without assets, where the variable has a root."""
+
+    def find(root: object, task: str = CARTPOLE) -> list[str]:
+        monkeypatch.setenv(assets.ROOT_VARIABLE, str(root))
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+        return list(map(str, assets.find_problems(make_document(tmp_path, task=task), {})))
+
+    return find
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """A server that answers with the status that a root names, as `/404/Isaac/…`; others have all files."""
+
+    class Handler(QuietHandler):
+        def do_HEAD(self) -> None:
+            root = self.path.split("/")[1]
+            self.answer(status=int(root) if root.isdigit() else 200)
+
+    with serve(Handler) as address:
+        yield address
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("/data/assets", "local_path"),
+        ("assets", "local_path"),
+        ("./lab/assets", "local_path"),
+        ("lab/assets", "huggingface"),
+        ("hf://lab/assets@v1", "huggingface"),
+        ("https://account.blob.core.windows.net/assets/isaac", "blob_url"),
+    ],
+)
+def test_the_value_of_assets_tells_its_kind(text: str, kind: str) -> None:
+    assert {each.roles["scenes"].flag for each in (FOLDER, HUB, BLOB)} == {assets.FLAG}
+    assert [each.name for each in (FOLDER, HUB, BLOB) if each.recognizes_as("scenes", text)] == [kind]
+
+
+def test_a_folder_of_here_is_not_taken_for_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lab/assets").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert not HUB.recognizes_as("scenes", "lab/assets")
+    assert HUB.recognizes_as("scenes", "hf://lab/assets")
+
+
+@pytest.mark.parametrize("workload", CONTAINERS)
+def test_isaac_lab_reads_the_assets_of_the_job(workload: str, tmp_path: Path) -> None:
+    data = {
+        source: tmp_path / "fetched" / source.role
+        for source in (make_source(tmp_path, "checkpoint"), make_source(tmp_path))
+    }
+    work = CONTAINERS[workload][0].work
+    document = make_document(tmp_path, *data, workload=workload)
+    assert work(document, data, tmp_path).environ[assets.ROOT_VARIABLE] == str(tmp_path / "fetched/scenes")
+    bare = dataclasses.replace(document, sources=document.sources[:1])
+    assert assets.ROOT_VARIABLE not in work(bare, data, tmp_path).environ
+
+
+def test_a_program_of_ones_own_gets_the_assets_too(tmp_path: Path) -> None:
+    data = {source: tmp_path / source.role for source in (make_source(tmp_path, "code"), make_source(tmp_path))}
+    environ = train_container.work(make_document(tmp_path, *data), data, tmp_path).environ
+    assert environ[assets.ROOT_VARIABLE] == str(tmp_path / "scenes")
+
+
+@pytest.mark.parametrize(
+    ("place", "way"),
+    [("assets/Isaac", "--assets {assets}"), (".", "--assets {assets}"), ("other", "--assets FOLDER")],
+)
+def test_a_folder_of_here_must_have_what_the_task_loads(robotrain: Any, folder: Path, place: str, way: str) -> None:
+    (folder.parent / "other").mkdir()
+    answer = robotrain("render", *LINE, "--task", CARTPOLE, "--assets", folder.parent / place, "--json")
+    (problem,) = (problem for problem in answer.json["problems"] if problem["code"] == "assets-incomplete")
+    assert all(fact in problem["title"] for fact in (CARTPOLE, GROUND, ROBOT))
+    assert [each["text"] for each in problem["instead"]] == [way.format(assets=folder)]
+
+
+@pytest.mark.parametrize(
+    ("place", "task", "arguments"),
+    [
+        ("assets", CARTPOLE, ()),
+        ("elsewhere", CARTPOLE, ()),
+        ("other", OWN_TASK, ()),
+        ("other", CARTPOLE, ("--", "env.robot_cfg.spawn.usd_path=/data/cart.usd")),
+    ],
+)
+def test_what_nobody_knows_here_is_left_to_the_job(
+    robotrain: Any, folder: Path, place: str, task: str, arguments: tuple[str, ...]
+) -> None:
+    (folder.parent / "other").mkdir()
+    words = (*LINE, "--task", task, "--assets", folder.parent / place, *arguments)
+    assert robotrain("render", *words).exit_code == 0
+
+
+def test_one_missing_file_is_named_with_its_task_alone(folder: Path) -> None:
+    (folder / ROBOT).unlink()
+    document = make_document(folder, source := make_source(folder))
+    (problem,) = assets.find_problems(document, {source: folder})
+    assert (ROBOT in problem.title, CARTPOLE in problem.title, GROUND in problem.title) == (True, True, False)
+
+
+def test_isaac_lab_2_reads_no_assets(robotrain: Any, folder: Path) -> None:
+    line = ("isaac-train", "--platform", "local", "--isaac-version", "2.3", "--assets", folder)
+    robotrain("render", *line).check_problems(2, "option-without-effect")
+
+
+@pytest.mark.parametrize(
+    ("root", "task", "reason"),
+    [
+        ("whole", CARTPOLE, ""),
+        ("404", CARTPOLE, "HTTP 404"),
+        ("403", CARTPOLE, "HTTP 403"),
+        ("500", CARTPOLE, ""),
+        ("404", OWN_TASK, ""),
+    ],
+)
+def test_the_server_is_asked_for_the_first_file(
+    find_problems: Callable[..., list[str]], server: str, root: str, task: str, reason: str
+) -> None:
+    found = find_problems(f"{server}/{root}", task)
+    assert len(found) == bool(reason)
+    assert all(fact in text for text in found for fact in ("127.0.0.1", GROUND, CARTPOLE, reason, "--assets FOLDER"))
+
+
+def test_a_silent_server_is_waited_for_some_seconds(
+    find_problems: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert assets.ANSWER_SECONDS < 10
+    monkeypatch.setattr(assets, "ANSWER_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        (text,) = find_problems(f"http://127.0.0.1:{silent.getsockname()[1]}/assets")
+    assert "did not answer within 0.05 s" in text or "timed out" in text
+
+
+def test_a_server_that_is_not_there_is_named(find_problems: Callable[..., list[str]]) -> None:
+    (text,) = find_problems("http://127.0.0.1:9/assets")
+    assert "Connection refused" in text
+
+
+def test_copies_of_isaac_lab_need_no_server(find_problems: Callable[..., list[str]], folder: Path) -> None:
+    (folder.parent / "temporary/http/127.0.0.1_9").mkdir(parents=True)
+    (folder.parent / "temporary/http/127.0.0.1_9/assets").symlink_to(folder)
+    assert find_problems("http://127.0.0.1:9/assets") == []
+
+
+def test_the_root_may_be_a_folder_of_the_machine(find_problems: Callable[..., list[str]], folder: Path) -> None:
+    assert find_problems(folder) == []
+    assert f"--assets {folder}" in find_problems(folder / "Isaac")[0]
+
+
+def test_the_example_makes_what_the_task_loads() -> None:
+    program = ast.parse((ROOT / "examples/isaac-cartpole/make_assets.py").read_text())
+    texts = {node.value for node in ast.walk(program) if isinstance(node, ast.Constant)}
+    needed = assets.list_needed_files({"task": CARTPOLE, "isaac_version": "3.0"}, (), ())
+    assert {*needed} == {GROUND, ROBOT} == {text for text in texts if str(text).startswith("Isaac/")}

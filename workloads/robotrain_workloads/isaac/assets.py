@@ -1,0 +1,151 @@
+"""Assets of Isaac Lab 3: robots, grounds and networks that a task loads while it starts, and where they come from."""
+
+import functools
+import http.client
+import os
+import shlex
+import tempfile
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
+from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
+
+from robotrain_workloads.isaac import tasks
+
+ROLE, FLAG = "scenes", "--assets"
+ROOT_VARIABLE, REGION_VARIABLE = "ISAACSIM_ASSET_ROOT", "ISAACSIM_ASSET_REGION_PROFILE"
+"""Isaac Lab's own: another root, a folder or an address; and the name of a region, which has a root of its own."""
+SERVER = "https://omniverse-content-production.s3-us-west-2.amazonaws.com/Assets/Isaac/6.2"
+"""The root that Isaac Lab 3.0 has without these variables."""
+LOADED_SUFFIXES = (".usd", ".usda", ".usdc", ".urdf", ".xml", ".pt", ".pth", ".json", ".yaml")
+"""Of files that have to be there. Pictures and materials are only named: a renderer alone looks for them."""
+LEFT_OUT = ("Isaac/Props/UIElements/", "newton:")
+"""Arrows and frames, which are loaded for a window alone, and what has a server of its own."""
+OTHER_FILES = ("_path=", "_file=", "presets=")
+"""What an override has that names a file of the user's own in place of one of the task's, or chooses other files."""
+ANSWER_SECONDS = 5.0
+MAX_PARENTS = 3
+MAX_NAMES = 3
+
+
+def find_source(sources: Iterable[JobSource]) -> JobSource | None:
+    """Return the source of a job's assets; None if Isaac Lab fetches them itself."""
+    return next((source for source in sources if source.role == ROLE), None)
+
+
+def make_environ(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:
+    """Return the environment variables with which Isaac Lab reads the job's assets; none if it has no assets."""
+    source = find_source(document.sources)
+    return {} if source is None else {ROOT_VARIABLE: str(data[source])}
+
+
+def list_needed_files(
+    parameters: Mapping[str, Scalar], sources: Iterable[JobSource], arguments: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the files that a job's task loads, relative to the root; none where nobody knows.
+
+    These are tasks of one's own, programs of one's own, and options that name other files.
+
+    :param arguments: the options after `--`.
+    """
+    is_unknown = parameters["isaac_version"] == "2.3" or any(source.role == "code" for source in sources)
+    if is_unknown or any(name in argument for argument in arguments for name in OTHER_FILES):
+        return ()
+    task = tasks.list_tasks("3.0").get(str(parameters["task"]).rpartition(":")[2], tasks.Task())
+    return tuple(file for file in task.assets if file.endswith(LOADED_SUFFIXES) and not file.startswith(LEFT_OUT))
+
+
+def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding]:
+    """Yield why Isaac Lab would not find what the task loads. A server is asked once, for the first file.
+
+    :param data: the folders of the sources that are on this machine.
+    """
+    needed = list_needed_files(document.parameters, document.sources, document.trainer_args)
+    if not needed:
+        return
+    task, source = str(document.parameters["task"]), find_source(document.sources)
+    if source is not None:
+        problem = find_folder_problem(data[source], needed, task) if source in data else None
+    else:
+        root = os.environ.get(ROOT_VARIABLE, "").rstrip("/") or SERVER
+        scheme = urllib.parse.urlsplit(root).scheme
+        is_regional = root == SERVER and bool(os.environ.get(REGION_VARIABLE))
+        if not scheme:
+            problem = find_folder_problem(Path(root), needed, task)
+        elif is_regional or scheme not in ("http", "https") or _has_copies(root, needed):
+            problem = None
+        else:
+            problem = _find_server_problem(root, needed[0], task)
+    if problem:
+        yield problem
+
+
+def find_folder_problem(folder: Path, needed: Collection[str], task: str) -> Finding | None:
+    """Return which files a folder of assets lacks, with the folder that is probably meant; None if it has all."""
+    missing = _list_missing(folder, needed)
+    if not missing:
+        return None
+    more = f" and {len(missing) - MAX_NAMES} more" if len(missing) > MAX_NAMES else ""
+    sentence = f"{folder} has not all assets of {task}: {', '.join(missing[:MAX_NAMES])}{more} are not in it"
+    if len(missing) == 1:
+        sentence = f"{folder} has not all assets of {task}: {missing[0]} is not in it"
+    root = _find_root(folder, needed)
+    way = Suggestion(f"{FLAG} {shlex.quote(str(root))}" if root else f"{FLAG} FOLDER", "" if root else "that has them")
+    return make_finding(sentence, way)
+
+
+def _list_missing(folder: Path, needed: Iterable[str]) -> list[str]:
+    return [file for file in needed if not (folder / file).is_file()]
+
+
+def _find_root(folder: Path, needed: Collection[str]) -> Path | None:
+    """Return the folder above or directly below one that has all the files; None if there is none."""
+    below = sorted(path for path in folder.glob("*") if path.is_dir())
+    return next((root for root in (*folder.parents[:MAX_PARENTS], *below) if not _list_missing(root, needed)), None)
+
+
+def _has_copies(root: str, needed: Iterable[str]) -> bool:
+    """Return whether Isaac Lab has fetched the files before: without the server it uses these copies."""
+    address = urllib.parse.urlsplit(root)
+    copies = Path(tempfile.gettempdir(), address.scheme, address.netloc.replace(":", "_"), address.path.lstrip("/"))
+    return not _list_missing(copies, needed)
+
+
+def _find_server_problem(root: str, file: str, task: str) -> Finding | None:
+    """Return that a server does not give a file; None if it does, or if only Isaac Lab itself can tell."""
+    why = _ask_server(f"{root}/{urllib.parse.quote(file)}")
+    if not why:
+        return None
+    host = urllib.parse.urlsplit(root).hostname
+    sentence = f"{host} does not give {file}, which {task} loads while it starts: {why}"
+    way = Suggestion(f"{FLAG} FOLDER", f"a folder that has it, or the address of another server in {ROOT_VARIABLE}")
+    return make_finding(sentence, way)._replace(fault="network")
+
+
+@functools.cache
+def _ask_server(address: str) -> str:
+    """Return why a file cannot be had; empty if it can, or if the answer says nothing about that."""
+    request = urllib.request.Request(address, method="HEAD", headers={"User-Agent": "robotrain"})
+
+    def request_head() -> str:
+        try:
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS):
+                return ""
+        except urllib.error.HTTPError as answer:
+            answer.close()
+            return f"it answered HTTP {answer.code}" if answer.code in (403, 404, 410) else ""
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            why = getattr(error, "reason", None) or error
+            is_ours = find_untrusted_certificate(why)  # Isaac Lab trusts certificates of its own
+            return "" if is_ours else f"{getattr(why, 'strerror', None) or why}".rstrip(".")
+
+    try:
+        return DeadlineFuture(request_head, ANSWER_SECONDS).result(ANSWER_SECONDS)
+    except DeadlineExceeded:
+        return f"it did not answer within {ANSWER_SECONDS:g} s"
