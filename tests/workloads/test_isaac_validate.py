@@ -219,7 +219,6 @@ SKRL, RSL_RL, PICKLED = {"backend": "skrl"}, {"backend": "rsl_rl", "iteration": 
         ("isaac-train", RSL_RL, ("-M", "resume")),
         ("isaac-train", PICKLED, ("-M", "warm-start")),
         ("isaac-train", SKRL, ("-M", "warm-start", "--sha256", "a" * 64)),
-        ("isaac-train", SKRL, ("-M", "warm-start", "--", "--deterministic")),
         ("isaac-train", SKRL, ("-M", "warm-start", "--isaac-version", "3.0", "-t", "Isaac-Ant")),
         ("isaac-train", SKRL, ("-M", "warm-start", "--isaaclab-path", "/nowhere")),
     ],

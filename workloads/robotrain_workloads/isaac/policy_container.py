@@ -51,7 +51,7 @@ def inspect_policy(
     backend = str(answer.checkpoint["backend"])
     if is_played:
         yield from installation.find_version_problems(folder, backend, answer)
-    script = script_options.Script(script_options.PLAY_OPTIONS, owned, backend)
+    script = script_options.Script("play", owned, backend)
     yield from installation.find_script_problems(document, folder, script)
 
 

@@ -27,7 +27,7 @@ def takes_value(name: str) -> bool:
     """Return whether the next argument is the value of an option; the value of a Hydra key follows its `=`."""
     from robotrain_workloads.isaac import script_options
 
-    return name.startswith("-") and name not in script_options.SWITCHES
+    return name.startswith("-") and name not in script_options.list_switches()
 
 
 def make_resources(time_limit: str) -> Resources:

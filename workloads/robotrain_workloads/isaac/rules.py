@@ -42,7 +42,7 @@ def check_played_policy(job: "Job", owned_options: Mapping[str, str]) -> Iterato
     yield from check_digest(job)
     yield from check_task(job)
     yield from check_assets(job)
-    script = script_options.Script(script_options.PLAY_OPTIONS, owned_options, job["backend"] or "")
+    script = script_options.Script("play", owned_options, job["backend"] or "")
     yield from check_script_options(job, script)
     yield from rules.check_publish_url(job, "results")
 
@@ -190,7 +190,7 @@ def check_device(job: "Job") -> Iterator[Problem]:
 
 def check_script_options(job: "Job", script: script_options.Script) -> Iterator[Problem]:
     """Check what comes after `--`: Isaac Lab's scripts would do it only once the simulator has started."""
-    script = script._replace(pass_unknown=job["pass_unknown"])
-    found = script_options.find_option_problems(job.trainer_args, script, job["isaac_version"])
+    script = script._replace(pass_unknown=job["pass_unknown"], task=job["task"] or "")
+    found = script_options.find_option_problems(job.trainer_args, script, get_version(job))
     yield from rules.make_option_problems(found)
     yield from check_device(job)

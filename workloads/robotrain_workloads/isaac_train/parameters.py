@@ -135,9 +135,9 @@ class IsaacTrainParameters:
 
 def make_script(backend: str) -> Script:
     """Return the training script of a backend."""
-    from robotrain_workloads.isaac.script_options import NEW_TRAIN_OPTIONS, TRAIN_OPTIONS, Script
+    from robotrain_workloads.isaac.script_options import Script
 
-    return Script(TRAIN_OPTIONS, OWNED_OPTIONS, backend, NEW_TRAIN_OPTIONS)
+    return Script("train", OWNED_OPTIONS, backend)
 
 
 def choose_mode(parameters: Mapping[str, Any], roles: Collection[str]) -> Mode:
