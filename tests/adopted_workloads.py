@@ -14,9 +14,9 @@ JOBS = {
     "lerobot-train-smolvla": ("-d", f"lerobot/pusht@{SHA}", "--policy-repo-id", f"lerobot/smolvla_base@{SHA}"),
     "lerobot-eval": ("--policy-repo-id", f"lerobot/diffusion_pusht@{SHA}", "--env", "pusht", "--eval-episodes", "3"),
     "lerobot-merge": ("--policy-repo-id", f"me/adapter@{SHA}"),
-    "isaac-train": ("--task", "Isaac-Cartpole-v0", "--num-envs", "64"),
-    "isaac-export": ("--checkpoint-uri", MODEL, "--task", "Isaac-Cartpole-v0"),
-    "isaac-validate": ("--checkpoint-uri", MODEL, "--task", "Isaac-Cartpole-v0", "--eval-episodes", "5"),
+    "isaac-train": ("--task", "Isaac-Cartpole-Direct", "--num-envs", "64"),
+    "isaac-export": ("--checkpoint-uri", MODEL, "--task", "Isaac-Cartpole-Direct"),
+    "isaac-validate": ("--checkpoint-uri", MODEL, "--task", "Isaac-Cartpole-Direct", "--eval-episodes", "5"),
     "rosbag-act-train": (
         *("-d", f"me/bags@{SHA}", "--image-topics", "/camera"),
         *("--state-topic", "/joints", "--action-topic", "/command"),

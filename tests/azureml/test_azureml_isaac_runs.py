@@ -8,9 +8,9 @@ import pytest
 from isaac_stand_in import policy
 from osmo_stand_in.pod.room import isolates
 
+PIPELINE = Path(__file__).parents[2] / "examples/isaac-cartpole/pipeline.yaml"
 pytestmark = pytest.mark.slow
 
-PIPELINE = Path(__file__).parents[2] / "examples/isaac-cartpole/pipeline.yaml"
 PROGRAM = """
 echo "arguments: $*"
 echo "variables: $TASK $NUM_ENVS $TRAINING_BACKEND $CHECKPOINT_MODE $REGISTER_CHECKPOINT $ACCEPT_EULA $PRIVACY_CONSENT"
@@ -34,7 +34,7 @@ def submit(robotrain, cluster):
     """`submit("isaac-train", …)`: the run's name, its job, and what was said."""
 
     def submit(*words: object):
-        answer = robotrain("submit", words[0], "--platform", "azureml", "--json", *words[1:])
+        answer = robotrain("submit", words[0], "--isaac-version", "2.3", "--platform", "azureml", "--json", *words[1:])
         assert answer.exit_code == 0, answer.stderr
         return answer.json["run"], cluster.jobs[answer.json["reference"]["job"]], answer.stderr
 
@@ -44,7 +44,7 @@ def submit(robotrain, cluster):
 @pytest.fixture
 def foreign(made_once):
     """The files of a model that something else registered; named before `cluster`, which changes PATH."""
-    files = policy.read_files(made_once("isaac-rsl_rl-2.3", policy.train))
+    files = policy.read_files(made_once("isaac-rsl_rl", policy.train))
     return {name: content for name, content in files.items() if name != "params/robotrain.json"}
 
 
@@ -87,7 +87,13 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
 ):
     machine.environ["STANDIN_STEP_SECONDS"] = "0.01"
     given = {
-        **{"train.num_envs": 16, "train.max_iterations": 30, "train.output_mode": "rw_mount"},
+        **{f"{step}.isaac_version": "2.3" for step in ("train", "validate", "export")},
+        **{
+            "train.task": policy.TASK,
+            "train.num_envs": 16,
+            "train.max_iterations": 30,
+            "train.output_mode": "rw_mount",
+        },
         **{"train.skip_register_checkpoint": "false", "validate.reward_threshold": 1, "validate.eval_episodes": 4},
         **{"export.max_steps": 20, "export.video_length": 0},
     }

@@ -102,7 +102,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
     [
         (EXAMPLES / "pusht-mini/job.yaml",),
         (EXAMPLES / "two-nodes/job.yaml",),
-        ("isaac-train", "--task", "Isaac-Cartpole-v0"),
+        ("isaac-train", "--task", "Isaac-Cartpole-Direct"),
     ],
     ids=["lerobot-train", "command", "isaac-train"],
 )

@@ -305,7 +305,7 @@ def test_isaac_example_renders_on_every_platform(robotrain):
         workspace = ON["azureml"][:6] if platform == "osmo" else []
         answer = robotrain("render", "isaac-cartpole/job.yaml", "--platform", platform, *flags, *workspace)
         assert answer.exit_code == 0, answer.stderr
-    assert "Isaac-Cartpole-v0" in Path("isaac-cartpole/job.yaml").read_text()
+    assert "Isaac-Cartpole-Direct" in Path("isaac-cartpole/job.yaml").read_text()
 
 
 def test_unknown_example_is_answered_with_the_examples(robotrain):

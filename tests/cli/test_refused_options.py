@@ -10,7 +10,7 @@ from robotrain_runtime.contract.event import Outcome, format_event
 TRAIN = "submit --no-pin lerobot-train --platform fake --dataset-repo-id lerobot/pusht"
 START = f"{TRAIN} --policy-repo-id lerobot/act_pusht"
 """Its type and its options are known on the machine of the job alone."""
-ISAAC = "submit --no-pin isaac-train --backend rsl_rl --platform fake --task Isaac-Cartpole-v0"
+ISAAC = "submit --no-pin isaac-train --backend rsl_rl --platform fake --task Isaac-Cartpole-Direct"
 HYDRA = "ConfigAttributeError: Could not override 'agent.{0}'. Key '{0}' is not in struct"
 STEPS = "The chunk size is the upper bound for the number of model invocations. Got {} for `n_action_steps` and {} for"
 STEPS += " `chunk_size`."

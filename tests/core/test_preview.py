@@ -63,8 +63,8 @@ def test_a_row_says_what_the_line_means(preview):
     ("words", "expected"),
     [
         (
-            ("isaac-train", "--task", "Isaac-Ant-v0"),
-            {"task": "Isaac-Ant-v0", "environments": "2,048", "GPUs": "1"},
+            ("isaac-train", "--task", "Isaac-Ant"),
+            {"task": "Isaac-Ant", "environments": "2,048", "GPUs": "1"},
         ),
         (("lerobot-eval", "--policy-repo-id", "u/p", "--env", "pusht"), {"environment": "pusht", "episodes": "10"}),
         (

@@ -23,16 +23,13 @@ scripts.{}
 """
 
 
-def make_lab(folder: Path, version: str = "2.3") -> Path:
-    """Lay out an installation of Isaac Lab 2.3 or 3.0 in an empty folder; return the path of its isaaclab.sh."""
+def make_lab(folder: Path) -> Path:
+    """Lay out an installation of Isaac Lab 2.3 in an empty folder; return the path of its isaaclab.sh."""
     for action in ("train", "play"):
-        calls = {f"{backend}/{action}.py": f'run("{backend}", "{action}")' for backend in ("rsl_rl", "skrl")}
-        if version == "3.0":
-            calls = {f"{action}.py": f'run_3_0("{action}")'}
-        for name, call in calls.items():
-            file = folder / "scripts/reinforcement_learning" / name
+        for backend in ("rsl_rl", "skrl"):
+            file = folder / "scripts/reinforcement_learning" / backend / f"{action}.py"
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(SCRIPT.format(call))
+            file.write_text(SCRIPT.format(f'run("{backend}", "{action}")'))
     shutil.copytree(LAB / "standin", folder / "standin", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "VERSION").write_text({"2.3": "2.3.2", "3.0": "3.0.0"}[version] + "\n")
+    (folder / "VERSION").write_text("2.3.2\n")
     return Path(shutil.copy(LAB / "isaaclab.sh", folder))

@@ -9,31 +9,30 @@ from robotrain_workloads.isaac import checkpoint_file
 from isaac_stand_in import environments, make_lab
 
 TASK = "Isaac-Cartpole-v0"
-OLD, NEW = environments.GENERATIONS
+OLD = environments.GENERATIONS[0]
 
 
-def make_environ(folder: Path, version: str = "2.3") -> dict[str, str]:
+def make_environ(folder: Path) -> dict[str, str]:
     """Lay out an installation in `folder`; return this process's variables, without robotrain's, and those of it."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("ROBOTRAIN_", "STANDIN_"))}
-    return {**own, **make_image(folder, version)}
+    return {**own, **make_image(folder)}
 
 
-def make_image(folder: Path, version: str = "2.3") -> dict[str, str]:
+def make_image(folder: Path) -> dict[str, str]:
     """Lay out an installation in `folder`; return the variables with which an image leads there."""
     folder.mkdir(parents=True)
-    make_lab(folder, version)
-    python = str(environments.install(NEW if version == "3.0" else OLD))
+    make_lab(folder)
+    python = str(environments.install(OLD))
     return {"ISAACLAB_PATH": str(folder), "STANDIN_PYTHON": python, "OMP_NUM_THREADS": "1"}
 
 
-def train(folder: Path, backend: str = "rsl_rl", version: str = "2.3") -> None:
+def train(folder: Path, backend: str = "rsl_rl") -> None:
     """Train for one iteration; the checkpoint is `folder/checkpoint`."""
     lab = folder / "lab"
-    environ = {**os.environ, **make_image(lab, version)}
+    environ = {**os.environ, **make_image(lab)}
     scripts = lab / "scripts/reinforcement_learning"
-    script = [scripts / "train.py", "--rl_library", backend] if version == "3.0" else [scripts / backend / "train.py"]
     words = ("--task", TASK, "--num_envs", "16", "--max_iterations", "1", "--headless")
-    command = ["bash", lab / "isaaclab.sh", "-p", *script, *words]
+    command = ["bash", lab / "isaaclab.sh", "-p", scripts / backend / "train.py", *words]
     subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True)
     found = sorted(folder.glob("logs/**/*_*.pt"))[-1]
     checkpoint_file.write_facts(folder / "checkpoint", TASK, backend)

@@ -9,11 +9,11 @@ from azure_stand_in.manager import GROUP, SUBSCRIPTION
 from isaac_stand_in import policy
 from osmo_stand_in.pod.room import isolates
 
+PIPELINE = Path(__file__).parents[2] / "examples/isaac-cartpole/pipeline.yaml"
 __all__ = ["azure", "azure_session", "workspace", "workspace_session"]
 
 pytestmark = pytest.mark.slow
 
-PIPELINE = Path(__file__).parents[2] / "examples/isaac-cartpole/pipeline.yaml"
 PROGRAM = """
 echo "arguments: $*"
 for name in TASK NUM_ENVS MAX_ITERATIONS TRAINING_BACKEND CHECKPOINT_MODE REGISTER_CHECKPOINT MLFLOW_CORRELATION_ID \\
@@ -65,7 +65,7 @@ def submit(robotrain, osmo):
 
     def submit(*words: object) -> tuple[str, str, str]:
         before = set(osmo.workflows)
-        answer = robotrain("submit", words[0], "--platform", "osmo", "--json", *words[1:])
+        answer = robotrain("submit", words[0], "--isaac-version", "2.3", "--platform", "osmo", "--json", *words[1:])
         assert answer.exit_code == 0, answer.stderr
         (workflow,) = set(osmo.workflows) - before
         return answer.json["run"], workflow, answer.stderr
@@ -139,7 +139,7 @@ def test_training_folder_is_uploaded_once_for_each_content(osmo, pod, submit, fo
 def test_a_validation_that_its_policy_does_not_pass_ends_with_5(
     robotrain, osmo, azure, pod, submit, made_once, tmp_path
 ):
-    files = policy.read_files(made_once("isaac-rsl_rl-2.3", policy.train))
+    files = policy.read_files(made_once("isaac-rsl_rl", policy.train))
     azure.blobs.put("validated", {f"policies/{name}": content for name, content in files.items()})
     place = azure.url("validated", "results")
     source = ("--checkpoint-uri", azure.url("validated", "policies"), "--publish-url", place, "--tracking-uri", "none")
@@ -162,7 +162,13 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
         monkeypatch.setenv(name, value)
     azure.blobs.put("piped", {})
     given = {
-        **{"train.num_envs": 16, "train.max_iterations": 30, "train.publish_url": azure.url("piped", "runs")},
+        **{f"{step}.isaac_version": "2.3" for step in ("train", "validate", "export")},
+        **{
+            "train.task": policy.TASK,
+            "train.num_envs": 16,
+            "train.max_iterations": 30,
+            "train.publish_url": azure.url("piped", "runs"),
+        },
         **{"train.skip_register_checkpoint": "false", "validate.reward_threshold": 1, "validate.eval_episodes": 4},
         **{"export.max_steps": 20, "export.video_length": 0, "export.publish_url": azure.url("piped", "exports")},
     }

@@ -26,7 +26,7 @@ DATASETS = ("lerobot/pusht", "lerobot/aloha_sim_insertion_human", "me/private")
 WORKSPACE = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME")
 BLOBS = ("datasets/day-1", "datasets/day-2", "train/set1", "train/set2", "extra/pusht")
 POLICY = {"config.json": b'{"type": "act"}', "model.safetensors": b"\x02\0\0\0\0\0\0\0{}"}
-MODELS = (("my-act-policy", "7"), ("pusht-act", "3"), ("isaac-ant-v0", "3"), ("anymal", "3"))
+MODELS = (("my-act-policy", "7"), ("pusht-act", "3"), ("isaac-ant", "3"), ("anymal", "3"))
 PAGE = (ROOT / "docs/azureml.md").read_text() + (ROOT / "docs/cli.md").read_text()
 PATH = os.environ["PATH"]
 

@@ -44,7 +44,9 @@ def checkpoint(tmp_path: Path) -> MakeCheckpoint:
 
 
 def render(robotrain: Any, platform: str, *words: object) -> Any:
-    return robotrain("render", "isaac-export", "--platform", platform, *PLACES[platform], "--json", *words)
+    return robotrain(
+        "render", "isaac-export", "--isaac-version", "2.3", "--platform", platform, *PLACES[platform], "--json", *words
+    )
 
 
 def test_without_steps_of_its_own_the_play_ends_with_its_video(
@@ -84,7 +86,17 @@ def test_a_local_checkpoint_that_cannot_be_exported_is_refused_before_the_queue(
     robotrain: Any, checkpoint: MakeCheckpoint, made: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     folder = checkpoint(**made)
-    line = ("render", "isaac-export", "--platform", "osmo", *PLACES["osmo"], "--checkpoint-uri", folder)
+    line = (
+        "render",
+        "isaac-export",
+        "--isaac-version",
+        "2.3",
+        "--platform",
+        "osmo",
+        *PLACES["osmo"],
+        "--checkpoint-uri",
+        folder,
+    )
     robotrain(*line, *words).check_problems(4, "checkpoint-not-exportable")
 
 
@@ -144,7 +156,7 @@ def test_what_lies_beside_a_checkpoint_at_a_web_address_is_downloaded(
     assert found.agent.read_text() == "policy: {}\n"
     assert list(container.find_file_problems(found, None)) == []
     task = "Isaac-Reach-v0" if "run/params/robotrain.json" in files else "Isaac-Ant-v0"
-    assert container.choose_task(None, found, source, tmp_path) == task
+    assert container.choose_task(None, found, source, tmp_path, "2.3") == task
 
 
 def test_agent_configuration_may_be_named(checkpoint: MakeCheckpoint, web: Any, tmp_path: Path) -> None:

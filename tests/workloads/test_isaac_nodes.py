@@ -39,7 +39,7 @@ def lab(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def make_document(tmp_path):
     def make(placement=None, **values) -> JobDocument:
-        given = {"task": "Isaac-Cartpole-v0", "num_envs": 16, "max_iterations": 3, **values}
+        given = {"isaac_version": "2.3", "task": "Isaac-Cartpole-v0", "num_envs": 16, "max_iterations": 3, **values}
         return JobDocument(
             schema=1,
             run="r",
@@ -145,8 +145,8 @@ def test_processes_that_would_train_each_on_their_own_end(tmp_path, monkeypatch,
 def train(tmp_path):
     """Train with the stand-in on two nodes, by the supervisor: `train("rsl_rl")`; it returns the end and the events."""
 
-    def train(backend: str, *script: str, version: str = "2.3") -> tuple[int, str, list]:
-        environ = policy.make_environ(tmp_path / "lab", version)
+    def train(backend: str, *script: str) -> tuple[int, str, list]:
+        environ = policy.make_environ(tmp_path / "lab")
         own = ["--backend", backend, "--task", "Isaac-Cartpole-v0", "--work", tmp_path / "run"]
         own += [
             "--checkpoints",
@@ -165,9 +165,9 @@ def train(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("backend", "version", "last"), [("rsl_rl", "2.3", 2), ("skrl", "3.0", 3 * ROLLOUTS)])
-def test_two_nodes_train_together_and_the_first_reports(train, backend, version, last):
-    code, output, events = train(backend, "--distributed", version=version)
+@pytest.mark.parametrize(("backend", "last"), [("rsl_rl", 2), ("skrl", 3 * ROLLOUTS)])
+def test_two_nodes_train_together_and_the_first_reports(train, backend, last):
+    code, output, events = train(backend, "--distributed")
     assert code == 0, output
     (group,) = [one for one in events if isinstance(one, Processes)]
     assert group == Processes(count=2, nodes=2, samples=32, unit="environments")

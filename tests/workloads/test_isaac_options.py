@@ -12,13 +12,15 @@ from robotrain_workloads.isaac_train.workload import ISAAC_TRAIN
 from robotrain_workloads.isaac_validate.workload import ISAAC_VALIDATE
 
 ERROR = "script-option-invalid"
+IN_2_3 = ("--isaac-version", "2.3")
+RENDER = ("render", "isaac-train", *IN_2_3, "--platform", "local")
 FROM = ("--checkpoint-uri", "/data/run/model_19.pt")
 BLOB = ("--checkpoint-uri", "https://account1.blob.core.windows.net/train/run/000019")
 
 
 def list_warnings(robotrain: Any, *words: str) -> str:
     """Return the titles of the warnings about a job that is not refused."""
-    answer = robotrain("render", "isaac-train", "--platform", "local", "--json", *words)
+    answer = robotrain(*RENDER, "--json", *words)
     assert answer.exit_code == 0, answer.stderr
     assert "accepts NVIDIA's license and privacy terms" in answer.stderr
     return "\n".join(line for line in answer.stderr.splitlines() if not line.startswith(("note: ", " ")))
@@ -26,14 +28,16 @@ def list_warnings(robotrain: Any, *words: str) -> str:
 
 def find_error(robotrain: Any, *words: str, workload: str = "isaac-train") -> dict[str, Any]:
     """The one error of a job, with the exit code."""
-    answer = robotrain("render", workload, "--platform", "local", "--json", *words)
+    version = () if "--isaac-version" in words else IN_2_3
+    answer = robotrain("render", workload, *version, "--platform", "local", "--json", *words)
     (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
     return {**problem, "exit_code": answer.exit_code}
 
 
 def find_problems(*words: str, workload: Workload = ISAAC_TRAIN, **parameters: Any) -> list[Problem]:
     """What a workload's check says of words after `--`, with a task that no version brings."""
-    return check_job(workload, args=words, task="Lab-Cup-Stacking-v0", **parameters)
+    given = {"isaac_version": "2.3", "backend": "skrl", "task": "Lab-Cup-Stacking-v0", **parameters}
+    return check_job(workload, args=words, **given)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +126,7 @@ def test_each_refusal_names_the_version(workload: Workload, version: str) -> Non
 
 
 def test_a_field_that_is_probably_misspelled_is_a_warning(robotrain: Any) -> None:
-    answer = robotrain("render", "isaac-train", "--platform", "local", "--", "agent.agent.learning_rat=1e-4")
+    answer = robotrain(*RENDER, "--", "agent.agent.learning_rat=1e-4")
     answer.check_problems(0, "script-option-doubtful --")
 
 
@@ -202,7 +206,9 @@ def test_options_of_training_and_play_differ() -> None:
 @pytest.mark.parametrize("words", [("--brand_new", "3"), ("brandnew=3",)])
 def test_unknown_option_is_passed_on_request(robotrain: Any, words: tuple[str, ...]) -> None:
     assert find_error(robotrain, "--", *words)["code"] == ERROR
-    answer = robotrain("render", "isaac-train", "--platform", "local", "--json", "--pass-unknown", "--", *words)
+    answer = robotrain(
+        "render", "isaac-train", *IN_2_3, "--platform", "local", "--json", "--pass-unknown", "--", *words
+    )
     assert answer.exit_code == 0, answer.stderr
     assert "warning: " in answer.stderr
     assert read_job(answer)["trainer_args"] == [*words]

@@ -2,33 +2,39 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import job_documents
 import pytest
 from robotrain_workloads.isaac import checkpoint_file
+from robotrain_workloads.isaac.checkpoint_content import CheckpointContent
 from robotrain_workloads.isaac_train import start
 
 
 @pytest.mark.parametrize(
-    ("role", "file", "wanted", "total", "found", "way"),
+    ("role", "file", "wanted", "total", "iteration", "way"),
     [
-        ("resume", "model_19.pt", 20, None, {"iteration": 19}, "--set max_iterations=40"),
-        ("checkpoint", "model_19.pt", 20, None, {"iteration": 19}, "--max-iterations 40"),
-        ("resume", "model_19.pt", 21, (20, 1), {"iteration": 19}, ""),
-        ("resume", "model_19.pt", None, (20, 1), {"iteration": 19}, "--set max_iterations=40"),
-        ("resume", "model_9.pt", None, (20, 1), {"iteration": 9}, ""),
-        ("resume", "model_19.pt", None, None, {"iteration": 19}, ""),
-        ("checkpoint", "model_19.pt", None, (20, 1), {"iteration": 19}, ""),
-        ("resume", "agent_960.pt", None, (960, 16), {}, "--set max_iterations=120"),
-        ("resume", "agent_960.pt", 60, (960, 16), {}, "--set max_iterations=120"),
-        ("resume", "agent_960.pt", 61, (960, 16), {}, ""),
-        ("resume", "agent_480.pt", None, (960, 16), {}, ""),
-        ("resume", "agent_960.pt", 60, None, {}, ""),
+        ("resume", "model_19.pt", 20, None, 19, "--set max_iterations=40"),
+        ("checkpoint", "model_19.pt", 20, None, 19, "--max-iterations 40"),
+        ("resume", "model_19.pt", 21, (20, 1), 19, ""),
+        ("resume", "model_19.pt", None, (20, 1), 19, "--set max_iterations=40"),
+        ("resume", "model_9.pt", None, (20, 1), 9, ""),
+        ("resume", "model_19.pt", None, None, 19, ""),
+        ("checkpoint", "model_19.pt", None, (20, 1), 19, ""),
+        ("resume", "agent_960.pt", None, (960, 16), None, "--set max_iterations=120"),
+        ("resume", "agent_960.pt", 60, (960, 16), None, "--set max_iterations=120"),
+        ("resume", "agent_960.pt", 61, (960, 16), None, ""),
+        ("resume", "agent_480.pt", None, (960, 16), None, ""),
+        ("resume", "agent_960.pt", 60, None, None, ""),
     ],
 )
 def test_a_training_without_iterations_left_is_refused_with_the_way_on(
-    tmp_path: Path, role: str, file: str, wanted: int | None, total: tuple[int, int] | None, found: Any, way: str
+    tmp_path: Path,
+    role: str,
+    file: str,
+    wanted: int | None,
+    total: tuple[int, int] | None,
+    iteration: int | None,
+    way: str,
 ) -> None:
     """`total`: how long the training of the checkpoint was, and one iteration of it, in the unit of its name."""
     backend = "skrl" if file.startswith("agent") else "rsl_rl"
@@ -39,5 +45,6 @@ def test_a_training_without_iterations_left_is_refused_with_the_way_on(
     given = job_documents.training("/data", {"work": "", "cache": ""}, starts={role: tmp_path})
     document = replace(given, parameters=parameters, sources=given.sources[1:])
     begin = start.load_start(document, {document.sources[0]: tmp_path})
-    problem = start.find_iteration_problem(document, begin, found)
+    content = CheckpointContent(backend=backend, iteration=iteration)
+    problem = start.find_iteration_problem(document, begin, content)
     assert (problem and [one.text for one in problem.ways]) == ([way] if way else None)

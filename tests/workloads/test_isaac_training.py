@@ -24,7 +24,7 @@ ROLLOUTS = 16
 """Timesteps of an iteration."""
 UPDATES = 20
 """Of the optimizer, an iteration: five epochs of four batches."""
-SMALL = ("--task", "Isaac-Cartpole-v0", "--num-envs", "16", "--headless")
+SMALL = ("--isaac-version", "2.3", "--task", "Isaac-Cartpole-v0", "--num-envs", "16", "--headless")
 
 
 @dataclass(frozen=True)
@@ -70,29 +70,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def submit(folder: Path) -> Iterator[Submit]:
-    """Submits a job to this machine and waits: `submit(*words, version="3.0")`.
+    """Submits a job to this machine and waits: `submit(*words)`.
 
     until: when its runtime gets SIGTERM, given the run's folder. command: another one, such as `resume RUN`.
     """
-    labs: dict[str, dict[str, str]] = {}
+    lab = policy.make_environ(folder / "lab")
     started: list[subprocess.Popen[str]] = []
 
     def run(
         *words: str,
-        version: str = "2.3",
         environ: Mapping[str, str] = {},
         until: Callable[[Path], bool] | None = None,
         command: tuple[str, ...] = ("submit", "isaac-train"),
         tracked: bool = False,
     ) -> Ended:
-        if version not in labs:
-            labs[version] = policy.make_environ(folder / f"lab-{version}", version)
         where = ("--platform", "local") if command[0] == "submit" else ()
         where += ("--tracking-uri", "none") if where and not tracked else ()
         process = subprocess.Popen(
             [sys.executable, "-m", "robotrain", *command, *where, "--wait", "--json", *words],
             cwd=folder,
-            env={**labs[version], "ROBOTRAIN_STATE": str(folder / "state"), **environ},
+            env={**lab, "ROBOTRAIN_STATE": str(folder / "state"), **environ},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -139,8 +136,8 @@ def trained(submit: Submit) -> Ended:
 
 @pytest.fixture(scope="module")
 def stopped_training(submit: Submit) -> Ended:
-    """A training of skrl 2 by Isaac Lab 3.0 that was stopped."""
-    return submit(*SMALL, "-m", "60", version="3.0", until=has_checkpoint)
+    """A training of skrl that was stopped."""
+    return submit(*SMALL, "-m", "60", until=has_checkpoint)
 
 
 def read_checkpoint(file: Path, expression: str) -> Any:
@@ -237,14 +234,14 @@ def test_skrl_is_stopped_with_a_checkpoint_and_goes_on_at_its_timestep(stopped_t
     last = stopped_training.steps[-1]
     assert 0 < last < 60 * ROLLOUTS
     assert last % ROLLOUTS == 0
-    resumed = submit(command=("resume", stopped_training.folder.name), version="3.0")
+    resumed = submit(command=("resume", stopped_training.folder.name))
     assert resumed.code == 0, resumed.output
     assert resumed.steps[-1] == 60 * ROLLOUTS
     assert min(resumed.steps) > last
     assert {"mean_reward", "Episode_Termination/fell", "Loss / Policy loss"} <= set(resumed.metrics)
     assert last < min(resumed.metrics["Loss / Policy loss"])
     assert max(resumed.metrics["Loss / Policy loss"]) > 55 * ROLLOUTS
-    again = submit(command=("resume", resumed.folder.name), version="3.0")
+    again = submit(command=("resume", resumed.folder.name))
     assert "has 60 iterations, and the training ends after 60" in refusal(again)
 
 
@@ -265,10 +262,10 @@ def test_a_warm_start_of_skrl_keeps_the_normalizer_and_not_the_optimizer(
 ) -> None:
     source = stopped_training.checkpoint(stopped_training.steps[-1])
     words = (*SMALL, "-m", "1", "--checkpoint-uri", str(source), "-M", "warm-start")
-    warm = submit(*words, version="3.0")
+    warm = submit(*words)
     assert warm.code == 0, warm.output
     assert warm.steps[-1] == ROLLOUTS
-    content = "[int(c['optimizer']['state'][0]['step']), int(c['observation_preprocessor']['current_count'])]"
+    content = "[int(c['optimizer']['state'][0]['step']), int(c['state_preprocessor']['current_count'])]"
     updates, seen = read_checkpoint(warm.checkpoint(ROLLOUTS) / f"agent_{ROLLOUTS}.pt", content)
     assert updates == UPDATES
     assert seen > read_checkpoint(source / f"agent_{stopped_training.steps[-1]}.pt", content)[1]

@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import pickle
 import sqlite3
+import zipfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from robotrain_runtime.checkpoints import model_lineage
 from robotrain_workloads.evaluation import results_reader
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.isaac import checkpoint_file, installation
+from robotrain_workloads.isaac.checkpoint_content import CheckpointContent
 from robotrain_workloads.isaac_validate import supervisor
 from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint
 from robotrain_workloads.isaac_validate.supervisor import ValidationResult, ValidationSetup
@@ -102,9 +105,11 @@ def test_reports_read_the_documents_of_a_validation(tmp_path: Path) -> None:
 
 def test_the_threshold_is_the_flags_then_the_models_then_the_default() -> None:
     facts = checkpoint_file.CheckpointFacts(success_threshold=0.4)
-    known = ValidatedCheckpoint(file=Path("agent_1.pt"), facts=facts, found={})
+    known = ValidatedCheckpoint(file=Path("agent_1.pt"), facts=facts, content=CheckpointContent())
     assert (known.choose_threshold(0.9), known.choose_threshold(0.0), known.choose_threshold(None)) == (0.9, 0.0, 0.4)
-    unknown = ValidatedCheckpoint(file=Path("agent_1.pt"), facts=checkpoint_file.CheckpointFacts(), found={})
+    unknown = ValidatedCheckpoint(
+        file=Path("agent_1.pt"), facts=checkpoint_file.CheckpointFacts(), content=CheckpointContent()
+    )
     assert unknown.choose_threshold(None) == 0.7
 
 
@@ -119,8 +124,8 @@ def test_tags_of_a_model_count_before_what_lies_beside_the_checkpoint(tmp_path: 
     assert (facts.task, facts.framework, facts.success_threshold) == ("Isaac-Cartpole-v0", "rsl_rl", 0.85)
 
 
-TASK = ("--task", "Isaac-Velocity-Rough-Anymal-C-v0", "--json")
-MODEL = "models:/isaac-velocity-rough-anymal-c-v0/latest"
+TASK = ("--task", "Isaac-Velocity-Rough-AnymalD", "--json")
+MODEL = "models:/isaac-velocity-rough-anymald/latest"
 
 
 def test_a_task_alone_means_the_newest_version_of_the_model_of_that_name(robotrain: Any) -> None:
@@ -132,7 +137,7 @@ def test_a_task_alone_means_the_newest_version_of_the_model_of_that_name(robotra
 
 
 @pytest.mark.parametrize(
-    ("platform", "model"), [("osmo", MODEL), ("azureml", "azureml:isaac-velocity-rough-anymal-c-v0@latest")]
+    ("platform", "model"), [("osmo", MODEL), ("azureml", "azureml:isaac-velocity-rough-anymald@latest")]
 )
 def test_plan_names_the_newest_version_of_a_model(robotrain: Any, platform: str, model: str) -> None:
     answer = robotrain("render", "isaac-validate", "--platform", platform, *PLACES[platform], *TASK)
@@ -144,13 +149,13 @@ def test_the_latest_version_is_pinned_and_an_unknown_model_is_refused(robotrain:
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as tables, tables:
         tables.execute("create table registered_models (name text)")
         tables.execute("create table model_versions (name text, version integer, current_stage text)")
-        tables.execute("insert into registered_models values ('isaac-ant-v0')")
-        tables.execute("insert into model_versions values ('isaac-ant-v0', 7, 'None')")
+        tables.execute("insert into registered_models values ('isaac-ant')")
+        tables.execute("insert into model_versions values ('isaac-ant', 7, 'None')")
     words = ("render", "isaac-validate", "--platform", "local", "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db")
-    found = robotrain(*words, "--task", "Isaac-Ant-v0", "--pin", "--json").json["files"]["job.json"]["text"]
+    found = robotrain(*words, "--task", "Isaac-Ant", "--pin", "--json").json["files"]["job.json"]["text"]
     (source,) = json.loads(found)["sources"]
-    assert (source["uri"], source["pin"]) == ("models:/isaac-ant-v0/latest", "7")
-    robotrain(*words, "--task", "Isaac-Aunt-v0", "--pin").check_problems(4, "source-missing")
+    assert (source["uri"], source["pin"]) == ("models:/isaac-ant/latest", "7")
+    robotrain(*words, "--task", "Lab-Aunt", "--pin").check_problems(4, "source-missing")
 
 
 @pytest.mark.parametrize(
@@ -179,38 +184,49 @@ def test_pipelines_of_isaac_lab_are_planned_on_every_platform(
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    """An Isaac Lab whose Python answers what it found in a checkpoint: `lab(backend="skrl")` or `lab(problem="…")`."""
+    """An Isaac Lab 2.3 whose Python answers which libraries it has: `lab()` lays it out."""
 
-    def make(**checkpoint: Any) -> Path:
+    def make() -> Path:
         folder = tmp_path / "lab"
         folder.mkdir()
         versions = {"rsl-rl-lib": "3.1.2", "skrl": "1.4.3", "torch": "2.7.0"}
-        answer = json.dumps({"versions": versions, "checkpoint": checkpoint})
+        answer = json.dumps({"versions": versions, "checkpoint": {}})
         (folder / "isaaclab.sh").write_text(f"echo '{installation.PROBE_PREFIX}{answer}'\n")
         (folder / "VERSION").write_text("2.3.2\n")
         monkeypatch.setenv("ISAACLAB_PATH", str(folder))
         return folder
 
-    installation.probe.cache_clear()
+    installation.read_versions.cache_clear()
     return make
 
 
-def save_checkpoint(folder: Path, task: str = "Isaac-Ant-v0", framework: str = "skrl") -> Path:
+SKRL: object = {"policy": {}, "optimizer": {}}
+RSL_RL: object = {"model_state_dict": {}, "optimizer_state_dict": {}, "iter": 19}
+RSL_RL_5: object = {"actor_state_dict": {}, "optimizer_state_dict": {}, "iter": 19}
+PICKLED: object = PurePosixPath("x")
+IN_2_3 = ("--isaac-version", "2.3")
+
+
+def save_weights(file: Path, content: object = SKRL) -> None:
+    """Write a file as PyTorch does: an archive with a pickle inside."""
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("agent/data.pkl", pickle.dumps(content, protocol=2))
+
+
+def save_checkpoint(folder: Path, content: object = SKRL) -> Path:
     """The shell of a checkpoint, with what isaac-train writes beside it."""
-    checkpoint_file.write_facts(folder, task, framework)
-    (folder / "agent_100.pt").write_bytes(b"weights")
+    checkpoint_file.write_facts(folder, "Isaac-Ant-v0", "skrl" if content is SKRL else "rsl_rl")
+    save_weights(folder / "agent_100.pt", content)
     return folder
 
 
-SKRL, RSL_RL, PICKLED = {"backend": "skrl"}, {"backend": "rsl_rl", "iteration": 19}, {"problem": "no weights"}
-
-
 @pytest.mark.parametrize(
-    ("workload", "found", "words"),
+    ("workload", "content", "words"),
     [
         ("isaac-validate", SKRL, ("--task", "Isaac-Cartpole-v0")),
         ("isaac-validate", SKRL, ("--backend", "rsl_rl")),
-        ("isaac-validate", RSL_RL, ()),
+        ("isaac-validate", RSL_RL, ("--backend", "skrl")),
+        ("isaac-validate", RSL_RL_5, ()),
         ("isaac-validate", PICKLED, ()),
         ("isaac-validate", SKRL, ("--sha256", "a" * 64)),
         ("isaac-validate", SKRL, ("--isaac-version", "3.0")),
@@ -224,10 +240,11 @@ SKRL, RSL_RL, PICKLED = {"backend": "skrl"}, {"backend": "rsl_rl", "iteration": 
     ],
 )
 def test_a_checkpoint_that_cannot_be_used_is_refused_before_isaac_lab_starts(
-    robotrain: Any, lab: Lab, tmp_path: Path, workload: str, found: dict[str, Any], words: tuple[str, ...]
+    robotrain: Any, lab: Lab, tmp_path: Path, workload: str, content: object, words: tuple[str, ...]
 ) -> None:
-    lab(**found)
-    checkpoint = save_checkpoint(tmp_path / "checkpoint")
+    lab()
+    checkpoint = save_checkpoint(tmp_path / "checkpoint", content)
+    words = words if "--isaac-version" in words else (*IN_2_3, *words)
     target = ("--platform", "local", "--tracking-uri", "none", "--checkpoint-uri", str(checkpoint))
     robotrain("submit", workload, *target, "--dry-run", *words).check_problems(4, "data-unusable")
 
@@ -235,12 +252,25 @@ def test_a_checkpoint_that_cannot_be_used_is_refused_before_isaac_lab_starts(
 def test_a_play_variant_of_the_task_is_accepted_and_a_checkpoint_without_a_task_is_not(
     robotrain: Any, lab: Lab, tmp_path: Path
 ) -> None:
-    lab(backend="skrl")
-    target = ("submit", "isaac-validate", "--platform", "local", "--tracking-uri", "none", "--dry-run")
+    lab()
+    target = ("submit", "isaac-validate", *IN_2_3, "--platform", "local", "--tracking-uri", "none", "--dry-run")
     known = save_checkpoint(tmp_path / "known")
     answer = robotrain(*target, "--checkpoint-uri", str(known), "--task", "Isaac-Ant-Play-v0")
     assert "was trained for" not in answer.stderr
     bare = tmp_path / "bare"
     bare.mkdir()
-    (bare / "agent_100.pt").write_bytes(b"weights")
+    save_weights(bare / "agent_100.pt")
     robotrain(*target, "--checkpoint-uri", str(bare)).check_problems(4, "data-unusable")
+
+
+@pytest.mark.parametrize("workload", ["isaac-train", "isaac-validate"])
+def test_a_checkpoint_of_another_version_is_refused_though_isaac_lab_is_not_built(
+    robotrain: Any, tmp_path: Path, workload: str
+) -> None:
+    checkpoint = save_checkpoint(tmp_path / "checkpoint", RSL_RL)
+    resume = ("-M", "resume", "-b", "rsl_rl") if workload == "isaac-train" else ()
+    line = ("submit", workload, "--platform", "local", "--tracking-uri", "none", "--dry-run", *resume)
+    refused = robotrain(*line, "--checkpoint-uri", str(checkpoint))
+    refused.check_problems(4, "data-unusable")
+    assert "is of Isaac Lab 2.3: the rsl_rl of 3.0 cannot read it" in refused.stderr
+    assert "--isaac-version 2.3" in refused.stderr

@@ -35,35 +35,33 @@ Validate = Callable[..., Ended]
 
 
 @pytest.fixture(scope="session")
-def trained(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Callable[[str, str], Path]:
-    """The checkpoint of one iteration: `trained("rsl_rl", "2.3")`."""
+def trained(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Callable[[str], Path]:
+    """The checkpoint of one iteration: `trained("rsl_rl")`."""
 
-    def train(backend: str, version: str) -> Path:
-        fill = partial(policy.train, backend=backend, version=version)
-        return made_once(f"isaac-{backend}-{version}", fill) / "checkpoint"
+    def train(backend: str) -> Path:
+        return made_once(f"isaac-{backend}", partial(policy.train, backend=backend)) / "checkpoint"
 
     return train
 
 
 @pytest.fixture
-def validate(trained: Callable[[str, str], Path], tmp_path: Path) -> Validate:
+def validate(trained: Callable[[str], Path], tmp_path: Path) -> Validate:
     """Validates the checkpoint of a backend with the program that runs in the container: four episodes."""
 
     def run(
         backend: str = "rsl_rl",
         *words: str,
-        version: str = "2.3",
         environ: Mapping[str, str] = SHORT,
         checkpoint: Path | None = None,
     ) -> Ended:
         own = ("--work", tmp_path / "work", "--results", tmp_path / "results", "--cache", tmp_path / "cache")
-        source = ("--checkpoint", checkpoint or trained(backend, version), "--source", "run@1", "--source-kind", "run")
+        source = ("--checkpoint", checkpoint or trained(backend), "--source", "run@1", "--source-kind", "run")
         usual = ("--job-name", "validate", "--eval-episodes", "4", "--num-envs", "2", "--seed", "1", "--headless")
         program = (sys.executable, "-m", "robotrain_workloads.isaac_validate.supervisor")
         command = (*program, *own, *source, *usual, *words, "--")
         ended = subprocess.run(
             command,
-            env={**policy.make_environ(tmp_path / "lab", version), **environ},
+            env={**policy.make_environ(tmp_path / "lab"), **environ},
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -94,7 +92,7 @@ def test_a_fall_is_no_success(validate: Validate) -> None:
 
 
 def test_without_a_signal_nothing_is_judged(validate: Validate) -> None:
-    ended = validate("skrl", version="3.0")
+    ended = validate("skrl")
     assert ended.code == 0, ended.output
     assert "the policy was not judged" in ended.output
     assert ended.document["verdict"] == "not judged"
@@ -102,14 +100,14 @@ def test_without_a_signal_nothing_is_judged(validate: Validate) -> None:
 
 
 def test_without_a_signal_the_mean_return_decides(validate: Validate) -> None:
-    ended = validate("skrl", "--reward-threshold", "5.5", version="3.0")  # at most 1 in each of 5 steps
+    ended = validate("skrl", "--reward-threshold", "5.5")  # at most 1 in each of 5 steps
     assert (ended.code, ended.document["verdict"]) == (1, "failed"), ended.output
 
 
 def test_a_task_that_isaac_lab_does_not_have_is_named(
-    validate: Validate, trained: Callable[[str, str], Path], tmp_path: Path
+    validate: Validate, trained: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    checkpoint = Path(shutil.copytree(trained("rsl_rl", "2.3"), tmp_path / "checkpoint"))
+    checkpoint = Path(shutil.copytree(trained("rsl_rl"), tmp_path / "checkpoint"))
     (checkpoint / checkpoint_file.FACTS_FILE).write_text("{}")
     ended = validate("rsl_rl", "--task", "Isaac-Nowhere-v0", checkpoint=checkpoint)
     assert ended.code == 1

@@ -21,7 +21,7 @@ from robotrain.messages import Messages
 from robotrain.model.capabilities import FEATURES, Capabilities
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import Plan
-from robotrain.model.platform import ListPlatforms, Platform, suggest_platforms
+from robotrain.model.platform import IMAGE_SETTING, ListPlatforms, Platform, suggest_platforms
 from robotrain.model.source import Source, SourceError, SourceKind
 from robotrain.model.support import Support, format_refusal, make_refusal
 from robotrain.model.workload import Workload
@@ -230,8 +230,8 @@ def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platfor
     )
 
 
-IMAGE_SETTING, ENVIRONMENT_SETTING, ENVIRONMENT_METAVAR = "image", "environment", "PATH"
-"""The settings that say where the packages of a job are; an environment that is no path is a name of its image."""
+ENVIRONMENT_SETTING, ENVIRONMENT_METAVAR = "environment", "PATH"
+"""Beside the image, the setting that says where a job's packages are; one that is no path is a name of the image."""
 
 
 def _has_own_packages(resolution: Resolution, platform: Platform) -> bool:

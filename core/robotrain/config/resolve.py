@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from robotrain.config.values import (
 from robotrain.errors import Problem, Suggestion, select_errors
 from robotrain.messages import Messages
 from robotrain.model.job import NAME_PARAMETER, Job
-from robotrain.model.platform import Platform
+from robotrain.model.platform import IMAGE_SETTING, Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.redaction import redact, redact_argument
@@ -95,11 +96,12 @@ def resolve_job(
         title=_find_title(workload, typed_parameters),
     )
     taken = _follow_runs(job, inputs, workload, kinds).items()
-    followed = [(name, found) for name, found in taken if name not in stack.unset]
-    for name, (default, owner) in (*followed, *workload.derive_defaults(job).items()):
-        if parameters[name].origin == DEFAULT_ORIGIN:
-            parameters[name] = Value(default, Origin(DEFAULT_ORIGIN.layer, owner))
-            job = job.with_parameter(name, default)
+    followed = {name: default for name, default in taken if name not in stack.unset}
+    by_image = workload.derive_image_defaults(str(getattr(typed_settings, IMAGE_SETTING, None) or ""))
+    job = _fill_defaults(job, parameters, {**by_image, **followed})
+    job = _fill_defaults(job, parameters, workload.derive_defaults(job))
+    if workload.derive_profile is not None:
+        job = dataclasses.replace(job, profile=workload.derive_profile(job))
     problems = [
         *(
             problem
@@ -132,6 +134,15 @@ def resolve_job(
         unset=frozenset(stack.unset),
         workload=workload,
     )
+
+
+def _fill_defaults(job: Job, parameters: dict[str, Value], defaults: Mapping[str, tuple[Any, str]]) -> Job:
+    """Return a job with defaults, each with its owner, of the `parameters` that nobody gave another value."""
+    for name, (default, owner) in defaults.items():
+        if parameters[name].origin == DEFAULT_ORIGIN:
+            parameters[name] = Value(default, Origin(DEFAULT_ORIGIN.layer, owner))
+            job = job.with_parameter(name, default)
+    return job
 
 
 def _follow_runs(

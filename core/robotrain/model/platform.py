@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
 
+IMAGE_SETTING = "image"
+"""The setting, of platforms that run containers, that names the image."""
+
+
 class PlatformDefault(NamedTuple):
     """A parameter's value that a platform uses when the user gives none."""
 

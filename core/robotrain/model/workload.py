@@ -176,6 +176,10 @@ class Workload:
     of: `(2.5e-5, "of pi0 in LeRobot 0.6.1")`. They replace the declared ones that nobody gave another value. It may
     read small files of sources on this machine.
     """
+    derive_image_defaults: Callable[[str], Mapping[str, tuple[Any, str]]] = field(default=lambda image: {})
+    """Return the defaults of parameters that follow from the image which the user chose, as `derive_defaults` does."""
+    derive_profile: Callable[["Job"], WorkloadProfile] | None = None
+    """Return the profile of a job, where it follows from its parameters; `profile` is that of most jobs."""
     managed_options: Mapping[str, str] = field(default_factory=dict)
     """The options of `program` that robotrain sets itself, each with what to use instead."""
     managed_with_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

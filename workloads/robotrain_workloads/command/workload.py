@@ -99,7 +99,7 @@ COMMAND = Workload(
     program="your program",
     profile=WorkloadProfile(
         resources=Resources(),
-        container=Container(interpreters=isaac_profile.CONTAINER.interpreters),
+        container=Container(interpreters=isaac_profile.LAB_2_3.interpreters),
         outputs=OutputProfile(noun="training"),
         metrics=(
             *USUAL_METRICS,

@@ -1,4 +1,4 @@
-"""The installation of Isaac Lab on this machine: its folder, its versions, and what it reads of a checkpoint."""
+"""Isaac Lab on this machine: where it is, which version, and how its Python is started."""
 
 import functools
 import json
@@ -6,17 +6,18 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE, PythonEnvironment
+from robotrain_runtime.contract.document import JobDocument, Scalar
 from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import signal_group
 
 from robotrain_workloads.isaac import script_options
+from robotrain_workloads.isaac.versions import LABS, lab_3_0
 
 IMAGE_FOLDER = Path("/workspace/isaaclab")
 """Where the images have it."""
@@ -26,54 +27,103 @@ PROBE = Path(__file__).parent / "image" / "probe.py"
 PROBE_PREFIX = "::isaac-probe:: "
 PROBE_SECONDS = 300.0
 PACKAGES = {"rsl_rl": "rsl-rl-lib", "skrl": "skrl"}
-MINIMUMS = {("2.3", "rsl_rl"): (3, 0, 1), ("2.3", "skrl"): (1, 4, 2), ("3.0", "skrl"): (2, 1, 0)}
-"""The oldest versions that Isaac Lab's scripts take; with an older skrl they exit with 0 and train nothing."""
 TERMS = {"ACCEPT_EULA": "Y", "PRIVACY_CONSENT": "Y", "OMNI_KIT_ACCEPT_EULA": "YES"}
 """The last is that of an Isaac Sim that pip installed. No job is sent without the user's consent."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+KERNELS_VARIABLE, KERNELS_FOLDER = "WARP_CACHE_PATH", "warp"
+"""Where Warp keeps the kernels that it compiled, in the cache that runs share: the first compilation takes a minute."""
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """What Isaac Lab's Python answered."""
+class IsaacLab:
+    """An Isaac Lab on this machine."""
 
-    versions: Mapping[str, str]
-    """By distribution; empty for a missing one."""
-    checkpoint: Mapping[str, Any]
-    """Of the checkpoint: `backend` and `iteration`, or `problem`; empty if none was asked for."""
+    python: tuple[str, ...]
+    """The words that start its Python."""
+    name: str
+    """What messages call it: its folder, or the path of its Python."""
+    version: str
+    """Such as 2.3.2 or 3.0; the first two numbers if the rest is unknown."""
+    folder: Path | None = None
+    """The folder of `isaaclab.sh`; None for packages of an environment."""
+
+    @property
+    def series(self) -> str:
+        """The version of its command line: 2.3 or 3.0."""
+        match = re.match(r"\d+", self.version)
+        return "3.0" if match and int(match[0]) >= 3 else "2.3"
+
+    def make_script_words(self, action: str, backend: str) -> tuple[str, ...]:
+        """Return the words that start an action, `train` or `play`."""
+        words: tuple[str, ...] = LABS[self.series].make_script_words(self.folder, action, backend)
+        return words
+
+    def make_machine_arguments(self, backend: str, options: Sequence[str], headless: bool) -> tuple[str, ...]:
+        """Return the arguments that say where the action runs, beside the user's `options`."""
+        make, has_gpu = LABS[self.series].make_machine_arguments, hardware.count_visible_gpus() > 0
+        arguments: tuple[str, ...] = make(backend, options, headless=headless, has_gpu=has_gpu)
+        return arguments
 
 
-def find_installation(given: object) -> Path:
-    """Return the folder of isaaclab.sh; `given` is that of --isaaclab-path, or None. Raise OSError with a sentence."""
-    folder = Path(str(given or os.environ.get(PATH_VARIABLE) or IMAGE_FOLDER))
+def find_installation(path: object, series: object) -> IsaacLab:
+    """Return the Isaac Lab that a job uses. Raise OSError with a sentence.
+
+    It is that of `--isaaclab-path`, else the environment of the job's program, else that of ISAACLAB_PATH or the image.
+
+    :param path: the value of `--isaaclab-path`, or None.
+    :param series: the version that the job is for: 2.3, 3.0, or None for any.
+    """
+    python = os.environ.get(PROGRAM_PYTHON_VARIABLE)
+    if python and not path:
+        return IsaacLab((python,), python, "3.0")
+    folder = _choose_folder(path)
     if not (folder / SCRIPT).is_file():
-        where = "--isaaclab-path" if given else PATH_VARIABLE if os.environ.get(PATH_VARIABLE) else "the image's folder"
+        where = "--isaaclab-path" if path else PATH_VARIABLE if os.environ.get(PATH_VARIABLE) else "the image's folder"
         lacks = f"Isaac Lab was not found: {folder} ({where}) has no {SCRIPT}"
         raise FindingError(make_finding(lacks, Suggestion("--isaaclab-path FOLDER", f"or {PATH_VARIABLE}")))
-    return folder
+    lab = _describe_folder(folder)
+    if series not in (None, lab.series):
+        wrong = f"the job is for Isaac Lab {series}, but {folder} has {lab.version}"
+        raise FindingError(make_finding(wrong, f"--isaac-version {lab.series}"))
+    return lab
 
 
-def read_version(folder: Path) -> str:
-    """Return Isaac Lab's version, such as 2.3.2; empty if unknown."""
+def find_present(document: JobDocument) -> IsaacLab | None:
+    """Return the Isaac Lab that a job uses, before its environments are built: None for one of these.
+
+    Raise OSError with a sentence.
+    """
+    values = document.parameters
+    if document.placement.environment is not None or find_environment(values):
+        return None
+    return find_installation(values["isaaclab_path"], values["isaac_version"])
+
+
+def find_environment(parameters: Mapping[str, Scalar]) -> PythonEnvironment | None:
+    """Return the environment that Isaac Lab is built in for a job; None if the image or the user brings it."""
+    if parameters["isaac_version"] != "3.0" or parameters["isaaclab_path"]:
+        return None
+    return None if (_choose_folder(None) / SCRIPT).is_file() else lab_3_0.ENVIRONMENT
+
+
+def program_environment(document: JobDocument, work: Path) -> PythonEnvironment | None:
+    """Return the environment of a job's Isaac Lab, as `WorkloadContainerPlugin` has it."""
+    return find_environment(document.parameters)
+
+
+def _choose_folder(path: object) -> Path:
+    return Path(str(path or os.environ.get(PATH_VARIABLE) or IMAGE_FOLDER))
+
+
+def _describe_folder(folder: Path) -> IsaacLab:
+    """Return the Isaac Lab of a folder with `isaaclab.sh`; without a file VERSION its scripts tell."""
     try:
-        return (folder / "VERSION").read_text(encoding="utf-8").strip()
+        version = (folder / "VERSION").read_text(encoding="utf-8").strip()
     except OSError:
-        return ""
-
-
-def choose_series(folder: Path) -> str:
-    """Return the series whose command line the installation has: 2.3 or 3.0."""
-    if match := re.match(r"\d+", read_version(folder)):
-        return "3.0" if int(match[0]) >= 3 else "2.3"
-    return "3.0" if (folder / "scripts/reinforcement_learning/train.py").is_file() else "2.3"
-
-
-def make_script_words(folder: Path, name: str, backend: str, version: str | None) -> tuple[str, ...]:
-    """Return the words that name a script, such as `play.py`, on the command line of the version that is expected."""
-    scripts = folder / "scripts" / "reinforcement_learning"
-    if (version or choose_series(folder)) == "3.0":
-        return str(scripts / name), "--rl_library", backend
-    return (str(scripts / backend / name),)
+        version = ""
+    if not re.match(r"\d+", version):
+        version = "3.0" if (folder / "scripts/reinforcement_learning/train.py").is_file() else "2.3"
+    return IsaacLab(("bash", str(folder / SCRIPT), "-p"), str(folder), version, folder)
 
 
 def make_environ(processes: int = 1) -> dict[str, str]:
@@ -89,16 +139,24 @@ def make_environ(processes: int = 1) -> dict[str, str]:
     return {**dict.fromkeys(THREAD_VARIABLES, threads), **root, **inherited, **own}
 
 
+def make_job_environ(document: JobDocument) -> dict[str, str]:
+    """Return the environment variables that a job adds for Isaac Lab."""
+    return {**TERMS, KERNELS_VARIABLE: str(Path(document.placement.cache, KERNELS_FOLDER).absolute())}
+
+
 @functools.lru_cache(8)
-def probe(folder: Path, checkpoint: Path | None = None) -> Probe:
-    """Ask Isaac Lab's Python, without the simulator. Raise OSError with a sentence."""
-    return ask_program(folder, PROBE, *((str(checkpoint),) if checkpoint else ()))
+def read_versions(lab: IsaacLab) -> Mapping[str, str]:
+    """Return the versions of the libraries that Isaac Lab's Python has, by distribution; empty for a missing one.
+
+    Raise OSError with a sentence.
+    """
+    return {name: str(version) for name, version in ask_program(lab, PROBE)["versions"].items()}
 
 
-def ask_program(folder: Path, program: Path, *arguments: str) -> Probe:
+def ask_program(lab: IsaacLab, program: Path, *arguments: str) -> dict[str, dict[str, object]]:
     """Return what a program that Isaac Lab's Python runs prints by `probe.print_answer`. Raise OSError, as above."""
     process = subprocess.Popen(
-        ["bash", str(folder / SCRIPT), "-p", str(program), *arguments],
+        [*lab.python, str(program), *arguments],
         env=make_environ(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -107,47 +165,50 @@ def ask_program(folder: Path, program: Path, *arguments: str) -> Probe:
         errors="replace",
         start_new_session=True,
     )
+    started = " ".join(lab.python[-2:])
     try:
         output, _ = process.communicate(timeout=PROBE_SECONDS)
     except BaseException as error:
         signal_group(process.pid, signal.SIGKILL)
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
-            raise TimeoutError(f"{folder / SCRIPT} -p did not answer in {PROBE_SECONDS:.0f} s") from None
+            raise TimeoutError(f"{started} did not answer in {PROBE_SECONDS:.0f} s") from None
         raise
     lines = output.splitlines()
     answer = next((line.removeprefix(PROBE_PREFIX) for line in lines if line.startswith(PROBE_PREFIX)), "")
     if process.returncode or not answer:
         last = lines[-1] if lines else "it printed nothing"
-        raise OSError(f"{folder / SCRIPT} -p does not run Python (exit code {process.returncode}): {last}")
-    return Probe(**json.loads(answer))
+        raise OSError(f"{started} does not run Python (exit code {process.returncode}): {last}")
+    facts: dict[str, dict[str, object]] = json.loads(answer)
+    return facts
 
 
-def find_version_problems(folder: Path, backend: str, found: Probe) -> Iterator[Finding]:
-    """Yield why the installation cannot train with a backend."""
-    series, name = choose_series(folder), PACKAGES[backend]
-    version = found.versions.get(name, "")
-    minimum = MINIMUMS.get((series, backend), ())
+def find_version_problems(lab: IsaacLab, backend: str) -> Iterator[Finding]:
+    """Yield why an installation cannot train with a backend. Raise OSError with a sentence.
+
+    Of an environment that robotrain builds, the lock tells the versions.
+    """
+    if lab.folder is None:
+        return
+    package, minimum = PACKAGES[backend], LABS[lab.series].MINIMUMS[backend]
+    version = read_versions(lab).get(package, "")
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
     if not version:
         yield make_finding(
-            f"the Isaac Lab in {folder} has no {name}", f"--backend {'rsl_rl' if backend == 'skrl' else 'skrl'}"
+            f"the Isaac Lab in {lab.name} has no {package}", f"--backend {'rsl_rl' if backend == 'skrl' else 'skrl'}"
         )
     elif numbers < minimum:
         needed = ".".join(map(str, minimum))
         yield make_finding(
-            f"Isaac Lab {series} needs {name} {needed} or newer, but {folder} has {version}", "--image IMAGE"
+            f"Isaac Lab {lab.series} needs {package} {needed} or newer, but {lab.name} has {version}", "--image IMAGE"
         )
 
 
-def find_script_problems(document: JobDocument, folder: Path, script: script_options.Script) -> Iterator[Finding | str]:
-    """Yield why a job's script would not start: the version that the job is for, and its options after `--`."""
-    series, expected = choose_series(folder), document.parameters["isaac_version"]
-    if expected not in (None, series):
-        version = read_version(folder) or series
-        yield make_finding(
-            f"the job is for Isaac Lab {expected}, but {folder} has {version}", f"--isaac-version {series}"
-        )
+def find_script_problems(document: JobDocument, series: str, script: script_options.Script) -> Iterator[Finding | str]:
+    """Yield why a job's script would not start with its options after `--`.
+
+    :param series: the version of Isaac Lab that runs it.
+    """
     script = script._replace(pass_unknown=bool(document.parameters.get("pass_unknown")))
     for problem in script_options.find_option_problems(document.trainer_args, script, series):
         if problem.level == "error":

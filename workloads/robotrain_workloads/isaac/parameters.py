@@ -44,7 +44,7 @@ CheckpointDigest = Annotated[
         metavar="HEX",
     ),
 ]
-Headless = Annotated[bool, Param(help="run without a window")]
+Headless = Annotated[bool, Param(help="run without a window, which 3.0 does by itself")]
 IsaacLabPath = Annotated[
     str | None,
     Param(
@@ -58,7 +58,11 @@ PassUnknown = Annotated[
 ]
 AcceptTerms = Annotated[bool, Param(help="accept NVIDIA's license and privacy terms of Isaac Sim for this job")]
 IsaacLabVersion = Annotated[
-    IsaacVersion | None, Param(help="the version of Isaac Lab that options after -- are checked against (default: any)")
+    IsaacVersion,
+    Param(
+        help="the version of Isaac Lab: 3.0 is built where the job runs, unless the image or --isaaclab-path brings it;"
+        " 2.3 is that of its image"
+    ),
 ]
 
 
@@ -70,7 +74,7 @@ def make_task_param(help: str) -> Param:
         short="-t",
         env=("TASK",),
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$",
-        pattern_help="the name of a task, such as Isaac-Cartpole-v0",
+        pattern_help="the name of a task, such as Isaac-Cartpole-Direct",
         metavar="TASK",
     )
 

@@ -13,14 +13,14 @@ from robotrain_runtime.contract.finding import Finding, get_finding
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import assets, checkpoint_file, installation, script_options
 
-Examination = tuple[list[Finding | str], installation.Probe]
-"""Why a checkpoint cannot be played, and what Isaac Lab's Python answered."""
+Examination = tuple[list[Finding | str], str]
+"""Why a checkpoint cannot be played, and the library that wrote it."""
 
 
 def inspect_policy(
     document: JobDocument,
     data: Mapping[JobSource, Path],
-    examine: Callable[[Path, JobSource], Examination],
+    examine: Callable[[installation.IsaacLab | None, JobSource], Examination],
     *,
     results: str,
     owned: Mapping[str, str],
@@ -28,7 +28,8 @@ def inspect_policy(
 ) -> Iterator[Finding | str]:
     """Yield why a policy cannot be played, as far as versions and the checkpoint tell without the simulator.
 
-    :param examine: takes Isaac Lab's folder and the checkpoint's source; may raise OSError with a sentence.
+    :param examine: takes Isaac Lab, or None before it is built, and the checkpoint's source; may raise OSError with a
+        sentence.
     :param results: the folder of results, below the outputs.
     :param owned: options of the play script that robotrain sets itself.
     """
@@ -38,21 +39,20 @@ def inspect_policy(
     yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "results")
     source = checkpoint_file.find_checkpoint_source(data)
     try:
-        folder = installation.find_installation(values["isaaclab_path"])
+        lab = installation.find_present(document)
         if source is None:
             return
-        problems, answer = examine(folder, source)
+        problems, backend = examine(lab, source)
+        yield from problems
+        if problems:
+            return
+        if is_played and lab:
+            yield from installation.find_version_problems(lab, backend)
     except OSError as error:
         yield get_finding(error)
         return
-    yield from problems
-    if problems:
-        return
-    backend = str(answer.checkpoint["backend"])
-    if is_played:
-        yield from installation.find_version_problems(folder, backend, answer)
     script = script_options.Script("play", owned, backend)
-    yield from installation.find_script_problems(document, folder, script)
+    yield from installation.find_script_problems(document, lab.series if lab else "3.0", script)
 
 
 def make_program_options(

@@ -1,9 +1,16 @@
 """Defaults of all workloads of Isaac Lab: image, resources. Imports nothing heavy."""
 
-from robotrain.model import workload
-from robotrain.model.workload_profile import Container, Resources
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any
 
-CONTAINER = Container(
+from robotrain.model import workload
+from robotrain.model.workload_profile import Container, Resources, WorkloadProfile
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+
+LAB_2_3 = Container(
     image="nvcr.io/nvidia/isaac-lab:2.3.2@sha256:388dbc806f48359a964cb9f807feb226da95d0a107f470fdcad9780ea10fe6f2",
     environment="isaaclab-training-env",
     interpreters=(  # the image has `python3` as an alias of an interactive shell only
@@ -13,6 +20,22 @@ CONTAINER = Container(
         "/workspace/isaaclab/_isaac_sim/python.sh",
     ),
 )
+"""The image of Isaac Lab 2.3."""
+LAB_3_0 = Container(interpreters=LAB_2_3.interpreters)
+"""Isaac Lab 3.0 is built in an image of PyTorch; one with Isaac Sim may be given."""
+LAB_2_3_IMAGES = re.compile(r"isaac-?lab:v?2\b")
+DEFAULTS_2_3 = {"task": "Isaac-Velocity-Rough-Anymal-C-v0", "backend": "skrl"}
+"""What the reference's scripts train. Names: contract, A.3."""
+
+
+def derive_image_defaults(image: str) -> dict[str, tuple[Any, str]]:
+    """Return the version of Isaac Lab that an image has, if its reference tells."""
+    return {"isaac_version": ("2.3", "of the image")} if LAB_2_3_IMAGES.search(image) else {}
+
+
+def derive_profile(profile: WorkloadProfile, job: "Job") -> WorkloadProfile:
+    """Return the profile of a job: its version of Isaac Lab has an image of its own."""
+    return dataclasses.replace(profile, container=LAB_2_3 if job["isaac_version"] == "2.3" else LAB_3_0)
 
 
 def get_option_name(argument: str) -> str:

@@ -27,11 +27,20 @@ DEVICE_OPTIONS = (DEVICE_OPTION, SIMULATION_DEVICE, "agent.device")
 
 
 def check_terms(job: "Job") -> Iterator[Problem]:
-    """Say which terms are accepted; refuse a job that does not accept them."""
+    """Say which terms are accepted; refuse a job of Isaac Sim that does not accept them."""
+    if job["isaac_version"] != "2.3" and not job["isaaclab_path"]:
+        return  # Newton needs no Isaac Sim
     if job["accept_eula"]:
         yield make_problem("eula-accepted")
     else:
         yield make_problem("eula-not-accepted", absent=("accept_eula",))
+
+
+def check_window(job: "Job") -> Iterator[Problem]:
+    """Refuse the window of Isaac Sim in a version that shows none by itself."""
+    if job["isaac_version"] == "3.0" and not job["headless"]:
+        ways = (Suggestion("-- --visualizer newton", "shows a window"), suggest_leaving_out("--no-headless"))
+        yield make_problem("option-without-effect.headless", *ways)
 
 
 def check_played_policy(job: "Job", owned_options: Mapping[str, str]) -> Iterator[Problem]:
@@ -39,6 +48,7 @@ def check_played_policy(job: "Job", owned_options: Mapping[str, str]) -> Iterato
 
     :param owned_options: those that robotrain passes.
     """
+    yield from check_window(job)
     yield from check_digest(job)
     yield from check_task(job)
     yield from check_assets(job)
@@ -67,7 +77,7 @@ def check_task(job: "Job", *, trains: bool = False) -> Iterator[Problem]:
 
     What 3.0 lacks is an error: it has been read from it. The list of 2.3 is that of its documentation.
     """
-    name, version = job["task"], get_version(job)
+    name, version = job["task"], str(job["isaac_version"])
     if name is None:
         return
     name = name.rpartition(":")[2]  # as Isaac Lab reads it
@@ -85,11 +95,6 @@ def check_task(job: "Job", *, trains: bool = False) -> Iterator[Problem]:
         yield make_problem("task-doubtful.no-cameras", given=name, option=CAMERAS_OPTION)
     if task.simulator == "isaacsim" and not job["isaaclab_path"]:
         yield from _check_simulator(job, name, task)
-
-
-def get_version(job: "Job") -> str:
-    """Return the version of Isaac Lab that a job is checked against."""
-    return str(job["isaac_version"] or "2.3")
 
 
 def _check_unknown_task(job: "Job", name: str, version: str) -> Iterator[Problem]:
@@ -191,6 +196,6 @@ def check_device(job: "Job") -> Iterator[Problem]:
 def check_script_options(job: "Job", script: script_options.Script) -> Iterator[Problem]:
     """Check what comes after `--`: Isaac Lab's scripts would do it only once the simulator has started."""
     script = script._replace(pass_unknown=job["pass_unknown"], task=job["task"] or "")
-    found = script_options.find_option_problems(job.trainer_args, script, get_version(job))
+    found = script_options.find_option_problems(job.trainer_args, script, str(job["isaac_version"]))
     yield from rules.make_option_problems(found)
     yield from check_device(job)

@@ -16,7 +16,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.finding import Finding, FindingError, make_finding
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import assets, checkpoint_file, installation, policy_container
+from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation, policy_container
 from robotrain_workloads.isaac_export import parameters
 
 EXPORTER = "robotrain_workloads.isaac_export.exporter"
@@ -41,22 +41,27 @@ AGENT_FILE, AGENT_WAY = "params/agent.yaml", "--agent-config FILE or URL"
 SAFE_SCHEME = "https://"
 FETCH_SECONDS = 20.0
 MAX_FILE_BYTES = 1 << 20
+RUNS_PROGRAM = True
 targets = publish_url.list_targets
+program_environment = installation.program_environment
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield why the policy cannot be exported, as far as versions and the checkpoint tell without the simulator."""
     values = document.parameters
 
-    def examine(folder: Path, source: JobSource) -> policy_container.Examination:
+    def examine(lab: installation.IsaacLab | None, source: JobSource) -> policy_container.Examination:
         with tempfile.TemporaryDirectory() as scratch:
             address, config = checkpoint_file.get_address(source), str(values["agent_config"] or "")
             files = fetch_files(data[source], address, config, Path(scratch))
             if problems := list(find_file_problems(files, str(values["sha256"] or ""))):
-                return problems, installation.Probe({}, {})
-            answer = installation.ask_program(folder, CONVERTER, str(files.weights), str(files.agent))
-        backend = None if values["backend"] is None else str(values["backend"])
-        return list(find_content_problems(files, answer.checkpoint, backend)), answer
+                return problems, ""
+            content = checkpoint_content.read_content(files.weights)
+            backend = None if values["backend"] is None else str(values["backend"])
+            problems = list(find_content_problems(files, content, backend, lab.series if lab else "3.0"))
+            if lab and not problems and (problem := ask_converter(lab, files).get("problem")):
+                problems = [f"{files.weights} cannot be exported: {problem}"]
+        return problems, content.backend
 
     is_played = bool(values["max_steps"] or values["video_length"])
     owned = parameters.OWNED_OPTIONS
@@ -76,7 +81,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     own += [f"--keep-policy={work / 'outputs' / POLICY_FOLDER / f'{step:06}'}"]
     own += [f"--formats={','.join(parameters.list_formats(values))}"]
     own += [f"--max-steps={values['max_steps'] or values['video_length']}"]
-    environ = {**installation.TERMS, **assets.make_environ(document, data)}
+    environ = {**installation.make_job_environ(document), **assets.make_environ(document, data)}
     return WorkCommand(arguments=("-m", EXPORTER, *own, "--", *document.trainer_args), environ=environ)
 
 
@@ -180,11 +185,11 @@ def _download(address: str, to: Path) -> Path:
     return to
 
 
-def choose_task(given: str | None, files: CheckpointFiles, source: Path, cache: Path) -> str:
-    """Return the task to play."""
+def choose_task(given: str | None, files: CheckpointFiles, source: Path, cache: Path, series: str) -> str:
+    """Return the task to play in an Isaac Lab of a series."""
     beside = [files.weights, *([files.agent.parents[1] / files.weights.name] if files.agent else [])]
     known = (checkpoint_file.read_facts(file, source, cache).task for file in beside)
-    return given or next(filter(None, known), parameters.DEFAULT_TASK)
+    return given or next(filter(None, known), parameters.DEFAULT_TASKS[series])
 
 
 def find_file_problems(files: CheckpointFiles, sha256: str | None) -> Iterator[Finding | str]:
@@ -199,12 +204,19 @@ def find_file_problems(files: CheckpointFiles, sha256: str | None) -> Iterator[F
 
 
 def find_content_problems(
-    files: CheckpointFiles, found: Mapping[str, Any], backend: str | None
+    files: CheckpointFiles, content: checkpoint_content.CheckpointContent, backend: str | None, series: str
 ) -> Iterator[Finding | str]:
-    """Yield why the policy cannot be exported."""
-    if problem := found.get("problem"):
-        yield f"{files.weights} cannot be exported: {problem}"
-    elif backend not in (None, found["backend"]):
+    """Yield why an Isaac Lab of a series cannot export the policy."""
+    if content.problem:
+        yield f"{files.weights} cannot be exported: {content.problem}"
+    elif backend not in (None, content.backend):
         yield make_finding(
-            f"{files.weights} is a checkpoint of {found['backend']}, not of {backend}", f"--backend {found['backend']}"
+            f"{files.weights} is a checkpoint of {content.backend}, not of {backend}", f"--backend {content.backend}"
         )
+    elif content.series not in ("", series):
+        yield checkpoint_content.make_series_finding(files.weights, content, series)
+
+
+def ask_converter(lab: installation.IsaacLab, files: CheckpointFiles, *arguments: str) -> dict[str, Any]:
+    """Return what the converter says of a policy, which it exports if there are arguments. Raise OSError."""
+    return installation.ask_program(lab, CONVERTER, str(files.weights), str(files.agent), *arguments)["checkpoint"]

@@ -21,7 +21,7 @@ from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, em
 from robotrain_runtime.process.stop import SIGNALS, STOPPED_STATUS, ChildGroup
 
 from robotrain_workloads.evaluation import result_files
-from robotrain_workloads.isaac import installation
+from robotrain_workloads.isaac import checkpoint_content, installation
 from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER, start_script
 from robotrain_workloads.isaac_export import container, onnx_worker
 from robotrain_workloads.isaac_export.container import CheckpointFiles
@@ -48,11 +48,11 @@ class Exporter:
     def __init__(self, own: argparse.Namespace, arguments: Sequence[str]) -> None:
         self._own, self._arguments = own, arguments
         self._formats: list[str] = own.formats.split(",")
-        self._folder = installation.find_installation(own.isaaclab_path)
+        self._lab = installation.find_installation(own.isaaclab_path, own.isaac_version)
         self._scratch = own.work / SCRATCH_FOLDER
         fetched = self._scratch / "fetched"
         source = container.fetch_files(own.checkpoint, own.source, own.agent_config, fetched)
-        self._task = container.choose_task(own.task, source, own.checkpoint, own.cache)
+        self._task = container.choose_task(own.task, source, own.checkpoint, own.cache, self._lab.series)
         if source.agent is None:
             raise FileNotFoundError(next(container.find_file_problems(source, None)))
         copy = self._scratch / "policy"  # the play script may write beside the checkpoint
@@ -91,11 +91,12 @@ class Exporter:
     def _export(self, folder: Path) -> dict[str, Any]:
         """Write the files; return what the checkpoint is, with the comparison of each format."""
         began = time.monotonic()
-        arguments = (str(self._files.weights), str(self._files.agent), str(folder), *self._formats)
-        answer = installation.ask_program(self._folder, container.CONVERTER, *arguments)
-        found = dict(answer.checkpoint)
-        for problem in container.find_content_problems(self._files, found, self._own.backend):
+        content = checkpoint_content.read_content(self._files.weights)
+        for problem in container.find_content_problems(self._files, content, self._own.backend, self._lab.series):
             raise OSError(problem)
+        found = container.ask_converter(self._lab, self._files, str(folder), *self._formats)
+        if why := found.get("problem"):
+            raise OSError(f"{self._files.weights} cannot be exported: {why}")
         if "onnx" in self._formats:
             found["onnx"] = compare_onnx(folder / FILES["onnx"], folder / SAMPLES_FILE)
             (folder / SAMPLES_FILE).unlink()
@@ -145,7 +146,7 @@ class Exporter:
     def _make_command(self, folder: Path, backend: str, report: Path) -> Iterator[str]:
         """Yield the words that start Isaac Lab's play script, wrapped by the player."""
         own = self._own
-        yield from ("bash", str(self._folder / installation.SCRIPT), "-p", str(PLAYER))
+        yield from (*self._lab.python, str(PLAYER))
         yield from ("--report", str(report), "--formats", own.formats, "--task", self._task)
         yield from ("--checkpoint", str(self._files.weights), "--agent", str(self._files.agent))
         yield from ("--folder", str(folder / "exported"), "--metrics", str(folder / "metrics"))
@@ -154,11 +155,10 @@ class Exporter:
         worker = [sys.executable, str(Path(onnx_worker.__file__).absolute())]
         yield f"--onnx-command={json.dumps(worker)}"
         yield "--"
-        yield from installation.make_script_words(self._folder, "play.py", backend, own.isaac_version)
+        yield from self._lab.make_script_words("play", backend)
         yield from ("--task", self._task, f"--num_envs={own.num_envs}", f"--seed={own.seed}")
         yield from ("--checkpoint", str(self._files.weights))
-        if own.headless:
-            yield "--headless"
+        yield from self._lab.make_machine_arguments(backend, self._arguments, own.headless)
         if own.video_length:
             yield from ("--video", "--video_length=1")  # so that it can render; the player records
         yield from self._arguments

@@ -12,7 +12,7 @@ from robotrain_workloads.isaac import parameters as shared
 from robotrain_workloads.parameters import ResultsUrl, SystemMetrics, make_model_param
 
 Format = Literal["onnx", "jit", "both"]
-DEFAULT_TASK = "Isaac-Ant-v0"
+DEFAULT_TASKS = {"2.3": "Isaac-Ant-v0", "3.0": "Isaac-Ant"}
 OWNED_OPTIONS: Mapping[str, str] = shared.list_owned_options("remove it: the checkpoint tells", "--video-length")
 
 
@@ -23,7 +23,8 @@ class IsaacExportParameters:
     task: Annotated[
         str | None,
         shared.make_task_param(
-            f"the task to play (default: the one that the policy was trained for, if known, else {DEFAULT_TASK})"
+            "the task to play (default: the one that the policy was trained for, if known, else "
+            f"{DEFAULT_TASKS['3.0']})"
         ),
     ] = None
     format: Annotated[
@@ -72,7 +73,7 @@ class IsaacExportParameters:
         str | None, make_model_param("register the exported policy as a model of this name", "REGISTER_MODEL")
     ] = None
     publish_url: ResultsUrl = None
-    isaac_version: shared.IsaacLabVersion = None
+    isaac_version: shared.IsaacLabVersion = "3.0"
     pass_unknown: shared.PassUnknown = False
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True

@@ -68,6 +68,24 @@ def read_results(content: bytes) -> "EvaluationResults":
     return results_reader.read_results(content)
 
 
+PROFILE = WorkloadProfile(
+    resources=profile.make_resources("2h"),
+    container=profile.LAB_3_0,
+    outputs=OutputProfile(
+        folder="export_results",
+        noun="export",
+        complete_file="export_results.json",
+        register_parameter="register_model",
+        required=True,
+        resumable=False,
+    ),
+    metrics=(
+        *_make_metrics("onnx", "ONNX"),
+        *_make_metrics("jit", "TorchScript"),
+        Metric(name="mean_reward", kind="copy"),
+    ),
+    experiment="isaaclab-inference",
+)
 ISAAC_EXPORT = Workload(
     name="isaac-export",
     summary="export a policy of Isaac Lab as ONNX and TorchScript, and play it",
@@ -77,25 +95,10 @@ ISAAC_EXPORT = Workload(
     targets=("publish_url",),
     program="Isaac Lab's play script",
     produces="results",
-    profile=WorkloadProfile(
-        resources=profile.make_resources("2h"),
-        container=profile.CONTAINER,
-        outputs=OutputProfile(
-            folder="export_results",
-            noun="export",
-            complete_file="export_results.json",
-            register_parameter="register_model",
-            required=True,
-            resumable=False,
-        ),
-        metrics=(
-            *_make_metrics("onnx", "ONNX"),
-            *_make_metrics("jit", "TorchScript"),
-            Metric(name="mean_reward", kind="copy"),
-        ),
-        experiment="isaaclab-inference",
-    ),
+    profile=PROFILE,
     read_results=read_results,
+    derive_image_defaults=profile.derive_image_defaults,
+    derive_profile=lambda job: profile.derive_profile(PROFILE, job),
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,

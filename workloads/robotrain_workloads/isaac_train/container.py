@@ -12,7 +12,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.finding import Finding, get_finding
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import assets, checkpoint_file, installation
+from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation
 from robotrain_workloads.isaac_train import parameters, start, training_folder
 from robotrain_workloads.nodes import node_launch
 from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
@@ -24,7 +24,9 @@ ARTIFACT_FOLDERS: Mapping[str, Mapping[str, str]] = {
     "skrl": {"agent_*.pt": "skrl-run/checkpoints", "params/*.yaml": "skrl-run"},
 }
 """Where files of checkpoints are among the artifacts of the tracking run. Names: contract, F.3."""
+RUNS_PROGRAM = True
 targets = publish_url.list_targets
+program_environment = installation.program_environment
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
@@ -36,24 +38,26 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
     try:
         if program:
             training_folder.find_folder(program, str(values["entry"]))
-        folder = None if program else installation.find_installation(values["isaaclab_path"])
+        lab = None if program else installation.find_present(document)
         begin = start.load_start(document, data)
         if begin.file and (other := checkpoint_file.find_digest_problem(begin.file, values["sha256"])):
             yield other
             return
-        if folder is None:
+        if program:
             return
-        found = installation.probe(folder, begin.file)
+        if lab:
+            yield from installation.find_version_problems(lab, backend)
+        series = lab.series if lab else "3.0"
+        yield from installation.find_script_problems(document, series, parameters.make_script(backend))
+        if begin.file is not None:
+            content = checkpoint_content.read_content(begin.file)
+            problems = list(start.find_start_problems(begin, content, backend, series))
+            yield from problems
+            if not problems and (left := start.find_iteration_problem(document, begin, content)):
+                yield left
     except OSError as error:
         yield get_finding(error)
         return
-    yield from installation.find_version_problems(folder, backend, found)
-    yield from installation.find_script_problems(document, folder, parameters.make_script(backend))
-    if begin.file is not None:
-        problems = list(start.find_start_problems(begin, found.checkpoint, backend))
-        yield from problems
-        if not problems and (left := start.find_iteration_problem(document, begin, found.checkpoint)):
-            yield left
     output = checkpoints(document, Path(document.placement.work))
     yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "checkpoints")
 
@@ -68,6 +72,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     begin, mode = recovered or start.find_start_path(document, data), start.find_start_mode(document, recovered)
     own = ["--backend", str(values["backend"]), "--task", str(values["task"]), "--work", str(work)]
     own += ["--checkpoints", str(checkpoints_folder), f"--num-gpus={values['num_gpus']}"]
+    own += ["--headless"] if values["headless"] else []
     nodes, launched = job_node.count_nodes(document), document.placement.node_launcher
     own += [f"--num-nodes={nodes}", f"--node-launcher={json.dumps(launched)}"] if nodes > 1 else []
     for name in ("isaaclab_path", "isaac_version"):
@@ -77,11 +82,14 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         own += ["--start", str(begin), "--mode", mode, *(["--repeated"] if recovered else [])]
     script = ["--task", str(values["task"]), "--num_envs", str(values["num_envs"])]
     script += [f"--{name}={values[name]}" for name in ("max_iterations", "seed") if values[name] is not None]
-    script += ["--headless"] if values["headless"] else []
     script += ["--distributed"] if is_distributed(document) else []
     return WorkCommand(
         arguments=("-m", SUPERVISOR, *own, "--", *script, *document.trainer_args),
-        environ={**installation.TERMS, **assets.make_environ(document, data), **node_launch.make_environ(document)},
+        environ={
+            **installation.make_job_environ(document),
+            **assets.make_environ(document, data),
+            **node_launch.make_environ(document),
+        },
         notes=notes,
     )
 

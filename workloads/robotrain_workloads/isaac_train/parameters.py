@@ -46,11 +46,11 @@ class IsaacTrainParameters:
     """The parameters of `isaac-train`."""
 
     task: Annotated[str, shared.make_task_param("the task to train on, as Isaac Lab registers it")] = (
-        "Isaac-Velocity-Rough-Anymal-C-v0"
+        "Isaac-Cartpole-Direct"
     )
     backend: Annotated[
         shared.Backend, Param(help="the library that trains", common=True, short="-b", env=("TRAINING_BACKEND",))
-    ] = "skrl"
+    ] = "rsl_rl"
     num_envs: Annotated[
         int,
         Param(
@@ -125,7 +125,7 @@ class IsaacTrainParameters:
     ] = None
     skip_register_checkpoint: Annotated[bool, Param(help="do not register the last checkpoint")] = False
     publish_url: CheckpointsUrl = None
-    isaac_version: shared.IsaacLabVersion = None
+    isaac_version: shared.IsaacLabVersion = "3.0"
     pass_unknown: shared.PassUnknown = False
     allow_secret_file: AllowSecretFile = None
     isaaclab_path: shared.IsaacLabPath = None

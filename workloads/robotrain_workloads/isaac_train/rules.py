@@ -69,13 +69,10 @@ def check_training_folder(job: "Job") -> Iterator[Problem]:
             yield make_problem("option-without-effect.entry", *fixes, given=entry)
         return
     yield make_problem("own-program", entry=entry, uri=redact(source.uri))
-    for name in ("publish_url", "isaac_version"):
-        if job[name] is not None:
-            flag = f"--{name.replace('_', '-')}"
-            ways: tuple[Suggestion, ...] = (suggest_leaving_out(flag),)
-            yield make_problem(
-                "option-without-effect.with-code", *ways, where=flag, given=str(job[name]), code_flag=CODE_FLAG
-            )
+    ways: tuple[Suggestion, ...] = (suggest_leaving_out("--publish-url"),)
+    if job["publish_url"] is not None:
+        given = str(job["publish_url"])
+        yield make_problem("option-without-effect.with-code", *ways, given=given, code_flag=CODE_FLAG)
     if (count := job.training_nodes) > 1:
         ways = (
             suggest_leaving_out("--num-nodes"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.finding import Finding, make_finding
 
+from robotrain_workloads.isaac.checkpoint_content import CheckpointContent, make_series_finding
 from robotrain_workloads.isaac.checkpoint_file import find_checkpoint_file, parse_number, read_length
 from robotrain_workloads.isaac_train import parameters
 from robotrain_workloads.isaac_train.parameters import Mode
@@ -47,14 +48,18 @@ def find_start_mode(document: JobDocument, recovered: Path | None = None) -> Mod
     return parameters.choose_mode(document.parameters, {source.role for source in document.sources})
 
 
-def find_start_problems(start: CheckpointStart, found: Mapping[str, object], backend: str) -> Iterator[Finding | str]:
-    """Yield why a training cannot start with a checkpoint, given what Isaac Lab's Python found in it."""
-    if problem := found.get("problem"):
-        yield f"{start.file} cannot be used: {problem}"
-    elif found.get("backend") not in (None, backend):
+def find_start_problems(
+    start: CheckpointStart, content: CheckpointContent, backend: str, series: str
+) -> Iterator[Finding | str]:
+    """Yield why a training with a library, in an Isaac Lab of a series, cannot start with a checkpoint."""
+    if content.problem:
+        yield f"{start.file} cannot be used: {content.problem}"
+    elif content.backend != backend:
         yield make_finding(
-            f"{start.file} is a checkpoint of {found['backend']}, not of {backend}", f"--backend {found['backend']}"
+            f"{start.file} is a checkpoint of {content.backend}, not of {backend}", f"--backend {content.backend}"
         )
+    elif content.series not in ("", series):
+        yield make_series_finding(start.file, content, series)
     elif start.mode == "resume" and backend == "skrl" and start.number is None:
         yield make_finding(
             f"{start.file} does not tell its timestep, which skrl keeps in the name alone: agent_2400.pt",
@@ -62,9 +67,7 @@ def find_start_problems(start: CheckpointStart, found: Mapping[str, object], bac
         )
 
 
-def find_iteration_problem(
-    document: JobDocument, start: CheckpointStart, found: Mapping[str, object]
-) -> Finding | None:
+def find_iteration_problem(document: JobDocument, start: CheckpointStart, content: CheckpointContent) -> Finding | None:
     """Return why no iterations are left after a checkpoint; None if some are, or if it is unknown.
 
     A run that is resumed without a number of iterations ends where it would have ended: the checkpoint knows.
@@ -77,8 +80,8 @@ def find_iteration_problem(
     if total is None and length and is_same_run:
         total = length[0] // rollouts
     done = start.number // rollouts if length and start.number is not None else 0
-    if isinstance(iteration := found.get("iteration"), int):  # of rsl_rl, whose first one is 0
-        done = iteration + 1
+    if content.iteration is not None:  # of rsl_rl, whose first one is 0
+        done = content.iteration + 1
     if not isinstance(total, int) or done < total:
         return None
     way = f"--set max_iterations={2 * done}" if is_same_run else f"--max-iterations {2 * done}"

@@ -187,8 +187,8 @@ def make_command(own: argparse.Namespace, arguments: Sequence[str], group: JobNo
 
     :param group: the nodes of several, with the rank of this one. Isaac Lab's own `train_multigpu` knows one node only.
     """
-    folder, ranks = installation.find_installation(own.isaaclab_path), own.num_gpus * own.num_nodes
-    yield from ("bash", str(folder / installation.SCRIPT), "-p")
+    lab, ranks = installation.find_installation(own.isaaclab_path, own.isaac_version), own.num_gpus * own.num_nodes
+    yield from lab.python
     if ranks != 1:
         alone = ("--standalone", f"--nproc_per_node={own.num_gpus}")
         yield from ("-m", "torch.distributed.run", *(group.make_torchrun_options(own.num_gpus) if group else alone))
@@ -205,7 +205,8 @@ def make_command(own: argparse.Namespace, arguments: Sequence[str], group: JobNo
     if own.repeated:
         yield "--repeated"
     yield "--"
-    yield from installation.make_script_words(folder, "train.py", own.backend, own.isaac_version)
+    yield from lab.make_script_words("train", own.backend)
+    yield from lab.make_machine_arguments(own.backend, arguments, own.headless)
     yield from arguments
 
 
@@ -220,6 +221,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, Seque
     parser.add_argument("--num-gpus", type=int, default=1)
     parser.add_argument("--num-nodes", type=int, default=1)
     parser.add_argument("--node-launcher", type=json.loads, default=(), help="the platform's command, as JSON")
+    parser.add_argument("--headless", action="store_true")
     parser.add_argument("--isaaclab-path")
     parser.add_argument("--isaac-version")
     parser.add_argument("--start", type=Path, help="where the checkpoint to start from is")

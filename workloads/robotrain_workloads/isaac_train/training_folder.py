@@ -50,6 +50,8 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
     name = next(iter(labels), "") or own_name
     own = ["--folder", str(data[source]), "--entry", str(values["entry"]), "--work", str(work)]
     own += ["--name", name] if labels else []
+    for option in ("isaaclab_path", "isaac_version"):
+        own += [f"--{option.replace('_', '-')}={values[option]}"] if values[option] is not None else []
     mode, model = start.find_start_mode(document), parameters.make_model_name(values)
     path = start.find_start_path(document, data)
     checkpoint = str(checkpoint_file.find_checkpoint_file(path, str(values["backend"]))) if path else ""
@@ -61,7 +63,7 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
         arguments += [f"--{option}", str(values[option])] if values[option] is not None else []
     arguments += ["--headless"] if values["headless"] else []
     environ: dict[str, str] = {
-        **installation.TERMS,
+        **installation.make_job_environ(document),
         **assets.make_environ(document, data),
         "TASK": str(values["task"]),
         "NUM_ENVS": str(values["num_envs"]),
@@ -75,9 +77,6 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
         "OSMO_DATASET_NAME": name,
         "RUN_AZURE_SMOKE_TEST": "0",
     }
-    with suppress(OSError):
-        folder = installation.find_installation(values["isaaclab_path"])
-        environ["PYTHON"] = f"{folder / installation.SCRIPT} -p"
     return WorkCommand(arguments=("-m", MODULE, *own, "--", *arguments, *document.trainer_args), environ=environ)
 
 
@@ -101,6 +100,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--entry", required=True)
     parser.add_argument("--work", type=Path, required=True, help="the run's own folder")
+    parser.add_argument("--isaaclab-path")
+    parser.add_argument("--isaac-version")
     parser.add_argument("--name", default="", help="link the folder to /data/NAME/training")
     own = parser.parse_args(arguments[:separator])
     try:
@@ -109,6 +110,9 @@ def main(arguments: Sequence[str]) -> int:
         raise SystemExit(f"error: {error}") from error
     root = link_folder(folder, own.name) if own.name else folder
     os.environ.update({"ROBOTRAIN_CODE": str(root), "TRAINING_ROOT": str(root), "PAYLOAD_ROOT": str(root)})
+    with suppress(OSError):  # the program may bring its own
+        lab = installation.find_installation(own.isaaclab_path, own.isaac_version)
+        os.environ["PYTHON"] = " ".join(lab.python[1:] or lab.python)
     scratch = own.work / SCRATCH_FOLDER
     scratch.mkdir(parents=True, exist_ok=True)
     print(f"running {own.entry} of {root}", flush=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from robotrain.model.preview import WorkPreview
 from robotrain.model.workload import JobTemplate, Role, Workload
@@ -33,6 +33,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain_workloads.isaac_train import parameters, rules
 
     yield from isaac_rules.check_terms(job)
+    yield from isaac_rules.check_window(job)
     yield from rules.check_start(job)
     yield from isaac_rules.check_digest(job)
     yield from rules.check_iterations_left(job)
@@ -44,9 +45,19 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from shared_rules.check_publish_url(job)
 
 
+def derive_defaults(job: "Job") -> "dict[str, tuple[Any, str]]":
+    """Return the library that a task is trained with unless told, or what the reference's scripts for 2.3 train."""
+    if job["isaac_version"] != "2.3":
+        from robotrain_workloads.isaac import tasks
+
+        task = tasks.list_tasks("3.0").get(job["task"])
+        return {"backend": (task.default, f"of {job['task']}")} if task and task.default == "skrl" else {}
+    return {name: (value, "of Isaac Lab 2.3's scripts") for name, value in profile.DEFAULTS_2_3.items()}
+
+
 PARAMETERS = {
-    "task": "Isaac-Velocity-Rough-Anymal-C-v0",
-    "backend": "skrl",
+    "task": "Isaac-Cartpole-Direct",
+    "backend": None,
     "num_envs": None,
     "max_iterations": None,
     "seed": None,
@@ -55,6 +66,16 @@ PARAMETERS = {
 """What `robotrain init` shows of the parameters."""
 EXAMPLES = {"isaac-cartpole": Path(__file__).parents[1] / "examples/isaac-cartpole"}
 
+PROFILE = WorkloadProfile(
+    resources=profile.make_resources("24h"),
+    container=profile.LAB_3_0,
+    outputs=OutputProfile(noun="training", evaluation="isaac-validate --checkpoint-uri {run}", unknown_with="code"),
+    metrics=(
+        Metric(name="mean_reward", kind="curve", label="mean reward", brief="reward", better="higher"),
+        Metric(name="mean_episode_length", label="mean episode length", better="higher"),
+    ),
+    experiment="isaaclab-training",
+)
 ISAAC_TRAIN = Workload(
     name="isaac-train",
     summary="train a policy with Isaac Lab: rsl_rl or skrl",
@@ -63,18 +84,12 @@ ISAAC_TRAIN = Workload(
     container_plugin="robotrain_workloads.isaac_train.container",
     targets=("publish_url",),
     program="Isaac Lab's training script",
-    profile=WorkloadProfile(
-        resources=profile.make_resources("24h"),
-        container=profile.CONTAINER,
-        outputs=OutputProfile(noun="training", evaluation="isaac-validate --checkpoint-uri {run}", unknown_with="code"),
-        metrics=(
-            Metric(name="mean_reward", kind="curve", label="mean reward", brief="reward", better="higher"),
-            Metric(name="mean_episode_length", label="mean episode length", better="higher"),
-        ),
-        experiment="isaaclab-training",
-    ),
+    profile=PROFILE,
     preview=WorkPreview({"task": "task", "environments": "num_envs", "iterations": "max_iterations"}),
     template=JobTemplate(parameters=PARAMETERS, examples=EXAMPLES),
+    derive_defaults=derive_defaults,
+    derive_image_defaults=profile.derive_image_defaults,
+    derive_profile=lambda job: profile.derive_profile(PROFILE, job),
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from robotrain_runtime.contract.container_plugin import TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import assets, checkpoint_file, installation, policy_container
+from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation, policy_container
 from robotrain_workloads.isaac_validate import parameters
 from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 
@@ -27,16 +26,19 @@ FORWARDED_PARAMETERS = (
 )
 """Parameters that become options of the supervisor if set."""
 MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
+RUNS_PROGRAM = True
 targets = publish_url.list_targets
+program_environment = installation.program_environment
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield why the policy cannot be validated, as far as versions and the checkpoint tell without the simulator."""
     expected = {name: str(document.parameters[name] or "") for name in ("task", "backend", "sha256")}
 
-    def examine(folder: Path, source: JobSource) -> policy_container.Examination:
-        found, answer = load_checkpoint(folder, data[source], Path(document.placement.cache))
-        return list(find_checkpoint_problems(found, **expected)), answer
+    def examine(lab: installation.IsaacLab | None, source: JobSource) -> policy_container.Examination:
+        loaded = load_checkpoint(data[source], Path(document.placement.cache))
+        series = lab.series if lab else "3.0"
+        return list(find_checkpoint_problems(loaded, series=series, **expected)), loaded.backend
 
     owned = parameters.OWNED_OPTIONS
     return policy_container.inspect_policy(document, data, examine, results=RESULTS_FOLDER, owned=owned)
@@ -50,7 +52,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     own += [f"--source-kind={source.kind}", f"--job-name={parameters.make_job_name(values)}"]
     own += [f"--pin={source.pin}"] if source.pin else []
     own += [f"--video-length={values['video_length']}"] if values["record_video"] else []
-    environ = {**installation.TERMS, **assets.make_environ(document, data)}
+    environ = {**installation.make_job_environ(document), **assets.make_environ(document, data)}
     return WorkCommand(arguments=("-m", SUPERVISOR, *own, "--", *document.trainer_args), environ=environ)
 
 
@@ -74,13 +76,12 @@ class ValidatedCheckpoint:
 
     file: Path
     facts: checkpoint_file.CheckpointFacts
-    found: Mapping[str, Any]
-    """What Isaac Lab's Python found in it."""
+    content: checkpoint_content.CheckpointContent
 
     @property
     def backend(self) -> str:
         """The library that wrote the checkpoint; empty if it is unknown."""
-        return str(self.found.get("backend", ""))
+        return self.content.backend
 
     @property
     def step(self) -> int:
@@ -98,23 +99,25 @@ class ValidatedCheckpoint:
         )
 
 
-def load_checkpoint(folder: Path, source: Path, cache: Path) -> tuple[ValidatedCheckpoint, installation.Probe]:
-    """Return the checkpoint of a source, and what Isaac Lab's Python answered. Raise OSError with a sentence."""
+def load_checkpoint(source: Path, cache: Path) -> ValidatedCheckpoint:
+    """Return the checkpoint of a source. Raise OSError with a sentence."""
     file = checkpoint_file.find_checkpoint_file(source)
-    probe = installation.probe(folder, file)
     facts = checkpoint_file.read_facts(file, source, cache)
-    return ValidatedCheckpoint(file=file, facts=facts, found=probe.checkpoint), probe
+    return ValidatedCheckpoint(file=file, facts=facts, content=checkpoint_content.read_content(file))
 
 
 def find_checkpoint_problems(
-    loaded: ValidatedCheckpoint, *, task: str, backend: str, sha256: str
+    loaded: ValidatedCheckpoint, *, task: str, backend: str, sha256: str, series: str
 ) -> Iterator[Finding | str]:
-    """Yield each mismatch with the expected values (empty: any value)."""
+    """Yield each mismatch with the expected values (empty: any value), and with an Isaac Lab of a series."""
     if other := checkpoint_file.find_digest_problem(loaded.file, sha256):
         yield other
         return
-    if problem := loaded.found.get("problem"):
+    if problem := loaded.content.problem:
         yield f"{loaded.file} cannot be used: {problem}"
+        return
+    if loaded.content.series not in ("", series):
+        yield checkpoint_content.make_series_finding(loaded.file, loaded.content, series)
         return
     if backend not in ("", loaded.backend):
         yield make_finding(

@@ -57,7 +57,7 @@ class IsaacValidateParameters:
     video_length: Annotated[int, Param(help="steps of the video", env=("VIDEO_LENGTH",), gt=0)] = 200
     experiment_name: Annotated[str | None, Param(help="the tracking experiment (default: isaaclab-evaluation)")] = None
     publish_url: ResultsUrl = None
-    isaac_version: shared.IsaacLabVersion = None
+    isaac_version: shared.IsaacLabVersion = "3.0"
     pass_unknown: shared.PassUnknown = False
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True

@@ -196,9 +196,11 @@ def make_summary(result: ValidationResult, setup: ValidationSetup) -> dict[str, 
     }
 
 
-def make_command(own: argparse.Namespace, found: ValidatedCheckpoint, folder: Path, report: Path) -> Iterator[str]:
+def make_command(
+    own: argparse.Namespace, found: ValidatedCheckpoint, lab: installation.IsaacLab, report: Path
+) -> Iterator[str]:
     """Yield the words that start Isaac Lab's play script, wrapped by the validator."""
-    yield from ("bash", str(folder / installation.SCRIPT), "-p", str(VALIDATOR))
+    yield from (*lab.python, str(VALIDATOR))
     yield from (f"--report={report}", f"--episodes={own.eval_episodes}", f"--video-length={own.video_length}")
     if params := checkpoint_file.find_params(found.file):
         yield f"--params={params}"
@@ -206,15 +208,14 @@ def make_command(own: argparse.Namespace, found: ValidatedCheckpoint, folder: Pa
         text = "the checkpoint has no params/agent.yaml: the network is that of the task's own settings"
         emit_event(Note(level="warning", text=text))
     yield "--"
-    yield from installation.make_script_words(folder, "play.py", found.backend, own.isaac_version)
+    yield from lab.make_script_words("play", found.backend)
     yield from ("--task", found.choose_task(own.task), "--seed", str(own.seed))
     yield from ("--num_envs", str(min(own.num_envs, own.eval_episodes)))
     copy = own.work / SCRATCH_FOLDER / "policy" / "checkpoints" / found.file.name
     copy.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(found.file, copy)  # the script writes videos beside it
     yield f"--checkpoint={copy}"
-    if own.headless:
-        yield "--headless"
+    yield from lab.make_machine_arguments(found.backend, own.options, own.headless)
     if own.video_length:
         yield from ("--video", f"--video_length={own.video_length}")
     yield from own.options
@@ -268,16 +269,16 @@ def main(arguments: Sequence[str]) -> None:
     scratch.mkdir(parents=True)
     report.unlink(missing_ok=True)
     try:
-        folder = installation.find_installation(own.isaaclab_path)
-        found, _ = container.load_checkpoint(folder, own.checkpoint, own.cache)
+        lab = installation.find_installation(own.isaaclab_path, own.isaac_version)
+        found = container.load_checkpoint(own.checkpoint, own.cache)
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
-    problems = container.find_checkpoint_problems(found, task=own.task or "", backend=own.backend, sha256=own.sha256)
-    if problem := next(problems, ""):
+    expected = {"task": own.task or "", "backend": own.backend, "sha256": own.sha256, "series": lab.series}
+    if problem := next(container.find_checkpoint_problems(found, **expected), ""):
         raise SystemExit(f"error: {problem}")
     task = found.choose_task(own.task)
     emit_event(Track(tags={"task": task, "framework": found.backend, "checkpoint_file": found.file.name}))
-    command = list(make_command(own, found, folder, report))
+    command = list(make_command(own, found, lab, report))
     follower = EpisodeFollower(start_script(command, scratch), report, own.eval_episodes)
     follower.run()
     names = ("index", "steps", "sum_reward", "max_reward", "final_reward", "success", "seconds")

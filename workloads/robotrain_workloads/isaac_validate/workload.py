@@ -69,6 +69,13 @@ def read_results(content: bytes) -> "EvaluationResults":
     return results_reader.read_results(content)
 
 
+PROFILE = WorkloadProfile(
+    resources=profile.make_resources("2h"),
+    container=profile.LAB_3_0,
+    outputs=OutputProfile(folder="eval_results", noun="validation", complete_file="eval_results.json", resumable=False),
+    metrics=METRICS,
+    experiment="isaaclab-evaluation",
+)
 ISAAC_VALIDATE = Workload(
     name="isaac-validate",
     summary="validate a policy of rsl_rl or skrl in Isaac Lab",
@@ -81,16 +88,10 @@ ISAAC_VALIDATE = Workload(
     targets=("publish_url",),
     program="Isaac Lab's play script",
     produces="results",
-    profile=WorkloadProfile(
-        resources=profile.make_resources("2h"),
-        container=profile.CONTAINER,
-        outputs=OutputProfile(
-            folder="eval_results", noun="validation", complete_file="eval_results.json", resumable=False
-        ),
-        metrics=METRICS,
-        experiment="isaaclab-evaluation",
-    ),
+    profile=PROFILE,
     read_results=read_results,
+    derive_image_defaults=profile.derive_image_defaults,
+    derive_profile=lambda job: profile.derive_profile(PROFILE, job),
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,

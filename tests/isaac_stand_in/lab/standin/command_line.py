@@ -1,20 +1,18 @@
-"""The command lines of Isaac Lab 2.3.x and 3.0."""
+"""The command lines of Isaac Lab 2.3.x."""
 
 import argparse
 
 
-def build_parser(backend, action, version):
+def build_parser(backend, action):
     parser = argparse.ArgumentParser(description=f"{action.capitalize()} an RL agent with {backend}.")
     _add_common(parser, action)
     if backend == "rsl_rl":
-        _add_rsl_rl(parser, version)
+        _add_rsl_rl(parser)
     else:
         parser.add_argument("--checkpoint", type=str, default=None)  # a path
         parser.add_argument("--ml_framework", type=str, default="torch", choices=["torch", "jax", "jax-numpy"])
         parser.add_argument("--algorithm", type=str, default="PPO", choices=["AMP", "PPO", "IPPO", "MAPPO"])
     parser.add_argument("--agent", type=str, default="rsl_rl_cfg_entry_point" if backend == "rsl_rl" else None)
-    if version == "3.0":
-        parser.add_argument("--deterministic", action="store_true", default=False)
     _add_launcher(parser)
     return parser
 
@@ -37,14 +35,13 @@ def _add_common(parser, action):
         parser.add_argument("--real-time", action="store_true", default=False)
 
 
-def _add_rsl_rl(parser, version):
+def _add_rsl_rl(parser):
     """Add `cli_args.add_rsl_rl_args`."""
     parser.add_argument("--experiment_name", type=str, default=None)
     parser.add_argument("--run_name", type=str, default=None)
-    if version == "2.3":
-        parser.add_argument("--resume", action="store_true", default=False)
-        parser.add_argument("--load_run", type=str, default=None)
-    # 2.3: a regular expression of a file name, not a path; 3.0: a path, a run folder, `latest` or `best`
+    parser.add_argument("--resume", action="store_true", default=False)
+    parser.add_argument("--load_run", type=str, default=None)
+    # a regular expression of a file name, not a path
     parser.add_argument("--checkpoint", type=str, default=None)
     parser.add_argument("--logger", type=str, default=None, choices={"wandb", "tensorboard", "instant"})
     parser.add_argument("--log_project_name", type=str, default=None)

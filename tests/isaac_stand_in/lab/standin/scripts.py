@@ -1,4 +1,4 @@
-"""The train and play scripts of rsl_rl and skrl, as Isaac Lab 2.3.x and 3.0 have them."""
+"""The train and play scripts of rsl_rl and skrl, as Isaac Lab 2.3.x has them."""
 
 import copy
 import os
@@ -8,15 +8,15 @@ from datetime import datetime
 
 from standin import agents, command_line, distributed, launcher
 
-SKRL_MINIMUM = {"2.3": "1.4.2", "3.0": "2.1.0"}
+SKRL_MINIMUM = "1.4.2"
 
 
-def run(backend, action, version="2.3"):
-    args, rest = command_line.build_parser(backend, action, version).parse_known_args()
+def run(backend, action):
+    args, rest = command_line.build_parser(backend, action).parse_known_args()
     sys.argv = [sys.argv[0], *rest]  # Hydra gets what argparse did not know
     launcher.launch(args)
     distributed.use_gloo()
-    _check_versions(backend, version)
+    _check_versions(backend)
 
     import hydra
     from hydra.core.config_store import ConfigStore
@@ -35,23 +35,12 @@ def run(backend, action, version="2.3"):
     @hydra.main(config_path=None, config_name=name, version_base="1.3")
     def main(cfg):
         cfg = OmegaConf.to_container(cfg, resolve=True)
-        globals()[f"_{action}_{backend}"](args, version, cfg["env"], cfg["agent"])
+        globals()[f"_{action}_{backend}"](args, cfg["env"], cfg["agent"])
 
     main()
 
 
-def run_3_0(action):
-    """Run the one entry of Isaac Lab 3.0: `--rl_library` chooses the backend."""
-    import argparse
-
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--rl_library", choices=["rsl_rl", "skrl"], required=True)
-    args, rest = parser.parse_known_args()
-    sys.argv = [sys.argv[0], *rest]
-    run(args.rl_library, action, "3.0")
-
-
-def _check_versions(backend, version):
+def _check_versions(backend):
     """Refuse old libraries as the scripts do: rsl_rl with exit 1, skrl with exit 0 and no training."""
     from importlib.metadata import version as installed
 
@@ -62,7 +51,7 @@ def _check_versions(backend, version):
             print("Please install the correct version of RSL-RL.")
             sys.exit(1)
         return
-    minimum = os.environ.get("STANDIN_SKRL_MINIMUM", SKRL_MINIMUM[version])
+    minimum = os.environ.get("STANDIN_SKRL_MINIMUM", SKRL_MINIMUM)
     if versions.parse(installed("skrl")) < versions.parse(minimum):
         import skrl
 
@@ -150,7 +139,7 @@ def _apply_rsl_rl_arguments(args, env_cfg, agent):
     return os.path.abspath(os.path.join("logs", "rsl_rl", agent["experiment_name"]))
 
 
-def _train_rsl_rl(args, version, env_cfg, agent):
+def _train_rsl_rl(args, env_cfg, agent):
     root = _apply_rsl_rl_arguments(args, env_cfg, agent)
     iterations = args.max_iterations if args.max_iterations is not None else agent["max_iterations"]
     print(f"[INFO] Logging experiment in directory: {root}")
@@ -164,7 +153,7 @@ def _train_rsl_rl(args, version, env_cfg, agent):
     runner.learn(num_learning_iterations=iterations, init_at_random_ep_len=True)
 
 
-def _play_rsl_rl(args, version, env_cfg, agent):
+def _play_rsl_rl(args, env_cfg, agent):
     root = _apply_rsl_rl_arguments(args, env_cfg, agent)
     print(f"[INFO] Loading experiment from directory: {root}")
     _require_file(args.checkpoint)
@@ -175,7 +164,7 @@ def _play_rsl_rl(args, version, env_cfg, agent):
 
 
 # ---------------------------------------------------------------- skrl
-def _train_skrl(args, version, env_cfg, agent):
+def _train_skrl(args, env_cfg, agent):
     from skrl.envs.wrappers.torch.isaaclab_envs import IsaacLabWrapper
     from skrl.utils.runner.torch import Runner
 
@@ -195,13 +184,9 @@ def _train_skrl(args, version, env_cfg, agent):
         _dump_params(log_dir, env_cfg, agent)
     runner = Runner(IsaacLabWrapper(_make_env(args, env_cfg, log_dir, "train")), agent)
     runner.run()
-    if version == "3.0":
-        last = os.path.join(log_dir, "checkpoints", f"agent_{agent['trainer']['timesteps']}.pt")
-        if not os.path.isfile(last):
-            runner.agent.save(last)
 
 
-def _play_skrl(args, version, env_cfg, agent):
+def _play_skrl(args, env_cfg, agent):
     from skrl.envs.wrappers.torch.isaaclab_envs import IsaacLabWrapper
     from skrl.utils.runner.torch import Runner
 

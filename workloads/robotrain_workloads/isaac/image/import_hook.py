@@ -3,6 +3,7 @@
 Launchers run it from its file with `runpy`: Isaac Lab's Python has none of robotrain's packages.
 """
 
+import importlib
 import importlib.abc
 import importlib.util
 import os
@@ -14,6 +15,7 @@ from typing import Any
 Change = Callable[[Any], None]
 RSL_RL = "rsl_rl.runners.on_policy_runner"
 SKRL = "skrl.utils.runner.torch.runner"
+ENTRY_POINTS = ("train", "play")
 
 
 class ImportHook(importlib.abc.MetaPathFinder):
@@ -43,8 +45,16 @@ class ImportHook(importlib.abc.MetaPathFinder):
 
 
 def run_script(script: str, arguments: Sequence[str], change_rsl_rl: Change, change_skrl: Change) -> None:
-    """Run a script of Isaac Lab as it would run itself; the module of a runner is changed when it is imported."""
+    """Run a script of Isaac Lab as it would run itself; the module of a runner is changed when it is imported.
+
+    script: its path, or the name of an entry point, `train` or `play`, of an Isaac Lab that has them.
+    """
     sys.meta_path.insert(0, ImportHook({RSL_RL: change_rsl_rl, SKRL: change_skrl}))
+    if script in ENTRY_POINTS:
+        entry_points: Any = importlib.import_module("isaaclab_rl.entrypoints.dispatch")
+        sys.argv = [f"isaaclab {script}", *arguments]
+        del sys.path[0]  # the launcher's folder
+        sys.exit(entry_points.run_cli(script, list(arguments)))
     sys.argv = [script, *arguments]
     sys.path[0] = os.path.dirname(os.path.abspath(script))
     runpy.run_path(script, run_name="__main__")

@@ -20,6 +20,8 @@ from typing import Any
 IMPORT_HOOK = os.path.join(os.path.dirname(__file__), "..", "..", "isaac", "image", "import_hook.py")
 SUCCESS_NAMES = ("success", "is_success", "task_success")
 """Names of the signal: a term of the termination manager, or a value of each environment in `extras`."""
+RATE_NAME, TOLERANCE = "Metrics/success_rate", 1e-3
+"""What Isaac Lab 3.0's tasks log instead: the success rate of the episodes that ended in a step."""
 RSL_RL_SETTINGS = ("policy", "actor", "critic", "obs_groups")
 """What the network of rsl_rl is made of, in `params/agent.yaml`."""
 
@@ -68,7 +70,7 @@ class SkrlPolicy:
         outputs = self._agent.act(observations, *states, timestep=0, timesteps=0)
         actions = outputs[-1].get("mean_actions", outputs[0])
         observations, rewards, terminated, truncated, extras = self.env.step(actions)
-        return observations, rewards, terminated | truncated, extras
+        return observations, rewards, terminated | truncated, {**extras, "time_outs": truncated}
 
 
 class Episodes:
@@ -180,8 +182,9 @@ class Validation:
             while episodes.remaining or steps < options.video_length:
                 observations, rewards, ended, extras = policy.step(observations)
                 steps += 1
-                success = find_success(env.unwrapped, extras, number)
-                for episode in episodes.add_step(rewards.reshape(number), ended.reshape(number).bool(), success):
+                ended = ended.reshape(number).bool()
+                success = find_success(env.unwrapped, extras, ended)
+                for episode in episodes.add_step(rewards.reshape(number), ended, success):
                     self.append_report("episode", **episode)
                 if most is not None and steps > most:
                     raise TimeoutError(f"episodes do not end within {limit} steps")
@@ -192,8 +195,9 @@ class Validation:
         os._exit(0)
 
 
-def find_success(env: Any, extras: Any, number: int) -> Any:
+def find_success(env: Any, extras: Any, ended: Any) -> Any:
     """Return whether each environment has just succeeded, as it says itself; None if it does not say."""
+    number = len(ended)
     manager = getattr(env, "termination_manager", None)
     for name in SUCCESS_NAMES:
         if manager is not None and name in manager.active_terms:
@@ -202,7 +206,26 @@ def find_success(env: Any, extras: Any, number: int) -> Any:
             value = place.get(name) if isinstance(place, dict) else None
             if value is not None and tuple(getattr(value, "shape", ()))[:1] == (number,):
                 return value.reshape(number).bool()
-    return None
+    log = extras.get("log") if isinstance(extras, dict) else None
+    rate = log.get(RATE_NAME) if isinstance(log, dict) else None
+    return None if rate is None else share_out(float(rate), ended, extras.get("time_outs"))
+
+
+def share_out(rate: float, ended: Any, timed_out: Any) -> Any:
+    """Return which of the episodes that ended in a step succeeded, given their success rate; None if it does not tell.
+
+    It tells if all or none did, or as many as ended because their time was over: those survived.
+    """
+    number = int(ended.sum())
+    count = round(rate * number)
+    if not number:
+        return ended
+    if abs(rate * number - count) > TOLERANCE:
+        return None  # no rate of episodes, but a share of goals
+    if count in (0, number):
+        return ended if count else ~ended & ended
+    survived = None if timed_out is None else timed_out.reshape(ended.shape).bool() & ended
+    return survived if survived is not None and int(survived.sum()) == count else None
 
 
 @contextlib.contextmanager

@@ -1,0 +1,98 @@
+"""What a checkpoint of rsl_rl or skrl holds, read from the names in its file: nothing in it is loaded or run."""
+
+import itertools
+import pickletools
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from robotrain_runtime.contract.finding import Finding, make_finding
+
+KNOWN_MODULES = re.compile(r"torch(?:\..*)?|collections|_codecs|builtins|numpy(?:\..*)?")
+"""What PyTorch may take for weights; it is stricter."""
+RSL_RL_SERIES = {"model_state_dict": "2.3", "actor_state_dict": "3.0"}
+"""The name of rsl_rl's weights, and the Isaac Lab whose rsl_rl reads it: one does not read the other's."""
+SKRL_NAMES = {"policy"}
+ITERATION = "iter"
+STRINGS = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
+NUMBERS = ("BININT", "BININT1", "BININT2", "INT")
+MEMO = ("BINPUT", "LONG_BINPUT", "PUT", "MEMOIZE")
+Operation = tuple[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointContent:
+    """The content of a checkpoint's file."""
+
+    backend: str = ""
+    """The library that wrote it: rsl_rl or skrl."""
+    series: str = ""
+    """The Isaac Lab whose library reads it; empty for any."""
+    iteration: int | None = None
+    """The iteration that it was saved in, from 0, if the file tells."""
+    problem: str = ""
+    """Why it is no checkpoint of either library."""
+
+
+def read_content(file: Path) -> CheckpointContent:
+    """Return what a file holds. Raise OSError with a sentence if it is no file of PyTorch."""
+    operations = [operation for operation in _list_operations(file) if operation[0] not in MEMO]
+    if foreign := _find_foreign_class(operations):
+        return CheckpointContent(problem=f"it cannot be read as weights: it holds a {foreign}")
+    names = {str(argument) for name, argument in operations if name in STRINGS}
+    for weights, series in RSL_RL_SERIES.items():
+        if weights in names:
+            return CheckpointContent(backend="rsl_rl", series=series, iteration=_find_iteration(operations))
+    if names >= SKRL_NAMES:
+        return CheckpointContent(backend="skrl")
+    return CheckpointContent(problem="it is not a checkpoint of rsl_rl or skrl")
+
+
+def make_series_finding(file: Path | None, content: CheckpointContent, series: str) -> Finding:
+    """Return that a checkpoint is of another Isaac Lab than the job."""
+    return make_finding(
+        f"{file} is of Isaac Lab {content.series}: the {content.backend} of {series} cannot read it",
+        f"--isaac-version {content.series}",
+    )
+
+
+def _find_iteration(operations: Sequence[Operation]) -> int | None:
+    """Return the number behind the name of the iteration."""
+    for (name, argument), (kind, value) in itertools.pairwise(operations):
+        if name in STRINGS and argument == ITERATION and kind in NUMBERS and isinstance(value, int):
+            return value
+    return None
+
+
+def _find_foreign_class(operations: Sequence[Operation]) -> str:
+    """Return a class that the file names and weights have not, such as `pathlib.Path`; empty for none."""
+    texts: list[str] = []
+    for name, argument in operations:
+        if name in STRINGS:
+            texts.append(str(argument))
+        elif name in ("GLOBAL", "STACK_GLOBAL"):
+            module, _, own = str(argument).partition(" ") if name == "GLOBAL" else (*texts[-2:-1], "", *texts[-1:])
+            if not KNOWN_MODULES.fullmatch(module):
+                return f"{module}.{own}"
+    return ""
+
+
+def _list_operations(file: Path) -> Iterator[Operation]:
+    """Yield the operations of a file of PyTorch, by name with their argument. Raise OSError with a sentence."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            inside = next((name for name in archive.namelist() if name.endswith("/data.pkl")), "")
+            content = archive.read(inside) if inside else b""
+    except zipfile.BadZipFile:
+        content = file.read_bytes()
+        if not content.startswith(b"\x80"):  # the first byte of a pickle
+            content = b""
+    if not content:
+        raise OSError(f"{file} is not a file of PyTorch")
+    try:
+        yield from ((operation.name, argument) for operation, argument, _ in pickletools.genops(content))
+    except (ValueError, IndexError):
+        if content[:1] != b"\x80" or zipfile.is_zipfile(file):
+            raise OSError(f"{file} is not a file of PyTorch: it is damaged") from None
