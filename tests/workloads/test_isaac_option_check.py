@@ -1,0 +1,83 @@
+"""What the real Isaac Lab 3 says about options. Needs `ISAACLAB_PYTHON`, the Python of an environment that has it."""
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from robotrain_runtime.contract import child_python
+from robotrain_runtime.contract.verdict import Verdict, parse_verdict
+from robotrain_workloads.isaac_check import option_check
+from robotrain_workloads.isaac_train import container
+
+VARIABLE = "ISAACLAB_PYTHON"
+IMPORT_PATHS = [Path(container.__file__).parents[2], Path(child_python.__file__).parents[2]]
+DIRECT = ("--task=Isaac-Cartpole-Direct", "--num_envs=16", "--device=cpu")
+
+
+@pytest.fixture
+def ask_isaac_lab(tmp_path: Path) -> Callable[..., list[Verdict]]:
+    """The verdicts on options of a training with rsl_rl."""
+    python = os.environ.get(VARIABLE)
+    if not python:
+        pytest.skip(f"{VARIABLE} names no Python with Isaac Lab 3")
+
+    def ask(owned: Sequence[str], *given: str) -> list[Verdict]:
+        environ = child_python.make_import_environ(IMPORT_PATHS, {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
+        command = (python, "-m", option_check.__name__, "train", "rsl_rl", *owned, "--", *given)
+        done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        assert not (tmp_path / "outputs").exists()
+        return list(filter(None, map(parse_verdict, done.stdout.splitlines())))
+
+    return ask
+
+
+CASES = {
+    # words after --, with the result, the word that is blamed and a part of the reason
+    "valid": (("--video", "--video_length", "5", "agent.save_interval=5", "physics=newton_mjwarp"), "accepted", "", ""),
+    "option": (("--nothing", "--video"), "refused", "--nothing", "unrecognized arguments"),
+    "value": (("--video_length", "long"), "refused", "--video_length long", "invalid int value"),
+    "preset": (("--video", "physics=nope"), "refused", "physics=nope", "newton_mjwarp"),
+    "group": (("agent.nope.x=1",), "refused", "agent.nope.x=1", "nope"),
+    "new key": (("+agent.nope=3", "--video"), "refused", "+agent.nope=3", "Key not found"),
+    "field": (("agent.nope=3",), "doubtful", "agent.nope=3", "without effect"),
+    "type": (("env.sim.dt=1/120",), "doubtful", "env.sim.dt=1/120", "is a number"),
+}
+
+
+USUAL = ("preset", "type")
+"""One of each kind of mistake; a question takes 15 s, so that the others are long tests."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case", [case if case in USUAL else pytest.param(case, marks=pytest.mark.long) for case in CASES]
+)
+def test_isaac_lab_says(ask_isaac_lab: Callable[..., list[Verdict]], case: str) -> None:
+    words, result, blamed, reason = CASES[case]
+    (verdict,) = ask_isaac_lab(DIRECT, *words)
+    assert (verdict.result, verdict.options) == (result, (blamed,) if blamed else ())
+    assert reason in verdict.text
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_isaac_lab_refuses_a_task_that_it_does_not_have(ask_isaac_lab: Callable[..., list[Verdict]]) -> None:
+    (verdict,) = ask_isaac_lab(("--task=Isaac-Cartpol", "--device=cpu"))
+    assert (verdict.result, verdict.options) == ("refused", ())
+    assert "Isaac-Cartpol" in verdict.text
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_a_task_that_starts_isaac_sim_is_doubted(ask_isaac_lab: Callable[..., list[Verdict]]) -> None:
+    (verdict,) = ask_isaac_lab(("--task=IsaacContrib-Velocity-Flat-AnymalC", "--device=cpu"))
+    assert verdict.result == "doubtful"
+    assert "Isaac Sim" in verdict.text
+
+
+def test_values_stay_with_their_options() -> None:
+    words = ("--video", "--video_length", "5", "agent.x=1", "--device=cpu", "physics=a")
+    assert option_check.join_values(words) == ["--video", "--video_length 5", "agent.x=1", "--device=cpu", "physics=a"]

@@ -1,0 +1,234 @@
+"""Ask Isaac Lab 3 whether it accepts a job's options: `-m …option_check ACTION LIBRARY OPTIONS -- OPTIONS OF THE USER`.
+
+Isaac Lab's own entry point runs until it has the configurations of the task and of the agent: its parsers, the task's
+registration, presets and Hydra's overrides. Then the simulator would start, and the check ends. What Isaac Lab takes
+without a word, though it has no effect or fails later, is compared with the configurations as they are without it.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+import io
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.finding import suggest_leaving_out
+from robotrain_runtime.contract.verdict import Verdict, emit_verdict
+
+BACKENDS = "isaaclab_rl.entrypoints.backends"
+RESOLVE = "resolve_task_config"
+"""The function of a backend that makes the configurations, just before the simulator starts."""
+OVERRIDE = re.compile(r"(?P<path>(?:env|agent)(?:\.\w+)+)=(?P<value>.*)", re.DOTALL)
+"""An override that Isaac Lab applies by itself; those with `+` or `~` are Hydra's, which checks them."""
+REFUSALS = (ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
+HYDRA_HINT = re.compile(r"\n?(?:Set the environment variable HYDRA_FULL_ERROR|To append to your config).*", re.DOTALL)
+NOISE = re.compile(r"^(?:usage:.*?error: |Error executing job.*\n(?=\w+: ))", re.DOTALL)
+"""What stands before the reason: the usage, or where an override failed."""
+ISAAC_SIM = "isaacsim"
+
+
+class Refused(Exception):
+    """Isaac Lab refuses the options; the message says why."""
+
+
+class Configurations(NamedTuple):
+    """What Isaac Lab starts the simulator with."""
+
+    env: Any
+    agent: Any
+
+
+class _Resolved(BaseException):
+    """The configurations are made; not an Exception, which Isaac Lab might catch."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the verdicts, and end this process at once: to clean up after PyTorch takes a second."""
+    separator = list(arguments).index("--")
+    action, library, *owned = arguments[:separator]
+    with tempfile.TemporaryDirectory() as folder:  # Hydra writes what it did into the working folder
+        os.chdir(folder)
+        exit_code = _print_verdicts(action, library, owned, arguments[separator + 1 :])
+        os.chdir("/")
+    sys.stdout.flush()
+    os._exit(exit_code)
+
+
+def _print_verdicts(action: str, library: str, owned: Sequence[str], given: Sequence[str]) -> int:
+    """Print the verdicts; return the exit code: 1 for a failure of this machine, whose verdict is not kept."""
+    try:
+        for verdict in judge_options(action, library, owned, given):
+            emit_verdict(verdict)
+    except Exception as failed:
+        emit_verdict(Verdict(result="unchecked", text=f"Isaac Lab failed with {_format_error(failed)}"))
+        return 1
+    return 0
+
+
+def judge_options(action: str, library: str, owned: Sequence[str], given: Sequence[str]) -> Iterator[Verdict]:
+    """Yield the verdicts of the Isaac Lab in this environment. Raise what has to do with the environment.
+
+    :param action: `train` or `play`.
+    :param owned: the options that robotrain adds.
+    :param given: the user's.
+    """
+    importlib.import_module("isaaclab.cli").load_external_tasks()
+    backend = importlib.import_module(f"{BACKENDS}.{action}_{library}")
+    words = join_values(given)
+    try:
+        configurations = resolve(backend, [*owned, *given])
+    except Refused as refused:
+        culprits = _find_culprits(backend, owned, words, str(refused))
+        names = [word.partition("=")[0].split(" ")[0] for word in culprits]
+        ways = (suggest_leaving_out(*names),) if names else ()
+        yield Verdict(result="refused", text=str(refused), options=culprits, ways=ways)
+        return
+    doubts = [*_find_doubts(backend, owned, words, configurations), *_find_simulator_doubts(configurations.env)]
+    yield from doubts or [Verdict(result="accepted")]
+
+
+def resolve(backend: Any, arguments: Sequence[str]) -> Configurations:
+    """Return the configurations that a backend makes of arguments. Raise Refused."""
+    made: list[Configurations] = []
+    original, argv = getattr(backend, RESOLVE), sys.argv
+
+    def stop(*values: Any, **options: Any) -> None:
+        made.append(Configurations(*original(*values, **options)))
+        raise _Resolved
+
+    output = io.StringIO()
+    setattr(backend, RESOLVE, stop)
+    try:
+        with contextlib.redirect_stderr(output), contextlib.redirect_stdout(io.StringIO()):
+            backend.run(list(arguments))
+    except _Resolved:
+        return made[0]
+    except SystemExit as ended:
+        text = NOISE.sub("", HYDRA_HINT.sub("", output.getvalue().strip()))
+        raise Refused(" ".join(text.split()) or f"it ends with exit code {ended.code}") from ended
+    except REFUSALS as error:
+        raise Refused(_format_error(error)) from error
+    except Exception as error:
+        if type(error).__module__.startswith("gymnasium"):  # an unknown task
+            raise Refused(_format_error(error)) from error
+        raise
+    finally:
+        setattr(backend, RESOLVE, original)
+        sys.argv = argv
+    raise RuntimeError("it made no configuration")
+
+
+def join_values(words: Sequence[str]) -> list[str]:
+    """Return options with the values that follow them, `--video_length 5` as one text."""
+    joined: list[str] = []
+    for word in words:
+        is_value = joined and joined[-1].startswith("-") and "=" not in joined[-1] and " " not in joined[-1]
+        if is_value and not word.startswith("-") and "=" not in word:
+            joined[-1] += f" {word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _split(words: Sequence[str]) -> list[str]:
+    return [part for word in words for part in (word.split(" ", 1) if word.startswith("-") else [word])]
+
+
+def _find_culprits(backend: Any, owned: Sequence[str], words: Sequence[str], reason: str) -> tuple[str, ...]:
+    """Return the option without which nothing is refused, else those that the reason names."""
+    for index, word in enumerate(words):
+        with contextlib.suppress(Exception):
+            resolve(backend, [*owned, *_split([*words[:index], *words[index + 1 :]])])
+            return (word,)
+    return tuple(
+        word for word in words if _get_name(word) in reason or word.partition("=")[2] in re.findall(r"[\w.-]+", reason)
+    )
+
+
+def _get_name(word: str) -> str:
+    return re.split(r"[= ]", word.lstrip("+~"), maxsplit=1)[0]
+
+
+def _find_doubts(
+    backend: Any, owned: Sequence[str], words: Sequence[str], configurations: Configurations
+) -> Iterator[Verdict]:
+    """Yield what Isaac Lab sets though no configuration has it, or with a value of another type."""
+    overrides = {word: match for word in words if (match := OVERRIDE.fullmatch(word))}
+    if not overrides:
+        return
+    usual = resolve(backend, [*owned, *_split([word for word in words if word not in overrides])])
+    for word, match in overrides.items():
+        path = match["path"].split(".")[1:]
+        section = match["path"].partition(".")[0]
+        before = [getattr(usual, section)]
+        for name in path:
+            if not _has_child(before[-1], name):
+                text = f"no configuration of this task has {name} at {match['path']}: it would be set without effect"
+                yield Verdict(result="doubtful", text=text, options=(word,), ways=(suggest_leaving_out(match["path"]),))
+                break
+            before.append(_get_child(before[-1], name))
+        else:
+            after = getattr(configurations, section)
+            for name in path:
+                after = _get_child(after, name)
+            if wrong := _compare_types(before[-1], after):
+                yield Verdict(result="doubtful", text=f"{match['path']} {wrong}", options=(word,))
+
+
+def _has_child(node: Any, name: str) -> bool:
+    if isinstance(node, Mapping):
+        return name in node
+    if isinstance(node, list | tuple):
+        return name.isdigit() and int(name) < len(node)
+    return node is not None and hasattr(node, name)
+
+
+def _get_child(node: Any, name: str) -> Any:
+    if isinstance(node, Mapping):
+        return node[name]
+    return node[int(name)] if isinstance(node, list | tuple) else getattr(node, name)
+
+
+def _compare_types(before: Any, after: Any) -> str:
+    """Return why a value would not do in the place of another; empty if it may."""
+    kinds: tuple[tuple[str, tuple[type, ...]], ...] = (
+        ("true or false", (bool,)),
+        ("a whole number", (int,)),
+        ("a number", (int, float)),
+        ("a list", (list, tuple)),
+        ("a mapping", (Mapping,)),
+    )
+    if after is None or before is None or isinstance(before, str):
+        return ""
+    for name, types in kinds:
+        if isinstance(before, types):
+            fits = isinstance(after, types) and isinstance(after, bool) == isinstance(before, bool)
+            return "" if fits else f"is {name} in this task, {before!r}: it would be {after!r}"
+    if hasattr(before, "__dataclass_fields__") and not hasattr(after, "__dataclass_fields__"):
+        return f"is a group of settings in this task: it would be {after!r}"
+    return ""
+
+
+def _find_simulator_doubts(env: Any) -> Iterator[Verdict]:
+    """Yield that the task would start Isaac Sim, which is not here; Isaac Lab's own rules may refuse it before."""
+    try:
+        _, sources = importlib.import_module("isaaclab.app").validate_launch(env, {"livestream": 0})
+    except ValueError as error:
+        yield Verdict(result="refused", text=_format_error(error))
+        return
+    if sources and importlib.util.find_spec(ISAAC_SIM) is None:
+        text = f"the task starts Isaac Sim, which this environment has not: {', '.join(sources)}"
+        yield Verdict(result="doubtful", text=text)
+
+
+def _format_error(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, REFUSALS) and text else f"{type(error).__name__}: {text}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
