@@ -69,6 +69,12 @@ def test_evaluation_is_named_after_the_run_that_trained_its_policy(robotrain, sc
         assert records.read_record(robotrain("submit", *words).json["run"]).name == name
 
 
+def test_what_a_simulation_loads_is_no_part_of_a_name(robotrain, fake_platform, tmp_path):
+    (tmp_path / "lab-assets").mkdir()
+    words = ("isaac-train", "--platform", "fake", "--assets", tmp_path / "lab-assets", "--task", "Own-Task", "--no-pin")
+    assert records.read_record(robotrain("submit", *words, "--json").json["run"]).name.startswith("Own-Task-")
+
+
 def test_name_stands_for_its_newest_run(submit_plain, robotrain):
     older, newer = submit_plain("--name", "pick-v3"), submit_plain("--name", "pick-v3", "--seed", "7")
     other = submit_plain("--seed", "8")

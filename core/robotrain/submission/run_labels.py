@@ -77,6 +77,8 @@ ASSET = re.compile(r"(?:\w+:/?|\w+://.*/(?=[^/]+/versions/))([^:/]+)(?:[:/]|/ver
 """An asset's or model's name and version: `scheme:NAME:VERSION`, `scheme:/NAME/VERSION`, `…/NAME/versions/VERSION`."""
 LONG_ID = re.compile(r"[0-9a-f]{32,}")
 SHORT_ID_LENGTH = 8
+UNNAMED_ROLES = ("scenes",)
+"""Those whose sources say nothing about a run: many have the same."""
 
 
 def make_default_name(job: Job, workload: Workload, given: Mapping[str, Value]) -> str:
@@ -97,7 +99,7 @@ def make_default_name(job: Job, workload: Workload, given: Mapping[str, Value]) 
 
 def _list_words(job: Job, workload: Workload) -> Iterator[str]:
     """Yield the parts of a name: what runs, unless it is a training, its first source, and the values that name it."""
-    source = job.sources[0] if job.sources else None
+    source = next((source for source in job.sources if source.role not in UNNAMED_ROLES), None)
     role = workload.roles.get(source.role) if source else None
     if workload.evaluates and role and role.takes:
         yield "eval-of"
