@@ -468,6 +468,12 @@ def environments_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
+def isaac_lab_python() -> Path:
+    """The Python of the environment with Isaac Lab 3.0."""
+    return Path(build_environment("robotrain_workloads.isaac.versions.lab_3_0"), "bin/python")
+
+
+@pytest.fixture(scope="session")
 def rosbag_python() -> Path:
     """The Python of the environment that trains on bags."""
     return Path(build_environment("robotrain_workloads.rosbag_act_train.container"), "bin/python")

@@ -1,7 +1,7 @@
 """The workload `isaac-export`: its declaration and metrics. Imports nothing heavy."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from robotrain.model.preview import WorkPreview
 from robotrain.model.workload import Role, Workload
@@ -48,6 +48,13 @@ OPTION_HINTS = {
     "--model": "use --checkpoint-uri URI: the checkpoint is exported first",
     "--activation": "remove it: params/agent.yaml beside the checkpoint tells",
 }
+
+
+def derive_defaults(job: "Job") -> "dict[str, tuple[Any, str]]":
+    """Return the length of the videos: without Isaac Sim nothing renders them."""
+    return (
+        {} if job["isaac_version"] == "2.3" else {"video_length": (0, "of Isaac Lab 3.0, which needs Isaac Sim for it")}
+    )
 
 
 def check_job(job: "Job") -> "Iterator[Problem]":
@@ -97,6 +104,7 @@ ISAAC_EXPORT = Workload(
     produces="results",
     profile=PROFILE,
     read_results=read_results,
+    derive_defaults=derive_defaults,
     derive_image_defaults=profile.derive_image_defaults,
     derive_profile=lambda job: profile.derive_profile(PROFILE, job),
     managed_options=OWNED_OPTIONS,

@@ -1,0 +1,150 @@
+"""Isaac Lab 3.0 itself, with Newton on the CPU: a policy is trained, resumed, validated and exported."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, parse_event
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+TASK, ROLLOUTS = "Isaac-Cartpole-Direct", 32
+"""The second: the timesteps of an iteration of skrl."""
+SMALL = ("--task", TASK, "--num-envs", "16", "--seed", "42", "--skip-register-checkpoint")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that has ended."""
+
+    code: int
+    output: str
+    folder: Path
+
+    @property
+    def events(self) -> list[Any]:
+        lines = (self.folder / "events.jsonl").read_text().splitlines()
+        return [record.event for line in lines if (record := parse_event(line))]
+
+    @property
+    def steps(self) -> list[int]:
+        return [event.step for event in self.events if isinstance(event, Checkpoint)]
+
+    def checkpoint(self, step: int) -> Path:
+        return next(Path(event.path) for event in self.events if isinstance(event, Checkpoint) and event.step == step)
+
+    @property
+    def metrics(self) -> set[str]:
+        return {name for event in self.events if isinstance(event, Metrics) for name in event.values}
+
+
+Submit = Callable[..., Ended]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("isaac-lab")
+
+
+@pytest.fixture(scope="module")
+def assets(isaac_lab_python: Path, folder: Path) -> Path:
+    """The assets of the task, made from what Isaac Lab's packages ship."""
+    made = folder / "assets"
+    subprocess.run([isaac_lab_python, ROOT / "examples/isaac-cartpole/make_assets.py", made], check=True)
+    return made
+
+
+@pytest.fixture(scope="module")
+def submit(folder: Path, assets: Path) -> Submit:
+    """Submits a job of a workload to this machine and waits: `submit("isaac-train", *words)`."""
+
+    def run(workload: str, *words: object) -> Ended:
+        line = ("submit", workload, "--platform", "local", "--tracking-uri", "none", "--assets", assets)
+        done = subprocess.run(
+            [sys.executable, "-m", "robotrain", *map(str, (*line, "--wait", "--json", *words))],
+            cwd=folder,
+            env={**os.environ, "ROBOTRAIN_STATE": str(folder / "state")},
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
+        answer = json.loads(done.stdout) if done.stdout else {}
+        return Ended(done.returncode, done.stdout + done.stderr, folder / "state/local" / str(answer.get("run", "")))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(submit: Submit) -> Ended:
+    """Three iterations of rsl_rl."""
+    return submit("isaac-train", *SMALL, "--max-iterations", 3)
+
+
+def read_checkpoint(python: Path, file: Path, expression: str) -> Any:
+    """Return an expression of the content of a checkpoint, `c`."""
+    code = f"import json, sys, torch; c = torch.load(sys.argv[1], weights_only=True); print(json.dumps({expression}))"
+    return json.loads(subprocess.run([python, "-c", code, file], capture_output=True, text=True, check=True).stdout)
+
+
+def test_a_policy_is_trained_without_a_gpu_an_image_or_a_license(trained: Ended) -> None:
+    assert trained.code == 0, trained.output
+    assert trained.steps == [0, 2]
+    assert {"mean_reward", "mean_episode_length", "loss_value_function", "Metrics/success_rate"} <= trained.metrics
+    assert "NVIDIA's license" not in trained.output
+    assert (trained.checkpoint(2) / "params/agent.yaml").is_file()
+
+
+def test_the_weights_are_those_of_isaac_lab_by_hand(
+    trained: Ended, isaac_lab_python: Path, assets: Path, tmp_path: Path
+) -> None:
+    command = [isaac_lab_python.with_name("isaaclab"), "train", "--rl_library", "rsl_rl", "--task", TASK]
+    command += ["--num_envs=16", "--max_iterations=3", "--seed=42", "--device=cpu", "agent.device=cpu"]
+    environ = {**os.environ, "ISAACSIM_ASSET_ROOT": str(assets)}
+    subprocess.run(command, cwd=tmp_path, env=environ, check=True, capture_output=True, timeout=500)
+    (by_hand,) = tmp_path.glob("logs/rsl_rl/*/*/model_2.pt")
+    weights = "[value.double().sum().item() for value in c['actor_state_dict'].values()]"
+    ours = read_checkpoint(isaac_lab_python, trained.checkpoint(2) / "model_2.pt", weights)
+    assert ours == read_checkpoint(isaac_lab_python, by_hand, weights)
+
+
+def test_a_training_is_resumed_at_its_iteration(trained: Ended, submit: Submit) -> None:
+    words = ("--checkpoint-uri", trained.checkpoint(2), "--checkpoint-mode", "resume")
+    resumed = submit("isaac-train", *SMALL, "--max-iterations", 5, *words)
+    assert resumed.code == 0, resumed.output
+    assert resumed.steps[-1] == 4
+
+
+def test_a_policy_of_skrl_is_trained_and_validated(submit: Submit) -> None:
+    trained = submit("isaac-train", *SMALL, "--max-iterations", 2, "--backend", "skrl")
+    assert trained.code == 0, trained.output
+    assert trained.steps[-1] == 2 * ROLLOUTS
+    checkpoint = ("--checkpoint-uri", trained.checkpoint(2 * ROLLOUTS))
+    validated = submit("isaac-validate", *checkpoint, "--eval-episodes", 4, "--num-envs", 4, "--success-threshold", 0)
+    assert validated.code == 0, validated.output
+
+
+def test_episodes_are_judged_by_the_success_rate_that_the_task_logs(trained: Ended, submit: Submit) -> None:
+    words = ("--checkpoint-uri", trained.checkpoint(2), "--eval-episodes", 6, "--num-envs", 3)
+    validated = submit("isaac-validate", *words, "--success-threshold", 1)
+    assert validated.code == 5, validated.output
+    assert "is below --success-threshold 1" in validated.output
+    results = json.loads((validated.folder / "outputs/eval_results/eval_results.json").read_text())
+    assert results["success_signal"]
+    assert {episode["success"] for episode in results["rollout"]["per_episode"]} <= {True, False}
+
+
+def test_a_policy_is_exported_and_acts_as_its_checkpoint(trained: Ended, submit: Submit) -> None:
+    words = ("--checkpoint-uri", trained.checkpoint(2), "--max-steps", 20)
+    exported = submit("isaac-export", *words)
+    assert exported.code == 0, exported.output
+    (evaluated,) = (event for event in exported.events if isinstance(event, Evaluated))
+    assert max(evaluated.scores["onnx/max_error"], evaluated.scores["jit/max_error"]) < 1e-5
+    assert {"policy.onnx", "policy.pt"} <= {
+        path.name for path in (exported.folder / "outputs/export_results/exported").iterdir()
+    }
