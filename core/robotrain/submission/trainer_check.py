@@ -87,7 +87,7 @@ def find_option_problems(
     command = plugin.check_command(document, described, place)
     if command is None:
         return []
-    required = plugin.environment(document)
+    required = get_checked_environment(plugin, document, place)
     runs_here = prepared.platform.capabilities.feature("runs_here")
     own = getattr(prepared.settings, "environment", None) if runs_here else None  # a platform may lack that setting
     found = find_checker(required, options, own or "")
@@ -96,6 +96,11 @@ def find_option_problems(
         return [*found.problems, *(() if is_explained else (_make_missing_note(prepared, required, options),))]
     question = _Question(prepared, plugin, document, command, described, place)
     return [*found.problems, *_ask_checker(question, found.checker, options)]
+
+
+def get_checked_environment(plugin: WorkloadContainerPlugin, document: JobDocument, place: Path) -> PythonEnvironment:
+    """Return the environment whose program is asked: that of the job's program, if it has one of its own."""
+    return plugin.program_environment(document, place) or plugin.environment(document)
 
 
 class _Question(NamedTuple):
@@ -153,7 +158,8 @@ def _make_key(question: _Question, checker: Checker, payload_digest: str) -> str
         for path in question.plugin.DESCRIBED.get(source.role, ()):
             with suppress(OSError):
                 digests.append([source.role, path, hashlib.sha256((folder / path).read_bytes()).hexdigest()])
-    lock = hashlib.sha256(question.plugin.environment(question.document).lock.read_bytes()).hexdigest()
+    environment = get_checked_environment(question.plugin, question.document, question.place)
+    lock = hashlib.sha256(environment.lock.read_bytes()).hexdigest()
     words = [question.neutralize(word) for word in question.command.arguments]
     environ = sorted((name, question.neutralize(value)) for name, value in question.command.environ.items())
     parts = [FORMAT, words, environ, digests, lock, checker.identity, payload_digest]

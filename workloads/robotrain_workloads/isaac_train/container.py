@@ -18,6 +18,7 @@ from robotrain_workloads.nodes import node_launch
 from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 
 SUPERVISOR = "robotrain_workloads.isaac_train.supervisor"
+OPTION_CHECK = "robotrain_workloads.isaac_check.option_check"
 SUCCESS_THRESHOLD = "0.7"
 ARTIFACT_FOLDERS: Mapping[str, Mapping[str, str]] = {
     "rsl_rl": {"model_*.pt": "checkpoints", "params/*.yaml": "config"},
@@ -80,11 +81,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
             own.append(f"--{name.replace('_', '-')}={values[name]}")
     if begin is not None:
         own += ["--start", str(begin), "--mode", mode, *(["--repeated"] if recovered else [])]
-    script = ["--task", str(values["task"]), "--num_envs", str(values["num_envs"])]
-    script += [f"--{name}={values[name]}" for name in ("max_iterations", "seed") if values[name] is not None]
-    script += ["--distributed"] if is_distributed(document) else []
     return WorkCommand(
-        arguments=("-m", SUPERVISOR, *own, "--", *script, *document.trainer_args),
+        arguments=("-m", SUPERVISOR, *own, "--", *list_script_options(document), *document.trainer_args),
         environ={
             **installation.make_job_environ(document),
             **assets.make_environ(document, data),
@@ -92,6 +90,22 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         },
         notes=notes,
     )
+
+
+def list_script_options(document: JobDocument) -> list[str]:
+    """Return the options of Isaac Lab's script that follow from the job."""
+    values = document.parameters
+    options = ["--task", str(values["task"]), "--num_envs", str(values["num_envs"])]
+    options += [f"--{name}={values[name]}" for name in ("max_iterations", "seed") if values[name] is not None]
+    return [*options, *(["--distributed"] if is_distributed(document) else [])]
+
+
+def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
+    """Return the command that asks Isaac Lab about the options; None for one that the image or the user brings."""
+    if training_folder.find_source(document) or program_environment(document, work) is None:
+        return None
+    own = (str(document.parameters["backend"]), *list_script_options(document))
+    return WorkCommand(arguments=("-m", OPTION_CHECK, "train", *own, "--", *document.trainer_args), environ={})
 
 
 def is_distributed(document: JobDocument) -> bool:
