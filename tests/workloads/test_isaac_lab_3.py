@@ -100,6 +100,7 @@ def test_a_policy_is_trained_without_a_gpu_an_image_or_a_license(trained: Ended)
     assert (trained.checkpoint(2) / "params/agent.yaml").is_file()
 
 
+@pytest.mark.long
 def test_the_weights_are_those_of_isaac_lab_by_hand(
     trained: Ended, isaac_lab_python: Path, assets: Path, tmp_path: Path
 ) -> None:
@@ -120,6 +121,7 @@ def test_a_training_is_resumed_at_its_iteration(trained: Ended, submit: Submit) 
     assert resumed.steps[-1] == 4
 
 
+@pytest.mark.long
 def test_a_policy_of_skrl_is_trained_and_validated(submit: Submit) -> None:
     trained = submit("isaac-train", *SMALL, "--max-iterations", 2, "--backend", "skrl")
     assert trained.code == 0, trained.output

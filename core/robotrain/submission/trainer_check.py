@@ -47,7 +47,7 @@ make_problem = Messages(__file__)
 
 REFUSED = "options-refused"
 SECONDS_VARIABLE = "ROBOTRAIN_CHECKER_SECONDS"
-SECONDS = 30.0
+SECONDS = 60.0
 """How long a checker may take."""
 SLOW_SECONDS = 1.0
 """After so long a message says what is waited for."""

@@ -52,9 +52,7 @@ OPTION_HINTS = {
 
 def derive_defaults(job: "Job") -> "dict[str, tuple[Any, str]]":
     """Return the length of the videos: without Isaac Sim nothing renders them."""
-    return (
-        {} if job["isaac_version"] == "2.3" else {"video_length": (0, "of Isaac Lab 3.0, which needs Isaac Sim for it")}
-    )
+    return {} if job["isaac_version"] == "2.3" else {"video_length": (0, "of Isaac Lab 3.0 without Isaac Sim")}
 
 
 def check_job(job: "Job") -> "Iterator[Problem]":
