@@ -62,10 +62,11 @@ def assets(isaac_lab_python: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def submit(folder: Path, assets: Path) -> Submit:
-    """Submits a job of a workload to this machine and waits: `submit("isaac-train", *words)`."""
+    """Submits a job of a workload, or a job file, to this machine and waits: `submit("isaac-train", *words)`."""
 
-    def run(workload: str, *words: object) -> Ended:
-        line = ("submit", workload, "--platform", "local", "--tracking-uri", "none", "--assets", assets)
+    def run(workload: str, *words: object, is_tracked: bool = False) -> Ended:
+        tracking = () if is_tracked else ("--tracking-uri", "none")
+        line = ("submit", workload, "--platform", "local", *tracking, "--assets", assets)
         done = subprocess.run(
             [sys.executable, "-m", "robotrain", *map(str, (*line, "--wait", "--json", *words))],
             cwd=folder,
@@ -150,3 +151,14 @@ def test_a_policy_is_exported_and_acts_as_its_checkpoint(trained: Ended, submit:
     assert {"policy.onnx", "policy.pt"} <= {
         path.name for path in (exported.folder / "outputs/export_results/exported").iterdir()
     }
+
+
+@pytest.mark.long
+def test_the_pole_of_the_example_stands(submit: Submit) -> None:
+    """Some minutes on two cores."""
+    trained = submit(str(ROOT / "examples/isaac-cartpole/job.yaml"), is_tracked=True)
+    assert trained.code == 0, trained.output
+    rewards = [event.values["mean_reward"] for event in trained.events if isinstance(event, Metrics) if event.values]
+    assert rewards[-1] >= 4.5
+    validated = submit("isaac-validate", "--checkpoint-uri", trained.checkpoint(199), "--success-threshold", 0.9)
+    assert validated.code == 0, validated.output

@@ -1,6 +1,5 @@
-"""What the real Isaac Lab 3 says about options. Needs `ISAACLAB_PYTHON`, the Python of an environment that has it."""
+"""What the real Isaac Lab 3 says about options."""
 
-import os
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,21 +10,17 @@ from robotrain_runtime.contract.verdict import Verdict, parse_verdict
 from robotrain_workloads.isaac_check import option_check
 from robotrain_workloads.isaac_train import container
 
-VARIABLE = "ISAACLAB_PYTHON"
 IMPORT_PATHS = [Path(container.__file__).parents[2], Path(child_python.__file__).parents[2]]
 DIRECT = ("--task=Isaac-Cartpole-Direct", "--num_envs=16", "--device=cpu")
 
 
 @pytest.fixture
-def ask_isaac_lab(tmp_path: Path) -> Callable[..., list[Verdict]]:
+def ask_isaac_lab(isaac_lab_python: Path, tmp_path: Path) -> Callable[..., list[Verdict]]:
     """The verdicts on options of a training with rsl_rl."""
-    python = os.environ.get(VARIABLE)
-    if not python:
-        pytest.skip(f"{VARIABLE} names no Python with Isaac Lab 3")
 
     def ask(owned: Sequence[str], *given: str) -> list[Verdict]:
         environ = child_python.make_import_environ(IMPORT_PATHS, {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
-        command = (python, "-m", option_check.__name__, "train", "rsl_rl", *owned, "--", *given)
+        command = (isaac_lab_python, "-m", option_check.__name__, "train", "rsl_rl", *owned, "--", *given)
         done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         assert not (tmp_path / "outputs").exists()
