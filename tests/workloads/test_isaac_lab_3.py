@@ -105,7 +105,14 @@ def test_a_policy_is_trained_without_a_gpu_an_image_or_a_license(trained: Ended)
 def test_the_weights_are_those_of_isaac_lab_by_hand(
     trained: Ended, isaac_lab_python: Path, assets: Path, tmp_path: Path
 ) -> None:
-    command = [isaac_lab_python.with_name("isaaclab"), "train", "--rl_library", "rsl_rl", "--task", TASK]
+    command: list[str | Path] = [
+        isaac_lab_python.with_name("isaaclab"),
+        "train",
+        "--rl_library",
+        "rsl_rl",
+        "--task",
+        TASK,
+    ]
     command += ["--num_envs=16", "--max_iterations=3", "--seed=42", "--device=cpu", "agent.device=cpu"]
     environ = {**os.environ, "ISAACSIM_ASSET_ROOT": str(assets)}
     subprocess.run(command, cwd=tmp_path, env=environ, check=True, capture_output=True, timeout=500)
