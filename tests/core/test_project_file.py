@@ -344,7 +344,7 @@ def test_a_value_that_is_wrong_is_not_left_out(robotrain):
 
 
 def test_a_wrong_value_hides_no_problem_of_another_in_its_table(robotrain):
-    write_project_file("[workloads.isaac-train]\naccept_eula = false\nseed = 'many'\n")
+    write_project_file("[workloads.isaac-train]\nisaac_version = '2.3'\naccept_eula = false\nseed = 'many'\n")
     answer = robotrain("render", "isaac-train", "--platform", "azureml", "--json")
     codes = [one["code"] for one in answer.json["problems"]]
     assert {"eula-not-accepted", "value-invalid"} <= {*codes}
