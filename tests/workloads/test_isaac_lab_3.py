@@ -140,7 +140,7 @@ def test_a_policy_of_skrl_is_trained_and_validated(submit: Submit) -> None:
 
 
 def test_episodes_are_judged_by_the_success_rate_that_the_task_logs(trained: Ended, submit: Submit) -> None:
-    words = ("--checkpoint-uri", trained.checkpoint(2), "--eval-episodes", 6, "--num-envs", 3)
+    words = ("--checkpoint-uri", trained.checkpoint(2), "--eval-episodes", 4, "--num-envs", 4)
     validated = submit("isaac-validate", *words, "--success-threshold", 1)
     assert validated.code == 5, validated.output
     assert "is below --success-threshold 1" in validated.output
@@ -150,7 +150,7 @@ def test_episodes_are_judged_by_the_success_rate_that_the_task_logs(trained: End
 
 
 def test_a_policy_is_exported_and_acts_as_its_checkpoint(trained: Ended, submit: Submit) -> None:
-    words = ("--checkpoint-uri", trained.checkpoint(2), "--max-steps", 20)
+    words = ("--checkpoint-uri", trained.checkpoint(2), "--max-steps", 10)
     exported = submit("isaac-export", *words)
     assert exported.code == 0, exported.output
     (evaluated,) = (event for event in exported.events if isinstance(event, Evaluated))

@@ -10,6 +10,7 @@ from robotrain_runtime.contract.verdict import Verdict, parse_verdict
 from robotrain_workloads.isaac_check import option_check
 from robotrain_workloads.isaac_train import container
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]  # a question takes 15 s
 IMPORT_PATHS = [Path(container.__file__).parents[2], Path(child_python.__file__).parents[2]]
 DIRECT = ("--task=Isaac-Cartpole-Direct", "--num_envs=16", "--device=cpu")
 
@@ -42,14 +43,7 @@ CASES = {
 }
 
 
-USUAL = ("preset", "type")
-"""One of each kind of mistake; a question takes 15 s, so that the others are long tests."""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "case", [case if case in USUAL else pytest.param(case, marks=pytest.mark.long) for case in CASES]
-)
+@pytest.mark.parametrize("case", CASES)
 def test_isaac_lab_says(ask_isaac_lab: Callable[..., list[Verdict]], case: str) -> None:
     words, result, blamed, reason = CASES[case]
     (verdict,) = ask_isaac_lab(DIRECT, *words)
@@ -57,16 +51,12 @@ def test_isaac_lab_says(ask_isaac_lab: Callable[..., list[Verdict]], case: str) 
     assert reason in verdict.text
 
 
-@pytest.mark.slow
-@pytest.mark.long
 def test_isaac_lab_refuses_a_task_that_it_does_not_have(ask_isaac_lab: Callable[..., list[Verdict]]) -> None:
     (verdict,) = ask_isaac_lab(("--task=Isaac-Cartpol", "--device=cpu"))
     assert (verdict.result, verdict.options) == ("refused", ())
     assert "Isaac-Cartpol" in verdict.text
 
 
-@pytest.mark.slow
-@pytest.mark.long
 def test_a_task_that_starts_isaac_sim_is_doubted(ask_isaac_lab: Callable[..., list[Verdict]]) -> None:
     (verdict,) = ask_isaac_lab(("--task=IsaacContrib-Velocity-Flat-AnymalC", "--device=cpu"))
     assert verdict.result == "doubtful"

@@ -109,6 +109,7 @@ def test_lerobot_fine_tunes_our_policies_and_we_fine_tune_its(tmp_path, rosbag_p
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_cameras_network_starts_with_the_weights_of_a_file(tmp_path, rosbag_python):
     make = (
         "import sys, torch, torchvision; torch.manual_seed(5);"

@@ -138,6 +138,7 @@ def training(tmp_path, rosbag_python):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_training_that_is_cut_goes_on_to_the_same_weights(training, training_python):
     lines, folder = training.train("whole"), training.folder
     assert sorted(path.name for path in (folder / "whole").iterdir()) == ["000020", "000040"]
