@@ -165,6 +165,7 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
         **{f"{step}.isaac_version": "2.3" for step in ("train", "validate", "export")},
         **{
             "train.task": policy.TASK,
+            "train.backend": "rsl_rl",
             "train.num_envs": 16,
             "train.max_iterations": 30,
             "train.publish_url": azure.url("piped", "runs"),
