@@ -4,7 +4,7 @@ Run by the Python of its locked environment; takes a minute and no simulator.
 
     ENVIRONMENT/bin/python .ci/export_isaac.py workloads/robotrain_workloads/isaac/versions/v3_0
 
-What the files mean: robotrain_workloads/isaac/versions/__init__.py.
+What the files mean: robotrain_workloads/isaac/version_data.py.
 """
 
 import argparse

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE, PythonEnvironment
-from robotrain_runtime.contract.document import JobDocument, Scalar
+from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import signal_group
@@ -60,8 +60,7 @@ class IsaacLab:
 
     def make_machine_arguments(self, backend: str, options: Sequence[str], headless: bool) -> tuple[str, ...]:
         """Return the arguments that say where the action runs, beside the user's `options`."""
-        make, has_gpu = LABS[self.series].make_machine_arguments, hardware.count_visible_gpus() > 0
-        arguments: tuple[str, ...] = make(backend, options, headless=headless, has_gpu=has_gpu)
+        arguments: tuple[str, ...] = LABS[self.series].make_machine_arguments(backend, options, headless=headless)
         return arguments
 
 
@@ -94,21 +93,25 @@ def find_present(document: JobDocument) -> IsaacLab | None:
     Raise OSError with a sentence.
     """
     values = document.parameters
-    if document.placement.environment is not None or find_environment(values):
+    if document.placement.environment is not None or program_environment(document, Path(document.placement.work)):
         return None
     return find_installation(values["isaaclab_path"], values["isaac_version"])
 
 
-def find_environment(parameters: Mapping[str, Scalar]) -> PythonEnvironment | None:
-    """Return the environment that Isaac Lab is built in for a job; None if the image or the user brings it."""
-    if parameters["isaac_version"] != "3.0" or parameters["isaaclab_path"]:
-        return None
-    return None if (_choose_folder(None) / SCRIPT).is_file() else lab_3_0.ENVIRONMENT
+def choose_series(lab: IsaacLab | None) -> str:
+    """Return the version that a job's checks are about: 3.0 if its Isaac Lab is in an environment."""
+    return lab.series if lab else "3.0"
 
 
 def program_environment(document: JobDocument, work: Path) -> PythonEnvironment | None:
-    """Return the environment of a job's Isaac Lab, as `WorkloadContainerPlugin` has it."""
-    return find_environment(document.parameters)
+    """Return the environment that Isaac Lab is built in for a job, as `WorkloadContainerPlugin` has it.
+
+    None if the image or the user brings it.
+    """
+    values = document.parameters
+    if values["isaac_version"] != "3.0" or values["isaaclab_path"]:
+        return None
+    return None if (_choose_folder(None) / SCRIPT).is_file() else lab_3_0.ENVIRONMENT
 
 
 def _choose_folder(path: object) -> Path:

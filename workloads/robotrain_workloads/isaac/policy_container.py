@@ -52,7 +52,7 @@ def inspect_policy(
         yield get_finding(error)
         return
     script = script_options.Script("play", owned, backend)
-    yield from installation.find_script_problems(document, lab.series if lab else "3.0", script)
+    yield from installation.find_script_problems(document, installation.choose_series(lab), script)
 
 
 def make_program_options(

@@ -58,7 +58,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
                 return problems, ""
             content = checkpoint_content.read_content(files.weights)
             backend = None if values["backend"] is None else str(values["backend"])
-            problems = list(find_content_problems(files, content, backend, lab.series if lab else "3.0"))
+            problems = list(find_content_problems(files, content, backend, installation.choose_series(lab)))
             if lab and not problems and (problem := ask_converter(lab, files).get("problem")):
                 problems = [f"{files.weights} cannot be exported: {problem}"]
         return problems, content.backend

@@ -48,7 +48,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
             return
         if lab:
             yield from installation.find_version_problems(lab, backend)
-        series = lab.series if lab else "3.0"
+        series = installation.choose_series(lab)
         yield from installation.find_script_problems(document, series, parameters.make_script(backend))
         if begin.file is not None:
             content = checkpoint_content.read_content(begin.file)

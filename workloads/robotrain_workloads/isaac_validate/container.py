@@ -37,7 +37,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
 
     def examine(lab: installation.IsaacLab | None, source: JobSource) -> policy_container.Examination:
         loaded = load_checkpoint(data[source], Path(document.placement.cache))
-        series = lab.series if lab else "3.0"
+        series = installation.choose_series(lab)
         return list(find_checkpoint_problems(loaded, series=series, **expected)), loaded.backend
 
     owned = parameters.OWNED_OPTIONS

@@ -13,6 +13,6 @@ def make_script_words(folder: Path | None, action: str, backend: str) -> tuple[s
     return (str(folder / "scripts" / "reinforcement_learning" / backend / f"{action}.py"),)
 
 
-def make_machine_arguments(backend: str, options: Sequence[str], *, headless: bool, has_gpu: bool) -> tuple[str, ...]:
+def make_machine_arguments(backend: str, options: Sequence[str], *, headless: bool) -> tuple[str, ...]:
     """Return the arguments that say where a script runs. It finds its GPU by itself, and needs one."""
     return ("--headless",) if headless else ()

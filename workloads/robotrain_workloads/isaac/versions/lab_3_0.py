@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.machine import hardware
 
 ENVIRONMENT = PythonEnvironment(
     lock=Path(__file__).parents[1] / "locks" / "isaaclab.txt",
@@ -25,14 +26,15 @@ def make_script_words(folder: Path | None, action: str, backend: str) -> tuple[s
     return (action, "--rl_library", backend)
 
 
-def make_machine_arguments(backend: str, options: Sequence[str], *, headless: bool, has_gpu: bool) -> tuple[str, ...]:
+def make_machine_arguments(backend: str, options: Sequence[str], *, headless: bool) -> tuple[str, ...]:
     """Return the arguments that say where an entry point runs, beside the user's `options`.
 
     Without a GPU both the simulation and the agent are told to use the CPU; its default is a GPU.
     """
+    arguments: tuple[str, ...] = ()
     device = _find_device(options)
-    arguments = () if device or has_gpu else (f"{DEVICE}=cpu",)
-    device = device or ("" if has_gpu else "cpu")
+    if not device and not hardware.count_visible_gpus():
+        device, arguments = "cpu", (f"{DEVICE}=cpu",)
     key = AGENT_DEVICES.get(backend, "")
     is_agent_told = any(option.lstrip("+").startswith(f"{key}=") for option in options)
     return (*arguments, *((f"{key}={device}",) if key and device and not is_agent_told else ()))
