@@ -29,7 +29,7 @@ WORKLOADS = {
     "lerobot-eval": {"blob_url": BLOBS, "policy_repo_id": "lerobot/act_pusht", "env": "pusht"},
 }
 BAGS = {"state_topic": "/joints", "action_topic": "/action", "environment_state_topic": "/points", "fps": 10}
-TASK = {"task": "Isaac-Cartpole-v0"}
+TASK = {"task": "Isaac-Cartpole"}
 OTHERS = {
     "rosbag-act-train": {"blob_url": BLOBS[:1], **BAGS},
     "isaac-train": TASK,
