@@ -151,7 +151,7 @@ def check_checker(installed: Plugins) -> Iterator[HealthResult]:
         plugin = load_workload_container({f"workload.{workload.name}": workload.container_plugin})
         if plugin is None or "check_command" not in vars(plugin):
             continue
-        found = checker.find_checker(plugin.ENVIRONMENT, checker.NO_OPTIONS)
+        found = checker.find_checker(checker.get_asked_environment(plugin), checker.NO_OPTIONS)
         if found.checker:
             yield report_ok(f"{workload.name}: {found.checker.name}")
         elif choice:

@@ -26,11 +26,14 @@ SECONDS = 3.0
 def check_environment(workload: Workload) -> Iterator[HealthResult]:
     """Yield what a run of a workload would find before it starts, by the same code."""
     if plugin := load_workload_container({f"workload.{workload.name}": workload.container_plugin}):
-        yield from _check_environment(plugin.ENVIRONMENT)
+        own_environment = os.environ.get(ENVIRONMENT_VARIABLE)
+        yield from _check_environment(plugin.ENVIRONMENT, None if plugin.RUNS_PROGRAM else own_environment)
+        if plugin.PROGRAM_ENVIRONMENT:
+            yield from _check_environment(plugin.PROGRAM_ENVIRONMENT, own_environment)
 
 
-def _check_environment(needed: PythonEnvironment) -> Iterator[HealthResult]:
-    cache, own_environment = files.get_cache_folder(), os.environ.get(ENVIRONMENT_VARIABLE)
+def _check_environment(needed: PythonEnvironment, own_environment: str | None) -> Iterator[HealthResult]:
+    cache = files.get_cache_folder()
     placement = Placement(work="", cache=str(cache), environment=own_environment)
     problems = list(environment_check.find_environment_problems(needed, placement))
     yield from (convert_problem(health.convert_finding(finding)) for finding in problems)

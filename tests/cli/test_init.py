@@ -72,7 +72,7 @@ def test_a_trainer_that_is_not_here_is_offered_as_checker(robotrain, dataset_fol
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("ROBOTRAIN_CHECKER", raising=False)
     line = "robotrain submit job.yaml --platform local --dry-run --checker build"
-    assert f"{line} (builds it once: 1 GB, cached)" in robotrain("init", "--dry-run").stderr
+    assert f"{line} (builds it once, with a PyTorch for the CPU, and keeps it)" in robotrain("init", "--dry-run").stderr
     monkeypatch.setenv("ROBOTRAIN_CHECKER", "none")
     assert robotrain("init", "--dry-run", "--json").json["check"] == ""
 

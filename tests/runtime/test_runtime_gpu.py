@@ -117,6 +117,13 @@ def test_another_pytorch_than_the_locked_one_has_another_cuda(driver, placement,
     assert codes(GpuRequirement(count=1, cuda="13.0"), **placement) == ([] if fits else ["gpu-driver"])
 
 
+def test_a_job_that_takes_a_gpu_if_there_is_one_needs_its_driver(driver):
+    assert codes(GpuRequirement(count=0, cuda="13.0")) == []
+    driver(f"NVIDIA A100, 535.104.05, 8.0, {FIRST}")
+    assert codes(GpuRequirement(count=0, cuda="13.0")) == ["gpu-driver"]
+    assert codes(GpuRequirement(count=0, cuda="12.8")) == []
+
+
 def test_a_gpu_that_cannot_compute_in_bf16_is_told_with_what_can_be_done(driver):
     driver(H100, T4)
     assert codes(GpuRequirement(count=1, bf16=True)) == []

@@ -4,6 +4,7 @@ import contextlib
 import json
 import pickle
 import sqlite3
+import sys
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
@@ -247,6 +248,15 @@ def test_a_checkpoint_that_cannot_be_used_is_refused_before_isaac_lab_starts(
     words = words if "--isaac-version" in words else (*IN_2_3, *words)
     target = ("--platform", "local", "--tracking-uri", "none", "--checkpoint-uri", str(checkpoint))
     robotrain("submit", workload, *target, "--dry-run", *words).check_problems(4, "data-unusable")
+
+
+def test_an_environment_is_not_the_isaac_lab_of_2_3_and_that_of_3_0_holds_it(robotrain: Any) -> None:
+    job = ("submit", "isaac-train", "--platform", "local", "--tracking-uri", "none", "--dry-run")
+    environment = ("--environment", sys.prefix)
+    answer = robotrain(*job, *IN_2_3, "--task", "Isaac-Cartpole-v0", *environment)
+    answer.check_problems(4, "data-unusable")
+    answer = robotrain(*job, "--task", "Isaac-Cartpole-Direct", *environment)
+    answer.check(4, "[environment-unusable]", "does not have isaaclab")
 
 
 def test_a_play_variant_of_the_task_is_accepted_and_a_checkpoint_without_a_task_is_not(

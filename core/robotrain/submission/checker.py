@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkloadContainerPlugin
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import environment, environment_check
@@ -41,7 +41,7 @@ NONE, BUILD = "none", "build"
 """Choices beside the path of a Python: to ask nobody, and to build the environment if it is missing."""
 CPU_BUILD = "cpu"
 """The build of PyTorch that a checker is built with: the smallest."""
-BUILD_REMARK = "builds it once: 1 GB, cached"
+BUILD_REMARK = "builds it once, with a PyTorch for the CPU, and keeps it"
 
 
 class CheckOptions(NamedTuple):
@@ -158,7 +158,13 @@ def is_offered(workload: Workload) -> bool:
     plugin = load_workload_container({f"workload.{workload.name}": workload.container_plugin})
     if plugin is None or "check_command" not in vars(plugin) or read_choice()[0] is not None:
         return False
-    return can_build(plugin.ENVIRONMENT) and find_built_environment(plugin.ENVIRONMENT) is None
+    asked = get_asked_environment(plugin)
+    return can_build(asked) and find_built_environment(asked) is None
+
+
+def get_asked_environment(plugin: WorkloadContainerPlugin) -> PythonEnvironment:
+    """Return the environment whose program is asked about options, unless a job has another one."""
+    return plugin.PROGRAM_ENVIRONMENT or plugin.ENVIRONMENT
 
 
 def can_build(required: PythonEnvironment) -> bool:

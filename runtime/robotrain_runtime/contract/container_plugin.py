@@ -231,7 +231,7 @@ class GpuRequirement:
     """The GPUs that a job needs."""
 
     count: int
-    """At least so many."""
+    """At least so many; 0 for a job that also runs without, whose driver counts where there is one."""
     bf16: bool = False
     """Whether they must support bf16."""
     cuda: str = ""
@@ -298,6 +298,8 @@ class WorkloadContainerPlugin:
     `torch_backend` are then about that one, and the run's environment is always the locked one. What the work prints is
     never an event: it sends its own with `emit_event`.
     """
+    PROGRAM_ENVIRONMENT: PythonEnvironment | None = None
+    """The program's environment unless a job has another one: what `doctor` and `init` ask about."""
     TAKES_ANY_POLICY: bool = False
     """Whether a policy may be any files; else it has `config.json` and `model.safetensors`."""
     DESCRIBED: Mapping[str, Sequence[str]] = {}

@@ -72,15 +72,18 @@ class ProgramEnvironment:
 
 @contextmanager
 def temporary_lock(document: JobDocument) -> Iterator[PythonEnvironment | None]:
-    """Yield the environment of a job's program, with its lock in a temporary folder; None for none."""
-    if plugin_loader.get_program_python(document):
-        yield PythonEnvironment(lock=NO_LOCK, python="", gib=0)
-        return
+    """Yield the environment of a job's program, with its lock in a temporary folder; None for none.
+
+    One of the user's own needs the packages of the one that it replaces, if there is one.
+    """
     if not plugin_loader.load_workload_plugin(document).RUNS_PROGRAM:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
-        yield plugin_loader.get_program_environment(document, Path(folder))
+        required = plugin_loader.get_program_environment(document, Path(folder))
+        if required is None and plugin_loader.get_program_python(document):
+            required = PythonEnvironment(lock=NO_LOCK, python="", gib=0)
+        yield required
 
 
 def count_missing_gib(document: JobDocument) -> float:

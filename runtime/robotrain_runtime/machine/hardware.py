@@ -88,7 +88,11 @@ def _read_numbers(file: Path) -> tuple[int, ...] | None:
 
 def find_gpu_problems(required: GpuRequirement | None, placement: Placement) -> Iterator[Finding]:
     """Yield the requirements of the job that this machine does not meet."""
-    if required is None or required.count < 1:
+    if required is None:
+        return
+    if required.count < 1:  # it takes one if there is one
+        with suppress(DriverUnavailable):
+            yield from _check_driver(get_cuda_version(required, placement), select_visible(query_gpus()))
         return
     many = f"{required.count} GPU{'s' if required.count > 1 else ''}"
     try:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE, PythonEnvironment
+from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE, GpuRequirement, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding
 from robotrain_runtime.machine import hardware
@@ -92,8 +92,12 @@ def find_present(document: JobDocument) -> IsaacLab | None:
 
     Raise OSError with a sentence.
     """
-    values = document.parameters
-    if document.placement.environment is not None or program_environment(document, Path(document.placement.work)):
+    values, given = document.parameters, document.placement.environment
+    if given is not None and not values["isaaclab_path"] and values["isaac_version"] == "2.3":
+        title = f"Isaac Lab 2.3 starts by the scripts of its folder, and {given} is an environment"
+        ways = ("--isaac-version 3.0", Suggestion("--isaaclab-path FOLDER", "that of 2.3"))
+        raise FindingError(make_finding(title, *ways))
+    if given is not None or program_environment(document, Path(document.placement.work)):
         return None
     return find_installation(values["isaaclab_path"], values["isaac_version"])
 
@@ -112,6 +116,13 @@ def program_environment(document: JobDocument, work: Path) -> PythonEnvironment 
     if values["isaac_version"] != "3.0" or values["isaaclab_path"]:
         return None
     return None if (_choose_folder(None) / SCRIPT).is_file() else lab_3_0.ENVIRONMENT
+
+
+def find_gpu_requirement(document: JobDocument) -> GpuRequirement:
+    """Return the GPUs that a job needs: with one process, it takes one if there is one."""
+    count, built = document.parameters.get("num_gpus"), program_environment(document, Path(document.placement.work))
+    cuda = lab_3_0.CUDA if built and lab_3_0.find_device(document.trainer_args) != "cpu" else ""
+    return GpuRequirement(count=count if isinstance(count, int) and count > 1 else 0, cuda=cuda)
 
 
 def _choose_folder(path: object) -> Path:

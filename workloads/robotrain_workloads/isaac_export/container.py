@@ -17,6 +17,7 @@ from robotrain_runtime.contract.finding import Finding, FindingError, make_findi
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation, policy_container
+from robotrain_workloads.isaac.versions import lab_3_0
 from robotrain_workloads.isaac_export import parameters
 
 EXPORTER = "robotrain_workloads.isaac_export.exporter"
@@ -42,8 +43,10 @@ SAFE_SCHEME = "https://"
 FETCH_SECONDS = 20.0
 MAX_FILE_BYTES = 1 << 20
 RUNS_PROGRAM = True
+PROGRAM_ENVIRONMENT = lab_3_0.ENVIRONMENT
 targets = publish_url.list_targets
 program_environment = installation.program_environment
+gpus = installation.find_gpu_requirement
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract import checkpoint, job_node
-from robotrain_runtime.contract.container_plugin import GpuRequirement, PublishingSpec, TrackingSpec, WorkCommand
+from robotrain_runtime.contract.container_plugin import PublishingSpec, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.finding import Finding, get_finding
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation
+from robotrain_workloads.isaac.versions import lab_3_0
 from robotrain_workloads.isaac_train import parameters, start, training_folder
 from robotrain_workloads.nodes import node_launch
 from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
@@ -26,8 +27,10 @@ ARTIFACT_FOLDERS: Mapping[str, Mapping[str, str]] = {
 }
 """Where files of checkpoints are among the artifacts of the tracking run. Names: contract, F.3."""
 RUNS_PROGRAM = True
+PROGRAM_ENVIRONMENT = lab_3_0.ENVIRONMENT
 targets = publish_url.list_targets
 program_environment = installation.program_environment
+gpus = installation.find_gpu_requirement
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
@@ -116,12 +119,6 @@ def is_distributed(document: JobDocument) -> bool:
 def checkpoints(document: JobDocument, work: Path) -> Path:
     """Return the folder of checkpoints."""
     return work / "outputs" / "checkpoints"
-
-
-def gpus(document: JobDocument) -> GpuRequirement | None:
-    """Return the GPUs that the job needs; None if one will do, which is Isaac Lab's own to find."""
-    count = document.parameters["num_gpus"]
-    return GpuRequirement(count=count) if isinstance(count, int) and count > 1 else None
 
 
 def tracked(document: JobDocument) -> TrackingSpec:

@@ -12,6 +12,7 @@ from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation, policy_container
+from robotrain_workloads.isaac.versions import lab_3_0
 from robotrain_workloads.isaac_validate import parameters
 from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 
@@ -27,8 +28,10 @@ FORWARDED_PARAMETERS = (
 """Parameters that become options of the supervisor if set."""
 MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
 RUNS_PROGRAM = True
+PROGRAM_ENVIRONMENT = lab_3_0.ENVIRONMENT
 targets = publish_url.list_targets
 program_environment = installation.program_environment
+gpus = installation.find_gpu_requirement
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:

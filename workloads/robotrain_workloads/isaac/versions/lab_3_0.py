@@ -14,6 +14,8 @@ ENVIRONMENT = PythonEnvironment(
     required_packages={"isaaclab": "3.0"},
 )
 """Built where neither the image nor the user brings Isaac Lab 3.0."""
+CUDA = "13.0"
+"""That of its PyTorch."""
 MINIMUMS: Mapping[str, tuple[int, ...]] = {"rsl_rl": (5, 0, 0), "skrl": (2, 1, 0)}
 """The oldest libraries that its entry points take."""
 DEVICE = "--device"
@@ -32,7 +34,7 @@ def make_machine_arguments(backend: str, options: Sequence[str], *, headless: bo
     Without a GPU both the simulation and the agent are told to use the CPU; its default is a GPU.
     """
     arguments: tuple[str, ...] = ()
-    device = _find_device(options)
+    device = find_device(options)
     if not device and not hardware.count_visible_gpus():
         device, arguments = "cpu", (f"{DEVICE}=cpu",)
     key = AGENT_DEVICES.get(backend, "")
@@ -40,7 +42,7 @@ def make_machine_arguments(backend: str, options: Sequence[str], *, headless: bo
     return (*arguments, *((f"{key}={device}",) if key and device and not is_agent_told else ()))
 
 
-def _find_device(options: Sequence[str]) -> str:
+def find_device(options: Sequence[str]) -> str:
     """Return the device that the user chose; empty for none."""
     for index, option in enumerate(options):
         name, equals, value = option.partition("=")
