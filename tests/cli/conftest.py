@@ -47,6 +47,18 @@ def record_evaluation(scripted, tmp_path):
 
 
 @pytest.fixture
+def write_scores(tmp_path):
+    """Write a file of episodes; return its path: `write_scores("policy,start,success", "act,1,1")`."""
+
+    def write(*lines, encoding="utf-8"):
+        file = tmp_path / "episodes.csv"
+        file.write_bytes("\n".join(lines).encode(encoding))
+        return file
+
+    return write
+
+
+@pytest.fixture
 def run_later():
     """Do things one after the other while the test goes on: `run_later(lambda: run.log("a line"), …)`."""
     threads = []

@@ -13,18 +13,6 @@ from robotrain_runtime.contract.event import Evaluated
 GOOD, MIDDLE, BAD = ([at % 10 < share for at in range(60)] for share in (9, 5, 1))
 
 
-@pytest.fixture
-def write_scores(tmp_path):
-    """Write a file of episodes; return its path: `write_scores("policy,start,success", "act,1,1")`."""
-
-    def write(*lines, encoding="utf-8"):
-        file = tmp_path / "episodes.csv"
-        file.write_bytes("\n".join(lines).encode(encoding))
-        return file
-
-    return write
-
-
 def list_episodes(**policies):
     return [f"{name},{at},{int(one)}" for name, outcomes in policies.items() for at, one in enumerate(outcomes)]
 

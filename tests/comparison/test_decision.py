@@ -1,12 +1,13 @@
 """What pairs decide: better, worse, equal, not worse, or nothing yet; of one comparison and of several."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from robotrain_runtime.comparison.decision import ComparisonPlan, adjust_p_values, compare, plan_pairs
-from robotrain_runtime.comparison.observations import Observation, Side, pair_sides
+from robotrain_runtime.comparison.observations import Observation, Side, pair_sides, shuffle_pairs
 
 
 def make_pairing(wins: int, losses: int = 0, ties: int = 0, *, names: str = "ab"):
@@ -71,10 +72,29 @@ def test_scores_without_bounds_have_evidence_and_no_interval():
 
 
 @given(st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40)))
-def test_the_interval_holds_the_difference_that_was_seen(counts):
-    found = judge(make_pairing(*counts))
+def test_a_verdict_is_given_only_if_its_interval_holds_the_difference_that_was_seen(counts):
+    found = judge(make_pairing(*counts), at_most=1)
     if found.difference is not None:
-        assert -1 <= found.low <= found.difference <= found.high <= 1
+        is_inside = found.low <= found.difference <= found.high
+        assert is_inside or (found.verdict, found.withheld) == ("not decided", "order")
+
+
+@pytest.mark.parametrize(
+    ("counts", "asked", "would_be"),
+    [((30, 30, 0), {}, "better"), ((14, 14, 60), {}, "better"), ((25, 35, 0), {"margin": 0.05}, "not worse")],
+)
+def test_wins_before_losses_are_no_verdict_and_shuffled_none_either(counts, asked, would_be):
+    """The pairs of a table that was sorted by success, and of a morning before an afternoon."""
+    wins, losses, ties = counts
+    pairing = make_pairing(*counts)
+    order = sorted(pairing.pairs, key=lambda pair: pair.second.success - pair.first.success)
+    sorted_by_success = replace(pairing, pairs=tuple(order))
+    assert judge(replace(pairing, pairs=tuple(order[:wins]))).verdict == "better", "what the looks on the way found"
+    found = judge(sorted_by_success, at_most=1, **asked)
+    assert (found.verdict, found.withheld, found.pairs) == ("not decided", "order", wins + losses + ties)
+    assert judge(sorted_by_success, **asked).verdict == "continue", "more pairs may decide it"
+    shuffled = judge(replace(pairing, pairs=shuffle_pairs(sorted_by_success.pairs)), at_most=1, **asked)
+    assert (shuffled.verdict, shuffled.withheld) == ("not decided", None)
 
 
 def test_several_comparisons_share_the_confidence():

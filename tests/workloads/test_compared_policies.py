@@ -200,6 +200,14 @@ def test_repeated_starts_count_once_and_end_the_comparison(compare):
     assert read(compare({"one": 0.5, "other": 0.5}, starts=same)[0])["ended"] in ("starts", "at_most")
 
 
+def test_listed_starts_are_shuffled_before_they_are_played(compare):
+    states = [[100 + number, 400, 200, 300, 0.8] for number in range(20)]
+    made, _, _ = compare({"one": 0.5, "other": 0.5}, starts=json.dumps(states))
+    played = json.loads(read(made)["conditions"]["starts"])
+    assert played != states
+    assert sorted(played) == states
+
+
 def test_each_task_counts_and_all_tasks_of_a_seed_are_looked_at_together(compare):
     made, _, _ = compare({"one": 0.5, "other": 0.5}, tasks=("push", "reach"), at_most=41, starts=None, env="metaworld")
     assert (sum(read(made)["rounds"]), read(made)["verdicts"][0]["pairs"]) == (20, 40)

@@ -14,7 +14,14 @@ from robotrain_runtime.comparison.decision import (
     compare,
     plan_pairs,
 )
-from robotrain_runtime.comparison.observations import Measure, Observation, Pairing, Side, pair_sides
+from robotrain_runtime.comparison.observations import (
+    Measure,
+    Observation,
+    Pairing,
+    Side,
+    pair_sides,
+    shuffle_pairs,
+)
 from robotrain_runtime.comparison.rates import compute_success_interval
 
 SMALLER = 0.5
@@ -59,7 +66,7 @@ def compare_sides(
     plan: ComparisonPlan,
     references: Sequence[int] | None = None,
 ) -> Comparison:
-    """Return what the episodes say about each pair of sides.
+    """Return what the episodes say about each pair of sides, whatever their order is.
 
     :param plan: what is asked; the number of pairs is that of the table.
     :param references: the sides that each other one is compared with; None: all pairs.
@@ -70,6 +77,7 @@ def compare_sides(
         pair_sides([episodes[row] for row in sorted(rows[one] | rows[other])], sides[one].side, sides[other].side)
         for one, other in pairs
     ]
+    pairings = [replace(one, pairs=shuffle_pairs(one.pairs, plan.block)) for one in pairings]
     planned = plan_pairs(plan, len(pairs))
     least = min(len(one.pairs) for one in pairings)
     given = replace(plan, at_most=max(1, least))

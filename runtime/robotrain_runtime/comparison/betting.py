@@ -17,6 +17,7 @@ of pairs and the other in 10 %; the small ones narrow the interval of many pairs
 """
 STEPS = 1000
 """How many means between 0 and 1 are looked at: a bound is rounded outwards by at most 0.001."""
+ROUNDING = 1e-9
 MOST = 1e300
 """The most capital that is reported."""
 
@@ -51,6 +52,8 @@ class LowerBound:
         self.needed = -math.log(error)
         self.peak = 0.0
         """The logarithm of the most capital against the mean 0 so far."""
+        self.last = 0.0
+        """The logarithm of that capital at the last look."""
         self._differences: Counter[float] = Counter()
         self._step = -STEPS
         self._zero = Capital(0, self._differences)
@@ -63,7 +66,8 @@ class LowerBound:
         self._next.add(difference)
         if not looks:
             return
-        self.peak = max(self.peak, self._zero.logarithm)
+        self.last = self._zero.logarithm
+        self.peak = max(self.peak, self.last)
         if self._next.logarithm >= self.needed:
             self._advance()
             self._next = self._make_capital(1)
@@ -127,3 +131,21 @@ class ConfidenceSequence:
     def is_above(self) -> bool:
         """Whether there is more evidence for a mean above 0 than for one below."""
         return self._below.peak > self._above.peak
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of the differences so far; None without one."""
+        return self.total / self.count if self.count else None
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether all differences together deny what a look on the way found.
+
+        Either their mean lies outside of the interval, or who bet on the side with more evidence has lost all gain
+        again. Both are rare where the order of the differences knows nothing of their values.
+        """
+        if self.mean is None:
+            return False
+        is_outside = not self.low - ROUNDING <= self.mean <= self.high + ROUNDING
+        leading = self._below if self.is_above else self._above
+        return is_outside or (leading.peak >= leading.needed and leading.last < 0)

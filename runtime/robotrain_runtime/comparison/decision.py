@@ -11,6 +11,8 @@ from robotrain_runtime.comparison.observations import Measure, Pairing, compute_
 
 Verdict = Literal["better", "worse", "equal", "not worse", "not decided", "continue"]
 """Of the first side. `continue`: not yet decided, and there may be more pairs."""
+Withheld = Literal["order"]
+"""Why a verdict is withheld; `order`: all pairs together deny what a part of them showed."""
 POWER = 0.8
 """The probability with which a comparison finds the difference that it is planned for."""
 OPPOSITE = 0.1
@@ -92,14 +94,16 @@ class PairVerdict:
     """The most evidence so far that the difference is not 0."""
     p_value: float
     """1 divided by the most evidence, corrected for the number of comparisons."""
+    withheld: Withheld | None = None
+    """Why it is not decided although some look would have decided it; None if none would."""
 
 
 def compare(pairings: Sequence[Pairing], plan: ComparisonPlan) -> list[PairVerdict]:
     """Return what is known of each comparison; the confidence is that of all together.
 
     The intervals hold together (Bonferroni); whether one policy is better is decided by Holm's method on 1 / evidence,
-    which refutes all that Bonferroni's does. More pairs never revoke a decision. Raise ValueError for an episode that
-    lacks what is measured.
+    which refutes all that Bonferroni's does. More pairs revoke a decision only if they deny it: then it is withheld.
+    Raise ValueError for an episode that lacks what is measured.
     """
     at_most = plan.at_most or plan_pairs(plan, len(pairings)).at_most
     differences = [[compute_difference(pair, plan.measure) for pair in pairing.pairs] for pairing in pairings]
@@ -126,7 +130,10 @@ def _judge_pairing(
         low, high = (max(low, 0.0), high) if sequence.is_above else (low, min(high, 0.0))
     is_last = len(differences) >= at_most
     verdict = decide(low, high, is_different, sequence.is_above, plan, is_last=is_last)
-    mean = sequence.total / sequence.count if sequence.count and plan.measure != "sign" else None
+    withheld: Withheld | None = None
+    if verdict != "continue" and sequence.is_contradicted:
+        verdict, withheld = ("not decided", "order") if is_last else ("continue", None)
+    mean = sequence.mean if plan.measure != "sign" else None
     return PairVerdict(
         first=name_side(pairing, 0),
         second=name_side(pairing, 1),
@@ -138,10 +145,11 @@ def _judge_pairing(
         ties=sum(value == 0 for value in differences),
         unmatched=len(pairing.only_first) + len(pairing.only_second),
         difference=mean,
-        low=None if mean is None else min(low, mean),
-        high=None if mean is None else max(high, mean),
+        low=None if mean is None else low,
+        high=None if mean is None else high,
         e_value=sequence.e_value,
         p_value=p_value,
+        withheld=withheld,
     )
 
 

@@ -1,5 +1,6 @@
 """The table that comparisons are made of, one row an episode, and the pairs of two policies on the same starts."""
 
+import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -78,7 +79,8 @@ def pair_sides(observations: Sequence[Observation], first: Side, second: Side) -
     """Return the pairs, in the order in which the table first names their starts.
 
     Looks at a comparison that goes on are honest only if that order was planned: rows in the order in which episodes
-    ended would show the quick ones, which are often successes, first. Of repeated episodes the first counts.
+    ended would show the quick ones, which are often successes, first. `shuffle_pairs` makes one that is honest for
+    episodes that were played before. Of repeated episodes the first counts.
     """
     rows: dict[StartKey, tuple[list[Observation], list[Observation]]] = {}
     for one in observations:
@@ -93,6 +95,32 @@ def pair_sides(observations: Sequence[Observation], first: Side, second: Side) -
         only_first=tuple(key for key, (left, right) in rows.items() if left and not right),
         only_second=tuple(key for key, (left, right) in rows.items() if right and not left),
     )
+
+
+def shuffle_pairs(pairs: Sequence[Pair], block: int = 1) -> tuple[Pair, ...]:
+    """Return pairs in an order that their starts alone decide: neither the order of rows nor an outcome does.
+
+    A table that was sorted by success would otherwise show all wins before the first loss.
+
+    :param block: how many pairs after each other stay together.
+    """
+    names = [f"{pair.first.start}\0{pair.first.condition}\0{pair.second.condition}" for pair in pairs]
+    return tuple(pairs[place] for place in shuffle_starts(names, block))
+
+
+def shuffle_starts(starts: Sequence[str], block: int = 1) -> list[int]:
+    """Return the places of starts in a shuffled order: that of their digests, salted with all starts.
+
+    :param block: how many starts after each other stay together.
+    """
+    salt = _digest(sorted(starts))
+    blocks = [range(place, min(place + block, len(starts))) for place in range(0, len(starts), block)]
+    blocks.sort(key=lambda places: _digest([salt, *(starts[place] for place in places)]))
+    return [place for places in blocks for place in places]
+
+
+def _digest(texts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def compute_difference(pair: Pair, measure: Measure) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from robotrain_runtime.comparison.decision import ComparisonPlan, PairVerdict, PlannedPairs
+from robotrain_runtime.comparison.decision import ComparisonPlan, PairVerdict, PlannedPairs, Withheld
 
 SCHEMA = 1
 POLICY_KEYS = (
@@ -18,6 +18,11 @@ CONDITION_KEYS = (
 )
 Ending = Literal["decided", "at_most", "starts", "given"]
 """Why there were no more episodes; `starts`: no fresh start is left; `given`: they had been played before."""
+
+
+WITHHELD: Mapping[Withheld, str] = {
+    "order": "a verdict is withheld, because all pairs together deny what a part of them showed",
+}
 
 
 def make_comparison_record(
@@ -84,7 +89,8 @@ def describe_verdict(one: PairVerdict, plan: ComparisonPlan) -> str:
         found = f"the difference is {_format_difference(one, 1, plan)}"
     else:
         found = f"{first} did better in {one.wins} pairs, {second} in {one.losses}"
-    return f"{text}: {found}, {f'{pairs}, ' if pairs not in text else ''}{evidence}"
+    known = f"{text}: {found}, {f'{pairs}, ' if pairs not in text else ''}{evidence}"
+    return f"{known}; {WITHHELD[one.withheld]}" if one.withheld else known
 
 
 def describe_answer(verdict: str, first: str, second: str, plan: ComparisonPlan, after: str = "") -> str:
@@ -108,6 +114,8 @@ def format_evidence(e_value: float) -> str:
 def _format_difference(one: PairVerdict, sign: int, plan: ComparisonPlan) -> str:
     value, *ends = (sign * (number or 0) for number in (one.difference, one.low, one.high))
     low, high = sorted(ends)
+    if not low <= value <= high:
+        return format_size(value, plan)
     return f"{format_size(value, plan)} ({format_number(low, plan)} to {format_number(high, plan)})"
 
 
