@@ -33,6 +33,9 @@ RUN_WORD = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
 FOREIGN_OPTION = re.compile(r"--?[\w-]*[._]")
 """Options of robotrain have neither dots nor underscores."""
 
+MAX_LISTED_OPTIONS = 12
+"""A command with more options is explained by its help alone."""
+
 
 def explain_parse_error(error: Any) -> Problem:
     """Return the problem of a usage error that the parser raised."""
@@ -146,8 +149,12 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
         if not near and (commands := list_commands_with(flag, get_plugins(context))):
             return make_problem("usage.moved-option", where=flag, command=command, commands=", ".join(commands))
     near = tuple(_complete_option(way, flag, context) for way in near)
-    ways = near or (Suggestion(f"{_get_path(context)} --help", "lists its options"),)
-    return make_problem("usage.no-such-option", *ways, where=flag, command=command)
+    known = ""
+    if not near:
+        near = (Suggestion(f"{_get_path(context)} --help", "explains its options"),)
+        listed = [text for text in flags if text.startswith("--") and text != "--help"]
+        known = f"It has {', '.join(listed)}." if 0 < len(listed) <= MAX_LISTED_OPTIONS else ""
+    return make_problem("usage.no-such-option", *near, where=flag, command=command, known=known)
 
 
 def _complete_option(way: Suggestion, flag: str, context: Any) -> Suggestion:

@@ -26,6 +26,7 @@ from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, convert_to_json
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import ARGUMENT_KEYS
+from robotrain.model.source import LOCAL_KIND
 from robotrain.model.workload import ConfigValue, Workload
 from robotrain.nearest_name import correct_folder, is_misspelling, suggest_name
 from robotrain.redaction import redact
@@ -48,6 +49,7 @@ EXAMPLES = {
 }
 """What to write in place of something else than a mapping."""
 FOREIGN_KEYS = {
+    "dataset": ("Data stands below sources.", f"sources: {{dataset: {{{LOCAL_KIND}: FOLDER}}}}"),
     "platform": ("The same job file is for every platform.", "--platform NAME"),
     "profile": ("A profile of robotrain.toml is chosen at submission.", "--profile NAME"),
 }
@@ -203,8 +205,7 @@ class JobReader:
         """Yield the sources of all roles."""
         for role, listed in self.read_mapping(node, "sources"):
             for entry in listed.items if listed.kind == "sequence" else [listed]:
-                text = json.dumps(entry.text) if entry.kind == "scalar" else "ADDRESS"
-                example = Suggestion(redact(f"{role}: {{KIND: {text}}}"), KINDS_HINT)
+                example = self._suggest_source(role, entry)
                 for kind, value in self.read_mapping(entry, f"a source of role {redact(role)}", example=example):
                     if value.null:
                         self.add_problem(value, f"{redact(kind)} has no value")
@@ -213,6 +214,13 @@ class JobReader:
                     else:
                         origin = Origin(JOB_FILE_LAYER, self.format_place(value.line))
                         yield SourceText(role, (kind,), value.text, origin, self.folder)
+
+    def _suggest_source(self, role: str, entry: YamlNode) -> Suggestion:
+        """Return what to write in place of a source that is no mapping."""
+        if entry.kind == "scalar" and entry.text and (self.folder / entry.text).exists():
+            return Suggestion(redact(f"{role}: {{{LOCAL_KIND}: {json.dumps(entry.text)}}}"))
+        text = json.dumps(entry.text) if entry.kind == "scalar" else "ADDRESS"
+        return Suggestion(redact(f"{role}: {{KIND: {text}}}"), KINDS_HINT)
 
     def read_arguments(self, top: Mapping[str, YamlNode]) -> tuple[Value, ...] | None:
         """Return the trainer's arguments; None if there are none."""

@@ -249,7 +249,7 @@ def _find_missing_folder(
     """
     text, base, path = given.text, given.base, os.path.join(given.base, given.text)
     kind = next((kind for kind in candidates if kind.recognizes(path)), None)
-    if kind is None or not re.fullmatch(r"[^:\s/]+(/[^:\s/]+)+/?", text) or os.path.exists(path):
+    if kind is None or not re.fullmatch(r"[^:\s/]+(/[^:\s/]+)*/?", text) or os.path.exists(path):
         return None
     flag, near = kind.roles[given.role].flag, correct_folder(text, base)
     near = near if os.path.isdir(os.path.join(base, near)) else ""

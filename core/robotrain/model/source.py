@@ -18,6 +18,9 @@ ROLES = (
 FETCHED_ROLES = tuple(role for role in ROLES if role != "code")
 """Those that the machine of the job fetches or writes with a source kind's container plugin, which is sent with it."""
 
+LOCAL_KIND = "local_path"
+"""The kind of a folder or file of a machine."""
+
 
 class Source(Protocol):
     """A typed, immutable input. `str()` is its printed form: safe to log, and parsed to an equal source."""

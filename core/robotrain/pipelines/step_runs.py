@@ -16,7 +16,7 @@ from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
 from robotrain.model.platform import Platform
 from robotrain.model.run import Output
-from robotrain.model.source import SourceError
+from robotrain.model.source import LOCAL_KIND, SourceError
 from robotrain.pipelines.checkpoint_handover import find_taken_checkpoints
 from robotrain.pipelines.plan import (
     PIPELINE_FILE,
@@ -35,7 +35,7 @@ from robotrain.submission.resubmit import replace_sources, restore_settings
 
 make_problem = Messages(__file__)
 
-RUN_KIND, LOCAL_KIND = "run", "local_path"
+RUN_KIND = "run"
 """The source kinds that read the policy of a run, and a folder of this machine."""
 
 

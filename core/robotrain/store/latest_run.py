@@ -7,7 +7,8 @@ from robotrain.errors import Rejected
 from robotrain.model.run import RunRecord
 from robotrain.store import records
 
-NEWEST_NAMES = ("", "last", "latest")
+LATEST = "latest"
+NEWEST_NAMES = ("", "last", LATEST)
 REFERENCE_ROLE = "reference"
 """The role of the policies that an evaluation compares its own with."""
 

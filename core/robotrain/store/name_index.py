@@ -11,7 +11,7 @@ from robotrain.errors import Rejected, Suggestion
 from robotrain.nearest_name import is_misspelling
 from robotrain.redaction import redact
 from robotrain.store import files, records
-from robotrain.store.latest_run import NEWEST_NAMES, RunNeed, find_latest_run
+from robotrain.store.latest_run import LATEST, NEWEST_NAMES, RunNeed, find_latest_run
 
 MAX_NAMES = 8
 MAX_COMPLETIONS = 50
@@ -64,7 +64,7 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
     if not known:
         way = Suggestion("robotrain submit job.yaml --platform PLATFORM", "starts one")
         raise records.UnknownRun(f"no run has been submitted yet ({records.get_runs_folder()} has no records)", way)
-    spelled = {name.lower(): name for name in [*known, *filter(None, names.values())]}
+    spelled = {name.lower(): name for name in [LATEST, *known, *filter(None, names.values())]}
     near = [spelled[one] for one in get_close_matches(text.lower(), spelled, n=3, cutoff=0.5)]
     hint = f"did you mean {', '.join(near)}?" if near else f"the newest are {_format_runs(known, names)}"
     meant = [name for name in near if is_misspelling(text.lower(), name.lower())]

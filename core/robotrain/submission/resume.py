@@ -14,6 +14,7 @@ from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import Output, RunGone, RunRecord
+from robotrain.model.source import LOCAL_KIND
 from robotrain.model.support import UNKNOWN
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret, redact
@@ -26,7 +27,6 @@ make_problem = Messages(__file__)
 
 REPLACED_ROLES = (RESUME_ROLE, "policy", "init_policy", "checkpoint")
 """The roles whose sources the checkpoint replaces."""
-LOCAL_KIND = "local_path"
 
 
 def find_last_intact_checkpoint(

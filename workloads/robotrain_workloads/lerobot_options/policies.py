@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -73,7 +74,9 @@ def _show_type(ctx: typer.Context, name: str, types: dict[str, ListedType], json
         near = (
             (Suggestion(f"robotrain policies {spelt}"),) if spelt else suggest_name(name, types, "robotrain policies ")
         )
-        raise Rejected([make_problem("value-unknown", *near, given=redact(name), name=redact(name))])
+        alike = [] if near else get_close_matches(name, types, n=3, cutoff=0.5)
+        nearest = f"The nearest are {', '.join(alike)}." if alike else ""
+        raise Rejected([make_problem("value-unknown", *near, given=redact(name), name=redact(name), nearest=nearest)])
     chosen = types[name]
     given = {SECTIONS[chosen.section]: name, "lerobot_version": chosen.version}
     options = [] if chosen.facts.refused else list_program_options(get_plugins(ctx).workload(TRAINING), given)
