@@ -388,6 +388,7 @@ def test_what_no_job_compares_is_refused(robotrain, fake_platform, policies):
         (("NEW", "--not-worse-than", "OLD"), ("value-missing --not-worse-than",)),
         (("NEW,OLD", "OLD,NEW"), ("not-comparable",)),
         (("NEW", "OLD", "--margin", "0.1", "--equal-within", "0.1"), ("options-conflict",)),
+        (("NEW", "OLD", "--missing", "drop"), ("option-without-effect --missing",)),
         (("NEW", "OLD", "--at-most", "3"), ("value-out-of-range",)),
     ):
         line = [word.replace("NEW", new).replace("OLD", old) for word in words]

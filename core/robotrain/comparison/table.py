@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal, get_args
 
 from robotrain_runtime.comparison import record
 from robotrain_runtime.comparison.decision import (
@@ -12,6 +12,7 @@ from robotrain_runtime.comparison.decision import (
     PairVerdict,
     PlannedPairs,
     compare,
+    name_side,
     plan_pairs,
 )
 from robotrain_runtime.comparison.observations import (
@@ -19,11 +20,14 @@ from robotrain_runtime.comparison.observations import (
     Observation,
     Pairing,
     Side,
+    count_missing_as_failures,
     pair_sides,
     shuffle_pairs,
 )
 from robotrain_runtime.comparison.rates import compute_success_interval
 
+Missing = Literal["drop", "failure"]
+"""What a start is that only one of two policies has: no pair, or a failure of the other policy."""
 SMALLER = 0.5
 """Which part of the planned difference is named where that one would have been found."""
 
@@ -35,6 +39,8 @@ class ComparedSide:
     side: Side
     facts: Mapping[str, Any]
     """What is known of it, by `record.POLICY_KEYS`."""
+    is_complete: bool = False
+    """Whether each episode that was planned is there: another start was not asked of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +71,13 @@ def compare_sides(
     sides: Sequence[ComparedSide],
     plan: ComparisonPlan,
     references: Sequence[int] | None = None,
+    missing: Missing | None = None,
 ) -> Comparison:
     """Return what the episodes say about each pair of sides, whatever their order is.
 
     :param plan: what is asked; the number of pairs is that of the table.
     :param references: the sides that each other one is compared with; None: all pairs.
+    :param missing: what the starts are that only one side has; None: a verdict that depends on it is withheld.
     """
     pairs = list_pairs(len(sides), references)
     rows = [{row for row, one in enumerate(episodes) if compared.side.has(one)} for compared in sides]
@@ -77,19 +85,53 @@ def compare_sides(
         pair_sides([episodes[row] for row in sorted(rows[one] | rows[other])], sides[one].side, sides[other].side)
         for one, other in pairs
     ]
-    pairings = [replace(one, pairs=shuffle_pairs(one.pairs, plan.block)) for one in pairings]
+    notes = [*_list_unpaired(pairings, missing)]
+    filled = [
+        count_missing_as_failures(
+            pairing,
+            of_first=missing == "failure" or not sides[first].is_complete,
+            of_second=missing == "failure" or not sides[second].is_complete,
+        )
+        for pairing, (first, second) in zip(pairings, pairs, strict=True)
+    ]
     planned = plan_pairs(plan, len(pairs))
+    if missing == "failure":
+        pairings = filled
     least = min(len(one.pairs) for one in pairings)
     given = replace(plan, at_most=max(1, least))
-    verdicts = compare(pairings, given)
+    verdicts = _compare_shuffled(pairings, given)
+    if missing is None and filled != pairings:
+        verdicts, asked = _withhold_missing(verdicts, _compare_shuffled(filled, given), given)
+        notes += asked
     return Comparison(
         plan=given,
         planned=planned,
         sides=sides,
         pairs=pairs,
         verdicts=verdicts,
-        notes=[*_list_notes(verdicts, pairings, plan)],
+        notes=[*notes, *_list_notes(verdicts, plan)],
     )
+
+
+def _compare_shuffled(pairings: Sequence[Pairing], plan: ComparisonPlan) -> list[PairVerdict]:
+    return compare([replace(one, pairs=shuffle_pairs(one.pairs, plan.block)) for one in pairings], plan)
+
+
+def _withhold_missing(
+    verdicts: Sequence[PairVerdict], filled: Sequence[PairVerdict], plan: ComparisonPlan
+) -> tuple[list[PairVerdict], list[str]]:
+    """Return the verdicts without those that `filled`, with missing episodes as failures, does not have; and notes."""
+    kept, notes = list[PairVerdict](), list[str]()
+    for left_out, failed in zip(verdicts, filled, strict=True):
+        if left_out.pairs and left_out.verdict != failed.verdict:
+            kept.append(replace(left_out, verdict="not decided", withheld="missing"))
+            notes.append(f"left out: {record.describe_verdict(left_out, plan)}")
+            notes.append(f"counted as failures: {record.describe_verdict(failed, plan)}")
+        else:
+            kept.append(left_out)
+    if notes:
+        notes.append(f"`robotrain compare --missing {'|'.join(get_args(Missing))}` says which is meant")
+    return kept, notes
 
 
 def list_pairs(sides: int, references: Sequence[int] | None) -> list[tuple[int, int]]:
@@ -132,23 +174,30 @@ def dump_comparison(compared: Comparison, conditions: Mapping[str, Any] | None) 
     )
 
 
-def _list_notes(verdicts: Sequence[PairVerdict], pairings: Sequence[Pairing], plan: ComparisonPlan) -> Iterator[str]:
+def _list_unpaired(pairings: Sequence[Pairing], missing: Missing | None) -> Iterator[str]:
+    """Yield how many episodes of which policy have no partner, and what they count for."""
+    sides = [
+        [
+            f"{len(alone)} of {name_side(pairing, number)}"
+            for number, alone in enumerate((pairing.only_first, pairing.only_second))
+            if alone
+        ]
+        for pairing in pairings
+    ]
+    unmatched = sum(len(one.only_first) + len(one.only_second) for one in pairings)
+    if unmatched:
+        episodes = f"{unmatched} episode{'s' * (unmatched != 1)} without a partner from the same start"
+        verb = "does" if unmatched == 1 else "do"
+        counts = "count against the other policy" if missing == "failure" else f"{verb} not count"
+        yield f"{episodes} {counts}: {'; '.join(' and '.join(parts) for parts in sides if parts)}"
+
+
+def _list_notes(verdicts: Sequence[PairVerdict], plan: ComparisonPlan) -> Iterator[str]:
     """Yield what limits the answer, and how many more episodes it may take."""
     pairs = min(one.pairs for one in verdicts)
-    left = [(one.first.policy, one.second.policy, one.only_first, one.only_second) for one in pairings]
-    alone = [
-        f"{len(only_first)} of {first} and {len(only_second)} of {second}" if len(left) > 1 else ""
-        for first, second, only_first, only_second in left
-        if only_first or only_second
-    ]
-    if alone:
-        unmatched = sum(one.unmatched for one in verdicts)
-        of = f": {'; '.join(alone)}" if all(alone) else ""
-        verb = "does" if unmatched == 1 else "do"
-        yield f"{unmatched} episode{'s' * (unmatched != 1)} without a partner from the same start {verb} not count{of}"
     if len(verdicts) > 1:
         yield f"{plan.confidence:.0%} holds for all {len(verdicts)} pairs together (Holm)"
-    if any(one.verdict in ("not decided", "continue") for one in verdicts):
+    if any(one.verdict in ("not decided", "continue") and not one.withheld for one in verdicts):
         yield from list_needs(pairs, plan, len(verdicts))
 
 

@@ -63,7 +63,10 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
     ]
     return EvaluationTable(
         episodes=episodes,
-        sides=[ComparedSide(side=side, facts=facts) for side, facts in zip(sides, described, strict=True)],
+        sides=[
+            ComparedSide(side=side, facts=known, is_complete=_is_complete(facts))
+            for side, known, (_, facts) in zip(sides, described, evaluations, strict=True)
+        ],
         conditions=None if differ else _dump_conditions(evaluations[0][1]),
         tasks=max(1, *(len({one.task for one in _list_outcomes(facts)}) for _, facts in evaluations)),
     )
@@ -170,6 +173,12 @@ def _list_outcomes(facts: RunFacts) -> Sequence[EpisodeOutcome]:
 
 def _is_known(one: EpisodeOutcome) -> bool:
     return (one.trial is not None or one.seed is not None) and (one.success is not None or one.score is not None)
+
+
+def _is_complete(facts: RunFacts) -> bool:
+    """Return whether each episode that an evaluation counts has an outcome: it did not break off."""
+    evaluated, outcomes = facts.progress.evaluated, _list_outcomes(facts)
+    return evaluated is not None and len(outcomes) >= (evaluated.episodes or 0) and all(map(_is_known, outcomes))
 
 
 def _list_episodes(facts: RunFacts, side: Side) -> list[Observation]:

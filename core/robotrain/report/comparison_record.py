@@ -31,7 +31,8 @@ def list_sentences(record: Mapping[str, Any]) -> list[str]:
 def list_notes(record: Mapping[str, Any]) -> list[str]:
     """Return what limits the answers, and how many more episodes may decide what a job left open."""
     notes, verdicts = [*map(str, record.get("notes") or ())], record["verdicts"]
-    if record.get("ended") != "given" and any(one["verdict"] == "not decided" for one in verdicts):
+    is_open = any(one["verdict"] == "not decided" and not one.get("withheld") for one in verdicts)
+    if record.get("ended") != "given" and is_open:
         names = ("confidence", "detect", "equal_within", "margin", "measure")
         plan = ComparisonPlan(**{name: record[name] for name in names})
         notes += table.list_needs(min(one["pairs"] for one in verdicts), plan, len(verdicts))

@@ -11,8 +11,10 @@ from robotrain_runtime.comparison.observations import Measure, Pairing, compute_
 
 Verdict = Literal["better", "worse", "equal", "not worse", "not decided", "continue"]
 """Of the first side. `continue`: not yet decided, and there may be more pairs."""
-Withheld = Literal["order"]
-"""Why a verdict is withheld; `order`: all pairs together deny what a part of them showed."""
+Withheld = Literal["order", "missing"]
+"""Why a verdict is withheld: all pairs together deny what a part of them showed; or it would be another one if a start
+that a policy lacks were its failure.
+"""
 POWER = 0.8
 """The probability with which a comparison finds the difference that it is planned for."""
 OPPOSITE = 0.1
@@ -84,7 +86,7 @@ class PairVerdict:
     losses: int
     ties: int
     unmatched: int
-    """Episodes without their pair, which do not count."""
+    """Episodes without their pair, which do not count unless it is asked for."""
     difference: float | None
     """The mean of the first minus that of the second; None without pairs, and for scores without bounds."""
     low: float | None

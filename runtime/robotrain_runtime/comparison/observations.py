@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 Measure = Literal["success", "score", "sign"]
@@ -61,8 +61,8 @@ class Pairing:
     first: Side
     second: Side
     pairs: tuple[Pair, ...]
-    only_first: tuple[StartKey, ...]
-    only_second: tuple[StartKey, ...]
+    only_first: tuple[Observation, ...]
+    only_second: tuple[Observation, ...]
 
 
 def find_repeated(observations: Sequence[Observation]) -> Iterator[Observation]:
@@ -92,9 +92,29 @@ def pair_sides(observations: Sequence[Observation], first: Side, second: Side) -
         first=first,
         second=second,
         pairs=tuple(Pair(left[0], right[0]) for left, right in rows.values() if left and right),
-        only_first=tuple(key for key, (left, right) in rows.items() if left and not right),
-        only_second=tuple(key for key, (left, right) in rows.items() if right and not left),
+        only_first=tuple(left[0] for left, right in rows.values() if left and not right),
+        only_second=tuple(right[0] for left, right in rows.values() if right and not left),
     )
+
+
+def count_missing_as_failures(pairing: Pairing, *, of_first: bool = True, of_second: bool = True) -> Pairing:
+    """Return the pairs, with a failure for each start that one side lacks: without success, below all other scores.
+
+    :param of_first: whether the starts that the first side lacks count.
+    """
+    everything = [one for pair in pairing.pairs for one in pair] + [*pairing.only_first, *pairing.only_second]
+    scores = [one.score for one in everything if one.score is not None]
+    lowest = min([0.0, *(score - 1 for score in scores if not 0 <= score <= 1)])
+
+    def fail(played: Observation, side: Side) -> Observation:
+        condition = played.condition if side.condition is None else side.condition
+        success = None if played.success is None else False
+        score = None if played.score is None else lowest
+        return replace(played, policy=side.policy, condition=condition, success=success, score=score)
+
+    failed = [Pair(one, fail(one, pairing.second)) for one in pairing.only_first if of_second]
+    failed += [Pair(fail(one, pairing.first), one) for one in pairing.only_second if of_first]
+    return replace(pairing, pairs=(*pairing.pairs, *failed))
 
 
 def shuffle_pairs(pairs: Sequence[Pair], block: int = 1) -> tuple[Pair, ...]:

@@ -22,6 +22,7 @@ Ending = Literal["decided", "at_most", "starts", "given"]
 
 WITHHELD: Mapping[Withheld, str] = {
     "order": "a verdict is withheld, because all pairs together deny what a part of them showed",
+    "missing": "a verdict is withheld, because it depends on the starts that only one of them has",
 }
 
 

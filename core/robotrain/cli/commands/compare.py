@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 from robotrain_runtime.comparison.decision import ComparisonPlan
@@ -22,6 +22,7 @@ from robotrain.cli.output import format_table, print_json, print_message, print_
 from robotrain.cli.unknown_words import find_unknown_words
 from robotrain.cli.watch.follower import RunFollower
 from robotrain.cli.watch.renderer import LiveLineRenderer, LogRenderer
+from robotrain.comparison.table import Missing
 from robotrain.config.selection import Choice, is_job_file
 from robotrain.config.values import Origin, SourceText
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any, suggest_leaving_out
@@ -61,7 +62,7 @@ be not worse than the others.
 POLICY, REFERENCE, DATASET = "policy", "reference", "dataset"
 """The roles of the policy that is asked about, of those that it is compared with, and of recorded episodes."""
 LOCAL_KIND = "local_path"
-NOT_WORSE_THAN, MARGIN, SCORES = "--not-worse-than", "--margin", "--scores"
+NOT_WORSE_THAN, MARGIN, SCORES, MISSING = "--not-worse-than", "--margin", "--scores", "--missing"
 QUESTIONS = ("--confidence", "--detect", "--equal-within", MARGIN)
 """The parameters of the workload that ask something of episodes that were played before, too."""
 SHOWN = (*QUESTIONS, "--at-most")
@@ -71,7 +72,7 @@ SWITCHES = {
     "--no-pin": "do not resolve branches and tags to commits now",
     "--json": "print JSON",
 }
-KNOWN = (*QUESTIONS, NOT_WORSE_THAN, SCORES, "--json")
+KNOWN = (*QUESTIONS, NOT_WORSE_THAN, SCORES, MISSING, "--json")
 """The options that go with episodes that were played before."""
 
 
@@ -94,6 +95,8 @@ class CompareCommand(JobCommand):
         options.add_own(NOT_WORSE_THAN, help=than, metavar="POLICY", common=True)
         file = "compare the episodes of a CSV file: policy,start,success[,score][,condition][,training]"
         options.add_own(SCORES, help=file, metavar="FILE.csv", common=True)
+        none = "what a start is that only one policy has: left out, or a failure of the other"
+        options.add_own(MISSING, help=none, metavar="|".join(get_args(Missing)), common=True)
         options.add_own("--wait", help="wait for the end of the job, and print its answer", common=True)
         options.add_own("--dry-run", help="check the job, and show what it is; do not submit", common=True)
         for flag, help in SWITCHES.items():
@@ -125,10 +128,13 @@ class CompareCommand(JobCommand):
 
         self._check_options(ctx, words, policies)
         plan = self._read_plan(ctx.params)
+        missing: Missing | None = ctx.params.get("missing")
+        if missing not in (None, *get_args(Missing)):
+            raise Rejected([make_problem("value-invalid.missing", given=str(missing))])
         if file:
-            record = compared_runs.compare_file(Path(file), policies, plan, than)
+            record = compared_runs.compare_file(Path(file), policies, plan, than, missing)
         else:
-            record = compared_runs.compare_runs(policies, plan, than, get_plugins(ctx))
+            record = compared_runs.compare_runs(policies, plan, than, missing, get_plugins(ctx))
         show_record(ctx, record)
 
     def make_request(
@@ -145,6 +151,8 @@ class CompareCommand(JobCommand):
         than, margin = values.get("not_worse_than") or "", values.get(self.options.flags[MARGIN])
         texts, kinds = [*self.policies, *([than] if than else [])], get_plugins(ctx).source_kinds()
         mistakes, sources = [*_find_mistakes(self.policies, than, margin)], list[SourceText]()
+        if values.get("missing"):
+            mistakes.append(make_problem("option-without-effect.missing", suggest_leaving_out(MISSING)))
         for number, text in enumerate(texts):
             with collect_problems(mistakes):
                 sources.append(_make_source(REFERENCE if number else POLICY, text, kinds))

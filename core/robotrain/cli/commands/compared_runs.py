@@ -16,7 +16,7 @@ from robotrain.cli.arguments import find_run, make_usage_error
 from robotrain.cli.output import print_message
 from robotrain.comparison import table, training_table
 from robotrain.comparison.scores_file import read_scores
-from robotrain.comparison.table import ComparedSide
+from robotrain.comparison.table import ComparedSide, Missing
 from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
 from robotrain.messages import Messages
 from robotrain.plugins.manager import Plugins
@@ -35,7 +35,9 @@ PAIR_SECONDS = 0.025
 """What the comparison of two policies takes on a usual machine, with some hundred episodes of each."""
 
 
-def compare_file(file: Path, words: Sequence[str], plan: ComparisonPlan, than: str) -> Mapping[str, Any]:
+def compare_file(
+    file: Path, words: Sequence[str], plan: ComparisonPlan, than: str, missing: Missing | None
+) -> Mapping[str, Any]:
     """Compare the policies of a CSV file, or those of them that are named."""
     try:
         content = read_limited_file(file, MAX_SCORES_BYTES)
@@ -60,10 +62,12 @@ def compare_file(file: Path, words: Sequence[str], plan: ComparisonPlan, than: s
         ComparedSide(side=side, facts={**table.describe_side(episodes, side), "source": str(file)}) for side in sides
     ]
     references = _find_references(plan, chosen, than)
-    return _compare(episodes, described, plan, references)
+    return _compare(episodes, described, plan, references, missing)
 
 
-def compare_runs(words: Sequence[str], plan: ComparisonPlan, than: str, plugins: Plugins) -> Mapping[str, Any]:
+def compare_runs(
+    words: Sequence[str], plan: ComparisonPlan, than: str, missing: Missing | None, plugins: Plugins
+) -> Mapping[str, Any]:
     """Compare finished evaluations; of one run that compared policies, return what it found."""
     texts, problems = [*words, *([than] if than else [])], list[Problem]()
     if not texts:
@@ -92,7 +96,7 @@ def compare_runs(words: Sequence[str], plan: ComparisonPlan, than: str, plugins:
     episodes, sides = evaluations.episodes, evaluations.sides
     if len(found) > len(groups):
         episodes, sides = _group_trainings(evaluations, groups, list(itertools.chain(*groups)))
-    return _compare(episodes, sides, plan, references, evaluations.conditions)
+    return _compare(episodes, sides, plan, references, missing, evaluations.conditions)
 
 
 def _group_trainings(
@@ -176,6 +180,7 @@ def _compare(
     sides: Sequence[ComparedSide],
     plan: ComparisonPlan,
     references: Sequence[int] | None,
+    missing: Missing | None,
     conditions: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return what the episodes say, as `comparison.json` has it. Raise Rejected if they have nothing in common."""
@@ -189,7 +194,7 @@ def _compare(
         asked = replace(plan, measure=measure)
         if training_table.has_trainings(episodes):
             return training_table.dump_trainings(episodes, sides, asked, references, conditions)
-        compared = table.compare_sides(episodes, sides, asked, references)
+        compared = table.compare_sides(episodes, sides, asked, references, missing)
     except ValueError as error:
         raise Rejected([make_problem("value-invalid.comparison", error=str(error))]) from None
     if apart := [one for one in compared.verdicts if not one.pairs]:
