@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotrain_runtime.plugin")
 PUBLIC_PACKAGES = ("robotrain", "robotrain_runtime")
 OPTIONS = "--no-plugins"
-WORKLOAD_COMMANDS = ("from-lerobot", "policies", "bags")
+WORKLOAD_COMMANDS = ("from-isaaclab", "from-lerobot", "policies", "bags")
 """The commands of built-in plugins; `robotrain plugins` lists them."""
 ENVIRON = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG")}
 

@@ -15,6 +15,7 @@ SUBMIT_SIDE = (
     *("lerobot_declarations", "lerobot_preview"),
     *(
         "from_lerobot",
+        "from_isaaclab",
         "policies",
         "line_translator",
         "effective_options",

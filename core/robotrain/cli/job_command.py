@@ -393,10 +393,13 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             workloads = plugins.list_names("workload")
             known = (*workloads, choice.program)
             if len(words) > 1 or not all(is_job_file(word) or word in known for word in words):
-                from robotrain.cli.unknown_words import find_unknown_words
+                from robotrain.cli.unknown_words import find_unknown_words, make_pasted_line_problem
 
                 line = ctx.find_root().meta.get(ARGUMENTS_KEY, ())
-                problems += find_unknown_words(words, choice, self.options, plugins, line)
+                mistakes = list(find_unknown_words(words, choice, self.options, plugins, line))
+                if mistakes and (pasted := make_pasted_line_problem(line, plugins)):
+                    raise Rejected([pasted])
+                problems += mistakes
         offered = [way for one in problems if one.code == "option-unknown" for way in one.suggestions]
         if any("--platform" in read_edit(way).flags for way in offered):  # a platform was chosen by a misspelt option
             problems[:] = [one for one in problems if one.code != "platform-missing"]

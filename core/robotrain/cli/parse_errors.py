@@ -30,6 +30,7 @@ EVALUATION_WORDS = ("eval", "evaluate", "validate")
 """Words that are answered with the line that evaluates the run after them."""
 RUN_WORD = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
 """What may be a run, a name of one, or the beginning of either."""
+TRANSLATION = "prints robotrain's line for it"
 FOREIGN_OPTION = re.compile(r"--?[\w-]*[._]")
 """Options of robotrain have neither dots nor underscores."""
 
@@ -226,8 +227,11 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
         why = "" if workloads else f"Commands: {', '.join(known)}."
         ways += [Suggestion(f"robotrain submit {workload} …", "runs this workload") for workload in workloads]
         ways = ways or [Suggestion(_repeat_line([one.text], arguments)) for one in suggest_name(name, known)]
+    pasted = find_translation([name, *arguments], plugins)
     translations = list(_suggest_translations(workloads, arguments, plugins))
     ways = [*translations, *ways] if any(map(FOREIGN_OPTION.match, arguments)) else [*ways, *translations]
+    if pasted:
+        ways, why = [pasted], ""
     return make_problem("command-unknown", *ways, title=title, why=why)
 
 
@@ -263,12 +267,29 @@ def _fill_in_runs(line: str, arguments: Sequence[str]) -> str:
     return " ".join(words)
 
 
+def find_translation(line: Sequence[str], plugins: Plugins) -> Suggestion | None:
+    """Return the command that translates a pasted line which names the program of a workload; None for any other.
+
+    A line with the name of a workload is one of robotrain's.
+    """
+    if not {*plugins.list_names("workload")}.isdisjoint(line):
+        return None
+    for options in (workload.program_options for workload in plugins.workloads().values()):
+        if not options or not options.programs:
+            continue
+        if any(re.fullmatch(options.programs, word) for word in line):
+            words = shlex.join(map(redact, hide_secret_arguments(line)))
+            return Suggestion(f"robotrain {options.translator} -- {words}", TRANSLATION)
+    return None
+
+
 def _suggest_translations(workloads: Sequence[str], arguments: Sequence[str], plugins: Plugins) -> Iterator[Suggestion]:
     """Yield the commands that translate a pasted line of a workload's own program, whose options are not ours."""
     if not any(word.startswith("-") for word in arguments):
         return
     for workload in filter(None, (load_or_none(plugins.workload, name) for name in workloads)):
-        if (options := workload.program_options) and options.translator:
+        options = workload.program_options
+        if options and options.translator and re.fullmatch(options.programs or ".*", workload.name):
             words = shlex.join(map(redact, hide_secret_arguments(arguments)))
             line = f"robotrain {options.translator} -- {workload.name} {words}"
-            yield Suggestion(line, "prints robotrain's line for it")
+            yield Suggestion(line, TRANSLATION)

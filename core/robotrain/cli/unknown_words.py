@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from robotrain.cli.command_factory import split_at_dashes
 from robotrain.cli.foreign_words import is_variable
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.unknown_option import find_option_owners, make_unknown_option_problem
@@ -41,6 +42,21 @@ def find_unknown_words(
     for word in plain:
         if word not in workloads and word not in files and word != choice.program:
             yield _explain_truth(word, line, options) or explain_unknown_word(word, choice, plugins)
+
+
+def make_pasted_line_problem(line: Sequence[str], plugins: Plugins) -> Problem | None:
+    """Return the problem of a line that is one of a workload's own program; None for any other.
+
+    :param line: the command's arguments as they were typed.
+    """
+    from robotrain.cli.parse_errors import find_translation  # imports the records of runs
+
+    words, _ = split_at_dashes([*line])
+    for index, word in reversed([*enumerate(words)]):  # the translation says `--platform PLATFORM` itself
+        if word.partition("=")[0] == "--platform":
+            del words[index : index + (1 if "=" in word else 2)]
+    way = find_translation(words, plugins)
+    return make_problem("line-pasted", way) if way else None
 
 
 def _find_unknown_options(

@@ -81,7 +81,7 @@ def find_refused_options(workload: Workload, job: Job, reason: str) -> list[Prob
 def list_program_options(workload: Workload, parameters: Mapping[str, object]) -> list[Any]:
     """Return the options of the program that the parameters of a job bring; none if it gives none of those."""
     options = workload.program_options
-    if not options or not any(parameters.get(name) for name in options.chosen_by):
+    if not options or not options.load or not any(parameters.get(name) for name in options.chosen_by):
         return []
     return list(options.load().list_options(parameters, workload.managed_options))
 
@@ -95,14 +95,15 @@ def format_program_option(option: Any) -> tuple[str, str]:
 def complete_program_options(workload: Workload, parameters: Mapping[str, object], incomplete: str) -> list[str]:
     """Return the options of the program that begin like this."""
     options = workload.program_options
-    if not options or not options.chosen_by:
+    if not options or not options.load or not options.chosen_by:
         return []
     names = options.load().complete_options(parameters, workload.managed_options)
     return [f"{name}=" for name in names if name.startswith(incomplete)]
 
 
 def _load_finder(workload: Workload | None) -> OptionFinder | None:
-    return workload.program_options.load() if workload and workload.program_options else None
+    options = workload.program_options if workload else None
+    return options.load() if options and options.load else None
 
 
 def _hide_value(value: str) -> str:

@@ -135,12 +135,14 @@ class ProgramLocker(Protocol):
 class ProgramOptions(NamedTuple):
     """What knows the options of a workload's program."""
 
-    load: Callable[[], OptionFinder]
+    load: Callable[[], OptionFinder] | None = None
     """Import what knows them."""
     translator: str = ""
     """The command that prints the robotrain line for a command line of the program. A line that is pasted behind
-    `robotrain` is answered with it.
+    `robotrain` or `robotrain submit` is answered with it.
     """
+    programs: str = ""
+    """A pattern of the words that name the program in such a line; empty if only the workload's own name does."""
     chosen_by: tuple[str, ...] = ()
     """The parameters that decide which options there are: help and `explain` list them if one is given."""
 

@@ -94,6 +94,7 @@ ISAAC_TRAIN = Workload(
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,
     option_hints=OPTION_HINTS,
+    program_options=profile.ISAAC_OPTIONS,
     named_by=("task", "backend"),
     check=check_job,
 )

@@ -96,6 +96,7 @@ ISAAC_VALIDATE = Workload(
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,
     option_hints=OPTION_HINTS,
+    program_options=profile.ISAAC_OPTIONS,
     named_by=("task",),
     preview=WorkPreview({"task": "task", "environments": "num_envs", "episodes": "eval_episodes"}),
     check=check_job,

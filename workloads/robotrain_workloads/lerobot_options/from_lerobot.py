@@ -22,13 +22,19 @@ from robotrain_workloads.lerobot_options.effective_options import PRECISION, for
 from robotrain_workloads.lerobot_options.line_translator import LineTranslator
 from robotrain_workloads.lerobot_options.option_spelling import fill_in_hint
 from robotrain_workloads.lerobot_options.program_line import (
-    cut_shell_words,
     expand_account_variables,
     find_program,
     find_program_word,
     read_program_line,
 )
-from robotrain_workloads.lerobot_options.translated_line import TranslatedLine, make_line_app, print_line, split_line
+from robotrain_workloads.line_translation.translated_line import (
+    SHELL_REASON,
+    TranslatedLine,
+    cut_shell_words,
+    make_line_app,
+    print_line,
+    split_line,
+)
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -68,7 +74,7 @@ def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> Translate
     if after:
         is_second = find_program_word(after, known) is not None
         reasons = translator.refused if is_second else translator.left_out
-        reasons[" ".join(after)] = option_reasons.SECOND_PROGRAM if is_second else option_reasons.SHELL
+        reasons[" ".join(after)] = option_reasons.SECOND_PROGRAM if is_second else SHELL_REASON
     translator.translate()
     if translator.is_training and not translator.is_resumed:
         checked = check_line(ctx, translator.make_line().check_words[1:])

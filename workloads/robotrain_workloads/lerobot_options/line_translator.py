@@ -23,7 +23,7 @@ from robotrain_workloads.lerobot_options.option_spelling import fill_in_hint, fi
 from robotrain_workloads.lerobot_options.program_line import VARIABLE, ProgramLine, explain_data_home
 from robotrain_workloads.lerobot_options.saved_config import REPOSITORY, read_saved_options
 from robotrain_workloads.lerobot_options.trained_type import NOTHING_REASON, TrainedType, find_trained_type
-from robotrain_workloads.lerobot_options.translated_line import SECRET_REASON, TranslatedLine
+from robotrain_workloads.line_translation.translated_line import SECRET_REASON, TranslatedLine
 
 if TYPE_CHECKING:
     from robotrain.model.source import SourceKind

@@ -37,7 +37,6 @@ REVISION = (
 GROUP = "LeRobot reads a file of options in {}: use {}"
 ADAPTER = "an adapter belongs to a policy that the training starts from: --policy.path=OWNER/NAME, and --peft. options"
 DASH = "it begins with a dash that no keyboard types, as texts and chats make them: type {}"
-SHELL = "it is for the shell; robotrain keeps the output of a run: robotrain logs RUN"
 SECOND_PROGRAM = "it is a line of its own: translate each by itself"
 VALUE = "LeRobot refuses an option without a value"
 SWITCH = "LeRobot takes true or false"

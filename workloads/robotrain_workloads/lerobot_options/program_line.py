@@ -12,7 +12,7 @@ from robotrain.messages import Messages
 
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.parameters import PRECISION_VARIABLE
-from robotrain_workloads.lerobot_options.launchers import VARIABLE_REASON, LaunchedLine, read_launchers
+from robotrain_workloads.line_translation.launchers import VARIABLE_REASON, LaunchedLine, read_launchers
 
 make_problem = Messages(__file__)
 
@@ -22,8 +22,6 @@ VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 OLD_PROGRAM = re.compile(r"(?:.*[/.])?lerobot[/.]scripts[/.](?:train|eval)")
 """The programs of LeRobot before 0.4."""
 OLD_PROGRAM_NOTE = "this is the program of a LeRobot before 0.4: the line means what LeRobot {} makes of it"
-SHELL_WORD = re.compile(r"\|\|?|&&?|;|\d*(?:>>?|<)(?:&\d)?|&>>?|\d>&\d|[12]>.*|>.+")
-"""A word that ends a command of a shell."""
 REQUIREMENT = re.compile(r"(?:.*=)?lerobot(?:\[[\w,-]+\])?\s*(===?|~=|!=|<=?|>=?|@)\s*(.+)")
 """What installs a version of LeRobot, such as `lerobot[smolvla]==0.6.0`."""
 COMPUTING_VARIABLES = "ACCELERATE_.*|WORLD_SIZE|LOCAL_WORLD_SIZE|FSDP_.*|PARALLELISM_CONFIG_.*"
@@ -55,16 +53,6 @@ def expand_account_variables(word: str) -> str:
     return VARIABLE.sub(expand, word)
 
 
-def cut_shell_words(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the options of a program, and what follows them for the shell: a pipe, a file, another command."""
-    for index, word in enumerate(words):
-        if SHELL_WORD.fullmatch(word):
-            return words[:index], words[index:]
-        if word.endswith(";"):
-            return [*words[:index], word.removesuffix(";")], words[index + 1 :]
-    return words, ()
-
-
 def find_program_word(line: Sequence[str], known: Collection[str]) -> tuple[int, str] | None:
     """Return where one of the `known` programs stands in a line, and its name; None if there is none."""
     for index, word in enumerate(line):
@@ -94,7 +82,7 @@ def read_program_line(words: Sequence[str], word: str, program: Sequence[str]) -
     :param word: that of the program.
     :param program: its name with its options.
     """
-    found = read_launchers(words, ProgramLine(), program)
+    found = read_launchers(words, ProgramLine(), ("robotrain", "from-lerobot", "--", *program))
     _read_version(words, found)
     if OLD_PROGRAM.fullmatch(_drop_suffix(word)):
         found.notes[word] = OLD_PROGRAM_NOTE.format(found.version or versions.get_version().name)

@@ -1,4 +1,4 @@
-"""Launchers that stand before LeRobot's program: what their options mean for a job, and which have no equal there."""
+"""Launchers that stand before a program: what their options mean for a job, and which have no equal there."""
 
 import re
 import shlex
@@ -73,7 +73,7 @@ LAUNCHERS: Mapping[str, Launcher] = {
         left_out=".*",
     ),
 }
-"""By the program's name; `python3` and `python3.12` count as `python`."""
+"""By the program's name; `python3` and `python3.12` count as `python`, the module of `torchrun` as that."""
 SWITCHES = ("m", "u", "multi_gpu", "module", "cpu", "standalone")
 """Options above without a value."""
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(?!=)(.*)", re.DOTALL)
@@ -94,20 +94,33 @@ class LaunchedLine:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def read_launchers(words: Sequence[str], line: LineT, program: Sequence[str]) -> LineT:
+def read_launchers(
+    words: Sequence[str],
+    line: LineT,
+    translation: Sequence[str],
+    launchers: Mapping[str, Launcher] = LAUNCHERS,
+) -> LineT:
     """Return `line` with what the words before the program ask for. Raise Rejected where another program is there.
 
-    :param program: LeRobot's program with its options.
+    :param translation: the command that translates the line without these words.
+    :param launchers: those that may be there.
     """
-    _LauncherReader(words, line, program).read()
+    _LauncherReader(words, line, translation, launchers).read()
     return line
 
 
 class _LauncherReader:
     """Reader of the words before a program, one launcher after the other."""
 
-    def __init__(self, words: Sequence[str], line: LaunchedLine, program: Sequence[str]) -> None:
-        self.rest, self.line, self.program = list(words), line, program
+    def __init__(
+        self,
+        words: Sequence[str],
+        line: LaunchedLine,
+        translation: Sequence[str],
+        launchers: Mapping[str, Launcher],
+    ) -> None:
+        self.rest, self.line = list(words), line
+        self.translation, self.launchers = translation, launchers
         self.name, self.launcher = "", Launcher({})
         self.left_out: list[str] = []
         """Options of the launcher that a job leaves out, as typed."""
@@ -125,20 +138,20 @@ class _LauncherReader:
             name = _get_name(word)
             if word.startswith("-") and word != "--" and self.name:
                 self.read_option(word)
-            elif name in LAUNCHERS:
+            elif name in self.launchers:
                 self.begin(name)
             elif variable := ASSIGNMENT.fullmatch(word):
                 self.line.variables[variable[1]] = variable[2]
             elif word not in ("", "--", self.launcher.word):
-                way = Suggestion(shlex.join(("robotrain", "from-lerobot", "--", *self.program)))
-                raise Rejected([make_problem("program-unknown", way, where=redact(word))])
+                way, known = Suggestion(shlex.join(self.translation)), ", ".join(self.launchers)
+                raise Rejected([make_problem("program-unknown", way, where=redact(word), launchers=known)])
         self.add_left_out()
         self.add_counts()
 
     def begin(self, name: str) -> None:
         """Begin with a launcher."""
         self.add_left_out()
-        self.name, self.launcher = name, LAUNCHERS[name]
+        self.name, self.launcher = name, self.launchers[name]
         if self.launcher.starts_processes:
             self.starter, self.options = name, set()
             for meaning in (TOTAL, EACH):  # of a launcher before it, they are its own processes
@@ -151,7 +164,7 @@ class _LauncherReader:
         short = re.fullmatch(r"-([A-Za-z])(\w.*)", word)
         if option not in launcher.options and short and short[1] in launcher.options:
             text, option, equals, value = f"-{short[1]}", short[1], "=", short[2]
-        is_value = self.rest and not self.rest[0].startswith("-") and _get_name(self.rest[0]) not in LAUNCHERS
+        is_value = self.rest and not self.rest[0].startswith("-") and _get_name(self.rest[0]) not in self.launchers
         if not equals and option not in SWITCHES and is_value:
             value = self.rest.pop(0)
         if launcher.starts_processes:
@@ -209,4 +222,7 @@ class _LauncherReader:
 
 def _get_name(word: str) -> str:
     """Return the name of the program that a word starts."""
-    return re.sub(r"^python3?(\.\d+)?$", "python", word.lstrip("$(`").split("/")[-1])
+    name = word.lstrip("$(`").split("/")[-1]
+    if name == "torch.distributed.run":
+        return "torchrun"
+    return re.sub(r"^python3?(\.\d+)?$", "python", re.sub(r"\.(?:sh|bat)$", "", name))

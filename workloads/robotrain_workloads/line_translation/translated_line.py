@@ -17,6 +17,9 @@ from robotrain.messages import Messages
 
 make_problem = Messages(__file__)
 
+SHELL_WORD = re.compile(r"\|\|?|&&?|;|\d*(?:>>?|<)(?:&\d)?|&>>?|\d>&\d|[12]>.*|>.+")
+"""A word that ends a command of a shell."""
+SHELL_REASON = "it is for the shell; robotrain keeps the output of a run: robotrain logs RUN"
 SECRET_REASON = "its value looks like a secret, which does not belong in a command line"
 
 
@@ -57,6 +60,16 @@ def split_line(words: Sequence[str]) -> Sequence[str]:
         return shlex.split(re.sub(r"\\\r?\n", " ", words[0]))
     except ValueError as error:
         raise Rejected([make_problem("usage", error=error)]) from None
+
+
+def cut_shell_words(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the options of a program, and what follows them for the shell: a pipe, a file, another command."""
+    for index, word in enumerate(words):
+        if SHELL_WORD.fullmatch(word):
+            return words[:index], words[index:]
+        if word.endswith(";"):
+            return [*words[:index], word.removesuffix(";")], words[index + 1 :]
+    return words, ()
 
 
 def print_line(ctx: Any, line: TranslatedLine, as_json: bool) -> None:
