@@ -36,6 +36,7 @@ def model(folder: Path) -> dict[str, bytes]:
     return files
 
 
+@pytest.mark.long
 def test_a_policy_of_a_run_in_the_workspace_comes_whole(job, training_python, tmp_path):
     files = model(tmp_path / "model")
     names = ("checkpoints/000400", "checkpoints/000400.2")

@@ -25,6 +25,7 @@ def cluster(trained, cluster):
     return cluster
 
 
+@pytest.mark.long
 def test_a_model_of_the_workspace_is_evaluated_kept_and_registered_with_its_scores(
     robotrain, cluster, machine, tmp_path
 ):

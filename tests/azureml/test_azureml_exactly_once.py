@@ -120,7 +120,8 @@ def test_a_killed_submit_leaves_no_folder_in_the_temporary_folder(
     assert len(azureml.jobs) == 1
 
 
-@pytest.mark.parametrize("after", [pytest.param(False, marks=pytest.mark.long), True], ids=["before", "after"])
+@pytest.mark.long
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_submit_that_is_killed_at_any_call_and_repeated_leaves_one_job(
     azureml, robotrain, fork_server, submit_words, after, begin_anew
 ):

@@ -109,6 +109,7 @@ def assert_one_run(fake_platform: Path, run: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_killed_before_any_effect_the_same_command_makes_exactly_one_run(effects, fake_platform, pusht, tmp_path):
     import shutil
 

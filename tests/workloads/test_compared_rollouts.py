@@ -69,6 +69,7 @@ def test_a_policy_that_pushes_is_better_than_one_that_hides_after_few_episodes(p
     assert sum("key points" in text for text in notes) == 1, "said once, not each round"
 
 
+@pytest.mark.long
 def test_a_comparison_that_was_killed_goes_on_where_it_stopped(policies, tmp_path):
     given = {"policy": policies / "pushes", "references": [policies / "also-pushes"], "eval_episodes": 4}
     given |= {"at_most": 12, "eval_batch_size": 4, **EASY}

@@ -17,6 +17,7 @@ MEASURED = re.compile("latency|throughput")
 """Scores that are speeds of the machine."""
 
 
+@pytest.mark.long
 def test_checkpoints_of_a_training_are_scored_and_the_best_is_registered(robotrain, pusht, tmp_path):
     database = tmp_path / "mlflow.db"
     words = (

@@ -117,6 +117,7 @@ def test_two_nodes_with_two_ranks_each_train_together_and_the_lead_alone_publish
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_killed_rank_ends_both_and_the_next_attempt_goes_on_from_what_was_published(nodes, tmp_path):
     lead, other = nodes.start(0, **LONG), nodes.start(1, **LONG)
     for _ in read_lines_until(lead, '"event": "published"'):
