@@ -10,6 +10,7 @@ import pytest
 from isaac_stand_in import policy
 from job_documents import check_job
 from problem_assertions import check_problems
+from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Processes, parse_event
 from robotrain_workloads.isaac_train import container, node_training, supervisor
@@ -69,6 +70,24 @@ def test_nodes_run_torchrun_with_all_their_ranks(make_document, lab, tmp_path):
     expected = {"--nnodes=2", "--nproc-per-node=4", "--node-rank=1", "--master-addr=n1", "--master-port=4000"}
     assert {*expected, "--ranks=8", "--distributed"} <= {*words}
     assert container.tracked(document).params["num_nodes"] == 2
+
+
+def test_each_process_of_isaac_lab_3_runs_its_entry_point(make_document, monkeypatch, tmp_path):
+    monkeypatch.setenv(PROGRAM_PYTHON_VARIABLE, "/lab/bin/python")
+    values = {
+        "isaac_version": "3.0",
+        "task": "Isaac-Cartpole-Direct",
+        "backend": "rsl_rl",
+        "num_nodes": 2,
+        "num_gpus": 4,
+    }
+    words = list_words(make_document({"node_launcher": NODE_LAUNCHER}, **values), tmp_path, GROUP)
+    assert words[:3] == ["/lab/bin/python", "-m", "torch.distributed.run"]
+    started = words[words.index("--") + 1 :]
+    assert started[:3] == ["train", "--rl_library", "rsl_rl"]
+    assert {"--distributed", "--task=Isaac-Cartpole-Direct"} <= {*started}
+    assert "--headless" not in started
+    assert "--ranks=8" in words
 
 
 def test_tracking_shows_the_name_of_the_job_or_else_the_run(make_document):
