@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from robotrain_runtime.contract.event import Track
 
 STARTS = range(60)
 
@@ -85,3 +86,47 @@ def test_an_evaluation_that_broke_off_is_no_better_policy(robotrain, record_eval
 def test_what_missing_may_be(robotrain, write_scores):
     file = write_scores("policy,start,success", "a,1,1", "b,1,0")
     robotrain("compare", "--scores", file, "--missing", "none").check_problems(2, "value-invalid --missing")
+
+
+GROUPS = ("eval-old-0,eval-old-1,eval-old-2,eval-old-3", "eval-new-0,eval-new-1,eval-new-2,eval-new-3")
+
+
+@pytest.fixture
+def record_trainings(record_evaluation):
+    """Record four evaluations of a bad method and four of a good one; their logs, by name."""
+
+    def record(digests=()):
+        made = {}
+        for name, share in (("old", 3), ("new", 8)):
+            for at in range(4):
+                outcomes = [(start + at) % 10 < share + (at % 2) for start in range(20)]
+                policy = {"sha256": f"{digests[name == 'new']}" if digests else f"{name}{at}"}
+                run = f"eval-{name}-{at}"
+                made[run] = record_evaluation(run, outcomes, policy=policy)
+        return made
+
+    return record
+
+
+def test_evaluations_of_one_checkpoint_are_one_training(robotrain, record_trainings):
+    record_trainings(("1" * 64, "2" * 64))
+    answer = robotrain("compare", *GROUPS, "--json")
+    (verdict,) = answer.json["verdicts"]
+    assert (verdict["verdict"], verdict["p_value"], len(verdict["means"][0])) == ("not decided", None, 1)
+    assert [one["trainings"] for one in answer.json["policies"]] == [["eval-old-0"], ["eval-new-0"]]
+    assert "one training says nothing about the next: at least two of each are needed" in answer.json["notes"]
+    assert answer.stderr.count("are evaluations of one training, and count as one") == 6
+
+
+def test_checkpoints_of_one_run_are_one_training(robotrain, record_trainings, scripted):
+    made = record_trainings()
+    (before,) = robotrain("compare", *GROUPS, "--json").json["verdicts"]
+    assert before["verdict"] == "worse", "eight trainings"
+    scripted.run("train-1", state="succeeded")
+    for run in ("eval-old-0", "eval-old-2"):
+        made[run].log(Track(tags={"policy_run": "train-1"}))
+    answer = robotrain("compare", *GROUPS, "--json")
+    assert [len(one) for one in answer.json["verdicts"][0]["means"]] == [3, 4]
+    assert answer.json["verdicts"][0]["assumes_normality"]
+    made["eval-new-0"].log(Track(tags={"policy_run": "train-1"}))
+    robotrain("compare", *GROUPS).check_problems(2, "not-comparable")

@@ -1,5 +1,6 @@
 """Finished evaluations as the table of a comparison; those that cannot be compared are refused, with what differs."""
 
+import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,13 +13,15 @@ from robotrain_runtime.comparison.record import describe_verdict
 
 from robotrain.comparison import table
 from robotrain.comparison.table import ComparedSide, Comparison, describe_side
-from robotrain.errors import Problem, Suggestion, raise_if_any
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model import scores
 from robotrain.redaction import redact
-from robotrain.report.collect import POLICY_ROLE, RunFacts, name_sources
+from robotrain.report.collect import CHECKPOINT_STEP, POLICY_ROLE, RunFacts, name_sources
 from robotrain.report.evaluation import EpisodeOutcome
 from robotrain.report.score_table import format_date
+from robotrain.store import records
+from robotrain.store.run_values import find_resumed_run
 
 make_problem = Messages(__file__)
 
@@ -70,6 +73,36 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
         conditions=None if differ else _dump_conditions(evaluations[0][1]),
         tasks=max(1, *(len({one.task for one in _list_outcomes(facts)}) for _, facts in evaluations)),
     )
+
+
+def find_trainings(evaluations: Sequence[RunFacts]) -> list[int]:
+    """Return of each evaluation the place of the first one whose policy is of the same training.
+
+    Equal digests are one training, and so are the checkpoints of one run and of those that `resume` made of it.
+    """
+    trainings = list(range(len(evaluations)))
+    marks = [_list_training_marks(facts) for facts in evaluations]
+    for later, earlier in itertools.combinations(reversed(trainings), 2):
+        if not marks[later].isdisjoint(marks[earlier]):
+            first, joined = sorted((trainings[later], trainings[earlier]))
+            trainings = [first if training == joined else training for training in trainings]
+    return trainings
+
+
+def _list_training_marks(facts: RunFacts) -> set[tuple[str, str]]:
+    """Return what policies of one training have in common: bytes, a folder of checkpoints, or a run."""
+    digest = _get_digest(facts)
+    marks = {("digest", digest)} if digest else set[tuple[str, str]]()
+    for source in facts.sources:
+        checkpoint = CHECKPOINT_STEP.search(source.uri)
+        if source.role == POLICY_ROLE and checkpoint:
+            marks.add(("folder", source.uri[: checkpoint.start()]))
+    run = facts.training_run
+    with contextlib.suppress(records.UnknownRun, Rejected):
+        while run and not (record := records.read_record(run)).steps and ("run", run) not in marks:
+            marks.add(("run", run))
+            run = find_resumed_run(record)
+    return marks
 
 
 def _compare_groups(compared: Sequence[RunFacts]) -> list[Comparison]:

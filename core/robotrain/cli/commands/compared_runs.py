@@ -94,21 +94,34 @@ def compare_runs(
     evaluations = compared_evaluations.make_table([(_name_run(text, facts), facts) for text, facts in found])
     references, plan = _find_references(plan, texts, than), replace(plan, block=evaluations.tasks)
     episodes, sides = evaluations.episodes, evaluations.sides
-    if len(found) > len(groups):
-        episodes, sides = _group_trainings(evaluations, groups, list(itertools.chain(*groups)))
-    return _compare(episodes, sides, plan, references, missing, evaluations.conditions)
+    by_training = len(found) > len(groups)
+    if by_training:
+        episodes, sides = _group_trainings(evaluations, groups, [facts for _, facts in found])
+    return _compare(episodes, sides, plan, references, missing, evaluations.conditions, by_training=by_training)
 
 
 def _group_trainings(
-    evaluations: EvaluationTable, groups: Sequence[Sequence[str]], texts: Sequence[str]
+    evaluations: EvaluationTable, groups: Sequence[Sequence[str]], found: Sequence[RunFacts]
 ) -> tuple[list[Observation], list[ComparedSide]]:
-    """Return the episodes and the sides with one side for each group of evaluations, which are its trainings."""
+    """Return the episodes and the sides with one side for each group of evaluations, which are its trainings.
+
+    Evaluations of one training count as one. Raise Rejected if it stands on two sides.
+    """
+    texts, firsts = [*itertools.chain(*groups)], compared_evaluations.find_trainings(found)
     if evaluations.conditions is None:
         raise Rejected([make_problem("not-comparable.trainings-conditions")])
     names = _name_groups(groups)
     owners = [name for name, group in zip(names, groups, strict=True) for _ in group]
+    for at, first in enumerate(firsts):
+        if owners[at] != owners[first]:
+            raise Rejected([make_problem("not-comparable.one-training", first=texts[first], second=texts[at])])
+    trainings = [texts[first] for first in firsts]
+    for text, training in zip(texts, trainings, strict=True):
+        if text != training:
+            print_message(f"{text} and {training} are evaluations of one training, and count as one")
     by_policy = {
-        side.side.policy: (owner, text) for side, owner, text in zip(evaluations.sides, owners, texts, strict=True)
+        side.side.policy: (owner, training)
+        for side, owner, training in zip(evaluations.sides, owners, trainings, strict=True)
     }
     episodes = [
         replace(one, policy=by_policy[one.policy][0], training=by_policy[one.policy][1]) for one in evaluations.episodes
@@ -182,6 +195,8 @@ def _compare(
     references: Sequence[int] | None,
     missing: Missing | None,
     conditions: Mapping[str, Any] | None = None,
+    *,
+    by_training: bool = False,
 ) -> dict[str, Any]:
     """Return what the episodes say, as `comparison.json` has it. Raise Rejected if they have nothing in common."""
     measure = table.choose_measure([one for one in episodes if any(side.side.has(one) for side in sides)])
@@ -192,7 +207,7 @@ def _compare(
         print_message(f"comparing {pairs:,} pairs of policies, about {pairs * PAIR_SECONDS:.0f} s …")
     try:
         asked = replace(plan, measure=measure)
-        if training_table.has_trainings(episodes):
+        if by_training or training_table.has_trainings(episodes):
             return training_table.dump_trainings(episodes, sides, asked, references, conditions)
         compared = table.compare_sides(episodes, sides, asked, references, missing)
     except ValueError as error:
