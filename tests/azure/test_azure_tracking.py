@@ -100,7 +100,13 @@ def test_a_run_that_azure_does_not_let_go_on_is_followed_by_a_new_one(started, w
 
 
 @pytest.mark.parametrize(
-    ("asked", "status"), [("runs/update", 401), ("runs/(update|get)", 401), ("runs/update", 429), ("runs/update", 503)]
+    ("asked", "status"),
+    [
+        ("runs/update", 401),
+        pytest.param("runs/(update|get)", 401, marks=pytest.mark.long),
+        pytest.param("runs/update", 429, marks=pytest.mark.long),
+        pytest.param("runs/update", 503, marks=pytest.mark.long),
+    ],
 )
 def test_a_bad_moment_makes_no_second_run(started, workspace, asked, status, monkeypatch):
     tracked = started()

@@ -48,6 +48,7 @@ def foreign(made_once):
     return {name: content for name, content in files.items() if name != "params/robotrain.json"}
 
 
+@pytest.mark.long
 def test_the_program_of_a_training_folder_runs_and_is_uploaded_once_for_each_content(
     robotrain, cluster, machine, submit, tmp_path
 ):

@@ -242,6 +242,7 @@ drive.drive()
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_driver_killed_before_any_effect_loses_and_doubles_no_step(engine, submit_pipeline, monkeypatch, tmp_path):
     monkeypatch.setattr(driven_platform, "start_driver", lambda run, plugins: None)
     run = submit_pipeline("name: kills\nsteps:\n  train: {job: EXAMPLE/job.yaml, parameters: {training_steps: 3}}\n")

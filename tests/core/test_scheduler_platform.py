@@ -305,7 +305,7 @@ def test_each_trial_of_an_array_has_a_name_of_its_own(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [render, render_pipeline])
+@pytest.mark.parametrize("make", [render, pytest.param(render_pipeline, marks=pytest.mark.long)])
 def test_submit_that_is_cut_before_any_line_sends_each_job_once(platform, monkeypatch, make):
     """A cut after a line is one before the next."""
     submit = SubmitScript(monkeypatch)

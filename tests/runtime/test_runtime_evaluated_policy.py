@@ -73,6 +73,7 @@ def test_results_and_policy_are_artifacts_and_the_policy_a_version_with_its_scor
     assert versions() == [("pusher", 1)]
 
 
+@pytest.mark.long
 def test_a_model_that_its_training_registered_gains_the_scores_of_each_evaluation(
     run, tracked, database, register, versions, tags
 ):
@@ -102,6 +103,7 @@ def test_a_model_that_its_training_registered_gains_the_scores_of_each_evaluatio
     assert versions() == [("pusher", 1), ("pusher", 2)]
 
 
+@pytest.mark.long
 def test_an_evaluation_is_registered_later_too_and_only_as_it_was(run, tracked, database, register, tmp_path, tags):
     made = tracked(EVALUATE + "evaluate(kept=policy())")
     assert run(made).of_kind(Registered) == []
@@ -117,6 +119,7 @@ def test_an_evaluation_is_registered_later_too_and_only_as_it_was(run, tracked, 
     assert (torn.returncode, "weights is not what was saved" in torn.stderr) == (4, True)
 
 
+@pytest.mark.long
 def test_a_policy_that_was_not_kept_or_failed_is_not_registered(run, tracked, database, register, versions):
     gone = tracked(EVALUATE + "evaluate()", run="eval-1", register="pusher")
     ran = run(gone)
@@ -129,6 +132,7 @@ def test_a_policy_that_was_not_kept_or_failed_is_not_registered(run, tracked, da
     assert json.loads(register(failed, "pusher").stdout)["version"] == "1"  # asked for by name, all the same
 
 
+@pytest.mark.long
 def test_what_came_with_the_policy_says_where_it_is_from_and_results_change_with_a_new_attempt(
     run, tracked, database, versions, tags
 ):

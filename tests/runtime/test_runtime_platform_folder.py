@@ -102,8 +102,8 @@ def test_a_machine_that_is_lost_goes_on_from_it_in_the_same_submission(run, job,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["", "run/weights"])
-@pytest.mark.parametrize("left", ["", OUTPUT])
+@pytest.mark.parametrize("place", [pytest.param("", marks=pytest.mark.long), "run/weights"])
+@pytest.mark.parametrize("left", [pytest.param("", marks=pytest.mark.long), OUTPUT])
 def test_checkpoint_that_the_platform_stores_at_once_is_no_artifact_too(
     run, tracked, database, output, tmp_path, left, place
 ):

@@ -82,6 +82,7 @@ def test_h1_07_the_last_checkpoint_becomes_one_version_with_its_lineage_however_
     assert sorted(one.name for one in path.parent.iterdir()) == [path.name, "weights"]
 
 
+@pytest.mark.long
 def test_files_of_checkpoints_have_places_of_their_own_among_the_artifacts(run, tracked, tmp_path):
     ran = run(tracked(place="run/weights"))
     assert ran.exit_code == 0, ran.lines
@@ -127,6 +128,7 @@ def test_h1_05_failed_work_registers_nothing(run, tracked, database, versions):
     assert [one.step for one in ran.of_kind(Published)] == [20]  # what is complete is kept all the same
 
 
+@pytest.mark.long
 def test_the_same_step_of_the_same_run_is_the_same_version(run, tracked, database, tmp_path, versions):
     run(tracked("save(20)", register="pusher"))
     (tmp_path / "work" / "checkpoints" / "000020").rename(tmp_path / "aside")
@@ -136,6 +138,7 @@ def test_the_same_step_of_the_same_run_is_the_same_version(run, tracked, databas
     assert versions() == [("pusher", 1)]
 
 
+@pytest.mark.long
 def test_what_is_not_whole_is_not_registered_later(run, tracked, database, register, tmp_path, versions):
     run(made := tracked())
     parent = tmp_path / "work" / "checkpoints"
@@ -208,6 +211,7 @@ def test_an_attempt_that_was_killed_goes_on_in_the_same_tracking_run(start, run,
     assert ran.of_kind(Registered)[0].step == 120
 
 
+@pytest.mark.long
 def test_a_tracking_run_that_was_deleted_is_made_anew(run, tracked, database):
     made = tracked()
     first = run(made)

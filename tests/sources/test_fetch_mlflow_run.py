@@ -110,7 +110,7 @@ def fetch(training_python, tmp_path):
     return fetch
 
 
-@pytest.fixture(params=["local_run", "served"])
+@pytest.fixture(params=["local_run", pytest.param("served", marks=pytest.mark.long)])
 def tracked_run(request):
     """The address and the run, of a database of this machine and of a server."""
     return request.getfixturevalue(request.param)[:2]

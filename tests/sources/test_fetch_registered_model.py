@@ -105,6 +105,7 @@ def test_files_of_this_machine_are_used_where_they_lie(place, folder):
     assert not place.cache.exists()
 
 
+@pytest.mark.long
 def test_what_made_the_policy_is_noted_where_the_registry_knows(place, training_python, registry, folder):
     tags = {"checkpoint": "000400", "robotrain_run": "lerobot-train-1", "job_digest": "1" * 64}
     tell = "import sys, mlflow; c = mlflow.MlflowClient(sys.argv[1], registry_uri=sys.argv[1])\n"
@@ -153,6 +154,7 @@ def test_a_missing_version_model_or_folder_is_one_sentence(place, uri, why):
     assert not list(place.cache.rglob("fetched.json"))
 
 
+@pytest.mark.long
 def test_an_empty_registry_is_empty(place, tmp_path):
     empty = dataclasses.replace(place, tracking_uri=f"sqlite:///{tmp_path}/new/mlflow.db")
     with pytest.raises(OSError, match=r"^the model registry has no model act; it is empty$"):

@@ -48,6 +48,7 @@ def test_what_makes_a_policy_worse_is_a_warning_and_what_does_not_train_is_exit_
 DAMAGE = "import sys, pathlib, damaged_datasets; damaged_datasets.damage_episodes(pathlib.Path(sys.argv[1]))"
 
 
+@pytest.mark.long
 def test_the_episodes_that_are_printed_are_all_that_must_be_left_out(robotrain, dataset, training_python, train):
     environ = {"PYTHONPATH": str(Path(__file__).parent)}
     subprocess.run([training_python, "-c", DAMAGE, dataset], env=environ, check=True)

@@ -94,6 +94,7 @@ def test_a_dataset_of_the_hub_has_the_findings_of_a_folder(robotrain, hub, made)
         assert {**elsewhere, "dataset": str(folder)} == here
 
 
+@pytest.mark.long
 def test_pictures_in_tables_are_looked_at_until_enough_is_read(ask, made):
     answer, read = ask(made / "plain")
     assert [(one.code, one.episodes) for one in answer.findings] == [("camera-black", (7,))]
@@ -104,6 +105,7 @@ def test_pictures_in_tables_are_looked_at_until_enough_is_read(ask, made):
     assert sum(read) < MOST_BYTES
 
 
+@pytest.mark.long
 def test_numbers_are_looked_at_in_as_many_episodes_as_few_requests_hold(ask, made):
     answer, read = ask(made / "long")
     assert 0 < answer.results["quality"]["numbered_episodes"] < 12
