@@ -262,6 +262,7 @@ def _find_missing_folder(
         where=given.origin.where,
         given=text,
         flag=flag,
+        noun="file or folder" if os.path.splitext(text)[1] else "folder",
         why="" if near else f"A relative path starts from {base}.",
     )
 
