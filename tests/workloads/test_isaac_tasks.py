@@ -82,8 +82,25 @@ def test_a_library_that_the_task_has_no_agent_for_is_refused(workload: Workload)
     (problem,) = find_problems("Isaac-Fourbar-Pole-Swingup", "3.0", workload=workload, backend="skrl")
     check_problems([problem], NO_AGENT)
     assert [way.text for way in problem.suggestions] == ["--backend rsl_rl"]
-    named = ("--agent", "rsl_rl_with_symmetry_cfg_entry_point")
-    assert find_problems("Isaac-Fourbar-Pole-Swingup", "3.0", *named, workload=workload, backend="skrl") == []
+
+
+@pytest.mark.parametrize(
+    ("version", "backend", "words", "way"),
+    [
+        ("3.0", "rsl_rl", "--agent rsl_rl_with_symmetry_cfg_entry_point", None),
+        ("3.0", "rsl_rl", "--agent=rsl_rl_cfg_entry_point", None),
+        ("3.0", "rsl_rl", "--agent rsl_rl_with_symetry_cfg_entry_point", "rsl_rl_with_symmetry_cfg_entry_point"),
+        ("3.0", "rsl_rl", "--agent=skrl_cfg_entry_point", "rsl_rl_cfg_entry_point"),
+        ("2.3", "rsl_rl", "--agent rsl_rl_mine_cfg_entry_point", None),
+    ],
+)
+def test_an_agent_that_is_named_is_one_of_the_task(version: str, backend: str, words: str, way: str | None) -> None:
+    task = {"3.0": "Isaac-Cartpole", "2.3": "Isaac-Cartpole-v0"}[version]
+    found = find_problems(task, version, *words.split(), backend=backend)
+    check_problems(found, *(["task-without-agent --"] if way else []))
+    assert [suggestion.text for problem in found for suggestion in problem.suggestions] == (
+        [f"-- --agent {way}"] if way else []
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from robotrain_workloads.isaac import user_code
 from robotrain_workloads.isaac_train import training_folder
 
 ON_OSMO = ("--platform", "osmo", "--pool", "p", "--tracking-uri", "none")
@@ -177,7 +178,7 @@ def test_a_mounted_folder_is_where_the_seeds_have_it(folder: Path, tmp_path: Pat
     assert training_folder.link_folder(folder, "code", tmp_path / "data") == tmp_path / "data" / "code" / "training"
     assert (tmp_path / "data" / "code" / "training" / TRAIN).is_file()
     assert training_folder.link_folder(folder, "code", Path("/proc/none")) == folder
-    assert training_folder.find_folder(folder / "scripts", TRAIN) == folder
+    assert user_code.find_folder(folder / "scripts", TRAIN) == folder
 
 
 @pytest.mark.slow

@@ -13,6 +13,8 @@ OWNED_KEYS = {"env.scene.num_envs": "--num-envs", "env.seed": "--seed", "agent.s
 CHECKPOINT_KEYS = ("agent.resume", "agent.load_run", "agent.load_checkpoint")
 """Those that name a checkpoint, which robotrain gives to the script."""
 CHECKPOINT_HINT = "--checkpoint-uri URI"
+TASKS_ENTRY = "isaaclab.tasks"
+"""The entry of code that brings tasks in place of a program: the group of entry points that names their modules."""
 
 
 def list_owned_options(library: str, video: str) -> dict[str, str]:

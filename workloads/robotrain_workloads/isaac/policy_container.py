@@ -11,7 +11,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.finding import Finding, get_finding
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import assets, checkpoint_file, installation, script_options
+from robotrain_workloads.isaac import assets, checkpoint_file, installation, script_options, user_code
 
 Examination = tuple[list[Finding | str], str]
 """Why a checkpoint cannot be played, and the library that wrote it."""
@@ -34,6 +34,7 @@ def inspect_policy(
     :param owned: options of the play script that robotrain sets itself.
     """
     yield from assets.find_problems(document, data)
+    yield from user_code.find_problems(document, data)
     values = document.parameters
     output = Path(document.placement.work) / "outputs" / results
     yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "results")

@@ -35,6 +35,13 @@ DEFAULTS_2_3 = {"task": "Isaac-Velocity-Rough-Anymal-C-v0", "backend": "skrl"}
 """What the reference's scripts train. Names: contract, A.3."""
 
 
+def reads_code(text: str) -> bool:
+    """Return whether what plays a policy needs the code of its training: for the tasks that it brings."""
+    from robotrain_workloads.isaac import user_code
+
+    return user_code.brings_tasks(text)
+
+
 def derive_image_defaults(image: str) -> dict[str, tuple[Any, str]]:
     """Return the version of Isaac Lab that an image has, if its reference tells."""
     return {"isaac_version": ("2.3", "of the image")} if LAB_2_3_IMAGES.search(image) else {}

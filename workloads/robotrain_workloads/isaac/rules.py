@@ -1,5 +1,6 @@
 """Rules for a resolved job that all workloads of Isaac Lab share, on the submit side."""
 
+import difflib
 import itertools
 import re
 from collections.abc import Iterator, Mapping
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, get_args
 from robotrain.errors import Problem, Severity, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.redaction import redact
+from robotrain_runtime.contract.finding import FindingError
 
-from robotrain_workloads import rules
-from robotrain_workloads.isaac import assets, parameters, script_options, tasks
+from robotrain_workloads import code_rules, rules
+from robotrain_workloads.isaac import assets, parameters, script_options, tasks, user_code
 from robotrain_workloads.isaac.version_data import VERSIONS
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 CHECKPOINT_FLAG = "--checkpoint-uri"
+AGENT_SUFFIX = "_cfg_entry_point"
+"""What the names of agents end with, as a task registers them and `--agent` takes them."""
 CAMERAS_OPTION = "--enable_cameras"
 NEWTON, USUAL_PHYSICS = "newton", "newton_mjwarp"
 DEVICE_OPTION, SIMULATION_DEVICE = "--device", "env.sim.device"
@@ -52,6 +56,7 @@ def check_played_policy(job: "Job", owned_options: Mapping[str, str]) -> Iterato
     yield from check_digest(job)
     yield from check_task(job)
     yield from check_assets(job)
+    yield from check_own_tasks(job)
     script = script_options.Script("play", owned_options, job["backend"] or "")
     yield from check_script_options(job, script)
     yield from rules.check_publish_url(job, "results")
@@ -126,15 +131,36 @@ def _check_unknown_task(job: "Job", name: str, version: str) -> Iterator[Problem
 
 def _may_bring_tasks(job: "Job") -> bool:
     """Return whether tasks may come with the job that Isaac Lab itself does not bring."""
-    options = {argument.partition("=")[0] for argument in job.trainer_args}
-    return bool(job["isaaclab_path"] or job["pass_unknown"] or "--external_callback" in options)
+    has_callback = any(argument.partition("=")[0] == "--external_callback" for argument in job.trainer_args)
+    return bool(has_callback or code_rules.find_code(job) or job["isaaclab_path"] or job["pass_unknown"])
+
+
+def check_own_tasks(job: "Job") -> Iterator[Problem]:
+    """Check a folder that brings tasks, if a job has one; nothing in it is run."""
+    source = code_rules.find_code(job)
+    if source is None:
+        return
+    if job["isaac_version"] == "2.3":
+        yield make_problem("option-without-effect.tasks", given=redact(source.uri))
+    if source.kind == "local_path" and Path(source.uri).is_dir():
+        try:
+            folder = user_code.read_folder(Path(source.uri))
+        except FindingError as error:
+            yield make_problem("tasks-missing", given=source.uri, title=redact(error.finding.title))
+        else:
+            if job["task"] and (finding := user_code.find_name_problem(folder, str(job["task"]))):
+                yield make_problem("task-unknown.own", *finding.ways, given=job["task"], title=redact(finding.title))
+    yield from code_rules.check_code(job)
 
 
 def _check_agent(job: "Job", name: str, task: tasks.Task, version: str) -> Iterator[Problem]:
     """Require an agent of the job's library; the user may name another entry point."""
     backend, options = job["backend"], {argument.partition("=")[0] for argument in job.trainer_args}
+    if "--agent" in options:
+        yield from _check_named_agent(job, name, task, version)
+        return
     libraries = task.list_libraries()
-    if backend in (None, *libraries) or options & {"--agent", "--algorithm"}:
+    if backend in (None, *libraries) or "--algorithm" in options:
         return
     ways = [f"--backend {library}" for library in get_args(parameters.Backend) if library in libraries]
     severity: Severity = "error" if version == "3.0" else "warning"
@@ -142,6 +168,19 @@ def _check_agent(job: "Job", name: str, task: tasks.Task, version: str) -> Itera
     yield make_problem(
         "task-without-agent", *ways, given=name, severity=severity, backend=backend, having=having, version=version
     )
+
+
+def _check_named_agent(job: "Job", name: str, task: tasks.Task, version: str) -> Iterator[Problem]:
+    """Require the agent that `--agent` names, by its entry point, of the job's library. The list of 2.3 has not all."""
+    agents = [f"{agent}{AGENT_SUFFIX}" for agent in task.agents if agent.startswith(job["backend"] or "")]
+    for argument, following in itertools.zip_longest(job.trainer_args, job.trainer_args[1:], fillvalue=""):
+        option, equals, value = argument.partition("=")
+        agent = value if equals else following
+        if option != "--agent" or version != "3.0" or not agent or agent in agents:
+            continue
+        ways = (f"-- --agent {near}" for near in difflib.get_close_matches(agent, agents, 1, 0))
+        having = " and ".join(agents) or "none of this library"
+        yield make_problem("task-without-agent.named", *ways, given=agent, name=name, having=having, version=version)
 
 
 def _check_simulator(job: "Job", name: str, task: tasks.Task) -> Iterator[Problem]:

@@ -16,7 +16,14 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.finding import Finding, FindingError, make_finding
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation, policy_container
+from robotrain_workloads.isaac import (
+    assets,
+    checkpoint_content,
+    checkpoint_file,
+    installation,
+    policy_container,
+    user_code,
+)
 from robotrain_workloads.isaac.versions import lab_3_0
 from robotrain_workloads.isaac_export import parameters
 
@@ -84,7 +91,11 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     own += [f"--keep-policy={work / 'outputs' / POLICY_FOLDER / f'{step:06}'}"]
     own += [f"--formats={','.join(parameters.list_formats(values))}"]
     own += [f"--max-steps={values['max_steps'] or values['video_length']}"]
-    environ = {**installation.make_job_environ(document), **assets.make_environ(document, data)}
+    environ = {
+        **installation.make_job_environ(document),
+        **assets.make_environ(document, data),
+        **user_code.make_environ(document, data),
+    }
     return WorkCommand(arguments=("-m", EXPORTER, *own, "--", *document.trainer_args), environ=environ)
 
 

@@ -95,7 +95,11 @@ ISAAC_EXPORT = Workload(
     name="isaac-export",
     summary="export a policy of Isaac Lab as ONNX and TorchScript, and play it",
     parameters=IsaacExportParameters,
-    roles={"checkpoint": Role(required=True, typical=True, takes="checkpoints"), "scenes": Role()},
+    roles={
+        "checkpoint": Role(required=True, typical=True, takes="checkpoints"),
+        "code": Role(reads=profile.reads_code),
+        "scenes": Role(),
+    },
     container_plugin="robotrain_workloads.isaac_export.container",
     targets=("publish_url",),
     program="Isaac Lab's play script",

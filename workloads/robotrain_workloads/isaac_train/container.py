@@ -12,7 +12,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.finding import Finding, get_finding
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation
+from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation, user_code
 from robotrain_workloads.isaac.versions import lab_3_0
 from robotrain_workloads.isaac_train import parameters, start, training_folder
 from robotrain_workloads.nodes import node_launch
@@ -36,12 +36,13 @@ gpus = installation.find_gpu_requirement
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield why Isaac Lab would not train, as far as its versions and the checkpoint tell without the simulator."""
     yield from assets.find_problems(document, data)
+    yield from user_code.find_problems(document, data)
     values, backend = document.parameters, str(document.parameters["backend"])
     code = training_folder.find_source(document)
     program = data.get(code) if code else None
     try:
         if program:
-            training_folder.find_folder(program, str(values["entry"]))
+            user_code.find_folder(program, str(values["entry"]))
         lab = None if program else installation.find_present(document)
         begin = start.load_start(document, data)
         if begin.file and (other := checkpoint_file.find_digest_problem(begin.file, values["sha256"])):
@@ -90,6 +91,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
             **installation.make_job_environ(document),
             **assets.make_environ(document, data),
             **node_launch.make_environ(document),
+            **user_code.make_environ(document, data),
         },
         notes=notes,
     )
@@ -104,8 +106,11 @@ def list_script_options(document: JobDocument) -> list[str]:
 
 
 def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
-    """Return the command that asks Isaac Lab about the options; None for one that the image or the user brings."""
-    if training_folder.find_source(document) or program_environment(document, work) is None:
+    """Return the command that asks Isaac Lab about the options; None for one that the image or the user brings.
+
+    None too with code of the user, which nothing but the job runs.
+    """
+    if user_code.find_code(document.sources) or program_environment(document, work) is None:
         return None
     own = (str(document.parameters["backend"]), *list_script_options(document))
     return WorkCommand(arguments=("-m", OPTION_CHECK, "train", *own, "--", *document.trainer_args), environ={})

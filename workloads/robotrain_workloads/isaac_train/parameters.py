@@ -101,7 +101,8 @@ class IsaacTrainParameters:
     entry: Annotated[
         str,
         Param(
-            help="the program in the folder of --code",
+            help="the program in the folder of --code; isaaclab.tasks for the tasks of its package (default: those, if"
+            " its pyproject.toml names some)",
             pattern=r"^[A-Za-z0-9_+-][A-Za-z0-9._+/-]*$",
             pattern_help="a file of the folder, such as scripts/train.sh",
             metavar="FILE",

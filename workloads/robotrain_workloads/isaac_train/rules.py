@@ -10,7 +10,9 @@ from robotrain.redaction import redact
 
 from robotrain_workloads import code_rules
 from robotrain_workloads.code_rules import CODE_FLAG
-from robotrain_workloads.isaac.rules import CHECKPOINT_FLAG
+from robotrain_workloads.isaac.parameters import TASKS_ENTRY
+from robotrain_workloads.isaac.profile import get_option_name
+from robotrain_workloads.isaac.rules import CHECKPOINT_FLAG, check_own_tasks
 from robotrain_workloads.isaac_train import parameters
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def check_start(job: "Job") -> Iterator[Problem]:
             "sources-conflict",
             suggest_choosing(
                 f"{CHECKPOINT_FLAG} {redact(checkpoint.uri)}",
-                *(f"--resume-from {redact(one.uri)}" for one in job.sources if one.role == "resume"),
+                *(f"--resume-from {redact(source.uri)}" for source in job.sources if source.role == "resume"),
             ),
             given=", ".join(f"{source.role} {redact(source.uri)}" for source in job.sources),
         )
@@ -53,7 +55,8 @@ def check_start(job: "Job") -> Iterator[Problem]:
 def check_iterations_left(job: "Job") -> Iterator[Problem]:
     """Require iterations after a checkpoint of rsl_rl, whose name has its iteration, before a machine is used."""
     total = job["max_iterations"]
-    if total is None or parameters.choose_mode(dict(job.parameters), {one.role for one in job.sources}) != "resume":
+    roles = {source.role for source in job.sources}
+    if total is None or parameters.choose_mode(dict(job.parameters), roles) != "resume":
         return
     for source in job.sources:
         if (match := re.search(r"(?:^|/)model_(\d+)\.pt$", source.uri)) and (done := int(match[1]) + 1) >= total:
@@ -63,6 +66,10 @@ def check_iterations_left(job: "Job") -> Iterator[Problem]:
 def check_training_folder(job: "Job") -> Iterator[Problem]:
     """Name the user's program before it is sent; require it, and refuse secrets, links and options without effect."""
     source, entry = code_rules.find_code(job), str(job["entry"])
+    if source is not None and entry == TASKS_ENTRY:
+        yield from _check_owned_options(job)
+        yield from check_own_tasks(job)
+        return
     if source is None:
         if entry != parameters.ENTRY:
             fixes = (suggest_leaving_out("--entry"), Suggestion(f"{CODE_FLAG} FOLDER"))
@@ -70,9 +77,8 @@ def check_training_folder(job: "Job") -> Iterator[Problem]:
         return
     yield make_problem("own-program", entry=entry, uri=redact(source.uri))
     ways: tuple[Suggestion, ...] = (suggest_leaving_out("--publish-url"),)
-    if job["publish_url"] is not None:
-        given = str(job["publish_url"])
-        yield make_problem("option-without-effect.with-code", *ways, given=given, code_flag=CODE_FLAG)
+    if (address := job["publish_url"]) is not None:
+        yield make_problem("option-without-effect.with-code", *ways, given=str(address), code_flag=CODE_FLAG)
     if (count := job.training_nodes) > 1:
         ways = (
             suggest_leaving_out("--num-nodes"),
@@ -80,6 +86,13 @@ def check_training_folder(job: "Job") -> Iterator[Problem]:
         )
         yield make_problem("option-without-effect.num-nodes", *ways, given=str(count), code_flag=CODE_FLAG)
     yield from code_rules.check_code(job, CODE_FLAG, lambda content: _check_entry(content.files, entry, source.uri))
+
+
+def _check_owned_options(job: "Job") -> Iterator[Problem]:
+    """Refuse what robotrain passes itself to the script that trains the user's tasks, as with Isaac Lab's own."""
+    for name in map(get_option_name, job.trainer_args):
+        if name in parameters.OWNED_OPTIONS:
+            yield make_problem("option-owned", parameters.OWNED_OPTIONS[name], where="--", given=name, name=name)
 
 
 def _check_entry(files: Collection[str], entry: str, folder: str) -> Iterator[Problem]:

@@ -12,32 +12,22 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import FindingError, make_finding
 
-from robotrain_workloads.isaac import assets, checkpoint_file, installation
+from robotrain_workloads.isaac import assets, checkpoint_file, installation, user_code
+from robotrain_workloads.isaac.parameters import TASKS_ENTRY
 from robotrain_workloads.isaac.process_group import SCRATCH_FOLDER, start_script
 from robotrain_workloads.isaac_train import parameters, start
 from robotrain_workloads.supervision.process_group import GroupFollower
 
 MODULE = "robotrain_workloads.isaac_train.training_folder"
-CODE_ROLE = "code"
 DEFAULT_NAME = "training-code"
 """What a folder of the user's machine is called where OSMO's datasets have a name."""
 DATA_FOLDER = Path("/data")
-MAX_NESTING = 3
 
 
 def find_source(document: JobDocument) -> JobSource | None:
     """Return the source of the training folder; None if Isaac Lab's own scripts train."""
-    return next((source for source in document.sources if source.role == CODE_ROLE), None)
-
-
-def find_folder(path: Path, entry: str) -> Path:
-    """Return the folder with the program: `path`, or one above it if a copy nested it. Raise OSError."""
-    found = (folder for folder in (path, *list(path.parents)[:MAX_NESTING]) if (folder / entry).is_file())
-    if folder := next(found, None):
-        return folder
-    raise FindingError(make_finding(f"the training folder {path} has no {entry}", "--entry FILE"))
+    return None if document.parameters["entry"] == TASKS_ENTRY else user_code.find_code(document.sources)
 
 
 def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
@@ -45,7 +35,7 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
     source = find_source(document)
     assert source is not None
     values = document.parameters
-    labels = [mount.label for mount in document.placement.mounts if mount.role == CODE_ROLE]
+    labels = [mount.label for mount in document.placement.mounts if mount.role == user_code.CODE_ROLE]
     own_name = DEFAULT_NAME if source.kind == "local_path" else source.uri.rpartition("/")[2].partition(":")[0]
     name = next(iter(labels), "") or own_name
     own = ["--folder", str(data[source]), "--entry", str(values["entry"]), "--work", str(work)]
@@ -105,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--name", default="", help="link the folder to /data/NAME/training")
     own = parser.parse_args(arguments[:separator])
     try:
-        folder = find_folder(own.folder, own.entry)
+        folder = user_code.find_folder(own.folder, own.entry)
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
     root = link_folder(folder, own.name) if own.name else folder

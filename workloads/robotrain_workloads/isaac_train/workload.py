@@ -10,7 +10,8 @@ from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProf
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_workloads.isaac import profile
-from robotrain_workloads.isaac_train.parameters import OWNED_OPTIONS, IsaacTrainParameters
+from robotrain_workloads.isaac.parameters import TASKS_ENTRY
+from robotrain_workloads.isaac_train.parameters import ENTRY, OWNED_OPTIONS, IsaacTrainParameters
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -39,20 +40,33 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_iterations_left(job)
     yield from rules.check_training_folder(job)
     yield from isaac_rules.check_assets(job)
-    if not any(source.role == "code" for source in job.sources):  # nobody knows what the user's program takes
+    has_program = any(source.role == "code" for source in job.sources) and job["entry"] != TASKS_ENTRY
+    if not has_program:  # nobody knows what the user's program takes
         yield from isaac_rules.check_task(job, trains=True)
         yield from isaac_rules.check_script_options(job, parameters.make_script(job["backend"]))
     yield from shared_rules.check_publish_url(job)
 
 
 def derive_defaults(job: "Job") -> "dict[str, tuple[Any, str]]":
-    """Return the library that a task is trained with unless told, or what the reference's scripts for 2.3 train."""
-    if job["isaac_version"] != "2.3":
-        from robotrain_workloads.isaac import tasks
+    """Return the library that a task is trained with unless told, or what the reference's scripts for 2.3 train.
 
-        task = tasks.list_tasks("3.0").get(job["task"])
-        return {"backend": (task.default, f"of {job['task']}")} if task and task.default == "skrl" else {}
-    return {name: (value, "of Isaac Lab 2.3's scripts") for name, value in profile.DEFAULTS_2_3.items()}
+    The folder of a job's code may bring tasks in place of a program.
+    """
+    from robotrain_workloads.isaac import tasks
+
+    defaults: dict[str, tuple[Any, str]] = {}
+    code = next((source for source in job.sources if source.role == "code" and source.kind == "local_path"), None)
+    if code and not Path(code.uri, ENTRY).is_file():
+        from robotrain_workloads.isaac import user_code
+
+        if user_code.brings_tasks(code.uri):
+            defaults["entry"] = (TASKS_ENTRY, f"of {user_code.PROJECT_FILE}")
+    if job["isaac_version"] == "2.3":
+        return defaults | {name: (value, "of Isaac Lab 2.3's scripts") for name, value in profile.DEFAULTS_2_3.items()}
+    task = tasks.list_tasks("3.0").get(job["task"])
+    if task and task.default == "skrl":
+        defaults["backend"] = (task.default, f"of {job['task']}")
+    return defaults
 
 
 PARAMETERS = {
@@ -69,7 +83,9 @@ EXAMPLES = {"isaac-cartpole": Path(__file__).parents[1] / "examples/isaac-cartpo
 PROFILE = WorkloadProfile(
     resources=profile.make_resources("24h"),
     container=profile.LAB_3_0,
-    outputs=OutputProfile(noun="training", evaluation="isaac-validate --checkpoint-uri {run}", unknown_with="code"),
+    outputs=OutputProfile(
+        noun="training", evaluation="isaac-validate --checkpoint-uri {run} {code?}", unknown_with="code"
+    ),
     metrics=(
         Metric(name="mean_reward", kind="curve", label="mean reward", brief="reward", better="higher"),
         Metric(name="mean_episode_length", label="mean episode length", better="higher"),

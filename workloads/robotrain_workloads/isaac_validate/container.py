@@ -11,7 +11,14 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation, policy_container
+from robotrain_workloads.isaac import (
+    assets,
+    checkpoint_content,
+    checkpoint_file,
+    installation,
+    policy_container,
+    user_code,
+)
 from robotrain_workloads.isaac.versions import lab_3_0
 from robotrain_workloads.isaac_validate import parameters
 from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
@@ -55,7 +62,11 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     own += [f"--source-kind={source.kind}", f"--job-name={parameters.make_job_name(values)}"]
     own += [f"--pin={source.pin}"] if source.pin else []
     own += [f"--video-length={values['video_length']}"] if values["record_video"] else []
-    environ = {**installation.make_job_environ(document), **assets.make_environ(document, data)}
+    environ = {
+        **installation.make_job_environ(document),
+        **assets.make_environ(document, data),
+        **user_code.make_environ(document, data),
+    }
     return WorkCommand(arguments=("-m", SUPERVISOR, *own, "--", *document.trainer_args), environ=environ)
 
 

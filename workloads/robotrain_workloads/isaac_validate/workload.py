@@ -82,6 +82,7 @@ ISAAC_VALIDATE = Workload(
     parameters=IsaacValidateParameters,
     roles={
         "checkpoint": Role(required=True, typical=True, takes="checkpoints", default=make_default_checkpoint),
+        "code": Role(reads=profile.reads_code),
         "scenes": Role(),
     },
     container_plugin="robotrain_workloads.isaac_validate.container",

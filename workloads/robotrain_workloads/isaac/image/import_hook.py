@@ -6,6 +6,7 @@ Launchers run it from its file with `runpy`: Isaac Lab's Python has none of robo
 import importlib
 import importlib.abc
 import importlib.util
+import json
 import os
 import runpy
 import sys
@@ -16,6 +17,8 @@ Change = Callable[[Any], None]
 RSL_RL = "rsl_rl.runners.on_policy_runner"
 SKRL = "skrl.utils.runner.torch.runner"
 ENTRY_POINTS = ("train", "play")
+TASKS_VARIABLE = "ROBOTRAIN_ISAAC_TASKS"
+"""The user's own tasks, as `isaac/own_tasks.py` writes it."""
 
 
 class ImportHook(importlib.abc.MetaPathFinder):
@@ -44,6 +47,15 @@ class ImportHook(importlib.abc.MetaPathFinder):
         return spec
 
 
+def import_own_tasks() -> None:
+    """Import the modules that register the user's own tasks, as Isaac Lab does with those of installed packages."""
+    tasks: dict[str, Any] = json.loads(os.environ.get(TASKS_VARIABLE) or "{}")
+    if tasks:
+        sys.path.insert(0, tasks["path"])
+    for module in tasks.get("modules", ()):
+        importlib.import_module(module)
+
+
 def run_script(script: str, arguments: Sequence[str], change_rsl_rl: Change, change_skrl: Change) -> None:
     """Run a script of Isaac Lab as it would run itself; the module of a runner is changed when it is imported.
 
@@ -54,6 +66,7 @@ def run_script(script: str, arguments: Sequence[str], change_rsl_rl: Change, cha
         entry_points: Any = importlib.import_module("isaaclab_rl.entrypoints.dispatch")
         sys.argv = [f"isaaclab {script}", *arguments]
         del sys.path[0]  # the launcher's folder
+        import_own_tasks()
         sys.exit(entry_points.run_cli(script, list(arguments)))
     sys.argv = [script, *arguments]
     sys.path[0] = os.path.dirname(os.path.abspath(script))

@@ -1,0 +1,158 @@
+"""The folder of the user's own code: where it is, and the tasks that it brings for Isaac Lab 3.0.
+
+Its pyproject.toml names the modules that register tasks, by the entry points `isaaclab.tasks`, as packages do that are
+installed. Here they are only read; the job imports them, from the folder as it is. Standard library only: both sides
+read them.
+"""
+
+import ast
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import tomllib
+from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.finding import Finding, FindingError, get_finding, make_finding
+
+from robotrain_workloads.isaac.parameters import TASKS_ENTRY
+from robotrain_workloads.isaac.tasks import list_tasks
+
+CODE_ROLE = "code"
+MAX_NESTING = 3
+PROJECT_FILE = "pyproject.toml"
+PACKAGE_FOLDERS = ("", "src")
+"""Where the package is, below the folder."""
+MAX_NAMES = 5
+VARIABLE = "ROBOTRAIN_ISAAC_TASKS"
+"""What the job imports, for `image/import_hook.py`: the folder and the modules, as JSON."""
+
+
+class TaskFolder(NamedTuple):
+    """A folder that brings tasks."""
+
+    path: Path
+    """Where its package is imported from."""
+    modules: tuple[str, ...]
+    """What Isaac Lab imports."""
+    names: frozenset[str]
+    """The tasks that its files register by a text."""
+    is_complete: bool
+    """Whether it registers no others, as far as its files tell."""
+
+
+def find_code(sources: Iterable[JobSource]) -> JobSource | None:
+    """Return the source of the user's code; None without."""
+    return next((source for source in sources if source.role == CODE_ROLE), None)
+
+
+def find_folder(path: Path, file: str) -> Path:
+    """Return the folder with a file: `path`, or one above it if a copy nested it. Raise OSError."""
+    folders = (folder for folder in (path, *list(path.parents)[:MAX_NESTING]) if (folder / file).is_file())
+    if folder := next(folders, None):
+        return folder
+    raise FindingError(make_finding(f"the training folder {path} has no {file}", "--entry FILE"))
+
+
+def find_tasks(document: JobDocument, data: Mapping[JobSource, Path]) -> TaskFolder | None:
+    """Return the tasks that a job brings; None without, and for a training program. Raise OSError with a sentence."""
+    source = find_code(document.sources)
+    if source is None or source not in data or document.parameters.get("entry", TASKS_ENTRY) != TASKS_ENTRY:
+        return None
+    return read_folder(find_folder(data[source], PROJECT_FILE))
+
+
+def make_environ(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:
+    """Return the variable with which a job imports its tasks; none without tasks. Raise OSError with a sentence."""
+    folder = find_tasks(document, data)
+    return {VARIABLE: json.dumps({"path": str(folder.path), "modules": folder.modules})} if folder else {}
+
+
+def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding]:
+    """Yield why a job would not find its task in its folder."""
+    try:
+        folder = find_tasks(document, data)
+    except OSError as error:
+        yield get_finding(error)
+        return
+    task = document.parameters["task"]
+    if folder and task is not None and (problem := find_name_problem(folder, str(task))):
+        yield problem
+
+
+def brings_tasks(folder: str) -> bool:
+    """Return whether a folder's pyproject.toml names modules with tasks; False if it cannot be read."""
+    try:
+        return bool(_list_modules(Path(folder)))
+    except FindingError:
+        return False
+
+
+def read_folder(folder: Path) -> TaskFolder:
+    """Return what a folder brings; nothing in it is run. Raise FindingError if it brings no tasks."""
+    modules = _list_modules(folder)
+    if not modules:
+        title = f"the {PROJECT_FILE} of {folder.name} names no modules with tasks"
+        raise FindingError(make_finding(f'{title}: [project.entry-points."{TASKS_ENTRY}"] is missing'))
+    for path in (folder / name for name in PACKAGE_FOLDERS):
+        if all(_has_module(path, module) for module in modules):
+            names, is_complete = _find_names(path, {module.partition(".")[0] for module in modules})
+            return TaskFolder(path, modules, names, is_complete)
+    places = f"{folder.name} and {folder.name}/src"
+    raise FindingError(make_finding(f"{PROJECT_FILE} names {', '.join(modules)}, which is not in {places}"))
+
+
+def find_name_problem(folder: TaskFolder, task: str) -> Finding | None:
+    """Return why a job's task is none that its folder or Isaac Lab 3.0 brings; None if it is one, or may be."""
+    name = task.rpartition(":")[2]  # as Isaac Lab reads it
+    if not folder.is_complete or name in folder.names or name in list_tasks("3.0"):
+        return None
+    near = difflib.get_close_matches(name, sorted(folder.names), 1, 0)
+    title = f"the package of the folder registers no task {name}: it has {', '.join(sorted(folder.names)[:MAX_NAMES])}"
+    return make_finding(title, f"--task {near[0]}")
+
+
+def _list_modules(folder: Path) -> tuple[str, ...]:
+    """Return the modules of the entry points. Raise FindingError with a sentence."""
+    try:
+        project = tomllib.loads((folder / PROJECT_FILE).read_text(encoding="utf-8"))
+        points: Mapping[str, str] = project.get("project", {}).get("entry-points", {}).get(TASKS_ENTRY, {})
+        return tuple(dict.fromkeys(str(point).partition(":")[0].strip() for point in points.values()))
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, AttributeError) as error:
+        raise FindingError(make_finding(f"the {PROJECT_FILE} of {folder.name} cannot be read: {error}")) from error
+
+
+def _has_module(path: Path, module: str) -> bool:
+    file = path.joinpath(*module.split("."))
+    return file.with_suffix(".py").is_file() or (file / "__init__.py").is_file()
+
+
+def _find_names(path: Path, packages: Iterable[str]) -> tuple[frozenset[str], bool]:
+    """Return the tasks that packages register, and whether that is all: not if a name is computed."""
+    names, is_complete = set[str](), True
+    files = [file for name in packages for file in (path / f"{name}.py", *(path / name).rglob("*.py"))]
+    for file in filter(Path.is_file, files):
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (OSError, ValueError, SyntaxError, RecursionError):
+            is_complete = False
+            continue
+        for call in _list_registrations(tree):
+            task = next((word.value for word in call.keywords if word.arg == "id"), call.args[0] if call.args else None)
+            if isinstance(task, ast.Constant) and isinstance(task.value, str):
+                names.add(task.value)
+            else:
+                is_complete = False
+    return frozenset(names), is_complete and bool(names)
+
+
+def _list_registrations(tree: ast.AST) -> Iterator[ast.Call]:
+    """Yield the calls of a function `register`, such as `gymnasium.register`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name == "register":
+                yield node
