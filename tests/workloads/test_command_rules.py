@@ -143,15 +143,48 @@ SAVES = [
 ]
 
 
+COMMAND = ("--", "python", "train.py")
+READ = [
+    # the script, a file beside it, what else is typed, what is read from the script
+    ('import torch\nadd_argument("--out")', "", "", "--shipped-environment lerobot-train|`--out {outputs}`"),
+    ('add_argument("--out")', "", "-- --out runs/a", "--output-folder runs/a"),
+    ('add_argument("--out")', "", "-- --out=/tmp/a", ""),
+    ('add_argument("--out")', "", "-- --out {outputs}", ""),
+    ('add_argument("--out")', "", "--publish-url none", ""),
+    ("save('checkpoints/last.pt')", "", "", "--output-folder checkpoints"),
+    ("save('checkpoints/last.pt')", "", "--output-folder saved", ""),
+    ("import torch", "requirements.txt", "", "--requirements requirements.txt"),
+    ("import torch", "uv.lock", "", ""),
+    ("import torch", "", "--no-install", ""),
+    ("import torch", "", "--environment {prefix}", ""),
+    ("import jax", "", "", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "file", "typed", "derived"), READ)
+def test_what_a_program_file_needs_is_read_from_it(robotrain, tmp_path, monkeypatch, text, file, typed, derived):
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab/train.py").write_text(text)
+    if file:
+        (tmp_path / "lab" / file).write_text("")
+    monkeypatch.chdir(tmp_path / "lab")
+    words = typed.replace("{prefix}", sys.prefix).split()
+    note = robotrain("explain", "train.py", "--platform", "local", *words).stderr.partition(
+        "note: read from train.py: "
+    )
+    assert [text for text in derived.split("|") if text not in note[2]] == []
+    assert bool(note[2]) is bool(derived), note[2]
+
+
 @pytest.mark.parametrize(("text", "way"), SAVES)
 def test_a_script_that_keeps_nothing_is_warned_with_what_keeps_its_outputs(robotrain, tmp_path, monkeypatch, text, way):
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab/train.py").write_text(text)
     monkeypatch.chdir(tmp_path / "lab")
-    line = ("explain", "train.py", "--platform", "osmo", "--pool", "pool")
-    warning = robotrain(*line).stderr.partition("[command-keeps-nothing]")[2].partition("warning:")[0]
+    line = ("explain", "command", "--code", ".", "--platform", "osmo", "--pool", "pool")
+    warning = robotrain(*line, *COMMAND).stderr.partition("[command-keeps-nothing]")[2].partition("warning:")[0]
     assert warning.partition("use   ")[2].startswith(way)
-    assert "[command-keeps-nothing]" not in robotrain(*line, "--output-folder", "checkpoints").stderr
+    assert "[command-keeps-nothing]" not in robotrain(*line, "--output-folder", "checkpoints", *COMMAND).stderr
 
 
 @pytest.mark.parametrize(("text", "is_warned"), [*((text, True) for text, _ in SAVES[:2]), ("save(path)", False)])
@@ -159,11 +192,11 @@ def test_on_this_machine_a_script_with_a_folder_of_its_own_is_warned(robotrain, 
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab/train.py").write_text(text)
     monkeypatch.chdir(tmp_path / "lab")
-    line = ("submit", "train.py", "--platform", "local", "--dry-run")
-    assert ("[command-keeps-nothing]" in robotrain(*line).stderr) is is_warned
+    line = ("submit", "command", "--code", ".", "--platform", "local", "--dry-run")
+    assert ("[command-keeps-nothing]" in robotrain(*line, *COMMAND).stderr) is is_warned
     for silent in (("--output-folder", "saved"), ("--publish-url", "none")):
-        assert "[command-keeps-nothing]" not in robotrain(*line, *silent).stderr
-    assert "output folder  saved" in robotrain(*line, "--output-folder", "saved").stdout
+        assert "[command-keeps-nothing]" not in robotrain(*line, *silent, *COMMAND).stderr
+    assert "output folder  saved" in robotrain(*line, "--output-folder", "saved", *COMMAND).stdout
 
 
 IMPORTS = [
@@ -190,7 +223,8 @@ def test_a_script_whose_imports_nothing_installs_is_warned(robotrain, tmp_path, 
         (tmp_path / "lab" / file).write_text("")
     monkeypatch.chdir(tmp_path / "lab")
     words = options.format(prefix=sys.prefix).split()
-    warning = robotrain("explain", "train.py", "--platform", "local", *words).stderr.partition("[packages-missing]")[2]
+    answer = robotrain("explain", "command", "--code", ".", "--platform", "local", *words, *COMMAND)
+    warning = answer.stderr.partition("[packages-missing]")[2]
     assert warning.partition("use   ")[2].startswith(way) if way else not warning, warning
 
 

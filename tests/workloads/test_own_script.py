@@ -62,9 +62,12 @@ def test_one_command_trains_it_and_is_the_same_job_in_both_spellings(run, tmp_pa
     assert short.rpartition("-")[0] == long.rpartition("-")[0]
 
 
-def test_a_run_that_kept_nothing_is_told_the_line_that_keeps_its_folder(run, tmp_path):
+def test_a_program_file_keeps_its_folder_and_a_command_is_told_the_line_that_does(run, tmp_path):
     (tmp_path / "lab/train.py").write_text(TRAIN)
-    run("submit", "train.py", "--platform", "local", "--tracking-uri", "none", "--name", "lost", "--wait")
+    words = ("--platform", "local", "--tracking-uri", "none", "--wait")
+    run("submit", "train.py", *words)
+    assert "checkpoints/000400" in run("outputs")
+    run("submit", "command", "--code", ".", "--name", "lost", *words, "--", "python", "train.py")
     assert "next        robotrain resubmit lost --set output_folder=checkpoints" in run("status")
 
 

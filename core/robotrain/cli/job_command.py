@@ -340,13 +340,13 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
 
         line, mistakes = line_values.read_line(values, ctx.meta.get(ORDER_KEY, []), self.options)
         after_dashes = read_after_dashes(ctx.meta.get(AFTER_DASHES_KEY) or ())
+        program = None
         if choice.program:
             from robotrain.config import program_file
 
             kinds = get_plugins(ctx).source_kinds()
-            line, after_dashes = program_file.add_program(
-                choice.program, after_dashes, line, choice.files, workload, kinds
-            )
+            program = program_file.add_program(choice.program, after_dashes, line, choice.files, workload, kinds)
+            line, after_dashes = program.line, program.command
         request = Request(
             line=line,
             after_dashes=after_dashes,
@@ -361,8 +361,13 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             from robotrain.config import assignments
 
             kinds = get_plugins(ctx).source_kinds()
-            request, found = assignments.apply_assignments(request, sets, workload, platform, kinds)
-            return request, [*mistakes, *found]
+            request, wrong = assignments.apply_assignments(request, sets, workload, platform, kinds)
+            mistakes = [*mistakes, *wrong]
+        if program:
+            from robotrain.config import program_file
+
+            request, notes = program_file.add_needs(program, request, workload, platform, kinds)
+            mistakes = [*mistakes, *notes]
         return request, mistakes
 
     def _load_chosen(

@@ -1,15 +1,38 @@
 """A program file in place of a command: `submit train.py -- ARGUMENTS` is `--code . -- python train.py ARGUMENTS`."""
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain.config.merge import list_layers
+from robotrain.config.request import Request
 from robotrain.config.selection import find_starter
 from robotrain.config.values import Layer, Origin, SourceText, Value
+from robotrain.errors import Problem
+from robotrain.messages import Messages
+from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 
+make_problem = Messages(__file__)
+
 ORIGIN = Origin("argument")
+
+
+class ProgramLine(NamedTuple):
+    """A line with a program file among its words."""
+
+    line: Layer
+    command: tuple[Value, ...]
+    code: Path
+    """The folder of the code."""
+    path: str
+    """That of the file, from there."""
 
 
 def add_program(
@@ -19,7 +42,7 @@ def add_program(
     files: Iterable[Layer],
     workload: Workload,
     kinds: Mapping[str, SourceKind],
-) -> tuple[Layer, tuple[Value, ...]]:
+) -> ProgramLine:
     """Return the line and its command for a program file that stands among the words.
 
     Its folder is the code of the job, unless the line or the job file gives that: the working folder if the file is
@@ -37,4 +60,35 @@ def add_program(
     code = Path(given.base, os.path.expanduser(given.text)) if given else full.parent
     path = os.path.relpath(full, code) if full.is_relative_to(os.path.abspath(code)) else file
     words = (Value(word, origin) for word in (*find_starter(workload, file), path))
-    return line, (*words, *arguments)
+    return ProgramLine(line, (*words, *arguments), code, path)
+
+
+def add_needs(
+    program: ProgramLine, request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
+) -> tuple[Request, list[Problem]]:
+    """Return the request with what the program's text says that it needs, and the note of it.
+
+    What anything says of the job (the line, a file, a variable) wins.
+    """
+    find_needs = workload.own_command.find_needs if workload.own_command else None
+    if find_needs is None or not (program.code / program.path).is_file():
+        return request, []
+    layers = list_layers(request, workload, platform, kinds, None)
+    given = {key.rpartition(".")[2] for layer in layers for key, value in layer.values.items() if value.value != ""}
+    words = [str(value.value) for value in request.after_dashes]
+    needs = find_needs(program.code, program.path, words, given)
+    parameters = {parameter.name: parameter for parameter in get_parameters(workload.parameters)}
+    defaults, derived = dict[str, Value](), list[str]()
+    for name, (value, why) in needs.parameters.items():
+        parameter = parameters[name]
+        text = str(program.code / value) if parameter.param.path else value
+        defaults[name] = Value(text, ORIGIN._replace(where=f"{program.path}: {why}"))
+        derived.append(f"{parameter.flag} {shlex.quote(value)} ({why})")
+    if needs.arguments:
+        derived.append(f"`{' '.join(needs.arguments)}` after its arguments")
+    if not derived:
+        return request, []
+    origin = ORIGIN._replace(where=program.path)
+    added = tuple(Value(word, origin) for word in needs.arguments)
+    note = make_problem("program-read", file=program.path, derived=", ".join(derived))
+    return replace(request, after_dashes=(*request.after_dashes, *added), defaults=defaults), [note]

@@ -35,7 +35,9 @@ class Request:
     name: Value | None = None
     """The name of the run, by which tracking knows the job if nothing else names it."""
     defaults: Mapping[str, Value] = field(default_factory=dict)
-    """Of a resubmitted job with other platform settings: its earlier defaults, which the platform's win over."""
+    """Of a resubmitted job with other platform settings, its earlier defaults, which the platform's win over; or what a
+    program's text says that it needs.
+    """
     unread: frozenset[str] = frozenset()
     """The parameters and roles that were given in an invalid way."""
     left_out: frozenset[str] = frozenset()

@@ -1,7 +1,7 @@
 """Workloads: what can be run, with its parameters, roles and rules."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -147,6 +147,17 @@ class ProgramOptions(NamedTuple):
     """The parameters that decide which options there are: help and `explain` list them if one is given."""
 
 
+class ProgramNeeds(NamedTuple):
+    """What the text of a program says that its job needs, as far as nobody says otherwise."""
+
+    arguments: tuple[str, ...] = ()
+    """Added to the command."""
+    parameters: Mapping[str, tuple[str, str]] = {}
+    """Values of parameters by their names, each with the reason as the end of a sentence: `it imports torch`. A path
+    starts from the folder of the code.
+    """
+
+
 class UserCommand(NamedTuple):
     """A whole command of the user's: the arguments after `--`, `run:` in a job file.
 
@@ -159,6 +170,10 @@ class UserCommand(NamedTuple):
     starters: Mapping[str, tuple[str, ...]] = {}
     """The words that start a program file, by its suffix: of `{".py": ("python",)}`, `submit train.py -- ARGUMENTS` is
     the command `python train.py ARGUMENTS`, in the folder of the role that `is_program`.
+    """
+    find_needs: Callable[[Path, str, Sequence[str], Collection[str]], ProgramNeeds] | None = None
+    """Return what a program file needs; nothing is run. Its arguments: the folder of the code, the path in it, the
+    words of the command, and the names of the parameters and settings that somebody gave.
     """
 
 

@@ -3,9 +3,11 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+
+from robotrain.model.workload import ProgramNeeds
 
 from robotrain_workloads.command.missing_module import SHIPPED_ENVIRONMENT, SHIPPED_MODULES
 from robotrain_workloads.command.placeholders import OUTPUTS
@@ -71,20 +73,56 @@ def find_script(folder: Path) -> str:
     return USUAL_SCRIPT if USUAL_SCRIPT in names else names[0] if len(names) == 1 else ""
 
 
-def suggest_job(folder: Path, name: str) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the command of a script in a folder, and the parameters that say where it writes and what it needs."""
-    facts, parameters = read_script(folder / name), dict[str, str]()
-    arguments: tuple[str, ...] = ("python", name)
-    if facts.output_option:
-        arguments = (*arguments, facts.output_option, f"{{{OUTPUTS}}}")
-    elif facts.output_folder:
-        parameters["output_folder"] = facts.output_folder
-    if not any((folder / one).is_file() for one in PROJECT_FILES):
+OUTPUT_NAMES = frozenset({"output_folder", "publish_url", "checkpoints"})
+PACKAGE_NAMES = frozenset(
+    {"requirements", "shipped_environment", "install", "python_version", "allow_builds", "image", "environment"}
+)
+"""What users say of a job's outputs and packages: what a script says does not count beside it."""
+
+
+def find_needs(
+    folder: Path, name: str, words: Sequence[str] = (), given: Collection[str] = frozenset()
+) -> ProgramNeeds:
+    """Return what a script says that its job needs: where its outputs are kept, and its packages.
+
+    :param words: those of its command.
+    :param given: the names of parameters and settings that the user gave.
+    """
+    facts, arguments, parameters = read_script(folder / name), tuple[str, ...](), dict[str, tuple[str, str]]()
+    outputs = f"{{{OUTPUTS}}}"
+    if not OUTPUT_NAMES & {*given} and not any(outputs in word for word in words):
+        if typed := _find_typed_folder(facts.output_option, words):
+            parameters["output_folder"] = typed, f"{facts.output_option} names it"
+        elif facts.output_option and not _is_typed(facts.output_option, words):
+            arguments = (facts.output_option, outputs)
+        elif facts.output_folder and not facts.output_option:
+            parameters["output_folder"] = facts.output_folder, "the program writes to it"
+    if not PACKAGE_NAMES & {*given} and not any((folder / one).is_file() for one in PROJECT_FILES):
+        shipped = sorted(facts.modules & SHIPPED_MODULES)
         if (folder / REQUIREMENTS_FILE).is_file():
-            parameters["requirements"] = REQUIREMENTS_FILE
-        elif facts.modules & SHIPPED_MODULES:
-            parameters["shipped_environment"] = SHIPPED_ENVIRONMENT
-    return arguments, parameters
+            parameters["requirements"] = REQUIREMENTS_FILE, "it is in the folder"
+        elif shipped:
+            parameters["shipped_environment"] = SHIPPED_ENVIRONMENT, f"the program imports {shipped[0]}"
+    return ProgramNeeds(arguments, parameters)
+
+
+def _is_typed(option: str, words: Sequence[str]) -> bool:
+    return any(word == option or word.startswith(f"{option}=") for word in words)
+
+
+def _find_typed_folder(option: str, words: Sequence[str]) -> str:
+    """Return the folder below the code that an option of the command names; empty for none."""
+    if not option or not _is_typed(option, words):
+        return ""
+    after = [*words[1:], ""]
+    texts = [
+        word.partition("=")[2] or following
+        for word, following in zip(words, after, strict=True)
+        if word.partition("=")[0] == option
+    ]
+    parts = PurePosixPath(texts[-1]).parts
+    is_below = bool(parts) and not PurePosixPath(texts[-1]).is_absolute() and not {"..", "~"} & {*parts}
+    return "/".join(parts) if is_below and not re.search(r"[{}$]", texts[-1]) else ""
 
 
 def _find_folder(text: str) -> str:

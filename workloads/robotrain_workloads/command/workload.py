@@ -1,11 +1,11 @@
 """The workload `command`: its declaration. Imports nothing heavy."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from robotrain.model.preview import WorkPreview
-from robotrain.model.workload import FoundInput, JobTemplate, ProgramLocker, Role, UserCommand, Workload
+from robotrain.model.workload import FoundInput, JobTemplate, ProgramLocker, ProgramNeeds, Role, UserCommand, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
@@ -53,10 +53,18 @@ def find_inputs(folder: Path) -> Iterator[FoundInput]:
 
     programs = sorted(path.name for path in folder.glob("*.py"))
     if script := script_facts.find_script(folder):
-        arguments, parameters = script_facts.suggest_job(folder, script)
-        yield FoundInput("code", "local_path", ".", f"has {script}", parameters, arguments)
+        needs = script_facts.find_needs(folder, script)
+        parameters = {name: value for name, (value, _) in needs.parameters.items()}
+        yield FoundInput("code", "local_path", ".", f"has {script}", parameters, ("python", script, *needs.arguments))
     elif programs:
         yield FoundInput("code", "local_path", ".", f"has {programs[0]}{' and others' if programs[1:] else ''}")
+
+
+def find_needs(folder: Path, path: str, words: Sequence[str], given: Collection[str]) -> ProgramNeeds:
+    """Return what a program of a folder says that its job needs."""
+    from robotrain_workloads.command import script_facts
+
+    return script_facts.find_needs(folder, path, words, given)
 
 
 RECIPES = ("gr00t-n1.5", "gr00t-n1.7", "openpi-pi0.5", "robomimic-bc")
@@ -130,6 +138,7 @@ COMMAND = Workload(
     own_command=UserCommand(
         ("datasets", "outputs", "run", "node_rank", "master_addr", "master_port"),
         starters={".py": ("python",), ".sh": ("bash",)},
+        find_needs=find_needs,
     ),
     get_option_name=lambda argument: "",
     check=check_job,
