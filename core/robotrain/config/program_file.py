@@ -24,7 +24,7 @@ make_problem = Messages(__file__)
 ORIGIN = Origin("argument")
 
 
-class ProgramLine(NamedTuple):
+class TypedProgram(NamedTuple):
     """A line with a program file among its words."""
 
     line: Layer
@@ -42,7 +42,7 @@ def add_program(
     files: Iterable[Layer],
     workload: Workload,
     kinds: Mapping[str, SourceKind],
-) -> ProgramLine:
+) -> TypedProgram:
     """Return the line and its command for a program file that stands among the words.
 
     Its folder is the code of the job, unless the line or the job file gives that: the working folder if the file is
@@ -60,11 +60,11 @@ def add_program(
     code = Path(given.base, os.path.expanduser(given.text)) if given else full.parent
     path = os.path.relpath(full, code) if full.is_relative_to(os.path.abspath(code)) else file
     words = (Value(word, origin) for word in (*find_starter(workload, file), path))
-    return ProgramLine(line, (*words, *arguments), code, path)
+    return TypedProgram(line, (*words, *arguments), code, path)
 
 
 def add_needs(
-    program: ProgramLine, request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
+    program: TypedProgram, request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
 ) -> tuple[Request, list[Problem]]:
     """Return the request with what the program's text says that it needs, and the note of it.
 
