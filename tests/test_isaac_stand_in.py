@@ -24,7 +24,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
     (tmp_path / "lab").mkdir()
     script = make_lab(tmp_path / "lab")
-    python = str(environments.install(environments.GENERATIONS[0]))
+    python = str(environments.install())
 
     def begin(*arguments: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(

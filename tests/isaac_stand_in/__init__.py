@@ -5,7 +5,7 @@ needs it to do is said by environment variables:
 
 | variable | effect |
 |---|---|
-| STANDIN_PYTHON | the interpreter of `isaaclab.sh -p`: one of `environments.install` |
+| STANDIN_PYTHON | the interpreter of `isaaclab.sh -p`: that of `environments.install` |
 | STANDIN_SUCCESS | `timeout`: an episode succeeds if the pole stands to its end; unset: there is no success term |
 | STANDIN_STEPS | the most steps of an episode (250); with a few, no pole falls |
 | STANDIN_STEP_SECONDS | how long a step takes (0): a training that a test cuts off does not need more of them |
@@ -30,6 +30,7 @@ def make_lab(folder: Path) -> Path:
             file = folder / "scripts/reinforcement_learning" / backend / f"{action}.py"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(SCRIPT.format(f'run("{backend}", "{action}")'))
-    shutil.copytree(LAB / "standin", folder / "standin", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("standin", "isaaclab_rl"):
+        shutil.copytree(LAB / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "VERSION").write_text("2.3.2\n")
     return Path(shutil.copy(LAB / "isaaclab.sh", folder))

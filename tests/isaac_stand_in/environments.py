@@ -1,5 +1,5 @@
-"""The two environments of the stand-in, rsl_rl 3.1 with skrl 1.4 and rsl_rl 5.4 with skrl 2.1: built once, outside of
-the repository, from committed lists, with a build of torch for the CPU."""
+"""The environment of the stand-in, rsl_rl 3.1 with skrl 1.4: built once, outside of the repository, from a committed
+list, with a build of torch for the CPU."""
 
 import contextlib
 import hashlib
@@ -11,22 +11,20 @@ from pathlib import Path
 
 from session_variables import OUTSIDE
 
-GENERATIONS = ("rsl3-skrl1", "rsl5-skrl2")
-FOLDER = Path(__file__).parent
+LIBRARIES = Path(__file__).with_name("rsl3-skrl1.txt")
 
 
-def install(generation: str) -> Path:
-    """Return the interpreter of an environment, built if it is not there: 1 GB each."""
-    wanted = FOLDER / f"{generation}.txt"
+def install() -> Path:
+    """Return the interpreter of the environment, built if it is not there: 1 GB."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "robotrain-tests"
-    folder = cache / f"isaac-{generation}-{hashlib.sha256(wanted.read_bytes()).hexdigest()[:12]}"
+    folder = cache / f"isaac-rsl3-skrl1-{hashlib.sha256(LIBRARIES.read_bytes()).hexdigest()[:12]}"
     if not folder.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
             built = Path(scratch, "built")
             _uv("venv", "--python", "3.11", "--relocatable", str(built))
             links = [word for link in os.environ.get("PIP_FIND_LINKS", "").split() for word in ("--find-links", link)]
-            _uv("pip", "install", "--python", str(built / "bin/python"), "--no-deps", *links, "-r", str(wanted))
+            _uv("pip", "install", "--python", str(built / "bin/python"), "--no-deps", *links, "-r", str(LIBRARIES))
             with contextlib.suppress(OSError):  # another session was quicker
                 os.replace(built, folder)
     return folder / "bin/python"

@@ -8,8 +8,7 @@ from robotrain_workloads.isaac import checkpoint_file
 
 from isaac_stand_in import environments, make_lab
 
-TASK = "Isaac-Cartpole-v0"
-OLD = environments.GENERATIONS[0]
+TASK, RECURRENT_TASK = "Isaac-Cartpole-v0", "Isaac-Cartpole-Recurrent-v0"
 
 
 def make_environ(folder: Path) -> dict[str, str]:
@@ -22,20 +21,20 @@ def make_image(folder: Path) -> dict[str, str]:
     """Lay out an installation in `folder`; return the variables with which an image leads there."""
     folder.mkdir(parents=True)
     make_lab(folder)
-    python = str(environments.install(OLD))
+    python = str(environments.install())
     return {"ISAACLAB_PATH": str(folder), "STANDIN_PYTHON": python, "OMP_NUM_THREADS": "1"}
 
 
-def train(folder: Path, backend: str = "rsl_rl") -> None:
+def train(folder: Path, backend: str = "rsl_rl", task: str = TASK) -> None:
     """Train for one iteration; the checkpoint is `folder/checkpoint`."""
     lab = folder / "lab"
     environ = {**os.environ, **make_image(lab)}
     scripts = lab / "scripts/reinforcement_learning"
-    words = ("--task", TASK, "--num_envs", "16", "--max_iterations", "1", "--headless")
+    words = ("--task", task, "--num_envs", "16", "--max_iterations", "1", "--headless")
     command = ["bash", lab / "isaaclab.sh", "-p", scripts / backend / "train.py", *words]
     subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True)
     found = sorted(folder.glob("logs/**/*_*.pt"))[-1]
-    checkpoint_file.write_facts(folder / "checkpoint", TASK, backend)
+    checkpoint_file.write_facts(folder / "checkpoint", task, backend)
     os.replace(found, folder / "checkpoint" / found.name)
     agent = next(folder.glob("logs/**/params/agent.yaml"))
     os.replace(agent, folder / "checkpoint/params/agent.yaml")

@@ -102,11 +102,11 @@ def test_a_local_checkpoint_that_cannot_be_exported_is_refused_before_the_queue(
 
 def test_a_report_shows_each_file_and_leaves_out_what_is_no_number() -> None:
     metrics = {"mean_episode_reward": 25.25, "total_episodes": "many", "mean_inference_time_ms": None}
-    comparison = {"samples": {"max_error": 1e-7}, "played": {"max_error": 4e-7}}
-    content = {"task": "T", "backend": "skrl", "metrics": {"onnx": metrics}, "comparison": {"onnx": comparison}}
+    comparison = {"onnx": {"max_error": 4e-7, "observations": 200}, "jit": "none"}
+    content = {"task": "T", "backend": "skrl", "metrics": {"onnx": metrics}, "comparison": comparison}
     found = results_reader.read_results(json.dumps(content).encode())
     (table,) = found.tables
-    assert table.rows == (("policy.onnx", "4e-07", "25.25", "", "", "", ""),)
+    assert table.rows == (("policy.onnx", "4e-07", "25.25", "", "", "", ""), ("policy.pt", *[""] * 6))
     assert dict(found.facts)["library"] == "skrl"
     assert results_reader.read_results(b"{}").tables == ()
 
@@ -138,25 +138,28 @@ class FileHandler(QuietHandler, http.server.SimpleHTTPRequestHandler):
     pass
 
 
-LEFT = {"params/agent.yaml": "policy: {}\n", "params/robotrain.json": '{"task": "Isaac-Reach-v0"}'}
+AGENT = {"params/agent.yaml": "policy: {}\n"}
+OURS, THEIRS = {"params/robotrain.json": '{"task": "Isaac-Reach"}'}, {"run.json": '{"task": "Isaac-Reach"}'}
 BESIDE = {
-    "rsl_rl": ("run/model_19.pt", {f"run/{name}": text for name, text in LEFT.items()}),
-    "skrl, a folder deeper": ("run/checkpoints/agent_320.pt", {f"run/{name}": text for name, text in LEFT.items()}),
-    "of another program": ("run/model_19.pt", {"run/params/agent.yaml": "policy: {}\n"}),
+    # where the checkpoint is, what lies in the folder of its training, and the task that this tells
+    "rsl_rl": ("run/model_19.pt", AGENT | OURS, "Isaac-Reach"),
+    "skrl, a folder deeper": ("run/checkpoints/agent_320.pt", AGENT | OURS, "Isaac-Reach"),
+    "of Isaac Lab 3.0 itself": ("run/model_19.pt", AGENT | THEIRS, "Isaac-Reach"),
+    "of another program": ("run/model_19.pt", AGENT, ""),
 }
 
 
-@pytest.mark.parametrize(("name", "files"), BESIDE.values(), ids=BESIDE)
+@pytest.mark.parametrize(("name", "files", "task"), BESIDE.values(), ids=BESIDE)
 def test_what_lies_beside_a_checkpoint_at_a_web_address_is_downloaded(
-    checkpoint: MakeCheckpoint, web: Any, tmp_path: Path, name: str, files: Mapping[str, str]
+    checkpoint: MakeCheckpoint, web: Any, tmp_path: Path, name: str, files: Mapping[str, str], task: str
 ) -> None:
     source = checkpoint(agent=None) / "model_19.pt"
-    found = container.fetch_files(source, f"{web(files)}/{name}", "", tmp_path / "to")
+    address = web({f"run/{path}": text for path, text in files.items()})
+    found = container.fetch_files(source, f"{address}/{name}", "", tmp_path / "to")
     assert found.agent is not None
     assert found.agent.read_text() == "policy: {}\n"
     assert list(container.find_file_problems(found, None)) == []
-    task = "Isaac-Reach-v0" if "run/params/robotrain.json" in files else "Isaac-Ant-v0"
-    assert container.choose_task(None, found, source, tmp_path, "2.3") == task
+    assert container.read_facts(found, source, tmp_path).task == task
 
 
 def test_agent_configuration_may_be_named(checkpoint: MakeCheckpoint, web: Any, tmp_path: Path) -> None:

@@ -264,11 +264,6 @@ def test_a_device_that_the_job_has_is_handed_on(robotrain: Any, words: tuple[str
         ("isaac-train", ("--entry", "scripts/other.sh"), "option-without-effect"),
         ("isaac-export", (*BLOB, "--", "--video_length", "3"), "option-owned"),
         ("isaac-export", (*BLOB, "--", "--no_such_flag"), ERROR),
-        (
-            "isaac-export",
-            (*BLOB, *["--max-steps", "0", "--video-length", "0", "--num-envs", "8"]),
-            "option-without-effect",
-        ),
         ("isaac-export", (*BLOB, "--agent-config", "agent.yaml"), "value-invalid"),
         ("isaac-validate", (), "source-missing"),
         ("isaac-validate", (*BLOB, "--video-length", "50"), "option-without-effect"),

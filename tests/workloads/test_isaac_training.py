@@ -19,7 +19,6 @@ from isaac_stand_in import environments, policy
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Registered, Tracking, parse_event
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
-OLD = environments.GENERATIONS[0]
 ROLLOUTS = 16
 """Timesteps of an iteration."""
 UPDATES = 20
@@ -143,7 +142,7 @@ def stopped_training(submit: Submit) -> Ended:
 def read_checkpoint(file: Path, expression: str) -> Any:
     """Return an expression of the content of a checkpoint, `c`."""
     code = f"import json, sys, torch; c = torch.load(sys.argv[1], weights_only=True); print(json.dumps({expression}))"
-    command = [str(environments.install(OLD)), "-c", code, str(file)]
+    command = [str(environments.install()), "-c", code, str(file)]
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
@@ -279,7 +278,7 @@ def test_a_script_that_trains_nothing_and_exits_with_0_has_failed(submit: Submit
 
 def test_a_file_that_holds_more_than_weights_is_refused(submit: Submit, tmp_path: Path) -> None:
     code = "import pathlib, sys, torch; torch.save(pathlib.Path('x'), sys.argv[1])"
-    subprocess.run([str(environments.install(OLD)), "-c", code, str(tmp_path / "model_1.pt")], check=True)
+    subprocess.run([str(environments.install()), "-c", code, str(tmp_path / "model_1.pt")], check=True)
     pickled = submit(*SMALL, "-b", "rsl_rl", "--checkpoint-uri", str(tmp_path), "-M", "warm-start")
     assert "cannot be read as weights" in refusal(pickled)
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from robotrain_runtime.checkpoints import model_lineage
+from robotrain_runtime.contract.document import parse_document
 from robotrain_workloads.evaluation import results_reader
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
-from robotrain_workloads.isaac import checkpoint_file, installation
+from robotrain_workloads.isaac import checkpoint_file, installation, policy_container
 from robotrain_workloads.isaac.checkpoint_content import CheckpointContent
 from robotrain_workloads.isaac_validate import supervisor
 from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint
@@ -123,6 +124,44 @@ def test_tags_of_a_model_count_before_what_lies_beside_the_checkpoint(tmp_path: 
     model_lineage.write_policy_lineage(cache, folder, {}, tags)
     facts = checkpoint_file.read_facts(file, folder, cache)
     assert (facts.task, facts.framework, facts.success_threshold) == ("Isaac-Cartpole-v0", "rsl_rl", 0.85)
+
+
+def test_what_isaac_lab_wrote_of_a_training_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoints/agent_64.pt"
+    file.parent.mkdir()
+    written = {"library": "skrl", "task": "Isaac-Reach", "metadata": {"agent": "skrl_ippo_cfg_entry_point"}}
+    (tmp_path / "run.json").write_text(json.dumps({**written, "version": 1}))
+    facts = checkpoint_file.read_facts(file, tmp_path, tmp_path / "cache")
+    assert (facts.task, facts.framework, facts.agent) == ("Isaac-Reach", "skrl", "skrl_ippo_cfg_entry_point")
+    checkpoint_file.write_facts(file.parent, "Isaac-Mine", "skrl")  # isaac-train's own count first
+    assert checkpoint_file.read_facts(file, tmp_path, tmp_path / "cache").task == "Isaac-Mine"
+
+
+OWNED = ("--num_envs", "4", "--seed", "1")
+QUESTIONS = {
+    # the user's words after --, with what Isaac Lab is asked of the checkpoint's agent
+    "agent of the training": ((), ("--task", "Isaac-Reach", "--agent=reach_cfg", *OWNED)),
+    "agent of the user": (("--agent", "other"), ("--task", "Isaac-Reach", *OWNED)),
+}
+
+
+@pytest.mark.parametrize("case", QUESTIONS)
+@pytest.mark.parametrize("workload", ["isaac-validate", "isaac-export"])
+def test_isaac_lab_is_asked_about_the_options_of_a_policy(
+    robotrain: Any, tmp_path: Path, workload: str, case: str
+) -> None:
+    given, owned = QUESTIONS[case]
+    save_weights(tmp_path / "model_0.pt", {"actor_state_dict": {}})
+    written = {"library": "rsl_rl", "task": "Isaac-Reach", "metadata": {"agent": "reach_cfg"}}
+    (tmp_path / "run.json").write_text(json.dumps(written))
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params/agent.yaml").write_text("{}")
+    words = ("--checkpoint-uri", tmp_path, "--num-envs", "4", "--seed", "1", "--isaac-version", "3.0")
+    line = ("render", workload, "--platform", "local", *words, "--json")
+    document = parse_document(robotrain(*line, "--", *given).json["files"]["job.json"]["text"])
+    command = policy_container.check_options(document, tmp_path / "place")
+    assert command is not None
+    assert command.arguments[2:] == ("play", "rsl_rl", *owned, "--", *given)
 
 
 TASK = ("--task", "Isaac-Velocity-Rough-AnymalD", "--json")

@@ -39,7 +39,7 @@ SUBMIT_SIDE = (
 ENVIRONMENT_SIDE = {
     "lerobot_training/weights_file": {"torch", "torchvision", "safetensors"},
     "lerobot_data/": {"robotrain", "numpy", "PIL", "typer"},
-    "isaac_export/image/": {"torch", "yaml"},  # runs with the Python of the image
+    "isaac/image/": {"torch", "yaml"},  # runs with the Python of Isaac Lab
     "rosbag_act_train/": {
         *("robotrain", "typer", "yaml", "jinja2", "lerobot"),
         *(

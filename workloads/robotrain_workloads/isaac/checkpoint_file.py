@@ -20,7 +20,10 @@ NUMBERED = {"rsl_rl": r"model_(\d+)\.pt", "skrl": r"agent_(\d+)\.pt"}
 """Names of checkpoints: with iterations in those of rsl_rl, timesteps in those of skrl."""
 BEST = "best_agent.pt"
 FACTS_FILE = "params/robotrain.json"
+RUN_FILE = "run.json"
+"""What Isaac Lab 3.0 writes beside a training: task, library, and in `metadata` the agent's entry point."""
 TASK, FRAMEWORK, THRESHOLD = "task", "framework", "success_threshold"
+AGENT = "agent_entry_point"
 TOTAL, ROLLOUTS = "total", "rollouts"
 MODEL_TAGS = (TASK, FRAMEWORK, THRESHOLD)
 LATEST = "/latest"
@@ -67,6 +70,8 @@ class CheckpointFacts:
 
     task: str = ""
     framework: str = ""
+    agent: str = ""
+    """The entry point of the agent's configuration."""
     success_threshold: float | None = None
 
 
@@ -96,11 +101,11 @@ def read_facts(file: Path, source: Path, cache: Path) -> CheckpointFacts:
     """Return the facts about a checkpoint's file, which came with a source; a version's tags count first."""
     known: list[Mapping[str, Any]] = [model_lineage.read_model_tags(cache, source)]
     for folder in file.parents[:3]:
-        for name in (model_lineage.LINEAGE_FILE, FACTS_FILE):
+        for name in (model_lineage.LINEAGE_FILE, FACTS_FILE, RUN_FILE):
             with suppress(OSError, ValueError):
                 content = json.loads((folder / name).read_text(encoding="utf-8"))
                 if isinstance(content, dict):
-                    known.append(content)
+                    known.append(_translate_run(content) if name == RUN_FILE else content)
 
     def find_fact(name: str) -> str:
         return next((str(facts[name]) for facts in known if facts.get(name)), "")
@@ -111,8 +116,16 @@ def read_facts(file: Path, source: Path, cache: Path) -> CheckpointFacts:
     return CheckpointFacts(
         task=find_fact(TASK),
         framework=FRAMEWORKS.get(find_fact(FRAMEWORK).lower(), find_fact(FRAMEWORK)),
+        agent=find_fact(AGENT),
         success_threshold=threshold if threshold is not None and 0 <= threshold <= 1 else None,
     )
+
+
+def _translate_run(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what Isaac Lab wrote of a training, by the names of ours."""
+    metadata = content.get("metadata")
+    agent = metadata.get("agent") if isinstance(metadata, dict) else ""
+    return {TASK: content.get("task"), FRAMEWORK: content.get("library"), AGENT: agent}
 
 
 def read_length(file: Path) -> tuple[int, int] | None:

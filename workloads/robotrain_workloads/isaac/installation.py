@@ -22,6 +22,8 @@ from robotrain_workloads.isaac.versions import LABS, lab_3_0
 IMAGE_FOLDER = Path("/workspace/isaaclab")
 """Where the images have it."""
 SCRIPT = "isaaclab.sh"
+OPTION_CHECK = "robotrain_workloads.isaac_check.option_check"
+"""The program that asks Isaac Lab about options, on the submit side."""
 PATH_VARIABLE = "ISAACLAB_PATH"
 PROBE = Path(__file__).parent / "image" / "probe.py"
 PROBE_PREFIX = "::isaac-probe:: "
@@ -164,13 +166,8 @@ def read_versions(lab: IsaacLab) -> Mapping[str, str]:
 
     Raise OSError with a sentence.
     """
-    return {name: str(version) for name, version in ask_program(lab, PROBE)["versions"].items()}
-
-
-def ask_program(lab: IsaacLab, program: Path, *arguments: str) -> dict[str, dict[str, object]]:
-    """Return what a program that Isaac Lab's Python runs prints by `probe.print_answer`. Raise OSError, as above."""
     process = subprocess.Popen(
-        [*lab.python, str(program), *arguments],
+        [*lab.python, str(PROBE)],
         env=make_environ(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -193,8 +190,8 @@ def ask_program(lab: IsaacLab, program: Path, *arguments: str) -> dict[str, dict
     if process.returncode or not answer:
         last = lines[-1] if lines else "it printed nothing"
         raise OSError(f"{started} does not run Python (exit code {process.returncode}): {last}")
-    facts: dict[str, dict[str, object]] = json.loads(answer)
-    return facts
+    versions: dict[str, str] = json.loads(answer)
+    return versions
 
 
 def find_version_problems(lab: IsaacLab, backend: str) -> Iterator[Finding]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.container_plugin import TrackingSpec
+from robotrain_runtime.contract.container_plugin import TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.finding import Finding, get_finding
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import assets, checkpoint_file, installation, script_options, user_code
+from robotrain_workloads.isaac import (
+    assets,
+    checkpoint_content,
+    checkpoint_file,
+    installation,
+    rollout,
+    script_options,
+    user_code,
+)
 
 Examination = tuple[list[Finding | str], str]
 """Why a checkpoint cannot be played, and the library that wrote it."""
@@ -24,7 +33,6 @@ def inspect_policy(
     *,
     results: str,
     owned: Mapping[str, str],
-    is_played: bool = True,
 ) -> Iterator[Finding | str]:
     """Yield why a policy cannot be played, as far as versions and the checkpoint tell without the simulator.
 
@@ -47,13 +55,37 @@ def inspect_policy(
         yield from problems
         if problems:
             return
-        if is_played and lab:
+        if lab:
             yield from installation.find_version_problems(lab, backend)
     except OSError as error:
         yield get_finding(error)
         return
     script = script_options.Script("play", owned, backend)
     yield from installation.find_script_problems(document, installation.choose_series(lab), script)
+
+
+def check_options(document: JobDocument, work: Path) -> WorkCommand | None:
+    """Return the command that asks Isaac Lab about the options, as `WorkloadContainerPlugin.check_command` does.
+
+    None for an Isaac Lab that the image or the user brings, with code of the user, which nothing but the job runs, and
+    for a policy whose task or library is not known here.
+    """
+    values, source = document.parameters, checkpoint_file.find_checkpoint_source(document.sources)
+    task, backend, agent = str(values["task"] or ""), str(values["backend"] or ""), ""
+    if user_code.find_code(document.sources) or installation.program_environment(document, work) is None:
+        return None
+    if source is not None and source.kind == "local_path":
+        with contextlib.suppress(OSError):  # other rules name it
+            file = checkpoint_file.find_checkpoint_file(Path(source.uri))
+            facts = checkpoint_file.read_facts(file, Path(source.uri), Path(document.placement.cache))
+            task, agent = task or facts.task, facts.agent
+            backend = backend or checkpoint_content.read_content(file).backend
+    if not task or not backend:
+        return None
+    num_envs, seed = int(str(values["num_envs"])), int(str(values["seed"]))
+    own = rollout.list_play_options(task, agent, num_envs, seed, document.trainer_args)
+    arguments = ("-m", installation.OPTION_CHECK, "play", backend, *own, "--", *document.trainer_args)
+    return WorkCommand(arguments=arguments, environ={})
 
 
 def make_program_options(

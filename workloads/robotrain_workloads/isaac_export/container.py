@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urljoin
 
 from robotrain_runtime.contract.container_plugin import PublishingSpec, PythonEnvironment, TrackingSpec, WorkCommand
@@ -44,7 +44,6 @@ FORWARDED_PARAMETERS = (
 """Parameters that become options of the exporter if set."""
 COPIED_PARAMETERS = ("task", "num_envs", "max_steps", "video_length", "seed")
 MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
-CONVERTER = Path(__file__).parent / "image" / "convert.py"
 AGENT_FILE, AGENT_WAY = "params/agent.yaml", "--agent-config FILE or URL"
 SAFE_SCHEME = "https://"
 FETCH_SECONDS = 20.0
@@ -69,15 +68,10 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
             content = checkpoint_content.read_content(files.weights)
             backend = None if values["backend"] is None else str(values["backend"])
             problems = list(find_content_problems(files, content, backend, installation.choose_series(lab)))
-            if lab and not problems and (problem := ask_converter(lab, files).get("problem")):
-                problems = [f"{files.weights} cannot be exported: {problem}"]
         return problems, content.backend
 
-    is_played = bool(values["max_steps"] or values["video_length"])
     owned = parameters.OWNED_OPTIONS
-    return policy_container.inspect_policy(
-        document, data, examine, results=RESULTS_FOLDER, owned=owned, is_played=is_played
-    )
+    return policy_container.inspect_policy(document, data, examine, results=RESULTS_FOLDER, owned=owned)
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
@@ -97,6 +91,11 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         **user_code.make_environ(document, data),
     }
     return WorkCommand(arguments=("-m", EXPORTER, *own, "--", *document.trainer_args), environ=environ)
+
+
+def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
+    """Return the command that asks Isaac Lab about the options of the play script."""
+    return policy_container.check_options(document, work)
 
 
 def tracked(document: JobDocument) -> TrackingSpec:
@@ -168,8 +167,9 @@ def fetch_files(source: Path, address: str, agent_config: str, folder: Path) -> 
             agent = _download(urljoin(root, AGENT_FILE), folder / AGENT_FILE)
         except FileMissing:
             continue
-        with contextlib.suppress(FileMissing):  # another program may have trained it
-            _download(urljoin(root, checkpoint_file.FACTS_FILE), folder / checkpoint_file.FACTS_FILE)
+        for name in (checkpoint_file.FACTS_FILE, checkpoint_file.RUN_FILE):
+            with contextlib.suppress(FileMissing):  # another program may have trained it
+                _download(urljoin(root, name), folder / name)
         return files._replace(agent=agent)
     return files
 
@@ -199,11 +199,12 @@ def _download(address: str, to: Path) -> Path:
     return to
 
 
-def choose_task(given: str | None, files: CheckpointFiles, source: Path, cache: Path, series: str) -> str:
-    """Return the task to play in an Isaac Lab of a series."""
-    beside = [files.weights, *([files.agent.parents[1] / files.weights.name] if files.agent else [])]
-    known = (checkpoint_file.read_facts(file, source, cache).task for file in beside)
-    return given or next(filter(None, known), parameters.DEFAULT_TASKS[series])
+def read_facts(files: CheckpointFiles, source: Path, cache: Path) -> checkpoint_file.CheckpointFacts:
+    """Return the facts about a checkpoint, also those that were downloaded with its agent's parameters."""
+    facts = checkpoint_file.read_facts(files.weights, source, cache)
+    if facts.task or files.agent is None:
+        return facts
+    return checkpoint_file.read_facts(files.agent.parents[1] / files.weights.name, source, cache)
 
 
 def find_file_problems(files: CheckpointFiles, sha256: str | None) -> Iterator[Finding | str]:
@@ -229,8 +230,3 @@ def find_content_problems(
         )
     elif content.series not in ("", series):
         yield checkpoint_content.make_series_finding(files.weights, content, series)
-
-
-def ask_converter(lab: installation.IsaacLab, files: CheckpointFiles, *arguments: str) -> dict[str, Any]:
-    """Return what the converter says of a policy, which it exports if there are arguments. Raise OSError."""
-    return installation.ask_program(lab, CONVERTER, str(files.weights), str(files.agent), *arguments)["checkpoint"]

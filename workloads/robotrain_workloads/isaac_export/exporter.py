@@ -1,38 +1,27 @@
 """Export a policy of Isaac Lab and play it: `python -m robotrain_workloads.isaac_export.exporter … -- ARGUMENTS`.
 
-It runs beside Isaac Lab, in the run's own environment: Isaac Lab's Python rebuilds and exports the policy, ONNX Runtime
-here checks the ONNX file against it, and then Isaac Lab's play script is started once for all formats.
+It runs beside Isaac Lab, in the run's own environment: it starts a rollout in the play script, which exports the policy
+and plays each file. ONNX Runtime is here, and runs the ONNX file for it.
 """
 
 import argparse
-import importlib
 import json
 import shutil
-import signal
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
-from robotrain_runtime.process.stop import SIGNALS, STOPPED_STATUS, ChildGroup
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.isaac import checkpoint_content, installation
 from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER, start_script
-from robotrain_workloads.isaac_export import container, onnx_worker
+from robotrain_workloads.isaac.rollout import Report, Rollout, follow_rollout
+from robotrain_workloads.isaac_export import container, onnx_worker, parameters
 from robotrain_workloads.isaac_export.container import CheckpointFiles
-from robotrain_workloads.isaac_export.image import convert
-from robotrain_workloads.supervision.json_lines import ReportReader
-from robotrain_workloads.supervision.process_group import POLL_SECONDS
 
-PLAYER = Path(__file__).parent / "image" / "play.py"
-CLOSE_SECONDS = 10.0
-FILES = {"onnx": "policy.onnx", "jit": "policy.pt"}
-SAMPLES_FILE = "samples.npz"
 COMPARISON_FILE = "comparison.json"
 COMPLETE_FILE = "export_results.json"
 SCORED = (
@@ -52,7 +41,8 @@ class Exporter:
         self._scratch = own.work / SCRATCH_FOLDER
         fetched = self._scratch / "fetched"
         source = container.fetch_files(own.checkpoint, own.source, own.agent_config, fetched)
-        self._task = container.choose_task(own.task, source, own.checkpoint, own.cache, self._lab.series)
+        self._facts = container.read_facts(source, own.checkpoint, own.cache)
+        self._task = own.task or self._facts.task or parameters.DEFAULT_TASKS[self._lab.series]
         if source.agent is None:
             raise FileNotFoundError(next(container.find_file_problems(source, None)))
         copy = self._scratch / "policy"  # the play script may write beside the checkpoint
@@ -62,109 +52,74 @@ class Exporter:
             weights=Path(shutil.copyfile(source.weights, copy / source.weights.name)),
             agent=Path(shutil.copyfile(source.agent, copy / "params" / "agent.yaml")),
         )
-        self._group: ChildGroup | None = None
-        for number in SIGNALS:
-            signal.signal(number, self._handle_stop)
 
     def run(self) -> None:
         """Export, compare and play. Raise OSError or SystemExit with a sentence."""
+        content = checkpoint_content.read_content(self._files.weights)
+        for problem in container.find_content_problems(self._files, content, self._own.backend, self._lab.series):
+            raise OSError(problem)
+        emit_event(Track(params={"framework": content.backend, "task": self._task}))
         with result_files.fill_folder(self._own.results) as folder:
             for name in ("exported", "metrics", "videos"):
                 (folder / name).mkdir()
-            facts = self._export(folder / "exported")
-            comparisons = {name: {"samples": facts.pop(name)} for name in self._formats}
-            videos = {}
-            if self._own.max_steps or self._own.video_length:
-                for name, played in self._play(folder, facts["backend"]).items():
-                    comparisons[name]["played"] = played["comparison"]
-                    videos[name] = played["video"]
-            summary = self._write_summary(folder, facts, comparisons)
-        for name, problem in videos.items():
-            if problem:
-                emit_event(Note(level="warning", text=f"the play of {name} has no video: {problem}"))
+            reports = self._play(folder, content.backend)
+            for file in sorted((folder / "exported").iterdir()):
+                digest = checkpoint.hash_file(file)
+                file.with_name(f"{file.name}.sha256").write_text(f"{digest}  {file.name}\n", encoding="utf-8")
+            summary = self._write_summary(folder, content.backend, reports)
+        for report in reports:
+            if report.get("video"):
+                text = f"the play of {report['format']} has no video: {report['video']}"
+                emit_event(Note(level="warning", text=text))
         with result_files.fill_folder(self._own.keep_policy) as folder:  # what can be registered
             (folder / "params").mkdir()
             shutil.copyfile(self._files.agent or "", folder / "params" / "agent.yaml")
             shutil.copytree(self._own.results / "exported", folder, dirs_exist_ok=True)
         self._report(summary)
 
-    def _export(self, folder: Path) -> dict[str, Any]:
-        """Write the files; return what the checkpoint is, with the comparison of each format."""
-        began = time.monotonic()
-        content = checkpoint_content.read_content(self._files.weights)
-        for problem in container.find_content_problems(self._files, content, self._own.backend, self._lab.series):
-            raise OSError(problem)
-        found = container.ask_converter(self._lab, self._files, str(folder), *self._formats)
-        if why := found.get("problem"):
-            raise OSError(f"{self._files.weights} cannot be exported: {why}")
-        if "onnx" in self._formats:
-            found["onnx"] = compare_onnx(folder / FILES["onnx"], folder / SAMPLES_FILE)
-            (folder / SAMPLES_FILE).unlink()
-        for name in self._formats:
-            require_same(name, found[name], "observations that were made up")
-            digest = checkpoint.hash_file(folder / FILES[name])
-            (folder / f"{FILES[name]}.sha256").write_text(f"{digest}  {FILES[name]}\n", encoding="utf-8")
-        known = ("backend", "observations", "actions", "rnn")
-        emit_event(Track(params={"framework": found["backend"], "task": self._task}))
-        files = ", ".join(FILES[name] for name in self._formats)
-        print(f"exported {files} in {time.monotonic() - began:.1f} s", flush=True)
-        return {name: found[name] for name in (*known, *self._formats)}
-
-    def _play(self, folder: Path, backend: str) -> dict[str, dict[str, Any]]:
-        """Play each format in simulation; return what was reported of it."""
-        report = self._own.work / REPORT_FILE
-        report.unlink(missing_ok=True)
-        self._group = start_script(list(self._make_command(folder, backend, report)), self._scratch)
-        steps = max(self._own.max_steps, self._own.video_length)
-        played: dict[str, dict[str, Any]] = {}
-        reader, failure, finished, kill_at = ReportReader(report), "", False, float("inf")
-        emit_event(Metrics(values={}, step=0, total=steps * len(self._formats)))
-        running = True
-        while running:
-            running = self._group.is_running()
-            for line in reader.read_new():
-                if line["event"] == "step":
-                    step = len(played) * steps + line["step"]
-                    emit_event(Metrics(values={}, step=step, total=steps * len(self._formats)))
-                elif line["event"] == "played":
-                    played[line["format"]] = line
-                else:
-                    failure, finished = line.get("problem", ""), True
-                    kill_at = time.monotonic() + CLOSE_SECONDS
-            if time.monotonic() > kill_at:
-                self._group.send(signal.SIGKILL)
-            time.sleep(POLL_SECONDS if running else 0)
-        code = self._group.exit_code or 0
-        if failure:
-            raise OSError(f"the exported policy could not be played: {failure}")
-        if not finished:
-            raise OSError(f"Isaac Lab's play script ended with exit code {code} before it played: see its log above")
-        for name, one in played.items():
-            require_same(name, one["comparison"], "the observations of the play")
-        return played
-
-    def _make_command(self, folder: Path, backend: str, report: Path) -> Iterator[str]:
-        """Yield the words that start Isaac Lab's play script, wrapped by the player."""
-        own = self._own
-        yield from (*self._lab.python, str(PLAYER))
-        yield from ("--report", str(report), "--formats", own.formats, "--task", self._task)
-        yield from ("--checkpoint", str(self._files.weights), "--agent", str(self._files.agent))
-        yield from ("--folder", str(folder / "exported"), "--metrics", str(folder / "metrics"))
-        yield from ("--videos", str(folder / "videos"))
-        yield from (f"--steps={own.max_steps}", f"--frames={own.video_length}", f"--seed={own.seed}")
+    def _play(self, folder: Path, backend: str) -> list[Report]:
+        """Export, and play each format in simulation; return what was reported: of the export, then of each format."""
+        own, file = self._own, self._own.work / REPORT_FILE
+        file.unlink(missing_ok=True)
+        rollout = Rollout(
+            lab=self._lab,
+            backend=backend,
+            task=self._task,
+            agent=self._facts.agent,
+            checkpoint=self._files.weights,
+            params=self._files.agent,
+            num_envs=own.num_envs,
+            seed=own.seed,
+            headless=own.headless,
+            video_length=min(own.video_length, 1),  # so that it can render; the program records
+            options=self._arguments,
+        )
         worker = [sys.executable, str(Path(onnx_worker.__file__).absolute())]
-        yield f"--onnx-command={json.dumps(worker)}"
-        yield "--"
-        yield from self._lab.make_script_words("play", backend)
-        yield from ("--task", self._task, f"--num_envs={own.num_envs}", f"--seed={own.seed}")
-        yield from ("--checkpoint", str(self._files.weights))
-        yield from self._lab.make_machine_arguments(backend, self._arguments, own.headless)
-        if own.video_length:
-            yield from ("--video", "--video_length=1")  # so that it can render; the player records
-        yield from self._arguments
+        exported = (f"--export={folder / 'exported'}", f"--formats={own.formats}")
+        results = (f"--metrics={folder / 'metrics'}", f"--videos={folder / 'videos'}")
+        played = (
+            f"--steps={own.max_steps}",
+            f"--frames={own.video_length}",
+            f"--seed={own.seed}",
+            f"--task={self._task}",
+        )
+        command = rollout.make_command(file, *exported, *results, *played, f"--onnx-command={json.dumps(worker)}")
+        reports: list[Report] = []
 
-    def _write_summary(self, folder: Path, facts: Mapping[str, Any], comparisons: Mapping[str, Any]) -> dict[str, Any]:
+        def add_report(report: Report) -> None:
+            if report["event"] == "step":
+                done = (len(reports) - 1) * report["total"] + report["step"]
+                emit_event(Metrics(values={}, step=done, total=report["total"] * len(self._formats)))
+            else:
+                reports.append(report)
+
+        follow_rollout(start_script(command, self._scratch), file, add_report)
+        return reports
+
+    def _write_summary(self, folder: Path, backend: str, reports: Sequence[Report]) -> dict[str, Any]:
         """Write what was found, the file that says that all is complete last; return its content."""
+        exported, *played = reports
+        comparisons = {report["format"]: report["comparison"] for report in played}
         result_files.write_json(folder / "exported" / COMPARISON_FILE, comparisons)
         metrics = {
             name: json.loads(file.read_text(encoding="utf-8"))
@@ -178,7 +133,9 @@ class Exporter:
         summary: dict[str, Any] = {
             "job_name": self._own.job_name,
             "task": self._task,
-            **facts,
+            "backend": backend,
+            "observations": exported["observations"],
+            "actions": exported["actions"],
             "checkpoint": origin,
             "comparison": comparisons,
             "metrics": result_files.replace_non_finite(metrics),
@@ -200,15 +157,12 @@ class Exporter:
                 conditions=f"{self._task}, {self._own.num_envs} environments, {self._own.max_steps} steps",
             )
         )
-        for name, parts in summary["comparison"].items():
-            worst = max(one["max_error"] for one in parts.values())
-            print(f"{name}: actions differ from the checkpoint's by at most {worst:.2g}", flush=True)
-
-    def _handle_stop(self, number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not interrupt the cleanup
-        if self._group is not None:
-            self._group.send(signal.SIGKILL)
-        raise SystemExit(STOPPED_STATUS)
+        for name, comparison in summary["comparison"].items():
+            print(
+                f"{name}: actions differ from the checkpoint's by at most {comparison['max_error']:.2g}"
+                f" on {comparison['observations']} observations",
+                flush=True,
+            )
 
 
 def make_scores(summary: Mapping[str, Any]) -> dict[str, float]:
@@ -216,32 +170,10 @@ def make_scores(summary: Mapping[str, Any]) -> dict[str, float]:
     scores: dict[str, float] = {}
     for name, metrics in summary["metrics"].items():
         scores |= {f"{name}/{one}": float(metrics[one]) for one in SCORED if metrics[one] is not None}
-    for name, parts in summary["comparison"].items():
-        scores[f"{name}/max_error"] = max(float(one["max_error"]) for one in parts.values())
+    for name, comparison in summary["comparison"].items():
+        scores[f"{name}/max_error"] = float(comparison["max_error"])
     rewards = [value for name, value in scores.items() if name.endswith("/mean_episode_reward")]
     return {**scores, **({"mean_reward": max(rewards)} if rewards else {})}
-
-
-def compare_onnx(file: Path, samples: Path) -> dict[str, Any]:
-    """Return the comparison of an ONNX file with the eager policy's actions."""
-    numpy: Any = importlib.import_module("numpy")
-    policy = onnx_worker.OnnxPolicy(file)
-    wanted, found = [], []
-    with numpy.load(samples) as arrays:
-        for name in (name for name in arrays.files if name.startswith("obs_")):
-            policy.reset()
-            found += [policy.act(step).ravel() for step in arrays[name]]
-            wanted.append(arrays[name.replace("obs", "actions")].ravel())
-    return convert.compare(numpy.concatenate(wanted), numpy.concatenate(found))
-
-
-def require_same(name: str, comparison: Mapping[str, Any], where: str) -> None:
-    """Raise OSError unless the actions are those of the checkpoint."""
-    if not comparison["passed"]:
-        raise OSError(
-            f"{FILES[name]} does not give the checkpoint's actions on {where}: they differ by up to"
-            f" {comparison['max_error']}, more than {convert.ABSOLUTE} + {convert.RELATIVE} of the action"
-        )
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -2,8 +2,8 @@
 
 It runs in the run's own environment, for the program in Isaac Lab's Python, which has no ONNX Runtime. On its
 input come messages of a letter, a number n and bytes: `A`, n observations (float32); `R`, n flags (uint8) of the
-environments whose state is forgotten. Each `A` is answered with the seconds that it took (float64) and the actions
-(float32).
+environments whose state is forgotten. Each `A` is answered with the seconds that it took (float64), the number of
+actions (uint32) and the actions (float32).
 """
 
 import importlib
@@ -17,34 +17,41 @@ HEADER = struct.Struct("<cI")
 
 
 class OnnxPolicy:
-    """A policy that keeps its hidden states."""
+    """A policy that keeps its hidden states. A file for one observation at a time runs once for each."""
 
     def __init__(self, file: Path) -> None:
         onnxruntime: Any = importlib.import_module("onnxruntime")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        inputs = self._session.get_inputs()
-        self.observations = int(inputs[0].shape[1])
-        self._shapes = {one.name: (int(one.shape[0]), int(one.shape[2])) for one in inputs[1:]}
+        observations, *states = self._session.get_inputs()
+        self._input, self.observations = observations.name, int(observations.shape[1])
+        self._is_batched = observations.shape[0] != 1
+        self._shapes = {state.name: (int(state.shape[0]), int(state.shape[2])) for state in states}
         self._states: dict[str, Any] = {}
 
     def act(self, observations: Any) -> Any:
         """Return the actions; another number of environments starts anew."""
         numpy: Any = importlib.import_module("numpy")
-        if self._shapes and next((one.shape[1] for one in self._states.values()), -1) != len(observations):
+        number = len(observations)
+        if self._shapes and next((state.shape[1] for state in self._states.values()), -1) != number:
             self._states = {
-                name: numpy.zeros((layers, len(observations), size), "float32")
-                for name, (layers, size) in self._shapes.items()
+                name: numpy.zeros((layers, number, size), "float32") for name, (layers, size) in self._shapes.items()
             }
-        actions, *states = self._session.run(None, {"obs": observations, **self._states})
-        self._states = dict(zip(self._shapes, states, strict=True))
+        step = number if self._is_batched else 1
+        parts = [self._run(observations, slice(index, index + step)) for index in range(0, number, step)]
+        return numpy.concatenate(parts)
+
+    def _run(self, observations: Any, part: slice) -> Any:
+        """Return the actions of some environments, and keep their states."""
+        states = {name: state[:, part] for name, state in self._states.items()}
+        actions, *after = self._session.run(None, {self._input: observations[part], **states})
+        for name, state in zip(self._shapes, after, strict=True):
+            self._states[name][:, part] = state
         return actions
 
-    def reset(self, done: Any = None) -> None:
-        """Forget the states of some environments, or of all."""
-        if done is None:
-            self._states = {}
+    def reset(self, done: Any) -> None:
+        """Forget the states of some environments."""
         for state in self._states.values():
             state[:, done] = 0.0
 
@@ -63,7 +70,8 @@ def main(file: str) -> None:
         observations = numpy.frombuffer(content, "float32").reshape(count, policy.observations)
         began = time.perf_counter()
         actions = policy.act(observations)
-        write.write(struct.pack("<d", time.perf_counter() - began) + actions.astype("float32").tobytes())
+        seconds = time.perf_counter() - began
+        write.write(struct.pack("<dI", seconds, actions.shape[1]) + actions.astype("float32").tobytes())
         write.flush()
 
 

@@ -26,9 +26,7 @@ def read_results(content: bytes) -> EvaluationResults:
     metrics, comparison = get_object(data, "metrics"), get_object(data, "comparison")
     rows = []
     for name in comparison:
-        parts = get_object(comparison, name).values()
-        errors = [get_number(part, "max_error") for part in parts if isinstance(part, dict)]
-        worst = max((error for error in errors if error is not None), default=None)
+        worst = get_number(get_object(comparison, name), "max_error")
         values = (get_number(get_object(metrics, name), key) for _, key in COLUMNS)
         rows.append((FILES.get(name, redact(name)), format_number(worst, 2), *map(format_number, values)))
     head = ("file", "largest difference", *(title for title, _ in COLUMNS))
@@ -37,7 +35,6 @@ def read_results(content: bytes) -> EvaluationResults:
     texts = {
         "task": data.get("task"),
         "library": data.get("backend"),
-        "recurrent layer": data.get("rnn"),
         "checkpoint": checkpoint.get("source"),
         "file": checkpoint.get("file"),
     }

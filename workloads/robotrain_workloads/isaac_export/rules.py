@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, suggest_leaving_out
+from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.redaction import redact
 from robotrain_runtime.contract.finding import get_finding, make_finding
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
 
 make_problem = Messages(__file__)
-
-
-def check_play(job: "Job") -> Iterator[Problem]:
-    """Reject a number of environments if nothing is played."""
-    if job["num_envs"] != 4 and not job["max_steps"] and not job["video_length"]:
-        yield make_problem("option-without-effect", suggest_leaving_out("--num-envs"), given=str(job["num_envs"]))
 
 
 def check_local_checkpoint(job: "Job") -> Iterator[Problem]:

@@ -61,7 +61,6 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain_workloads.isaac_export import rules
 
     yield from isaac_rules.check_terms(job)
-    yield from rules.check_play(job)
     yield from rules.check_local_checkpoint(job)
     yield from isaac_rules.check_played_policy(job, OWNED_OPTIONS)
 

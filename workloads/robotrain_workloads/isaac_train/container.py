@@ -19,7 +19,6 @@ from robotrain_workloads.nodes import node_launch
 from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 
 SUPERVISOR = "robotrain_workloads.isaac_train.supervisor"
-OPTION_CHECK = "robotrain_workloads.isaac_check.option_check"
 SUCCESS_THRESHOLD = "0.7"
 ARTIFACT_FOLDERS: Mapping[str, Mapping[str, str]] = {
     "rsl_rl": {"model_*.pt": "checkpoints", "params/*.yaml": "config"},
@@ -113,7 +112,9 @@ def check_command(document: JobDocument, described: Mapping[JobSource, Path], wo
     if user_code.find_code(document.sources) or program_environment(document, work) is None:
         return None
     own = (str(document.parameters["backend"]), *list_script_options(document))
-    return WorkCommand(arguments=("-m", OPTION_CHECK, "train", *own, "--", *document.trainer_args), environ={})
+    return WorkCommand(
+        arguments=("-m", installation.OPTION_CHECK, "train", *own, "--", *document.trainer_args), environ={}
+    )
 
 
 def is_distributed(document: JobDocument) -> bool:

@@ -29,7 +29,7 @@ LAUNCHER = Path(__file__).parent / "image" / "launcher.py"
 NODE_TRAINING = "robotrain_workloads.isaac_train.node_training"
 NOTHING_LEFT = 4
 EVENTS_SECONDS = 2.0
-PARAMS = ("agent.yaml", "env.yaml")
+PARAMS = ("params/agent.yaml", "params/env.yaml")
 VIDEOS = "videos"
 """The folder of videos, of Isaac Lab's training and of a checkpoint."""
 REWARD = "mean_reward"
@@ -161,9 +161,9 @@ class TrainingFollower:
         with make_atomically(target, key="save") as scratch:
             checkpoint_file.write_facts(scratch, self._own.task, self._own.backend, self._total, self._rollouts)
             shutil.copyfile(file, scratch / file.name)
-            for name in PARAMS:
-                if (self._folder / "params" / name).is_file():
-                    shutil.copyfile(self._folder / "params" / name, scratch / "params" / name)
+            for name in (*PARAMS, checkpoint_file.RUN_FILE):
+                if (self._folder / name).is_file():
+                    shutil.copyfile(self._folder / name, scratch / name)
             for video in self._list_new_videos(file):
                 (scratch / VIDEOS).mkdir(exist_ok=True)
                 shutil.copyfile(video, scratch / VIDEOS / video.name)

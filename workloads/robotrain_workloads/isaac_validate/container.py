@@ -70,6 +70,11 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     return WorkCommand(arguments=("-m", SUPERVISOR, *own, "--", *document.trainer_args), environ=environ)
 
 
+def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
+    """Return the command that asks Isaac Lab about the options of the play script."""
+    return policy_container.check_options(document, work)
+
+
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the metadata of the tracking run."""
     source = checkpoint_file.find_checkpoint_source(document.sources)

@@ -1,13 +1,13 @@
 """Validate a policy: `python -m robotrain_workloads.isaac_validate.supervisor … -- OPTIONS OF THE PLAY SCRIPT`.
 
-It runs beside Isaac Lab, in the run's own environment: it starts `isaaclab.sh` with the play script, reads the episodes
-that the validator reports, and judges the policy by them.
+It runs beside Isaac Lab, in the run's own environment: it starts a rollout in the play script, reads the episodes that
+are reported, and judges the policy by them.
 """
 
 import argparse
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import pstdev
@@ -15,19 +15,16 @@ from typing import Any
 
 from robotrain_runtime.contract.checkpoint import hash_file
 from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
-from robotrain_runtime.process.stop import ChildGroup
 
 from robotrain_workloads.evaluation import result_files, rollout_scores
 from robotrain_workloads.evaluation.result_files import JudgedMetric
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER, start_script
+from robotrain_workloads.isaac.rollout import Rollout, follow_rollout
 from robotrain_workloads.isaac_validate import container
 from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint
-from robotrain_workloads.supervision.json_lines import ReportReader
-from robotrain_workloads.supervision.process_group import GroupFollower
 
-VALIDATOR = Path(__file__).parent / "image" / "validator.py"
 VIDEO = Path("videos") / "all.mp4"
 NOT_JUDGED = (
     "the policy was not judged: the environment does not tell whether an episode succeeded, and a fall is no success;"
@@ -35,52 +32,26 @@ NOT_JUDGED = (
 )
 
 
-class EpisodeFollower:
-    """Follows the play script to its end, and keeps the episodes that it reports."""
+class EpisodeLog:
+    """The episodes that are reported, and where they were played."""
 
-    def __init__(self, group: ChildGroup, report: Path, total: int) -> None:
+    def __init__(self, total: int) -> None:
         self.episodes: list[dict[str, Any]] = []
         self.device = ""
         self.num_envs = 0
-        self._follower, self._reports, self._total = GroupFollower(group), ReportReader(report), total
-        self._finished = False
-        self._failure: dict[str, Any] = {}
+        self._total = total
 
-    def run(self) -> None:
-        """Follow the script. Raise SystemExit unless all episodes were played."""
-        self._follower.run(self._read_reports)
-        if self._follower.is_stopped:
-            raise SystemExit(self._follower.exit_code)
-        if self._finished:
-            return
-        kind, why = str(self._failure.get("kind", "")), str(self._failure.get("why", ""))
-        if kind == "NameNotFound":
-            raise SystemExit(f"error: Isaac Lab does not know the task: {why}")
-        if kind in ("KeyError", "RuntimeError") and "state_dict" in why:
-            raise SystemExit(f"error: the checkpoint does not fit the policy of the task: {why}")
-        if kind:
-            raise SystemExit(f"error: {why} ({kind})" if why else f"error: {kind}")
-        raise SystemExit(
-            f"error: Isaac Lab's script ended with exit code {self._follower.exit_code},"
-            " and played no episode to the end: see its log above"
-        )
-
-    def _read_reports(self) -> bool:
-        for report in self._reports.read_new():
-            if report["event"] == "began":
-                self.device, self.num_envs = str(report["device"]), int(report["num_envs"])
-                emit_event(Metrics(values={}, step=0, total=self._total, unit="episode"))
-            elif report["event"] == "episode":
-                self.episodes.append(report)
-                values = {"episode_return": float(report["sum_reward"]), "episode_length": float(report["steps"])}
-                if report["success"] is not None:
-                    values["episode_success"] = float(report["success"])
-                emit_event(Metrics(values=values, step=len(self.episodes), total=self._total, unit="episode"))
-            elif report["event"] == "failed":
-                self._failure = report
-            elif report["event"] == "finished":
-                self._finished = True
-        return self._finished
+    def add_report(self, report: dict[str, Any]) -> None:
+        """Keep what is reported, and send it on as an event."""
+        if report["event"] == "began":
+            self.device, self.num_envs = str(report["device"]), int(report["num_envs"])
+            emit_event(Metrics(values={}, step=0, total=self._total, unit="episode"))
+        elif report["event"] == "episode":
+            self.episodes.append(report)
+            values = {"episode_return": float(report["sum_reward"]), "episode_length": float(report["steps"])}
+            if report["success"] is not None:
+                values["episode_success"] = float(report["success"])
+            emit_event(Metrics(values=values, step=len(self.episodes), total=self._total, unit="episode"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,29 +167,28 @@ def make_summary(result: ValidationResult, setup: ValidationSetup) -> dict[str, 
     }
 
 
-def make_command(
-    own: argparse.Namespace, found: ValidatedCheckpoint, lab: installation.IsaacLab, report: Path
-) -> Iterator[str]:
-    """Yield the words that start Isaac Lab's play script, wrapped by the validator."""
-    yield from (*lab.python, str(VALIDATOR))
-    yield from (f"--report={report}", f"--episodes={own.eval_episodes}", f"--video-length={own.video_length}")
-    if params := checkpoint_file.find_params(found.file):
-        yield f"--params={params}"
-    else:
+def make_rollout(own: argparse.Namespace, loaded: ValidatedCheckpoint, lab: installation.IsaacLab) -> Rollout:
+    """Return what is played: a copy of the checkpoint, whose videos the script writes beside it."""
+    params = checkpoint_file.find_params(loaded.file)
+    if params is None:
         text = "the checkpoint has no params/agent.yaml: the network is that of the task's own settings"
         emit_event(Note(level="warning", text=text))
-    yield "--"
-    yield from lab.make_script_words("play", found.backend)
-    yield from ("--task", found.choose_task(own.task), "--seed", str(own.seed))
-    yield from ("--num_envs", str(min(own.num_envs, own.eval_episodes)))
-    copy = own.work / SCRATCH_FOLDER / "policy" / "checkpoints" / found.file.name
+    copy = own.work / SCRATCH_FOLDER / "policy" / "checkpoints" / loaded.file.name
     copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(found.file, copy)  # the script writes videos beside it
-    yield f"--checkpoint={copy}"
-    yield from lab.make_machine_arguments(found.backend, own.options, own.headless)
-    if own.video_length:
-        yield from ("--video", f"--video_length={own.video_length}")
-    yield from own.options
+    shutil.copyfile(loaded.file, copy)
+    return Rollout(
+        lab=lab,
+        backend=loaded.backend,
+        task=loaded.choose_task(own.task),
+        agent=loaded.facts.agent,
+        checkpoint=copy,
+        params=params,
+        num_envs=min(own.num_envs, own.eval_episodes),
+        seed=own.seed,
+        headless=own.headless,
+        video_length=own.video_length,
+        options=own.options,
+    )
 
 
 def _keep_video(scratch: Path, folder: Path) -> None:
@@ -278,11 +248,11 @@ def main(arguments: Sequence[str]) -> None:
         raise SystemExit(f"error: {problem}")
     task = found.choose_task(own.task)
     emit_event(Track(tags={"task": task, "framework": found.backend, "checkpoint_file": found.file.name}))
-    command = list(make_command(own, found, lab, report))
-    follower = EpisodeFollower(start_script(command, scratch), report, own.eval_episodes)
-    follower.run()
+    played = (f"--episodes={own.eval_episodes}", f"--video-length={own.video_length}")
+    command, log = make_rollout(own, found, lab).make_command(report, *played), EpisodeLog(own.eval_episodes)
+    follow_rollout(start_script(command, scratch), report, log.add_report)
     names = ("index", "steps", "sum_reward", "max_reward", "final_reward", "success", "seconds")
-    ordered = sorted(follower.episodes, key=lambda episode: int(episode["index"]))
+    ordered = sorted(log.episodes, key=lambda episode: int(episode["index"]))
     result = ValidationResult(
         rolled=RolloutResult(
             episodes=[RolloutEpisode(seed=own.seed, **{name: one[name] for name in names}) for one in ordered]
@@ -294,9 +264,9 @@ def main(arguments: Sequence[str]) -> None:
         job_name=own.job_name,
         task=task,
         backend=found.backend,
-        device=follower.device,
+        device=log.device,
         seed=own.seed,
-        num_envs=follower.num_envs,
+        num_envs=log.num_envs,
         policy={
             "source": own.source_kind,
             "name": own.source,

@@ -1,10 +1,6 @@
 """The configurations of the agents, as Isaac Lab's tasks register them."""
 
-import importlib.metadata
-
 TASKS = {"Isaac-Cartpole-v0": "mlp", "Isaac-Cartpole-Recurrent-v0": "lstm"}
-OLD_RSL = importlib.metadata.version("rsl-rl-lib") < "4"
-OLD_SKRL = importlib.metadata.version("skrl") < "2"
 
 
 def rsl_cfg(kind):
@@ -43,42 +39,25 @@ def rsl_cfg(kind):
         class_name="OnPolicyRunner",
         algorithm=algorithm,
     )
-    if OLD_RSL:
-        return cfg | dict(
-            obs_groups={"policy": ["policy"], "critic": ["policy"]},
-            policy=dict(
-                class_name="ActorCritic" if kind == "mlp" else "ActorCriticRecurrent",
-                init_noise_std=1.0,
-                noise_std_type="scalar",
-                actor_obs_normalization=True,
-                critic_obs_normalization=True,
-                actor_hidden_dims=[32, 32],
-                critic_hidden_dims=[32, 32],
-                activation="elu",
-                **rnn,
-            ),
-        )
-    net = dict(
-        class_name="MLPModel" if kind == "mlp" else "RNNModel",
-        hidden_dims=[32, 32],
-        activation="elu",
-        obs_normalization=True,
-        **rnn,
-    )
-    gauss = dict(class_name="GaussianDistribution", init_std=1.0, std_type="scalar")
     return cfg | dict(
-        obs_groups={"actor": ["policy"], "critic": ["policy"]},
-        critic=net,
-        multi_gpu=None,
-        check_for_nan=True,
-        actor=net | {"distribution_cfg": gauss},
+        obs_groups={"policy": ["policy"], "critic": ["policy"]},
+        policy=dict(
+            class_name="ActorCritic" if kind == "mlp" else "ActorCriticRecurrent",
+            init_noise_std=1.0,
+            noise_std_type="scalar",
+            actor_obs_normalization=True,
+            critic_obs_normalization=True,
+            actor_hidden_dims=[32, 32],
+            critic_hidden_dims=[32, 32],
+            activation="elu",
+            **rnn,
+        ),
     )
 
 
 def skrl_cfg(kind):
     def net(role):
-        source = "STATES" if OLD_SKRL else "OBSERVATIONS"
-        layers = [{"name": "net", "input": source, "layers": [32, 32], "activations": "elu"}]
+        layers = [{"name": "net", "input": "STATES", "layers": [32, 32], "activations": "elu"}]
         base = {"clip_actions": False, "network": layers}
         if role == "policy":
             return {
@@ -92,7 +71,6 @@ def skrl_cfg(kind):
             }
         return {"class": "DeterministicMixin", "output": "ONE", **base}
 
-    pre = "state" if OLD_SKRL else "observation"
     agent = {
         "class": "PPO",
         "rollouts": 16,
@@ -101,8 +79,8 @@ def skrl_cfg(kind):
         "learning_rate": 1e-3,
         "learning_rate_scheduler": "KLAdaptiveLR",
         "learning_rate_scheduler_kwargs": {"kl_threshold": 0.01},
-        f"{pre}_preprocessor": "RunningStandardScaler",
-        f"{pre}_preprocessor_kwargs": None,
+        "state_preprocessor": "RunningStandardScaler",
+        "state_preprocessor_kwargs": None,
         "value_preprocessor": "RunningStandardScaler",
         "value_preprocessor_kwargs": None,
         "random_timesteps": 0,
@@ -121,11 +99,7 @@ def skrl_cfg(kind):
             "checkpoint_interval": "auto",
         },
     }
-    agent |= (
-        {"discount_factor": 0.99, "lambda": 0.95, "clip_predicted_values": True}
-        if OLD_SKRL
-        else {"discount_factor": 0.99, "gae_lambda": 0.95}
-    )
+    agent |= {"discount_factor": 0.99, "lambda": 0.95, "clip_predicted_values": True}
     return {
         "seed": 42,
         "models": {"separate": False, "policy": net("policy"), "value": net("value")},

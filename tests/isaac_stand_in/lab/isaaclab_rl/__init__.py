@@ -1,0 +1,1 @@
+"""The package of Isaac Lab 2.3 with its exporters."""

@@ -1,1 +1,0 @@
-"""Run by Isaac Lab's own Python, which has none of robotrain's packages."""

@@ -1,1 +1,0 @@
-"""Programs that Isaac Lab's own Python runs: each stands alone, without robotrain's packages."""
