@@ -7,7 +7,11 @@ from job_documents import check_job, read_job
 from problem_assertions import check_problems
 from robotrain.errors import Problem
 from robotrain.model.workload import Workload
+from robotrain_runtime.contract.document import parse_document
+from robotrain_runtime.machine import hardware
+from robotrain_workloads.isaac import installation
 from robotrain_workloads.isaac_export.workload import ISAAC_EXPORT
+from robotrain_workloads.isaac_train.parameters import make_script
 from robotrain_workloads.isaac_train.workload import ISAAC_TRAIN
 from robotrain_workloads.isaac_validate.workload import ISAAC_VALIDATE
 
@@ -312,3 +316,17 @@ def test_a_checkpoint_that_has_all_iterations_is_refused(robotrain: Any) -> None
     problem = find_error(robotrain, "-b", "rsl_rl", *FROM, "-M", "resume", "-m", "20")
     assert (problem["code"], problem["exit_code"]) == ("nothing-left-to-train", 4)
     assert list_warnings(robotrain, "-b", "rsl_rl", *FROM, "-M", "resume", "-m", "21") == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "gpus", "count"), [("--device=cuda:0", 0, 1), ("--device=cuda:0", 1, 0), ("--device=cpu", 0, 0)]
+)
+def test_a_gpu_that_the_machine_does_not_have_is_named_before_the_simulator_starts(
+    robotrain: Any, monkeypatch: pytest.MonkeyPatch, options: str, gpus: int, count: int
+) -> None:
+    monkeypatch.setattr(hardware, "count_visible_gpus", lambda: gpus)
+    line = ("render", "isaac-train", "--isaac-version", "3.0", "--platform", "local", "--json", "--", options)
+    document = parse_document(robotrain(*line).json["files"]["job.json"]["text"])
+    found = [str(problem) for problem in installation.find_script_problems(document, "3.0", make_script("rsl_rl"))]
+    assert len(found) == count
+    assert all("needs an NVIDIA GPU" in problem for problem in found)

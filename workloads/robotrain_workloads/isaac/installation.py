@@ -220,6 +220,10 @@ def find_script_problems(document: JobDocument, series: str, script: script_opti
 
     :param series: the version of Isaac Lab that runs it.
     """
+    device = lab_3_0.find_device(document.trainer_args) if series == "3.0" else ""
+    if device.startswith("cuda") and not hardware.count_visible_gpus():
+        title = f"{lab_3_0.DEVICE} {device} needs an NVIDIA GPU, and the machine that runs the job has none"
+        yield make_finding(title, f"-- {lab_3_0.DEVICE} cpu")
     script = script._replace(pass_unknown=bool(document.parameters.get("pass_unknown")))
     for problem in script_options.find_option_problems(document.trainer_args, script, series):
         if problem.level == "error":
