@@ -80,9 +80,9 @@ def test_a_difference_beyond_the_tolerance_does_not_pass() -> None:
     code = f"""
 import sys, torch
 sys.path.insert(0, {str(Path(exported_policy.__file__).parent)!r})
-from exported_policy import Comparison
+from exported_policy import ActionComparison
 for actions in ([1.0001, 9e-6], [1.0002, 0.0], [1.0, 2e-5], [1.0, float("nan")]):
-    comparison = Comparison()
+    comparison = ActionComparison()
     comparison.add(torch.tensor([[1.0, 0.0]]), torch.tensor([actions]))
     print(comparison.passed, comparison.max_error)
 """

@@ -53,7 +53,7 @@ def play_format(name: str, policy: Any, options: Any, append_report: Callable[..
     for _ in range(WARM_UPS):
         exported.act(first)
     exported.reset(torch.ones(count, dtype=torch.bool, device=device))
-    comparison, video = Comparison(), Video(env, os.path.join(options.videos, f"{name}_play"), options.frames)
+    comparison, video = ActionComparison(), Video(env, os.path.join(options.videos, f"{name}_play"), options.frames)
     steps = max(options.steps, options.frames, math.ceil(OBSERVATIONS / count))
     episodes = episodes_module.Episodes(torch, count, steps * count, device)
     returns, seconds, total, reported = list[float](), list[float](), 0.0, 0.0
@@ -88,7 +88,7 @@ def play_format(name: str, policy: Any, options: Any, append_report: Callable[..
     append_report("played", format=name, comparison=comparison.describe(), video=video.problem)
 
 
-class Comparison:
+class ActionComparison:
     """How far the actions of a file are from those of the policy."""
 
     def __init__(self) -> None:

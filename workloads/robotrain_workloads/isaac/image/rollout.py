@@ -159,7 +159,7 @@ class SkrlPolicy(PlayedPolicy):
         return observations, rewards, terminated | truncated, {**extras, "time_outs": truncated}
 
 
-class Rollout:
+class ScriptRollout:
     """One rollout: how it begins in the script, its reports, and its end."""
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -281,7 +281,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--task", help="what metrics call it")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--onnx-command", type=json.loads, help="the words that run a file of ONNX")
-    rollout = Rollout(parser.parse_args(arguments[:separator]))
+    rollout = ScriptRollout(parser.parse_args(arguments[:separator]))
     sys.path.append(HERE)
     script, *rest = arguments[separator + 1 :]
     run_script = importlib.import_module("import_hook").run_script
