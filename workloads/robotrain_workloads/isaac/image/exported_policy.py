@@ -42,7 +42,7 @@ def play_exported(policy: Any, options: Any, append_report: Callable[..., None])
 
 def play_format(name: str, policy: Any, options: Any, append_report: Callable[..., None]) -> None:
     """Play a file. Raise ValueError unless its actions are those of the policy."""
-    torch, episodes_module = (importlib.import_module(module) for module in ("torch", "episodes"))
+    torch, rollout_episodes = (importlib.import_module(module) for module in ("torch", "rollout_episodes"))
     env, count, device = policy.env.unwrapped, policy.number, policy.env.device
     if hasattr(env, "seed"):
         env.seed(options.seed)
@@ -55,7 +55,7 @@ def play_format(name: str, policy: Any, options: Any, append_report: Callable[..
     exported.reset(torch.ones(count, dtype=torch.bool, device=device))
     comparison, video = ActionComparison(), Video(env, os.path.join(options.videos, f"{name}_play"), options.frames)
     steps = max(options.steps, options.frames, math.ceil(OBSERVATIONS / count))
-    episodes = episodes_module.Episodes(torch, count, steps * count, device)
+    episodes = rollout_episodes.Episodes(torch, count, steps * count, device)
     returns, seconds, total, reported = list[float](), list[float](), 0.0, 0.0
     began, played = time.perf_counter(), 0.0
     for step in range(steps):

@@ -222,7 +222,7 @@ class ScriptRollout:
             if self.options.export:
                 importlib.import_module("exported_policy").play_exported(policy, self.options, self.append_report)
             else:
-                importlib.import_module("episodes").play_episodes(policy, self.options, self.append_report)
+                importlib.import_module("rollout_episodes").play_episodes(policy, self.options, self.append_report)
             self.append_report("finished")
         except BaseException as error:  # the simulator would hide it
             traceback.print_exc()
