@@ -4,9 +4,12 @@
 
 An episode of one policy and one of the other, from the same start, are a pair; discordance is the share of pairs in
 which only one of them succeeds. Every figure is a probability, or a mean over all courses that a comparison can take,
-by dynamic programming over the numbers of pairs that either policy wins: nothing is simulated. A look follows each
+by dynamic programming over the numbers of pairs that either policy wins. A look follows each
 pair. Missed: the better policy was not found before the last pair. The floor of episodes is the size of McNemar's test
 that finds 20 points at discordance 0.4 with a probability of 80 %, two-sided, at 5 %; it takes that many in any case.
+
+What may mislead a comparison is simulated: tables of equal policies that were sorted by success, lack the failures of
+one side, or have a good morning, and gates at the floor.
 """
 
 import argparse
@@ -21,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import rows
+from robotrain.comparison.table import ComparedSide, compare_sides
 from robotrain_runtime.comparison.betting import Capital
 from robotrain_runtime.comparison.decision import ComparisonPlan, compare, plan_pairs
 from robotrain_runtime.comparison.observations import Observation, Side, pair_sides
@@ -32,6 +36,9 @@ ROUND = 10
 NEGLIGIBLE = 1e-15
 """The probability of columns of the table that are left out."""
 SCORED_PAIRS = 3000
+REPETITIONS = 2000
+MISLED_CEILING = 6
+"""5 %, and one point for the error of so many repetitions."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,64 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     yield Row(name=f"{name}: missed", ours=100 * (1 - courses.above[-1]), unit="%", ceiling=20)
     fixed = {"floor": planned.fixed, "floor_name": "a test of fixed size"}
     yield Row(name=f"{name}: mean", ours=courses.compute_pairs(planned.at_most), unit="pairs", **fixed)
+    yield from measure_misleading(200 if options.quick else REPETITIONS)
     yield measure_time(100 if options.quick else SCORED_PAIRS)
+
+
+def measure_misleading(repetitions: int) -> Iterator[Row]:
+    """Simulate tables that would mislead: how often a verdict is given that is not true of equal policies."""
+    inputs = {
+        "rows as they were played": (draw_table, {}),
+        "rows sorted by success": (sort_by_success, {}),
+        "one side's failures left out": (leave_failures_out, {}),
+        "a good morning, a bad afternoon": (draw_drift, {}),
+        "a gate where neither ever succeeds": (draw_floor, {"margin": 0.1}),
+    }
+    sides = [ComparedSide(side=Side(name), facts={}) for name in "ab"]
+    for name, (draw, asked) in inputs.items():
+        random_numbers, wrong = random.Random(67), 0
+        for _ in range(repetitions):
+            found = compare_sides(draw(random_numbers), sides, ComparisonPlan(**asked))
+            wrong += found.verdicts[0].verdict in ("better", "worse", "not worse")
+        yield Row(
+            name=f"{name}, {repetitions:,} tables: a false verdict",
+            ours=100 * wrong / repetitions,
+            unit="%",
+            ceiling=MISLED_CEILING,
+        )
+
+
+def draw_table(draw: random.Random, rate: float = 0.5) -> list[Observation]:
+    """Return episodes of two policies with one rate of success, from 60 starts."""
+    return [
+        Observation(policy=name, start=str(start), success=draw.random() < rate) for start in range(60) for name in "ab"
+    ]
+
+
+def sort_by_success(draw: random.Random) -> list[Observation]:
+    """Return them as a spreadsheet sorts them."""
+    return sorted(draw_table(draw), key=lambda one: (one.policy, not one.success))
+
+
+def leave_failures_out(draw: random.Random) -> list[Observation]:
+    """Return them without the failures of the first."""
+    return [one for one in draw_table(draw) if one.policy == "b" or one.success]
+
+
+def draw_drift(draw: random.Random) -> list[Observation]:
+    """Return episodes of which each half is better for the other policy."""
+    return [
+        Observation(
+            policy=name, start=str(start), success=draw.random() < (0.9 if (name == "a") == (start < 30) else 0.1)
+        )
+        for start in range(60)
+        for name in "ab"
+    ]
+
+
+def draw_floor(draw: random.Random) -> list[Observation]:
+    """Return failures alone."""
+    return draw_table(draw, 0)
 
 
 def measure_time(pairs: int) -> Row:

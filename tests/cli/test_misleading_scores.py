@@ -130,3 +130,14 @@ def test_checkpoints_of_one_run_are_one_training(robotrain, record_trainings, sc
     assert answer.json["verdicts"][0]["assumes_normality"]
     made["eval-new-0"].log(Track(tags={"policy_run": "train-1"}))
     robotrain("compare", *GROUPS).check_problems(2, "not-comparable")
+
+
+def test_policies_that_never_succeed_do_not_pass_a_gate(compare):
+    rows = [(name, start, False) for start in range(70) for name in ("new", "old")]
+    gate = ("new", "--not-worse-than", "old", "--margin", "0.1")
+    verdict, known = compare(rows, *gate, code=5)
+    assert (verdict["withheld"], known["gate"]["passed"]) == ("floor", False)
+    assert "these conditions do not tell" in known["gate"]["sentence"]
+    verdict, known = compare(rows, *gate, "--allow-floor")
+    assert (verdict["verdict"], known["gate"]["passed"], known["allow_floor"]) == ("not worse", True, True)
+    assert compare(rows)[0]["verdict"] == "not decided"

@@ -57,6 +57,31 @@ def test_verdicts(counts, asked, verdict):
     assert judge(make_pairing(*counts), **asked).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "asked", "verdict", "withheld"),
+    [
+        (0, 0, {"margin": 0.1}, "not decided", "floor"),
+        (0, 2, {"margin": 0.1}, "not decided", "floor"),
+        (0, 0, {"equal_within": 0.1}, "not decided", "floor"),
+        (120, 120, {"margin": 0.1}, "not decided", "ceiling"),
+        (120, 120, {"equal_within": 0.1}, "equal", None),
+        (0, 0, {"margin": 0.1, "allow_floor": True}, "not worse", None),
+        (40, 0, {"margin": 0.1}, "not worse", None),
+        (120, 118, {"margin": 0.1}, "not worse", None),
+        (0, 40, {"margin": 0.1}, "worse", None),
+        (0, 0, {}, "not decided", None),
+    ],
+)
+def test_where_no_start_tells_the_policies_apart_they_are_not_called_alike(first, second, asked, verdict, withheld):
+    table = [
+        Observation(policy=name, start=str(start), success=start * 7 % 120 < count)
+        for name, count in (("a", first), ("b", second))
+        for start in range(120)
+    ]
+    found = judge(pair_sides(table, Side("a"), Side("b")), at_most=120, **asked)
+    assert (found.verdict, found.withheld) == (verdict, withheld)
+
+
 def test_a_verdict_counts_wins_losses_ties_and_episodes_without_their_pair():
     table = [Observation(policy="a", start=str(start), success=start < 6) for start in range(10)]
     table += [Observation(policy="b", start=str(start), success=start > 4) for start in range(8)]
@@ -162,6 +187,7 @@ def test_a_comparison_may_have_enough_pairs_to_decide_something(detect, confiden
         ({"at_most": 0}, "at most is 0"),
         ({"equal_within": 0.1, "margin": 0.1}, "ask one"),
         ({"measure": "sign", "margin": 0.1}, "no interval"),
+        ({"allow_floor": True}, "without a margin"),
         ({"detect": math.nan}, "detect is nan"),
     ],
 )

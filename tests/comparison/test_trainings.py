@@ -92,6 +92,15 @@ def test_trainings_answer_the_question_of_the_plan():
     assert compare_trainings(first, second, ComparisonPlan(margin=0.01)).verdict == "not decided"
 
 
+def test_trainings_that_never_succeed_are_not_called_equal_or_not_worse():
+    never = [0.0] * 4
+    for asked in ({"margin": 0.1}, {"equal_within": 0.1}):
+        found = compare_trainings(never, never, ComparisonPlan(**asked))
+        assert (found.verdict, found.withheld) == ("not decided", "floor")
+        allowed = compare_trainings(never, never, ComparisonPlan(**asked, allow_floor=True))
+        assert (allowed.verdict, allowed.withheld) in (("not worse", None), ("equal", None))
+
+
 def test_the_mean_of_each_training_is_over_its_episodes():
     table = [
         Observation(policy="a", start=str(start), success=start < limit, training=training)

@@ -34,6 +34,7 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("lerobot-eval", "dataset_id"): {"-d": None, "--blob-url": PLACE},
     **{("lerobot-eval", name): ROLLED for name in ROLLOUT},
     **{("lerobot-eval", name): COMPARED for name in COMPARISON},
+    ("lerobot-eval", "allow_floor"): {**COMPARED, "--margin": "0.1"},
     ("lerobot-eval", "env_tasks"): {"--env": "metaworld", "--env-tasks": "push-v3"},
     ("isaac-validate", "video_length"): {"--record-video": ""},
     **{
@@ -134,6 +135,7 @@ ALONE = (
     "checkpoint_mode",
     "sha256",
     "margin",
+    "allow_floor",
 )
 """Those that cannot be given with some others, or that change more of a document than its parameters."""
 

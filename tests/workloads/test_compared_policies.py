@@ -186,6 +186,18 @@ def test_a_policy_that_is_not_worse_passes(compare):
     assert (sentence, read(made)["gate"]["passed"], events[Evaluated][0].passed) == ("", True, True)
 
 
+def test_policies_that_never_succeed_do_not_pass_a_gate(compare, tmp_path):
+    made, events, sentence = compare({"one": 0.0, "other": 0.0}, margin=0.1)
+    (verdict,) = read(made)["verdicts"]
+    assert (verdict["verdict"], verdict["withheld"], read(made)["ended"]) == ("not decided", "floor", "floor")
+    assert verdict["pairs"] < read(made)["at_most"], "more episodes would tell as little"
+    assert "these conditions do not tell" in sentence
+    assert (events[Evaluated][0].passed, read(made)["gate"]["passed"]) == (False, False)
+    again = tmp_path / "again/eval_results"
+    made, events, sentence = compare({"one": 0.0, "other": 0.0}, margin=0.1, allow_floor=True, results=again)
+    assert (sentence, events[Evaluated][0].passed) == ("", True)
+
+
 def test_the_threshold_holds_beside_the_comparison(compare):
     _, events, sentence = compare({"poor": 0.3, "worse": 0.0}, success_threshold=0.9, margin=0.1)
     assert "is below --success-threshold 0.9" in sentence

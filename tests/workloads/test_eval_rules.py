@@ -80,8 +80,9 @@ def test_a_comparison_says_how_many_episodes_it_may_need():
         ({"starts": json.dumps([[1, 2, 3, 4, 0.5]] * 20)}, "value-out-of-range --starts"),
         ({"checkpoints": "all"}, "checkpoints-not-scored --checkpoints"),
         ({"margin": 0.1, "equal_within": 0.1}, "options-conflict --margin"),
+        ({"allow_floor": True}, "option-without-effect --allow-floor"),
     ],
-    ids=["too few", "one start", "checkpoints", "two questions"],
+    ids=["too few", "one start", "checkpoints", "two questions", "no gate"],
 )
 def test_what_cannot_be_compared_is_refused(given, refused):
     found = check_rules(POLICY, REFERENCE, env="pusht", **given)

@@ -50,6 +50,7 @@ def dump_trainings(
             "low": one.low,
             "high": one.high,
             "p_value": one.p_value,
+            "withheld": one.withheld,
             "method": one.method,
             "assumes_normality": one.assumes_normality,
             "means": [[*one.first], [*one.second]],
@@ -77,7 +78,8 @@ def describe_trainings(one: TrainingVerdict, first: str, second: str, plan: Comp
     if one.verdict in ("better", "worse") and plan.margin is None:
         better, worse = (first, second)[::sign]
         return f"{better} is better than {worse} by {known}"
-    return f"{record.describe_answer(one.verdict, first, second, plan)}: the difference is {known}"
+    answer = f"{record.describe_answer(one.verdict, first, second, plan)}: the difference is {known}"
+    return f"{answer}; {record.WITHHELD[one.withheld]}" if one.withheld else answer
 
 
 def _list_notes(verdicts: Sequence[TrainingVerdict]) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from robotrain_runtime.comparison.decision import ComparisonPlan, Verdict, decide
+from robotrain_runtime.comparison.decision import ComparisonPlan, Verdict, Withheld, decide, find_floor
 from robotrain_runtime.comparison.observations import Measure, Observation, Side, get_value
 
 FEWEST = 4
@@ -36,6 +36,8 @@ class TrainingVerdict:
     high: float | None
     p_value: float | None
     method: Literal["permutation", "welch"]
+    withheld: Withheld | None = None
+    """Why it is not decided although the interval would decide it."""
 
     @property
     def assumes_normality(self) -> bool:
@@ -62,8 +64,12 @@ def compare_trainings(first: Sequence[float], second: Sequence[float], plan: Com
     difference = statistics.fmean(first) - statistics.fmean(second)
     is_different = p_value is not None and p_value <= 1 - plan.confidence
     bounds = (-math.inf if low is None else low, math.inf if high is None else high)
+    verdict, withheld = decide(*bounds, is_different, difference > 0, plan, is_last=True), None
+    if verdict in ("not worse", "equal") and not (is_different and difference > 0):
+        withheld = find_floor(first, second, plan)
     return TrainingVerdict(
-        verdict=decide(*bounds, is_different, difference > 0, plan, is_last=True),
+        verdict="not decided" if withheld else verdict,
+        withheld=withheld,
         first=tuple(first),
         second=tuple(second),
         difference=difference,

@@ -7,13 +7,13 @@ from statistics import NormalDist
 from typing import Literal
 
 from robotrain_runtime.comparison.betting import BETS, MOST, ConfidenceSequence
-from robotrain_runtime.comparison.observations import Measure, Pairing, compute_difference
+from robotrain_runtime.comparison.observations import Measure, Pairing, compute_difference, get_value
 
 Verdict = Literal["better", "worse", "equal", "not worse", "not decided", "continue"]
 """Of the first side. `continue`: not yet decided, and there may be more pairs."""
-Withheld = Literal["order", "missing"]
-"""Why a verdict is withheld: all pairs together deny what a part of them showed; or it would be another one if a start
-that a policy lacks were its failure.
+Withheld = Literal["order", "missing", "floor", "ceiling"]
+"""Why a verdict is withheld: all pairs together deny what a part of them showed; it would be another one if a start
+that a policy lacks were its failure; a policy never succeeds, or both always do, so that no start tells them apart.
 """
 POWER = 0.8
 """The probability with which a comparison finds the difference that it is planned for."""
@@ -39,6 +39,8 @@ class ComparisonPlan:
     """Ask whether the difference is smaller than this."""
     margin: float | None = None
     """Ask whether the first is not worse by this much."""
+    allow_floor: bool = False
+    """Whether policies may be called not worse, or equal, where one never succeeds or both always do."""
     measure: Measure = "success"
     block: int = 1
     """How many pairs are looked at together: one of each task, where tasks differ. The mean over tasks is asked for:
@@ -57,6 +59,8 @@ class ComparisonPlan:
             raise ValueError(f"at most is {self.at_most}; it must be 1 or more")
         if self.equal_within is not None and self.margin is not None:
             raise ValueError("equal within and a margin are two questions: ask one")
+        if self.allow_floor and self.equal_within is self.margin is None:
+            raise ValueError("allow floor has no effect without a margin or equal within")
         if self.measure == "sign" and (self.equal_within is not None or self.margin is not None):
             raise ValueError("scores without bounds have no interval: only which policy is better can be asked")
 
@@ -135,6 +139,10 @@ def _judge_pairing(
     withheld: Withheld | None = None
     if verdict != "continue" and sequence.is_contradicted:
         verdict, withheld = ("not decided", "order") if is_last else ("continue", None)
+    elif verdict in ("not worse", "equal") and not (is_different and sequence.is_above):
+        first, second = ([get_value(pair[number], plan.measure) for pair in pairing.pairs] for number in (0, 1))
+        withheld = find_floor(first, second, plan)
+        verdict = "not decided" if withheld else verdict
     mean = sequence.mean if plan.measure != "sign" else None
     return PairVerdict(
         first=name_side(pairing, 0),
@@ -153,6 +161,18 @@ def _judge_pairing(
         p_value=p_value,
         withheld=withheld,
     )
+
+
+def find_floor(first: Sequence[float], second: Sequence[float], plan: ComparisonPlan) -> Withheld | None:
+    """Return why the values of two policies cannot show that they are equal or not worse; None if they can.
+
+    A margin is also without meaning where both always succeed: the starts are too easy.
+    """
+    if plan.allow_floor:
+        return None
+    if not (any(first) and any(second)):
+        return "floor"
+    return "ceiling" if plan.margin is not None and {*first, *second} == {1.0} else None
 
 
 def name_side(pairing: Pairing, number: int) -> str:

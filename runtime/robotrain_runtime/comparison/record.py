@@ -16,13 +16,17 @@ CONDITION_KEYS = (
     *("text", "env", "tasks", "starts", "success_reward", "env_steps", "batch", "seed", "first_seed", "episodes"),
     *("options", "renames", "lerobot", "lock", "packages", "device"),
 )
-Ending = Literal["decided", "at_most", "starts", "given"]
-"""Why there were no more episodes; `starts`: no fresh start is left; `given`: they had been played before."""
+Ending = Literal["decided", "at_most", "starts", "floor", "given"]
+"""Why there were no more episodes. `starts`: no fresh start is left. `floor`: no start tells the policies apart.
+`given`: they had been played before.
+"""
 
 
 WITHHELD: Mapping[Withheld, str] = {
     "order": "a verdict is withheld, because all pairs together deny what a part of them showed",
     "missing": "a verdict is withheld, because it depends on the starts that only one of them has",
+    "floor": "these conditions do not tell, because a policy never succeeds (--allow-floor accepts that)",
+    "ceiling": "these conditions do not tell, because both always succeed (--allow-floor accepts that)",
 }
 
 
@@ -53,7 +57,7 @@ def make_comparison_record(
         "ended": ended,
         "measure": plan.measure,
         "paired": paired,
-        **{name: getattr(plan, name) for name in ("confidence", "detect", "equal_within", "margin")},
+        **{name: getattr(plan, name) for name in ("confidence", "detect", "equal_within", "margin", "allow_floor")},
         "at_most": planned.at_most if plan.at_most is None else plan.at_most,
         "fixed": planned.fixed,
         "rounds": [*rounds],

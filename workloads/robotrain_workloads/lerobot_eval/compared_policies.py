@@ -58,7 +58,11 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
         if all(one.verdict != "continue" for one in verdicts):
             break
     undecided = any(one.verdict == "not decided" for one in verdicts)
-    ended: record.Ending = "decided" if not undecided else "starts" if repeats else "at_most"
+    ended: record.Ending = "decided"
+    if any(one.withheld in ("floor", "ceiling") for one in verdicts):
+        ended = "floor"
+    elif undecided:
+        ended = "starts" if repeats else "at_most"
     _finish(request, rounds, plan, verdicts, names, ended)
 
 

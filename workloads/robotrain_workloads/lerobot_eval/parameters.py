@@ -125,6 +125,9 @@ class EvalParameters:
             le=1,
         ),
     ] = None
+    allow_floor: Annotated[
+        bool, Param(help="let policies be not worse, or equal, where one never succeeds or both always do")
+    ] = False
     job_name: shared.JobName = "lerobot-eval"
     output_dir: Annotated[
         str | None, shared.make_output_param("a folder for results, from the run's own (default: outputs)")

@@ -13,7 +13,7 @@ from robotrain_runtime.comparison.decision import ComparisonPlan, PlannedPairs, 
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 ROLE, POLICY_ROLE = "reference", "policy"
-PARAMETERS = ("at_most", "confidence", "detect", "equal_within", "margin")
+PARAMETERS = ("at_most", "confidence", "detect", "equal_within", "margin", "allow_floor")
 """What only a comparison reads."""
 OWN_PARAMETERS = ("policy_type", "checkpoints")
 """What is said of the evaluated policy alone."""

@@ -89,9 +89,9 @@ def check_comparison(job: "Job") -> Iterator[Problem]:
     compared = references.list_references(job.sources)
     if not compared:
         for name in references.PARAMETERS:
-            if job[name] is not None:
-                flag = _make_flag(name)
-                yield make_problem("option-without-effect.reference", where=flag, given=f"{job[name]:g}", flag=flag)
+            if job[name] not in (None, False):
+                flag, given = _make_flag(name), "" if job[name] is True else f"{job[name]:g}"
+                yield make_problem("option-without-effect.reference", where=flag, given=given, flag=flag)
         return
     if job["builtin_policy"]:
         yield make_problem("sources-conflict.untrained")
@@ -105,6 +105,9 @@ def check_comparison(job: "Job") -> Iterator[Problem]:
     if job["equal_within"] is not None and job["margin"] is not None:
         ways = (suggest_leaving_out("--equal-within"), suggest_leaving_out("--margin"))
         yield make_problem("options-conflict", *ways)
+        return
+    if job["allow_floor"] and job["equal_within"] is job["margin"] is None:
+        yield make_problem("option-without-effect.floor", suggest_leaving_out("--allow-floor"))
         return
     planned = references.plan_comparison(dict(job.parameters), len(compared))
     states = _list_states(job) if job["env"] else ()

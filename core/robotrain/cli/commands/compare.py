@@ -72,7 +72,8 @@ SWITCHES = {
     "--no-pin": "do not resolve branches and tags to commits now",
     "--json": "print JSON",
 }
-KNOWN = (*QUESTIONS, NOT_WORSE_THAN, SCORES, MISSING, "--json")
+ALLOW_FLOOR = "--allow-floor"
+KNOWN = (*QUESTIONS, ALLOW_FLOOR, NOT_WORSE_THAN, SCORES, MISSING, "--json")
 """The options that go with episodes that were played before."""
 
 
@@ -180,6 +181,8 @@ class CompareCommand(JobCommand):
                 given |= {flag.removeprefix("--").replace("-", "_"): float(text)} if text else {}
             except ValueError:
                 problems.append(make_problem("value-invalid.share", where=flag, given=text))
+        if values.get(self.options.flags.get(ALLOW_FLOOR, "")):
+            given["allow_floor"] = True
         if values.get("not_worse_than") and "margin" not in given:
             problems.append(make_problem("value-missing.margin"))
         raise_if_any(problems)

@@ -66,6 +66,7 @@ class EvaluationRequest:
     detect: float | None = None
     equal_within: float | None = None
     margin: float | None = None
+    allow_floor: bool = False
     policy: EvaluatedPolicy = EvaluatedPolicy()
     """Of several checkpoints the newest, until each has its turn."""
     references: Sequence[EvaluatedPolicy] = ()
