@@ -1,4 +1,4 @@
-"""kill -9 at every step of `submit`, then the same command again: exactly one run. The table of docs/runs.md, by row.
+"""kill -9 at every step of `submit`, then the same command again: exactly one run. The table of submit-once.md, by row.
 
 A process is killed right before its Nth effect: every file opened for writing, every folder made, renamed or removed,
 every process started below the test's folders. Python's own audit events name them, so the product holds no switch.
@@ -156,6 +156,6 @@ def test_two_submits_at_once_are_one_run(fake_platform, pusht, tmp_path):
 
 
 def test_the_table_of_the_docs_has_exactly_these_rows():
-    text = (Path(__file__).parents[2] / "docs/runs.md").read_text()
+    text = (Path(__file__).parents[2] / "docs/submit-once.md").read_text()
     table = text.split("| interrupted when |")[1].split("\n\n")[0].splitlines()[2:]
     assert [line.split("|")[1].strip() for line in table] == [*ROWS, "the name was printed"]

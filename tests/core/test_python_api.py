@@ -256,7 +256,7 @@ def test_an_error_of_the_callback_is_raised(submit, fake_platform):
 def test_the_program_of_the_docs_runs(fake_platform, pusht, monkeypatch, capsys):
     import fake_plugin
 
-    text = (Path(__file__).parents[2] / "docs/runs.md").read_text()
+    text = (Path(__file__).parents[2] / "docs/python.md").read_text()
     (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     Path("job.yaml").write_text(f"sources:\n  dataset:\n    - local_path: {pusht}\n")
     ended = {"state": "failed", "checkpoints": [4]}

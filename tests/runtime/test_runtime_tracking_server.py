@@ -140,7 +140,7 @@ def test_a_server_that_is_away_for_a_while_gets_everything(run, tracked, server)
 
 
 def test_what_a_server_did_not_take_is_told_and_can_be_sent_later(run, tracked, server, training_python, tmp_path):
-    """As docs/runs.md says."""
+    """As docs/tracking.md says."""
     server.is_broken = lambda path: "log-batch" in path
     ran = run(tracked(30))
     assert ran.exit_code == 0
