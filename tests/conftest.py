@@ -218,8 +218,8 @@ PLACES = {"PYENV_ROOT": ".pyenv", "UV_CACHE_DIR": ".cache/uv", "XDG_DATA_HOME": 
 """Where the user's Pythons and uv's downloads are, which fast tests use though their home is another folder."""
 KEPT = {name: os.environ.get(name) or str(HOME / place) for name, place in PLACES.items()}
 USER_CACHE = Path(os.environ.get("ROBOTRAIN_CACHE") or HOME / ".cache/robotrain")
-SHARED = ("environments", "uv")
-"""What slow tests share in the user's cache: it takes minutes to build or to fetch."""
+SHARED = ("environments", "uv", "warp")
+"""What slow tests share in the user's cache: it takes minutes to build, to fetch, or to compile."""
 
 
 @pytest.fixture(autouse=True)

@@ -101,7 +101,7 @@ def test_an_own_task_is_trained_and_validated_for_real(isaac_lab_python: Path, t
     def submit(*words: object) -> Any:
         line = ("submit", *words, "--platform", "local", "--assets", assets, "--wait", "--json")
         command = [sys.executable, "-m", "robotrain", *map(str, line)]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=500)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
