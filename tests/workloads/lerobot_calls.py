@@ -23,6 +23,12 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
         "EpisodeAwareSampler.set_epoch": ("epoch",),
         "EpisodeAwareSampler.load_state_dict": ("state",),
         "make_pre_post_processors": ("pretrained_path", "preprocessor_overrides"),
+        "make_train_eval_datasets": ("cfg",),
+        "TrainPipelineConfig.trainable_config": (),
+    },
+    "lerobot.processor": {
+        "RelativeActionsProcessorStep": ("enabled", "exclude_joints", "action_names"),
+        "RelativeActionsProcessorStep._build_mask": ("action_dim",),
     },
     "lerobot.configs.train": {"TrainPipelineConfig.validate": ("self",)},
     "lerobot.configs.parser": {"wrap": ()},
@@ -93,6 +99,7 @@ SAYS = {
     "lerobot.scripts.lerobot_train": (
         *("eval_loss=", "accelerator.reduce(", "accelerator.wait_for_everyone()", "update_last_checkpoint("),
         *(".reset_averages()", "make_pre_post_processors(", "cfg.validate()", "cfg.save_freq"),
+        *("make_train_eval_datasets(cfg)", "dataset.meta.stats"),
     ),
     "lerobot.datasets.aggregate": ("shutil.copy(",),
     "lerobot.envs.metaworld": (

@@ -250,6 +250,8 @@ def write_dataset(made: MadeDataset, folder: Path) -> None:
         "length": lengths,
         "data/chunk_index": [0] * len(lengths),
         "data/file_index": [0] * len(lengths),
+        "meta/episodes/chunk_index": [0] * len(lengths),
+        "meta/episodes/file_index": [0] * len(lengths),
         "dataset_from_index": starts[:-1].tolist(),
         "dataset_to_index": starts[1:].tolist(),
     }

@@ -81,6 +81,12 @@ def test_held_out_ones_are_the_last_of_each_task(trained):
     assert held_out.choose_episodes(None, PUSHT, partial).episodes == [7, 8, 9]
 
 
+def test_a_policy_that_normalizes_with_computed_statistics_knows_its_dataset_by_the_stored_ones(trained):
+    at = trained(scale=1.01)
+    training_history.write_record(at, [], root=PUSHT)
+    assert held_out.choose_episodes(None, PUSHT, at).held_out
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -204,7 +204,9 @@ def test_statistics_of_absolute_actions_are_not_those_of_relative_ones(compare, 
     counts = {"action": count, "observation.state": 20}
     statistics = {name: {**numbers[name], "count": [counts[name]]} for name in counts}
     _, warnings = compare(options, PICTURES, statistics, policy_type=kind)
-    check_findings([warning for warning in warnings if "meta/stats.json" in warning], is_warned, "recompute_stats")
+    check_findings(
+        [warning for warning in warnings if "meta/stats.json" in warning], is_warned, "--statistics computed"
+    )
 
 
 def feature(kind, *shape):

@@ -129,7 +129,7 @@ def test_episodes_without_a_task_are_noted_if_it_is_trained_on(monkeypatch, task
     monkeypatch.setattr(launcher, "emit_event", notes.append)
     monkeypatch.setattr(launcher.dataset, "read_first_tasks", lambda root: enumerate(tasks))
     own = types.SimpleNamespace(reads_task=True)
-    launcher._note_data(own, None)
+    launcher._note_data(own, None, has_chosen=False)
     assert [told in note.text for note in notes] == [True] * bool(told)
 
 

@@ -38,6 +38,8 @@ SUBMIT_SIDE = (
 )
 ENVIRONMENT_SIDE = {
     "lerobot_training/weights_file": {"torch", "torchvision", "safetensors"},
+    "lerobot_data_check/number_statistics": {"numpy"},
+    "lerobot_train/computed_statistics": {"numpy"},
     "lerobot_data/": {"robotrain", "numpy", "PIL", "typer"},
     "isaac/image/": {"torch", "yaml"},  # runs with the Python of Isaac Lab
     "rosbag_act_train/": {

@@ -4,6 +4,7 @@ The record travels with the policy, so its trainings are known where the policie
 Standard library only.
 """
 
+import array
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.files import write_atomically
 
-from robotrain_workloads.lerobot import file_formats
+from robotrain_workloads.lerobot import dataset, file_formats
 
 TRAIN_CONFIG_FILE = "train_config.json"
 RECORD_FILE = "robotrain_trainings.json"
@@ -47,7 +48,7 @@ class PolicyTraining:
     is_resumed: bool
     """Whether `started_from` is a checkpoint that it resumed."""
     statistics: Statistics
-    """Of its dataset."""
+    """Those that its dataset stores; of a training without a record, those that its policy normalizes with."""
 
 
 def read_trainings(model: Path) -> list[PolicyTraining]:
@@ -62,7 +63,22 @@ def read_trainings(model: Path) -> list[PolicyTraining]:
     if not recorded or not _has_same_split(own, recorded[0]):
         return [own]
     start = recorded[0]
+    own = dataclasses.replace(own, statistics=start.statistics or own.statistics)
     return [dataclasses.replace(own, started_from=start.started_from, is_resumed=start.is_resumed), *recorded[1:]]
+
+
+def read_dataset_statistics(root: Path) -> Statistics:
+    """Return the statistics by which a dataset is recognized, in 32 bits, as policies keep them.
+
+    Raise OSError or ValueError with a sentence, or FORMAT_ERRORS.
+    """
+    statistics = file_formats.read_json_object(root / dataset.STATISTICS_FILE)
+    return {
+        f"{feature}.{name}": tuple(array.array("f", values))
+        for feature in COMPARED_FEATURES
+        for name, values in (statistics.get(feature) or {}).items()
+        if name in COMPARED_STATISTICS and isinstance(values, list)
+    }
 
 
 def load_trainings(model: Path) -> list[PolicyTraining]:
@@ -77,16 +93,21 @@ def load_trainings(model: Path) -> list[PolicyTraining]:
     return trainings
 
 
-def write_record(model: Path, earlier: Sequence[PolicyTraining], texts: Sequence[str] = ()) -> None:
+def write_record(
+    model: Path, earlier: Sequence[PolicyTraining], texts: Sequence[str] = (), root: Path | None = None
+) -> None:
     """Record the training of a policy, and the `earlier` ones. A resumed training counts as one with its start.
 
     :param texts: those of its tasks, in words.
+    :param root: its dataset, if the policy may normalize with other statistics than it stores.
 
     Raise OSError or ValueError, or FORMAT_ERRORS.
     """
     own = _read_training(model)
     if own is None:
         return
+    if root:
+        own = dataclasses.replace(own, statistics=read_dataset_statistics(root))
     if own.is_resumed and earlier and _has_same_split(own, earlier[0]) and own.statistics == earlier[0].statistics:
         start, *earlier = earlier
         own = dataclasses.replace(own, started_from=start.started_from, is_resumed=start.is_resumed)

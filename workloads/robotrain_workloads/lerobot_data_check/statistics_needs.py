@@ -1,13 +1,15 @@
 """Statistics of the dataset that a training reads, by its type and options: for normalization, and of the episodes."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
 
 from robotrain_workloads.lerobot import dataset, versions
+from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 from robotrain_workloads.lerobot.file_formats import read_json_object
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.policy_features import ACTION, STATE, WORLD
@@ -28,8 +30,25 @@ IMAGENET = "imagenet"
 IMAGENET_STATISTICS = ("mean", "std")
 FRAME = "frame_index"
 RELATIVE_OPTION = "use_relative_actions"
+COMPUTED, STORED = "computed", "stored"
+COMPUTED_WAY = "--statistics computed"
 PAST_OPTIONS = ("horizon", "n_action_steps", "n_obs_steps")
 """What types that drop frames by default compute their number from: the first less the others, and one."""
+
+
+def are_computed(parameters: Mapping[str, Any], sources: Iterable[JobSource]) -> bool:
+    """Return whether a training computes the statistics of numbers, instead of reading those of the dataset.
+
+    LeRobot averages the quantiles of datasets that it merges, and keeps those of episodes that are left out.
+    """
+    if choice := parameters["statistics"]:
+        return bool(choice == COMPUTED)
+    return bool(parameters[EXCLUDED]) or [source.role for source in sources].count("dataset") > 1
+
+
+def normalizes_relative_actions(job: LerobotJob) -> bool:
+    """Return whether what a job trains normalizes actions relative to the state with the dataset's statistics."""
+    return job.model.facts.relative_statistics and job.values.get(RELATIVE_OPTION) is True
 
 
 def find_problems(needs: DataNeeds) -> Iterator[Finding | str]:
@@ -61,7 +80,7 @@ def _read_statistics(job: LerobotJob) -> Mapping[str, Any] | None:
 def list_warnings(needs: DataNeeds) -> Iterator[str]:
     """Yield a sentence if LeRobot would train on raw values, though the type normalizes them."""
     statistics = _read_statistics(needs.job)
-    if needs.resumes or not statistics:
+    if needs.resumes or not statistics or are_computed(needs.job.parameters, needs.job.sources):
         return
     modes, known = _get_modes(needs), dataset.get_features(needs.info)
     kinds = {STATE: "STATE", ACTION: "ACTION"}
@@ -69,7 +88,7 @@ def list_warnings(needs: DataNeeds) -> Iterator[str]:
     raw = [name for name in normalized if not isinstance(statistics.get(name), dict)]
     if raw:
         lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(raw)}"
-        yield f"{lacks}: {needs.model.kind} is trained on values that are not normalized"
+        yield f"{lacks}: {needs.model.kind} is trained on values that are not normalized ({COMPUTED_WAY} mends it)"
     uses_them = needs.model.facts.relative_statistics or RELATIVE_OPTION not in needs.model.options
     if uses_them and ACTION in normalized and _is_alone(needs.job):
         yield from _list_relative_warnings(needs, statistics)
@@ -85,8 +104,7 @@ def _list_relative_warnings(needs: DataNeeds, statistics: Mapping[str, Any]) -> 
     if count is None or frames is None or wanted == are_relative:
         return
     learned, other = ("relative", "absolute") if wanted else ("absolute", "relative")
-    way = f" --operation.relative_action true --operation.chunk_size {needs.values.get('chunk_size')}" if wanted else ""
-    found = f"{dataset.STATISTICS_FILE} of the dataset, which is of {other} ones: `{dataset.RECOMPUTING}{way}` mends it"
+    found = f"{dataset.STATISTICS_FILE} of the dataset, which is of {other} ones: {COMPUTED_WAY} mends it"
     yield f"{needs.model.kind} learns {learned} actions, and normalizes them with {found}"
 
 
@@ -140,8 +158,10 @@ def _find_mode_problems(
 ) -> Iterator[Finding | str]:
     """Yield a sentence if the dataset lacks statistics that the type normalizes with."""
     modes, cameras = _get_modes(needs), dataset.list_cameras(needs.info)
-    kinds = {STATE: "STATE", WORLD: "ENV", ACTION: "ACTION", **dict.fromkeys(cameras, "VISUAL")}
-    for feature, kind in kinds.items():
+    numbers = {STATE: "STATE", WORLD: "ENV", ACTION: "ACTION"}
+    if are_computed(needs.job.parameters, needs.job.sources):
+        numbers = {}
+    for feature, kind in {**numbers, **dict.fromkeys(cameras, "VISUAL")}.items():
         mode, found = modes.get(kind, ""), statistics.get(feature)
         own = IMAGENET_STATISTICS if has_imagenet and kind == "VISUAL" else ()
         missing = [name for name in MODES.get(mode, ()) if isinstance(found, dict) and name not in (*found, *own)]
@@ -149,6 +169,7 @@ def _find_mode_problems(
             plain = {name: PLAIN_MODE if value == mode else value for name, value in modes.items()}
             lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks its {' and '.join(missing)}"
             way = needs.format_way(NORMALIZATION_OPTION, json.dumps(plain)) if mode != PLAIN_MODE else ""
+            way = COMPUTED_WAY if feature in numbers else way
             yield make_finding(f"{needs.model.kind} normalizes {feature} by {mode}, and {lacks}", way)
             return
 

@@ -40,7 +40,7 @@ from robotrain_workloads.lerobot import (
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
-from robotrain_workloads.lerobot_data_check import comparison
+from robotrain_workloads.lerobot_data_check import comparison, statistics_needs
 from robotrain_workloads.lerobot_train import (
     adapter_options,
     card,
@@ -268,6 +268,11 @@ def _make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
         yield "--loads-alone"
     if excluded := values[episode_numbers.EXCLUDED]:
         yield f"{episode_numbers.EXCLUDE_FLAG}={excluded}"
+    has_own_statistics = start.mode == "checkpoint" and model.section == versions.POLICIES
+    if statistics_needs.are_computed(values, job.sources) and not has_own_statistics:
+        yield "--computed-statistics"
+        if statistics_needs.normalizes_relative_actions(job):
+            yield "--relative-statistics"
     if values["allow_non_finite"]:
         yield "--allow-non-finite"
     if not tracking.name_type(values):  # the job names none, and its start could not be read before

@@ -40,11 +40,12 @@ from robotrain_workloads.lerobot.options import (
 )
 from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot.warm_up import quick_imports
-from robotrain_workloads.lerobot_data_check import dataset_tables
+from robotrain_workloads.lerobot_data_check import dataset_tables, statistics_needs
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 from robotrain_workloads.lerobot_data_check.table_files import TableProblem
 from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.base_policy import BasePolicy
+from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics
 from robotrain_workloads.lerobot_train.episode_options import (
     SPLIT_OPTION,
     disable_empty_split,
@@ -289,7 +290,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         if device.is_first_rank():  # known only now: a task of one episode disables it
             emit_event(Track(params={"val_split": get_option_value(trainer, SPLIT_OPTION) or "0"}))
         if device.is_first_rank():
-            _note_data(own, root)
+            _note_data(own, root, has_chosen=parse_episodes(trainer) is not None)
         if not own.first:
             output = Path(get_option_value(trainer, "--output_dir") or "")
             with suppress(FileNotFoundError):  # several processes do this at once
@@ -304,6 +305,9 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         rename_statistics(module, json.loads(renames))
     require_loaded_weights(module)
     keep_statistics(module)
+    if own.computed_statistics:
+        episodes = parse_episodes(trainer)
+        ComputedStatistics(root, episodes, are_relative=own.relative_statistics).install(module)
     if own.base:
         BasePolicy(own.base, own.base_reference).install(module)
     if own.weights:
@@ -319,6 +323,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         ranks=(own.nodes, own.ranks, own.batch),
         earlier=_load_earlier_trainings(trainer),
         texts=read_dataset_texts(root),
+        root=root,
     )
     monitor.install(module)
     RandomDraws(own.first, loads_alone=own.loads_alone).install(module)
@@ -367,8 +372,11 @@ def _check_tables(own: argparse.Namespace, trainer: Sequence[str], root: Path) -
         end_as_preflight(ValueError(data_errors.REFUSED + "; ".join(map(str, findings))))
 
 
-def _note_data(own: argparse.Namespace, root: Path) -> None:
+def _note_data(own: argparse.Namespace, root: Path, *, has_chosen: bool) -> None:
     """Tell what only the dataset's files show, which do not keep the training from running."""
+    if has_chosen and not own.computed_statistics and not own.first:
+        text = "numbers are normalized with the statistics of the whole dataset, of the other episodes too"
+        emit_event(Note(level="info", text=text, ways=((statistics_needs.COMPUTED_WAY,),)))
     if own.reads_task:
         untold = sum(not task.strip() for _, task in dataset.read_first_tasks(root))
         if untold:
@@ -419,6 +427,8 @@ def _parse_own_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--new-processors", action="store_true", help="of a policy use only the network")
     parser.add_argument("--reads-task", action="store_true", help="the text of the task is trained on")
     parser.add_argument("--exclude-episodes", default="", help="numbers of those that are left out")
+    parser.add_argument("--computed-statistics", action="store_true", help="of numbers, from the frames that are read")
+    parser.add_argument("--relative-statistics", action="store_true", help="actions are normalized when relative")
     parser.add_argument("--nodes", type=int, default=1, help="how many train together")
     parser.add_argument("--ranks", type=int, default=1, help="the processes on all of them")
     parser.add_argument("--batch", type=int, default=0, help="the samples of a step on each")

@@ -13,6 +13,7 @@ from robotrain_workloads.parameters import CheckpointsUrl, NumNodes, SystemMetri
 
 Precision = Literal["no", "fp16", "bf16"]
 ImageStatistics = Literal["imagenet", "dataset"]
+Statistics = Literal["stored", "computed"]
 PUBLISHING_HINT = "remove it: checkpoints stay in the run's folder; --publish-url hf://OWNER/NAME publishes them"
 POLICY_HINT = "--policy-repo-id OWNER/NAME, or --policy-path FOLDER"
 RESUME_HINT = "robotrain resume RUN"
@@ -103,7 +104,7 @@ class TrainParameters:
     convert_v21: shared.ConvertV21 = False
     exclude_episodes: Annotated[
         str | None,
-        shared.make_excluded_param("episodes to neither train on nor hold out (the dataset's statistics keep them)"),
+        shared.make_excluded_param("episodes to neither train on nor hold out"),
     ] = None
     rename: Annotated[
         str | None,
@@ -117,6 +118,13 @@ class TrainParameters:
     image_normalization: Annotated[
         ImageStatistics, Param(help="the statistics that camera images are normalized with")
     ] = "imagenet"
+    statistics: Annotated[
+        Statistics | None,
+        Param(
+            help="the statistics that numbers are normalized with: those in meta/stats.json, or of all frames read"
+            " (default: computed for several datasets or with --exclude-episodes, else stored)"
+        ),
+    ] = None
     training_steps: shared.TrainingSteps = 100_000
     batch_size: Annotated[int, shared.BATCH_SIZE_PARAM._replace(trainer_default="LeRobot's is 8")] = 32
     learning_rate: Annotated[

@@ -65,18 +65,19 @@ class TrainerMonitor:
         ranks: tuple[int, int, int] = (1, 1, 0),
         earlier: Sequence[PolicyTraining] = (),
         texts: Sequence[str] = (),
+        root: Path | None = None,
     ) -> None:
         """`total`: steps of the training. `first`: the step that it continues from.
 
         `allow_non_finite` keeps checkpoints whose weights or loss are NaN or infinite. `ranks`: the nodes, processes on
         all of them, and samples of a step on each, that there must be. `earlier`: the trainings of the policy that this
-        one starts from. `texts`: those of its tasks, in words.
+        one starts from. `texts`: those of its tasks, in words. `root`: the dataset.
         """
         self._ranks = ranks
         self._total = total
         self._stop_handler = stop_handler
         self._allow_non_finite = allow_non_finite
-        self._earlier, self._texts = earlier, texts
+        self._earlier, self._texts, self._root = earlier, texts, root
         self._last_loss = (first, 0.0)
         """Step and value of the last training loss."""
         self._stopping = False
@@ -147,7 +148,7 @@ class TrainerMonitor:
         if step >= self._total:
             self.require_finite_loss()
         with suppress(OSError, ValueError, *training_history.FORMAT_ERRORS):  # its trainings are unknown then
-            training_history.write_record(folder / MODEL_FOLDER, self._earlier, self._texts)
+            training_history.write_record(folder / MODEL_FOLDER, self._earlier, self._texts, self._root)
         result = original(folder, *arguments, **named)
         if problem := self._find_loss_problem():
             emit_event(Note(level="warning", text=f"checkpoint {folder.name} is not used: {problem}"))

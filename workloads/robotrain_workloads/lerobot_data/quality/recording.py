@@ -15,6 +15,7 @@ from robotrain_workloads.lerobot_data.ranged_files import RangedFiles
 from robotrain_workloads.lerobot_data.remote_sample import EpisodeSample, choose_sample
 from robotrain_workloads.lerobot_data_check import table_files
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
+from robotrain_workloads.lerobot_data_check.number_statistics import NumberSums, convert_column
 
 ACTION, STATE = "action", "observation.state"
 NUMBER_PREFIXES = (ACTION, "observation.")
@@ -160,56 +161,26 @@ class RecordedDataset:
         return {name: one.compute() for name, one in sums.items() if one.count}
 
 
-class _SpreadSum:
+class _SpreadSum(NumberSums):
     """The sums that a spread is computed from; every `stride`th row is kept for quantiles."""
 
     def __init__(self, stride: int) -> None:
-        self.count, self._stride, self._rows = 0, stride, list[Array]()
-        self._origin: Array = 0.0
-        self._sum: Array = 0.0
-        self._squares: Array = 0.0
+        super().__init__()
+        self._stride, self._rows = stride, list[Array]()
         self._steps: Array = 0.0
         self._step_count = 0
-        self._min: Array = np.inf
-        self._max: Array = -np.inf
 
     def add(self, values: Array) -> None:
         if not len(values):
             return
-        if not self.count:
-            self._origin = values[0]
-        values = values - self._origin  # squares of numbers far from zero lose digits
         self._rows.append(values[-self.count % self._stride :: self._stride].copy())  # not the whole array
-        self.count += len(values)
-        self._sum = self._sum + values.sum(axis=0)
-        self._squares = self._squares + (values**2).sum(axis=0)
+        super().add(values)
         self._steps = self._steps + (np.diff(values, axis=0) ** 2).sum(axis=0)
         self._step_count += len(values) - 1
-        self._min = np.minimum(self._min, values.min(axis=0))
-        self._max = np.maximum(self._max, values.max(axis=0))
 
     def compute(self) -> Spread:
-        rows = np.concatenate(self._rows)
-        mean = self._sum / self.count
-        variance = np.maximum(self._squares / self.count - mean**2, 0.0)
+        rows, std = np.concatenate(self._rows), self.std
         q01, q99 = np.quantile(rows, [0.01, 0.99], axis=0)
-        steps = self._steps / max(self._step_count, 1) / np.where(variance > 0, variance, 1.0)
+        steps = self._steps / max(self._step_count, 1) / np.where(std > 0, std**2, 1.0)
         distinct = np.array([len(np.unique(column)) for column in rows[:2000].T])
-        low, high, q01, q99 = (one + self._origin for one in (self._min, self._max, q01, q99))
-        return Spread(self.count, mean + self._origin, np.sqrt(variance), low, high, q01, q99, steps, distinct)
-
-
-def convert_column(column: Any, rows: int) -> Array:
-    """Return a column of numbers, or of lists of numbers of one length, as rows of numbers; what is null is NaN.
-
-    Raise ValueError for lists of other lengths.
-    """
-    is_list = hasattr(column.type, "value_type")
-    has_values = np.asarray(column.is_valid()).astype(bool) if is_list else np.ones(rows, dtype=bool)
-    while hasattr(column.type, "value_type"):
-        column = column.flatten()
-    values = np.asarray(column.to_numpy(zero_copy_only=False)).astype(np.float64)
-    values = values.reshape(np.count_nonzero(has_values), -1)
-    found = np.full((rows, values.shape[1]), np.nan)
-    found[has_values] = values
-    return found
+        return Spread(self.count, self.mean, std, self.min, self.max, q01, q99, steps, distinct)

@@ -8,8 +8,9 @@ import numpy as np
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.episode_files import may_hold
-from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset, convert_column
+from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
 from robotrain_workloads.lerobot_data_check import frame_tables
+from robotrain_workloads.lerobot_data_check.number_statistics import convert_column
 
 OWNER = "episode_index"
 BATCH_ROWS = 256

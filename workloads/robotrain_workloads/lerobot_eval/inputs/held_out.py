@@ -6,14 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain_workloads.lerobot import dataset, episode_numbers, file_formats, training_history
+from robotrain_workloads.lerobot import dataset, episode_numbers, training_history
 from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
-from robotrain_workloads.lerobot.training_history import (
-    COMPARED_FEATURES,
-    COMPARED_STATISTICS,
-    PolicyTraining,
-    Statistics,
-)
+from robotrain_workloads.lerobot.training_history import PolicyTraining, Statistics
 from robotrain_workloads.lerobot_eval.inputs import selection
 
 NEEDED_STATISTICS = ("mean", "std")
@@ -35,16 +30,6 @@ def is_same_dataset(dataset_statistics: Statistics, policy_statistics: Statistic
         ):
             return False
     return {f"action.{name}" for name in NEEDED_STATISTICS} <= common
-
-
-def _read_dataset_statistics(root: Path) -> Statistics:
-    statistics = file_formats.read_json_object(root / dataset.STATISTICS_FILE)
-    return {
-        f"{feature}.{name}": tuple(map(float, values))
-        for feature in COMPARED_FEATURES
-        for name, values in (statistics.get(feature) or {}).items()
-        if name in COMPARED_STATISTICS and isinstance(values, list)
-    }
 
 
 class TrainingHistory(NamedTuple):
@@ -86,7 +71,7 @@ def _load_trainings(root: Path, model: Path) -> tuple[list[PolicyTraining], str]
         found = training_history.read_trainings(model)
         if not found:
             return [], f"the policy has no {training_history.TRAIN_CONFIG_FILE} with its training data"
-        own = _read_dataset_statistics(root)
+        own = training_history.read_dataset_statistics(root)
         same = list(itertools.takewhile(lambda training: is_same_dataset(own, training.statistics), found))
     except (OSError, ValueError) as error:
         return [], str(error)

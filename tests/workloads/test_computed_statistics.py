@@ -1,0 +1,167 @@
+"""Statistics that are computed from the frames, instead of those that a dataset stores."""
+
+import json
+import os
+import subprocess
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_datasets import QUANTILES
+from robotrain_runtime.contract import child_python
+from robotrain_workloads.lerobot_data_check import number_statistics
+from robotrain_workloads.lerobot_train import computed_statistics
+from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics
+from small_training import SMALL
+
+ROOT = Path(__file__).parents[2]
+ACTION, STATE = "action", "observation.state"
+ONE_STEP = {"training_steps": 1, "save_freq": 1, "log_freq": 1}
+NORMALIZER = "outputs/checkpoints/000001/pretrained_model/policy_preprocessor_step_3_normalizer_processor.safetensors"
+READ_TENSORS = """
+from safetensors.torch import load_file
+show({name: tensor.flatten().tolist() for name, tensor in load_file(arguments[0]).items()})
+"""
+RECORD = """
+from made_datasets import make_dataset, write_dataset
+for name, scale, move in (("near", 1, 0), ("far", 3, 50)):
+    made = make_dataset(8, cameras=1, video=False, kind="position", episodes=4)
+    for episode in made.episodes:
+        episode.values = {feature: values * scale + move for feature, values in episode.values.items()}
+    write_dataset(made, Path(arguments[0], name))
+show(None)
+"""
+READ_COLUMNS = """
+import numpy as np
+import pyarrow.parquet as pq
+from made_datasets import DATA, compute_statistics
+def read_columns(folders, without):
+    for name in ("action", "observation.state"):
+        parts = []
+        for folder in folders:
+            table = pq.read_table(Path(folder, DATA), columns=[name, "episode_index"])
+            rows = ~np.isin(table["episode_index"].to_numpy(), without)
+            parts.append(np.array(table[name].to_pylist(), float)[rows])
+        yield name, compute_statistics(np.concatenate(parts))
+"""
+EXPECT = READ_COLUMNS + "show(dict(read_columns(arguments[1:], [int(arguments[0])])))"
+COMPUTE = (
+    READ_COLUMNS
+    + """
+from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics
+root, found = Path(arguments[0]), []
+for chosen, without in ((None, []), ([1, 3], [0, 2])):
+    computed = ComputedStatistics(root, chosen).compute()
+    expected = dict(read_columns([root], without))
+    found.append([{name: values.tolist() for name, values in computed[one].items()} for one in expected])
+    found.append([*expected.values()])
+show(found)
+"""
+)
+RELATIVE = """
+from types import SimpleNamespace
+from lerobot.datasets import LeRobotDataset
+from lerobot.datasets.compute_stats import compute_relative_action_stats
+from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics
+root, excluded = Path(arguments[0]), ["joint_1"]
+policy = SimpleNamespace(use_relative_actions=True, chunk_size=5, relative_exclude_joints=excluded)
+data = LeRobotDataset("local/one", root=root)
+expected = compute_relative_action_stats(data.hf_dataset.with_format(None), data.meta.features, 5, excluded)
+found = ComputedStatistics(root, None, are_relative=True).compute(policy)["action"]
+show([{name: values.tolist() for name, values in one.items()} for one in (found, expected)])
+"""
+
+
+@pytest.fixture
+def run_program(training_environment):
+    """Run a program in LeRobot's environment; return what it shows."""
+
+    def run(program: str, *arguments: object):
+        begin = "import json, sys\nfrom pathlib import Path\narguments = sys.argv[1:]\n"
+        show = "def show(value): print(json.dumps(value))\n"
+        folders = [ROOT / "workloads", ROOT / "runtime", Path(__file__).parent]
+        environ = child_python.make_import_environ(folders, os.environ) | {"HF_HUB_OFFLINE": "1"}
+        command = [f"{training_environment}/bin/python", "-c", begin + show + program, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environ)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run
+
+
+@pytest.fixture
+def datasets(tmp_path, run_program) -> list[Path]:
+    """Two of one robot, whose numbers are far from each other."""
+    run_program(RECORD, tmp_path)
+    return [tmp_path / "near", tmp_path / "far"]
+
+
+def test_quantiles_of_many_values_are_off_by_a_thousandth_of_the_range_at_most(monkeypatch):
+    draw = np.random.default_rng(3)
+    rows = np.concatenate([draw.normal(0, 1, (5000, 3)), draw.normal(90, 5, (5000, 3))])
+    rows[:, 2] = rows[:, 2] > 45  # a gripper, whose median is between its two values
+    whole = np.delete(rows, 7, 0)
+    rows[7, 0] = np.nan
+    for most, off in ((number_statistics.MOST_EXACT, 1e-12), (100, 1e-3)):
+        monkeypatch.setattr(number_statistics, "MOST_EXACT", most)
+        found = number_statistics.compute_statistics(lambda: iter(np.array_split(rows, 7)))
+        expected = np.quantile(whole, [*QUANTILES.values()], axis=0)
+        differences = np.abs([found[name] for name in QUANTILES] - expected) / np.ptp(whole, axis=0)
+        assert differences.max() <= off, differences
+        for name in ("mean", "std", "min", "max"):
+            np.testing.assert_allclose(found[name], getattr(whole, name)(axis=0), rtol=1e-9)
+
+
+def test_the_datasets_of_a_trainer_keep_the_statistics_of_their_cameras(monkeypatch):
+    notes = []
+    monkeypatch.setattr(computed_statistics, "emit_event", notes.append)
+    monkeypatch.setattr(ComputedStatistics, "compute", lambda self, policy: {ACTION: {"count": [7]}})
+    made = types.SimpleNamespace(meta=types.SimpleNamespace(stats={"camera": 1, ACTION: "stored"}))
+    trainer = types.SimpleNamespace(make_train_eval_datasets=lambda config: (made, None))
+    ComputedStatistics(ROOT / "examples/pusht-mini/dataset", [0]).install(trainer)
+    assert trainer.make_train_eval_datasets(types.SimpleNamespace(trainable_config=None)) == (made, None)
+    assert made.meta.stats == {"camera": 1, ACTION: {"count": [7]}}
+    assert [note.ways for note in notes] == [(("--statistics stored",),)]
+
+
+@pytest.mark.slow
+def test_statistics_are_those_of_all_frames(datasets, run_program):
+    for found, expected in zip(*[iter(run_program(COMPUTE, datasets[1]))] * 2, strict=True):
+        for statistics, right in zip(found, expected, strict=True):
+            for name, values in right.items():
+                np.testing.assert_allclose(statistics[name], values, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.slow
+def test_relative_actions_have_the_statistics_that_lerobot_computes_of_them(datasets, run_program):
+    found, expected = run_program(RELATIVE, datasets[0])
+    for name in ("count", "min", "max", "mean", "std"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("case", ["merge", "stored merge", "excluded", "stored"])
+def test_a_policy_is_normalized_with_the_statistics_of_its_frames(datasets, train, run_program, tmp_path, case):
+    options = {"excluded": {"exclude_episodes": "1"}, "stored merge": {"statistics": "stored"}}.get(case, {})
+    args = ["--dataset.episodes=[0,1]"] if case == "stored" else []
+    given = datasets if "merge" in case else datasets[0]
+    ran = train(given, [*SMALL["act"], *args], **ONE_STEP, **options)
+    saved = run_program(READ_TENSORS, tmp_path / "work" / NORMALIZER)
+    if "stored" in case:  # bit by bit what LeRobot reads
+        pattern = "work/**/meta/stats.json" if "merge" in case else "near/meta/stats.json"
+        (path,) = tmp_path.glob(pattern)
+        stored = json.loads(path.read_text())
+        for feature in (ACTION, STATE):
+            for name, values in stored[feature].items():
+                assert saved[f"{feature}.{name}"] == np.array(values, "float32").tolist(), name
+    else:
+        expected = run_program(
+            EXPECT, 1 if case == "excluded" else -1, *(datasets if case == "merge" else datasets[:1])
+        )
+        for feature, statistics in expected.items():
+            for name, values in statistics.items():
+                np.testing.assert_allclose(saved[f"{feature}.{name}"], values, rtol=1e-5, atol=1e-5, err_msg=name)
+    note = "statistics of the whole dataset" if case == "stored" else "statistics that are computed"
+    assert any(note in line for line in ran.lines) == (case != "stored merge")
