@@ -434,6 +434,11 @@ QUALITY: dict[str, Defect] = {
     "uneven times": Defect(("timestamps-irregular",), shake_times),
     "statistics scaled": Defect(("statistics-differ",), None, _change_statistics(_scale_statistics, ACTION, STATE)),
     "mean out of range": Defect(("statistics-differ",), None, _change_statistics(_move_mean, ACTION, STATE)),
+    "quantiles of few": Defect(
+        ("statistics-differ",),
+        None,
+        _change_statistics(lambda values, draw: values.update(q99=values["q50"]), ACTION, STATE),
+    ),
     "statistics of 0 to 255": Defect(
         ("statistics-differ",),
         None,

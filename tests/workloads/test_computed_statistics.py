@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from made_datasets import QUANTILES
 from robotrain_runtime.contract import child_python
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot_data import data_report
 from robotrain_workloads.lerobot_data_check import number_statistics
-from robotrain_workloads.lerobot_train import computed_statistics
+from robotrain_workloads.lerobot_train import computed_statistics, container
 from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics
 from small_training import SMALL
 
@@ -123,6 +125,44 @@ def test_the_datasets_of_a_trainer_keep_the_statistics_of_their_cameras(monkeypa
     assert trainer.make_train_eval_datasets(types.SimpleNamespace(trainable_config=None)) == (made, None)
     assert made.meta.stats == {"camera": 1, ACTION: {"count": [7]}}
     assert [note.ways for note in notes] == [(("--statistics stored",),)]
+
+
+QUANTILES_OF_MINI = """
+from robotrain_workloads.lerobot_data_check import dataset_tables
+from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
+found = dataset_tables.list_table_problems(LocalFiles(Path(arguments[0])), quantiles=["action", "observation.state"])
+show([[one.kind, one.feature, one.text, one.way] for one in found])
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "parameters", "features"),
+    [
+        ("pi05", (), {}, [STATE, ACTION]),
+        ("pi05", (), {"statistics": "stored"}, []),
+        ("pi05", (), {"statistics": "computed"}, []),
+        ("pi05", (), {"exclude_episodes": "1"}, []),
+        ("pi05", ("--policy.use_relative_actions=true",), {}, [STATE]),
+        ("act", (), {}, []),
+        ("act", ('--policy.normalization_mapping={"STATE": "QUANTILES"}',), {}, [STATE]),
+    ],
+)
+def test_stored_quantiles_are_compared_where_the_policy_reads_them(training, kind, options, parameters, features):
+    job = LerobotJob(training(ROOT / "examples/pusht-mini/dataset", options, policy_type=kind, **parameters))
+    assert data_report.make_table_options(job).get("quantiles", []) == features
+    expected = [f"--quantiles={','.join(features)}"] * bool(features)
+    assert [word for word in container._make_launcher_arguments(job) if word.startswith("--quantiles")] == expected
+
+
+@pytest.mark.slow
+def test_quantiles_that_are_none_are_an_error_with_the_way_out(run_program):
+    """LeRobot recorded it, and averaged those of its episodes."""
+    found = run_program(QUANTILES_OF_MINI, ROOT / "examples/pusht-mini/dataset")
+    assert [(kind, feature, way) for kind, feature, _, way in found] == [
+        ("quantiles-differ", ACTION, "--statistics computed"),
+        ("quantiles-differ", STATE, "--statistics computed"),
+    ]
+    assert "19 % of its frames are outside" in found[0][2]
 
 
 @pytest.mark.slow

@@ -39,6 +39,7 @@ SUBMIT_SIDE = (
 ENVIRONMENT_SIDE = {
     "lerobot_training/weights_file": {"torch", "torchvision", "safetensors"},
     "lerobot_data_check/number_statistics": {"numpy"},
+    "lerobot_data_check/quantile_check": {"numpy"},
     "lerobot_train/computed_statistics": {"numpy"},
     "lerobot_data/": {"robotrain", "numpy", "PIL", "typer"},
     "isaac/image/": {"torch", "yaml"},  # runs with the Python of Isaac Lab

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot.dataset import CONVERT_FLAG
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, parse_ranges, select_episodes
-from robotrain_workloads.lerobot_data.findings import DataFinding, list_cured
+from robotrain_workloads.lerobot_data.findings import BRIGHTNESS_UNIT, DataFinding, list_cured
+from robotrain_workloads.lerobot_data_check.statistics_needs import COMPUTED_WAY
 
 SEVERITIES = ("error", "warning")
 LOOKED_AT = {"numbers": "numbered_episodes", "pictures": "pictured_episodes"}
@@ -113,6 +114,8 @@ def list_next_lines(checked: CheckedDataset) -> Iterator[str]:
     """Yield what to type next: the episodes to leave out, and the one to look at."""
     if checked.needs_conversion and checked.can_train:
         yield f"train on it:     {CONVERT_FLAG} (it is of LeRobot v2.1)"
+    if any(one.code == "statistics-differ" and one.unit != BRIGHTNESS_UNIT for one in checked.findings):
+        yield f"compute them:    {COMPUTED_WAY}"
     if checked.excluded:
         yield f"leave them out:  {EXCLUDE_FLAG} {checked.format_excluded()}"
     episode = next((one.episodes[0] for one in checked.sorted_findings if one.episodes), None)

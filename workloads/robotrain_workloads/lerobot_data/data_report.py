@@ -16,7 +16,7 @@ from robotrain_workloads.lerobot_data.check_report import format_episodes, forma
 from robotrain_workloads.lerobot_data.data_python import build_data_python, find_data_python
 from robotrain_workloads.lerobot_data.findings import leave_out_errors
 from robotrain_workloads.lerobot_data.inspector import InspectedDataset, InspectionFailed, inspect_dataset
-from robotrain_workloads.lerobot_data_check import dataset_options
+from robotrain_workloads.lerobot_data_check import dataset_options, statistics_needs
 
 TABLES = "tables"
 
@@ -58,6 +58,8 @@ def make_table_options(job: LerobotJob) -> dict[str, Any]:
     }
     if [one.role for one in job.sources].count("dataset") > 1:  # what follows is of the merged dataset
         return options
+    if (quantiles := statistics_needs.list_quantile_features(job)) and not job.parameters["convert_v21"]:
+        options["quantiles"] = quantiles
     if isinstance(tolerance := job.option_values.get(dataset_options.TOLERANCE), float):
         options["tolerance"] = tolerance
     if (given := job.options.get(dataset_options.EPISODES)) is not None:

@@ -60,11 +60,17 @@ KINDS: Mapping[str, FindingKind] = {
     "frames-repeated": FindingKind("warning", "Leave out the episode.", is_cured_by_exclusion=True),
     "fps-differs": FindingKind("warning", "Correct fps."),
     "timestamps-irregular": FindingKind("warning", "Record with a timer."),
+    "quantiles-differ": FindingKind("error", "Train with `--statistics computed`."),
     "statistics-differ": FindingKind(
-        "warning", "Compute it again: `lerobot-edit-dataset --operation.type recompute_stats`."
+        "warning",
+        "Train with `--statistics computed`; for cameras: `lerobot-edit-dataset --operation.type recompute_stats`.",
     ),
 }
 """Every code: the word that names a kind of finding."""
+
+
+BRIGHTNESS_UNIT = "of 1"
+"""Of a finding about the statistics of a camera, which are not computed from numbers."""
 
 
 class DataFinding(NamedTuple):

@@ -11,6 +11,7 @@ from robotrain_workloads.lerobot_data_check.camera_files import Videos, find_pic
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
 from robotrain_workloads.lerobot_data_check.episode_tables import find_episode_problems, read_episodes
 from robotrain_workloads.lerobot_data_check.frame_tables import FrameTables
+from robotrain_workloads.lerobot_data_check.quantile_check import find_quantile_problems
 from robotrain_workloads.lerobot_data_check.table_files import TableProblem, UnreadableTable, read_small
 
 
@@ -20,6 +21,7 @@ def find_table_problems(
     chosen: Collection[int] | None = None,
     *,
     allow_non_finite: bool = False,
+    quantiles: Collection[str] = (),
 ) -> Iterator[TableProblem]:
     """Yield each kind of disagreement once. Raise UnreadableTable, OSError.
 
@@ -27,6 +29,7 @@ def find_table_problems(
     :param tolerance: how far a timestamp may be from its place in a dataset with videos, in seconds; None: by default.
     :param chosen: the episodes that are read; None for all.
     :param allow_non_finite: whether values may be NaN or infinite.
+    :param quantiles: the features that are normalized by stored quantiles.
     """
     path = str(dataset.INFO_FILE)
     info = file_formats.parse_json_object(read_small(files, path), path)
@@ -44,6 +47,9 @@ def find_table_problems(
     else:
         if chosen is None or 0 in chosen:
             yield from find_picture_problems(files, frames.features)
+        recorded = [name for name in quantiles if name in frames.features]
+        if recorded and not any(frames.list_problems()):
+            yield from find_quantile_problems(files, recorded, chosen)
     yield from frames.list_problems()
     for name, one in frames.features.items():
         if one.get("dtype") == "video":
@@ -56,13 +62,14 @@ def list_table_problems(
     chosen: Collection[int] | None = None,
     *,
     allow_non_finite: bool = False,
+    quantiles: Collection[str] = (),
 ) -> list[TableProblem]:
     """Return what find_table_problems finds, and a file that cannot be read.
 
     Raise what numpy and pyarrow raise for a table of a form that is not known here.
     """
     problems: list[TableProblem] = []
-    found = find_table_problems(files, tolerance, chosen, allow_non_finite=allow_non_finite)
+    found = find_table_problems(files, tolerance, chosen, allow_non_finite=allow_non_finite, quantiles=quantiles)
     try:
         problems.extend(found)
     except UnreadableTable as error:

@@ -19,6 +19,11 @@ MOST_EXACT = 10_000_000
 BINS = 10_000
 """Of a dimension's range: a quantile is off by less than two of them."""
 
+MOST_OUTSIDE = 0.05
+"""The part of frames outside of q01 to q99 from which on these are not quantiles; by right it is 0.02."""
+MARGIN = 1e-3
+"""Of a dimension's range: LeRobot counts values in bins, so that a quantile may be beside the values that it is of."""
+
 Array = Any
 """An array of numpy."""
 
@@ -102,6 +107,17 @@ def _estimate_quantiles(parts: Iterable[Array], sums: NumberSums) -> Array:
         low, high = find_value(int(rank)), find_value(min(int(rank) + 1, sums.count - 1))
         found.append(low + (high - low) * part)
     return np.array(found)
+
+
+def is_outside(values: Array, low: Array, high: Array, extent: Array) -> Array:
+    """Return which values of rows are outside of q01 to q99, `low` to `high`; `extent`: the range of each dimension."""
+    return (values < low - MARGIN * extent) | (values > high + MARGIN * extent)
+
+
+def describe_outside(name: str, low: float, high: float, part: float) -> str:
+    """Return a sentence about quantiles that are none, of a dimension."""
+    said = f"meta/stats.json says that 98 % of {name} are from {low:.6g} to {high:.6g}"
+    return f"{said}, and {100 * part:.0f} % of its frames are outside"
 
 
 def read_rows(files: DatasetFiles, column: str, chosen: Collection[int] | None = None) -> Iterator[tuple[Array, Array]]:

@@ -26,6 +26,8 @@ MODES: Mapping[str, Sequence[str]] = {
 }
 """By mode of normalization, the statistics that it needs; old datasets lack the quantiles."""
 PLAIN_MODE = "MEAN_STD"
+NUMBER_KINDS = {STATE: "STATE", WORLD: "ENV", ACTION: "ACTION"}
+"""By feature of numbers that every policy knows, its kind."""
 IMAGENET = "imagenet"
 IMAGENET_STATISTICS = ("mean", "std")
 FRAME = "frame_index"
@@ -49,6 +51,20 @@ def are_computed(parameters: Mapping[str, Any], sources: Iterable[JobSource]) ->
 def normalizes_relative_actions(job: LerobotJob) -> bool:
     """Return whether what a job trains normalizes actions relative to the state with the dataset's statistics."""
     return job.model.facts.relative_statistics and job.values.get(RELATIVE_OPTION) is True
+
+
+def list_quantile_features(job: LerobotJob) -> list[str]:
+    """Return the features that a training normalizes by quantiles which their dataset stores.
+
+    None if the user chose these statistics, and of what resumes, which has its own.
+    """
+    resumes = job.start.mode == "checkpoint" or (job.start_source is not None and job.start_source.role == "resume")
+    has_choice = bool(job.parameters.get("statistics", STORED))
+    if has_choice or resumes or job.known_model is None or are_computed(job.parameters, job.sources):
+        return []
+    modes = _get_modes(job)
+    features = [name for name, kind in NUMBER_KINDS.items() if modes.get(kind, "").startswith("QUANTILE")]
+    return [name for name in features if name != ACTION or not normalizes_relative_actions(job)]
 
 
 def find_problems(needs: DataNeeds) -> Iterator[Finding | str]:
@@ -82,7 +98,7 @@ def list_warnings(needs: DataNeeds) -> Iterator[str]:
     statistics = _read_statistics(needs.job)
     if needs.resumes or not statistics or are_computed(needs.job.parameters, needs.job.sources):
         return
-    modes, known = _get_modes(needs), dataset.get_features(needs.info)
+    modes, known = _get_modes(needs.job), dataset.get_features(needs.info)
     kinds = {STATE: "STATE", ACTION: "ACTION"}
     normalized = [name for name, kind in kinds.items() if name in known and MODES.get(modes.get(kind, ""))]
     raw = [name for name in normalized if not isinstance(statistics.get(name), dict)]
@@ -113,16 +129,16 @@ def _is_alone(job: LerobotJob) -> bool:
     return [one.role for one in job.sources].count("dataset") == 1
 
 
-def _get_modes(needs: DataNeeds) -> Mapping[str, str]:
+def _get_modes(job: LerobotJob) -> Mapping[str, str]:
     """Return by kind of feature how it is normalized."""
-    given = needs.values.get(NORMALIZATION_OPTION)
-    modes: Mapping[str, Any] = given if isinstance(given, dict) else needs.model.facts.normalization
+    given = job.values.get(NORMALIZATION_OPTION)
+    modes: Mapping[str, Any] = given if isinstance(given, dict) else job.model.facts.normalization
     return {str(kind): str(mode) for kind, mode in modes.items()}
 
 
 def _find_mapping_problems(needs: DataNeeds) -> Iterator[Finding | str]:
     """Yield a sentence for each kind or mode that LeRobot does not have."""
-    modes, flag = _get_modes(needs), needs.model.format_flag(NORMALIZATION_OPTION)
+    modes, flag = _get_modes(needs.job), needs.model.format_flag(NORMALIZATION_OPTION)
     if needs.model.section != versions.POLICIES or not needs.model.facts.normalization:
         return
     given = needs.values.get(NORMALIZATION_OPTION)
@@ -157,10 +173,8 @@ def _find_mode_problems(
     needs: DataNeeds, statistics: Mapping[str, Any], *, has_imagenet: bool
 ) -> Iterator[Finding | str]:
     """Yield a sentence if the dataset lacks statistics that the type normalizes with."""
-    modes, cameras = _get_modes(needs), dataset.list_cameras(needs.info)
-    numbers = {STATE: "STATE", WORLD: "ENV", ACTION: "ACTION"}
-    if are_computed(needs.job.parameters, needs.job.sources):
-        numbers = {}
+    modes, cameras = _get_modes(needs.job), dataset.list_cameras(needs.info)
+    numbers = {} if are_computed(needs.job.parameters, needs.job.sources) else NUMBER_KINDS
     for feature, kind in {**numbers, **dict.fromkeys(cameras, "VISUAL")}.items():
         mode, found = modes.get(kind, ""), statistics.get(feature)
         own = IMAGENET_STATISTICS if has_imagenet and kind == "VISUAL" else ()

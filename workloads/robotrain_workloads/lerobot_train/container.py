@@ -273,6 +273,8 @@ def _make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
         yield "--computed-statistics"
         if statistics_needs.normalizes_relative_actions(job):
             yield "--relative-statistics"
+    if quantiles := statistics_needs.list_quantile_features(job):
+        yield f"--quantiles={','.join(quantiles)}"
     if values["allow_non_finite"]:
         yield "--allow-non-finite"
     if not tracking.name_type(values):  # the job names none, and its start could not be read before

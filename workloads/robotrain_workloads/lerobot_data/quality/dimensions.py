@@ -7,6 +7,7 @@ import numpy as np
 
 from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data.quality.recording import ACTION, STATE, Array, Spread
+from robotrain_workloads.lerobot_data_check.number_statistics import MOST_OUTSIDE, describe_outside, is_outside
 
 NOISE = 1.0
 """The unevenness from which on a dimension is noise (`Spread.unevenness`)."""
@@ -14,7 +15,7 @@ TINY = 0.01
 """Of the usual standard deviation of the feature's dimensions."""
 OUTLIER = 1e-3
 """The part of a dimension's extent in which nearly all values are, where a few are far away."""
-STD_FACTOR, QUANTILE_FACTOR = 1.5, 20.0
+STD_FACTOR = 1.5
 MEAN_PART, OUTSIDE_PART = 0.3, 0.05
 
 
@@ -110,14 +111,15 @@ def _explain_limits(spread: Spread, said: Mapping[str, Array], names: list[str])
 def _explain_quantiles(spread: Spread, said: Mapping[str, Array], names: list[str]) -> tuple[str, float] | None:
     if (low := said.get("q01")) is None or (high := said.get("q99")) is None:
         return None
-    extent = spread.q99 - spread.q01
-    ratio = extent / np.maximum(high - low, 1e-12 + 1e-9 * np.abs(spread.mean))
-    ratio = np.where(extent > 1e-6 * np.abs(spread.mean), ratio, 0.0)
-    at = int(ratio.argmax())
-    if ratio[at] <= QUANTILE_FACTOR:
+    extent = spread.max - spread.min
+    parts = np.where(
+        extent > 1e-6 * np.abs(spread.mean), is_outside(spread.sample, low, high, extent).mean(axis=0), 0.0
+    )
+    at = int(parts.argmax())
+    if parts[at] <= MOST_OUTSIDE:
         return None
-    text = f"meta/stats.json says that 98 % of {names[at]} are from {low[at]:.6g} to {high[at]:.6g}"
-    return f"{text}, and they are from {spread.q01[at]:.6g} to {spread.q99[at]:.6g}", float(high[at] - low[at])
+    text = describe_outside(names[at], low[at], high[at], parts[at])
+    return f"{text}: they are from {spread.q01[at]:.6g} to {spread.q99[at]:.6g}", float(parts[at])
 
 
 def _count(dimensions: int) -> str:

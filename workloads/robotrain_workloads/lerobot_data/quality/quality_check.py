@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from robotrain_workloads.lerobot import episode_numbers
-from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data.findings import BRIGHTNESS_UNIT, DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data.quality import dimensions, episode_lengths
 from robotrain_workloads.lerobot_data.quality.calibration import Calibration
 from robotrain_workloads.lerobot_data.quality.cameras import CameraCheck
@@ -165,4 +165,4 @@ def _find_brightness_problems(
         mean = float(np.mean(np.asarray(said["mean"], float)))
         if abs(mean - seen) > BRIGHTNESS:
             text = f"meta/stats.json says mean {mean:.3g} of {camera}, and its pictures have {seen:.3g}, of 1"
-            yield make_data_finding("statistics-differ", text, feature=camera, number=mean)
+            yield make_data_finding("statistics-differ", text, feature=camera, number=mean, unit=BRIGHTNESS_UNIT)

@@ -56,6 +56,8 @@ class Spread:
     """The mean square of a step from frame to frame, in variances: 2 for noise, near 0 for motion."""
     distinct: Array
     """How many values a sample has: 2 for an open or closed gripper."""
+    sample: Array
+    """Evenly spread rows."""
 
     @property
     def range(self) -> Array:
@@ -183,4 +185,4 @@ class _SpreadSum(NumberSums):
         q01, q99 = np.quantile(rows, [0.01, 0.99], axis=0)
         steps = self._steps / max(self._step_count, 1) / np.where(std > 0, std**2, 1.0)
         distinct = np.array([len(np.unique(column)) for column in rows[:2000].T])
-        return Spread(self.count, self.mean, std, self.min, self.max, q01, q99, steps, distinct)
+        return Spread(self.count, self.mean, std, self.min, self.max, q01, q99, steps, distinct, rows)
