@@ -45,6 +45,21 @@ def change_shape(folder: Path, feature: str, shape: list[int]) -> None:
     change_info(folder, features=features)
 
 
+def add_infinite_reward(folder: Path, episode: int) -> None:
+    """Add a reward, which is infinite in one frame."""
+    import pyarrow as pa
+
+    def add(table: Any) -> Any:
+        owners = table.column("episode_index").to_pylist()
+        rewards = [0.5] * len(owners)
+        rewards[owners.index(episode) + 2] = float("inf")
+        return table.append_column("next.reward", pa.array(rewards, "float32"))
+
+    change_table(folder / DATA, add)
+    features = json.loads((folder / "meta/info.json").read_text())["features"]
+    change_info(folder, features={**features, "next.reward": {"dtype": "float32", "shape": [1], "names": None}})
+
+
 def change_table(path: Path, change: Callable[[Any], Any]) -> None:
     """Write a Parquet file again."""
     import pyarrow.parquet as pq
@@ -186,6 +201,10 @@ def main(good: Path, out: Path) -> None:
     chosen = LocalFiles(out / "not-a-number")
     found["not a number, not chosen"] = [[one.text] for one in list_table_problems(chosen, chosen=[1, 2])]
     found["not a number, allowed"] = [[one.text] for one in list_table_problems(chosen, allow_non_finite=True)]
+    shutil.copytree(good, out / "reward")
+    add_infinite_reward(out / "reward", episode=1)
+    for name, reads in {"reward, read": ["next.reward"], "reward, not read": []}.items():
+        found[name] = [[one.text] for one in list_table_problems(LocalFiles(out / "reward"), reads=reads)]
     print(json.dumps(found))
 
 

@@ -12,7 +12,7 @@ from made_datasets import QUANTILES
 from robotrain_runtime.contract import child_python
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_data import data_report
-from robotrain_workloads.lerobot_data_check import number_statistics
+from robotrain_workloads.lerobot_data_check import number_statistics, statistics_needs
 from robotrain_workloads.lerobot_train import computed_statistics, container
 from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics
 from small_training import SMALL
@@ -150,8 +150,14 @@ show([[one.kind, one.feature, one.text, one.way] for one in found])
 def test_stored_quantiles_are_compared_where_the_policy_reads_them(training, kind, options, parameters, features):
     job = LerobotJob(training(ROOT / "examples/pusht-mini/dataset", options, policy_type=kind, **parameters))
     assert data_report.make_table_options(job).get("quantiles", []) == features
-    expected = [f"--quantiles={','.join(features)}"] * bool(features)
-    assert [word for word in container._make_launcher_arguments(job) if word.startswith("--quantiles")] == expected
+    expected = [f"--read-numbers={json.dumps({'quantiles': features})}"] * bool(features)
+    assert [word for word in container._make_launcher_arguments(job) if word.startswith("--read-numbers")] == expected
+
+
+def test_rewards_are_compared_where_the_policy_reads_them(training):
+    for kind, reads in {"tdmpc": {"reads": ["next.reward"]}, "act": {}}.items():
+        job = LerobotJob(training(ROOT / "examples/pusht-mini/dataset", policy_type=kind))
+        assert statistics_needs.list_read_numbers(job) == reads
 
 
 @pytest.mark.slow

@@ -58,6 +58,8 @@ FINDINGS = {
     "video unreadable": ["file-000.mp4", "episode 0", "is not a complete MP4 file"],
     "not a number, not chosen": [],
     "not a number, allowed": [],
+    "reward, read": ["episode 1", "next.reward of frame 2", "not a finite number"],
+    "reward, not read": [],
 }
 SEVERAL = {"length zero": 4, "more rows than frames": 3, "v2.1, length": 2}
 """Damages that other tables show too: all are told at once."""

@@ -55,11 +55,10 @@ def make_table_options(job: LerobotJob) -> dict[str, Any]:
     options: dict[str, Any] = {
         "allow_non_finite": bool(job.parameters.get("allow_non_finite")),
         "converts": bool(job.parameters["convert_v21"]),
+        **statistics_needs.list_read_numbers(job),
     }
     if [one.role for one in job.sources].count("dataset") > 1:  # what follows is of the merged dataset
         return options
-    if (quantiles := statistics_needs.list_quantile_features(job)) and not job.parameters["convert_v21"]:
-        options["quantiles"] = quantiles
     if isinstance(tolerance := job.option_values.get(dataset_options.TOLERANCE), float):
         options["tolerance"] = tolerance
     if (given := job.options.get(dataset_options.EPISODES)) is not None:

@@ -32,6 +32,9 @@ KINDS: Mapping[str, FindingKind] = {
     "column-missing": FindingKind("error", "Correct meta/info.json, or add the column."),
     "shape-differs": FindingKind("error", "Correct the shape in meta/info.json."),
     "value-not-finite": FindingKind("error", "Leave out the episode.", is_cured_by_exclusion=True),
+    "number-not-finite": FindingKind(
+        "warning", "Leave out the episode, for a policy that reads the column.", is_cured_by_exclusion=True
+    ),
     "timestamp-off": FindingKind("error", "Correct the timestamps, or fps.", is_cured_by_exclusion=True),
     "task-missing": FindingKind("error", "Correct meta/tasks.parquet.", is_cured_by_exclusion=True),
     "picture-size": FindingKind("error", "Correct meta/info.json."),

@@ -21,6 +21,7 @@ def find_table_problems(
     chosen: Collection[int] | None = None,
     *,
     allow_non_finite: bool = False,
+    reads: Collection[str] = (),
     quantiles: Collection[str] = (),
 ) -> Iterator[TableProblem]:
     """Yield each kind of disagreement once. Raise UnreadableTable, OSError.
@@ -29,6 +30,7 @@ def find_table_problems(
     :param tolerance: how far a timestamp may be from its place in a dataset with videos, in seconds; None: by default.
     :param chosen: the episodes that are read; None for all.
     :param allow_non_finite: whether values may be NaN or infinite.
+    :param reads: features whose numbers are read, beside those that every policy reads.
     :param quantiles: the features that are normalized by stored quantiles.
     """
     path = str(dataset.INFO_FILE)
@@ -39,7 +41,7 @@ def find_table_problems(
     in_order = not disagreements  # else each frame would seem to be wrong
     margin = dataset.get_frame_tolerance(info) or 0.0
     late = tolerance or margin if dataset.has_video(info) else None  # LeRobot looks up only their frames by time
-    frames = FrameTables(files, info, episodes, chosen, late, in_order=in_order)
+    frames = FrameTables(files, info, episodes, chosen, late, in_order=in_order, reads=reads)
     try:
         frames.compare(allow_non_finite=allow_non_finite)
     except UnreadableTable as error:
@@ -48,7 +50,7 @@ def find_table_problems(
         if chosen is None or 0 in chosen:
             yield from find_picture_problems(files, frames.features)
         recorded = [name for name in quantiles if name in frames.features]
-        if recorded and not any(frames.list_problems()):
+        if recorded and not dataset.is_convertible(info) and not any(frames.list_problems()):
             yield from find_quantile_problems(files, recorded, chosen)
     yield from frames.list_problems()
     for name, one in frames.features.items():
@@ -62,14 +64,14 @@ def list_table_problems(
     chosen: Collection[int] | None = None,
     *,
     allow_non_finite: bool = False,
-    quantiles: Collection[str] = (),
+    **read: Collection[str],
 ) -> list[TableProblem]:
-    """Return what find_table_problems finds, and a file that cannot be read.
+    """Return what find_table_problems finds, with its options, and a file that cannot be read.
 
     Raise what numpy and pyarrow raise for a table of a form that is not known here.
     """
     problems: list[TableProblem] = []
-    found = find_table_problems(files, tolerance, chosen, allow_non_finite=allow_non_finite, quantiles=quantiles)
+    found = find_table_problems(files, tolerance, chosen, allow_non_finite=allow_non_finite, **read)
     try:
         problems.extend(found)
     except UnreadableTable as error:

@@ -40,19 +40,21 @@ class FrameTables:
         tolerance: float | None,
         *,
         in_order: bool = True,
+        reads: Collection[str] = (),
     ) -> None:
-        """`in_order`: whether the metadata says where the frames of each episode are."""
+        """`in_order`: whether the metadata says where the frames of each episode are. `reads`: other features."""
         self._np = importlib.import_module("numpy")
         self._files, self._episodes, self._chosen, self._tolerance = files, episodes, chosen, tolerance
         self.features, self.interval = dataset.get_features(info), 1 / float(info["fps"])
         self._found = ProblemList()
-        self._in_order = in_order
+        self._in_order, self._trained = in_order, dict.fromkeys((*TRAINED, *reads))
         self._worst, self._late = _Timestamp(), set[int]()
 
     def compare(self, *, allow_non_finite: bool) -> None:
         """Compare columns, numbers of frames, tasks and values. Raise UnreadableTable."""
         stored = [name for name, one in self.features.items() if one.get("dtype") != "video"]
-        trained = [name for name in TRAINED if name in stored]
+        cameras = dataset.CAMERA_TYPES
+        trained = [name for name in self._trained if name in stored and self.features[name].get("dtype") not in cameras]
         total, row = int(self._episodes.columns["length"].sum()), 0
         for name in self._files.list_files(DATA_FILES):
             file = open_table(self._files, name)

@@ -13,7 +13,7 @@ from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 from robotrain_workloads.lerobot.file_formats import read_json_object
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.policy_features import ACTION, STATE, WORLD
-from robotrain_workloads.lerobot_data_check.data_needs import KINDS, DataNeeds
+from robotrain_workloads.lerobot_data_check.data_needs import FEATURES_OPTION, KINDS, REWARD, DataNeeds
 from robotrain_workloads.option_kinds import find_near_option
 
 NORMALIZATION_OPTION, DROP_OPTION = "normalization_mapping", "drop_n_last_frames"
@@ -65,6 +65,18 @@ def list_quantile_features(job: LerobotJob) -> list[str]:
     modes = _get_modes(job)
     features = [name for name, kind in NUMBER_KINDS.items() if modes.get(kind, "").startswith("QUANTILE")]
     return [name for name in features if name != ACTION or not normalizes_relative_actions(job)]
+
+
+def list_read_numbers(job: LerobotJob) -> dict[str, list[str]]:
+    """Return the options of the comparison of tables: which numbers a training reads beside those of every policy.
+
+    `reads` are features, and `quantiles` are those of which it reads stored quantiles.
+    """
+    inputs = job.values.get(FEATURES_OPTION)
+    reads = [REWARD] if job.known_model and job.model.facts.reads_reward else []
+    reads += inputs if isinstance(inputs, dict) else []
+    found = {"reads": reads, "quantiles": list_quantile_features(job)}
+    return {name: features for name, features in found.items() if features}
 
 
 def find_problems(needs: DataNeeds) -> Iterator[Finding | str]:

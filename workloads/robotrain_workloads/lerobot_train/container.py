@@ -1,5 +1,6 @@
 """`lerobot-train` in the container: environment, problems with inputs, LeRobot's options, and where it publishes."""
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -273,8 +274,8 @@ def _make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
         yield "--computed-statistics"
         if statistics_needs.normalizes_relative_actions(job):
             yield "--relative-statistics"
-    if quantiles := statistics_needs.list_quantile_features(job):
-        yield f"--quantiles={','.join(quantiles)}"
+    if read := statistics_needs.list_read_numbers(job):
+        yield f"--read-numbers={json.dumps(read)}"
     if values["allow_non_finite"]:
         yield "--allow-non-finite"
     if not tracking.name_type(values):  # the job names none, and its start could not be read before

@@ -357,7 +357,7 @@ def _find_problems(own: argparse.Namespace, trainer: Sequence[str], root: Path) 
         float(tolerance) if tolerance else None,
         None if chosen is None else {*chosen},
         allow_non_finite=own.allow_non_finite,
-        quantiles=own.quantiles.split(",") if own.quantiles else (),
+        **own.read_numbers,
     )
 
 
@@ -430,7 +430,7 @@ def _parse_own_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--exclude-episodes", default="", help="numbers of those that are left out")
     parser.add_argument("--computed-statistics", action="store_true", help="of numbers, from the frames that are read")
     parser.add_argument("--relative-statistics", action="store_true", help="actions are normalized when relative")
-    parser.add_argument("--quantiles", default="", help="features that are normalized by stored ones")
+    parser.add_argument("--read-numbers", type=json.loads, default={}, help="features, by option of the comparison")
     parser.add_argument("--nodes", type=int, default=1, help="how many train together")
     parser.add_argument("--ranks", type=int, default=1, help="the processes on all of them")
     parser.add_argument("--batch", type=int, default=0, help="the samples of a step on each")

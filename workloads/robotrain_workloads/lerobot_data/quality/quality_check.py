@@ -65,6 +65,10 @@ def _find_problems(
         progress(round(part * numbered), total)
     spreads, names = recording.spreads, {name: _name_dimensions(recording, name) for name in recording.number_features}
     progress(numbered, total)
+    for feature, episodes in recording.non_finite.items():
+        if found := sorted(episodes.intersection(kept.tolist())):
+            text = f"{feature} has a value that is not a finite number: episode {found[0]}"
+            yield make_data_finding("number-not-finite", text, found, feature=feature)
     yield from dimensions.find_dimension_problems(spreads, names)
     if numbered == len(lengths):
         yield from dimensions.find_statistics_problems(spreads, recording.statistics, names)

@@ -17,7 +17,7 @@ from robotrain_workloads.lerobot_data_check import table_files
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
 from robotrain_workloads.lerobot_data_check.number_statistics import NumberSums, convert_column
 
-ACTION, STATE = "action", "observation.state"
+ACTION, STATE, REWARD = "action", "observation.state", "next.reward"
 NUMBER_PREFIXES = (ACTION, "observation.")
 BATCH_ROWS = 20_000
 FEWEST_VALUES, SMOOTH = 20, 0.5
@@ -34,6 +34,7 @@ class EpisodeNumbers(NamedTuple):
     episode: int
     timestamps: Array
     values: Mapping[str, Array]
+    reward: Array | None = None
 
     @property
     def length(self) -> int:
@@ -82,6 +83,9 @@ class RecordedDataset:
             for name, one in self.features.items()
             if name.startswith(NUMBER_PREFIXES) and dataset.NUMERIC_TYPES.fullmatch(str(one.get("dtype")))
         ]
+        self._has_reward = REWARD in self.features
+        self.non_finite = dict[str, set[int]]()
+        """By feature with a number that is not finite, the episodes; known with the spreads."""
         self.videos = [name for name, one in self.features.items() if one.get("dtype") == "video"]
 
     @cached_property
@@ -107,7 +111,7 @@ class RecordedDataset:
 
     @property
     def _columns(self) -> list[str]:
-        return ["episode_index", "timestamp", *self.number_features]
+        return ["episode_index", "timestamp", *self.number_features, *([REWARD] * self._has_reward)]
 
     @property
     def numbered(self) -> Sequence[int]:
@@ -150,7 +154,7 @@ class RecordedDataset:
     def _join(parts: Sequence[Mapping[str, Array]]) -> EpisodeNumbers:
         joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         episode, timestamps = int(joined.pop("episode_index")[0, 0]), joined.pop("timestamp")[:, 0]
-        return EpisodeNumbers(episode, timestamps, joined)
+        return EpisodeNumbers(episode, timestamps, joined, joined.pop(REWARD, None))
 
     @cached_property
     def spreads(self) -> Mapping[str, Spread]:
@@ -158,8 +162,13 @@ class RecordedDataset:
         total = int(self.episodes.lengths[np.isin(self.episodes.numbers, self.numbered)].sum())
         sums = {name: _SpreadSum(max(1, math.ceil(total / MOST_SAMPLES))) for name in self.number_features}
         for numbers in self.read_numbers():
+            if numbers.reward is not None and not np.isfinite(numbers.reward).all():
+                self.non_finite.setdefault(REWARD, set()).add(numbers.episode)
             for name, values in numbers.values.items():
-                sums[name].add(values[np.isfinite(values).all(axis=1)])
+                is_finite = np.isfinite(values).all(axis=1)
+                sums[name].add(values[is_finite])
+                if not is_finite.all():
+                    self.non_finite.setdefault(name, set()).add(numbers.episode)
         return {name: one.compute() for name, one in sums.items() if one.count}
 
 

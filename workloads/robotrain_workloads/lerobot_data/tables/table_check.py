@@ -33,8 +33,8 @@ def answer_question(
     """Yield what is wrong with the description and the tables, with the size of the dataset and what helps.
 
     Options: `tolerance` in seconds, the numbers `episodes` that are read, as text those that are not (`excluded`),
-    `allow_non_finite`, the features that are normalized by stored `quantiles`, and `converts` for a dataset that will
-    be converted from v2.1. Only with `warns`, what the same tables show that makes a policy worse.
+    `allow_non_finite`, features that are read (`reads`) or normalized by stored `quantiles`, and `converts` for a
+    dataset that will be converted from v2.1. Only with `warns`, what the same tables show that makes a policy worse.
     """
     problems = _find_description_problems(files, converts=bool(options.get("converts")))
     if problems:
@@ -62,6 +62,7 @@ def answer_question(
             options.get("tolerance"),
             None if chosen is None else {*chosen},
             allow_non_finite=bool(options.get("allow_non_finite")),
+            reads=options.get("reads", ()),
             quantiles=options.get("quantiles", ()) if isinstance(files, LocalFiles) else (),  # else the run compares
         )
     for problem in disagreements:
