@@ -261,17 +261,14 @@ def put_spikes(made: MadeDataset, draw: Any) -> list[int]:
     return found
 
 
-def _spoil_column(feature: str) -> Change:
-    """Return a change that adds a column with a value that is not a number in some episodes."""
+def _add_column(feature: str) -> Change:
+    """Return a change that adds a column of one value a frame."""
 
     def change(made: MadeDataset, draw: Any) -> list[int]:
         made.names[feature], made.dtypes[feature] = ["value"], "float32"
-        found = _choose(made, draw)
-        for number, episode in enumerate(made.episodes):
+        for episode in made.episodes:
             episode.values[feature] = draw.random((episode.length, 1))
-            if number in found:
-                episode.values[feature][int(draw.integers(episode.length))] = draw.choice([np.nan, np.inf])
-        return found
+        return []
 
     return change
 
@@ -442,8 +439,14 @@ QUALITY: dict[str, Defect] = {
     "frames dropped": Defect(("frames-dropped",), drop_frames),
     "frames twice": Defect(("frames-repeated",), repeat_frames),
     "spikes": Defect(("action-jump",), put_spikes),
-    "reward not finite": Defect(("number-not-finite",), _spoil_column("next.reward")),
-    "force not finite": Defect(("number-not-finite",), _spoil_column("observation.force")),
+    "reward not finite": Defect(
+        ("number-not-finite",), _add_column("next.reward"), _change_frame("next.reward", lambda old, row: [np.inf])
+    ),
+    "force not finite": Defect(
+        ("number-not-finite",),
+        _add_column("observation.force"),
+        _change_frame("observation.force", lambda old, row: [np.nan]),
+    ),
     "task without text": Defect(("task-empty",), empty_task),
     "one-frame episode": Defect(("episode-short",), cut_episode),
     "rate of the video": Defect(("fps-differs", "video-short"), set_video_rate, cameras=1, video=True),
