@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from robotrain.model.workload import ProgramNeeds
-
 from robotrain_workloads.command.missing_module import SHIPPED_ENVIRONMENT, SHIPPED_MODULES
 from robotrain_workloads.command.placeholders import OUTPUTS
 
@@ -82,8 +80,9 @@ PACKAGE_NAMES = frozenset(
 
 def find_needs(
     folder: Path, name: str, words: Sequence[str] = (), given: Collection[str] = frozenset()
-) -> ProgramNeeds:
-    """Return what a script says that its job needs: where its outputs are kept, and its packages.
+) -> tuple[tuple[str, ...], dict[str, tuple[str, str]]]:
+    """Return what a script says that its job needs, as `ProgramNeeds` has it: arguments that keep its outputs, and
+    parameters, each with the reason.
 
     :param words: those of its command.
     :param given: the names of parameters and settings that the user gave.
@@ -103,7 +102,7 @@ def find_needs(
             parameters["requirements"] = REQUIREMENTS_FILE, "it is in the folder"
         elif shipped:
             parameters["shipped_environment"] = SHIPPED_ENVIRONMENT, f"the program imports {shipped[0]}"
-    return ProgramNeeds(arguments, parameters)
+    return arguments, parameters
 
 
 def _is_typed(option: str, words: Sequence[str]) -> bool:

@@ -53,9 +53,9 @@ def find_inputs(folder: Path) -> Iterator[FoundInput]:
 
     programs = sorted(path.name for path in folder.glob("*.py"))
     if script := script_facts.find_script(folder):
-        needs = script_facts.find_needs(folder, script)
-        parameters = {name: value for name, (value, _) in needs.parameters.items()}
-        yield FoundInput("code", "local_path", ".", f"has {script}", parameters, ("python", script, *needs.arguments))
+        arguments, found = script_facts.find_needs(folder, script)
+        parameters = {name: value for name, (value, _) in found.items()}
+        yield FoundInput("code", "local_path", ".", f"has {script}", parameters, ("python", script, *arguments))
     elif programs:
         yield FoundInput("code", "local_path", ".", f"has {programs[0]}{' and others' if programs[1:] else ''}")
 
@@ -64,7 +64,7 @@ def find_needs(folder: Path, path: str, words: Sequence[str], given: Collection[
     """Return what a program of a folder says that its job needs."""
     from robotrain_workloads.command import script_facts
 
-    return script_facts.find_needs(folder, path, words, given)
+    return ProgramNeeds(*script_facts.find_needs(folder, path, words, given))
 
 
 RECIPES = ("gr00t-n1.5", "gr00t-n1.7", "openpi-pi0.5", "robomimic-bc")
