@@ -18,7 +18,7 @@ RSL_RL = "rsl_rl.runners.on_policy_runner"
 SKRL = "skrl.utils.runner.torch.runner"
 ENTRY_POINTS = ("train", "play")
 TASKS_VARIABLE = "ROBOTRAIN_ISAAC_TASKS"
-"""The user's own tasks, as `isaac/own_tasks.py` writes it."""
+"""The user's own tasks, as `isaac/user_code.py` writes it."""
 
 
 class ImportHook(importlib.abc.MetaPathFinder):
