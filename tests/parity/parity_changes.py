@@ -77,6 +77,7 @@ VALUES = {
     "action_topic": "/commands",
     **COMPARISON,
     "rename": "observation.image=observation.images.camera1",
+    "statistics": "computed",
 }
 """Of those whose values have a form of their own."""
 COMMAND = ("command",)

@@ -27,7 +27,7 @@ LOCKED_ONLY = {"allow_builds": "it decides what is locked, before the job is sen
 class TestLerobotTrain(WorkloadKit):
     workload = "lerobot-train"
     job = ("--dataset-path", str(PUSHT))
-    changed: ClassVar = {"rename": "observation.image=observation.images.camera1"}
+    changed: ClassVar = {"rename": "observation.image=observation.images.camera1", "statistics": "computed"}
     unchanged: ClassVar = {"convert_v21": "what was recorded in the newest format is not converted", **LOCKED_ONLY}
     tells = ("metrics", "checkpoint")
 
