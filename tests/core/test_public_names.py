@@ -27,8 +27,8 @@ PUBLIC_NAMES = {
     FollowingDecision FoundInput FoundJob HealthFix HealthResult Job JobDocument JobFacts JobSource JobTemplate
     JudgedRun ListedSubmission LockedProgram Messages Metric Mount
     NotSubmitted OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform
-    PlatformDefault Problem ProcessResult ProgramLocker ProgramNeeds ProgramOptions Reference Refusal Registered Rejected RemoteFiles
-    Resources Role RoleFlag RunFolderPlatform RunGone RunOwner RunPart RunPlace RunRecord RunState SchedulerCommands
+    PlatformDefault Problem ProcessResult ProgramLocker ProgramNeeds ProgramOptions Reference Refusal Registered Rejected
+    RemoteFiles Resources Role RoleFlag RunFolderPlatform RunGone RunOwner RunPart RunPlace RunRecord RunState SchedulerCommands
     SchedulerJob SchedulerPlatform SchedulerSettings SchedulerSpec Source SourceError SourceKind SourceNotFound
     SourceUnreachable Stage Status StepStatus SubmitReport SubmittedRun Suggestion Support SweepSpec TargetForm
     TerminalCommand TerraformOutput Unanswered UserCommand WorkPreview Workload WorkloadProfile YES
