@@ -22,18 +22,18 @@ EVENTS_OF_THE_RUNTIME = {
 """`emit_event` takes every event; these are sent by the runtime alone."""
 PUBLIC_NAMES = {
     "robotrain.plugin": """
-    ANY Capabilities Check Checkpoint ClusterPlatform ConfigValue Container DataReading DataReport Dimension FactFile
-    FolderFacts Forwarding
-    FollowingDecision FoundInput FoundJob HealthFix HealthResult Job JobDocument JobFacts JobSource JobTemplate
-    JudgedRun ListedSubmission LockedProgram Messages Metric Mount
-    NotSubmitted OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform
-    PlatformDefault Problem ProcessResult ProgramLocker ProgramNeeds ProgramOptions Reference Refusal Registered Rejected
-    RemoteFiles Resources Role RoleFlag RunFolderPlatform RunGone RunOwner RunPart RunPlace RunRecord RunState SchedulerCommands
-    SchedulerJob SchedulerPlatform SchedulerSettings SchedulerSpec Source SourceError SourceKind SourceNotFound
-    SourceUnreachable Stage Status StepStatus SubmitReport SubmittedRun Suggestion Support SweepSpec TargetForm
-    TerminalCommand TerraformOutput Unanswered UserCommand WorkPreview Workload WorkloadProfile YES
-    check_secrets find_refusal format_memory format_time holds_secret hook load_pairs load_refusals make_job_document
-    make_python_search no not_yet parse_memory parse_pairs parse_time redact report_failure report_ok report_warning
+    ANY Capabilities Check Checkpoint ClusterPlatform ConfigValue Container DataReading DataReport Dimension
+    FactFile FolderFacts Forwarding FollowingDecision FoundInput FoundJob HealthFix HealthResult Job JobDocument
+    JobFacts JobSource JobTemplate JudgedRun ListedSubmission LockedProgram Messages Metric Mount NotSubmitted
+    OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform PlatformDefault
+    Problem ProcessResult ProgramLocker ProgramNeeds ProgramOptions Reference Refusal Registered Rejected
+    RemoteFiles Resources Role RoleFlag RunFolderPlatform RunGone RunOwner RunPart RunPlace RunRecord RunState
+    SchedulerCommands SchedulerJob SchedulerPlatform SchedulerSettings SchedulerSpec Source SourceError SourceKind
+    SourceNotFound SourceUnreachable Stage Status StepStatus SubmitReport SubmittedRun Suggestion Support SweepSpec
+    TargetForm TerminalCommand TerraformOutput Unanswered UserCommand WorkPreview Workload WorkloadProfile YES
+    check_secrets find_refusal format_memory format_time holds_secret hook load_pairs load_refusals
+    make_job_document make_python_search no not_yet parse_memory parse_pairs parse_time redact report_failure
+    report_ok report_warning
     """,
     "robotrain.testing": "PlatformKit Served SourceKit WorkloadKit World interrupt_submits",
     "robotrain_runtime.plugin": """
