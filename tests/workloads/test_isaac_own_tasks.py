@@ -31,6 +31,11 @@ def test_a_folder_with_tasks_needs_no_program_and_is_not_run(robotrain: Any, fol
     assert (values["entry"]["value"], values["entry"]["origin"]) == ("isaaclab.tasks", "default of pyproject.toml")
 
 
+def test_a_python_without_a_reader_of_toml_finds_the_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tomllib", None)
+    assert user_code.read_folder(EXAMPLE).modules == ("centered_cartpole",)
+
+
 REMOVED = {"[project.entry-points": "[tool.mine.entry-points"}
 CASES: dict[str, tuple[tuple[str, ...], dict[str, dict[str, str]], str]] = {
     # by what is tested: words of the line, changed texts of files, and the refusal

@@ -7,12 +7,13 @@ read them.
 
 import ast
 import difflib
+import importlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import tomllib
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.finding import Finding, FindingError, get_finding, make_finding
 
@@ -24,6 +25,10 @@ MAX_NESTING = 3
 PROJECT_FILE = "pyproject.toml"
 PACKAGE_FOLDERS = ("", "src")
 """Where the package is, below the folder."""
+TASKS_TABLE = re.compile(
+    rf"""^\[project\.entry-points\.["']{re.escape(TASKS_ENTRY)}["']\][ \t]*(?:#.*)?\n((?:[^\[\n].*\n?|\n)*)""", re.MULTILINE
+)
+ENTRY_POINT = re.compile(r"""^([\w.-]+)\s*=\s*["']([\w.:]+)["']""", re.MULTILINE)
 MAX_NAMES = 5
 VARIABLE = "ROBOTRAIN_ISAAC_TASKS"
 """What the job imports, for `image/import_hook.py`: the folder and the modules, as JSON."""
@@ -116,13 +121,26 @@ def find_name_problem(folder: TaskFolder, task: str) -> Finding | None:
 def _list_modules(folder: Path) -> tuple[str, ...]:
     """Return the modules of the entry points. Raise FindingError with a sentence."""
     try:
-        project = tomllib.loads((folder / PROJECT_FILE).read_text(encoding="utf-8"))
-        points: Mapping[str, str] = project.get("project", {}).get("entry-points", {}).get(TASKS_ENTRY, {})
+        points = _read_entry_points((folder / PROJECT_FILE).read_text(encoding="utf-8"))
         return tuple(dict.fromkeys(str(point).partition(":")[0].strip() for point in points.values()))
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, AttributeError) as error:
         raise FindingError(make_finding(f"the {PROJECT_FILE} of {folder.name} cannot be read: {error}")) from error
+
+
+def _read_entry_points(text: str) -> Mapping[str, str]:
+    """Return the entry points of tasks that a pyproject.toml declares. Raise ValueError, AttributeError.
+
+    A container's own Python may be 3.10, which has no reader of TOML: there only the usual table is read.
+    """
+    try:
+        loads = importlib.import_module("tomllib").loads
+    except ModuleNotFoundError:
+        table = TASKS_TABLE.search(text)
+        return dict(ENTRY_POINT.findall(table[1])) if table else {}
+    points: Mapping[str, str] = loads(text).get("project", {}).get("entry-points", {}).get(TASKS_ENTRY, {})
+    return points
 
 
 def _has_module(path: Path, module: str) -> bool:
