@@ -26,7 +26,8 @@ PROJECT_FILE = "pyproject.toml"
 PACKAGE_FOLDERS = ("", "src")
 """Where the package is, below the folder."""
 TASKS_TABLE = re.compile(
-    rf"""^\[project\.entry-points\.["']{re.escape(TASKS_ENTRY)}["']\][ \t]*(?:#.*)?\n((?:[^\[\n].*\n?|\n)*)""", re.MULTILINE
+    rf"""^\[project\.entry-points\.["']{re.escape(TASKS_ENTRY)}["']\][ \t]*(?:#.*)?\n((?:[^\[\n].*\n?|\n)*)""",
+    re.MULTILINE,
 )
 ENTRY_POINT = re.compile(r"""^([\w.-]+)\s*=\s*["']([\w.:]+)["']""", re.MULTILINE)
 MAX_NAMES = 5
