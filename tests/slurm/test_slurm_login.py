@@ -324,7 +324,11 @@ def test_line_that_is_lost_while_sbatch_works_is_an_interrupted_submit(
 ):
     monkeypatch.setattr(submit_script, "PATIENCE_SECONDS", 15.0)  # long before `_wait_until` gives up
     slurm.set_mood("hangs")
-    killer = threading.Thread(target=_cut_when, args=(lambda: slurm.read_calls("sbatch"), login_node))
+
+    def has_sent() -> bool:  # preflight asks before, by --test-only
+        return any("--test-only" not in call for call in slurm.read_calls("sbatch"))
+
+    killer = threading.Thread(target=_cut_when, args=(has_sent, login_node))
     killer.start()
     answer = robotrain(*words, *PROGRAM)
     killer.join()
