@@ -34,4 +34,4 @@ def test_a_process_that_a_test_starts_has_them_too():
 def test_a_slow_test_shares_programs_and_environments_alone(tmp_path):
     state, cache, configuration, _ = list_folders()
     assert all(tmp_path in one.parents for one in (state, cache, configuration))
-    assert sorted(one.name for one in cache.iterdir()) == ["environments", "uv"]
+    assert sorted(one.name for one in cache.iterdir()) == ["environments", "uv", "warp"]
