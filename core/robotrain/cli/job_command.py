@@ -364,8 +364,6 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             request, wrong = assignments.apply_assignments(request, sets, workload, platform, kinds)
             mistakes = [*mistakes, *wrong]
         if program:
-            from robotrain.config import program_file
-
             request, notes = program_file.add_needs(program, request, workload, platform, kinds)
             mistakes = [*mistakes, *notes]
         return request, mistakes

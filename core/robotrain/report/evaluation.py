@@ -20,6 +20,7 @@ from robotrain.model.amounts import format_size
 from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord
+from robotrain.model.source import LOCAL_KIND
 from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
@@ -206,7 +207,6 @@ def _list_matching(folder: Path, pattern: re.Pattern[str]) -> list[str]:
 
 MAX_DOWNLOAD_BYTES = 1_000_000_000
 """The maximal size of results that are downloaded for a page."""
-LOCAL_KIND = "local_path"
 POLICY_NUMBERS = ("episodes", "trials", "success_rate", "score")
 COMPARISON_FILE = "comparison.json"
 """The file beside the results of a run that compared policies."""

@@ -18,10 +18,9 @@ from robotrain.model import code_commit_tags
 from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
-from robotrain.model.source import SourceKind
+from robotrain.model.source import LOCAL_KIND, SourceKind
 from robotrain.plugins.manager import Plugins
 from robotrain.submission import resubmit
-from robotrain.submission.machine_folders import FOLDER_KIND
 
 make_problem = Messages(__file__)
 
@@ -63,7 +62,7 @@ def _find_absent_source(source: JobSource, platform: Platform, kinds: Mapping[st
     ways = _list_ways(source, platform, kinds)
     if source.kind == STEP_KIND:
         yield make_problem("not-on-this-machine.step", *ways, where=source.role, given=source.uri)
-    elif source.kind == FOLDER_KIND and not os.path.exists(source.uri):
+    elif source.kind == LOCAL_KIND and not os.path.exists(source.uri):
         commit = code_commit_tags.format_commit(source) or None
         given = _format_given(source.uri)
         yield make_problem("not-on-this-machine", *ways, where=source.role, given=given, commit=commit)
@@ -94,9 +93,9 @@ def _list_ways(source: JobSource, platform: Platform, kinds: Mapping[str, Source
     tags = code_commit_tags.parse_tags(source)
     commit = "" if code_commit_tags.is_dirty(source) else tags.get(code_commit_tags.COMMIT, "")
     accepted = platform.capabilities.list_accepted_kinds(source.role, kinds)
-    for kind in sorted(accepted, key=lambda one: one.name != FOLDER_KIND)[:MAX_KINDS]:
+    for kind in sorted(accepted, key=lambda one: one.name != LOCAL_KIND)[:MAX_KINDS]:
         form, remark = kind.get_form(source.role), kind.title
         form = re.sub("REVISION|COMMIT", lambda name: commit or name[0], form)
-        if kind.name == FOLDER_KIND:
+        if kind.name == LOCAL_KIND:
             form, remark = "FOLDER", "a copy of it" + (f" at the commit {commit}" if commit else "")
         yield Suggestion(f"{SET_FLAG} {shlex.quote(f'sources.{source.role}.{kind.name}={form}')}", remark)

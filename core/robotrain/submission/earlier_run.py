@@ -26,14 +26,13 @@ from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunGone, RunRecord
-from robotrain.model.source import SourceError, SourceKind
+from robotrain.model.source import LOCAL_KIND, SourceError, SourceKind
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, value_holds_secret
 from robotrain.store import plans, run_values
 from robotrain.store.records import UnknownRun
 from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission import absent_parts, adoption, carried_record, resubmit, same_job
-from robotrain.submission.machine_folders import FOLDER_KIND
 from robotrain.submission.prepare import PreparedJob
 
 make_problem = Messages(__file__)
@@ -124,7 +123,7 @@ def _read_published(text: str, plugins: Plugins) -> JobDocument | None:
         manifest = _find_manifest(folder)
         return _parse_job(text, manifest) if manifest else None
     kinds = plugins.source_kinds().values()
-    kind = next((one for one in kinds if one.name != FOLDER_KIND and _is_checkpoint_of(one, text)), None)
+    kind = next((one for one in kinds if one.name != LOCAL_KIND and _is_checkpoint_of(one, text)), None)
     return _parse_job(text, _read_manifest(text, kind)) if kind else None
 
 
@@ -248,12 +247,12 @@ def _keep_pins(prepared: PreparedJob, before: Job, plugins: Plugins) -> Prepared
     """Return the job with the pins that its folders had on another machine: a folder in their place is the same."""
     pins: dict[str, list[str]] = {}
     for one in before.sources:
-        if one.kind == FOLDER_KIND and not one.implied:
+        if one.kind == LOCAL_KIND and not one.implied:
             pins.setdefault(one.role, []).append(one.pin)
     sources, count = [], dict[str, int]()
     for one in prepared.job.sources:
         same = pins.get(one.role, [])
-        if one.kind == FOLDER_KIND and not one.implied:
+        if one.kind == LOCAL_KIND and not one.implied:
             index = count[one.role] = count.get(one.role, -1) + 1
             if not one.pin and index < len(same):
                 one = dataclasses.replace(one, pin=same[index])

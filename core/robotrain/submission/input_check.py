@@ -15,12 +15,12 @@ from robotrain.errors import Problem, Rejected, Suggestion, select_errors
 from robotrain.messages import Messages
 from robotrain.model.health import convert_finding
 from robotrain.model.preview import JobFacts
+from robotrain.model.source import LOCAL_KIND
 from robotrain.submission import data_check, trainer_check
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import make_description_document
 from robotrain.submission.input_descriptions import InputDescriptions
-from robotrain.submission.machine_folders import FOLDER_KIND
 from robotrain.submission.prepare import InputStep, PreparedJob
 from robotrain.submission.preview import find_doubts
 from robotrain.submission.source_files import SourceFiles
@@ -88,7 +88,7 @@ def find_input_problems(
 
 def _lacks_folder(prepared: PreparedJob) -> bool:
     """Return whether a folder of the job is missing on this machine: preflight, which comes next, refuses that."""
-    return any(source.kind == FOLDER_KIND and not Path(source.uri).exists() for source in prepared.job.sources)
+    return any(source.kind == LOCAL_KIND and not Path(source.uri).exists() for source in prepared.job.sources)
 
 
 def _ask_trainers(

@@ -16,13 +16,13 @@ from robotrain.messages import Messages
 from robotrain.model.health import convert_finding
 from robotrain.model.job import Job
 from robotrain.model.platform import Platform
-from robotrain.model.source import SourceKind
+from robotrain.model.source import LOCAL_KIND, SourceKind
 from robotrain.model.workload import Workload
 from robotrain.store import files
 
 make_problem = Messages(__file__)
 
-FOLDER_KIND, RUNS_SETTING = "local_path", "runs_dir"
+RUNS_SETTING = "runs_dir"
 
 
 def find_folder_problems(
@@ -33,9 +33,9 @@ def find_folder_problems(
         return
     from robotrain_runtime.contract.container_plugin import ContainerContext  # costs start-up
 
-    missing = (one for one in job.sources if one.kind == FOLDER_KIND and not os.path.exists(one.uri))
+    missing = (one for one in job.sources if one.kind == LOCAL_KIND and not os.path.exists(one.uri))
     for source in missing:
-        plugin = importlib.import_module(kinds[FOLDER_KIND].container_plugin)
+        plugin = importlib.import_module(kinds[LOCAL_KIND].container_plugin)
         for found in plugin.preflight(source, ContainerContext(cache=files.get_cache_folder())):
             yield convert_finding(make_finding(found, code="source-unreachable", given=source.uri))
     for parameter in get_parameters(platform.settings):

@@ -18,7 +18,7 @@ from robotrain.model.plan import make_job_document
 from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord
-from robotrain.model.source import SourceError, SourceKind
+from robotrain.model.source import LOCAL_KIND, SourceError, SourceKind
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import files
@@ -144,7 +144,7 @@ def _suggest_way(run: str, kind: SourceKind, way: Suggestion) -> Suggestion:
 def _open_checkpoint(platform: Platform, record: RunRecord, output: Output, log_line: LogFunction) -> Iterator[Path]:
     """Return the folder of a checkpoint, named by its step; download one from elsewhere. Raise Rejected."""
     here = Path(output.uri)
-    if output.source == "local_path" and here.is_dir() and here.name.isdecimal():
+    if output.source == LOCAL_KIND and here.is_dir() and here.name.isdecimal():
         yield here
         return
     with tempfile.TemporaryDirectory(prefix="robotrain-publish-") as scratch:

@@ -20,6 +20,7 @@ from robotrain.config.validate import validate_values
 from robotrain.config.values import Origin, Value
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
+from robotrain.model.source import LOCAL_KIND
 from robotrain.model.workload import Produces, Workload
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, name_lock
@@ -35,7 +36,6 @@ from robotrain.testing.kit_base import (
     run_on_probe,
 )
 
-FOLDER_KIND = "local_path"
 """The source kind whose printed form is a folder of this machine."""
 SAMPLE_TEXTS = ("another", "/another", "another/name", "another@example.com", "https://another.example/place", "2")
 """Texts that differ from most defaults."""
@@ -97,7 +97,7 @@ class WorkloadKit(ImportTests):
     @pytest.fixture
     def data(self, rendered_document: JobDocument) -> Mapping[JobSource, Path]:
         """The folder of each source; define it if they are not folders of this machine."""
-        return {source: Path(source.uri) for source in rendered_document.sources if source.kind == FOLDER_KIND}
+        return {source: Path(source.uri) for source in rendered_document.sources if source.kind == LOCAL_KIND}
 
     @pytest.fixture
     def collect(self, declaration: Workload, data: Mapping[JobSource, Path]) -> Collect:

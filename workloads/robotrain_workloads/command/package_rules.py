@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
+from robotrain.model.source import LOCAL_KIND
 from robotrain.redaction import redact
 
 from robotrain_workloads import code_rules
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-LOCAL_KIND = "local_path"
-"""The source kind of code whose files are on this machine."""
 NO_INSTALL, SHIPPED, REQUIREMENTS = "--no-install", "--shipped-environment", "--requirements"
 RUNNERS = ("uv", "poetry", "pdm", "pipenv", "pixi", "hatch")
 """Package managers whose `run` builds an environment first."""

@@ -27,6 +27,7 @@ from robotrain.config.selection import Choice, is_job_file
 from robotrain.config.values import Origin, SourceText
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any, suggest_leaving_out
 from robotrain.messages import Messages
+from robotrain.model.source import LOCAL_KIND
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.report import comparison_record
@@ -61,7 +62,6 @@ be not worse than the others.
 """
 POLICY, REFERENCE, DATASET = "policy", "reference", "dataset"
 """The roles of the policy that is asked about, of those that it is compared with, and of recorded episodes."""
-LOCAL_KIND = "local_path"
 NOT_WORSE_THAN, MARGIN, SCORES, MISSING = "--not-worse-than", "--margin", "--scores", "--missing"
 QUESTIONS = ("--confidence", "--detect", "--equal-within", MARGIN)
 """The parameters of the workload that ask something of episodes that were played before, too."""
