@@ -122,10 +122,13 @@ class VirtualTerminal:
         self._process.send_signal(signal.SIGCONT)
 
     def end(self) -> int:
-        """Its exit code, once it ended."""
-        while self._read(30):
+        """Its exit code, once it ended. Raises TimeoutExpired after two minutes: a busy machine is silent for long."""
+        until = time.monotonic() + 120
+        while self._process.poll() is None and time.monotonic() < until:
+            self._read(0.5)
+        while self._read(0.5):
             continue
-        return self._process.wait(30)
+        return self._process.wait(0)
 
     def close(self) -> None:
         self._process.kill()

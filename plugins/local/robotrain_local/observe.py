@@ -150,6 +150,8 @@ def _describe_survivors(folder: Path) -> str:
 
 SUPERVISOR_START_SECONDS = 2.0
 MARGIN_SECONDS = 5.0
+EXIT_SECONDS = 1.0
+"""A process that is being killed has no working directory any more, and is alive for a moment all the same."""
 HANDOVER_SECONDS = 2.0
 """A process that ends so soon after SIGTERM, while its run goes on, was killed and passed no signal on."""
 
@@ -180,8 +182,13 @@ def cancel_run(reference: Reference) -> None:
 
 def _require_own_process(folder: Path, supervisor: Process | None) -> None:
     """Raise Rejected if the supervisor that a folder names is a process of something else."""
-    if supervisor and supervisor.is_alive and not supervisor.is_supervisor_of(folder):
-        raise Rejected([make_problem("process-not-of-run", folder=folder, name=folder.name, pid=supervisor.pid)])
+    if supervisor is None or _wait_until(lambda: _has_ended_or_supervises(supervisor, folder), EXIT_SECONDS):
+        return
+    raise Rejected([make_problem("process-not-of-run", folder=folder, name=folder.name, pid=supervisor.pid)])
+
+
+def _has_ended_or_supervises(supervisor: Process, folder: Path) -> bool:
+    return not supervisor.is_alive or supervisor.is_supervisor_of(folder)
 
 
 def _end_run(folder: Path, supervisor: Process, is_first: bool) -> None:
