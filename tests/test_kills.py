@@ -24,7 +24,7 @@ KILLS = {
     ("slurm_cuts", "slurm_cuts"): 3,
     ("slurm_nodes", "one-loss"): 1,
 }
-QUICK = {("submits", "dag-pipeline"), ("trainings", "trainings"), ("hub", "hub")}
+QUICK = {("submits", "dag-pipeline"), ("hub", "hub")}
 
 
 def list_cases():

@@ -123,6 +123,7 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
         assert expected.items() <= version["tags"].items()
 
 
+@pytest.mark.long
 def test_a_mounted_model_is_validated_as_its_tags_and_properties_say(
     foreign, robotrain, cluster, machine, submit, tmp_path
 ):

@@ -67,6 +67,7 @@ def replace_python(path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_submit_killed_at_any_step_and_repeated_runs_once(
     runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]]
 ) -> None:

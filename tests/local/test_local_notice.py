@@ -55,6 +55,7 @@ def wait_for(webhook: Webhook, count: int) -> None:
     assert len(webhook.taken) == count
 
 
+@pytest.mark.long
 def test_runs_tell_once_each_though_nobody_waits(
     robotrain: Callable[..., str], webhook: Webhook, tmp_path: Path
 ) -> None:

@@ -106,6 +106,7 @@ def test_a_run_that_was_not_tracked_has_no_registry(runs: Runs) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_checkpoint_becomes_a_version_once(runs: Runs, training_environment: str) -> None:
     """The real runtime, and MLflow in the environment of trainings."""
     runs.settings = type(runs.settings)(environment=training_environment, runs_dir=runs.settings.runs_dir)

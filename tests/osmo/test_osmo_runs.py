@@ -112,6 +112,7 @@ def test_what_osmo_copied_to_storage_that_no_blob_url_names_is_gone_on_from(robo
     assert "checkpoints/000006/robotrain-checkpoint.json" in osmo.objects(f"s3://robots/runs/{other}")
 
 
+@pytest.mark.long
 def test_a_policy_of_blob_storage_is_evaluated_published_and_registered_with_its_scores(
     robotrain, osmo, azure, workspace, pod, trained, tmp_path
 ):

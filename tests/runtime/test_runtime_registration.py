@@ -40,6 +40,7 @@ def ids(ran) -> dict[str, str]:
     return {"mlflow_run_id": tracking.run_id, "mlflow_experiment_id": tracking.experiment_id}
 
 
+@pytest.mark.long
 def test_h1_07_the_last_checkpoint_becomes_one_version_with_its_lineage_however_often_it_is_asked(
     run, tracked, database, register, versions, tags
 ):

@@ -138,6 +138,7 @@ def test_a_changed_checkpoint_of_this_machine_is_refused(local_run, fetch):
     file.write_bytes(before)
 
 
+@pytest.mark.long
 def test_a_policy_of_a_server_is_fetched_once_without_the_rest_of_its_checkpoint(served, artifacts, fetch):
     uri, run, _ = served
     parts = {"checkpoints/000400": "", "checkpoints/000600": "pretrained_model"}

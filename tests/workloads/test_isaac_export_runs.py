@@ -38,6 +38,7 @@ def count_frames(file: Path) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_recurrent_policy_is_exported_played_and_registered(made_once: MadeOnce, tmp_path: Path) -> None:
     trained = made_once("isaac-recurrent", partial(policy.train, task=policy.RECURRENT_TASK))
     words = ("--checkpoint-uri", str(trained / "checkpoint"), "-r", "standing")

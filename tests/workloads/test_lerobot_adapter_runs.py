@@ -125,6 +125,7 @@ def test_training_goes_on_with_the_adapter_and_resumes_it(run_robotrain: Robotra
     assert (model.parent.name, last) == ("000006", first)
 
 
+@pytest.mark.long
 def test_merged_policy_acts_as_adapter_and_base(training_python: Path, adapter: Path, merged: Path) -> None:
     folders = (adapter / "pretrained_model", EXAMPLE / "base", merged)
     line = [training_python, HERE / "merge_difference.py", *folders, "100"]

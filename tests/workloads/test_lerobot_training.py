@@ -144,6 +144,7 @@ def test_a_trainer_whose_run_was_started_again_elsewhere_ends_before_it_saves(st
 
 
 @pytest.mark.usefixtures("cold")
+@pytest.mark.long
 def test_a_training_that_fails_beside_its_data_workers_ends_with_the_reason(start, pusht, tmp_path):
     process = start(pusht, SMALL["act"], num_workers=1, training_steps=400, save_freq=60, log_freq=1, eval_freq=0)
     lines = list(read_lines_until(process, "train/loss"))

@@ -157,6 +157,7 @@ def test_gr00t_on_osmo_has_the_resources_and_no_token(robotrain, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_plain_program_trains(robotrain, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     answer = robotrain("submit", RECIPES / "pytorch-pusht/job.yaml", "--platform", "local", "--wait", "--new")

@@ -22,6 +22,7 @@ LINE = (
 SHORT = ("--training-steps", "2", "--device", "cpu", "--num-workers", "0", "--val-split", "0")
 
 
+@pytest.mark.long
 def test_the_line_after_a_refusal_of_the_trainer_trains(robotrain, training_environment, monkeypatch):
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     options = ("chunk_size=8", "n_action_steps=20", *SMALL)

@@ -97,6 +97,7 @@ def test_the_commands_of_the_walk_are_accepted(robotrain, clone):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_bags_of_the_walk_are_inspected_and_converted(robotrain, clone):
     good, damaged, convert = (words for words in list_commands() if words[0] == "bags")
     answer = robotrain(*good)

@@ -101,6 +101,7 @@ def read_kinds(lines: list[str]) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_nodes_with_two_ranks_each_train_together_and_the_lead_alone_publishes(nodes, tmp_path):
     other = nodes.start(1, num_gpus=2)
     time.sleep(2)  # nodes start one after another

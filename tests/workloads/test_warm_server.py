@@ -101,6 +101,7 @@ def test_constants_that_imports_made_of_variables_are_those_of_a_cold_start(star
     assert not {name: (warm.get(name), cold.get(name)) for name in names if warm.get(name) != cold.get(name)}
 
 
+@pytest.mark.long
 def test_a_training_has_the_weights_and_the_state_of_a_cold_one(train, small, trainers, monkeypatch) -> None:
     checkpoints = {}
     for work, variables in STARTS.items():
