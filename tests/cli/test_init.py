@@ -107,7 +107,6 @@ SCRIPTS = {
     ),
     "a project": ({"train.py": "import torch", "requirements.txt": "torch", "uv.lock": ""}, [], None),
     "other scripts": ({"train.py": "", "train_other.py": "", "plot.py": ""}, [], None),
-    "no Python": ({"train.py": "def"}, [], None),
 }
 
 

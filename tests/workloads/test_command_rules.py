@@ -158,6 +158,11 @@ READ = [
     ("import torch", "", "--no-install", ""),
     ("import torch", "", "--environment {prefix}", ""),
     ("import jax", "", "", ""),
+    ("os.makedirs('models', exist_ok=True)", "", "", "--output-folder models (the program writes to it)"),
+    ("Path('my-models/last').mkdir(parents=True)", "", "", "--output-folder my-models"),
+    ("os.makedirs('data')\nos.makedirs('/data/out')\nos.makedirs('../out')\nos.makedirs('')", "", "", ""),
+    ("import helper", "helper.py=import torch", "", "--shipped-environment lerobot-train"),
+    ("import datasets", "datasets.py", "", ""),
 ]
 
 
@@ -166,7 +171,8 @@ def test_what_a_program_file_needs_is_read_from_it(robotrain, tmp_path, monkeypa
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab/train.py").write_text(text)
     if file:
-        (tmp_path / "lab" / file).write_text("")
+        name, _, content = file.partition("=")
+        (tmp_path / "lab" / name).write_text(content)
     monkeypatch.chdir(tmp_path / "lab")
     words = typed.replace("{prefix}", sys.prefix).split()
     note = robotrain("explain", "train.py", "--platform", "local", *words).stderr.partition(
@@ -226,6 +232,47 @@ def test_a_script_whose_imports_nothing_installs_is_warned(robotrain, tmp_path, 
     answer = robotrain("explain", "command", "--code", ".", "--platform", "local", *words, *COMMAND)
     warning = answer.stderr.partition("[packages-missing]")[2]
     assert warning.partition("use   ")[2].startswith(way) if way else not warning, warning
+
+
+SYNTAX = [
+    # files of the code beside a script that imports net, options, what is said of which file
+    ({"train.py": "print(1"}, "", "error line 1 of train.py"),
+    ({"net.py": "x = 1\ny = (\n"}, "", "error line 2 of net.py"),
+    ({"net/__init__.py": "from . import layers", "net/layers.py": "def f(:"}, "", "error line 1 of net/layers.py"),
+    (
+        {"src/net.py": "from net_parts.blocks import Block", "src/net_parts/blocks.py": "class Block"},
+        "",
+        "error line 1 of src",
+    ),
+    ({"net.py": "match x:\n  case 1: pass"}, "--python-version 3.9 --requirements r.txt", "error line 2 of net.py"),
+    ({"net.py": "match x:\n  case 1: pass"}, "", ""),
+    ({"net.py": "type Alias int"}, "--python-version 3.30 --requirements r.txt", "warning line 1 of net.py"),
+    ({"net.py": "x ="}, "--python-version 3.30 --requirements r.txt", "error line 1 of net.py"),
+    ({"net.py": "type Alias int"}, "", "warning line 1 of net.py"),
+    ({"net.py": 'x = f"{1', "r.txt": ""}, "--shipped-environment lerobot-train", "warning line 1 of net.py"),
+    ({"train.py": "import os\nif os.name == 'nt':\n  import win", "win.py": "x ="}, "", ""),
+    ({"train.py": "import json", "json.py": "x ="}, "", "error line 1 of json.py"),
+    ({"train.py": "import os", "other.py": "x ="}, "", ""),
+    ({"net.py": "import train"}, "", ""),
+    ({"net.py": "from ... import far"}, "", ""),
+]
+
+
+@pytest.mark.parametrize(("files", "options", "expected"), SYNTAX)
+def test_a_file_that_python_cannot_read_is_refused_before_it_is_sent(
+    robotrain, tmp_path, monkeypatch, files, options, expected
+):
+    for name, text in {"train.py": "import net", "r.txt": "", **files}.items():
+        path = tmp_path / "lab" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.chdir(tmp_path / "lab")
+    answer = robotrain("explain", "command", "--code", ".", "--platform", "local", *options.split(), *COMMAND)
+    severity, _, place = expected.partition(" ")
+    lines = [line for line in answer.stderr.splitlines() if "[program-unreadable]" in line]
+    assert [line.partition(":")[0] for line in lines] == ([severity] if expected else []), answer.stderr
+    assert all(place in line for line in lines)
+    assert answer.exit_code == (3 if severity == "error" else 0)
 
 
 ABSENT = [

@@ -56,10 +56,12 @@ def check_imports(job: "Job") -> Iterator[Problem]:
     if code is None or not job["install"] or job["shipped_environment"] or job["requirements"]:
         return
     root = Path(code.uri)
-    folders = {root, root / "src", Path(root, rules.find_program_file(job)).parent}
     if any((root / name).is_file() for name in script_facts.PROJECT_FILES):
         return
-    names = [name for name in sorted(rules.read_script(job).modules) if not _has_module(folders, name)]
+    script = rules.find_program_file(job)
+    if not script.endswith(".py") or code.kind != LOCAL_KIND:
+        return
+    names = sorted(script_facts.find_missing_modules(root, script))
     if not names:
         return
     ways = [Suggestion(NO_INSTALL, "where its Python has them")]
@@ -72,15 +74,10 @@ def check_imports(job: "Job") -> Iterator[Problem]:
     elif len(ways) == 1:
         ways.insert(0, Suggestion(f"{REQUIREMENTS} FILE"))
     shown = f"{', '.join(names[:MAX_NAMES])}{' and others' if names[MAX_NAMES:] else ''}"
-    script = redact(rules.find_program_file(job))
-    yield make_problem("packages-missing", *ways, absent=("image",), script=script, modules=shown)
+    yield make_problem("packages-missing", *ways, absent=("image",), script=redact(script), modules=shown)
 
 
 MAX_NAMES = 3
-
-
-def _has_module(folders: set[Path], name: str) -> bool:
-    return any((folder / name).is_dir() or next(folder.glob(f"{name}.*"), None) for folder in folders)
 
 
 def check_runner(job: "Job") -> Iterator[Problem]:

@@ -3,16 +3,20 @@
 import ast
 import re
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from robotrain_workloads.command import program_files
 from robotrain_workloads.command.missing_module import SHIPPED_ENVIRONMENT, SHIPPED_MODULES
 from robotrain_workloads.command.placeholders import OUTPUTS
 
-MAX_BYTES = 1 << 20
 FOLDERS = ("outputs", "output", "checkpoints", "checkpoint", "ckpts", "ckpt", "runs", "results", "saved_models")
 """Names of folders that programs write to, those of all their outputs first."""
+MAKES_FOLDER = {"makedirs", "mkdir", "save_pretrained"}
+"""Functions that make the folder that they are called with."""
+OTHER_FOLDERS = {"cache", "data", "dataset", "datasets", "temp", "tmp", "wandb"}
+"""Names of folders that programs make, and that hold no outputs."""
 OPTION = re.compile(
     r"--(?:output|out|outputs|save|run|work|log|checkpoint|checkpoints|ckpt|results)(?:[-_]?(?:dir|path|folder))?"
 )
@@ -44,22 +48,26 @@ class ScriptFacts(NamedTuple):
 
 def read_script(path: Path) -> ScriptFacts:
     """Return what a script says; nothing for one that cannot be read."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            return ScriptFacts()
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+    file = program_files.read_file(path.parent, path.name)
+    if file is None or not file.nodes:
         return ScriptFacts()
-    nodes = list(ast.walk(tree))
+    nodes = file.nodes
     options = [text for text in _list_options(nodes) if OPTION.fullmatch(text) and text not in NO_OPTION]
     option = min(options, key=lambda text: RANKS.index(text[2:5]), default="")
     folders = [found for text in _list_texts(nodes) if (found := _find_folder(text))]
-    folder = min(folders, key=FOLDERS.index, default="")
+    folder = min(folders, key=FOLDERS.index, default="") or next(_list_made_folders(nodes), "")
     names = {one.attr for one in nodes if isinstance(one, ast.Attribute)}
     names |= {one.id for one in nodes if isinstance(one, ast.Name)}
-    modules = frozenset(_list_modules(nodes))
+    modules = frozenset(_drop_shipped_with_python(file.list_modules()))
     is_trainer = bool(modules) and bool(names & TRAINS) and bool(names & STARTS)
     return ScriptFacts(option, folder, modules, is_trainer)
+
+
+def find_missing_modules(folder: Path, script: str) -> set[str]:
+    """Return the modules that a script and the modules of its folder import, and neither Python nor the folder has."""
+    files = program_files.read_program(folder, script)
+    modules = _drop_shipped_with_python(module for file in files for module in file.list_modules())
+    return {module for module in modules if not program_files.has_module(folder, script, module)}
 
 
 def find_script(folder: Path) -> str:
@@ -97,7 +105,7 @@ def find_needs(
         elif facts.output_folder and not facts.output_option:
             parameters["output_folder"] = facts.output_folder, "the program writes to it"
     if not PACKAGE_NAMES & {*given} and not any((folder / one).is_file() for one in PROJECT_FILES):
-        shipped = sorted(facts.modules & SHIPPED_MODULES)
+        shipped = sorted(find_missing_modules(folder, name) & SHIPPED_MODULES)
         if (folder / REQUIREMENTS_FILE).is_file():
             parameters["requirements"] = REQUIREMENTS_FILE, "it is in the folder"
         elif shipped:
@@ -130,6 +138,23 @@ def _find_folder(text: str) -> str:
     return first if first in FOLDERS and not re.search(r"[\s,:]", text) else ""
 
 
+def _list_made_folders(nodes: list[ast.AST]) -> Iterator[str]:
+    """Yield the folders where it is started that a script makes: `os.makedirs("models")`, `Path("models").mkdir()`."""
+    for node in nodes:
+        if (
+            not isinstance(node, ast.Call)
+            or not isinstance(node.func, ast.Attribute)
+            or node.func.attr not in MAKES_FOLDER
+        ):
+            continue
+        path = node.func.value if isinstance(node.func.value, ast.Call) else node  # Path("models")
+        for argument in path.args[:1]:
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                name = argument.value.removeprefix("./").partition("/")[0]
+                if re.fullmatch(r"\w[\w-]*", name) and name not in OTHER_FOLDERS:
+                    yield name
+
+
 def _list_options(nodes: list[ast.AST]) -> Iterator[str]:
     """Yield the options that a script declares: the first texts of calls such as `add_argument("-o", "--out")`."""
     for node in nodes:
@@ -142,20 +167,6 @@ def _list_texts(nodes: list[ast.AST]) -> Iterator[str]:
     return (one.value for one in nodes if isinstance(one, ast.Constant) and isinstance(one.value, str))
 
 
-def _list_modules(nodes: list[ast.AST]) -> Iterator[str]:
-    """Yield the modules that a script cannot do without: not those of a `try` that expects an ImportError."""
-    tries = [one for one in nodes if isinstance(one, ast.Try) and any(map(_expects_no_module, one.handlers))]
-    optional = {inner for one in tries for part in one.body for inner in ast.walk(part)}
-    checked = [one for one in nodes if isinstance(one, ast.If) and "TYPE_CHECKING" in ast.dump(one.test)]
-    optional |= {inner for one in checked for part in one.body for inner in ast.walk(part)}
-    for node in nodes:
-        if node in optional:
-            continue
-        names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
-        yield from (name for name in (one.partition(".")[0] for one in names) if name not in sys.stdlib_module_names)
-
-
-def _expects_no_module(handler: ast.ExceptHandler) -> bool:
-    names = ("ImportError", "ModuleNotFoundError", "Exception")
-    return handler.type is None or any(f"'{name}'" in ast.dump(handler.type) for name in names)
+def _drop_shipped_with_python(modules: Iterable[str]) -> set[str]:
+    """Return the top-level names of modules that do not come with Python."""
+    return {module.partition(".")[0] for module in modules} - sys.stdlib_module_names

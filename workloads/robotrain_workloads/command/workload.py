@@ -21,12 +21,13 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import code_rules
     from robotrain_workloads import rules as shared_rules
-    from robotrain_workloads.command import checkpoint_rules, environ_rules, package_rules, rules
+    from robotrain_workloads.command import checkpoint_rules, environ_rules, package_rules, rules, syntax_rules
 
     yield from rules.check_command(job)
     yield from rules.check_placeholders(job)
     yield from rules.check_nodes(job)
     yield from rules.check_program_file(job)
+    yield from syntax_rules.check_syntax(job)
     yield from checkpoint_rules.check_checkpoints(job)
     yield from checkpoint_rules.check_resume(job)
     yield from rules.check_results(job)

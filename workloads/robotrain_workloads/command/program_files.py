@@ -1,0 +1,175 @@
+"""The Python files that a program reads when it starts: its script, and the modules of its folder that these import.
+
+They are parsed; nothing of them is run.
+"""
+
+import ast
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+MAX_BYTES = 1 << 20
+MAX_FILES = 100
+"""Of a program with more, only the first ones are read."""
+
+
+class SyntaxFault(NamedTuple):
+    """A place where Python stops to read a file."""
+
+    path: str
+    """That of the file, from the folder of the code."""
+    line: int
+    reason: str
+    text: str
+    """The line as it stands in the file."""
+
+
+class ProgramFile:
+    """A Python file of a program."""
+
+    def __init__(self, path: str, source: bytes) -> None:
+        self.path = path
+        """From the folder of the code."""
+        self.source = source
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All of its syntax; empty if this Python cannot read it."""
+        return list(ast.walk(self._tree)) if self._tree else []
+
+    @cached_property
+    def _tree(self) -> ast.Module | None:
+        try:
+            return ast.parse(self.source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+
+    def find_fault(self, minor_version: int = sys.version_info[1]) -> SyntaxFault | None:
+        """Return why Python 3.`minor_version` cannot read it, as far as this Python knows; None if it can.
+
+        This Python knows what older ones lack, and nothing of newer ones.
+        """
+        try:
+            ast.parse(self.source, self.path, feature_version=(3, minor_version))
+        except SyntaxError as error:
+            return SyntaxFault(self.path, error.lineno or 0, error.msg, (error.text or "").strip())
+        except (ValueError, RecursionError, MemoryError):  # a null byte, or too deep to say
+            return None
+        return None
+
+    def list_modules(self) -> list[str]:
+        """Return the modules that it cannot do without, as `package.module`: not those of a `try` for ImportError."""
+        optional = self._optional_nodes
+        names = list[str]()
+        for node in self.nodes:
+            if node not in optional:
+                names += _list_imported(node)
+        return names
+
+    def list_starting_modules(self, package: str) -> list[str]:
+        """Return the modules that it imports in any case once it is started or imported itself.
+
+        :param package: the package that its relative imports start from; empty for a script.
+        """
+        names = list[str]()
+        pending: list[ast.stmt] = list(self._tree.body) if self._tree else []
+        while pending:
+            statement = pending.pop()
+            if isinstance(statement, ast.ImportFrom) and statement.level:
+                names += _list_relative(statement, package)
+            else:
+                names += _list_imported(statement, with_names=True)
+            if isinstance(statement, ast.With):
+                pending += statement.body
+        return names
+
+    @cached_property
+    def _optional_nodes(self) -> set[ast.AST]:
+        bodies = list[list[ast.stmt]]()
+        for node in self.nodes:
+            is_tried = isinstance(node, ast.Try) and any(map(_expects_no_module, node.handlers))
+            is_for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+            if isinstance(node, ast.Try | ast.If) and (is_tried or is_for_types):
+                bodies.append(node.body)
+        return {inner for body in bodies for statement in body for inner in ast.walk(statement)}
+
+
+def read_file(folder: Path, path: str) -> ProgramFile | None:
+    """Return a file of a folder; None for one that cannot be read, or is too large for a program."""
+    full = folder / path
+    try:
+        if not full.is_file() or full.stat().st_size > MAX_BYTES:
+            return None
+        return ProgramFile(path, full.read_bytes())
+    except OSError:
+        return None
+
+
+def read_program(folder: Path, script: str) -> list[ProgramFile]:
+    """Return the script of a folder, and the modules of the folder that it imports when it starts, also by others."""
+    first = read_file(folder, script)
+    if first is None:
+        return []
+    files = {first.path: first}
+    pending = [(first, "")]
+    while pending and len(files) < MAX_FILES:
+        file, package = pending.pop()
+        for name in file.list_starting_modules(package):
+            for module_package, path in _find_module_files(folder, script, name):
+                if path not in files and (module := read_file(folder, path)):
+                    files[path] = module
+                    pending.append((module, module_package))
+    return list(files.values())
+
+
+def list_import_folders(folder: Path, script: str) -> list[Path]:
+    """Return the folders of the code that modules are imported from: that of the script, the code itself, its `src`."""
+    return list(dict.fromkeys([(folder / script).parent, folder, folder / "src"]))
+
+
+def has_module(folder: Path, script: str, name: str) -> bool:
+    """Return whether a folder has a module of that name, in Python or another language."""
+    return any(
+        (root / name).is_dir() or next(root.glob(f"{name}.*"), None) for root in list_import_folders(folder, script)
+    )
+
+
+def _find_module_files(folder: Path, script: str, name: str) -> Iterator[tuple[str, str]]:
+    """Yield what `import a.b` reads, each with the package of its relative imports: `a/__init__.py`, `a/b.py`."""
+    parts = name.split(".")
+    for root in list_import_folders(folder, script):
+        for count in range(1, len(parts) + 1):
+            base = root.joinpath(*parts[:count])
+            for path, package in ((base / "__init__.py", parts[:count]), (base.with_suffix(".py"), parts[: count - 1])):
+                if path.is_file():
+                    yield ".".join(package), os.path.relpath(path, folder)
+
+
+def _list_imported(node: ast.AST, with_names: bool = False) -> list[str]:
+    """Return the modules of an absolute import; with those that `from package import module` may name."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [node.module, *_join(node.module, node.names if with_names else ())]
+    return []
+
+
+def _list_relative(node: ast.ImportFrom, package: str) -> list[str]:
+    parts = package.split(".") if package else []
+    if node.level > len(parts):
+        return []  # no package there: Python says it
+    base = parts[: len(parts) - node.level + 1] + ([node.module] if node.module else [])
+    start = ".".join(base)
+    return [start, *_join(start, node.names)]
+
+
+def _join(module: str, names: Sequence[ast.alias]) -> list[str]:
+    return [f"{module}.{alias.name}" for alias in names if alias.name != "*"]
+
+
+def _expects_no_module(handler: ast.ExceptHandler) -> bool:
+    names = ("ImportError", "ModuleNotFoundError", "Exception")
+    return handler.type is None or any(f"'{name}'" in ast.dump(handler.type) for name in names)
