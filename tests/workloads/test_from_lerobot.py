@@ -338,6 +338,83 @@ def test_a_line_as_it_stands_in_a_script_or_a_notebook_is_read(translate: Any) -
     assert "by itself" in problem["why"]
 
 
+EDITED = [
+    # options of lerobot-edit-dataset, options of robotrain or what of the line is refused
+    (
+        "--repo_id a/b --operation.type delete_episodes --operation.episode_indices [0,2]",
+        "-d a/b --exclude-episodes 0,2",
+    ),
+    (
+        "--repo_id=a/b --root=/data/cups --operation.type=delete_episodes --operation.episode_indices=[4]",
+        "--dataset-path /data/cups --exclude-episodes 4",
+    ),
+    ("--repo_id a/b --operation.type recompute_stats --push_to_hub true", "-d a/b --statistics computed"),
+    ("--repo_id a/b --operation.type split", "!--operation.type"),
+    ("--repo_id a/b", "!--operation.type"),
+    ("--repo_id a/b --operation.type delete_episodes", "!--operation.episode_indices"),
+    ("--repo_id a/b --operation.type delete_episodes --operation.episode_indices 3", "!--operation.episode_indices"),
+    ("--repo_id a/b --operation.type recompute_stats --operation.other 3", "!--operation.other"),
+    (
+        "--operation.type merge --operation.repo_ids ['a/b','c/d'] --operation.roots ['/data/b','/data/d']",
+        "--dataset-path /data/b --dataset-path /data/d",
+    ),
+    ("--operation.type merge --operation.repo_ids ['a/b','c/d'] --operation.roots ['/data/b']", "!--operation.roots"),
+]
+
+
+@pytest.mark.parametrize(("options", "expected"), EDITED)
+def test_a_line_that_edits_a_dataset_is_answered_with_what_a_training_takes(
+    robotrain: Any, options: str, expected: str
+) -> None:
+    answer = robotrain("from-lerobot", "--json", "--", "lerobot-edit-dataset", *options.split())
+    if expected.startswith("!"):
+        assert [problem["where"] for problem in answer.json["problems"]] == [expected[1:]]
+    else:
+        words = expected.replace("-d ", "--dataset-repo-id ").split()
+        assert answer.json["command"] == ["robotrain", "submit", "--platform", "PLATFORM", *words]
+
+
+def test_a_line_that_edits_a_dataset_is_answered_where_it_is_pasted(robotrain: Any) -> None:
+    line = "lerobot-edit-dataset --repo_id a/b --operation.type recompute_stats"
+    for answer in (robotrain(*line.split()), robotrain("submit", *line.split())):
+        assert f"robotrain from-lerobot -- {line}" in answer.stderr
+
+
+SCRIPT = """#!/bin/bash
+#SBATCH --gres=gpu:1
+module load cuda
+DATA=me/cups
+export STEPS=5 KIND="act"
+srun lerobot-train --dataset.repo_id=$DATA --policy.type=${KIND} \\
+    --steps=$STEPS  # all of it
+"""
+
+
+def test_the_line_of_a_batch_script_is_translated(robotrain: Any, tmp_path: Path) -> None:
+    path = tmp_path / "train.sbatch"
+    path.write_text(SCRIPT)
+    answer = robotrain("from-lerobot", "--json", str(path)).json
+    options = read_options(answer["command"][4:])[0]
+    expected = {"--dataset-repo-id": "me/cups", "--policy-type": "act", "--training-steps": "5"}
+    assert options.items() >= expected.items()
+    assert {"--gres=gpu:1", "module load cuda"} <= answer["left_out"].keys()
+    for text, code in ((SCRIPT + "lerobot-train --steps=1\n", "several"), ("#!/bin/sh\necho lerobot\n", "without")):
+        path.write_text(text)
+        (problem,) = robotrain("from-lerobot", "--json", str(path)).json["problems"]
+        assert code in problem["code"]
+
+
+def test_episodes_that_a_newer_lerobot_leaves_out_are_left_out(robotrain: Any) -> None:
+    def translate(*options: str) -> Any:
+        return robotrain("from-lerobot", "--json", "--", *BASE.split(), *options).json
+
+    options = read_options(translate("--dataset.exclude_episodes=[3, 7]")["command"][4:])[0]
+    assert options["--exclude-episodes"] == "3,7"
+    assert "--exclude-episodes" not in translate("--dataset.exclude_episodes=null")["command"]
+    assert translate("--dataset.exclude_episodes=3")["problems"][0]["where"] == "--dataset.exclude_episodes"
+    assert "--keep N" in translate("--keep_last_n_checkpoints=3")["left_out"]["--keep_last_n_checkpoints"]
+
+
 def test_numbers_of_tasks_are_those_of_a_suite(robotrain: Any) -> None:
     line = "lerobot-eval --policy.path=me/act --env.type=libero --env.task=libero_10 --env.task_ids=[0,3]"
     answer = robotrain("from-lerobot", "--json", "--", *line.split())

@@ -154,11 +154,30 @@ def test_option_that_the_type_does_not_take_is_refused_with_the_one_that_it_take
 
 @pytest.mark.parametrize("option", ["--policy.dtype=auto", "--policy.dtype=bfloat16"])
 def test_number_format_that_a_type_takes_is_taken(option: str) -> None:
-    assert find_problems(option, kind="eo1") == []
+    assert find_problems(option, kind="eo1", training_steps=1000) == []
 
 
 def test_adapter_of_a_policy_to_start_from_is_taken() -> None:
-    assert find_problems("--peft.method_type=LORA", kind="smolvla", start=START) == []
+    assert find_problems("--peft.method_type=LORA", kind="smolvla", start=START, training_steps=1000) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps", "options", "is_noted"),
+    [
+        ("smolvla", 30_001, (), True),
+        ("smolvla", 30_000, (), False),
+        ("pi05", 100_000, (), True),
+        ("pi05", 100_000, ("--policy.scheduler_decay_steps=100000",), False),
+        ("pi05", 100_000, ("--use_policy_training_preset=false", "--optimizer.type=adam"), False),
+        ("act", 100_000, (), False),
+        ("molmoact2", 100_000, (), False),
+    ],
+)
+def test_a_rate_that_decays_to_its_end_long_before_the_training_ends_is_noted(kind, steps, options, is_noted) -> None:
+    notes = [one for one in find_problems(*options, kind=kind, training_steps=steps) if one.severity == "note"]
+    assert [note.suggestions[0].text for note in notes] == (
+        [f"-- --policy.scheduler_decay_steps={steps}"] if is_noted else []
+    )
 
 
 @pytest.mark.parametrize(

@@ -41,5 +41,7 @@ def find_facts(job: "Job", described: "Mapping[JobSource, Path]") -> JobFacts:
 
 
 LEROBOT_OPTIONS = ProgramOptions(
-    load_option_finder, translator="from-lerobot", programs=r"(?:.*[/.])?lerobot[-_](?:train|eval)(?:\.py)?\)?"
+    load_option_finder,
+    translator="from-lerobot",
+    programs=r"(?:.*[/.])?lerobot[-_](?:train|eval|edit[-_]dataset)(?:\.py)?\)?",
 )

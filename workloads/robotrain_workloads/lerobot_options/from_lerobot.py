@@ -17,9 +17,9 @@ from robotrain.cli.line_check import check_line
 
 from robotrain_workloads.lerobot import backbones
 from robotrain_workloads.lerobot.remote_code import TRUST_FLAG
-from robotrain_workloads.lerobot_options import effective_options, option_reasons
+from robotrain_workloads.lerobot_options import edited_dataset, effective_options, option_reasons
 from robotrain_workloads.lerobot_options.effective_options import PRECISION, format_value
-from robotrain_workloads.lerobot_options.line_translator import LineTranslator
+from robotrain_workloads.lerobot_options.line_translator import EXCLUDED, TRAINING, LineTranslator
 from robotrain_workloads.lerobot_options.option_spelling import fill_in_hint
 from robotrain_workloads.lerobot_options.program_line import (
     expand_account_variables,
@@ -27,6 +27,7 @@ from robotrain_workloads.lerobot_options.program_line import (
     find_program_word,
     read_program_line,
 )
+from robotrain_workloads.line_translation.script_file import find_program_line, is_script
 from robotrain_workloads.line_translation.translated_line import (
     SHELL_REASON,
     TranslatedLine,
@@ -50,9 +51,10 @@ def from_lerobot(
 ) -> None:
     """Print the robotrain line that does what a line of lerobot-train or lerobot-eval does.
 
-    The line may begin with variables, python, uv run, accelerate launch, torchrun or srun. Values that LeRobot uses
-    where none is given are added if robotrain's differ. An option that changes nothing is left out, and named; a line
-    that cannot mean the same is an error. Nothing is submitted.
+    The line may begin with variables, python, uv run, accelerate launch, torchrun or srun; a batch script may stand for
+    the line that it has. Values that LeRobot uses where none is given are added if robotrain's differ. An option that
+    changes nothing is left out, and named; a line that cannot mean the same is an error. For lerobot-edit-dataset, the
+    options with which a training merges datasets or leaves episodes out. Nothing is submitted.
 
     robotrain from-lerobot -- lerobot-train --policy.type=act --dataset.repo_id=lerobot/pusht --steps=1000
     """
@@ -61,15 +63,24 @@ def from_lerobot(
 
 def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> TranslatedLine:
     """Return the robotrain line for a line of LeRobot's. Raise Rejected if it names no program that is known."""
-    line = [expand_account_variables(word) for word in split_line(line) if word.strip()]
     plugins = get_plugins(ctx)
     programs = ((name, one.program_options) for name, one in plugins.workloads().items())
     known = [name for name, one in programs if one and one.translator == "from-lerobot"]
+    known.append(edited_dataset.PROGRAM)
+    script = None
+    if is_script(line):
+        script = find_program_line(line[0], lambda words: find_program_word(words, known) is not None)
+    words = script.words if script else split_line(line)
+    line = [expand_account_variables(word) for word in words if word.strip()]
     at, name = find_program(line, known)
     options, after = cut_shell_words(line[at + 1 :])
     if not {*HELP_OPTIONS}.isdisjoint(options):
-        return TranslatedLine(("robotrain", "submit", name, "--help"), {})
+        workload = TRAINING if name == edited_dataset.PROGRAM else name
+        return TranslatedLine(("robotrain", "submit", workload, "--help"), {})
+    if name == edited_dataset.PROGRAM:
+        return edited_dataset.translate_edit(options)
     program = read_program_line(line[:at], line[at], (name, *line[at + 1 :]))
+    program.left_out |= script.left_out if script else {}
     translator = LineTranslator(plugins.workload(name), options, program, plugins.source_kinds())
     if after:
         is_second = find_program_word(after, known) is not None
@@ -109,7 +120,8 @@ def _correct(translator: LineTranslator, job: Job, problems: Sequence[Problem]) 
     options, precision = container.list_job_options(job, trained.settings)
     if _add_code_trust(translator, job):
         return True
-    given = {name: value for name, value in translator.given.items() if f"--{name}" not in translator.left_out}
+    skipped = {EXCLUDED, *(option.removeprefix("--") for option in translator.left_out)}
+    given = {name: value for name, value in translator.given.items() if name not in skipped}
     given[f"{trained.model}.type"] = trained.kind
     compute = effective_options.compute_effective_options
     wanted = compute(given, translator.tree, trained.settings, translator.program.precision)

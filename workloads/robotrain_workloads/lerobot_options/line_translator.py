@@ -33,6 +33,7 @@ DATASET, DATASET_FOLDER, CONFIG, RESUME = "dataset.repo_id", "dataset.root", "co
 PUSH, ENVIRONMENT, RENAME, VERSION_FLAG = "push_to_hub", "env.type", "rename_map", "--lerobot-version"
 TASK, TASK_NUMBERS, TASKS_FLAG = "env.task", "env.task_ids", "--env-tasks"
 STEPS, SAVE_FREQ = "steps", "save_freq"
+EXCLUDED, EXCLUDED_FLAG = "dataset.exclude_episodes", "--exclude-episodes"
 WANDB, PROJECT = "wandb.enable", "wandb.project"
 REVISIONS = {
     DATASET: "dataset.revision",
@@ -233,6 +234,8 @@ class LineTranslator:
         """Return why an option changes nothing that is learned, or where it is to be given; empty if it may."""
         if name in option_reasons.SPEED_OPTIONS:
             return option_reasons.SPEED_OPTIONS[name]
+        if self.is_training and name in option_reasons.DISK_OPTIONS:
+            return option_reasons.DISK_OPTIONS[name]
         if name.endswith(".device") and self.given[name] == "mps":
             return option_reasons.MAC
         if name.startswith("job."):
@@ -276,6 +279,8 @@ class LineTranslator:
         elif name == SAVE_FREQ and not self.saves_between:  # LeRobot saves at the end alone
             self.given[name] = self.given.get(STEPS) or str(option_tree.find_default(STEPS, "", self.tree.version))
             self.add_option(name, self.given[name] or "")
+        elif name == EXCLUDED and self.is_training:
+            self.add_excluded(value)
         elif name == RENAME:
             self.add_names()
         elif name in (TASK, TASK_NUMBERS) and self.given.get(ENVIRONMENT) in self.trained.lerobot.read_tasks():
@@ -306,6 +311,18 @@ class LineTranslator:
             self.flags[RENAME_FLAG] = (RENAME_FLAG, text)
             if self.is_training:
                 self.notes[f"--{RENAME}"] = option_reasons.RENAME_NOTE.format(self.trained.lerobot.name)
+
+    def add_excluded(self, value: str) -> None:
+        """Translate the episodes that a newer LeRobot leaves out, a list."""
+        numbers = None
+        with suppress(RefusedValue, UnreadValue):
+            numbers = read_value(value, {"any of": [{"each": "int"}, "null"]})
+            if not numbers:
+                return
+        if numbers:
+            self.add_flag(f"--{EXCLUDED}", (EXCLUDED_FLAG, ",".join(map(str, numbers))))
+        else:
+            self.refused[f"--{EXCLUDED}"] = option_reasons.EXCLUDED_LIST
 
     def add_tasks(self) -> None:
         """Translate the tasks of an environment: groups and tasks by name, with the numbers of tasks in them."""

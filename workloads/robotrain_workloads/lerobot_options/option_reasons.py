@@ -18,6 +18,14 @@ SPEED_OPTIONS = {
     "eval.use_async_envs": "it changes the speed alone: --env-workers N is the number of processes that simulate",
     "dataset.video_backend": "it changes the speed alone: robotrain decodes videos with pyav",
 }
+DISK_OPTIONS = {
+    "keep_last_n_checkpoints": (
+        "it changes what is on the disk alone: robotrain keeps each checkpoint of the run, and with --publish-url and"
+        " --keep N the newest N there"
+    ),
+}
+"""Options of other versions about the checkpoints that stay."""
+EXCLUDED_LIST = "it must be a list of episodes: [1, 2]"
 CONFIG = "robotrain reads no configuration file of LeRobot: give the values that you need as options"
 RESUME = "robotrain resume RUN continues a run; --resume-from FOLDER continues from a checkpoint"
 SIMULATOR = "training runs no simulator; afterwards: robotrain submit lerobot-eval --policy-run RUN --env NAME"

@@ -30,6 +30,7 @@ from robotrain_workloads.lerobot.trained_model import (
     choose_learning_rate,
 )
 from robotrain_workloads.lerobot_train import adapter_options, parameters, trainer_options
+from robotrain_workloads.lerobot_train.schedule_options import DECAY_STEPS
 from robotrain_workloads.option_kinds import OptionProblem
 from robotrain_workloads.packages import WITH_FLAG
 
@@ -238,6 +239,22 @@ def check_adapter(job: LerobotJob) -> Iterator[Problem]:
             title=title,
             way=way,
         )
+
+
+def check_decay(job: LerobotJob) -> Iterator[Problem]:
+    """Note a learning rate that has decayed to its end long before the training ends: LeRobot only shortens schedules.
+
+    LeRobot's `optim/schedulers.py` scales a cosine decay down to a shorter training; in a longer one its end holds on.
+    """
+    model, steps = job.model, job.parameters["training_steps"]
+    flag = model.format_flag(DECAY_STEPS)
+    decay = job.start.settings.get(DECAY_STEPS, model.defaults.get(DECAY_STEPS))
+    is_chosen = {flag, SCHEDULER_TYPE, PRESET} & {*job.options}
+    is_resumed = any(source.role == "resume" for source in job.sources)
+    if is_chosen or is_resumed or not isinstance(decay, int) or not isinstance(steps, int) or steps <= decay:
+        return
+    way = Suggestion(f"-- {model.format_option(DECAY_STEPS, steps)}", "lets it decay until the end")
+    yield make_problem("decay-ends-early", way, given=str(steps), decay=f"{decay:,}", steps=f"{steps:,}")
 
 
 def check_keep(job: LerobotJob) -> Iterator[Problem]:

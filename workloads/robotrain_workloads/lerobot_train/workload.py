@@ -46,6 +46,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     known = LerobotJob(job)
     yield from train_rules.check_type(known)
     yield from train_rules.check_rates(known)
+    yield from train_rules.check_decay(known)
     yield from train_rules.check_precision(known)
     yield from train_rules.check_options(known)
     yield from rules.check_backbones(job)

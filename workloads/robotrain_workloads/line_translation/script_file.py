@@ -1,0 +1,103 @@
+"""A batch script or shell script in place of a line: the line of it that starts the program.
+
+Only what a reader sees at once is read: lines, continued by a backslash, and variables that the script sets to a plain
+text before. Loops, functions and conditions are not followed.
+"""
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
+from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
+
+MAX_BYTES = 1 << 20
+SUFFIXES = (".sh", ".bash", ".sbatch", ".slurm", ".sub", ".job")
+"""How the names of such scripts end; another file counts if it begins with `#!`."""
+DIRECTIVE = re.compile(r"#(?:SBATCH|PBS|BSUB)\s+(.+)")
+ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)")
+VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+SET_UP_REASON = "it is not part of the training: a job has an environment and a folder of its own"
+DIRECTIVE_REASON = "options of the batch job are those of the platform: robotrain submit --help-all --platform PLATFORM"
+MAX_SHOWN = 3
+
+
+class ScriptLine(NamedTuple):
+    """The line of a script that starts a program."""
+
+    words: tuple[str, ...]
+    left_out: Mapping[str, str]
+    """Other lines of the script, each with the reason."""
+
+
+def is_script(words: Sequence[str]) -> bool:
+    """Return whether a line is the name of a script and nothing else."""
+    if len(words) != 1 or not (path := Path(words[0]).expanduser()).is_file():
+        return False
+    if path.suffix in SUFFIXES:
+        return True
+    with path.open("rb") as file:
+        return file.read(2) == b"#!"
+
+
+def find_program_line(name: str, starts_program: Callable[[Sequence[str]], bool]) -> ScriptLine:
+    """Return the line of a script that starts the program. Raise Rejected for a script with none, or with several.
+
+    :param name: the path of the script.
+    :param starts_program: whether the words of a line do.
+    """
+    path = Path(name).expanduser()
+    if path.stat().st_size > MAX_BYTES:
+        raise Rejected([make_problem("script-without-program", given=name)])
+    variables = dict[str, str]()
+    program_lines = list[tuple[str, ...]]()
+    directives, others = list[str](), list[str]()
+    for line in _list_lines(path.read_text(encoding="utf-8", errors="replace")):
+        if directive := DIRECTIVE.match(line):
+            directives.append(directive[1].strip())
+            continue
+        words = _split_words(line, variables)
+        if not words:
+            continue
+        assigned = words[1:] if words[0] == "export" else words
+        assignments = [match for word in assigned if (match := ASSIGNMENT.fullmatch(word))]
+        if starts_program(words):
+            program_lines.append(words)
+        elif len(assignments) == len(assigned):
+            variables |= {match[1]: match[2] for match in assignments}
+        else:
+            others.append(redact(line))
+    if len(program_lines) != 1:
+        message = "script-with-several-programs" if program_lines else "script-without-program"
+        raise Rejected([make_problem(message, given=name, count=len(program_lines))])
+    left_out = {}
+    if directives:
+        left_out[redact(" ".join(directives))] = DIRECTIVE_REASON
+    if others:
+        shown = "; ".join(others[:MAX_SHOWN])
+        left_out[f"{shown}{'; …' if others[MAX_SHOWN:] else ''}"] = SET_UP_REASON
+    return ScriptLine(program_lines[0], left_out)
+
+
+def _list_lines(text: str) -> Iterator[str]:
+    """Yield the lines of a script, continued ones as one."""
+    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+        yield line.strip()
+
+
+def _split_words(line: str, variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the words of a line without its comment, known variables replaced; none for one that is no command."""
+    try:
+        words = shlex.split(line, comments=True)
+    except ValueError:  # a quote goes on in the next line
+        return ()
+
+    def expand(match: re.Match[str]) -> str:
+        return variables.get(match[1] or match[2], match[0])
+
+    return tuple(VARIABLE.sub(expand, word) for word in words)
