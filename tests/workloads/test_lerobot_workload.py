@@ -111,6 +111,13 @@ def test_declaring_it_imports_only_its_parameters():
     assert heavy == ""
 
 
+def test_a_rank_has_no_thread_before_it_settles_its_signals():
+    """One that numpy started would be ended by the signal that Slurm sends to all processes of a node."""
+    code = "import robotrain_workloads.lerobot_train.launcher, sys; print(*{'numpy', 'torch'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 @pytest.mark.parametrize(
     ("episodes", "part", "emptied"),
     [({"push": 2}, 0.1, []), ({"push": 9, "pull": 1}, 0.1, ["pull"]), ({"push": 3}, 0.7, ["push"])],

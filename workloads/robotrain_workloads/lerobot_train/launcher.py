@@ -40,12 +40,11 @@ from robotrain_workloads.lerobot.options import (
 )
 from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot.warm_up import quick_imports
-from robotrain_workloads.lerobot_data_check import dataset_tables, statistics_needs
+from robotrain_workloads.lerobot_data_check import statistics_needs
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 from robotrain_workloads.lerobot_data_check.table_files import TableProblem
 from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.base_policy import BasePolicy
-from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics
 from robotrain_workloads.lerobot_train.episode_options import (
     SPLIT_OPTION,
     disable_empty_split,
@@ -306,6 +305,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     require_loaded_weights(module)
     keep_statistics(module)
     if own.computed_statistics:
+        from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics  # numpy starts threads
+
         episodes = parse_episodes(trainer)
         ComputedStatistics(root, episodes, are_relative=own.relative_statistics).install(module)
     if own.base:
@@ -351,6 +352,8 @@ def _place_weights(own: argparse.Namespace) -> None:
 
 def _find_problems(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> list[TableProblem]:
     """Return why the tables of the dataset do not agree, for a trainer with these options. Raise as the comparison."""
+    from robotrain_workloads.lerobot_data_check import dataset_tables  # numpy starts threads
+
     tolerance, chosen = get_option_value(trainer, TOLERANCE), parse_episodes(trainer)
     return dataset_tables.list_table_problems(
         LocalFiles(root),

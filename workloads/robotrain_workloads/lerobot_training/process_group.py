@@ -195,7 +195,7 @@ def outlive_platform_signals(agreement: ProcessAgreement) -> None:
     """Let SIGTERM of another process than the launching one pass where that one was asked to stop as well.
 
     Slurm sends it to all processes of a node that it takes away: those that train are to save a checkpoint first. Must
-    be called before other threads exist.
+    be called before other threads exist, as numpy starts them when it is imported: the signal would end the process.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=_wait_for_launcher, args=(agreement,), daemon=True).start()
