@@ -468,6 +468,12 @@ def environments_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
+def evaluation_environment() -> str:
+    """The environment that evaluations run in, built as for a user."""
+    return build_environment("robotrain_workloads.lerobot_eval.container")
+
+
+@pytest.fixture(scope="session")
 def isaac_lab_python() -> Path:
     """The Python of the environment with Isaac Lab 3.0."""
     return Path(build_environment("robotrain_workloads.isaac.versions.lab_3_0"), "bin/python")

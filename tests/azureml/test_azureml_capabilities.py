@@ -3,7 +3,7 @@
 import pytest
 
 ON_AZUREML = (
-    *("--platform", "azureml", "--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w"),
+    *("--platform", "azureml", "--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w-1"),
     *("--compute", "k8s-a"),
 )
 HUB = ("-d", "lerobot/pusht")

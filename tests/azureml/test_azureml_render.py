@@ -36,7 +36,7 @@ from robotrain.model.job import Job
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_runtime.contract.document import JobSource
-names = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "compute": "c"}
+names = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w-1", "compute": "c"}
 of = Job(workload="x", parameters=(), sources=(JobSource(role="dataset", kind="data_asset", uri="azureml:a:1"),))
 AzureMLPlatform().render(of, AzureMLSettings(**names), "x-1", Payload(b""), {})
 print(sorted({"azure", "pydantic", "msal", "requests"} & {name.partition(".")[0] for name in sys.modules}))
@@ -126,7 +126,7 @@ def test_the_job_lies_beside_its_code_and_names_it() -> None:
     ],
 )
 def test_the_studio_and_mlflow_show_the_name_that_the_user_chose(robotrain, words, name) -> None:
-    where = ("--compute", "k8s", "--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w")
+    where = ("--compute", "k8s", "--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w-1")
     answer = robotrain("render", "--platform", "azureml", *where, "-d", "lerobot/pusht", *words)
     assert f"\ndisplay_name: {name}" in answer.stdout, answer.stderr
 

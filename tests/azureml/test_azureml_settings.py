@@ -8,7 +8,7 @@ from azure_stand_in.fixtures import outputs
 __all__ = ["outputs"]
 
 ONE, OTHER = "11111111-2222-3333-4444-555555555555", "31111111-2222-3333-4444-555555555555"
-NAMES = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w")
+NAMES = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w-1")
 
 
 @pytest.fixture
@@ -108,8 +108,8 @@ def test_a_name_of_the_contract_is_read_from_the_environment_and_a_dotenv_file(
 )
 def test_what_the_other_platform_calls_it_does_here_too(explain_settings, flag: str, setting: str) -> None:
     at = NAMES.index(flag.replace("--azure-", "--"))
-    words = [*NAMES[:at], flag, "x", *NAMES[at + 2 :]]
-    assert explain_settings(*words, "--compute", "k8s-a")[setting][0] == "x"
+    words = [*NAMES[:at], flag, "x-1", *NAMES[at + 2 :]]
+    assert explain_settings(*words, "--compute", "k8s-a")[setting][0] == "x-1"
 
 
 class TestTheIdentity:

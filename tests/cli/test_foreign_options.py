@@ -7,7 +7,7 @@ import pytest
 
 TRAIN = "submit --platform local --dataset-path x"
 OSMO = "submit --platform osmo --pool p --storage-account acct --tracking-uri none --dataset-path x"
-AZURE = "submit --platform azureml --dataset-path x --compute k8s-1 --workspace-name w --resource-group r"
+AZURE = "submit --platform azureml --dataset-path x --compute k8s-1 --workspace-name w-1 --resource-group r"
 AZURE += " --subscription-id 01234567-89ab-cdef-0123-456789abcdef"
 ISAAC = "submit isaac-train --platform local"
 BAGS = "submit rosbag-act-train --platform local --dataset-path x --environment-state-topic /points"

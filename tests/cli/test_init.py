@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 ON = {
     "local": [],
     "osmo": ["--pool", "p", "--tracking-uri", "none", "--storage-account", "acct"],
-    "azureml": ["--subscription-id", "S", "--resource-group", "G", "--workspace-name", "W", "--compute", "k8s-1"],
+    "azureml": ["--subscription-id", "S", "--resource-group", "G", "--workspace-name", "W-1", "--compute", "k8s-1"],
 }
 CAMERAS = ROOT / "examples/pusht-camera/dataset"
 
@@ -254,7 +254,7 @@ def test_pipeline_renders_on_every_platform(robotrain, dataset_folder):
     for platform, words in ON.items():
         flags = {**dict(zip(words[::2], words[1::2], strict=True)), "--tracking-uri": ""}
         if platform == "osmo":
-            flags |= {"--subscription-id": "S", "--resource-group": "G", "--workspace-name": "W"}
+            flags |= {"--subscription-id": "S", "--resource-group": "G", "--workspace-name": "W-1"}
         lines = [f'{name[2:].replace("-", "_")} = "{value}"' for name, value in flags.items() if value]
         Path("robotrain.toml").write_text("\n".join([f"[platforms.{platform}]", *lines]))
         answer = robotrain("pipeline", "render", "pipeline.yaml", "--platform", platform)

@@ -12,7 +12,7 @@ from robotrain.store import records
 from robotrain.submission.same_job import leave_out_channels
 
 OSMO = ("--platform", "osmo", "--pool", "p", "--tracking-uri", "none", "--publish-url", "none")
-WORKSPACE = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w", "--compute", "gpus")
+WORKSPACE = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w-1", "--compute", "gpus")
 AZUREML = ("--platform", "azureml", *WORKSPACE, "--key-vault", "robots")
 SLURM = ("--platform", "slurm", "--runs-dir", "/shared/runs", "--cache-dir", "/shared/cache")
 

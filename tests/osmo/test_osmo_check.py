@@ -7,7 +7,7 @@ from osmo_plans import ONE, PINNED, blobs, evaluation, find_codes, find_problems
 from robotrain.errors import Problem, Stage, format_problem
 from robotrain.model.job import Job
 
-WORKSPACE = {"tracking_uri": None, "subscription_id": "S", "resource_group": "rg", "workspace_name": "ws"}
+WORKSPACE = {"tracking_uri": None, "subscription_id": "S", "resource_group": "rg", "workspace_name": "ws-1"}
 TOKEN = "hf_abcdefghijklmnopqrstuvwxyz0123"
 KEYS = (
     "a123456789abcdef0123456789abcdef01234567",
@@ -16,7 +16,7 @@ KEYS = (
 )
 STUDIO_URI = (
     "azureml://eastus.api.azureml.ms/mlflow/v1.0/subscriptions/S/resourceGroups/rg"
-    "/providers/Microsoft.MachineLearningServices/workspaces/ws"
+    "/providers/Microsoft.MachineLearningServices/workspaces/ws-1"
 )
 DATASET, VERSIONED = job(source("osmo_dataset", "pusht")), job(source("osmo_dataset", "pusht:3"))
 FOLDER = job(source("local_path", "/data", pin=PINNED))
@@ -55,7 +55,7 @@ ACCEPTED: list[tuple[Job, dict[str, object]]] = [
     (job(publish_url=ONE, keep=3), {}),
     (job(output_dir="/a{{b}}"), {}),
     (REGISTERED, {"tracking_uri": "https://mlflow.example"}),
-    (REGISTERED, WORKSPACE | {"tracking_uri": "azureml-workspace://S/rg/ws"}),
+    (REGISTERED, WORKSPACE | {"tracking_uri": "azureml-workspace://S/rg/ws-1"}),
 ]
 
 # the job, its settings, the code and the option of its only error
@@ -172,13 +172,13 @@ SUGGESTIONS: list[tuple[Job, dict[str, object], str, list[str]]] = [
         REGISTERED,
         WORKSPACE | {"tracking_uri": "none"},
         "value-missing",
-        ["--tracking-uri azureml-workspace://S/rg/ws", "--tracking-uri https://HOST"],
+        ["--tracking-uri azureml-workspace://S/rg/ws-1", "--tracking-uri https://HOST"],
     ),
     (
         job(),
         {"tracking_uri": STUDIO_URI},
         "value-invalid",
-        ["--subscription-id S --resource-group rg --workspace-name ws"],
+        ["--subscription-id S --resource-group rg --workspace-name ws-1"],
     ),
 ]
 

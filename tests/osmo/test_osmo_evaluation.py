@@ -31,7 +31,7 @@ from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 EVAL_IMAGE = LEROBOT_EVAL.profile.container.image
 
 
-TRACKED = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "tracking_uri": None}
+TRACKED = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w-1", "tracking_uri": None}
 RESULTS = Evaluated(episodes=20, scores={"rollout/success_rate": 0.85}, results="/tmp/r/outputs/eval_results", step=400)
 BLOBS = "https://robots.blob.core.windows.net/evaluations/run"
 STORAGE = "azure://robots/evaluations/w-1/eval_results"

@@ -286,7 +286,7 @@ class TestSize:
         ],
     )
     def test_ordinary_workflow_causes_no_note(self, given: dict[str, Any]) -> None:
-        tracked = {"tracking_uri": "azureml-workspace://S/rg/ws"}
+        tracked = {"tracking_uri": "azureml-workspace://S/rg/ws-1"}
         made = robotrain.api.render(platform="osmo", pool="p", publish_url=TWO, **tracked, **given)
         assert len(made.files["workflow.yaml"]) < 0.97 * spec_workflow.LARGE_WORKFLOW_BYTES
 

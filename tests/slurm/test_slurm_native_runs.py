@@ -186,12 +186,15 @@ def test_requeued_step_is_waited_for(cluster):
 
 
 @pytest.mark.long
-def test_training_its_evaluation_and_its_registration_are_one_dag(cluster, training_environment, tracking_database):
+def test_training_its_evaluation_and_its_registration_are_one_dag(
+    cluster, training_environment, evaluation_environment, tracking_database
+):
     """The pipeline of the repository's example, small: each step reads what the one before left in the run folder."""
     tracking = tracking_database(cluster.folder / "mlflow.db")
     node = {"memory": "4G", "device": "cpu", "tracking_uri": tracking}
     train = {"training_steps": 4, "save_freq": 2, "batch_size": 4, "environment": training_environment}
     evaluate = {"eval_episodes": 1, "eval_batch_size": 1, "env_steps": 4, "success_threshold": 0}
+    evaluate["environment"] = evaluation_environment
     small = {"train": train | node, "evaluate": evaluate | {"record_video": "false"} | node}
     words = [f"{step}.{name}={value}" for step, values in small.items() for name, value in values.items()]
     options = [part for word in words for part in ("--set", word)]

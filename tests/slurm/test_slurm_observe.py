@@ -122,13 +122,16 @@ def test_run_without_an_end_of_its_own_is_told_after_slurm_forgot_it(make_lab, m
     seen, unseen = (runs.submit(3000, "--continuation", "never", "--new") for _ in range(2))
     runs.wait_for_number(seen, 15)
     runs.wait_for_number(unseen, 15)
+    jobs = [runs.find_job(folder) for folder in (seen, unseen)]
     for folder in (seen, unseen):
         kill_all(folder)
     wait_until(lambda: runs.read_status(seen)["state"] == "failed", "the end of the job")
     first = runs.read_status(seen)
     assert "killed on its node" in first["reason"]
     assert "Its last complete checkpoint, of step 10," in first["reason"]
-    wait_until(lambda: "Invalid job id" in lab.run("scontrol", "show", "job", "1"), "Slurm to forget the job", 120)
+    for job in jobs:
+        show = ("scontrol", "show", "job", job)
+        wait_until(lambda show=show: "Invalid job id" in lab.run(*show), "Slurm to forget the job", 120)
     assert runs.read_status(seen) == first
     found = runs.read_status(unseen)
     assert (found["state"], "no longer knows its job" in found["reason"]) == ("lost", True)

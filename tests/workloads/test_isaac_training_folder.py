@@ -19,7 +19,7 @@ from robotrain_workloads.isaac import user_code
 from robotrain_workloads.isaac_train import training_folder
 
 ON_OSMO = ("--platform", "osmo", "--pool", "p", "--tracking-uri", "none")
-ON_AZUREML = ("--platform", "azureml", "--compute", "gpus", "--workspace-name", "w", "--resource-group", "g")
+ON_AZUREML = ("--platform", "azureml", "--compute", "gpus", "--workspace-name", "w-1", "--resource-group", "g")
 TRAIN = "scripts/train.sh"
 
 

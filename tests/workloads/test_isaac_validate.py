@@ -32,7 +32,7 @@ SETUP = ValidationSetup(
     num_envs=64,
     policy={"source": "run", "name": "r-1@100", "pin": None, "type": "skrl", "step": 100, "sha256": "0" * 64},
 )
-WORKSPACE = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w")
+WORKSPACE = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w-1")
 PLACES: Mapping[str, tuple[str, ...]] = {
     "local": (),
     "osmo": ("--pool", "pool", "--storage-account", "account1", *WORKSPACE),

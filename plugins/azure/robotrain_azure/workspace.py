@@ -77,6 +77,8 @@ MODEL_CONTAINER_PLUGINS = {f"source.{MODEL_KIND}": "robotrain_azure.models.conta
 REGISTRY_KIND = "registered_model"
 """The kind whose models are those of the workspace if it tracks the run."""
 WORKSPACE_FLAGS = ("--subscription-id", "--resource-group", "--workspace-name")
+PLACEHOLDERS = dict(zip(WORKSPACE_FLAGS, ("ID", "GROUP", "WORKSPACE"), strict=True))
+"""What stands for the value of each in a suggestion."""
 _TRACKING_URI = rf"{TRACKING_SCHEME}://([^/]+)/([^/]+)/([^/]+)"
 
 
@@ -124,12 +126,12 @@ def parse_tracking_uri(uri: str) -> Workspace | None:
 
 
 WORKSPACE_USAGE = "--subscription-id ID --resource-group GROUP --workspace-name NAME"
-NAME_FORM, NAME_REASON = "a valid Azure name", "It holds an invalid character, ends in one, or lacks a part."
+NAME_FORM, NAME_REASON = "a valid Azure name", "It holds an invalid character, ends in one, lacks a part, or is too short."
 GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 NAME_PATTERNS = {
     "--subscription-id": rf"{GUID}|(?![0-9A-Fa-f-]{{24,}}\Z)[A-Za-z0-9-]{{1,64}}",  # a mistyped one, or an alias
     "--resource-group": r"[\w.()-]{0,89}[\w()-]",
-    "--workspace-name": r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}",
+    "--workspace-name": r"[A-Za-z0-9][A-Za-z0-9_-]{2,254}",
     "--workload-identity": r"[A-Za-z0-9-]{1,64}",
 }
 
