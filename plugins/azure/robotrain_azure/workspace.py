@@ -126,7 +126,8 @@ def parse_tracking_uri(uri: str) -> Workspace | None:
 
 
 WORKSPACE_USAGE = "--subscription-id ID --resource-group GROUP --workspace-name NAME"
-NAME_FORM, NAME_REASON = "a valid Azure name", "It holds an invalid character, ends in one, lacks a part, or is too short."
+NAME_FORM = "a valid Azure name"
+NAME_REASON = "It holds an invalid character, ends in one, lacks a part, or is too short."
 GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 NAME_PATTERNS = {
     "--subscription-id": rf"{GUID}|(?![0-9A-Fa-f-]{{24,}}\Z)[A-Za-z0-9-]{{1,64}}",  # a mistyped one, or an alias
