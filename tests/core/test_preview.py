@@ -95,7 +95,7 @@ def test_rows_of_other_workloads(preview, words, expected):
         (
             "azureml",
             ("--compute", "k8s-1", "--exec-timeout", "2h"),
-            {"time limit": "2h", "tracking": "the workspace w"},
+            {"time limit": "2h", "tracking": "the workspace w-1"},
         ),
     ],
 )
@@ -106,7 +106,7 @@ def test_a_platform_tells_where_a_run_works(robotrain, monkeypatch, platform, wo
         "--resource-group",
         "g",
         "--workspace-name",
-        "w",
+        "w-1",
     )
     azure = workspace if platform == "azureml" else ()
     monkeypatch.setattr(dry_run, "dry_run_plan", lambda *arguments: None)  # no engine is asked

@@ -174,6 +174,7 @@ def submit_job(
     from robotrain.submission import submitter
     from robotrain.submission.checker import CheckOptions
     from robotrain.submission.dry_run import dry_run_job
+    from robotrain.submission.preview import list_hidden_differences
     from robotrain.submission.run_labels import make_labels
 
     check_asset_options(prepared.platform, options)
@@ -204,6 +205,8 @@ def submit_job(
         return DryRun(rendered, dry_run_preview.preview_steps(rendered, seen))
 
     def submit(announce: Announcer) -> Submission:
+        if own_defaults := list_hidden_differences(prepared.values, ()):
+            print_message(f"robotrain's own defaults: {own_defaults}")
         return submitter.submit_job(
             prepared, print_problems, announce, plugins, new=new, pinning=pinning, labels=labels, checks=checks
         )
