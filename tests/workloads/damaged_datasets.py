@@ -123,6 +123,68 @@ def damage_episodes(folder: Path) -> None:
         change_column(folder / DATA, name, lambda old: [*old[:240], *old[80:120], *old[280:]])
 
 
+def damage_middle(folder: Path) -> None:
+    """Overwrite 45 of 320 pictures of the video, from episode 3, frame 10, behind their headers."""
+    import av
+
+    with av.open(str(folder / VIDEO)) as container:
+        packets = sorted((one.pts, one.pos, one.size) for one in container.demux(video=0) if one.size)
+    content = bytearray((folder / VIDEO).read_bytes())
+    for _, begin, size in packets[130:175]:
+        kept = max(12, size // 4)
+        content[begin + kept : begin + size] = bytes(size - kept)
+    (folder / VIDEO).write_bytes(content)
+
+
+def encode_again(folder: Path, rate: int, step: int = 1, first: int = 0) -> None:
+    """Encode every so many pictures of the video at another rate; the first one has this number."""
+    import av
+
+    with av.open(str(folder / VIDEO)) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)][::step]
+    with av.open(str(folder / VIDEO), "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"bf": "0"})
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for number, picture in enumerate(pictures, first):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def shift_video(folder: Path, seconds: float) -> None:
+    """Shift all episodes in the video of a camera."""
+    for name in ("from_timestamp", "to_timestamp"):
+        path = folder / EPISODES
+        change_column(path, f"videos/observation.image/{name}", lambda old: [one + seconds for one in old])
+
+
+def store_pictures(folder: Path, sizes: Callable[[int], int] = lambda frame: 64) -> None:
+    """Store the pictures of the video in the table, each as wide and high as `sizes` says."""
+    import io
+
+    import av
+    import pyarrow as pa
+    from PIL import Image
+
+    rows = []
+    with av.open(str(folder / VIDEO)) as video:
+        for number, frame in enumerate(video.decode(video=0)):
+            content = io.BytesIO()
+            picture = Image.fromarray(frame.to_ndarray(format="rgb24"))
+            picture.resize((sizes(number), sizes(number))).save(content, "PNG")
+            rows.append({"bytes": content.getvalue(), "path": None})
+    column = pa.array(rows, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    change_table(
+        folder / DATA, lambda old: old.append_column("observation.image", column).replace_schema_metadata(None)
+    )
+    features = json.loads((folder / "meta/info.json").read_text())["features"]
+    features["observation.image"]["dtype"] = "image"
+    change_info(folder, features=features)
+    shutil.rmtree(folder / "videos")
+
+
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "nothing": lambda folder: None,
     "frames in info": lambda folder: change_info(folder, total_frames=9999),
@@ -144,6 +206,11 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "video too short": lambda folder: change_column(
         folder / EPISODES, "videos/observation.image/to_timestamp", put(7, 90.0)
     ),
+    "video shifted": lambda folder: shift_video(folder, 0.5),
+    "video that begins late": lambda folder: encode_again(folder, 10, first=5),
+    "video of half the rate": lambda folder: encode_again(folder, 5, step=2),
+    "video of the double rate": lambda folder: encode_again(folder, 20),
+    "pictures of another size": lambda folder: store_pictures(folder, lambda frame: 96 if 130 <= frame < 200 else 64),
     "video of another number": lambda folder: change_column(
         folder / EPISODES, "videos/observation.image/file_index", put(6, 3)
     ),
@@ -205,6 +272,10 @@ def main(good: Path, out: Path) -> None:
     add_infinite_reward(out / "reward", episode=1)
     for name, reads in {"reward, read": ["next.reward"], "reward, not read": []}.items():
         found[name] = [[one.text] for one in list_table_problems(LocalFiles(out / "reward"), reads=reads)]
+    several = ("video shifted", "video that begins late", "video of half the rate", "pictures of another size")
+    problems = {name: list_table_problems(LocalFiles(out / name.replace(" ", "-"))) for name in several}
+    episodes = {name: [[*one.episodes] for one in said] for name, said in problems.items()}
+    (out / "episodes.json").write_text(json.dumps(episodes))
     print(json.dumps(found))
 
 

@@ -449,7 +449,7 @@ QUALITY: dict[str, Defect] = {
     ),
     "task without text": Defect(("task-empty",), empty_task),
     "one-frame episode": Defect(("episode-short",), cut_episode),
-    "rate of the video": Defect(("fps-differs", "video-short"), set_video_rate, cameras=1, video=True),
+    "rate of the video": Defect(("video-rate", "fps-differs"), set_video_rate, cameras=1, video=True),
     "fps of another recording": Defect(("fps-differs",), None, _lie_about_rate, cameras=1, video=False),
     "uneven times": Defect(("timestamps-irregular",), shake_times),
     "statistics scaled": Defect(("statistics-differ",), None, _change_statistics(_scale_statistics, ACTION, STATE)),

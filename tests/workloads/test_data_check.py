@@ -6,7 +6,6 @@ import pytest
 from robotrain_workloads.lerobot import episode_numbers
 from robotrain_workloads.lerobot_data.check_report import (
     CheckedDataset,
-    format_episodes,
     format_heading,
     list_next_lines,
     list_rows,
@@ -24,8 +23,8 @@ def make_checked(*findings, **results) -> CheckedDataset:
     ("episodes", "text"), [((), ""), ((3,), "3"), ((9, 3, 7, 8), "3, 7-9"), ((1, 2), "1-2"), (range(300), "0-299")]
 )
 def test_episodes_are_printed_as_ranges_that_the_option_takes(episodes, text):
-    assert format_episodes(episodes) == text
-    ranges = episode_numbers.parse_ranges(format_episodes(episodes, ",")) if episodes else []
+    assert episode_numbers.format_ranges(episodes, ", ") == text
+    ranges = episode_numbers.parse_ranges(episode_numbers.format_ranges(episodes)) if episodes else []
     assert episode_numbers.select_episodes(ranges, 1000) == sorted(episodes)
 
 
@@ -77,6 +76,18 @@ def test_what_was_not_looked_at_is_said():
     assert "once the errors are corrected" in broken.explain_unchecked()
     assert "4 of 10 episodes" in make_checked(quality={"pictured_episodes": 4}).explain_unchecked()
     assert make_checked(quality={"pictured_episodes": 10}).explain_unchecked() == ""
+
+
+def test_how_many_pictures_were_decoded_is_said():
+    decoded = make_checked(quality={"pictures": 320, "decoded_pictures": 64})
+    assert "64 of 320 pictures decoded" in format_heading(decoded)
+    assert (decoded.dump()["pictures"], decoded.dump()["decoded_pictures"]) == (320, 64)
+    assert "decoded" not in format_heading(make_checked())
+
+
+def test_all_pictures_are_decoded_of_folders_only(robotrain):
+    refused = robotrain("data", "check", "lerobot/pusht", "--decode", "all")
+    refused.check_problems(2, "source-invalid --decode")
 
 
 def test_a_sample_says_nothing_about_the_other_episodes():

@@ -40,7 +40,10 @@ def old(converted, training_python, tmp_path, monkeypatch) -> Path:
 @pytest.mark.usefixtures("old")
 def test_a_good_one_has_no_findings_and_is_converted_to_train_on_it(robotrain):
     checked = robotrain("data", "check", "old")
-    assert (checked.exit_code, checked.stdout) == (0, "old: 8 episodes, 320 frames, 1 camera; nothing found\n")
+    assert (checked.exit_code, checked.stdout) == (
+        0,
+        "old: 8 episodes, 320 frames, 1 camera, 64 of 320 pictures decoded; nothing found\n",
+    )
     assert [line for line in checked.stderr.splitlines() if "--convert-v21" in line]
 
 

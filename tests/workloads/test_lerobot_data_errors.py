@@ -31,10 +31,11 @@ SENTENCES = {
     "no video": ["files that meta/info.json names are missing"],
     "empty video": [f"episode 0, frame 0: {VIDEO} is empty"],
     "a part of the video": ["episode 2, frame 6", f"{VIDEO} cannot be decoded there", "(--exclude-episodes 2)"],
+    "the middle of the video": ["episode 3, frame", f"{VIDEO} cannot be decoded there", "(--exclude-episodes 3-4)"],
     "no picture": ["episode 3, frame 10: there is no value of observation.image", LEFT_OUT],
     "picture is garbage": [f"{PICTURE} cannot be decoded", LEFT_OUT],
     "picture is cut": [f"{PICTURE} cannot be decoded", LEFT_OUT],
-    "picture of another size": [f"{PICTURE} has 96 × 96 pixels, the first one 64 × 64", LEFT_OUT],
+    "picture of another size": [f"{PICTURE} has 96 × 96 pixels, the first one 64 × 64", "(--exclude-episodes 3-7)"],
 }
 
 
@@ -65,13 +66,22 @@ def test_an_exception_about_data_becomes_a_sentence_with_episode_and_value(found
 
 
 @pytest.mark.slow
+def test_the_others_are_read_after_the_episodes_are_left_out_that_the_sentence_names(found):
+    repaired = {name: episodes for name, episodes in found.items() if name.startswith("repaired: ")}
+    assert repaired["repaired: the middle of the video"] == "3-4"
+    assert repaired["repaired: picture of another size"] == "3-7"
+    assert len(repaired) == 4
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("found")
 def test_a_run_ends_with_the_episode_and_the_data_is_to_blame(robotrain, datasets, training_environment, tmp_path):
-    data = ("--dataset-path", datasets / "picture-is-garbage", "--environment", training_environment)
+    data = ("--dataset-path", datasets / "the-middle-of-the-video", "--environment", training_environment)
     words = ("submit", SMALL, "--platform", "local", *data, "--num-workers", 1, "--wait", "--json")
     assert robotrain(*words).exit_code == 5
     status = robotrain("status", "--json").json
-    assert status["reason"] == f"{data_errors.REFUSED}{PICTURE} cannot be decoded {LEFT_OUT}"
+    assert status["reason"].startswith(f"{data_errors.REFUSED}episode ")
+    assert status["reason"].endswith("2 of 8 episodes have such a picture (--exclude-episodes 3-4)")
     assert (status["fault"], status["cause"]) == ("data", "dataset")
     assert "robotrain data check" in status["remedy"]
     assert "Traceback" not in robotrain("logs").stdout

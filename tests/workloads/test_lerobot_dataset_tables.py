@@ -34,6 +34,11 @@ FINDINGS = {
     "shape": ["observation.state", "2 values", "says 7"],
     "size of a video": ["observation.image", "64 × 64", "640 × 480"],
     "video too short": ["episode 7", "90 s", "32 s"],
+    "video shifted": ["file-000.mp4", "begins at 0.5 s", "ends 0.5 s after"],
+    "video that begins late": ["file-000.mp4", "first picture at 0.5 s"],
+    "video of half the rate": ["file-000.mp4", "5 pictures a second", "fps 10"],
+    "video of the double rate": ["file-000.mp4", "20 pictures a second", "fps 10"],
+    "pictures of another size": ["observation.image in episode 3, frame 10", "96 × 96", "64 × 64"],
     "video of another number": ["file-003.mp4", "episode 6", "does not exist"],
     "video of two episodes": ["episode 5", "0 to 24 s", "episode 0 has a part"],
     "video without its frames": ["episode 7 has 40 frames", "28 to 29 s"],
@@ -61,7 +66,7 @@ FINDINGS = {
     "reward, read": ["episode 1", "next.reward of frame 2", "not a finite number"],
     "reward, not read": [],
 }
-SEVERAL = {"length zero": 4, "more rows than frames": 3, "v2.1, length": 2}
+SEVERAL = {"fps": 2, "length zero": 4, "more rows than frames": 3, "v2.1, length": 2}
 """Damages that other tables show too: all are told at once."""
 
 
@@ -87,6 +92,17 @@ def test_a_disagreement_is_one_finding_with_its_episode_and_values(found, damage
     titles = [title for title, *_ in found[damage]]
     assert len(titles) == SEVERAL.get(damage, bool(FINDINGS[damage])), titles
     assert [part for part in FINDINGS[damage] if part not in titles[0]] == []
+
+
+@pytest.mark.usefixtures("found")
+def test_a_finding_names_all_its_episodes(datasets):
+    every = [[*range(8)]]
+    assert json.loads((datasets / "episodes.json").read_text()) == {
+        "video shifted": every,
+        "video that begins late": every,
+        "video of half the rate": every,
+        "pictures of another size": [[3, 4]],
+    }
 
 
 def test_a_tolerance_is_suggested_only_where_it_helps(found):

@@ -20,6 +20,7 @@ from damaged_datasets import (
     change_info,
     change_shape,
     change_table,
+    damage_middle,
     overwrite,
     put,
 )
@@ -70,21 +71,25 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
     "no video": lambda folder: (folder / VIDEO).unlink(),
     "empty video": lambda folder: (folder / VIDEO).write_bytes(b""),
     "a part of the video": lambda folder: overwrite(folder / VIDEO, b"\0" * 3000),
+    "the middle of the video": damage_middle,
     "no picture": lambda folder: store_pictures(folder, lambda content: None),
     "picture is garbage": lambda folder: store_pictures(folder, lambda content: b"garbage"),
     "picture is cut": lambda folder: store_pictures(folder, lambda content: content[: len(content) // 2]),
     "picture of another size": lambda folder: store_pictures(folder, lambda content: content, size=96),
 }
+REPAIRED = ("a part of the video", "the middle of the video", "picture is garbage", "picture of another size")
+"""After their episodes are left out, as the sentence says, the others are read."""
 READ_BY_A_PROCESS = ("a part of the video", "timestamp", "picture of another size")
 
 
-def read_all(folder: Path, processes: int) -> None:
-    """Read all frames as a training does."""
+def read_all(folder: Path, processes: int, episodes: list[int] | None = None) -> None:
+    """Read all frames, or those of some episodes, as a training does."""
     import torch
     from lerobot.datasets import LeRobotDataset
 
     times = {"action": [number / 10 for number in range(4)]}
-    data = LeRobotDataset("user/set", root=folder, delta_timestamps=times, tolerance_s=0.025, video_backend="pyav")
+    options = {"delta_timestamps": times, "tolerance_s": 0.025, "video_backend": "pyav"}
+    data = LeRobotDataset("user/set", root=folder, episodes=episodes, **options)
     for _ in torch.utils.data.DataLoader(data, batch_size=8, num_workers=processes):
         pass
 
@@ -92,7 +97,8 @@ def read_all(folder: Path, processes: int) -> None:
 def main(good: Path, out: Path) -> None:
     """Make each dataset, and print why it cannot be read, as JSON."""
     os.environ["HF_HUB_OFFLINE"] = "1"
-    from robotrain_workloads.lerobot import data_errors
+    from robotrain_workloads.lerobot import data_errors, episode_numbers
+    from robotrain_workloads.lerobot_data.quality.decoding import find_unreadable_episodes
 
     data_errors.guard_frames()
     found = {}
@@ -104,7 +110,15 @@ def main(good: Path, out: Path) -> None:
                 read_all(folder, processes)
                 found[f"{name}, {processes}"] = ""
             except Exception as error:
-                found[f"{name}, {processes}"] = data_errors.explain_reading_error(error, folder) or repr(error)
+                sentence = data_errors.explain_reading_error(
+                    error, folder, find_unreadable=lambda folder=folder: find_unreadable_episodes(folder, None)
+                )
+                found[f"{name}, {processes}"] = sentence or repr(error)
+    for name in REPAIRED:
+        ranges = found[f"{name}, 0"].rpartition(f"({episode_numbers.EXCLUDE_FLAG} ")[2].rstrip(")")
+        kept = episode_numbers.leave_out(ranges, 8)
+        read_all(out / name.replace(" ", "-"), 0, kept)
+        found[f"repaired: {name}"] = ranges
     print(json.dumps(found))
 
 

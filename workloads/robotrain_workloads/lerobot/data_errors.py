@@ -10,12 +10,12 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.failure_causes import find_cause
 
 from robotrain_workloads.lerobot import dataset, file_formats
-from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG
+from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, format_ranges
 
 REFUSED = "the dataset cannot be used: "
 """How the reasons begin; `failure_causes` knows by it that the data is to blame."""
@@ -23,6 +23,7 @@ TOLERANCE = "-- --tolerance_s="
 TABLES = ("meta/tasks.parquet", "meta/episodes/*/*.parquet", "data/*/*.parquet")
 READERS = re.compile(r'File "[^"]*(?:lerobot/datasets/|torch/utils/data/_utils/collate|/datasets/builder\.py)')
 """Where an exception about data comes from."""
+LEFT_OUT = re.compile(rf" \({EXCLUDE_FLAG} (\d+)\)$")
 FOUND_FRAME = re.compile(r"UnreadableFrame: (.+)")
 LONGEST_REASON = 300
 MOST_CAUSES = 9
@@ -60,6 +61,16 @@ WHOLE_REASONS = (
     (r"OfflineModeIsEnabled", "files that meta/info.json names are missing"),  # LeRobot looks for them on the Hub
 )
 """The same of exceptions about more than one episode."""
+
+
+class UnreadableEpisodes(NamedTuple):
+    """The episodes with a picture that cannot be decoded."""
+
+    episodes: list[int]
+    total: int
+    """How many were looked for."""
+    are_all: bool
+    """Whether every video and table was looked at."""
 
 
 class UnreadableFrame(Exception):
@@ -136,21 +147,46 @@ def explain_error(error: Exception, root: Path, values: Mapping[str, Any]) -> tu
     return f"LeRobot says {texts[-1][:LONGEST_REASON]}", False
 
 
-def explain_reading_error(error: Exception, root: Path, find_problems: Callable[[], Sequence[object]] = list) -> str:
+def explain_reading_error(
+    error: Exception,
+    root: Path,
+    find_problems: Callable[[], Sequence[object]] = list,
+    find_unreadable: Callable[[], UnreadableEpisodes | None] = lambda: None,
+) -> str:
     """Return a sentence if the dataset is to blame for an exception; else empty.
 
     :param find_problems: returns what is wrong with the tables; they may not have been compared before.
+    :param find_unreadable: looks for the other episodes that the same exception would come from.
     """
     if not is_from_data(error):
         return ""
     text = "".join(traceback.format_exception(error))
-    found = [str(one) for one in FOUND_FRAME.findall(text)[-1:]]
+    found = [_name_all(str(one), find_unreadable) for one in FOUND_FRAME.findall(text)[-1:]]
     with suppress(Exception):
         found += map(str, find_problems())
     if not found:
-        search = _find_odd_picture if "equal size" in text else _find_damaged_table
+        search = _find_odd_pictures if "equal size" in text else _find_damaged_table
         found = [search(root) or explain_error(error, root, {})[0]]
     return REFUSED + "; ".join(found)
+
+
+def _name_all(sentence: str, find_unreadable: Callable[[], UnreadableEpisodes | None]) -> str:
+    """Return a sentence about a frame with all episodes to leave out; without them, if that leaves none."""
+    way = LEFT_OUT.search(sentence)
+    unreadable = None
+    with suppress(Exception):  # whatever else is damaged: the frame is told nevertheless
+        unreadable = find_unreadable() if way else None
+    if way is None or unreadable is None:
+        return sentence
+    episodes = sorted({int(way[1]), *unreadable.episodes})
+    sentence = sentence[: way.start()]
+    if not unreadable.are_all:
+        sentence += "; not every video was looked at"
+    if len(episodes) == unreadable.total:
+        return f"{sentence}; each of the {len(episodes)} episodes has such a picture"
+    if len(episodes) > 1:
+        sentence += f"; {len(episodes)} of {unreadable.total} episodes have such a picture"
+    return f"{sentence} ({EXCLUDE_FLAG} {format_ranges(episodes)})"
 
 
 def _find_damaged_table(root: Path) -> str:
@@ -168,22 +204,24 @@ def _find_damaged_table(root: Path) -> str:
     return ""
 
 
-def _find_odd_picture(root: Path) -> str:
-    """Return the first picture of another size than the first one of its camera; empty if there is none."""
+def _find_odd_pictures(root: Path) -> str:
+    """Return the first picture of another size than the first one of its camera, and all episodes; empty if none is."""
     parquet: Any = importlib.import_module("pyarrow.parquet")
-    info, first = dataset.load_dataset_info(root), dict[str, Any]()
+    info, first, episodes, sentence = dataset.load_dataset_info(root), dict[str, Any](), set[int](), ""
     cameras = [name for name, one in dataset.get_features(info).items() if one.get("dtype") == "image"]
     for path in sorted(root.glob(TABLES[-1])):
         for batch in parquet.ParquetFile(path).iter_batches(ROWS, columns=["episode_index", "frame_index", *cameras]):
             for row in batch.to_pylist():
                 for name in cameras:
                     size = _measure_picture(row[name]["bytes"])
-                    if size != first.setdefault(name, size):
-                        place = f"episode {row['episode_index']}, frame {row['frame_index']}"
-                        pixels = " × ".join(map(str, size)), " × ".join(map(str, first[name]))
-                        way = f"({EXCLUDE_FLAG} {row['episode_index']})"
-                        return f"{place}: the picture of {name} has {pixels[0]} pixels, the first one {pixels[1]} {way}"
-    return ""
+                    if size == first.setdefault(name, size):
+                        continue
+                    episodes.add(row["episode_index"])
+                    place = f"episode {row['episode_index']}, frame {row['frame_index']}"
+                    pixels = " × ".join(map(str, size)), " × ".join(map(str, first[name]))
+                    text = f"{place}: the picture of {name} has {pixels[0]} pixels, the first one {pixels[1]}"
+                    sentence = sentence or text
+    return f"{sentence} ({EXCLUDE_FLAG} {format_ranges(episodes)})" if episodes else ""
 
 
 def _measure_picture(content: bytes | None) -> tuple[int, ...]:

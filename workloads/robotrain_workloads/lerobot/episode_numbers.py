@@ -34,6 +34,17 @@ def select_episodes(ranges: Sequence[range], total: int) -> list[int]:
     return sorted({number for part in ranges for number in part})
 
 
+def format_ranges(episodes: Iterable[int], separator: str = ",") -> str:
+    """Return numbers as ranges: `3,7-9`."""
+    runs: list[list[int]] = []
+    for number in sorted(set(episodes)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return separator.join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
 def keep_excluded(text: str, excluded: str | None) -> str:
     """Return a text where a suggestion to leave episodes out names those too that are left out already."""
     return text.replace(f"{EXCLUDE_FLAG} ", f"{EXCLUDE_FLAG} {excluded},") if excluded else text

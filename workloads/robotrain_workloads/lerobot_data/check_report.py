@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot.dataset import CONVERT_FLAG
-from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, parse_ranges, select_episodes
+from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, format_ranges, parse_ranges, select_episodes
 from robotrain_workloads.lerobot_data.findings import BRIGHTNESS_UNIT, DataFinding, list_cured
 from robotrain_workloads.lerobot_data_check.statistics_needs import COMPUTED_WAY
 
@@ -55,7 +55,7 @@ class CheckedDataset(NamedTuple):
     def format_excluded(self) -> str:
         """Return the episodes to leave out, as the option takes them: those that are, and those that are better so."""
         known = select_episodes(parse_ranges(self.left_out), sys.maxsize) if self.left_out and not self.failure else []
-        return format_episodes([*known, *self.excluded], ",")
+        return format_ranges([*known, *self.excluded])
 
     def dump(self) -> dict[str, Any]:
         """Return it as data for JSON; the keys are an API."""
@@ -63,6 +63,8 @@ class CheckedDataset(NamedTuple):
         return {
             "dataset": self.text,
             **counts,
+            "pictures": self.results.get("quality", {}).get("pictures"),
+            "decoded_pictures": self.results.get("quality", {}).get("decoded_pictures"),
             "can_train": self.can_train,
             "convert_v21": self.needs_conversion,
             "failure": self.failure,
@@ -99,6 +101,8 @@ def format_heading(checked: CheckedDataset) -> str:
         return f"{checked.text}: {checked.failure}"
     tables = checked.results.get("tables", {})
     counts = [_count(tables[key], key.removesuffix("s")) for key in ("episodes", "frames", "cameras") if key in tables]
+    if decoded := _say_decoded(checked.results.get("quality", {})):
+        counts.append(decoded)
     found = [(sum(one.severity == kind for one in checked.findings), kind) for kind in SEVERITIES]
     said = ", ".join(_count(number, kind) for number, kind in found if number) or _say_nothing(checked)
     return f"{checked.text}: {', '.join(counts)}{'; ' if counts else ''}{said}"
@@ -126,18 +130,13 @@ def list_next_lines(checked: CheckedDataset) -> Iterator[str]:
 def format_text(finding: DataFinding) -> str:
     """Return the sentence of a finding with all its episodes."""
     several = len(finding.episodes) > 1
-    return f"{finding.text} (episodes {format_episodes(finding.episodes)})" if several else finding.text
+    return f"{finding.text} (episodes {format_ranges(finding.episodes, ', ')})" if several else finding.text
 
 
-def format_episodes(episodes: Iterable[int], separator: str = ", ") -> str:
-    """Return numbers as ranges: `3, 7-9`."""
-    runs: list[list[int]] = []
-    for number in sorted(set(episodes)):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return separator.join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+def _say_decoded(quality: Mapping[str, Any]) -> str:
+    """Return how many pictures were decoded; empty if there are none, or if none was to be."""
+    pictures, decoded = quality.get("pictures", 0), quality.get("decoded_pictures", 0)
+    return f"{decoded:,} of {pictures:,} pictures decoded" if pictures else ""
 
 
 def _say_nothing(checked: CheckedDataset) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from inspect import getdoc
 from typing import Annotated
 
@@ -28,6 +29,13 @@ from robotrain_workloads.lerobot_data.given_datasets import GivenDataset
 from robotrain_workloads.lerobot_data.view_command import view
 
 
+class Decoded(StrEnum):
+    """The pictures that are decoded."""
+
+    SAMPLE = "sample"
+    ALL = "all"
+
+
 def check(
     ctx: typer.Context,
     datasets: Annotated[
@@ -40,6 +48,9 @@ def check(
     exclude_episodes: Annotated[
         str, typer.Option(metavar="EPISODES", help="Episodes that a training would leave out, such as 0,3,5-9.")
     ] = "",
+    decode: Annotated[
+        Decoded, typer.Option(help="How many pictures to decode: a fixed sample, spread over each episode, or all.")
+    ] = Decoded.SAMPLE,
     json: JsonOption = False,
 ) -> None:
     """Say what is wrong with LeRobot datasets, and with which episodes.
@@ -53,7 +64,9 @@ def check(
     robotrain data check lerobot/pusht --json
     """
     given = given_datasets.parse_datasets(datasets, get_plugins(ctx))
-    checked = [_check_dataset(one, val_split, exclude_episodes, hidden=json) for one in given]
+    if decode == Decoded.ALL:
+        given_datasets.require_folders(given)
+    checked = [_check_dataset(one, val_split, exclude_episodes, decode, hidden=json) for one in given]
     if json:
         print_json({"datasets": [one.dump() for one in checked]})
     else:
@@ -63,9 +76,12 @@ def check(
         raise typer.Exit(Stage.USAGE.exit_code)
 
 
-def _check_dataset(given: GivenDataset, val_split: float, excluded: str, *, hidden: bool) -> CheckedDataset:
+def _check_dataset(
+    given: GivenDataset, val_split: float, excluded: str, decode: Decoded, *, hidden: bool
+) -> CheckedDataset:
     left_out: dict[str, str | float] = {"excluded": excluded} if excluded else {}
-    questions = {"tables": {"converts": True, **left_out}, "quality": {"val_split": val_split, **left_out}}
+    quality = {"val_split": val_split, "decode": decode.value, **left_out}
+    questions = {"tables": {"converts": True, **left_out}, "quality": quality}
     try:
         with show_progress(given.text, hidden=hidden) as progress:
             answer = given_datasets.inspect_given(given, questions, progress)

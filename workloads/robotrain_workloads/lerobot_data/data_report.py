@@ -12,7 +12,7 @@ from robotrain_runtime.contract.finding import make_finding
 
 from robotrain_workloads.lerobot import episode_numbers
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot_data.check_report import format_episodes, format_text
+from robotrain_workloads.lerobot_data.check_report import format_text
 from robotrain_workloads.lerobot_data.data_python import build_data_python, find_data_python
 from robotrain_workloads.lerobot_data.findings import leave_out_errors
 from robotrain_workloads.lerobot_data.inspector import InspectedDataset, InspectionFailed, inspect_dataset
@@ -74,7 +74,7 @@ def _make_report(inspected: InspectedDataset, source: JobSource, excluded: str, 
     found = [make_finding(format_text(one)) for one in errors]
     ways = [*facts.get("ways", ())]
     if is_alone and (cured := leave_out_errors(errors, facts)):
-        ways.append(f"{episode_numbers.EXCLUDE_FLAG} {format_episodes(cured, ',')}")
+        ways.append(f"{episode_numbers.EXCLUDE_FLAG} {episode_numbers.format_ranges(cured)}")
     if found and ways:
         found[-1] = make_finding(found[-1], *(episode_numbers.keep_excluded(way, excluded) for way in ways))
     counts = {name: facts[name] for name in ("episodes", "frames", "cameras") if name in facts}

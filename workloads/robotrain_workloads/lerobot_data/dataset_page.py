@@ -10,8 +10,7 @@ from robotrain.model.amounts import format_duration
 from robotrain.report.charts import LARGE, MAX_LINES, SMALL, Chart, Points, Span, make_chart, split_panels
 from robotrain.report.template import redact_text, render_template, split_constant
 
-from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG
-from robotrain_workloads.lerobot_data.check_report import format_episodes
+from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, format_ranges
 from robotrain_workloads.lerobot_data.findings import KINDS, DataFinding
 
 ACTION, STATE = "action", "observation.state"
@@ -78,7 +77,7 @@ def render_dataset_page(
         view=view,
         tile_items=_list_tiles(view),
         findings=findings,
-        exclusion=f"{EXCLUDE_FLAG} {format_episodes(excluded, ',')}" if excluded else "",
+        exclusion=f"{EXCLUDE_FLAG} {format_ranges(excluded)}" if excluded else "",
         rows=[_make_row(one, rank) for one, rank in zip(view["scores"], _rank(view["scores"]), strict=True)],
         has_findings=any(one["codes"] for one in view["scores"]),
         has_scores=any(one["motion"] for one in view["scores"]),
@@ -96,7 +95,7 @@ def render_dataset_page(
 
 def _list_episodes(episodes: Sequence[int]) -> str:
     """Return numbers as `3, 7-9`; of many, the first ones."""
-    parts = format_episodes(episodes).split(", ")
+    parts = format_ranges(episodes).split(",")
     return ", ".join(parts[:MOST_RANGES]) + (" and more" if len(parts) > MOST_RANGES else "")
 
 

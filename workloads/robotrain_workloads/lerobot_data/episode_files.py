@@ -89,6 +89,10 @@ class EpisodeFiles:
         """The row of each episode, the first of several."""
         return {one: row for row, one in reversed([*enumerate(self.numbers.tolist())])}
 
+    def get_length(self, episode: int) -> int:
+        """Return the number of frames of an episode."""
+        return int(self.lengths[self._rows[episode]])
+
     def find_video(self, camera: str, episode: int) -> VideoPlace:
         """Return where an episode is in the videos of a camera. Raise ValueError if that is outside of the dataset."""
         if (row := self._rows.get(episode)) is None:

@@ -37,10 +37,18 @@ KINDS: Mapping[str, FindingKind] = {
     ),
     "timestamp-off": FindingKind("error", "Correct the timestamps, or fps.", is_cured_by_exclusion=True),
     "task-missing": FindingKind("error", "Correct meta/tasks.parquet.", is_cured_by_exclusion=True),
-    "picture-size": FindingKind("error", "Correct meta/info.json."),
+    "picture-size": FindingKind(
+        "error", "Leave out the episode; if all have it, correct meta/info.json.", is_cured_by_exclusion=True
+    ),
     "picture-unreadable": FindingKind("error", "Leave out the episode.", is_cured_by_exclusion=True),
     "video-unreadable": FindingKind("error", "Copy or download the dataset again.", is_cured_by_exclusion=True),
     "video-short": FindingKind("error", "Leave out the episode.", is_cured_by_exclusion=True),
+    "video-shifted": FindingKind(
+        "error", "Correct the timestamps of the videos in meta/episodes.", is_cured_by_exclusion=True
+    ),
+    "video-rate": FindingKind(
+        "error", "Encode the video with the frames per second of the dataset.", is_cured_by_exclusion=True
+    ),
     "camera-black": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
     "camera-constant": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
     "camera-frozen": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),

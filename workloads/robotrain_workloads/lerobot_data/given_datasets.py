@@ -68,6 +68,13 @@ def parse_datasets(texts: Sequence[str], plugins: Plugins) -> list[GivenDataset]
     return found
 
 
+def require_folders(datasets: Sequence[GivenDataset]) -> None:
+    """Raise Rejected if a dataset is elsewhere, whose pictures are not all read from here."""
+    elsewhere = [one for one in datasets if one.folder is None]
+    if elsewhere:
+        raise Rejected([make_problem("source-invalid.decode-elsewhere", given=redact(one.text)) for one in elsewhere])
+
+
 def _find_missing_folder(text: str, source: Source) -> Problem | None:
     """Return the problem of a folder that does not exist; of a name that may be of the Hub, only if one is near."""
     path = Path(text).expanduser()

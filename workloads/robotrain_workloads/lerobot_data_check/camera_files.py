@@ -2,11 +2,12 @@
 
 import importlib
 import io
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
+from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
 from robotrain_workloads.lerobot_data_check.episode_tables import VIDEO_COLUMNS, EpisodeTables
 from robotrain_workloads.lerobot_data_check.table_files import (
     DATA_FILES,
@@ -17,27 +18,96 @@ from robotrain_workloads.lerobot_data_check.table_files import (
     open_table,
 )
 
+MOST_PICTURE_BYTES, PICTURE_ROWS = 1 << 28, 64
+"""Of the row groups whose pictures are measured; and how many rows of them at a time."""
+PNG_HEADER, PNG_SIZE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", slice(16, 24)
+RATE_PART = 0.02
+"""How far pictures a second are from the frames a second, as a part."""
+LEAST_DENSE = 1.9
+"""Of the frames a second: so many pictures are enough for each to have one near it."""
+LATE_FRAMES = 3
+"""Later than that, the first picture is not late by the codec."""
 
-def find_picture_problems(files: DatasetFiles, features: Mapping[str, Mapping[str, Any]]) -> Iterator[TableProblem]:
-    """Yield each camera of pictures whose first one cannot be read, or has another size than its description."""
+
+def find_picture_problems(
+    files: DatasetFiles, features: Mapping[str, Mapping[str, Any]], chosen: Collection[int] | None
+) -> Iterator[TableProblem]:
+    """Yield how pictures in tables cannot be read, or have another size than their description, each kind once.
+
+    Of many bytes, evenly spread row groups are read; all, where one has such a picture. Of a dataset elsewhere, some.
+    """
     cameras = [name for name, one in features.items() if one.get("dtype") == "image"]
-    for path in files.list_files(DATA_FILES)[:1] if cameras else ():
-        file, image = open_table(files, path), importlib.import_module("PIL.Image")
+    if not cameras:
+        return
+    groups = [*_list_groups(files, cameras)]
+    every = max(1, math.ceil(sum(group.size for group in groups) / MOST_PICTURE_BYTES))
+    found = _compare_pictures(files, features, groups[::every], chosen)
+    if every > 1 and isinstance(files, LocalFiles) and found:
+        found = _compare_pictures(files, features, groups, chosen)
+    yield from found
+
+
+class _PictureGroup(NamedTuple):
+    """A row group with pictures."""
+
+    path: str
+    number: int
+    cameras: Sequence[str]
+    size: int
+    """In bytes."""
+
+
+def _list_groups(files: DatasetFiles, cameras: Sequence[str]) -> Iterator[_PictureGroup]:
+    for path in files.list_files(DATA_FILES):
+        file = open_table(files, path)
         stored = [name for name in cameras if name in file.schema_arrow.names]
-        if not files.plan_rows(file, path, (), stored):  # too large to be read from here
-            return
-        batch = next(file.iter_batches(batch_size=1, columns=stored), None)
-        for name, values in (batch.to_pydict() if batch is not None else {}).items():
-            content = values[0].get("bytes") if values and isinstance(values[0], dict) else None
-            if content is None:  # LeRobot also reads pictures that lie beside the tables
-                continue
-            try:
-                size = image.open(io.BytesIO(content)).size
-            except Exception:  # of which decoders have many
-                text = f"{path} has no readable picture of {name} in episode 0"
-                yield TableProblem("picture-unreadable", text, [0], name)
-                continue
-            yield from _compare_size(name, features[name], size, "pictures")
+        for part in files.plan_rows(file, path, (), stored) if stored else ():  # none, of what is too large elsewhere
+            for number in range(file.num_row_groups) if part.groups is None else part.groups:
+                group = file.metadata.row_group(number)
+                columns = map(group.column, range(group.num_columns))
+                sizes = [one.total_compressed_size for one in columns if one.path_in_schema.startswith((*stored,))]
+                yield _PictureGroup(path, number, stored, sum(sizes))
+
+
+def _compare_pictures(
+    files: DatasetFiles,
+    features: Mapping[str, Mapping[str, Any]],
+    groups: Sequence[_PictureGroup],
+    chosen: Collection[int] | None,
+) -> ProblemList:
+    found = ProblemList()
+    for path, number, cameras, _ in groups:
+        columns = ["episode_index", "frame_index", *cameras]
+        for batch in open_table(files, path).iter_batches(PICTURE_ROWS, row_groups=[number], columns=columns):
+            for episode, frame, *pictures in zip(*(batch.column(name).to_pylist() for name in columns), strict=True):
+                if chosen is not None and episode not in chosen:
+                    continue
+                for name, picture in zip(cameras, pictures, strict=True):
+                    content = picture.get("bytes") if isinstance(picture, dict) else None
+                    if content is None:  # LeRobot also reads pictures that lie beside the tables
+                        continue
+                    if (size := measure_picture(content)) is None:
+                        text = f"{path} has no readable picture of {name} in episode {episode}, frame {frame}"
+                        found.add(TableProblem("picture-unreadable", text, [episode], name))
+                        continue
+                    subject = f"the picture of {name} in episode {episode}, frame {frame},"
+                    for problem in _compare_size(name, features[name], size, subject):
+                        found.add(problem._replace(episodes=[episode]))
+    return found
+
+
+def measure_picture(content: bytes) -> tuple[int, int] | None:
+    """Return the width and the height that the header of a picture says; None if that cannot be read."""
+    if content.startswith(PNG_HEADER) and len(content) >= PNG_SIZE.stop:
+        width, height = content[PNG_SIZE][:4], content[PNG_SIZE][4:]
+        return int.from_bytes(width, "big"), int.from_bytes(height, "big")
+    image: Any = importlib.import_module("PIL.Image")
+    try:
+        with image.open(io.BytesIO(content)) as picture:
+            width, height = picture.size
+            return width, height
+    except Exception:  # of which decoders have many
+        return None
 
 
 def _compare_size(name: str, feature: Mapping[str, Any], size: tuple[int, int], what: str) -> Iterator[TableProblem]:
@@ -47,7 +117,7 @@ def _compare_size(name: str, feature: Mapping[str, Any], size: tuple[int, int], 
     declared = (shape[names.index("width")], shape[names.index("height")])
     if declared != size:
         said = f"{dataset.INFO_FILE} says {declared[0]} × {declared[1]}"
-        text = f"the {what} of {name} have {size[0]} × {size[1]} pixels, and {said}"
+        text = f"{what} has {size[0]} × {size[1]} pixels, and {said}"
         yield TableProblem("picture-size", text, (), name)
 
 
@@ -64,7 +134,8 @@ class Videos:
     ) -> None:
         np: Any = importlib.import_module("numpy")
         self._files, self._info, self._name, self._template = files, info, name, episodes.video_path
-        columns = [episodes.columns["length"], *(episodes.columns[f"videos/{name}/{one}"] for one in VIDEO_COLUMNS)]
+        self._stored = [episodes.columns[f"videos/{name}/{one}"] for one in VIDEO_COLUMNS]
+        columns = [episodes.columns["length"], *self._stored]
         self._numbers = np.arange(len(columns[0])) if chosen is None else np.array(sorted(chosen), int)
         self._numbers = self._numbers[self._numbers < len(columns[0])]
         self._lengths, self._chunks, self._places, self._from, self._to = (one[self._numbers] for one in columns)
@@ -76,18 +147,41 @@ class Videos:
         :param margin: how much shorter a video may be, in seconds.
         """
         yield from self._find_range_problems()
-        found, opened = ProblemList(), dict[str, tuple[float, TableProblem | None]]()
+        found, opened = ProblemList(), dict[str, _Video]()
         for row, number in enumerate(self._numbers.tolist()):
             path, stop = self._format_path(row), float(self._to[row])
             if path not in opened:
-                opened[path] = self._open(path, number, is_opened=len(opened) < self._files.most_pictures)
-            seconds, problem = opened[path]
-            if seconds and stop - self._interval > seconds + margin:
-                text = f"episode {number} ends at {stop:.4g} s of {path}, which has {seconds:.4g} s"
+                video = self._open(path, number, is_opened=len(opened) < self._files.most_pictures)
+                opened[path] = video._replace(problem=video.problem or self._find_other_times(path, row, video, margin))
+            video, problem = opened[path], opened[path].problem
+            if not problem and video.seconds and stop - self._interval > video.seconds + margin:
+                text = f"episode {number} ends at {stop:.4g} s of {path}, which has {video.seconds:.4g} s"
                 problem = TableProblem("video-short", text, (), self._name)
             if problem:
-                found.add(problem if problem.kind == "picture-size" else problem._replace(episodes=[number]))
+                found.add(problem._replace(episodes=[number]))
         yield from found
+
+    def _find_other_times(self, path: str, row: int, video: "_Video", margin: float) -> TableProblem | None:
+        """Return the problem of a video whose pictures are all at other times than the metadata says."""
+        if not video.seconds:
+            return None
+        chunks, places, starts, ends = self._stored
+        is_here, fps = (chunks == self._chunks[row]) & (places == self._places[row]), 1 / self._interval
+        first, beyond = float(starts[is_here].min()), float(ends[is_here].max()) - self._interval - video.seconds
+        has_rate = not video.rate or abs(video.rate / fps - 1) <= RATE_PART
+        if not has_rate and (video.rate < LEAST_DENSE * fps or beyond > margin):  # else each frame has one near it
+            said = f"{dataset.INFO_FILE} says fps {fps:g}: frames have no picture, or that of another time"
+            return TableProblem(
+                "video-rate", f"{path} has {video.rate:.4g} pictures a second, and {said}", (), self._name
+            )
+        if video.start > LATE_FRAMES * self._interval:
+            text = f"{path} has its first picture at {video.start:.4g} s: each episode in it has those of another time"
+        elif first < -margin or (first > margin and beyond > margin):
+            end = f", and the last one ends {beyond + self._interval:.3g} s after its end" if beyond > margin else ""
+            text = f"the episodes of {path} are shifted: the first one begins at {first:.3g} s{end}"
+        else:
+            return None
+        return TableProblem("video-shifted", text, (), self._name)
 
     def _find_range_problems(self) -> Iterator[TableProblem]:
         """Yield the episodes that have less of their video than frames, or a part of another one's."""
@@ -113,22 +207,36 @@ class Videos:
             video_key=self._name, chunk_index=int(self._chunks[row]), file_index=int(self._places[row])
         )
 
-    def _open(self, path: str, number: int, *, is_opened: bool) -> tuple[float, TableProblem | None]:
-        """Return how long a video is, 0 if that is unknown, and what is wrong with it."""
+    def _open(self, path: str, number: int, *, is_opened: bool) -> "_Video":
+        """Return what the header of a video says, and what is wrong with it."""
         av: Any = importlib.import_module("av")
         subject = f", the video of episode {number},"
         if damage := find_damage(self._files, path, subject, is_opened=is_opened):
             kind = "video-unreadable" if damage.kind == "file-unreadable" else damage.kind
-            return 0.0, damage._replace(kind=kind, feature=self._name)
+            return _Video(damage._replace(kind=kind, feature=self._name))
         if not is_opened:
-            return 0.0, None
+            return _Video()
         try:
-            with self._files.open(path) as video, av.open(video) as container:
+            with self._files.open(path) as file, av.open(file) as container:
                 stream = container.streams.video[0]
-                size, seconds = (stream.width, stream.height), float(container.duration or 0) / av.time_base
+                size, rate = (stream.width, stream.height), float(stream.average_rate or 0)
+                seconds = float(container.duration or 0) / av.time_base
+                start = float((stream.start_time or 0) * (stream.time_base or 0))
         except (av.error.FFmpegError, IndexError, OSError) as error:
             text = f"{path}{subject} cannot be read: {error}"
-            return 0.0, TableProblem("video-unreadable", text, (), self._name)
-        return seconds, next(
-            _compare_size(self._name, dataset.get_features(self._info)[self._name], size, "videos"), None
-        )
+            return _Video(TableProblem("video-unreadable", text, (), self._name))
+        feature = dataset.get_features(self._info)[self._name]
+        problem = next(_compare_size(self._name, feature, size, path), None)
+        return _Video(problem, seconds, start, rate)
+
+
+class _Video(NamedTuple):
+    """A video file."""
+
+    problem: TableProblem | None = None
+    seconds: float = 0.0
+    """Its length; 0 if that is unknown."""
+    start: float = 0.0
+    """When its first picture is shown."""
+    rate: float = 0.0
+    """Pictures a second."""

@@ -47,8 +47,7 @@ def find_table_problems(
     except UnreadableTable as error:
         yield error.problem
     else:
-        if chosen is None or 0 in chosen:
-            yield from find_picture_problems(files, frames.features)
+        yield from find_picture_problems(files, frames.features, chosen)
         recorded = [name for name in quantiles if name in frames.features]
         if recorded and not dataset.is_convertible(info) and not any(frames.list_problems()):
             yield from find_quantile_problems(files, recorded, chosen)

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import file_formats
+from robotrain_workloads.lerobot.episode_numbers import format_ranges
 from robotrain_workloads.lerobot_data_check.dataset_files import LARGEST_TEXT, DatasetFiles
 
 DATA_FILES, EPISODE_FILES, TASK_FILE = "data/*/*.parquet", "meta/episodes/*/*.parquet", "meta/tasks.parquet"
@@ -35,7 +36,7 @@ class TableProblem(NamedTuple):
     """What to type, if that helps."""
 
     def __str__(self) -> str:
-        text = f"{self.text} (in {len(self.episodes)} episodes)" if len(self.episodes) > 1 else self.text
+        text = f"{self.text} (episodes {format_ranges(self.episodes, ', ')})" if len(self.episodes) > 1 else self.text
         return f"{text} ({self.way})" if self.way else text
 
 
@@ -48,6 +49,9 @@ class ProblemList:
     def add(self, problem: TableProblem) -> None:
         """Add a problem; of each kind the first text is told."""
         self._found.setdefault((problem.kind, problem.feature), (problem, set()))[1].update(problem.episodes)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
 
     def __iter__(self) -> Iterator[TableProblem]:
         return (problem._replace(episodes=sorted(episodes)) for problem, episodes in self._found.values())

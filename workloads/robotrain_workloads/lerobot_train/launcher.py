@@ -332,7 +332,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     try:
         module.main()
     except Exception as error:
-        if sentence := _explain_trainer_error(error, root, lambda: _find_problems(own, trainer, root)):
+        if sentence := _explain_trainer_error(error, own, trainer, root):
             raise SystemExit(f"error: {episode_numbers.keep_excluded(sentence, own.exclude_episodes)}") from error
         raise
     finally:
@@ -397,12 +397,18 @@ def _load_earlier_trainings(trainer: Sequence[str]) -> list[PolicyTraining]:
     return training_history.load_trainings(Path(start)) if start else []
 
 
-def _explain_trainer_error(error: Exception, root: Path, find_problems: Callable[[], Sequence[TableProblem]]) -> str:
+def _explain_trainer_error(error: Exception, own: argparse.Namespace, trainer: Sequence[str], root: Path) -> str:
     """Return a sentence for known errors of LeRobot; else empty."""
+    from robotrain_workloads.lerobot_data.quality.decoding import find_unreadable_episodes  # numpy starts threads
+
     if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
         return f"the policy's weights do not match the network that its configuration describes: {mismatch}"
-    backbone = hub_cache.explain_missing_repository(error)
-    return backbone or data_errors.explain_reading_error(error, root, find_problems)
+    return hub_cache.explain_missing_repository(error) or data_errors.explain_reading_error(
+        error,
+        root,
+        lambda: _find_problems(own, trainer, root),
+        lambda: find_unreadable_episodes(root, parse_episodes(trainer)),
+    )
 
 
 def _kill_workers() -> None:

@@ -20,24 +20,31 @@ class DamagedPictures:
     """The pictures of a dataset that cannot be decoded."""
 
     def __init__(self) -> None:
-        self._spans: dict[tuple[str, str], list[Span]] = defaultdict(list)
+        self._spans: dict[tuple[str, str], set[Span]] = defaultdict(set)
 
     def add(self, code: str, camera: str, episode: int, frame: int) -> None:
         """Add one, by the code of its kind of file."""
-        self._spans[code, camera].append((episode, frame, frame + 1))
+        self._spans[code, camera].add((episode, frame, frame + 1))
+
+    @property
+    def episodes(self) -> set[int]:
+        """All that have one."""
+        return {episode for spans in self._spans.values() for episode, *_ in spans}
 
     def list_findings(self) -> Iterator[DataFinding]:
         """Yield what was found."""
         for (code, camera), spans in sorted(self._spans.items()):
-            (episode, frame, _), *others = sorted(set(spans))
+            (episode, frame, _), *others = sorted(spans)
             more = f", and {len(others)} more" if others else ""
             text = f"{camera} has a picture that cannot be decoded: episode {episode}, frame {frame}{more}"
-            yield make_span_finding(code, text, sorted(set(spans)), len(others) + 1, "frames", camera)
+            yield make_span_finding(code, text, sorted(spans), len(others) + 1, "frames", camera)
 
 
-def is_readable(content: bytes) -> bool:
-    """Return whether a picture is whole: by the checksums of PNG, the ends of JPEG, else by decoding it."""
-    if content.startswith(PNG):
+def is_readable(content: bytes, *, decodes: bool = False) -> bool:
+    """Return whether a picture is whole: by the checksums of PNG, the ends of JPEG, else (`decodes`) by decoding it."""
+    if decodes:
+        is_whole = False
+    elif content.startswith(PNG):
         is_whole = _has_all_chunks(content)
     else:
         is_whole = content.startswith(JPEG) and JPEG_END in content[-JPEG_REST:]
@@ -85,3 +92,28 @@ def list_damaged_times(file: Any) -> list[float]:
                     found.append(seconds)
                     reader = bitstream.BitStreamFilterContext(filter_name, stream)
     return found
+
+
+def list_decodable_times(file: Any) -> list[float]:
+    """Return the times of a video's pictures, in seconds, that can be decoded wherever decoding begins.
+
+    From a picture that cannot be decoded to the next key frame but one, none counts: LeRobot begins at the key frame
+    before, and where decoding does not begin there, it may find other pictures in its place. Raise as PyAV does.
+    """
+    av = importlib.import_module("av")
+    groups, decoded, damaged, group = dict[int, int](), set[int](), set[int](), 0
+    with av.open(file) as container:
+        stream = container.streams.video[0]
+        stream.thread_count = 1
+        for packet in container.demux(stream):
+            if packet.size and packet.pts is not None:
+                group += bool(packet.is_keyframe)
+                groups[packet.pts] = group
+            try:
+                decoded |= {frame.pts for frame in packet.decode()}
+            except av.error.FFmpegError:
+                damaged.add(group)
+        start, base = stream.start_time or 0, stream.time_base
+    damaged |= {group for time, group in groups.items() if time not in decoded}
+    damaged |= {group + 1 for group in damaged}
+    return sorted(float((time - start) * base) for time, group in groups.items() if group not in damaged)

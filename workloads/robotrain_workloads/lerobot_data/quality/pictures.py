@@ -3,9 +3,9 @@
 import importlib
 import io
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.episode_files import list_groups
-from robotrain_workloads.lerobot_data.quality.damage import DamagedPictures, is_readable, list_damaged_times
+from robotrain_workloads.lerobot_data.quality.damage import DamagedPictures
+from robotrain_workloads.lerobot_data.quality.decoding import VideoScan, list_unreadable
 from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
 from robotrain_workloads.lerobot_data.ranged_files import RangedFiles
 from robotrain_workloads.lerobot_data.remote_sample import order_evenly
@@ -57,9 +58,10 @@ class PictureReader:
     """The reading of pictures of all cameras.
 
     `episodes` are those that are looked at: all that are kept and whose numbers are read, if they are not too many.
+    With `decodes_all` each of their pictures is decoded, if they are on this machine.
     """
 
-    def __init__(self, recording: RecordedDataset, kept: Array) -> None:
+    def __init__(self, recording: RecordedDataset, kept: Array, *, decodes_all: bool = False) -> None:
         self._recording, self._fps = recording, recording.fps
         self.cameras = [
             name for name in dataset.list_cameras(recording.info) if not dataset.is_depth(recording.features[name])
@@ -72,8 +74,15 @@ class PictureReader:
         self.episodes = possible[_choose_evenly(len(possible), most)].tolist()
         self.per_episode = MOST_PICTURES // max(1, len(self.episodes) * len(self.cameras))
         self._kept, self._known, self.damaged = kept, frozenset(kept.tolist()), DamagedPictures()
+        self._decodes_all, self._suspects = decodes_all, set[tuple[str, str]]()
+        self._decoded = Counter[tuple[str, str]]()
         self.part_read = 0.0
         """How much of the bytes that may be read of a dataset elsewhere were read, from 0 to 1."""
+
+    @property
+    def decoded(self) -> int:
+        """How many pictures were decoded."""
+        return self._decoded.total()
 
     def read(self) -> Iterator[SampledPictures]:
         """Yield the pictures of each camera and episode; a video that cannot be read has none.
@@ -105,32 +114,26 @@ class PictureReader:
         videos = [name for name in self.cameras if name in self._recording.videos]
         tasks = [task for name in videos for task in self._list_tasks(name, episodes)]
         with ThreadPoolExecutor(self._threads) as pool:
-            waiting = [pool.submit(self._decode, *task) for task in tasks]
-            if isinstance(self._files, LocalFiles):
-                scanned = dict.fromkeys((camera, path) for camera, path, _ in tasks)
-                waiting += [pool.submit(self._find_damage, *one) for one in scanned]
+            waiting: list[Future[list[SampledPictures]]] = [pool.submit(self._decode, *task) for task in tasks]
             try:
                 for one in waiting:
                     yield from one.result()
             finally:
                 for one in waiting:
                     one.cancel()
+            if isinstance(self._files, LocalFiles):
+                self._scan_videos(pool)
 
-    def _find_damage(self, camera: str, path: str) -> list[SampledPictures]:
-        """Note what of a video cannot be decoded; return no pictures."""
-        av = importlib.import_module("av")
-        try:
-            with self._files.open(path) as file:
-                times = list_damaged_times(file)
-        except (OSError, av.error.FFmpegError, IndexError):
-            return []  # the comparison of tables says so
-        for episode in self._kept.tolist() if times else ():
-            place = self._recording.episodes.find_video(camera, episode)
-            for seconds in times:
-                frame = round((seconds - place.start) * self._fps)
-                if place.path == path and 0 <= frame < self._lengths[episode]:
-                    self.damaged.add("video-unreadable", camera, episode, frame)
-        return []
+    def _scan_videos(self, pool: ThreadPoolExecutor) -> None:
+        """Decode videos with damage to their end, or all: a finding names all its episodes."""
+        scan = VideoScan(self._recording, self._kept.tolist(), self.damaged)
+
+        def scan_video(video: tuple[str, str]) -> int:
+            return scan.scan(*video, is_suspect=self._decodes_all or video in self._suspects)
+
+        videos = [*scan.list_videos()]
+        for video, count in zip(videos, pool.map(scan_video, videos), strict=True):
+            self._decoded[video] = max(count, self._decoded[video])
 
     def choose_frames(self, length: int) -> Sequence[int]:
         """Return the frames of an episode that are looked at."""
@@ -154,13 +157,21 @@ class PictureReader:
             with self._files.open(path) as file, av.open(file) as container:
                 decoder = VideoDecoder(container, self._fps)
                 for video in videos:
-                    times = ((frame, video.begin + frame / self._fps) for frame in video.frames)
-                    found_frames = ((frame, decoder.find(seconds)) for frame, seconds in times)
-                    taken = [(frame, _shrink_frame(one)) for frame, one in found_frames if one is not None]
+                    taken = {}
+                    for frame in video.frames:
+                        try:
+                            picture = decoder.find(video.begin + frame / self._fps)
+                        except av.error.FFmpegError:
+                            picture = None
+                        if picture is None:
+                            self._suspects.add((camera, path))
+                            self.damaged.add("video-unreadable", camera, video.episode, frame)
+                        else:
+                            taken[frame] = _shrink_frame(picture)
+                    self._decoded[camera, path] += len(video.frames)
                     if taken:
-                        frames = np.array([frame for frame, _ in taken])
                         found.append(
-                            SampledPictures(camera, video.episode, frames, np.stack([one for _, one in taken]))
+                            SampledPictures(camera, video.episode, np.array([*taken]), np.stack([*taken.values()]))
                         )
         except (OSError, av.error.FFmpegError, IndexError):
             return found  # the comparison of tables says so
@@ -180,6 +191,7 @@ class PictureReader:
                         yield from _collect(taken, current, cameras)
                         current = episode
                     for camera, picture in zip(cameras, pictures, strict=True):
+                        self._decoded[camera, ""] += not self._decodes_all
                         if picture is not None:
                             taken[episode, camera].append((frame, picture))
         yield from _collect(taken, current, cameras)
@@ -187,12 +199,11 @@ class PictureReader:
     def _note_damage(self, rows: Sequence[tuple[Any, ...]], cameras: Sequence[str], pool: ThreadPoolExecutor) -> None:
         """Note what pictures, of all frames, cannot be decoded."""
         kept = [row for row in rows if row[0] in self._known]
-        places = [(row, camera, content) for row in kept for camera, content in zip(cameras, row[2:], strict=True)]
-        are_readable = pool.map(
-            lambda place: is_readable(data) if (data := (place[2] or {}).get("bytes")) else True, places
-        )
-        for ((episode, frame, *_), camera, _), can_read in zip(places, are_readable, strict=True):
-            if not can_read:
+        if self._decodes_all:
+            self._decoded.update({(camera, ""): len(kept) for camera in cameras})
+        parts = [kept[at :: self._threads] for at in range(self._threads)]
+        for found in pool.map(lambda rows: [*list_unreadable(rows, cameras, decodes=self._decodes_all)], parts):
+            for camera, episode, frame in found:
                 self.damaged.add("picture-unreadable", camera, episode, frame)
 
     def _read_rows(self, cameras: Sequence[str], wanted: Any) -> Iterator[list[tuple[Any, ...]]]:
@@ -229,15 +240,18 @@ class VideoDecoder:
         return max(((after - before) * self._base for before, after in pairwise(keys)), default=math.inf)
 
     def find(self, seconds: float) -> Any:
-        """Return the frame at a time of the video; None if it has none there."""
-        if self._last is None or not 0 < seconds - self._last <= self._key_interval:
+        """Return the frame at a time of the video; None if it has none there. Raise as PyAV does."""
+        last, self._last = self._last, None
+        if last is None or not 0 < seconds - last <= self._key_interval:
             self._container.seek(int(seconds / self._base) + self._start, stream=self._stream, backward=True)
             self._frames = self._container.decode(self._stream)
         for frame in self._frames:
-            self._last = (frame.pts - self._start) * self._base
-            if self._last >= seconds - self._interval / 2:
+            time = (frame.pts - self._start) * self._base
+            if time > seconds + self._interval / 2:
+                return None
+            if time >= seconds - self._interval / 2:
+                self._last = time
                 return frame
-        self._last = None
         return None
 
 

@@ -23,6 +23,8 @@ from robotrain_workloads.lerobot_data_check.table_files import UnreadableTable
 BRIGHTNESS, FEWEST_EPISODES = 0.2, 20
 """How far the brightness that statistics say is from that of pictures, of 1, and of how many episodes that counts."""
 
+ALL_PICTURES = "all"
+
 Progress = Callable[[int, int], object]
 """Takes how much is done, and of how much."""
 
@@ -33,14 +35,14 @@ def answer_question(
     """Yield what makes a policy worse that is trained on a dataset, whose tables agree, and what was looked at.
 
     Options: `val_split`, the part of each task's episodes that is held out; `excluded`, as text, and `left_out`: the
-    episodes that are not looked at.
+    episodes that are not looked at; `decode`: `all` for all pictures.
     """
     recording = RecordedDataset(files)
     count = len(recording.episodes.lengths)
     chosen = episode_numbers.leave_out(options.get("excluded"), count)
     kept = np.setdiff1d(np.array(chosen, int), options.get("left_out", ()))
     try:
-        reader = PictureReader(recording, kept)
+        reader = PictureReader(recording, kept, decodes_all=options.get("decode") == ALL_PICTURES)
         yield from _find_problems(recording, reader, kept, float(options["val_split"]), progress)
     except (OSError, importlib.import_module("pyarrow").ArrowException, UnreadableTable) as error:
         if isinstance(files, LocalFiles):  # whose tables were read completely
@@ -50,6 +52,8 @@ def answer_question(
     yield {"numbered_episodes": len(recording.numbered)}
     if reader.cameras:
         yield {"pictured_episodes": len(reader.episodes) + count - len(kept)}
+    pictures = int(recording.episodes.lengths[kept].sum()) * len(reader.cameras)
+    yield {"pictures": pictures, "decoded_pictures": min(reader.decoded, pictures)}
 
 
 def _find_problems(
