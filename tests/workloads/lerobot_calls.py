@@ -15,6 +15,7 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
         "main": (),
         "MetricsTracker.to_dict": ("self",),
         "MetricsTracker.reset_averages": ("self",),
+        "MetricsTracker.__setattr__": ("name", "value"),
         "update_last_checkpoint": ("checkpoint_dir",),
         "TrainPipelineConfig.validate": ("self",),
         "TrainPipelineConfig.save_freq": (),
@@ -100,6 +101,7 @@ SAYS = {
         *("eval_loss=", "accelerator.reduce(", "accelerator.wait_for_everyone()", "update_last_checkpoint("),
         *(".reset_averages()", "make_pre_post_processors(", "cfg.validate()", "cfg.save_freq"),
         *("make_train_eval_datasets(cfg)", "dataset.meta.stats"),
+        *("train_tracker.dataloading_s = ", "train_metrics.update_s = "),
     ),
     "lerobot.datasets.aggregate": ("shutil.copy(",),
     "lerobot.envs.metaworld": (

@@ -18,7 +18,7 @@ from robotrain_workloads.lerobot.policy_features import ACTION, STATE
 from robotrain_workloads.lerobot_data_check import number_statistics
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 from robotrain_workloads.lerobot_data_check.number_statistics import Array
-from robotrain_workloads.lerobot_train.trainer_monitor import wrap_attribute
+from robotrain_workloads.lerobot_train.wrapped_attribute import wrap_attribute
 
 DATASET_FACTORY = "make_train_eval_datasets"
 

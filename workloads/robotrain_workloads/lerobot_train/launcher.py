@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
+from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import end_with_parent
 
 from robotrain_workloads.lerobot import (
@@ -45,6 +46,7 @@ from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 from robotrain_workloads.lerobot_data_check.table_files import TableProblem
 from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.base_policy import BasePolicy
+from robotrain_workloads.lerobot_train.data_wait import DataWait
 from robotrain_workloads.lerobot_train.episode_options import (
     SPLIT_OPTION,
     disable_empty_split,
@@ -316,6 +318,10 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     explain_refusals(trainer)
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
         wandb.allow_unknown_runs()
+    waits = None
+    if device.is_first_rank():  # as LeRobot's log, it tells of the first process
+        workers = int(get_option_value(trainer, "--num_workers") or 0)
+        waits = DataWait(workers, hardware.count_cores(), is_on_gpu=chosen != "cpu")
     monitor = TrainerMonitor(
         int(get_option_value(trainer, "--steps") or 0),
         stop_handler,
@@ -325,6 +331,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         earlier=_load_earlier_trainings(trainer),
         texts=read_dataset_texts(root),
         root=root,
+        waits=waits,
     )
     monitor.install(module)
     RandomDraws(own.first, loads_alone=own.loads_alone).install(module)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from robotrain_workloads.lerobot_train.trainer_monitor import wrap_attribute
+from robotrain_workloads.lerobot_train.wrapped_attribute import wrap_attribute
 
 SAMPLER = "EpisodeAwareSampler"
 

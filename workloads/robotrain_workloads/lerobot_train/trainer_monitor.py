@@ -1,6 +1,5 @@
 """Monitor of LeRobot's trainer: metrics and checkpoints as events."""
 
-import functools
 import importlib
 import logging
 import math
@@ -20,6 +19,9 @@ from robotrain_workloads.lerobot import training_history
 from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.lerobot.policy import MODEL_FOLDER, find_weights_file
 from robotrain_workloads.lerobot.training_history import PolicyTraining
+from robotrain_workloads.lerobot_train import data_wait
+from robotrain_workloads.lerobot_train.data_wait import DataWait
+from robotrain_workloads.lerobot_train.wrapped_attribute import wrap_attribute
 from robotrain_workloads.lerobot_training.process_group import StopHandler
 
 METRIC_NAMES = {
@@ -66,18 +68,21 @@ class TrainerMonitor:
         earlier: Sequence[PolicyTraining] = (),
         texts: Sequence[str] = (),
         root: Path | None = None,
+        waits: DataWait | None = None,
     ) -> None:
         """`total`: steps of the training. `first`: the step that it continues from.
 
         `allow_non_finite` keeps checkpoints whose weights or loss are NaN or infinite. `ranks`: the nodes, processes on
         all of them, and samples of a step on each, that there must be. `earlier`: the trainings of the policy that this
-        one starts from. `texts`: those of its tasks, in words. `root`: the dataset.
+        one starts from. `texts`: those of its tasks, in words. `root`: the dataset. `waits`: what measures the wait for
+        data.
         """
         self._ranks = ranks
         self._total = total
         self._stop_handler = stop_handler
         self._allow_non_finite = allow_non_finite
         self._earlier, self._texts, self._root = earlier, texts, root
+        self._waits = waits
         self._last_loss = (first, 0.0)
         """Step and value of the last training loss."""
         self._stopping = False
@@ -90,6 +95,8 @@ class TrainerMonitor:
         accelerator = importlib.import_module("accelerate").Accelerator
         logging.getLogger().addFilter(self._filter_record)
         wrap_attribute(trainer.MetricsTracker, "reset_averages", self._send_window)
+        if self._waits:
+            self._waits.install(trainer)
         wrap_attribute(accelerator, "reduce", self._remember_reduced)
         wrap_attribute(accelerator, "wait_for_everyone", self._leave_group)
         wrap_attribute(trainer, "update_last_checkpoint", self._send_checkpoint)
@@ -100,6 +107,8 @@ class TrainerMonitor:
         if tracker.accelerator is None or tracker.accelerator.is_main_process:
             averages = tracker.to_dict()
             values = {name: averages[key] for name, key in METRIC_NAMES.items() if key in averages}
+            if self._waits and self._waits.share is not None:
+                values[data_wait.METRIC] = self._waits.share
             self._send_metrics(int(averages["steps"]), values)
         original(tracker)
 
@@ -184,17 +193,6 @@ class TrainerMonitor:
         if ranks > 1 and not self._has_counted and is_first_rank():
             emit_event(Processes(count=count, nodes=nodes, samples=count * batch))
         self._has_counted = True
-
-
-def wrap_attribute(place: Any, name: str, wrapper: Callable[..., Any]) -> None:
-    """Replace `place.name` by a function that calls `wrapper` with the original first."""
-    original = getattr(place, name)
-
-    @functools.wraps(original)
-    def replacement(*arguments: Any, **named: Any) -> Any:
-        return wrapper(original, *arguments, **named)
-
-    setattr(place, name, replacement)
 
 
 def find_non_finite_tensor(file: Path) -> str:

@@ -1,0 +1,65 @@
+"""How much of its time a training waits for data: measured at every step but the first ones, and said if it is much."""
+
+from types import SimpleNamespace
+
+import pytest
+from robotrain_runtime.contract import event
+from robotrain_workloads.lerobot_train.data_wait import FIRST_STEPS, LEAST_STEPS, DataWait
+
+
+def take_steps(waits: DataWait, count: int, loading: float, update: float) -> None:
+    for _ in range(count):
+        waits.add_step(loading, update)
+
+
+@pytest.fixture
+def list_notes(capsys):
+    """Return the notes that were sent since the last call."""
+
+    def list_notes() -> list[event.Note]:
+        records = (event.parse_event(line) for line in capsys.readouterr().out.splitlines())
+        return [record.event for record in records if record]
+
+    return list_notes
+
+
+def test_the_first_steps_do_not_count() -> None:
+    waits = DataWait(0, 4, is_on_gpu=True)
+    take_steps(waits, FIRST_STEPS, 100.0, 1.0)
+    assert waits.share is None
+    take_steps(waits, 4, 1.0, 3.0)
+    assert waits.share == 0.25
+
+
+@pytest.mark.parametrize(
+    ("workers", "cores", "loading", "is_on_gpu", "level", "way"),
+    [
+        (4, 16, 0.106, True, "warning", "--num-workers 16"),
+        (0, 2, 0.1, False, "info", "--num-workers 2"),
+        (16, 16, 0.106, True, "warning", ""),
+        (4, 16, 0.005, True, "", ""),
+    ],
+)
+def test_a_long_wait_is_said_once_with_what_helps(list_notes, workers, cores, loading, is_on_gpu, level, way) -> None:
+    waits = DataWait(workers, cores, is_on_gpu=is_on_gpu)
+    take_steps(waits, FIRST_STEPS + LEAST_STEPS - 1, loading, 0.039)
+    assert not list_notes()
+    take_steps(waits, 200, loading, 0.039)
+    notes = list_notes()
+    assert [note.level for note in notes] == ([level] if level else [])
+    assert [note.ways for note in notes] == ([((way,),) if way else ()] if level else [])
+    assert all(f"{loading / (loading + 0.039):.0%}" in note.text for note in notes)
+
+
+def test_the_times_are_those_that_lerobots_tracker_is_given() -> None:
+    class Tracker:
+        """The part of LeRobot's MetricsTracker that is relied on."""
+
+    waits = DataWait(0, 4, is_on_gpu=False)
+    waits.install(SimpleNamespace(MetricsTracker=Tracker))
+    tracker = Tracker()
+    for _ in range(FIRST_STEPS + 1):
+        tracker.dataloading_s = 3.0
+        tracker.loss = 0.5
+        tracker.update_s = 1.0
+    assert (waits.share, tracker.loss) == (0.75, 0.5)
