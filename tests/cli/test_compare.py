@@ -173,6 +173,7 @@ NOT_COMPARED = (
     (("eval-running",), "not-comparable"),
     (("eval-1", "eval-2", "--margin", "much"), "value-invalid --margin"),
     (("eval-1", "eval-2", "--margin", "2"), "value-invalid"),
+    (("eval-1", "eval-2", "--margin", "0.6"), "value-invalid"),
     (("eval-1", "eval-2", "--margin", "0.1", "--equal-within", "0.1"), "value-invalid"),
     (("eval-1", "--not-worse-than", "eval-2"), "value-missing --not-worse-than"),
     (("eval-1", "eval-2", "--record-video"), "option-without-effect --record-video"),
@@ -242,6 +243,33 @@ def test_one_policy_of_a_file_is_compared_under_its_conditions(robotrain, write_
     ]
     answer = robotrain("compare", "--scores", write_scores("policy,start,success,condition", *rows), "--json")
     assert read_sentences(answer)[0].startswith("act (day) is better than act (night) by 80 points")
+
+
+def test_repetitions_of_a_start_count_as_one(robotrain, write_scores):
+    rows = [f"{name},1-{at},{success}" for at in range(40) for name, success in (("new", 1), ("old", 0))]
+    answer = robotrain("compare", "--scores", write_scores("policy,start,success", *rows), "--json")
+    (verdict,) = answer.json["verdicts"]
+    assert (verdict["verdict"], verdict["pairs"], verdict["low"] < -0.5) == ("not decided", 1, True)
+    assert any("80 episodes are repetitions of 1 start, such as 1-0 of 1" in note for note in answer.json["notes"])
+    assert [(one["episodes"], one["trials"]) for one in answer.json["policies"]] == [(40, 1), (40, 1)]
+    assert answer.json["policies"][0]["success_interval"][0] < 0.5
+
+
+def test_what_looks_like_a_repetition_is_a_start_where_its_root_is_none(robotrain, write_scores):
+    rows = [f"{name},mark-{at},{success}" for at in range(20) for name, success in (("new", 1), ("old", 0))]
+    answer = robotrain("compare", "--scores", write_scores("policy,start,success", *rows), "--json")
+    assert (answer.json["verdicts"][0]["pairs"], answer.json["notes"]) == (20, [])
+    rows += ["new,mark,1", "old,mark,1"]
+    answer = robotrain("compare", "--scores", write_scores("policy,start,success", *rows), "--json")
+    assert answer.json["verdicts"][0]["pairs"] == 1
+
+
+def test_one_score_above_1_is_named(robotrain, write_scores):
+    rows = [f"{name},{at},{score}" for name, score in (("act", 0.2), ("pi0", 0.9)) for at in range(40)]
+    file = write_scores("policy,start,score", *rows, "act,40,1.5", "pi0,40,0.5")
+    answer = robotrain("compare", "--scores", file, "--json")
+    assert answer.json["measure"] == "sign"
+    assert any("1 of 82 scores are not between 0 and 1, such as 1.5 of act" in note for note in answer.json["notes"])
 
 
 def test_a_bad_line_of_a_file_is_named(robotrain, write_scores):

@@ -57,6 +57,15 @@ def test_verdicts(counts, asked, verdict):
     assert judge(make_pairing(*counts), **asked).verdict == verdict
 
 
+def test_the_evidence_of_a_margin_is_that_of_its_question():
+    pairing = make_pairing(10, 10, 180)
+    asked = judge(pairing, margin=0.1)
+    assert (asked.verdict, asked.e_value >= 20, asked.p_value == 1 / asked.e_value) == ("not worse", True, True)
+    assert judge(pairing).e_value < 20
+    undecided = judge(make_pairing(5, 9, 36), margin=0.1)
+    assert undecided.e_value < 20
+
+
 @pytest.mark.parametrize(
     ("first", "second", "asked", "verdict", "withheld"),
     [

@@ -39,7 +39,7 @@ def test_checkpoints_of_a_training_are_scored_and_the_best_is_registered(robotra
         4,
         *ROLLED,
         "--confirm",
-        3,
+        10,
         "--name",
         "scored",
         "--wait",

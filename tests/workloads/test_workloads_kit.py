@@ -41,7 +41,7 @@ class TestLerobotEval(WorkloadKit):
     job = ROLLED
     changed: ClassVar = {
         **{"replay_episodes": "0", "starts": "easy", "env": "aloha", "builtin_policy": "false"},
-        **{"rename": "observation.image=observation.images.camera1", "confidence": "0.9"},
+        **{"rename": "observation.image=observation.images.camera1", "confidence": "0.9", "confirm": "10"},
     }
     unchanged: ClassVar = {
         "convert_v21": "what was recorded in the newest format is not converted",

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from robotrain_runtime.comparison.observations import Observation
 
@@ -66,7 +67,19 @@ def read_scores(content: bytes, file: str) -> list[Observation]:
     if not rows and not problems:
         problems.append(make_problem("scores-invalid.empty", where=_place(file, 1)))
     raise_if_any(problems)
-    return [one for _, one in episodes]
+    return _mark_repetitions([one for _, one in episodes])
+
+
+def _mark_repetitions(episodes: Sequence[Observation]) -> list[Observation]:
+    """Return the episodes with START-NUMBER as a repetition of START, if that is a number or a start of the file."""
+    starts = {episode.start for episode in episodes}
+
+    def mark(episode: Observation) -> Observation:
+        start, _, repetition = episode.start.rpartition("-")
+        is_repetition = repetition.isdecimal() and (start.isdecimal() or start in starts)
+        return replace(episode, start=start, repetition=repetition) if is_repetition else episode
+
+    return [mark(episode) for episode in episodes]
 
 
 def _hide_secrets(rows: Sequence[tuple[int, dict[str, str]]]) -> None:
@@ -123,7 +136,7 @@ def _read_row(row: Mapping[str, str], where: str, has_comma: bool, problems: lis
     return Observation(
         policy=row["policy"],
         start=row["start"],
-        success=ANSWERS[success.lower()] if success else None,
+        success=float(ANSWERS[success.lower()]) if success else None,
         score=number,
         condition=row.get("condition", ""),
         training=row.get("training", ""),

@@ -22,6 +22,8 @@ from robotrain_runtime.comparison.observations import (
     Side,
     count_missing_as_failures,
     pair_sides,
+    pool_pairs,
+    pool_repetitions,
     shuffle_pairs,
 )
 from robotrain_runtime.comparison.rates import compute_success_interval
@@ -85,7 +87,7 @@ def compare_sides(
         pair_sides([episodes[row] for row in sorted(rows[one] | rows[other])], sides[one].side, sides[other].side)
         for one, other in pairs
     ]
-    notes = [*_list_unpaired(pairings, missing)]
+    notes = [*_list_measured(episodes, sides, plan), *_list_unpaired(pairings, missing)]
     filled = [
         count_missing_as_failures(
             pairing,
@@ -95,8 +97,8 @@ def compare_sides(
         for pairing, (first, second) in zip(pairings, pairs, strict=True)
     ]
     planned = plan_pairs(plan, len(pairs))
-    if missing == "failure":
-        pairings = filled
+    filled = [pool_pairs(pairing) for pairing in filled]
+    pairings = filled if missing == "failure" else [pool_pairs(pairing) for pairing in pairings]
     least = min(len(one.pairs) for one in pairings)
     given = replace(plan, at_most=max(1, least))
     verdicts = _compare_shuffled(pairings, given)
@@ -143,7 +145,8 @@ def list_pairs(sides: int, references: Sequence[int] | None) -> list[tuple[int, 
 
 def describe_side(episodes: Sequence[Observation], side: Side) -> dict[str, Any]:
     """Return the number of episodes of a side, its success with the interval, and its mean score."""
-    own = [one for one in episodes if side.has(one)]
+    played = [one for one in episodes if side.has(one)]
+    own = pool_repetitions(played)
     known = [one.success for one in own if one.success is not None]
     scores = [one.score for one in own if one.score is not None]
     is_judged = bool(own) and len(known) == len(own)
@@ -151,7 +154,7 @@ def describe_side(episodes: Sequence[Observation], side: Side) -> dict[str, Any]
         "label": f"{side.policy} ({side.condition})" if side.condition else side.policy,
         "name": side.policy,
         "condition": side.condition,
-        "episodes": len(own),
+        "episodes": len(played),
         "trials": len(own),
         "successes": sum(known) if is_judged else None,
         "success_rate": sum(known) / len(known) if is_judged else None,
@@ -172,6 +175,27 @@ def dump_comparison(compared: Comparison, conditions: Mapping[str, Any] | None) 
         ended="given",
         notes=compared.notes,
     )
+
+
+def _list_measured(
+    episodes: Sequence[Observation], sides: Sequence[ComparedSide], plan: ComparisonPlan
+) -> Iterator[str]:
+    """Yield what counts as one, and why scores from 0 to 1 are compared without their size."""
+    compared = [episode for episode in episodes if any(side.side.has(episode) for side in sides)]
+    if repetitions := sum(bool(episode.repetition) for episode in compared):
+        starts = len({episode.start for episode in compared if episode.repetition})
+        example = next(episode for episode in compared if episode.repetition)
+        yield (
+            f"{repetitions} episodes are repetitions of {starts} start{'s' * (starts != 1)}, such as"
+            f" {example.start}-{example.repetition} of {example.start}: those of a start count as one"
+        )
+    outside = [one for one in compared if one.score is not None and not 0 <= one.score <= 1]
+    if plan.measure == "sign" and len(outside) < len(compared):
+        first = outside[0]
+        yield (
+            f"only which score is higher counts, because {len(outside)} of {len(compared)} scores are not between"
+            f" 0 and 1, such as {first.score:g} of {first.policy} at start {first.start}"
+        )
 
 
 def _list_unpaired(pairings: Sequence[Pairing], missing: Missing | None) -> Iterator[str]:

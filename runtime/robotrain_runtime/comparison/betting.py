@@ -47,14 +47,20 @@ class Capital:
 class LowerBound:
     """A lower bound of the mean of differences between -1 and 1, one after the other; it never falls again."""
 
-    def __init__(self, error: float) -> None:
-        """Start without differences; `error` is the probability that the bound is ever above the mean."""
+    def __init__(self, error: float, asked: float = 0) -> None:
+        """Start without differences; `error` is the probability that the bound is ever above the mean.
+
+        :param asked: the mean that the question is about: whether it is surely exceeded.
+        """
         self.needed = -math.log(error)
         self.peak = 0.0
         """The logarithm of the most capital against the mean 0 so far."""
         self.last = 0.0
         """The logarithm of that capital at the last look."""
+        self.asked_peak = 0.0
+        """The logarithm of the most capital against the mean that is asked about."""
         self._differences: Counter[float] = Counter()
+        self._asked = Capital(asked, self._differences) if asked else None
         self._step = -STEPS
         self._zero = Capital(0, self._differences)
         self._next = self._make_capital(1)
@@ -64,10 +70,13 @@ class LowerBound:
         self._differences[difference] += 1
         self._zero.add(difference)
         self._next.add(difference)
+        if self._asked:
+            self._asked.add(difference)
         if not looks:
             return
         self.last = self._zero.logarithm
         self.peak = max(self.peak, self.last)
+        self.asked_peak = max(self.asked_peak, self._asked.logarithm if self._asked else self.last)
         if self._next.logarithm >= self.needed:
             self._advance()
             self._next = self._make_capital(1)
@@ -97,10 +106,13 @@ class LowerBound:
 class ConfidenceSequence:
     """The interval of the mean of differences between -1 and 1, which holds at all looks together."""
 
-    def __init__(self, confidence: float) -> None:
-        """Start without differences; `confidence` is the probability that the interval holds the mean at every look."""
+    def __init__(self, confidence: float, asked: float = 0) -> None:
+        """Start without differences; `confidence` is the probability that the interval holds the mean at every look.
+
+        :param asked: the mean that the question is about, such as that of a policy that is worse by the margin.
+        """
         error = (1 - confidence) / 2
-        self._below, self._above = LowerBound(error), LowerBound(error)
+        self._below, self._above = LowerBound(error, asked), LowerBound(error, 0 - asked)
         self.total = 0.0
         self.count = 0
 
@@ -125,6 +137,12 @@ class ConfidenceSequence:
     def e_value(self) -> float:
         """The most evidence so far that the mean is not 0; 1 divided by it is a p-value."""
         peak = max(self._below.peak, self._above.peak) - math.log(2)
+        return math.exp(min(peak, math.log(MOST)))
+
+    @property
+    def asked_e_value(self) -> float:
+        """The most evidence so far that the mean is not the one that is asked about."""
+        peak = max(self._below.asked_peak, self._above.asked_peak) - math.log(2)
         return math.exp(min(peak, math.log(MOST)))
 
     @property

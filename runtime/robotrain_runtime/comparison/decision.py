@@ -19,6 +19,8 @@ POWER = 0.8
 """The probability with which a comparison finds the difference that it is planned for."""
 OPPOSITE = 0.1
 """The share of starts at which the worse policy is assumed to do better, for planning."""
+MOST_MARGIN = 0.5
+"""A policy that fails wherever another one succeeds half of the time would be not worse by more than that."""
 CAP = 1.5
 """How many times the pairs of a test of fixed size a comparison may use: it needs fewer in the mean, at times more."""
 BOUND_CAP = 2
@@ -51,10 +53,10 @@ class ComparisonPlan:
         """Check the values."""
         if not 0.5 <= self.confidence < 1:
             raise ValueError(f"the confidence is {self.confidence:g}; it must be from 0.5 to below 1")
-        for name in ("detect", "equal_within", "margin"):
+        for name, most in (("detect", 1), ("equal_within", MOST_MARGIN), ("margin", MOST_MARGIN)):
             value = getattr(self, name)
-            if value is not None and not 0 < value <= 1:
-                raise ValueError(f"{name.replace('_', ' ')} is {value:g}; it must be above 0, and at most 1")
+            if value is not None and not 0 < value <= most:
+                raise ValueError(f"{name.replace('_', ' ')} is {value:g}; it must be above 0, and at most {most:g}")
         if self.at_most is not None and self.at_most < 1:
             raise ValueError(f"at most is {self.at_most}; it must be 1 or more")
         if self.equal_within is not None and self.margin is not None:
@@ -97,7 +99,7 @@ class PairVerdict:
     """The lower end of the interval of the difference; None where that is None."""
     high: float | None
     e_value: float
-    """The most evidence so far that the difference is not 0."""
+    """The most evidence so far that the difference is not 0; of a margin, that it is not exactly minus the margin."""
     p_value: float
     """1 divided by the most evidence, corrected for the number of comparisons."""
     withheld: Withheld | None = None
@@ -113,13 +115,14 @@ def compare(pairings: Sequence[Pairing], plan: ComparisonPlan) -> list[PairVerdi
     """
     at_most = plan.at_most or plan_pairs(plan, len(pairings)).at_most
     differences = [[compute_difference(pair, plan.measure) for pair in pairing.pairs] for pairing in pairings]
-    sequences = [ConfidenceSequence(1 - (1 - plan.confidence) / len(pairings)) for _ in pairings]
+    asked = -(plan.margin or 0)
+    sequences = [ConfidenceSequence(1 - (1 - plan.confidence) / len(pairings), asked) for _ in pairings]
     for sequence, values in zip(sequences, differences, strict=True):
         for number, value in enumerate(values, start=1):
             sequence.add(value, looks=number % plan.block == 0)
     p_values = adjust_p_values([min(1.0, 1 / sequence.e_value) for sequence in sequences])
     compared = zip(pairings, sequences, differences, p_values, strict=True)
-    return [_judge_pairing(*one, plan, at_most) for one in compared]
+    return [_judge_pairing(*one, plan, at_most, len(pairings)) for one in compared]
 
 
 def _judge_pairing(
@@ -129,6 +132,7 @@ def _judge_pairing(
     p_value: float,
     plan: ComparisonPlan,
     at_most: int,
+    comparisons: int,
 ) -> PairVerdict:
     low, high = sequence.low, sequence.high
     is_different = p_value <= 1 - plan.confidence
@@ -143,6 +147,8 @@ def _judge_pairing(
         first, second = ([get_value(pair[number], plan.measure) for pair in pairing.pairs] for number in (0, 1))
         withheld = find_floor(first, second, plan)
         verdict = "not decided" if withheld else verdict
+    if plan.margin is not None:  # its interval decides (Bonferroni), and so does its evidence
+        p_value = min(1.0, comparisons / sequence.asked_e_value)
     mean = sequence.mean if plan.measure != "sign" else None
     return PairVerdict(
         first=name_side(pairing, 0),
@@ -157,7 +163,7 @@ def _judge_pairing(
         difference=mean,
         low=None if mean is None else low,
         high=None if mean is None else high,
-        e_value=sequence.e_value,
+        e_value=sequence.asked_e_value,
         p_value=p_value,
         withheld=withheld,
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
@@ -19,13 +20,15 @@ class Observation:
     policy: str
     start: str
     """What the episode started from: a seed, or a task and a seed. Equal starts of two policies are a pair."""
-    success: bool | None = None
-    """None if it is unknown."""
+    success: float | None = None
+    """1 or 0, of repetitions their mean; None if it is unknown."""
     score: float | None = None
     condition: str = ""
     """What else differs between evaluations, such as `noise=0.1`; empty if nothing does."""
     training: str = ""
     """Which of several trainings of the policy; empty for the only one."""
+    repetition: str = ""
+    """Which of several episodes from the start; empty for the only one."""
 
 
 class Side(NamedTuple):
@@ -44,6 +47,7 @@ class StartKey(NamedTuple):
     """What both episodes of a pair have in common."""
 
     start: str
+    repetition: str
     condition: str | None
 
 
@@ -66,10 +70,10 @@ class Pairing:
 
 
 def find_repeated(observations: Sequence[Observation]) -> Iterator[Observation]:
-    """Yield each episode that has policy, training, condition and start of an earlier one."""
+    """Yield each episode that has policy, training, condition, start and repetition of an earlier one."""
     seen = set()
     for one in observations:
-        key = (one.policy, one.training, one.condition, one.start)
+        key = (one.policy, one.training, one.condition, one.start, one.repetition)
         if key in seen:
             yield one
         seen.add(key)
@@ -86,7 +90,7 @@ def pair_sides(observations: Sequence[Observation], first: Side, second: Side) -
     for one in observations:
         for number, side in enumerate((first, second)):
             if side.has(one):
-                key = StartKey(one.start, one.condition if side.condition is None else None)
+                key = StartKey(one.start, one.repetition, one.condition if side.condition is None else None)
                 rows.setdefault(key, ([], []))[number].append(one)
     return Pairing(
         first=first,
@@ -95,6 +99,35 @@ def pair_sides(observations: Sequence[Observation], first: Side, second: Side) -
         only_first=tuple(left[0] for left, right in rows.values() if left and not right),
         only_second=tuple(right[0] for left, right in rows.values() if right and not left),
     )
+
+
+def pool_repetitions(observations: Sequence[Observation]) -> list[Observation]:
+    """Return one episode for each start of a policy, training and condition: the mean of those that begin there.
+
+    Repetitions tell how a policy does at that start, and nothing about other starts.
+    """
+    groups: dict[tuple[str, ...], list[Observation]] = {}
+    for episode in observations:
+        key = (episode.policy, episode.training, episode.condition, episode.start)
+        groups.setdefault(key, []).append(episode)
+    return [_compute_mean(group) for group in groups.values()]
+
+
+def _compute_mean(group: Sequence[Observation]) -> Observation:
+    successes = [episode.success for episode in group if episode.success is not None]
+    scores = [episode.score for episode in group if episode.score is not None]
+    return replace(
+        group[0],
+        repetition="",
+        success=statistics.fmean(successes) if len(successes) == len(group) else None,
+        score=statistics.fmean(scores) if len(scores) == len(group) else None,
+    )
+
+
+def pool_pairs(pairing: Pairing) -> Pairing:
+    """Return a pair for each start, of the means of its repetitions: the start is the unit."""
+    sides = [pool_repetitions([pair[number] for pair in pairing.pairs]) for number in (0, 1)]
+    return replace(pairing, pairs=tuple(Pair(*pair) for pair in zip(*sides, strict=True)))
 
 
 def count_missing_as_failures(pairing: Pairing, *, of_first: bool = True, of_second: bool = True) -> Pairing:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from robotrain_runtime.comparison.decision import MOST_MARGIN
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
@@ -14,6 +15,8 @@ from robotrain_workloads.packages import AllowBuilds, Packages
 from robotrain_workloads.parameters import NAME_PATTERN, ResultsUrl, SystemMetrics, make_model_param
 
 Simulation = Literal["pusht", "aloha", "metaworld", "libero"]
+MIN_CONFIRMING = 10
+"""Fewer episodes confirm nothing: 4 of 4 fit a policy that fails half of the time."""
 OPTION_PATTERN = r"(?s)--(env|policy)\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*=.*"
 EPISODES_FLAG, BATCH_FLAG, POLICY_HINT = (
     "--eval-episodes",
@@ -93,7 +96,7 @@ class EvalParameters:
             help="roll the best of --checkpoints out in so many more episodes, from starts that did not choose it: its"
             " scores are those",
             metavar="EPISODES",
-            gt=0,
+            ge=MIN_CONFIRMING,
         ),
     ] = None
     at_most: Annotated[
@@ -114,7 +117,9 @@ class EvalParameters:
     ] = None
     equal_within: Annotated[
         float | None,
-        Param(help="end a comparison once the success rates are surely this close", metavar="RATE", gt=0, le=1),
+        Param(
+            help="end a comparison once the success rates are surely this close", metavar="RATE", gt=0, le=MOST_MARGIN
+        ),
     ] = None
     margin: Annotated[
         float | None,
@@ -122,7 +127,7 @@ class EvalParameters:
             help="the run fails unless the policy is surely not worse than each reference by this success rate",
             metavar="RATE",
             gt=0,
-            le=1,
+            le=MOST_MARGIN,
         ),
     ] = None
     allow_floor: Annotated[
