@@ -58,17 +58,8 @@ def test_kinds_and_workloads_that_are_not_named_have_a_row(platforms):
 def test_each_pair_of_datasets_has_a_row(platforms):
     datasets = {row["kind"] for row in platforms.rows(section="sources", role="dataset")} - {ANY}
     pairs = platforms.rows(section="combinations")
-    several = datasets - {"huggingface"}
-    assert len({frozenset((row["kind"], row["other"])) for row in pairs}) == len(several) * (len(several) + 1) // 2
+    assert len({frozenset((row["kind"], row["other"])) for row in pairs}) == len(datasets) * (len(datasets) + 1) // 2
     assert platforms.cell("plain", section="combinations", kind="blob_url", other="data_asset")["level"] == "yes"
-
-
-def test_a_kind_that_is_never_combined_is_a_sentence_and_no_row(robotrain, platforms):
-    assert not [row for row in platforms.rows(section="combinations") if "huggingface" in (row["kind"], row["other"])]
-    (sentence,) = platforms.json["apart"]
-    assert "Hugging Face" in sentence
-    for words in ((), ("local",), ("--markdown",)):
-        assert f"\n{sentence}\n" in robotrain("platforms", *words).stdout
 
 
 def test_the_table_of_all_platforms_names_the_command_for_reasons(robotrain):

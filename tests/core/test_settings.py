@@ -117,11 +117,19 @@ def test_a_source_on_a_higher_level_replaces_all_of_its_role(robotrain, plain_pl
     assert rows["dataset"] == "huggingface team/default"
 
 
-def test_a_conflict_exists_only_within_one_level(robotrain, plain_platform, monkeypatch):
-    monkeypatch.setenv("DATASET_REPO_ID", "team/default")
-    assert robotrain("render", "--platform", "plain", "--blob-url", BLOB).exit_code == 0
+def test_datasets_are_merged_only_within_one_level(robotrain, plain_platform, monkeypatch):
+    monkeypatch.setenv("DATASET_REPO_ID", '["team/default", "team/other"]')
     monkeypatch.setenv("BLOB_URLS", f'["{BLOB}1", "{BLOB}2"]')
-    robotrain("render", "--platform", "plain").check_problems(2, "sources-conflict")
+
+    def list_datasets(*words):
+        values = robotrain("explain", "--platform", "plain", *words, "--json").json["values"]
+        return [row["value"] for row in values if row["name"] == "dataset"]
+
+    assert list_datasets("--blob-url", BLOB) == [f"blob_url {BLOB}"]
+    assert sorted(list_datasets()) == [
+        *(f"blob_url {BLOB}{number}" for number in (1, 2)),
+        *("huggingface team/default", "huggingface team/other"),
+    ]
 
 
 def test_a_relative_folder_starts_from_the_working_folder_or_the_job_file(explain):

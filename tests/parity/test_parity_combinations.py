@@ -1,6 +1,5 @@
 """Every two kinds of datasets in one job, and several of one kind, on every platform."""
 
-import itertools
 from pathlib import Path
 
 import pytest
@@ -19,15 +18,11 @@ def source_order(one: str, other: str) -> Typed:
     more = [(one, f"{first.example}2")]
     if one == other:
         return [*more, (one, first.example)]
-    return [(one, first.example), (other, kinds()[other].example), *(more if _repeats(one) else [])]
+    return [(one, first.example), (other, kinds()[other].example), *more]
 
 
 def dataset_words(pairs: Typed) -> list[str]:
     return [word for kind, text in pairs for word in (kinds()[kind].roles["dataset"].flag, text)]
-
-
-def _repeats(kind: str) -> bool:
-    return kinds()[kind].roles["dataset"].repeatable
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -69,11 +64,3 @@ def test_refused_combination_names_platform_and_kind(find_errors, platform: str)
         assert {problem["where"] for problem in problems} <= {
             kinds()[kind].roles["dataset"].flag for kind in cell.what
         }, cell
-
-
-def test_combination_that_no_platform_accepts_names_no_platform(find_errors) -> None:
-    others = [name for name, kind in kinds().items() if "dataset" in kind.roles and kind.example]
-    for platform, other in zip(itertools.cycle(PLATFORMS), others, strict=False):
-        problems = find_errors(platform, *dataset_words(source_order("huggingface", other)), code=2)
-        (problem,) = [one for one in problems if one["code"] in ("source-repeated", "sources-conflict")]
-        assert problem["instead"], other

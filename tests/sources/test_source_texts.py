@@ -284,8 +284,3 @@ def test_refused_text_has_a_reason_and_a_suggestion(kind: SourceKind, text: str)
 def test_doubtful_address_causes_a_warning(text: str, warned: list[str]) -> None:
     result = BLOB_URL.warn(BLOB_URL.parse(text, HERE))
     assert [part in sentence for part, sentence in zip(warned, result, strict=True)] == [True] * len(warned)
-
-
-def test_a_hub_dataset_stands_alone_and_says_what_names_a_merged_one() -> None:
-    assert HUGGINGFACE.roles["dataset"].exclusive
-    assert "--dataset-id NAME" in HUGGINGFACE.roles["dataset"].combine_hint

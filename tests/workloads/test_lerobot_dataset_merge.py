@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hub_stand_in import HubStandIn
 from job_documents import folders
 from old_datasets import write_v21
 from robotrain_runtime.contract.document import JobSource
@@ -167,6 +168,26 @@ def test_an_example_trains_from_two_datasets(robotrain, training_environment, mo
     answer = robotrain("submit", job, *place, *short, "--wait", "--json")
     assert answer.exit_code == 0, answer.stderr
     assert answer.json["state"] == "succeeded"
+
+
+def test_repositories_of_the_hub_and_a_folder_are_one_dataset(robotrain, training_environment, monkeypatch, tmp_path):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    job = str(ROOT / "examples/pusht-more/job.yaml")
+    short = ("--training-steps", "2", "--save-freq", "2", "--batch-size", "8")
+    place = ("--platform", "local", "--environment", training_environment)
+    with HubStandIn() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        for name, folder in {"u/more": MORE, "u/mini": MINI}.items():
+            files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+            hub.repository(name, files, "dataset")
+        data = ("-d", "u/more", "-d", "u/mini", "--dataset-path", MINI)
+        answer = robotrain("submit", job, *place, *data, *short, "--wait", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.json["state"] == "succeeded"
+    assert "made one dataset: 120 episodes, 4800 frames" in robotrain("logs").stdout
 
 
 def test_datasets_that_cannot_be_merged_fail_in_preflight(train):

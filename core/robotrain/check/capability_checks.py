@@ -135,21 +135,9 @@ def check_combinations(
             yield make_refusal("combination-not-accepted", phrase, support, platform.name, elsewhere, where, given)
 
 
-def is_never_combined(one: SourceKind, other: SourceKind) -> bool:
-    """Return whether two such datasets cannot be in one job on any platform."""
-    if one.name == other.name:
-        return not one.roles[DATASET].repeatable
-    return one.roles[DATASET].exclusive or other.roles[DATASET].exclusive
-
-
 def describe_exclusion(kind: SourceKind) -> str:
-    """Return how datasets of a kind cannot be combined on any platform, as a sentence; empty if they can."""
-    flag = kind.roles[DATASET]
-    rules = [
-        *([] if flag.repeatable else ["at most one"]),
-        *(["no other dataset"] if flag.exclusive else []),
-    ]
-    return f"{kind.title}: {' and '.join(rules)} in a job, on every platform." if rules else ""
+    """Return that a job has at most one dataset of a kind, as a sentence; empty if it may have several."""
+    return "" if kind.roles[DATASET].repeatable else f"{kind.title}: at most one in a job, on every platform."
 
 
 class FeatureRequirement(NamedTuple):

@@ -86,7 +86,7 @@ def _make_source_rows(can: Mapping[str, Capabilities], kinds: Mapping[str, Sourc
 
 def _make_combination_rows(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> Iterator[MatrixRow]:
     for one, other in combinations_with_replacement(_list_dataset_kinds(can, kinds), 2):
-        if capability_checks.is_never_combined(kinds[one], kinds[other]):
+        if one == other and not kinds[one].roles[capability_checks.DATASET].repeatable:
             continue
         cells = {at: capability_checks.get_pair_support(found, kinds[one], kinds[other]) for at, found in can.items()}
         yield MatrixRow(section="combinations", names={"kind": one, "other": other}, cells=cells)

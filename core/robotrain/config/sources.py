@@ -310,20 +310,6 @@ def _find_conflicts(
             ways = _suggest_single_sources(own) if rule.many else ()  # otherwise suggested below
             flag, where = kind.roles[role].flag, own[1].origin.where
             yield make_problem("source-repeated.flag", *ways, where=where, given=own[1].text, flag=flag)
-        if own and kind.roles[role].exclusive and len(own) < len(texts):
-            other = next(text for text in texts if kind.name not in text.kinds)
-            hint = kind.roles[role].combine_hint
-            ways = (Suggestion(hint, f"as the local name beside {other.origin.where}"),) if hint else ()
-            ways += _suggest_single_sources((own[0], other))
-            yield make_problem(
-                "sources-conflict",
-                *ways,
-                where=own[0].origin.where,
-                given=own[0].text,
-                other=other.origin.where,
-                role=role,
-                kind=kind.title,
-            )
     if len(texts) > 1 and not rule.many:
         flags = list(dict.fromkeys(redact(text.origin.where) for text in texts))
         yield make_problem(

@@ -58,10 +58,6 @@ class RoleFlag:
     revision_env: tuple[str, ...] = ()
     """Environment variables with the revision of that default, which is added as `@REVISION`."""
     repeatable: bool = True
-    exclusive: bool = False
-    """Whether it cannot be combined with a source of another kind in this role."""
-    combine_hint: str = ""
-    """What to use to combine several sources, where `exclusive`."""
     upload_setting: str = ""
     """The platform's setting that takes the text if another source of the role is given: the name to upload that by."""
     help: str = field(default="", compare=False)

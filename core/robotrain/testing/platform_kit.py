@@ -137,7 +137,7 @@ def _make_jobs(bench: Bench) -> Iterator[list[tuple[str, SourceKind]]]:
     yield from ([(role, kind)] for role, kinds in accepted.items() for kind in kinds)
     for role in (role for role, rule in bench.workload.roles.items() if rule.many and role != "dataset"):
         yield from ([(role, kind)] * 2 for kind in accepted[role] if _can_repeat(bench, role, kind))
-    together = [kind for kind in accepted.get("dataset", ()) if not kind.roles["dataset"].exclusive]
+    together = accepted.get("dataset", [])
     if together and bench.can.feature("several_datasets") and _can_combine_all(bench, together):
         repeated = [kind for kind in together if _can_repeat(bench, "dataset", kind)][:1]
         others = [kind for kind in together if kind not in repeated]

@@ -60,9 +60,10 @@ def list_excluded(document: JobDocument) -> list[str]:
 
 
 def get_dataset_name(document: JobDocument) -> str:
-    """Return the repository of the first Hugging Face dataset, else `--dataset-id`."""
-    repositories = (source.uri for source in list_dataset_sources(document) if source.kind == "huggingface")
-    return next(repositories, str(document.parameters["dataset_id"]))
+    """Return the repository of the dataset, if that is one of the Hub; else `--dataset-id`, also of merged ones."""
+    sources = list_dataset_sources(document)
+    is_repository = len(sources) == 1 and sources[0].kind == "huggingface"
+    return sources[0].uri if is_repository else str(document.parameters["dataset_id"])
 
 
 def make_parent_tags(data: Mapping[JobSource, Path]) -> dict[str, str]:
