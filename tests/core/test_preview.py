@@ -171,3 +171,8 @@ def test_a_platform_may_tell_nothing(robotrain, plain_platform):
     assert {"time limit", "checkpoints", "tracking"}.isdisjoint(rows)
     assert rows["dataset"] == "u/d: what is in it is not known from here"
     assert RunPlace()[:4] == ("", "", "", "")
+
+
+def test_a_program_of_its_own_has_no_gpu_where_there_is_none(robotrain):
+    answer = robotrain("submit", "command", "--platform", "local", "--dry-run", "--json", "--", "true")
+    assert {row["name"]: row["value"] for row in answer.json["preview"]}["GPUs"] == "0"

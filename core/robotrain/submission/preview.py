@@ -67,9 +67,10 @@ def list_preview_rows(
     yield from list_rows(DEVICE, DEVICE, found)
     if GPUS_PARAMETER in known or DEVICE in known:
         each = " on each node" if job.training_nodes > 1 else ""
-        gpus = "0" if is_on_cpu else f"{job.used_gpus}{each}"
+        has_no_gpu = is_on_cpu or (DEVICE not in known and place.lacks_gpu())
+        gpus = "0" if has_no_gpu else f"{job.used_gpus}{each}"
         shown = [*list_rows("GPUs", GPUS_PARAMETER, gpus)]
-        yield from [PreviewRow("GPUs", gpus)] if is_on_cpu or not shown else shown
+        yield from [PreviewRow("GPUs", gpus)] if has_no_gpu or not shown else shown
     yield from list_rows("nodes", NODES_PARAMETER) if NODES_PARAMETER in known else (PreviewRow("nodes", "1"),)
     yield PreviewRow("platform", f"{platform.name}: {platform.summary}" if platform.summary else platform.name)
     if place.time_limit:
