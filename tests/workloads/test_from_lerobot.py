@@ -359,6 +359,7 @@ EDITED = [
         "--dataset-path /data/b --dataset-path /data/d",
     ),
     ("--operation.type merge --operation.repo_ids ['a/b','c/d'] --operation.roots ['/data/b']", "!--operation.roots"),
+    ("--repo_id a/both --operation.type merge --operation.repo_ids ['a/b','c/d']", "-d a/b -d c/d"),
 ]
 
 
