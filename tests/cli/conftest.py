@@ -25,14 +25,16 @@ def scripted(tmp_path, install):
 def record_evaluation(scripted, tmp_path):
     """Create an evaluation with the outcome of each episode: `record_evaluation("eval-1", [True, False])`.
 
-    `rows`: further fields of each episode. `policy`: fields of the policy. `first`: the number of the first start.
+    `rows`: further fields of each episode. `policy`, `rollout`: fields of both. `first`: the number of the first start.
     """
 
-    def make(name, outcomes, conditions="pusht, easy starts", *, first=1000, rows=None, policy=None, called=""):
+    def make(
+        name, outcomes, conditions="pusht, easy starts", *, first=1000, rows=None, policy=None, rollout=None, called=""
+    ):
         (folder := tmp_path / name / "eval_results").mkdir(parents=True)
         more = rows or [{}] * len(outcomes)
         found = [{"trial": first + at, "success": one, **more[at]} for at, one in enumerate(outcomes)]
-        content = {"rollout": {"per_episode": found}, "policy": policy or {}}
+        content = {"rollout": {**(rollout or {}), "per_episode": found}, "policy": policy or {}}
         (folder / "eval_results.json").write_text(json.dumps(content))
         successes = sum(map(bool, outcomes))
         low, high = compute_success_interval(successes, len(outcomes))

@@ -116,6 +116,22 @@ def test_one_policy_is_compared_under_two_conditions(robotrain, record_evaluatio
     assert robotrain("compare", "eval-1", "eval-2").exit_code == 0
 
 
+def test_a_policy_is_not_compared_with_itself(robotrain, record_evaluation):
+    same = {"sha256": "1" * 64, "name": "act"}
+    record_evaluation("eval-1", GOOD, policy=same)
+    record_evaluation("eval-2", BAD, policy=same)
+    words = ("eval-1", "--not-worse-than", "eval-2", "--margin", "0.1")
+    robotrain("compare", *words).check_problems(2, "not-comparable")
+
+
+def test_two_success_rules_are_no_two_policies(robotrain, record_evaluation):
+    same = {"sha256": "1" * 64, "name": "act"}
+    for name, outcomes, reward in (("eval-1", GOOD, 0.5), ("eval-2", BAD, 0.95)):
+        rollout = {"env": "pusht", "starts": "easy", "success_reward": reward}
+        record_evaluation(name, outcomes, f"pusht, easy starts, from {reward}", policy=same, rollout=rollout)
+    robotrain("compare", "eval-1", "eval-2").check_problems(2, "not-comparable")
+
+
 def test_several_tasks_are_paired_by_task_and_start(robotrain, record_evaluation):
     rows = [{"task": task, "trial": 1000 + at} for task in ("push", "reach") for at in range(30)]
     record_evaluation("eval-1", [True] * 60, rows=rows)

@@ -137,6 +137,23 @@ def test_from_python_a_step_takes_the_values_that_a_submit_takes(pipeline, tmp_p
         robotrain.pipeline(pipeline(), platform="local", values=values)
 
 
+def test_a_training_is_not_its_own_reference(render):
+    text = f"""
+name: cheating
+steps:
+  train:
+    workload: lerobot-train
+    parameters: {{training_steps: 2}}
+    sources: {{dataset: [{{local_path: {PUSHT / "dataset"}}}]}}
+  compare:
+    workload: lerobot-eval
+    parameters: {{env: pusht, margin: 0.3}}
+    sources: {{policy: [{{from: train}}], reference: [{{from: train}}]}}
+  register: {{register: gated, from: compare}}
+"""
+    render(text).check_problems(2, "sources-conflict step compare: reference")
+
+
 def test_the_example_of_the_repository_is_a_pipeline(robotrain):
     answer = robotrain("pipeline", "render", PUSHT / "pipeline.yaml", "--platform", "local", "--json")
     plan = json.loads(answer.json["files"]["pipeline.json"]["text"])

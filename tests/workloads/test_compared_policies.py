@@ -111,6 +111,13 @@ def test_a_clear_difference_ends_early_and_the_same_starts_are_played_by_both(co
     assert [episodes for _, episodes in own] == compared["rounds"]
 
 
+def test_a_copy_of_the_policy_is_no_reference(compare, tmp_path):
+    made = Pretended(tmp_path, {"new": 0.9, "copy": 0.9})
+    (tmp_path / "copy/model.safetensors").write_text("new")
+    made, _, sentence = compare({}, made)
+    assert ("are the same policy" in sentence, made.played) == (True, [])
+
+
 def test_the_results_are_those_of_all_episodes_of_the_policy_and_of_each_reference(compare):
     made, events, _ = compare({"good": 0.9, "bad": 0.1})
     played = sum(read(made)["rounds"])
@@ -239,9 +246,9 @@ def test_what_an_interrupted_attempt_played_is_not_played_again(compare, tmp_pat
     assert read(again)["verdicts"] == read(whole)["verdicts"]
 
 
-def test_the_same_policy_twice_ties_every_pair(compare, tmp_path):
+def test_two_policies_of_one_name_that_do_the_same_tie_every_pair(compare, tmp_path):
     made = Pretended(tmp_path, {"one": 0.5, "other": 0.5}, at_most=20)
-    twice = made.request.references[0].__class__(name="one", folder=made.request.policy.folder, role="reference")
+    twice = made.request.references[0].__class__(name="one", folder=tmp_path / "other", role="reference")
     made.request = EvaluationRequest(
         policy=made.request.policy,
         references=(twice,),

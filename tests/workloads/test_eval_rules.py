@@ -98,6 +98,11 @@ def test_a_comparison_takes_no_dataset_and_no_untrained_policy_and_needs_an_envi
     assert set(check_rules(POLICY, REFERENCE)) == {"source-missing", "comparison-planned"}
 
 
+def test_a_policy_is_not_its_own_reference():
+    itself = JobSource(role="reference", kind=POLICY.kind, uri=POLICY.uri)
+    check_problems(check_rules(POLICY, itself, env="pusht")["sources-conflict"], "sources-conflict reference")
+
+
 @pytest.mark.parametrize("name", references.PARAMETERS)
 def test_options_of_a_comparison_need_a_policy_to_compare_with(name):
     (problem,) = check_rules(POLICY, env="pusht", **{name: 1})["option-without-effect"]

@@ -42,6 +42,7 @@ class TestLerobotEval(WorkloadKit):
     changed: ClassVar = {
         **{"replay_episodes": "0", "starts": "easy", "env": "aloha", "builtin_policy": "false"},
         **{"rename": "observation.image=observation.images.camera1", "confidence": "0.9", "confirm": "10"},
+        **{"equal_within": "0.3", "margin": "0.3"},
     }
     unchanged: ClassVar = {
         "convert_v21": "what was recorded in the newest format is not converted",

@@ -31,6 +31,10 @@ PLAIN = "as it is"
 """What the condition of an evaluation is called that has nothing of its own."""
 
 
+EPISODE_KEYS = ("env", "tasks", "starts", "env_steps", "seed", "options", "renames")
+"""The conditions that an episode depends on; what counts as its success is decided afterwards."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationTable:
     """The episodes of several evaluations, and their policies."""
@@ -56,6 +60,8 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
     differ = [own for own in conditions if own != conditions[0]]
     if differ and (len(digests) > 1 or None in digests):
         raise_if_any([_make_conditions_problem(evaluations, conditions)])
+    if differ:
+        raise_if_any(_find_success_rules(evaluations))
     names = _name_conditions(conditions) if differ else [None] * len(evaluations)
     policy = _name_policy(evaluations[0][1]) if differ else ""
     sides = [Side(policy or label, name and redact(name)) for (label, _), name in zip(evaluations, names, strict=True)]
@@ -73,6 +79,25 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
         conditions=None if differ else _dump_conditions(evaluations[0][1]),
         tasks=max(1, *(len({one.task for one in _list_outcomes(facts)}) for _, facts in evaluations)),
     )
+
+
+def _find_success_rules(evaluations: Sequence[tuple[str, RunFacts]]) -> Iterable[Problem]:
+    """Yield a problem for evaluations of one policy that differ only in what counts as a success."""
+    played = [{name: _dump_conditions(facts).get(name) for name in EPISODE_KEYS} for _, facts in evaluations]
+    rules = [_dump_conditions(facts).get("success_reward") for _, facts in evaluations]
+    for at in range(1, len(evaluations)):
+        if played[at]["env"] and played[at] == played[0] and rules[at] != rules[0]:
+            yield make_problem("not-comparable.success-rule", first=evaluations[0][0], second=evaluations[at][0])
+
+
+def find_same_policies(evaluations: Sequence[tuple[str, RunFacts]]) -> Iterable[Problem]:
+    """Yield a problem for each evaluation of the same policy as an earlier one under the same conditions."""
+    first: dict[tuple[Any, ...], str] = {}
+    for label, facts in evaluations:
+        key = (_get_digest(facts), *_list_conditions(facts))
+        earlier = first.setdefault(key, label)
+        if key[0] and earlier != label:
+            yield make_problem("not-comparable.same-policy", first=earlier, second=label, digest=key[0][:12])
 
 
 def find_trainings(evaluations: Sequence[RunFacts]) -> list[int]:

@@ -41,6 +41,7 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
     """Compare the policy with its references. Raise SystemExit with a sentence, also for a policy that is too bad."""
     request = _shuffle_states(request)
     names = _make_names(request)
+    _refuse_same_policy(request, names)
     plan = make_plan({name: getattr(request, name) for name in PARAMETERS})
     tasks, limit = max(len(request.tasks), 1), _count_starts(request)
     planned = plan_pairs(plan, len(request.references))
@@ -64,6 +65,16 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
     elif undecided:
         ended = "starts" if repeats else "at_most"
     _finish(request, rounds, plan, verdicts, names, ended)
+
+
+def _refuse_same_policy(request: EvaluationRequest, names: Sequence[str]) -> None:
+    """Raise SystemExit if a reference is the evaluated policy, whatever it is called."""
+    folders = [policy.folder for policy in (request.policy, *request.references)]
+    digests = [folder and result_store.digest_policy(folder) for folder in folders]
+    for name, digest in zip(names[1:], digests[1:], strict=True):
+        if digest and digest == digests[0]:
+            same = f"{names[0]} and {name} are the same policy (sha256:{digest[:12]})"
+            raise SystemExit(f"error: {same}: there is nothing to compare")
 
 
 def _make_names(request: EvaluationRequest) -> list[str]:

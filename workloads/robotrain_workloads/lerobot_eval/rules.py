@@ -100,6 +100,12 @@ def check_comparison(job: "Job") -> Iterator[Problem]:
         yield make_problem("sources-conflict.replayed", given=given)
         if job["env"] is None:
             yield make_problem("value-missing.environment", *ENVIRONMENT_SUGGESTIONS, absent=("env",))
+    evaluated = find_start_source(job.sources)
+    for reference in compared:
+        if evaluated and (reference.kind, reference.uri) == (evaluated.kind, evaluated.uri):
+            given = redact(reference.uri, max_length=LONGEST_VALUE)
+            yield make_problem("sources-conflict.same-policy", where=reference.role, given=given)
+            return
     if which := job["checkpoints"]:
         yield make_problem("checkpoints-not-scored.compared", suggest_leaving_out("--checkpoints"), which=which)
     if job["equal_within"] is not None and job["margin"] is not None:

@@ -91,6 +91,8 @@ def compare_runs(
         return evaluation.comparison
     if repeated := next((text for text, facts in found if _count_runs(found, facts) > 1), ""):
         raise Rejected([make_problem("word-repeated.evaluation", given=repeated)])
+    if len(found) == len(groups):
+        raise_if_any(compared_evaluations.find_same_policies(found))
     evaluations = compared_evaluations.make_table([(_name_run(text, facts), facts) for text, facts in found])
     references, plan = _find_references(plan, texts, than), replace(plan, block=evaluations.tasks)
     episodes, sides = evaluations.episodes, evaluations.sides
