@@ -175,6 +175,54 @@ def test_a_training_means_its_newest_evaluation(robotrain, sent_run, record_eval
     robotrain("compare", sent_run, "eval-1").check_problems(2, f"value-missing {sent_run}")
 
 
+ANSWER = "old@4 is better than new@8 by 80 points (60 to 90), 40 pairs, e = 99"
+LOST = {"answer": ANSWER, "winner": "old@4", "wins": False, "pairs": 40, "difference": -0.8, "low": -0.9, "high": -0.6}
+
+
+def compare_in_a_job(scripted, name, compared, passed=None):
+    found = {"rollout/success_rate": 0.1}
+    places = {"results": "/x/eval_results", "policy": "/x/policy/000008"}
+    scripted.run(
+        name, Evaluated(episodes=40, scores=found, passed=passed, compared=compared, **places), state="succeeded"
+    )
+    return name
+
+
+def test_the_answer_of_a_comparison_stands_first(scripted, robotrain):
+    run = compare_in_a_job(scripted, "eval-1", LOST)
+    status = robotrain("status", run)
+    lines = [line.strip() for line in status.stdout.splitlines()]
+    assert lines[1] == ANSWER
+    assert sum(ANSWER in line for line in lines) == 1
+    assert not any("success" in line for line in lines)
+    shown = robotrain("status", run, "--json").json
+    assert next(iter(shown)) == "compared"
+    assert shown["compared"] == LOST
+    assert robotrain("wait", run).stdout.splitlines()[1].strip() == ANSWER
+    assert "old@4 wins, 40 pairs" in robotrain("runs").stdout
+
+
+def test_the_winner_of_a_comparison_is_registered_next(scripted, robotrain):
+    lost = robotrain("status", compare_in_a_job(scripted, "eval-1", LOST), "--json").json["next"]
+    assert "robotrain register old MODEL --step 4" in lost
+    won = {**LOST, "winner": "new@8", "wins": True}
+    assert (
+        "robotrain register eval-2 MODEL"
+        in (robotrain("status", compare_in_a_job(scripted, "eval-2", won), "--json").json["next"])
+    )
+    none = {**LOST, "winner": ""}
+    suggested = robotrain("status", compare_in_a_job(scripted, "eval-3", none), "--json").json["next"]
+    assert not any("register" in line for line in suggested)
+
+
+def test_a_policy_that_did_not_win_or_failed_its_gate_is_registered_only_anyway(scripted, robotrain):
+    lost = compare_in_a_job(scripted, "eval-1", LOST)
+    robotrain("register", lost, "model").check_problems(2, "not-accepted")
+    failed = compare_in_a_job(scripted, "eval-2", {}, passed=False)
+    robotrain("register", failed, "model").check_problems(2, "not-accepted")
+    assert "not-accepted" not in robotrain("register", lost, "model", "--anyway").stderr
+
+
 NOT_COMPARED = (
     ((), "usage"),
     (("eval-1",), "value-missing eval-1"),

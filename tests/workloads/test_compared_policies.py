@@ -132,6 +132,8 @@ def test_the_results_are_those_of_all_episodes_of_the_policy_and_of_each_referen
     assert (other["role"], other["results"]) == ("reference", "references/1/eval_results.json")
     assert read(made)["conditions"]["first_seed"] == seeds[0]
     (evaluated,) = events[Evaluated]
+    assert (evaluated.compared["winner"], evaluated.compared["wins"]) == ("good", True)
+    assert evaluated.compared["answer"] == read(made)["title"]
     assert (evaluated.episodes, evaluated.scores["rollout/success_rate"]) == (played, own["success_rate"])
     assert (made.request.kept_policy / "model.safetensors").read_text() == "good"
 

@@ -17,6 +17,7 @@ from robotrain.store import name_index
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
+    from robotrain_runtime.contract.event import Evaluated
 
 RUN_FIELD = "{run}"
 """What stands for the run in a line that a workload declares."""
@@ -122,12 +123,26 @@ def _suggest_after_evaluation(record: RunRecord, status: Status, known: Progress
     yield f"robotrain report {run}", "write a page about it: episodes, plots, videos"
     evaluated = known.evaluated
     has_new_policy = evaluated and evaluated.policy and not known.registered
-    if status.state == "succeeded" and has_new_policy and REGISTRABLE.is_met(record):
+    if evaluated and evaluated.compared:
+        yield from _suggest_winner(record, evaluated, can_register=bool(has_new_policy and REGISTRABLE.is_met(record)))
+    elif status.state == "succeeded" and has_new_policy and REGISTRABLE.is_met(record):
         yield f"robotrain register {run} MODEL", "register the policy as a version of a model, with its scores"
     if status.state == "failed" and evaluated and evaluated.passed is not False:
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
     if known.has_output:
         yield f"robotrain outputs --to FOLDER {run}", "download the results"
+
+
+def _suggest_winner(record: RunRecord, evaluated: "Evaluated", *, can_register: bool) -> Iterator[tuple[str, str]]:
+    """Yield the line that registers the winner of a comparison: the evaluated policy, or that of another run."""
+    winner, text = str(evaluated.compared.get("winner") or ""), f"register {RUN_FIELD} MODEL"
+    run, _, step = winner.rpartition("@")
+    if evaluated.compared.get("wins") and evaluated.passed is not False:
+        if can_register:
+            yield f"robotrain {text.format(run=record.run)}", "register the winner as a version of a model"
+    elif re.fullmatch(r"[a-z][\w.-]*", run) and step.isdecimal():
+        line = f"robotrain {text.format(run=run)} --step {step}"
+        yield line, "register the winner as a version of a model"
 
 
 def format_next_steps(record: RunRecord, status: Status, known: Progress) -> list[str]:

@@ -337,7 +337,7 @@ class Progress:
     def score_text(self) -> str:
         """The scores, or the count so far: `success 3/4`; empty if there is nothing."""
         if self.evaluated:
-            return scores.format_scores(self.evaluated, self.declared_metrics)
+            return scores.format_answer(self.evaluated) or scores.format_scores(self.evaluated, self.declared_metrics)
         for metric in self.declared_metrics:
             if values := [value for name, value in self.episodes.items() if self._find_summed_metric(name) == metric]:
                 if metric.share:

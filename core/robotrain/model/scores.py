@@ -113,6 +113,20 @@ def format_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> str:
     return "  ".join(f"{name} {text}" for name, text in list_scores(evaluated, declared))
 
 
+def format_answer(evaluated: Evaluated) -> str:
+    """Return what a comparison of the policy with others found; empty without one."""
+    return redact_if_secret(str(evaluated.compared.get("answer") or ""))
+
+
+def format_winner(evaluated: Evaluated) -> str:
+    """Return the answer of a comparison as a cell: `new@8000 wins, 40 pairs`; empty without one."""
+    if not (compared := evaluated.compared):
+        return ""
+    winner = compared.get("winner")
+    text = f"{winner} wins" if winner else "no winner"
+    return redact_if_secret(f"{text}, {compared.get('pairs')} pairs")
+
+
 def format_scores_with_conditions(evaluated: Evaluated, declared: Sequence[Metric]) -> str:
     """Return the scores with the conditions: `success 17 of 20, 85%  (pusht, easy starts, 80 steps)`."""
     within = format_conditions(evaluated)

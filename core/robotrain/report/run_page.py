@@ -217,7 +217,12 @@ def _describe_comparison(record: Mapping[str, Any] | None) -> dict[str, Any]:
         return {"compared_rows": []}
     rows = [tuple(map(redact_text, row)) for row in comparison_record.list_policies(record)]
     texts = [*comparison_record.list_sentences(record), *comparison_record.list_notes(record)]
-    return {"compared_rows": rows, "compared_texts": [redact_text(f"{text[:1].upper()}{text[1:]}.") for text in texts]}
+    verdicts = len(record["verdicts"])
+    return {
+        "compared_rows": rows,
+        "compared_verdicts": verdicts,
+        "compared_texts": [redact_text(f"{text[:1].upper()}{text[1:]}.") for text in texts],
+    }
 
 
 def _list_cards(evaluation: EvaluationFacts) -> list[tuple[int, MediaFile | None, str, str]]:

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.model.run import Status
-from robotrain.model.scores import format_conditions
+from robotrain.model.scores import format_conditions, format_winner
 from robotrain.store import files, records
 
 if TYPE_CHECKING:
     from robotrain.model.progress import Progress
 
 ENDED_FILE = "listed.json"
-SCHEMA = 2
+SCHEMA = 3
 """To be increased with each change of what is listed of the same events."""
 
 
@@ -35,6 +35,8 @@ class ListedProgress(NamedTuple):
     conditions: str = ""
     validation: float | None = None
     """The newest loss on held-out data."""
+    winner: str = ""
+    """Of a comparison, its answer as a cell."""
 
 
 class EndedRun(NamedTuple):
@@ -61,6 +63,7 @@ def summarize_progress(known: Progress) -> ListedProgress:
         scores,
         format_conditions(known.evaluated) if known.evaluated else "",
         validated[-1][1] if validated else None,
+        format_winner(known.evaluated) if known.evaluated else "",
     )
 
 

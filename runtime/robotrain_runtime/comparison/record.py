@@ -79,6 +79,27 @@ def make_gate(plan: ComparisonPlan, verdicts: Sequence[str], title: str) -> dict
     return {"margin": plan.margin, "passed": {*verdicts} <= {"not worse"}, "sentence": title}
 
 
+def summarize(made: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answer of a `comparison.json` in short: what whoever asks for the run is told first.
+
+    `winner` is the name of the policy to go on with: the first if it is better than all others, or not worse by the
+    margin that was asked for, or else the one that is most surely better; empty if there is none. `wins`: the first is
+    it. Of several pairs of policies the numbers are those of the last pair that decides.
+    """
+    verdicts = made["verdicts"]
+    asked = "not worse" if made["margin"] is not None else "better"
+    lost = [verdict for verdict in verdicts if verdict["verdict"] == "worse"]
+    wins = all(verdict["verdict"] == asked for verdict in verdicts)
+    decisive = max(lost, key=lambda verdict: verdict["e_value"]) if lost else verdicts[-1]
+    place = decisive["first"] if wins else decisive["second"]
+    return {
+        "answer": made["title"],
+        "winner": str(made["policies"][place]["name"] or "") if wins or lost else "",
+        "wins": wins,
+        **{name: decisive[name] for name in ("pairs", "difference", "low", "high")},
+    }
+
+
 def describe_verdict(one: PairVerdict, plan: ComparisonPlan) -> str:
     """Return e.g. `A is better than B by 20 points (4 to 36), 40 pairs, e = 57`."""
     first, second, pairs = one.first, one.second, f"{one.pairs} pair{'s' * (one.pairs != 1)}"

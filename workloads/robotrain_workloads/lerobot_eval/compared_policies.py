@@ -70,7 +70,7 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
 def _refuse_same_policy(request: EvaluationRequest, names: Sequence[str]) -> None:
     """Raise SystemExit if a reference is the evaluated policy, whatever it is called."""
     folders = [policy.folder for policy in (request.policy, *request.references)]
-    digests = [folder and result_store.digest_policy(folder) for folder in folders]
+    digests = [result_store.digest_policy(folder) if folder else "" for folder in folders]
     for name, digest in zip(names[1:], digests[1:], strict=True):
         if digest and digest == digests[0]:
             same = f"{names[0]} and {name} are the same policy (sha256:{digest[:12]})"
@@ -211,7 +211,7 @@ def _finish(
     too_low = summary.explain_low_success(score, request.success_threshold)
     if gate := made["gate"]:
         score = replace(score, passed=gate["passed"] and score.passed is not False)
-    evaluated_parts.report(request, score, request.policy.folder, request.kept_policy)
+    evaluated_parts.report(request, score, request.policy.folder, request.kept_policy, record.summarize(made))
     refused = [row["sentence"] for row in made["verdicts"] if gate and row["verdict"] != "not worse"]
     if text := "; ".join(filter(None, [*refused, too_low])):
         raise SystemExit(f"error: {text}")

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,14 @@ def make_score(result: EvaluationResult) -> Scored:
     )
 
 
-def report(request: EvaluationRequest, score: Scored, model: Path | None, kept: Path | None) -> None:
-    """Keep the policy of a score, and send the score."""
+def report(
+    request: EvaluationRequest,
+    score: Scored,
+    model: Path | None,
+    kept: Path | None,
+    compared: Mapping[str, Any] | None = None,
+) -> None:
+    """Keep the policy of a score, and send the score, with what a comparison found."""
     if kept and model:
         result_store.copy_policy(model, kept, link=request.link_policy)
     emit_event(
@@ -69,6 +75,7 @@ def report(request: EvaluationRequest, score: Scored, model: Path | None, kept: 
             step=score.step,
             passed=score.passed,
             conditions=score.conditions,
+            compared=compared or {},
         )
     )
 

@@ -15,7 +15,10 @@ from robotrain.cli.watch.run_summary import read_run_log
 from robotrain.errors import Rejected, suggest_choosing
 from robotrain.messages import Messages
 from robotrain.model import scores
+from robotrain.model.platform import Platform
+from robotrain.model.run import RunRecord
 from robotrain.model.workload_profile import Metric
+from robotrain.plugins.manager import Plugins
 from robotrain.store import records
 from robotrain.store.latest_run import REGISTRABLE
 from robotrain.submission import registration
@@ -33,6 +36,9 @@ def register(
     ] = "",
     best: Annotated[
         bool, typer.Option("--best", help="The checkpoint with the best score, in place of the last.")
+    ] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Register a policy that failed its gate, or that did not win.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -58,6 +64,8 @@ def register(
         run, number, of_step = chosen.run, chosen.step, chosen.of_step
         by = f"by the scores of {chosen.scored_by}: {chosen.how}"
         print_message(f"the best checkpoint is that of step {chosen.scored.step}, {by}")
+    if not anyway:
+        _refuse_loser(run, plugins, of_step)
     on_start = functools.partial(print_message, f"registering the model of {run} …")
     registered = registration.register_checkpoint(run, name, number, plugins, on_start, of_step)
     record = records.read_record(run)
@@ -78,6 +86,20 @@ def register(
         )
     else:
         _print_version(registered, evaluated, record.metrics)
+
+
+def _refuse_loser(run: str, plugins: Plugins, of_step: tuple[RunRecord, Platform] | None) -> None:
+    """Raise Rejected for an evaluated policy that failed its gate, or that did not win its comparison."""
+    record, platform = of_step or (records.read_record(run), None)
+    progress, _ = read_run_log(record, platform or plugins.platform_of(record))
+    if (evaluated := progress.evaluated) is None:
+        return
+    answer = scores.format_answer(evaluated)
+    if answer and not evaluated.compared.get("wins"):
+        raise Rejected([make_problem("not-accepted.comparison", run=record.run, answer=answer)])
+    if evaluated.passed is False:
+        why = answer or scores.format_scores(evaluated, record.metrics)
+        raise Rejected([make_problem("not-accepted.gate", run=record.run, why=why)])
 
 
 def _print_version(registered: Registered, evaluated: Evaluated | None, metrics: Sequence[Metric]) -> None:

@@ -260,7 +260,10 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
     """Return the columns of the table, names and runs first and reasons last."""
     now, known = time.time(), [one.progress for one in listed]
     declared = [one.record.metrics if one.record else () for one in listed]
-    headlines = [*map(scores.format_headline_score, (one.scores for one in known), declared)]
+    headlines = [
+        progress.winner or scores.format_headline_score(progress.scores, metrics)
+        for progress, metrics in zip(known, declared, strict=True)
+    ]
     ages = [format_short_age(now - one.record.created) if one.record else "" for one in listed]
     return [
         Column("NAME", [one.record.name if one.record else "" for one in listed], drop_order=1),

@@ -60,6 +60,8 @@ def _format_status(
 ) -> Iterator[str]:
     state = output.paint_text(now.state, output.STATE_STYLES.get(now.state, ""), output.has_color(output.get_results()))
     yield f"{record.run}  {state}  on {record.platform}" + (f", named {record.name}" if record.name else "")
+    if known.evaluated and (answer := scores.format_answer(known.evaluated)):
+        yield answer
     if record.note:
         yield f"note: {redact_sentence(record.note)}"
     reasons, warnings = _split_reasons(now.reason, [redact_sentence(text) for text in known.warnings])
@@ -106,11 +108,12 @@ def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[st
 
 def _format_times(record: "RunRecord", now: "Status", known: "Progress") -> Iterator[str]:
     is_running = now.state == "running"
-    if known.step is not None or (is_running and known.stage == "work" and known.total):
+    has_answer = known.evaluated is not None and bool(known.evaluated.compared)  # it stands first
+    if not has_answer and (known.step is not None or (is_running and known.stage == "work" and known.total)):
         yield known.format_line(ended=not is_running)
-    elif known.evaluated:
+    elif known.evaluated and not has_answer:
         yield known.score_text
-    elif known.stage and not record.steps and (is_running or now.finished):
+    elif not known.evaluated and known.stage and not record.steps and (is_running or now.finished):
         yield f"{'ended' if now.finished else 'is'} in stage {known.format_line(ended=now.finished)}"
     if known.evaluated and (within := scores.format_conditions(known.evaluated)):
         yield f"under: {within}"

@@ -266,7 +266,9 @@ def _format_end(followed: FollowedRun) -> str:
     if validation and (value := known.metrics.get(validation.name)) is not None:
         rows = [(validation.name, f"{value:.4g}")]
     if known.evaluated:
-        rows += [("scores", known.score_text), ("under", scores.format_conditions(known.evaluated))]
+        answer = scores.format_answer(known.evaluated)
+        rows += [] if answer else [("scores", known.score_text)]
+        rows += [("under", scores.format_conditions(known.evaluated))]
         groups = scores.format_group_scores(known.evaluated, known.declared_metrics, record.run)
         rows += [("" if number else "of these", text) for number, text in enumerate(groups)]
     rows += run_summary.list_places(followed.record.run, known, run_summary.is_machine_gone(followed.platform, status))
@@ -277,6 +279,8 @@ def _format_end(followed: FollowedRun) -> str:
         *run_summary.format_checkpoint_scores(known),
     ]
     lines += format_next_steps(record, status, known)
+    if known.evaluated and (answer := scores.format_answer(known.evaluated)):
+        lines.insert(0, answer)
     return "\n  ".join([_format_state(followed), *lines])
 
 

@@ -136,6 +136,7 @@ def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str,
         names = ("episodes", "scores", "conditions", "results", "policy", "step", "passed")
         evaluated = {name: getattr(found, name) for name in names} | {"successes": succeeded, "tried": tried}
     return {
+        **({"compared": dict(found.compared)} if found and found.compared else {}),
         "run": record.run,
         "platform": record.platform,
         "workload": record.workload,
