@@ -35,7 +35,19 @@ TRAIN = ("submit", "--dataset-path", "data", "--no-pin")
 def test_rows_of_a_training_are_these(preview, robotrain):
     rows = preview(*TRAIN, "--training-steps", "400", "--batch-size", "8", "--num-gpus", "1", "--publish-url", "/kept")
     assert [name for _, name in rows] == [
-        *("workload", "policy", "dataset", "steps", "batch", "epochs", "device", "GPUs", "nodes", "platform"),
+        *(
+            "workload",
+            "policy",
+            "statistics",
+            "dataset",
+            "steps",
+            "batch",
+            "epochs",
+            "device",
+            "GPUs",
+            "nodes",
+            "platform",
+        ),
         "checkpoints",
     ]
     shown = {name: value for (_, name), (value, _) in rows.items()}

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from made_datasets import QUANTILES
 from robotrain_runtime.contract import child_python
+from robotrain_runtime.contract.finding import make_finding
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_data import data_report
-from robotrain_workloads.lerobot_data_check import number_statistics, statistics_needs
+from robotrain_workloads.lerobot_data_check import data_needs, number_statistics, statistics_needs
 from robotrain_workloads.lerobot_train import computed_statistics, container
 from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics
 from small_training import SMALL
@@ -163,12 +164,35 @@ def test_rewards_are_compared_where_the_policy_reads_them(training):
 @pytest.mark.slow
 def test_quantiles_that_are_none_are_an_error_with_the_way_out(run_program):
     """LeRobot recorded it, and averaged those of its episodes."""
-    found = run_program(QUANTILES_OF_MINI, ROOT / "examples/pusht-mini/dataset")
-    assert [(kind, feature, way) for kind, feature, _, way in found] == [
-        ("quantiles-differ", ACTION, "--statistics computed"),
-        ("quantiles-differ", STATE, "--statistics computed"),
-    ]
-    assert "19 % of its frames are outside" in found[0][2]
+    ((kind, _, text, way),) = run_program(QUANTILES_OF_MINI, ROOT / "examples/pusht-mini/dataset")
+    assert (kind, way) == ("quantiles-differ", "--statistics computed")
+    assert "19 % of the frames of action" in text
+    assert f"of the frames of {STATE}" in text
+
+
+@pytest.mark.parametrize(("words", "choice"), [((), "stored"), (("--exclude-episodes", "1"), "computed")])
+def test_the_statistics_that_a_job_reads_are_shown(robotrain, words, choice):
+    job = ("--platform", "local", "--dataset-path", ROOT / "examples/pusht-mini/dataset", "--training-steps", "5")
+    values = robotrain("explain", "lerobot-train", *job, *words, "--json").json["values"]
+    assert [row["value"] for row in values if row["name"] == "statistics"] == [choice]
+
+
+def test_converted_datasets_have_no_quantiles(training, tmp_path):
+    info = json.loads((ROOT / "examples/pusht-mini/dataset/meta/info.json").read_text())
+    (tmp_path / "old/meta").mkdir(parents=True)
+    (tmp_path / "old/meta/info.json").write_text(json.dumps({**info, "codebase_version": "v2.1"}))
+    statistics = {feature: {key: [0.0, 1.0] for key in ("min", "max", "mean", "std")} for feature in (ACTION, STATE)}
+    line = json.dumps({"episode_index": 0, "stats": statistics})
+    (tmp_path / "old/meta/episodes_stats.jsonl").write_text(f"{line}\n")
+    problems = {}
+    for choice in (None, "computed"):
+        document = training(tmp_path / "old", policy_type="pi05", convert_v21=True, statistics=choice)
+        job = LerobotJob(document, dict.fromkeys(document.sources, tmp_path / "old"))
+        problems[choice] = [make_finding(one) for one in statistics_needs.find_problems(data_needs.find_needs(job))]
+    ((refused,), allowed) = problems.values()
+    assert "q01 and q99" in refused.title
+    assert [way.text for way in refused.ways] == ["--statistics computed"]
+    assert not allowed
 
 
 @pytest.mark.slow

@@ -123,6 +123,7 @@ def test_the_names_of_tracking_are_those_of_the_contract(training):
         *("dataset_repo_id", "policy_type", "job_name", "training_steps", "batch_size", "learning_rate", "save_freq"),
         *("lr_warmup_steps", "system_metrics", "num_gpus", "mixed_precision", "distributed", "effective_batch_size"),
         *("output_dir", "seed", "num_workers", "eval_freq", "log_freq", "image_normalization", "options"),
+        "statistics",
     }
     assert tracked.params["effective_batch_size"] == 16
     assert tracked.tags.keys() == {

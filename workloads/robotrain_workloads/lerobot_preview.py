@@ -12,11 +12,16 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot_data_check import statistics_needs
 from robotrain_workloads.lerobot_data_check.dataset_options import list_trained
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
 
+STATISTICS_WORDS = {
+    statistics_needs.COMPUTED: "computed of all frames that are read",
+    statistics_needs.STORED: "stored in meta/stats.json, as lerobot-train reads them",
+}
 UNREAD = "what is in it is not known from here"
 
 
@@ -36,6 +41,9 @@ def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
         rows[known.model.noun] = f"{kind}{begin}{f', a LoRA adapter of rank {rank}' if rank else ''}"
     if "val_split" not in known.parameters:  # nothing is trained
         return JobFacts(rows, data)
+    if "statistics" in known.parameters and known.start.mode != "checkpoint":  # which has its own
+        choice = statistics_needs.choose_statistics(known.parameters, job.sources)
+        rows["statistics"] = STATISTICS_WORDS[choice]
     excluded, frames = known.parameters[EXCLUDED], None
     parts = [f"without {excluded}"] if excluded else []
     with suppress(KeyError, TypeError, ValueError, ZeroDivisionError):

@@ -193,6 +193,8 @@ class Workload:
     of: `(2.5e-5, "of pi0 in LeRobot 0.6.1")`. They replace the declared ones that nobody gave another value. It may
     read small files of sources on this machine.
     """
+    describe_unset: Callable[["Job"], Mapping[str, tuple[Any, str]]] = field(default=lambda job: {})
+    """Return what the work takes for parameters that have no value, by name, each with the reason, for `explain`."""
     derive_image_defaults: Callable[[str], Mapping[str, tuple[Any, str]]] = field(default=lambda image: {})
     """Return the defaults of parameters that follow from the image which the user chose, as `derive_defaults` does."""
     derive_profile: Callable[["Job"], WorkloadProfile] | None = None

@@ -17,7 +17,7 @@ LOW, HIGH = "q01", "q99"
 def find_quantile_problems(
     files: DatasetFiles, features: Collection[str], chosen: Collection[int] | None
 ) -> Iterator[TableProblem]:
-    """Yield each of these features of whose frames too many are outside of its stored quantiles.
+    """Yield one problem if too many frames are outside of the stored quantiles of any of these features.
 
     Raise UnreadableTable, OSError, ValueError.
 
@@ -25,6 +25,7 @@ def find_quantile_problems(
     """
     statistics = read_object(files, dataset.STATISTICS_FILE)
     counts = [(statistics.get(name) or {}).get("count") for name in (ACTION, STATE)]
+    outer: dict[str, float] = {}
     for feature in features:
         said = statistics.get(feature)
         is_relative = feature == ACTION and counts[1] is not None and counts[0] != counts[1]
@@ -36,8 +37,10 @@ def find_quantile_problems(
         for _, values in number_statistics.read_rows(files, feature, chosen):
             outside += number_statistics.is_outside(values, low, high, most - least).sum(axis=0)
             count += len(values)
-        parts = outside / max(count, 1)
-        at = int(parts.argmax())
-        if parts[at] > number_statistics.MOST_OUTSIDE:
-            text = number_statistics.describe_outside(f"{feature}[{at}]", low[at], high[at], parts[at])
-            yield TableProblem("quantiles-differ", text, (), feature, COMPUTED_WAY)
+        part = float((outside / max(count, 1)).max())
+        if part > number_statistics.MOST_OUTSIDE:
+            outer[feature] = part
+    if outer:
+        said = " and ".join(f"{100 * part:.0f} % of the frames of {feature}" for feature, part in outer.items())
+        text = f"the quantiles in {dataset.STATISTICS_FILE}, by which the policy normalizes, leave {said} outside"
+        yield TableProblem("quantiles-differ", text, (), next(iter(outer)), COMPUTED_WAY)

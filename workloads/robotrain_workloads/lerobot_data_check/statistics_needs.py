@@ -32,6 +32,8 @@ IMAGENET = "imagenet"
 IMAGENET_STATISTICS = ("mean", "std")
 FRAME = "frame_index"
 RELATIVE_OPTION = "use_relative_actions"
+EPISODE_STATISTICS, LONGEST_LINE = "meta/episodes_stats.jsonl", 1 << 24
+"""Where v2.1 has statistics, a line an episode."""
 COMPUTED, STORED = "computed", "stored"
 COMPUTED_WAY = "--statistics computed"
 PAST_OPTIONS = ("horizon", "n_action_steps", "n_obs_steps")
@@ -46,6 +48,11 @@ def are_computed(parameters: Mapping[str, Any], sources: Iterable[JobSource]) ->
     if choice := parameters["statistics"]:
         return bool(choice == COMPUTED)
     return bool(parameters[EXCLUDED]) or [source.role for source in sources].count("dataset") > 1
+
+
+def choose_statistics(parameters: Mapping[str, Any], sources: Iterable[JobSource]) -> str:
+    """Return which statistics of numbers a training reads."""
+    return COMPUTED if are_computed(parameters, sources) else STORED
 
 
 def normalizes_relative_actions(job: LerobotJob) -> bool:
@@ -81,7 +88,8 @@ def list_read_numbers(job: LerobotJob) -> dict[str, list[str]]:
 
 def find_problems(needs: DataNeeds) -> Iterator[Finding | str]:
     """Yield one sentence for each reason why LeRobot cannot normalize the dataset, or finds no frame in it."""
-    if dataset.is_convertible(needs.info):  # conversion makes the statistics
+    if dataset.is_convertible(needs.info):
+        yield from _find_converted_problems(needs)
         return
     statistics = _read_statistics(needs.job)
     replaced = needs.job.parameters["image_normalization"] == IMAGENET
@@ -93,6 +101,17 @@ def find_problems(needs: DataNeeds) -> Iterator[Finding | str]:
     if not needs.resumes:  # a checkpoint has its own
         yield from _find_mode_problems(needs, statistics or {}, has_imagenet=replaced)
     yield from _find_length_problems(needs, statistics or {})
+
+
+def _find_converted_problems(needs: DataNeeds) -> Iterator[Finding | str]:
+    """Yield a sentence if the type normalizes by what conversion does not make: it keeps statistics of episodes."""
+    path = needs.job.root / EPISODE_STATISTICS if needs.job.root else None
+    if not _is_alone(needs.job) or needs.resumes or path is None or not path.is_file():
+        return
+    with suppress(OSError, ValueError, AttributeError), path.open(encoding="utf-8") as lines:
+        statistics = json.loads(lines.readline(LONGEST_LINE)).get("stats") or {}
+        features = {name: values for name, values in statistics.items() if name in NUMBER_KINDS}
+        yield from _find_mode_problems(needs, features, has_imagenet=True, file=EPISODE_STATISTICS)
 
 
 def _read_statistics(job: LerobotJob) -> Mapping[str, Any] | None:
@@ -182,7 +201,7 @@ def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> I
 
 
 def _find_mode_problems(
-    needs: DataNeeds, statistics: Mapping[str, Any], *, has_imagenet: bool
+    needs: DataNeeds, statistics: Mapping[str, Any], *, has_imagenet: bool, file: str = dataset.STATISTICS_FILE
 ) -> Iterator[Finding | str]:
     """Yield a sentence if the dataset lacks statistics that the type normalizes with."""
     modes, cameras = _get_modes(needs.job), dataset.list_cameras(needs.info)
@@ -193,7 +212,7 @@ def _find_mode_problems(
         missing = [name for name in MODES.get(mode, ()) if isinstance(found, dict) and name not in (*found, *own)]
         if missing:
             plain = {name: PLAIN_MODE if value == mode else value for name, value in modes.items()}
-            lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks its {' and '.join(missing)}"
+            lacks = f"{file} of the dataset lacks its {' and '.join(missing)}"
             way = needs.format_way(NORMALIZATION_OPTION, json.dumps(plain)) if mode != PLAIN_MODE else ""
             way = COMPUTED_WAY if feature in numbers else way
             yield make_finding(f"{needs.model.kind} normalizes {feature} by {mode}, and {lacks}", way)

@@ -11,6 +11,7 @@ from robotrain_runtime.contract.job_node import NODES_PARAMETER, count_nodes
 from robotrain_workloads.lerobot import dataset_preparation, episode_numbers, lineage, policy_packages, start
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.options import format_options
+from robotrain_workloads.lerobot_data_check import statistics_needs
 from robotrain_workloads.lerobot_train import adapter_options
 
 START_PHRASES = {"policy": "fine-tuned from", "init_policy": "started with the weights of", "resume": "resumed from"}
@@ -108,6 +109,7 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
         "dataset_repo_id": values["dataset_id"],
         **name_type(values),
         **{name: values[name] for name in COPIED_PARAMETERS},
+        "statistics": statistics_needs.choose_statistics(values, sources),
         "distributed": ranks > 1,
         "effective_batch_size": batch * ranks,
         "output_dir": str(output),

@@ -36,6 +36,15 @@ def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
     return rules.derive_defaults(job)
 
 
+def describe_unset(job: "Job") -> dict[str, tuple[Any, str]]:
+    """Return the statistics that a job reads."""
+    from robotrain_workloads.lerobot_data_check import statistics_needs
+
+    choice = statistics_needs.choose_statistics(dict(job.parameters), job.sources)
+    reason = "with several datasets or --exclude-episodes" if choice == statistics_needs.COMPUTED else "of one dataset"
+    return {"statistics": (choice, reason)}
+
+
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import rules as shared_rules
@@ -150,6 +159,7 @@ LEROBOT_TRAIN = Workload(
     managed_options=OWNED_OPTIONS,
     managed_with_roles={"--rename_map": ("policy", "init_policy", "resume")},
     derive_defaults=derive_defaults,
+    describe_unset=describe_unset,
     program_options=lerobot_declarations.LEROBOT_OPTIONS._replace(chosen_by=("policy_type", "reward_model")),
     option_hints=OPTION_HINTS,
     named_by=("policy_type", "reward_model"),
