@@ -46,6 +46,9 @@ LINES = {
     f"{SHELL} {SCRIPTS}/rsl_rl/train.py --task Isaac-Cartpole-v0 --headless --checkpoint FOLDER/model_99.pt": (
         "isaac-train --backend rsl_rl --task Isaac-Cartpole-v0 --isaac-version 2.3"
     ),
+    f"isaaclab train --rl_library sb3 {CARTPOLE} --num_envs 64 --max_iterations 9 --log_interval 500": (
+        f"isaac-train --backend sb3 {CARTPOLE} --num-envs 64 --max-iterations 9 -- --log_interval 500"
+    ),
     f"isaaclab play {RSL_RL} {CARTPOLE} --checkpoint FOLDER/model_99.pt --num_envs 32 --real-time": (
         f"isaac-validate --backend rsl_rl {CARTPOLE} --checkpoint-uri FOLDER/model_99.pt --num-envs 32"
     ),

@@ -14,8 +14,8 @@ from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, par
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-TASK, ROLLOUTS = "Isaac-Cartpole-Direct", 32
-"""The second: the timesteps of an iteration of skrl."""
+TASK, ROLLOUTS, SB3_ROLLOUTS = "Isaac-Cartpole-Direct", 32, 16
+"""The last: the timesteps of an iteration of skrl, and those of each environment of sb3."""
 SMALL = ("--task", TASK, "--num-envs", "16", "--seed", "42", "--skip-register-checkpoint")
 
 
@@ -64,7 +64,7 @@ def assets(isaac_lab_python: Path, folder: Path) -> Path:
 def submit(folder: Path, assets: Path) -> Submit:
     """Submits a job of a workload, or a job file, to this machine and waits: `submit("isaac-train", *words)`."""
 
-    def run(workload: str, *words: object, is_tracked: bool = False) -> Ended:
+    def run(workload: str, *words: object, is_tracked: bool = False, timeout: int = 500) -> Ended:
         tracking = () if is_tracked else ("--tracking-uri", "none")
         line = ("submit", workload, "--platform", "local", *tracking, "--assets", assets)
         done = subprocess.run(
@@ -73,7 +73,7 @@ def submit(folder: Path, assets: Path) -> Submit:
             env={**os.environ, "ROBOTRAIN_STATE": str(folder / "state")},
             capture_output=True,
             text=True,
-            timeout=500,
+            timeout=timeout,
         )
         answer = json.loads(done.stdout) if done.stdout else {}
         return Ended(done.returncode, done.stdout + done.stderr, folder / "state/local" / str(answer.get("run", "")))
@@ -142,6 +142,23 @@ def test_a_policy_of_skrl_is_trained_validated_and_exported(submit: Submit) -> N
     check_export(exported)
 
 
+@pytest.mark.long
+def test_a_policy_of_sb3_is_trained_resumed_and_validated(submit: Submit) -> None:
+    sb3, scaled = ("--backend", "sb3"), ("--", "agent.normalize_input=True", "--log_interval", 256)
+    trained = submit("isaac-train", *SMALL, *sb3, "--max-iterations", 2, *scaled)
+    assert trained.code == 0, trained.output
+    steps = 2 * SB3_ROLLOUTS * 16
+    assert trained.steps == [steps]
+    assert {"loss_value_function", "train/approx_kl"} <= trained.metrics
+    start = ("--checkpoint-uri", trained.checkpoint(steps))
+    assert (trained.checkpoint(steps) / f"model_vecnormalize_{steps}_steps.pkl").is_file()
+    resumed = submit("isaac-train", *SMALL, *sb3, "--max-iterations", 3, *start, "--checkpoint-mode", "resume", *scaled)
+    assert resumed.code == 0, resumed.output
+    assert resumed.steps == [steps + SB3_ROLLOUTS * 16]
+    validated = submit("isaac-validate", *start, "--eval-episodes", 4, "--num-envs", 4, "--success-threshold", 0)
+    assert validated.code == 0, validated.output
+
+
 def check_export(exported: Ended) -> None:
     """Check that each file acts as the policy does, on 200 observations."""
     results = exported.folder / "outputs/export_results"
@@ -172,8 +189,8 @@ def test_a_policy_is_exported_and_acts_as_its_checkpoint(trained: Ended, submit:
 
 @pytest.mark.long
 def test_the_pole_of_the_example_stands(submit: Submit) -> None:
-    """Some minutes on two cores."""
-    trained = submit(str(ROOT / "examples/isaac-cartpole/job.yaml"), is_tracked=True)
+    """Some minutes on two idle cores; more where others work."""
+    trained = submit(str(ROOT / "examples/isaac-cartpole/job.yaml"), is_tracked=True, timeout=1800)
     assert trained.code == 0, trained.output
     values = [event.values for event in trained.events if isinstance(event, Metrics)]
     rewards = [measured["mean_reward"] for measured in values if "mean_reward" in measured]

@@ -43,6 +43,17 @@ def test_tags_of_skrl() -> None:
     assert not any(NOT_ALLOWED.search(name) for name in found)
 
 
+def test_tags_of_sb3() -> None:
+    names = {
+        "rollout/ep_rew_mean": "mean_reward",
+        "rollout/ep_len_mean": "mean_episode_length",
+        "train/value_loss": "loss_value_function",
+        "train/std": "mean_noise_std",
+        "time/fps": "time/fps",
+    }
+    assert translate_metrics("sb3", dict.fromkeys(names, 2.0)) == dict.fromkeys(names.values(), 2.0)
+
+
 def test_the_reward_is_the_curve_of_a_training_and_no_loss() -> None:
     known = Progress(declared_metrics=ISAAC_TRAIN.profile.metrics)
     known.add_event(make_record(Metrics(values={"mean_reward": 12.5, "loss_surrogate": 0.1}, step=3, total=20)))

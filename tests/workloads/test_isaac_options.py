@@ -19,6 +19,7 @@ ERROR = "script-option-invalid"
 IN_2_3 = ("--isaac-version", "2.3")
 RENDER = ("render", "isaac-train", *IN_2_3, "--platform", "local")
 FROM = ("--checkpoint-uri", "/data/run/model_19.pt")
+SB3_TASK = ("--task", "Isaac-Cartpole-Direct")
 BLOB = ("--checkpoint-uri", "https://account1.blob.core.windows.net/train/run/000019")
 
 
@@ -263,6 +264,9 @@ def test_a_device_that_the_job_has_is_handed_on(robotrain: Any, words: tuple[str
         ("isaac-train", ("-M", "warm-start"), "option-without-effect"),
         ("isaac-train", (*FROM, "-M", "resume", "--resume-from", "/data/other"), "sources-conflict"),
         ("isaac-train", ("--no-accept-eula",), "eula-not-accepted"),
+        ("isaac-train", ("-b", "sb3"), "library-unusable"),
+        ("isaac-train", ("-b", "sb3", "--isaac-version", "3.0", *SB3_TASK, "--num-gpus", "2"), "library-unusable"),
+        ("isaac-train", ("-b", "sb3", "--isaac-version", "3.0", "--", "agent.n_timesteps=9"), "option-owned"),
         ("isaac-train", ("-c", "http://example.org/model_19.pt", "-M", "resume"), "checkpoint-unverified"),
         ("isaac-train", ("--sha256", "a" * 64), "option-without-effect"),
         ("isaac-train", ("--entry", "scripts/other.sh"), "option-without-effect"),

@@ -25,6 +25,8 @@ from robotrain_workloads.isaac_train import start
         ("resume", "agent_960.pt", 61, (960, 16), None, ""),
         ("resume", "agent_480.pt", None, (960, 16), None, ""),
         ("resume", "agent_960.pt", 60, None, None, ""),
+        ("resume", "model_960_steps.zip", 60, (960, 16), None, "--set max_iterations=120"),
+        ("checkpoint", "model_960_steps.zip", 61, (960, 16), None, ""),
     ],
 )
 def test_a_training_without_iterations_left_is_refused_with_the_way_on(
@@ -37,7 +39,7 @@ def test_a_training_without_iterations_left_is_refused_with_the_way_on(
     way: str,
 ) -> None:
     """`total`: how long the training of the checkpoint was, and one iteration of it, in the unit of its name."""
-    backend = "skrl" if file.startswith("agent") else "rsl_rl"
+    backend = "sb3" if file.endswith(".zip") else "skrl" if file.startswith("agent") else "rsl_rl"
     checkpoint_file.write_facts(tmp_path, "Isaac-Cartpole-v0", backend, *(total or ()))
     (tmp_path / file).write_bytes(b"weights")
     parameters = {"max_iterations": wanted, "backend": backend}
@@ -45,6 +47,7 @@ def test_a_training_without_iterations_left_is_refused_with_the_way_on(
     given = job_documents.training("/data", {"work": "", "cache": ""}, starts={role: tmp_path})
     document = replace(given, parameters=parameters, sources=given.sources[1:])
     begin = start.load_start(document, {document.sources[0]: tmp_path})
-    content = CheckpointContent(backend=backend, iteration=iteration)
+    timesteps = begin.number if backend == "sb3" else None
+    content = CheckpointContent(backend=backend, iteration=iteration, timesteps=timesteps)
     problem = start.find_iteration_problem(document, begin, content)
     assert (problem and [one.text for one in problem.ways]) == ([way] if way else None)

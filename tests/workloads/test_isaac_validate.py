@@ -15,7 +15,7 @@ from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract.document import parse_document
 from robotrain_workloads.evaluation import results_reader
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
-from robotrain_workloads.isaac import checkpoint_file, installation, policy_container
+from robotrain_workloads.isaac import checkpoint_content, checkpoint_file, installation, policy_container
 from robotrain_workloads.isaac.checkpoint_content import CheckpointContent
 from robotrain_workloads.isaac_validate import supervisor
 from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint
@@ -310,6 +310,45 @@ def test_a_play_variant_of_the_task_is_accepted_and_a_checkpoint_without_a_task_
     bare.mkdir()
     save_weights(bare / "agent_100.pt")
     robotrain(*target, "--checkpoint-uri", str(bare)).check_problems(4, "data-unusable")
+
+
+def save_sb3(folder: Path, settings: str = '{"num_timesteps": 960}') -> Path:
+    """The shell of a checkpoint of sb3."""
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "model_960_steps.zip", "w") as archive:
+        archive.writestr("data", settings)
+        archive.writestr("policy.pth", "")
+    return folder
+
+
+def test_an_archive_of_sb3_tells_its_library_and_how_long_it_has_trained(tmp_path: Path) -> None:
+    content = checkpoint_content.read_content(save_sb3(tmp_path / "good") / "model_960_steps.zip")
+    assert (content.backend, content.series, content.timesteps, content.problem) == ("sb3", "3.0", 960, "")
+    for index, settings in enumerate(("[]", "no JSON", '{"num_timesteps": "x"}')):
+        content = checkpoint_content.read_content(save_sb3(tmp_path / str(index), settings) / "model_960_steps.zip")
+        assert content.problem
+
+
+@pytest.mark.parametrize(
+    ("workload", "words", "sentence"),
+    [
+        ("isaac-export", (), "is a policy of sb3, which is not exported yet"),
+        ("isaac-validate", (), "has no params/agent.yaml beside it"),
+        ("isaac-train", ("-M", "resume", "-b", "skrl"), "is a checkpoint of sb3, not of skrl"),
+        ("isaac-train", ("-M", "resume", "-b", "sb3", "-m", "30"), "has 60 iterations, and the training ends after 30"),
+    ],
+)
+def test_a_checkpoint_of_sb3_that_cannot_be_used_is_refused_though_isaac_lab_is_not_built(
+    robotrain: Any, tmp_path: Path, workload: str, words: tuple[str, ...], sentence: str
+) -> None:
+    folder = save_sb3(tmp_path / "checkpoint")
+    checkpoint_file.write_facts(folder, "Isaac-Cartpole-Direct", "sb3", 960, 16)
+    if workload == "isaac-export":
+        (folder / "params/agent.yaml").write_text("policy: MlpPolicy")
+    line = ("submit", workload, "--platform", "local", "--tracking-uri", "none", "--dry-run", *words)
+    refused = robotrain(*line, "--checkpoint-uri", str(folder))
+    refused.check_problems(4, "checkpoint-not-exportable" if workload == "isaac-export" else "data-unusable")
+    assert sentence in " ".join(refused.stderr.split())
 
 
 @pytest.mark.parametrize("workload", ["isaac-train", "isaac-validate"])

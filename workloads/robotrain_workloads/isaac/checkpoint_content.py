@@ -1,6 +1,7 @@
-"""What a checkpoint of rsl_rl or skrl holds, read from the names in its file: nothing in it is loaded or run."""
+"""What a checkpoint of rsl_rl, skrl or sb3 holds, by the names in its file: nothing in it is loaded or run."""
 
 import itertools
+import json
 import pickletools
 import re
 import zipfile
@@ -15,6 +16,8 @@ KNOWN_MODULES = re.compile(r"torch(?:\..*)?|collections|_codecs|builtins|numpy(?
 RSL_RL_SERIES = {"model_state_dict": "2.3", "actor_state_dict": "3.0"}
 """The name of rsl_rl's weights, and the Isaac Lab whose rsl_rl reads it: one does not read the other's."""
 SKRL_NAMES = {"policy"}
+SB3_POLICY, SB3_SETTINGS, SB3_TIMESTEPS = "policy.pth", "data", "num_timesteps"
+"""Files in the archive of sb3, and the setting that tells how long it has trained."""
 ITERATION = "iter"
 STRINGS = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
 NUMBERS = ("BININT", "BININT1", "BININT2", "INT")
@@ -27,17 +30,21 @@ class CheckpointContent:
     """The content of a checkpoint's file."""
 
     backend: str = ""
-    """The library that wrote it: rsl_rl or skrl."""
+    """The library that wrote it: rsl_rl, skrl or sb3."""
     series: str = ""
     """The Isaac Lab whose library reads it; empty for any."""
     iteration: int | None = None
     """The iteration that it was saved in, from 0, if the file tells."""
+    timesteps: int | None = None
+    """Of all environments together, if the file tells."""
     problem: str = ""
-    """Why it is no checkpoint of either library."""
+    """Why it is no checkpoint of these libraries."""
 
 
 def read_content(file: Path) -> CheckpointContent:
     """Return what a file holds. Raise OSError with a sentence if it is no file of PyTorch."""
+    if (archived := _read_sb3(file)) is not None:
+        return archived
     operations = [operation for operation in _list_operations(file) if operation[0] not in MEMO]
     if foreign := _find_foreign_class(operations):
         return CheckpointContent(problem=f"it cannot be read as weights: it holds a {foreign}")
@@ -47,7 +54,7 @@ def read_content(file: Path) -> CheckpointContent:
             return CheckpointContent(backend="rsl_rl", series=series, iteration=_find_iteration(operations))
     if names >= SKRL_NAMES:
         return CheckpointContent(backend="skrl")
-    return CheckpointContent(problem="it is not a checkpoint of rsl_rl or skrl")
+    return CheckpointContent(problem="it is not a checkpoint of rsl_rl, skrl or sb3")
 
 
 def make_series_finding(file: Path | None, content: CheckpointContent, series: str) -> Finding:
@@ -56,6 +63,22 @@ def make_series_finding(file: Path | None, content: CheckpointContent, series: s
         f"{file} is of Isaac Lab {content.series}: the {content.backend} of {series} cannot read it",
         f"--isaac-version {content.series}",
     )
+
+
+def _read_sb3(file: Path) -> CheckpointContent | None:
+    """Return what an archive of sb3 holds; None for another file. Its policy is read as weights alone."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if not {SB3_POLICY, SB3_SETTINGS} <= {*archive.namelist()}:
+                return None
+            timesteps = json.loads(archive.read(SB3_SETTINGS))[SB3_TIMESTEPS]
+    except zipfile.BadZipFile:
+        return None
+    except (ValueError, LookupError, TypeError):
+        timesteps = None
+    if not isinstance(timesteps, int):
+        return CheckpointContent(problem="it does not tell how long it has trained")
+    return CheckpointContent(backend="sb3", series="3.0", timesteps=timesteps)
 
 
 def _find_iteration(operations: Sequence[Operation]) -> int | None:

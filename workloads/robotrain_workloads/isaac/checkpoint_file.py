@@ -1,4 +1,4 @@
-"""A checkpoint of rsl_rl or skrl: its file, the file's SHA-256, and facts that are not in the file.
+"""A checkpoint of rsl_rl, skrl or sb3: its file, the file's SHA-256, and facts that are not in the file.
 
 That is its task, its framework, and the success rate that its model asks for: isaac-train writes it beside the
 parameters; for a registered model the lineage file and the version's tags have it.
@@ -16,8 +16,9 @@ from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobSource
 
-NUMBERED = {"rsl_rl": r"model_(\d+)\.pt", "skrl": r"agent_(\d+)\.pt"}
-"""Names of checkpoints: with iterations in those of rsl_rl, timesteps in those of skrl."""
+NUMBERED = {"rsl_rl": r"model_(\d+)\.pt", "skrl": r"agent_(\d+)\.pt", "sb3": r"model_(\d+)_steps\.zip"}
+"""Names of checkpoints: with iterations in those of rsl_rl, timesteps in the others."""
+SUFFIXES = (".pt", ".zip")
 BEST = "best_agent.pt"
 FACTS_FILE = "params/robotrain.json"
 RUN_FILE = "run.json"
@@ -27,7 +28,7 @@ AGENT = "agent_entry_point"
 TOTAL, ROLLOUTS = "total", "rollouts"
 MODEL_TAGS = (TASK, FRAMEWORK, THRESHOLD)
 LATEST = "/latest"
-FRAMEWORKS = {"skrl": "skrl", "rsl_rl": "rsl_rl", "rsl-rl": "rsl_rl", "rslrl": "rsl_rl"}
+FRAMEWORKS = {"skrl": "skrl", "rsl_rl": "rsl_rl", "rsl-rl": "rsl_rl", "rslrl": "rsl_rl", "sb3": "sb3"}
 
 
 def find_checkpoint_file(path: Path, backend: str = "") -> Path:
@@ -35,7 +36,7 @@ def find_checkpoint_file(path: Path, backend: str = "") -> Path:
     if path.is_file():
         return path
     for folder in (path, path / "checkpoints"):
-        files = [file for file in sorted(folder.glob("*.pt")) if file.is_file()]
+        files = [file for file in sorted(folder.glob("*")) if file.suffix in SUFFIXES and file.is_file()]
         numbered = [(number, file) for file in files if (number := parse_number(file, backend)) is not None]
         if numbered:
             return max(numbered)[1]
@@ -62,6 +63,11 @@ def parse_number(file: Path, backend: str = "") -> int | None:
     """Return the number in the name of a checkpoint; None if it has none."""
     match = re.fullmatch(NUMBERED[backend] if backend else "|".join(NUMBERED.values()), file.name)
     return int(match[match.lastindex or 0]) if match else None
+
+
+def get_statistics_name(file: Path) -> str:
+    """Return the name of the file beside a checkpoint of sb3 that scales its observations; empty for others."""
+    return file.with_suffix(".pkl").name.replace("model", "model_vecnormalize", 1) if file.suffix == ".zip" else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,7 @@ LOGS_REASON = "it looks for the checkpoint in the folder logs of where the line 
 NOTHING_LOADED_REASON = "Isaac Lab 2.3 does not load it without --resume"
 OPTIMIZER_REASON = "robotrain loads the checkpoint itself: --checkpoint-mode warm-start begins with a new optimizer"
 SKRL_REASON = (
-    "robotrain counts the iterations before the checkpoint too, and a file of skrl does not tell them: leave it out for"
+    "robotrain counts the iterations before the checkpoint too, and the file does not tell them: leave it out for"
     " the task's own, or give --max-iterations N to robotrain"
 )
 PLAYED_CHECKPOINT_REASON = (
@@ -200,7 +200,7 @@ class _Translator:
         self.add_variables()
         backend = self.options.pop(BACKEND, "") or self.program.library
         if backend and backend not in get_args(Backend):
-            self.launched.refused[BACKEND] = LIBRARY_REASON.format(" and ".join(get_args(Backend)))
+            self.launched.refused[BACKEND] = LIBRARY_REASON.format(", ".join(get_args(Backend)))
         elif backend:
             self.flags["--backend"] = ("--backend", backend)
         self.add_task(self.options.pop(TASK, ""), backend)
@@ -309,7 +309,7 @@ class _Translator:
         more, match = self.options.get(ITERATIONS, ""), NUMBERED.fullmatch(checkpoint)
         if not more.isdecimal():
             return
-        if match and backend != "skrl":
+        if match and backend in ("", "rsl_rl"):
             self.options[ITERATIONS] = str(int(match[1]) + int(more))
             self.launched.notes[ITERATIONS] = ITERATIONS_NOTE.format(more, self.options[ITERATIONS])
         else:

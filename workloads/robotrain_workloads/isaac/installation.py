@@ -28,7 +28,7 @@ PATH_VARIABLE = "ISAACLAB_PATH"
 PROBE = Path(__file__).parent / "image" / "probe.py"
 PROBE_PREFIX = "::isaac-probe:: "
 PROBE_SECONDS = 300.0
-PACKAGES = {"rsl_rl": "rsl-rl-lib", "skrl": "skrl"}
+PACKAGES = {"rsl_rl": "rsl-rl-lib", "skrl": "skrl", "sb3": "stable-baselines3"}
 TERMS = {"ACCEPT_EULA": "Y", "PRIVACY_CONSENT": "Y", "OMNI_KIT_ACCEPT_EULA": "YES"}
 """The last is that of an Isaac Sim that pip installed. No job is sent without the user's consent."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -206,7 +206,7 @@ def find_version_problems(lab: IsaacLab, backend: str) -> Iterator[Finding]:
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
     if not version:
         yield make_finding(
-            f"the Isaac Lab in {lab.name} has no {package}", f"--backend {'rsl_rl' if backend == 'skrl' else 'skrl'}"
+            f"the Isaac Lab in {lab.name} has no {package}", f"--backend {'skrl' if backend == 'rsl_rl' else 'rsl_rl'}"
         )
     elif numbers < minimum:
         needed = ".".join(map(str, minimum))

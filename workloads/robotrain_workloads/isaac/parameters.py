@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 
 from robotrain_runtime.contract.parameter import Param
 
-Backend = Literal["skrl", "rsl_rl"]
+Backend = Literal["skrl", "rsl_rl", "sb3"]
+ExportedBackend = Literal["skrl", "rsl_rl"]
+"""The libraries whose policies are exported."""
 IsaacVersion = Literal["2.3", "3.0"]
 MAX_NAME = 255
 OWNED_KEYS = {"env.scene.num_envs": "--num-envs", "env.seed": "--seed", "agent.seed": "--seed"}

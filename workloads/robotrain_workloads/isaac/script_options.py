@@ -58,17 +58,18 @@ class Script(NamedTuple):
 
     def list_options(self, version: str) -> Mapping[str, str]:
         """Return its options, each with the kind of its value; robotrain's own are left out."""
-        tables = map(load_options(version)[self.action].__getitem__, self.list_backends())
+        tables = map(load_options(version)[self.action].__getitem__, self.list_backends(version))
         return {name: kind for table in tables for name, kind in table.items() if name not in self.owned}
 
-    def list_backends(self) -> list[str]:
-        """Return the library whose script it is, or all."""
-        return [name for name in get_args(Backend) if self.backend in ("", name)]
+    def list_backends(self, version: str) -> list[str]:
+        """Return the library whose script it is, or all of a version."""
+        names = load_options(version)[self.action]
+        return [name for name in get_args(Backend) if self.backend in ("", name) and name in names]
 
     def list_agent_fields(self, version: str) -> Mapping[str, str]:
         """Return the usual fields of an agent, each with the kind of its value; empty for any."""
         agents = load_options(version)["agents"]
-        return {name: kind for backend in self.list_backends() for name, kind in agents[backend].items()}
+        return {name: kind for backend in self.list_backends(version) for name, kind in agents[backend].items()}
 
 
 @functools.cache

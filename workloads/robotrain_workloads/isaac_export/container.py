@@ -8,12 +8,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 from urllib.parse import urljoin
 
 from robotrain_runtime.contract.container_plugin import PublishingSpec, PythonEnvironment, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import Finding, FindingError, make_finding
+from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import (
@@ -24,6 +24,7 @@ from robotrain_workloads.isaac import (
     policy_container,
     user_code,
 )
+from robotrain_workloads.isaac import parameters as shared
 from robotrain_workloads.isaac.versions import lab_3_0
 from robotrain_workloads.isaac_export import parameters
 
@@ -224,6 +225,11 @@ def find_content_problems(
     """Yield why an Isaac Lab of a series cannot export the policy."""
     if content.problem:
         yield f"{files.weights} cannot be exported: {content.problem}"
+    elif content.backend not in get_args(shared.ExportedBackend):
+        yield make_finding(
+            f"{files.weights} is a policy of {content.backend}, which is not exported yet",
+            Suggestion("robotrain submit isaac-train --task TASK --backend rsl_rl", "a policy that is exported"),
+        )
     elif backend not in (None, content.backend):
         yield make_finding(
             f"{files.weights} is a checkpoint of {content.backend}, not of {backend}", f"--backend {content.backend}"

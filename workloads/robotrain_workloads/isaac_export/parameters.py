@@ -37,7 +37,8 @@ class IsaacExportParameters:
         ),
     ] = "both"
     backend: Annotated[
-        shared.Backend | None, Param(help="the library that you expect; a checkpoint of the other one is rejected")
+        shared.ExportedBackend | None,
+        Param(help="the library that you expect; a checkpoint of the other one is rejected"),
     ] = None
     sha256: shared.CheckpointDigest = None
     agent_config: Annotated[

@@ -23,6 +23,7 @@ SUCCESS_THRESHOLD = "0.7"
 ARTIFACT_FOLDERS: Mapping[str, Mapping[str, str]] = {
     "rsl_rl": {"model_*.pt": "checkpoints", "params/*.yaml": "config"},
     "skrl": {"agent_*.pt": "skrl-run/checkpoints", "params/*.yaml": "skrl-run"},
+    "sb3": {"model_*": "checkpoints", "params/*.yaml": "config"},
 }
 """Where files of checkpoints are among the artifacts of the tracking run. Names: contract, F.3."""
 RUNS_PROGRAM = True

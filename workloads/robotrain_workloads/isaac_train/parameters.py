@@ -38,6 +38,7 @@ OWNED_OPTIONS: Mapping[str, str] = {
     **dict.fromkeys(shared.CHECKPOINT_KEYS, CHECKPOINT_HINT),
     "agent.max_iterations": "--max-iterations",
     "agent.trainer.timesteps": "--max-iterations N",
+    "agent.n_timesteps": "--max-iterations N",
 }
 
 

@@ -52,6 +52,16 @@ def check_start(job: "Job") -> Iterator[Problem]:
         )
 
 
+def check_library(job: "Job") -> Iterator[Problem]:
+    """Refuse sb3 in several processes, and with an Isaac Lab whose script for it robotrain does not run."""
+    if job["backend"] != "sb3" or job["entry"] not in (parameters.ENTRY, TASKS_ENTRY):
+        return
+    if job["isaac_version"] == "2.3":
+        yield make_problem("library-unusable", given="sb3")
+    if (job.training_gpus or 1) * job.training_nodes > 1:
+        yield make_problem("library-unusable.processes", given="sb3")
+
+
 def check_iterations_left(job: "Job") -> Iterator[Problem]:
     """Require iterations after a checkpoint of rsl_rl, whose name has its iteration, before a machine is used."""
     total = job["max_iterations"]

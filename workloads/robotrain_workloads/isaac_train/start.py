@@ -79,7 +79,8 @@ def find_iteration_problem(document: JobDocument, start: CheckpointStart, conten
     total, rollouts = document.parameters["max_iterations"], length[1] if length else 1
     if total is None and length and is_same_run:
         total = length[0] // rollouts
-    done = start.number // rollouts if length and start.number is not None else 0
+    number = content.timesteps if content.timesteps is not None else start.number
+    done = number // rollouts if length and number is not None else 0
     if content.iteration is not None:  # of rsl_rl, whose first one is 0
         done = content.iteration + 1
     if not isinstance(total, int) or done < total:

@@ -54,6 +54,13 @@ RSL_RL_PREFIXES = {
 }
 SKRL_STANDARD_NAMES = {"Reward / Total reward (mean)": REWARD, "Episode / Total timesteps (mean)": EPISODE_LENGTH}
 """Sent under both names."""
+SB3_NAMES = {
+    "rollout/ep_rew_mean": REWARD,
+    "rollout/ep_len_mean": EPISODE_LENGTH,
+    "train/value_loss": "loss_value_function",
+    "train/learning_rate": "learning_rate",
+    "train/std": "mean_noise_std",
+}
 NOT_ALLOWED = re.compile(r"[^\w\-. :/]", re.ASCII)
 """What MLflow does not allow in the name of a metric."""
 
@@ -69,6 +76,8 @@ def translate_metrics(backend: str, values: Mapping[str, float]) -> dict[str, fl
             found[NOT_ALLOWED.sub("", name).strip()] = value
             if tag in SKRL_STANDARD_NAMES:
                 found[SKRL_STANDARD_NAMES[tag]] = value
+        elif backend == "sb3":
+            found[SB3_NAMES.get(tag, NOT_ALLOWED.sub("_", tag))] = value
         elif tag in RSL_RL_NAMES:
             found[RSL_RL_NAMES[tag]] = value
         elif not re.fullmatch(r"Train/\w+/time", tag):  # its step is seconds
@@ -161,7 +170,8 @@ class TrainingFollower:
         with make_atomically(target, key="save") as scratch:
             checkpoint_file.write_facts(scratch, self._own.task, self._own.backend, self._total, self._rollouts)
             shutil.copyfile(file, scratch / file.name)
-            for name in (*PARAMS, checkpoint_file.RUN_FILE):
+            beside = checkpoint_file.get_statistics_name(file)
+            for name in (*PARAMS, checkpoint_file.RUN_FILE, *([beside] if beside else [])):
                 if (self._folder / name).is_file():
                     shutil.copyfile(self._folder / name, scratch / name)
             for video in self._list_new_videos(file):

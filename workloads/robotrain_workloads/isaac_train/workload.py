@@ -36,6 +36,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from isaac_rules.check_terms(job)
     yield from isaac_rules.check_window(job)
     yield from rules.check_start(job)
+    yield from rules.check_library(job)
     yield from isaac_rules.check_digest(job)
     yield from rules.check_iterations_left(job)
     yield from rules.check_training_folder(job)
@@ -94,7 +95,7 @@ PROFILE = WorkloadProfile(
 )
 ISAAC_TRAIN = Workload(
     name="isaac-train",
-    summary="train a policy with Isaac Lab: rsl_rl or skrl",
+    summary="train a policy with Isaac Lab: rsl_rl, skrl or sb3",
     parameters=IsaacTrainParameters,
     roles={"checkpoint": Role(takes="checkpoints"), "resume": Role(), "code": Role(is_program=True), "scenes": Role()},
     container_plugin="robotrain_workloads.isaac_train.container",

@@ -33,6 +33,7 @@ FORWARDED_PARAMETERS = (
     *("isaaclab_path", "isaac_version"),
 )
 """Parameters that become options of the supervisor if set."""
+PARAMS_WAY = "--checkpoint-uri FOLDER, which has both"
 MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
 RUNS_PROGRAM = True
 PROGRAM_ENVIRONMENT = lab_3_0.ENVIRONMENT
@@ -137,6 +138,11 @@ def find_checkpoint_problems(
         return
     if loaded.content.series not in ("", series):
         yield checkpoint_content.make_series_finding(loaded.file, loaded.content, series)
+        return
+    if loaded.backend == "sb3" and checkpoint_file.find_params(loaded.file) is None:
+        yield make_finding(
+            f"{loaded.file} has no params/agent.yaml beside it, which says what its network is", PARAMS_WAY
+        )
         return
     if backend not in ("", loaded.backend):
         yield make_finding(

@@ -176,6 +176,9 @@ def make_rollout(own: argparse.Namespace, loaded: ValidatedCheckpoint, lab: inst
     copy = own.work / SCRATCH_FOLDER / "policy" / "checkpoints" / loaded.file.name
     copy.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(loaded.file, copy)
+    statistics = checkpoint_file.get_statistics_name(loaded.file)
+    if statistics and loaded.file.with_name(statistics).is_file():
+        shutil.copyfile(loaded.file.with_name(statistics), copy.with_name(statistics))
     return Rollout(
         lab=lab,
         backend=loaded.backend,

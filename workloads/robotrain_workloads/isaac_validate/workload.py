@@ -78,7 +78,7 @@ PROFILE = WorkloadProfile(
 )
 ISAAC_VALIDATE = Workload(
     name="isaac-validate",
-    summary="validate a policy of rsl_rl or skrl in Isaac Lab",
+    summary="validate a policy of rsl_rl, skrl or sb3 in Isaac Lab",
     parameters=IsaacValidateParameters,
     roles={
         "checkpoint": Role(required=True, typical=True, takes="checkpoints", default=make_default_checkpoint),

@@ -56,7 +56,7 @@ class EventFile:
 
 
 class EventFileReader:
-    """Reads what is new in the event files of a folder."""
+    """Reads what is new in the event files of a folder, and below it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -64,7 +64,7 @@ class EventFileReader:
 
     def read_new(self) -> Iterator[MetricRow]:
         """Yield the new values by tag, in the order that they were written."""
-        for path in sorted(self._folder.glob(EVENT_FILES)):
+        for path in sorted(self._folder.rglob(EVENT_FILES)):
             yield from self._files.setdefault(path, EventFile(path)).read_new()
 
 

@@ -1,4 +1,4 @@
-"""Change modules right after they are imported: nothing of rsl_rl or skrl may be imported before the simulator starts.
+"""Change modules right after they are imported: no library that trains may be imported before the simulator starts.
 
 Launchers run it from its file with `runpy`: Isaac Lab's Python has none of robotrain's packages.
 """
@@ -16,6 +16,9 @@ from typing import Any
 Change = Callable[[Any], None]
 RSL_RL = "rsl_rl.runners.on_policy_runner"
 SKRL = "skrl.utils.runner.torch.runner"
+SB3 = "stable_baselines3.ppo.ppo"
+"""What runs a training, by library: the module whose class is changed."""
+SB3_SCALING = "stable_baselines3.common.vec_env.vec_normalize"
 ENTRY_POINTS = ("train", "play")
 TASKS_VARIABLE = "ROBOTRAIN_ISAAC_TASKS"
 """The user's own tasks, as `isaac/user_code.py` writes it."""
@@ -56,12 +59,13 @@ def import_own_tasks() -> None:
         importlib.import_module(module)
 
 
-def run_script(script: str, arguments: Sequence[str], change_rsl_rl: Change, change_skrl: Change) -> None:
+def run_script(script: str, arguments: Sequence[str], changes: Mapping[str, Change]) -> None:
     """Run a script of Isaac Lab as it would run itself; the module of a runner is changed when it is imported.
 
+    changes: by the module, such as RSL_RL.
     script: its path, or the name of an entry point, `train` or `play`, of an Isaac Lab that has them.
     """
-    sys.meta_path.insert(0, ImportHook({RSL_RL: change_rsl_rl, SKRL: change_skrl}))
+    sys.meta_path.insert(0, ImportHook(changes))
     if script in ENTRY_POINTS:
         entry_points: Any = importlib.import_module("isaaclab_rl.entrypoints.dispatch")
         sys.argv = [f"isaaclab {script}", *arguments]

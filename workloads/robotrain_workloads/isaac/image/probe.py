@@ -4,7 +4,7 @@ import json
 from importlib.metadata import PackageNotFoundError, version
 
 versions = {}
-for name in ("rsl-rl-lib", "skrl", "torch"):
+for name in ("rsl-rl-lib", "skrl", "stable-baselines3", "torch"):
     try:
         versions[name] = version(name)
     except PackageNotFoundError:

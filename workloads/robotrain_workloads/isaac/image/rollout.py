@@ -19,6 +19,8 @@ from typing import Any
 HERE = os.path.dirname(os.path.abspath(__file__))
 RSL_RL_SETTINGS = ("policy", "actor", "critic", "obs_groups")
 """What the network of rsl_rl is made of, in `params/agent.yaml`."""
+SB3_SETTINGS = ("policy_kwargs", "use_sde", "sde_sample_freq", "device")
+"""The same of sb3, beside `policy`."""
 
 
 class PlayedPolicy:
@@ -159,6 +161,48 @@ class SkrlPolicy(PlayedPolicy):
         return observations, rewards, terminated | truncated, {**extras, "time_outs": truncated}
 
 
+class Sb3Policy(PlayedPolicy):
+    """A policy of Stable-Baselines3; returns and what the task logs are those of Isaac Lab's environment below it."""
+
+    def __init__(self, agent: Any) -> None:
+        super().__init__(agent.env.unwrapped)
+        self._agent = agent
+        self._last: Any = ()
+        wrapper = agent.env
+        while hasattr(wrapper, "venv"):
+            wrapper = wrapper.venv
+        step = wrapper.env.step
+
+        def step_and_remember(actions: Any) -> Any:
+            self._last = step(actions)
+            return self._last
+
+        wrapper.env.step = step_and_remember
+
+    def begin(self) -> Any:
+        """Return the first observations."""
+        return self._agent.env.reset()
+
+    def restart(self) -> Any:
+        """Start all episodes anew; return the observations."""
+        return self.begin()
+
+    def act(self, observations: Any) -> Any:
+        """Return the mean actions."""
+        return self._agent.predict(observations, deterministic=True)[0]
+
+    def list_inputs(self, observations: Any) -> list[Any]:
+        """Return the tensors that the policy reads."""
+        torch = importlib.import_module("torch")
+        values = observations.values() if isinstance(observations, Mapping) else [observations]
+        return [torch.as_tensor(value) for value in values]
+
+    def _step(self, actions: Any) -> tuple[Any, Any, Any, Any]:
+        observations = self._agent.env.step(actions)[0]
+        _, rewards, terminated, truncated, extras = self._last
+        return observations, rewards, terminated | truncated, {**extras, "time_outs": truncated}
+
+
 class ScriptRollout:
     """One rollout: how it begins in the script, its reports, and its end."""
 
@@ -213,6 +257,29 @@ class ScriptRollout:
             runner._agent.load = load_and_play
 
         runner_class.__init__ = construct_changed
+
+    def change_sb3(self, module: Any) -> None:
+        """Replace the agent's `load`: the network is that of the checkpoint's parameters, of which weights are read."""
+
+        def load_and_play(path: str, env: Any, **named: Any) -> None:
+            saved = read_params(self.options.params)
+            convert: Any = importlib.import_module("isaaclab_rl.sb3").process_sb3_cfg
+            settings = convert({name: saved[name] for name in SB3_SETTINGS if name in saved}, env.num_envs)
+            agent = module.PPO(saved["policy"], env, n_steps=2, batch_size=2 * env.num_envs, **settings)
+            agent.set_parameters(path, device=agent.device)
+            self.play(lambda: Sb3Policy(agent))
+
+        module.PPO.load = load_and_play
+
+    def change_sb3_scaling(self, module: Any) -> None:
+        """Replace `load` of what scales observations, which would run code of the file."""
+
+        def load(path: Any, env: Any) -> Any:
+            scaled = importlib.import_module("sb3_files").read_statistics(path)
+            scaled.set_venv(env)
+            return scaled
+
+        module.VecNormalize.load = load
 
     def play(self, make_policy: Callable[[], PlayedPolicy]) -> None:
         """Play the policy, and end the process: the script would go on without an end."""
@@ -284,9 +351,10 @@ def main(arguments: Sequence[str]) -> None:
     rollout = ScriptRollout(parser.parse_args(arguments[:separator]))
     sys.path.append(HERE)
     script, *rest = arguments[separator + 1 :]
-    run_script = importlib.import_module("import_hook").run_script
+    hook: Any = importlib.import_module("import_hook")
     try:
-        run_script(script, rest, rollout.change_rsl_rl, rollout.change_skrl)
+        changes = {hook.RSL_RL: rollout.change_rsl_rl, hook.SKRL: rollout.change_skrl, hook.SB3: rollout.change_sb3}
+        hook.run_script(script, rest, {**changes, hook.SB3_SCALING: rollout.change_sb3_scaling})
     except Exception as error:
         rollout.report_failure(error)
         raise

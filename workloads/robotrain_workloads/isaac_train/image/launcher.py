@@ -5,7 +5,7 @@ training is stopped or ends, and reports of complete checkpoints. Isaac Lab's Py
 
 `isaaclab.sh -p launcher.py --report FILE [--checkpoint FILE --mode MODE --first N] -- SCRIPT ARGUMENTS`
 
-Nothing is imported before the simulator has started: rsl_rl and skrl are changed when the script imports them.
+Nothing is imported before the simulator has started: a library is changed when the script imports it.
 """
 
 import argparse
@@ -282,7 +282,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--repeated", action="store_true", help="an earlier attempt may have finished")
     training = Training(parser.parse_args(arguments[:separator]))
     script, *rest = arguments[separator + 1 :]
-    runpy.run_path(IMPORT_HOOK)["run_script"](script, rest, training.change_rsl_rl, training.change_skrl)
+    hook = runpy.run_path(IMPORT_HOOK)
+    sb3 = runpy.run_path(os.path.join(os.path.dirname(__file__), "sb3_training.py"))["Sb3Training"](training)
+    changes = {hook["RSL_RL"]: training.change_rsl_rl, hook["SKRL"]: training.change_skrl, hook["SB3"]: sb3.change}
+    hook["run_script"](script, rest, changes)
 
 
 if __name__ == "__main__":

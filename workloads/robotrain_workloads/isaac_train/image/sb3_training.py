@@ -1,0 +1,87 @@
+"""A training of Stable-Baselines3: its start, and reports of its checkpoints. `launcher.py` runs it from its file.
+
+Its own load would run code of a checkpoint, so that only weights are read here: the policy's, the optimizer's, and the
+statistics of observations, which it keeps in a file beside.
+"""
+
+import importlib
+import os
+import runpy
+from typing import Any
+
+SB3_FILES = os.path.join(os.path.dirname(__file__), "..", "..", "isaac", "image", "sb3_files.py")
+OPTIMIZER = "policy.optimizer"
+STATISTICS = ("obs_rms", "ret_rms")
+"""What scales observations and rewards."""
+
+
+class Sb3Training:
+    """The training: `training` is what all libraries have in common."""
+
+    def __init__(self, training: Any) -> None:
+        self._training, self._files = training, runpy.run_path(SB3_FILES)
+
+    def change(self, module: Any) -> None:
+        """Wrap PPO's `learn`, and what saves and updates: on the class, since `save` writes what an agent holds."""
+        agent_class, training = module.PPO, self._training
+        learn, save, train = agent_class.learn, agent_class.save, agent_class.train
+
+        def save_and_report(agent: Any, path: Any, *arguments: Any, **named: Any) -> None:
+            save(agent, path, *arguments, **named)
+            file = path if str(path).endswith(".zip") else f"{path}.zip"
+            if os.path.basename(file) != "model.zip":  # the last one has its timestep, too
+                scaled = agent.get_vec_normalize_env()
+                if scaled is not None:
+                    scaled.save(self._files["get_statistics_file"](file))
+                training.reporter.append_report("checkpoint", path=file, step=int(agent.num_timesteps))
+
+        def train_and_stop(agent: Any) -> None:
+            train(agent)
+            if training.stop.requested:
+                save_step(agent)
+                training.stop.end()
+
+        def learn_more(agent: Any, total_timesteps: int, *arguments: Any, **named: Any) -> Any:
+            rollout, total = agent.n_steps * agent.n_envs, int(total_timesteps)
+            first = self.load(agent)
+            first -= first % rollout  # what an update has not seen is collected again
+            if first and first >= total:
+                return training.end_without_steps(first // rollout, total // rollout)
+            training.report_start(str(agent.tensorboard_log), first, total, rollout, agent.env)
+            training.stop.install()
+            agent.num_timesteps = first
+            named.update(reset_num_timesteps=not first, progress_bar=False)
+            result = learn(agent, total - first, *arguments, **named)
+            agent.dump_logs()  # else what came since the last log is lost
+            save_step(agent)
+            training.reporter.append_report("finished")
+            return result
+
+        def save_step(agent: Any) -> None:
+            file = os.path.join(str(agent.tensorboard_log), f"model_{agent.num_timesteps}_steps.zip")
+            if not os.path.isfile(file):
+                agent.save(file)
+
+        agent_class.learn, agent_class.save, agent_class.train = learn_more, save_and_report, train_and_stop
+
+    def load(self, agent: Any) -> int:
+        """Load the checkpoint: all of it, or all but the optimizer; return the timestep to go on at."""
+        options = self._training.options
+        if not options.checkpoint:
+            return 0
+        read: Any = importlib.import_module("stable_baselines3.common.save_util").load_from_zip_file
+        parts = read(options.checkpoint, device=agent.device, load_data=False)[1]
+        is_resumed = options.mode == "resume"
+        agent.set_parameters(parts if is_resumed else {**parts, OPTIMIZER: agent.get_parameters()[OPTIMIZER]})
+        self._load_statistics(agent, self._files["get_statistics_file"](options.checkpoint))
+        return int(self._files["read_timestep"](options.checkpoint)) if is_resumed else 0
+
+    def _load_statistics(self, agent: Any, file: str) -> None:
+        scaled = agent.get_vec_normalize_env()
+        if scaled is None:
+            return
+        if not os.path.isfile(file):
+            raise FileNotFoundError(f"observations are scaled, and their statistics are missing: {file}")
+        saved = self._files["read_statistics"](file)
+        for name in STATISTICS:
+            setattr(scaled, name, getattr(saved, name))
