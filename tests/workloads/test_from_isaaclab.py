@@ -153,6 +153,12 @@ def test_nodes_of_a_launcher_are_those_of_the_job(robotrain: Callable[..., Any])
     assert set(answer["left_out"]) == {"torchrun --rdzv_backend=c10d"}
 
 
+def test_a_video_of_3_0_is_said_to_need_isaac_sim(translate: Callable[..., Any], folder: Path) -> None:
+    line = f"isaaclab play {CARTPOLE} --checkpoint {folder}/model_99.pt"
+    assert "Isaac Sim" in translate("from-isaaclab", f"{line} --video").json["notes"]["--video"]
+    assert "--video" not in translate("from-isaaclab", line).json["notes"]
+
+
 def test_what_differs_or_is_left_out_is_named(translate: Callable[..., Any]) -> None:
     line = f"CUDA_VISIBLE_DEVICES=1 ISAACSIM_ASSET_ROOT=https://host/a {SHELL} {SCRIPTS}/rsl_rl/train.py --distributed"
     answer = translate("from-isaaclab", f"{line} --task Isaac-Cartpole-v0 --headless").json

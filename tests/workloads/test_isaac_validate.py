@@ -312,6 +312,19 @@ def test_a_play_variant_of_the_task_is_accepted_and_a_checkpoint_without_a_task_
     robotrain(*target, "--checkpoint-uri", str(bare)).check_problems(4, "data-unusable")
 
 
+@pytest.mark.parametrize("workload", ["isaac-validate", "isaac-export"])
+def test_policies_of_several_agents_are_refused_by_their_parameters(
+    robotrain: Any, tmp_path: Path, workload: str
+) -> None:
+    folder = save_checkpoint(tmp_path / "checkpoint")
+    line = ("submit", workload, "--platform", "local", "--tracking-uri", "none", "--dry-run")
+    line = (*line, "--checkpoint-uri", str(folder))
+    for algorithm in ("MAPPO", "PPO"):
+        (folder / "params/agent.yaml").write_text(f"seed: 1\nagent:\n  class: {algorithm}\n")
+        is_named = "policies of several agents (MAPPO)" in " ".join(robotrain(*line).stderr.split())
+        assert is_named == (algorithm == "MAPPO")
+
+
 def save_sb3(folder: Path, settings: str = '{"num_timesteps": 960}') -> Path:
     """The shell of a checkpoint of sb3."""
     folder.mkdir()

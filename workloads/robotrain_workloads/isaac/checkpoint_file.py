@@ -26,6 +26,8 @@ RUN_FILE = "run.json"
 TASK, FRAMEWORK, THRESHOLD = "task", "framework", "success_threshold"
 AGENT = "agent_entry_point"
 TOTAL, ROLLOUTS = "total", "rollouts"
+SEVERAL_AGENTS = re.compile(r"^\s+class: (IPPO|MAPPO)\s*$", re.MULTILINE)
+"""The class of such an agent of skrl, in `params/agent.yaml`."""
 MODEL_TAGS = (TASK, FRAMEWORK, THRESHOLD)
 LATEST = "/latest"
 FRAMEWORKS = {"skrl": "skrl", "rsl_rl": "rsl_rl", "rsl-rl": "rsl_rl", "rslrl": "rsl_rl", "sb3": "sb3"}
@@ -63,6 +65,16 @@ def parse_number(file: Path, backend: str = "") -> int | None:
     """Return the number in the name of a checkpoint; None if it has none."""
     match = re.fullmatch(NUMBERED[backend] if backend else "|".join(NUMBERED.values()), file.name)
     return int(match[match.lastindex or 0]) if match else None
+
+
+def find_several_agents(file: Path) -> str:
+    """Return the algorithm of a checkpoint whose policy is one of several agents, as its parameters tell, or empty."""
+    params = find_params(file)
+    try:
+        match = SEVERAL_AGENTS.search(params.read_text(encoding="utf-8")) if params else None
+    except (OSError, ValueError):
+        return ""
+    return match[1] if match else ""
 
 
 def get_statistics_name(file: Path) -> str:

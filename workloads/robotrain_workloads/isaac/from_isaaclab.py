@@ -60,6 +60,7 @@ COUNTS = {"--nproc_per_node": EACH, "--nnodes": NODES}
 MEETING = re.compile(r"--(?:node_rank|master_\w+|rdzv_\w+|max_restarts|monitor_interval|log_dir|tee|redirects|role)")
 SWITCHES = ("--headless", DISTRIBUTED, RESUME, "--use_pretrained_checkpoint", "--cpu")
 """Those of scripts that robotrain's data do not list."""
+VIDEO = "--video"
 ASSET_ROOT = "ISAACSIM_ASSET_ROOT"
 NUMBERED = re.compile(r"(?:.*/)?model_(\d+)\.pt")
 """A checkpoint of rsl_rl, with its iteration."""
@@ -89,6 +90,7 @@ PLAY_NOTE = (
     "play shows the policy until it is stopped; isaac-validate plays 100 episodes and fails below a success rate of"
     " 0.7 (--eval-episodes, --success-threshold), and isaac-export writes the ONNX file that play writes"
 )
+VIDEO_NOTE = "Isaac Lab 3.0 records with Isaac Sim alone: the job needs an --image that has it, or --isaaclab-path"
 SUCCESSOR_NOTE = "{} of Isaac Lab 2.3 is {} in 3.0; --isaac-version 2.3 --task {} is the one of 2.3"
 VERSION_NOTE = "the line is one of Isaac Lab 2.3: {}"
 
@@ -209,6 +211,8 @@ class _Translator:
         self.drop_options()
         if self.program.action == "play":
             self.launched.notes["play"] = PLAY_NOTE
+            if VIDEO in self.options and self.version == "3.0":
+                self.launched.notes[VIDEO] = VIDEO_NOTE
         elif not self.options.keys() & {ENVIRONMENTS, "env.scene.num_envs"}:
             self.launched.notes[ENVIRONMENTS] = ENVIRONMENTS_NOTE
         for name, value in self.options.items():

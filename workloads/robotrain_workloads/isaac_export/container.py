@@ -230,6 +230,8 @@ def find_content_problems(
             f"{files.weights} is a policy of {content.backend}, which is not exported yet",
             Suggestion("robotrain submit isaac-train --task TASK --backend rsl_rl", "a policy that is exported"),
         )
+    elif algorithm := checkpoint_file.find_several_agents(files.weights):
+        yield f"{files.weights} has policies of several agents ({algorithm}), which are not exported yet"
     elif backend not in (None, content.backend):
         yield make_finding(
             f"{files.weights} is a checkpoint of {content.backend}, not of {backend}", f"--backend {content.backend}"

@@ -33,6 +33,7 @@ FORWARDED_PARAMETERS = (
     *("isaaclab_path", "isaac_version"),
 )
 """Parameters that become options of the supervisor if set."""
+PPO_WAY = "robotrain submit isaac-train --backend skrl --task TASK"
 PARAMS_WAY = "--checkpoint-uri FOLDER, which has both"
 MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
 RUNS_PROGRAM = True
@@ -138,6 +139,11 @@ def find_checkpoint_problems(
         return
     if loaded.content.series not in ("", series):
         yield checkpoint_content.make_series_finding(loaded.file, loaded.content, series)
+        return
+    if algorithm := checkpoint_file.find_several_agents(loaded.file):
+        yield make_finding(
+            f"{loaded.file} has policies of several agents ({algorithm}), which are not played yet", PPO_WAY
+        )
         return
     if loaded.backend == "sb3" and checkpoint_file.find_params(loaded.file) is None:
         yield make_finding(
