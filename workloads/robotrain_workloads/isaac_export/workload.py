@@ -43,6 +43,7 @@ def _make_metrics(name: str, title: str) -> Iterator[Metric]:
 
 
 OPTION_HINTS = {
+    **profile.PACKAGES_HINTS,
     "--num-nodes": "a policy is exported on one machine, in one process",
     "--checkpoint": "use --checkpoint-uri URI",
     "--model": "use --checkpoint-uri URI: the checkpoint is exported first",

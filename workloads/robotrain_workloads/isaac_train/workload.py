@@ -21,6 +21,7 @@ ITERATIONS_HINT = "training is counted in iterations: --max-iterations N"
 OPTION_HINTS = {
     **dict.fromkeys(("--epochs", "--num-epochs", "--max-epochs"), ITERATIONS_HINT),
     **dict.fromkeys(("--steps", "--max-steps", "--training-steps"), ITERATIONS_HINT),
+    **profile.PACKAGES_HINTS,
     "--dataset-name": "only on OSMO, where it names code in a bucket: use --code FOLDER",
     "--job-name": "use --name NAME",
     "--checkpoint": "use --checkpoint-uri URI with --checkpoint-mode warm-start or resume",

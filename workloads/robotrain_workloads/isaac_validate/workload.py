@@ -40,6 +40,7 @@ METRICS = (
     Metric(name="episode_(?:return|length|success)", pattern=True, kind="episode"),
 )
 OPTION_HINTS = {
+    **profile.PACKAGES_HINTS,
     "--num-nodes": "a validation runs one simulator, on one machine",
     "--checkpoint": "use --checkpoint-uri URI",
     "--max-steps": "use --eval-episodes N",
