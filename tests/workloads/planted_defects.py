@@ -45,6 +45,8 @@ class Defect(NamedTuple):
     cameras: int = 0
     """How many the dataset needs at least."""
     video: bool | None = None
+    episodes: int = 0
+    """How many the dataset needs at least."""
 
 
 class Planted(NamedTuple):
@@ -62,10 +64,10 @@ def plant(name: str, seed: int, folder: Path) -> Planted:
     draw = np.random.default_rng([seed, *name.encode()])
     kind = "position" if not defect.cameras or draw.random() < 0.7 else "difference"
     attempt = 0
-    while (
-        STATE not in (made := make_dataset(seed + attempt, cameras=defect.cameras, video=defect.video, kind=kind)).names
-    ):
+    made = make_dataset(seed, cameras=defect.cameras, video=defect.video, kind=kind)
+    while STATE not in made.names or len(made.episodes) < defect.episodes:
         attempt += 1_000_000
+        made = make_dataset(seed + attempt, cameras=defect.cameras, video=defect.video, kind=kind)
     found = defect.change(made, draw) if defect.change else []
     write_dataset(made, folder)
     found += defect.change_files(folder, made, draw) if defect.change_files else []
@@ -299,6 +301,62 @@ def shake_times(made: MadeDataset, draw: Any) -> list[int]:
     return list(range(len(made.episodes)))
 
 
+def _scale_episodes(factor: float) -> Change:
+    """Return a change of some episodes into another unit."""
+
+    def change(made: MadeDataset, draw: Any) -> list[int]:
+        found = _choose(made, draw, max(1, (len(made.episodes) - 1) // 2))  # fewer than half
+        for number in found:
+            values = made.episodes[number].values
+            values.update({name: values[name] * factor for name in (ACTION, STATE)})
+        return found
+
+    return change
+
+
+def _choose_moving(made: MadeDataset, draw: Any, count: int) -> list[int]:
+    """Return joints that move most in all episodes."""
+    motions = np.stack([one.values[STATE].std(axis=0) for one in made.episodes])
+    least = (motions / motions.max(axis=0)).min(axis=0)
+    return np.argsort(-least)[:count].tolist()
+
+
+def invert_joint(made: MadeDataset, draw: Any) -> list[int]:
+    found, (joint,) = _choose(made, draw, 2), _choose_moving(made, draw, 1)
+    for number in found:
+        action = made.episodes[number].values[ACTION]
+        action[:, joint] = action[:, joint].max() + action[:, joint].min() - action[:, joint]
+    return found
+
+
+def swap_joints(made: MadeDataset, draw: Any) -> list[int]:
+    found, pair = _choose(made, draw, 2), _choose_moving(made, draw, 2)
+    for number in found:
+        action = made.episodes[number].values[ACTION]
+        action[:, pair] = action[:, pair[::-1]]
+    return found
+
+
+def exchange_actions(made: MadeDataset, draw: Any) -> list[int]:
+    """Give two episodes of other courses each other's actions."""
+    first = int(draw.integers(len(made.episodes) - 1))
+    one, other = made.episodes[first].values, made.episodes[first + 1].values
+    length = min(len(one[ACTION]), len(other[ACTION]))
+    for values, begin in ((one, 0), (other, 0)):
+        values.update({name: array[begin : begin + length] for name, array in values.items()})
+    one[ACTION], other[ACTION] = other[ACTION].copy(), one[ACTION].copy()
+    for number in (first, first + 1):
+        episode = made.episodes[number]
+        episode.pictures = {name: pictures[:length] for name, pictures in episode.pictures.items()}
+    return [first, first + 1]
+
+
+def copy_states(made: MadeDataset, draw: Any) -> list[int]:
+    for episode in made.episodes:
+        episode.values[ACTION] = episode.values[STATE].copy()
+    return []
+
+
 def _change_statistics(change: Callable[[dict[str, Any], Any], None], *features: str) -> FileChange:
     """Return a change of the statistics of one of these features."""
 
@@ -485,7 +543,17 @@ TABLES: dict[str, Defect] = {
     "video too short": Defect(("video-short",), None, _cut_video, cameras=1, video=True),
 }
 """What no policy can be trained with."""
-DEFECTS = {**QUALITY, **TABLES}
+FOLLOWING: dict[str, Defect] = {
+    "degrees among radians": Defect(("units-differ",), _scale_episodes(180 / np.pi), episodes=5),
+    "millimeters among meters": Defect(("units-differ",), _scale_episodes(1000), episodes=5),
+    "tenths": Defect(("units-differ",), _scale_episodes(0.1), episodes=5),
+    "inverted gripper": Defect(("sign-differs",), invert_joint, episodes=5),
+    "joints swapped": Defect(("joints-swapped", "action-unrelated"), swap_joints, episodes=5),
+    "actions of another episode": Defect(("action-unrelated",), exchange_actions, episodes=5),
+    "action is the state": Defect(("action-is-state",), copy_states),
+}
+"""What makes no sense between action and state."""
+DEFECTS = {**QUALITY, **TABLES, **FOLLOWING}
 
 
 def check_dataset(folder: Path) -> list[Any]:

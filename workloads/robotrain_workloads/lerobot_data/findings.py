@@ -64,6 +64,13 @@ KINDS: Mapping[str, FindingKind] = {
     "dimension-constant": FindingKind("warning", "Leave the dimension out where the robot does not need it."),
     "dimension-tiny": FindingKind("warning", "Leave the dimension out, or set its statistics."),
     "calibration-offset": FindingKind("warning", "Calibrate leader and follower, and record again."),
+    "units-differ": FindingKind(
+        "warning", "Convert the numbers, or leave out the episodes.", is_cured_by_exclusion=True
+    ),
+    "sign-differs": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
+    "joints-swapped": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
+    "action-unrelated": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
+    "action-is-state": FindingKind("warning", "Record the commands of the robot, or the next state as action."),
     "action-jump": FindingKind(
         "warning", "Look at the episode: `robotrain data view DATASET EPISODE`.", is_cured_by_exclusion=True
     ),

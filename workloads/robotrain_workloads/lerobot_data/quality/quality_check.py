@@ -11,12 +11,14 @@ from robotrain_workloads.lerobot_data.findings import BRIGHTNESS_UNIT, DataFindi
 from robotrain_workloads.lerobot_data.quality import dimensions, episode_lengths
 from robotrain_workloads.lerobot_data.quality.calibration import Calibration
 from robotrain_workloads.lerobot_data.quality.cameras import CameraCheck
+from robotrain_workloads.lerobot_data.quality.following import Following
 from robotrain_workloads.lerobot_data.quality.frame_gaps import RATE_PART, FrameGaps
 from robotrain_workloads.lerobot_data.quality.idle_ends import IdleEnds
 from robotrain_workloads.lerobot_data.quality.motion import make_motion
 from robotrain_workloads.lerobot_data.quality.pictures import PictureReader
 from robotrain_workloads.lerobot_data.quality.recording import ACTION, STATE, Array, RecordedDataset
 from robotrain_workloads.lerobot_data.quality.repeats import Repeats
+from robotrain_workloads.lerobot_data.quality.units import UnitCheck
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
 from robotrain_workloads.lerobot_data_check.table_files import UnreadableTable
 
@@ -107,6 +109,8 @@ class _NumberChecks:
         is_smooth = action.is_smooth & state.is_smooth if action and state and is_comparable else np.zeros(0, bool)
         self._idle, self._gaps = IdleEnds(recording.fps, joints, is_smooth), FrameGaps(recording.fps)
         self._calibration = Calibration(action, joints) if action and state and is_comparable else None
+        self._following = Following(joints) if is_comparable else None
+        self._units = UnitCheck()
         self.paths: dict[int, Array] = {}
         """How far the robot moved until each frame of an episode whose pictures are looked at."""
         self.copies: frozenset[int] = frozenset()
@@ -119,8 +123,13 @@ class _NumberChecks:
                 self._idle.add(motion)
                 self._gaps.add(motion, numbers)
                 self._repeats.add(motion)
+                for feature in (ACTION, STATE):
+                    if feature in numbers.values:
+                        self._units.add(motion.episode, feature, numbers.values[feature])
                 if self._calibration:
                     self._calibration.add(motion.episode, numbers.values[ACTION], numbers.values[STATE])
+                if self._following:
+                    self._following.add(motion.episode, numbers.values[ACTION], numbers.values[STATE])
                 if motion.episode in self._watched and motion.both.shape[1]:
                     steps = np.abs(np.diff(motion.both, axis=0)).max(axis=1)
                     self.paths[motion.episode] = np.concatenate([[0], np.cumsum(steps)]).astype(np.float32)
@@ -132,6 +141,9 @@ class _NumberChecks:
         yield from self._repeats.list_findings(first_tasks, val_split)
         yield from self._idle.list_findings()
         yield from self._gaps.list_findings()
+        yield from self._units.list_findings()
+        if self._following:
+            yield from self._following.list_findings()
         if self._calibration:
             yield from self._calibration.list_findings()
 

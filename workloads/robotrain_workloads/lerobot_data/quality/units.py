@@ -1,0 +1,77 @@
+"""Numbers of some episodes in another unit than those of the others, such as degrees among radians."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data.quality.recording import Array
+
+FACTORS: Mapping[float, str] = {
+    180 / np.pi: "degrees among radians",
+    10.0: "another scale",
+    100.0: "percents or centimeters",
+    1000.0: "millimeters among meters",
+}
+"""How far units are from each other, and which they may be."""
+NEAR = np.array([1.6, 2.2])
+"""How far the factor of an episode may be from one of them: of its numbers' size, and of their motion."""
+GAP = 4.0
+"""The least factor between the episodes of one unit and those of another."""
+AGREED = 0.6
+"""How far the factors of dimensions are from each other in the middle, as logarithms."""
+MOVING_PART = 0.5
+"""Of the episodes: a dimension that moves in fewer is not compared."""
+FEWEST_DIMENSIONS, FEWEST_EPISODES = 2, 4
+
+
+class UnitCheck:
+    """The comparison of the sizes of an episode's numbers with those of the others."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, list[Array]] = {}
+        self._episodes: dict[str, list[int]] = {}
+
+    def add(self, episode: int, feature: str, values: Array) -> None:
+        """Look at the next episode: how large its numbers are, and how far they move."""
+        squares = np.sqrt((values.astype(float) ** 2).mean(axis=0))
+        self._sizes.setdefault(feature, []).append(np.stack([squares, values.std(axis=0)]))
+        self._episodes.setdefault(feature, []).append(episode)
+
+    def list_findings(self) -> Iterator[DataFinding]:
+        """Yield each feature with episodes in another unit than that of most."""
+        for feature, sizes in self._sizes.items():
+            if len(sizes) < FEWEST_EPISODES:
+                continue
+            stacked = np.stack(sizes)  # episodes, size and motion, dimensions
+            is_moving: Array = (stacked > 0).all(axis=1)
+            is_used: Array = is_moving.mean(axis=0) > MOVING_PART
+            rows = np.flatnonzero(is_moving[:, is_used].all(axis=1))
+            if is_used.sum() < FEWEST_DIMENSIONS or len(rows) < FEWEST_EPISODES:
+                continue
+            logs = np.log(stacked[rows][:, :, is_used])
+            episodes = [self._episodes[feature][row] for row in rows]
+            yield from self._compare(feature, episodes, logs - np.median(logs, axis=0))
+
+    @staticmethod
+    def _compare(feature: str, numbers: Sequence[int], logs: Array) -> Iterator[DataFinding]:
+        levels = np.median(logs, axis=2)  # of episodes: by size, and by motion
+        order = np.argsort(levels[:, 0])
+        gaps = [levels[after, 0] - levels[before, 0] for before, after in pairwise(order)]
+        at = int(np.argmax(gaps)) + 1
+        if gaps[at - 1] < np.log(GAP):
+            return
+        low, high = order[:at], order[at:]
+        apart = np.median(levels[high], axis=0) - np.median(levels[low], axis=0)
+        named = [factor for factor in FACTORS if (np.abs(apart - np.log(factor)) < np.log(NEAR)).all()]
+        between = np.median(logs[high], axis=0) - np.median(logs[low], axis=0)
+        if not named or np.median(np.abs(between - apart[:, None])) > AGREED:
+            return
+        factor = min(named, key=lambda one: abs(apart[0] - np.log(one)))
+        is_larger = len(high) <= len(low)
+        odd = high if is_larger else low
+        episodes = [numbers[row] for row in odd]
+        part = f"about {factor:.3g} times" if is_larger else f"about 1/{factor:.3g} of"
+        text = f"the numbers of {feature} in episode {min(episodes)} are {part} those of most: {FACTORS[factor]}?"
+        yield make_data_finding("units-differ", text, episodes, feature=feature, number=factor)
