@@ -35,6 +35,17 @@ def test_equal_conditions_are_one_table_and_a_chosen_checkpoint_is_named(robotra
     assert next(line for line in lines if "old" in line).split()[:3] == ["20", "85%", "(64-95%)"]
 
 
+def test_a_comparison_is_offered_only_where_it_answers(robotrain, record_evaluation):
+    record_evaluation("eval-1", [True] * 10, policy={"sha256": "1" * 64})
+    record_evaluation("eval-2", [False] * 10, policy={"sha256": "2" * 64}, first=5000)
+    record_evaluation("eval-3", [False] * 10, policy={"sha256": "1" * 64})
+    assert "robotrain compare" not in robotrain("scores").stderr
+    record_evaluation("eval-4", [False] * 10, policy={"sha256": "4" * 64})
+    offered = next(line for line in robotrain("scores").stderr.splitlines() if "robotrain compare" in line)
+    words = offered.partition("   ")[0].split()
+    assert robotrain(*words[1:]).exit_code == 0
+
+
 def test_markdown_is_ready_for_a_paper(robotrain, evaluations):
     shown = robotrain("scores", "old", "--format", "markdown").stdout.splitlines()
     date = shown[4].split("|")[3].strip()

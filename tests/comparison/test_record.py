@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.comparison import record
 from robotrain_runtime.comparison.decision import ComparisonPlan, compare, plan_pairs
 from robotrain_runtime.comparison.observations import Observation, Side, pair_sides, shuffle_pairs
+from robotrain_runtime.contract.event import Evaluated
 
 GRID = range(100)
 
@@ -62,3 +64,31 @@ def test_the_record_has_every_key_and_says_whether_the_gate_is_passed():
     assert list(good["conditions"]) == [*record.CONDITION_KEYS]
     assert (good["verdicts"][0]["first"], good["verdicts"][0]["second"]) == (0, 1)
     assert bad["gate"]["sentence"] == bad["title"] == bad["verdicts"][0]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "asked", "winner", "wins"),
+    [
+        (range(80), range(40), {}, "A", True),
+        (range(40), range(80), {}, "B", False),
+        (range(52), range(50), {}, "", False),
+        (range(90), range(90), {"margin": 0.2}, "A", True),
+        (range(20), range(90), {"margin": 0.2}, "B", False),
+        (range(90), range(90), {"equal_within": 0.2}, "", False),
+    ],
+)
+def test_the_short_answer_names_the_winner_and_a_registered_model_has_it(first, second, asked, winner, wins):
+    plan = ComparisonPlan(at_most=100, **asked)
+    policies = [{"name": "A"}, {"name": "B"}]
+    verdicts = judge(first, second, plan)
+    made = record.make_comparison_record(
+        plan, plan_pairs(plan), policies, verdicts, [(0, 1)], conditions=None, ended="decided"
+    )
+    summary = record.summarize(made)
+    assert (summary["winner"], summary["wins"], summary["pairs"]) == (winner, wins, 100)
+    assert summary["answer"] == made["title"]
+    evaluated = Evaluated(episodes=100, scores={"rate": 0.5}, results="", compared=summary)
+    tags = model_lineage.make_score_tags(evaluated, "eval-1", {})
+    assert (tags["compared_with"], tags["compared_pairs"]) == ("B", "100")
+    assert tags.get("compared_margin") == (f"{asked['margin']:g}" if "margin" in asked else None)
+    assert tags["compared_verdict"] == model_lineage.shorten_tag(made["title"])

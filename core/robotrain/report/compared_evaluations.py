@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from robotrain_runtime.comparison.decision import ComparisonPlan
-from robotrain_runtime.comparison.observations import Observation, Side, find_repeated
+from robotrain_runtime.comparison.observations import Observation, Side, find_repeated, pair_sides
 from robotrain_runtime.comparison.record import describe_verdict
 
 from robotrain.comparison import table
@@ -100,6 +100,18 @@ def find_same_policies(evaluations: Sequence[tuple[str, RunFacts]]) -> Iterable[
             yield make_problem("not-comparable.same-policy", first=earlier, second=label, digest=key[0][:12])
 
 
+def have_common_start(evaluations: Sequence[tuple[str, RunFacts]]) -> bool:
+    """Return whether `robotrain compare` can say which of two evaluated policies is better."""
+    if any(find_same_policies(evaluations)):
+        return False
+    try:
+        made = make_table(evaluations)
+    except Rejected:
+        return False
+    first, second = made.sides
+    return bool(table.choose_measure(made.episodes) and pair_sides(made.episodes, first.side, second.side).pairs)
+
+
 def find_trainings(evaluations: Sequence[RunFacts]) -> list[int]:
     """Return of each evaluation the place of the first one whose policy is of the same training.
 
@@ -131,12 +143,17 @@ def _list_training_marks(facts: RunFacts) -> set[tuple[str, str]]:
 
 
 def _compare_groups(compared: Sequence[RunFacts]) -> list[Comparison]:
-    """Return the comparison of each group of evaluations with equal conditions; one alone, or too many, have none."""
+    """Return the comparison of each group of evaluations with equal conditions; one alone, or too many, have none.
+
+    Of several evaluations of one policy the first counts.
+    """
     groups: dict[tuple[str, ...], list[RunFacts]] = {}
     for facts in compared:
         label = facts.label or facts.record.run
         if not any(_find_problems(label, facts)):
-            groups.setdefault(_list_conditions(facts), []).append(facts)
+            group = groups.setdefault(_list_conditions(facts), [])
+            if not (digest := _get_digest(facts)) or digest not in map(_get_digest, group):
+                group.append(facts)
     comparisons: list[Comparison] = []
     for group in groups.values():
         if 1 < len(group) <= MAX_COMPARED:

@@ -118,6 +118,19 @@ def list_table(group: Sequence[ScoredPolicy]) -> list[tuple[str, ...]]:
     return [tuple(row[at] for at in kept) for row in (head, *rows)]
 
 
+def list_repeated(groups: Iterable[Sequence[ScoredPolicy]]) -> Iterator[str]:
+    """Yield a sentence for each policy that was evaluated several times under equal conditions."""
+    for group in groups:
+        by_policy: dict[str, list[ScoredPolicy]] = {}
+        for row in group:
+            if row.policy and row.conditions and not row.selection:
+                by_policy.setdefault(row.policy, []).append(row)
+        for policy, rows in by_policy.items():
+            if len(rows) > 1:
+                values = ", ".join(_format_value(row) for row in rows)
+                yield f"{policy} was evaluated {len(rows)} times under equal conditions: {values}; report all of them"
+
+
 def format_markdown(groups: Sequence[Sequence[ScoredPolicy]]) -> str:
     """Return a table of Markdown for each group, below its conditions."""
     return "\n\n".join(line for group in groups for line in _format_markdown_group(group))

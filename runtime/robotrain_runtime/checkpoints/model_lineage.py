@@ -141,6 +141,10 @@ SCORE_PREFIX, EVALUATED_ON_PREFIX = "score_", "evaluated_on_"
 """Prefixes of the tags for scores, and for what the policy was evaluated on."""
 SCORED_BY_TAG, EVALUATED_IN_TAG = "scored_by", "evaluated_in"
 """Tags for the run that evaluated the policy, and for the conditions of its scores."""
+COMPARED_PREFIX = "compared_"
+"""Prefix of the tags for what a comparison found: with which policies, by which margin, the verdict, how many pairs."""
+COMPARED_TAGS = {"with": "references", "margin": "margin", "verdict": "answer", "pairs": "pairs"}
+"""Of these tags, the key of `Evaluated.compared` that each has."""
 
 
 def make_score_tags(evaluated: Evaluated | None, run: str, evaluated_on: Mapping[str, str]) -> dict[str, str]:
@@ -157,8 +161,13 @@ def make_score_tags(evaluated: Evaluated | None, run: str, evaluated_on: Mapping
         SCORED_BY_TAG: run,
         EVALUATED_IN_TAG: evaluated.conditions,
         **{EVALUATED_ON_PREFIX + name: value for name, value in evaluated_on.items()},
+        **{COMPARED_PREFIX + tag: _format_tag(evaluated.compared.get(key)) for tag, key in COMPARED_TAGS.items()},
     }
     return {**scores, **{name: shorten_tag(value) for name, value in origin.items() if value}}
+
+
+def _format_tag(value: Any) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def replace_score_tags(existing: Mapping[str, str], scores: Mapping[str, str]) -> dict[str, str]:
@@ -166,7 +175,9 @@ def replace_score_tags(existing: Mapping[str, str], scores: Mapping[str, str]) -
     earlier = [
         name
         for name in existing
-        if name.startswith((SCORE_PREFIX, EVALUATED_ON_PREFIX)) or name in (SCORED_BY_TAG, EVALUATED_IN_TAG)
+        if name.startswith((SCORE_PREFIX, EVALUATED_ON_PREFIX, COMPARED_PREFIX))
+        or name in (SCORED_BY_TAG, EVALUATED_IN_TAG)
+        or name in (SCORED_BY_TAG, EVALUATED_IN_TAG)
     ]
     return {**dict.fromkeys(earlier, ""), **scores}
 

@@ -94,6 +94,8 @@ def summarize(made: Mapping[str, Any]) -> dict[str, Any]:
     place = decisive["first"] if wins else decisive["second"]
     return {
         "answer": made["title"],
+        "references": ", ".join(str(policy["name"]) for policy in made["policies"][1:]),
+        "margin": made["margin"],
         "winner": str(made["policies"][place]["name"] or "") if wins or lost else "",
         "wins": wins,
         **{name: decisive[name] for name in ("pairs", "difference", "low", "high")},

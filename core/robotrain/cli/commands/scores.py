@@ -1,5 +1,6 @@
 """`robotrain scores`: the evaluations made from this machine, those of equal conditions in one table."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -16,12 +17,14 @@ from robotrain.errors import Rejected, suggest_choosing
 from robotrain.messages import Messages
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
-from robotrain.report import collect, evaluation, score_table
+from robotrain.report import collect, compared_evaluations, evaluation, score_table
 from robotrain.report.score_table import ScoredPolicy
 from robotrain.store import plans, progress_cache
 
 make_problem = Messages(__file__)
 
+MOST_TRIED_PAIRS = 10
+"""How many pairs of evaluations are looked at for common starts."""
 FORMATS = ("table", "markdown", "csv")
 FORMAT_HELP = "How to print it: table, markdown or csv; default: table."
 WORD_HELP = "Only evaluations whose name, or the run itself, contains this."
@@ -75,9 +78,30 @@ def scores(
         return print_result(score_table.format_csv(groups))
     for group in groups:
         print_text(f"{score_table.format_conditions(group)}\n{format_table(score_table.list_table(group))}\n")
-    plain = [[row.name or row.run for row in group if not row.selection and row.conditions] for group in groups]
-    if pair := next((names for names in plain if len(names) > 1), None):
-        print_message(f"robotrain compare {pair[1]} {pair[0]}   says whether one is better")
+    for text in score_table.list_repeated(groups):
+        print_message(text)
+    if pair := _find_comparable_pair(groups, plugins):
+        first, second = (row.name or row.run for row in pair)
+        print_message(f"robotrain compare {second} {first}   says whether one is better")
+
+
+def _find_comparable_pair(
+    groups: Sequence[Sequence[ScoredPolicy]], plugins: Plugins
+) -> tuple[ScoredPolicy, ScoredPolicy] | None:
+    """Return the newest two policies with episodes from common starts, whose results are on this machine."""
+    pairs = (
+        pair
+        for group in groups
+        for pair in itertools.combinations([row for row in group if not row.selection and row.conditions], 2)
+    )
+    for pair in itertools.islice(pairs, MOST_TRIED_PAIRS):
+        try:
+            facts = [(row.run, collect.collect_facts(row.run, plugins, print_message, complete=False)) for row in pair]
+        except (Rejected, OSError):
+            continue
+        if compared_evaluations.have_common_start(facts):
+            return pair
+    return None
 
 
 def _list_rows(listed: Sequence[ListedRun], plugins: Plugins) -> "Iterator[ScoredPolicy]":
