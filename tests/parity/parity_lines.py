@@ -12,7 +12,8 @@ LIBERO = ("--env", "libero", "--env-tasks", "libero_object")
 JOBS: tuple[tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]], ...] = (
     ((), {"dataset": DATASET, "init_policy": (), "backbone": (), PUBLISH_ROLE: ()}),
     (DATASET, {"resume": ()}),
-    (("lerobot-eval", *LIBERO), {"policy": POLICY, "reference": (), "scenes": ()}),
+    (("lerobot-eval", *LIBERO), {"policy": POLICY, "scenes": ()}),
+    (("lerobot-eval", *LIBERO, *POLICY), {"reference": ()}),
     (FROM_CHECKPOINT, {"checkpoint": ("--checkpoint-uri", "https://host.example/model.pt"), "code": ()}),
 )
 """Jobs, each with the roles whose sources it can have at the same time, and with what stands for a source of that role

@@ -48,7 +48,7 @@ def flags(role: str) -> dict[str, tuple[str, tuple[str, ...], tuple[str, ...], b
 INIT_FLAG = ("--init-from-policy-model", (), ("INIT_FROM_POLICY_MODEL",), False)
 FLAGS = {
     "dataset": {
-        "huggingface": ("--dataset-repo-id", ("-d", "--dataset"), ("DATASET_REPO_ID",), False),
+        "huggingface": ("--dataset-repo-id", ("-d", "--dataset"), ("DATASET_REPO_ID",), True),
         "blob_url": ("--blob-url", (), ("BLOB_URLS",), True),
         "data_asset": ("--dataset-asset", (), ("DATASET_ASSETS",), True),
         "local_path": ("--dataset-path", (), (), True),

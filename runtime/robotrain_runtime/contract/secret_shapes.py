@@ -37,7 +37,7 @@ SHAPES: tuple[tuple[tuple[str, ...], str], ...] = (
     (('sc_', 'ext_', 'scauth_', 'authress_'), '\\b((?:sc|ext|scauth|authress)_(?i:[a-z0-9]{5,30}\\.[a-z0-9]{4,6}\\.(?-i:acc)[_-][a-z0-9-]{10,32}\\.[a-z0-9+/_=-]{30,120}))(?![a-zA-Z0-9])'),  # authress-service-client-access-key
     (('a3t', 'akia', 'asia', 'abia', 'acca'), '\\b((?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\\b'),  # aws-access-token
     (('absk',), '\\b(ABSK[A-Za-z0-9+/]{109,269}={0,2})(?![a-zA-Z0-9])'),  # aws-amazon-bedrock-api-key-long-lived
-    (('bedrock-api-key-',), 'bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t'),  # aws-amazon-bedrock-api-key-short-lived
+    (('bedrock-api-key-',), 'bedrock-api-key-[Y]mVkcm9jay5hbWF6b25hd3MuY29t'),  # aws-amazon-bedrock-api-key-short-lived
     (('4b1d',), '\\b(4b1d[A-Za-z0-9]{38})\\b'),  # clickhouse-cloud-api-secret-key
     (('clojars_',), '(?i:CLOJARS_[a-z0-9]{60})'),  # clojars-api-token
     (('cloudflare', 'v1.0-'), '\\b(v1\\.0-[a-f0-9]{24}-[a-f0-9]{146})(?![a-zA-Z0-9])'),  # cloudflare-origin-ca-key
