@@ -71,8 +71,8 @@ def test_only_what_the_environment_lacks_is_locked_by_hash(submit, shelf):
 
 
 def test_a_dry_run_and_explain_show_the_packages(submit):
-    shown = submit("--with", "lerobot_policy_tiny", *TINY, "--dry-run").stdout
-    assert "packages  --with: lerobot-policy-tiny 1.1 and 1 more, Python 3.12, sha256:" in shown
+    shown = " ".join(submit("--with", "lerobot_policy_tiny", *TINY, "--dry-run").stdout.split())
+    assert "packages --with: lerobot-policy-tiny 1.1 and 1 more, Python 3.12, sha256:" in shown
     assert "lerobot-policy-tiny 1.1" in submit("--with", "lerobot_policy_tiny", *TINY, command="explain").stdout
 
 

@@ -143,7 +143,7 @@ class Evaluated:
     """The unit of each score that no workload declares, by name; may be empty. `share`: between 0 and 1."""
     better: Mapping[str, str] = field(default_factory=dict)
     """Of these, what is better: `lower` or `higher`."""
-    compared: Mapping[str, Any] = field(default_factory=dict)
+    compared: Mapping[str, str | float | bool | None] = field(default_factory=dict)
     """What a comparison of the policy with others found (`comparison.record.summarize`); empty without one."""
 
 
