@@ -17,14 +17,14 @@ PUSHES, HIDES = (256, 256), (20, 20)
 EASY = {"env": "pusht", "starts": "easy", "env_steps": 40, "success_reward": 0.3, "env_workers": 0}
 
 
-def aim(folder: Path, to: Path, place: tuple[int, int]) -> Path:
-    """A copy of a policy whose actions are always the same place."""
+def aim(folder: Path, to: Path, place: tuple[int, int], spread: float) -> Path:
+    """A copy of a policy whose actions are always the same place. `spread`: too small to change one, or 0."""
     shutil.copytree(folder, to)
     file = to / "policy_postprocessor_step_0_unnormalizer_processor.safetensors"
     content = bytearray(file.read_bytes())
     begin = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:begin])
-    for name, values in (("action.mean", place), ("action.std", (0, 0))):
+    for name, values in (("action.mean", place), ("action.std", (spread, spread))):
         at = begin + header[name]["data_offsets"][0]
         content[at : at + 8] = struct.pack("<2f", *values)
     file.write_bytes(content)
@@ -37,8 +37,8 @@ def policies(made_once) -> Path:
 
     def make(folder):
         untrained_policy.save(folder)
-        for name, place in (("pushes", PUSHES), ("also-pushes", PUSHES), ("hides", HIDES)):
-            aim(folder / "policy", folder / name, place)
+        for name, place, spread in (("pushes", PUSHES, 0.0), ("also-pushes", PUSHES, 1e-30), ("hides", HIDES, 0.0)):
+            aim(folder / "policy", folder / name, place, spread)
 
     return made_once("compared", make)
 
