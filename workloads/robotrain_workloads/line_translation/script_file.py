@@ -7,6 +7,7 @@ text before. Loops, functions and conditions are not followed.
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,12 +38,15 @@ class ScriptLine(NamedTuple):
 
 def is_script(words: Sequence[str]) -> bool:
     """Return whether a line is the name of a script and nothing else."""
-    if len(words) != 1 or not (path := Path(words[0]).expanduser()).is_file():
+    if len(words) != 1:
         return False
-    if path.suffix in SUFFIXES:
-        return True
-    with path.open("rb") as file:
-        return file.read(2) == b"#!"
+    path = Path(words[0]).expanduser()
+    with suppress(OSError):  # a whole line in quotes may be longer than a name
+        if path.is_file() and path.suffix not in SUFFIXES:
+            with path.open("rb") as file:
+                return file.read(2) == b"#!"
+        return path.is_file()
+    return False
 
 
 def find_program_line(name: str, starts_program: Callable[[Sequence[str]], bool]) -> ScriptLine:
