@@ -4,13 +4,16 @@ They are parsed; nothing of them is run.
 """
 
 import ast
+import functools
 import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+THIS_MINOR = sys.version_info[1]
 MAX_BYTES = 1 << 20
 MAX_FILES = 100
 """Of a program with more, only the first ones are read."""
@@ -40,25 +43,29 @@ class ProgramFile:
         """All of its syntax; empty if this Python cannot read it."""
         return list(ast.walk(self._tree)) if self._tree else []
 
-    @cached_property
+    @property
     def _tree(self) -> ast.Module | None:
-        try:
-            return ast.parse(self.source)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
+        return self._parsed[0]
 
-    def find_fault(self, minor_version: int = sys.version_info[1]) -> SyntaxFault | None:
+    @cached_property
+    def _parsed(self) -> tuple[ast.Module | None, SyntaxFault | None]:
+        return self._parse(THIS_MINOR)
+
+    def _parse(self, minor_version: int) -> tuple[ast.Module | None, SyntaxFault | None]:
+        """Return its syntax as Python 3.`minor_version` reads it, or where that stops."""
+        try:
+            return ast.parse(self.source, self.path, feature_version=(3, minor_version)), None
+        except SyntaxError as error:
+            return None, SyntaxFault(self.path, error.lineno or 0, error.msg, (error.text or "").strip())
+        except (ValueError, RecursionError, MemoryError):  # a null byte, or too deep to say
+            return None, None
+
+    def find_fault(self, minor_version: int) -> SyntaxFault | None:
         """Return why Python 3.`minor_version` cannot read it, as far as this Python knows; None if it can.
 
         This Python knows what older ones lack, and nothing of newer ones.
         """
-        try:
-            ast.parse(self.source, self.path, feature_version=(3, minor_version))
-        except SyntaxError as error:
-            return SyntaxFault(self.path, error.lineno or 0, error.msg, (error.text or "").strip())
-        except (ValueError, RecursionError, MemoryError):  # a null byte, or too deep to say
-            return None
-        return None
+        return (self._parsed if minor_version == THIS_MINOR else self._parse(minor_version))[1]
 
     def list_modules(self) -> list[str]:
         """Return the modules that it cannot do without, as `package.module`: not those of a `try` for ImportError."""
@@ -101,11 +108,19 @@ def read_file(folder: Path, path: str) -> ProgramFile | None:
     """Return a file of a folder; None for one that cannot be read, or is too large for a program."""
     full = folder / path
     try:
-        if not full.is_file() or full.stat().st_size > MAX_BYTES:
+        status = full.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
             return None
-        return ProgramFile(path, full.read_bytes())
+        state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        return _read_file(str(full), path, state)
     except OSError:
         return None
+
+
+@functools.lru_cache(maxsize=4 * MAX_FILES)
+def _read_file(full: str, path: str, state: tuple[int, ...]) -> ProgramFile:
+    """Return a file; kept with its syntax, as several rules ask, again for each suggestion. Raise OSError."""
+    return ProgramFile(path, Path(full).read_bytes())
 
 
 def read_program(folder: Path, script: str) -> list[ProgramFile]:

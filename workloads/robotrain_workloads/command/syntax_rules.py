@@ -1,7 +1,6 @@
 """Rules about the syntax of a Python program: a file that Python cannot read ends the job at its start."""
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain_workloads import code_rules
 from robotrain_workloads.command import program_files
-from robotrain_workloads.command.program_files import SyntaxFault
+from robotrain_workloads.command.program_files import THIS_MINOR, SyntaxFault
 from robotrain_workloads.command.rules import find_program_file
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-THIS_MINOR = sys.version_info[1]
 MAX_TEXT = 80
 NEWER_SYNTAX = re.compile(
     r"""
