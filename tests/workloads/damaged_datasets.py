@@ -6,7 +6,7 @@ The good one has a video. Run in the environment of LeRobot. Each is like one of
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,6 @@ def store_pictures(folder: Path, sizes: Callable[[int], int] = lambda frame: 64)
     import io
 
     import av
-    import pyarrow as pa
     from PIL import Image
 
     rows = []
@@ -175,7 +174,14 @@ def store_pictures(folder: Path, sizes: Callable[[int], int] = lambda frame: 64)
             picture = Image.fromarray(frame.to_ndarray(format="rgb24"))
             picture.resize((sizes(number), sizes(number))).save(content, "PNG")
             rows.append({"bytes": content.getvalue(), "path": None})
-    column = pa.array(rows, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    replace_video(folder, rows)
+
+
+def replace_video(folder: Path, pictures: Sequence[Mapping[str, bytes | None]]) -> None:
+    """Put pictures, as LeRobot stores them in a table, in the place of the video."""
+    import pyarrow as pa
+
+    column = pa.array(pictures, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
     change_table(
         folder / DATA, lambda old: old.append_column("observation.image", column).replace_schema_metadata(None)
     )

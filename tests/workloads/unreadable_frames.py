@@ -23,6 +23,7 @@ from damaged_datasets import (
     damage_middle,
     overwrite,
     put,
+    replace_video,
 )
 
 DAMAGED = 130
@@ -32,7 +33,6 @@ DAMAGED = 130
 def store_pictures(folder: Path, change: Callable[[bytes], bytes | None], size: int = 64) -> None:
     """Store the frames of the video as pictures in the table; from a frame on they have another size."""
     import av
-    import pyarrow as pa
     from PIL import Image
 
     def encode() -> Iterator[dict[str, bytes | None]]:
@@ -42,15 +42,7 @@ def store_pictures(folder: Path, change: Callable[[bytes], bytes | None], size: 
                 picture.resize((size, size) if number >= DAMAGED else (64, 64)).save(content, "PNG")
                 yield {"bytes": change(content.getvalue()) if number == DAMAGED else content.getvalue(), "path": None}
 
-    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    column = pa.array(list(encode()), kind)
-    change_table(
-        folder / DATA, lambda old: old.append_column("observation.image", column).replace_schema_metadata(None)
-    )
-    features = json.loads((folder / "meta/info.json").read_text())["features"]
-    features["observation.image"]["dtype"] = "image"
-    change_info(folder, features=features)
-    shutil.rmtree(folder / "videos")
+    replace_video(folder, list(encode()))
 
 
 DAMAGES: dict[str, Callable[[Path], Any]] = {
