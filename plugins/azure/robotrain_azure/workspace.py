@@ -77,7 +77,7 @@ MODEL_CONTAINER_PLUGINS = {f"source.{MODEL_KIND}": "robotrain_azure.models.conta
 REGISTRY_KIND = "registered_model"
 """The kind whose models are those of the workspace if it tracks the run."""
 WORKSPACE_FLAGS = ("--subscription-id", "--resource-group", "--workspace-name")
-PLACEHOLDERS = dict(zip(WORKSPACE_FLAGS, ("ID", "GROUP", "WORKSPACE"), strict=True))
+PLACEHOLDERS = dict(zip(WORKSPACE_FLAGS, ("ID", "GROUP", "NAME"), strict=True))
 """What stands for the value of each in a suggestion."""
 _TRACKING_URI = rf"{TRACKING_SCHEME}://([^/]+)/([^/]+)/([^/]+)"
 
@@ -125,7 +125,12 @@ def parse_tracking_uri(uri: str) -> Workspace | None:
     return Workspace(*match.groups()) if match else None
 
 
-WORKSPACE_USAGE = "--subscription-id ID --resource-group GROUP --workspace-name NAME"
+def format_usage(flags: Iterable[str]) -> str:
+    """Return what to type for these flags of a workspace: `--resource-group GROUP --workspace-name NAME`."""
+    return " ".join(f"{flag} {PLACEHOLDERS[flag]}" for flag in flags)
+
+
+WORKSPACE_USAGE = format_usage(WORKSPACE_FLAGS)
 NAME_FORM = "a valid Azure name"
 NAME_REASON = "It holds an invalid character, ends in one, lacks a part, or is too short."
 GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"

@@ -177,7 +177,6 @@ def replace_score_tags(existing: Mapping[str, str], scores: Mapping[str, str]) -
         for name in existing
         if name.startswith((SCORE_PREFIX, EVALUATED_ON_PREFIX, COMPARED_PREFIX))
         or name in (SCORED_BY_TAG, EVALUATED_IN_TAG)
-        or name in (SCORED_BY_TAG, EVALUATED_IN_TAG)
     ]
     return {**dict.fromkeys(earlier, ""), **scores}
 

@@ -265,8 +265,8 @@ def _format_end(followed: FollowedRun) -> str:
     validation = known.validation_metric
     if validation and (value := known.metrics.get(validation.name)) is not None:
         rows = [(validation.name, f"{value:.4g}")]
+    answer = scores.format_answer(known.evaluated) if known.evaluated else ""
     if known.evaluated:
-        answer = scores.format_answer(known.evaluated)
         rows += [] if answer else [("scores", known.score_text)]
         rows += [("under", scores.format_conditions(known.evaluated))]
         groups = scores.format_group_scores(known.evaluated, known.declared_metrics, record.run)
@@ -279,8 +279,7 @@ def _format_end(followed: FollowedRun) -> str:
         *run_summary.format_checkpoint_scores(known),
     ]
     lines += format_next_steps(record, status, known)
-    if known.evaluated and (answer := scores.format_answer(known.evaluated)):
-        lines.insert(0, answer)
+    lines[:0] = [answer] if answer else []
     return "\n  ".join([_format_state(followed), *lines])
 
 

@@ -91,7 +91,7 @@ def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
         is_started = settings.resource_group or settings.workspace_name
         message = "value-missing.workspace-names" if is_started else "value-missing.workspace"
         fixes = (
-            " ".join(f"{flag} {workspace.PLACEHOLDERS[flag]}" for flag in missing),
+            workspace.format_usage(missing),
             "az login" if workspace.WORKSPACE_FLAGS[0] in missing else "",
         )
         yield make_problem(

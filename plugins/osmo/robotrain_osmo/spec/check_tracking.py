@@ -36,8 +36,7 @@ def check_workspace_names(settings: OsmoSettings) -> Iterator[Problem]:
     for flag, text, way in azure_settings.find_invalid_names(settings):
         yield make_invalid_value_problem(flag, text, workspace.NAME_FORM, workspace.NAME_REASON, way)
     if settings.tracking_uri is None and (missing := azure_settings.find_missing_flags(settings)):
-        names = " ".join(f"{flag} {workspace.PLACEHOLDERS[flag]}" for flag in missing)
-        fixes = (names, f"--tracking-uri {environment.NO_TRACKING}")
+        fixes = (workspace.format_usage(missing), f"--tracking-uri {environment.NO_TRACKING}")
         yield make_problem("value-missing.workspace", *fixes, where=missing[0], missing=", ".join(missing))
 
 
