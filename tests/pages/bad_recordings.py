@@ -10,3 +10,4 @@ for pictures in made.episodes[4].pictures.values():
 copied = made.episodes[2]
 made.episodes.append(made_datasets.MadeEpisode(copied.task, dict(copied.values), dict(copied.pictures)))
 made_datasets.write_dataset(made, Path("recordings/pick-cube"))
+made_datasets.write_dataset(made, Path("recordings/stack"))

@@ -107,6 +107,7 @@ ELSEWHERE = {
         (workload, "allow_builds") for workload in ("lerobot-train", "lerobot-eval", "lerobot-merge")
     ),  # test_added_packages
     ("isaac-train", "job_name"),  # test_isaac_nodes.py
+    ("lerobot-train", "mixture"),  # test_parity_features.py, test_mixtures.py
     ("lerobot-train", "evaluate_checkpoints"),  # test_evaluate_checkpoints.py
     ("lerobot-eval", "checkpoints"),  # test_checkpoint_scores.py
     ("lerobot-eval", "confirm"),  # test_checkpoint_scores.py

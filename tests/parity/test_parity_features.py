@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 from parity_cells import Cell, cells, workloads
 from parity_changes import change_option
-from parity_command import DATASET, LEAST, ways_out
+from parity_command import DATASET, LEAST, PLATFORMS, ways_out
 from robotrain_runtime.contract.parameter import get_parameters
 
 BLOB = "https://account1.blob.core.windows.net/train/set"
@@ -58,6 +58,13 @@ def test_supported_feature_can_be_used(render_job, cell: Cell) -> None:
         needing = [one for one in declared if one.param.requires == feature]
         several = len([source for source in document.sources if source.role == "dataset"]) == 2
         assert several or any(document.parameters[one.name] != one.default for one in needing)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_datasets_have_their_weights_on_every_platform(render_job, platform: str) -> None:
+    document = render_job(platform, "--blob-url", f"{BLOB}1=0.7", "--dataset-repo-id", "a/b=0.3").document
+    assert document.parameters["mixture"] == "0.7,0.3"
+    assert [source.uri for source in document.sources if source.role == "dataset"] == [f"{BLOB}1", "a/b"]
 
 
 @pytest.mark.parametrize("cell", cells("features", taken=False, where=has_job))

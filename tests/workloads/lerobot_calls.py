@@ -21,6 +21,7 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
         "TrainPipelineConfig.save_freq": (),
         "TrainPipelineConfig.eval_steps": (),
         "TrainPipelineConfig.persistent_workers": (),
+        "EpisodeAwareSampler": ("dataset_from_indices", "dataset_to_indices", "episode_indices_to_use", "seed"),
         "EpisodeAwareSampler.set_epoch": ("epoch",),
         "EpisodeAwareSampler.load_state_dict": ("state",),
         "make_pre_post_processors": ("pretrained_path", "preprocessor_overrides"),

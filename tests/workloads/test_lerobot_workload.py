@@ -44,6 +44,7 @@ ENVIRONMENT_SIDE = {
     "lerobot_data_check/number_statistics": {"numpy"},
     "lerobot_data_check/quantile_check": {"numpy"},
     "lerobot_train/computed_statistics": {"numpy"},
+    "lerobot_mixture/": {"numpy"},
     "lerobot_data/": {"robotrain", "numpy", "PIL", "typer"},
     "isaac/image/": {"torch", "yaml"},  # runs with the Python of Isaac Lab
     "rosbag_act_train/": {

@@ -9,7 +9,7 @@ from robotrain.model.preview import JobFacts
 from robotrain.redaction import redact
 from robotrain_runtime.contract.document import JobSource
 
-from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot import dataset, dataset_shares
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_data_check import statistics_needs
@@ -44,6 +44,9 @@ def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
     if "statistics" in known.parameters and known.start.mode != "checkpoint":  # which has its own
         choice = statistics_needs.choose_statistics(known.parameters, job.sources)
         rows["statistics"] = STATISTICS_WORDS[choice]
+    with suppress(ValueError):
+        if shares := dataset_shares.describe_shares(known.parameters, job.sources):
+            rows["mixture"] = f"{shares} of the samples, in the order of the datasets"
     excluded, frames = known.parameters[EXCLUDED], None
     parts = [f"without {excluded}"] if excluded else []
     with suppress(KeyError, TypeError, ValueError, ZeroDivisionError):

@@ -15,6 +15,7 @@ from robotrain_runtime.contract.secret_rules import find_secret_arguments
 from robotrain.config import managed_options
 from robotrain.config.merge import LayerStack, find_destinations, list_layers, make_platform_layer
 from robotrain.config.request import Request
+from robotrain.config.source_weights import take_weights
 from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
 from robotrain.config.trainer_args import collect_trainer_args
 from robotrain.config.unknown_keys import find_unknown_keys
@@ -73,7 +74,7 @@ def resolve_job(
 
         request, workload, own_problems = own_parameters.apply_params(request, workload, platform)
     config, of_platform = _read_config(request, workload), f"platforms.{platform.name}"
-    layers = list(list_layers(request, workload, platform, kinds, config))
+    layers, weight_problems = take_weights([*list_layers(request, workload, platform, kinds, config)], workload.roles)
     stack = LayerStack(request, layers)
     settings = stack.merge_values(platform.settings, of_platform)
     typed_settings, settings_problems, invalid_settings = validate_values(platform.settings, settings)
@@ -112,6 +113,7 @@ def resolve_job(
         *own_problems,
         *find_unknown_keys(request, workload, platform),
         *inputs.problems,
+        *weight_problems,
         *layer_problems,
         *parameter_problems,
         *settings_problems,

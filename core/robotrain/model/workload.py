@@ -46,6 +46,8 @@ class Role(NamedTuple):
     """The parameter, if there is one, with which it takes all checkpoints of a run, or those that an earlier step hands
     over, in place of the newest: `all`, or a number whose multiples are their steps.
     """
+    weights: str = ""
+    """The parameter, if there is one, that gets the weights of its sources, `a/b=0.7`, in their order."""
     is_program: bool = False
     """Whether a source of it replaces `Workload.program`, so that nobody knows the options after `--`."""
     default: Callable[[Mapping[str, Any]], str] = lambda parameters: ""

@@ -11,6 +11,7 @@ from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
+from robotrain_workloads.lerobot.dataset_shares import describe_shares
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 
 COUNTED_KINDS = {"blob_url": ("blob_url", "blob URLs"), "data_asset": ("dataset_asset", "data assets")}
@@ -48,6 +49,7 @@ def make_dataset_tags(document: JobDocument) -> dict[str, str]:
         "dataset_lineage_sha256": digest_json([[source.kind, source.uri, source.pin] for source in sources]),
         "dataset_repo_id": get_dataset_name(document),
         "dataset_pin": summarize_values([source.pin for source in sources if source.pin], "pins"),
+        "dataset_shares": "".join(list_shares(document)),
         "excluded_episodes": "".join(list_excluded(document)),
         **counted,
     }
@@ -57,6 +59,12 @@ def list_excluded(document: JobDocument) -> list[str]:
     """Return the episodes that are left out of the datasets, as one text; none if all are used."""
     given = document.parameters.get(EXCLUDED)
     return [str(given)] if given else []
+
+
+def list_shares(document: JobDocument) -> list[str]:
+    """Return the datasets' shares of the samples, as one text; none if they are not a mixture."""
+    text = describe_shares(document.parameters, document.sources)
+    return [text] if text else []
 
 
 def get_dataset_name(document: JobDocument) -> str:

@@ -56,5 +56,6 @@ def _name_base_model(document: JobDocument, base: Base | None) -> dict[str, obje
 def _describe_data(document: JobDocument) -> str:
     lines = [f"- {model_card.format_source(source)}" for source in lineage.list_dataset_sources(document)]
     digest = lineage.make_dataset_tags(document)["dataset_lineage_sha256"]
+    lines += [f"- shares of the samples, in this order: {shares}" for shares in lineage.list_shares(document)]
     lines += [f"- without the episodes {excluded}" for excluded in lineage.list_excluded(document)]
     return "\n".join((*lines, f"- digest of kind, address and revision: `{digest}`"))

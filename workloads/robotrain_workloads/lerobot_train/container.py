@@ -22,6 +22,7 @@ from robotrain_workloads.lerobot import (
     backbones,
     dataset,
     dataset_preparation,
+    dataset_shares,
     device,
     episode_numbers,
     feature_renames,
@@ -269,6 +270,7 @@ def _make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
         yield "--loads-alone"
     if excluded := values[episode_numbers.EXCLUDED]:
         yield f"{episode_numbers.EXCLUDE_FLAG}={excluded}"
+    yield from dataset_shares.make_launcher_options(values, job.sources)
     has_own_statistics = start.mode == "checkpoint" and model.section == versions.POLICIES
     if statistics_needs.are_computed(values, job.sources) and not has_own_statistics:
         yield "--computed-statistics"

@@ -6,6 +6,7 @@ import functools
 import importlib
 import io
 import json
+import math
 import multiprocessing
 import re
 import signal
@@ -311,6 +312,11 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
 
         episodes = parse_episodes(trainer)
         ComputedStatistics(root, episodes, are_relative=own.relative_statistics).install(module)
+    if own.mixture:
+        from robotrain_workloads.lerobot_mixture.training import install_mixture  # numpy starts threads
+
+        samples = (int(get_option_value(trainer, name) or 0) for name in ("--steps", "--batch_size"))
+        install_mixture(module, own.mixture, root, math.prod(samples) * own.ranks)
     if own.base:
         BasePolicy(own.base, own.base_reference).install(module)
     if own.weights:
@@ -446,6 +452,7 @@ def _parse_own_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--exclude-episodes", default="", help="numbers of those that are left out")
     parser.add_argument("--computed-statistics", action="store_true", help="of numbers, from the frames that are read")
     parser.add_argument("--relative-statistics", action="store_true", help="actions are normalized when relative")
+    parser.add_argument("--mixture", type=json.loads, help="name and share of the samples of each dataset")
     parser.add_argument("--read-numbers", type=json.loads, default={}, help="features, by option of the comparison")
     parser.add_argument("--nodes", type=int, default=1, help="how many train together")
     parser.add_argument("--ranks", type=int, default=1, help="the processes on all of them")

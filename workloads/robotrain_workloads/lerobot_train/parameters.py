@@ -106,6 +106,15 @@ class TrainParameters:
         str | None,
         shared.make_excluded_param("episodes to neither train on nor hold out"),
     ] = None
+    mixture: Annotated[
+        str | None,
+        Param(
+            help="with several datasets: the weight of each in the samples, in their order, such as 0.7,0.3; or after"
+            " its name: --dataset-repo-id a/b=0.7 (default: each frame alike)",
+            metavar="WEIGHTS",
+            form="list",
+        ),
+    ] = None
     rename: Annotated[
         str | None,
         Param(

@@ -9,6 +9,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.job_node import NODES_PARAMETER, count_nodes
 
 from robotrain_workloads.lerobot import dataset_preparation, episode_numbers, lineage, policy_packages, start
+from robotrain_workloads.lerobot.dataset_shares import MIXTURE
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot_data_check import statistics_needs
@@ -41,6 +42,7 @@ def describe_model(job: LerobotJob) -> str:
         f"LeRobot {kind}" + (f", {START_PHRASES[start.role]} {start.uri}" if start else ""),
         f"Job: {values['job_name']}, {values['training_steps']} steps (run {document.run})",
         *(f"Dataset: {line}" for line in describe_datasets(job.sources, job.folders)),
+        *(f"Shares of the samples: {shares}" for shares in lineage.list_shares(document)),
         *(f"Left out: episodes {excluded}" for excluded in lineage.list_excluded(document)),
         *(f"Azure ML job: {name}" for name in lineage.make_azureml_tags(document).values()),
     ]
@@ -85,6 +87,7 @@ def make_lineage(document: JobDocument) -> dict[str, object]:
             for kind, (name, _) in lineage.COUNTED_KINDS.items()
         },
         "dataset_repo_id": tags.get("dataset_repo_id"),
+        "dataset_shares": tags.get("dataset_shares"),
         "excluded_episodes": tags.get("excluded_episodes"),
         "azureml_run_id": tags.get("azureml_run_id"),
     }
@@ -115,7 +118,7 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
         "output_dir": str(output),
         **({NODES_PARAMETER: nodes} if (nodes := count_nodes(document)) > 1 else {}),
         **({"policy_repo_id": policies[0]} if policies else {}),
-        **{name: values[name] for name in ("lora_rank", episode_numbers.EXCLUDED) if values[name]},
+        **{name: values[name] for name in ("lora_rank", MIXTURE, episode_numbers.EXCLUDED) if values[name]},
         **({"options": format_options(document.trainer_args)} if document.trainer_args else {}),
         **policy_packages.describe(document),
         **start.read_saved_parameters(sources),

@@ -50,6 +50,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.lerobot import rules
     from robotrain_workloads.lerobot.job import LerobotJob
+    from robotrain_workloads.lerobot_mixture.rules import check_mixture
     from robotrain_workloads.lerobot_train import rules as train_rules
 
     known = LerobotJob(job)
@@ -63,6 +64,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_device(job)
     yield from rules.check_single_start(job)
     yield from rules.check_excluded_episodes(job)
+    yield from check_mixture(known)
     yield from rules.check_steps_left(job)
     yield from shared_rules.check_publish_url(job)
     yield from shared_rules.check_builds(job)
@@ -131,7 +133,7 @@ LEROBOT_TRAIN = Workload(
     summary="train a policy or a reward model with LeRobot",
     parameters=TrainParameters,
     roles={
-        "dataset": Role(required=True, many=True),
+        "dataset": Role(required=True, many=True, weights="mixture"),
         "policy": Role(takes="checkpoints"),
         "init_policy": Role(),
         "resume": Role(),

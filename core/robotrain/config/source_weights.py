@@ -1,0 +1,65 @@
+"""Weights of sources as they are typed, `a/b=0.7`: they become a parameter (`Role.weights`)."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+
+from robotrain.config.values import Layer, SourceText, Value
+from robotrain.errors import Problem
+from robotrain.messages import Messages
+from robotrain.model.workload import Role
+from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
+
+NUMBER = r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+|nan|inf(?:inity)?)"
+WEIGHTED = re.compile(rf"(?P<text>.+)=(?P<weight>{NUMBER})", re.IGNORECASE | re.DOTALL)
+
+
+def split_weight(source: SourceText) -> tuple[SourceText, str]:
+    """Return a source without its weight, and the weight; empty for none, and if the whole is a path that exists."""
+    match = WEIGHTED.fullmatch(source.text.strip())
+    if match is None or os.path.exists(source.base / os.path.expanduser(source.text)):
+        return source, ""
+    return source._replace(text=match["text"]), match["weight"]
+
+
+def take_weights(layers: Sequence[Layer], roles: Mapping[str, Role]) -> tuple[list[Layer], list[Problem]]:
+    """Return the layers with sources without weights, which the parameters of their roles have, and problems.
+
+    The layer whose sources count gives the weights, in the order of the sources.
+    """
+    taken, problems = list(layers), list[Problem]()
+    for role, rule in roles.items():
+        is_chosen = False
+        for index, layer in enumerate(taken):
+            if not rule.weights or all(source.role != role for source in layer.sources):
+                continue
+            split = [split_weight(source) if source.role == role else (source, "") for source in layer.sources]
+            layer = layer._replace(sources=tuple(source for source, _ in split))
+            own = [(source, weight) for source, weight in split if source.role == role]
+            if not is_chosen and any(weight for _, weight in own):
+                problems += _find_missing_weights(own)
+                key, origin = f"parameters.{rule.weights}", own[0][0].origin
+                weights = ",".join(weight or "1" for _, weight in own)
+                layer = layer._replace(values={key: Value(weights, origin), **layer.values})
+            taken[index], is_chosen = layer, True
+    return taken, problems
+
+
+def _find_missing_weights(sources: Sequence[tuple[SourceText, str]]) -> list[Problem]:
+    unweighted = [source for source, weight in sources if not weight]
+    if not unweighted:
+        return []
+    names = [redact(source.text) for source in unweighted]
+    return [
+        make_problem(
+            "weights-incomplete",
+            where=unweighted[0].origin.where,
+            given=unweighted[0].text,
+            names=" and ".join(names),
+            first=names[0],
+            count=len(names),
+            total=len(sources),
+        )
+    ]

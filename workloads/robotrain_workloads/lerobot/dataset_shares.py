@@ -1,0 +1,62 @@
+"""The weights of a mixture, as text and as shares. Standard library only."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.document import JobSource
+
+MIXTURE = "mixture"
+"""The parameter with the weights."""
+MIXTURE_FLAG = "--mixture"
+EXAMPLE = "0.7,0.3"
+
+
+class Share(NamedTuple):
+    """A dataset of a mixture."""
+
+    name: str
+    """Its address."""
+    part: float
+    """Its part of the samples, between 0 and 1."""
+
+
+def parse_weights(text: str) -> list[float]:
+    """Return the weights; the text may be a list in brackets. Raise ValueError with a sentence."""
+    weights = []
+    for part in (part.strip(" '\"") for part in text.strip(" []").split(",")):
+        try:
+            weight = float(part)
+        except ValueError:
+            raise ValueError(f"{part!r} is not a number" if part else "a weight is missing") from None
+        if not math.isfinite(weight) or weight <= 0:
+            raise ValueError(f"a weight is a finite number greater than 0, not {part}")
+        weights.append(weight)
+    return weights
+
+
+def list_shares(parameters: Mapping[str, Any], sources: Iterable[JobSource]) -> list[Share]:
+    """Return the shares of a job's datasets; empty for one dataset, or without weights. Raise ValueError."""
+    names = [source.uri for source in sources if source.role == "dataset"]
+    text = parameters.get(MIXTURE)
+    if not text:
+        return []
+    weights = parse_weights(str(text))
+    if len(weights) != len(names):
+        raise ValueError(f"it has {len(weights)} weight(s) for {len(names)} dataset(s)")
+    if len(names) == 1:
+        return []
+    scaled = [weight / max(weights) for weight in weights]
+    return [Share(name, weight / math.fsum(scaled)) for name, weight in zip(names, scaled, strict=True)]
+
+
+def make_launcher_options(parameters: Mapping[str, Any], sources: Iterable[JobSource]) -> list[str]:
+    """Return the launcher's option with the shares; none for a training that has no mixture."""
+    shares = list_shares(parameters, sources)
+    return [f"{MIXTURE_FLAG}={json.dumps(shares)}"] if shares else []
+
+
+def describe_shares(parameters: Mapping[str, Any], sources: Sequence[JobSource]) -> str:
+    """Return the weights as one text, in the order of the datasets; empty for a training that has no mixture."""
+    return ",".join(f"{share.part:.6g}" for share in list_shares(parameters, sources))

@@ -1,0 +1,1 @@
+"""Mixtures: several datasets of which a training draws shares of its samples."""
