@@ -36,12 +36,13 @@ RUNTIME_MODULES = {
         "checkpoints.model_lineage",
         "tracking.address",
     },
-    # A program of the user's own gets the tracking address as MLflow takes it.
+    # A program of the user's own gets the tracking address as MLflow takes it. Decoded frames are entries of the cache.
     "robotrain_workloads": {
         "comparison",
         "checkpoints.model_lineage",
         "environments.environment",
         "environments.uv_program",
+        "machine.disk_cache",
         "machine.hardware",
         "process.child",
         "process.stop",

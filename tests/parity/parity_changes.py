@@ -28,6 +28,7 @@ ROLLOUT = (
 COMPARISON = {"at_most": "50", "confidence": "0.9", "detect": "0.3", "equal_within": "0.1", "margin": "0.1"}
 BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("lerobot-train", "keep"): {"--publish-url": PLACE},
+    ("lerobot-train", "frame_cache_size"): {"--frame-cache": "on"},
     ("lerobot-train", "rename"): {"--policy-repo-id": "lab/act"},
     ("lerobot-train", "lora_rank"): {"--policy-repo-id": "lab/act"},
     ("lerobot-eval", "policy_type"): UNTRAINED,

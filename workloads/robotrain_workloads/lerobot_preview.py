@@ -1,6 +1,6 @@
 """What the files that describe a job's sources tell of it, for `submit --dry-run`. A job does not carry it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from robotrain.model.preview import JobFacts
 from robotrain.redaction import redact
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.files import format_size
 
 from robotrain_workloads.lerobot import dataset, dataset_shares
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_data_check import statistics_needs
 from robotrain_workloads.lerobot_data_check.dataset_options import list_trained
+from robotrain_workloads.lerobot_train.frames import frame_options
+from robotrain_workloads.lerobot_train.frames.frame_size import count_frame_bytes
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -47,6 +50,8 @@ def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
     with suppress(ValueError):
         if shares := dataset_shares.describe_shares(known.parameters, job.sources):
             rows["mixture"] = f"{shares} of the samples, in the order of the datasets"
+    if known.parameters.get("frame_cache", frame_options.OFF) != frame_options.OFF:
+        rows["frame cache"] = _describe_frame_cache(known, infos.values())
     excluded, frames = known.parameters[EXCLUDED], None
     parts = [f"without {excluded}"] if excluded else []
     with suppress(KeyError, TypeError, ValueError, ZeroDivisionError):
@@ -55,6 +60,23 @@ def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
         parts = [f"{count:,} of {total:,} episodes", *parts] if count < total else []
         frames = _count_frames(known, recorded, count / total)
     return JobFacts(rows | ({"episodes": ", ".join(parts)} if parts else {}), data, frames)
+
+
+def _describe_frame_cache(job: LerobotJob, infos: Collection[Mapping[str, Any]]) -> str:
+    """Return how large the decoded frames get, of all videos of the datasets."""
+    mode, limit = job.parameters["frame_cache"], job.parameters["frame_cache_size"]
+    size = sum(map(count_frame_bytes, infos))
+    if not infos:
+        return f"{mode}, its size is not known from here"
+    if not size:
+        return "nothing to keep: no videos"
+    needed = f"{format_size(size)} of decoded frames"
+    if limit and limit * frame_options.GB < size:
+        kept = (
+            "of which none is kept" if mode == "auto" else f"of which {format_size(limit * frame_options.GB)} are kept"
+        )
+        return f"{needed}, {kept} (--frame-cache-size {limit:g})"
+    return f"{needed} on the job's disk" + ", if a third of what is free is enough" * (mode == "auto" and not limit)
 
 
 def _describe_dataset(info: Mapping[str, Any]) -> str:

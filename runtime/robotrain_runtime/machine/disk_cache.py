@@ -215,7 +215,7 @@ class CacheLease(ExitStack):
         return path.exists()
 
 
-DATA_PREFIXES = ("data/", "prepared/")
+DATA_PREFIXES = ("data/", "frames/", "prepared/")
 """The entries that are evicted. Environments are few and slow to build: only `runs --prune --cache` removes them."""
 
 

@@ -55,6 +55,7 @@ from robotrain_workloads.lerobot_train import (
     wandb,
     worker_count,
 )
+from robotrain_workloads.lerobot_train.frames import frame_options
 from robotrain_workloads.nodes import node_launch
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
@@ -278,6 +279,8 @@ def _make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
             yield "--relative-statistics"
     if read := statistics_needs.list_read_numbers(job):
         yield f"--read-numbers={json.dumps(read)}"
+    if settings := frame_options.make_settings(job):
+        yield f"--frame-cache={json.dumps(settings)}"
     if values["allow_non_finite"]:
         yield "--allow-non-finite"
     if not tracking.name_type(values):  # the job names none, and its start could not be read before

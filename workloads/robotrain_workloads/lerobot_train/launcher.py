@@ -54,6 +54,7 @@ from robotrain_workloads.lerobot_train.episode_options import (
     make_episode_options,
     parse_episodes,
 )
+from robotrain_workloads.lerobot_train.frames import frame_cache
 from robotrain_workloads.lerobot_train.random_draws import RandomDraws
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 from robotrain_workloads.lerobot_train.trainer_options import TOLERANCE
@@ -343,7 +344,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     RandomDraws(own.first, loads_alone=own.loads_alone).install(module)
     data_errors.guard_frames()
     try:
-        module.main()
+        with frame_cache.start(root, trainer, own.frame_cache):
+            module.main()
     except Exception as error:
         if sentence := _explain_trainer_error(error, own, trainer, root):
             raise SystemExit(f"error: {episode_numbers.keep_excluded(sentence, own.exclude_episodes)}") from error
@@ -454,6 +456,7 @@ def _parse_own_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--relative-statistics", action="store_true", help="actions are normalized when relative")
     parser.add_argument("--mixture", type=json.loads, help="name and share of the samples of each dataset")
     parser.add_argument("--read-numbers", type=json.loads, default={}, help="features, by option of the comparison")
+    parser.add_argument("--frame-cache", type=json.loads, default={}, help="of decoded frames, as JSON")
     parser.add_argument("--nodes", type=int, default=1, help="how many train together")
     parser.add_argument("--ranks", type=int, default=1, help="the processes on all of them")
     parser.add_argument("--batch", type=int, default=0, help="the samples of a step on each")
@@ -468,4 +471,5 @@ elif __name__ == "__mp_main__":  # a data-loading process: only the trainer hand
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     data_errors.guard_frames()
+    frame_cache.join()
     end_with_parent()  # PyTorch's own watch does not see the trainer's end while a batch waits to be taken

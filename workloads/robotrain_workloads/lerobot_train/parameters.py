@@ -12,6 +12,7 @@ from robotrain_workloads.packages import AllowBuilds, Packages
 from robotrain_workloads.parameters import CheckpointsUrl, NumNodes, SystemMetrics, make_model_param
 
 Precision = Literal["no", "fp16", "bf16"]
+FrameCacheMode = Literal["off", "on", "auto"]
 ImageStatistics = Literal["imagenet", "dataset"]
 Statistics = Literal["stored", "computed"]
 PUBLISHING_HINT = "remove it: checkpoints stay in the run's folder; --publish-url hf://OWNER/NAME publishes them"
@@ -224,6 +225,17 @@ class TrainParameters:
     num_workers: Annotated[
         int | None,
         Param(help="processes that load data, for each GPU (default: chosen for the machine, at most 4)", ge=0),
+    ] = None
+    frame_cache: Annotated[
+        FrameCacheMode,
+        Param(
+            help="keep decoded frames of videos in the cache, and read them from there in later epochs and runs;"
+            " auto: if all fit in a third of the free disk, or in --frame-cache-size",
+        ),
+    ] = "off"
+    frame_cache_size: Annotated[
+        float | None,
+        Param(help="the most that the decoded frames may take (default: what the disk has)", metavar="GB", gt=0),
     ] = None
     device: shared.TrainingDevice = "auto"
     allow_non_finite: Annotated[bool, Param(help="keep a policy whose loss or weights are NaN or infinite")] = False

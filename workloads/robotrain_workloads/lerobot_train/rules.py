@@ -30,6 +30,7 @@ from robotrain_workloads.lerobot.trained_model import (
     choose_learning_rate,
 )
 from robotrain_workloads.lerobot_train import adapter_options, parameters, trainer_options
+from robotrain_workloads.lerobot_train.frames import frame_options
 from robotrain_workloads.lerobot_train.schedule_options import DECAY_STEPS
 from robotrain_workloads.option_kinds import OptionProblem
 from robotrain_workloads.packages import WITH_FLAG
@@ -267,6 +268,19 @@ def check_keep(job: LerobotJob) -> Iterator[Problem]:
             Suggestion("--save-freq STEPS", "saves fewer checkpoints", "--keep"),
             given=str(job.parameters["keep"]),
             absent=("publish_url",),
+        )
+
+
+def check_frame_cache(job: LerobotJob) -> Iterator[Problem]:
+    """Require --frame-cache with --frame-cache-size."""
+    size = job.parameters["frame_cache_size"]
+    if size is not None and job.parameters["frame_cache"] == frame_options.OFF:
+        yield make_problem(
+            "option-without-effect.frame-cache-size",
+            Suggestion("--frame-cache auto", "keeps the frames if all fit"),
+            Suggestion("--frame-cache on", "keeps as many as fit"),
+            suggest_leaving_out("--frame-cache-size"),
+            given=f"{size:g}",
         )
 
 

@@ -71,6 +71,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from train_rules.check_rename(known)
     yield from train_rules.check_adapter(known)
     yield from train_rules.check_keep(known)
+    yield from train_rules.check_frame_cache(known)
     yield from train_rules.check_scored_checkpoints(known)
     yield from train_rules.check_wandb_project(known)
 

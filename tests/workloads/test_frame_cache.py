@@ -1,0 +1,257 @@
+"""Decoded frames are kept and read again: right pictures or none, and the same weights."""
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from job_documents import check_job
+from problem_assertions import check_problems
+from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.lerobot_train.frames import frame_cache, frame_file
+from robotrain_workloads.lerobot_train.frames.frame_cache import FrameCache
+from robotrain_workloads.lerobot_train.frames.frame_file import FrameFile, Slot, identify_file
+from robotrain_workloads.lerobot_train.frames.frame_size import count_frame_bytes
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
+from small_training import SMALL, Trained, read_tensors
+
+ROOT = Path(__file__).parents[2]
+CAMERA = ROOT / "examples/pusht-camera/dataset"
+SIZE = 12
+FIRST, SECOND = Slot(0, 0.0), Slot(1, 0.1)
+TRANSFORMS = ("--dataset.image_transforms.enable=true",)
+WEIGHTS = "outputs/checkpoints/{:06d}/pretrained_model/model.safetensors"
+GROWING = {"training_steps": 8, "save_freq": 4, "log_freq": 4, "eval_freq": 0}
+
+
+def fill(byte: int) -> memoryview:
+    return memoryview(bytes([byte] * SIZE))
+
+
+def test_a_frame_is_read_by_whoever_opens_the_file(tmp_path) -> None:
+    file = FrameFile(tmp_path / "video", SIZE)
+    assert file.read(SECOND) is None
+    file.write(SECOND, fill(7))
+    file.write(SECOND, fill(9))  # there is one
+    again = FrameFile(tmp_path / "video", SIZE)
+    assert (again.read(SECOND), again.read(FIRST)) == (fill(7), None)
+    assert again.read(Slot(1, 0.1000001)) is None
+
+
+@pytest.mark.parametrize("place", ["first pixel", "last pixel", "record", "short"])
+def test_a_damaged_frame_is_none_and_is_written_again(tmp_path, place) -> None:
+    file = FrameFile(tmp_path / "video", SIZE)
+    file.write(FIRST, fill(7))
+    file.write(SECOND, fill(8))
+    pixels = tmp_path / "video.pixels"
+    content = bytearray(pixels.read_bytes())
+    if place == "record":
+        index = tmp_path / "video.index"
+        index.write_bytes(index.read_bytes()[: frame_file.RECORD.size])
+    elif place == "short":
+        os.truncate(pixels, 2 * SIZE - 1)
+    else:
+        content[SIZE if place == "first pixel" else 2 * SIZE - 1] ^= 1
+        pixels.write_bytes(content)
+    assert (file.read(FIRST), file.read(SECOND)) == (fill(7), None)
+    file.write(SECOND, fill(8))
+    assert file.read(SECOND) == fill(8)
+
+
+def test_a_frame_that_another_process_writes_is_left_to_it(tmp_path) -> None:
+    file = FrameFile(tmp_path / "video", SIZE)
+    with (tmp_path / "video.index").open("r+b") as index:
+        fcntl.lockf(index, fcntl.LOCK_EX, frame_file.RECORD.size)
+        child = os.fork()
+        if not child:  # locks are a process's
+            file.write(FIRST, fill(7))
+            os._exit(0 if file.read(FIRST) is None else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    file.write(FIRST, fill(7))
+    assert file.read(FIRST) == fill(7)
+
+
+def test_the_size_is_that_of_the_videos_without_depth() -> None:
+    video = {"dtype": "video", "shape": [480, 640, 3]}
+    features = {
+        "front": video,
+        "top": video,
+        "depth": {**video, "info": {"video.is_depth_map": True}},
+        "picture": {**video, "dtype": "image"},
+    }
+    assert count_frame_bytes({"total_frames": 10, "features": features}) == 2 * 10 * 480 * 640 * 3
+    assert count_frame_bytes({"features": features}) == 0
+
+
+@pytest.fixture
+def video(tmp_path):
+    path = tmp_path / "video.mp4"
+    path.write_bytes(b"content")
+    return SimpleNamespace(
+        path=str(path),
+        identity=identify_file(path),
+        file=str(tmp_path / "frames"),
+        rate=10.0,
+        slots=5,
+        height=2,
+        width=2,
+        frame_bytes=12,
+    )
+
+
+@pytest.fixture
+def cache(tmp_path, video):
+    plan = SimpleNamespace(videos=[video], backend="pyav", tolerance=0.01, folder=str(tmp_path))
+    return FrameCache(plan, tmp_path / "stopped")
+
+
+def test_what_is_not_planned_is_decoded_by_lerobot(cache, video) -> None:
+    """Depth, other decoders and tolerances, times beyond the end, other videos: LeRobot is asked, and nothing kept."""
+    asked = []
+
+    def decode(*arguments, **named):
+        asked.append(arguments)
+        return "frames"
+
+    for path, times, tolerance, backend, named in (
+        ("other.mp4", [0.0], 0.01, "pyav", {"return_uint8": True}),
+        (video.path, [0.5], 0.01, "pyav", {"return_uint8": True}),
+        (video.path, [0.0], 0.02, "pyav", {"return_uint8": True}),
+        (video.path, [0.0], 0.01, "torchcodec", {"return_uint8": True}),
+        (video.path, [0.0], 0.01, "pyav", {"return_uint8": True, "is_depth": True}),
+        (video.path, [0.0], 0.01, "pyav", {}),
+    ):
+        assert cache.decode(decode, path, times, tolerance, backend, **named) == "frames"
+    Path(video.path).write_bytes(b"another")
+    os.utime(video.path, ns=(1, 1))
+    assert cache.decode(decode, video.path, [0.0], 0.01, "pyav", return_uint8=True) == "frames"
+    assert len(asked) == 7
+    assert not list(Path(video.file).parent.glob("frames.*"))
+
+
+class Frames(list):
+    """Two frames, as of torch."""
+
+    shape = (2, 3, 2, 2)
+
+    def element_size(self) -> int:
+        return 1
+
+
+class Frame(bytes):
+    """A frame, as of torch."""
+
+    def contiguous(self) -> "Frame":
+        return self
+
+    def numpy(self) -> "Frame":
+        return self
+
+
+@pytest.mark.parametrize("failure", ["full disk", "folder that is gone"])
+def test_a_full_disk_ends_the_writing_with_one_line(cache, video, tmp_path, monkeypatch, capsys, failure) -> None:
+    if failure == "full disk":
+        usage = SimpleNamespace(free=frame_cache.RESERVE_BYTES - 1)
+        monkeypatch.setattr(frame_cache.shutil, "disk_usage", lambda path: usage)
+    else:
+        video.file = str(tmp_path / "gone/frames")
+    frames = Frames([Frame(SIZE), Frame(SIZE)])
+    other = FrameCache(cache._plan, cache._stop_file)  # of another process
+    for each in (cache, cache, other):
+        each._write(video, [FIRST, SECOND], frames)
+    assert [each._writes for each in (cache, other)] == [False, False]
+    assert capsys.readouterr().out.count("no more frames are kept") == 1
+
+
+def test_no_frames_are_kept_of_what_is_no_video_or_too_large(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(frame_cache.disk_cache, "get_free_bytes", lambda path: 30 * 10**9)
+
+    def find(size, options=(), mode="auto", limit=None) -> str:
+        return frame_cache._find_reason_against(size, options, tmp_path, mode, limit)
+
+    assert "videos" in find(0)
+    assert "streamed" in find(5, ["--dataset.streaming=true"])
+    assert "11" in find(11 * 10**9)
+    assert not find(9 * 10**9)
+    assert "2" in find(3 * 10**9, limit=2 * 10**9)
+    assert not find(3 * 10**9, limit=2 * 10**9, mode="on")
+
+
+def test_a_size_needs_the_cache() -> None:
+    source = JobSource(kind="local_dir", role="dataset", uri=str(CAMERA))
+    assert not check_job(LEROBOT_TRAIN, source, frame_cache="auto", frame_cache_size=3.0)
+    check_problems(check_job(LEROBOT_TRAIN, source, frame_cache_size=3.0), "option-without-effect --frame-cache-size")
+
+
+def list_cache_files(cache: Path) -> list[Path]:
+    return sorted(cache.glob("frames/*/*.pixels"))
+
+
+def train_twice(train, tmp_path, args=(), **parameters) -> tuple[Trained, Trained]:
+    """Train without and with the cache."""
+    given = {**GROWING, **parameters}
+    plain = train(CAMERA, (*SMALL["act"], *args), work="plain", **given)
+    cached = train(CAMERA, (*SMALL["act"], *args), work="cached", frame_cache="on", **given)
+    return plain, cached
+
+
+@pytest.mark.slow
+def test_weights_are_the_same_with_the_cache_and_from_it(train, tmp_path) -> None:
+    plain, cached = train_twice(train, tmp_path)
+    (file,) = list_cache_files(tmp_path / "cache")
+    written = file.read_bytes()
+    assert written
+    again = train(CAMERA, SMALL["act"], work="again", frame_cache="on", **GROWING)
+    expected = read_tensors(plain.work / WEIGHTS.format(8))
+    assert all(read_tensors(ran.work / WEIGHTS.format(8)) == expected for ran in (cached, again))
+    assert any("decoded frames are kept in" in note for note in again.notes)
+    assert file.read_bytes() == written  # of the same frames
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("workers", [0, 2])
+def test_weights_are_the_same_with_image_transforms_and_after_a_resume(train, tmp_path, workers) -> None:
+    plain, cached = train_twice(train, tmp_path, TRANSFORMS, num_workers=workers)
+    assert read_tensors(plain.work / WEIGHTS.format(8)) == read_tensors(cached.work / WEIGHTS.format(8))
+    checkpoint = plain.work / "outputs/checkpoints/000004"
+    resumed = []
+    for name, mode in (("off", "off"), ("on", "on")):
+        folder = tmp_path / f"from-{name}"
+        shutil.copytree(checkpoint, folder)
+        given = {**GROWING, "num_workers": workers, "frame_cache": mode}
+        ran = train(CAMERA, (*SMALL["act"], *TRANSFORMS), {"resume": folder}, work=f"resumed-{name}", **given)
+        resumed.append(read_tensors(ran.work / WEIGHTS.format(8)))
+    assert resumed[0] == resumed[1]
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_damaged_frames_are_decoded_and_whole_ones_are_not(train, tmp_path) -> None:
+    plain, _ = train_twice(train, tmp_path)
+    expected = read_tensors(plain.work / WEIGHTS.format(8))
+    (pixels,) = list_cache_files(tmp_path / "cache")
+    black = bytes(len(pixels.read_bytes()))
+    pixels.write_bytes(black)
+    damaged = train(CAMERA, SMALL["act"], work="damaged", frame_cache="on", **GROWING)
+    assert read_tensors(damaged.work / WEIGHTS.format(8)) == expected
+    pixels.write_bytes(black)
+    index, record = pixels.with_suffix(".index"), frame_file.RECORD
+    content = bytearray(index.read_bytes())
+    for start in range(0, len(content), record.size):
+        time, _, mark = record.unpack_from(content, start)
+        record.pack_into(content, start, time, frame_file.compute_checksum(time, bytearray(64 * 64 * 3)), mark)
+    index.write_bytes(content)
+    forged = train(CAMERA, SMALL["act"], work="forged", frame_cache="on", **GROWING)
+    assert read_tensors(forged.work / WEIGHTS.format(8)) != expected  # so they are read from there
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_a_cache_that_cannot_be_written_is_told_and_trained_without(train, tmp_path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/frames").write_text("no folder")
+    ran = train(CAMERA, SMALL["act"], frame_cache="on", **GROWING)
+    assert any("no decoded frames are kept" in note for note in ran.notes)

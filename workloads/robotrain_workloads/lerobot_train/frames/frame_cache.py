@@ -1,0 +1,201 @@
+"""LeRobot's decoder, asked only for frames that are not in the cache: in the trainer and where data is loaded for it.
+
+Nothing heavy is imported before LeRobot is: `start` and `join` do.
+"""
+
+import errno
+import functools
+import importlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.files import format_size
+from robotrain_runtime.machine import disk_cache
+from robotrain_runtime.machine.disk_cache import CacheLease
+
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot.device import is_first_rank
+from robotrain_workloads.lerobot.options import get_option_value
+from robotrain_workloads.lerobot_train.frames import frame_size
+from robotrain_workloads.lerobot_train.frames.frame_file import FrameFile, Slot, identify_file
+
+VARIABLE = "ROBOTRAIN_FRAME_PLAN"
+"""The environment variable with the file of the plan, for the processes that load data."""
+READER, DECODE = "lerobot.datasets.dataset_reader", "decode_video_frames"
+"""Where LeRobot's datasets call the decoder, whichever it is."""
+DECODER, TOLERANCE = "--dataset.video_backend", "--tolerance_s"
+AUTO = "auto"
+SHARE_OF_DISK = 1 / 3
+"""Of the free disk, what all frames must fit in with `auto`."""
+RESERVE_BYTES = 5 * disk_cache.GIB
+"""Of the disk, which stay free for checkpoints."""
+STOPPED = "stopped"
+"""The file beside the plan that says that nothing more is written."""
+DEFAULT_TOLERANCE = 1e-4
+"""LeRobot's."""
+
+
+class FrameCache:
+    """Answers for LeRobot's decoder: with frames of the cache, or with its own, which are kept."""
+
+    def __init__(self, plan: Any, stop_file: Path) -> None:
+        """`plan`: a FramePlan. `stop_file` is written by the first process that cannot write a frame."""
+        self._plan = plan
+        self._stop_file = stop_file
+        self._videos = {video.path: video for video in plan.videos}
+        self._files = dict[str, FrameFile]()
+        self._writes = True
+
+    def decode(
+        self,
+        original: Callable[..., Any],
+        video_path: Path | str,
+        timestamps: list[float],
+        tolerance_s: float,
+        backend: str | None = None,
+        return_uint8: bool = False,
+        is_depth: bool = False,
+    ) -> Any:
+        """Return the frames at some times, as LeRobot's `original` does. Raise as it does."""
+        video = self._videos.get(str(video_path))
+        is_planned = (
+            return_uint8 and not is_depth and (backend, tolerance_s) == (self._plan.backend, self._plan.tolerance)
+        )
+        slots = self._find_slots(video, timestamps) if video and is_planned else None
+        if slots and (frames := self._read(video, slots)) is not None:
+            return frames
+        frames = original(video_path, timestamps, tolerance_s, backend, return_uint8=return_uint8, is_depth=is_depth)
+        if slots and self._writes:
+            self._write(video, slots, frames)
+        return frames
+
+    def _find_slots(self, video: Any, timestamps: Sequence[float]) -> list[Slot] | None:
+        """Return the slots of times; None if one has none, or another file is in the video's place."""
+        slots = [Slot(round(time * video.rate), time) for time in timestamps]
+        if not all(0 <= slot.number < video.slots for slot in slots):
+            return None
+        with suppress(OSError):
+            return slots if identify_file(video.path) == video.identity else None
+        return None
+
+    def _open(self, video: Any) -> FrameFile:
+        if video.file not in self._files:
+            self._files[video.file] = FrameFile(Path(video.file), video.frame_bytes)
+        return self._files[video.file]
+
+    def _read(self, video: Any, slots: Sequence[Slot]) -> Any:
+        """Return the frames as one tensor; None if one is missing."""
+        torch: Any = importlib.import_module("torch")
+        frames = []
+        for slot in slots:
+            try:
+                pixels = self._open(video).read(slot)
+            except OSError:
+                return None
+            if pixels is None:
+                return None
+            frames.append(torch.frombuffer(pixels, dtype=torch.uint8).view(3, video.height, video.width))
+        return torch.stack(frames) if len(frames) > 1 else frames[0].unsqueeze(0)
+
+    def _write(self, video: Any, slots: Sequence[Slot], frames: Any) -> None:
+        """Keep frames of an expected form. What the disk refuses ends the writing, and not the training."""
+        if tuple(frames.shape) != (len(slots), 3, video.height, video.width) or frames.element_size() != 1:
+            return
+        try:
+            if shutil.disk_usage(self._plan.folder).free < RESERVE_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            for slot, frame in zip(slots, frames, strict=True):
+                self._open(video).write(slot, memoryview(frame.contiguous().numpy()).cast("B"))
+        except OSError as error:
+            self._stop_writing(error)
+
+    def _stop_writing(self, error: OSError) -> None:
+        """Write no more frames in this process; the first process says so."""
+        self._writes = False
+        with suppress(OSError):
+            self._stop_file.touch(exist_ok=False)
+            text = f"no more frames are kept in {self._plan.folder}: {error.strerror or error}; the training goes on"
+            emit_event(Note(level="warning", text=text))
+
+
+def start(root: Path, options: Sequence[str], settings: Mapping[str, Any]) -> ExitStack:
+    """Have the decoder asked only for frames that the cache lacks, here and in loading processes; LeRobot is imported.
+
+    Return what keeps others from removing the frames while it is entered.
+
+    :param options: those of LeRobot's command line.
+    :param settings: as `frame_options.make_settings` returns them.
+    """
+    if not settings:
+        return ExitStack()
+    cache, mode, limit = Path(settings["cache"]), settings["mode"], settings["limit"]
+    try:
+        size = frame_size.count_frame_bytes(dataset.load_dataset_info(root))
+        if reason := _find_reason_against(size, options, cache, mode, limit):
+            _tell("info", f"no decoded frames are kept: {reason}")
+            return ExitStack()
+        return _start_planned(root, options, cache, size if limit is None else limit)
+    except (OSError, ValueError) as error:
+        _tell("warning", f"no decoded frames are kept: {error}; the training goes on without")
+        return ExitStack()
+
+
+def _find_reason_against(size: int, options: Sequence[str], cache: Path, mode: str, limit: int | None) -> str:
+    """Return why no frames are kept; empty if they are. Raise OSError."""
+    if get_option_value(options, "--dataset.streaming") == "true":
+        return "a dataset that is streamed has no order that comes again"
+    if not size:
+        return "the dataset has no videos"
+    free = disk_cache.get_free_bytes(cache)
+    allowed = free * SHARE_OF_DISK if limit is None else min(limit, free - RESERVE_BYTES)
+    if mode == AUTO and size > allowed:
+        space = format_size(max(0, allowed))
+        return f"they are {format_size(size)}, and {space} are allowed (--frame-cache on keeps a part)"
+    return ""
+
+
+def _start_planned(root: Path, options: Sequence[str], cache: Path, limit: int) -> CacheLease:
+    from robotrain_workloads.lerobot_train.frames import frame_plan  # PyAV brings numpy, which starts threads
+
+    backend = get_option_value(options, DECODER) or ""
+    tolerance = float(get_option_value(options, TOLERANCE) or DEFAULT_TOLERANCE)
+    plan = frame_plan.make_plan(root, cache, backend, tolerance, limit)
+    lease = CacheLease(cache)
+    lease.acquire(Path(plan.folder))
+    folder = tempfile.TemporaryDirectory(prefix="robotrain-frames-")
+    lease.callback(folder.cleanup)
+    plan_file = Path(folder.name, "plan.json")
+    plan_file.write_text(plan.dump())
+    with tempfile.TemporaryFile(dir=plan.folder):  # a folder that cannot be written is told now
+        pass
+    present = disk_cache.measure_folder(Path(plan.folder)).size
+    os.environ[VARIABLE] = str(plan_file)
+    join()
+    kept = f"up to {format_size(plan.size)}, of which {format_size(min(present, plan.size))} are there"
+    _tell("info", f"decoded frames are kept in {plan.folder}: {kept}")
+    return lease
+
+
+def join() -> None:
+    """Use the cache of the training that this process loads data for; nothing if it has none."""
+    if VARIABLE not in os.environ:
+        return
+    from robotrain_workloads.lerobot_train.frames import frame_plan
+
+    with suppress(ImportError, OSError, ValueError):  # without it, frames are decoded
+        plan_file = Path(os.environ[VARIABLE])
+        plan = frame_plan.load_plan(plan_file.read_text())
+        cache = FrameCache(plan, plan_file.with_name(STOPPED))
+        reader = importlib.import_module(READER)
+        setattr(reader, DECODE, functools.partial(cache.decode, getattr(reader, DECODE)))
+
+
+def _tell(level: Any, text: str) -> None:
+    if is_first_rank():
+        emit_event(Note(level=level, text=text))

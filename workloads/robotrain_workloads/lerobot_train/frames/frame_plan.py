@@ -1,0 +1,156 @@
+"""Which frames of a dataset are kept, and where: by the content of its videos, and by what decodes them.
+
+Used where LeRobot has been imported: PyAV brings numpy, which starts threads.
+"""
+
+import hashlib
+import importlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.machine.disk_cache import LOCK_SUFFIX
+
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_train.frames.frame_file import identify_file
+from robotrain_workloads.lerobot_train.frames.frame_size import is_kept
+
+FORMAT = 1
+"""Of the files; another one has other folders."""
+FOLDER = "frames"
+"""That of the cache's entries."""
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedVideo:
+    """A video whose frames are kept."""
+
+    path: str
+    identity: tuple[int, ...]
+    """Of the file that was read: another one in its place is decoded."""
+    file: str
+    """Where its frames are, without the suffix."""
+    rate: float
+    """Frames a second: a time times the rate, rounded, is a frame's slot."""
+    slots: int
+    """How many are kept, from the first one on."""
+    height: int
+    width: int
+
+    @property
+    def frame_bytes(self) -> int:
+        """The bytes of a frame."""
+        return 3 * self.height * self.width
+
+
+@dataclass(frozen=True, kw_only=True)
+class FramePlan:
+    """The videos of a dataset whose frames are kept."""
+
+    folder: str
+    """An entry of the cache."""
+    backend: str
+    tolerance: float
+    videos: tuple[PlannedVideo, ...]
+
+    def dump(self) -> str:
+        """Return it as JSON."""
+        return json.dumps(asdict(self))
+
+    @property
+    def size(self) -> int:
+        """The bytes of all frames that are kept."""
+        return sum(video.slots * video.frame_bytes for video in self.videos)
+
+
+def load_plan(text: str) -> FramePlan:
+    """Return the plan that was dumped."""
+    content = json.loads(text)
+    videos = (PlannedVideo(**{**video, "identity": tuple(video["identity"])}) for video in content.pop("videos"))
+    return FramePlan(videos=tuple(videos), **content)
+
+
+def make_plan(root: Path, cache: Path, backend: str, tolerance: float, limit: int) -> FramePlan:
+    """Return the plan for a dataset, of at most `limit` bytes, and make its entry of the cache. Raise OSError."""
+    decoder = describe_decoder(backend)
+    content = hashlib.sha256(json.dumps([FORMAT, decoder, tolerance]).encode())
+    videos = []
+    for path in list_videos(root):
+        identity = identify_file(path)
+        digest = compute_digest(path)
+        content.update(digest.encode())
+        video = _describe_video(path, identity, digest)
+        if video and identify_file(path) == identity:
+            videos.append(video)
+    folder = cache.absolute() / FOLDER / content.hexdigest()[:16]
+    _make_entry(folder)
+    return FramePlan(
+        folder=str(folder), backend=backend, tolerance=tolerance, videos=tuple(_limit(videos, folder, limit))
+    )
+
+
+def describe_decoder(backend: str) -> str:
+    """Return what decodes, with its versions."""
+    if backend == "torchcodec":
+        return f"{backend} {importlib.import_module(backend).__version__}"
+    av: Any = importlib.import_module("av")
+    return f"pyav {av.__version__} {av.library_versions.get('libavcodec')}"
+
+
+def list_videos(root: Path) -> Iterator[Path]:
+    """Yield the videos of a dataset whose frames are kept, in one order."""
+    for name, feature in sorted(dataset.get_features(dataset.load_dataset_info(root)).items()):
+        if is_kept(feature):
+            yield from sorted((root / "videos" / name).glob("*/*.mp4"))
+
+
+def compute_digest(path: Path) -> str:
+    """Return the digest of a file. Raise OSError."""
+    content = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            content.update(block)
+    return content.hexdigest()
+
+
+def _describe_video(path: Path, identity: tuple[int, ...], digest: str) -> PlannedVideo | None:
+    """Return a video without its folder; None if its frames are not counted, or it cannot be opened."""
+    av: Any = importlib.import_module("av")
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            frames, rate = stream.frames, stream.average_rate
+            height, width = stream.codec_context.height, stream.codec_context.width
+    except (av.FFmpegError, IndexError, ValueError, OSError):  # the training names it, once it reads it
+        return None
+    if not frames or not rate or not height or not width:
+        return None
+    return PlannedVideo(
+        path=str(path),
+        identity=identity,
+        file=digest[:32],
+        rate=float(Fraction(rate)),
+        slots=frames,
+        height=height,
+        width=width,
+    )
+
+
+def _limit(videos: list[PlannedVideo], folder: Path, limit: int) -> Iterator[PlannedVideo]:
+    """Yield the videos with their files, and of the last ones as many frames as there is space for."""
+    left = limit
+    for video in videos:
+        slots = min(video.slots, math.floor(left / video.frame_bytes))
+        left -= slots * video.frame_bytes
+        yield PlannedVideo(**{**asdict(video), "slots": slots, "file": str(folder / video.file)})
+
+
+def _make_entry(folder: Path) -> None:
+    """Make an entry of the cache, which others of the same content use too. Raise OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.with_name(folder.name + LOCK_SUFFIX).touch(mode=0o600)
