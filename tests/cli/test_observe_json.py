@@ -23,7 +23,7 @@ from robotrain_runtime.contract.event import (
 RUN = [
     *("run", "platform", "workload", "state", "reason", "exit_code", "fault", "cause"),
     *("subject", "remedy", "created", "started", "ended"),
-    *("stage", "step", "total", "unit", "download", "metrics", "processes", "checkpoint", "checkpoint_step"),
+    *("stage", "step", "total", "unit", "download", "metrics", "machine", "processes", "checkpoint", "checkpoint_step"),
     *("published", "registered", "evaluated", "delivered", "tracking", "warnings", "notes", "next", "name", "note"),
 ]
 LISTED = [

@@ -88,6 +88,11 @@ def test_episodes_that_end_together_have_no_rate():
     assert known.format_line() == "episode 3/10 (30%)"
 
 
+def test_a_line_says_how_long_the_training_waits_for_data():
+    known = read_events(Metrics(step=20, total=100, values={"train/loss": 0.5, "train/data_wait": 0.731}))
+    assert known.format_line() == "step 20/100 (20%)  loss 0.5  data wait 73%"
+
+
 SCORES = {"rollout/success_rate": 0.85, "rollout/success_rate_low": 0.64, "rollout/success_rate_high": 0.948}
 EVALUATED = Evaluated(episodes=20, scores=SCORES | {"rollout/avg_max_reward": 0.93}, results="/x/eval_results")
 SENTENCE = "20 episodes evaluated: success 17 of 20, 85% (64-95%)  mean greatest reward 0.93"

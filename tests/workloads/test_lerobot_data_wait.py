@@ -1,10 +1,14 @@
 """How much of its time a training waits for data: measured at every step but the first ones, and said if it is much."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from robotrain_runtime.contract import event
 from robotrain_workloads.lerobot_train.data_wait import FIRST_STEPS, LEAST_STEPS, DataWait
+from robotrain_workloads.lerobot_train.frames import frame_cache
+
+ROOT = Path(__file__).parents[2]
 
 
 def take_steps(waits: DataWait, count: int, loading: float, update: float) -> None:
@@ -49,6 +53,17 @@ def test_a_long_wait_is_said_once_with_what_helps(list_notes, workers, cores, lo
     assert [note.level for note in notes] == ([level] if level else [])
     assert [note.ways for note in notes] == ([((way,),) if way else ()] if level else [])
     assert all(f"{loading / (loading + 0.039):.0%}" in note.text for note in notes)
+
+
+def test_videos_that_are_decoded_can_be_kept(list_notes) -> None:
+    ways = frame_cache.list_ways(ROOT / "examples/pusht-camera/dataset", {})
+    waits = DataWait(2, 2, is_on_gpu=True, other_ways=ways)
+    take_steps(waits, FIRST_STEPS + LEAST_STEPS, 1.0, 1.0)
+    (note,) = list_notes()
+    assert note.ways == (("--frame-cache on",),)
+    assert "more cores" not in note.text
+    assert not frame_cache.list_ways(ROOT / "examples/pusht-camera/dataset", {"mode": "on"})
+    assert not frame_cache.list_ways(ROOT / "examples/pusht-mini/dataset", {})
 
 
 def test_the_times_are_those_that_lerobots_tracker_is_given() -> None:

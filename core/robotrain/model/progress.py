@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -324,6 +324,7 @@ class Progress:
         parts = [
             f"{self.unit} {self.step}{share}",
             *filter(None, (self.newest_value_text, self.score_text, self.validation_text)),
+            *self._list_share_texts(),
         ]
         if not self.declared_metrics or (self._names_are_open and not self.main_metric and not self.evaluated):
             parts += [f"{name} {value:.4g}" for name, value in list(self.metrics.items())[:MAX_UNDECLARED_METRICS]]
@@ -332,6 +333,12 @@ class Progress:
         if self.seconds_left is not None and not ended:
             parts.append(f"{format_duration(self.seconds_left)} left")
         return "  ".join(parts)
+
+    def _list_share_texts(self) -> Iterator[str]:
+        """Yield the shares that are no scores, which tell how well the machine is used: `data wait 26%`."""
+        for metric in self.declared_metrics:
+            if metric.share and metric.brief and not metric.kind and metric.name in self.metrics:
+                yield f"{metric.brief} {self.metrics[metric.name]:.0%}"
 
     @property
     def score_text(self) -> str:

@@ -1,6 +1,6 @@
 """How much of its time a training waits for data, as it is measured at every step: what a GPU stands idle for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -25,10 +25,12 @@ class DataWait:
     :param workers: processes that load data.
     :param cores: those that the job has.
     :param is_on_gpu: whether what waits is a GPU.
+    :param other_ways: options that help besides the number of processes.
     """
 
-    def __init__(self, workers: int, cores: int, *, is_on_gpu: bool) -> None:
+    def __init__(self, workers: int, cores: int, *, is_on_gpu: bool, other_ways: Sequence[str] = ()) -> None:
         self._workers, self._cores, self._is_on_gpu = workers, cores, is_on_gpu
+        self._other_ways = other_ways
         self._loading = 0.0
         """The seconds that the current step waited."""
         self._steps = 0
@@ -67,6 +69,7 @@ class DataWait:
     def _make_note(self, share: float) -> Note:
         who = "the GPU waits" if self._is_on_gpu else "the training waits"
         text = f"{who} for data {share:.0%} of the time, and {self._workers} processes load it on {self._cores} cores"
-        ways = () if self._workers >= self._cores else ((f"--num-workers {self._cores}",),)
+        more_workers = [f"--num-workers {self._cores}"] if self._workers < self._cores else []
+        ways = tuple((way,) for way in (*more_workers, *self._other_ways))
         text += "" if ways else ": more cores would help"
         return Note(level="warning" if self._is_on_gpu else "info", text=text, ways=ways)

@@ -328,7 +328,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     waits = None
     if device.is_first_rank():  # as LeRobot's log, it tells of the first process
         workers = int(get_option_value(trainer, "--num_workers") or 0)
-        waits = DataWait(workers, hardware.count_cores(), is_on_gpu=chosen != "cpu")
+        ways = frame_cache.list_ways(root, own.frame_cache)
+        waits = DataWait(workers, hardware.count_cores(), is_on_gpu=chosen != "cpu", other_ways=ways)
     monitor = TrainerMonitor(
         int(get_option_value(trainer, "--steps") or 0),
         stop_handler,

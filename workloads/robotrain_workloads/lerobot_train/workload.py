@@ -155,7 +155,7 @@ LEROBOT_TRAIN = Workload(
         metrics=(
             Metric(name="train/loss", kind="loss", label="training loss", brief="loss", better="lower"),
             Metric(name="val/loss", kind="validation", label="validation loss", brief="val", better="lower"),
-            Metric(name="train/data_wait", label="time that waits for data", share=True),
+            Metric(name="train/data_wait", label="time that waits for data", brief="data wait", share=True),
         ),
         experiment="lerobot-training",
     ),

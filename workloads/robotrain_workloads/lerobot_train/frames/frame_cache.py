@@ -146,6 +146,14 @@ def start(root: Path, options: Sequence[str], settings: Mapping[str, Any]) -> Ex
         return ExitStack()
 
 
+def list_ways(root: Path, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the option that spares a training the decoding of videos; none if it is given, or nothing is decoded."""
+    with suppress(OSError, ValueError):
+        if not settings and frame_size.count_frame_bytes(dataset.load_dataset_info(root)):
+            return ("--frame-cache on",)
+    return ()
+
+
 def _find_reason_against(size: int, options: Sequence[str], cache: Path, mode: str, limit: int | None) -> str:
     """Return why no frames are kept; empty if they are. Raise OSError."""
     if get_option_value(options, "--dataset.streaming") == "true":
