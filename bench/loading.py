@@ -63,7 +63,7 @@ if __name__ == "__main__":
     root, cache, workers, epochs = json.loads(sys.argv[1])
     torch.set_num_threads(1)
     options = ["--dataset.video_backend=pyav", "--tolerance_s=0.0001"]
-    settings = {"cache": cache, "mode": "on", "limit": None} if cache else {}
+    settings = {"cache": cache, "mode": "on", "limit": None, "cache_limit": None} if cache else {}
     with frame_cache.start(Path(root), options, settings):
         data = LeRobotDataset("bench/made", root=root, video_backend="pyav", return_uint8=True)
         many = {"multiprocessing_context": "spawn", "persistent_workers": True, "worker_init_fn": join}

@@ -13,7 +13,7 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot_train.frames import frame_cache, frame_file
 from robotrain_workloads.lerobot_train.frames.frame_cache import FrameCache
 from robotrain_workloads.lerobot_train.frames.frame_file import FrameFile, Slot, identify_file
-from robotrain_workloads.lerobot_train.frames.frame_size import count_frame_bytes
+from robotrain_workloads.lerobot_train.frames.frame_options import count_frame_bytes
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 from small_training import SMALL, Trained, read_tensors
 
@@ -165,18 +165,25 @@ def test_a_full_disk_ends_the_writing_with_one_line(cache, video, tmp_path, monk
     assert capsys.readouterr().out.count("no more frames are kept") == 1
 
 
-def test_no_frames_are_kept_of_what_is_no_video_or_too_large(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(frame_cache.disk_cache, "get_free_bytes", lambda path: 30 * 10**9)
+@pytest.mark.parametrize(
+    ("given", "space"),
+    [((30, None, None), 10), ((30, 3, None), 3), ((30, 100, None), 25), ((30, None, 4), 4), ((4, 9, None), 0)],
+)
+def test_the_space_with_auto(given, space, monkeypatch) -> None:
+    """A third of the free disk, or the given size; never more than the limit of the cache or the reserve allow."""
+    monkeypatch.setattr(frame_cache, "RESERVE_BYTES", 5)
+    assert frame_cache.compute_space(*given) == space
 
-    def find(size, options=(), mode="auto", limit=None) -> str:
-        return frame_cache._find_reason_against(size, options, tmp_path, mode, limit)
 
-    assert "videos" in find(0)
-    assert "streamed" in find(5, ["--dataset.streaming=true"])
-    assert "11" in find(11 * 10**9)
-    assert not find(9 * 10**9)
-    assert "2" in find(3 * 10**9, limit=2 * 10**9)
-    assert not find(3 * 10**9, limit=2 * 10**9, mode="on")
+@pytest.mark.parametrize(
+    ("folder", "options", "fact"),
+    [("pusht-mini", [], "no videos"), ("pusht-camera", ["--dataset.streaming=true"], "streamed")],
+)
+def test_what_has_no_frames_that_come_again_is_told(tmp_path, capsys, folder, options, fact) -> None:
+    settings = {"cache": str(tmp_path / "cache"), "mode": "on", "limit": None, "cache_limit": None}
+    with frame_cache.start(ROOT / "examples" / folder / "dataset", options, settings):
+        assert fact in capsys.readouterr().out
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_size_needs_the_cache() -> None:

@@ -16,7 +16,6 @@ from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_data_check import statistics_needs
 from robotrain_workloads.lerobot_data_check.dataset_options import list_trained
 from robotrain_workloads.lerobot_train.frames import frame_options
-from robotrain_workloads.lerobot_train.frames.frame_size import count_frame_bytes
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -65,7 +64,7 @@ def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
 def _describe_frame_cache(job: LerobotJob, infos: Collection[Mapping[str, Any]]) -> str:
     """Return how large the decoded frames get, of all videos of the datasets."""
     mode, limit = job.parameters["frame_cache"], job.parameters["frame_cache_size"]
-    size = sum(map(count_frame_bytes, infos))
+    size = sum(map(frame_options.count_frame_bytes, infos))
     if not infos:
         return f"{mode}, its size is not known from here"
     if not size:

@@ -3,9 +3,11 @@
 Nothing heavy is imported before LeRobot is: `start` and `join` do.
 """
 
+import dataclasses
 import errno
 import functools
 import importlib
+import json
 import os
 import shutil
 import tempfile
@@ -22,8 +24,9 @@ from robotrain_runtime.machine.disk_cache import CacheLease
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.lerobot.options import get_option_value
-from robotrain_workloads.lerobot_train.frames import frame_size
+from robotrain_workloads.lerobot_train.frames import frame_options, frame_plan
 from robotrain_workloads.lerobot_train.frames.frame_file import FrameFile, Slot, identify_file
+from robotrain_workloads.lerobot_train.frames.frame_plan import FramePlan, PlannedVideo
 
 VARIABLE = "ROBOTRAIN_FRAME_PLAN"
 """The environment variable with the file of the plan, for the processes that load data."""
@@ -44,8 +47,8 @@ DEFAULT_TOLERANCE = 1e-4
 class FrameCache:
     """Answers for LeRobot's decoder: with frames of the cache, or with its own, which are kept."""
 
-    def __init__(self, plan: Any, stop_file: Path) -> None:
-        """`plan`: a FramePlan. `stop_file` is written by the first process that cannot write a frame."""
+    def __init__(self, plan: FramePlan, stop_file: Path) -> None:
+        """`stop_file` is written by the first process that cannot write a frame."""
         self._plan = plan
         self._stop_file = stop_file
         self._videos = {video.path: video for video in plan.videos}
@@ -64,32 +67,31 @@ class FrameCache:
     ) -> Any:
         """Return the frames at some times, as LeRobot's `original` does. Raise as it does."""
         video = self._videos.get(str(video_path))
-        is_planned = (
-            return_uint8 and not is_depth and (backend, tolerance_s) == (self._plan.backend, self._plan.tolerance)
-        )
-        slots = self._find_slots(video, timestamps) if video and is_planned else None
-        if slots and (frames := self._read(video, slots)) is not None:
+        planned = self._plan.backend, self._plan.tolerance
+        slots = list[Slot]()
+        if video and return_uint8 and not is_depth and (backend, tolerance_s) == planned:
+            slots = self._find_slots(video, timestamps)
+        if video and slots and (frames := self._read(video, slots)) is not None:
             return frames
         frames = original(video_path, timestamps, tolerance_s, backend, return_uint8=return_uint8, is_depth=is_depth)
-        if slots and self._writes:
+        if video and slots and self._writes:
             self._write(video, slots, frames)
         return frames
 
-    def _find_slots(self, video: Any, timestamps: Sequence[float]) -> list[Slot] | None:
-        """Return the slots of times; None if one has none, or another file is in the video's place."""
+    def _find_slots(self, video: PlannedVideo, timestamps: Sequence[float]) -> list[Slot]:
+        """Return the slots of times; none if one has none, or another file is in the video's place."""
         slots = [Slot(round(time * video.rate), time) for time in timestamps]
-        if not all(0 <= slot.number < video.slots for slot in slots):
-            return None
         with suppress(OSError):
-            return slots if identify_file(video.path) == video.identity else None
-        return None
+            is_same = identify_file(video.path) == video.identity
+            return slots if is_same and all(0 <= slot.number < video.slots for slot in slots) else []
+        return []
 
-    def _open(self, video: Any) -> FrameFile:
+    def _open(self, video: PlannedVideo) -> FrameFile:
         if video.file not in self._files:
             self._files[video.file] = FrameFile(Path(video.file), video.frame_bytes)
         return self._files[video.file]
 
-    def _read(self, video: Any, slots: Sequence[Slot]) -> Any:
+    def _read(self, video: PlannedVideo, slots: Sequence[Slot]) -> Any:
         """Return the frames as one tensor; None if one is missing."""
         torch: Any = importlib.import_module("torch")
         frames = []
@@ -103,7 +105,7 @@ class FrameCache:
             frames.append(torch.frombuffer(pixels, dtype=torch.uint8).view(3, video.height, video.width))
         return torch.stack(frames) if len(frames) > 1 else frames[0].unsqueeze(0)
 
-    def _write(self, video: Any, slots: Sequence[Slot], frames: Any) -> None:
+    def _write(self, video: PlannedVideo, slots: Sequence[Slot], frames: Any) -> None:
         """Keep frames of an expected form. What the disk refuses ends the writing, and not the training."""
         if tuple(frames.shape) != (len(slots), 3, video.height, video.width) or frames.element_size() != 1:
             return
@@ -134,55 +136,60 @@ def start(root: Path, options: Sequence[str], settings: Mapping[str, Any]) -> Ex
     """
     if not settings:
         return ExitStack()
-    cache, mode, limit = Path(settings["cache"]), settings["mode"], settings["limit"]
     try:
-        size = frame_size.count_frame_bytes(dataset.load_dataset_info(root))
-        if reason := _find_reason_against(size, options, cache, mode, limit):
-            _tell("info", f"no decoded frames are kept: {reason}")
-            return ExitStack()
-        return _start_planned(root, options, cache, size if limit is None else limit)
-    except (OSError, ValueError) as error:
-        _tell("warning", f"no decoded frames are kept: {error}; the training goes on without")
-        return ExitStack()
+        if reason := _find_reason_against(root, options):
+            return _train_without("info", reason)
+        cache, limits = Path(settings["cache"]), [settings[name] for name in ("limit", "cache_limit")]
+        size = frame_options.count_frame_bytes(dataset.load_dataset_info(root))
+        backend = get_option_value(options, DECODER) or ""
+        tolerance = float(get_option_value(options, TOLERANCE) or DEFAULT_TOLERANCE)
+        most = min([size, *(limit for limit in limits if limit is not None)])
+        plan = frame_plan.make_plan(root, cache, backend, tolerance, most)
+        present = disk_cache.measure_folder(Path(plan.folder)).size
+        free = disk_cache.get_free_bytes(cache) + present
+        if settings["mode"] == AUTO and size > (space := compute_space(free, *limits)):
+            reason = (
+                f"they are {format_size(size)}, and {format_size(space)} are allowed (--frame-cache on keeps a part)"
+            )
+            return _train_without("info", reason)
+        return _use(plan, cache, present)
+    except (OSError, ValueError, ImportError, RuntimeError) as error:  # the last two: of a decoder that does not load
+        return _train_without("warning", str(error))
 
 
 def list_ways(root: Path, settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the option that spares a training the decoding of videos; none if it is given, or nothing is decoded."""
     with suppress(OSError, ValueError):
-        if not settings and frame_size.count_frame_bytes(dataset.load_dataset_info(root)):
+        if not settings and frame_options.count_frame_bytes(dataset.load_dataset_info(root)):
             return ("--frame-cache on",)
     return ()
 
 
-def _find_reason_against(size: int, options: Sequence[str], cache: Path, mode: str, limit: int | None) -> str:
-    """Return why no frames are kept; empty if they are. Raise OSError."""
+def _find_reason_against(root: Path, options: Sequence[str]) -> str:
+    """Return why no frames can be kept; empty if they can. Raise OSError."""
     if get_option_value(options, "--dataset.streaming") == "true":
-        return "a dataset that is streamed has no order that comes again"
-    if not size:
-        return "the dataset has no videos"
-    free = disk_cache.get_free_bytes(cache)
-    allowed = free * SHARE_OF_DISK if limit is None else min(limit, free - RESERVE_BYTES)
-    if mode == AUTO and size > allowed:
-        space = format_size(max(0, allowed))
-        return f"they are {format_size(size)}, and {space} are allowed (--frame-cache on keeps a part)"
-    return ""
+        return "a dataset that is streamed has no frames that come again"
+    has_videos = frame_options.count_frame_bytes(dataset.load_dataset_info(root))
+    return "" if has_videos else "the dataset has no videos of colors"
 
 
-def _start_planned(root: Path, options: Sequence[str], cache: Path, limit: int) -> CacheLease:
-    from robotrain_workloads.lerobot_train.frames import frame_plan  # PyAV brings numpy, which starts threads
+def compute_space(free: int, limit: int | None, cache_limit: int | None) -> float:
+    """Return the bytes that all frames must fit in with `auto`, of those that are free or frames of theirs."""
+    space = free * SHARE_OF_DISK if limit is None else min(limit, free - RESERVE_BYTES)
+    return max(0, space if cache_limit is None else min(space, cache_limit))
 
-    backend = get_option_value(options, DECODER) or ""
-    tolerance = float(get_option_value(options, TOLERANCE) or DEFAULT_TOLERANCE)
-    plan = frame_plan.make_plan(root, cache, backend, tolerance, limit)
+
+def _use(plan: FramePlan, cache: Path, present: int) -> CacheLease:
+    """Make the entry of the cache, keep it, and have it used here and in loading processes. Raise OSError."""
+    frame_plan.make_entry(Path(plan.folder))
     lease = CacheLease(cache)
     lease.acquire(Path(plan.folder))
     folder = tempfile.TemporaryDirectory(prefix="robotrain-frames-")
     lease.callback(folder.cleanup)
     plan_file = Path(folder.name, "plan.json")
-    plan_file.write_text(plan.dump())
+    plan_file.write_text(json.dumps(dataclasses.asdict(plan)))
     with tempfile.TemporaryFile(dir=plan.folder):  # a folder that cannot be written is told now
         pass
-    present = disk_cache.measure_folder(Path(plan.folder)).size
     os.environ[VARIABLE] = str(plan_file)
     join()
     kept = f"up to {format_size(plan.size)}, of which {format_size(min(present, plan.size))} are there"
@@ -194,14 +201,17 @@ def join() -> None:
     """Use the cache of the training that this process loads data for; nothing if it has none."""
     if VARIABLE not in os.environ:
         return
-    from robotrain_workloads.lerobot_train.frames import frame_plan
-
     with suppress(ImportError, OSError, ValueError):  # without it, frames are decoded
         plan_file = Path(os.environ[VARIABLE])
         plan = frame_plan.load_plan(plan_file.read_text())
         cache = FrameCache(plan, plan_file.with_name(STOPPED))
         reader = importlib.import_module(READER)
         setattr(reader, DECODE, functools.partial(cache.decode, getattr(reader, DECODE)))
+
+
+def _train_without(level: Any, reason: str) -> ExitStack:
+    _tell(level, f"no decoded frames are kept: {reason}")
+    return ExitStack()
 
 
 def _tell(level: Any, text: str) -> None:

@@ -1,6 +1,6 @@
 """Which frames of a dataset are kept, and where: by the content of its videos, and by what decodes them.
 
-Used where LeRobot has been imported: PyAV brings numpy, which starts threads.
+`make_plan` imports PyAV, and so numpy, which starts threads.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from robotrain_runtime.machine.disk_cache import LOCK_SUFFIX
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_train.frames.frame_file import identify_file
-from robotrain_workloads.lerobot_train.frames.frame_size import is_kept
+from robotrain_workloads.lerobot_train.frames.frame_options import is_kept
 
 FORMAT = 1
 """Of the files; another one has other folders."""
@@ -58,10 +58,6 @@ class FramePlan:
     tolerance: float
     videos: tuple[PlannedVideo, ...]
 
-    def dump(self) -> str:
-        """Return it as JSON."""
-        return json.dumps(asdict(self))
-
     @property
     def size(self) -> int:
         """The bytes of all frames that are kept."""
@@ -69,14 +65,14 @@ class FramePlan:
 
 
 def load_plan(text: str) -> FramePlan:
-    """Return the plan that was dumped."""
+    """Return the plan that was written as JSON."""
     content = json.loads(text)
     videos = (PlannedVideo(**{**video, "identity": tuple(video["identity"])}) for video in content.pop("videos"))
     return FramePlan(videos=tuple(videos), **content)
 
 
 def make_plan(root: Path, cache: Path, backend: str, tolerance: float, limit: int) -> FramePlan:
-    """Return the plan for a dataset, of at most `limit` bytes, and make its entry of the cache. Raise OSError."""
+    """Return the plan for a dataset, of at most `limit` bytes, by the content of its videos. Raise OSError."""
     decoder = describe_decoder(backend)
     content = hashlib.sha256(json.dumps([FORMAT, decoder, tolerance]).encode())
     videos = []
@@ -88,10 +84,8 @@ def make_plan(root: Path, cache: Path, backend: str, tolerance: float, limit: in
         if video and identify_file(path) == identity:
             videos.append(video)
     folder = cache.absolute() / FOLDER / content.hexdigest()[:16]
-    _make_entry(folder)
-    return FramePlan(
-        folder=str(folder), backend=backend, tolerance=tolerance, videos=tuple(_limit(videos, folder, limit))
-    )
+    limited = tuple(_limit(videos, folder, limit))
+    return FramePlan(folder=str(folder), backend=backend, tolerance=tolerance, videos=limited)
 
 
 def describe_decoder(backend: str) -> str:
@@ -130,15 +124,8 @@ def _describe_video(path: Path, identity: tuple[int, ...], digest: str) -> Plann
         return None
     if not frames or not rate or not height or not width:
         return None
-    return PlannedVideo(
-        path=str(path),
-        identity=identity,
-        file=digest[:32],
-        rate=float(Fraction(rate)),
-        slots=frames,
-        height=height,
-        width=width,
-    )
+    facts = {"slots": frames, "height": height, "width": width}
+    return PlannedVideo(path=str(path), identity=identity, file=digest[:32], rate=float(Fraction(rate)), **facts)
 
 
 def _limit(videos: list[PlannedVideo], folder: Path, limit: int) -> Iterator[PlannedVideo]:
@@ -150,7 +137,7 @@ def _limit(videos: list[PlannedVideo], folder: Path, limit: int) -> Iterator[Pla
         yield PlannedVideo(**{**asdict(video), "slots": slots, "file": str(folder / video.file)})
 
 
-def _make_entry(folder: Path) -> None:
+def make_entry(folder: Path) -> None:
     """Make an entry of the cache, which others of the same content use too. Raise OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.with_name(folder.name + LOCK_SUFFIX).touch(mode=0o600)
