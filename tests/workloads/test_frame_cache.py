@@ -73,6 +73,26 @@ def test_a_frame_that_another_process_writes_is_left_to_it(tmp_path) -> None:
     assert file.read(FIRST) == fill(7)
 
 
+def test_processes_that_fill_one_file_leave_right_frames_or_none(tmp_path) -> None:
+    children = []
+    for _ in range(4):
+        child = os.fork()
+        if not child:
+            file = FrameFile(tmp_path / "video", SIZE)
+            for number in range(300):
+                file.write(Slot(number, number / 10), fill(number % 256))
+            os._exit(0)
+        children.append(child)
+    file, seen = FrameFile(tmp_path / "video", SIZE), set[bool]()
+    while children:
+        for number in range(300):
+            pixels = file.read(Slot(number, number / 10))
+            seen.add(pixels is None or pixels == fill(number % 256))
+        children = [child for child in children if os.waitpid(child, os.WNOHANG)[0] == 0]
+    assert seen == {True}
+    assert all(file.read(Slot(number, number / 10)) == fill(number % 256) for number in range(300))
+
+
 def test_the_size_is_that_of_the_videos_without_depth() -> None:
     video = {"dtype": "video", "shape": [480, 640, 3]}
     features = {

@@ -10,11 +10,12 @@ from robotrain.redaction import redact
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.files import format_size
 
-from robotrain_workloads.lerobot import dataset, dataset_shares
+from robotrain_workloads.lerobot import dataset, dataset_shares, options
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_data_check import statistics_needs
 from robotrain_workloads.lerobot_data_check.dataset_options import list_trained
+from robotrain_workloads.lerobot_train import trainer_options
 from robotrain_workloads.lerobot_train.frames import frame_options
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
     with suppress(ValueError):
         if shares := dataset_shares.describe_shares(known.parameters, job.sources):
             rows["mixture"] = f"{shares} of the samples, in the order of the datasets"
+    if any(map(dataset.has_video, infos.values())):
+        rows["decoder"] = options.get_option_value(known.arguments, trainer_options.DECODER) or trainer_options.PYAV
     if known.parameters.get("frame_cache", frame_options.OFF) != frame_options.OFF:
         rows["frame cache"] = _describe_frame_cache(known, infos.values())
     excluded, frames = known.parameters[EXCLUDED], None

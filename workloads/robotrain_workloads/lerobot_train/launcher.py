@@ -57,7 +57,7 @@ from robotrain_workloads.lerobot_train.episode_options import (
 from robotrain_workloads.lerobot_train.frames import frame_cache
 from robotrain_workloads.lerobot_train.random_draws import RandomDraws
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
-from robotrain_workloads.lerobot_train.trainer_options import TOLERANCE
+from robotrain_workloads.lerobot_train.trainer_options import DECODER, TOLERANCE
 from robotrain_workloads.lerobot_training import process_group, weights_file
 from robotrain_workloads.lerobot_training.process_group import (
     GroupStop,
@@ -291,7 +291,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
             _check_tables(own, trainer, root)
         trainer += disable_empty_split(root, trainer)
         if device.is_first_rank():  # known only now: a task of one episode disables it
-            emit_event(Track(params={"val_split": get_option_value(trainer, SPLIT_OPTION) or "0"}))
+            recorded = {"val_split": SPLIT_OPTION, "video_backend": DECODER}
+            emit_event(Track(params={name: get_option_value(trainer, flag) or "0" for name, flag in recorded.items()}))
         if device.is_first_rank():
             _note_data(own, root, has_chosen=parse_episodes(trainer) is not None)
         if not own.first:

@@ -13,7 +13,7 @@ from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE, Start
 from robotrain_workloads.lerobot_train import adapter_options, schedule_options
 
 CAMERAS, FEATURES = "num_cameras", "input_features"
-DECODER = "--dataset.video_backend"
+DECODER, PYAV = "--dataset.video_backend", "pyav"
 TOLERANCE = "--tolerance_s"
 
 
@@ -73,7 +73,7 @@ def make_default_options(job: LerobotJob, tolerance: float | None = None) -> Ite
         return name in model.options and model.format_flag(name) not in names
 
     if DECODER not in names:
-        yield f"{DECODER}=pyav"
+        yield f"{DECODER}={PYAV}"
     if tolerance is not None and TOLERANCE not in names:
         yield f"{TOLERANCE}={tolerance:g}"
     yield from precision.make_options(job)

@@ -40,8 +40,7 @@ RESERVE_BYTES = 5 * disk_cache.GIB
 """Of the disk, which stay free for checkpoints."""
 STOPPED = "stopped"
 """The file beside the plan that says that nothing more is written."""
-DEFAULT_TOLERANCE = 1e-4
-"""LeRobot's."""
+LEROBOT_TOLERANCE = 1e-4
 
 
 class FrameCache:
@@ -142,7 +141,7 @@ def start(root: Path, options: Sequence[str], settings: Mapping[str, Any]) -> Ex
         cache, limits = Path(settings["cache"]), [settings[name] for name in ("limit", "cache_limit")]
         size = frame_options.count_frame_bytes(dataset.load_dataset_info(root))
         backend = get_option_value(options, DECODER) or ""
-        tolerance = float(get_option_value(options, TOLERANCE) or DEFAULT_TOLERANCE)
+        tolerance = float(get_option_value(options, TOLERANCE) or LEROBOT_TOLERANCE)
         most = min([size, *(limit for limit in limits if limit is not None)])
         plan = frame_plan.make_plan(root, cache, backend, tolerance, most)
         present = disk_cache.measure_folder(Path(plan.folder)).size

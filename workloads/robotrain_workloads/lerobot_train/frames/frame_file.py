@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 RECORD = struct.Struct("<dII")
-"""Of a slot: the time that its frame was asked for, the checksum, and `WRITTEN`."""
+"""Of a slot: the time that its frame was asked for, the checksum, and `WRITTEN`, which a hole of the file lacks."""
 WRITTEN = 0x4652414D
-"""What tells a record from a hole of the file."""
 TIME = struct.Struct("<d")
 
 
