@@ -63,7 +63,7 @@ class Figure(NamedTuple):
 def list_figures() -> list[Figure]:
     """The figures, with the ceilings of the design."""
     blobs = [word for day in "abc" for word in ("--blob-url", f"https://acct.blob.core.windows.net/set/{day}")]
-    workspace = ["--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w"]
+    workspace = ["--subscription-id", "s", "--resource-group", "g", "--workspace-name", "ws-1"]
     jobs = {
         "local": [str(ROOT / "examples/pusht-mini/job.yaml"), "--platform", "local"],
         "osmo": ["--platform", "osmo", "--pool", "p", "--tracking-uri", "none", *blobs],

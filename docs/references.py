@@ -97,12 +97,12 @@ def format_public_names() -> str:
 
 def format_scheduler() -> str:
     """Return tables of what a plugin for a scheduler sets, writes and gets, from the docstrings."""
-    own = [one for one in plugin.SchedulerPlatform.__mro__ if one.__module__.startswith("robotrain.run_folder.")]
+    own = [one for one in plugin.SchedulerEngine.__mro__ if one.__module__.startswith("robotrain.run_folder.")]
     attributes = {row[0]: row for one in reversed(own) for row in _list_attributes(one) if row[0] not in OWN_ATTRIBUTES}
-    methods = [_describe_method(name, getattr(plugin.SchedulerPlatform, name)) for name in SCHEDULER_METHODS]
+    methods = [_describe_method(name, getattr(plugin.SchedulerEngine, name)) for name in SCHEDULER_METHODS]
     tables = {
-        "Attributes of `SchedulerPlatform`": attributes.values(),
-        "Methods of `SchedulerPlatform`": methods,
+        "Attributes of `SchedulerEngine`": attributes.values(),
+        "Methods of `SchedulerEngine`": methods,
         "Fields of `SchedulerJob`": [(name, "", text) for name, _, text in _list_attributes(plugin.SchedulerJob)],
         "Fields of `FoundJob`": _list_attributes(plugin.FoundJob),
         "Fields of `SchedulerCommands`": [

@@ -362,7 +362,7 @@ def fake_platform(install, tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def dag_platform(install, fake_platform, monkeypatch) -> Path:
     """The platform of dag_platform.py, installed beside the fake platform, whose engine it shares; polled fast."""
-    monkeypatch.setattr("robotrain.pipelines.native_platform.NativePlatform.follow_seconds", 0.05)
+    monkeypatch.setattr("robotrain.pipelines.native_engine.NativeEngine.follow_seconds", 0.05)
     source = (ROOT / "tests/dag_platform.py").read_text()
     install("robotrain-dag", {"platform.dag": "dag_plugin"}, dag_plugin=source)
     return fake_platform

@@ -8,19 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fake_plugin import FakePlatform, engine
+from fake_plugin import FAKE, FakeEngine, engine
 from robotrain.model.run import StepStatus
 from robotrain.plugin import YES, Output, Placement, Plan, Registered, Status, hook, make_job_document
 
 
-class DagPlatform(FakePlatform):
-    name = "dag"
-    summary = "a folder that runs pipelines"
-    capabilities = replace(
-        FakePlatform.capabilities,
-        features={**FakePlatform.capabilities.features, "native_dag": YES, "native_sweep": YES, "cancel": YES},
-    )
-
+class DagEngine(FakeEngine):
     def render_pipeline(self, steps: Sequence[Any], job: Any, run: str, finished: Mapping[str, Any]) -> Plan:
         documents = {}
         for step in steps:
@@ -34,7 +27,7 @@ class DagPlatform(FakePlatform):
             body = make_job_document(
                 step.job,
                 run=f"{run}-{step.name}",
-                platform=self.name,
+                platform=self.platform.name,
                 container_plugins=step.container_plugins,
                 placement=placement,
             )
@@ -45,7 +38,7 @@ class DagPlatform(FakePlatform):
             }
         spec = {"steps": documents, "finished": {name: dict(one) for name, one in finished.items()}}
         files = {"dag.json": json.dumps(spec, indent=1).encode()}
-        return Plan(platform=self.name, run=run, job=job, spec="dag.json", files=files, shown=("dag.json",))
+        return Plan(platform=self.platform.name, run=run, job=job, spec="dag.json", files=files, shown=("dag.json",))
 
     def find_sweep_obstacle(self, sweep: Any) -> str:
         return "too many slots" if sweep.settings.slots > 100 else ""
@@ -53,13 +46,19 @@ class DagPlatform(FakePlatform):
     def render_sweep(self, sweep: Any, job: Any, run: str) -> Plan:
         placement = Placement(work="/dag", cache="/dag/cache")
         body = make_job_document(
-            sweep.jobs[0], run=run, platform=self.name, container_plugins=sweep.container_plugins, placement=placement
+            sweep.jobs[0],
+            run=run,
+            platform=self.platform.name,
+            container_plugins=sweep.container_plugins,
+            placement=placement,
         )
         names = ("trials", "sampler", "sampler_seed", "at_most", "metric", "better")
         spec = {name: getattr(sweep, name) for name in names}
         spec["job"] = json.loads(replace(body, space=sweep.space).to_json())
         files = {"sweep.json": json.dumps(spec, indent=1).encode()}
-        return Plan(platform=self.name, run=run, job=job, spec="sweep.json", files=files, shown=("sweep.json",))
+        return Plan(
+            platform=self.platform.name, run=run, job=job, spec="sweep.json", files=files, shown=("sweep.json",)
+        )
 
     def _steps(self, reference: Any) -> dict[str, Any]:
         path = engine() / f"{reference['id']}.steps.json"
@@ -93,6 +92,18 @@ class DagPlatform(FakePlatform):
         return Registered(name=name, version="1", step=40, uri=f"models:/{name}/{reference['step']}")
 
 
+DAG = replace(
+    FAKE,
+    name="dag",
+    summary="a folder that runs pipelines",
+    engine_class=DagEngine,
+    capabilities=replace(
+        FAKE.capabilities,
+        features={**FAKE.capabilities.features, "native_dag": YES, "native_sweep": YES, "cancel": YES},
+    ),
+)
+
+
 @hook
 def robotrain_platforms() -> list[Any]:
-    return [DagPlatform()]
+    return [DAG]

@@ -25,6 +25,8 @@ from robotrain.plugin import (
     Placement,
     Plan,
     Platform,
+    PlatformEngine,
+    PlatformPlans,
     Problem,
     Registered,
     Rejected,
@@ -55,26 +57,16 @@ def read_word(name: str) -> str:
     return path.read_text().strip() if path.exists() else ""
 
 
-class FakePlatform(Platform):
-    name = "fake"
-    summary = "a folder that takes jobs"
-    settings = Settings
-    cancel_command = "fake stop {id}"
-    capabilities = Capabilities(
-        sources={**{(role, kind): YES for role in ROLES for kind in KINDS}, ("backbone", "torchvision"): YES},
-        workloads={ANY: YES},
-        features={"several_datasets": YES, "register_model": YES, "publish_folder": YES},
-    )
-
+class FakeEngine(PlatformPlans, PlatformEngine):
     def render(
         self, job: Any, settings: Settings, run: str, payload: Any, container_plugins: Mapping[str, str]
     ) -> Plan:
         placement = Placement(work=f"/fake/{settings.slots}", cache="/fake/cache")
         body = make_job_document(
-            job, run=run, platform=self.name, container_plugins=container_plugins, placement=placement
+            job, run=run, platform=self.platform.name, container_plugins=container_plugins, placement=placement
         )
         files = {"job.json": body.to_json().encode(), "payload.zip": payload.archive}
-        return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
+        return Plan(platform=self.platform.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def preflight(self, plan: Plan) -> Iterator[Problem]:
         if read_word("weather") == "no answer":
@@ -169,6 +161,20 @@ class FakePlatform(Platform):
         return Registered(name=name, version="1", step=step or 0, uri=f"models:/{name}/1")
 
 
+FAKE = Platform(
+    name="fake",
+    summary="a folder that takes jobs",
+    engine_class=FakeEngine,
+    settings=Settings,
+    capabilities=Capabilities(
+        sources={**{(role, kind): YES for role in ROLES for kind in KINDS}, ("backbone", "torchvision"): YES},
+        workloads={ANY: YES},
+        features={"several_datasets": YES, "register_model": YES, "publish_folder": YES},
+    ),
+    cancel_command="fake stop {id}",
+)
+
+
 @hook
-def robotrain_platforms() -> list[FakePlatform]:
-    return [FakePlatform()]
+def robotrain_platforms() -> list[Platform]:
+    return [FAKE]

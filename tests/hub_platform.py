@@ -3,18 +3,20 @@
 HUB_PLATFORM = """
 from dataclasses import replace
 
-from fake_plugin import FakePlatform
+from fake_plugin import FAKE
 from robotrain.plugin import YES, hook
 
 
-class HubPlatform(FakePlatform):
-    name = "hub"
-    capabilities = replace(
-        FakePlatform.capabilities, sources={**FakePlatform.capabilities.sources, ("publish", "huggingface"): YES}
-    )
+HUB = replace(
+    FAKE,
+    name="hub",
+    capabilities=replace(
+        FAKE.capabilities, sources={**FAKE.capabilities.sources, ("publish", "huggingface"): YES}
+    ),
+)
 
 
 @hook
 def robotrain_platforms():
-    return [HubPlatform()]
+    return [HUB]
 """

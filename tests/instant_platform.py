@@ -6,10 +6,10 @@ Seed 4 fails; with a file `asleep` in the folder of the engine, runs do not end.
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from fake_plugin import FakePlatform, engine
+from fake_plugin import FAKE, FakeEngine, engine
 from robotrain.plugin import ANY, YES, Capabilities, Param, Plan, Problem, Registered, Stage, Status, hook
 from robotrain_runtime.contract.event import format_event
 from robotrain_runtime.plugin import Metrics
@@ -20,14 +20,7 @@ class Settings:
     depth: Annotated[int, Param(help="in kilometres", gt=0)] = 1
 
 
-class InstantPlatform(FakePlatform):
-    name, summary, settings = "instant", "runs end at once", Settings
-    capabilities = Capabilities(
-        sources={(role, ANY): YES for role in ("dataset", "init_policy")},
-        workloads={ANY: YES},
-        features={"register_model": YES},
-    )
-
+class InstantEngine(FakeEngine):
     def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
         if job["seed"] == 13 and job["batch_size"] == 2:
             yield Problem(code="unlucky", stage=Stage.CHECK, title="instant has no luck with 13 and 2")
@@ -35,7 +28,7 @@ class InstantPlatform(FakePlatform):
     def render(self, job: Any, settings: Settings, run: str, payload: Any, plugins: Mapping[str, str]) -> Plan:
         body = {"run": run, "seed": job["seed"], "rate": job["learning_rate"], "depth": settings.depth}
         files = {"job.json": json.dumps(body).encode()}
-        return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files)
+        return Plan(platform=self.platform.name, run=run, job=job, spec="job.json", files=files)
 
     def submit(self, plan: Plan) -> dict[str, str]:
         with (engine() / f"{plan.run}.sent").open("a") as file:
@@ -63,6 +56,20 @@ class InstantPlatform(FakePlatform):
         return Registered(name=name, version="1", step=step or 1, uri=reference["id"])
 
 
+INSTANT = replace(
+    FAKE,
+    name="instant",
+    summary="runs end at once",
+    engine_class=InstantEngine,
+    settings=Settings,
+    capabilities=Capabilities(
+        sources={(role, ANY): YES for role in ("dataset", "init_policy")},
+        workloads={ANY: YES},
+        features={"register_model": YES},
+    ),
+)
+
+
 @hook
 def robotrain_platforms() -> list[Any]:
-    return [InstantPlatform()]
+    return [INSTANT]

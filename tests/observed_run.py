@@ -23,7 +23,7 @@ EVENTS = (
 class ObservedRun:
     """A run that a stand-in has."""
 
-    platform: type[Platform]
+    platform: Platform
     reference: dict[str, Any]
     """As a submit keeps it."""
 
@@ -35,13 +35,13 @@ class ObservedRun:
         return self.say(*(event.format_event(one) for one in events))
 
     def status(self) -> Status:
-        return self.platform().status(self.reference)
+        return self.platform.engine.status(self.reference)
 
     def logs(self, follow: bool = False, tail: int | None = None) -> list[str]:
-        return list(self.platform().logs(self.reference, follow, tail))
+        return list(self.platform.engine.logs(self.reference, follow, tail))
 
     def outputs(self) -> list[Output]:
-        return list(self.platform().outputs(self.reference))
+        return list(self.platform.engine.outputs(self.reference))
 
     def record(self, outputs: OutputProfile = LEROBOT_TRAIN.profile.outputs) -> str:
         """Kept as if it had been submitted from here; its name."""

@@ -12,6 +12,8 @@ from robotrain.plugin import (
     Placement,
     Plan,
     Platform,
+    PlatformEngine,
+    PlatformPlans,
     Status,
     hook,
     make_job_document,
@@ -28,25 +30,7 @@ class Settings:
     replicas: Annotated[int, Param(help="how many", gt=0)] = 1
 
 
-class PlainPlatform(Platform):
-    name = "plain"
-    summary = "a plain platform"
-    settings = Settings
-    capabilities = Capabilities(
-        sources={
-            **{("dataset", kind): YES for kind in KINDS},
-            ("policy", "blob_url"): not_yet("The line is being laid."),
-            ("backbone", "torchvision"): YES,
-        },
-        workloads={"lerobot-train": YES},
-        features={
-            "several_datasets": YES,
-            "multi_gpu": YES,
-            "mixed_precision": not_yet("Only full precision works.", "train in full precision"),
-            "register_model": no("There is no model registry."),
-        },
-    )
-
+class PlainEngine(PlatformPlans, PlatformEngine):
     def check(self, job: Any, settings: Settings) -> Iterator[Any]:
         return iter(())
 
@@ -55,10 +39,10 @@ class PlainPlatform(Platform):
     ) -> Plan:
         placement = Placement(work="/plain/work", cache="/plain/cache")
         body = make_job_document(
-            job, run=run, platform=self.name, container_plugins=container_plugins, placement=placement
+            job, run=run, platform=self.platform.name, container_plugins=container_plugins, placement=placement
         )
         files = {"job.json": body.to_json().encode(), "zone.txt": settings.zone.encode()}
-        return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
+        return Plan(platform=self.platform.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def preflight(self, plan: Plan) -> Iterator[Any]:
         return iter(())
@@ -85,6 +69,28 @@ class PlainPlatform(Platform):
         pass
 
 
+PLAIN = Platform(
+    name="plain",
+    summary="a plain platform",
+    engine_class=PlainEngine,
+    settings=Settings,
+    capabilities=Capabilities(
+        sources={
+            **{("dataset", kind): YES for kind in KINDS},
+            ("policy", "blob_url"): not_yet("The line is being laid."),
+            ("backbone", "torchvision"): YES,
+        },
+        workloads={"lerobot-train": YES},
+        features={
+            "several_datasets": YES,
+            "multi_gpu": YES,
+            "mixed_precision": not_yet("Only full precision works.", "train in full precision"),
+            "register_model": no("There is no model registry."),
+        },
+    ),
+)
+
+
 @hook
-def robotrain_platforms() -> list[PlainPlatform]:
-    return [PlainPlatform()]
+def robotrain_platforms() -> list[Platform]:
+    return [PLAIN]

@@ -22,6 +22,8 @@ from robotrain.plugin import (
     Capabilities,
     Output,
     Platform,
+    PlatformEngine,
+    PlatformPlans,
     Problem,
     Rejected,
     RunGone,
@@ -46,12 +48,7 @@ def denied(why: str) -> Rejected:
     return Rejected([Problem(code="signed-out", stage=Stage.SUBMIT, title="not told", why=why, suggestions=(way,))])
 
 
-class ScriptedPlatform(Platform):
-    name = "NAME"
-    summary = "very far away"
-    settings = Settings
-    capabilities = Capabilities(sources={}, workloads={ANY: YES}, features={})
-
+class ScriptedEngine(PlatformPlans, PlatformEngine):
     def describe_reference(self, reference: Any) -> dict[str, str]:
         page = Path(reference["folder"]) / "page"
         return {"page": page.read_text()} if page.exists() else {}
@@ -138,6 +135,15 @@ class ScriptedPlatform(Platform):
         return log.read_text().split("\n")[:-1] if log.exists() else []
 
 
+SCRIPTED = Platform(
+    name="NAME",
+    summary="very far away",
+    engine_class=ScriptedEngine,
+    settings=Settings,
+    capabilities=Capabilities(sources={}, workloads={ANY: YES}, features={}),
+)
+
+
 @hook
-def robotrain_platforms() -> list[ScriptedPlatform]:
-    return [ScriptedPlatform()]
+def robotrain_platforms() -> list[Platform]:
+    return [SCRIPTED]

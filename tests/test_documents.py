@@ -211,7 +211,7 @@ def test_the_tables_of_policies_are_fresh():
 def test_the_table_of_public_names_is_fresh(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "docs")
     table = importlib.import_module("references").format_public_names()
-    assert "| `Platform` | A place to run jobs. |" in table
+    assert "| `Platform` | A place to run jobs, as its plugin declares it" in table
     assert not re.findall(r"^\| `(\w+)` \|  \|$", table, re.MULTILINE), "each has a docstring"
     assert GUIDE.endswith(table), "run .ci/pages"
 

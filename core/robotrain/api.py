@@ -101,7 +101,7 @@ class Run:
 
     def status(self) -> Status:
         """Return its current status."""
-        return self._platform.status(self._submitted_record.reference)
+        return self._platform.engine.status(self._submitted_record.reference)
 
     def progress(self) -> Progress:
         """Return its progress so far: steps, metrics, checkpoints."""
@@ -113,7 +113,7 @@ class Run:
 
     def logs(self, follow: bool = False, tail: int | None = None) -> Iterator[str]:
         """Yield the lines of its log, event lines included; with `follow`, until the run ends."""
-        return self._platform.logs(self._submitted_record.reference, follow, tail)
+        return self._platform.engine.logs(self._submitted_record.reference, follow, tail)
 
     def wait(self, timeout: float | None = None, on_event: Callable[[event.EventRecord], None] | None = None) -> Status:
         """Wait for its end and return the final status.
@@ -141,18 +141,18 @@ class Run:
         """
         self._require_own_name()
         record, platform = self._submitted_record, self._platform
-        if not record.steps and platform.status(record.reference).finished:
+        if not record.steps and platform.engine.status(record.reference).finished:
             return
         require_own_run(record, platform, "cancelled")
-        platform.cancel(record.reference)
-        status = platform.status(record.reference)
+        platform.engine.cancel(record.reference)
+        status = platform.engine.status(record.reference)
         self._was_running = not status.finished
         records.save_final_status(self.name, status)
         self.warnings += tuple(site.notify_run_changed(self._plugins, record, "cancelled", status))
 
     def outputs(self) -> list[Output]:
         """Return its outputs: complete checkpoints, oldest first, then other files."""
-        return list(self._platform.outputs(self._submitted_record.reference))
+        return list(self._platform.engine.outputs(self._submitted_record.reference))
 
     def register(self, name: str = "", step: int | None = None) -> Registered:
         """Register a checkpoint (default: the last) as a version of a model (default: the one that the job names).
@@ -169,7 +169,7 @@ class Run:
         while True:
             status: Status | None = None
             try:
-                status = platform.status(record.reference)
+                status = platform.engine.status(record.reference)
                 answered = time.monotonic()
             except Exception as error:
                 is_permanent = isinstance(error, Rejected) and not error.transient  # for example a missing sign-in

@@ -5,7 +5,7 @@ from robotrain_runtime.contract.document import Dimension, JobDocument, JobSourc
 from robotrain_runtime.contract.event import Checkpoint, Registered
 from robotrain_runtime.contract.parameter import Param, TerraformOutput, load_pairs
 
-from robotrain.cluster.platform import ClusterPlatform
+from robotrain.cluster.engine import ClusterEngine
 from robotrain.cluster.secrets import check_secrets
 from robotrain.cluster.spec import make_python_search
 from robotrain.config.validate import parse_pairs
@@ -19,7 +19,14 @@ from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
 from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Payload, Plan, make_job_document
-from robotrain.model.platform import FollowingDecision, ListedSubmission, Platform, PlatformDefault, SubmittedRun
+from robotrain.model.platform import (
+    FollowingDecision,
+    Platform,
+    PlatformDefault,
+    PlatformEngine,
+    PlatformPart,
+    PlatformPlans,
+)
 from robotrain.model.preview import JobFacts, RunPlace, WorkPreview
 from robotrain.model.reference import Reference
 from robotrain.model.run import Output, RunGone, RunRecord, RunState, Status, StepStatus
@@ -33,6 +40,7 @@ from robotrain.model.source import (
     SourceUnreachable,
     TargetForm,
 )
+from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
 from robotrain.model.support import ANY, YES, Support, no, not_yet
 from robotrain.model.terminal import Forwarding, TerminalCommand
 from robotrain.model.workload import (
@@ -53,7 +61,7 @@ from robotrain.redaction import holds_secret, redact
 from robotrain.refusals import Refusal, find_refusal, load_refusals
 from robotrain.run_folder.facts import FactFile, FolderFacts
 from robotrain.run_folder.parts import JudgedRun, RunPart
-from robotrain.run_folder.scheduler import SchedulerPlatform
+from robotrain.run_folder.scheduler import SchedulerEngine
 from robotrain.run_folder.scheduler_commands import SchedulerCommands
 from robotrain.run_folder.scheduler_plan import SchedulerJob, SchedulerSpec
 from robotrain.run_folder.scheduler_settings import (
@@ -63,7 +71,7 @@ from robotrain.run_folder.scheduler_settings import (
     parse_memory,
     parse_time,
 )
-from robotrain.run_folder.status import RunFolderPlatform
+from robotrain.run_folder.status import RunFolderEngine
 from robotrain.run_folder.submit import FoundJob
 from robotrain.run_folder.submit_script import SubmitReport
 
@@ -73,7 +81,7 @@ __all__ = [
     "Capabilities",
     "Check",
     "Checkpoint",
-    "ClusterPlatform",
+    "ClusterEngine",
     "ConfigValue",
     "Container",
     "DataReading",
@@ -110,6 +118,9 @@ __all__ = [
     "Plan",
     "Platform",
     "PlatformDefault",
+    "PlatformEngine",
+    "PlatformPart",
+    "PlatformPlans",
     "Problem",
     "ProcessResult",
     "ProgramLocker",
@@ -123,7 +134,7 @@ __all__ = [
     "Resources",
     "Role",
     "RoleFlag",
-    "RunFolderPlatform",
+    "RunFolderEngine",
     "RunGone",
     "RunOwner",
     "RunPart",
@@ -131,8 +142,8 @@ __all__ = [
     "RunRecord",
     "RunState",
     "SchedulerCommands",
+    "SchedulerEngine",
     "SchedulerJob",
-    "SchedulerPlatform",
     "SchedulerSettings",
     "SchedulerSpec",
     "Source",

@@ -9,7 +9,7 @@ from azure_stand_in.ml.azureml import AzureML
 from azure_stand_in.ml.job import Job
 from azure_stand_in.tenant import CLIENT
 from observed_run import EVENTS, RUN, ObservedRun
-from robotrain_azureml.platform import AzureMLPlatform as Platform
+from robotrain_azureml.platform import AZUREML as Platform
 from robotrain_azureml.service import jobs
 from robotrain_runtime.contract import checkpoint
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
@@ -98,7 +98,7 @@ def observing(azureml: AzureML, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azu
     }.items():
         monkeypatch.setattr(f"robotrain_azureml.observe.logs.{name}", value)
     monkeypatch.setattr("robotrain_azureml.observe.logs.RETRY_PAUSE", 0.02)
-    monkeypatch.setattr("robotrain.cluster.platform.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("robotrain.cluster.engine.FIRST_PAUSE", 0.05)
     monkeypatch.setattr("robotrain_azureml.service.jobs.PATIENCE_SECONDS", 0.0)
     yield azureml
     jobs.get_client.cache_clear()

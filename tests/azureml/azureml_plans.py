@@ -12,7 +12,7 @@ from planned_jobs import ONE, PINNED, PLUGIN_MODULES, TWO, blobs, evaluation, jo
 from robotrain.errors import Problem, Rejected
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
@@ -46,11 +46,11 @@ def settings(**given: Any) -> AzureMLSettings:
 
 
 def render_plan(of: Job, attempt: int = 1, packed: Payload | None = None, **given: Any) -> Plan:
-    return AzureMLPlatform().render(of, settings(**given), of.run_name(attempt), packed or payload(), PLUGIN_MODULES)
+    return AZUREML.plans.render(of, settings(**given), of.run_name(attempt), packed or payload(), PLUGIN_MODULES)
 
 
 def find_problems(of: Job, **given: Any) -> list[Problem]:
-    return list(AzureMLPlatform().check(of, settings(**given)))
+    return list(AZUREML.plans.check(of, settings(**given)))
 
 
 def find_codes(of: Job, **given: Any) -> set[str]:

@@ -9,7 +9,7 @@ from azureml_plans import find_rejection, job, read_submission_spec, render_plan
 from robotrain.errors import Problem
 from robotrain.model.plan import Plan
 from robotrain_azureml import platform
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
@@ -45,7 +45,7 @@ def make_submission_spec(azureml: AzureML, *sources: object, **given: Any) -> Az
 
 
 def run_preflight(wanted: Plan) -> list[Problem]:
-    return list(platform.AzureMLPlatform().preflight(wanted))
+    return list(platform.AZUREML.engine.preflight(wanted))
 
 
 def list_codes(problems: list[Problem]) -> list[tuple[str, str]]:
@@ -73,4 +73,4 @@ def list_requests(there: AzureML, what: str = "") -> list[str]:
 
 
 def submit_rejected(wanted: Plan) -> Problem:
-    return find_rejection(lambda: AzureMLPlatform().submit(wanted))
+    return find_rejection(lambda: AZUREML.engine.submit(wanted))

@@ -8,7 +8,7 @@ from azureml_workspace_plans import COMPUTE, add_dataset, make_submittable_plan,
 from robotrain.errors import Rejected
 from robotrain.plugins.manager import get_plugins
 from robotrain.submission.adoption import adopt_submitted_run
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_azureml.settings import AzureMLSettings
 
 
@@ -27,7 +27,7 @@ def workspace(azureml, monkeypatch):
 
 
 def test_a_job_whose_document_has_no_record_is_no_run(workspace):
-    name = AzureMLPlatform().submit(make_submittable_plan(workspace))["job"]
+    name = AZUREML.engine.submit(make_submittable_plan(workspace))["job"]
     assert adopt_refused(name).startswith(f"{name} cannot be recorded here")
 
 
@@ -44,14 +44,14 @@ def submit_runs(workspace, count: int) -> list[str]:
     """Submit so many attempts of a job, and return the names of their jobs."""
     workspace.kubernetes()
     plans = [render_plan(job(), attempt, **workspace.settings) for attempt in range(1, count + 1)]
-    return [AzureMLPlatform().submit(plan)["job"] for plan in plans]
+    return [AZUREML.engine.submit(plan)["job"] for plan in plans]
 
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_jobs_are_listed_by_pages(workspace, count):
     names = submit_runs(workspace, count)
     del workspace.calls[:]
-    listed = [*AzureMLPlatform().list_submitted(AzureMLSettings(**workspace.settings), everyone=False)]
+    listed = [*AZUREML.engine.list_submitted(AzureMLSettings(**workspace.settings), everyone=False)]
     assert [one.text for one in listed] == names[::-1], "the newest first"
     assert [one.run for one in listed] == [name.rpartition("-")[0] for name in names[::-1]]
     assert {(one.state, one.user) for one in listed} <= {("pending", PERSON)}
@@ -60,7 +60,7 @@ def test_jobs_are_listed_by_pages(workspace, count):
 
 
 def test_jobs_of_others_and_of_other_tools_are_told_apart(workspace, monkeypatch):
-    platform = AzureMLPlatform()
+    platform = AZUREML.engine
     mine, theirs, foreign = submit_runs(workspace, 3)
     workspace.jobs[foreign].body["tags"] = {"team": "robots"}
     find = jobs.resource
@@ -75,7 +75,7 @@ def test_pipelines_and_sweeps_are_told_apart(workspace):
     names = submit_runs(workspace, 3)
     for name, kind in zip(names, ("Command", "Pipeline", "Sweep"), strict=True):
         workspace.jobs[name].body["jobType"] = kind
-    listed = AzureMLPlatform().list_submitted(AzureMLSettings(**workspace.settings), everyone=False)
+    listed = AZUREML.engine.list_submitted(AzureMLSettings(**workspace.settings), everyone=False)
     assert [one.text for one in listed if one.can_be_adopted] == names[:1]
 
 
@@ -84,7 +84,7 @@ def _sent_by(person: str, answer: dict) -> dict:
 
 
 def test_without_a_workspace_azureml_is_not_set_up():
-    assert AzureMLPlatform().list_submitted(AzureMLSettings(), everyone=False) is None
+    assert AZUREML.engine.list_submitted(AzureMLSettings(), everyone=False) is None
 
 
 def test_a_registered_model_stands_for_the_job_that_made_it(workspace, robotrain, tmp_path, monkeypatch):
@@ -112,8 +112,8 @@ def test_the_page_of_a_job_names_its_workspace_too(workspace, page):
     subscription, group, own = workspace.names
     scope = f"/subscriptions/{subscription}/resourcegroups/{group}/workspaces/{own}"
     address = f"https://ml.azure.com{page}".replace("JOB", name).replace("SCOPE", scope)
-    found = AzureMLPlatform().find_submitted(address, AzureMLSettings())
-    by_name = AzureMLPlatform().find_submitted(name, AzureMLSettings(**workspace.settings))
+    found = AZUREML.engine.find_submitted(address, AzureMLSettings())
+    by_name = AZUREML.engine.find_submitted(name, AzureMLSettings(**workspace.settings))
     assert (found.document, found.created) == (by_name.document, by_name.created)
     assert b"lerobot-train" in found.document
 
@@ -121,5 +121,5 @@ def test_the_page_of_a_job_names_its_workspace_too(workspace, page):
 def test_other_addresses_are_no_jobs(workspace):
     settings = AzureMLSettings(**workspace.settings)
     for text in ("https://ml.azure.com/models?wsid=/subscriptions/x", "https://ml.azure.example/runs/x"):
-        assert AzureMLPlatform().find_submitted(text, settings) is None
+        assert AZUREML.engine.find_submitted(text, settings) is None
     assert workspace.calls == []

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from azureml_plans import find_rejection
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 
 
 def test_cancel_waits_until_the_job_has_ended(run):
@@ -13,7 +13,7 @@ def test_cancel_waits_until_the_job_has_ended(run):
     run.set_native_state("Running")
     ends = threading.Timer(0.3, lambda: run.job.state("Canceled"))
     ends.start()
-    AzureMLPlatform().cancel(run.reference)
+    AZUREML.engine.cancel(run.reference)
     ends.join()
     assert run.job.finished
 
@@ -22,7 +22,7 @@ def test_cancel_waits_until_the_job_has_ended(run):
 def test_refusal_is_reported_at_once(run, status):
     run.azure.fault("POST .*/cancel", status=status, code="UserError")
     began = time.monotonic()
-    found = find_rejection(lambda: AzureMLPlatform().cancel(run.set_native_state("Running").reference))
+    found = find_rejection(lambda: AZUREML.engine.cancel(run.set_native_state("Running").reference))
     assert time.monotonic() - began < 5
     assert found.code == "cancel-refused"
     assert run.status().state == "running"
@@ -31,7 +31,7 @@ def test_refusal_is_reported_at_once(run, status):
 def test_refusal_of_an_ended_job_is_ignored(run):
     run.set_native_state("Running")
     run.azure.fault("POST .*/cancel", status=400, code="UserError", act=lambda: run.job.state("Completed"))
-    AzureMLPlatform().cancel(run.reference)
+    AZUREML.engine.cancel(run.reference)
     assert run.status().state == "succeeded"
 
 

@@ -16,7 +16,7 @@ from azureml_plans import (
     render_plan,
     settings,
 )
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Delivered, Evaluated, Track
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
@@ -60,7 +60,7 @@ def test_the_job_has_the_environment_the_image_and_the_output_of_evaluations() -
 def test_given_environment_wins_over_that_of_the_workload() -> None:
     made = render_plan(evaluation(), image="robots:1@sha256:" + "a" * 64, environment_name="arms")
     assert read_spec(made)["environment"] == "azureml:arms:1-sha256-" + "a" * 64
-    defaults = AzureMLPlatform().derive_defaults(evaluation(), settings(environment_version="7"))
+    defaults = AZUREML.plans.derive_defaults(evaluation(), settings(environment_version="7"))
     assert (defaults["image"].value, defaults["environment_name"].value) == (EVAL_IMAGE, "lerobot-inference-env")
 
 
@@ -71,7 +71,7 @@ def test_results_are_listed_once_they_are_complete(run, tmp_path: Path) -> None:
     run.put(sealed(), "")
     (one,) = run.set_native_state("Completed").outputs()
     assert (one.name, one.kind, one.source, one.size) == ("eval_results", "file", "datastore_path", 9)
-    AzureMLPlatform().download(run.reference, one, tmp_path / "brought")
+    AZUREML.engine.download(run.reference, one, tmp_path / "brought")
     assert (tmp_path / "brought/plots/aggregate_summary.png").read_bytes() == b"picture"
 
 
@@ -92,7 +92,7 @@ def test_published_results_and_the_policy_among_the_artifacts_are_there(run) -> 
 def test_the_evaluated_policy_becomes_a_model_with_its_scores_once(run) -> None:
     run.put(sealed(), "")  # the seal of its results is no seal of the policy
     run.tell(IN_TRACKING).set_native_state("Running", "Completed")
-    made = [AzureMLPlatform().register(run.reference, "arm", step) for step in (None, 400)]
+    made = [AZUREML.engine.register(run.reference, "arm", step) for step in (None, 400)]
     assert [(one.version, one.step, one.replaced) for one in made] == [("1", 400, ""), ("1", 400, "")]
     (version,) = run.azure.versions("arm").values()
     assert version["modelUri"] == f"azureml://jobs/{JOB}/outputs/artifacts/paths/policy/000400/"
@@ -110,7 +110,7 @@ def test_a_policy_that_its_training_registered_gets_the_scores_and_no_version_mo
         "6": {"modelUri": "azureml://x", "tags": {**kept, "model_sha256": "e" * 64}},
         "7": {"modelUri": "azureml://y", "tags": kept},
     }
-    assert AzureMLPlatform().register(run.reference, "arm", None).version == "7"
+    assert AZUREML.engine.register(run.reference, "arm", None).version == "7"
     other, same = (version["tags"] for version in run.azure.versions("arm").values())
     assert same == {**same, **kept, "score_rollout_success_rate": "0.85"}
     assert "score_rollout_success_rate" not in other

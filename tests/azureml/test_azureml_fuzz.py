@@ -16,7 +16,7 @@ from robotrain.config.validate import has_pairs, parse_pairs
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import command_job
 
@@ -116,9 +116,9 @@ def jobs(draw: st.DrawFn) -> tuple[Job, AzureMLSettings]:
 
 def check_render(of: Job, settings: AzureMLSettings) -> Plan | None:
     """The plan of a job, which says what was meant; None if the job is refused."""
-    if select_errors(AzureMLPlatform().check(of, settings)):
+    if select_errors(AZUREML.plans.check(of, settings)):
         return None
-    made = AzureMLPlatform().render(of, settings, of.run_name(1), azureml_plans.payload(), azureml_plans.PLUGIN_MODULES)
+    made = AZUREML.plans.render(of, settings, of.run_name(1), azureml_plans.payload(), azureml_plans.PLUGIN_MODULES)
     content = made.files["job.yaml"].decode()
     spec = read_yaml(content)
     assert {name: spec[name] for name in COMMAND} == COMMAND

@@ -6,7 +6,7 @@ from azureml_workspace_plans import make_submittable_plan, submit_rejected
 from robotrain.model.source import SourceError
 from robotrain_azure.workspace import Workspace
 from robotrain_azureml import datastore_path
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 
 FOLDER = "datastores/workspaceblobstore/paths/azureml/job-1/checkpoints/000400"
 OWN = "azureml://subscriptions/SUB-AZ/resourcegroups/{}/workspaces/ws-tf/" + FOLDER
@@ -81,7 +81,7 @@ def test_folders_that_are_not_pinned_are_never_written_over_by_an_equal_job(azur
     for number in ("1", "2"):
         monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state" / number))
         (folder / "a").write_text(number)
-        name = AzureMLPlatform().submit(wanted)["job"]
+        name = AZUREML.engine.submit(wanted)["job"]
         seen[azureml.jobs[name].inputs["dataset_path_0"].prefix] = number
     assert len(seen) == 2
     assert {at: azureml.store.get(azureml.container, f"{at.strip('/')}/a").decode() for at in seen} == seen
@@ -93,7 +93,7 @@ def test_data_of_a_registry_and_of_a_workspace_named_by_its_place_reaches_the_jo
     azureml.data("own", 1, "own/1")
     located = f"azureml://locations/westeurope/workspaces/{azureml.ml.identifier}/data/own/versions/1"
     uris = ("azureml://registries/robots/data/shared/versions/3", located)
-    name = AzureMLPlatform().submit(make_submittable_plan(azureml, *(source("data_asset", uri) for uri in uris)))["job"]
+    name = AZUREML.engine.submit(make_submittable_plan(azureml, *(source("data_asset", uri) for uri in uris)))["job"]
     assert [one.prefix for one in azureml.jobs[name].inputs.values()] == ["shared/3", "own/1"]
 
 

@@ -7,7 +7,7 @@ from azure_stand_in.sign_in import OBJECT
 from azureml_observed_run import JOB
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.run import RunGone
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_azureml.service import jobs
 
 MANAGER = "management.azure.com"
@@ -15,9 +15,9 @@ ASKS = {
     "status": lambda run: run.status(),
     "logs": lambda run: run.logs(),
     "follow": lambda run: run.logs(follow=True),
-    "cancel": lambda run: AzureMLPlatform().cancel(run.reference),
+    "cancel": lambda run: AZUREML.engine.cancel(run.reference),
     "outputs": lambda run: run.outputs(),
-    "register": lambda run: AzureMLPlatform().register(run.reference, "pusht-act", None),
+    "register": lambda run: AZUREML.engine.register(run.reference, "pusht-act", None),
 }
 QUICK = ("status", "logs")
 asked = pytest.mark.parametrize(
@@ -136,11 +136,11 @@ def test_the_page_of_a_job_is_that_of_the_cloud_one_is_signed_in_to(monkeypatch)
     reference = {"job": JOB, "subscription": "S", "group": "robots", "workspace": "robots-ml"}
     names = "wsid=/subscriptions/S/resourcegroups/robots/workspaces/robots-ml"
     page = f"https://ml.azure.com/runs/{JOB}?{names}"
-    assert AzureMLPlatform().describe_reference(reference) == {"job": JOB, "studio": page}
-    assert AzureMLPlatform().find_page(reference) == page
+    assert AZUREML.engine.describe_reference(reference) == {"job": JOB, "studio": page}
+    assert AZUREML.engine.find_page(reference) == page
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")
-    assert AzureMLPlatform().describe_reference(reference)["studio"] == page.replace("ml.azure.com", "ml.azure.us")
-    assert AzureMLPlatform().describe_reference({}) == {}
+    assert AZUREML.engine.describe_reference(reference)["studio"] == page.replace("ml.azure.com", "ml.azure.us")
+    assert AZUREML.engine.describe_reference({}) == {}
 
 
 def test_missing_datastore_is_not_a_missing_workspace(run):

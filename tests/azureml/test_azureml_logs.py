@@ -11,7 +11,7 @@ from azureml_observed_run import JOB
 from azureml_plans import find_rejection
 from robotrain.errors import Rejected
 from robotrain_azureml.observe import logs
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 
 LOG = "user_logs/std_log.txt"
 BLOB = f"ExperimentRun/dcid.{JOB}/{LOG}"
@@ -34,7 +34,7 @@ def record_ranges(run, monkeypatch) -> list[str]:
 def follow_log(run, then: dict[str, Callable[[], object]], tail: int | None = None) -> list[str]:
     """The lines that following brings. then: what happens when a line was heard."""
     found: list[str] = []
-    for line in AzureMLPlatform().logs(run.reference, True, tail):
+    for line in AZUREML.engine.logs(run.reference, True, tail):
         found.append(line)
         then.get(line, bool)()
     return found

@@ -7,7 +7,7 @@ from azure_stand_in.ml.azureml import AzureML as Workspace
 from azureml_observed_run import JOB, OUTPUT, RUN, Observed, sealed
 from azureml_plans import find_rejection
 from robotrain.errors import Rejected
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_azureml.service import jobs
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Checkpoint, Published, Withdrawn
@@ -134,7 +134,7 @@ def test_storage_that_may_not_be_listed_names_the_role_and_published_files_are_s
 
 def test_checkpoint_is_downloaded_whole(finished_job, tmp_path):
     (one,) = finished_job.outputs()
-    AzureMLPlatform().download(finished_job.reference, one, tmp_path / "here" / "000400")
+    AZUREML.engine.download(finished_job.reference, one, tmp_path / "here" / "000400")
     assert checkpoint.validate_checkpoint(tmp_path / "here" / "000400") == ""
     assert (tmp_path / "here/000400/pretrained_model/model.safetensors").read_bytes() == b"weights400"
 
@@ -143,7 +143,7 @@ def test_empty_download_is_refused(finished_job, tmp_path):
     (one,) = finished_job.outputs()
     gone = dataclasses.replace(one, uri=one.uri.replace("000400", "000800"))
     with pytest.raises(Rejected, match="does not exist any more") as raised:
-        AzureMLPlatform().download(finished_job.reference, gone, tmp_path / "000400")
+        AZUREML.engine.download(finished_job.reference, gone, tmp_path / "000400")
     assert raised.value.exit_code == 1
     assert list(tmp_path.glob("*000400*")) == []
 
@@ -152,7 +152,7 @@ def test_damaged_download_is_refused(finished_job, tmp_path):
     (one,) = finished_job.outputs()
     finished_job.put({"pretrained_model/model.safetensors": b"Weights"}, "000400")
     with pytest.raises(Rejected, match="was damaged"):
-        AzureMLPlatform().download(finished_job.reference, one, tmp_path / "000400")
+        AZUREML.engine.download(finished_job.reference, one, tmp_path / "000400")
     assert list(tmp_path.glob("*000400*")) == []
 
 
@@ -161,7 +161,7 @@ def test_checkpoint_of_another_submission_is_not_downloaded(finished_job, tmp_pa
     (one,) = finished_job.outputs()
     finished_job.left(400, submission=f"{RUN}-ffffff")
     with pytest.raises(Rejected, match="belongs to another run"):
-        AzureMLPlatform().download(finished_job.reference, one, tmp_path / "000400")
+        AZUREML.engine.download(finished_job.reference, one, tmp_path / "000400")
 
 
 @pytest.mark.slow
@@ -169,14 +169,14 @@ def test_a_model_among_the_artifacts_comes_as_it_lies_there(run, tmp_path):
     run.tell(Published(step=400, to=f"runs:/{JOB}/checkpoints/000400"))
     run.azure.store.put("azureml", {f"ExperimentRun/dcid.{JOB}/checkpoints/000400/model.safetensors": b"weights"})
     (model,) = run.set_native_state("Running", "Failed").outputs()
-    AzureMLPlatform().download(run.reference, model, tmp_path / "model")
+    AZUREML.engine.download(run.reference, model, tmp_path / "model")
     assert (tmp_path / "model/model.safetensors").read_bytes() == b"weights"
 
 
 def test_existing_folder_is_not_overwritten(finished_job, tmp_path):
     (one,) = finished_job.outputs()
     (tmp_path / "000400").mkdir()
-    found = find_rejection(lambda: AzureMLPlatform().download(finished_job.reference, one, tmp_path / "000400"))
+    found = find_rejection(lambda: AZUREML.engine.download(finished_job.reference, one, tmp_path / "000400"))
     assert found.code == "output-exists"
 
 
@@ -205,13 +205,13 @@ def test_log_and_checkpoint_are_read_from_azurite(stored_workspace, tmp_path):
     run.say(*lines)
     assert run.logs() == lines
     assert run.logs(tail=3) == lines[-3:]
-    following = AzureMLPlatform().logs(run.reference, True, 1)
+    following = AZUREML.engine.logs(run.reference, True, 1)
     assert next(following) == lines[-1]
     run.say("more").set_native_state("Completed")
     assert list(following) == ["more"]
     (one,) = (output for output in run.outputs() if output.step == 400)
     assert one.uri.endswith(f"/datastores/workspaceblobstore/paths/{OUTPUT}/000400")
-    AzureMLPlatform().download(run.reference, one, tmp_path / "000400")
+    AZUREML.engine.download(run.reference, one, tmp_path / "000400")
     assert checkpoint.validate_checkpoint(tmp_path / "000400") == ""
 
 
@@ -223,5 +223,5 @@ def test_published_checkpoint_is_downloaded_by_robotrains_own_transfer(stored_wo
     run.tell(Published(step=200, to=f"{place}/000200"))
     run.set_native_state("Running", "Completed")
     (one,) = (output for output in run.outputs() if output.step == 200)
-    AzureMLPlatform().download(run.reference, one, tmp_path / "000200")
+    AZUREML.engine.download(run.reference, one, tmp_path / "000200")
     assert checkpoint.validate_checkpoint(tmp_path / "000200") == ""

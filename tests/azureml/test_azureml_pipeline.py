@@ -10,7 +10,7 @@ from azure_stand_in.ml.azureml import AzureML
 from azureml_observed_run import sealed
 from azureml_workspace_plans import add_dataset
 from robotrain.store import plans, records
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import parse_document
 from robotrain_runtime.contract.event import Outcome
@@ -300,7 +300,7 @@ def test_a_failed_evaluation_is_the_reason_and_only_it_runs_again(submit, worksp
     assert status["reason"].startswith("step evaluate failed: 1 of 4 rollouts succeeded")
     assert list_states(robotrain, run) == {"Train-1": "succeeded", "evaluate": "failed", "register": "skipped"}
     workspace.calls.clear()
-    whole, steps = AzureMLPlatform().query_pipeline(records.read_record(run).reference)
+    whole, steps = AZUREML.engine.query_pipeline(records.read_record(run).reference)
     assert len([call for call in workspace.calls if "/children" in call]) == 1
     assert [whole.exit_code, steps[1].reason] == [5, "1 of 4 rollouts succeeded"]
     assert robotrain("wait", run).exit_code == 5

@@ -3,7 +3,7 @@
 import pytest
 from azureml_workspace_plans import ENVIRONMENT, IMAGE, VERSION, list_requests, make_submittable_plan
 from robotrain.errors import Rejected
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.local_path import pin
 
@@ -23,17 +23,17 @@ def make_upload_plan(azureml, folder, pinned=True):
 @pytest.mark.slow
 def test_the_environment_comes_first_then_folders_and_no_job(azureml, folder):
     wanted = make_upload_plan(azureml, folder)
-    lines = AzureMLPlatform().prepare(wanted)
+    lines = AZUREML.engine.prepare(wanted)
     assert next(lines) == f"environment {ENVIRONMENT}:{VERSION} was registered with {IMAGE}"
     assert list_requests(azureml, "blob.core") == []
     [line] = lines
     assert line.startswith(f"{folder} was uploaded: azureml://datastores/workspaceblobstore/paths/robotrain/data/")
     assert azureml.jobs == {}
-    assert [line.partition(": ")[0].split()[-1] for line in AzureMLPlatform().prepare(wanted)] == ["exists", "already"]
+    assert [line.partition(": ")[0].split()[-1] for line in AZUREML.engine.prepare(wanted)] == ["exists", "already"]
 
 
 def test_a_folder_without_a_digest_is_left_to_the_submit(azureml, folder):
-    assert len(list(AzureMLPlatform().prepare(make_upload_plan(azureml, folder, pinned=False)))) == 1
+    assert len(list(AZUREML.engine.prepare(make_upload_plan(azureml, folder, pinned=False)))) == 1
     assert list_requests(azureml, "blob.core") == []
 
 
@@ -41,7 +41,7 @@ def test_a_folder_with_a_link_is_reported_before_anything_is_brought(azureml, fo
     wanted = make_upload_plan(azureml, folder)
     (folder / "link").symlink_to("a")
     with pytest.raises(Rejected):
-        list(AzureMLPlatform().prepare(wanted))
+        list(AZUREML.engine.prepare(wanted))
     assert {call.partition(" ")[0] for call in azureml.calls} == {"GET"}
 
 

@@ -7,7 +7,7 @@ from azureml_observed_run import JOB, RUN, sealed
 from azureml_plans import find_rejection
 from azureml_workspace_plans import add_dataset
 from robotrain.store import records
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Checkpoint, Published, Tracking
 
@@ -15,7 +15,7 @@ MODEL = "pusht-act"
 
 
 def register(run, step=None):
-    return AzureMLPlatform().register(run.reference, MODEL, step)
+    return AZUREML.engine.register(run.reference, MODEL, step)
 
 
 def test_the_last_checkpoint_of_the_output_becomes_a_custom_model(run):

@@ -33,12 +33,12 @@ WITHOUT_LIBRARIES = """
 import sys
 from robotrain.model.plan import Payload
 from robotrain.model.job import Job
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_runtime.contract.document import JobSource
 names = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w-1", "compute": "c"}
 of = Job(workload="x", parameters=(), sources=(JobSource(role="dataset", kind="data_asset", uri="azureml:a:1"),))
-AzureMLPlatform().render(of, AzureMLSettings(**names), "x-1", Payload(b""), {})
+AZUREML.plans.render(of, AzureMLSettings(**names), "x-1", Payload(b""), {})
 print(sorted({"azure", "pydantic", "msal", "requests"} & {name.partition(".")[0] for name in sys.modules}))
 """
 FULL = "subscriptions/SUB/resourcegroups/RG/workspaces/WS"

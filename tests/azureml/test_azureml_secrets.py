@@ -10,7 +10,7 @@ from azure_stand_in.ml.fixtures import vault, vault_session
 from azureml_plans import find_codes, find_problems, job, read_placement, read_submission_spec, render_plan, settings
 from robotrain.errors import Problem, format_problem
 from robotrain.submission.packing import pack_modules
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 
 __all__ = ["vault", "vault_session"]
 
@@ -41,7 +41,7 @@ def test_channel_of_a_run_is_a_secret_of_the_vault_like_any_other() -> None:
 
 
 def test_plugin_that_reads_key_vaults_is_sent_with_such_jobs_only() -> None:
-    platform = AzureMLPlatform()
+    platform = AZUREML.plans
     plugin = platform.container_plugins(job(), settings(secrets='{"API_TOKEN": "api"}'))["secrets.key_vault"]
     with zipfile.ZipFile(io.BytesIO(pack_modules([plugin]).archive)) as packed:
         files = {"robotrain_sources/fetching/named_secret.py", "robotrain_runtime/data_environment/locks/data.txt"}

@@ -13,7 +13,7 @@ from azureml_observed_run import EVENTS, JOB, RUN
 from robotrain.store import records
 from robotrain_azure.workspace import Workspace
 from robotrain_azureml.observe import job_state, status
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_runtime.contract.event import Checkpoint, Outcome, StageEvent
 
 HERE = Workspace("S", "robots", "robots-ml")
@@ -401,8 +401,8 @@ def test_live_runs_are_counted_in_one_request(robotrain, azureml, jobs):
 @pytest.mark.parametrize("state", ["NotStarted", "Preparing", "Queued", "Running", "Completed", "Failed", "Canceled"])
 def test_a_list_and_a_query_agree(state, azureml, jobs):
     references = jobs(state, "Running")
-    listed, other = AzureMLPlatform().list_statuses(references)
-    single = AzureMLPlatform().status(references[0])
+    listed, other = AZUREML.engine.list_statuses(references)
+    single = AZUREML.engine.status(references[0])
     assert (listed.finished, other.state) == (single.finished, "running")
     if not single.finished or single.state == "succeeded":
         assert listed == single
@@ -418,7 +418,7 @@ def test_a_job_that_is_gone_is_asked_for_alone(robotrain, azureml, jobs):
 def test_a_region_out_of_reach_lists_nothing(azureml, jobs):
     references = jobs("Running", "Queued")
     azureml.fault("POST .*batchrundata", status=403, code="Forbidden")
-    assert AzureMLPlatform().list_statuses(references) == [None, None]
+    assert AZUREML.engine.list_statuses(references) == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from azureml_workspace_plans import (
     submit_rejected,
 )
 from robotrain.errors import Rejected, format_problem
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.submit import submit
 from robotrain_workloads.rosbag_act_train.workload import ROSBAG_ACT_TRAIN
@@ -39,7 +39,7 @@ def read_image(azureml, job) -> str:
 def test_a_job_is_made_with_its_code_and_its_environment(azureml, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     wanted = make_submittable_plan(azureml)
-    reference = AzureMLPlatform().submit(wanted)
+    reference = AZUREML.engine.submit(wanted)
     [job] = azureml.jobs.values()
     assert job.name == reference["job"] == submit.read_job_name(wanted)
     assert job.name.startswith(f"{wanted.run}-")
@@ -54,14 +54,14 @@ def test_a_job_is_made_with_its_code_and_its_environment(azureml, tmp_path, monk
     assert not list(tmp_path.glob("robotrain-*"))
     assert capsys.readouterr().err == f"environment {ENVIRONMENT}:{VERSION} was registered with {IMAGE}\n"
     assert len(azureml.sign_in.requests) == 2  # one sign-in, for all that was asked
-    assert AzureMLPlatform().find(wanted) == reference
+    assert AZUREML.engine.find(wanted) == reference
 
 
 def test_the_same_plan_is_the_same_job(azureml):
     wanted = make_submittable_plan(azureml)
-    first = AzureMLPlatform().submit(wanted)
+    first = AZUREML.engine.submit(wanted)
     azureml.calls.clear()
-    assert AzureMLPlatform().submit(wanted) == first
+    assert AZUREML.engine.submit(wanted) == first
     assert len(azureml.jobs) == 1
     assert not [call for call in azureml.calls if call.startswith("PUT") and "blob.core" in call]
 
@@ -72,7 +72,7 @@ def test_an_equal_job_of_a_colleague_is_another_one(azureml, tmp_path, monkeypat
     names = set()
     for number in range(2):
         monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / str(number)))
-        names.add(AzureMLPlatform().submit(wanted)["job"])
+        names.add(AZUREML.engine.submit(wanted)["job"])
     assert len(names) == 2
     assert set(azureml.jobs) == names
 
@@ -80,14 +80,14 @@ def test_an_equal_job_of_a_colleague_is_another_one(azureml, tmp_path, monkeypat
 def test_the_name_is_written_down_before_anything_is_asked(azureml):
     wanted, seen = make_submittable_plan(azureml), []
     azureml.at_call(1, act=lambda: seen.append(submit.read_job_name(wanted)))
-    reference = AzureMLPlatform().submit(wanted)
+    reference = AZUREML.engine.submit(wanted)
     assert seen == [reference["job"]]
 
 
 def test_the_spec_that_is_kept_names_the_job_and_its_code(azureml):
     wanted = make_submittable_plan(azureml)
-    reference = AzureMLPlatform().submit(wanted)
-    kept = yaml.safe_load(AzureMLPlatform().read_submitted_spec(wanted, reference))
+    reference = AZUREML.engine.submit(wanted)
+    kept = yaml.safe_load(AZUREML.engine.read_submitted_spec(wanted, reference))
     spec = yaml.safe_load(wanted.files["job.yaml"])
     assert kept["name"] == reference["job"]
     assert kept["code"] == f"azureml:{reference['code']}"
@@ -102,14 +102,14 @@ def test_the_local_git_repository_is_not_sent(azureml, tmp_path, monkeypatch):
     for words in (["init", "-q"], ["remote", "add", "origin", "https://example.com/private.git"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
     monkeypatch.chdir(tmp_path)
-    AzureMLPlatform().submit(make_submittable_plan(azureml))
+    AZUREML.engine.submit(make_submittable_plan(azureml))
     [job] = azureml.jobs.values()
     assert "private" not in str(job.body)
 
 
 def test_an_environment_of_the_same_image_is_used(azureml, capsys):
     azureml.environment(ENVIRONMENT, VERSION, IMAGE)
-    AzureMLPlatform().submit(make_submittable_plan(azureml))
+    AZUREML.engine.submit(make_submittable_plan(azureml))
     assert list_requests(azureml, AT) == [f"GET {AT}"]
     assert capsys.readouterr().err == ""
 
@@ -128,7 +128,7 @@ def test_an_environment_that_a_colleague_registers_meanwhile_is_used(azureml):
     azureml.fault(
         f"PUT .*{AT}", act=lambda: azureml.environment(ENVIRONMENT, VERSION, IMAGE), status=409, code="Conflict"
     )
-    AzureMLPlatform().submit(make_submittable_plan(azureml))
+    AZUREML.engine.submit(make_submittable_plan(azureml))
     assert len(azureml.jobs) == 1
 
 
@@ -170,14 +170,14 @@ def test_a_refused_job_is_forgotten(azureml):
 
 def test_a_workspace_that_cannot_be_read_is_reported(azureml):
     wanted = make_submittable_plan(azureml)
-    AzureMLPlatform().submit(wanted)
+    AZUREML.engine.submit(wanted)
     azureml.deny("GET /jobs/")
     with pytest.raises(Rejected):
-        AzureMLPlatform().find(wanted)
+        AZUREML.engine.find(wanted)
 
 
 def test_nothing_is_asked_of_a_plan_that_was_never_handed_over(azureml):
-    assert AzureMLPlatform().find(make_submittable_plan(azureml)) is None
+    assert AZUREML.engine.find(make_submittable_plan(azureml)) is None
     assert azureml.calls == []
 
 

@@ -18,7 +18,7 @@ from robotrain_azure.credential import UNKNOWN_OBJECT_ID
 from robotrain_azure.storage import NETWORK_HINT, StorageError
 from robotrain_azure.workspace import Workspace
 from robotrain_azureml import errors as azureml_errors
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.submit import errors as submit_errors
 from robotrain_azureml.submit import submit
@@ -71,7 +71,7 @@ def test_an_expired_sign_in_is_reported_before_anything_is_sent(azureml, monkeyp
     for module in ("robotrain_azure.credential", "robotrain_azureml.submit.sdk"):
         monkeypatch.setattr(f"{module}.get_shared_credential", Nobody)
     wanted = make_submittable_plan(azureml)
-    [problem] = AzureMLPlatform().preflight(wanted)
+    [problem] = AZUREML.engine.preflight(wanted)
     sent = submit_rejected(wanted)
     assert (problem.code, problem.title, problem.why) == (sent.code, sent.title, sent.why)
     assert problem.why.endswith("Tried: EnvironmentCredential, AzureCliCredential.")
@@ -210,7 +210,7 @@ def test_a_service_that_is_down_before_the_job_is_reported(azureml, call, status
 @pytest.mark.parametrize("how", [{"status": 429, "retry_after": 1}, {"status": 503}, {"gone": True}])
 def test_passing_error_is_retried(azureml, call, how):
     azureml.fault(call, times=1, **how)
-    assert AzureMLPlatform().submit(make_submittable_plan(azureml))["job"] in azureml.jobs
+    assert AZUREML.engine.submit(make_submittable_plan(azureml))["job"] in azureml.jobs
 
 
 @pytest.mark.slow
@@ -227,7 +227,7 @@ def test_a_pause_that_azure_asks_for_is_made_and_announced(azureml, monkeypatch,
     pauses = []
     monkeypatch.setattr(RequestsTransport, "sleep", lambda self, duration: pauses.append(duration))
     azureml.fault("GET .*/codes/", status=429, retry_after=120, code="TooManyRequests", times=1)
-    assert AzureMLPlatform().submit(make_submittable_plan(azureml))["job"] in azureml.jobs
+    assert AZUREML.engine.submit(make_submittable_plan(azureml))["job"] in azureml.jobs
     assert pauses == [120]
     assert "120 s" in capsys.readouterr().err
 
@@ -245,9 +245,9 @@ def unanswered_plan(azureml, monkeypatch):
     azureml.fault(JOB, gone=True)
     monkeypatch.setattr("robotrain_azureml.submit.sdk.RETRIES", 0)
     with pytest.raises(Unanswered):
-        AzureMLPlatform().submit(wanted)
+        AZUREML.engine.submit(wanted)
     azureml.manager.faults.clear()
-    assert AzureMLPlatform().find(wanted) is None
+    assert AZUREML.engine.find(wanted) is None
     return wanted, submit.read_job_name(wanted)
 
 
@@ -258,18 +258,18 @@ def test_a_job_that_was_asked_for_keeps_its_name_whatever_refuses_the_next_attem
     wanted, name = unanswered_plan(azureml, monkeypatch)
     azureml.fault(call, status=status, code="AuthorizationFailed")
     with pytest.raises(Unanswered) as raised:
-        AzureMLPlatform().submit(wanted)
+        AZUREML.engine.submit(wanted)
     assert raised.value.problems[0].suggestions
     assert submit.read_job_name(wanted) == name
     azureml.manager.faults.clear()
-    assert AzureMLPlatform().submit(wanted)["job"] == name
+    assert AZUREML.engine.submit(wanted)["job"] == name
 
 
 def test_a_conflict_at_the_first_attempt_is_with_a_job_that_is_there(azureml):
     wanted = make_submittable_plan(azureml)
     azureml.fault(JOB, status=409, code="Conflict")
     with pytest.raises(Unanswered, match="rejects the job"):
-        AzureMLPlatform().submit(wanted)
+        AZUREML.engine.submit(wanted)
     assert submit.read_job_name(wanted)
 
 
@@ -277,7 +277,7 @@ def test_a_job_name_that_was_never_sent_is_forgotten_after_a_refusal(azureml):
     wanted = make_submittable_plan(azureml)
     drawn = submit.choose_job_name(wanted)  # by a submit that was killed a moment later
     azureml.deny("GET /environments/")
-    assert AzureMLPlatform().find(wanted) is None
+    assert AZUREML.engine.find(wanted) is None
     submit_rejected(wanted)
     assert submit.read_job_name(wanted) == ""
     assert drawn
@@ -290,7 +290,7 @@ def test_ctrl_c_before_the_job_was_asked_for_has_sent_nothing(azureml, monkeypat
     monkeypatch.setattr("robotrain_azureml.submit.upload.upload_folders", interrupted)
     wanted = make_submittable_plan(azureml)
     with pytest.raises(NotSubmitted):
-        AzureMLPlatform().submit(wanted)
+        AZUREML.engine.submit(wanted)
     assert submit.read_job_name(wanted) == ""
 
 
@@ -301,12 +301,12 @@ def test_damaged_note_is_reported_with_a_suggestion(azureml, content):
     file = records.get_run_folder(wanted.run) / submit.NOTE.file
     file.write_bytes(content)
     with pytest.raises(Rejected) as raised:
-        AzureMLPlatform().find(wanted)
+        AZUREML.engine.find(wanted)
     text = format_problem(raised.value.problems[0])
     assert str(file) in text
     assert "--new" in text
     with pytest.raises(Unanswered, match="note of an earlier submit"):
-        AzureMLPlatform().submit(wanted)
+        AZUREML.engine.submit(wanted)
     assert azureml.calls == []
 
 
@@ -314,16 +314,16 @@ def test_damaged_note_is_reported_with_a_suggestion(azureml, content):
 def test_a_token_that_ended_is_asked_for_anew_once(azureml):
     wanted = make_submittable_plan(azureml)
     azureml.fault("GET .*/environments/", status=401, code="ExpiredAuthenticationToken", times=1)
-    assert AzureMLPlatform().submit(wanted)["job"] in azureml.jobs
+    assert AZUREML.engine.submit(wanted)["job"] in azureml.jobs
     azureml.fault("GET .*/environments/", status=401, code="ExpiredAuthenticationToken")
     with pytest.raises(Unanswered, match="has expired"):
-        AzureMLPlatform().submit(wanted)
+        AZUREML.engine.submit(wanted)
 
 
 def test_a_silent_service_is_reported_while_waiting(azureml, monkeypatch, capsys):
     monkeypatch.setattr("robotrain_azureml.submit.sdk.SILENCE_SECONDS", 0.1)
     azureml.fault("GET .*/environments/", latency=0.3, times=1)
-    AzureMLPlatform().submit(make_submittable_plan(azureml))
+    AZUREML.engine.submit(make_submittable_plan(azureml))
     assert "management.azure.com has not answered for 0.1 s; still waiting\n" in capsys.readouterr().err
 
 
@@ -331,11 +331,11 @@ def test_a_silent_service_is_reported_while_waiting(azureml, monkeypatch, capsys
 def test_a_service_that_stays_silent_is_given_up_soon_and_a_job_is_waited_for_longer(azureml, monkeypatch):
     monkeypatch.setattr("robotrain_azureml.submit.sdk.TIMEOUTS", {"connection_timeout": 5, "read_timeout": 0.2})
     azureml.fault(JOB, latency=0.6, times=1)
-    AzureMLPlatform().submit(make_submittable_plan(azureml))
+    AZUREML.engine.submit(make_submittable_plan(azureml))
     azureml.fault("GET .*/environments/", latency=0.6)
     azureml.calls.clear()
     with pytest.raises(Unanswered, match="timed out"):
-        AzureMLPlatform().submit(make_submittable_plan(azureml))
+        AZUREML.engine.submit(make_submittable_plan(azureml))
     assert len(azureml.calls) == 2
 
 
@@ -345,11 +345,11 @@ def test_a_job_that_the_service_broke_off_at_is_not_known(azureml, status):
     wanted = make_submittable_plan(azureml)
     azureml.fault(JOB, status=status, code="InternalServerError")
     with pytest.raises(Unanswered):
-        AzureMLPlatform().submit(wanted)
+        AZUREML.engine.submit(wanted)
     assert submit.read_job_name(wanted)
     azureml.manager.faults.clear()
-    assert AzureMLPlatform().find(wanted) is None
-    assert AzureMLPlatform().submit(wanted)["job"] in azureml.jobs
+    assert AZUREML.engine.find(wanted) is None
+    assert AZUREML.engine.submit(wanted)["job"] in azureml.jobs
 
 
 @pytest.mark.slow
@@ -357,12 +357,12 @@ def test_an_answer_that_was_lost_is_asked_for_by_its_name(azureml, capsys):
     wanted = make_submittable_plan(azureml)
     azureml.fault(JOB, times=1, lost=True)
     azureml.fault(JOB, times=None, status=503)
-    reference = AzureMLPlatform().submit(wanted)
+    reference = AZUREML.engine.submit(wanted)
     assert list(azureml.jobs) == [reference["job"]]
     assert f"the workspace has the job {reference['job']}" in capsys.readouterr().err
     azureml.manager.faults.clear()
     azureml.fault(JOB, status=409, code="UserError")  # the job is there already, and would be another one
-    assert AzureMLPlatform().submit(wanted) == reference
+    assert AZUREML.engine.submit(wanted) == reference
 
 
 def test_a_subscription_that_is_not_seen_is_reported(azureml):
@@ -413,7 +413,7 @@ def test_service_that_fails_is_answered_with_one_advice(azureml, monkeypatch):
     wanted = make_submittable_plan(azureml)
     azureml.fault("GET .*/environments/", status=503, code="InternalServerError")
     with pytest.raises(Rejected) as raised:
-        AzureMLPlatform().submit(wanted)
+        AZUREML.engine.submit(wanted)
     assert [way.text for problem in raised.value.problems for way in problem.suggestions] == ["the same command"]
 
 

@@ -12,7 +12,7 @@ from azureml_workspace_plans import add_dataset
 from robotrain.cluster.outputs import parse_run_log
 from robotrain.model.pipeline import SweepSpec
 from robotrain_azure import outputs
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import Dimension, parse_document
 from robotrain_runtime.contract.event import Metrics, Outcome, Track
@@ -286,7 +286,7 @@ def test_truth_values_and_texts_are_choices_of_text(workspace):
     space = {"amp": Dimension(choices=(True, False)), "name": Dimension(choices=("act", "true", "1e5"))}
     parts = {"payload": payload(), "container_plugins": PLUGIN_MODULES, "trials": ("a", "b"), "sampler": "grid"}
     spec = SweepSpec(jobs=(job(),), settings=settings(), space=space, metric="val/loss", better="lower", **parts)
-    rendered = AzureMLPlatform().render_sweep(spec, job(), "sweep-1")
+    rendered = AZUREML.plans.render_sweep(spec, job(), "sweep-1")
     document = yaml.safe_load(rendered.files["sweep-job.yaml"])
     values = {name: one["values"] for name, one in document["search_space"].items()}
     assert values == {"amp": ["true", "false"], "name": ["act", "true", "1e5"]}
@@ -298,7 +298,7 @@ def test_a_sweep_that_azure_ml_cannot_run_is_not_rendered(workspace):
     jobs = tuple(job(seed=1, num_gpus=gpus) for gpus in (1, 2))
     parts = {"payload": payload(), "container_plugins": PLUGIN_MODULES, "trials": ("a", "b"), "sampler": "grid"}
     spec = SweepSpec(jobs=jobs, settings=settings(), space={}, metric="val/loss", better="lower", **parts)
-    problem = find_rejection(lambda: AzureMLPlatform().render_sweep(spec, jobs[0], "sweep-1"))
+    problem = find_rejection(lambda: AZUREML.plans.render_sweep(spec, jobs[0], "sweep-1"))
     assert (problem.code, "resources" in problem.title) == ("sweep-not-native", True)
 
 

@@ -15,7 +15,7 @@ from robotrain.errors import Rejected, format_problem
 from robotrain_azure import storage
 from robotrain_azure.arm import ArmClient
 from robotrain_azure.storage import StorageError
-from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.platform import AZUREML
 from robotrain_azureml.service import datastore
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.submit import upload
@@ -106,7 +106,7 @@ def test_a_secret_that_would_be_uploaded_is_reported_and_not_shown(azureml, fold
     secret = "hf_" + "a1b2c3d4" * 4
     (folder / "meta/notes.txt").write_text(f"fetched with {secret}")
     plan = make_upload_plan(azureml, folder)
-    [problem] = [one for one in AzureMLPlatform().preflight(plan) if one.code == "upload-secret"]
+    [problem] = [one for one in AZUREML.engine.preflight(plan) if one.code == "upload-secret"]
     assert (problem.severity, problem.where) == ("warning", "--dataset-path")
     text = format_problem(problem)
     assert "meta/notes.txt: " in text
@@ -200,10 +200,10 @@ def test_uploaded_folder_is_not_needed_any_more(azureml, folder, became):
     [line] = upload_folders(plan)
     assert " is uploaded already: " in line
     assert list_puts(azureml) == []
-    assert list(AzureMLPlatform().find_uploaded(plan)) == list(plan.job.sources)
+    assert list(AZUREML.engine.find_uploaded(plan)) == list(plan.job.sources)
     azureml.store.delete(azureml.container, f"{find_upload_place(plan)}/meta/info.json")
     assert upload_refused(plan)
-    assert list(AzureMLPlatform().find_uploaded(plan)) == []
+    assert list(AZUREML.engine.find_uploaded(plan)) == []
 
 
 def test_a_folder_that_changes_while_it_is_sent_is_refused_and_not_sealed(azureml, folder):

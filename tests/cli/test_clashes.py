@@ -5,24 +5,29 @@ import pytest
 PLATFORM = """
 from dataclasses import dataclass
 from typing import Annotated, Any
-from robotrain.plugin import ANY, YES, Capabilities, Param, Platform, hook
+from robotrain.plugin import ANY, YES, Capabilities, Param, Platform, PlatformEngine, PlatformPlans, hook
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     FIELD
 
-class FakePlatform(Platform):
-    name = "fake"
-    summary = "hot"
-    settings = Settings
-    capabilities = Capabilities(sources={("dataset", "local_path"): YES}, workloads={ANY: YES}, features={})
+class FakeEngine(PlatformPlans, PlatformEngine):
 
     def check(self, job, settings):
         return ()
 
+
+FAKE = Platform(
+    name="fake",
+    summary="hot",
+    engine_class=FakeEngine,
+    settings=Settings,
+    capabilities=Capabilities(sources={("dataset", "local_path"): YES}, workloads={ANY: YES}, features={}),
+)
+
 @hook
 def robotrain_platforms():
-    return [FakePlatform()]
+    return [FAKE]
 """
 SOURCE = """
 from robotrain.plugin import RoleFlag, SourceKind, hook

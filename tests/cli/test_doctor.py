@@ -327,15 +327,12 @@ def test_online_checks_are_run_only_with_online(checks, install):
 PLATFORM = """
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.support import YES
-from robotrain.model.platform import Platform
-class Near(Platform):
-    def __init__(self, name, features):
-        self.name, self.capabilities, self.summary = name, Capabilities(features=features), ""
+from robotrain.model.platform import Platform, PlatformEngine
 def look():
     yield report_ok("seen")
 @hook
 def robotrain_platforms():
-    return [Near({name!r}, {features})]
+    return [Platform(name={name!r}, engine_class=PlatformEngine, capabilities=Capabilities(features={features}))]
 """
 
 

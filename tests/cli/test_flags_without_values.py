@@ -3,10 +3,10 @@
 import pytest
 
 PLUGIN = """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 from robotrain.plugin import Param, hook
-from plain_plugin import PlainPlatform, Settings
+from plain_plugin import PLAIN, Settings
 
 @dataclass(frozen=True, kw_only=True)
 class MachineSettings(Settings):
@@ -17,13 +17,15 @@ class MachineSettings(Settings):
     ] = None
     machine: Annotated[str, Param(help="what machine", foreign_flag="--platform")] = "small"
 
-class MachinesPlatform(PlainPlatform):
-    name = "machines"
-    settings = MachineSettings
+MACHINES = replace(
+    PLAIN,
+    name="machines",
+    settings=MachineSettings,
+)
 
 @hook
 def robotrain_platforms():
-    return [MachinesPlatform()]
+    return [MACHINES]
 """
 
 

@@ -113,7 +113,7 @@ def test_every_command_of_a_job_has_the_same_help_in_two_sizes(robotrain, comman
 STRANGER = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.plugin import Param, Platform, RoleFlag, SourceKind, Workload, hook
+from robotrain.plugin import Param, Platform, PlatformEngine, RoleFlag, SourceKind, Workload, hook
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +129,11 @@ class Kitchen:
     tap: Annotated[str, Param(help="the tap")] = "cold"
 
 
-class KitchenPlatform(Platform):
-    name, settings = "kitchen", Kitchen
+KITCHEN = Platform(
+    name="kitchen",
+    engine_class=PlatformEngine,
+    settings=Kitchen,
+)
 
 
 @hook
@@ -140,7 +143,7 @@ def robotrain_workloads():
 
 @hook
 def robotrain_platforms():
-    return [KitchenPlatform()]
+    return [KITCHEN]
 """
 
 

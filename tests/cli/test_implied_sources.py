@@ -240,7 +240,7 @@ def test_a_gated_backbone_that_an_option_names_may_be_left_to_the_run(submit, hu
 def test_a_platform_that_does_not_take_what_a_policy_implies_refuses_it(submit, hub, fake_platform, tmp_path):
     import fake_plugin
 
-    fake_plugin.FakePlatform.capabilities.sources.pop(("backbone", "huggingface"))
+    fake_plugin.FAKE.capabilities.sources.pop(("backbone", "huggingface"))
     for words in (("--policy-repo-id", "lab/arm"), ("--policy-path", make_policy(tmp_path / "arm", "org/vlm"))):
         answer, _ = submit("--head", "vla", *words)
         answer.check_problems(3, "source-not-accepted backbone (implied by the job) org/vlm")

@@ -66,9 +66,7 @@ def test_a_platform_that_takes_no_folders_offers_none(
     import fake_plugin
     from robotrain.model.support import Support
 
-    monkeypatch.setitem(
-        fake_plugin.FakePlatform.capabilities.sources, ("dataset", "local_path"), Support("no", "No folders.")
-    )
+    monkeypatch.setitem(fake_plugin.FAKE.capabilities.sources, ("dataset", "local_path"), Support("no", "No folders."))
     assert suggest(robotrain, "me/cups") == []
 
 

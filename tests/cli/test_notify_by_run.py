@@ -72,7 +72,7 @@ def test_run_elsewhere_has_the_reference_of_its_platform(
 @pytest.fixture
 def running(monkeypatch):
     """What is sent to this machine is running there."""
-    platform = "robotrain_local.platform.LocalPlatform"
+    platform = "robotrain_local.engine.LocalEngine"
     monkeypatch.setattr(f"{platform}.preflight", lambda self, plan: iter(()))
     monkeypatch.setattr(f"{platform}.submit", lambda self, plan: {"run": plan.run, "work": "/nowhere"})
     monkeypatch.setattr(f"{platform}.status", lambda self, reference: Status(state="running"))
@@ -112,7 +112,7 @@ def test_channels_make_no_other_job_of_one_that_runs(running, robotrain, add_cha
 
 
 def test_a_call_gives_the_run_its_channels_as_the_option_does(add_channel, webhook, pusht, monkeypatch):
-    platform = "robotrain_local.platform.LocalPlatform"
+    platform = "robotrain_local.engine.LocalEngine"
     monkeypatch.setattr(f"{platform}.preflight", lambda self, plan: iter(()))
     monkeypatch.setattr(f"{platform}.submit", lambda self, plan: {"run": plan.run, "work": "/nowhere"})
     file = add_channel("team", webhook)

@@ -339,7 +339,7 @@ def test_hanging_log_does_not_delay_the_end(scripted, robotrain, monkeypatch):
         yield event.format_event(step(1))
         time.sleep(2)
 
-    monkeypatch.setattr(sys.modules["scripted_plugin"].ScriptedPlatform, "logs", logs)
+    monkeypatch.setattr(sys.modules["scripted_plugin"].ScriptedEngine, "logs", logs)
     answer = robotrain("wait")
     answer.check(0)
     assert "the log of train-1 did not end" in list_warnings(answer)

@@ -100,7 +100,7 @@ def test_interrupted_download_leaves_no_hidden_part(run, tmp_path, monkeypatch):
                 if stopped.wait(0.01):
                     break
 
-    platform = SimpleNamespace(download=download)
+    platform = SimpleNamespace(engine=SimpleNamespace(download=download))
     output = Output(name="checkpoints/1", kind="checkpoint", source="local_path", uri="/x", size=1)
     with pytest.raises(KeyboardInterrupt):
         outputs.download_outputs([output], platform, SimpleNamespace(reference={}), tmp_path)
@@ -192,7 +192,7 @@ def test_checkpoint_is_missed_only_of_a_training(scripted, robotrain):
 def test_a_merged_policy_is_copied_below_a_folder_that_does_not_exist(run, tmp_path):
     plugins, record = Plugins(), records.read_record("train-1")
     platform = plugins.platform_of(record)
-    _, last, _ = platform.outputs(record.reference)
+    _, last, _ = platform.engine.outputs(record.reference)
     merged_policy.copy_policy(merged_policy.MergedPolicy(record, platform, last), tmp_path / "a/b")
     assert (tmp_path / "a/b/model.safetensors").read_text() == "12345"
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]

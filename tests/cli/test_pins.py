@@ -57,7 +57,7 @@ def stone_server(install, fake_platform, tmp_path, monkeypatch):
     monkeypatch.setattr(fake_plugin, "KINDS", (*fake_plugin.KINDS, "stone"))
     from robotrain.model.support import YES
 
-    monkeypatch.setitem(fake_plugin.FakePlatform.capabilities.sources, ("dataset", "stone"), YES)
+    monkeypatch.setitem(fake_plugin.FAKE.capabilities.sources, ("dataset", "stone"), YES)
     path = tmp_path / "answer"
     path.write_text("v1")
     monkeypatch.setenv("STONE_ANSWER", str(path))
@@ -204,9 +204,9 @@ def test_uploaded_source_need_not_exist_any_more(robotrain, stone_server, monkey
 
     run = robotrain("submit", *JOB).stdout.strip()
     stone_server.write_text("v2")
-    monkeypatch.setattr(fake_plugin.FakePlatform, "find_uploaded", lambda self, plan: plan.job.sources, raising=False)
+    monkeypatch.setattr(fake_plugin.FakeEngine, "find_uploaded", lambda self, plan: plan.job.sources, raising=False)
     assert pins(robotrain("resubmit", run).stdout.strip()) == ["dataset-v1"]
-    monkeypatch.setattr(fake_plugin.FakePlatform, "find_uploaded", lambda self, plan: ["basalt"])
+    monkeypatch.setattr(fake_plugin.FakeEngine, "find_uploaded", lambda self, plan: ["basalt"])
     assert robotrain("resubmit", run).exit_code == 4
 
 

@@ -215,20 +215,27 @@ def test_resubmit_needs_another_branch_of_the_hub_once_the_run_has_it(robotrain,
 
 
 FAR_PLATFORM = """
-from fake_plugin import FakePlatform
+from dataclasses import replace
+from fake_plugin import FAKE, FakeEngine
 from robotrain.plugin import hook
 
 
-class FarPlatform(FakePlatform):
-    name = "far"
+class FarEngine(FakeEngine):
 
     def is_remote_folder(self, source, settings):
         return source.kind == "local_path"
 
 
+FAR = replace(
+    FAKE,
+    name="far",
+    engine_class=FarEngine,
+)
+
+
 @hook
 def robotrain_platforms():
-    return [FarPlatform()]
+    return [FAR]
 """
 
 

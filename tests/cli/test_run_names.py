@@ -177,7 +177,7 @@ def test_line_that_evaluates_a_training_brings_the_backbone_that_was_given(submi
 def leave_checkpoint(plain_platform, monkeypatch):
     """Let the log of each run of the plain platform tell of a checkpoint."""
     line = event.format_event(event.Checkpoint(step=400, path="/plain/work/000400"))
-    monkeypatch.setattr("plain_plugin.PlainPlatform.logs", lambda self, reference, follow, tail=None: iter([line]))
+    monkeypatch.setattr("plain_plugin.PlainEngine.logs", lambda self, reference, follow, tail=None: iter([line]))
 
 
 def test_nothing_is_evaluated_of_a_run_that_left_no_checkpoint(submit_plain, robotrain):

@@ -13,16 +13,14 @@ from scripted_runs import record
 
 PLUGIN = """
 import json, pathlib, time
-from robotrain.model.platform import ListedSubmission
-from robotrain.plugin import ANY, YES, Capabilities, Platform, Problem, Rejected, Stage, hook
+from robotrain.model.submitted_run import ListedSubmission
+from robotrain.plugin import ANY, YES, Capabilities, Platform, PlatformEngine, PlatformPlans
+from robotrain.plugin import Problem, Rejected, Stage, hook
 
 HERE = pathlib.Path("FOLDER")
 
 
-class Listing(Platform):
-    name = "NAME"
-    summary = "lists what it has"
-    capabilities = Capabilities(sources={}, workloads={ANY: YES}, features={})
+class ListingEngine(PlatformPlans, PlatformEngine):
 
     def list_submitted(self, settings, everyone):
         content = json.loads((HERE / "NAME.json").read_text())
@@ -41,9 +39,17 @@ class Listing(Platform):
                 yield ListedSubmission(**row)
 
 
+LISTING = Platform(
+    name="NAME",
+    summary="lists what it has",
+    engine_class=ListingEngine,
+    capabilities=Capabilities(sources={}, workloads={ANY: YES}, features={}),
+)
+
+
 @hook
 def robotrain_platforms():
-    return [Listing()]
+    return [LISTING]
 """
 NOW = time.time()
 

@@ -7,13 +7,13 @@ tracking experiment.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fake_plugin import FakePlatform
+from fake_plugin import FAKE, FakeEngine
 from fake_plugin import Settings as FakeSettings
-from robotrain.plugin import Param, PlatformDefault, TerraformOutput, hook
+from robotrain.plugin import Param, Platform, PlatformDefault, TerraformOutput, hook
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +57,7 @@ def subscription() -> tuple[str, str] | None:
     return value, where
 
 
-class CloudPlatform(FakePlatform):
-    name = "cloud"
-    settings = Settings
-
+class CloudEngine(FakeEngine):
     def defaults(self, settings: Any) -> Mapping[str, PlatformDefault]:
         """Nothing where there is shared memory; `rings_of_cloud` is a parameter that no workload has."""
         if settings.shared_memory == "mount":
@@ -73,6 +70,14 @@ class CloudPlatform(FakePlatform):
         }
 
 
+CLOUD = replace(
+    FAKE,
+    name="cloud",
+    engine_class=CloudEngine,
+    settings=Settings,
+)
+
+
 @hook
-def robotrain_platforms() -> list[CloudPlatform]:
-    return [CloudPlatform()]
+def robotrain_platforms() -> list[Platform]:
+    return [CLOUD]

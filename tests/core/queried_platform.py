@@ -7,12 +7,23 @@ the last three is an error of the platform.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from fake_plugin import FakePlatform, engine, read_word
+from fake_plugin import FAKE, FakeEngine, engine, read_word
 from fake_plugin import Settings as FakeSettings
-from robotrain.plugin import Param, Placement, Plan, PlatformDefault, Problem, Rejected, Stage, hook, make_job_document
+from robotrain.plugin import (
+    Param,
+    Placement,
+    Plan,
+    Platform,
+    PlatformDefault,
+    Problem,
+    Rejected,
+    Stage,
+    hook,
+    make_job_document,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +34,7 @@ class Settings(FakeSettings):
     tier: Annotated[str, Param(help="never told")] = "low"
 
 
-class QueriedPlatform(FakePlatform):
-    name = "queried"
-    settings = Settings
-
+class QueriedEngine(FakeEngine):
     def query_settings(self, job: Any, settings: Settings) -> Mapping[str, PlatformDefault]:
         with (engine() / "asked").open("a") as asked:
             asked.write("once\n")
@@ -49,10 +57,10 @@ class QueriedPlatform(FakePlatform):
     ) -> Plan:
         placement = Placement(work=f"/{settings.base}/{settings.host}/{settings.ground}", cache=f"/{settings.tier}")
         body = make_job_document(
-            job, run=run, platform=self.name, container_plugins=container_plugins, placement=placement
+            job, run=run, platform=self.platform.name, container_plugins=container_plugins, placement=placement
         )
         files = {"job.json": body.to_json().encode(), "payload.zip": payload.archive}
-        return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
+        return Plan(platform=self.platform.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def preflight(self, plan: Plan) -> Iterator[Problem]:
         if read_word("silent") == "it sleeps" and read_word("weather"):
@@ -71,6 +79,14 @@ class QueriedPlatform(FakePlatform):
         return f"{read_word('made')} {reference['id']}\n".encode()
 
 
+QUERIED = replace(
+    FAKE,
+    name="queried",
+    engine_class=QueriedEngine,
+    settings=Settings,
+)
+
+
 @hook
-def robotrain_platforms() -> list[QueriedPlatform]:
-    return [QueriedPlatform()]
+def robotrain_platforms() -> list[Platform]:
+    return [QUERIED]

@@ -50,7 +50,7 @@ def declare_capabilities(plain_platform, monkeypatch):
 
         whole = {"sources": TAKEN, "workloads": {ANY: YES}, "features": {"several_datasets": YES}, **given}
         whole["sources"] = WEIGHTS | whole["sources"]
-        monkeypatch.setattr(plain_plugin.PlainPlatform, "capabilities", Capabilities(**whole))
+        monkeypatch.setitem(vars(plain_plugin.PLAIN), "capabilities", Capabilities(**whole))
 
     return declare
 
@@ -204,7 +204,7 @@ def test_a_feature_that_needs_a_setting_needs_its_value(submit, declare_capabili
 
     telescope = ("telescope", Annotated[str | None, Param(help="whose")], field(default=None))
     settings = make_dataclass("Settings", [telescope], bases=(plain_plugin.Settings,), frozen=True, kw_only=True)
-    monkeypatch.setattr(plain_plugin.PlainPlatform, "settings", settings)
+    monkeypatch.setitem(vars(plain_plugin.PLAIN), "settings", settings)
     declare_capabilities(
         sources={("dataset", ANY): YES}, features={"tracking": YES}, required_settings={"tracking": "telescope"}
     )

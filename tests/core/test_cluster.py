@@ -7,24 +7,26 @@ from dataclasses import replace
 
 import pytest
 from problem_assertions import check_rejected
-from robotrain.cluster import platform, reasons
+from robotrain.cluster import engine, reasons
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_number, as_text, as_texts, parse_time
-from robotrain.cluster.platform import ClusterPlatform
+from robotrain.cluster.engine import ClusterEngine
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.health import Check, find_results, report_ok
-from robotrain.model.platform import Platform, format_cancel_command
+from robotrain.model.platform import Platform, PlatformEngine, PlatformPlans, format_cancel_command
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.event import Outcome
 
 REFERENCE = {"run": "lerobot-train-fab69e8c-1", "job": "w-1"}
 
 
-@pytest.mark.parametrize("name", ["osmo", "azureml", "local"])
-def test_each_method_of_a_platform_takes_what_platforms_take(name):
-    platform = type(Plugins().platforms()[name])
-    for method, function in inspect.getmembers(Platform, inspect.isfunction):
-        found = inspect.signature(getattr(platform, method))
-        assert [*found.parameters] == [*inspect.signature(function).parameters], method
+@pytest.mark.parametrize("name", ["osmo", "azureml", "local", "slurm"])
+def test_each_method_of_an_engine_takes_what_engines_take(name):
+    platform = Plugins().platforms()[name]
+    base = PlatformEngine(platform)
+    pure = {method for method, _ in inspect.getmembers(PlatformPlans, inspect.isfunction)}
+    for method, _ in inspect.getmembers(PlatformEngine, inspect.isfunction):
+        own = inspect.signature(getattr(platform.plans if method in pure else platform.engine, method))
+        assert [*own.parameters] == [*inspect.signature(getattr(base, method)).parameters], method
 
 
 @pytest.mark.parametrize(
@@ -47,15 +49,15 @@ def test_a_message_that_adds_nothing_is_left_out():
     assert reasons.append_message("it failed", "OSMO", "Exit code 3: no disk.", noise) == "it failed (OSMO: no disk)"
 
 
-class CloudPlatform(ClusterPlatform):
+class CloudEngine(ClusterEngine):
     """A platform whose engine answers what a test says."""
 
-    name = "cloud"
-    engine = "CloudPlatform's queue"
+    engine_name = "cloud's queue"
     cancel_seconds = 0.02
-    cancel_command = "cloud kill {job}"
 
     def __init__(self, refusal: str = "", answers: tuple[bool | Rejected, ...] = (), checks: tuple = ()) -> None:
+        command = "cloud kill {job}"
+        super().__init__(Platform(name="cloud", engine_class=lambda platform: self, cancel_command=command))
         self.refusal, self.answers, self.checks = refusal, iter(answers), checks
 
     def has_ended(self, reference):
@@ -76,35 +78,35 @@ class CloudPlatform(ClusterPlatform):
         return [Check(name="cloud", run=run) for run in self.checks]
 
 
-BUSY = Problem(code="cloud-busy", stage=Stage.SUBMIT, title="CloudPlatform's queue is busy")
+BUSY = Problem(code="cloud-busy", stage=Stage.SUBMIT, title="cloud's queue is busy")
 
 
 @pytest.mark.parametrize(("refusal", "code"), [("", "cancel-pending"), ("no", "cancel-refused")])
 def test_a_cancelled_run_that_does_not_end_is_reported(monkeypatch, refusal, code):
-    monkeypatch.setattr(platform, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(engine, "FIRST_PAUSE", 0.01)
     with check_rejected(code):
-        CloudPlatform(refusal).cancel(REFERENCE)
+        CloudEngine(refusal).cancel(REFERENCE)
 
 
 def test_a_run_of_another_machine_is_ended_there(monkeypatch):
-    monkeypatch.setattr(platform, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(engine, "FIRST_PAUSE", 0.01)
     with check_rejected("cancel-pending"):
-        CloudPlatform().cancel({**REFERENCE, "login": "me@host"})
+        CloudEngine().cancel({**REFERENCE, "login": "me@host"})
 
 
 def test_a_query_that_fails_for_a_moment_does_not_end_the_wait(monkeypatch):
-    monkeypatch.setattr(platform, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(CloudPlatform, "cancel_seconds", 5.0)
-    CloudPlatform(answers=(False, Rejected([BUSY], transient=True), True)).cancel(REFERENCE)
+    monkeypatch.setattr(engine, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(CloudEngine, "cancel_seconds", 5.0)
+    CloudEngine(answers=(False, Rejected([BUSY], transient=True), True)).cancel(REFERENCE)
 
 
 def test_a_run_that_has_ended_is_not_cancelled():
-    CloudPlatform("it has ended", (True,)).cancel(REFERENCE)
+    CloudEngine("it has ended", (True,)).cancel(REFERENCE)
 
 
 def test_checks_run_side_by_side_and_each_problem_is_reported_once():
     both = threading.Barrier(2, timeout=5)
-    other = replace(BUSY, title="CloudPlatform's queue is full")
+    other = replace(BUSY, title="cloud's queue is full")
 
     def check():
         both.wait()
@@ -114,19 +116,19 @@ def test_checks_run_side_by_side_and_each_problem_is_reported_once():
         both.wait()
         raise Rejected([other, BUSY])
 
-    assert list(CloudPlatform(checks=(check, fail)).preflight(None)) == [BUSY, other]
-    assert list(CloudPlatform(checks=Rejected([BUSY])).preflight(None)) == [BUSY]
+    assert list(CloudEngine(checks=(check, fail)).preflight(None)) == [BUSY, other]
+    assert list(CloudEngine(checks=Rejected([BUSY])).preflight(None)) == [BUSY]
 
 
 def test_results_of_a_check_are_for_doctor_alone_and_notes_for_a_submit():
-    note = replace(BUSY, severity="note", title="CloudPlatform's queue is short")
+    note = replace(BUSY, severity="note", title="cloud's queue is short")
 
     def check():
         yield report_ok("it answers")
         yield note
         raise Rejected([BUSY])
 
-    assert list(CloudPlatform(checks=(check,)).preflight(None)) == [note, BUSY]
+    assert list(CloudEngine(checks=(check,)).preflight(None)) == [note, BUSY]
     assert [(one.state, one.text) for one in find_results(check)] == [("ok", "it answers"), ("fail", BUSY.title)]
 
 
@@ -153,8 +155,7 @@ def test_a_time_without_a_zone_is_utc(text):
     ],
 )
 def test_the_command_that_ends_a_run_is_quoted_and_left_out_where_it_does_not_fit(command, shown):
-    platform = CloudPlatform()
-    platform.cancel_command = command
+    platform = Platform(name="cloud", engine_class=CloudEngine, cancel_command=command)
     assert format_cancel_command(platform, REFERENCE | {"name": "a b"}) == shown
     remote = shlex.join(["ssh", "me@host", shown]) if shown else ""
     assert format_cancel_command(platform, REFERENCE | {"name": "a b", "login": "me@host"}) == remote

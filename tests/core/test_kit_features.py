@@ -8,7 +8,7 @@ import pytest
 import quick_command
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.support import YES
-from robotrain.run_folder.scheduler import SchedulerPlatform
+from robotrain.run_folder.scheduler import SchedulerEngine
 from robotrain.testing import PlatformKit, platform_features
 from robotrain.testing.platform_features import EngineFeatureTests
 
@@ -75,7 +75,7 @@ LIES = (
         {"array_variable": replace_with(""), "array_index": replace_with("")},
         ("set `array_variable`", "set `array_index`"),
     ),
-    (SWEEP, {"format_trial": replace_with(SchedulerPlatform.format_trial)}, ("write `format_trial`",)),
+    (SWEEP, {"format_trial": replace_with(SchedulerEngine.format_trial)}, ("write `format_trial`",)),
     (SWEEP, {"format_trial": replace_with(lambda platform, array, number: array)}, ("trials share one job",)),
     (SWEEP, {"make_submit_words": ask_for_no_array}, ("do not ask for as many jobs", "do not ask for at most")),
     (
@@ -108,16 +108,16 @@ class TestPBS(EngineFeatureTests):
         for folder in (EXAMPLE / "tests", EXAMPLE, information.parent):
             monkeypatch.syspath_prepend(folder)
         from pbs_world import COMMANDS, PBSWorld
-        from robotrain_pbs.platform import PBS
+        from robotrain_pbs.platform import PBS, PBSEngine
 
         can = dataclasses.replace(PBS.capabilities, features={**PBS.capabilities.features, "multi_node": YES})
         for name, value in {
             "settle_seconds": 0.1,
-            "capabilities": can,
             "make_node_launcher": lambda platform, job, settings: ("pbsdsh", "--"),
-            "make_submit_words": ask_for_nodes(PBS.make_submit_words),
+            "make_submit_words": ask_for_nodes(PBSEngine.make_submit_words),
         }.items():
-            monkeypatch.setattr(PBS, name, value)
+            monkeypatch.setattr(PBSEngine, name, value)
+        monkeypatch.setitem(vars(PBS), "capabilities", can)
         world = PBSWorld(tmp_path / "cluster", monkeypatch)
         for command in COMMANDS:
             program = tmp_path / "cluster/bin" / command
@@ -128,7 +128,7 @@ class TestPBS(EngineFeatureTests):
 
     @pytest.mark.parametrize(("test", "changes", "sentences"), LIES)
     def test_feature_that_does_nothing_fails(self, bench, monkeypatch, test, changes, sentences):
-        kind = type(bench.platform)
+        kind = type(bench.engine)
         for name, change in changes.items():
             monkeypatch.setattr(kind, name, change(getattr(kind, name)))
         cuts = platform_features.STEP_CUTS  # one of them shows it

@@ -76,7 +76,7 @@ def test_a_pair_with_a_kind_that_is_not_accepted_has_its_reason(platforms):
 def test_a_limit_is_a_number_at_most_that_of_robotrain(robotrain, plain_platform, monkeypatch):
     import plain_plugin
 
-    monkeypatch.setattr(plain_plugin.PlainPlatform, "capabilities", Capabilities(limits={"sources": 100, "zones": 2}))
+    monkeypatch.setitem(vars(plain_plugin.PLAIN), "capabilities", Capabilities(limits={"sources": 100, "zones": 2}))
     answer = robotrain("platforms", "--json").json
     at = {name: index for index, name in enumerate(answer["platforms"])}
     found = {limit["name"]: limit for limit in answer["limits"]}
@@ -90,7 +90,7 @@ def test_a_declared_kind_that_is_not_installed_has_a_row(robotrain, plain_platfo
     import plain_plugin
 
     declared = Capabilities(sources={("dataset", "dust"): YES, ("policy", "data_asset"): YES}, features={"dig": YES})
-    monkeypatch.setattr(plain_plugin.PlainPlatform, "capabilities", declared)
+    monkeypatch.setitem(vars(plain_plugin.PLAIN), "capabilities", declared)
     rows = {row["what"]: row["support"] for row in robotrain("platforms", "plain", "--json").json["rows"]}
     assert rows["dataset from dust"] == [{"level": "yes", "reason": "", "instead": ""}]
     assert rows["feature dig"][0]["level"] == "yes"
@@ -132,8 +132,8 @@ def test_markdown_numbers_equal_reasons_once(robotrain, plain_platform, monkeypa
     import plain_plugin
 
     dust = no("There is <dust> | everywhere, --really.", "--platform local")
-    monkeypatch.setattr(
-        plain_plugin.PlainPlatform, "capabilities", Capabilities(features={"cancel": dust, "wandb": dust})
+    monkeypatch.setitem(
+        vars(plain_plugin.PLAIN), "capabilities", Capabilities(features={"cancel": dust, "wandb": dust})
     )
     page = robotrain("platforms", "plain", "--markdown").stdout
     numbers = [re.search(rf"`{name}`: .* \| no \((\d+)\) \|", page)[1] for name in ("cancel", "wandb")]

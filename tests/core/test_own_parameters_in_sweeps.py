@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from plugin_sources import make_workload
-from robotrain.pipelines import driven_platform, driver
+from robotrain.pipelines import driven_engine, driver
 from robotrain.store import records
 from robotrain.store.plans import read_stored_plan
 
@@ -121,7 +121,7 @@ def test_sampler_that_learns_gives_texts(install, fake_platform, sweep, monkeypa
     source = (Path(__file__).parents[1] / "instant_platform.py").read_text()
     install("robotrain-instant", {"platform.instant": "instant_plugin"}, instant_plugin=source)
     monkeypatch.setattr(driver, "MIN_POLL_SECONDS", 0.001)
-    monkeypatch.setattr(driven_platform, "start_driver", driver.drive_pipeline)
+    monkeypatch.setattr(driven_engine, "start_driver", driver.drive_pipeline)
     words = ("--over", "lr=log:1e-5..1e-1", "--over", "kind=a,b", "--over", "layers=uniform:1..3")
     run = sweep("instant", *words, "--sampler", "tpe", "--samples", "3", "--wait")["run"]
     trials = [one for one in records.list_runs() if one != run]

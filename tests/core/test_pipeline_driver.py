@@ -24,7 +24,7 @@ from driven_pipelines import (
 from fake_engine import answer_submits, count_submissions, set_run_state
 from hub_platform import HUB_PLATFORM
 from problem_assertions import check_rejected
-from robotrain.pipelines import driven_platform, driver, progress
+from robotrain.pipelines import driven_engine, driver, progress
 from robotrain.plugins import manager
 from robotrain.store import records
 from robotrain_runtime.contract import files
@@ -205,7 +205,7 @@ def test_a_refused_step_fails_with_the_reason_of_the_refusal(engine, submit_pipe
 
 def test_an_uncertain_submit_is_looked_up_and_not_repeated(engine, submit_pipeline, monkeypatch):
     monkeypatch.setattr(driver, "RETRY_SECONDS", 0.1)
-    monkeypatch.setattr(driven_platform, "start_driver", lambda run, plugins: None)
+    monkeypatch.setattr(driven_engine, "start_driver", lambda run, plugins: None)
     with answer_submits(engine, "takes it and hangs up"):
         run = submit_pipeline()
         drive = driver.PipelineDriver(run, manager.get_plugins())
@@ -244,7 +244,7 @@ drive.drive()
 @pytest.mark.slow
 @pytest.mark.long
 def test_a_driver_killed_before_any_effect_loses_and_doubles_no_step(engine, submit_pipeline, monkeypatch, tmp_path):
-    monkeypatch.setattr(driven_platform, "start_driver", lambda run, plugins: None)
+    monkeypatch.setattr(driven_engine, "start_driver", lambda run, plugins: None)
     run = submit_pipeline("name: kills\nsteps:\n  train: {job: EXAMPLE/job.yaml, parameters: {training_steps: 3}}\n")
     folder = records.get_run_folder(run)
     for at in range(1, 200, 5):
@@ -292,7 +292,7 @@ def test_a_driver_that_ends_because_another_has_the_lock_is_no_failure(engine, m
     """The other one was started by an interrupted submit, and has not begun yet."""
     records.get_run_folder("shift-1").mkdir(parents=True)
     begun = progress.PipelineProgress(steps={"train": progress.StepState()})
-    background, ended = driven_platform.background, list[int]()
+    background, ended = driven_engine.background, list[int]()
     has_exited = background.has_exited
 
     def begin_after_the_end(pid: int) -> bool:
@@ -306,13 +306,13 @@ def test_a_driver_that_ends_because_another_has_the_lock_is_no_failure(engine, m
     monkeypatch.setattr(background, "has_exited", begin_after_the_end)
     with driver.lock_pipeline("shift-1") as is_mine:
         assert is_mine
-        driven_platform.start_driver("shift-1", manager.get_plugins())
+        driven_engine.start_driver("shift-1", manager.get_plugins())
     assert len(ended) == 5
 
 
 def test_a_driver_that_does_not_begin_in_time_is_ended(engine, monkeypatch):
     records.get_run_folder("shift-1").mkdir(parents=True)
-    monkeypatch.setattr(driven_platform, "START_SECONDS", 0.0)
+    monkeypatch.setattr(driven_engine, "START_SECONDS", 0.0)
     with check_rejected("driver-not-started"):
-        driven_platform.start_driver("shift-1", manager.get_plugins())
+        driven_engine.start_driver("shift-1", manager.get_plugins())
     assert find_drivers("shift-1") == []

@@ -9,7 +9,7 @@ import pytest
 from driven_pipelines import PUSHT, STEPS
 from fake_engine import answer_submits, set_run_state
 from robotrain.cli.commands import merged_policy
-from robotrain.model.platform import Platform
+from robotrain.model.platform import PlatformEngine
 from robotrain.store import records
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import parse_document
@@ -117,7 +117,7 @@ def test_settings_of_all_steps_are_queried_side_by_side(file, robotrain, monkeyp
         every.wait()
         return {}
 
-    monkeypatch.setattr(Platform, "query_settings", query)
+    monkeypatch.setattr(PlatformEngine, "query_settings", query)
     answer = robotrain("pipeline", "submit", file, "--platform", "dag", "--dry-run")
     assert (answer.exit_code, "platform-away" in answer.stderr) == (0, False), answer.stderr
 

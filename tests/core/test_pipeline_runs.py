@@ -12,7 +12,7 @@ from robotrain.cli.app import app
 from robotrain.cli.watch import follower, renderer
 from robotrain.cli.watch.dashboard import draw_frame
 from robotrain.model.run import Status, StepStatus
-from robotrain.pipelines import driven_platform, driver, progress
+from robotrain.pipelines import driven_engine, driver, progress
 from robotrain.plugins import manager
 from robotrain.store import records
 from robotrain.submission import interrupted_submit, publishing
@@ -36,7 +36,7 @@ def ended_pipeline(robotrain, engine, submit_pipeline, monkeypatch):
         steps = {"train": train, "evaluate": evaluate, "register": progress.StepState(state="skipped")}
         progress.write_progress(run, progress.PipelineProgress(steps=steps))
 
-    monkeypatch.setattr(driven_platform, "start_driver", end)
+    monkeypatch.setattr(driven_engine, "start_driver", end)
     return submit_pipeline()
 
 

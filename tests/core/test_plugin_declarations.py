@@ -47,11 +47,9 @@ def test_malformed_parameter_is_no_declaration(kind, default):
 
 @pytest.mark.parametrize("limit", ["3", 0])
 def test_malformed_limit_is_no_declaration(limit):
-    class Limited(Platform):
-        capabilities = Capabilities(limits={"sources": limit})
-
+    limited = Platform(name="limited", capabilities=Capabilities(limits={"sources": limit}))
     with pytest.raises(ValueError, match="limits"):
-        validate_declaration(Limited())
+        validate_declaration(limited)
 
 
 @pytest.mark.parametrize("flags", [("not a flag",), ("-p",), ("--pet", "pet")])

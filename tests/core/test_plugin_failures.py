@@ -201,9 +201,7 @@ def test_functions_of_a_source_kind_may_yield_and_return_any_true_value(robotrai
 def test_what_a_plugin_prints_goes_to_stderr(robotrain, install_source):
     source = make_platform("preflight", PRINT.replace("noise", "preflight") + "return ()")
     source = source.replace("        placement =", f"        {PRINT}        placement =")
-    install_source(
-        source.replace("    return [PlainPlatform()]", "    print('noise of a hook')\n    return [PlainPlatform()]")
-    )
+    install_source(source.replace("    return [PLAIN]", "    print('noise of a hook')\n    return [PLAIN]"))
     answer = robotrain("submit", *ON_PLAIN, "--json")
     assert answer.json["platform"] == "plain"
     for words in ("noise on stdout", "preflight on stdout", "noise of a hook"):

@@ -23,7 +23,7 @@ def replace_methods(fake_platform, monkeypatch):
         import fake_plugin
 
         for name, method in methods.items():
-            monkeypatch.setattr(fake_plugin.FakePlatform, name, method, raising=False)
+            monkeypatch.setattr(fake_plugin.FakeEngine, name, method, raising=False)
 
     return answers
 
@@ -48,7 +48,7 @@ def make_leaking_render(content: bytes):
 
     import fake_plugin
 
-    render = fake_plugin.FakePlatform.render
+    render = fake_plugin.FakeEngine.render
 
     def with_a_file(*given):
         plan = render(*given)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from robotrain.model.platform import Platform
+from robotrain.model.platform import Platform, PlatformEngine
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.model.series import MAX_POINTS, Series
@@ -291,7 +291,7 @@ def test_a_platform_with_a_file_of_events_is_not_asked_for_its_log(record, tmp_p
     path = tmp_path / "events.jsonl"
     write_lines(path, [event.format_event(one, 5.5) for one in EVENTS])
 
-    class Here(Platform):
+    class Here(PlatformEngine):
         def events_file(self, reference):
             return path
 
@@ -299,11 +299,12 @@ def test_a_platform_with_a_file_of_events_is_not_asked_for_its_log(record, tmp_p
             assert tail is not None
             yield from ("an ordinary line", "::robotrain:: {}")
 
-    class There(Platform):
+    class There(PlatformEngine):
         def logs(self, reference, follow, tail=None):
             yield from ("an ordinary line", *path.read_text().splitlines())
 
-    here, there = (progress_cache.read_run_log(record, platform, 5) for platform in (Here(), There()))
+    platforms = (Platform(name="near", engine_class=engine_class) for engine_class in (Here, There))
+    here, there = (progress_cache.read_run_log(record, platform, 5) for platform in platforms)
     assert (list_facts(here[0]), here[1]) == (list_facts(there[0]), there[1])
     assert here[1] == ["an ordinary line"]
 

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 from problem_assertions import check_rejected
+from robotrain.model.platform import Platform, PlatformEngine, PlatformPlans
 from robotrain.model.run import RemovedInPart, RunRecord, RunState, Status
 from robotrain.run_folder.remote_folder import RemoteRunFolders
 from robotrain.run_folder.run_folders import RunFolders
@@ -38,10 +39,11 @@ def record(run: str, **changes: object) -> RunRecord:
     return written
 
 
-class Platform:
+class ForgettingEngine(PlatformPlans, PlatformEngine):
     """One that remembers what it was asked to forget."""
 
-    def __init__(self, state: RunState = "succeeded") -> None:
+    def __init__(self, platform: Platform, state: RunState) -> None:
+        super().__init__(platform)
         self.state, self.removed = state, list[str]()
 
     def status(self, reference):
@@ -51,6 +53,10 @@ class Platform:
         if not dry_run:
             self.removed.append(reference["id"])
         return 7
+
+
+def make_platform(state: RunState = "succeeded") -> Platform:
+    return Platform(name="forgetting", engine_class=lambda platform: ForgettingEngine(platform, state))
 
 
 def test_the_age_of_a_run_is_from_its_end():
@@ -89,48 +95,48 @@ def test_the_sources_of_a_run_are_read_from_its_stored_plan():
 
 
 def test_the_outputs_of_a_run_are_removed_and_then_its_record():
-    one, platform = record("a-1"), Platform()
+    one, platform = record("a-1"), make_platform()
     (records.get_run_folder("a-1") / "plan").mkdir()
     assert interrupted_submit.remove_run(one, platform) == 7
-    assert platform.removed == ["a-1"]
+    assert platform.engine.removed == ["a-1"]
     assert records.list_runs() == []
     assert sorted(path.name for path in records.get_run_folder("a-1").iterdir()) == ["claimed", "forgotten"]
 
 
 def test_a_running_run_is_not_removed():
-    one, platform = record("a-1"), Platform("running")
+    one, platform = record("a-1"), make_platform("running")
     with check_rejected("run-goes-on"):
         interrupted_submit.remove_run(one, platform)
-    assert platform.removed == []
+    assert platform.engine.removed == []
     assert records.list_runs() == ["a-1"]
 
 
 def test_a_run_that_is_being_submitted_is_not_removed():
-    one, platform = record("a-1"), Platform()
+    one, platform = record("a-1"), make_platform()
     with (records.get_run_folder("a-1") / "claimed").open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with check_rejected("run-being-sent"):
             interrupted_submit.remove_run(one, platform)
-    assert platform.removed == []
+    assert platform.engine.removed == []
     assert records.list_runs() == ["a-1"]
 
 
 def test_what_a_run_left_stays_where_its_record_cannot_be_removed():
-    one, platform = record("a-1"), Platform()
+    one, platform = record("a-1"), make_platform()
     (records.get_run_folder("a-1") / "forgotten").symlink_to("/missing/folder/file")
     with check_rejected("record-not-removed"):
         interrupted_submit.remove_run(one, platform)
-    assert platform.removed == []
+    assert platform.engine.removed == []
     assert records.list_runs() == ["a-1"]
 
 
 def test_a_record_that_stays_after_all_is_told_of_and_can_be_removed_later(tmp_path):
-    one, platform = record("a-1"), Platform()
+    one, platform = record("a-1"), make_platform()
     plan = records.get_run_folder("a-1") / "plan"
     plan.symlink_to(tmp_path)
     with pytest.raises(RemovedInPart):
         interrupted_submit.remove_run(one, platform)
-    assert platform.removed == ["a-1"]
+    assert platform.engine.removed == ["a-1"]
     assert records.list_runs() == ["a-1"]
     plan.unlink()
     interrupted_submit.remove_run(one, platform)

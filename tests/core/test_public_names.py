@@ -22,13 +22,14 @@ EVENTS_OF_THE_RUNTIME = {
 """`emit_event` takes every event; these are sent by the runtime alone."""
 PUBLIC_NAMES = {
     "robotrain.plugin": """
-    ANY Capabilities Check Checkpoint ClusterPlatform ConfigValue Container DataReading DataReport Dimension
+    ANY Capabilities Check Checkpoint ClusterEngine ConfigValue Container DataReading DataReport Dimension
     FactFile FolderFacts Forwarding FollowingDecision FoundInput FoundJob HealthFix HealthResult Job JobDocument
     JobFacts JobSource JobTemplate JudgedRun ListedSubmission LockedProgram Messages Metric Mount NotSubmitted
     OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform PlatformDefault
-    Problem ProcessResult ProgramLocker ProgramNeeds ProgramOptions Reference Refusal Registered Rejected
-    RemoteFiles Resources Role RoleFlag RunFolderPlatform RunGone RunOwner RunPart RunPlace RunRecord RunState
-    SchedulerCommands SchedulerJob SchedulerPlatform SchedulerSettings SchedulerSpec Source SourceError SourceKind
+    PlatformEngine PlatformPart PlatformPlans Problem ProcessResult ProgramLocker ProgramNeeds ProgramOptions
+    Reference Refusal Registered Rejected
+    RemoteFiles Resources Role RoleFlag RunFolderEngine RunGone RunOwner RunPart RunPlace RunRecord RunState
+    SchedulerCommands SchedulerJob SchedulerEngine SchedulerSettings SchedulerSpec Source SourceError SourceKind
     SourceNotFound SourceUnreachable Stage Status StepStatus SubmitReport SubmittedRun Suggestion Support SweepSpec
     TargetForm TerminalCommand TerraformOutput Unanswered UserCommand WorkPreview Workload WorkloadProfile YES
     check_secrets find_refusal format_memory format_time holds_secret hook load_pairs load_refusals

@@ -172,7 +172,7 @@ def fail_status(monkeypatch, times):
     """The fake platform does not say how a run is, so many times."""
     import fake_plugin
 
-    status, asked = fake_plugin.FakePlatform.status, []
+    status, asked = fake_plugin.FakeEngine.status, []
 
     def silent(self, reference):
         asked.append(reference)
@@ -180,7 +180,7 @@ def fail_status(monkeypatch, times):
             raise ConnectionResetError("the line went dead")
         return status(self, reference)
 
-    monkeypatch.setattr(fake_plugin.FakePlatform, "status", silent)
+    monkeypatch.setattr(fake_plugin.FakeEngine, "status", silent)
 
 
 def test_wait_asks_a_silent_platform_again(submit, fake_platform, fast_api, monkeypatch):
@@ -226,7 +226,7 @@ def test_each_event_arrives_once_if_the_log_breaks_off(submit, fake_platform, fa
     run = submit()
     lines = [event.format_event(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2, 3)]
     set_run_state(fake_platform, run.name, state="running", log=lines)
-    whole, asked = fake_plugin.FakePlatform.logs, []
+    whole, asked = fake_plugin.FakeEngine.logs, []
 
     def broken(self, reference, follow, tail=None):
         asked.append(follow)
@@ -236,7 +236,7 @@ def test_each_event_arrives_once_if_the_log_breaks_off(submit, fake_platform, fa
                 raise ConnectionResetError("the line went dead")
             yield line
 
-    monkeypatch.setattr(fake_plugin.FakePlatform, "logs", broken)
+    monkeypatch.setattr(fake_plugin.FakeEngine, "logs", broken)
     notified = []
     run.wait(on_event=notified.append)
     assert [record.event.step for record in notified] == [1, 2, 3]
@@ -260,7 +260,7 @@ def test_the_program_of_the_docs_runs(fake_platform, pusht, monkeypatch, capsys)
     (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     Path("job.yaml").write_text(f"sources:\n  dataset:\n    - local_path: {pusht}\n")
     ended = {"state": "failed", "checkpoints": [4]}
-    monkeypatch.setattr(fake_plugin.FakePlatform, "_state", lambda self, reference: ended)
+    monkeypatch.setattr(fake_plugin.FakeEngine, "_state", lambda self, reference: ended)
     exec(program.replace("local", "fake"), {})
     (run,) = api.runs()
     assert capsys.readouterr().out == f"\ncheckpoints/000004 /fake/{run.name}/checkpoints/000004\n"

@@ -1,4 +1,4 @@
-"""What a platform leaves to core whose runs are folders that it sees from here."""
+"""What a engine leaves to core whose runs are folders that it sees from here."""
 
 import json
 import os
@@ -7,6 +7,7 @@ from types import MappingProxyType
 import pytest
 from robotrain.errors import Rejected
 from robotrain.model.plan import Plan
+from robotrain.model.platform import Platform
 from robotrain.model.run import RunGone, Status
 from robotrain.run_folder import cancel, outputs, status
 from robotrain.run_folder.run_folders import RunFolders
@@ -16,13 +17,13 @@ from robotrain_runtime.contract.event import Evaluated
 STATES = MappingProxyType({"WAITS": "pending", "DONE": "succeeded", "KILLED": "failed"})
 
 
-class StatedPlatform(status.RunFolderPlatform):
+class StatedEngine(status.RunFolderEngine):
     """An engine that says what it is told to."""
 
-    name = "engine"
     states = STATES
 
     def __init__(self, then="KILLED"):
+        super().__init__(Platform(name="engine", engine_class=StatedEngine))
         self.then = then
         self.says = {"7": "WORKS"}
         self.stopped = []
@@ -101,13 +102,13 @@ STATUSES = {
 def test_the_status_of_a_run_is_from_its_engine_and_its_own_outcome(
     reference, tmp_path, word, outcome, is_cancelled, state, exit_code
 ):
-    platform = StatedPlatform()
-    platform.says["7"] = word
+    engine = StatedEngine()
+    engine.says["7"] = word
     if outcome:
         write_outcome(tmp_path, outcome)
     if is_cancelled:
         (tmp_path / "run/cancelled").touch()
-    found = platform.status(reference)
+    found = engine.status(reference)
     assert (found.state, found.exit_code) == (state, exit_code)
     is_from_engine = exit_code is None
     assert (word if is_from_engine and word != "RUNNING" else "it stopped" if exit_code else "") in found.reason
@@ -116,34 +117,34 @@ def test_the_status_of_a_run_is_from_its_engine_and_its_own_outcome(
 
 @pytest.mark.parametrize("word", ["R", "RUN", "RUNNING"])
 def test_a_word_of_the_engine_that_repeats_the_state_is_no_reason(reference, word):
-    platform = StatedPlatform()
-    platform.says["7"] = word
-    assert (platform.status(reference).state, platform.status(reference).reason) == ("running", "")
-    platform.says["7"] = f"{word} (slowly)"
-    assert platform.status(reference).reason == f"engine says {word} (slowly)"
+    engine = StatedEngine()
+    engine.says["7"] = word
+    assert (engine.status(reference).state, engine.status(reference).reason) == ("running", "")
+    engine.says["7"] = f"{word} (slowly)"
+    assert engine.status(reference).reason == f"engine says {word} (slowly)"
 
 
 def test_an_end_that_the_engine_forgets_is_recorded(reference, tmp_path):
-    platform = StatedPlatform()
-    platform.says["7"] = ""
-    status = platform.status(reference)
+    engine = StatedEngine()
+    engine.says["7"] = ""
+    status = engine.status(reference)
     assert status.state == "lost"
     assert "engine no longer knows its job" in status.reason
     for word in ("KILLED (no memory)", "cannot be reached", ""):
-        platform.says["7"] = word
-        status = platform.status(reference)
+        engine.says["7"] = word
+        status = engine.status(reference)
     assert (status.state, "KILLED (no memory)" in status.reason) == ("failed", True)
     for word in ("WAITS", "DONE", ""):
-        platform.says["7"] = word
-        status = platform.status(reference)
+        engine.says["7"] = word
+        status = engine.status(reference)
     assert status.state == "succeeded", "the last end counts"
 
 
 def test_the_job_that_works_on_the_run_is_asked_about(reference, tmp_path):
-    platform = StatedPlatform()
-    platform.says["8:1"] = "WAITS"
+    engine = StatedEngine()
+    engine.says["8:1"] = "WAITS"
     (tmp_path / "run/taken").symlink_to("8:1:token:4711")
-    assert platform.status(reference).state == "pending"
+    assert engine.status(reference).state == "pending"
 
 
 @pytest.fixture
@@ -154,42 +155,42 @@ def impatient(monkeypatch):
 
 @pytest.mark.parametrize(("says", "how"), [("WORKS", "running"), ("WAITS", "waiting")])
 def test_a_run_is_stopped_once(reference, impatient, says, how):
-    platform = StatedPlatform()
-    platform.says["7"] = says
-    platform.cancel(reference)
-    platform.cancel(reference)
-    assert platform.stopped == [("7", how)]
-    assert platform.status(reference).state == "cancelled"
+    engine = StatedEngine()
+    engine.says["7"] = says
+    engine.cancel(reference)
+    engine.cancel(reference)
+    assert engine.stopped == [("7", how)]
+    assert engine.status(reference).state == "cancelled"
 
 
 def test_second_cancel_sends_no_second_signal(reference, impatient, monkeypatch):
     """It would end the saving of the checkpoint."""
     monkeypatch.setattr(cancel, "SAVE_SECONDS", 0.05)
     monkeypatch.setattr(cancel, "END_SECONDS", 0.05)
-    platform = StatedPlatform(then="SAVES")
-    stop = platform.stop_jobs
+    engine = StatedEngine(then="SAVES")
+    stop = engine.stop_jobs
 
     def is_interrupted(jobs, how):
         stop(jobs, how)
-        platform.says["7"] = "BREAKS"
+        engine.says["7"] = "BREAKS"
 
-    monkeypatch.setattr(platform, "stop_jobs", is_interrupted)
-    monkeypatch.setattr(platform, "get_engine_state", get_word_or_interrupt(platform))
+    monkeypatch.setattr(engine, "stop_jobs", is_interrupted)
+    monkeypatch.setattr(engine, "get_engine_state", get_word_or_interrupt(engine))
     with pytest.raises(KeyboardInterrupt):
-        platform.cancel(reference)
+        engine.cancel(reference)
     monkeypatch.undo()
-    platform.says["7"] = "SAVES"
+    engine.says["7"] = "SAVES"
     monkeypatch.setattr(cancel, "FIRST_PAUSE", 0.0)
     monkeypatch.setattr(cancel, "SAVE_SECONDS", 0.05)
-    platform.cancel(reference)
-    assert platform.stopped == [("7", "running"), ("7", "for good")]
+    engine.cancel(reference)
+    assert engine.stopped == [("7", "running"), ("7", "for good")]
 
 
-def get_word_or_interrupt(platform):
+def get_word_or_interrupt(engine):
     def get_word(job):
-        if platform.says[job] == "BREAKS":
+        if engine.says[job] == "BREAKS":
             raise KeyboardInterrupt
-        return platform.says[job]
+        return engine.says[job]
 
     return get_word
 
@@ -213,9 +214,9 @@ def test_run_on_a_full_disk_is_stopped(reference, impatient, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(RunFolders, "write_file", is_full)
-    platform = StatedPlatform()
-    platform.cancel(reference)
-    assert platform.stopped == [("7", "running")]
+    engine = StatedEngine()
+    engine.cancel(reference)
+    assert engine.stopped == [("7", "running")]
 
 
 def test_waiting_jobs_are_stopped_before_those_that_run(impatient):
@@ -228,64 +229,64 @@ def test_waiting_jobs_are_stopped_before_those_that_run(impatient):
 
 def test_a_run_that_does_not_save_in_time_is_ended_for_good(reference, impatient, monkeypatch):
     monkeypatch.setattr(cancel, "SAVE_SECONDS", 0.05)
-    platform = StatedPlatform(then="SAVES")
-    platform.cancel(reference)
-    assert platform.stopped == [("7", "running"), ("7", "for good")], "a second signal would stop the saving"
+    engine = StatedEngine(then="SAVES")
+    engine.cancel(reference)
+    assert engine.stopped == [("7", "running"), ("7", "for good")], "a second signal would stop the saving"
 
 
 def test_a_cancel_that_the_engine_did_not_get_can_be_repeated(reference, impatient, monkeypatch):
-    platform, stop = StatedPlatform(), StatedPlatform.stop_jobs
+    engine, stop = StatedEngine(), StatedEngine.stop_jobs
 
     def is_away(jobs, how):
         raise Rejected([], transient=True)
 
     for answer in (is_away, lambda jobs, how: "permission denied"):
-        monkeypatch.setattr(platform, "stop_jobs", answer)
+        monkeypatch.setattr(engine, "stop_jobs", answer)
         with pytest.raises(Rejected):
-            platform.cancel(reference)
-        assert platform.status(reference).state == "running"
-    monkeypatch.setattr(platform, "stop_jobs", lambda jobs, how: stop(platform, jobs, how))
-    platform.cancel(reference)
-    assert platform.status(reference).state == "cancelled"
+            engine.cancel(reference)
+        assert engine.status(reference).state == "running"
+    monkeypatch.setattr(engine, "stop_jobs", lambda jobs, how: stop(engine, jobs, how))
+    engine.cancel(reference)
+    assert engine.status(reference).state == "cancelled"
 
 
 def test_a_platform_explains_the_words_of_its_engine(reference, monkeypatch):
-    platform = StatedPlatform()
-    monkeypatch.setattr(platform, "explain_state", lambda word: Status(state="failed", reason="it broke", exit_code=3))
-    assert platform.status(reference) == Status(state="failed", reason="it broke", exit_code=3)
+    engine = StatedEngine()
+    monkeypatch.setattr(engine, "explain_state", lambda word: Status(state="failed", reason="it broke", exit_code=3))
+    assert engine.status(reference) == Status(state="failed", reason="it broke", exit_code=3)
 
 
 def test_a_run_that_has_ended_is_not_cancelled(reference):
-    platform = StatedPlatform()
-    platform.says["7"] = "DONE"
-    platform.cancel(reference)
-    assert platform.status(reference).state == "succeeded"
-    assert platform.stopped == []
+    engine = StatedEngine()
+    engine.says["7"] = "DONE"
+    engine.cancel(reference)
+    assert engine.status(reference).state == "succeeded"
+    assert engine.stopped == []
 
 
 def test_the_log_is_read_until_the_run_ends(reference, tmp_path):
-    platform = StatedPlatform()
+    engine = StatedEngine()
     with pytest.raises(RunGone):
-        platform.logs({"folder": str(tmp_path / "none")}, follow=False)
-    platform.says["7"] = "DONE"
+        engine.logs({"folder": str(tmp_path / "none")}, follow=False)
+    engine.says["7"] = "DONE"
     (tmp_path / "run/log.txt").write_text("one\ntwo\n")
-    assert [*platform.logs(reference, follow=False, tail=1)] == ["two"]
+    assert [*engine.logs(reference, follow=False, tail=1)] == ["two"]
 
 
 def test_the_log_tells_what_the_job_printed_and_why_the_run_waits(reference, tmp_path, monkeypatch):
     monkeypatch.setattr("robotrain.run_folder.log.QUERY_SECONDS", 0.0)
     monkeypatch.setattr("robotrain.run_folder.log.POLL_SECONDS", 0.0)
-    platform = StatedPlatform()
-    platform.output_file = "printed.txt"
-    platform.says["7"] = "WAITS"
-    lines = platform.logs(reference, follow=True)
+    engine = StatedEngine()
+    engine.output_file = "printed.txt"
+    engine.says["7"] = "WAITS"
+    lines = engine.logs(reference, follow=True)
     assert next(lines).startswith("[engine] waiting: ")
     (tmp_path / "run/printed.txt").write_text("no such module\n")
     assert next(lines) == "[engine] no such module"
-    platform.says["7"] = "KILLED"
+    engine.says["7"] = "KILLED"
     assert [*lines] == []
-    assert [*platform.logs(reference, follow=False)] == ["[engine] no such module"]
-    assert platform.status(reference).reason.endswith(": no such module")
+    assert [*engine.logs(reference, follow=False)] == ["[engine] no such module"]
+    assert engine.status(reference).reason.endswith(": no such module")
 
 
 @pytest.mark.parametrize("within", [True, False])

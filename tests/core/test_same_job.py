@@ -99,7 +99,7 @@ def test_waiting_follows_the_run_and_exits_as_it_does(submit, fake_platform, mon
     monkeypatch.setattr("robotrain.cli.watch.follower.POLL_SECONDS", 0.2)
     import fake_plugin
 
-    first, query, asked = submit("--json").json["run"], fake_plugin.FakePlatform.status, []
+    first, query, asked = submit("--json").json["run"], fake_plugin.FakeEngine.status, []
 
     def end_while_it_is_followed(self: object, reference: dict[str, str]) -> object:
         asked.append(reference)
@@ -107,7 +107,7 @@ def test_waiting_follows_the_run_and_exits_as_it_does(submit, fake_platform, mon
             set_run_state(fake_platform, first, state)
         return query(self, reference)
 
-    monkeypatch.setattr(fake_plugin.FakePlatform, "status", end_while_it_is_followed)
+    monkeypatch.setattr(fake_plugin.FakeEngine, "status", end_while_it_is_followed)
     again = submit(flag, "--json")
     assert (again.exit_code, again.json["run"], again.json["state"]) == (exit_code, first, state)
     assert count_submissions(fake_platform) == {first: 1}
@@ -121,7 +121,7 @@ def test_a_job_is_not_sent_again_while_its_platform_does_not_answer(submit, fake
     def hang_up(self: object, reference: object) -> None:
         raise ConnectionResetError("no answer from https://fake/?sig=c2VjcmV0")
 
-    monkeypatch.setattr(fake_plugin.FakePlatform, "status", hang_up)
+    monkeypatch.setattr(fake_plugin.FakeEngine, "status", hang_up)
     again = submit("--json")
     again.check_problems(1, "run-unfinished-unsure")
     assert first in again.stderr
@@ -133,13 +133,13 @@ def test_a_job_is_not_sent_again_while_its_platform_does_not_answer(submit, fake
 def test_a_platform_slower_than_the_limit_of_lists_is_waited_for(submit, fake_platform, monkeypatch):
     import fake_plugin
 
-    first, query = submit("--json").json["run"], fake_plugin.FakePlatform.status
+    first, query = submit("--json").json["run"], fake_plugin.FakeEngine.status
 
     def answer_late(self: object, reference: dict[str, str]) -> object:
         time.sleep(0.5)
         return query(self, reference)
 
-    monkeypatch.setattr(fake_plugin.FakePlatform, "status", answer_late)
+    monkeypatch.setattr(fake_plugin.FakeEngine, "status", answer_late)
     monkeypatch.setattr(network_deadline, "SHORT_SECONDS", 0.2)
     assert submit("--json").json["run"] == first
 
@@ -317,14 +317,14 @@ def test_a_run_whose_platform_is_silent_counts_as_unfinished(robotrain, runs_of_
     import fake_plugin
 
     set_run_state(fake_platform, runs_of_one_name[0], "failed")
-    status = fake_plugin.FakePlatform.status
+    status = fake_plugin.FakeEngine.status
 
     def hang_up(self: object, reference: dict[str, str]) -> object:
         if reference["id"] == runs_of_one_name[0]:
             raise ConnectionResetError("no answer")
         return status(self, reference)
 
-    monkeypatch.setattr(fake_plugin.FakePlatform, "status", hang_up)
+    monkeypatch.setattr(fake_plugin.FakeEngine, "status", hang_up)
     (problem,) = robotrain("cancel", "pick", "--json").json["problems"]
     assert problem["code"] == "run-name-shared"
 

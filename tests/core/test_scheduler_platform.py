@@ -1,4 +1,4 @@
-"""What a platform leaves to core whose jobs a command sends, each exactly once."""
+"""What a engine leaves to core whose jobs a command sends, each exactly once."""
 
 import contextlib
 import fcntl
@@ -11,7 +11,8 @@ from problem_assertions import check_problems, check_rejected
 from robotrain.errors import Problem, Rejected, Stage, Unanswered
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload
-from robotrain.plugin import FoundJob, SchedulerCommands, SchedulerJob, SchedulerPlatform, SchedulerSettings
+from robotrain.model.platform import Platform
+from robotrain.plugin import FoundJob, SchedulerCommands, SchedulerEngine, SchedulerJob, SchedulerSettings
 from robotrain.run_folder import submit_script
 from robotrain.run_folder.facts import read_facts
 from robotrain.testing.submit_cuts import CUT, SubmitScript, list_cuts
@@ -37,8 +38,7 @@ sed -i "${1#job-}s/held/waits/" "$QUEUE"
 """
 
 
-class SendPlatform(SchedulerPlatform):
-    name, cancel_command = "engine", "unsend {job}"
+class SendEngine(SchedulerEngine):
     commands = SchedulerCommands(engine="Engine", away_pattern="end of file", ping="ping")
     submit_command, job_pattern, job_variable = "send", r"^(job-[0-9]+)$", "JOB"
     output_file = "engine.txt"
@@ -47,6 +47,7 @@ class SendPlatform(SchedulerPlatform):
     settle_seconds = 0.0
 
     def __init__(self, folder):
+        super().__init__(Platform(name="engine", engine_class=SendEngine, cancel_command="unsend {job}"))
         self.runs, self.queue = folder / "runs", folder / "queue"
         self.stopped, self.refusal = [], ""
 
@@ -73,7 +74,7 @@ class SendPlatform(SchedulerPlatform):
 
 
 @pytest.fixture
-def platform(tmp_path, monkeypatch):
+def engine(tmp_path, monkeypatch):
     for name, text in (("send", SEND), ("free", RELEASE)):
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
@@ -81,7 +82,7 @@ def platform(tmp_path, monkeypatch):
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("QUEUE", str(tmp_path / "queue"))
-    return SendPlatform(tmp_path)
+    return SendEngine(tmp_path)
 
 
 @pytest.fixture
@@ -92,194 +93,194 @@ def mood(monkeypatch):
 PAYLOAD = Payload(archive=b"PK\x05\x06" + bytes(18))  # of nothing
 
 
-def make_settings(platform, runs="runs"):
-    folder = platform.runs.with_name(runs)
+def make_settings(engine, runs="runs"):
+    folder = engine.runs.with_name(runs)
     return SchedulerSettings(runs_dir=str(folder), cache_dir=str(folder.with_name("cache")))
 
 
-def render(platform, runs="runs"):
-    return platform.render(job(), make_settings(platform, runs), "r-1", PAYLOAD, {})
+def render(engine, runs="runs"):
+    return engine.render(job(), make_settings(engine, runs), "r-1", PAYLOAD, {})
 
 
-def render_pipeline(platform, runs="runs"):
-    parts = {"job": job(), "settings": make_settings(platform, runs), "payload": PAYLOAD, "container_plugins": {}}
+def render_pipeline(engine, runs="runs"):
+    parts = {"job": job(), "settings": make_settings(engine, runs), "payload": PAYLOAD, "container_plugins": {}}
     steps = [
         PipelineStep(name="one", takes={}, **parts),
         PipelineStep(name="two", takes={}, needs=("one",), **parts),
         PipelineStep(name="three", takes={}, needs=("one", "two"), **parts),
     ]
-    return platform.render_pipeline(steps, job(), "r-1", {})
+    return engine.render_pipeline(steps, job(), "r-1", {})
 
 
 @pytest.fixture
-def plan(platform):
-    return render(platform)
+def plan(engine):
+    return render(engine)
 
 
 @pytest.fixture
-def answer(platform):
+def answer(engine):
     """The file of the submit command's answer."""
-    return platform.runs / "r-1/send-r-1.txt"
+    return engine.runs / "r-1/send-r-1.txt"
 
 
-def test_job_is_sent_and_found(platform, plan):
-    assert platform.find(plan) is None
-    assert [*platform.check_run_folder(plan)] == []
-    reference = platform.submit(plan)
-    assert reference == {"run": "r-1", "folder": str(platform.runs / "r-1"), "job": "job-1"} == platform.find(plan)
-    check_problems([*platform.check_run_folder(plan)], "run-folder-taken")
-    assert platform.submit(plan) == reference, "a submit whose line was lost had sent it"
-    assert len(platform.read_queue()) == 1
+def test_job_is_sent_and_found(engine, plan):
+    assert engine.find(plan) is None
+    assert [*engine.check_run_folder(plan)] == []
+    reference = engine.submit(plan)
+    assert reference == {"run": "r-1", "folder": str(engine.runs / "r-1"), "job": "job-1"} == engine.find(plan)
+    check_problems([*engine.check_run_folder(plan)], "run-folder-taken")
+    assert engine.submit(plan) == reference, "a submit whose line was lost had sent it"
+    assert len(engine.read_queue()) == 1
 
 
 @pytest.mark.parametrize("code", [1, 255, 15036 % 256])
-def test_refused_job_leaves_nothing(platform, plan, mood, monkeypatch, code):
+def test_refused_job_leaves_nothing(engine, plan, mood, monkeypatch, code):
     """Of PBS the code is the number of an error, which may be above those of signals."""
     monkeypatch.setenv("CODE", str(code))
     mood("refuses")
     with check_rejected("refused"):
-        platform.submit(plan)
-    assert [*platform.runs.iterdir()] == []
-    assert platform.find(plan) is None
+        engine.submit(plan)
+    assert [*engine.runs.iterdir()] == []
+    assert engine.find(plan) is None
 
 
 @pytest.mark.parametrize("code", [0, 1, 126, 143, 255])
 def test_a_command_may_end_with_any_exit_code(code):
     """LSF's end with 255 for any error, and so does ssh when it loses the line."""
-    done = SendPlatform.commands.run("sh", "-c", f"echo no such job >&2; exit {code}")
+    done = SendEngine.commands.run("sh", "-c", f"echo no such job >&2; exit {code}")
     assert (done.exit_code, done.stderr) == (code, "no such job\n")
 
 
-def test_unanswered_job_is_searched(platform, plan, mood):
+def test_unanswered_job_is_searched(engine, plan, mood):
     mood("silent")
     with pytest.raises(Unanswered) as unanswered:
-        platform.submit(plan)
+        engine.submit(plan)
     check_problems(unanswered.value.problems, "platform-away")
-    assert platform.find(plan) is None
-    platform.queue.write_text(f"r-1 other waits -\nr-1 {platform.load_spec(plan).jobs[0].token} waits -\n")
-    assert platform.find(plan)["job"] == "job-2"
+    assert engine.find(plan) is None
+    engine.queue.write_text(f"r-1 other waits -\nr-1 {engine.load_spec(plan).jobs[0].token} waits -\n")
+    assert engine.find(plan)["job"] == "job-2"
 
 
-def test_job_that_has_begun_is_found_by_its_claim(platform, plan, mood):
+def test_job_that_has_begun_is_found_by_its_claim(engine, plan, mood):
     mood("silent")
     with pytest.raises(Unanswered):
-        platform.submit(plan)
-    (platform.runs / "r-1/taken").symlink_to("job-9:token:1")
-    assert platform.find(plan)["job"] == "job-9"
+        engine.submit(plan)
+    (engine.runs / "r-1/taken").symlink_to("job-9:token:1")
+    assert engine.find(plan)["job"] == "job-9"
 
 
-def test_folder_that_cannot_be_created_is_a_problem(platform, plan):
-    platform.runs.write_text("a file")
+def test_folder_that_cannot_be_created_is_a_problem(engine, plan):
+    engine.runs.write_text("a file")
     with pytest.raises(Rejected) as refused:
-        platform.submit(plan)
+        engine.submit(plan)
     check_problems(refused.value.problems, "run-folder-refused")
-    assert platform.read_queue() == []
+    assert engine.read_queue() == []
 
 
-def test_run_folder_of_another_plan_is_not_touched(platform, plan):
-    (platform.runs / "r-1").mkdir(parents=True)
+def test_run_folder_of_another_plan_is_not_touched(engine, plan):
+    (engine.runs / "r-1").mkdir(parents=True)
     with check_rejected("run-folder-taken"):
-        platform.submit(plan)
-    assert platform.find(plan) is None
-    assert platform.read_queue() == []
+        engine.submit(plan)
+    assert engine.find(plan) is None
+    assert engine.read_queue() == []
 
 
-def test_submit_command_that_was_killed_after_a_warning_may_have_sent_the_job(platform, plan, answer, monkeypatch):
+def test_submit_command_that_was_killed_after_a_warning_may_have_sent_the_job(engine, plan, answer, monkeypatch):
     kill = f"echo 'send: warning: no limit' >$answer; {CUT}"
     with SubmitScript(monkeypatch).kill_at(before="    code=$?", cut=kill), pytest.raises(Unanswered):
-        platform.submit(plan)
+        engine.submit(plan)
     assert answer.read_text() == "send: warning: no limit\n"
-    assert platform.find(plan)["job"] == "job-1"
-    assert len(platform.read_queue()) == 1
+    assert engine.find(plan)["job"] == "job-1"
+    assert len(engine.read_queue()) == 1
 
 
 @pytest.mark.slow  # needs flock
-def test_submit_command_of_another_submit_is_waited_for(platform, plan, answer, mood, monkeypatch):
+def test_submit_command_of_another_submit_is_waited_for(engine, plan, answer, mood, monkeypatch):
     monkeypatch.setattr(submit_script, "PATIENCE_SECONDS", 0.2)
     mood("silent")
     with pytest.raises(Unanswered):
-        platform.submit(plan)
+        engine.submit(plan)
     with answer.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        for attempt in (platform.find, platform.submit):
+        for attempt in (engine.find, engine.submit):
             with pytest.raises(Unanswered) as busy:
                 attempt(plan)
             check_problems(busy.value.problems, "submit-still-sending")
 
 
-def test_submit_command_that_hangs_is_ended(platform, plan, mood, monkeypatch):
+def test_submit_command_that_hangs_is_ended(engine, plan, mood, monkeypatch):
     monkeypatch.setattr(submit_script, "PATIENCE_SECONDS", 0.2)
     mood("hangs")
     with pytest.raises(Unanswered):
-        platform.submit(plan)
+        engine.submit(plan)
     mood("")
-    assert platform.submit(plan)["job"] == "job-1"
+    assert engine.submit(plan)["job"] == "job-1"
 
 
-def test_missing_submit_command_is_a_problem(platform, plan):
-    platform.submit_command = "sends"
+def test_missing_submit_command_is_a_problem(engine, plan):
+    engine.submit_command = "sends"
     with check_rejected("submit-command-missing"):
-        platform.submit(plan)
+        engine.submit(plan)
 
 
-def test_step_that_is_refused_takes_the_others_along(platform, monkeypatch):
-    monkeypatch.setattr(SendPlatform, "dependency_words", ("--after", "{jobs}", "refused;", "exit 3"))
-    program = platform.queue.parent / "bin/send"
+def test_step_that_is_refused_takes_the_others_along(engine, monkeypatch):
+    monkeypatch.setattr(SendEngine, "dependency_words", ("--after", "{jobs}", "refused;", "exit 3"))
+    program = engine.queue.parent / "bin/send"
     program.write_text(SEND.replace("state=waits", '[ "$3" != "refused;" ] || { echo no; exit 1; }; state=waits'))
     with pytest.raises(Rejected) as refused:
-        platform.submit(render_pipeline(platform))
+        engine.submit(render_pipeline(engine))
     assert "step two" in refused.value.problems[0].title
-    assert platform.stopped == ["job-1"]
-    assert [*platform.runs.iterdir()] == []
+    assert engine.stopped == ["job-1"]
+    assert [*engine.runs.iterdir()] == []
 
 
-def test_pipeline_whose_first_step_was_not_released_begins_later(platform):
-    plan = render_pipeline(platform)
-    free = platform.queue.parent / "bin/free"
+def test_pipeline_whose_first_step_was_not_released_begins_later(engine):
+    plan = render_pipeline(engine)
+    free = engine.queue.parent / "bin/free"
     free.write_text("#!/bin/sh\necho 'free: end of file' >&2; exit 1\n")
-    for attempt in (platform.submit, platform.find):
+    for attempt in (engine.submit, engine.find):
         with pytest.raises(Unanswered):
             attempt(plan)
     free.write_text(RELEASE)
-    assert platform.find(plan)["jobs"] == "one=job-1 two=job-2 three=job-3"
-    assert [line.split()[2:] for line in platform.read_queue()] == [
+    assert engine.find(plan)["jobs"] == "one=job-1 two=job-2 three=job-3"
+    assert [line.split()[2:] for line in engine.read_queue()] == [
         ["waits", "-"],
         ["waits", "job-1"],
         ["waits", "job-1,job-2"],
     ]
 
 
-def test_steps_that_cannot_be_removed_are_named_and_kept_in_the_record(platform, monkeypatch):
-    platform.refusal = "Engine says: not now."
-    monkeypatch.setattr(SendPlatform, "dependency_words", ("--after", "{jobs}", "refused;"))
-    program = platform.queue.parent / "bin/send"
+def test_steps_that_cannot_be_removed_are_named_and_kept_in_the_record(engine, monkeypatch):
+    engine.refusal = "Engine says: not now."
+    monkeypatch.setattr(SendEngine, "dependency_words", ("--after", "{jobs}", "refused;"))
+    program = engine.queue.parent / "bin/send"
     program.write_text(SEND.replace("state=waits", '[ "$3" != "refused;" ] || { echo no; exit 1; }; state=waits'))
-    plan = render_pipeline(platform)
+    plan = render_pipeline(engine)
     with pytest.raises(Unanswered) as unanswered:
-        platform.submit(plan)
+        engine.submit(plan)
     check_problems(unanswered.value.problems, "refused", "steps-left")
     program.write_text(SEND.replace("--after)", "--after) set -- $1 $2 $4 $5;"))
-    assert platform.submit(plan)["jobs"] == "one=job-1 two=job-2 three=job-3"
+    assert engine.submit(plan)["jobs"] == "one=job-1 two=job-2 three=job-3"
 
 
-def test_steps_that_the_scheduler_does_not_release_are_not_sent(platform):
-    plan = render_pipeline(platform)
-    free = platform.queue.parent / "bin/free"
+def test_steps_that_the_scheduler_does_not_release_are_not_sent(engine):
+    plan = render_pipeline(engine)
+    free = engine.queue.parent / "bin/free"
     free.write_text("#!/bin/sh\necho 'free: you may not' >&2; exit 1\n")
     with pytest.raises(Unanswered) as unanswered:
-        platform.submit(plan)
+        engine.submit(plan)
     check_problems(unanswered.value.problems, "steps-held")
     free.write_text(RELEASE)
-    assert platform.find(plan)["jobs"] == "one=job-1 two=job-2 three=job-3"
+    assert engine.find(plan)["jobs"] == "one=job-1 two=job-2 three=job-3"
 
 
-def test_step_that_was_cancelled_before_its_release_is_sent(platform):
-    free = platform.queue.parent / "bin/free"
+def test_step_that_was_cancelled_before_its_release_is_sent(engine):
+    free = engine.queue.parent / "bin/free"
     free.write_text(f"{RELEASE}echo 'free: it has ended' >&2; exit 1\n")
-    assert platform.submit(render_pipeline(platform))["jobs"] == "one=job-1 two=job-2 three=job-3"
+    assert engine.submit(render_pipeline(engine))["jobs"] == "one=job-1 two=job-2 three=job-3"
 
 
-def test_job_that_is_started_for_ever_without_a_checkpoint_ends(platform, plan, tmp_path):
+def test_job_that_is_started_for_ever_without_a_checkpoint_ends(engine, plan, tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "start.sh").write_bytes(plan.files["start.sh"])
@@ -298,42 +299,42 @@ def test_job_that_is_started_for_ever_without_a_checkpoint_ends(platform, plan, 
 
 def test_each_trial_of_an_array_has_a_name_of_its_own(tmp_path):
     """Some engines have one number for all of them."""
-    platform = SendPlatform(tmp_path)
-    platform.array_variable, platform.format_trial = "INDEX", "{}[{}]".format
-    script = platform.make_start_script(job(), None, SchedulerJob(name="s", folder="/r/s", trials=("a", "b")))
+    engine = SendEngine(tmp_path)
+    engine.array_variable, engine.format_trial = "INDEX", "{}[{}]".format
+    script = engine.make_start_script(job(), None, SchedulerJob(name="s", folder="/r/s", trials=("a", "b")))
     assert '--once "${JOB}[${INDEX}]"' in script
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [render, pytest.param(render_pipeline, marks=pytest.mark.long)])
-def test_submit_that_is_cut_before_any_line_sends_each_job_once(platform, monkeypatch, make):
+def test_submit_that_is_cut_before_any_line_sends_each_job_once(engine, monkeypatch, make):
     """A cut after a line is one before the next."""
     submit = SubmitScript(monkeypatch)
     with submit.kill_at():
-        platform.submit(make(platform, "whole"))
-    whole = platform.read_queue()
+        engine.submit(make(engine, "whole"))
+    whole = engine.read_queue()
     cuts, began = list_cuts(submit.text), set()
     assert len(cuts) > 50
     for number in cuts:
-        platform.queue.unlink()
-        plan = make(platform, f"runs-{number}")
+        engine.queue.unlink()
+        plan = make(engine, f"runs-{number}")
         with submit.kill_at(number), contextlib.suppress(Unanswered):
-            platform.submit(plan)
-            platform.queue.touch()
+            engine.submit(plan)
+            engine.queue.touch()
             continue  # it did not come to that line
-        began.add(len(platform.read_queue()))
-        reference = platform.find(plan) or platform.submit(plan)
+        began.add(len(engine.read_queue()))
+        reference = engine.find(plan) or engine.submit(plan)
         line = submit.text.splitlines()[number]
-        found = [one.split()[::2] for one in platform.read_queue()]
+        found = [one.split()[::2] for one in engine.read_queue()]
         assert found == [one.split()[::2] for one in whole], f"cut before {line}"
-        assert platform.find(plan) == reference
-        platform.queue.touch()
+        assert engine.find(plan) == reference
+        engine.queue.touch()
     assert began == {*range(len(whole) + 1)}, "cuts came before, between and after the jobs"
 
 
 def test_step_that_registers_a_policy_asks_for_little(tmp_path):
     given = SchedulerSettings(gpus=2, cpus=16, memory="64G", time="1h")
-    chosen, _ = SendPlatform(tmp_path).choose_registration_settings(job(), given, {"time"})
+    chosen, _ = SendEngine(tmp_path).choose_registration_settings(job(), given, {"time"})
     assert (chosen.gpus, chosen.cpus, chosen.memory, chosen.time) == (0, 2, "8G", "1h")
-    chosen, _ = SendPlatform(tmp_path).choose_registration_settings(job(), given, {"gpus", "memory"})
+    chosen, _ = SendEngine(tmp_path).choose_registration_settings(job(), given, {"gpus", "memory"})
     assert (chosen.gpus, chosen.memory) == (2, "64G"), "what its user gave it"

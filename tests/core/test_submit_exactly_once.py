@@ -159,7 +159,7 @@ def test_a_dry_run_holds_no_name_during_preflight(submit, fake_platform, monkeyp
 
     names_during_preflight: list[list[str]] = []
     monkeypatch.setattr(
-        fake_plugin.FakePlatform,
+        fake_plugin.FakeEngine,
         "preflight",
         lambda self, plan: names_during_preflight.append(os.listdir(records.get_run_folder("x").parent)) or (),
     )

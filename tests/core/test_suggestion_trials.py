@@ -112,7 +112,7 @@ def test_what_the_job_has_already_is_not_suggested_whatever_the_platform_says(fi
         title="the zone is closed",
         suggestions=tuple(map(Suggestion, ways)),
     )
-    monkeypatch.setattr("plain_plugin.PlainPlatform.preflight", lambda self, plan: [problem])
+    monkeypatch.setattr("plain_plugin.PlainEngine.preflight", lambda self, plan: [problem])
     Path("robotrain.toml").write_text("[platforms.plain]\nreplicas = 3\n")
     line = ("submit", "lerobot-train", "--platform", "plain", "--dry-run", "--no-pin", "--seed", "7", *DATASET)
     shown, _ = find_ways(*line, "--zone", "west")

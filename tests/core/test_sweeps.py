@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.cli.app import app
-from robotrain.pipelines import driven_platform, driver, progress
+from robotrain.pipelines import driven_engine, driver, progress
 from robotrain.store import records
 from robotrain.sweeps import results
 
@@ -21,7 +21,7 @@ def instant_platform(install, fake_platform, monkeypatch) -> Path:
     source = (ROOT / "tests/instant_platform.py").read_text()
     install("robotrain-instant", {"platform.instant": "instant_plugin"}, instant_plugin=source)
     monkeypatch.setattr(driver, "MIN_POLL_SECONDS", 0.001)
-    monkeypatch.setattr(driven_platform, "start_driver", driver.drive_pipeline)
+    monkeypatch.setattr(driven_engine, "start_driver", driver.drive_pipeline)
     return fake_platform
 
 

@@ -14,7 +14,7 @@ from robotrain.model.reference import Reference
 from robotrain.model.run import Status
 from robotrain.submission.packing import pack_modules
 from robotrain_local import process, spec
-from robotrain_local.platform import LocalPlatform
+from robotrain_local.platform import LOCAL
 from robotrain_local.settings import LocalSettings
 from robotrain_runtime.contract import checkpoint
 
@@ -53,12 +53,12 @@ class Runs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.local = LocalPlatform()
+        self.local = LOCAL.engine
         self.settings = LocalSettings(environment=sys.prefix, runs_dir=str(folder / "runs"))
 
     def plan(self, program: str, *, run: str = "tiny-1", grace: float | None = None, **parameters: str) -> Plan:
         job = Job(workload="tiny", parameters=(("program", program), *parameters.items()))
-        plan = self.local.render(job, self.settings, run, pack_modules(PLUGIN_MODULES.values()), PLUGIN_MODULES)
+        plan = LOCAL.plans.render(job, self.settings, run, pack_modules(PLUGIN_MODULES.values()), PLUGIN_MODULES)
         if grace is None:
             return plan
         wanted = spec.parse_spec(plan.files[plan.spec])

@@ -12,7 +12,7 @@ from local_runs import wait_for
 from robotrain.model.reference import ADOPTED_KEY
 from robotrain.store import records
 from robotrain_local import process
-from robotrain_local.platform import LocalPlatform
+from robotrain_local.platform import LOCAL
 from robotrain_local.process import Process
 
 GCS = "https://storage.googleapis.com/b/c?X-Goog-Date=20260101&X-Goog-Signature=hush-hush"
@@ -59,11 +59,11 @@ def test_the_shell_of_a_run_in_a_folder_that_others_can_write_to_takes_nothing_f
     process["environment"] = {"LD_PRELOAD": "/tmp/hers.so"}
     (folder / "process.json").write_text(json.dumps(process))
     asked = {"folder": str(folder)}, ["env"], False
-    assert LocalPlatform().make_shell(*asked).environ["LD_PRELOAD"] == "/tmp/hers.so"
-    adopted = LocalPlatform().make_shell({"folder": str(folder), ADOPTED_KEY: folder.name}, ["env"], False)
+    assert LOCAL.engine.make_shell(*asked).environ["LD_PRELOAD"] == "/tmp/hers.so"
+    adopted = LOCAL.engine.make_shell({"folder": str(folder), ADOPTED_KEY: folder.name}, ["env"], False)
     assert (adopted.environ, adopted.folder) == (None, str(folder))
     folder.chmod(0o777)
-    command = LocalPlatform().make_shell(*asked)
+    command = LOCAL.engine.make_shell(*asked)
     assert (command.environ, command.folder) == (None, str(folder))
     assert command.note.endswith("can be written by every user: this shell has your own variables and Python")
 

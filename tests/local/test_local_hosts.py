@@ -20,11 +20,11 @@ from robotrain_local import process
 LOOK = """
 import json, sys
 from robotrain.errors import Rejected
-from robotrain_local.platform import LocalPlatform
+from robotrain_local.platform import LOCAL
 reference = {"folder": sys.argv[1]}
-status = LocalPlatform().status(reference)
+status = LOCAL.engine.status(reference)
 try:
-    LocalPlatform().cancel(reference) if "cancel" in sys.argv else None
+    LOCAL.engine.cancel(reference) if "cancel" in sys.argv else None
     refused = ""
 except Rejected as rejected:
     refused = str(rejected)

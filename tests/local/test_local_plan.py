@@ -10,7 +10,7 @@ from robotrain.errors import Stage, format_problem
 from robotrain.model.plan import Plan
 from robotrain.submission.packing import pack_modules
 from robotrain_local import spec
-from robotrain_local.platform import LocalPlatform
+from robotrain_local.platform import LOCAL
 from robotrain_local.settings import LocalSettings
 from robotrain_runtime.contract import document
 
@@ -73,7 +73,7 @@ def test_relative_folders_are_those_of_the_folder_they_were_said_in(
 
 def test_a_password_in_the_tracking_address_is_refused_and_not_repeated(runs: Runs) -> None:
     settings = LocalSettings(tracking_uri="https://me:hunter2@tracking.example/x?token=abc")
-    (problem,) = LocalPlatform().check(runs.plan("pass").job, settings)
+    (problem,) = LOCAL.plans.check(runs.plan("pass").job, settings)
     report = format_problem(problem)
     assert problem.stage is Stage.PARSE
     assert "https://<redacted>@tracking.example/x" in report
@@ -83,7 +83,7 @@ def test_a_password_in_the_tracking_address_is_refused_and_not_repeated(runs: Ru
 
 def test_ordinary_addresses_pass(runs: Runs) -> None:
     for address in (None, "https://tracking.example", "sqlite:////a@b/mlflow.db"):
-        assert list(LocalPlatform().check(runs.plan("pass").job, LocalSettings(tracking_uri=address))) == []
+        assert list(LOCAL.plans.check(runs.plan("pass").job, LocalSettings(tracking_uri=address))) == []
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"schema": 2}', b'{"schema": 1}'])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from planned_jobs import job
 from problem_assertions import check_problems
-from robotrain_local.platform import LocalPlatform
+from robotrain_local.platform import LOCAL
 from robotrain_local.settings import LocalSettings
 from robotrain_runtime.contract.parameter import get_parameters
 
@@ -38,7 +38,7 @@ BUILDS = (
 
 @pytest.mark.parametrize(("build", "problem"), BUILDS)
 def test_build_of_pytorch_is_one_that_there_is(build: str, problem: str) -> None:
-    check_problems(LocalPlatform().check(job(), LocalSettings(torch_backend=build)), *filter(None, [problem]))
+    check_problems(LOCAL.plans.check(job(), LocalSettings(torch_backend=build)), *filter(None, [problem]))
 
 
 def test_build_of_pytorch_reaches_the_run_unless_an_environment_is_given(robotrain: Robotrain, pusht: Path) -> None:
@@ -49,7 +49,7 @@ def test_build_of_pytorch_reaches_the_run_unless_an_environment_is_given(robotra
 
 
 def test_settings_are_described_and_start_with_their_flags() -> None:
-    declared = {parameter.flag: parameter for parameter in get_parameters(LocalPlatform.settings)}
+    declared = {parameter.flag: parameter for parameter in get_parameters(LOCAL.settings)}
     assert list(declared)[:4] == ["--environment", "--runs-dir", "--tracking-uri", "--torch-backend"]
     assert list(declared)[4:8] == ["--blob-credential-file", "--hub-token-file", "--git-token-file", "--secret"]
     assert list(declared)[8:] == ["--cache-gib", "--download-mib"]

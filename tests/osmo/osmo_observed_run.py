@@ -6,7 +6,7 @@ import json
 import pytest
 import yaml
 from observed_run import EVENTS, RUN, ObservedRun
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 
 __all__ = ["EVENTS", "RUN"]
 
@@ -23,7 +23,7 @@ def sealed(files: dict[str, bytes], step: int = 400, run: str = RUN) -> bytes:
 class Observed(ObservedRun):
     """A workflow of the service, with the reference in the run's record."""
 
-    platform = OsmoPlatform
+    platform = OSMO
 
     def __init__(self, osmo, publishes: str = "") -> None:
         task = {"name": TASK, "image": "ubuntu:24.04", "command": ["true"]}

@@ -6,7 +6,7 @@ from osmo_plans import PLUGIN_MODULES, evaluation, job, payload, settings, sourc
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 
 RUN = "train-eval-aa4c8800-1"
 WHOLE = Job(workload="train-eval", parameters=())
@@ -14,7 +14,7 @@ WHOLE = Job(workload="train-eval", parameters=())
 
 def registration_settings(of: Job, given: Any) -> Any:
     """The settings that core gives a registration."""
-    return OsmoPlatform().choose_registration_settings(of, given, ())[0]
+    return OSMO.plans.choose_registration_settings(of, given, ())[0]
 
 
 def step(name: str, of: Job, *needs: str, packed: Payload | None = None, **more: Any) -> PipelineStep:
@@ -43,4 +43,4 @@ def steps(packed: Payload | None = None, **given: Any) -> list[PipelineStep]:
 
 
 def plan(of: list[PipelineStep] | None = None, finished: Any = None, run: str = RUN) -> Plan:
-    return OsmoPlatform().render_pipeline(of or steps(), WHOLE, run, finished or {})
+    return OSMO.plans.render_pipeline(of or steps(), WHOLE, run, finished or {})

@@ -14,7 +14,7 @@ from planned_jobs import ONE, PINNED, PLUGIN_MODULES, TWO, blobs, evaluation, so
 from robotrain.errors import Problem
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobSource
@@ -42,11 +42,11 @@ def settings(**given: Any) -> OsmoSettings:
 
 
 def render_plan(of: Job, attempt: int = 1, packed: Payload | None = None, **given: Any) -> Plan:
-    return OsmoPlatform().render(of, settings(**given), of.run_name(attempt), packed or payload(), PLUGIN_MODULES)
+    return OSMO.plans.render(of, settings(**given), of.run_name(attempt), packed or payload(), PLUGIN_MODULES)
 
 
 def find_problems(of: Job, **given: Any) -> list[Problem]:
-    return list(OsmoPlatform().check(of, settings(**given)))
+    return list(OSMO.plans.check(of, settings(**given)))
 
 
 def find_codes(of: Job, **given: Any) -> set[str]:

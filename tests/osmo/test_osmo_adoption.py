@@ -16,7 +16,7 @@ from robotrain.plugins.manager import get_plugins
 from robotrain.submission.adoption import adopt_submitted_run
 from robotrain_osmo import submitted_runs
 from robotrain_osmo.observe import workflow_state
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec.render import ARCHIVE_PATH
 
@@ -53,10 +53,10 @@ def test_a_workflow_that_osmo_does_not_have_is_gone(osmo):
 
 
 def test_a_pipeline_is_not_adopted(osmo):
-    workflow = OsmoPlatform().submit(plan(steps(settings={"pool": "default"})))["workflow"]
+    workflow = OSMO.engine.submit(plan(steps(settings={"pool": "default"})))["workflow"]
     assert adopt_refused(workflow) == f"{workflow} is a pipeline, which cannot be recorded on another machine"
     osmo.submit(TEXT.replace("NAME", "lerobot-train-00000001-1"))
-    listed = {one.text: one.can_be_adopted for one in OsmoPlatform().list_submitted(OsmoSettings(), everyone=False)}
+    listed = {one.text: one.can_be_adopted for one in OSMO.engine.list_submitted(OsmoSettings(), everyone=False)}
     assert listed == {"lerobot-train-00000001-1-1": True, workflow: False}
 
 
@@ -99,7 +99,7 @@ def test_workflows_are_listed_by_pages(osmo, monkeypatch, count, requests):
     for name in names:
         osmo.submit(TEXT.replace("NAME", name))
     osmo.forget()
-    listed = [*OsmoPlatform().list_submitted(OsmoSettings(), everyone=False)]
+    listed = [*OSMO.engine.list_submitted(OsmoSettings(), everyone=False)]
     assert [one.run for one in listed] == names[::-1], "the newest first"
     assert [one.text for one in listed] == [f"{name}-1" for name in names[::-1]]
     assert len(osmo.calls) == requests <= -(-count // 2) + 2
@@ -111,7 +111,7 @@ def test_runs_of_others_and_workflows_of_other_tools_are_told_apart(osmo):
         osmo.submit(TEXT.replace("NAME", name))
     osmo.configure(user="ann")
     listed = {
-        everyone: [(one.text, one.user, one.state) for one in OsmoPlatform().list_submitted(OsmoSettings(), everyone)]
+        everyone: [(one.text, one.user, one.state) for one in OSMO.engine.list_submitted(OsmoSettings(), everyone)]
         for everyone in (False, True)
     }
     ann = ("lerobot-train-00000001-1-1", "ann", "pending")
@@ -120,11 +120,11 @@ def test_runs_of_others_and_workflows_of_other_tools_are_told_apart(osmo):
 
 def test_without_the_command_osmo_is_not_set_up():
     settings = OsmoSettings(osmo_cli="no-such-osmo")
-    assert OsmoPlatform().list_submitted(settings, everyone=False) is None
-    assert OsmoPlatform().find_submitted("pick-7", settings) is None
+    assert OSMO.engine.list_submitted(settings, everyone=False) is None
+    assert OSMO.engine.find_submitted("pick-7", settings) is None
     for text in ("lerobot-train-0123abcd-1-7", "https://osmo.lab/workflows/pick-7"):
         with pytest.raises(Rejected, match="cannot start the `osmo` command"):
-            OsmoPlatform().find_submitted(text, settings)
+            OSMO.engine.find_submitted(text, settings)
 
 
 @pytest.mark.parametrize("page", ["https://osmo.lab/workflows/ID", "https://osmo.lab/api/workflow/ID?view=tasks#top"])
@@ -134,14 +134,14 @@ def test_the_page_of_a_workflow_is_that_workflow(run, osmo, page):
     assert adopt_refused(page) == f"{shown} is no run of robotrain: it has no job document, or not yet"
     answer = {"name": run.id, "status": "RUNNING", "overview": f"https://OSMO.lab/workflows/{run.id}"}
     osmo.fail("workflow query", "answer", stdout=json.dumps(answer))
-    assert OsmoPlatform().find_submitted(page, OsmoSettings()).document == b""
+    assert OSMO.engine.find_submitted(page, OsmoSettings()).document == b""
     osmo.fail("workflow query", "answer", stdout=json.dumps({**answer, "overview": f"https://other.lab/{run.id}"}))
     assert "is a page of osmo.lab, and the `osmo` command of this machine asks other.lab" in adopt_refused(page)
 
 
 @pytest.mark.parametrize("text", ["https://osmo.lab/", "https://osmo.lab/pools/x-7", "ftp://osmo.lab/workflows/x-7"])
 def test_other_addresses_are_no_workflows(osmo, text):
-    assert OsmoPlatform().find_submitted(text, OsmoSettings()) is None
+    assert OSMO.engine.find_submitted(text, OsmoSettings()) is None
     assert osmo.calls == []
 
 

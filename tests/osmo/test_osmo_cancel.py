@@ -6,7 +6,7 @@ import pytest
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone
 from robotrain_osmo.observe import workflow_state
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 
 
 def test_refused_cancel_with_exit_code_0_is_reported(run):
@@ -14,7 +14,7 @@ def test_refused_cancel_with_exit_code_0_is_reported(run):
     run.osmo.configure(cancelling="refused")
     began = time.monotonic()
     with pytest.raises(Rejected) as raised:
-        OsmoPlatform().cancel(run.reference)
+        OSMO.engine.cancel(run.reference)
     assert time.monotonic() - began < 10
     (problem,) = raised.value.problems
     assert problem.code == "cancel-refused"
@@ -24,12 +24,12 @@ def test_refused_cancel_with_exit_code_0_is_reported(run):
 
 @pytest.mark.slow
 def test_workflow_that_does_not_end_is_reported_as_pending(run, monkeypatch):
-    monkeypatch.setattr(OsmoPlatform, "cancel_seconds", 0.5)
+    monkeypatch.setattr(OSMO.engine, "cancel_seconds", 0.5)
     run.set_status("PROCESSING").record()
     assert "preparing" in run.status().reason
     run.osmo.configure(cancelling="slow")
     with pytest.raises(Rejected, match="accepted the request"):
-        OsmoPlatform().cancel(run.reference)
+        OSMO.engine.cancel(run.reference)
     assert (run.status().state, "being cancelled" in run.status().reason) == ("pending", True)
     run.reference["workflow"] += "0"  # another one, which a later submit of the run made
     assert not workflow_state.is_cancel_requested(run.reference)
@@ -39,7 +39,7 @@ def test_workflow_that_does_not_end_is_reported_as_pending(run, monkeypatch):
 def test_unknown_workflow_is_gone(run):
     run.reference["workflow"] = "nothing-of-that-name-7"
     with pytest.raises(RunGone):
-        OsmoPlatform().cancel(run.reference)
+        OSMO.engine.cancel(run.reference)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from problem_assertions import check_problems
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 
 JOB = (
     *("submit", "--platform", "osmo", "--pool", "default", "-d", f"lerobot/pusht@{'a' * 40}"),
@@ -23,7 +23,7 @@ def channel():
 @pytest.mark.parametrize("has_preflight", [True, False], ids=["preflight", "submit"])
 def test_missing_credential_is_that_of_the_channel(osmo, robotrain, monkeypatch, has_preflight):
     if not has_preflight:
-        monkeypatch.setattr(OsmoPlatform, "preflight", lambda self, plan: iter(()))
+        monkeypatch.setattr(OSMO.engine, "preflight", lambda plan: iter(()))
     answer = robotrain(*JOB, "--notify", "on-call")
     assert answer.exit_code == (4 if has_preflight else 1)
     check_problems(answer.stderr, "osmo-credential-missing --notify on-call")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain.pipelines import driven_platform
+from robotrain.pipelines import driven_engine
 
 OSMO_FLAGS = ("--platform", "osmo", "--pool", "default", "--tracking-uri", "none", "--no-pin", "--json")
 JOB = """\
@@ -41,7 +41,7 @@ def submit_pipeline(robotrain: Any, osmo: Any, tmp_path: Path) -> Any:
 
 @pytest.fixture
 def submit_sweep(robotrain: Any, osmo: Any, monkeypatch: Any) -> Any:
-    monkeypatch.setattr(driven_platform, "start_driver", lambda run, plugins: None)
+    monkeypatch.setattr(driven_engine, "start_driver", lambda run, plugins: None)
 
     def submit(*words: str) -> str:
         own, _, trainer = " ".join(words).partition(" -- ")

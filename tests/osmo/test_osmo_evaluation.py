@@ -21,7 +21,7 @@ from osmo_plans import (
 from robotrain.errors import Rejected
 from robotrain.model.job import Job
 from robotrain.model.workload_profile import OutputProfile, WorkloadProfile
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import submission_spec
 from robotrain_runtime.contract import document
@@ -52,7 +52,7 @@ class TestWorkflow:
         assert read_workflow(made)["timeout"] == {"exec_timeout": "2h"}
 
     def test_explain_shows_defaults(self) -> None:
-        defaults = OsmoPlatform().derive_defaults(evaluation(), OsmoSettings())
+        defaults = OSMO.plans.derive_defaults(evaluation(), OsmoSettings())
         assert (defaults["image"].value, defaults["cpu"].value, defaults["exec_timeout"].value) == (
             EVAL_IMAGE,
             "4",
@@ -114,7 +114,7 @@ class TestOutputs:
         osmo.put(STORAGE, {"metrics.json": b"{}", "eval_results.json": b"{}"})
         (one,) = run.outputs()
         assert (one.name, one.kind) == ("eval_results", "file")
-        OsmoPlatform().download(run.reference, one, tmp_path / "brought")
+        OSMO.engine.download(run.reference, one, tmp_path / "brought")
         assert sorted(path.name for path in (tmp_path / "brought").iterdir()) == ["eval_results.json", "metrics.json"]
 
     def test_unpublished_results_name_the_tracking_run(self, run) -> None:
@@ -133,7 +133,7 @@ class TestOutputs:
         run.tell(RESULTS)
         run.set_status("COMPLETED", exit_code=0)
         with pytest.raises(Rejected) as raised:
-            OsmoPlatform().register(run.reference, "arm", None)
+            OSMO.engine.register(run.reference, "arm", None)
         (found,) = raised.value.problems
         assert found.code == "feature-not-there"
         assert found.suggestions[0].text.endswith("--set register_model=arm")
@@ -142,7 +142,7 @@ class TestOutputs:
 def test_workload_of_a_plugin_has_its_own_noun_and_output_folder(osmo) -> None:
     profile = WorkloadProfile(outputs=OutputProfile(folder="songs", noun="concert", complete_file="songs.json"))
     job = Job(workload="sing", parameters=(("publish_url", None),), sources=tuple(blobs()), profile=profile)
-    assert any("concert" in problem.title for problem in OsmoPlatform().check(job, settings()))
+    assert any("concert" in problem.title for problem in OSMO.plans.check(job, settings()))
     job = replace(job, parameters=(("publish_url", "azure://acc/runs/choir"),))
-    plan = OsmoPlatform().render(job, settings(pool="default"), job.run_name(1), payload(), {"workload.sing": "choir"})
-    assert OsmoPlatform().submit(plan)["publishes"].endswith("/songs")
+    plan = OSMO.plans.render(job, settings(pool="default"), job.run_name(1), payload(), {"workload.sing": "choir"})
+    assert OSMO.engine.submit(plan)["publishes"].endswith("/songs")

@@ -8,7 +8,7 @@ import pytest
 from osmo_small_plans import RUN, add_workflow, make_plan
 from robotrain.errors import Rejected, Unanswered, format_problem
 from robotrain.store import records
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 from robotrain_osmo.submit import submit
 from robotrain_runtime.contract.files import lock_file
 
@@ -23,7 +23,7 @@ def make_interrupted_plan(*before: str):
 
 def find_workflow(*before: str) -> str | None:
     """The workflow that is found for such a plan."""
-    found = OsmoPlatform().find(make_interrupted_plan(*before))
+    found = OSMO.engine.find(make_interrupted_plan(*before))
     return found["workflow"] if found else None
 
 
@@ -49,7 +49,7 @@ def test_workflow_in_the_note_is_found_without_a_search(osmo, note, found):
     osmo.forget()
     if note is not None:
         submit.NOTE.write(make_plan(*note), {"before": (), "active": (), "workflow": f"{RUN}-7"})
-    reference = OsmoPlatform().find(make_plan())
+    reference = OSMO.engine.find(make_plan())
     assert (reference and reference["workflow"]) == found
     assert osmo.calls == []
 
@@ -85,7 +85,7 @@ def test_damaged_note_is_reported_with_a_suggestion(osmo, content):
     file = submit.NOTE.get_path(wanted)
     file.write_bytes(content)
     with pytest.raises(Rejected) as raised:
-        OsmoPlatform().find(wanted)
+        OSMO.engine.find(wanted)
     report = format_problem(raised.value.problems[0])
     assert str(file) in report
     assert "--new" in report
@@ -103,7 +103,7 @@ def test_workflow_of_this_plan_is_found_among_others(osmo):
     add_workflow(osmo, run=f"{RUN}1")
     add_workflow(osmo, OTHER)
     ours = add_workflow(osmo)
-    found = OsmoPlatform().find(make_interrupted_plan())
+    found = OSMO.engine.find(make_interrupted_plan())
     assert found is not None
     assert (found["workflow"], found["run"], found["cli"]) == (ours, RUN, "osmo")
 
@@ -125,7 +125,7 @@ def test_several_equal_workflows_are_named(osmo, monkeypatch):
     add_workflow(osmo)
     osmo.fail("workflow spec", "answer", times=None, stdout="environment: [MASKED]")
     with pytest.raises(Rejected) as raised:
-        OsmoPlatform().find(make_interrupted_plan())
+        OSMO.engine.find(make_interrupted_plan())
     [problem] = raised.value.problems
     assert (problem.code, problem.given) == ("osmo-several-workflows", f"{RUN}-1, {RUN}-2")
 
@@ -156,7 +156,7 @@ def test_late_workflow_is_waited_for(osmo, monkeypatch, end):
         threading.Timer(0.2, file.close).start() if end.startswith("waited for") else file.close()
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 2.0)
     threading.Timer(0.8, add_workflow, [osmo]).start()
-    found = OsmoPlatform().find(wanted)
+    found = OSMO.engine.find(wanted)
     assert found is not None
     assert found["workflow"] == f"{RUN}-2"
 
@@ -165,7 +165,7 @@ def test_long_after_an_interruption_nothing_is_waited_for(osmo, monkeypatch):
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 2.0)
     wanted = make_interrupted_plan()
     write_submit_lock("1.5")
-    assert OsmoPlatform().find(wanted) is None
+    assert OSMO.engine.find(wanted) is None
     assert len(osmo.calls) == 1
 
 
@@ -177,7 +177,7 @@ def test_unseen_end_of_a_command_is_waited_for_once(osmo, monkeypatch):
     wanted = make_interrupted_plan()
     write_submit_lock("")
     for _ in range(2):
-        assert OsmoPlatform().find(wanted) is None
+        assert OSMO.engine.find(wanted) is None
     assert (len(osmo.calls), slept) == (3, [5.0])
 
 

@@ -16,7 +16,7 @@ from robotrain.config.validate import has_pairs
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import workflow
 from robotrain_runtime.contract import document
@@ -123,9 +123,9 @@ def renders(text: str) -> str:
 
 def check_render(of: Job, settings: OsmoSettings) -> bool:
     """Whether the job can be rendered."""
-    if select_errors(OsmoPlatform().check(of, settings)):
+    if select_errors(OSMO.plans.check(of, settings)):
         return False
-    made = OsmoPlatform().render(of, settings, of.run_name(1), osmo_plans.payload(), osmo_plans.PLUGIN_MODULES)
+    made = OSMO.plans.render(of, settings, of.run_name(1), osmo_plans.payload(), osmo_plans.PLUGIN_MODULES)
     text = made.files["workflow.yaml"].decode()
     meant = read_yaml(text)
     for _ in range(4):  # the command's, the service's, and those of a restart; it writes the YAML anew in between

@@ -8,7 +8,7 @@ import pytest
 from osmo_observed_run import EVENTS, Observed
 from robotrain.model.run import RunRecord
 from robotrain.store import records
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 from robotrain_runtime.contract.event import Outcome
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
@@ -62,7 +62,7 @@ def test_one_request_lists_all_live_runs(robotrain, osmo, workflows):
 @pytest.mark.parametrize("status", ["SCHEDULING", "INITIALIZING", "RUNNING", "COMPLETED", "FAILED", "FAILED_CANCELED"])
 def test_a_list_and_a_query_agree(status, osmo, workflows):
     first, second = workflows(status, "RUNNING")
-    listed, other = OsmoPlatform().list_statuses([first.reference, second.reference])
+    listed, other = OSMO.engine.list_statuses([first.reference, second.reference])
     single = first.status()
     assert (listed.finished, other.state) == (single.finished, "running")
     if not single.finished or single.state == "succeeded":

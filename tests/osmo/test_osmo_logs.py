@@ -9,7 +9,7 @@ import time
 import pytest
 from osmo_observed_run import TASK
 from robotrain_osmo.observe import logs
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 from robotrain_runtime.contract.event import Checkpoint
 
 
@@ -66,7 +66,7 @@ def follow_log(run, act, tail=None):
     """The lines that following yields while `act` runs."""
     thread = threading.Thread(target=act, daemon=True)
     thread.start()
-    found = list(OsmoPlatform().logs(run.reference, True, tail))
+    found = list(OSMO.engine.logs(run.reference, True, tail))
     thread.join()
     return found
 
@@ -92,7 +92,7 @@ def test_broken_stream_continues_and_shows_each_line_once(run, call, form):
 @pytest.mark.parametrize("follow", [False, True])
 def test_closed_log_leaves_no_process(run, follow):
     run.set_status("RUNNING").say("1")
-    lines = OsmoPlatform().logs(run.reference, follow, None)
+    lines = OSMO.engine.logs(run.reference, follow, None)
     assert next(iter(lines)) == "1"
     if follow:
         lines.close()
@@ -118,7 +118,7 @@ def test_expired_sign_in_ends_following(run):
     run.set_status("RUNNING")
     run.osmo.logout()
     with pytest.raises(Rejected, match="signed in"):
-        list(OsmoPlatform().logs(run.reference, True, None))
+        list(OSMO.engine.logs(run.reference, True, None))
 
 
 @pytest.mark.slow

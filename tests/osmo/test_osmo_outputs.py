@@ -11,7 +11,7 @@ from osmo_observed_run import RUN, Observed
 from robotrain.errors import Rejected
 from robotrain_osmo.observe import logs
 from robotrain_osmo.observe.outputs import read_run_log
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Checkpoint, Published, Registered, Tracking, Withdrawn
 
@@ -131,7 +131,7 @@ def test_checkpoint_that_was_replaced_or_lost_its_manifest_is_not_downloaded(
     else:
         (copied_run.osmo.folder / "store" / STORAGE.replace("://", "/") / "000400" / checkpoint.MANIFEST).unlink()
     with pytest.raises(Rejected, match="belongs to another run" if is_replaced else "was damaged"):
-        OsmoPlatform().download(copied_run.reference, one, tmp_path / "000400")
+        OSMO.engine.download(copied_run.reference, one, tmp_path / "000400")
 
 
 @pytest.mark.slow
@@ -177,7 +177,7 @@ def test_trimmed_log_leaves_outputs_and_tracking_unknown(published_run, monkeypa
     assert f"earlier checkpoints at {BLOBS}" in capsys.readouterr().err
     published_run.record()
     with pytest.raises(Rejected) as raised:
-        OsmoPlatform().register(published_run.reference, "arm", None)
+        OSMO.engine.register(published_run.reference, "arm", None)
     assert "unknown whether the training was tracked" in raised.value.problems[0].why
 
 
@@ -198,7 +198,7 @@ def test_outputs_of_an_incomplete_log_are_unknown(tmp_path, monkeypatch):
     )
     command.chmod(0o755)
     with pytest.raises(Rejected) as rejected:
-        OsmoPlatform().outputs({"workflow": "a-1", "cli": str(command), "run": "a"})
+        OSMO.engine.outputs({"workflow": "a-1", "cli": str(command), "run": "a"})
     assert [problem.code for problem in rejected.value.problems] == ["osmo-log-unread"]
     assert rejected.value.transient
 
@@ -212,12 +212,12 @@ def test_checkpoint_that_the_run_published_to_blobs_is_downloaded(osmo, azure, c
     run.tell(Published(step=400, to=f"{run.reference['publishes']}/000400"))
     (one,) = run.set_status("COMPLETED", exit_code=0).outputs()
     assert one.uri == f"{run.reference['publishes']}/000400"
-    OsmoPlatform().download(run.reference, one, tmp_path / "000400")
+    OSMO.engine.download(run.reference, one, tmp_path / "000400")
     assert checkpoint.validate_checkpoint(tmp_path / "000400") == ""
     assert sorted(path.name for path in (tmp_path / "000400").iterdir()) == ["pretrained_model", checkpoint.MANIFEST]
     gone = dataclasses.replace(one, uri=one.uri.replace("000400", "000800"))
     with pytest.raises(Rejected) as raised:
-        OsmoPlatform().download(run.reference, gone, tmp_path / "000800")
+        OSMO.engine.download(run.reference, gone, tmp_path / "000800")
     assert raised.value.problems[0].why
     assert not (tmp_path / "000800").exists()
 
@@ -235,6 +235,6 @@ def test_checkpoint_on_the_hub_is_downloaded_with_its_files_where_they_were(
         made = hub.add_repository("me/act", shut="private")
         flat = {path.removeprefix("pretrained_model/"): content for path, content in checkpoint_files.items()}
         made.tags["step-000400"] = made.commit(flat)
-        OsmoPlatform().download(run.reference, one, tmp_path / "000400")
+        OSMO.engine.download(run.reference, one, tmp_path / "000400")
     assert checkpoint.validate_checkpoint(tmp_path / "000400") == ""
     assert (tmp_path / "000400/pretrained_model/model.safetensors").read_bytes() == b"weights"

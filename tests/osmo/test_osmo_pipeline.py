@@ -9,7 +9,7 @@ from osmo_pipelines import RUN, plan, step, steps
 from osmo_plans import job, payload, read_yaml, unpack_archive
 from robotrain.errors import Rejected
 from robotrain.model.pipeline import PipelineStep
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 from robotrain_osmo.spec import workflow
 from robotrain_runtime.contract import document
 
@@ -64,7 +64,7 @@ def test_files_of_all_tasks_are_written_once(osmo):
     for name, task in tasks(made).items():
         assert found[f"job-{name}.json"] == made.files[f"steps/{name}/job.json"]
         assert f'"job-{name}.json"' in task["command"][-3]
-    status = OsmoPlatform().submit(plan(steps(settings={"pool": "default"})))
+    status = OSMO.engine.submit(plan(steps(settings={"pool": "default"})))
     assert status["steps"] == "train,evaluate,register"
     (kept,) = osmo.workflows.values()
     assert [one["name"] for one in kept.spec["groups"]] == ["train-group", "evaluate-group", "register-group"]
@@ -133,7 +133,7 @@ def test_twenty_steps_are_one_workflow(osmo):
     made = plan(make_large_steps(20, 170, pool="default"))
     sent, expanded = made.files["workflow.yaml"], sum(len(one["files"][0]["contents"]) for one in tasks(made).values())
     assert len(sent) < workflow.LARGE_WORKFLOW_BYTES < workflow.MAX_WORKFLOW_BYTES < 4_000_000 < expanded
-    assert OsmoPlatform().submit(made)["workflow"] in osmo.workflows
+    assert OSMO.engine.submit(made)["workflow"] in osmo.workflows
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_preflight_of_a_pipeline_queries_everything_once(osmo):
         for one in steps(settings={"hf_credential": "hf_token"})
     ]
     osmo.credentials["hf_token"] = {"hf_token": "x"}
-    list(OsmoPlatform().preflight(plan(made)))
+    list(OSMO.engine.preflight(plan(made)))
     asked = [tuple(call[:2]) for call in osmo.calls]
     assert sorted(asked) == sorted(set(asked))
     assert {("version", "-t"), ("pool", "list"), ("resource", "list"), ("config", "show")} <= set(asked)

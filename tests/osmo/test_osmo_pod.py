@@ -10,7 +10,7 @@ import pytest
 from osmo_stand_in import OsmoStandIn
 from robotrain.model.job import Job
 from robotrain.submission.packing import pack_modules
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +49,7 @@ def send(osmo: OsmoStandIn, scratch: Path, program: str = WORKS, **given: str) -
     parameters = (("program", program), ("publish_url", "s3://robots/runs"))
     job = Job(workload="goes-on", parameters=parameters, sources=(osmo_plans.source("osmo_dataset", "pusht"),))
     run, settings = job.run_name(1), osmo_plans.settings(storage_account="account1", pool="default", **given)
-    made = OsmoPlatform().render(job, settings, run, pack_modules(PLUGIN_MODULES.values()), PLUGIN_MODULES)
+    made = OSMO.plans.render(job, settings, run, pack_modules(PLUGIN_MODULES.values()), PLUGIN_MODULES)
     (scratch / "workflow.yaml").write_bytes(made.files["workflow.yaml"])
     command("workflow", "submit", str(scratch / "workflow.yaml"), "-p", "default")
     return f"{run}-1"

@@ -10,7 +10,7 @@ from robotrain.errors import format_problem, select_errors
 from robotrain_azure import preflight_checks
 from robotrain_osmo.client import service as client_service
 from robotrain_osmo.client.service import Pool, PoolPlatform
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 from robotrain_osmo.preflight import run_preflight, service
 from robotrain_osmo.preflight.service import OsmoVersions
 from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoInput, OsmoUpload
@@ -26,7 +26,7 @@ def source(role, kind, uri, pin) -> JobSource:
 
 
 def find_problems(wanted):
-    return list(OsmoPlatform().preflight(wanted))
+    return list(OSMO.engine.preflight(wanted))
 
 
 def list_codes(problems):

@@ -5,7 +5,7 @@ from typing import Any
 import osmo_plans
 import pytest
 from osmo_plans import TWO, job, read_task, render_plan
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 
 
 @pytest.mark.parametrize(
@@ -26,21 +26,21 @@ def test_policy_is_an_output_of_the_task(osmo, given: dict[str, Any], output: di
     assert (document.placement.handover, document.parameters["publish_url"]) == ("${ROBOTRAIN_STEP_OUTPUT}", TWO)
     osmo.configure(client=f"{given.get('server', '6.4')}.0", service=f"{given.get('server', '6.4')}.0")
     osmo.configure(buckets=["models"])
-    reference = OsmoPlatform().submit(made)
+    reference = OSMO.engine.submit(made)
     written = output.get("url", "models/act").replace("{{workflow_id}}", reference["workflow"])
-    assert reference["dataset"] == OsmoPlatform().describe_reference(reference)["dataset"] == written
+    assert reference["dataset"] == OSMO.engine.describe_reference(reference)["dataset"] == written
 
 
 def test_dataset_is_listed_once_it_is_written(osmo, tmp_path) -> None:
     plan = render_plan(job(), publish_dataset="models/act", storage_account="acc", pool="default")
-    reference = OsmoPlatform().submit(plan)
+    reference = OSMO.engine.submit(plan)
     osmo.set_state(reference["workflow"], task_status="RUNNING")
     osmo.set_state(reference["workflow"], task_status="COMPLETED", exit_code=0)
-    assert list(OsmoPlatform().outputs(reference)) == []
+    assert list(OSMO.engine.outputs(reference)) == []
     osmo.put(reference["dataset"], {"policy/config.json": b"{}"})
-    (found,) = OsmoPlatform().outputs(reference)
+    (found,) = OSMO.engine.outputs(reference)
     assert (found.name, found.uri) == ("dataset", reference["dataset"])
-    OsmoPlatform().download(reference, found, tmp_path / "brought")
+    OSMO.engine.download(reference, found, tmp_path / "brought")
     assert (tmp_path / "brought/policy/config.json").read_bytes() == b"{}"
 
 

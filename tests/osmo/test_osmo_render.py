@@ -12,7 +12,7 @@ from osmo_plans import ONE, PINNED, TWO, blobs, job, read_placement, read_task, 
 from robotrain.errors import Rejected
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 from robotrain_osmo.spec import submission_spec
 from robotrain_osmo.spec import workflow as spec_workflow
 from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
@@ -259,7 +259,7 @@ def test_run_is_tracked_in_the_workspace_on_another_server_or_nowhere(
     assert ("AZUREML_WORKSPACE_NAME" in environment) is (tracking_uri is None)
     given = osmo_plans.settings(**WORKSPACE | {"tracking_uri": tracking_uri})
     expected = {"tracking.azureml"} if tracking_uri is None else set()
-    assert set(OsmoPlatform().container_plugins(job(), given)) == expected
+    assert set(OSMO.plans.container_plugins(job(), given)) == expected
 
 
 @pytest.mark.parametrize(("setting", "kept"), [(None, ""), ("none", "none"), ("mount", "mount")])

@@ -7,7 +7,7 @@ from osmo_observed_run import EVENTS, Observed, sealed
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone
 from robotrain_osmo.observe import status, workflow_state
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Outcome, Published, StageEvent
 
@@ -107,10 +107,10 @@ def test_times_of_osmo_are_utc(monkeypatch):
 
 
 def test_the_page_of_a_workflow_is_the_one_that_osmo_names_with_its_host(run, monkeypatch):
-    assert OsmoPlatform().find_page(run.reference) == "", "the stand-in has no host name"
+    assert OSMO.engine.find_page(run.reference) == "", "the stand-in has no host name"
     named = read_state("RUNNING", "RUNNING", overview="https://osmo.example/workflows/lerobot-train-1")
     monkeypatch.setattr(workflow_state, "query_workflow", lambda reference: named)
-    assert OsmoPlatform().find_page(run.reference) == "https://osmo.example/workflows/lerobot-train-1"
+    assert OSMO.engine.find_page(run.reference) == "https://osmo.example/workflows/lerobot-train-1"
 
 
 def test_completed_workflow_succeeded(run):

@@ -11,7 +11,7 @@ from osmo_stand_in import platform, pool
 from osmo_stand_in.service.submission import OVERDUE
 from robotrain.errors import Rejected, Stage, Unanswered, format_problem
 from robotrain_osmo.client import failures, service
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 from robotrain_osmo.spec import submission_spec
 from robotrain_osmo.spec.environment import parse_secret
 from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoUpload
@@ -41,7 +41,7 @@ def list_submits(osmo) -> list[list[str]]:
 def submit_refused(wanted) -> str:
     """What is told of the one problem."""
     with pytest.raises(Rejected) as raised:
-        OsmoPlatform().submit(wanted)
+        OSMO.engine.submit(wanted)
     [problem] = raised.value.problems
     return format_problem(problem)
 
@@ -49,7 +49,7 @@ def submit_refused(wanted) -> str:
 def test_workflow_is_submitted_once_with_its_pool_and_priority(osmo, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     wanted = make_plan(priority="LOW", publishes="azure://acc/c/x/{{workflow_id}}")
-    reference = OsmoPlatform().submit(wanted)
+    reference = OSMO.engine.submit(wanted)
     assert reference == {
         "workflow": f"{RUN}-1",
         "cli": "osmo",
@@ -66,7 +66,7 @@ def test_workflow_is_submitted_once_with_its_pool_and_priority(osmo, tmp_path, m
     assert not list(tmp_path.glob("robotrain-*"))
     assert workflow.task["environment"] == {"ROBOTRAIN_PLAN": MARK}
     asked = len(osmo.calls)
-    assert OsmoPlatform().find(wanted) == reference
+    assert OSMO.engine.find(wanted) == reference
     assert len(osmo.calls) == asked  # the answer was heard, and is remembered
 
 
@@ -110,7 +110,7 @@ def test_missing_key_of_a_programs_secret_is_answered_with_its_own_option(osmo):
 def test_render_timeout_is_retried_once(osmo, capsys, times):
     osmo.fail("workflow submit", "answer", times=times, code=1, stdout=json.dumps({"message": OVERDUE, "code": 400}))
     if times:
-        assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-1"
+        assert OSMO.engine.submit(make_plan())["workflow"] == f"{RUN}-1"
         assert "within half a second; trying again" in capsys.readouterr().err
     else:
         assert "[osmo-render-time]" in submit_refused(make_plan())
@@ -122,7 +122,7 @@ def test_submit_whose_answer_was_lost_is_found_among_earlier_ones(osmo, capsys, 
     for _ in range(earlier):
         osmo.set_state(add_workflow(osmo), task_status="FAILED")
     osmo.fail("workflow submit", "lost")
-    assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-{earlier + 1}"
+    assert OSMO.engine.submit(make_plan())["workflow"] == f"{RUN}-{earlier + 1}"
     assert len(osmo.workflows) == earlier + 1
     assert f"accepted {RUN}-{earlier + 1}" in capsys.readouterr().err
 
@@ -176,10 +176,10 @@ def test_earlier_workflow_is_never_adopted(osmo):
     osmo.fail("workflow submit", "server_error")
     wanted = make_plan()
     with pytest.raises(Unanswered, match="HTTP 500"):
-        OsmoPlatform().submit(wanted)
-    assert OsmoPlatform().find(wanted) is None
+        OSMO.engine.submit(wanted)
+    assert OSMO.engine.find(wanted) is None
     assert len(osmo.workflows) == 2
-    assert OsmoPlatform().submit(wanted)["workflow"] == f"{RUN}-3"
+    assert OSMO.engine.submit(wanted)["workflow"] == f"{RUN}-3"
 
 
 @pytest.mark.slow
@@ -194,14 +194,14 @@ def test_busy_service_is_asked_four_times(osmo, monkeypatch):
     monkeypatch.setattr(service, "time", SimpleNamespace(sleep=pauses.append))
     osmo.fail("workflow list", "answer", code=75, times=3)
     osmo.fail("workflow submit", "answer", code=75, times=3)
-    assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-1"
+    assert OSMO.engine.submit(make_plan())["workflow"] == f"{RUN}-1"
     assert pauses == [0.5, 1.0, 2.0] * 2
 
 
 @pytest.mark.parametrize("stdout", ["", "Workflow submit successful.", '{"overview": "x"}', '{"name": null}', "[]"])
 def test_success_without_a_workflow_id_is_unanswered(fake_osmo, stdout):
     with pytest.raises(Unanswered, match="no workflow"):
-        OsmoPlatform().submit(make_plan(cli=fake_osmo(stdout)))
+        OSMO.engine.submit(make_plan(cli=fake_osmo(stdout)))
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_success_without_a_workflow_id_is_unanswered(fake_osmo, stdout):
 )
 def test_warnings_of_the_service_are_passed_on(fake_osmo, capsys, warnings, printed):
     answer = f'noise\n{{"name": "{RUN}-1", "warnings": {warnings}}}'
-    assert OsmoPlatform().submit(make_plan(cli=fake_osmo(answer)))["workflow"] == f"{RUN}-1"
+    assert OSMO.engine.submit(make_plan(cli=fake_osmo(answer)))["workflow"] == f"{RUN}-1"
     assert capsys.readouterr().err == printed
 
 
@@ -234,7 +234,7 @@ def test_every_version_of_osmo_is_supported(osmo, tmp_path, version):
         (tmp_path / "data" / name).write_text(name)
     upload = OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
     wanted = make_plan(server=version.rpartition(".")[0], credentials=(HF,), uploads=(upload,), priority="HIGH")
-    assert [problem.code for problem in OsmoPlatform().preflight(wanted)] == ["osmo-upload"]
-    reference = OsmoPlatform().submit(wanted)
+    assert [problem.code for problem in OSMO.engine.preflight(wanted)] == ["osmo-upload"]
+    reference = OSMO.engine.submit(wanted)
     assert osmo.objects("azure://acc/osmo/x") == {"a": b"a", ".robotrain-complete-1": b"1 file\n"}
-    assert OsmoPlatform().find(wanted) == reference
+    assert OSMO.engine.find(wanted) == reference

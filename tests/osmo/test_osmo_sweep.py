@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from robotrain.pipelines import driven_platform, driver, progress
+from robotrain.pipelines import driven_engine, driver, progress
 from robotrain.store import records
 from robotrain.submission import pin
 
@@ -25,7 +25,7 @@ def sweep(robotrain, osmo, monkeypatch):
         drivers[-1].start()
         wait_until(lambda: progress.read_progress(run) is not None)
 
-    monkeypatch.setattr(driven_platform, "start_driver", start)
+    monkeypatch.setattr(driven_engine, "start_driver", start)
     monkeypatch.setattr(driver, "MAX_POLL_SECONDS", 0.3)
     monkeypatch.setattr(pin, "find_lost_pins", lambda *_: [])  # no Hub is asked here
 

@@ -8,7 +8,7 @@ from osmo_plans import read_document
 from osmo_small_plans import make_plan
 from robotrain.errors import Rejected, format_problem
 from robotrain_azure import preflight_checks
-from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.platform import OSMO
 from robotrain_osmo.spec import submission_spec as orders
 from robotrain_osmo.spec.submission_spec import OsmoUpload
 from robotrain_osmo.submit import upload
@@ -40,7 +40,7 @@ def make_upload_plan(folder, url: str = URL, pin: str = "", **order):
 
 def submit_refused(wanted):
     with pytest.raises(Rejected) as raised:
-        OsmoPlatform().submit(wanted)
+        OSMO.engine.submit(wanted)
     return raised.value.problems
 
 
@@ -58,7 +58,7 @@ def count_submits(osmo) -> int:
 
 
 def test_files_are_uploaded_directly_below_the_url_and_sealed(osmo, folder, capsys):
-    OsmoPlatform().submit(make_upload_plan(folder, pin=local_path_pin.compute_folder_digest(folder).pin))
+    OSMO.engine.submit(make_upload_plan(folder, pin=local_path_pin.compute_folder_digest(folder).pin))
     assert osmo.objects(URL) == FILES | {SEAL: b"3 files\n"}
     assert count_submits(osmo) == 1
     assert ["data", "upload", URL, f"{folder}/*"] in osmo.calls  # the command's messages name the user's path
@@ -94,7 +94,7 @@ RUN_URL = "azure://acc/osmo/robotrain/runs/lerobot-train-fab69e8c-1/0"
 )
 def test_folder_is_uploaded_unless_its_content_is_there(osmo, folder, capsys, url, stored, count, printed):
     osmo.put(url, stored)
-    OsmoPlatform().submit(make_upload_plan(folder, url))
+    OSMO.engine.submit(make_upload_plan(folder, url))
     assert (count_uploads(osmo) > 0, count_submits(osmo)) == (count > 0, 1)
     found = osmo.objects(url)
     assert {name: found[name] for name in FILES} == FILES
@@ -125,7 +125,7 @@ def test_hidden_files_and_caches_are_not_uploaded(osmo, folder, capsys):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("z")
     (folder / ".git/link").symlink_to("hooks")
-    OsmoPlatform().submit(make_upload_plan(folder, pin=local_path_pin.compute_folder_digest(folder).pin))
+    OSMO.engine.submit(make_upload_plan(folder, pin=local_path_pin.compute_folder_digest(folder).pin))
     assert list_uploaded_files(osmo) == FILES
     assert "3 files, 1.0 kB (not uploaded: .cache, .env, .git and 2 more)" in capsys.readouterr().err
 
@@ -134,14 +134,14 @@ def test_hidden_files_and_caches_are_not_uploaded(osmo, folder, capsys):
 def test_path_with_shell_characters_is_uploaded(osmo, tmp_path, folder):
     odd = tmp_path / "$HOME and $(more)"
     os.rename(folder, odd)
-    OsmoPlatform().submit(make_upload_plan(odd))
+    OSMO.engine.submit(make_upload_plan(odd))
     assert list_uploaded_files(osmo) == FILES
 
 
 @pytest.mark.slow
 def test_payload_of_a_large_job_is_uploaded(osmo):
     url = "azure://acc/osmo/robotrain/jobs/00bb"
-    OsmoPlatform().submit(make_plan(uploads=(OsmoUpload(path="", url=url),), files={orders.PAYLOAD_FILE: b"archive"}))
+    OSMO.engine.submit(make_plan(uploads=(OsmoUpload(path="", url=url),), files={orders.PAYLOAD_FILE: b"archive"}))
     assert osmo.objects(url) == {orders.PAYLOAD_FILE: b"archive"}
 
 
@@ -174,7 +174,7 @@ def test_only_the_model_of_a_policy_is_uploaded(osmo, tmp_path):
         (policy / name).parent.mkdir(parents=True, exist_ok=True)
         (policy / name).write_text(name)
     source = JobSource(role="policy", kind="local_path", uri=str(policy))
-    OsmoPlatform().submit(
+    OSMO.engine.submit(
         make_plan(sources=(source,), uploads=(OsmoUpload(path=str(policy), url=URL, flag="--policy-path"),))
     )
     assert set(osmo.objects(URL)) == {"config.json", "model.safetensors", ".robotrain-complete-2"}
@@ -188,7 +188,7 @@ def test_a_file_of_weights_is_uploaded_as_a_folder_of_its_own(osmo, tmp_path):
     pin = local_path_pin.resolve_pin(LocalFolder(str(file)), "backbone")
     source = JobSource(role="backbone", kind="local_path", uri=str(file), pin=pin)
     upload = OsmoUpload(path=str(file), url=URL, flag="--backbone-path", files=1)
-    OsmoPlatform().submit(make_plan(sources=(source,), uploads=(upload,)))
+    OSMO.engine.submit(make_plan(sources=(source,), uploads=(upload,)))
     assert osmo.objects(URL)["mine.pth"] == b"weights"
     assert set(osmo.objects(URL)) == {"mine.pth", ".robotrain-complete-1"}
 
@@ -223,7 +223,7 @@ def list_commands(osmo) -> list[tuple[str, ...]]:
 
 def test_prepare_uploads_folders_and_submits_nothing(osmo, folder):
     wanted = make_plan(uploads=(OsmoUpload(path=str(folder), url=URL, flag="--dataset-path"),))
-    assert list(OsmoPlatform().prepare(wanted)) == [f"{folder} {URL}"]
+    assert list(OSMO.engine.prepare(wanted)) == [f"{folder} {URL}"]
     assert osmo.objects(URL) == FILES | {SEAL: b"3 files\n"}
     assert ("workflow", "submit") not in list_commands(osmo)
 
@@ -231,7 +231,7 @@ def test_prepare_uploads_folders_and_submits_nothing(osmo, folder):
 def test_prepare_leaves_folders_without_a_digest_to_the_submit(osmo, folder):
     payload = OsmoUpload(path="", url="azure://acc/osmo/robotrain/jobs/00bb")
     uploads = (OsmoUpload(path=str(folder), url=RUN_URL), payload)
-    assert list(OsmoPlatform().prepare(make_plan(uploads=uploads))) == []
+    assert list(OSMO.engine.prepare(make_plan(uploads=uploads))) == []
     assert list_commands(osmo) == []
 
 
@@ -239,7 +239,7 @@ def test_prepare_uploads_nothing_if_one_folder_is_refused(osmo, folder, tmp_path
     (tmp_path / "empty").mkdir()
     uploads = (OsmoUpload(path=str(folder), url=URL), OsmoUpload(path=str(tmp_path / "empty"), url=f"{URL}b"))
     with pytest.raises(Rejected) as raised:
-        list(OsmoPlatform().prepare(make_plan(uploads=uploads)))
+        list(OSMO.engine.prepare(make_plan(uploads=uploads)))
     assert [problem.code for problem in raised.value.problems] == ["upload-empty"]
     assert list_commands(osmo) == []
 

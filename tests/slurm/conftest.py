@@ -12,8 +12,9 @@ from login_node import LoginNode, start_login_node
 from planned_jobs import job
 from recorded_slurm import RUN, RecordedSlurm, RunFolder
 from robotrain.store.files import MountPoint
+from robotrain_slurm.platform import SLURM
 from robotrain_slurm.settings import SlurmSettings
-from slurm_pipelines import PAYLOAD, SLURM
+from slurm_pipelines import ENGINE, PAYLOAD
 from slurm_stand_in import SlurmStandIn
 
 
@@ -61,7 +62,8 @@ def make_plan(tmp_path):
     def make(of=None, plugins=None, **settings):
         folders = {"runs_dir": str(tmp_path / "runs"), "cache_dir": str(tmp_path / "cache")}
         small = {"cpus": 1, "memory": "1G", "gpus": 0}
-        return SLURM.render(of or job(), SlurmSettings(**folders | small | settings), "a-1", PAYLOAD, plugins or {})
+        chosen = SlurmSettings(**folders | small | settings)
+        return SLURM.plans.render(of or job(), chosen, "a-1", PAYLOAD, plugins or {})
 
     return make
 
@@ -81,7 +83,7 @@ def find_problems(recorded, shared_disks, make_plan):
     def find(cluster, of=None, plugins=None, refusal="", **settings):
         recorded.answer("sinfo", cluster)
         recorded.answer("sbatch", error=refusal, code=1 if refusal else 0)
-        return [*SLURM.preflight(make_plan(of, plugins, **{"time": "30m"} | settings))]
+        return [*ENGINE.preflight(make_plan(of, plugins, **{"time": "30m"} | settings))]
 
     return find
 

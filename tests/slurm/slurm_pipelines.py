@@ -9,14 +9,14 @@ from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Payload, Plan
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import Dimension, JobDocument
-from robotrain_slurm.platform import SlurmPlatform
+from robotrain_slurm.platform import SLURM
 from robotrain_slurm.settings import SlurmSettings
 
 RUN = "train-eval-aa4c8800-1"
 SWEEP = "sweep-bb4c8800-1"
 WHOLE = Job(workload="train-eval", parameters=())
 PAYLOAD = Payload.from_files({"robotrain_runtime/__main__.py": b"print('here')"})
-SLURM = SlurmPlatform()
+ENGINE = SLURM.engine
 
 
 def settings(runs: Path, **given: Any) -> SlurmSettings:
@@ -32,7 +32,7 @@ def step(runs: Path, name: str, of: Job, *needs: str, packed: Payload = PAYLOAD,
         name=name,
         needs=tuple(dict.fromkeys((*takes, *needs))),
         job=of,
-        settings=SLURM.choose_registration_settings(of, own, ())[0] if more.get("registers") else own,
+        settings=SLURM.plans.choose_registration_settings(of, own, ())[0] if more.get("registers") else own,
         payload=packed,
         container_plugins=PLUGIN_MODULES,
         takes=takes,
@@ -50,7 +50,7 @@ def make_steps(runs: Path, **given: Any) -> list[PipelineStep]:
 
 
 def make_pipeline(runs: Path, steps: list[PipelineStep] | None = None, finished: Any = None) -> Plan:
-    return SLURM.render_pipeline(steps or make_steps(runs), WHOLE, RUN, finished or {})
+    return SLURM.plans.render_pipeline(steps or make_steps(runs), WHOLE, RUN, finished or {})
 
 
 def make_sweep_spec(runs: Path, count: int = 3, **given: Any) -> SweepSpec:
@@ -67,7 +67,7 @@ def make_sweep_spec(runs: Path, count: int = 3, **given: Any) -> SweepSpec:
 
 
 def make_sweep(runs: Path, count: int = 3, **given: Any) -> Plan:
-    return SLURM.render_sweep(make_sweep_spec(runs, count, **given), WHOLE, SWEEP)
+    return SLURM.plans.render_sweep(make_sweep_spec(runs, count, **given), WHOLE, SWEEP)
 
 
 def read_document(plan: Plan, path: str) -> JobDocument:

@@ -12,7 +12,7 @@ from robotrain.model.run import RunGone
 from robotrain.run_folder.transport import Transport
 from robotrain_slurm.client.queue import QueuedJob
 from robotrain_slurm.observe.node_access import make_forwarding
-from robotrain_slurm.platform import SlurmPlatform
+from robotrain_slurm.platform import SLURM
 
 SRUN = """\
 #!/bin/sh
@@ -49,7 +49,7 @@ def reference(slurm, login_node, tmp_path) -> dict[str, str]:
 
 def test_command_runs_in_the_run_folder_as_a_step_beside_the_job(reference, slurm):
     words = ["sh", "-c", "pwd; cat; echo '$x `y` ü' >&2; exit 7"]
-    command = SlurmPlatform().make_shell(reference, words, has_terminal=False)
+    command = SLURM.engine.make_shell(reference, words, has_terminal=False)
     process = start(command.words, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     output, errors = process.communicate(b"typed\n", timeout=60)
     assert (output.decode(), errors.decode()) == (f"{reference['folder']}\ntyped\n", "$x `y` ü\n")
@@ -60,7 +60,7 @@ def test_command_runs_in_the_run_folder_as_a_step_beside_the_job(reference, slur
 
 
 def test_shell_has_a_terminal(reference, slurm):
-    command = SlurmPlatform().make_shell(reference, (), has_terminal=True)
+    command = SLURM.engine.make_shell(reference, (), has_terminal=True)
     assert "-t" in command.words
     done = subprocess.run(command.words, input=b"echo $((6*7)); exit 5\n", capture_output=True, timeout=60)
     assert (b"42" in done.stdout, done.returncode) == (True, 5)
@@ -70,13 +70,13 @@ def test_shell_has_a_terminal(reference, slurm):
 def test_job_that_has_ended_meanwhile_is_gone(reference, slurm):
     slurm.set_state("1", "COMPLETED")
     with pytest.raises(RunGone, match="no job of Slurm"):
-        SlurmPlatform().make_shell(reference, (), has_terminal=False)
+        SLURM.engine.make_shell(reference, (), has_terminal=False)
 
 
 def test_port_of_the_node_is_reached_through_the_login_node_until_it_is_ended(reference):
     here = find_free_port()
     with serve(QuietHandler) as address:
-        found = SlurmPlatform().make_forwarding(reference, here, int(address.rpartition(":")[2]))
+        found = SLURM.engine.make_forwarding(reference, here, int(address.rpartition(":")[2]))
         assert found.address == f"127.0.0.1:{here}"
         assert found.command
         with start(found.command.words) as process:

@@ -20,7 +20,7 @@ from robotrain.run_folder import submitted_runs
 from robotrain.store import records
 from robotrain.submission import adoption
 from robotrain_runtime.contract import checkpoint, claim
-from robotrain_slurm.platform import SlurmPlatform
+from robotrain_slurm.platform import SLURM
 from robotrain_slurm.settings import SlurmSettings
 
 WORDS = ("--gpus", "0", "--num-gpus", "0", "--cpus", "1", "--memory", "1G", "--time", "10m")
@@ -351,13 +351,13 @@ def test_an_address_with_a_secret_is_refused_and_not_repeated(robotrain, address
 
 def test_an_address_of_a_page_is_no_login_node(login_node):
     for text in ("https://osmo.lab/workflows/x-7", f"{HOST}://x/y"):
-        assert SlurmPlatform().find_submitted(text, SlurmSettings(login=HOST)) is None
+        assert SLURM.engine.find_submitted(text, SlurmSettings(login=HOST)) is None
     assert login_node.count_logins() == 0
 
 
 def test_a_folder_that_this_machine_does_not_have_is_looked_for_on_the_configured_login_node(login_node):
     settings = SlurmSettings(login=HOST)
-    assert SlurmPlatform().find_submitted("/nowhere/runs/x", settings) is None
+    assert SLURM.engine.find_submitted("/nowhere/runs/x", settings) is None
     assert login_node.count_logins() == 1
 
 

@@ -4,7 +4,7 @@ import pytest
 from problem_assertions import check_problems
 from recorded_slurm import RunFolder
 from robotrain.errors import Rejected
-from slurm_pipelines import SLURM
+from slurm_pipelines import ENGINE
 
 QUEUE = """\
 12|12|PENDING|BeginTime|1795491390|N/A||(null)|count-1|robotrain:count-1:aa
@@ -52,7 +52,7 @@ TOLD = [
 def test_line_is_a_status(recorded, tmp_path, command, text, name, job, state, started, ended, code, word):
     recorded.answer(command, text)
     folder = RunFolder(tmp_path / name)
-    found = SLURM.status(folder.reference | {"job": job})
+    found = ENGINE.status(folder.reference | {"job": job})
     assert (found.state, found.started, found.ended, found.exit_code) == (state, started, ended, code)
     assert word in found.reason
     first, *others = recorded.read_calls()
@@ -64,7 +64,7 @@ def test_line_is_a_status(recorded, tmp_path, command, text, name, job, state, s
 def test_queue_that_cannot_be_read_is_a_problem_that_may_pass(recorded, run):
     recorded.answer("squeue", error="squeue: error: Munge encode failed: Failed to access munge.socket", code=1)
     with pytest.raises(Rejected) as failed:
-        SLURM.status(run.reference)
+        ENGINE.status(run.reference)
     check_problems(failed.value.problems, "slurm-authentication")
     assert failed.value.transient
 
@@ -79,4 +79,4 @@ def test_queue_that_cannot_be_read_is_a_problem_that_may_pass(recorded, run):
 )
 def test_cluster_without_accounting_has_no_answer(recorded, run, failure):
     recorded.answer("sacct", error=failure, code=1)
-    assert SLURM.status(run.reference).state == "lost"
+    assert ENGINE.status(run.reference).state == "lost"

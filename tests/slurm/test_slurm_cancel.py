@@ -5,7 +5,7 @@ from problem_assertions import check_problems
 from recorded_slurm import RecordedSlurm
 from robotrain.errors import Rejected
 from robotrain.run_folder.run_folders import RunFolders
-from slurm_pipelines import SLURM
+from slurm_pipelines import ENGINE
 
 SOFT, HARD, QUEUED = "scancel --batch --signal=INT 12", "scancel 12", "scancel --state=PENDING 12"
 CANCEL = """\
@@ -42,7 +42,7 @@ def list_acts(recorded) -> list[str]:
 )
 def test_run_is_cancelled_in_every_state(recorded, run, state, acts):
     recorded.set_job(state)
-    SLURM.cancel(run.reference)
+    ENGINE.cancel(run.reference)
     assert list_acts(recorded) == acts
 
 
@@ -51,7 +51,7 @@ def test_job_that_completes_may_be_requeued(recorded, run):
     recorded.set_job("COMPLETING")
     line, seen = (recorded.folder / "squeue").read_text(), "echo >>seen; [ $(wc -l <seen) -lt 3 ]"
     recorded.answer("squeue", line, act=f"{seen} || sed -i 's/|COMPLETING|/|PENDING|/' squeue")
-    SLURM.cancel(run.reference)
+    ENGINE.cancel(run.reference)
     assert list_acts(recorded) == [QUEUED]
 
 
@@ -60,7 +60,7 @@ def test_job_that_begins_meanwhile_saves_a_checkpoint(recorded, run):
     recorded.set_job("PENDING")
     line, seen = (recorded.folder / "squeue").read_text(), "echo >>seen; [ $(wc -l <seen) -lt 2 ]"
     recorded.answer("squeue", line, act=f"{seen} || sed -i 's/|PENDING|/|RUNNING|/' squeue")
-    SLURM.cancel(run.reference)
+    ENGINE.cancel(run.reference)
     assert list_acts(recorded) == [QUEUED, SOFT]
 
 
@@ -69,7 +69,7 @@ def test_run_that_waits_to_start_again_leaves_the_queue(recorded, run):
     run.begin()
     run.end("cancelled", "requeue", "its time was up")
     recorded.set_job("PENDING", "BeginTime")
-    SLURM.cancel(run.reference)
+    ENGINE.cancel(run.reference)
     assert list_acts(recorded) == [QUEUED]
 
 
@@ -77,7 +77,7 @@ def test_job_that_does_not_end_in_time_is_ended_for_good(recorded, run, monkeypa
     monkeypatch.setattr("robotrain.run_folder.cancel.SAVE_SECONDS", 0.05)
     recorded.answer("scancel", act=CANCEL.replace("--batch*) sed", "--batch*) echo"))
     recorded.set_job("RUNNING")
-    SLURM.cancel(run.reference)
+    ENGINE.cancel(run.reference)
     assert list_acts(recorded) == [SOFT, HARD], "a second signal would stop the saving"
 
 
@@ -85,14 +85,14 @@ def test_job_that_has_just_ended_is_no_refusal(recorded, run):
     ended = "scancel: error: Kill job error on job id 12: Invalid job id specified"
     recorded.answer("scancel", error=ended, code=1, act="sed -i 's/|RUNNING|/|COMPLETED|/' squeue")
     recorded.set_job("RUNNING")
-    SLURM.cancel(run.reference)
+    ENGINE.cancel(run.reference)
 
 
 def test_refusal_of_slurm_or_of_the_folder_is_reported(recorded, run, monkeypatch):
     recorded.answer("scancel", error="Access/permission denied", code=1)
     recorded.set_job("RUNNING")
     with pytest.raises(Rejected) as refused:
-        SLURM.cancel(run.reference)
+        ENGINE.cancel(run.reference)
     check_problems(refused.value.problems, "cancel-refused")
     assert list_acts(recorded) == [SOFT]
 
@@ -101,6 +101,6 @@ def test_refusal_of_slurm_or_of_the_folder_is_reported(recorded, run, monkeypatc
 
     monkeypatch.setattr(RunFolders, "write_file", refuse)
     with pytest.raises(Rejected) as refused:
-        SLURM.cancel(run.reference)
+        ENGINE.cancel(run.reference)
     check_problems(refused.value.problems, f"cancel-refused {run.path}")
     assert list_acts(recorded) == [SOFT]

@@ -5,16 +5,16 @@ import json
 import pytest
 from planned_jobs import evaluation, job
 from problem_assertions import check_problems
+from robotrain_slurm.platform import SLURM
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import managed_options
-from slurm_pipelines import SLURM
 
 TOKEN = "hf_abcdefghijklmnopqrstuvwxyz0123"
 URL = "https://account1.blob.core.windows.net/runs/a"
 
 
 def find_problems(of, settings):
-    return [*SLURM.check(of, SlurmSettings(**settings))]
+    return [*SLURM.plans.check(of, SlurmSettings(**settings))]
 
 
 def sbatch(**given):

@@ -7,7 +7,7 @@ import pytest
 from planned_jobs import job, source
 from problem_assertions import check_problems
 from robotrain_slurm.node import container
-from slurm_pipelines import SLURM
+from slurm_pipelines import ENGINE
 
 DIGEST = "@sha256:" + "ab" * 32
 
@@ -85,9 +85,9 @@ def test_cluster_without_the_tool_is_refused(tool, program, slurm, shared_disks,
     folder.mkdir(exist_ok=True)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
     write_program(folder / "srun", "      --container=path")  # of Slurm itself, without pyxis
-    check_problems(SLURM.preflight(plan), f"slurm-container-missing --container {tool}")
+    check_problems(ENGINE.preflight(plan), f"slurm-container-missing --container {tool}")
     write_program(folder / program, "      --container-image=[USER@][REGISTRY#]IMAGE[:TAG]|PATH")
-    assert [*SLURM.preflight(plan)] == []
+    assert [*ENGINE.preflight(plan)] == []
 
 
 def write_program(path, printed):
@@ -107,4 +107,4 @@ def write_program(path, printed):
 def test_apptainer_that_a_job_loads_is_not_looked_for_here(slurm, shared_disks, make_plan, tmp_path, line, code):
     (tmp_path / "lines.sh").write_text(f"{line}\n")
     plan = make_plan(container="apptainer", image="a/b:1", prologue=str(tmp_path / "lines.sh"))
-    check_problems(SLURM.preflight(plan), *filter(None, [code]))
+    check_problems(ENGINE.preflight(plan), *filter(None, [code]))

@@ -6,7 +6,7 @@ import pytest
 from login_node import HOST
 from planned_jobs import job
 from problem_assertions import check_problems
-from slurm_pipelines import SLURM
+from slurm_pipelines import ENGINE
 
 # the settings of a job that Slurm refuses, or would never start, and the problem
 REFUSED = [
@@ -31,7 +31,7 @@ def find_refusals(shared_disks, make_plan):
 
     def find(num_nodes=1, **settings):
         plan = make_plan(job(num_nodes=num_nodes), **{"time": "1m"} | settings)
-        return [problem for problem in SLURM.preflight(plan) if problem.severity == "error"]
+        return [problem for problem in ENGINE.preflight(plan) if problem.severity == "error"]
 
     return find
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from robotrain.run_folder.transport import Transport
-from robotrain_slurm.platform import SlurmPlatform
+from robotrain_slurm.platform import SLURM
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.submitted_runs import _find_folder
 
@@ -30,7 +30,7 @@ def send(tmp_path):
 
 def list_runs(everyone: bool = False) -> dict[str, tuple[str, str]]:
     """Return the runs with their states, by the text that `adopt` takes."""
-    found = SlurmPlatform().list_submitted(SlurmSettings(), everyone)
+    found = SLURM.engine.list_submitted(SlurmSettings(), everyone)
     return {one.text: (one.run, one.state) for one in found}
 
 
@@ -94,7 +94,7 @@ def test_a_sweep_and_a_pipeline_are_one_run_each(slurm, send, tmp_path):
         slurm.set_state(number, {"train": "COMPLETED", "evaluate": "RUNNING"}[step])
     assert list_runs() == {sweep: (RUN, "pending"), str(tmp_path / pipeline): (pipeline, "running")}
     single = send("command-0123abcd-2", folder="command-0123abcd-2")
-    found = SlurmPlatform().list_submitted(SlurmSettings(), everyone=False)
+    found = SLURM.engine.list_submitted(SlurmSettings(), everyone=False)
     assert [one.text for one in found if one.can_be_adopted] == [single]
 
 
@@ -108,4 +108,4 @@ def test_the_same_job_of_two_people_is_two_runs(slurm, send):
 
 def test_without_slurm_it_is_not_set_up(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert SlurmPlatform().list_submitted(SlurmSettings(), everyone=False) is None
+    assert SLURM.engine.list_submitted(SlurmSettings(), everyone=False) is None

@@ -14,10 +14,10 @@ from robotrain.model.run import Output
 from robotrain.run_folder import remote_folder
 from robotrain_runtime.contract.deadline import call_with_deadline
 from robotrain_slurm.login import reach
-from robotrain_slurm.platform import SlurmPlatform
+from robotrain_slurm.platform import SLURM
 
 REFERENCE = {"run": "a-1", "folder": "/runs/a-1", "job": "1", "login": "cluster"}
-SLURM = SlurmPlatform()
+ENGINE = SLURM.engine
 SSH = """\
 #!/bin/sh
 for word; do case $word in -G | -O) exit ;; esac; done
@@ -46,14 +46,14 @@ WRONG = (
     "sys.exit(3)",
 )
 METHODS = {
-    "status": lambda: SLURM.status(REFERENCE),
-    "pipeline": lambda: SLURM.query_pipeline({**REFERENCE, "jobs": "a=1"}),
-    "outputs": lambda: SLURM.outputs(REFERENCE),
-    "events": lambda: SLURM.events_file(REFERENCE),
-    "logs": lambda: [*SLURM.logs(REFERENCE, False)],
-    "statuses": lambda: SLURM.list_statuses([REFERENCE]),
-    "remove": lambda: SLURM.remove_outputs(REFERENCE),
-    "cancel": lambda: SLURM.cancel(REFERENCE),
+    "status": lambda: ENGINE.status(REFERENCE),
+    "pipeline": lambda: ENGINE.query_pipeline({**REFERENCE, "jobs": "a=1"}),
+    "outputs": lambda: ENGINE.outputs(REFERENCE),
+    "events": lambda: ENGINE.events_file(REFERENCE),
+    "logs": lambda: [*ENGINE.logs(REFERENCE, False)],
+    "statuses": lambda: ENGINE.list_statuses([REFERENCE]),
+    "remove": lambda: ENGINE.remove_outputs(REFERENCE),
+    "cancel": lambda: ENGINE.cancel(REFERENCE),
 }
 
 
@@ -135,14 +135,14 @@ say(f"{{mark}} 000\\n")
 def test_a_list_of_files_that_no_folder_has_is_the_login_nodes_fault(node, kind, size, path):
     node(LIST.format(kind=kind, size=size, path=path))
     with pytest.raises(Rejected) as caught:
-        SLURM.outputs(REFERENCE)
+        ENGINE.outputs(REFERENCE)
     (problem,) = caught.value.problems
     assert (problem.code, "cluster" in problem.title) == ("slurm-login-away", True)
 
 
 def test_a_list_that_a_folder_may_have_is_shown(node):
     node(LIST.format(kind="f", size="7", path="log.txt"))
-    assert [(one.name, one.size) for one in SLURM.outputs(REFERENCE)] == [("log.txt", 7)]
+    assert [(one.name, one.size) for one in ENGINE.outputs(REFERENCE)] == [("log.txt", 7)]
 
 
 def pack(*members: tuple[tarfile.TarInfo, bytes]) -> io.BytesIO:
@@ -260,7 +260,7 @@ def test_download_without_a_byte_is_given_up(node, tmp_path, monkeypatch, capsys
     monkeypatch.setattr(remote_folder, "STALL_SECONDS", 0.8)
     node(f"{COPY}{SILENT}")
     with pytest.raises(Rejected) as caught:
-        SLURM.download(REFERENCE, make_output(), tmp_path / "to")
+        ENGINE.download(REFERENCE, make_output(), tmp_path / "to")
     assert "Nothing came for 0.8 s" in caught.value.problems[0].why
     assert "waiting for cluster" in capsys.readouterr().err
     assert [*tmp_path.glob(".to*")] == []
@@ -269,7 +269,7 @@ def test_download_without_a_byte_is_given_up(node, tmp_path, monkeypatch, capsys
 def test_answer_that_goes_on_after_its_end_is_not_read_for_ever(node, tmp_path):
     node(f"{COPY}say('x' * 10240); say(f'{{mark}} 000\\n'); {ENDLESS}")
     with pytest.raises(Rejected):
-        SLURM.download(REFERENCE, make_output(), tmp_path / "to")
+        ENGINE.download(REFERENCE, make_output(), tmp_path / "to")
 
 
 def make_output() -> Output:
@@ -280,5 +280,5 @@ def test_archive_that_is_none_is_a_failed_copy(node, tmp_path):
     node("say('no archive at all ' * 99)")
     output = Output(name="x", kind="file", source="local_path", uri="/x")
     with pytest.raises(Rejected):
-        SLURM.download(REFERENCE, output, tmp_path / "to")
+        ENGINE.download(REFERENCE, output, tmp_path / "to")
     assert not (tmp_path / "to").exists()

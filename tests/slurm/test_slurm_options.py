@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from planned_jobs import evaluation, job
+from robotrain_slurm.platform import SLURM
 from robotrain_slurm.settings import SlurmSettings
-from slurm_pipelines import PAYLOAD, PLUGIN_MODULES, SLURM
+from slurm_pipelines import PAYLOAD, PLUGIN_MODULES
 from slurm_stand_in.options import read_script_words
 
 SPECIAL = " \"'\\#%$`!&|;<>(){}[]*?~^=,:@/+-._aZ0éß漢🚀\u00a0\u2028\u0085"
@@ -28,7 +29,7 @@ def make_texts(count: int = COUNT) -> list[str]:
 
 def render_script(of=None, **settings) -> str:
     """Return the batch script of a job."""
-    plan = SLURM.render(of or job(), SlurmSettings(**settings), "run", PAYLOAD, PLUGIN_MODULES)
+    plan = SLURM.plans.render(of or job(), SlurmSettings(**settings), "run", PAYLOAD, PLUGIN_MODULES)
     return plan.files[plan.spec].decode()
 
 
@@ -127,10 +128,10 @@ def test_job_and_settings_decide_the_options(of, settings, expected):
 
 
 def test_defaults_are_explained():
-    defaults = SLURM.derive_defaults(job(num_gpus=2), SlurmSettings(time="3m"))
+    defaults = SLURM.plans.derive_defaults(job(num_gpus=2), SlurmSettings(time="3m"))
     expected = {"time": "12h", "gpus": "2", "cpus": "8", "memory": "48Gi", "stop_seconds": "60"}
     assert {name: default.value for name, default in defaults.items()} == expected
-    assert "stop_seconds" not in SLURM.derive_defaults(job(), SlurmSettings(time="4x"))
+    assert "stop_seconds" not in SLURM.plans.derive_defaults(job(), SlurmSettings(time="4x"))
 
 
 def test_any_value_is_one_word_for_sbatch_and_for_preflight(find_problems):

@@ -13,8 +13,9 @@ from robotrain.model.plan import Payload
 from robotrain.model.reference import STEP_KEY
 from robotrain.testing.submit_cuts import SubmitScript
 from robotrain_runtime.contract import document
+from robotrain_slurm.platform import SLURM
 from robotrain_slurm.scheduler import SlurmScheduler
-from slurm_pipelines import RUN, SLURM, make_pipeline, make_steps, read_document, read_options, settings, step
+from slurm_pipelines import ENGINE, RUN, make_pipeline, make_steps, read_document, read_options, settings, step
 from slurm_stand_in import SlurmStandIn
 
 NAMES = [f"{RUN}-train", f"{RUN}-evaluate", f"{RUN}-register"]
@@ -76,7 +77,7 @@ def test_registration_has_no_gpu_and_little_memory(runs):
     assert not [one for one in options if one.startswith(("gres", "gpus"))]
     assert not read_document(made, "steps/register").placement.secrets
     for given, own, expected in [("64G", {"memory"}, "64G"), ("4G", (), "4G"), ("0", (), "8G"), ("none", (), "none")]:
-        chosen, _ = SLURM.choose_registration_settings(job(), settings(runs, memory=given), own)
+        chosen, _ = SLURM.plans.choose_registration_settings(job(), settings(runs, memory=given), own)
         assert chosen.memory == expected
 
 
@@ -110,7 +111,7 @@ def test_steps_that_differ_in_what_a_run_has_once_are_refused(runs):
 
 
 def test_first_steps_wait_until_all_are_sent(slurm, runs):
-    reference = SLURM.submit(make_pipeline(runs))
+    reference = ENGINE.submit(make_pipeline(runs))
     train, evaluate, register = (slurm.read_job(str(number)) for number in (1, 2, 3))
     assert reference["jobs"] == "train=1 evaluate=2 register=3"
     assert "hold" in train["options"]
@@ -125,16 +126,16 @@ def test_first_steps_wait_until_all_are_sent(slurm, runs):
 def test_interrupted_submit_is_continued(slurm, runs, monkeypatch, number, is_done):
     made = make_pipeline(runs)
     with cut_at_call(monkeypatch, number, is_done), pytest.raises(Unanswered):
-        SLURM.submit(made)
+        ENGINE.submit(made)
     can_begin = {one["name"] for one in slurm.read_jobs() if one["reason"] == "None"}
     assert can_begin == ({NAMES[0]} if (number, is_done) == (3, True) else set())
-    reference = SLURM.find(made) or SLURM.submit(made)
+    reference = ENGINE.find(made) or ENGINE.submit(made)
     found = slurm.read_jobs()
     assert [one["name"] for one in found] == NAMES
     assert [one["reason"] for one in found] == ["None", "Dependency", "Dependency"]
     assert [one["options"].get("dependency") for one in found] == [None, "afterok:1", "afterok:2"]
     assert reference["jobs"] == "train=1 evaluate=2 register=3"
-    assert SLURM.find(made) == reference
+    assert ENGINE.find(made) == reference
     assert len(slurm.read_jobs()) == 3
 
 
@@ -144,11 +145,11 @@ def test_pipeline_whose_release_is_not_answered_is_released_by_the_next_submit(s
     release.write_text("#!/bin/sh\necho 'slurm_update error: Unable to contact slurm controller' >&2; exit 1\n")
     release.chmod(0o755)
     with pytest.raises(Unanswered) as unanswered:
-        SLURM.submit(made)
+        ENGINE.submit(made)
     check_problems(unanswered.value.problems, "platform-away")
     assert slurm.read_job("1")["reason"] == "JobHeldUser"
     (slurm.folder / "bin/real").rename(release)
-    assert SLURM.find(made)["jobs"] == "train=1 evaluate=2 register=3"
+    assert ENGINE.find(made)["jobs"] == "train=1 evaluate=2 register=3"
     assert slurm.read_job("1")["reason"] == "None"
 
 
@@ -160,12 +161,12 @@ def test_pipeline_is_not_released_before_its_jobs_are_recorded(slurm, runs):
     )
     move.chmod(0o755)
     with pytest.raises(Unanswered) as unanswered:
-        SLURM.submit(made)
+        ENGINE.submit(made)
     check_problems(unanswered.value.problems, "run-folder-full")
     assert slurm.read_job("1")["reason"] == "JobHeldUser"
     move.unlink()
-    assert SLURM.find(made) is None
-    assert SLURM.submit(made)["jobs"] == "train=1 evaluate=2 register=3"
+    assert ENGINE.find(made) is None
+    assert ENGINE.submit(made)["jobs"] == "train=1 evaluate=2 register=3"
     assert slurm.read_job("1")["reason"] == "None"
 
 
@@ -173,10 +174,10 @@ def test_pipeline_that_slurm_has_forgotten_is_not_sent_again(slurm, runs, monkey
     """A dependency on a forgotten job counts as satisfied: a step that is sent again would start."""
     made = make_pipeline(runs)
     with cut_at_call(monkeypatch, 3, is_done=True), pytest.raises(Unanswered):
-        SLURM.submit(made)
+        ENGINE.submit(made)
     for number in "123":
         slurm.forget(number)
-    assert SLURM.find(made)["jobs"] == "train=1 evaluate=2 register=3"
+    assert ENGINE.find(made)["jobs"] == "train=1 evaluate=2 register=3"
     assert not slurm.read_jobs()
 
 
@@ -184,20 +185,20 @@ def test_step_of_another_plan_is_not_waited_for(slurm, runs, monkeypatch):
     """An equal step of another plan of this run waits for another training."""
     other = make_pipeline(runs, [step(runs, "train", job(seed=7), hands_over=True), *make_steps(runs)[1:]])
     with cut_at_call(monkeypatch, 3, is_done=False), pytest.raises(Unanswered):
-        SLURM.submit(other)
+        ENGINE.submit(other)
     (runs / RUN).rename(runs / "elsewhere")
     made = make_pipeline(runs)
-    assert SLURM.find(made) is None
-    assert SLURM.submit(made)["jobs"] == "train=4 evaluate=5 register=6"
+    assert ENGINE.find(made) is None
+    assert ENGINE.submit(made)["jobs"] == "train=4 evaluate=5 register=6"
     assert slurm.read_job("5")["options"]["dependency"] == "afterok:4"
 
 
 def test_step_whose_predecessor_is_not_in_the_queue_is_sent_again(slurm, runs, monkeypatch):
     made = make_pipeline(runs)
     with cut_at_call(monkeypatch, 2, is_done=False), pytest.raises(Unanswered):
-        SLURM.submit(made)
+        ENGINE.submit(made)
     slurm.set_state("1", "CANCELLED")
-    assert SLURM.submit(made)["jobs"] == "train=3 evaluate=4 register=5"
+    assert ENGINE.submit(made)["jobs"] == "train=3 evaluate=4 register=5"
     assert slurm.read_job("4")["options"]["dependency"] == "afterok:3"
 
 
@@ -212,24 +213,24 @@ def test_refusal_of_a_later_step_leaves_nothing(slurm, runs):
     )
     made = make_pipeline(runs, steps)
     with pytest.raises(Rejected) as rejected:
-        SLURM.submit(made)
+        ENGINE.submit(made)
     check_problems(rejected.value.problems, "resource-unknown --partition secret")
     assert {one["state"] for one in slurm.read_jobs()} == {"CANCELLED"}
     assert not (runs / RUN).exists()
-    assert SLURM.find(made) is None
+    assert ENGINE.find(made) is None
 
 
 def test_one_squeue_tells_the_steps(slurm, runs):
-    reference = SLURM.submit(make_pipeline(runs))
+    reference = ENGINE.submit(make_pipeline(runs))
     slurm.clear_calls()
-    status, steps = SLURM.query_pipeline(reference)
+    status, steps = ENGINE.query_pipeline(reference)
     assert [call[0] for call in slurm.read_calls()] == ["squeue"]
     assert (status.state, [one.state for one in steps]) == ("pending", ["pending", "waiting", "waiting"])
     begin_step(runs, "train", "1")
     slurm.set_state("1", "RUNNING")
-    status, steps = SLURM.query_pipeline(reference)
+    status, steps = ENGINE.query_pipeline(reference)
     assert (status.state, [one.state for one in steps]) == ("running", ["running", "waiting", "waiting"])
-    assert SLURM.status({**reference, STEP_KEY: "train"}).state == "running"
+    assert ENGINE.status({**reference, STEP_KEY: "train"}).state == "running"
 
 
 def begin_step(runs: Path, name: str, number: str) -> None:
@@ -243,16 +244,16 @@ def end_step(runs: Path, name: str, **outcome: object) -> None:
 
 @pytest.mark.parametrize("is_forgotten", [False, True])
 def test_steps_after_a_failed_one_are_skipped(slurm, runs, is_forgotten):
-    reference = SLURM.submit(make_pipeline(runs))
+    reference = ENGINE.submit(make_pipeline(runs))
     begin_step(runs, "train", "1")
     end_step(runs, "train", state="failed", exit_code=1, reason="loss is nan")
     slurm.set_state("1", "FAILED", "NonZeroExitCode")
     for number in "23":
         slurm.set_state(number, "CANCELLED", "DependencyNeverSatisfied")
-    SLURM.query_pipeline(reference)
+    ENGINE.query_pipeline(reference)
     for number in "123" if is_forgotten else "":
         slurm.forget(number)
-    status, steps = SLURM.query_pipeline(reference)
+    status, steps = ENGINE.query_pipeline(reference)
     assert [one.state for one in steps] == ["failed", "skipped", "skipped"]
     assert [one.reason for one in steps[1:]] == ["step train failed", "step evaluate skipped"]
     assert status.state == "failed"
@@ -261,45 +262,45 @@ def test_steps_after_a_failed_one_are_skipped(slurm, runs, is_forgotten):
 
 
 def test_requeued_step_has_not_failed(slurm, runs):
-    reference = SLURM.submit(make_pipeline(runs))
+    reference = ENGINE.submit(make_pipeline(runs))
     begin_step(runs, "train", "1")
     end_step(runs, "train", state="cancelled", exit_code=143, reason="the run was stopped")
     slurm.set_state("1", "PENDING", "BeginTime")
-    status, steps = SLURM.query_pipeline(reference)
+    status, steps = ENGINE.query_pipeline(reference)
     assert not status.finished
     assert [one.state for one in steps] == ["pending", "waiting", "waiting"]
 
 
 def test_cancel_ends_all_steps(slurm, runs):
-    reference = SLURM.submit(make_pipeline(runs))
-    SLURM.cancel(reference)
+    reference = ENGINE.submit(make_pipeline(runs))
+    ENGINE.cancel(reference)
     assert {one["state"] for one in slurm.read_jobs()} == {"CANCELLED"}
-    status, steps = SLURM.query_pipeline(reference)
+    status, steps = ENGINE.query_pipeline(reference)
     assert (status.state, {one.state for one in steps}) == ("cancelled", {"skipped"})
     assert all((runs / RUN / "steps" / name / "cancelled").exists() for name in ("train", "evaluate", "register"))
 
 
 def test_cancel_leaves_the_result_of_a_step_that_succeeded(slurm, runs):
-    reference = SLURM.submit(make_pipeline(runs))
+    reference = ENGINE.submit(make_pipeline(runs))
     begin_step(runs, "train", "1")
     end_step(runs, "train", state="succeeded", exit_code=0, reason="")
     slurm.set_state("1", "COMPLETED")
-    SLURM.cancel(reference)
-    status, steps = SLURM.query_pipeline(reference)
+    ENGINE.cancel(reference)
+    status, steps = ENGINE.query_pipeline(reference)
     assert (status.state, [one.state for one in steps]) == ("cancelled", ["succeeded", "skipped", "skipped"])
 
 
 def test_step_has_its_own_log_and_output(slurm, runs):
-    reference = SLURM.submit(make_pipeline(runs))
+    reference = ENGINE.submit(make_pipeline(runs))
     train = {**reference, STEP_KEY: "train"}
     (runs / RUN / "steps/train/log.txt").write_text("hello\n")
-    assert [*SLURM.logs(train, False)] == ["hello"]
-    assert not SLURM.has_step_output(train)
+    assert [*ENGINE.logs(train, False)] == ["hello"]
+    assert not ENGINE.has_step_output(train)
     handover = runs / RUN / "steps/train/handover"
     handover.mkdir()
     (handover / "step.json").write_text("{}")
-    assert SLURM.has_step_output(train)
-    assert [one.name for one in SLURM.outputs(train)] == ["log.txt", "job.json"]
+    assert ENGINE.has_step_output(train)
+    assert [one.name for one in ENGINE.outputs(train)] == ["log.txt", "job.json"]
 
 
 def test_evaluation_of_several_checkpoints_reads_what_the_training_hands_over(robotrain, slurm, runs, tmp_path):

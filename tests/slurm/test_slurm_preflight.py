@@ -15,7 +15,7 @@ from robotrain_runtime.environments import environment
 from robotrain_runtime.machine.disk_cache import COMPLETE
 from robotrain_slurm.preflight import survey
 from robotrain_workloads.lerobot_train import container
-from slurm_pipelines import SLURM
+from slurm_pipelines import ENGINE
 
 CLUSTER = """\
 gpu|gpu*|up|1:00:00|all|mixed|4|64|512000|gpu[01-04]|gpu:a100:4(S:0-1)|a100,ib
@@ -191,7 +191,7 @@ def test_without_a_default_partition_slurm_decides(find_problems):
 
 
 def preflight(plan):
-    return [*SLURM.preflight(plan)]
+    return [*ENGINE.preflight(plan)]
 
 
 def test_good_plan_asks_slurm_once(slurm, shared_disks, make_plan):
@@ -206,7 +206,7 @@ def test_script_and_words_of_the_test_are_those_of_the_submit(recorded, shared_d
     recorded.answer("sbatch", "12\n", act="cat >script")
     preflight(plan)
     assert (recorded.folder / "script").read_bytes() == plan.files["job.sbatch"]
-    SLURM.submit(plan)
+    ENGINE.submit(plan)
     asked, sent = (shlex.split(call) for call in recorded.read_calls() if call.startswith("sbatch"))
     assert asked == ["sbatch", "--test-only", *sent[1:-1]]
 
@@ -269,7 +269,7 @@ def test_plan_that_somebody_broke_is_damaged(slurm, make_plan, file, old, new):
 
 
 def test_run_folder_of_another_run_is_refused(slurm, shared_disks, make_plan):
-    SLURM.submit(make_plan())
+    ENGINE.submit(make_plan())
     for plan in (make_plan(), make_plan(cpus=2)):
         check_problems(preflight(plan), "run-folder-taken")
 

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from slurm_pipelines import SLURM
+from slurm_pipelines import ENGINE
 
 NOON = 1795521600.0  # 2026-11-24 12:00:00 UTC
 
@@ -24,7 +24,7 @@ def explain(recorded, run):
 
     def explain(state: str, reason: str = "", **values: object) -> str:
         recorded.set_job(state, reason, **values)
-        return SLURM.status(run.reference).reason
+        return ENGINE.status(run.reference).reason
 
     return explain
 
@@ -113,7 +113,7 @@ def test_end_is_told_in_words(explain, run, state, reason, fact):
 def test_exit_code_is_told_by_accounting(recorded, run, code, fact):
     run.begin()
     recorded.set_account("FAILED", code)
-    assert fact in SLURM.status(run.reference).reason
+    assert fact in ENGINE.status(run.reference).reason
 
 
 def test_job_that_could_not_be_launched_is_told_apart_from_a_killed_one(explain):

@@ -3,7 +3,7 @@
 import pytest
 from problem_assertions import check_problems
 from robotrain.errors import Rejected
-from slurm_pipelines import SLURM
+from slurm_pipelines import ENGINE
 
 FAILED = "sbatch: error: Batch job submission failed: "
 POLICY = f"{FAILED}Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
@@ -24,7 +24,7 @@ def refuse(recorded, make_plan):
     def refuse(text: str, **settings: object) -> Rejected:
         recorded.answer("sbatch", error=text, code=1)
         with pytest.raises(Rejected) as refused:
-            SLURM.submit(make_plan(**settings))
+            ENGINE.submit(make_plan(**settings))
         return refused.value
 
     return refuse

@@ -13,7 +13,7 @@ from robotrain.errors import NotSubmitted, Rejected
 from robotrain.model.plan import Payload
 from robotrain.run_folder.ssh_transport import SshTransport
 from robotrain.run_folder.transport import Transport
-from robotrain_slurm.platform import SlurmPlatform
+from robotrain_slurm.platform import SLURM
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.submit import staging
 
@@ -43,7 +43,7 @@ def make_plan(tmp_path):
         runtime = {"__init__.py": b"", "__main__.py": program.encode()}
         payload = Payload.from_files({f"robotrain_runtime/{name}": text for name, text in runtime.items()})
         settings = SlurmSettings(runs_dir=str(tmp_path / "runs"), cache_dir=str(tmp_path / "cache"), stage=True)
-        return SlurmPlatform().render(job(), settings, "a-1", payload, {})
+        return SLURM.plans.render(job(), settings, "a-1", payload, {})
 
     return make
 
@@ -71,7 +71,7 @@ def test_login_node_fetches_and_says_what(make_plan, login_node, capfd):
 
 
 def test_assets_only_shows_each_source_without_its_secret(make_plan, tmp_path):
-    (line,) = SlurmPlatform().prepare(make_plan())
+    (line,) = SLURM.engine.prepare(make_plan())
     assert line.endswith("/c/p?<redacted> /cache/data/1")
     assert not (tmp_path / "runs").exists()
 

@@ -12,12 +12,12 @@ from robotrain.model.run import RunGone
 from robotrain_runtime.contract import failure
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.submitted_runs import find_submitted
-from slurm_pipelines import SLURM
+from slurm_pipelines import ENGINE
 
 
 def test_waiting_run_says_why(recorded, run):
     recorded.set_job("PENDING", "Priority")
-    found = SLURM.status(run.reference)
+    found = ENGINE.status(run.reference)
     assert (found.state, found.started) == ("pending", None)
     assert "higher priority" in found.reason
     assert recorded.asked == ["squeue"]
@@ -26,18 +26,18 @@ def test_waiting_run_says_why(recorded, run):
 def test_run_that_slurm_starts_again_has_not_ended(recorded, run):
     run.begin()
     recorded.set_job("RUNNING", nodes="n1")
-    assert SLURM.status(run.reference).reason == "on n1"
+    assert ENGINE.status(run.reference).reason == "on n1"
     run.end("cancelled", "requeue", "its time was up")
     for state in ("RUNNING", "COMPLETING", "REQUEUED"):
         recorded.set_job(state, nodes="n1")
-        assert not SLURM.status(run.reference).finished, state
+        assert not ENGINE.status(run.reference).finished, state
     recorded.set_job("PENDING", "BeginTime", start=time.time() + 100)
-    found = SLURM.status(run.reference)
+    found = ENGINE.status(run.reference)
     assert (found.state, found.started) == ("pending", 1000.0)
     assert found.reason.startswith("it starts again at ")
     run.begin(restart=1)
     recorded.set_job("RUNNING", nodes="n2")
-    assert SLURM.status(run.reference).reason == "on n2, for the second time"
+    assert ENGINE.status(run.reference).reason == "on n2, for the second time"
 
 
 def test_run_that_another_job_continues_has_not_ended(recorded, run):
@@ -47,13 +47,13 @@ def test_run_that_another_job_continues_has_not_ended(recorded, run):
     (run.path / "taken").rename(run.path / f"taken.{JOB}")
     recorded.set_job("COMPLETED")
     recorded.set_job("PENDING", "Resources", number="15", continues=JOB)
-    assert SLURM.status(run.reference).state == "pending"
+    assert ENGINE.status(run.reference).state == "pending"
     recorded.set_job("FAILED", "BadConstraints", number="16", continues=JOB)
-    assert SLURM.status(run.reference).state == "pending"
+    assert ENGINE.status(run.reference).state == "pending"
     run.begin(job="15", began=3000.0)
     run.end("succeeded", job="15", at=4000.0, code=0)
     recorded.forget()
-    found = SLURM.status(run.reference)
+    found = ENGINE.status(run.reference)
     assert (found.state, found.exit_code, found.started, found.ended) == ("succeeded", 0, 1000.0, 4000.0)
 
 
@@ -71,11 +71,11 @@ def test_run_that_another_job_continues_has_not_ended(recorded, run):
 )
 def test_damaged_document_of_a_run_counts_as_missing(recorded, run, name, content):
     recorded.set_job("FAILED", "NonZeroExitCode", nodes="n1")
-    expected = SLURM.list_statuses([run.reference])
+    expected = ENGINE.list_statuses([run.reference])
     (run.path / "engine-end").unlink()
     (run.path / name).write_text(content)
-    status = SLURM.status(run.reference)
-    assert SLURM.list_statuses([run.reference]) == [status]
+    status = ENGINE.status(run.reference)
+    assert ENGINE.list_statuses([run.reference]) == [status]
     if name == "outcome.json":
         reason, is_told, _ = status.reason.partition("; its outcome.json is damaged")
         assert is_told
@@ -103,7 +103,7 @@ def test_run_between_two_starts_has_not_ended_for_a_while(recorded, run, way, st
     run.end("cancelled", way, "its time was up", at=time.time() - age)
     if state:
         recorded.set_job(state, "NonZeroExitCode")
-    found = SLURM.status(run.reference)
+    found = ENGINE.status(run.reference)
     assert found.state == expected
     assert ("no job continues it" in found.reason) == (expected in ("failed", "lost") and bool(way))
 
@@ -112,13 +112,13 @@ def test_job_of_a_run_of_the_same_name_in_another_folder_counts_for_nothing(reco
     recorded.set_job("PENDING", "Priority")
     recorded.set_job("RUNNING", number="13")
     recorded.set_job("RUNNING", number="14", continues="13")
-    assert SLURM.status(run.reference).state == "pending"
+    assert ENGINE.status(run.reference).state == "pending"
 
 
 def test_job_of_another_run_counts_for_nothing(recorded, run):
     recorded.set_job("RUNNING", name="count-2")
     recorded.set_job("RUNNING", number="13", comment="")
-    assert SLURM.status(run.reference).state == "lost"
+    assert ENGINE.status(run.reference).state == "lost"
 
 
 def test_outcome_of_an_earlier_start_is_not_the_end(recorded, run):
@@ -127,7 +127,7 @@ def test_outcome_of_an_earlier_start_is_not_the_end(recorded, run):
     run.end("cancelled", "slurm", "Slurm starts the job again")
     (run.path / "slurm.txt").write_text("slurmstepd-n1: error: *** JOB 12 ***\nerror: no Python\nslurmstepd: done\n")
     recorded.set_job("FAILED", "NonZeroExitCode")
-    found = SLURM.status(run.reference)
+    found = ENGINE.status(run.reference)
     assert found.state == "failed"
     assert found.reason.endswith(": no Python")
 
@@ -136,21 +136,21 @@ def test_run_that_ended_by_its_own_record_is_told_while_slurm_is_away(recorded, 
     run.begin()
     recorded.set_away()
     with pytest.raises(Rejected) as caught:
-        SLURM.status(run.reference)
+        ENGINE.status(run.reference)
     check_problems(caught.value.problems, "platform-away")
     assert caught.value.transient
     run.end("failed", outcome="the data is gone", code=1)
-    found = SLURM.status(run.reference)
+    found = ENGINE.status(run.reference)
     assert (found.state, found.reason, found.exit_code) == ("failed", "the data is gone", 1)
 
 
 def test_settled_run_asks_slurm_nothing(recorded, run):
     run.begin()
     run.end("succeeded", code=0)
-    assert SLURM.status(run.reference).state == "succeeded"
+    assert ENGINE.status(run.reference).state == "succeeded"
     (run.path / "cancelled").touch()
     run.end("cancelled")
-    found = SLURM.status(run.reference)
+    found = ENGINE.status(run.reference)
     assert (found.state, found.reason, recorded.asked) == ("cancelled", "the run was stopped", [])
 
 
@@ -167,18 +167,18 @@ def test_settled_run_asks_slurm_nothing(recorded, run):
 def test_end_is_kept_when_slurm_forgets_it(recorded, run, state, reason, expected, fact):
     run.begin()
     recorded.set_job(state, reason, start=900.0, end=1100.0, nodes="n1")
-    first = SLURM.status(run.reference)
+    first = ENGINE.status(run.reference)
     assert (first.state, first.ended) == (expected, 1100.0)
     assert fact in first.reason
     recorded.forget()
-    assert SLURM.status(run.reference) == first
+    assert ENGINE.status(run.reference) == first
     assert "sacct" not in recorded.asked
 
 
 def test_end_that_nobody_saw_is_told_by_accounting(recorded, run):
     run.begin()
     recorded.set_account("NODE_FAIL")
-    found = SLURM.status(run.reference)
+    found = ENGINE.status(run.reference)
     assert (found.state, recorded.asked) == ("lost", ["squeue", "sacct"])
     assert "node failed" in found.reason
 
@@ -186,12 +186,12 @@ def test_end_that_nobody_saw_is_told_by_accounting(recorded, run):
 def test_number_that_slurm_gave_another_job_is_not_the_run(recorded, run):
     """Slurm may begin its numbers again."""
     recorded.set_account("COMPLETED", name="other")
-    assert SLURM.status(run.reference).state == "lost"
+    assert ENGINE.status(run.reference).state == "lost"
 
 
 def test_run_without_any_trace_is_lost(recorded, run):
     (run.path / "slurm.txt").write_text("error: no Python\n")
-    found = SLURM.status(run.reference)
+    found = ENGINE.status(run.reference)
     assert (found.state, found.exit_code) == ("lost", None)
     assert found.reason.endswith(": no Python")
 
@@ -200,22 +200,22 @@ def test_run_of_another_cluster_is_not_lost(recorded, run, monkeypatch):
     reference = {**run.reference, "conf": "/etc/slurm-a/slurm.conf"}
     monkeypatch.setenv("SLURM_CONF", "/etc/slurm-b/slurm.conf")
     with pytest.raises(Rejected) as refused:
-        SLURM.status(reference)
+        ENGINE.status(reference)
     check_problems(refused.value.problems, "slurm-other-cluster")
-    assert SLURM.list_statuses([reference]) == [None]
+    assert ENGINE.list_statuses([reference]) == [None]
     monkeypatch.setenv("SLURM_CONF", "/etc/slurm-a/slurm.conf")
-    assert SLURM.status(reference).state == "lost"
+    assert ENGINE.status(reference).state == "lost"
 
 
 def test_own_reason_is_told_with_that_of_slurm(recorded, run):
     run.begin()
     run.end("failed", outcome="the training was killed", code=1)
     recorded.set_job("OUT_OF_MEMORY", "OutOfMemory")
-    found = SLURM.status(run.reference)
+    found = ENGINE.status(run.reference)
     assert found.reason.startswith("the training was killed: memory ran out")
     run.end("cancelled", why="the job has --continuation never")
     recorded.set_job("FAILED", "NonZeroExitCode")
-    told = SLURM.status(run.reference).reason
+    told = ENGINE.status(run.reference).reason
     assert told == "the run was stopped by Slurm, as when its time is up; the job has --continuation never"
 
 
@@ -223,33 +223,33 @@ def test_node_without_internet_is_told_what_fetches_before(recorded, run):
     run.begin()
     run.end("failed", outcome="Network is unreachable", code=75, fault="network")
     recorded.set_job("FAILED", "NonZeroExitCode")
-    assert "--stage" in SLURM.status(run.reference).reason
+    assert "--stage" in ENGINE.status(run.reference).reason
 
 
 def test_memory_that_ran_out_is_told_once(recorded, run):
     run.begin()
     run.end("failed", outcome=f"signal 9 (SIGKILL): {failure.MEMORY_RAN_OUT}", code=137)
     recorded.set_job("OUT_OF_MEMORY", "OutOfMemory")
-    assert SLURM.status(run.reference).reason.count("memory ran out") == 1
+    assert ENGINE.status(run.reference).reason.count("memory ran out") == 1
 
 
 def test_memory_kill_that_slurm_calls_a_failure_is_told(recorded, run):
     run.begin()
     (run.path / "slurm.txt").write_text("slurmstepd-n1: error: Exceeded job memory limit\n")
     recorded.set_job("FAILED", "JobLaunchFailure")
-    assert "--memory" in SLURM.status(run.reference).reason
+    assert "--memory" in ENGINE.status(run.reference).reason
 
 
 def test_run_of_another_user_is_found(recorded, run, monkeypatch):
     recorded.set_job("RUNNING", nodes="n1")
     monkeypatch.setattr(os, "getuid", lambda: run.path.stat().st_uid + 1)
-    assert SLURM.status(run.reference).state == "running"
+    assert ENGINE.status(run.reference).state == "running"
     assert f"--user={run.path.stat().st_uid}" in recorded.read_calls()[0]
 
 
 def test_missing_folder_is_told(recorded, tmp_path):
     with pytest.raises(RunGone):
-        SLURM.status({"run": RUN, "folder": str(tmp_path / "gone"), "job": JOB})
+        ENGINE.status({"run": RUN, "folder": str(tmp_path / "gone"), "job": JOB})
 
 
 def test_fifty_runs_cost_one_question(recorded, tmp_path):
@@ -258,11 +258,11 @@ def test_fifty_runs_cost_one_question(recorded, tmp_path):
         one.reference["job"] = str(number + 1)
         recorded.set_job("PENDING", "Priority", number=str(number + 1), name=one.path.name)
     gone = {"run": "count-99", "folder": str(tmp_path / "gone"), "job": "99"}
-    found = SLURM.list_statuses([*(one.reference for one in runs), gone])
+    found = ENGINE.list_statuses([*(one.reference for one in runs), gone])
     assert [one and one.state for one in found] == ["pending"] * 50 + [None]
     assert recorded.asked == ["squeue"]
     recorded.forget("1")
-    SLURM.list_statuses([one.reference for one in runs])
+    ENGINE.list_statuses([one.reference for one in runs])
     assert recorded.asked[1:] == ["squeue", "sacct"]
 
 
@@ -271,7 +271,7 @@ def test_log_is_followed_over_a_requeue(recorded, run, monkeypatch):
     monkeypatch.setattr("robotrain.run_folder.log.QUERY_SECONDS", 0.0)
     monkeypatch.setattr("robotrain.run_folder.log.POLL_SECONDS", 0.0)
     recorded.set_job("PENDING", "Resources")
-    lines = SLURM.logs(run.reference, True)
+    lines = ENGINE.logs(run.reference, True)
     assert next(lines) == "[slurm] waiting: no node has free what it asks for (Resources)"
     recorded.set_job("PENDING", "Priority")
     assert "higher priority" in next(lines)
@@ -298,18 +298,18 @@ def test_log_is_followed_over_a_requeue(recorded, run, monkeypatch):
 def test_log_of_a_run_that_never_began_is_that_of_its_batch_script(recorded, run):
     (run.path / "slurm.txt").write_text("loading cuda\nslurmstepd: error: *** JOB 12 CANCELLED ***\n")
     told = ["[slurm] loading cuda", "[slurm] slurmstepd: error: *** JOB 12 CANCELLED ***"]
-    assert [*SLURM.logs(run.reference, False)] == told
+    assert [*ENGINE.logs(run.reference, False)] == told
     (run.path / "log.txt").write_text("one\ntwo\n")
     os.utime(run.path / "log.txt", (1000, 1000))
-    assert [*SLURM.logs(run.reference, False)] == [told[0], "one", "two", told[1]]
-    assert [*SLURM.logs(run.reference, False, tail=2)] == ["two", told[1]]
+    assert [*ENGINE.logs(run.reference, False)] == [told[0], "one", "two", told[1]]
+    assert [*ENGINE.logs(run.reference, False, tail=2)] == ["two", told[1]]
 
 
 def test_what_slurm_added_to_an_earlier_start_is_not_the_end_of_the_log(recorded, run):
     (run.path / "slurm.txt").write_text("slurmstepd: error: *** JOB 12 CANCELLED ***\n")
     os.utime(run.path / "slurm.txt", (1000, 1000))
     (run.path / "log.txt").write_text("succeeded\n")
-    assert [*SLURM.logs(run.reference, False)][-1] == "succeeded"
+    assert [*ENGINE.logs(run.reference, False)][-1] == "succeeded"
 
 
 @pytest.mark.parametrize(

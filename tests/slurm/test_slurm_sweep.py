@@ -11,7 +11,8 @@ from robotrain.sweeps.space import list_trial_values
 from robotrain_runtime.contract import trial_values
 from robotrain_runtime.contract.document import Dimension
 from robotrain_slurm.node import trial
-from slurm_pipelines import SLURM, SWEEP, make_sweep, make_sweep_spec, read_document, read_options
+from robotrain_slurm.platform import SLURM
+from slurm_pipelines import ENGINE, SWEEP, make_sweep, make_sweep_spec, read_document, read_options
 from slurm_stand_in import SlurmStandIn
 
 
@@ -85,18 +86,18 @@ def test_element_is_named_with_its_array(monkeypatch):
 )
 def test_sweep_that_no_array_can_run_has_an_obstacle(runs, given):
     spec = make_sweep_spec(runs, **given)
-    assert SLURM.find_sweep_obstacle(spec)
+    assert SLURM.plans.find_sweep_obstacle(spec)
 
 
 def test_sweep_is_one_sbatch(slurm, runs):
     made = make_sweep(runs, at_most=1)
-    reference = SLURM.submit(made)
+    reference = ENGINE.submit(made)
     assert [call[0] for call in slurm.read_calls()] == ["sbatch"]
     assert [one["id"] for one in slurm.read_jobs()] == ["1_1", "1_2", "1_3"]
-    assert SLURM.find(made) == reference
+    assert ENGINE.find(made) == reference
     slurm.clear_calls()
     slurm.set_state("1", "PENDING", "Priority")
-    status, trials = SLURM.query_pipeline(reference)
+    status, trials = ENGINE.query_pipeline(reference)
     assert (status.state, trials) == ("pending", [])
     assert "priority" in status.reason
     assert [call[0] for call in slurm.read_calls()] == ["squeue"]
@@ -105,7 +106,7 @@ def test_sweep_is_one_sbatch(slurm, runs):
 @pytest.mark.parametrize(("size", "most"), [(1001, None), (4, None), (3, 2), (0, 0)])
 def test_array_above_the_limit_of_the_cluster_is_refused(slurm, runs, size, most):
     slurm.configure(array_size=size)
-    found = [one for one in SLURM.preflight(make_sweep(runs)) if one.severity == "error"]
+    found = [one for one in ENGINE.preflight(make_sweep(runs)) if one.severity == "error"]
     check_problems(found, *([] if most is None else ["sweep-too-large"]))
 
 
@@ -118,31 +119,31 @@ def begin_trial(runs: Path, number: int, **outcome: object) -> None:
 
 
 def test_trials_are_told_apart(slurm, runs):
-    reference = SLURM.submit(make_sweep(runs))
+    reference = ENGINE.submit(make_sweep(runs))
     begin_trial(runs, 1, state="failed", exit_code=1, reason="loss is nan")
     begin_trial(runs, 2)
     slurm.set_state("1_1", "FAILED", "NonZeroExitCode")
     slurm.set_state("1_2", "RUNNING")
-    status, trials = SLURM.query_pipeline(reference)
+    status, trials = ENGINE.query_pipeline(reference)
     assert [(one.name, one.state) for one in trials] == [("trial-1", "failed"), ("trial-2", "running")]
     assert not status.finished
     assert "trial-2" not in status.reason  # where a trial runs is told beside it
-    assert SLURM.status({**reference, STEP_KEY: "trial-2"}).state == "running"
+    assert ENGINE.status({**reference, STEP_KEY: "trial-2"}).state == "running"
     (runs / SWEEP / "trials/2/log.txt").write_text("hello\n")
-    assert [*SLURM.logs({**reference, STEP_KEY: "trial-2"}, False)] == ["hello"]
+    assert [*ENGINE.logs({**reference, STEP_KEY: "trial-2"}, False)] == ["hello"]
 
 
 def test_sweep_that_slurm_has_forgotten_is_found_by_its_trials(slurm, runs):
     made = make_sweep(runs)
-    reference = SLURM.submit(made)
+    reference = ENGINE.submit(made)
     begin_trial(runs, 2, state="succeeded", exit_code=0)
     slurm.forget("1")
-    assert SLURM.find(made) == reference
+    assert ENGINE.find(made) == reference
 
 
 def test_cancel_ends_all_trials(slurm, runs):
-    reference = SLURM.submit(make_sweep(runs))
-    SLURM.cancel(reference)
+    reference = ENGINE.submit(make_sweep(runs))
+    ENGINE.cancel(reference)
     assert {one["state"] for one in slurm.read_jobs()} == {"CANCELLED"}
-    status, trials = SLURM.query_pipeline(reference)
+    status, trials = ENGINE.query_pipeline(reference)
     assert (status.state, {one.state for one in trials}) == ("cancelled", {"skipped"})

@@ -4,7 +4,7 @@
 """
 
 import pytest
-from slurm_pipelines import SLURM
+from slurm_pipelines import ENGINE
 
 GITHUB = "https://github.com"
 PAGE = f"{GITHUB}/Bartzi/LabShare/issues/114"
@@ -64,7 +64,7 @@ LINE = "gpu|gpu*|up|1:00:00|all|{state}|1|64|512000|g1|{gres}|(null)\n"
 @pytest.mark.parametrize(("answer", "number", "page"), SBATCH)
 def test_number_is_found_in_what_sbatch_prints(recorded, make_plan, answer, number, page):
     recorded.answer("sbatch", answer)
-    assert SLURM.submit(make_plan())["job"] == number
+    assert ENGINE.submit(make_plan())["job"] == number
 
 
 @pytest.mark.parametrize(("text", "is_usable", "page"), NODE_STATES)
@@ -82,17 +82,17 @@ def test_gpus_are_found_among_resources(find_problems, text, asked, problem, pag
 @pytest.mark.parametrize(("reason", "words", "page"), REASONS)
 def test_reason_is_shown(recorded, run, reason, words, page):
     recorded.set_job("PENDING", reason)
-    assert words in SLURM.status(run.reference).reason
+    assert words in ENGINE.status(run.reference).reason
 
 
 @pytest.mark.parametrize(("state", "meaning", "page"), ENDS)
 def test_end_is_known_by_its_first_word(recorded, run, state, meaning, page):
     recorded.set_job(state)
-    assert SLURM.status(run.reference).state == meaning
+    assert ENGINE.status(run.reference).state == meaning
 
 
 def test_job_that_was_cancelled_before_it_started_has_no_start(recorded, run):
     """As https://github.com/neilmunday/slurm-mail/issues/63 shows it, of 22.05.2; `SLURM_TIME_FORMAT` is ours."""
     recorded.answer("sacct", "31178|31178|CANCELLED by 1060117793|0:0|None|1667381824|None assigned|vada|\n")
-    found = SLURM.status(run.reference | {"job": "31178", "run": "vada"})
+    found = ENGINE.status(run.reference | {"job": "31178", "run": "vada"})
     assert (found.state, found.started, found.ended, found.exit_code) == ("cancelled", None, 1667381824.0, 0)

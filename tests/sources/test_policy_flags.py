@@ -11,7 +11,8 @@ from robotrain.store import records
 PLANET = """
 from dataclasses import dataclass
 from robotrain.plugin import (
-    YES, Capabilities, Output, Placement, Plan, Platform, Role, Status, Workload, hook, make_job_document,
+    YES, Capabilities, Output, Placement, Plan, Platform, PlatformEngine, PlatformPlans, Role, Status, Workload, hook,
+    make_job_document,
 )
 from robotrain_runtime.contract.document import format_document
 
@@ -21,23 +22,17 @@ class Nothing:
 
 KINDS = ("huggingface", "blob_url", "local_path", "mlflow_run", "registered_model", "model_asset")
 
-class Planet(Platform):
-    name = "planet"
-    summary = "takes every policy"
-    settings = Nothing
-    capabilities = Capabilities(
-        sources={(role, kind): YES for role in ("policy", "init_policy") for kind in KINDS}, workloads={"flight": YES}
-    )
-    option_hints = {}
+class PlanetEngine(PlatformPlans, PlatformEngine):
 
     def check(self, job, settings):
         return ()
 
     def render(self, job, settings, run, payload, modules):
         placement = Placement(work="/w", cache="/c")
-        body = make_job_document(job, run=run, platform=self.name, container_plugins=modules, placement=placement)
+        name = self.platform.name
+        body = make_job_document(job, run=run, platform=name, container_plugins=modules, placement=placement)
         files = {"job.json": format_document(body).encode()}
-        return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
+        return Plan(platform=name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def outputs(self, reference):
         yield Output(
@@ -48,6 +43,18 @@ class Planet(Platform):
     def status(self, reference):
         return Status(state="succeeded")
 
+
+PLANET = Platform(
+    name="planet",
+    summary="takes every policy",
+    engine_class=PlanetEngine,
+    settings=Nothing,
+    capabilities=Capabilities(
+        sources={(role, kind): YES for role in ("policy", "init_policy") for kind in KINDS}, workloads={"flight": YES}
+    ),
+    option_hints={},
+)
+
 FLIGHT = Workload(
     name="flight", summary="flies by a policy", parameters=Nothing, roles={"policy": Role(), "init_policy": Role()},
     container_plugin="robotrain_workloads.lerobot_train.container",
@@ -55,7 +62,7 @@ FLIGHT = Workload(
 
 @hook
 def robotrain_platforms():
-    return (Planet(),)
+    return (PLANET,)
 
 @hook
 def robotrain_workloads():

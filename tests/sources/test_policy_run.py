@@ -20,18 +20,13 @@ HERE = Path("/work")
 
 SCRIPTED_PLATFORM = """
 import dataclasses, json, pathlib
-from robotrain.plugin import Capabilities, Output, Platform, RunGone, Status, hook
+from robotrain.plugin import Capabilities, Output, Platform, PlatformEngine, PlatformPlans, RunGone, Status, hook
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     pass
 
-class ScriptedPlatform(Platform):
-    name = "scripted"
-    summary = "far away"
-    settings = Settings
-    capabilities = Capabilities()
-    option_hints = {}
+class ScriptedEngine(PlatformPlans, PlatformEngine):
 
     def _told(self, reference):
         try:
@@ -45,9 +40,19 @@ class ScriptedPlatform(Platform):
     def status(self, reference):
         return Status(**self._told(reference)["status"])
 
+
+SCRIPTED = Platform(
+    name="scripted",
+    summary="far away",
+    engine_class=ScriptedEngine,
+    settings=Settings,
+    capabilities=Capabilities(),
+    option_hints={},
+)
+
 @hook
 def robotrain_platforms():
-    return [ScriptedPlatform()]
+    return [SCRIPTED]
 """
 
 Left = Callable[..., None]

@@ -227,8 +227,7 @@ LEAVES_AN_ADAPTER = """
         shutil.copytree(Path("adapter"), to / "model")
 
 
-@hook
-"""
+PLAIN = """
 
 
 def make_adapter_shell(folder: Path) -> None:
@@ -247,7 +246,7 @@ def test_a_merge_has_the_packages_and_the_lerobot_of_the_run(
 ):
     """Also where the run was elsewhere: then a copy of its checkpoint is merged, which names no run."""
     monkeypatch.chdir(tmp_path)
-    plugin = PLATFORM.read_text().replace('name = "plain"', 'name = "other"').replace("\n@hook\n", LEAVES_AN_ADAPTER)
+    plugin = PLATFORM.read_text().replace('name="plain"', 'name="other"').replace("\n\nPLAIN = ", LEAVES_AN_ADAPTER)
     install("robotrain-other", {"platform.other": "other_plugin"}, other_plugin=plugin)
     make_adapter_shell(tmp_path / "adapter")
     words = ("--with", "lerobot_policy_tiny<1.1", *TINY, "--lerobot-version", version, "--no-pin")

@@ -275,7 +275,7 @@ def check_job(
         )
         if is_shown and not is_needless and not _is_intended(problem, resolution):
             yield _suggest_related_sources(problem, chosen, platform, kinds)
-    for problem in platform.check(resolution.job, resolution.settings):
+    for problem in platform.plans.check(resolution.job, resolution.settings):
         if not _is_intended(problem, resolution):
             yield problem
 

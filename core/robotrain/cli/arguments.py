@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
@@ -32,7 +32,9 @@ from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
+    from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
+    from robotrain.pipelines.native_engine import NativeEngine
     from robotrain.store.latest_run import RunNeed
 
 make_problem = Messages(__file__)
@@ -252,7 +254,7 @@ def find_run_to_change(
     return run
 
 
-def open_run(ctx: typer.Context, run: str, find: Callable[[str], str] = find_run) -> tuple[RunRecord, Any]:
+def open_run(ctx: typer.Context, run: str, find: Callable[[str], str] = find_run) -> tuple[RunRecord, Platform]:
     """Return a run's record and platform; a run whose submit was interrupted is looked up there first.
 
     Raise Rejected when there is no such run.
@@ -290,7 +292,7 @@ def complete_steps(ctx: typer.Context, incomplete: str) -> list[str]:
 StepOption = Annotated[str, option("--step", "STEP", "Of a pipeline: only this step.", complete_steps)]
 
 
-def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tuple[RunRecord, Any]:
+def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tuple[RunRecord, Platform]:
     """Return the record and platform of a run; with `step`, those of the run that is this step of the pipeline.
 
     With `wait`, first wait until the step begins, or never will.
@@ -300,18 +302,19 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
     record, platform = open_run(ctx, run)
     if not step:
         return record, platform
-    steps = {one.name: one for one in platform.list_steps(record.reference)} if record.steps else {}
+    steps = {one.name: one for one in platform.engine.list_steps(record.reference)} if record.steps else {}
     if step not in steps:
         near = suggest_name(step, steps, prefix="--step ")
         names = ", ".join(steps) or "none"
         raise Rejected([make_problem("step-unknown", *near, run=record.run, step=redact(step), steps=names)])
     found = steps[step]
-    while wait and found.state in NOT_BEGUN and not platform.status(record.reference).finished:
+    while wait and found.state in NOT_BEGUN and not platform.engine.status(record.reference).finished:
         time.sleep(STEP_POLL_SECONDS)
-        found = next(one for one in platform.list_steps(record.reference) if one.name == step)
+        found = next(one for one in platform.engine.list_steps(record.reference) if one.name == step)
     if record.native and found.state not in (*NOT_BEGUN, "skipped"):
-        reference = platform.refer_to_step(record.reference, step)
-        return dataclasses.replace(record, reference=reference, steps=()), platform.engine
+        engine = cast("NativeEngine", platform.engine)
+        reference = engine.refer_to_step(record.reference, step)
+        return dataclasses.replace(record, reference=reference, steps=()), engine.step_platform
     if not found.run:
         begins = "It begins when the steps that it needs have succeeded."
         why = found.reason or (begins if found.state in NOT_BEGUN else "It has no run of its own.")

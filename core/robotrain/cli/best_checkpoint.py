@@ -75,7 +75,7 @@ def list_evaluating_runs(record: RunRecord, known: Progress, plugins: Plugins) -
     if owner := records.find_record(record.pipeline) if record.pipeline else None:
         yield owner, progress_cache.read_run_log(owner, plugins.platform_of(owner))[0]
     if record.makes == "checkpoints" or record.steps:
-        outputs = tuple(plugins.platform_of(record).outputs(record.reference))
+        outputs = tuple(plugins.platform_of(record).engine.outputs(record.reference))
         for related in find_evaluations(record, known, outputs, plugins):
             other = records.read_record(related.run)
             yield other, progress_cache.read_run_log(other, plugins.platform_of(other))[0]

@@ -56,7 +56,7 @@ def preview_plan(rendered: RenderedPlan, platform: Platform, plugins: Plugins) -
         return []
     plan, declared = rendered.plan, {one.name for one in get_parameters(platform.settings)}
     settings = platform.settings(**{name: value for name, value in rendered.settings.items() if name in declared})
-    place = platform.describe_run(plan.job, settings, plan.run)
+    place = platform.plans.describe_run(plan.job, settings, plan.run)
     return [_preview_job("", rendered, plugins.workload(plan.job.workload), platform, place, JobFacts())]
 
 

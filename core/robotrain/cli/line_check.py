@@ -12,7 +12,7 @@ from robotrain.config.selection import load_or_none
 from robotrain.errors import Problem, Rejected, select_errors
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.job import Job
-from robotrain.model.platform import Platform
+from robotrain.model.platform import NoSettings, Platform, PlatformEngine
 from robotrain.model.support import ANY, YES
 from robotrain.plugins.manager import Plugins
 
@@ -26,14 +26,15 @@ class CheckedLine(NamedTuple):
     """The errors that `render` would report on every platform."""
 
 
-class _AnyPlatform(Platform):
-    """A platform that takes every job, with the settings of one if it is named."""
-
-    def __init__(self, name: str, plugins: Plugins, roles: Sequence[str]) -> None:
-        platform = load_or_none(plugins.platform, name)
-        self.name = name
-        self.settings = platform.settings if platform else Platform.settings
-        self.capabilities = Capabilities(sources={(role, ANY): YES for role in roles}, features={ANY: YES})
+def _make_any_platform(name: str, plugins: Plugins, roles: Sequence[str]) -> Platform:
+    """Return a platform that takes every job, with the settings of one if it is named."""
+    platform = load_or_none(plugins.platform, name)
+    return Platform(
+        name=name,
+        engine_class=PlatformEngine,
+        settings=platform.settings if platform else NoSettings,
+        capabilities=Capabilities(sources={(role, ANY): YES for role in roles}, features={ANY: YES}),
+    )
 
 
 def check_line(ctx: Any, words: Sequence[str]) -> CheckedLine:
@@ -52,7 +53,7 @@ def check_line(ctx: Any, words: Sequence[str]) -> CheckedLine:
         command, plugins, values = context.command, get_plugins(context), dict(context.params)
         choice = command.choice
         workload = plugins.workload(choice.workload)
-        platform = _AnyPlatform(choice.platform, plugins, [*workload.roles])
+        platform = _make_any_platform(choice.platform, plugins, [*workload.roles])
         problems = [
             *usage.find_swallowed_flags(values, command.options),
             *usage.find_repeated_options(context.meta.get(ORDER_KEY, []), command.options),

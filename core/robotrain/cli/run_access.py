@@ -3,21 +3,20 @@
 import getpass
 import os
 import shlex
-from typing import Any
 
 import typer
 
 from robotrain.cli.arguments import open_step
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
-from robotrain.model.platform import make_feature_error
+from robotrain.model.platform import Platform, make_feature_error
 from robotrain.model.run import RunRecord
 from robotrain.submission.adopted_run import require_own_run
 
 make_problem = Messages(__file__)
 
 
-def open_accessible_run(ctx: typer.Context, run: str, step: str, feature: str) -> tuple[RunRecord, Any]:
+def open_accessible_run(ctx: typer.Context, run: str, step: str, feature: str) -> tuple[RunRecord, Platform]:
     """Return the record and platform of a run that a feature, `shell` or `forward`, is asked of.
 
     Raise Rejected if the platform does not have it, or the run is not running: only a shell of this machine needs none.
@@ -30,7 +29,7 @@ def open_accessible_run(ctx: typer.Context, run: str, step: str, feature: str) -
     if not supports(feature):
         raise make_feature_error(platform, feature)
     if feature != "shell" or not supports("runs_here"):
-        status = platform.status(record.reference)
+        status = platform.engine.status(record.reference)
         if status.state != "running":
             why = ": ".join(filter(None, (status.state, status.reason))).rstrip(".")
             raise Rejected([make_problem("run-not-running", run=record.run, why=why)])

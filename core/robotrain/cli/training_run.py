@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.cli.arguments import open_step
 from robotrain.cli.command_factory import get_plugins
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import Job
+from robotrain.model.platform import Platform
 from robotrain.model.reference import STEP_KEY
 from robotrain.model.run import RunRecord
-from robotrain.pipelines.pipeline_platform import PipelinePlatform
+from robotrain.pipelines.pipeline_engine import PipelineEngine
 from robotrain.pipelines.step_runs import StepJobs
 from robotrain.store import plans, records
 
@@ -25,7 +26,7 @@ class TrainingRun(NamedTuple):
     """A run with checkpoints. Of a step that the platform's engine runs, the record is that of the pipeline."""
 
     record: RunRecord
-    platform: Any
+    platform: Platform
     name: str
     """The run that the checkpoints name; of a step that an engine runs, PIPELINE-STEP."""
     job: Job
@@ -44,13 +45,14 @@ def split_step(text: str) -> tuple[str, str]:
     return text, ""
 
 
-def find_training_steps(record: RunRecord, platform: Any) -> list[str]:
+def find_training_steps(record: RunRecord, platform: Platform) -> list[str]:
     """Return the steps of a pipeline that have begun and save checkpoints."""
-    sent = platform.list_sent(record.reference) if isinstance(platform, PipelinePlatform) else []
+    engine = platform.engine
+    sent = engine.list_sent(record.reference) if isinstance(engine, PipelineEngine) else []
     return [one.name for one in sent if one.produces == "checkpoints"]
 
 
-def require_one_training(record: RunRecord, platform: Any, option: str = "", remark: str = "") -> list[str]:
+def require_one_training(record: RunRecord, platform: Platform, option: str = "", remark: str = "") -> list[str]:
     """Return the step of a pipeline that trains, if it has one. Raise Rejected if several do.
 
     :param option: the option that names one of them, and `remark` what it does; else one is named by its run.
@@ -60,7 +62,7 @@ def require_one_training(record: RunRecord, platform: Any, option: str = "", rem
         why = ""
         ways = [Suggestion(f"{option} {name}", remark) for name in steps]
         if not option:
-            runs = {one.name: one.run for one in platform.list_steps(record.reference)}
+            runs = {one.name: one.run for one in platform.engine.list_steps(record.reference)}
             names = [f"{record.run}-{name}" if record.native else runs.get(name) or name for name in steps]
             why, ways = f"Name the run of one: {', '.join(names)}.", []
         raise Rejected([make_problem("step-ambiguous", *ways, run=record.run, why=why)])
@@ -68,7 +70,7 @@ def require_one_training(record: RunRecord, platform: Any, option: str = "", rem
 
 
 def open_training(
-    ctx: typer.Context, record: RunRecord, platform: Any, step: str = "", option: str = ""
+    ctx: typer.Context, record: RunRecord, platform: Platform, step: str = "", option: str = ""
 ) -> TrainingRun:
     """Return the run with checkpoints: of a pipeline, its only step that trains. Raise Rejected if it has several.
 

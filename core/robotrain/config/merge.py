@@ -251,5 +251,5 @@ def make_platform_layer(platform: Platform, settings: Any) -> GivenValues:
     """Return the platform's own defaults for parameters."""
     return {
         name: Value(default.value, Origin(PLATFORM_LAYER, f"{platform.name}: {default.why}"))
-        for name, default in platform.defaults(settings).items()
+        for name, default in platform.plans.defaults(settings).items()
     }

@@ -1,11 +1,13 @@
-"""Platforms: where a job runs. A plugin derives from `Platform` to add one."""
+"""Platforms: where a job runs. A plugin declares a `Platform`, whose engine, a class of the plugin, acts for it."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.errors import Problem, Rejected, Suggestion
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan
     from robotrain.model.reference import Reference
-    from robotrain.model.run import Output, RunState, Status, StepStatus
+    from robotrain.model.run import Output, Status, StepStatus
+    from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
     from robotrain.model.terminal import Forwarding, TerminalCommand
     from robotrain.model.workload import Workload
 
@@ -41,6 +44,11 @@ class PlatformDefault(NamedTuple):
     """The reason in a few words, as `explain` shows it."""
 
 
+@dataclass(frozen=True)
+class NoSettings:
+    """The settings of a platform that has none."""
+
+
 class FollowingDecision(NamedTuple):
     """Whether a job that reads the checkpoints of another one runs beside it, and why."""
 
@@ -49,66 +57,51 @@ class FollowingDecision(NamedTuple):
     """The reason, as the end of a sentence; empty where no job ever runs beside the one that it reads."""
 
 
-@dataclass(frozen=True)
-class NoSettings:
-    """The settings of a platform that has none."""
-
-
-class SubmittedRun(NamedTuple):
-    """A run that a platform has, whichever machine submitted it."""
-
-    document: bytes
-    """Its job document; empty if there is none."""
-    refer: Callable[[Job, Any], Reference]
-    """Return the reference of the run by its job, of which the document is, and the platform's settings of that."""
-    created: float | None = None
-    """When it was submitted, in seconds since the epoch; None if that is not known."""
-
-
-class ListedSubmission(NamedTuple):
-    """A run as the engine lists it, whichever machine submitted it."""
-
-    text: str
-    """What `find_submitted` takes."""
-    run: str
-    """Its name where it was submitted."""
-    state: RunState
-    keys: Mapping[str, str]
-    """Those entries of its reference that tell it from every other run of the platform; empty for a missing key."""
-    created: float | None = None
-    """When it was submitted, in seconds since the epoch; None if that is not known."""
-    user: str = ""
-    """Who submitted it, as the engine says."""
-    can_be_adopted: bool = True
-    """Whether `find_submitted` may have it: false for a pipeline or a sweep, as far as the list tells."""
-
-
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Platform:
-    """A place to run jobs.
+    """A place to run jobs, as its plugin declares it: all that help and the TAB key need."""
 
-    A platform implements `render`, `submit`, `find`, `status`, `logs`, `outputs` and `download`, and, where its
-    capabilities include the features `cancel` and `register_model`, `cancel` and `register`. The other methods have
-    defaults. `check`, `render`, `defaults`, `derive_defaults`, `container_plugins`, `describe_reference` and
-    `read_submitted_spec` are pure, and so is `is_remote_folder`.
-    """
-
-    name: str = ""
+    name: str
     """The name on the command line."""
     summary: str = ""
     """A line for help."""
+    engine_class: str | Callable[[Platform], Any] = ""
+    """What acts for it: `MODULE:CLASS`, imported at the first act, or the class itself."""
+    plans_class: str | Callable[[Platform], Any] = ""
+    """What makes its plans, if that is not the engine's class: `render` need not import what acts."""
     settings: type = NoSettings
     """A frozen dataclass of `Annotated[type, Param(…)]`."""
-    capabilities: Capabilities = Capabilities()
+    capabilities: Capabilities = field(default_factory=Capabilities)
     """What the platform supports; what is not declared is unknown."""
-    option_hints: Mapping[str, str] = {}
+    option_hints: Mapping[str, str] = field(default_factory=dict)
     """Options of other platforms that users may try here, and environment variables, each with what to use instead."""
     cancel_command: str = ""
     """The engine's own command that ends a run, with keys of its reference in braces: `scancel {job}`."""
 
-    @property
-    def can_prepare(self) -> bool:
-        """Whether it has `prepare`: `submit --assets-only` needs it."""
-        return type(self).prepare is not Platform.prepare
+    @cached_property
+    def engine(self) -> PlatformEngine:
+        """What acts for the platform."""
+        named = self.engine_class
+        engine: PlatformEngine = (resolve_name(named) if isinstance(named, str) else named)(self)
+        return engine
+
+    @cached_property
+    def plans(self) -> PlatformPlans:
+        """What makes its plans."""
+        named = self.plans_class or self.engine_class
+        plans: PlatformPlans = (resolve_name(named) if isinstance(named, str) else named)(self)
+        return plans
+
+
+class PlatformPart:
+    """What a platform loads when it is needed: its plans or its engine, or a class that is both."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+
+
+class PlatformPlans(PlatformPart):
+    """What makes the plans of a platform: pure, it asks nobody. Only `render` has no default."""
 
     def check(self, job: Job, settings: Any) -> Iterable[Problem]:
         """Check a resolved job against the platform's own rules."""
@@ -127,6 +120,86 @@ class Platform:
         :param settings: the values of the platform's settings, by name.
         """
         return {}
+
+    def defaults(self, settings: Any) -> Mapping[str, PlatformDefault]:
+        """Return better defaults for parameters, by name; unknown names are ignored, and user values win."""
+        return {}
+
+    def derive_defaults(self, job: Job, settings: Any) -> Mapping[str, PlatformDefault]:
+        """Return what unset settings and parameters amount to, by name, for `explain` only.
+
+        The value is empty where it is only known at submission.
+        """
+        return {}
+
+    def describe_run(self, job: Job, settings: Any, run: str) -> RunPlace:
+        """Return where a run of a job will work, for `submit --dry-run`. It asks nobody outside of this machine."""
+        return RunPlace()
+
+    def container_plugins(self, job: Job, settings: Any) -> Mapping[str, str]:
+        """Return container modules to add to the job's, by what they stand for, such as `tracking.NAME`."""
+        return {}
+
+    def is_remote_folder(self, source: JobSource, settings: Any) -> bool:
+        """Return whether a source is a folder of another machine: what is at its path on this one does not count."""
+        return False
+
+    def render_pipeline(
+        self, steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]
+    ) -> Plan:
+        """Return exactly what `submit` will send to run a pipeline, where the feature `native_dag` is supported.
+
+        The plan's reference names the whole pipeline. With one more key `step`, `logs`, `outputs`, `download`,
+        `status` and `register` are about that step alone. Raise Rejected for more than the engine takes.
+
+        :param steps: each comes after those that it needs.
+        :param job: the job that stands for the whole.
+        :param finished: the references of steps that an earlier run of the pipeline finished, which `steps` read.
+        """
+        raise make_feature_error(self.platform, "native_dag")
+
+    def choose_registration_settings(
+        self, job: Job, settings: Any, own: Collection[str]
+    ) -> tuple[Any, Iterable[Problem]]:
+        """Return the settings of a pipeline's step that registers a policy, which trains on nothing, and notes.
+
+        Called before and after its settings were looked up, and again with the settings that it returned.
+
+        :param job: the job of the step whose policy it registers.
+        :param settings: those of that step, with its own ones.
+        :param own: the names of the settings that its user gave it.
+        """
+        return settings, ()
+
+    def decide_following(self, job: Job, settings: Any) -> FollowingDecision:
+        """Return whether a job that evaluates the checkpoints of `job` can run while that one still writes them.
+
+        It is then submitted with the folder of the checkpoints as a source that grows (`JobSource.grows_until`).
+        """
+        return FollowingDecision(False)
+
+    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
+        """Return why the engine cannot run a sweep on its own, as the end of a sentence; empty if it can."""
+        return ""
+
+    def render_sweep(self, sweep: SweepSpec, job: Job, run: str) -> Plan:
+        """Return exactly what `submit` will send to run a sweep, where the feature `native_sweep` is supported.
+
+        The plan's reference names the whole sweep; with the key `step`, a trial of it, as for `render_pipeline`. The
+        engine gives the values of a trial to the runtime as arguments `--set NAME=VALUE`.
+
+        :param job: the job that stands for the whole.
+        """
+        raise make_feature_error(self.platform, "native_sweep")
+
+
+class PlatformEngine(PlatformPart):
+    """What acts for a platform: sends plans, and asks about their runs.
+
+    It implements `submit`, `find`, `status`, `logs`, `outputs` and `download`, and, where the platform's capabilities
+    include the features `cancel` and `register_model`, `cancel` and `register`. The other methods have defaults.
+    `describe_reference` and `read_submitted_spec` are pure.
+    """
 
     def list_checks(self, plan: Plan | None) -> Iterable[Check]:
         """Return the checks of what would stop a submit of this plan, or for `doctor`, without one, of any plan.
@@ -229,7 +302,7 @@ class Platform:
 
     def cancel(self, reference: Reference) -> None:
         """Stop the run; a run that has ended does not change. By default rejected, as the feature `cancel` says."""
-        raise make_feature_error(self, "cancel")
+        raise make_feature_error(self.platform, "cancel")
 
     def make_shell(self, reference: Reference, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
         """Return the command that runs words where a run works, or a shell without any. Raise RunGone or Rejected.
@@ -238,7 +311,7 @@ class Platform:
 
         :param has_terminal: whether it gets the user's terminal, as it always does without words.
         """
-        raise make_feature_error(self, "shell")
+        raise make_feature_error(self.platform, "shell")
 
     def make_forwarding(self, reference: Reference, here: int, there: int) -> Forwarding:
         """Return how a port `there` of a running run is reached from this machine. Raise RunGone or Rejected.
@@ -247,7 +320,7 @@ class Platform:
 
         :param here: the port of this machine that is to lead there, if one must.
         """
-        raise make_feature_error(self, "forward")
+        raise make_feature_error(self.platform, "forward")
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
         """Return the run's outputs so far: complete checkpoints, oldest first, then other files."""
@@ -265,26 +338,7 @@ class Platform:
 
         Called only where the feature `register_model` is supported.
         """
-        raise make_feature_error(self, "register_model")
-
-    def defaults(self, settings: Any) -> Mapping[str, PlatformDefault]:
-        """Return better defaults for parameters, by name; unknown names are ignored, and user values win."""
-        return {}
-
-    def derive_defaults(self, job: Job, settings: Any) -> Mapping[str, PlatformDefault]:
-        """Return what unset settings and parameters amount to, by name, for `explain` only.
-
-        The value is empty where it is only known at submission.
-        """
-        return {}
-
-    def describe_run(self, job: Job, settings: Any, run: str) -> RunPlace:
-        """Return where a run of a job will work, for `submit --dry-run`. It asks nobody outside of this machine."""
-        return RunPlace()
-
-    def container_plugins(self, job: Job, settings: Any) -> Mapping[str, str]:
-        """Return container modules to add to the job's, by what they stand for, such as `tracking.NAME`."""
-        return {}
+        raise make_feature_error(self.platform, "register_model")
 
     def suggest_settings(self) -> Mapping[str, PlatformDefault]:
         """Return settings that the platform's own tools on this machine are configured with, for `robotrain init`.
@@ -300,13 +354,9 @@ class Platform:
         """
         return {}
 
-    def is_remote_folder(self, source: JobSource, settings: Any) -> bool:
-        """Return whether a source is a folder of another machine: what is at its path on this one does not count."""
-        return False
-
     def pin_source(self, source: JobSource, settings: Any) -> str:
         """Return the pin of a source whose kind is `pinned_by_platform`. Raise as the functions of `Pinning` do."""
-        raise SourceError(f"The platform {self.name} does not tell which version that is.")
+        raise SourceError(f"The platform {self.platform.name} does not tell which version that is.")
 
     def read_tags(self, source: JobSource, settings: Any) -> Mapping[str, str]:
         """Return the tags of a registered model whose container plugin cannot read them; empty if unknown."""
@@ -325,54 +375,6 @@ class Platform:
         They may be missing where they came from when the job is sent again.
         """
         return ()
-
-    def render_pipeline(
-        self, steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]
-    ) -> Plan:
-        """Return exactly what `submit` will send to run a pipeline, where the feature `native_dag` is supported.
-
-        The plan's reference names the whole pipeline. With one more key `step`, `logs`, `outputs`, `download`,
-        `status` and `register` are about that step alone. Raise Rejected for more than the engine takes.
-
-        :param steps: each comes after those that it needs.
-        :param job: the job that stands for the whole.
-        :param finished: the references of steps that an earlier run of the pipeline finished, which `steps` read.
-        """
-        raise make_feature_error(self, "native_dag")
-
-    def choose_registration_settings(
-        self, job: Job, settings: Any, own: Collection[str]
-    ) -> tuple[Any, Iterable[Problem]]:
-        """Return the settings of a pipeline's step that registers a policy, which trains on nothing, and notes.
-
-        Called before and after its settings were looked up, and again with the settings that it returned.
-
-        :param job: the job of the step whose policy it registers.
-        :param settings: those of that step, with its own ones.
-        :param own: the names of the settings that its user gave it.
-        """
-        return settings, ()
-
-    def decide_following(self, job: Job, settings: Any) -> FollowingDecision:
-        """Return whether a job that evaluates the checkpoints of `job` can run while that one still writes them.
-
-        It is then submitted with the folder of the checkpoints as a source that grows (`JobSource.grows_until`).
-        """
-        return FollowingDecision(False)
-
-    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
-        """Return why the engine cannot run a sweep on its own, as the end of a sentence; empty if it can."""
-        return ""
-
-    def render_sweep(self, sweep: SweepSpec, job: Job, run: str) -> Plan:
-        """Return exactly what `submit` will send to run a sweep, where the feature `native_sweep` is supported.
-
-        The plan's reference names the whole sweep; with the key `step`, a trial of it, as for `render_pipeline`. The
-        engine gives the values of a trial to the runtime as arguments `--set NAME=VALUE`.
-
-        :param job: the job that stands for the whole.
-        """
-        raise make_feature_error(self, "native_sweep")
 
     def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
         """Return the steps of a pipeline, or the trials of a sweep that have begun, in any order. Raise as `status`."""
@@ -414,6 +416,11 @@ class Platform:
         return None
 
 
+def has_own_method(engine: PlatformEngine, method: str) -> bool:
+    """Return whether the class of an engine implements a method of `PlatformEngine`."""
+    return getattr(type(engine), method) is not getattr(PlatformEngine, method)
+
+
 def format_cancel_command(platform: Platform, reference: Reference) -> str:
     """Return the engine's own command that ends a run, for a terminal; empty if it has none, as for a part of a run."""
     try:
@@ -422,11 +429,6 @@ def format_cancel_command(platform: Platform, reference: Reference) -> str:
     except KeyError:  # of the reference of a part
         return ""
     return shlex.join(["ssh", host, command]) if command and host else command
-
-
-def has_own_method(platform: Platform, method: str) -> bool:
-    """Return whether the class of a platform implements a method of `Platform`."""
-    return getattr(type(platform), method) is not getattr(Platform, method)
 
 
 ListPlatforms = Callable[[], Mapping[str, Platform]]

@@ -154,7 +154,7 @@ class PipelineDriver:
         if name != step.follows or state.state != "running" or state.queued:
             return False
         with contextlib.suppress(Exception):  # it is asked again
-            outputs = self._platform.outputs(records.read_record(state.run).reference)
+            outputs = self._platform.engine.outputs(records.read_record(state.run).reference)
             return any(one.kind == "checkpoint" for one in outputs)
         return False
 
@@ -236,7 +236,7 @@ class PipelineDriver:
             return False
         record = records.read_record(state.run)
         try:
-            status = self._platform.status(record.reference)
+            status = self._platform.engine.status(record.reference)
         except RunGone as gone:
             return self._end(state, "lost", gone.problems[0].title)
         except Exception as error:  # it is asked again
@@ -281,7 +281,7 @@ class PipelineDriver:
     def _cancel(self, state: StepState) -> None:
         record = records.read_record(state.run)
         try:
-            self._platform.cancel(record.reference)
+            self._platform.engine.cancel(record.reference)
         except Exception as error:  # it is tried again
             state.reason = redact(f"it could not be cancelled: {error}", max_length=500)
 

@@ -19,8 +19,8 @@ from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.model.workload_profile import SWEEP_NOUN, Metric, OutputProfile, WorkloadProfile
 from robotrain.pipelines.checkpoint_handover import hand_over_checkpoints
-from robotrain.pipelines.native_platform import NativePlatform
-from robotrain.pipelines.pipeline_platform import PipelinePlatform
+from robotrain.pipelines.native_engine import NativeEngine
+from robotrain.pipelines.pipeline_engine import PipelineEngine
 from robotrain.pipelines.plan import (
     SCHEMA,
     PipelinePlan,
@@ -95,7 +95,7 @@ class PreparedPipeline(PreparedJob):
     @property
     def is_native(self) -> bool:
         """Whether the platform's engine starts the steps, not a driver of this machine."""
-        return isinstance(self.platform, NativePlatform)
+        return isinstance(self.platform.engine, NativeEngine)
 
     def render(self, attempt: int) -> RenderedPlan:
         """Return the plan of an attempt; equal pipelines give equal bytes. Raise Rejected if it contains a secret."""
@@ -109,12 +109,12 @@ class PreparedPipeline(PreparedJob):
             unpinned=self.unpinned,
             sweep=dict(self.sweep),
         )
-        engine = cast(PipelinePlatform, self.platform).engine
-        job = carry_same_key(self.job, self.list_parts(), engine)
-        if isinstance(self.platform, NativePlatform):
+        engine = cast(PipelineEngine, self.platform.engine)
+        job = carry_same_key(self.job, self.list_parts(), engine.step_platform)
+        if isinstance(engine, NativeEngine):
             made = {step.name: step.job or step.registration for step in self.steps}
             jobs = {name: packer.complete(job) for name, job in made.items() if job}
-            return self.platform.render_steps(job, plan, packer.files, jobs, self.values)
+            return engine.render_steps(job, plan, packer.files, jobs, self.values)
         rendered = render_pipeline(job, plan, packer.files, self.values)
         raise_if_any(find_secrets_in_plan(rendered.plan))
         return rendered
@@ -168,8 +168,8 @@ def prepare_pipeline(
             problems += label_problems(by_name[name], (one for one in found if (one.code, one.given) not in known))
     raise_if_any(deduplicate_problems(problems))
     is_native = bool(request.sweep.get("native")) or _is_native(platform, request)
-    engine = cast(PipelinePlatform, plugins.make_pipeline_platform(platform, is_native, bool(request.sweep)))
-    by_name = {name: settle_following(one, prepared, engine, problems) for name, one in by_name.items()}
+    whole = plugins.make_pipeline_platform(platform, is_native, bool(request.sweep))
+    by_name = {name: settle_following(one, prepared, whole, problems) for name, one in by_name.items()}
     order = order_steps({one.name: one.needs for one in request.steps})
     steps = tuple(
         PreparedStep(**vars(by_name[name]), job=prepared.get(name), registration=registrations.get(name))
@@ -178,7 +178,7 @@ def prepare_pipeline(
     trial = steps[0].job if request.sweep else None
     return PreparedPipeline(
         job=_make_job(request, steps),
-        platform=engine,
+        platform=whole,
         settings=NoSettings(),
         kinds=kinds,
         container_plugins={},

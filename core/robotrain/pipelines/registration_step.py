@@ -41,7 +41,7 @@ def make_registration_job(source: PreparedJob, given: Mapping[str, Value], own: 
     changes = {name: getattr(settings, name) for name in given}
     origins = {name: str(one.origin) for name, one in given.items()}
     job, _ = settle_registration_job(source.with_settings(settings, changes, origins), own)
-    raise_if_any(platform.check(job.job.without_gpus(), job.settings))
+    raise_if_any(platform.plans.check(job.job.without_gpus(), job.settings))
     return job
 
 
@@ -50,7 +50,7 @@ def settle_registration_job(job: PreparedJob, own: Iterable[str]) -> tuple[Prepa
 
     Settings that were looked up since may change them.
     """
-    settings, notes = job.platform.choose_registration_settings(job.job, job.settings, frozenset(own))
+    settings, notes = job.platform.plans.choose_registration_settings(job.job, job.settings, frozenset(own))
     return dataclasses.replace(job, settings=settings), [*notes]
 
 

@@ -12,9 +12,9 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings
 from robotrain.model.reference import STEP_KEY
 from robotrain.model.run import RunGone, RunRecord
-from robotrain.pipelines import driven_platform, progress
-from robotrain.pipelines.native_platform import COPY_KEY, NativePlatform, list_read_steps, read_ended_steps
-from robotrain.pipelines.pipeline_platform import PipelinePlatform
+from robotrain.pipelines import driven_engine, progress
+from robotrain.pipelines.native_engine import COPY_KEY, NativeEngine, list_read_steps, read_ended_steps
+from robotrain.pipelines.pipeline_engine import PipelineEngine
 from robotrain.pipelines.plan import (
     PIPELINE_FILE,
     PipelinePlan,
@@ -46,10 +46,11 @@ class RepeatedPipeline(PreparedJob):
     def render(self, attempt: int) -> RenderedPlan:
         """Return the plan of an attempt."""
         plan = dataclasses.replace(self.plan, run=self.job.run_name(attempt))
-        job = carry_same_key(self.job, self.list_parts(), cast(PipelinePlatform, self.platform).engine)
-        if not isinstance(self.platform, NativePlatform):
+        engine = cast(PipelineEngine, self.platform.engine)
+        job = carry_same_key(self.job, self.list_parts(), engine.step_platform)
+        if not isinstance(engine, NativeEngine):
             return render_pipeline(job, plan, self.payloads, self.values)
-        return self.platform.render_steps(job, plan, self.payloads, self.jobs, self.values)
+        return engine.render_steps(job, plan, self.payloads, self.jobs, self.values)
 
     def list_parts(self) -> list[JobPart]:
         """Return the settings and sources of each step."""
@@ -103,7 +104,7 @@ def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False
         folder = records.get_run_folder(record.run)
         for name in (progress.CANCEL_FILE, records.FINAL_STATUS_FILE):  # an end that was seen is none any more
             (folder / name).unlink(missing_ok=True)
-        driven_platform.start_driver(record.run, plugins)
+        driven_engine.start_driver(record.run, plugins)
         return None
     finished = {
         name: asdict(step)
@@ -118,7 +119,7 @@ def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     platform = plugins.platform_of(record)
     earlier = parse_pipeline(read_plan_to_repeat(record.run).plan.files[PIPELINE_FILE]).finished
     try:
-        status, steps = platform.query_pipeline(record.reference)
+        status, steps = platform.engine.query_pipeline(record.reference)
     except RunGone as gone:
         ended = None if record.is_sweep else read_ended_steps(record.run)
         if ended is None:
@@ -137,7 +138,7 @@ def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     return left
 
 
-def _find_copies(plan: PipelinePlan, platform: NativePlatform) -> PipelinePlan:
+def _find_copies(plan: PipelinePlan, engine: NativeEngine) -> PipelinePlan:
     """Return the plan with the published policies of finished steps whose outputs the engine no longer has.
 
     Raise Rejected if such an output was not published.
@@ -147,7 +148,7 @@ def _find_copies(plan: PipelinePlan, platform: NativePlatform) -> PipelinePlan:
     for step, name in [(one, name) for one in left for name in list_read_steps(one) if name in finished]:
         run = finished[name]["run"]
         if COPY_KEY not in finished[name]:
-            if platform.engine.has_step_output({**records.read_record(run).reference, STEP_KEY: name}):
+            if engine.step_platform.engine.has_step_output({**records.read_record(run).reference, STEP_KEY: name}):
                 continue
             finished[name] = {**finished[name], COPY_KEY: (read_ended_steps(run) or {}).get(name, {})}
         if step.model or not finished[name][COPY_KEY]:
@@ -158,7 +159,7 @@ def _find_copies(plan: PipelinePlan, platform: NativePlatform) -> PipelinePlan:
                     _suggest_resubmit(plan.resumes),
                     name=name,
                     reader=step.name,
-                    platform=platform.name,
+                    platform=engine.platform.name,
                     run=run,
                     why=why,
                 )
@@ -174,8 +175,8 @@ def _leave_out(record: RunRecord, finished: dict[str, dict[str, Any]], plugins: 
         ways = [_suggest_resubmit(record.run)]
         raise Rejected([make_problem("pipeline-complete", *ways, run=record.run)])
     plan = dataclasses.replace(repeated.plan, resumes=record.run, finished=finished)
-    if isinstance(repeated.platform, NativePlatform):
-        plan = _find_copies(plan, repeated.platform)
+    if isinstance(repeated.platform.engine, NativeEngine):
+        plan = _find_copies(plan, repeated.platform.engine)
     return dataclasses.replace(repeated, plan=plan, warnings=tuple(_find_taken_branches(plan)))
 
 

@@ -89,7 +89,7 @@ def settle_following(
     """
     decision = AFTER
     if followed := prepared.get(step.follows):
-        decision = engine.decide_following(followed.job, followed.settings)
+        decision = engine.plans.decide_following(followed.job, followed.settings)
     if decision.why:
         when = f"while step {step.follows} goes on" if decision.is_beside else f"after step {step.follows} has ended"
         problems.append(make_problem("evaluation-placed", name=step.name, when=when, why=decision.why))

@@ -108,7 +108,7 @@ class StepJobs:
         prepared = dataclasses.replace(prepared, values=values)
         prepared = replace_sources(prepared, sources, self._plugins)
         workload = self._plugins.workload(step.workload)
-        raise_if_any([*workload.check(prepared.job), *self._platform.check(prepared.job, prepared.settings)])
+        raise_if_any([*workload.check(prepared.job), *self._platform.plans.check(prepared.job, prepared.settings)])
         name = self._platform.name
         return dataclasses.replace(  # what it reads now may imply other sources
             prepared, workload=workload, check_site=lambda job: site.find_site_problems(self._plugins, job, name)
@@ -117,7 +117,7 @@ class StepJobs:
     def _find_input(self, role: str, run: str, step: str, prepared: PreparedJob) -> JobSource:
         """Return what the run of a step made, checked where it lies on this machine. Raise Rejected."""
         record = records.read_record(run)
-        outputs = list(self._plugins.platform(record.platform).outputs(record.reference))
+        outputs = list(self._plugins.platform(record.platform).engine.outputs(record.reference))
         rule = self._plugins.workload(prepared.job.workload).roles[role]
         try:
             if rule.takes == "checkpoints":

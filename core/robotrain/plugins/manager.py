@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from robotrain.command_table import COMMANDS
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.platform import Platform
 from robotrain.plugins.discovery import HOOKS, Claim, exclude_claims, read_claims
 from robotrain.plugins.failures import (
     PluginError,
@@ -29,7 +30,6 @@ from robotrain.plugins.failures import (
 if TYPE_CHECKING:
     from robotrain.model.health import Check
     from robotrain.model.plan import RenderedPlan
-    from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
@@ -41,11 +41,11 @@ PluginMode = Literal["all", "none"]
 """Which plugins run: all, or only built-in ones."""
 DECLARING = ("platform", "source", "workload")
 """The families whose hooks declare something under a name."""
-PIPELINE_PLATFORMS = {
-    (False, False): "robotrain.pipelines.driven_platform:DrivenPlatform",
-    (True, False): "robotrain.pipelines.native_platform:NativePlatform",
-    (False, True): "robotrain.sweeps.sweep_platform:SweepPlatform",
-    (True, True): "robotrain.sweeps.sweep_platform:NativeSweepPlatform",
+PIPELINE_ENGINES = {
+    (False, False): "robotrain.pipelines.driven_engine:DrivenEngine",
+    (True, False): "robotrain.pipelines.native_engine:NativeEngine",
+    (False, True): "robotrain.sweeps.sweep_engine:SweepEngine",
+    (True, True): "robotrain.sweeps.sweep_engine:NativeSweepEngine",
 }
 """What runs a pipeline or a sweep, by whether its engine does, and whether it is a sweep."""
 
@@ -104,7 +104,7 @@ class Plugins:
 
     def platform(self, name: str) -> Platform:
         """Return the platform `name`. Raise PluginError."""
-        return cast("Platform", self._require("platform", name))
+        return cast(Platform, self._require("platform", name))
 
     def platforms(self) -> dict[str, Platform]:
         """Return every platform that loads, by name."""
@@ -122,7 +122,14 @@ class Plugins:
 
     def make_pipeline_platform(self, platform: Platform, is_native: bool, is_sweep: bool) -> Platform:
         """Return a platform for a pipeline as one run: its engine starts the steps, or a driver of this machine."""
-        return cast("Platform", resolve_name(PIPELINE_PLATFORMS[is_native, is_sweep])(platform, self))
+        engine_class = resolve_name(PIPELINE_ENGINES[is_native, is_sweep])
+        return Platform(
+            name=platform.name,
+            summary=platform.summary,
+            engine_class=lambda whole: engine_class(whole, platform, self),
+            capabilities=platform.capabilities,
+            cancel_command=platform.cancel_command if is_native else "",
+        )
 
     def workload(self, name: str) -> Workload:
         """Return the workload `name`. Raise PluginError, or Rejected without a name where none is the default."""
@@ -175,7 +182,7 @@ class Plugins:
         found: list[tuple[Claim, Check]] = []
         for claim in self.list_claims("platform", platform):
             if loaded := self._get(claim):
-                found += [(claim, check) for check in cast("Platform", loaded).list_checks(None)]
+                found += [(claim, check) for check in cast(Platform, loaded).engine.list_checks(None)]
         for owners, implementation in self.list_implementations(HOOKS["health"]):
             if any(_is_relevant(owner, platform) for owner in owners):
                 found += [(owners[0], check) for check in implementation.function()]

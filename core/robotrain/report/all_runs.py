@@ -37,7 +37,7 @@ def read_progress(record: RunRecord, steps: Sequence[StepStatus], plugins: Plugi
             if (one := records.find_record(step.run)) and (known := read_progress(one, (), plugins)).curve:
                 return known
     with contextlib.suppress(Rejected, OSError):
-        path = plugins.platform_of(record).events_file(record.reference)
+        path = plugins.platform_of(record).engine.events_file(record.reference)
         if path and Path(path).is_file():
             return progress_cache.read_events_file(record, path)[0]
     return Progress()

@@ -15,7 +15,7 @@ from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status, StepStatus, measure_seconds
 from robotrain.model.workload_profile import Metric
-from robotrain.pipelines.pipeline_platform import PipelinePlatform
+from robotrain.pipelines.pipeline_engine import PipelineEngine
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.report import evaluation
@@ -113,7 +113,7 @@ def _query_run(run: str, plugins: Plugins) -> RelatedRun:
     try:
         record = records.read_record(run)
         platform = plugins.platform_of(record)
-        state = platform.status(record.reference).state
+        state = platform.engine.status(record.reference).state
         known, _ = progress_cache.read_run_log(record, platform)
     except (Rejected, OSError):
         return RelatedRun(run)
@@ -179,19 +179,20 @@ def collect_facts(run: str, plugins: Plugins, on_progress: Callable[[str], None]
     if record.phase == "sending":
         record = interrupted_submit.adopt_run(record, platform)
     stored = plans.find_stored_plan(record.run)
-    jobs = list(platform.list_jobs(record.reference)) if isinstance(platform, PipelinePlatform) else []
+    engine = platform.engine
+    jobs = list(engine.list_jobs(record.reference)) if isinstance(engine, PipelineEngine) else []
     sources = stored.plan.job.sources if stored else ()
     sources += tuple(dict.fromkeys(source for job in jobs for source in job.sources))
     known, lines = progress_cache.read_run_log(record, platform, LAST_LINES)
-    outputs = tuple(platform.outputs(record.reference))
-    status, steps = platform.query_pipeline(record.reference) if record.steps else (None, ())
+    outputs = tuple(platform.engine.outputs(record.reference))
+    status, steps = platform.engine.query_pipeline(record.reference) if record.steps else (None, ())
     workloads = [job.workload for job in jobs] if record.steps else [record.workload]
     results_files = (evaluation.find_results_file(name, plugins) for name in workloads if known.evaluated)
     results_file = next(filter(None, results_files), None)
     training_run = find_training_run(sources, known.tags)
     return RunFacts(
         record=record,
-        status=status or platform.status(record.reference),
+        status=status or platform.engine.status(record.reference),
         progress=known,
         last_lines=tuple(redact(line, max_length=MAX_LINE) for line in lines),
         outputs=outputs,

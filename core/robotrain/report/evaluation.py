@@ -329,7 +329,7 @@ def _download_results(
         return None, f"the results are too large to download ({format_size(output.size or 0)})"
     on_progress(f"downloading the results of {record.run} …")
     try:
-        platform.download(record.reference, output, to)
+        platform.engine.download(record.reference, output, to)
     except (Rejected, OSError) as error:  # the log has the scores all the same
         return None, f"the results could not be downloaded: {redact(str(error), max_length=300)}"
     folder = to / PurePosixPath(output.name).name

@@ -8,7 +8,7 @@ from robotrain.messages import Messages
 from robotrain.model.reference import LOGIN_KEY, STEP_KEY, Reference
 from robotrain.run_folder.parts import RunPart
 from robotrain.run_folder.scheduler_plan import STEPS_FOLDER, TRIALS_FOLDER, SchedulerSpec, make_spec_file
-from robotrain.run_folder.status import RunFolderPlatform
+from robotrain.run_folder.status import RunFolderEngine
 
 make_problem = Messages(__file__)
 
@@ -19,7 +19,7 @@ a sweep has.
 OF_WHOLE = (JOBS_KEY, TRIALS_KEY, STEP_KEY)
 
 
-class ScheduledParts(RunFolderPlatform):
+class ScheduledParts(RunFolderEngine):
     """A platform whose runs have steps and trials."""
 
     def format_trial(self, array: str, number: int | str) -> str:
@@ -28,7 +28,7 @@ class ScheduledParts(RunFolderPlatform):
 
     def read_spec(self, reference: Reference) -> SchedulerSpec:
         """Return how a run was submitted. Raise RunGone, Rejected."""
-        spec = make_spec_file(self.name, self.engine)
+        spec = make_spec_file(self.platform.name, self.engine_name)
         file = self.require_folder(reference) / spec.name
         try:
             return spec.parse(self.folders.read_file(file))

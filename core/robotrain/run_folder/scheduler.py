@@ -13,9 +13,10 @@ from robotrain.messages import Messages
 from robotrain.model.health import Check, HealthResult, report_missing, report_ok
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
-from robotrain.model.platform import PlatformDefault, SubmittedRun
+from robotrain.model.platform import PlatformDefault
 from robotrain.model.reference import Reference
 from robotrain.model.run import Status
+from robotrain.model.submitted_run import SubmittedRun
 from robotrain.run_folder import ended_run, settings_rules, submitted_runs
 from robotrain.run_folder.facts import FolderFacts
 from robotrain.run_folder.folder_access import judge_folder, read_folder_state
@@ -31,7 +32,7 @@ from robotrain.run_folder.transport import Transport
 make_problem = Messages(__file__)
 
 
-class SchedulerPlatform(SchedulerPlans, SchedulerRuns):
+class SchedulerEngine(SchedulerPlans, SchedulerRuns):
     """A platform with run folders whose jobs one command sends, each exactly once. Its settings: `SchedulerSettings`.
 
     A scheduler is described by its attributes, and by `make_submit_words`, `search_jobs`, `make_refusal`,
@@ -47,7 +48,7 @@ class SchedulerPlatform(SchedulerPlans, SchedulerRuns):
 
     def check(self, job: Job, settings: Any) -> Iterable[Problem]:
         """Check the settings that schedulers share against the job."""
-        yield from settings_rules.check_settings(job, settings, self.engine, self.own_variables)
+        yield from settings_rules.check_settings(job, settings, self.engine_name, self.own_variables)
 
     def derive_defaults(self, job: Job, settings: Any) -> Mapping[str, PlatformDefault]:
         """Return what the workload needs, as defaults of the settings `time`, `cpus`, `gpus` and `memory`."""
@@ -118,7 +119,7 @@ class SchedulerPlatform(SchedulerPlans, SchedulerRuns):
 
         Raise RunGone, Rejected, OSError.
         """
-        folder, spec = self.require_folder(reference), make_spec_file(self.name).name
+        folder, spec = self.require_folder(reference), make_spec_file(self.platform.name).name
         try:
             run = self.read_spec(reference).run
         except Rejected:  # it has none
@@ -126,11 +127,11 @@ class SchedulerPlatform(SchedulerPlans, SchedulerRuns):
         return ended_run.remove_run_folder(folder, run, spec, self.status(reference), dry_run, self.folders.remove)
 
 
-MovedPlatform = TypeVar("MovedPlatform", bound=SchedulerPlatform)
+MovedScheduler = TypeVar("MovedScheduler", bound=SchedulerEngine)
 
 
-def move_to(platform: MovedPlatform, at: Transport) -> MovedPlatform:
-    """Return a platform with its scheduler and its run folders on another machine."""
-    moved = copy.copy(platform)
-    moved.commands, moved.folders = move_commands(platform.commands, at), RemoteRunFolders(at)
+def move_to(scheduler: MovedScheduler, at: Transport) -> MovedScheduler:
+    """Return a scheduler whose commands and run folders are on another machine."""
+    moved = copy.copy(scheduler)
+    moved.commands, moved.folders = move_commands(scheduler.commands, at), RemoteRunFolders(at)
     return moved

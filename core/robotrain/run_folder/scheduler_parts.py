@@ -14,7 +14,7 @@ from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Payload, Plan, make_job_document
-from robotrain.model.platform import Platform
+from robotrain.model.platform import PlatformPlans
 from robotrain.model.preview import RunPlace
 from robotrain.model.reference import Reference
 from robotrain.run_folder import log
@@ -67,7 +67,7 @@ class _RenderedJob(NamedTuple):
     """As `sent.documents` has their paths."""
 
 
-class SchedulerPlans(Platform):
+class SchedulerPlans(PlatformPlans):
     """The plans of a scheduler: what it describes of itself, and what follows from that."""
 
     job_variable: str
@@ -144,7 +144,7 @@ class SchedulerPlans(Platform):
 
     def choose_shown(self, jobs: Sequence[SchedulerJob]) -> tuple[str, Sequence[str]]:
         """Return the file of a plan that is its native spec, and those that `render` shows."""
-        spec = make_spec_file(self.name).name
+        spec = make_spec_file(self.platform.name).name
         return spec, (spec, *(one.documents[0] for one in jobs))
 
     def place(self, job: Job, settings: Any) -> tuple[Job, Any]:
@@ -273,7 +273,7 @@ class SchedulerPlans(Platform):
         document = make_job_document(
             job,
             run=run,
-            platform=self.name,
+            platform=self.platform.name,
             container_plugins=container_plugins,
             placement=replace(
                 placement,
@@ -310,7 +310,7 @@ class SchedulerPlans(Platform):
         jobs, scripts = self._render_jobs(parts, token)
         login = getattr(settings, "login", "") or ""
         spec = SchedulerSpec(run=run, folder=jobs[0].root, jobs=tuple(jobs), login=login)
-        spec_file, documents = make_spec_file(self.name), dict[str, bytes]()
+        spec_file, documents = make_spec_file(self.platform.name), dict[str, bytes]()
         for part in parts:
             documents |= zip(part.sent.documents, part.documents, strict=True)
         files = {
@@ -321,7 +321,7 @@ class SchedulerPlans(Platform):
             PAYLOAD_FILE: payload.archive,
         }
         name, shown = self.choose_shown(jobs)
-        return Plan(platform=self.name, run=run, job=job, spec=name, files=files, shown=tuple(shown))
+        return Plan(platform=self.platform.name, run=run, job=job, spec=name, files=files, shown=tuple(shown))
 
     def _render_jobs(self, parts: Sequence[_RenderedJob], token: str) -> tuple[list[SchedulerJob], dict[str, bytes]]:
         """Return the jobs as they are sent, marked with a token, and their scripts by the path in the plan."""

@@ -18,12 +18,12 @@ from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.contract.step_output import STEP_FILE
 
-from robotrain.cluster.platform import make_cancel_error
+from robotrain.cluster.engine import make_cancel_error
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
-from robotrain.model.platform import Platform
+from robotrain.model.platform import PlatformEngine
 from robotrain.model.reference import Reference
 from robotrain.model.run import Output, RunGone, RunState, Status, StepStatus
 from robotrain.model.support import YES
@@ -127,7 +127,7 @@ def find_creation_problems(plan: Plan, folder: Path) -> Iterator[Problem]:
         yield make_problem("run-folder-refused.not-creatable", folder=folder, above=above)
 
 
-class RunFolderPlatform(Platform):
+class RunFolderEngine(PlatformEngine):
     """A base class for platforms with run folders.
 
     The reference has the run folder as `folder` and the engine's job as `job`, which runs the runtime with `--once` and
@@ -146,9 +146,9 @@ class RunFolderPlatform(Platform):
     """The files of a run folder that its status follows from, beside the output file."""
 
     @property
-    def engine(self) -> str:
+    def engine_name(self) -> str:
         """The engine's name, for messages."""
-        return self.name
+        return self.platform.name
 
     def get_engine_state(self, job: str) -> str:
         """Return the engine's state of a job, which may be followed by a space and a reason.
@@ -163,7 +163,7 @@ class RunFolderPlatform(Platform):
 
     def explain_state(self, engine_state: str) -> Status:
         """Return what `get_engine_state` returned as the status of the job: its state, and the reason in words."""
-        return explain_engine_state(engine_state, self.states, self.name)
+        return explain_engine_state(engine_state, self.states, self.platform.name)
 
     def stop_jobs(self, jobs: Sequence[str], how: Stop) -> str:
         """Stop jobs; return why the engine refused, but not because one has just ended; else empty. Raise Rejected.
@@ -199,7 +199,7 @@ class RunFolderPlatform(Platform):
         """Return what the engine's answer and the facts of a run, which were read after it, amount to. Pure."""
         says, known = jobs[reference["folder"]], facts.read(ENGINE_END_FILE).decode(errors="replace")
         job = self.explain_state(says or known)
-        status = get_run_status(facts, job, self.name)
+        status = get_run_status(facts, job, self.platform.name)
         if status is job and status.state in ("failed", "lost") and (line := self._find_last_line(facts)):
             status = replace(status, reason=f"{status.reason}: {line}")
         return JudgedRun(status, facts.outcome, says.encode() if job.finished and says not in ("", known) else b"")
@@ -265,7 +265,7 @@ class RunFolderPlatform(Platform):
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
         """Yield the lines of the log, and before them what its job printed. Raise RunGone."""
         part = self.select_step(reference)
-        prefix = f"[{self.name}] "
+        prefix = f"[{self.platform.name}] "
         whole = self.folders.open_log(Path(part["folder"]), self.output_file, prefix, self.end_sign) or raise_gone(part)
         return whole.follow(lambda: self.status(reference), tail) if follow else whole.read_present(tail)
 
@@ -279,7 +279,7 @@ class RunFolderPlatform(Platform):
 
     def cancel(self, reference: Reference) -> None:
         """Stop the run or its parts, and return when they have ended. Raise RunGone or Rejected."""
-        if not self.capabilities.features.get("cancel", YES):
+        if not self.platform.capabilities.features.get("cancel", YES):
             super().cancel(reference)
         if self.status(reference).finished:
             return
@@ -303,7 +303,8 @@ class RunFolderPlatform(Platform):
         list_jobs = partial(self.list_jobs_to_stop, parts)
         refusal = cancel.stop_all(list_jobs, self.stop_jobs, signalled, note_signalled)
         if refusal is not None and not self.status(reference).finished:
-            raise make_cancel_error(self, self.engine, reference, refusal, cancel.SAVE_SECONDS + cancel.END_SECONDS)
+            seconds = cancel.SAVE_SECONDS + cancel.END_SECONDS
+            raise make_cancel_error(self.platform, self.engine_name, reference, refusal, seconds)
 
     def list_jobs_to_stop(self, references: Sequence[Reference]) -> Mapping[str, NeededStop]:
         """Return the jobs of these runs that have not ended, and how each is to be stopped. Raise RunGone, Rejected."""
@@ -331,7 +332,7 @@ class RunFolderPlatform(Platform):
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Register a checkpoint of the run as a version of the model `name`, with its own runtime. Raise Rejected."""
-        if not self.capabilities.features.get("register_model"):
+        if not self.platform.capabilities.features.get("register_model"):
             super().register(reference, name, step)
         top = self.require_folder(reference)
         return self.folders.register(self.require_folder(self.select_step(reference)), name, step, top)

@@ -85,7 +85,7 @@ class SchedulerRuns(SubmitScripts):
 
     def load_spec(self, plan: Plan) -> SchedulerSpec:
         """Return how a plan is sent. Raise Rejected if it is damaged."""
-        return make_spec_file(self.name, self.engine).load(plan, Stage.SUBMIT)
+        return make_spec_file(self.platform.name, self.engine_name).load(plan, Stage.SUBMIT)
 
     def submit(self, plan: Plan) -> Reference:
         """Send the plan, once. Raise Rejected when the scheduler refused it, Unanswered when that is not known."""
@@ -133,7 +133,7 @@ class SchedulerRuns(SubmitScripts):
             title = f"step {missing.step}: {problem.title}; no step has begun{left}"
             problem = dataclasses.replace(problem, title=title)
         if refusal:
-            command = self.cancel_command.format(job=sent[0])
+            command = self.platform.cancel_command.format(job=sent[0])
             raise Unanswered([problem, make_problem("steps-left", jobs=" ".join(sent), why=refusal, command=command)])
         with contextlib.suppress(OSError, Rejected, Unreached):
             self.at.remove(spec.folder)

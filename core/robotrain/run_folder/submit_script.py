@@ -87,7 +87,7 @@ class SubmitScripts(ScheduledParts):
         return self.commands.at
 
     @property
-    def engine(self) -> str:
+    def engine_name(self) -> str:
         """The scheduler's name, for messages."""
         return self.commands.engine
 
@@ -132,7 +132,7 @@ class SubmitScripts(ScheduledParts):
             )
         )
         seconds = 600.0 + PATIENCE_SECONDS * (len(spec.jobs) + 1)
-        notice = f"{self.engine} has not answered yet; {self.submit_command} may try again"
+        notice = f"{self.engine_name} has not answered yet; {self.submit_command} may try again"
         with _notice_after(QUIET_SECONDS, "" if self.at.host else notice):  # another machine has a notice of its own
             result = self.at.run(text, archive, seconds, is_question=True)
         first, *rest = result.text.split("\n")

@@ -9,8 +9,8 @@ from robotrain_runtime.contract.document_limits import MAX_DOCUMENT_BYTES
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
-from robotrain.model.platform import SubmittedRun
 from robotrain.model.run import RunGone
+from robotrain.model.submitted_run import SubmittedRun
 from robotrain.run_folder.run_archive import DIGEST_FILE
 from robotrain.run_folder.scheduler_plan import SchedulerSpec, make_spec_file
 from robotrain.run_folder.submit import SchedulerRuns
@@ -27,7 +27,7 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
 
     Raise RunGone, Rejected.
     """
-    at, spec_file = scheduler.at, make_spec_file(scheduler.name, scheduler.engine)
+    at, spec_file = scheduler.at, make_spec_file(scheduler.platform.name, scheduler.engine_name)
     content = _read_document(at, folder, spec_file.name)
     if content is None:
         name = shlex.quote(folder)

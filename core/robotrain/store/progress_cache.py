@@ -55,12 +55,12 @@ def read_run_log(
     if record.is_sweep:
         return known, []
     try:
-        if path := platform.events_file(record.reference):
+        if path := platform.engine.events_file(record.reference):
             known, _ = read_events_file(record, path)
         if path and not max_lines:
             return known, []
         tail = {"tail": TAIL_LINES} if path else {}
-        for line in platform.logs(record.reference, follow=False, **tail):
+        for line in platform.engine.logs(record.reference, follow=False, **tail):
             if not line.startswith(event.PREFIX):
                 ordinary.append(line)
             elif not path and (found := event.parse_event(line)):

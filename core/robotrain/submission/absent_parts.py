@@ -46,7 +46,7 @@ def find_absent_parts(
     roles = {key.split(".")[1] for key in changed if key.startswith("sources.")}
     settings, _ = resubmit.restore_settings(base.settings, platform, Origin("run", base.plan.run))
     for source in job.sources:
-        if source.role not in roles and not source.implied and not platform.is_remote_folder(source, settings):
+        if source.role not in roles and not source.implied and not platform.plans.is_remote_folder(source, settings):
             yield from _find_absent_source(source, platform, kinds)
     known = {name for name, value in base.settings.items() if value is not None}
     for one in get_parameters(platform.settings):

@@ -22,10 +22,11 @@ from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
-from robotrain.model.platform import ListedSubmission, Platform, SubmittedRun, make_feature_error
+from robotrain.model.platform import Platform, make_feature_error
 from robotrain.model.reference import Reference
 from robotrain.model.run import RUN_PATTERN, RunGone, RunRecord
 from robotrain.model.source import SourceError
+from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, value_holds_secret
 from robotrain.store import name_lock, plans, records, run_differences
@@ -170,7 +171,7 @@ def _ask_platforms(platforms: Sequence[Platform], ask: Callable[[Platform], Any]
 
 def _ask_platform(platform: Platform, text: str) -> SubmittedRun | None:
     settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
-    return platform.find_submitted(text, settings)
+    return platform.engine.find_submitted(text, settings)
 
 
 def _find_named_run(
@@ -204,7 +205,7 @@ MAX_NAMED = 8
 
 def _list_named(platform: Platform, run: str, everyone: bool) -> list[ListedSubmission]:
     settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
-    return [row for row in platform.list_submitted(settings, everyone) or () if row.run == run]
+    return [row for row in platform.engine.list_submitted(settings, everyone) or () if row.run == run]
 
 
 def read_submitted_document(text: str, content: bytes) -> JobDocument:
@@ -278,8 +279,8 @@ def _find_recorded(job: Job, platform: Platform, reference: Reference) -> RunRec
 def _is_same_run(record: RunRecord, platform: Platform, reference: Reference) -> bool:
     if records.refers_to(record, reference):
         return True
-    shown = platform.describe_reference(reference)
-    return bool(shown) and platform.describe_reference(record.reference) == shown
+    shown = platform.engine.describe_reference(reference)
+    return bool(shown) and platform.engine.describe_reference(record.reference) == shown
 
 
 def _complete_interrupted(found: AdoptableRun) -> RunRecord | None:

@@ -76,7 +76,7 @@ def render_and_preflight(
 def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]:
     """Return the sources that the platform already has as pinned; none if it fails to answer."""
     try:
-        return list(prepared.platform.find_uploaded(prepared.render_plan(attempt)))
+        return list(prepared.platform.engine.find_uploaded(prepared.render_plan(attempt)))
     except (Rejected, OSError):  # then every missing source is reported
         return ()
 
@@ -86,7 +86,7 @@ def run_preflight(
 ) -> None:
     """Let the platform check a plan, and report its warnings and notes. Raise Rejected."""
     raise_if_any(find_secrets_in_plan(rendered.plan))
-    problems = [*earlier_problems, *name_channels(platform.preflight(rendered.plan))]
+    problems = [*earlier_problems, *name_channels(platform.engine.preflight(rendered.plan))]
     problems = pin.deduplicate_problems(problems)
     raise_if_any(problems)
     report(problems)

@@ -39,4 +39,4 @@ def collect_container_plugins(
     for place in publish_targets.list_targets(job, workload, kinds, platform.capabilities):
         if place.kind.target:
             found[f"target.{place.kind.name}"] = place.kind.target
-    return found | dict(platform.container_plugins(job, settings))
+    return found | dict(platform.plans.container_plugins(job, settings))

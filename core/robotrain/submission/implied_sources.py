@@ -42,7 +42,7 @@ def add_known_sources(
     """Return the job with the sources that it implies by what is on this machine, and what is wrong with them."""
     job = resolution.job
     modules = collect_container_plugins(job, workload, kinds, platform, resolution.settings)
-    here = [source for source in job.sources if not platform.is_remote_folder(source, resolution.settings)]
+    here = [source for source in job.sources if not platform.plans.is_remote_folder(source, resolution.settings)]
     folders = ((source, Path(source.uri)) for source in here)
     described = {source: folder for source, folder in folders if folder.is_absolute() and folder.is_dir()}
     found, problems = list_implied_inputs(job, workload, described, platform, kinds, modules)

@@ -49,10 +49,10 @@ def remove_run(record: RunRecord, platform: Platform, *, keeps_outputs: bool = F
 def _remove_outputs(record: RunRecord, platform: Platform) -> int | None:
     """Remove what a run left; return the freed bytes, None if it stays. Raise Rejected."""
     try:
-        status = platform.status(record.reference)
+        status = platform.engine.status(record.reference)
         if not status.finished:
             raise Rejected([make_problem("run-goes-on.not-removed", run=record.run, state=status.state)])
-        return platform.remove_outputs(record.reference)
+        return platform.engine.remove_outputs(record.reference)
     except RunGone:
         return 0
     except OSError as error:
@@ -225,7 +225,7 @@ def find_on_platform(
     :param make_unsure: return the problem for a reason; for an Unanswered, with its suggestions.
     """
     try:
-        reference = platform.find(plan)
+        reference = platform.engine.find(plan)
         return None if reference is None else require_no_secrets(reference, plan.platform)
     except Unanswered as unanswered:
         raise Rejected([make_unsure(str(unanswered), unanswered)], transient=True) from unanswered

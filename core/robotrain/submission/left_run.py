@@ -69,7 +69,7 @@ def _find_last_left(prepared: PreparedJob, plugins: Plugins, found: LeftRun | No
     """
     for record in _list_runs(prepared):
         platform = plugins.platform_of(record)
-        status = records.read_final_status(record.run) or platform.status(record.reference)
+        status = records.read_final_status(record.run) or platform.engine.status(record.reference)
         if status.state == "succeeded":
             return None
         if not status.finished:

@@ -34,7 +34,7 @@ def read_name_holder(
     :param can_be_new: whether suggestions can offer `--new`.
     """
     try:
-        found = platform.find_submitted(text, settings)
+        found = platform.engine.find_submitted(text, settings)
         if found is None:
             raise RunGone(f"{platform.name} has no run {text}")
         return read_found_run(text, found, platform, plugins, settings)
@@ -74,7 +74,7 @@ def describe_step_holder(text: str, refusal: Rejected, key: str, prepared: Prepa
     platform = prepared.platform
     try:
         holder = read_name_holder(text, refusal, platform, prepared.settings, plugins, can_be_new=True)
-        status = platform.status(holder.reference)
+        status = platform.engine.status(holder.reference)
     except RunGone:
         return make_problem("step-sent-elsewhere.ended", given=text)
     except Rejected as rejected:

@@ -195,7 +195,7 @@ def _check_sources(before: PreparedJob, after: PreparedJob) -> Iterator[Problem]
 
     def check(job: Job) -> list[Problem]:
         own = after.workload.check(job) if after.workload else ()
-        return [*own, *platform.check(job, settings), *after.check_site(job)]
+        return [*own, *platform.plans.check(job, settings), *after.check_site(job)]
 
     known = check(before.job)
     yield from (problem for problem in check(after.job) if problem not in known)

@@ -93,7 +93,7 @@ class PreparedJob:
         is_placed = any(map(self.is_remote_folder, self.job.sources))
         same = make_same_key(self.job, self.list_parts(), self.platform)
         job = carry_record(self.job, self.settings, self.values, is_placed, self.default_name, same)
-        plan = self.platform.render(job, self.settings, run, payload, self.container_plugins)
+        plan = self.platform.plans.render(job, self.settings, run, payload, self.container_plugins)
         raise_if_any(
             [*capability_checks.check_spec_size(plan, self.platform, self.platforms), *find_secrets_in_plan(plan)]
         )
@@ -132,21 +132,21 @@ class PreparedJob:
 
     def is_remote_folder(self, source: JobSource) -> bool:
         """Return whether a source is a folder of another machine, which is neither pinned nor read here."""
-        return self.platform.is_remote_folder(source, self.settings)
+        return self.platform.plans.is_remote_folder(source, self.settings)
 
     def describe_run(self, run: str = "") -> RunPlace:
         """Return where its run works."""
-        return self.platform.describe_run(self.job, self.settings, run)
+        return self.platform.plans.describe_run(self.job, self.settings, run)
 
     def pin_source(self, source: JobSource) -> str:
         """Return the pin of a source that the platform pins."""
-        return self.platform.pin_source(source, self.settings)
+        return self.platform.engine.pin_source(source, self.settings)
 
     def read_tags(self, source: JobSource) -> tuple[str, ...]:
         """Return the tags of a registered model that the workload reads, as `NAME=VALUE`."""
         plugin = load_workload_container(self.container_plugins)
         names = plugin.MODEL_TAGS.get(source.role, ()) if plugin else ()
-        tags = self.platform.read_tags(source, self.settings) if names else {}
+        tags = self.platform.engine.read_tags(source, self.settings) if names else {}
         found = (f"{name}={tags[name]}" for name in names if tags.get(name))
         return tuple(tag for tag in found if len(tag) <= MAX_TAG_LENGTH and not holds_secret(tag))
 

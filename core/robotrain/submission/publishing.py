@@ -150,7 +150,7 @@ def _open_checkpoint(platform: Platform, record: RunRecord, output: Output, log_
     with tempfile.TemporaryDirectory(prefix="robotrain-publish-") as scratch:
         folder = Path(scratch, f"{output.step:06}")
         log_line(f"  step {output.step}: downloading")
-        platform.download(record.reference, output, folder)
+        platform.engine.download(record.reference, output, folder)
         yield folder
 
 

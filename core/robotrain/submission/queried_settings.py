@@ -21,7 +21,7 @@ def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Pr
     """
     platform, settings = prepared.platform, prepared.settings
     try:
-        answers = dict(platform.query_settings(prepared.job, settings))
+        answers = dict(platform.engine.query_settings(prepared.job, settings))
     except Rejected as rejected:
         return prepared, list(rejected.problems)
     except OSError as error:
@@ -45,5 +45,6 @@ def _apply_answers(prepared: PreparedJob, answers: Mapping[str, PlatformDefault]
     changes = {name: getattr(typed, name) for name in raw}
     origins = {name: str(value.origin) for name, value in raw.items()}
     changed = prepared.with_settings(dataclasses.replace(settings, **changes), changes, origins)
-    known = [*platform.check(prepared.job, settings)]
-    return changed, [problem for problem in platform.check(changed.job, changed.settings) if problem not in known]
+    known = [*platform.plans.check(prepared.job, settings)]
+    found = platform.plans.check(changed.job, changed.settings)
+    return changed, [problem for problem in found if problem not in known]

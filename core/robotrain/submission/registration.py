@@ -55,7 +55,7 @@ def register_checkpoint(
         ]
         raise Rejected([make_problem("run-untracked", *ways, run=record.run, setting=setting)])
     on_start()
-    return platform.register(record.reference, name, step)
+    return platform.engine.register(record.reference, name, step)
 
 
 def check_model_name(name: str) -> Iterator[Problem]:

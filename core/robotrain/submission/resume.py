@@ -55,10 +55,10 @@ def find_last_checkpoint(
     run, why = record.run, f"{record.run} has no complete checkpoint to resume from"
     platform = plugins.platform_of(record)
     try:
-        status = platform.status(record.reference)
+        status = platform.engine.status(record.reference)
         if not status.finished:
             raise Rejected([make_problem("run-goes-on.still", run=run, state=status.state)])
-        if checkpoints := [one for one in platform.outputs(record.reference) if one.kind == "checkpoint"]:
+        if checkpoints := [one for one in platform.engine.outputs(record.reference) if one.kind == "checkpoint"]:
             return find_last_intact_checkpoint(checkpoints, prepared, say)
     except RunGone as gone:
         why = gone.problems[0].title
@@ -97,7 +97,7 @@ def resume_job(prepared: PreparedJob, stored: RenderedPlan, output: Output, plug
     values = [value for value in prepared.values if value["name"] not in REPLACED_ROLES]
     prepared = dataclasses.replace(prepared, values=(row, *values))
     prepared = replace_sources(prepared, (*kept_sources, source), plugins)
-    raise_if_any([*workload.check(prepared.job), *prepared.platform.check(prepared.job, prepared.settings)])
+    raise_if_any([*workload.check(prepared.job), *prepared.platform.plans.check(prepared.job, prepared.settings)])
     return prepared
 
 

@@ -43,7 +43,7 @@ def tell_by_run(prepared: PreparedJob, text: str, plugins: Plugins) -> PreparedJ
         return prepared
     value = json.dumps(secrets) if secrets else None
     settings = dataclasses.replace(prepared.settings, **{SECRETS_SETTING: value})
-    raise_if_any(name_channels(platform.check(prepared.job, settings)))
+    raise_if_any(name_channels(platform.plans.check(prepared.job, settings)))
     workload = plugins.workload(prepared.job.workload)
     modules = collect_container_plugins(prepared.job, workload, prepared.kinds, platform, settings)
     told = prepared.with_settings(

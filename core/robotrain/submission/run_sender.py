@@ -91,7 +91,7 @@ def submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitCo
     """
     ahead = _make_record(rendered, notes, context)
     try:
-        reference = require_no_secrets(context.platform.submit(rendered.plan), ahead.platform)
+        reference = require_no_secrets(context.platform.engine.submit(rendered.plan), ahead.platform)
     except Rejected as rejected:
         lock.release_and_remove()
         raise Rejected(name_channels(rejected.problems), rejected.transient) from rejected
@@ -122,7 +122,7 @@ def end_submit(
 def _find_runs_beside(rendered: RenderedPlan, context: SubmitContext) -> Iterator[Problem]:
     """Yield a warning about runs of the same job that another machine sent, if the platform listed any."""
     with contextlib.suppress(Exception):  # whatever a plugin raises: the run is sent
-        names = context.platform.list_runs_beside(rendered.plan)
+        names = context.platform.engine.list_runs_beside(rendered.plan)
         if not names:
             return
         can_be_recorded = context.platform.capabilities.feature("adopt") and not rendered.steps

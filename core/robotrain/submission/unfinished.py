@@ -41,7 +41,7 @@ def list_unfinished(found: Iterable[RunRecord], plugins: Plugins) -> list[Unfini
     """Return the submitted runs that have not ended, or whose platform does not tell, in the given order."""
 
     def query(record: RunRecord) -> Status:
-        return plugins.platform_of(record).status(record.reference)
+        return plugins.platform_of(record).engine.status(record.reference)
 
     def has_ended(record: RunRecord) -> bool:
         ended = records.read_final_status(record.run)

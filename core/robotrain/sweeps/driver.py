@@ -32,7 +32,7 @@ class SweepDriver(PipelineDriver):
         step = dataclasses.replace(step, parameters={**step.parameters, **values})
         job = super()._complete_job(step, state)
         workload = self._plugins.workload(step.workload)
-        raise_if_any([*workload.check(job.job), *self._platform.check(job.job, job.settings)])
+        raise_if_any([*workload.check(job.job), *self._platform.plans.check(job.job, job.settings)])
         chosen = {name: {"value": value, "origin": "sampler"} for name, value in values.items()}
         return dataclasses.replace(job, values=tuple({**row, **chosen.get(row["name"], {})} for row in job.values))
 

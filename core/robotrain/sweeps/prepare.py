@@ -30,7 +30,7 @@ from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.submission.prepare import PreparedJob, prepare_job
-from robotrain.sweeps import sweep_platform, tpe
+from robotrain.sweeps import sweep_engine, tpe
 from robotrain.sweeps.space import (
     OVER_FLAG,
     SpacePoint,
@@ -83,7 +83,7 @@ class _SweepPreparer:
         if self.is_tpe:
             problems += tpe.check_installed()
             problems += self._check_dimensions()
-        obstacle = sweep_platform.find_request_obstacle(request, self.platform, metrics)
+        obstacle = sweep_engine.find_request_obstacle(request, self.platform, metrics)
         checked = self._check_samples(problems, all_values=self.is_tpe or not obstacle)
         logged = self._select_logged(metrics, [job.job for job in checked.values()], problems)
         if metrics and not (obstacle or logged):
@@ -100,8 +100,8 @@ class _SweepPreparer:
             space=space,
         )
         if not obstacle and space:
-            spec = sweep_platform.make_spec(plan, list(checked.values()), names, request.at_most)
-            obstacle = sweep_platform.find_obstacle(spec, self.platform)
+            spec = sweep_engine.make_spec(plan, list(checked.values()), names, request.at_most)
+            obstacle = sweep_engine.find_obstacle(spec, self.platform)
         if not obstacle:
             plan = dataclasses.replace(plan, native=True)
             points = self._repeat_first_values() if request.sampler == "random" else points

@@ -1,6 +1,5 @@
 """The test bench of `PlatformKit`: a platform in its world, the plans it renders, here and in other processes."""
 
-import functools
 import io
 import itertools
 import json
@@ -76,7 +75,7 @@ class World:
 
     def get_native_name(self, platform: Platform, reference: Reference) -> str:
         """Return the text by which another machine adopts a run: by default the first that is shown of it."""
-        shown = [*platform.describe_reference(reference).values()]
+        shown = [*platform.engine.describe_reference(reference).values()]
         return next((text for text in shown if text), reference.get("folder", ""))
 
     def count_runs(self, run: str) -> int:
@@ -135,7 +134,9 @@ class Bench:
         self.name, self.world = name, world
         self.plans: list[Plan] = []
         self.arguments: list[Any] = []
-        self.plugins, self.platform = load_declared("platform", name, *sys.path)
+        self.plugins, declared = load_declared("platform", name, *sys.path)
+        self.platform: Platform = declared
+        self.engine = self.platform.engine
         self.can = self.platform.capabilities
         self.kinds: Mapping[str, SourceKind] = self.plugins.source_kinds()
 
@@ -257,13 +258,13 @@ class Bench:
             yield f"the engine has {count} runs named {run}, not {expected}{when}"
 
     def wrap_method(self, name: str, wrapper: Callable[..., Any]) -> AbstractContextManager[object]:
-        """Return a block in which `wrapper(method, arguments)` is called in place of a method of the platform."""
-        original: Any = getattr(type(self.platform), name)
+        """Return a block in which `wrapper(method, arguments)` is called in place of a method of the engine."""
+        original: Any = getattr(self.engine, name)
 
-        def method(platform: Any, *args: Any, **kwargs: Any) -> Any:
-            return wrapper(functools.partial(original, platform), [*args, *kwargs.values()])
+        def method(engine: Any, *args: Any, **kwargs: Any) -> Any:
+            return wrapper(original, [*args, *kwargs.values()])
 
-        return mock.patch.object(type(self.platform), name, method)
+        return mock.patch.object(type(self.engine), name, method)
 
     def record_plan(self, render: Callable[..., Plan], arguments: list[Any]) -> Plan:
         """Call `render`, and keep its arguments and the plan."""

@@ -14,7 +14,7 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Plan
 from robotrain.model.reference import Reference
-from robotrain.run_folder.scheduler import SchedulerPlatform
+from robotrain.run_folder.scheduler import SchedulerEngine
 from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain.run_folder.submit import FoundJob
 from robotrain.testing.harness import report
@@ -35,23 +35,23 @@ class EngineFeatureTests(PlatformTestBase):
 
     def test_steps_of_a_scheduler_wait(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         """A step waits for those that it needs, and the first ones until all are sent, wherever a submit was cut."""
-        render, platform = _require_pipeline(bench), bench.platform
-        if not isinstance(platform, SchedulerPlatform):
-            pytest.skip(f"{bench.name} is no SchedulerPlatform")
+        render, engine = _require_pipeline(bench), bench.engine
+        if not isinstance(engine, SchedulerEngine):
+            pytest.skip(f"{bench.name} is no SchedulerEngine")
         for number, (before, after) in enumerate(STEP_CUTS, 1):
             plan = render(f"kit-cut-{number}")
             with SubmitScript(monkeypatch).kill_at(before=before, after=after), contextlib.suppress(Unanswered):
-                platform.submit(plan)
-            found = _list_jobs(platform, plan)
+                engine.submit(plan)
+            found = _list_jobs(engine, plan)
             if number == len(STEP_CUTS) and not all(one.is_held for one in found["first"]):
                 yield (
                     "native_dag is declared yes, but the first step can begin before all steps are sent: set"
                     " `hold_words`, and `is_held` of what `search_jobs` returns"
                 )
             with contextlib.suppress(Unanswered):  # of steps that cannot be released
-                if not platform.find(plan):
-                    platform.submit(plan)
-            found = _list_jobs(platform, plan)
+                if not engine.find(plan):
+                    engine.submit(plan)
+            found = _list_jobs(engine, plan)
             for step, jobs in found.items():
                 if len(jobs) != 1:
                     yield (
@@ -79,17 +79,17 @@ class EngineFeatureTests(PlatformTestBase):
         space, trials = {name: Dimension(choices=(value, value + 1))}, ("trial-1", "trial-2")
         compared: dict[str, Any] = {"sampler": "grid", "at_most": 1, "metric": "loss", "better": "lower"}
         sweep = SweepSpec(jobs=(job,), trials=trials, space=space, **compared, **parts)
-        platform = bench.platform
-        if obstacle := platform.find_sweep_obstacle(sweep):
+        engine = bench.engine
+        if obstacle := engine.find_sweep_obstacle(sweep):
             yield f"`find_sweep_obstacle` names one for a plain sweep: {obstacle}"
             return
-        render = functools.partial(platform.render_sweep, sweep, job, f"{run}-kit-sweep")
-        is_scheduler = isinstance(platform, SchedulerPlatform)
-        if is_scheduler and (gaps := [*_find_array_gaps(platform, sweep, render)]):
+        render = functools.partial(engine.render_sweep, sweep, job, f"{run}-kit-sweep")
+        is_scheduler = isinstance(engine, SchedulerEngine)
+        if is_scheduler and (gaps := [*_find_array_gaps(engine, sweep, render)]):
             yield from gaps
             return
         reference = yield from _submit_engine_plan(bench, "a sweep", render, {*trials})
-        if is_scheduler and len({one.reference["job"] for one in platform.list_parts(reference).values()}) == 1:
+        if is_scheduler and len({one.reference["job"] for one in engine.list_parts(reference).values()}) == 1:
             yield "native_sweep is declared yes, but trials share one job: `format_trial` returns the name of each"
 
     @pytest.mark.parametrize(("name", "least", "nothing"), [("time", "1s", "0s"), ("memory", "1K", "0K")])
@@ -97,14 +97,14 @@ class EngineFeatureTests(PlatformTestBase):
         self, bench: Bench, name: str, least: str, nothing: str
     ) -> Iterator[str]:
         """A scheduler that counts minutes and megabytes may take a request for none, which is often no limit."""
-        if not isinstance(bench.platform, SchedulerPlatform):
-            pytest.skip(f"{bench.name} is no SchedulerPlatform")
+        if not isinstance(bench.engine, SchedulerEngine):
+            pytest.skip(f"{bench.name} is no SchedulerEngine")
         if bench.run_command("render", "--json", *bench.complete_words(f"--{name}={least}")).exit_code:
             return
         job, settings = bench.arguments[:2]
-        (sent,) = bench.platform.load_spec(bench.plans[-1]).jobs
+        (sent,) = bench.engine.load_spec(bench.plans[-1]).jobs
         given = (dataclasses.replace(settings, **{name: text}) for text in (least, nothing))
-        asked, none = (_format_request(bench.platform, job, one, sent) for one in given)
+        asked, none = (_format_request(bench.engine, job, one, sent) for one in given)
         if asked == none:
             yield f"--{name} {least} asks the scheduler for {nothing}: refuse it in `check`, or round up"
 
@@ -121,10 +121,10 @@ class EngineFeatureTests(PlatformTestBase):
                 " return `node_launcher` (of a scheduler, by `make_node_launcher`), or `node_rank` and `node_address`"
             )
         job, settings = bench.arguments[:2]
-        if isinstance(bench.platform, SchedulerPlatform):
-            (sent,) = bench.platform.load_spec(bench.plans[-1]).jobs
+        if isinstance(bench.engine, SchedulerEngine):
+            (sent,) = bench.engine.load_spec(bench.plans[-1]).jobs
             one = dataclasses.replace(job, parameters=tuple({**dict(job.parameters), "num_nodes": 1}.items()))
-            asked, alone = (_format_request(bench.platform, job, settings, sent) for job in (job, one))
+            asked, alone = (_format_request(bench.engine, job, settings, sent) for job in (job, one))
             if asked == alone:
                 yield "multi_node is declared yes, but a job of two nodes is sent as one of one: ask for them all"
 
@@ -145,7 +145,7 @@ def _require_pipeline(bench: Bench) -> Callable[[str], Plan]:
         PipelineStep(name="first", job=job, hands_over=True, takes={}, **parts),
         PipelineStep(name="second", job=job, needs=("first",), takes={}, **parts),
     ]
-    return lambda end: bench.platform.render_pipeline(steps, job, f"{run}-{end}", {})
+    return lambda end: bench.platform.plans.render_pipeline(steps, job, f"{run}-{end}", {})
 
 
 def _submit_engine_plan(
@@ -158,13 +158,13 @@ def _submit_engine_plan(
     plan = render()
     if plan.files != render().files:
         yield f"{what} is rendered to other files the second time"
-    if bench.platform.find(plan) is not None:
+    if bench.engine.find(plan) is not None:
         yield f"`find` returned a run for {what} that was not submitted"
-    reference: Reference = bench.platform.submit(plan)
+    reference: Reference = bench.engine.submit(plan)
     yield from bench.compare_count(plan.run, 1)
-    if bench.platform.find(plan) is None:
+    if bench.engine.find(plan) is None:
         yield f"`find` returned None for {what} that was submitted"
-    status, listed = bench.platform.query_pipeline(reference)
+    status, listed = bench.engine.query_pipeline(reference)
     unknown = sorted({step.name for step in listed} - names)
     yield from report(f"the steps of {what} are {', '.join(sorted(names))}; not", unknown)
     lost = (step.name for step in listed if step.state == "lost")
@@ -174,33 +174,33 @@ def _submit_engine_plan(
     return reference
 
 
-def _list_jobs(platform: SchedulerPlatform, plan: Plan) -> dict[str, list[FoundJob]]:
+def _list_jobs(engine: SchedulerEngine, plan: Plan) -> dict[str, list[FoundJob]]:
     """Return the jobs of a plan that the scheduler has, by step."""
-    jobs = platform.load_spec(plan).jobs
-    found = [*platform.search_jobs(jobs)]
+    jobs = engine.load_spec(plan).jobs
+    found = [*engine.search_jobs(jobs)]
     return {one.step: [job for job in found if (job.name, job.token) == (one.name, one.token)] for one in jobs}
 
 
-def _format_request(platform: SchedulerPlatform, job: Job, settings: Any, sent: Any) -> tuple[object, ...]:
+def _format_request(engine: SchedulerEngine, job: Job, settings: Any, sent: Any) -> tuple[object, ...]:
     """Return all that a scheduler is told of a job: the words of the command, and the script."""
     filled = fill_settings(job, settings)
-    return *platform.make_submit_words(job, filled, sent), platform.make_start_script(job, filled, sent)
+    return *engine.make_submit_words(job, filled, sent), engine.make_start_script(job, filled, sent)
 
 
-def _find_array_gaps(platform: Any, sweep: SweepSpec, render: Callable[[], Plan]) -> Iterator[str]:
+def _find_array_gaps(engine: Any, sweep: SweepSpec, render: Callable[[], Plan]) -> Iterator[str]:
     """Yield what is missing for the trials of a sweep to be one array."""
     for name in ("array_variable", "array_index"):
-        if not getattr(platform, name):
+        if not getattr(engine, name):
             yield f"native_sweep is declared yes, but trials share one folder: set `{name}`"
-    if type(platform).format_trial is SchedulerPlatform.format_trial:
+    if type(engine).format_trial is SchedulerEngine.format_trial:
         yield "native_sweep is declared yes, but no trial has a job: write `format_trial`"
         return
-    (sent,) = platform.load_spec(render()).jobs
+    (sent,) = engine.load_spec(render()).jobs
     others = {
         "as many jobs as `sent.trials` has": dataclasses.replace(sent, trials=(*sent.trials, "trial-3")),
         "at most `sent.at_most` at the same time": dataclasses.replace(sent, at_most=0),
     }
-    asked = _format_request(platform, sweep.jobs[0], sweep.settings, sent)
+    asked = _format_request(engine, sweep.jobs[0], sweep.settings, sent)
     for what, other in others.items():
-        if _format_request(platform, sweep.jobs[0], sweep.settings, other) == asked:
+        if _format_request(engine, sweep.jobs[0], sweep.settings, other) == asked:
             yield f"native_sweep is declared yes, but the words of the job do not ask for {what}"

@@ -15,7 +15,7 @@ from robotrain.errors import Rejected
 from robotrain.model.platform import format_cancel_command, has_own_method
 from robotrain.model.run import FINAL_STATES, Output, RunGone, RunRecord, RunState
 from robotrain.run_folder.cancel import Stop
-from robotrain.run_folder.scheduler import SchedulerPlatform
+from robotrain.run_folder.scheduler import SchedulerEngine
 from robotrain.store import plans, records
 from robotrain.testing import harness
 from robotrain.testing.harness import call_in_time, compare, report
@@ -85,10 +85,10 @@ class SubmitTests(PlatformTestBase):
         self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> Iterator[str]:
         """`runs --everywhere` shows what the engine has, once adopted under its name; `adopt` takes a run's columns."""
-        if not has_own_method(bench.platform, "list_submitted"):
+        if not has_own_method(bench.engine, "list_submitted"):
             pytest.skip(f"{bench.name} does not implement list_submitted")
         first, run = (bench.submit_job("--name", "kit-run").run for _ in range(2))
-        state = bench.platform.status(records.read_record(run).reference).state
+        state = bench.engine.status(records.read_record(run).reference).state
         _be_another_machine(bench, tmp_path, monkeypatch)
         words = ("runs", "--everywhere", "--platform", bench.name, "--json")
         for name, is_recorded in (("", False), ("kit-run", True)):
@@ -133,17 +133,17 @@ class SubmitTests(PlatformTestBase):
         bench.submit("--dry-run").require("a dry run must succeed")
         plan = bench.plans[-1]
         yield from bench.compare_count(plan.run, 0)
-        if bench.platform.find(plan) is not None:
+        if bench.engine.find(plan) is not None:
             yield "`find` returned a run for a plan that was not submitted"
         run = bench.submit_job()
-        found = bench.platform.find(plan)
+        found = bench.engine.find(plan)
         if found is None:
             yield "`find` returned None for a plan that was submitted"
         else:
-            states = [bench.platform.status(reference).state for reference in (found, run.reference)]
+            states = [bench.engine.status(reference).state for reference in (found, run.reference)]
             yield from compare("the state of what `find` returned", *states)
         files = {**plan.files, plan.spec: plan.files[plan.spec] + b"\n", "kit-another.txt": b"another"}
-        if bench.platform.find(dataclasses.replace(plan, files=files)) is not None:
+        if bench.engine.find(dataclasses.replace(plan, files=files)) is not None:
             yield "`find` takes another plan of that name for the submitted one: compare its digest, or its files"
 
     def test_repeated_submit_after_interruption_creates_one_run(self, bench: Bench) -> Iterator[str]:
@@ -168,13 +168,13 @@ class SubmitTests(PlatformTestBase):
             pytest.skip("the world does not implement away")
         with away:
             try:
-                status = call_in_time("status", bench.platform.status, run.reference)
+                status = call_in_time("status", bench.engine.status, run.reference)
                 state = status.state if status.finished else ""
             except Exception as error:
                 is_permanent = isinstance(error, Rejected) and not error.transient
                 state = f"{error!r}, without `transient=True`," if is_permanent else ""
             with contextlib.suppress(Exception):
-                if call_in_time("find", bench.platform.find, plan) is None:
+                if call_in_time("find", bench.engine.find, plan) is None:
                     yield "`find` returned None though the engine did not answer: raise Rejected, or it is sent again"
         if state:
             yield f"`status` concludes {state} from silence: raise Rejected(problems, transient=True)"
@@ -236,15 +236,15 @@ class ObservationTests(SubmitTests):
         yield from report(f"`native_states` maps to {', '.join(STATES)}; not to", {*natives.values()} - {*STATES})
         for native, state in sorted(natives.items(), key=lambda pair: STATES.index(pair[1])):
             bench.world.set_native_state(run.reference, native)
-            if (found := bench.platform.status(run.reference).state) != state:
+            if (found := bench.engine.status(run.reference).state) != state:
                 yield f"{native} is mapped to {found}, and the world says that it means {state}"
-            listed = [status.state for status in bench.platform.list_statuses([run.reference]) if status]
+            listed = [status.state for status in bench.engine.list_statuses([run.reference]) if status]
             if any(one != found and {one, found} & {"pending", "running", "succeeded"} for one in listed):
                 yield f"{native} is mapped to {found} by `status`, and to {listed[0]} by `list_statuses`"
         if bench.world.only_native_states:
             return
         bench.world.set_native_state(run.reference, UNKNOWN_STATE)
-        status = bench.platform.status(run.reference)
+        status = bench.engine.status(run.reference)
         if status.finished:
             yield f"the unknown native state {UNKNOWN_STATE} is mapped to {status.state}; it must not end the run"
         if UNKNOWN_STATE.lower() not in status.reason.lower():
@@ -254,7 +254,7 @@ class ObservationTests(SubmitTests):
         """A reference of something else raises `Rejected` (`RunGone`), and has no state."""
         reference = {name: f"{text}-kit" for name, text in bench.submit_job().reference.items()}
         with contextlib.suppress(Rejected):
-            yield f"the status of an unknown run is {bench.platform.status(reference).state}: raise RunGone"
+            yield f"the status of an unknown run is {bench.engine.status(reference).state}: raise RunGone"
 
     def test_forgotten_run_has_ended(self, bench: Bench) -> Iterator[str]:
         """A run that the engine forgot is no failure of the engine's, though its commands fail for an unknown one."""
@@ -262,25 +262,25 @@ class ObservationTests(SubmitTests):
         if not bench.world.forget(run.reference):
             pytest.skip("the world does not implement forget")
         try:
-            status = call_in_time("status", bench.platform.status, run.reference)
+            status = call_in_time("status", bench.engine.status, run.reference)
             if not status.finished:
                 yield f"a run that the engine has forgotten is {status.state}, and would never end"
         except RunGone:
             pass
         except Rejected as rejected:
             yield f"`status` of a run that the engine has forgotten fails: {rejected}"
-        if bench.can.feature("cancel") and isinstance(bench.platform, SchedulerPlatform):
+        if bench.can.feature("cancel") and isinstance(bench.engine, SchedulerEngine):
             for how in get_args(Stop):
-                if refused := bench.platform.stop_jobs([run.reference["job"]], how):
+                if refused := bench.engine.stop_jobs([run.reference["job"]], how):
                     yield f"`stop_jobs`, {how}, refuses a job that has ended and was forgotten: {refused}"
 
     def test_job_that_waits_again_is_stopped(self, bench: Bench) -> Iterator[str]:
         """A job may go back to the queue while it is stopped: that it takes no signal there is no refusal."""
-        if not (bench.can.feature("cancel") and isinstance(bench.platform, SchedulerPlatform)):
-            pytest.skip(f"{bench.name} is no SchedulerPlatform that can cancel")
+        if not (bench.can.feature("cancel") and isinstance(bench.engine, SchedulerEngine)):
+            pytest.skip(f"{bench.name} is no SchedulerEngine that can cancel")
         job = bench.submit_job().reference["job"]
         for how in ("running", "waiting"):
-            if refused := bench.platform.stop_jobs([job], how):
+            if refused := bench.engine.stop_jobs([job], how):
                 yield f"`stop_jobs`, {how}, of a waiting job is refused: {refused}"
 
     def test_cancel_is_idempotent(self, bench: Bench) -> Iterator[str]:
@@ -294,27 +294,27 @@ class ObservationTests(SubmitTests):
                 bench.world.set_native_state(run.reference, natives[state])
             for count in ("first", "second"):
                 bench.run_for("cancel", run.run).require(f"the {count} `cancel` of a {state} run must succeed")
-            call_in_time("cancel", bench.platform.cancel, run.reference)
-            found = bench.platform.status(run.reference).state
+            call_in_time("cancel", bench.engine.cancel, run.reference)
+            found = bench.engine.status(run.reference).state
             if found != state and (found in CANCELLED_STATES or state in ("succeeded", "failed")):
                 yield f"a run that was {state} is {found} after `cancel`"
 
     def test_new_run_has_no_outputs(self, bench: Bench) -> Iterator[str]:
         """`outputs` returns at once, without a checkpoint; `register` is rejected; what is shown is text."""
         run = bench.submit_job()
-        outputs = call_in_time("outputs", lambda: list(bench.platform.outputs(run.reference)))
+        outputs = call_in_time("outputs", lambda: list(bench.engine.outputs(run.reference)))
         found = (one for one in outputs if not isinstance(one, Output) or one.kind == "checkpoint")
         yield from report("a new run has checkpoints, or outputs that are no robotrain.plugin.Output", found)
         if bench.can.feature("register_model"):
             with contextlib.suppress(Rejected):
-                bench.platform.register(run.reference, "kit-model", None)
+                bench.engine.register(run.reference, "kit-model", None)
                 yield "`register` of a run without a checkpoint succeeds: raise Rejected"
-        shown = bench.platform.describe_reference(run.reference)
+        shown = bench.engine.describe_reference(run.reference)
         wrong = (part for pair in shown.items() for part in pair if not isinstance(part, str))
         yield from report("`describe_reference` returns texts by their names; not", wrong)
         if bench.platform.cancel_command and not format_cancel_command(bench.platform, run.reference):
             yield f"`cancel_command` has other keys than the reference, which has {', '.join(run.reference)}"
-        page = bench.platform.find_page(run.reference)
+        page = bench.engine.find_page(run.reference)
         if page and not page.startswith(("https://", "http://")):
             yield f"`find_page` returns the address of a page, or nothing; not {page!r}"
 
@@ -323,12 +323,12 @@ class ObservationTests(SubmitTests):
         run, to = bench.submit_job(), tmp_path / "kit-download"
         if not (files := bench.world.leave_checkpoint(run.reference, CHECKPOINT_STEP)):
             pytest.skip("the world does not implement leave_checkpoint")
-        outputs = call_in_time("outputs", lambda: list(bench.platform.outputs(run.reference)))
+        outputs = call_in_time("outputs", lambda: list(bench.engine.outputs(run.reference)))
         checkpoints = [one for one in outputs if one.kind == "checkpoint"]
         if (steps := [one.step for one in checkpoints]) != [CHECKPOINT_STEP]:
             yield f"the checkpoints in `outputs` have steps {steps}, not [{CHECKPOINT_STEP}]"
             return
-        call_in_time("download", bench.platform.download, run.reference, checkpoints[0], to)
+        call_in_time("download", bench.engine.download, run.reference, checkpoints[0], to)
         missing = [path for path in files if not (to / path).is_file() or (to / path).read_bytes() != files[path]]
         yield from report("`download` did not copy these files of the checkpoint unchanged", missing)
 
@@ -381,7 +381,7 @@ class ObservationTests(SubmitTests):
             return
         run = bench.submit_job()
         lines: list[str] = []
-        follower = DeadlineFuture(lambda: lines.extend(bench.platform.logs(run.reference, True)))
+        follower = DeadlineFuture(lambda: lines.extend(bench.engine.logs(run.reference, True)))
         bench.start_run(run)
         bench.world.write_log(run.reference, *LOG_LINES[:2])
         until = time.monotonic() + harness.DEADLINE_SECONDS
@@ -407,7 +407,7 @@ class ObservationTests(SubmitTests):
 def _compare_log(
     bench: Bench, run: RunRecord, expected: Iterable[str], what: str, follow: bool = False, tail: int | None = None
 ) -> Iterator[str]:
-    lines = call_in_time(f"the log of {what}", lambda: list(bench.platform.logs(run.reference, follow, tail)))
+    lines = call_in_time(f"the log of {what}", lambda: list(bench.engine.logs(run.reference, follow, tail)))
     yield from _compare_lines(bench, lines, expected, what)
 
 

@@ -192,7 +192,7 @@ class WorkloadKit(ImportTests):
         words = ("--platform", here[0].name, "--wait", "--json", self.workload, *runs)
         result = run_command("submit", *words).require("the run must succeed")
         record = name_lock.read_submitted_record(name_index.find_run(result.json["run"]))
-        parsed = map(event.parse_event, here[0].logs(record.reference, False))
+        parsed = map(event.parse_event, here[0].engine.logs(record.reference, False))
         events = {type(one.event).__name__.lower() for one in parsed if one}
         yield from report(f"the run emitted {', '.join(sorted(events))}, but not", {*self.tells} - events)
         for produces, name in PRODUCED_EVENTS.items():

@@ -10,10 +10,10 @@ from robotrain.cluster.answers import parse_time
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.job import Job
-from robotrain.model.platform import ListedSubmission, SubmittedRun
 from robotrain.model.reference import Reference
 from robotrain.model.run import RUN_PATTERN
 from robotrain.model.source import SourceError
+from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
 from robotrain_azure import credential, storage
 from robotrain_azure.models import registry
 from robotrain_azure.workspace import Workspace, get_cloud

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
-from robotrain.model.platform import ListedSubmission, SubmittedRun
 from robotrain.model.run import RUN_PATTERN, RunGone
+from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
 from robotrain.run_folder import submitted_runs
 from robotrain.run_folder.folder_access import format_user
 from robotrain_runtime.contract.document import DOCUMENT_FILE

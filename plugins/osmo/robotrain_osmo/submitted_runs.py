@@ -18,9 +18,9 @@ from robotrain.cluster.answers import as_mapping, as_mappings, as_text, parse_ti
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_workload
-from robotrain.model.platform import ListedSubmission, SubmittedRun
 from robotrain.model.reference import Reference
 from robotrain.model.run import RUN_PATTERN
+from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
 from robotrain.plugins.manager import get_plugins
 from robotrain_runtime.contract.document import DOCUMENT_FILE
 from robotrain_runtime.contract.document_limits import MAX_DOCUMENT_BYTES

@@ -9,7 +9,6 @@ FEATURES = (
     "publish_folder multi_gpu multi_node mixed_precision several_datasets wandb stream_logs cancel adopt notify"
     " native_dag native_sweep"
 )
-CANCEL_COMMAND = "scancel {job}"
 CAPABILITIES = Capabilities(
     sources={
         **{("dataset", kind): YES for kind in ("local_path", "huggingface", "blob_url")},

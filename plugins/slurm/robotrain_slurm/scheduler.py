@@ -19,13 +19,12 @@ from robotrain.model.terminal import Forwarding, TerminalCommand
 from robotrain.run_folder.cancel import NeededStop, Stop
 from robotrain.run_folder.facts import FACT_FILES, FolderFacts
 from robotrain.run_folder.parts import JudgedRun
-from robotrain.run_folder.scheduler import SchedulerPlatform, move_to
+from robotrain.run_folder.scheduler import SchedulerEngine, move_to
 from robotrain.run_folder.scheduler_plan import SchedulerJob
 from robotrain.run_folder.submit import FoundJob
 from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, limit_seconds
 
-from robotrain_slurm.capabilities import CANCEL_COMMAND, CAPABILITIES
 from robotrain_slurm.client.accounting import query_accounting
 from robotrain_slurm.client.commands import COMMANDS, SlurmRefused, run_slurm
 from robotrain_slurm.client.failures import explain_refusal
@@ -35,6 +34,7 @@ from robotrain_slurm.login.reach import ANSWER_SECONDS, LoginNode, explain_items
 from robotrain_slurm.node.attempts import ATTEMPTS_FILE, parse_attempts
 from robotrain_slurm.observe import node_access, status
 from robotrain_slurm.observe.own_record import OwnRecord
+from robotrain_slurm.platform import SLURM
 from robotrain_slurm.preflight import checks, setup
 from robotrain_slurm.spec.plans import SlurmPlans
 from robotrain_slurm.spec.script import read_options
@@ -74,10 +74,9 @@ class QueueAnswer(NamedTuple):
     """Returns the variable that chooses the cluster, where Slurm was asked."""
 
 
-class SlurmScheduler(SlurmPlans, SchedulerPlatform):
+class SlurmScheduler(SlurmPlans, SchedulerEngine):
     """The Slurm of a machine."""
 
-    capabilities, cancel_command = CAPABILITIES, CANCEL_COMMAND
     commands = COMMANDS
     submit_command, job_pattern = "sbatch", r"^([0-9]+)(;\S+)?\s*$"
     hold_words = ("--hold",)
@@ -194,7 +193,7 @@ class SlurmScheduler(SlurmPlans, SchedulerPlatform):
         return ""
 
 
-HERE = SlurmScheduler()
+HERE = SlurmScheduler(SLURM)
 
 
 def find_scheduler(at: Transport) -> SlurmScheduler:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from robotrain.errors import Rejected
-from robotrain.model.platform import ListedSubmission, SubmittedRun
 from robotrain.model.reference import LOGIN_KEY
 from robotrain.model.run import RUN_PATTERN, RunGone, RunState, Status
+from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
 from robotrain.run_folder import submitted_runs
 from robotrain.run_folder.facts import FACT_FILES
 from robotrain.run_folder.run_folders import RunFolders

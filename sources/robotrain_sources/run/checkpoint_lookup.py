@@ -24,7 +24,7 @@ def complete_run_name(incomplete: str) -> list[str]:
 
 def list_checkpoints(record: RunRecord, platform: Platform) -> Mapping[int, Output]:
     """Return the complete checkpoints of a run by step. Raise Rejected."""
-    outputs = platform.outputs(record.reference)
+    outputs = platform.engine.outputs(record.reference)
     return {output.step: output for output in outputs if output.kind == "checkpoint" and output.step is not None}
 
 
@@ -175,7 +175,7 @@ def _explain_no_checkpoint(record: RunRecord, platform: Platform) -> SourceError
         policies = [source.uri for source in plans.read_stored_sources(record.run) if source.role == "policy"]
         hint = f": its input policy is {' and '.join(policies)}" if policies else ""
         return SourceError(f"{record.run} is a run of {record.workload}, which writes no checkpoints{hint}.")
-    status = platform.status(record.reference)
+    status = platform.engine.status(record.reference)
     if not status.finished:
         hint = f"use `robotrain wait {record.run}` to wait for its end"
         return SourceError(f"{record.run} is {status.state} and has no complete checkpoint yet: {hint}.")

@@ -54,7 +54,7 @@ class RunCancellation:
 
     def __init__(self, record: "RunRecord", platform: "Platform") -> None:
         self.record, self.platform = record, platform
-        self.before: Status = platform.status(record.reference)
+        self.before: Status = platform.engine.status(record.reference)
         self.after = self.before
         self.problems: list[Problem] = []
 
@@ -67,8 +67,8 @@ class RunCancellation:
         """Cancel the run, and wait for its end as long as the platform does."""
         try:
             require_own_run(self.record, self.platform, "cancelled")
-            self.platform.cancel(self.record.reference)
-            self.after = self.platform.status(self.record.reference)
+            self.platform.engine.cancel(self.record.reference)
+            self.after = self.platform.engine.status(self.record.reference)
         except Rejected as rejected:
             self.problems += rejected.problems
         except Exception as error:  # whatever a plugin raises must not keep the others from being stopped

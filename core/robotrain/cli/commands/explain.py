@@ -117,7 +117,7 @@ def check_job(prepared: PreparedJob, values: dict[str, Any]) -> None:
 def _list_values(prepared: PreparedJob) -> Iterator[dict[str, Any]]:
     """Yield every value; for an unset one, what the platform derives for it, or what the work takes."""
     platform = prepared.platform
-    derived = platform.derive_defaults(prepared.job, prepared.settings)
+    derived = platform.plans.derive_defaults(prepared.job, prepared.settings)
     unset = prepared.workload.describe_unset(prepared.job) if prepared.workload else {}
     for row in prepared.values:
         if row["value"] is None and (default := derived.get(row["name"])):

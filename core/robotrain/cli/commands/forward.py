@@ -39,7 +39,7 @@ def forward(
     """
     here, there = _parse_ports(port)
     record, platform = open_accessible_run(ctx, run, step, "forward")
-    found = platform.make_forwarding(record.reference, here, there)
+    found = platform.engine.make_forwarding(record.reference, here, there)
     if found.command is not None:
         _check_is_free(here, there, format_run(run, step) if step else record.run)
     if found.command is None:

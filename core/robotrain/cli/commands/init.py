@@ -254,7 +254,7 @@ def _find_settings(platforms: Mapping[str, Platform], chosen: str) -> dict[str, 
     for name, platform in platforms.items():
         if not chosen or name == chosen:
             try:
-                suggested = dict(platform.suggest_settings())
+                suggested = dict(platform.engine.suggest_settings())
             except Rejected as rejected:
                 print_problems(dataclasses.replace(problem, severity="warning") for problem in rejected.problems)
                 suggested = {}

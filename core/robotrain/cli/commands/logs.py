@@ -57,7 +57,7 @@ def logs(
         return _follow_log(record, platform, tail, line_format)
     lines: Iterable[str]
     if tail is None:
-        shown = map(line_format, platform.logs(record.reference, follow=False))
+        shown = map(line_format, platform.engine.logs(record.reference, follow=False))
         lines = (line for line in shown if line is not None)
     else:
         lines = _read_last_lines(record, platform, line_format, tail)
@@ -67,7 +67,7 @@ def logs(
         if not print_result_line(line):  # the reader is gone
             break
     if not printed and tail != 0:  # on stderr, so that no program takes it for a line of the log
-        status = platform.status(record.reference)
+        status = platform.engine.status(record.reference)
         state = ", ".join(filter(None, (status.state, status.reason)))
         print_message(f"the log of {record.run} is empty: the run is {state}")
         if not status.finished:
@@ -90,7 +90,7 @@ def _read_last_lines(record: Any, platform: "Platform", line_format: "LineFormat
     requested = count
     while True:
         requested = (requested + 1) * OVERFETCH
-        lines = list(platform.logs(record.reference, follow=False, tail=requested))
+        lines = list(platform.engine.logs(record.reference, follow=False, tail=requested))
         read = copy.deepcopy(line_format)  # it remembers lines
         shown = deque((text for line in lines if (text := read(line)) is not None), maxlen=count)
         if len(shown) == count or len(lines) < requested:

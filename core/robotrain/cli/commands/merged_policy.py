@@ -66,7 +66,7 @@ def merge_checkpoint(ctx: typer.Context, training: TrainingRun, checkpoint: Outp
         print_message(f"merging step {checkpoint.step} of {record.run} on this machine")
         _announce_environment(prepared)
         merge = _run(ctx, prepared, plugins)
-    found = [one for one in here.outputs(merge.reference) if one.kind == "checkpoint"]
+    found = [one for one in here.engine.outputs(merge.reference) if one.kind == "checkpoint"]
     if not found:
         raise Rejected([make_problem("outputs-missing.no-policy", run=merge.run)])
     return MergedPolicy(merge, here, found[-1])
@@ -89,7 +89,7 @@ def _find_policy(record: RunRecord, platform: Platform, checkpoint: Output) -> I
     folder = Path(tempfile.mkdtemp(prefix="robotrain-"))
     try:
         copy = folder / "checkpoint"
-        platform.download(record.reference, checkpoint, copy)
+        platform.engine.download(record.reference, checkpoint, copy)
         yield f"--policy-path {shlex.quote(str(copy / checkpoint.model))}"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -156,6 +156,6 @@ def copy_policy(merged: MergedPolicy, to: Path) -> None:
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".robotrain-", dir=parent) as place:
         copy = Path(place) / "checkpoint"
-        merged.platform.download(merged.record.reference, merged.output, copy)
+        merged.platform.engine.download(merged.record.reference, merged.output, copy)
         with make_atomically(to) as scratch:
             (copy / merged.output.model).rename(scratch)

@@ -66,9 +66,9 @@ def outputs(
     if merged:
         training = open_training(ctx, record, platform, option="--step")
         record, platform = training.record, training.platform
-    available = list(platform.outputs(record.reference))
+    available = list(platform.engine.outputs(record.reference))
     if not available:
-        status = platform.status(record.reference)
+        status = platform.engine.status(record.reference)
         message = "outputs-missing.none" if status.finished else "outputs-missing.not-yet"
         # an empty list would look like success
         raise Rejected([make_problem(message, run=record.run, why=_explain_no_outputs(status))])
@@ -77,7 +77,7 @@ def outputs(
     chosen = _select_outputs(available, checkpoint, record)
     has_checkpoint = any(output.kind == "checkpoint" for output in available)
     if record.makes == "checkpoints" and not has_checkpoint and not _is_evaluated(record, platform):
-        why = _explain_no_outputs(platform.status(record.reference))
+        why = _explain_no_outputs(platform.engine.status(record.reference))
         print_message(f"there is no checkpoint among them: {why}")
     downloaded = download_outputs(chosen, platform, record, to) if to else {}
     if json:
@@ -96,7 +96,7 @@ def outputs(
 
 def select_checkpoints(record: RunRecord, platform: Platform, checkpoint: str, flag: str) -> list[Output]:
     """Return the checkpoints of a run that an option names: `all`, `last`, or that of a step. Raise Rejected."""
-    available = [output for output in platform.outputs(record.reference) if output.kind == "checkpoint"]
+    available = [output for output in platform.engine.outputs(record.reference) if output.kind == "checkpoint"]
     return _select_outputs(available, checkpoint or "all", record, flag)
 
 
@@ -174,7 +174,7 @@ def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunR
     for number, one in enumerate(outputs, 1):
         count = f"{number} of {len(outputs)}: " if len(outputs) > 1 else ""
         with _make_place(places[one.name]) as scratch:
-            download = DeadlineFuture(functools.partial(platform.download, record.reference, one, scratch))
+            download = DeadlineFuture(functools.partial(platform.engine.download, record.reference, one, scratch))
             try:
                 _show_progress(download, scratch.parent, one, f"{count}{one.name}")
             except KeyboardInterrupt:

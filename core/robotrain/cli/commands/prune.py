@@ -142,7 +142,7 @@ class PruneCandidates:
         if self.plan.removed:
             finished = [one.run for one in self.plan.removed if not (one.interrupted or self._keeps_outputs(one.run))]
             outputs = self._query_platforms(
-                finished, lambda record, platform: tuple(one.uri for one in platform.outputs(record.reference))
+                finished, lambda record, platform: tuple(one.uri for one in platform.engine.outputs(record.reference))
             )
             candidates = [_add_outputs(one, outputs.get(one.run)) for one in candidates]
             gone = {one.run for one in self.plan.removed}
@@ -157,7 +157,7 @@ class PruneCandidates:
         """Return the bytes that each run would free; None where the platform keeps its outputs or does not answer."""
         answers = self._query_platforms(
             [one.run for one in self.plan.removed if not (one.gone or self._keeps_outputs(one.run))],
-            lambda record, platform: platform.remove_outputs(record.reference, dry_run=True),
+            lambda record, platform: platform.engine.remove_outputs(record.reference, dry_run=True),
         )
         sizes = {one.run: answers.get(one.run, 0 if one.gone else None) for one in self.plan.removed}
         return {run: size if isinstance(size, int) else None for run, size in sizes.items()}

@@ -41,7 +41,7 @@ def shell(ctx: typer.Context, run: RunArgument = "", step: StepOption = "") -> N
         raise Rejected([make_problem("shell-without-terminal", run=format_run(run or "latest", step))])
     record, platform = open_accessible_run(ctx, run, step, "shell")
     reference = {**record.reference, **({ADOPTED_KEY: record.run} if record.is_adopted else {})}
-    raise typer.Exit(run_on_terminal(platform.make_shell(reference, words, is_typed)))
+    raise typer.Exit(run_on_terminal(platform.engine.make_shell(reference, words, is_typed)))
 
 
 app = make_app(shell, cls=ShellCommand)

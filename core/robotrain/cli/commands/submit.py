@@ -30,6 +30,7 @@ from robotrain.cli.output import (
 from robotrain.config.selection import Choice
 from robotrain.errors import Problem, Rejected, raise_if_any, suggest_leaving_out
 from robotrain.messages import Messages
+from robotrain.model.platform import has_own_method
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import files
@@ -388,7 +389,7 @@ def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
         raise Rejected([problem])
     if len(dry) > 1:
         raise Rejected([make_problem("options-conflict.dry-run", where=dry[0], other=dry[1])])
-    if options.get("assets_only") and not platform.can_prepare:
+    if options.get("assets_only") and not has_own_method(platform.engine, "prepare"):
         problems.append(make_problem("feature-not-there.no-uploads", name=platform.name))
     if options.get("save_spec"):
         problems += _check_spec_path(Path(options["save_spec"]))
@@ -406,8 +407,8 @@ def prepare_assets(rendered: RenderedPlan, platform: Platform, as_json: bool) ->
     print_message(f"{rendered.plan.run} was not submitted")
 
 
-def _run_prepare(rendered: RenderedPlan, platform: Any) -> Iterator[str]:
-    yield from platform.prepare(rendered.plan)
+def _run_prepare(rendered: RenderedPlan, platform: Platform) -> Iterator[str]:
+    yield from platform.engine.prepare(rendered.plan)
 
 
 def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
@@ -417,7 +418,7 @@ def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
     why, problems = "", tuple[Problem, ...]()
     try:
         plan = plans.read_stored_plan(record.run).plan
-        content = platform.read_submitted_spec(plan, record.reference)
+        content = platform.engine.read_submitted_spec(plan, record.reference)
         to.parent.mkdir(parents=True, exist_ok=True)
         if not to.exists():
             files.write_atomically(to, content)

@@ -57,7 +57,7 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
     path = f"#/experiments/{tracking.get('experiment_id')}/runs/{tracking.get('run_id')}/{TRAINING_VIEW}"
     if tracking and shown == tracking["uri"]:  # a server of MLflow's own
         shown = f"{shown.rstrip('/')}/{path}"
-    pages = {"tracking": shown, "page": redact_if_secret(platform.find_page(record.reference))}
+    pages = {"tracking": shown, "page": redact_if_secret(platform.engine.find_page(record.reference))}
     pages = {name: text for name, text in pages.items() if ADDRESS.fullmatch(text)}
     command = "" if "tracking" in pages else shown
     is_here = platform.capabilities.feature("runs_here")  # else its server is elsewhere

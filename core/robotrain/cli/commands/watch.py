@@ -118,7 +118,7 @@ def wait(
 def _has_ended(record: RunRecord, platform: Platform) -> bool:
     """Return whether a run has ended; False also where that cannot be asked, which following reports."""
     try:
-        return platform.status(record.reference).finished
+        return platform.engine.status(record.reference).finished
     except (Rejected, OSError):
         return False
 

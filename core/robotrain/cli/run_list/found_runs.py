@@ -18,8 +18,9 @@ from robotrain.cluster.settings import read_configured_settings
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.model.job import parse_workload
-from robotrain.model.platform import ListedSubmission, Platform, has_own_method
+from robotrain.model.platform import Platform, has_own_method
 from robotrain.model.run import RunRecord
+from robotrain.model.submitted_run import ListedSubmission
 from robotrain.plugins.manager import Plugins
 from robotrain.store import records
 
@@ -65,7 +66,7 @@ def list_found_runs(
     :param since: when the oldest that `accept` takes may have been created: nothing older is asked for.
     """
     known = {platform: plugins.platform(platform)} if platform else plugins.platforms()
-    able = [one for one in known.values() if has_own_method(one, "list_submitted")]
+    able = [one for one in known.values() if has_own_method(one.engine, "list_submitted")]
     answers = [PlatformOutcome(name, "cannot-list") for name, one in known.items() if one not in able]
     recorded = defaultdict[str, list[str]](list)
     for name in records.iterate_runs():
@@ -107,7 +108,7 @@ def _collect_runs(
     What is found stays if the platform falls silent.
     """
     settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
-    if (listed := platform.list_submitted(settings, everyone)) is None:
+    if (listed := platform.engine.list_submitted(settings, everyone)) is None:
         return False
     for one in listed:
         if one.created is not None and one.created < since:  # the newest came first

@@ -115,7 +115,7 @@ def list_runs(
     _add_progress(selected, plugins)
     pipelines = [one for one in selected if one.status and one.record and one.record.steps]
     found = [one.record for one in pipelines if one.record]
-    answers = query_platforms(found, plugins, lambda record, platform: [*platform.list_steps(record.reference)])
+    answers = query_platforms(found, plugins, lambda record, platform: [*platform.engine.list_steps(record.reference)])
     for one, answer in zip(pipelines, answers, strict=True):
         one.steps = () if isinstance(answer, FailedQuery) else tuple(answer)
     following = list(itertools.islice(names, 1))
@@ -300,7 +300,7 @@ def _summarize_sweep(record: RunRecord) -> ListedProgress:
 def _query_progress(record: RunRecord, platform: Platform) -> tuple[Progress, list[Any] | None]:
     """Return what the end of the log says, and which file of events, if nothing can start the run again."""
     is_here = not record.steps and platform.capabilities.feature("runs_here")
-    path = platform.events_file(record.reference) if is_here else None
+    path = platform.engine.events_file(record.reference) if is_here else None
     file = ended_runs.identify_file(path) if path else None
-    lines = platform.logs(record.reference, follow=False, tail=TAIL_LINES)
+    lines = platform.engine.logs(record.reference, follow=False, tail=TAIL_LINES)
     return read_newest_progress(lines, record.metrics), file

@@ -30,7 +30,7 @@ class FailedQuery(NamedTuple):
     """Whether the platform does not answer any query at present."""
 
 
-PlatformQuery = Callable[["RunRecord", Any], Any]
+PlatformQuery = Callable[["RunRecord", "Platform"], Any]
 """A function that queries a platform about a run."""
 
 
@@ -91,20 +91,20 @@ def _query_listings(runs: Sequence[RunRecord], plugins: Plugins) -> dict[int, An
 
 def _query_status(record: RunRecord, platform: Platform) -> Status:
     """Return the status of a run. Raise TypeError for anything else that a plugin answers: other runs are shown."""
-    status = platform.status(record.reference)
+    status = platform.engine.status(record.reference)
     if not isinstance(status, Status):
         raise TypeError(f"{type(status).__name__} is no status")
     return status
 
 
 def _list_statuses(platform: Platform, references: Sequence[Reference]) -> list[Any]:
-    return list(platform.list_statuses(references))  # a plugin may yield them
+    return list(platform.engine.list_statuses(references))  # a plugin may yield them
 
 
 def can_list(platform: str, plugins: Plugins) -> bool:
     """Return whether the engine of a platform can list its runs."""
     try:
-        return has_own_method(plugins.platform(platform), "list_statuses")
+        return has_own_method(plugins.platform(platform).engine, "list_statuses")
     except Rejected:  # `query_platforms` reports it
         return False
 

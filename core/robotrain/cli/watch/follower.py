@@ -129,10 +129,10 @@ class FollowedRun:
         """Read the log to its end. A log that is read again begins from its start: known lines are skipped."""
         known = self._lines_read if self._tail_count is None else 0
         try:
-            if events := None if self._observer.shows_past else self.platform.events_file(self.record.reference):
+            if events := None if self._observer.shows_past else self.platform.engine.events_file(self.record.reference):
                 lines, known = self._follow_events(events), 0
             else:
-                lines = self.platform.logs(self.record.reference, follow=True, tail=self._tail_count)
+                lines = self.platform.engine.logs(self.record.reference, follow=True, tail=self._tail_count)
             for at, line in enumerate(lines, 1):
                 if self._stopped.is_set():
                     return
@@ -157,7 +157,7 @@ class FollowedRun:
         """Return whether the run has ended, as the platform said at most a second ago."""
         if time.monotonic() - self._last_poll >= 1.0:
             self._last_poll = time.monotonic()
-            return self.platform.status(self.record.reference).finished
+            return self.platform.engine.status(self.record.reference).finished
         return False
 
     def _handle_line(self, line: str) -> None:

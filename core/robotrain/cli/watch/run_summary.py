@@ -62,7 +62,7 @@ def add_listed_outputs(record: RunRecord, platform: Platform, status: Status, kn
     shown = "its outputs" if known.has_output else "its log shows no checkpoint, and its outputs"
     unknown = f"{shown} could not be listed: try `robotrain outputs {record.run}`"
     try:
-        listed = [*platform.outputs(record.reference)]
+        listed = [*platform.engine.outputs(record.reference)]
     except (Rejected, OSError) as error:  # the status can still be shown
         problem = error.problems[0] if isinstance(error, Rejected) else None
         if not problem or problem.code != UNPUBLISHED_CODE:
@@ -189,7 +189,9 @@ def dump_step(step: StepStatus) -> dict[str, Any]:
 
 def query_run(record: RunRecord, platform: Platform) -> tuple[Status, Sequence[StepStatus]]:
     """Return the status of a run, and the steps of a pipeline, in their order; none for any other run."""
-    return platform.query_pipeline(record.reference) if record.steps else (platform.status(record.reference), ())
+    if record.steps:
+        return platform.engine.query_pipeline(record.reference)
+    return platform.engine.status(record.reference), ()
 
 
 def dump_steps(record: RunRecord, steps: Sequence[StepStatus]) -> dict[str, Any]:
@@ -254,7 +256,7 @@ def format_steps(steps: Sequence[StepStatus]) -> Iterator[str]:
 
 def list_native_names(record: RunRecord, platform: Platform) -> Iterator[tuple[str, str]]:
     """Yield the platform's own identifiers of a run, each with its name."""
-    shown = platform.describe_reference(record.reference)
+    shown = platform.engine.describe_reference(record.reference)
     yield from ((redact_if_secret(name), redact_if_secret(text)) for name, text in shown.items())
 
 

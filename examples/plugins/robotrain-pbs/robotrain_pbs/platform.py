@@ -14,8 +14,8 @@ from robotrain.plugin import (
     Plan,
     Platform,
     Problem,
+    SchedulerEngine,
     SchedulerJob,
-    SchedulerPlatform,
     Status,
     SweepSpec,
     hook,
@@ -27,24 +27,15 @@ from robotrain_pbs.settings import CAPABILITIES, Settings, check_settings, make_
 WAITING = ("Q", "H", "W", "T")
 
 
-class PBS(SchedulerPlatform):
+class PBSEngine(SchedulerEngine):
     """Runs a job on a PBS cluster."""
 
-    name, summary = "pbs", "a PBS cluster (OpenPBS, PBS Professional)"
-    settings: type = Settings
-    capabilities = CAPABILITIES
     commands = client.COMMANDS
     submit_command, job_pattern, job_variable = "qsub", r"^([0-9]+(\[\])?\.\S+)\s*$", "PBS_JOBID"
     dependency_words, hold_words, release_command = ("-W", "depend=afterok:{jobs}"), ("-h",), ("qrls",)
     array_variable, array_index = "PBS_ARRAY_INDEX", "^array_index^"
     own_variables = ("PBS_",)
     output_file = "pbs.txt"
-    cancel_command = "qdel {job}"
-    option_hints: Mapping[str, str] = {
-        "--walltime": "use --time TIME",
-        **dict.fromkeys(("-q", "--partition", "--pool"), "use --queue NAME"),
-        **dict.fromkeys(("-l", "--select"), "use --cpus N, --gpus N, --memory SIZE, --resource NAME=VALUE"),
-    }
 
     def check(self, job: Job, settings: Settings) -> Iterator[Problem]:
         yield from super().check(job, settings)
@@ -101,7 +92,22 @@ def get_queue(job: SchedulerJob) -> str:
     return dict(pairwise(job.words)).get("-q", "")
 
 
+PBS = Platform(
+    name="pbs",
+    summary="a PBS cluster (OpenPBS, PBS Professional)",
+    engine_class=PBSEngine,
+    settings=Settings,
+    capabilities=CAPABILITIES,
+    option_hints={
+        "--walltime": "use --time TIME",
+        **dict.fromkeys(("-q", "--partition", "--pool"), "use --queue NAME"),
+        **dict.fromkeys(("-l", "--select"), "use --cpus N, --gpus N, --memory SIZE, --resource NAME=VALUE"),
+    },
+    cancel_command="qdel {job}",
+)
+
+
 @hook
 def robotrain_platforms() -> Iterable[Platform]:
     """Return the platform of this distribution."""
-    return [PBS()]
+    return [PBS]

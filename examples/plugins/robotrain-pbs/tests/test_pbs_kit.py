@@ -11,5 +11,5 @@ class TestPBS(PlatformKit):
 
     @pytest.fixture
     def world(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(platform.PBS, "settle_seconds", 0.1)
+        monkeypatch.setattr(platform.PBSEngine, "settle_seconds", 0.1)
         return PBSWorld(tmp_path / "cluster", monkeypatch)

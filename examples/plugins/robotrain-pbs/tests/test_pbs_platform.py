@@ -19,7 +19,7 @@ DATA = {"dataset_repo_id": "lerobot/pusht", "pin": False}
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(platform.PBS, "settle_seconds", 0.1)
+    monkeypatch.setattr(platform.PBSEngine, "settle_seconds", 0.1)
     monkeypatch.chdir(tmp_path)
     return PBSWorld(tmp_path / "cluster", monkeypatch)
 

@@ -18,7 +18,7 @@ from robotrain.plugin import (
     YES,
     Capabilities,
     Check,
-    ClusterPlatform,
+    ClusterEngine,
     Job,
     Output,
     Param,
@@ -26,6 +26,7 @@ from robotrain.plugin import (
     Placement,
     Plan,
     Platform,
+    PlatformPlans,
     Problem,
     Reference,
     Rejected,
@@ -79,14 +80,10 @@ class Settings:
     interpreter: Annotated[str, Param(help="a Python of the machine, 3.10 or newer")] = "python3"
 
 
-class SshBox(ClusterPlatform):
-    """Everything between a job and the engine."""
+class SshBox(PlatformPlans, ClusterEngine):
+    """What makes the plans of the platform, and acts for it."""
 
-    name = "ssh-box"
-    engine = "ssh-box"
-    summary = "a machine that is reached by ssh"
-    settings = Settings
-    capabilities = CAPABILITIES
+    engine_name = "ssh-box"
 
     def render(
         self, job: Job, settings: Settings, run: str, payload: Payload, container_plugins: Mapping[str, str]
@@ -94,14 +91,14 @@ class SshBox(ClusterPlatform):
         """Return exactly what is sent, by these arguments alone: the same job gives the same bytes."""
         placement = Placement(work=f"{settings.folder}/{run}", cache=f"{settings.folder}/.cache")
         document = make_job_document(
-            job, run=run, platform=self.name, container_plugins=container_plugins, placement=placement
+            job, run=run, platform=self.platform.name, container_plugins=container_plugins, placement=placement
         )
         files = {
             SPEC: json.dumps([settings.host, settings.folder, settings.interpreter]).encode(),
             DOCUMENT: document.to_json().encode(),
             PAYLOAD: payload.archive,
         }
-        return Plan(platform=self.name, run=run, job=job, spec=SPEC, files=files, shown=(SPEC, DOCUMENT))
+        return Plan(platform=self.platform.name, run=run, job=job, spec=SPEC, files=files, shown=(SPEC, DOCUMENT))
 
     def list_checks(self, plan: Plan | None) -> Iterable[Check]:
         """Return the checks of a plan, or of any for `robotrain doctor`: look at the world, and change nothing."""
@@ -142,7 +139,7 @@ class SshBox(ClusterPlatform):
             raise RunGone(f"{reference['host']} has no {reference['folder']}")
         if word.isdigit():
             return Status(state=engine.STATES.get(word, "failed"), exit_code=int(word))
-        reason = "" if word == "running" else f"{self.engine} says {word}"
+        reason = "" if word == "running" else f"{self.engine_name} says {word}"
         return Status(state=engine.STATES.get(word, "running"), reason=reason)
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
@@ -201,4 +198,7 @@ def check_machine(host: str, folder: str, python: str) -> list[Problem]:
 @hook
 def robotrain_platforms() -> list[Platform]:
     """Return the platform: robotrain calls this when the name `ssh-box` is used."""
-    return [SshBox()]
+    summary = "a machine that is reached by ssh"
+    return [
+        Platform(name="ssh-box", summary=summary, engine_class=SshBox, settings=Settings, capabilities=CAPABILITIES)
+    ]

@@ -14,7 +14,7 @@ from robotrain.messages import Messages
 from robotrain.model.health import Check
 from robotrain.model.plan import Plan
 from robotrain.run_folder.folder_access import judge_folder
-from robotrain.run_folder.scheduler import SchedulerPlatform
+from robotrain.run_folder.scheduler import SchedulerEngine
 from robotrain.run_folder.scheduler_plan import SchedulerSpec
 from robotrain.run_folder.transport import LostAnswer, Transport
 from robotrain_runtime.contract import document, plugin_loader
@@ -36,7 +36,7 @@ from robotrain_slurm.spec.submission_spec import SUBMISSION, get_script, read_ow
 make_problem = Messages(__file__)
 
 
-def list_checks(slurm: SchedulerPlatform, plan: Plan) -> list[Check]:
+def list_checks(slurm: SchedulerEngine, plan: Plan) -> list[Check]:
     """Return the checks of a plan, which run side by side. Raise Rejected for a plan that cannot be read."""
     at, spec = slurm.at, SUBMISSION.load(plan, Stage.PREFLIGHT)
     first = (job.documents[0] for job in spec.jobs)  # trials have the same inputs and folders
@@ -89,7 +89,7 @@ def _take_survey(
 
 
 def check_machine(
-    slurm: SchedulerPlatform,
+    slurm: SchedulerEngine,
     plan: Plan,
     spec: SchedulerSpec,
     jobs: Sequence[JobDocument],

@@ -17,8 +17,9 @@ from robotrain.run_folder import scheduler_settings, settings_rules
 from robotrain.run_folder.scheduler_parts import SchedulerPlans
 from robotrain.run_folder.scheduler_plan import SchedulerJob
 from robotrain.run_folder.scheduler_settings import fill_settings
-from robotrain_runtime.contract.document import collect_fields
+from robotrain_runtime.contract.document import JobSource, collect_fields
 
+from robotrain_slurm.login.address import is_cluster_folder
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import options
 from robotrain_slurm.spec.check_job import check_continuation, check_job
@@ -44,7 +45,6 @@ EXPORT = f"PATH={PATH},LANG=C.UTF-8,HOME,USER,LOGNAME"
 class SlurmPlans(SchedulerPlans):
     """The plans of Slurm."""
 
-    name = "slurm"
     array_index = "%a"
     output_file = OUTPUT_FILE
     start_file = SCRIPT_FILE
@@ -70,6 +70,10 @@ class SlurmPlans(SchedulerPlans):
     ) -> tuple[SlurmSettings, Iterable[Problem]]:
         chosen = scheduler_settings.choose_registration_settings(job, settings, own)
         return chosen if "gpu_type" in own else replace(chosen, gpu_type=None), ()
+
+    def is_remote_folder(self, source: JobSource, settings: SlurmSettings) -> bool:
+        """Return whether a source is a folder of the cluster, which this machine reaches by ssh."""
+        return bool(settings.login) and is_cluster_folder(source)
 
     def make_submit_words(self, job: Job, settings: SlurmSettings, sent: SchedulerJob) -> Sequence[str]:
         return ("--parsable", sent.program[-1])

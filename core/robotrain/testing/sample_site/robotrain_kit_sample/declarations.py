@@ -102,23 +102,22 @@ class ProbeCapabilities(plugin.Capabilities):
         return plugin.YES
 
 
-class ProbePlatform(plugin.Platform):
-    """A platform whose plan is the document alone."""
-
-    name, summary = "kit-probe", "shows the job document"
-    capabilities = ProbeCapabilities(workloads={plugin.ANY: plugin.YES}, features={"several_datasets": plugin.YES})
+class ProbeEngine(plugin.PlatformPlans, plugin.PlatformEngine):
+    """Renders a plan that is the document alone."""
 
     def render(
         self, job: plugin.Job, settings: Any, run: str, payload: plugin.Payload, plugins: Mapping[str, str]
     ) -> plugin.Plan:
         """Return a plan with the document alone."""
-        place = plugin.Placement(work="/probe/work", cache="/probe/cache")
-        body = plugin.make_job_document(job, run=run, platform=self.name, container_plugins=plugins, placement=place)
+        name, place = self.platform.name, plugin.Placement(work="/probe/work", cache="/probe/cache")
+        body = plugin.make_job_document(job, run=run, platform=name, container_plugins=plugins, placement=place)
         files = {"job.json": body.to_json().encode()}
-        return plugin.Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
+        return plugin.Plan(platform=name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
 
 @plugin.hook
 def robotrain_platforms() -> Iterable[plugin.Platform]:
     """Return the platform of this module."""
-    return (ProbePlatform(),)
+    can = ProbeCapabilities(workloads={plugin.ANY: plugin.YES}, features={"several_datasets": plugin.YES})
+    summary = "shows the job document"
+    return (plugin.Platform(name="kit-probe", summary=summary, engine_class=ProbeEngine, capabilities=can),)

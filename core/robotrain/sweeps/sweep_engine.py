@@ -18,9 +18,9 @@ from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
 from robotrain.model.reference import Reference
 from robotrain.model.run import Status, StepStatus
-from robotrain.pipelines.driven_platform import DrivenPlatform
-from robotrain.pipelines.native_platform import BEGUN_STATES, NativePlatform
-from robotrain.pipelines.pipeline_platform import REFERENCE_KEY
+from robotrain.pipelines.driven_engine import DrivenEngine
+from robotrain.pipelines.native_engine import BEGUN_STATES, NativeEngine
+from robotrain.pipelines.pipeline_engine import REFERENCE_KEY
 from robotrain.pipelines.plan import PipelinePlan, render_pipeline
 from robotrain.pipelines.progress import (
     PipelineProgress,
@@ -85,7 +85,7 @@ def find_obstacle(sweep: SweepSpec, platform: Platform) -> str:
             return f"{changed[0]} changes with the values"
         if (job.sources, job.trainer_args) != (sweep.jobs[0].sources, sweep.jobs[0].trainer_args):
             return "the sources change with the values"
-    return platform.find_sweep_obstacle(sweep)
+    return platform.plans.find_sweep_obstacle(sweep)
 
 
 def _find_best_trial(run: str) -> str:
@@ -96,17 +96,17 @@ def _find_best_trial(run: str) -> str:
     return results.best.name
 
 
-class SweepPlatform(DrivenPlatform):
+class SweepEngine(DrivenEngine):
     """The platform of a sweep whose trials a driver of this machine starts."""
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Register the policy of the best trial so far. Raise Rejected."""
         best = _find_best_trial(reference[REFERENCE_KEY])
         sent = next(one for one in self.list_sent(reference) if one.name == best)
-        return self._platform.register(sent.reference, name, step)
+        return self.step_platform.engine.register(sent.reference, name, step)
 
 
-class NativeSweepPlatform(NativePlatform):
+class NativeSweepEngine(NativeEngine):
     """The platform of a sweep that its engine runs.
 
     What is known of its trials is kept where the driver of a sweep keeps it, so that no log is read twice.
@@ -127,7 +127,7 @@ class NativeSweepPlatform(NativePlatform):
         ]  # no trial's, before it begins
         described = render_pipeline(job, plan, payloads, given)
         spec = make_spec(sweep, [first], [step.name for step in plan.steps], plan.at_most)
-        return self._describe_native(described, self._platform.render_sweep(spec, job, plan.run))
+        return self._describe_native(described, self.step_platform.plans.render_sweep(spec, job, plan.run))
 
     def status(self, reference: Reference) -> Status:
         """Return the status of the whole."""
@@ -140,7 +140,7 @@ class NativeSweepPlatform(NativePlatform):
         """Register the policy of the best trial so far. Raise Rejected."""
         self.list_steps(reference)
         best = _find_best_trial(reference[REFERENCE_KEY])
-        return self._platform.register(self.refer_to_step(reference, best), name, step)
+        return self.step_platform.engine.register(self.refer_to_step(reference, best), name, step)
 
     def _complete_steps(self, reference: Reference, listed: Iterable[StepStatus]) -> list[StepStatus]:
         steps = super()._complete_steps(reference, listed)
@@ -173,7 +173,7 @@ class NativeSweepPlatform(NativePlatform):
 
     def _read_trial_log(self, reference: Reference, name: str, state: StepState, sweep: SweepPlan) -> None:
         progress = Progress(records.read_record(reference[REFERENCE_KEY]).metrics)
-        for line in self._platform.logs(self.refer_to_step(reference, name), follow=False):
+        for line in self.step_platform.engine.logs(self.refer_to_step(reference, name), follow=False):
             if not (found := event.parse_event(line)):
                 continue
             progress.add_event(found)

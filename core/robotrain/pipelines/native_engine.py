@@ -14,12 +14,13 @@ from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan, RenderedPlan
-from robotrain.model.platform import Platform, SubmittedRun
+from robotrain.model.platform import Platform
 from robotrain.model.reference import STEP_KEY, Reference
-from robotrain.model.run import RunGone, Status, StepStatus
+from robotrain.model.run import Output, RunGone, Status, StepStatus
+from robotrain.model.submitted_run import SubmittedRun
 from robotrain.model.workload import Role
 from robotrain.pipelines.checkpoint_handover import find_taken_checkpoints
-from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
+from robotrain.pipelines.pipeline_engine import REFERENCE_KEY, PipelineEngine, SentStep, StepJob
 from robotrain.pipelines.plan import (
     PIPELINE_FILE,
     PipelinePlan,
@@ -48,14 +49,13 @@ make_problem = Messages(__file__)
 BEGUN_STATES = ("running", "succeeded", "failed", "cancelled", "lost")
 
 
-class NativePlatform(PipelinePlatform):
+class NativeEngine(PipelineEngine):
     """The platform of a pipeline that its engine runs."""
 
     follow_seconds = 5.0
 
-    def __init__(self, platform: Platform, plugins: Plugins) -> None:
-        super().__init__(platform, plugins)
-        self.cancel_command = platform.cancel_command
+    def __init__(self, platform: Platform, step_platform: Platform, plugins: Plugins) -> None:
+        super().__init__(platform, step_platform, plugins)
         self._plans: dict[str, PipelinePlan] = {}
 
     def render_steps(
@@ -81,7 +81,8 @@ class NativePlatform(PipelinePlatform):
             for name, state in plan.finished.items()
             if name in readers and name not in copies
         }
-        return self._describe_native(described, self._platform.render_pipeline(made, job, plan.run, finished))
+        rendered = self.step_platform.plans.render_pipeline(made, job, plan.run, finished)
+        return self._describe_native(described, rendered)
 
     def _describe_native(self, described: RenderedPlan, rendered: Plan) -> RenderedPlan:
         """Return the engine's plan, with the files that describe the steps. Raise Rejected."""
@@ -100,7 +101,7 @@ class NativePlatform(PipelinePlatform):
                 for one in step.sources
             ]
             prepared = replace_sources(prepared, tuple(sources), self._plugins)
-            raise_if_any(self._platform.check(prepared.job, prepared.settings))
+            raise_if_any(self.step_platform.plans.check(prepared.job, prepared.settings))
             prepared = StepPacker().complete(prepared)
         job = prepared.job
         if step.policy_from:
@@ -123,23 +124,23 @@ class NativePlatform(PipelinePlatform):
 
     def preflight(self, plan: Plan) -> Iterable[Problem]:
         """Check what would make the plan fail."""
-        return self._platform.preflight(plan)
+        return self.step_platform.engine.preflight(plan)
 
     def prepare(self, plan: Plan) -> Iterator[str]:
         """Upload what the plan needs."""
-        return self._platform.prepare(plan)
+        return self.step_platform.engine.prepare(plan)
 
     def find_uploaded(self, plan: Plan) -> Iterable[JobSource]:
         """Return the sources that the platform already has."""
-        return self._platform.find_uploaded(plan)
+        return self.step_platform.engine.find_uploaded(plan)
 
     def submit(self, plan: Plan) -> Reference:
         """Send the pipeline as a whole."""
-        return {**self._platform.submit(plan), REFERENCE_KEY: plan.run}
+        return {**self.step_platform.engine.submit(plan), REFERENCE_KEY: plan.run}
 
     def find(self, plan: Plan) -> Reference | None:
         """Return the pipeline if an interrupted submit created it."""
-        found = self._platform.find(plan)
+        found = self.step_platform.engine.find(plan)
         return None if found is None else {**found, REFERENCE_KEY: plan.run}
 
     def find_submitted(self, text: str, settings: Any) -> SubmittedRun | None:
@@ -148,23 +149,23 @@ class NativePlatform(PipelinePlatform):
 
     def list_runs_beside(self, plan: Plan) -> Sequence[str]:
         """Return what the engine has of the same pipeline, from another machine."""
-        return self._platform.list_runs_beside(plan)
+        return self.step_platform.engine.list_runs_beside(plan)
 
     def status(self, reference: Reference) -> Status:
         """Return the status of the whole, as `query_pipeline` does."""
-        status = self._platform.status(reference)
+        status = self.step_platform.engine.status(reference)
         return status if status.state != "succeeded" else self.query_pipeline(reference)[0]
 
     def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
         """Return the steps in the plan's order, those that an earlier run finished included."""
-        return self._complete_steps(reference, self._platform.list_steps(reference))
+        return self._complete_steps(reference, self.step_platform.engine.list_steps(reference))
 
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
         """Return the status of the whole, and the steps as `list_steps` does.
 
         The whole has succeeded only if no step failed, was cancelled or never began, whatever its engine says of it.
         """
-        status, listed = self._platform.query_pipeline(reference)
+        status, listed = self.step_platform.engine.query_pipeline(reference)
         steps = self._complete_steps(reference, listed)
         is_sweep = bool(self._read_plan(reference).sweep)  # its engine may end one before all trials began
         judged = {step.name: step for step in steps if not (is_sweep and step.state == "skipped")}
@@ -186,7 +187,9 @@ class NativePlatform(PipelinePlatform):
         found: dict[str, dict[str, str]] = {}
         for step in plan.steps:
             if step.name in succeeded and step.name not in plan.finished:
-                outputs = self._platform.outputs(self.refer_to_step(reference, step.name)) if step.workload else ()
+                outputs: Iterable[Output] = ()
+                if step.workload:
+                    outputs = self.step_platform.engine.outputs(self.refer_to_step(reference, step.name))
                 policies = [one for one in outputs if one.kind == "checkpoint"]
                 found[step.name] = {"kind": policies[-1].source, "uri": policies[-1].uri} if policies else {}
         files.write_checked_json(path, found)
@@ -211,7 +214,7 @@ class NativePlatform(PipelinePlatform):
             known = dict(files.read_checked_json(path))
         if name not in known:
             with contextlib.suppress(Rejected, OSError):  # the step's state is known without it
-                for line in self._platform.logs(self.refer_to_step(reference, name), False):
+                for line in self.step_platform.engine.logs(self.refer_to_step(reference, name), False):
                     logged = event.parse_event(line) if line.startswith(event.PREFIX) else None
                     if logged and isinstance(logged.event, event.Registered):
                         known[name] = f"{logged.event.name} version {logged.event.version}"
@@ -247,27 +250,27 @@ class NativePlatform(PipelinePlatform):
     def read_step_log(self, step: StepStatus, reference: Reference, follow: bool, tail: int | None) -> Iterator[str]:
         """Yield the lines of one step's log."""
         if self.has_log(step):
-            yield from self._platform.logs(self.refer_to_step(reference, step.name), follow, tail)
+            yield from self.step_platform.engine.logs(self.refer_to_step(reference, step.name), follow, tail)
 
     def cancel(self, reference: Reference) -> None:
         """Stop the whole pipeline."""
-        self._platform.cancel(reference)
+        self.step_platform.engine.cancel(reference)
 
     def describe_reference(self, reference: Reference) -> Mapping[str, str]:
         """Return what the platform shows of the reference."""
-        return self._platform.describe_reference(reference)
+        return self.step_platform.engine.describe_reference(reference)
 
     def find_page(self, reference: Reference) -> str:
         """Return the platform's page of the pipeline."""
-        return self._platform.find_page(reference)
+        return self.step_platform.engine.find_page(reference)
 
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove what the ended pipeline left."""
-        return self._platform.remove_outputs(reference, dry_run)
+        return self.step_platform.engine.remove_outputs(reference, dry_run)
 
     def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
         """Return the spec as the engine holds it."""
-        return self._platform.read_submitted_spec(plan, reference)
+        return self.step_platform.engine.read_submitted_spec(plan, reference)
 
     def _read_plan(self, reference: Reference) -> PipelinePlan:
         """Return the plan of a pipeline, which never changes. Raise RunGone if it is gone."""

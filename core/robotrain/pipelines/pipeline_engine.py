@@ -13,7 +13,7 @@ from robotrain_runtime.contract.event import Registered
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
-from robotrain.model.platform import NoSettings, Platform
+from robotrain.model.platform import Platform, PlatformEngine, PlatformPlans
 from robotrain.model.reference import Reference
 from robotrain.model.run import Output, Status, StepStatus
 from robotrain.model.workload import Produces
@@ -43,21 +43,17 @@ class StepJob:
     """Without those that other steps make, where no run of a step names them."""
 
 
-class PipelinePlatform(Platform):
-    """The platform of a pipeline. A reference stands for the whole of it."""
+class PipelineEngine(PlatformPlans, PlatformEngine):
+    """What acts for the platform of a pipeline. A reference stands for the whole of it."""
 
     follow_seconds = 0.5
     """How long a follower waits until it looks for steps that have begun."""
 
-    def __init__(self, platform: Platform, plugins: Plugins) -> None:
-        self.name, self.summary, self.capabilities = platform.name, platform.summary, platform.capabilities
-        self.settings = NoSettings
-        self._platform, self._plugins = platform, plugins
-
-    @property
-    def engine(self) -> Platform:
+    def __init__(self, platform: Platform, step_platform: Platform, plugins: Plugins) -> None:
+        super().__init__(platform)
+        self.step_platform = step_platform
         """The platform itself, for what is about one step."""
-        return self._platform
+        self._plugins = plugins
 
     def status(self, reference: Reference) -> Status:
         """Return the status of the whole. Raise as `query_pipeline`."""
@@ -109,7 +105,7 @@ class PipelinePlatform(Platform):
         found = [
             dataclasses.replace(output, name=f"{step.name}/{output.name}")
             for step in self.list_sent(reference)
-            for output in self._platform.outputs(step.reference)
+            for output in self.step_platform.engine.outputs(step.reference)
         ]
         return sorted(found, key=lambda one: one.kind != "checkpoint")
 
@@ -117,7 +113,7 @@ class PipelinePlatform(Platform):
         """Copy one output of a step, and return what of it was left out. Raise Rejected."""
         name, _, inside = output.name.partition("/")
         step = next(one for one in self.list_sent(reference) if one.name == name)
-        return self._platform.download(step.reference, dataclasses.replace(output, name=inside), to)
+        return self.step_platform.engine.download(step.reference, dataclasses.replace(output, name=inside), to)
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Register the policy of the last step that has one. Raise Rejected."""
@@ -125,7 +121,7 @@ class PipelinePlatform(Platform):
         found = next((one for one in sent if one.produces in ("checkpoints", "results")), None)
         if found is None:
             raise Rejected([make_problem("step-output-missing.nothing-to-register")])
-        return self._platform.register(found.reference, name, step)
+        return self.step_platform.engine.register(found.reference, name, step)
 
 
 ENDED_SECONDS = 0.1
@@ -135,8 +131,8 @@ ENDED_SECONDS = 0.1
 class _StepLogFollower:
     """Lines of the logs of all steps as they come, until the pipeline has ended."""
 
-    def __init__(self, platform: PipelinePlatform, reference: Reference, tail: int | None) -> None:
-        self._platform, self._reference, self._tail = platform, reference, tail
+    def __init__(self, platform: PipelineEngine, reference: Reference, tail: int | None) -> None:
+        self.step_platform, self._reference, self._tail = platform, reference, tail
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._readers: dict[str, threading.Thread] = {}
 
@@ -145,13 +141,13 @@ class _StepLogFollower:
         ended = False
         while True:
             if not ended:
-                status, listed = self._platform.query_pipeline(self._reference)
+                status, listed = self.step_platform.query_pipeline(self._reference)
                 ended, steps = status.finished, {one.name: one for one in listed}
-                with_log = {name for name, step in steps.items() if self._platform.has_log(step)}
+                with_log = {name for name, step in steps.items() if self.step_platform.has_log(step)}
             for name in steps:
                 if name in with_log and name not in self._readers and not self._is_after_unread(steps[name], steps):
                     self._start(steps[name])
-            yield from self._drain_lines(ENDED_SECONDS if ended else self._platform.follow_seconds)
+            yield from self._drain_lines(ENDED_SECONDS if ended else self.step_platform.follow_seconds)
             unread = with_log - self._readers.keys()
             if ended and not unread and not any(reader.is_alive() for reader in self._readers.values()):
                 yield from self._drain_lines(0.0)
@@ -160,16 +156,16 @@ class _StepLogFollower:
     def _is_after_unread(self, step: StepStatus, steps: Mapping[str, StepStatus]) -> bool:
         """Return whether the log of a step that ended before this one began is not read to its end."""
         ended = [one for one in steps.values() if one.ended and one.ended <= (step.started or 0.0)]
-        before = [one.name for one in ended if self._platform.has_log(one)]
+        before = [one.name for one in ended if self.step_platform.has_log(one)]
         return any(name not in self._readers or self._readers[name].is_alive() for name in before)
 
     def _start(self, step: StepStatus) -> None:
         def read() -> None:
             try:
-                for line in self._platform.read_log(step, self._reference, follow=True, tail=self._tail):
+                for line in self.step_platform.read_log(step, self._reference, follow=True, tail=self._tail):
                     self._lines.put(line)
             except Exception as error:  # whatever a plugin raises: the other steps are followed
-                self._lines.put(f"[{self._platform.name}] the log of step {step.name} broke off: {error}")
+                self._lines.put(f"[{self.step_platform.platform.name}] the log of step {step.name} broke off: {error}")
 
         self._readers[step.name] = threading.Thread(target=read, daemon=True)
         self._readers[step.name].start()

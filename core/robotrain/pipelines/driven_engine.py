@@ -18,7 +18,7 @@ from robotrain.model.platform import FollowingDecision
 from robotrain.model.reference import Reference
 from robotrain.model.run import RemovedInPart, RunGone, RunRecord, Status, StepStatus
 from robotrain.pipelines import driver, progress
-from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
+from robotrain.pipelines.pipeline_engine import REFERENCE_KEY, PipelineEngine, SentStep, StepJob
 from robotrain.pipelines.progress import PipelineProgress
 from robotrain.pipelines.step_runs import StepJobs, list_distinct_roots
 from robotrain.plugins.manager import Plugins
@@ -37,12 +37,12 @@ CANCEL_SECONDS = 180.0
 TAIL_BYTES = 2000
 
 
-class DrivenPlatform(PipelinePlatform):
+class DrivenEngine(PipelineEngine):
     """The platform of a pipeline whose steps a driver of this machine starts."""
 
     def preflight(self, plan: Plan) -> Iterable[Problem]:
         """Yield what would make the first steps fail; of those that read the same, only one is asked about."""
-        jobs = StepJobs(plan, (), self._platform, self._plugins)
+        jobs = StepJobs(plan, (), self.step_platform, self._plugins)
         for step in list_distinct_roots(jobs.plan):
             if step.name not in jobs.plan.finished:
                 yield from self._preflight_step(jobs.complete_job(step, {}), plan.job)
@@ -57,11 +57,11 @@ class DrivenPlatform(PipelinePlatform):
             lock, _ = name_lock.claim_run_name(prepared.job, lambda record: False, above=taken)
             taken = parse_attempt(lock.run)
             try:
-                problems = list(self._platform.preflight(prepared.render_plan(taken)))
+                problems = list(self.step_platform.engine.preflight(prepared.render_plan(taken)))
             finally:
                 lock.release_and_remove()
             refusal = Rejected(problems)
-            text = find_name_holder(refusal, self._platform)
+            text = find_name_holder(refusal, self.step_platform)
             if not text:
                 yield from problems
                 return
@@ -87,7 +87,7 @@ class DrivenPlatform(PipelinePlatform):
 
     def decide_following(self, job: Job, settings: Any) -> FollowingDecision:
         """Return what the platform decides: an engine that gets all steps at once begins one after those it needs."""
-        return self._platform.decide_following(job, settings)
+        return self.step_platform.plans.decide_following(job, settings)
 
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
         """Return the status of the whole, and the steps. Raise RunGone if its files are gone."""
@@ -129,7 +129,7 @@ class DrivenPlatform(PipelinePlatform):
             yield event.format_event(event.Registered(**(state.registered or {})), state.ended or 0.0)
         record = records.find_record(step.run)
         if record is not None and record.phase == "sent":
-            yield from self._platform.logs(record.reference, follow, tail)
+            yield from self.step_platform.engine.logs(record.reference, follow, tail)
 
     def cancel(self, reference: Reference) -> None:
         """Stop all steps and wait for their end; without a driver, this process does what it would."""
@@ -163,10 +163,10 @@ class DrivenPlatform(PipelinePlatform):
         for _, record in self._list_records(reference):
             if record.run not in shared:
                 if dry_run:
-                    freed.append(self._platform.remove_outputs(record.reference, dry_run=True))
+                    freed.append(self.step_platform.engine.remove_outputs(record.reference, dry_run=True))
                     continue
                 try:
-                    freed.append(remove_run(record, self._platform))
+                    freed.append(remove_run(record, self.step_platform))
                 except Rejected as error:
                     errors.append(error)
         if errors:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.platform import Platform, format_cancel_command, make_feature_error
+from robotrain.model.platform import Platform, PlatformEngine, format_cancel_command, make_feature_error
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ make_problem = Messages(__file__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 4.0
 
 
-class ClusterPlatform(Platform):
+class ClusterEngine(PlatformEngine):
     """A platform that asks a remote engine for everything."""
 
-    engine: str = ""
+    engine_name: str = ""
     """The engine's name, for messages."""
     cancel_seconds: float = 60.0
     """How long `cancel` waits for the end of a run, which an engine ends after it accepted the request."""
@@ -36,7 +36,7 @@ class ClusterPlatform(Platform):
 
         Raise RunGone or Rejected.
         """
-        raise make_feature_error(self, "cancel")
+        raise make_feature_error(self.platform, "cancel")
 
     def has_ended(self, reference: Reference) -> bool:
         """Return whether a run has ended. Raise RunGone or Rejected."""
@@ -49,7 +49,7 @@ class ClusterPlatform(Platform):
         refusal = self.request_cancel(reference)
         if self._wait_until_ended(reference, 0.0 if refusal else self.cancel_seconds):
             return
-        raise make_cancel_error(self, self.engine, reference, refusal, self.cancel_seconds)
+        raise make_cancel_error(self.platform, self.engine_name, reference, refusal, self.cancel_seconds)
 
     def _wait_until_ended(self, reference: Reference, seconds: float) -> bool:
         """Return whether the run ends in time; transient errors are ignored."""
@@ -74,7 +74,7 @@ def make_cancel_error(platform: Platform, engine: str, reference: Reference, ref
     :param refusal: why it refused; empty if it did not.
     """
     run = reference.get("run", "")
-    name = next(iter(platform.describe_reference(reference).values()), run)
+    name = next(iter(platform.engine.describe_reference(reference).values()), run)
     force = format_cancel_command(platform, reference)
     if refusal:
         message = "cancel-refused"
@@ -86,7 +86,7 @@ def make_cancel_error(platform: Platform, engine: str, reference: Reference, ref
     return Rejected([make_problem(message, *ways, engine=engine, name=name, seconds=seconds, why=why.rstrip("."))])
 
 
-class PipelineCluster(ClusterPlatform):
+class PipelineClusterEngine(ClusterEngine):
     """A cluster whose engine runs a pipeline as one run, of which each step is a part."""
 
     def select_step(self, reference: Reference) -> Reference:
