@@ -192,7 +192,7 @@ def _use(plan: FramePlan, cache: Path, present: int) -> CacheLease:
     os.environ[VARIABLE] = str(plan_file)
     join()
     kept = f"up to {format_size(plan.size)}, of which {format_size(min(present, plan.size))} are there"
-    _tell("info", f"decoded frames are kept in {plan.folder}: {kept}")
+    _emit_note("info", f"decoded frames are kept in {plan.folder}: {kept}")
     return lease
 
 
@@ -209,10 +209,10 @@ def join() -> None:
 
 
 def _train_without(level: Any, reason: str) -> ExitStack:
-    _tell(level, f"no decoded frames are kept: {reason}")
+    _emit_note(level, f"no decoded frames are kept: {reason}")
     return ExitStack()
 
 
-def _tell(level: Any, text: str) -> None:
+def _emit_note(level: Any, text: str) -> None:
     if is_first_rank():
         emit_event(Note(level=level, text=text))
