@@ -102,13 +102,13 @@ def follow(truth: Truth, above: Boundary, below: Boundary, looks: int) -> Course
         table = last * (1 - truth.wins - truth.losses)
         table[1:] += last[:-1] * truth.wins
         table[:, 1:] += last[:, :-1] * truth.losses
-        for view, boundary, found in ((table, above, ended[0]), (table.T, below, ended[1])):
+        for view, boundary, probabilities in ((table, above, ended[0]), (table.T, below, ended[1])):
             passed = 0.0
             for losses in np.flatnonzero(view.sum(axis=0) > NEGLIGIBLE):
                 least = boundary.find(pairs, int(losses))
                 passed += float(view[least:, losses].sum())
                 view[least:, losses] = 0
-            found.append(found[-1] + passed)
+            probabilities.append(probabilities[-1] + passed)
     return Courses(*ended)
 
 
@@ -162,11 +162,11 @@ def measure_misleading(repetitions: int) -> Iterator[Row]:
         "a gate where neither ever succeeds": (draw_floor, {"margin": 0.1}),
     }
     sides = [ComparedSide(side=Side(name), facts={}) for name in "ab"]
-    for name, (draw, asked) in inputs.items():
+    for name, (draw, plan_fields) in inputs.items():
         random_numbers, wrong = random.Random(67), 0
         for _ in range(repetitions):
-            found = compare_sides(draw(random_numbers), sides, ComparisonPlan(**asked))
-            wrong += found.verdicts[0].verdict in ("better", "worse", "not worse")
+            comparison = compare_sides(draw(random_numbers), sides, ComparisonPlan(**plan_fields))
+            wrong += comparison.verdicts[0].verdict in ("better", "worse", "not worse")
         yield Row(
             name=f"{name}, {repetitions:,} tables: a false verdict",
             ours=100 * wrong / repetitions,
@@ -184,12 +184,12 @@ def draw_table(draw: random.Random, rate: float = 0.5) -> list[Observation]:
 
 def sort_by_success(draw: random.Random) -> list[Observation]:
     """Return them as a spreadsheet sorts them."""
-    return sorted(draw_table(draw), key=lambda one: (one.policy, not one.success))
+    return sorted(draw_table(draw), key=lambda observation: (observation.policy, not observation.success))
 
 
 def leave_failures_out(draw: random.Random) -> list[Observation]:
     """Return them without the failures of the first."""
-    return [one for one in draw_table(draw) if one.policy == "b" or one.success]
+    return [observation for observation in draw_table(draw) if observation.policy == "b" or observation.success]
 
 
 def draw_drift(draw: random.Random) -> list[Observation]:

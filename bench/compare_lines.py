@@ -84,8 +84,8 @@ def main() -> int:
     names = [name for name in (*FACTS, *("stdout", "stderr") * options.text) if name not in options.without]
     number = 0
     with ThreadPoolExecutor(options.jobs) as pool, (options.freeze or Path(os.devnull)).open("w") as file:
-        found = pool.map(partial(find_all_facts, checkouts, options.text), lines)
-        for line, (*other, own) in zip(lines, found, strict=True):
+        fact_lists = pool.map(partial(find_all_facts, checkouts, options.text), lines)
+        for line, (*other, own) in zip(lines, fact_lists, strict=True):
             if options.freeze:
                 print(json.dumps({"line": line} | shorten(own)), file=file, flush=True)
             elif other:
@@ -136,24 +136,24 @@ def find_all_facts(checkouts: list[Path], is_text: bool, line: str) -> list[Fact
 def find_facts(checkout: Path, top: Path, line: str, is_text: bool) -> Facts:
     """Return the facts that a line has."""
     type_line = cache(partial(run, checkout, top))
-    for asked in (add_json(line), line):  # without, if the command takes none
-        answer = type_line(asked)
+    for typed_line in (add_json(line), line):  # without, if the command takes none
+        answer = type_line(typed_line)
         values = read_json(answer.stdout)
-        found = {f"{code} {where}".strip() for value in values for code, where in find_problems(value)}
-        if not any(one.endswith(" --json") for one in found):
+        problems = {f"{code} {where}".strip() for value in values for code, where in find_problems(value)}
+        if not any(problem.endswith(" --json") for problem in problems):
             break
-    found |= set(re.findall(CODE, answer.stderr)) - {one.split()[0] for one in found}
-    facts, words = {"exit": str(answer.returncode), "problems": "\n".join(sorted(found))}, list[str]()
+    problems |= set(re.findall(CODE, answer.stderr)) - {problem.split()[0] for problem in problems}
+    facts, words = {"exit": str(answer.returncode), "problems": "\n".join(sorted(problems))}, list[str]()
     if not answer.returncode and (job := find_job(line)) is not None:
         explained = read_json(type_line(add_json(f"robotrain explain{job}")).stdout)
         rendered = read_json(run(checkout, top, add_json(f"robotrain render{job}", "--json --to plan")).stdout)
         facts["listing"] = "\n".join(sorted({*list_payload(top / "here/plan")}))
         explained, rendered = clean(explained, words), clean(rendered, words)
-        files = [one.get("files", {}) for one in rendered]
+        files = [plan.get("files", {}) for plan in rendered]
         documents = [each.pop(path) for each in files for path in [*each] if path.endswith("job.json")]
         facts |= {"explain": format_json(explained), "plan": format_json(rendered), "document": format_json(documents)}
     else:
-        facts["output"] = format_json([one for one in clean(values, words) if one])
+        facts["output"] = format_json([cleaned for cleaned in clean(values, words) if cleaned])
     facts["words"] = "\n".join(words)
     if is_text:
         facts |= {"stdout": type_line(line).stdout, "stderr": type_line(line).stderr}
@@ -194,8 +194,8 @@ def add_json(line: str, words: str = "--json") -> str:
 
 def find_job(line: str) -> str | None:
     """Return the words of the job that a plain line submits, renders or explains."""
-    found = re.match(r"robotrain (?:submit|render|explain)( [^;&|<>$`()]*)$", line)
-    return None if found is None or " --help" in line else re.sub(SEND_ONLY, "", found[1])
+    match = re.match(r"robotrain (?:submit|render|explain)( [^;&|<>$`()]*)$", line)
+    return None if match is None or " --help" in line else re.sub(SEND_ONLY, "", match[1])
 
 
 def read_json(text: str) -> list[Any]:
@@ -204,7 +204,7 @@ def read_json(text: str) -> list[Any]:
     text = text[start.start() :] if start else ""
     for texts in ([text], text.splitlines()):
         with suppress(ValueError):
-            return [json.loads(one) for one in texts]
+            return [json.loads(json_text) for json_text in texts]
     return []
 
 
@@ -213,8 +213,8 @@ def find_problems(value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict) and {*value} >= {"code", "where", "title"}:
         yield value["code"], value["where"]
     elif isinstance(value, dict | list):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from find_problems(one)
+        for child in value.values() if isinstance(value, dict) else value:
+            yield from find_problems(child)
 
 
 def clean(value: Any, words: list[str]) -> Any:
@@ -223,10 +223,10 @@ def clean(value: Any, words: list[str]) -> Any:
         with suppress(ValueError):
             value = json.loads(value)
     if isinstance(value, list):
-        return [clean(one, words) for one in value]
+        return [clean(child, words) for child in value]
     if isinstance(value, dict):
-        words += [f"{name}: {one}" for name, one in value.items() if name in WORDS and one]
-        return {name: clean(one, words) for name, one in value.items() if name not in UNSEEN | WORDS}
+        words += [f"{name}: {child}" for name, child in value.items() if name in WORDS and child]
+        return {name: clean(child, words) for name, child in value.items() if name not in UNSEEN | WORDS}
     return re.sub(OWN_PROGRAM, "", value).splitlines() if isinstance(value, str) and "\n" in value else value
 
 
@@ -234,7 +234,7 @@ def list_payload(plan: Path) -> Iterator[str]:
     """Yield the files of a plan, and those in its archives."""
     for name in (str(path.relative_to(plan)) for path in plan.rglob("*") if path.is_file()):
         packed = zipfile.ZipFile(plan / name).namelist() if name.endswith(".zip") else []
-        yield from (name, *(f"{name}/{one}" for one in packed))
+        yield from (name, *(f"{name}/{member}" for member in packed))
 
 
 def normalize(text: str, checkout: Path, top: Path) -> str:
@@ -253,10 +253,12 @@ def print_differences(line: str, other: Facts, own: Facts, names: list[str]) -> 
     for name in changed:
         texts = (facts.get(name, "").splitlines() for facts in (other, own))
         changes = [
-            one for one in difflib.unified_diff(*texts, lineterm="", n=0) if one[:3] not in ("---", "+++", "@@ ")
+            change
+            for change in difflib.unified_diff(*texts, lineterm="", n=0)
+            if change[:3] not in ("---", "+++", "@@ ")
         ]
         more = [f"… {len(changes) - 40} more"] if len(changes) > 40 else []
-        print(*(f"  {name} {one[:200]}" for one in changes[:40] + more), sep="\n", flush=True)
+        print(*(f"  {name} {change[:200]}" for change in changes[:40] + more), sep="\n", flush=True)
     return bool(changed)
 
 

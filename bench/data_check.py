@@ -34,16 +34,16 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     yield from _measure_sizes(options.quick)
     missed, planted = Counter[str](), Counter[str]()
     severities = Counter[str]()
-    for one in _try_datasets(places, good, options.seed):
-        if name := one["defect"]:
+    for trial in _try_datasets(places, good, options.seed):
+        if name := trial["defect"]:
             planted[name] += 1
-            missed[name] += not one["found"]
-            if not one["found"]:
-                rows.log(f"missed: {name}, seed {one['seed']}, episodes {one['episodes']}: {one['findings']}")
+            missed[name] += not trial["found"]
+            if not trial["found"]:
+                rows.log(f"missed: {name}, seed {trial['seed']}, episodes {trial['episodes']}: {trial['findings']}")
         else:
-            severities.update({finding[0] for finding in one["findings"]})
-            for finding in one["findings"]:
-                rows.log(f"good dataset, seed {one['seed']}: {finding}")
+            severities.update({finding[0] for finding in trial["findings"]})
+            for finding in trial["findings"]:
+                rows.log(f"good dataset, seed {trial['seed']}: {finding}")
     for name, count in planted.items():
         yield Row(name=f"missed: {name} ({count})", ours=missed[name], unit="")
     share = 100 * missed.total() / max(planted.total(), 1)
@@ -73,7 +73,7 @@ def _find_python() -> Path:
 
 
 def _make_environ() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / one) for one in ("workloads", "runtime"))}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("workloads", "runtime"))}
 
 
 def _try_datasets(places: int, good: int, seed: int) -> Iterator[dict[str, Any]]:

@@ -92,12 +92,12 @@ def main() -> None:
     parser.add_argument("frames", type=int)
     parser.add_argument("--quality", action="store_true", help="look at numbers too")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        write_dataset(Path(place), options.episodes, options.frames)
+    with tempfile.TemporaryDirectory() as folder:
+        write_dataset(Path(folder), options.episodes, options.frames)
         questions: dict[str, dict[str, float]] = {"tables": {}}
         if options.quality:
             questions["quality"] = {"val_split": 0.1}
-        request = json.dumps({"dataset": {"folder": place}, "questions": questions}) + "\n"
+        request = json.dumps({"dataset": {"folder": folder}, "questions": questions}) + "\n"
         command = [sys.executable, "-m", "robotrain_workloads.lerobot_data.inspection"]
         taken = []
         for _ in range(1 if options.quality else TIMES):
@@ -106,7 +106,7 @@ def main() -> None:
             taken.append(time.perf_counter() - before)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events[-1] == {"event": "end"}, events[-1]
-    findings = [one["finding"]["text"] for one in events if one["event"] == "finding"]
+    findings = [event["finding"]["text"] for event in events if event["event"] == "finding"]
     megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(json.dumps({"seconds": min(taken), "megabytes": megabytes, "findings": findings}))
 

@@ -107,7 +107,7 @@ def measure_everywhere(folder: Path) -> float:
     done = subprocess.run(words, env=environ, capture_output=True, check=True)
     seconds = time.monotonic() - began
     listed = json.loads(done.stdout)["runs"]
-    if (len(listed), sum(one["recorded"] for one in listed)) != (EVERYWHERE, EVERYWHERE // 2):
+    if (len(listed), sum(listed_run["recorded"] for listed_run in listed)) != (EVERYWHERE, EVERYWHERE // 2):
         raise OSError(f"{len(listed)} runs were listed")
     return seconds
 

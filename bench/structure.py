@@ -133,7 +133,7 @@ def main() -> None:
             [module.text.count("\n") for module in listed if module.name.partition(".")[0] == package]
             for listed in (modules, counted)
         ]
-        whole, part = (f"{len(one)} files, {sum(one):,} lines" for one in sizes)
+        whole, part = (f"{len(line_counts)} files, {sum(line_counts):,} lines" for line_counts in sizes)
         print(f"  {package:<22} {whole}" + ("" if whole == part else f" (without these: {part})"))
     behind: list[str] = []
     cycles = 0

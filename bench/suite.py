@@ -60,24 +60,24 @@ def main() -> int:
     if options.write and options.quick:
         parser.error("--write needs benchmarks at full size: leave out --quick")
     print(LINE.format(*COLUMNS), flush=True)
-    found: dict[str, list[Row]] = {}
+    rows_by_heading: dict[str, list[Row]] = {}
     failed: list[str] = []
     for benchmark in BENCHMARKS:
         if benchmark.name in options.only:
             try:
-                found[benchmark.heading] = measure(benchmark, options.quick, options.attempts)
+                rows_by_heading[benchmark.heading] = measure(benchmark, options.quick, options.attempts)
             except (OSError, ValueError) as error:
                 failed.append(f"{benchmark.name}: {error}")
                 continue
-            for row in found[benchmark.heading]:
+            for row in rows_by_heading[benchmark.heading]:
                 print(LINE.format(*row.cells), flush=True)
-    above = [row.name for measured in found.values() for row in measured if row.is_above]
+    above = [row.name for measured in rows_by_heading.values() for row in measured if row.is_above]
     for line in failed:
         print(f"failed: {line}")
     print(f"{len(above)} above" if above else "none above")
     if options.write and not failed:
         introduction, _, before = PAGE.read_text().partition(MARK)
-        PAGE.write_text(introduction + "\n".join(format_page(found, before)))
+        PAGE.write_text(introduction + "\n".join(format_page(rows_by_heading, before)))
     return 1 if above or failed else 0
 
 
@@ -97,16 +97,16 @@ def measure(benchmark: Benchmark, is_quick: bool, attempts: int) -> list[Row]:
     return list(best.values())
 
 
-def format_page(found: dict[str, list[Row]], before: str = "") -> Iterator[str]:
+def format_page(rows_by_heading: dict[str, list[Row]], before: str = "") -> Iterator[str]:
     """Yield the lines of the generated part of the page; `before` is that part as it was."""
     yield f"{MARK}: do not edit -->"
     _, *texts = before.rstrip().split("\n## ")
-    kept = {heading: rest for heading, _, rest in (text.partition("\n") for text in texts)}
-    for heading in dict.fromkeys([*(benchmark.heading for benchmark in BENCHMARKS), *found]):
-        if heading in found:
-            yield from ("", f"## {heading}", "", *_format_table(found[heading]))
-        elif heading in kept:
-            yield from ("", f"## {heading}", kept[heading].rstrip())
+    sections = {heading: rest for heading, _, rest in (text.partition("\n") for text in texts)}
+    for heading in dict.fromkeys([*(benchmark.heading for benchmark in BENCHMARKS), *rows_by_heading]):
+        if heading in rows_by_heading:
+            yield from ("", f"## {heading}", "", *_format_table(rows_by_heading[heading]))
+        elif heading in sections:
+            yield from ("", f"## {heading}", sections[heading].rstrip())
     yield ""
 
 

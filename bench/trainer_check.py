@@ -50,19 +50,19 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     attempts = 1 if options.quick else 3
     check = ("--check", "--checker", str(python))
     plain = [explain(environ) for _ in range(attempts)]
-    kept: list[float] = []
+    durations: list[float] = []
     for name, words in LINES.items():
-        given = ("--", *words) if words else ()
+        arguments = ("--", *words) if words else ()
         used = []
         for _ in range(attempts):
             with tempfile.TemporaryDirectory() as cache:
                 fresh = {**environ, "ROBOTRAIN_CACHE": cache}
-                used.append(explain(fresh, *check, *given)[1])
+                used.append(explain(fresh, *check, *arguments)[1])
                 again = [explain(fresh, *check)[0] for _ in range(0 if words else attempts + 1)]
-                kept += again[1:]
+                durations += again[1:]
         own = min(used) - min(seconds for _, seconds in plain)
         yield Row(name=f"ask LeRobot about {name}, processors", ours=own, unit="s", ceiling=CEILING)
-    more = max(0.0, min(kept) - min(seconds for seconds, _ in plain))
+    more = max(0.0, min(durations) - min(seconds for seconds, _ in plain))
     yield Row(name="the same line again", ours=more, unit="s", ceiling=KEPT_CEILING)
 
 

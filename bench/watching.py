@@ -105,8 +105,8 @@ def fill_run(state: Path, points: int, megabytes: int) -> Path:
         for _ in range(megabytes):
             log.write(block)
         for step in range(1, points + 1):
-            one = Metrics(step=step, total=points, values={"train/loss": 1 / step})
-            body = {"event": "metrics", "time": 1763622000.5 + step, **dataclasses.asdict(one)}
+            metrics = Metrics(step=step, total=points, values={"train/loss": 1 / step})
+            body = {"event": "metrics", "time": 1763622000.5 + step, **dataclasses.asdict(metrics)}
             line = f"{event.PREFIX}{json.dumps(body)}\n"
             log.write(line)
             events.write(line)

@@ -48,7 +48,7 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     for has_checker in (False,) if options.no_checker else (False, True):
         checkers = find_checkers(options.checker) if has_checker else {}
         name = "with a checker" if has_checker else "without a checker"
-        with tempfile.TemporaryDirectory() as place, judge.open_judge(Path(place), checkers) as judged:
+        with tempfile.TemporaryDirectory() as folder, judge.open_judge(Path(folder), checkers) as judged:
             good, broken = read_lines(GOOD)[::step], read_lines(BROKEN)[::step]
             real = read_lines(REAL)[::step]
             good_real = [line for line in real if line.kind == REAL_GOOD]
@@ -70,14 +70,14 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
             )
 
 
-def find_checkers(given: list[str]) -> dict[str, Path]:
+def find_checkers(assignments: list[str]) -> dict[str, Path]:
     """Return the Python of each version."""
     import environments
 
-    chosen = {name: Path(path) for name, path in (one.split("=", 1) for one in given)}
+    chosen = {name: Path(path) for name, path in (assignment.split("=", 1) for assignment in assignments)}
     newest = next((path for name, path in chosen.items() if name not in LOCKS), None)
-    found = {name: chosen.get(name) for name in LOCKS} | ({judge.NEWEST: newest} if newest else {})
-    return {name: path or environments.find_python(LOCKS[name]) for name, path in found.items()}
+    pythons = {name: chosen.get(name) for name in LOCKS} | ({judge.NEWEST: newest} if newest else {})
+    return {name: path or environments.find_python(LOCKS[name]) for name, path in pythons.items()}
 
 
 def count(judged: Judge, lines: list[Line], shows: bool, *, is_good: bool) -> int:

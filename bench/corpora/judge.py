@@ -88,9 +88,9 @@ def open_judge(folder: Path, checkers: Mapping[str, Path]) -> Iterator[Judge]:
     from robotrain_runtime.environments import environment_check
 
     versions, read = dict[str, Any](), environment_check.read_versions
-    kept = {name: os.environ[name] for name in trainer_check.KEPT_VARIABLES if name in os.environ}
+    inherited = {name: os.environ[name] for name in trainer_check.KEPT_VARIABLES if name in os.environ}
     servers = {
-        name: share_lerobot(folder, python.parent.parent, kept | trainer_check.OFFLINE, CACHED_DESCRIPTIONS)
+        name: share_lerobot(folder, python.parent.parent, inherited | trainer_check.OFFLINE, CACHED_DESCRIPTIONS)
         for name, python in checkers.items()
     }
     preflight = checked_plan.run_preflight

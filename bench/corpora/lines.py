@@ -42,23 +42,23 @@ class Line(NamedTuple):
         return self.words[:at], self.words[at + 1 :]
 
 
-def make_line(kind: str, words: Sequence[str], options: Sequence[str] = (), why: str = "") -> Line:
+def make_line(kind: str, words: Sequence[str], options: Sequence[str] = (), reason: str = "") -> Line:
     """Return a line with options after `--`."""
-    return Line(kind, (*words, *(("--", *options) if options else ())), why)
+    return Line(kind, (*words, *(("--", *options) if options else ())), reason)
 
 
 def read_lines(name: str) -> list[Line]:
     """Return the lines of a file of this folder. Raise ValueError."""
-    found = []
+    lines = []
     for text in (HERE / name).read_text().splitlines():
         if text and not text.startswith("#"):
             kind, _, rest = text.partition(": ")
-            line, _, why = rest.partition(SEPARATOR)
-            found.append(Line(kind, tuple(shlex.split(line)), why))
-    return found
+            line, _, reason = rest.partition(SEPARATOR)
+            lines.append(Line(kind, tuple(shlex.split(line)), reason))
+    return lines
 
 
 def write_lines(name: str, introduction: str, lines: Iterable[Line]) -> None:
     """Write a file of this folder."""
-    texts = [f"{one.kind}: {one.text}" + (f"{SEPARATOR}{one.why}" if one.why else "") for one in lines]
+    texts = [f"{line.kind}: {line.text}" + (f"{SEPARATOR}{line.why}" if line.why else "") for line in lines]
     (HERE / name).write_text("\n".join([*(f"# {line}" for line in introduction.splitlines()), "", *texts, ""]))

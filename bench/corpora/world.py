@@ -26,8 +26,8 @@ PROCESSORS = ("policy_preprocessor.json", "policy_postprocessor.json")
 def make_world(folder: Path) -> Path:
     """Fill a new folder, and return it. The policies have their real configuration and no weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, place in FOLDERS.items():
-        shutil.copytree(place, folder / name)
+    for name, source_folder in FOLDERS.items():
+        shutil.copytree(source_folder, folder / name)
     for path in sorted(STARTS.glob("*.json")):
         write_policy(folder / "starts" / path.stem, path.read_text())
     write_unfit(folder)

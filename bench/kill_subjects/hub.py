@@ -40,12 +40,12 @@ def make_checkpoints(folder: Path) -> list[Path]:
     """Return the folders of sealed checkpoints."""
     made = []
     for step in STEPS:
-        place = folder / f"{step:06}"
+        step_folder = folder / f"{step:06}"
         for name, content in [*TEXTS.items(), *((name, os.urandom(size)) for name, size in SIZES.items())]:
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            (place / name).write_bytes(content)
-        checkpoint.seal_checkpoint(place, step=step, run=RUN, job="0" * 64, model="pretrained_model")
-        made.append(place)
+            (step_folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (step_folder / name).write_bytes(content)
+        checkpoint.seal_checkpoint(step_folder, step=step, run=RUN, job="0" * 64, model="pretrained_model")
+        made.append(step_folder)
     return made
 
 
@@ -89,17 +89,17 @@ def find_torn_tag(repository: Repository | None) -> str:
     return ""
 
 
-def run_round(hub: HubStandIn, name: str, place: ContainerContext, folders: list[Path], seconds: float) -> Findings:
+def run_round(hub: HubStandIn, name: str, context: ContainerContext, folders: list[Path], seconds: float) -> Findings:
     """Publish, be killed after some seconds, publish again, and look after each."""
     address, findings = f"hf://me/{name}", Findings(kills=1)
-    killed = start_publishing(address, place.cache, folders)
+    killed = start_publishing(address, context.cache, folders)
     killed.join(seconds)
     killed.kill()
     killed.join()
     if torn := find_torn_tag(hub.repositories.get(f"models/me/{name}")):
         findings.lost.append(f"{torn} of {name} is torn after the kill")
         return findings
-    with closing(target.open(address, place)) as again:
+    with closing(target.open(address, context)) as again:
         try:
             publish(again, folders)
         except (OSError, PermanentError) as error:
@@ -125,14 +125,14 @@ def open_hub(top: Path) -> Iterator[RunRound]:
     cache = Path(os.environ.get("ROBOTRAIN_CACHE", "~/.cache/robotrain")).expanduser()
     with HubStandIn() as hub:
         os.environ.update(HF_ENDPOINT=hub.address, HF_TOKEN=hub.token, HF_HOME=str(top / "hf"))
-        place = make_context(cache)
+        context = make_context(cache)
         folders = make_checkpoints(top / "checkpoints")
         began = time.monotonic()
         start_publishing("hf://me/whole", cache, folders).join()
         whole = time.monotonic() - began
 
         def kill_publisher(number: int, moments: random.Random, left: int) -> Findings:
-            return run_round(hub, f"killed-{number}", place, folders, moments.uniform(START_SECONDS, whole))
+            return run_round(hub, f"killed-{number}", context, folders, moments.uniform(START_SECONDS, whole))
 
         yield kill_publisher
 

@@ -125,10 +125,10 @@ def wait_for_end(folder: Path, steps: int) -> Path:
         return False
 
     wait_until(has_ended, f"the end of {folder.name}", WAIT_SECONDS + steps)
-    found = checkpoint.find_last_complete(next(folder.glob("**/checkpoints")))
-    assert found, f"{folder.name} left no complete checkpoint"
-    assert found[0] == steps, f"{folder.name} ended at step {found[0]}: {outcome.read_text()}"
-    return found[1]
+    last_checkpoint = checkpoint.find_last_complete(next(folder.glob("**/checkpoints")))
+    assert last_checkpoint, f"{folder.name} left no complete checkpoint"
+    assert last_checkpoint[0] == steps, f"{folder.name} ended at step {last_checkpoint[0]}: {outcome.read_text()}"
+    return last_checkpoint[1]
 
 
 def list_differences(first: Path, second: Path) -> Iterator[str]:

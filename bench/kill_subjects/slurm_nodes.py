@@ -74,15 +74,15 @@ class Training:
         """Return the steps that the ranks made, in the order of the log: again those that were made twice."""
         events = self.folder / attempts.EVENTS_FILE
         lines = events.read_text(errors="replace").splitlines() if events.exists() else []
-        found = [json.loads(line.partition(" ")[2]) for line in lines if '"train/loss"' in line]
-        return [event["step"] for event in found]
+        loss_events = [json.loads(line.partition(" ")[2]) for line in lines if '"train/loss"' in line]
+        return [event["step"] for event in loss_events]
 
     def find_problems(self) -> Iterator[str]:
         """Yield what is wrong with the run, which has ended."""
         status = json.loads(self.robotrain("status", self.folder.name, "--json"))
-        found = (status["state"], status["step"], status["checkpoint_step"])
-        if found != ("succeeded", self._steps, self._steps):
-            yield f"it ended as {found}"
+        outcome = (status["state"], status["step"], status["checkpoint_step"])
+        if outcome != ("succeeded", self._steps, self._steps):
+            yield f"it ended as {outcome}"
         saved = dict(checkpoint.list_checkpoints(self.folder / "outputs/checkpoints"))  # none that was set aside
         if missing := {*range(SAVE_FREQ, self._steps + 1, SAVE_FREQ)} - saved.keys():
             yield f"it lacks the checkpoints {sorted(missing)}"

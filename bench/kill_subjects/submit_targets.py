@@ -201,7 +201,11 @@ def slurm(top: Path, pipeline: bool = False, login: bool = False) -> Iterator[Ca
         def list_runs() -> list[str]:
             time.sleep(0.05)  # a killed submit may have left an sbatch at work
             lines = lab.run("squeue", "--noheader", "--states=all", "--format=%i|%Z").splitlines()
-            jobs = [job for job, _, place in (line.partition("|") for line in lines) if place.startswith(f"{folder}/")]
+            jobs = [
+                job
+                for job, _, job_folder in (line.partition("|") for line in lines)
+                if job_folder.startswith(f"{folder}/")
+            ]
             return [" ".join(sorted(jobs, key=int))] if pipeline and len(jobs) == 3 else jobs
 
         def get_name(run: Mapping[str, str]) -> str:

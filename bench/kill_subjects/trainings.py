@@ -133,8 +133,8 @@ class Training:
 
     def find_sealed(self, run: Path) -> list[int]:
         """Return the steps of the sealed checkpoints of a run, newest first."""
-        found = checkpoint.list_checkpoints(run / "outputs/checkpoints")
-        return [step for step, folder in found if checkpoint.read_manifest(folder)]
+        checkpoints = checkpoint.list_checkpoints(run / "outputs/checkpoints")
+        return [step for step, folder in checkpoints if checkpoint.read_manifest(folder)]
 
     def kill(self, what: str) -> bool:
         """Kill a part of the last run, all of the runtime if the part has not begun; return whether it still ran."""
@@ -146,8 +146,8 @@ class Training:
             return True
         number = signal.SIGTERM if what.endswith("SIGTERM") else signal.SIGKILL
         for sign in (PARTS[what], PARTS["runtime"]):
-            if found := [pid for pid, line in self._list_processes(run) if sign in line]:
-                process.send_signal(found[:1], number)
+            if pids := [pid for pid, line in self._list_processes(run) if sign in line]:
+                process.send_signal(pids[:1], number)
                 return True
         return False
 
@@ -165,8 +165,8 @@ class Training:
         """Yield what is wrong with the sealed checkpoints of the last run."""
         run = self._list_runs()[-1]
         for step in self.find_sealed(run):
-            if why := checkpoint.validate_checkpoint(run / f"outputs/checkpoints/{step:06}"):
-                yield why
+            if problem := checkpoint.validate_checkpoint(run / f"outputs/checkpoints/{step:06}"):
+                yield problem
 
     def find_wrong_starts(self) -> Iterator[str]:
         """Yield what is wrong with the checkpoint that the last run resumed from."""
@@ -186,8 +186,8 @@ class Training:
         """Return the last link that was saved: by the last run, or by one that was killed at its very end."""
         for run in reversed(self._list_runs()):
             for file in (run / f"outputs/checkpoints/{STEPS:06}").glob("[cm]*.json"):
-                found = json.loads(file.read_text())
-                return str(found if isinstance(found, str) else found[0])
+                content = json.loads(file.read_text())
+                return str(content if isinstance(content, str) else content[0])
         return ""
 
     def describe_runs(self) -> str:
@@ -207,8 +207,8 @@ class Training:
         with contextlib.suppress(OSError):
             supervisor = process.parse_process(json.loads((run / "supervisor.json").read_text()))
             if supervisor is not None:
-                found = ((pid, _read_command(pid)) for pid in process.list_run_processes(supervisor, run))
-                return [(pid, line) for pid, line in found if line and "robotrain_local.supervisor" not in line]
+                processes = ((pid, _read_command(pid)) for pid in process.list_run_processes(supervisor, run))
+                return [(pid, line) for pid, line in processes if line and "robotrain_local.supervisor" not in line]
         return []
 
 

@@ -70,8 +70,8 @@ def _measure_reference(machine: Machine, prefix: str) -> dict[str, float]:
 
 
 def _measure_ours(machine: Machine, prefix: str) -> dict[str, float]:
-    given = (_make_empty_folder(machine.folder / "ours"), machine.azure.url(CONTAINER, prefix))
-    return machine.measure("robotrain_transfer.py", "fetch", *given, python=Path(sys.executable))
+    arguments = (_make_empty_folder(machine.folder / "ours"), machine.azure.url(CONTAINER, prefix))
+    return machine.measure("robotrain_transfer.py", "fetch", *arguments, python=Path(sys.executable))
 
 
 def _make_rows(turns: list[dict[str, float]], latency: float) -> Iterator[Row]:

@@ -41,7 +41,7 @@ def _measure_growth(
     measured: dict[int, tuple[float, float]] = {}
     for count in counts:
         surveys = [_measure_survey(machine, urls(count)) for _ in range(runs)]
-        measured[count] = (min(one["look"] for one in surveys), max(one["mib"] for one in surveys))
+        measured[count] = (min(survey["look"] for survey in surveys), max(survey["mib"] for survey in surveys))
         rows.log(f"  {count:>6} {what}   {measured[count][0]:.2f} s   {measured[count][1]:.0f} MiB")
     few, many = counts[-2:]
     seconds, mib = measured[many]

@@ -56,8 +56,8 @@ def prepare_call(
     file = job_file.read_job_file(Path(job)) if job is not None else None
     surroundings = read_call_surroundings(platform_name, profile)
     files = (file,) if file else ()
-    found = surroundings.find_workload(files)
-    named = workload_name or (str(found.value) if found else "")
+    workload_value = surroundings.find_workload(files)
+    named = workload_name or (str(workload_value.value) if workload_value else "")
     workload = plugins.workload(named or plugins.default_workload())
     platform = load_platform(surroundings, plugins)
     request = Request(
@@ -66,8 +66,8 @@ def prepare_call(
         terraform=TerraformLayer(surroundings),
         name=Value(run_name, CALL_NAME) if run_name else None,
     )
-    given = {**values, TRAINER_ARGS: trainer_args}
-    request, problems = add_values(request, given, workload, platform, plugins.source_kinds())
+    call_values = {**values, TRAINER_ARGS: trainer_args}
+    request, problems = add_values(request, call_values, workload, platform, plugins.source_kinds())
     problems += find_unknown_tables(files, surroundings.project, plugins)
     problems += [] if named else plugins.default_problems()
     prepared = prepare.prepare_job(request, workload, platform, plugins, tuple(problems), is_sent=is_sent)
@@ -83,42 +83,45 @@ def add_values(
     workload: Workload,
     platform: Platform,
     kinds: Mapping[str, SourceKind],
-    place: str = "",
+    prefix: str = "",
 ) -> tuple[Request, list[Problem]]:
     """Return the request with values of a call, and a problem for each name that nothing has. Raise Rejected for a
     value that is not of the form that its name takes.
 
     :param values: by the names of their options; None is no value.
-    :param place: what stands before each name in messages: a step of a pipeline, with a dot.
+    :param prefix: what stands before each name in messages: a step of a pipeline, with a dot.
     """
     values = {name: value for name, value in values.items() if value is not None}
     names = Names(workload, platform)
-    known = dict(_list_known_names(names, workload, kinds))
-    arguments = _read_trainer_args(values.get(TRAINER_ARGS), place)
-    given = prefix_names("params", _read_params(values.get(PARAMS), place) if workload.own_command else {})
+    valid_names = dict(_list_known_names(names, workload, kinds))
+    arguments = _read_trainer_args(values.get(TRAINER_ARGS), prefix)
+    new_values = prefix_names("params", _read_params(values.get(PARAMS), prefix) if workload.own_command else {})
     problems = []
     for name, value in values.items():
         full, *others = names.find(name) or [""]
         if others:
-            problems.append(_make_ambiguous_problem(f"{place}{name}", [full, *others]))
+            problems.append(_make_ambiguous_problem(f"{prefix}{name}", [full, *others]))
         elif full:
-            given[full] = _make_parameter_value(names.parameters[full], value, f"{place}{name}")
+            new_values[full] = _make_parameter_value(names.parameters[full], value, f"{prefix}{name}")
     if values.get("config"):
-        given["config"] = _make_value(f"{place}config", str(values["config"]))
+        new_values["config"] = _make_value(f"{prefix}config", str(values["config"]))
     line = request.line._replace(
-        values={**request.line.values, **given},
-        sources=(*request.line.sources, *_collect_sources(values, known, place)),
+        values={**request.line.values, **new_values},
+        sources=(*request.line.sources, *_collect_sources(values, valid_names, prefix)),
         arguments=request.line.arguments if arguments is None else arguments,
     )
-    title, unknown = f"{workload.name} on {platform.name} has no value", (name for name in values if name not in known)
-    problems += [_make_unknown_problem(title, name, known, names, place) for name in unknown]
+    title, unknown = (
+        f"{workload.name} on {platform.name} has no value",
+        (name for name in values if name not in valid_names),
+    )
+    problems += [_make_unknown_problem(title, name, valid_names, names, prefix) for name in unknown]
     return dataclasses.replace(request, line=line), problems
 
 
 def read_call_surroundings(platform: str, profile: str) -> Surroundings:
     """Return what all jobs of the working folder share, with the platform and the profile of a call."""
-    given = (("platform", platform), ("profile", profile))
-    return read_surroundings(*(Value(text, Origin("call", name)) if text else None for name, text in given))
+    options = (("platform", platform), ("profile", profile))
+    return read_surroundings(*(Value(text, Origin("call", name)) if text else None for name, text in options))
 
 
 def load_platform(surroundings: Surroundings, plugins: Plugins) -> Platform:
@@ -129,10 +132,10 @@ def load_platform(surroundings: Surroundings, plugins: Plugins) -> Platform:
     raise Rejected([make_problem("platform-missing.call", *suggestions)])
 
 
-def _read_trainer_args(arguments: Iterable[str] | None, place: str) -> tuple[Value, ...] | None:
+def _read_trainer_args(arguments: Iterable[str] | None, prefix: str) -> tuple[Value, ...] | None:
     """Return the trainer's arguments. Raise Rejected for a single text instead of a list."""
     if not isinstance(arguments, str):
-        origin = Origin("call", f"{place}{TRAINER_ARGS}")
+        origin = Origin("call", f"{prefix}{TRAINER_ARGS}")
         return None if arguments is None else tuple(Value(argument, origin) for argument in arguments)
     raise Rejected([make_problem("value-invalid.trainer-args")])
 
@@ -154,40 +157,40 @@ def _list_known_names(
     yield TRAINER_ARGS, None
 
 
-def _make_parameter_value(parameter: Parameter, given: Any, where: str) -> Value:
-    if parameter.param.form in ("json", "texts") and isinstance(given, Mapping | list | tuple):
-        given = json.dumps(given)
-    elif parameter.param.form == "list" and isinstance(given, list | tuple):
-        given = ",".join(map(str, given))
-    return _make_value(where, given)
+def _make_parameter_value(parameter: Parameter, argument: Any, where: str) -> Value:
+    if parameter.param.form in ("json", "texts") and isinstance(argument, Mapping | list | tuple):
+        argument = json.dumps(argument)
+    elif parameter.param.form == "list" and isinstance(argument, list | tuple):
+        argument = ",".join(map(str, argument))
+    return _make_value(where, argument)
 
 
-def _make_value(name: str, given: Any) -> Value:
+def _make_value(name: str, argument: Any) -> Value:
     origin = Origin("call", name)
-    if not isinstance(given, Mapping):
-        return Value(format_value(given), origin)
+    if not isinstance(argument, Mapping):
+        return Value(format_value(argument), origin)
     refusal = make_problem("value-invalid.single-value", where=name)
-    entries = [(str(key), Value(format_value(item), origin)) for key, item in given.items() if item is not None]
+    entries = [(str(key), Value(format_value(item), origin)) for key, item in argument.items() if item is not None]
     return Value(ValueTable(tuple(entries), refusal), origin)
 
 
-def _read_params(given: Mapping[str, Any] | None, place: str) -> dict[str, Value]:
+def _read_params(params: Mapping[str, Any] | None, prefix: str) -> dict[str, Value]:
     """Return the user's own parameters. Raise Rejected unless they are a mapping."""
-    if given is None or isinstance(given, Mapping):
+    if params is None or isinstance(params, Mapping):
         return {
-            str(name): Value(format_value(value), Origin("call", f"{place}{PARAMS}[{name!r}]"))
-            for name, value in (given or {}).items()
+            str(name): Value(format_value(value), Origin("call", f"{prefix}{PARAMS}[{name!r}]"))
+            for name, value in (params or {}).items()
         }
     raise Rejected([make_problem("value-invalid.params")])
 
 
-def _collect_sources(values: Mapping[str, Any], known: Mapping[str, Any], place: str) -> Iterator[SourceText]:
-    for name, given in values.items():
-        if not known.get(name):
+def _collect_sources(values: Mapping[str, Any], valid_names: Mapping[str, Any], prefix: str) -> Iterator[SourceText]:
+    for name, argument in values.items():
+        if not valid_names.get(name):
             continue
-        role, _, kinds = known[name]
-        origin = Origin("call", f"{place}{name}")
-        for text in [given] if isinstance(given, str | PathLike) else given:
+        role, _, kinds = valid_names[name]
+        origin = Origin("call", f"{prefix}{name}")
+        for text in [argument] if isinstance(argument, str | PathLike) else argument:
             yield SourceText(role=role, kinds=kinds, text=str(text), origin=origin, base=Path.cwd())
 
 
@@ -203,7 +206,7 @@ def _make_ambiguous_problem(name: str, fitting: Sequence[str]) -> Problem:
     return make_problem("set-ambiguous.call", *ways, where=name)
 
 
-def _make_unknown_problem(title: str, name: str, known: Mapping[str, Any], names: Names, place: str) -> Problem:
+def _make_unknown_problem(title: str, name: str, valid_names: Mapping[str, Any], names: Names, prefix: str) -> Problem:
     shown = re.sub(r"[^\w<>-]", "?", redact(name))
-    where, ways = f"{place}{shown}" if place else "", suggest_name(names.find_short(name) or name, known)
+    where, ways = f"{prefix}{shown}" if prefix else "", suggest_name(names.find_short(name) or name, valid_names)
     return make_problem("value-unknown.call", *ways, where=where, title=title, shown=shown)

@@ -78,9 +78,9 @@ def check_settings_files() -> Iterator[HealthResult]:
     for layer in variables.read_dotenv_files(here):
         read.append(layer.layer)
         problems += layer.problems
-    if found := project_file.load_project(here):
-        read.append(os.path.relpath(found.folder / files.PROJECT_FILE))
-        problems += found.problems
+    if project := project_file.load_project(here):
+        read.append(os.path.relpath(project.folder / files.PROJECT_FILE))
+        problems += project.problems
     yield from map(convert_problem, problems)
     if not problems:
         yield report_ok(", ".join(read) if read else f"none in {here}")
@@ -89,14 +89,14 @@ def check_settings_files() -> Iterator[HealthResult]:
 def check_configuration_folder() -> Iterator[HealthResult]:
     """Check that nobody else can write to the folder of the user's own configuration."""
     folder = files.get_configuration_folder()
-    found = _find_ownership_problems(folder)
-    yield from map(convert_problem, found)
-    if not found:
+    ownership_problems = _find_ownership_problems(folder)
+    yield from map(convert_problem, ownership_problems)
+    if not ownership_problems:
         yield report_ok(f"{folder}" if folder.exists() else f"none in {folder.parent}")
 
 
 def _find_ownership_problems(folder: Path) -> list[Problem]:
-    own = [one for one in files.list_own_folders() if one.path == folder]
+    own = [own_folder for own_folder in files.list_own_folders() if own_folder.path == folder]
     return [*ownership.find_ownership_problems(own)]
 
 
@@ -151,11 +151,11 @@ def check_checker(installed: Plugins) -> Iterator[HealthResult]:
         plugin = load_workload_container({f"workload.{workload.name}": workload.container_plugin})
         if plugin is None or "check_command" not in vars(plugin):
             continue
-        found = checker.find_checker(checker.get_asked_environment(plugin), checker.NO_OPTIONS)
-        if found.checker:
-            yield report_ok(f"{workload.name}: {found.checker.name}")
+        checker_search = checker.find_checker(checker.get_asked_environment(plugin), checker.NO_OPTIONS)
+        if checker_search.checker:
+            yield report_ok(f"{workload.name}: {checker_search.checker.name}")
         elif choice:
-            yield from map(convert_problem, found.problems)
+            yield from map(convert_problem, checker_search.problems)
         else:
             yield report_ok(
                 f"{workload.name}: its trainer is not on this machine; --checker build {checker.BUILD_REMARK}"
@@ -176,9 +176,9 @@ def check_completion() -> Iterator[HealthResult]:
     shell = Path(os.environ.get("SHELL", "")).name
     places = COMPLETION_FILES.get(shell, ())
     is_installed = False
-    for place in places:
+    for path in places:
         with suppress(OSError, ValueError):
-            is_installed |= COMPLETION_MARK.encode() in files.read_state_file(Path.home() / place)
+            is_installed |= COMPLETION_MARK.encode() in files.read_state_file(Path.home() / path)
     if is_installed:
         yield report_ok(f"{shell} completes robotrain")
     elif places:
@@ -197,8 +197,8 @@ def check_folder(folder: Path, name: str, free_space: Suggestion) -> Iterator[He
     if problems := _find_ownership_problems(folder):
         yield from map(convert_problem, problems)
         return
-    if why := _describe_write_failure(folder):
-        yield report_failure(f"{folder} cannot be written: {why}", another)
+    if reason := _describe_write_failure(folder):
+        yield report_failure(f"{folder} cannot be written: {reason}", another)
         return
     kind, free = files.get_filesystem(folder), disk_cache.get_free_bytes(folder)
     shared = "shared over a network" if files.is_network_filesystem(kind) else ""
@@ -234,13 +234,13 @@ SCRATCH_PATTERNS = ("runs/.*", "runs/*/.record-*.tmp", "runs/*/plan/.robotrain-p
 
 def check_leftovers() -> Iterator[HealthResult]:
     """Report temporary files of interrupted commands that are old enough to remove."""
-    found = list(_find_leftovers())
-    if not found:
+    leftovers = list(_find_leftovers())
+    if not leftovers:
         yield report_ok("none")
         return
-    size = sum(disk_cache.measure_folder(path).size if path.is_dir() else _measure_file(path) for path in found)
-    what = f"{len(found)} temporary file{'' if len(found) == 1 else 's'} of interrupted commands"
-    fix = HealthFix(f"remove {what} below {files.get_state_folder()}", lambda: _remove_leftovers(found))
+    size = sum(disk_cache.measure_folder(path).size if path.is_dir() else _measure_file(path) for path in leftovers)
+    what = f"{len(leftovers)} temporary file{'' if len(leftovers) == 1 else 's'} of interrupted commands"
+    fix = HealthFix(f"remove {what} below {files.get_state_folder()}", lambda: _remove_leftovers(leftovers))
     yield HealthResult("ok", f"{what}, {format_size(size)}", fix=fix)
 
 
@@ -285,13 +285,13 @@ UNUSED_SECONDS = 30 * 24 * 3600
 
 def check_cache() -> Iterator[HealthResult]:
     """Report the cached environments and data."""
-    found = disk_cache.list_cache_entries(files.get_cache_folder(), deadline=time.monotonic() + COUNT_SECONDS)
-    for entry in found:
+    cache_entries = disk_cache.list_cache_entries(files.get_cache_folder(), deadline=time.monotonic() + COUNT_SECONDS)
+    for entry in cache_entries:
         if not entry.complete and not entry.busy:
             fix = HealthFix(f"remove {entry.path}", partial(_remove_entry, entry))
             text = f"{entry.name} is incomplete ({_format_sizes([entry])}); it is created again when needed"
             yield report_warning(text, fix=fix)
-    complete = [entry for entry in found if entry.complete]
+    complete = [entry for entry in cache_entries if entry.complete]
     if not complete:
         yield report_ok("empty: the first run builds its environment")
         return
@@ -380,11 +380,12 @@ def run_checks(results: Sequence[CheckResult], limit: float) -> list[CheckResult
     """Run the checks in parallel and return them with their findings."""
     answers = network_deadline.ask_all([[partial(find_results, result.check.run)] for result in results], limit)
     done = []
-    for result, [(found, error)] in zip(results, answers, strict=True):
+    for result, [(check_findings, error)] in zip(results, answers, strict=True):
         failed = (_make_failed_check_finding(result, error),) if error else ()
         must_work = result.is_named_platform  # what it requires and lacks is a failure
         findings = failed or tuple(
-            replace(finding, state="fail") if finding.required and must_work else finding for finding in found or ()
+            replace(finding, state="fail") if finding.required and must_work else finding
+            for finding in check_findings or ()
         )
         done.append(replace(result, findings=findings, is_overdue=isinstance(error, DeadlineExceeded)))
     return done
@@ -418,8 +419,8 @@ def _make_failed_check_finding(result: CheckResult, error: BaseException) -> Hea
 
 def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResult]:
     """Return all checks that apply, only those of `platform` if it is given."""
-    considered = (found for name, found in plugins.platforms().items() if platform in ("", name))
-    local = any(found.capabilities.feature("runs_here") for found in considered)
+    considered = (candidate for name, candidate in plugins.platforms().items() if platform in ("", name))
+    local = any(candidate.capabilities.feature("runs_here") for candidate in considered)
     older_runs = Suggestion("robotrain runs --prune --older-than 30d", "removes old runs")
     unused_entries = Suggestion("robotrain runs --prune --cache --unused 30d", "removes what was not used for a month")
     own: dict[str, Callable[[], Iterable[HealthResult]]] = {
@@ -436,13 +437,13 @@ def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResu
         "clock": check_clock,
         "completion": check_completion,
     }
-    found = [CheckResult(check=Check(name=name, run=run), distribution="") for name, run in own.items()]
+    results = [CheckResult(check=Check(name=name, run=run), distribution="") for name, run in own.items()]
     workloads = plugins.workloads() if local else {}  # elsewhere their environment is a container's
     for claim in plugins.claims:
         if claim.family == "workload" and (workload := workloads.get(claim.name)):
             check = Check(name=claim.name, run=partial(check_environment, workload))
-            found.append(CheckResult(check=check, distribution=claim.distribution))
+            results.append(CheckResult(check=check, distribution=claim.distribution))
     for claim, check in plugins.list_checks(platform):
         if online or not check.online:
-            found.append(CheckResult(check=check, distribution=claim.distribution, is_named_platform=bool(platform)))
-    return found
+            results.append(CheckResult(check=check, distribution=claim.distribution, is_named_platform=bool(platform)))
+    return results

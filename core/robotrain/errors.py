@@ -139,9 +139,9 @@ def select_errors(problems: Iterable[Problem]) -> list[Problem]:
 
 def raise_if_any(problems: Iterable[Problem]) -> None:
     """Raise Rejected with all problems if one of them is an error."""
-    found = list(problems)
-    if select_errors(found):
-        raise Rejected(found)
+    all_problems = list(problems)
+    if select_errors(all_problems):
+        raise Rejected(all_problems)
 
 
 @contextlib.contextmanager
@@ -150,7 +150,9 @@ def collect_problems(problems: list[Problem]) -> Iterator[None]:
     try:
         yield
     except Rejected as rejected:
-        problems += (replace(one, transient=one.transient or rejected.transient) for one in rejected.problems)
+        problems += (
+            replace(problem, transient=problem.transient or rejected.transient) for problem in rejected.problems
+        )
 
 
 MAX_ALIGNED = 60
@@ -162,8 +164,8 @@ def format_problem(problem: Problem, width: int = 100) -> str:
     head = f"{problem.severity}: {problem.title}"
     code = f"[{problem.code}]"
     lines = [f"{head}{code:>{max(len(code) + 2, width - len(head))}}"]
-    given = " ".join(part for part in (problem.where, problem.given) if part)
-    lines += [f"  {line}" for part in (given, problem.why) if part for line in part.splitlines()]
+    subject = " ".join(part for part in (problem.where, problem.given) if part)
+    lines += [f"  {line}" for part in (subject, problem.why) if part for line in part.splitlines()]
     pairs = problem.suggestions
     column = max((len(text) for text, remark, _ in pairs if remark and len(text) <= MAX_ALIGNED), default=0)
     for index, (text, remark, _) in enumerate(pairs):

@@ -91,11 +91,11 @@ def _end_processes_at_exit() -> None:
 
 
 def _explain_start_error(command: str, program: str, error: OSError) -> CommandStartError:
-    found, sentence = shutil.which(program), f"{error.strerror or error}."
+    program_path, sentence = shutil.which(program), f"{error.strerror or error}."
     if error.errno == errno.ENOEXEC:
-        sentence = f"{found or command} is not a program for this type of machine."
-    elif isinstance(error, FileNotFoundError) and found:
-        sentence = f"The interpreter in the first line of {found} does not exist."
+        sentence = f"{program_path or command} is not a program for this type of machine."
+    elif isinstance(error, FileNotFoundError) and program_path:
+        sentence = f"The interpreter in the first line of {program_path} does not exist."
     elif isinstance(error, FileNotFoundError | NotADirectoryError):
         sentence = "There is no such file." if os.sep in program else "It is not on PATH."
     elif isinstance(error, PermissionError):
@@ -153,10 +153,10 @@ def run_bounded_command(
     :param after: what is called when it has run for so many seconds.
     """
     process = _start_process(command, words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
-    kept = bytearray(), bytearray()
+    buffers = bytearray(), bytearray()
     readers = [
         threading.Thread(target=_read_bounded, args=(stream, content, limit), daemon=True)
-        for stream, content in zip((process.stdout, process.stderr), kept, strict=True)
+        for stream, content in zip((process.stdout, process.stderr), buffers, strict=True)
     ]
     timed_out = False
     try:
@@ -174,7 +174,7 @@ def run_bounded_command(
         _end_process(process)  # with what it left behind
         for reader in readers:
             reader.join(DRAIN_SECONDS)
-    stdout, stderr = (bytes(content).decode("utf-8", "replace") for content in kept)
+    stdout, stderr = (bytes(content).decode("utf-8", "replace") for content in buffers)
     return ProcessResult(process.returncode, stdout, stderr, timed_out)
 
 

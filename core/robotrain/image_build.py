@@ -55,7 +55,7 @@ def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) ->
     """Return the environments of a workload and its source kinds, without repetition. Raise Rejected, OSError."""
     used = [kind.container_plugin for kind in kinds if {*kind.roles} & {*workload.roles}]
     modules = [workload.container_plugin, *filter(None, used)]
-    found: dict[bytes, LockedEnvironment] = {}
+    environments_by_lock: dict[bytes, LockedEnvironment] = {}
     for module in modules:
         plugin = _load_container_plugin(module)
         declared: Any = _load_container_plugin(plugin.CARRIER).ENVIRONMENT if plugin.CARRIER else plugin.ENVIRONMENT
@@ -63,13 +63,13 @@ def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) ->
             continue
         lock = Path(declared.lock).read_bytes()
         path, name = Path(declared.lock), Path(declared.lock).name
-        if any(other.name == name and other.lock != lock for other in found.values()):
+        if any(other.name == name and other.lock != lock for other in environments_by_lock.values()):
             name = f"{path.stem}-{hashlib.sha256(lock).hexdigest()[:8]}{path.suffix}"
         env = LockedEnvironment(
             name=name, lock=lock, python=declared.python, gib=declared.gib, base_torch=declared.base_torch
         )
-        found.setdefault(lock, env)
-    return list(found.values())
+        environments_by_lock.setdefault(lock, env)
+    return list(environments_by_lock.values())
 
 
 def _load_container_plugin(name: str) -> SourceContainerPlugin:
@@ -196,5 +196,5 @@ def _is_earlier_context(folder: Path) -> bool:
     return True
 
 
-def _make_folder_in_use_problem(folder: Path, why: str) -> Problem:
-    return make_problem("folder-in-use.build-context", given=str(folder), why=why)
+def _make_folder_in_use_problem(folder: Path, reason: str) -> Problem:
+    return make_problem("folder-in-use.build-context", given=str(folder), why=reason)

@@ -80,8 +80,8 @@ class _Requirement(NamedTuple):
 def _format_uv_tool(receipt: Path, requirements: Sequence[str], change: InstallAction) -> str:
     """Return the command that installs the tool again: it replaces what the tool was installed with."""
     try:
-        known = tomllib.loads(receipt.read_text())["tool"]["requirements"]
-        installed = [_read_receipt_entry(one) for one in known]
+        receipt_requirements = tomllib.loads(receipt.read_text())["tool"]["requirements"]
+        installed = [_read_receipt_entry(requirement) for requirement in receipt_requirements]
     except (OSError, ValueError, KeyError, TypeError):
         installed = []
     options = {"add": [], "upgrade": ["--upgrade"], "reinstall": ["--reinstall"]}[change]
@@ -95,9 +95,9 @@ def _read_receipt_entry(entry: dict[str, Any]) -> _Requirement:
         source = f"file://{quote(str(folder))}"
     if "git" in entry:  # as uv writes it: URL?rev=REVISION&subdirectory=FOLDER
         address, _, query = str(entry["git"]).partition("?")
-        given = dict(parse_qsl(query))
-        revision = next((f"@{given[key]}" for key in ("rev", "tag", "branch") if key in given), "")
-        folder = f"#subdirectory={given['subdirectory']}" if "subdirectory" in given else ""
+        fields = dict(parse_qsl(query))
+        revision = next((f"@{fields[key]}" for key in ("rev", "tag", "branch") if key in fields), "")
+        folder = f"#subdirectory={fields['subdirectory']}" if "subdirectory" in fields else ""
         source = f"git+{address}{revision}{folder}"
     extras, version = tuple(map(str, entry.get("extras") or ())), str(entry.get("specifier", ""))
     return _Requirement(str(entry["name"]), extras, version, source, str(entry.get("editable", "")))
@@ -105,9 +105,15 @@ def _read_receipt_entry(entry: dict[str, Any]) -> _Requirement:
 
 def _list_uv_words(installed: Sequence[_Requirement], requirements: Sequence[str], own_option: str = "") -> list[str]:
     """Return robotrain with its extras, and the other requirements as `--with`."""
-    own = next((one for one in installed if one.name == DISTRIBUTION), _Requirement(DISTRIBUTION))
+    own = next(
+        (requirement for requirement in installed if requirement.name == DISTRIBUTION), _Requirement(DISTRIBUTION)
+    )
     own = own._replace(version="")
-    others = [one.list_words("--with", "--with-editable") for one in installed if one.name != DISTRIBUTION]
+    others = [
+        requirement.list_words("--with", "--with-editable")
+        for requirement in installed
+        if requirement.name != DISTRIBUTION
+    ]
     for requirement in requirements:
         if match := re.fullmatch(rf"{DISTRIBUTION}(?:\[([\w,. -]+)\])?", requirement):
             extras = [extra.strip() for extra in (match[1] or "").split(",") if extra.strip()]

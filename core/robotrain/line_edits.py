@@ -77,7 +77,7 @@ class Edit(NamedTuple):
     @property
     def flags(self) -> list[str]:
         """The options before `--` that are set, as they are spelt."""
-        return [one.words[0].partition("=")[0] for one in self.options if one.name and not one.is_after]
+        return [option.words[0].partition("=")[0] for option in self.options if option.name and not option.is_after]
 
 
 def read_edit(way: Suggestion, options: LineOptions = UNKNOWN_OPTIONS) -> Edit:
@@ -110,15 +110,15 @@ def edit_line(
         return [*edit.line]
     is_after = is_about_trainer(problem)
     new = [*edit.options]
-    if is_after and not any(one.is_after for one in new):
-        new = [moved for one in new for moved in _move_after(one)]
+    if is_after and not any(option.is_after for option in new):
+        new = [moved for option in new for moved in _move_after(option)]
     if len(new) == 1 and not new[0].name and not TRAINER_OPTION.fullmatch(new[0].words[0]):
         return _replace_word(words, problem.given, new[0].words[0])
     line = _Line(words, options, is_after)
     groups: dict[tuple[str, bool], list[TypedOption]] = {}
     for option in new:
         groups.setdefault((option.name, option.is_after), []).append(option)
-    is_clear = all(one.name for one in new)
+    is_clear = all(option.name for option in new)
     is_clear = is_clear and all([line.set_option(group, problem.given, edit.left_out) for group in groups.values()])
     return line.join() if is_clear and all([line.remove(name, new) for name in edit.left_out]) else None
 
@@ -133,9 +133,14 @@ def find_placeholders(text: str, words: Iterable[str] = ()) -> list[str]:
     does not have, also in small letters, and `…`.
     """
     typed = {
-        found for word in words for found in (*CAPITALS.findall(word), word.upper(), word.partition("=")[2].upper())
+        placeholder
+        for word in words
+        for placeholder in (*CAPITALS.findall(word), word.upper(), word.partition("=")[2].upper())
     }
-    return [*ELLIPSIS.findall(text), *(found for found in CAPITALS.findall(text) if found not in typed)]
+    return [
+        *ELLIPSIS.findall(text),
+        *(placeholder for placeholder in CAPITALS.findall(text) if placeholder not in typed),
+    ]
 
 
 class _Line:
@@ -145,26 +150,30 @@ class _Line:
         self.names, self.is_after = options.names, is_after
         self.options = [*split_line(words, options)]
 
-    def set_option(self, new: Sequence[TypedOption], given: str, left_out: Sequence[str]) -> bool:
+    def set_option(self, new: Sequence[TypedOption], old_word: str, left_out: Sequence[str]) -> bool:
         """Put an option in the place of those of its name, else before one that is left out, else at the end; return
         whether it is clear which is meant.
 
         :param new: the option, several times if it is given so.
-        :param given: of several ones that with this value or text is meant; empty if all are.
+        :param old_word: of several ones that with this value or text is meant; empty if all are.
         """
         option = new[0]
-        part = [(place, one) for place, one in enumerate(self.options) if one.is_after == option.is_after]
-        places = [place for place, one in part if one.name == option.name]
-        if len(places) > 1 and given:
-            places = [place for place in places if given in (self.options[place].value, *self.options[place].words)]
+        part = [(position, other) for position, other in enumerate(self.options) if other.is_after == option.is_after]
+        places = [position for position, other in part if other.name == option.name]
+        if len(places) > 1 and old_word:
+            places = [
+                position
+                for position in places
+                if old_word in (self.options[position].value, *self.options[position].words)
+            ]
             if len(places) != 1:
                 return False
         if places:
-            others = [one for place, one in enumerate(self.options) if place not in places]
+            others = [other for position, other in enumerate(self.options) if position not in places]
             self.options = [*others[: places[0]], *new, *others[places[0] :]]
         else:
-            before = [place for place, one in part if {one.name, *one.words[:1]} & {*left_out}]
-            end = len(self.options) if option.is_after else sum(not one.is_after for one in self.options)
+            before = [position for position, other in part if {other.name, *other.words[:1]} & {*left_out}]
+            end = len(self.options) if option.is_after else sum(not other.is_after for other in self.options)
             at = before[0] if before else end
             self.options[at:at] = new
         return True
@@ -173,22 +182,24 @@ class _Line:
         """Remove an option or word, from the part that the problem is about if it is there; return whether there was
         one. One of `new` stays where it was put.
         """
-        own = [one for one in new if not one.is_after]
-        are_switches = bool(own) and all(len(one.words) == 1 and "=" not in one.words[0] for one in own)
+        own = [option for option in new if not option.is_after]
+        are_switches = bool(own) and all(len(option.words) == 1 and "=" not in option.words[0] for option in own)
         for is_after in (self.is_after, not self.is_after):
-            place = (name if is_after else self.names.get(name, name), is_after)
-            if any((one.name, one.is_after) == place for one in new):
+            key = (name if is_after else self.names.get(name, name), is_after)
+            if any((option.name, option.is_after) == key for option in new):
                 return is_after == self.is_after
-            found = [one for one in self.options if (one.name or one.words[0], one.is_after) == place]
-            for one in found:
-                at = self.options.index(one)  # what looks like its value is a word after a switch
-                self.options[at : at + 1] = [TypedOption("", (word,)) for word in one.words[1:] if are_switches]
-            if found:
+            matches = [option for option in self.options if (option.name or option.words[0], option.is_after) == key]
+            for option in matches:
+                at = self.options.index(option)  # what looks like its value is a word after a switch
+                self.options[at : at + 1] = [TypedOption("", (word,)) for word in option.words[1:] if are_switches]
+            if matches:
                 return True
         return False
 
     def join(self) -> list[str]:
-        own, after = ([w for one in self.options if one.is_after == is_after for w in one.words] for is_after in (0, 1))
+        own, after = (
+            [w for option in self.options if option.is_after == is_after for w in option.words] for is_after in (0, 1)
+        )
         return [*own, *([DASHES, *after] if after else [])]
 
 
@@ -230,8 +241,8 @@ def _move_after(option: TypedOption) -> Iterator[TypedOption]:
         yield option
 
 
-def _replace_word(words: Sequence[str], given: str, word: str) -> list[str] | None:
+def _replace_word(words: Sequence[str], old_word: str, word: str) -> list[str] | None:
     """Return the line with a word in the place of that which was given; None if it is not there, or twice."""
-    if not given or list(words).count(given) != 1:
+    if not old_word or list(words).count(old_word) != 1:
         return None
-    return [word if one == given else one for one in words]
+    return [word if other == old_word else other for other in words]

@@ -135,24 +135,24 @@ def find_message(folder: str, message: str) -> Table:
     Raise LookupError if none has.
     """
     code, _, variant = message.partition(".")
-    for place in _list_places(folder):
-        if found := read_tables(place, code).get(code):
-            base = {key: value for key, value in found.items() if not isinstance(value, Mapping)}
-            own = found.get(variant) if variant else base
+    for package_folder in _list_places(folder):
+        if table := read_tables(package_folder, code).get(code):
+            base = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
+            own = table.get(variant) if variant else base
             if own and "title" in own:
-                return {**_read_defaults(place), **({} if "title" in base else base), **own}
+                return {**_read_defaults(package_folder), **({} if "title" in base else base), **own}
     raise LookupError(f"no {FILE} from {folder} upwards has the message {message}")
 
 
 def _list_places(folder: str) -> Iterator[str]:
     """Yield the folders whose files may have a message, the nearest first."""
-    place = folder
+    package_folder = folder
     while True:
-        yield place
-        if not os.path.exists(os.path.join(parent := os.path.dirname(place), "__init__.py")):
+        yield package_folder
+        if not os.path.exists(os.path.join(parent := os.path.dirname(package_folder), "__init__.py")):
             break
-        place = parent
-    for package in _read_defaults(place).get("include", ()):
+        package_folder = parent
+    for package in _read_defaults(package_folder).get("include", ()):
         spec = find_spec(package)
         yield from spec.submodule_search_locations or () if spec else ()
     yield CORE

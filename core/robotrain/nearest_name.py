@@ -17,35 +17,37 @@ MIN_PREFIX = 2
 """The length of a name that others are suggested for because they begin with it."""
 
 
-def find_nearest_name(name: str, known: Iterable[str]) -> str | None:
+def find_nearest_name(name: str, candidates: Iterable[str]) -> str | None:
     """Return the name that was probably meant: the only one with this prefix, or a similar one; None if none is.
 
     The dashes before a flag do not make it similar to others, and capital letters do not make it another name.
     """
     names: dict[str, str] = {}
-    for candidate in sorted(known, key=str.swapcase):  # of two that differ in capital letters, the one in small ones
+    for candidate in sorted(
+        candidates, key=str.swapcase
+    ):  # of two that differ in capital letters, the one in small ones
         names.setdefault(candidate.lstrip("-").lower(), candidate)
     name = name.lstrip("-").lower()
     starting = [candidate for candidate in names if candidate.startswith(name) and len(name) >= MIN_PREFIX]
     if len(starting) == 1:
         return names[starting[0]]
-    near = get_close_matches(name, [one for one in names if _can_be_misspelt(name, one)], n=1, cutoff=0.6)
+    near = get_close_matches(name, [other for other in names if _can_be_misspelt(name, other)], n=1, cutoff=0.6)
     return names[near[0]] if near else None
 
 
-def _can_be_misspelt(name: str, known: str) -> bool:
+def _can_be_misspelt(name: str, candidate: str) -> bool:
     """Return whether a name with digits may be a misspelt one: another number is another thing, and what is beside it
     has to be nearly the same: `fp16` is not `bf16`. Nor is another first letter of a short name: `gpu` is not `cpu`.
     """
-    if len(name) == len(known) <= SHORT and name[:1] != known[:1]:
+    if len(name) == len(candidate) <= SHORT and name[:1] != candidate[:1]:
         return False
-    if not any(map(str.isdigit, name + known)):
+    if not any(map(str.isdigit, name + candidate)):
         return True
-    numbers = {"".join(filter(str.isdigit, one)) for one in (name, known)}
-    one, other = ("".join(filter(str.isalpha, text)) for text in (name, known))
-    if min(len(one), len(other)) == 0:  # `v0.6.0` and `0.6.0`
-        return len(numbers) == 1 and len(one + other) <= 1
-    return len(numbers) == 1 and SequenceMatcher(None, one, other).ratio() >= MIN_RATIO
+    numbers = {"".join(filter(str.isdigit, text)) for text in (name, candidate)}
+    letters, other = ("".join(filter(str.isalpha, text)) for text in (name, candidate))
+    if min(len(letters), len(other)) == 0:  # `v0.6.0` and `0.6.0`
+        return len(numbers) == 1 and len(letters + other) <= 1
+    return len(numbers) == 1 and SequenceMatcher(None, letters, other).ratio() >= MIN_RATIO
 
 
 def is_misspelling(word: str, other: str) -> bool:
@@ -58,16 +60,16 @@ def is_misspelling(word: str, other: str) -> bool:
     return sorted(word) == sorted(other) or SequenceMatcher(None, word, other).ratio() >= least
 
 
-def suggest_name(name: str, known: Iterable[str], prefix: str = "") -> tuple[Suggestion, ...]:
+def suggest_name(name: str, candidates: Iterable[str], prefix: str = "") -> tuple[Suggestion, ...]:
     """Return the nearest name after `prefix` as a suggestion; empty if no name is near."""
-    near = find_nearest_name(name, known)
+    near = find_nearest_name(name, candidates)
     return (Suggestion(prefix + near),) if near else ()
 
 
 def suggest_path(path: Path, prefix: str = "") -> tuple[Suggestion, ...]:
     """Return the nearest name beside a file that does not exist, as its path after `prefix`; empty if none is near."""
     with suppress(OSError):
-        near = find_nearest_name(path.name, [one.name for one in path.parent.iterdir() if one.is_file()])
+        near = find_nearest_name(path.name, [sibling.name for sibling in path.parent.iterdir() if sibling.is_file()])
         if near and not path.exists():
             return (Suggestion(f"{prefix}{shlex.quote(os.path.relpath(path.with_name(near)))}"),)
     return ()

@@ -60,8 +60,8 @@ def ask_all(groups: Sequence[Sequence[Question]], seconds: float, max_workers: i
 
     No group waits for another. One from which nothing is heard for `seconds` is given up.
     """
-    asked = [DeadlineFuture(partial(_ask_group, group, seconds, max_workers)) for group in groups]
-    return [group.result() for group in asked]
+    futures = [DeadlineFuture(partial(_ask_group, group, seconds, max_workers)) for group in groups]
+    return [group.result() for group in futures]
 
 
 def ask_one(question: Question, seconds: float) -> Any:

@@ -38,14 +38,14 @@ class NoticeChannel:
 def open_channels(text: str) -> list[NoticeChannel]:
     """Return the channels of the names between commas. Raise Rejected with what is wrong with any of them."""
     chosen, problems = choose_channels(text)
-    found = list[NoticeChannel]()
+    channels = list[NoticeChannel]()
     for name, places in chosen.items():
         file = places.get(CHANNEL_FILE, "")
         channel = NoticeChannel(name, _read_address(file))
         problems += _find_mistakes(channel, file)
-        found.append(channel)
+        channels.append(channel)
     raise_if_any(problems)
-    return found
+    return channels
 
 
 def check_web_channel(name: str, file: str) -> Iterator[Problem]:
@@ -61,19 +61,19 @@ def choose_channels(text: str) -> tuple[dict[str, Mapping[str, str]], list[Probl
     """Return where the addresses of the channels between commas are, and the problems of names that are not known."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     read = read_user_file()
-    known, there = read.channels, ", ".join(read.channels) or "none"
+    channels, there = read.channels, ", ".join(read.channels) or "none"
     unknown = [
         make_problem(
             "notify-unknown",
-            *suggest_name(name, known, prefix=f"{NOTIFY_FLAG} "),
+            *suggest_name(name, channels, prefix=f"{NOTIFY_FLAG} "),
             given=redact(name),
             path=get_user_file(),
             names=there,
         )
         for name in dict.fromkeys(names)
-        if name not in known
+        if name not in channels
     ]
-    chosen = {name: known[name] for name in names if name in known}
+    chosen = {name: channels[name] for name in names if name in channels}
     return chosen, [*(read.problems if unknown else ()), *unknown]
 
 
@@ -86,13 +86,13 @@ def _read_address(file: str) -> str:
 
 def _find_mistakes(channel: NoticeChannel, file: str) -> Iterator[Problem]:
     """Yield what is wrong with a channel, without its address. `file`: what the configuration says, perhaps that."""
-    path, given = Path(os.path.expanduser(file)), "" if "://" in file else file
+    path, text = Path(os.path.expanduser(file)), "" if "://" in file else file
     if not (path.is_absolute() and channel.address):
-        why = "An address is a secret: put it in a file." if "://" in file else "It holds no address."
-        why = why if file else f'It names no file of this machine: {CHANNEL_FILE} = "~/.secrets/{channel.name}".'
-        yield make_problem("notify-address-invalid", name=channel.name, given=given, why=why)
+        reason = "An address is a secret: put it in a file." if "://" in file else "It holds no address."
+        reason = reason if file else f'It names no file of this machine: {CHANNEL_FILE} = "~/.secrets/{channel.name}".'
+        yield make_problem("notify-address-invalid", name=channel.name, given=text, why=reason)
     elif stat.S_IMODE(path.stat().st_mode) & 0o077:
-        yield make_problem("notify-address-exposed", name=channel.name, given=given, path=path)
+        yield make_problem("notify-address-exposed", name=channel.name, given=text, path=path)
     elif not _is_web(channel) and importlib.util.find_spec("apprise") is None:
         yield make_problem("notify-apprise-missing", name=channel.name, extra=EXTRA)
 
@@ -103,8 +103,8 @@ def _is_web(channel: NoticeChannel) -> bool:
 
 def send(channels: Sequence[NoticeChannel], title: str, text: str) -> list[Problem]:
     """Send a message to each channel; return a warning for each that did not take it. Nothing is raised."""
-    failures = zip(channels, tell_all(channels, lambda one: _send(one, title, text)), strict=True)
-    return [make_problem("notify-failed", name=one.name, why=why) for one, why in failures if why]
+    failures = zip(channels, tell_all(channels, lambda channel: _send(channel, title, text)), strict=True)
+    return [make_problem("notify-failed", name=channel.name, why=reason) for channel, reason in failures if reason]
 
 
 def _send(channel: NoticeChannel, title: str, text: str) -> str:

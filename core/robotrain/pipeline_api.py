@@ -34,11 +34,11 @@ class PipelineRun(api.Run):
 
     def step(self, name: str) -> api.Run:
         """Return the run of a step. Raise Rejected if there is no such step, or it has no run yet."""
-        found = self.steps().get(name)
-        if found is None or not found.run:
-            state = f"is {found.state} and has no run" if found else "does not exist"
+        step = self.steps().get(name)
+        if step is None or not step.run:
+            state = f"is {step.state} and has no run" if step else "does not exist"
             raise Rejected([make_problem("step-without-run.call", name=name, pipeline=self.name, state=state)])
-        return api.Run(found.run, self._plugins)
+        return api.Run(step.run, self._plugins)
 
     def resume(self, new: bool = False) -> "PipelineRun":
         """Continue the pipeline, and return it, or the new run that has only the steps that are not done.

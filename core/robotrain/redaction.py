@@ -26,9 +26,9 @@ def redact(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX_LENGT
 
 def hide_secret_arguments(arguments: Sequence[str]) -> list[str]:
     """Return the command-line arguments with each secret among them hidden, also one behind its option."""
-    found = {*find_secret_arguments(arguments)}
-    redacted = [redact(text) if index in found else text for index, text in enumerate(arguments)]
-    return [HIDDEN if index in found and HIDDEN not in text else text for index, text in enumerate(redacted)]
+    secret_positions = {*find_secret_arguments(arguments)}
+    redacted = [redact(text) if index in secret_positions else text for index, text in enumerate(arguments)]
+    return [HIDDEN if index in secret_positions and HIDDEN not in text else text for index, text in enumerate(redacted)]
 
 
 def redact_if_secret(text: str) -> str:

@@ -58,8 +58,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the jitter (default: %(default)s)")
     options = parser.parse_args()
     bags, damaged = options.folder / "bags", options.folder / "damaged"
-    if found := [str(one) for one in (bags, damaged) if one.exists()]:
-        print(f"{' and '.join(found)} exists already: choose another folder", file=sys.stderr)
+    if existing := [str(folder) for folder in (bags, damaged) if folder.exists()]:
+        print(f"{' and '.join(existing)} exists already: choose another folder", file=sys.stderr)
         return 2
     for number in range(options.episodes):
         record(bags / f"ep{number:03}", number, options.seed)
@@ -67,7 +67,7 @@ def main() -> int:
     record(damaged / "truncated", 1, options.seed)
     file = damaged / "truncated/truncated.mcap"
     file.write_bytes(file.read_bytes()[: int(file.stat().st_size * TRUNCATED_AT)])
-    size = sum(file.stat().st_size for one in (bags, damaged) for file in one.rglob("*") if file.is_file())
+    size = sum(file.stat().st_size for folder in (bags, damaged) for file in folder.rglob("*") if file.is_file())
     print(f"{options.episodes} bags and 2 damaged ones, {size / 1024:.0f} KB in {options.folder}")
     return 0
 
@@ -88,7 +88,7 @@ def record(folder: Path, number: int, seed: int, lost: range = range(0)) -> None
         for step, (state, keypoints, action) in enumerate(zip(*rows.values(), strict=True)):
             now = START + number * SECONDS_APART * SECOND + step * SECOND // FPS
             late = random.uniform(0, (5, 5, 15, 5)) * MILLISECOND
-            joints, points, picture, target = (now + int(one) for one in late)
+            joints, points, picture, target = (now + int(delay) for delay in late)
             write("/joint_states", joints + MILLISECOND // 5, make_joints(joints, order, state))
             write("/keypoints", points, make_array(keypoints))
             if step not in lost:
@@ -116,7 +116,7 @@ def make_joints(stamp: int, order: tuple[int, ...], values: NDArray[np.float64])
     """Return a JointState with the joints in an order."""
     empty = np.zeros(0)
     return TYPES["sensor_msgs/msg/JointState"](
-        make_header(stamp), [JOINTS[one] for one in order], values[list(order)], empty, empty
+        make_header(stamp), [JOINTS[joint] for joint in order], values[list(order)], empty, empty
     )
 
 

@@ -59,14 +59,14 @@ def record(recording: Recording, folder: Path) -> int:
     from pusht_task import FIRST_UNSEEN_SEED, make_env
 
     env, dataset, random = make_env(), _create(folder), np.random.default_rng(recording.seed)
-    seeds, kept = iter(range(recording.seed, FIRST_UNSEEN_SEED)), 0
-    while kept < recording.episodes:
+    seeds, recorded = iter(range(recording.seed, FIRST_UNSEEN_SEED)), 0
+    while recorded < recording.episodes:
         episode = _play(env, recording, next(seeds), random)
         if episode:
             for frame in episode:
                 dataset.add_frame(frame)
             dataset.save_episode()
-            kept += 1
+            recorded += 1
     dataset.finalize()
     sort_statistics(folder)
     return int(dataset.meta.total_frames)

@@ -91,8 +91,8 @@ def _replace_process(
         if stop.number is not None:
             return run_outcome.make_cancelled(document, stop)
         if isinstance(error, OSError):
-            why = f"the job's supervisor cannot be started: {error}"
-            error = JobFailed(why, EXIT_FAILED, failure.classify_error(why))
+            reason = f"the job's supervisor cannot be started: {error}"
+            error = JobFailed(reason, EXIT_FAILED, failure.classify_error(reason))
         return run_outcome.make_failure(error) if isinstance(error, JobFailed) else run_outcome.make_crash(relay, error)
 
 

@@ -254,10 +254,10 @@ class Engine:
             unread = self._secrets.read_here()
             start, get_python, batches = self._background.start, self._data.build_python, self._data.batches
             start = (lambda: None) if unread else start
-            found, inspected, described = collect_findings(
+            other_findings, inspected, described = collect_findings(
                 self._document, batches, self._stop, start, get_python, self._does_work, is_restarted
             )
-            if not (findings := [*unread, *found]):
+            if not (findings := [*unread, *other_findings]):
                 with self._stop.interruptible():
                     findings = self._secrets.read_stores()
             if not findings and self._does_work:
@@ -277,15 +277,15 @@ class Engine:
 
     def _keep_descriptions(self, described: Mapping[JobSource, Path]) -> dict[JobSource, Path]:
         """Return the descriptions where they stay while the run goes on: those of a transfer end with it."""
-        kept: dict[JobSource, Path] = {}
+        folders: dict[JobSource, Path] = {}
         for number, (source, folder) in enumerate(described.items()):
             survey = self._data.batches.surveys.get(source)
             if survey is None or folder != survey.description_folder:
-                kept[source] = folder
+                folders[source] = folder
                 continue
             with suppress(OSError):
-                kept[source] = Path(shutil.copytree(folder, self._descriptions / str(number), dirs_exist_ok=True))
-        return kept
+                folders[source] = Path(shutil.copytree(folder, self._descriptions / str(number), dirs_exist_ok=True))
+        return folders
 
     def _on_environment_ready(self, built: Path) -> None:
         """Start tracking, and what gets ready for the work, while the data is still on its way."""
@@ -416,4 +416,4 @@ CODE_TAGS = {"commit": "mlflow.source.git.commit", "dirty": "mlflow.source.git.d
 def _list_code_tags(document: JobDocument) -> dict[str, str]:
     """Return the tags of the tracking run that say which commit the user's code is."""
     code = (source for source in document.sources if source.role == "code")
-    return {CODE_TAGS[name]: value for one in code for name, value in one.tag_values.items() if name in CODE_TAGS}
+    return {CODE_TAGS[name]: value for source in code for name, value in source.tag_values.items() if name in CODE_TAGS}

@@ -193,9 +193,9 @@ def collect_findings(
         findings += [] if blocked else _survey_sources(batches)
         described = _describe_sources(document, present, batches)
         if needed := batches.settle(document, described):
-            more, found = _check_local_sources(document, needed, batches.mounted)
+            more, local_findings = _check_local_sources(document, needed, batches.mounted)
             present |= more
-            findings += [*found, *([] if blocked else _survey_sources(batches))]
+            findings += [*local_findings, *([] if blocked else _survey_sources(batches))]
             described = _describe_sources(document, present, batches)
         document = batches.document
         findings += map(make_finding, workload.compare(document, described))
@@ -277,9 +277,9 @@ def _check_targets_remotely(document: JobDocument, present: dict[JobSource, Path
     yield from targets.find_target_problems(document, targets.inspect_targets(document, present, make_context))
 
 
-def _make_unchecked_finding(why: str) -> Finding:
+def _make_unchecked_finding(reason: str) -> Finding:
     title = "access to the job's data could not be checked from this machine"
-    return Finding(code="sources-unread", title=title, why=f"{why[:1].upper()}{why[1:].rstrip('.')}.")
+    return Finding(code="sources-unread", title=title, why=f"{reason[:1].upper()}{reason[1:].rstrip('.')}.")
 
 
 def _check_local_sources(
@@ -311,16 +311,16 @@ def _survey_sources(batches: SourceBatches) -> list[Finding]:
     try:
         return list(_list_survey_problems(batches))
     except JobFailed as failed:
-        found = make_finding(failed.reason, code="sources-unread")
-        return [found._replace(fault=failed.fault or "configuration")]
+        finding = make_finding(failed.reason, code="sources-unread")
+        return [finding._replace(fault=failed.fault or "configuration")]
 
 
 def _list_survey_problems(batches: SourceBatches) -> Iterator[Finding]:
     """Raise JobFailed if the sources cannot be surveyed, StopRequested."""
     for source, survey in batches.survey().items():
         for problem in survey.problems:
-            found = make_finding(problem, code="source-unreachable", given=source.uri)
-            yield found._replace(fault=survey.fault)
+            finding = make_finding(problem, code="source-unreachable", given=source.uri)
+            yield finding._replace(fault=survey.fault)
 
 
 def _describe_sources(

@@ -61,7 +61,7 @@ def _run_job(options: argparse.Namespace, document: JobDocument) -> int:
 
 def _fetch_job(options: argparse.Namespace, document: JobDocument) -> int:
     mounts = document.placement.mounts
-    mounts = tuple(one for one in mounts if Path(one.folder).is_dir() or not Path(one.uri).is_absolute())
+    mounts = tuple(mount for mount in mounts if Path(mount.folder).is_dir() or not Path(mount.uri).is_absolute())
     try:
         with tempfile.TemporaryDirectory(prefix="robotrain-") as work:
             placement = dataclasses.replace(document.placement, work=work, mounts=mounts)

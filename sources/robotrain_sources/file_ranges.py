@@ -30,7 +30,7 @@ def list_sizes(open_origin: Callable[[], DataOrigin], service: str) -> Mapping[s
 
 def read_ranges(open_origin: Callable[[], DataOrigin], ranges: Sequence[FileRange], service: str) -> Sequence[bytes]:
     """Return parts of files. Raise SourceError."""
-    joined, found = [*join_ranges(ranges)], dict[FileRange, bytes]()
+    joined, contents_by_range = [*join_ranges(ranges)], dict[FileRange, bytes]()
 
     def read() -> Sequence[bytes]:
         origin = open_origin()
@@ -38,13 +38,15 @@ def read_ranges(open_origin: Callable[[], DataOrigin], ranges: Sequence[FileRang
 
         def read_part(part: FileRange, stopped: threading.Event) -> None:
             path, start, stop = part
-            found[part] = bytes(library.get_range(store, origin.get_store_path(path), start=start, end=stop))
+            contents_by_range[part] = bytes(
+                library.get_range(store, origin.get_store_path(path), start=start, end=stop)
+            )
 
         try:
             parallel.run_parallel(read_part, joined, min(THREADS, len(joined)))
         except Exception as error:
             raise SourceError(f"{origin.explain_error(error)}.") from None
-        return [_cut(found, one) for one in ranges]
+        return [_cut(contents_by_range, file_range) for file_range in ranges]
 
     return parallel.run_with_deadline(READ_SECONDS, read, service)
 
@@ -63,11 +65,11 @@ def join_ranges(ranges: Sequence[FileRange]) -> Iterator[FileRange]:
         yield joined
 
 
-def _cut(found: Mapping[FileRange, bytes], asked: FileRange) -> bytes:
-    path, start, stop = asked
-    place, content = next(
+def _cut(contents_by_range: Mapping[FileRange, bytes], file_range: FileRange) -> bytes:
+    path, start, stop = file_range
+    offset, content = next(
         (first, content)
-        for (name, first, last), content in found.items()
+        for (name, first, last), content in contents_by_range.items()
         if name == path and first <= start and stop <= last
     )
-    return content[start - place : stop - place]
+    return content[start - offset : stop - offset]

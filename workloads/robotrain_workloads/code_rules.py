@@ -49,8 +49,8 @@ def check_code(
     try:
         content = code_folder.scan_folder(Path(folder))
     except OSError as error:
-        why = redact(f"{error}.")
-        yield make_problem("upload-unreadable", where=flag, given=folder, why=why)
+        reason = redact(f"{error}.")
+        yield make_problem("upload-unreadable", where=flag, given=folder, why=reason)
         return
     yield from _check_size(content, folder, flag)
     if content.is_complete:
@@ -85,11 +85,11 @@ def _check_size(content: CodeContent, folder: str, flag: str) -> Iterator[Proble
         most = f"{code_folder.MAX_FILES:,} files of {format_size(code_folder.MAX_BYTES)}"
         counted = f"{format_size(content.size)} in {len(content.files):,} files"
         stopped = f"Counting stopped at {len(content.files):,} files among {content.names.total():,} names."
-        why = f"It has {counted}; the largest: {named}." if content.is_complete else stopped
+        reason = f"It has {counted}; the largest: {named}." if content.is_complete else stopped
         fix = Suggestion(f"{flag} FOLDER", "the folder of the program alone")
         if heaviest := content.find_heaviest():
             fix = _suggest_ignoring(folder, [heaviest], "most of it stays here")
-        yield make_problem("code-too-large", fix, where=flag, given=folder, most=most, why=why)
+        yield make_problem("code-too-large", fix, where=flag, given=folder, most=most, why=reason)
     elif content.size > code_folder.LARGE_BYTES:
         fix = _suggest_ignoring(folder, [content.find_heaviest()], "if the program does not need it")
         yield make_problem("code-large", fix, where=flag, given=folder, size=format_size(content.size), named=named)

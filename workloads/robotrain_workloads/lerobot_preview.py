@@ -30,37 +30,39 @@ UNREAD = "what is in it is not known from here"
 
 def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
     """Return the policy, what is in the datasets, and the frames that are trained on."""
-    known, infos = LerobotJob(job, folders), dict[JobSource, Mapping[str, Any]]()
-    given = [source for source in job.sources if source.role == "dataset"]
-    for source in given:
+    lerobot_job, infos = LerobotJob(job, folders), dict[JobSource, Mapping[str, Any]]()
+    datasets = [source for source in job.sources if source.role == "dataset"]
+    for source in datasets:
         with suppress(OSError, ValueError, KeyError):
             infos[source] = dataset.load_dataset_info(folders[source])
-    data = {source: _describe_dataset(infos[source]) if source in infos else UNREAD for source in given}
-    rows, start = dict[str, str](), known.start_source
-    if start or (known.known_model and "training_steps" in known.parameters):
-        kind = f"{known.model.kind}, " if known.known_model else ""
-        rank = known.parameters.get("lora_rank")
+    data = {source: _describe_dataset(infos[source]) if source in infos else UNREAD for source in datasets}
+    rows, start = dict[str, str](), lerobot_job.start_source
+    if start or (lerobot_job.known_model and "training_steps" in lerobot_job.parameters):
+        kind = f"{lerobot_job.model.kind}, " if lerobot_job.known_model else ""
+        rank = lerobot_job.parameters.get("lora_rank")
         begin = f"from {redact(start.uri)}" if start else "new"
-        rows[known.model.noun] = f"{kind}{begin}{f', a LoRA adapter of rank {rank}' if rank else ''}"
-    if "val_split" not in known.parameters:  # nothing is trained
+        rows[lerobot_job.model.noun] = f"{kind}{begin}{f', a LoRA adapter of rank {rank}' if rank else ''}"
+    if "val_split" not in lerobot_job.parameters:  # nothing is trained
         return JobFacts(rows, data)
-    if "statistics" in known.parameters and known.start.mode != "checkpoint":  # which has its own
-        choice = statistics_needs.choose_statistics(known.parameters, job.sources)
+    if "statistics" in lerobot_job.parameters and lerobot_job.start.mode != "checkpoint":  # which has its own
+        choice = statistics_needs.choose_statistics(lerobot_job.parameters, job.sources)
         rows["statistics"] = STATISTICS_WORDS[choice]
     with suppress(ValueError):
-        if shares := dataset_shares.describe_shares(known.parameters, job.sources):
+        if shares := dataset_shares.describe_shares(lerobot_job.parameters, job.sources):
             rows["mixture"] = f"{shares} of the samples, in the order of the datasets"
     if any(map(dataset.has_video, infos.values())):
-        rows["decoder"] = options.get_option_value(known.arguments, trainer_options.DECODER) or trainer_options.PYAV
-    if known.parameters.get("frame_cache", frame_options.OFF) != frame_options.OFF:
-        rows["frame cache"] = _describe_frame_cache(known, infos.values())
-    excluded, frames = known.parameters[EXCLUDED], None
+        rows["decoder"] = (
+            options.get_option_value(lerobot_job.arguments, trainer_options.DECODER) or trainer_options.PYAV
+        )
+    if lerobot_job.parameters.get("frame_cache", frame_options.OFF) != frame_options.OFF:
+        rows["frame cache"] = _describe_frame_cache(lerobot_job, infos.values())
+    excluded, frames = lerobot_job.parameters[EXCLUDED], None
     parts = [f"without {excluded}"] if excluded else []
     with suppress(KeyError, TypeError, ValueError, ZeroDivisionError):
-        total, recorded = (sum(int(infos[source][key]) for source in given) for key, _ in COUNTS)
-        count = len(list_trained(known, total))
+        total, recorded = (sum(int(infos[source][key]) for source in datasets) for key, _ in COUNTS)
+        count = len(list_trained(lerobot_job, total))
         parts = [f"{count:,} of {total:,} episodes", *parts] if count < total else []
-        frames = _count_frames(known, recorded, count / total)
+        frames = _count_frames(lerobot_job, recorded, count / total)
     return JobFacts(rows | ({"episodes": ", ".join(parts)} if parts else {}), data, frames)
 
 

@@ -25,12 +25,15 @@ def format_job(document: JobDocument, declared: type) -> str:
     """
     lines = [f"workload: {document.workload}"]
     if document.sources:
-        lines += ["sources:", *_format_sources([one for one in document.sources if not one.implied])]
+        lines += ["sources:", *_format_sources([source for source in document.sources if not source.implied])]
     parameters = list(_list_given(document, declared))
     if parameters:
         lines += ["parameters:", *(f"  {name}: {_format_scalar(value)}" for name, value in parameters)]
     if document.trainer_args:
-        lines += ["trainer_args:", *(f"  - {_format_scalar(_hide_paths(one))}" for one in document.trainer_args)]
+        lines += [
+            "trainer_args:",
+            *(f"  - {_format_scalar(_hide_paths(argument))}" for argument in document.trainer_args),
+        ]
     command = f"robotrain submit job.yaml --platform {document.platform}"
     return "\n".join((f"With this `job.yaml`: `{command}`", "", "```yaml", *lines, "```"))
 
@@ -43,19 +46,19 @@ def format_source(source: JobSource) -> str:
 
 def list_hub_names(sources: Iterable[JobSource], *roles: str) -> list[str]:
     """Return the ids of the sources of some roles that are on the Hugging Face Hub, without their revisions."""
-    found = (
+    names = (
         source.uri.partition("@")[0] for source in sources if source.kind == "huggingface" and source.role in roles
     )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(names))
 
 
 def _format_sources(sources: Iterable[JobSource]) -> Iterator[str]:
     by_role: dict[str, list[JobSource]] = {}
     for source in sources:
         by_role.setdefault(source.role, []).append(source)
-    for role, given in by_role.items():
+    for role, role_sources in by_role.items():
         yield f"  {role}:"
-        for source in given:
+        for source in role_sources:
             pin = f"  # it was {source.pin}" if source.pin else ""
             yield f"    - {source.kind}: {_format_scalar(_hide_source(source))}{pin}"
 
@@ -65,9 +68,9 @@ def _hide_source(source: JobSource) -> str:
 
 
 def _list_given(document: JobDocument, declared: type) -> Iterator[tuple[str, Scalar | list[str]]]:
-    known = {one.name: one for one in get_parameters(declared)}
+    parameters = {parameter.name: parameter for parameter in get_parameters(declared)}
     for name, value in document.parameters.items():
-        parameter = known.get(name)
+        parameter = parameters.get(name)
         if value is None or name in LEFT_OUT or value == (parameter and parameter.default):
             continue
         if parameter and parameter.param.form == "texts":
@@ -78,7 +81,7 @@ def _list_given(document: JobDocument, declared: type) -> Iterator[tuple[str, Sc
 
 def _hide_paths(text: str) -> str:
     """Return an argument or a package without paths of the machine; of a wheel the name of the file stays."""
-    hidden = PATH.sub(lambda found: f"{FOLDER}/{Path(found[0]).name}" if found[0].endswith(".whl") else FOLDER, text)
+    hidden = PATH.sub(lambda match: f"{FOLDER}/{Path(match[0]).name}" if match[0].endswith(".whl") else FOLDER, text)
     return INNER_PATH.sub(FOLDER, hidden)
 
 

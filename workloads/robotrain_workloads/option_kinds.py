@@ -38,9 +38,9 @@ def find_near_option(name: str, options: Iterable[str]) -> str:
     """Return the option whose name is most like another; empty if none is. `-` and `_` count as the same, and so do
     capital and small letters.
     """
-    known = {_make_plain(option): option for option in options}
-    near = difflib.get_close_matches(_make_plain(name), known, 1, cutoff=0.7)
-    return known[near[0]] if near else ""
+    options_by_plain = {_make_plain(option): option for option in options}
+    near = difflib.get_close_matches(_make_plain(name), options_by_plain, 1, cutoff=0.7)
+    return options_by_plain[near[0]] if near else ""
 
 
 def _make_plain(name: str) -> str:

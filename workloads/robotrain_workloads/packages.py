@@ -47,14 +47,14 @@ def follow_run(job: Any, earlier: Any) -> dict[str, tuple[Any, str]]:
     """
     from robotrain_runtime.contract.added_packages import list_packages
 
-    given = list_given(dict(earlier.parameters))
-    if not given or "packages" not in dict(job.parameters):
+    requirements = list_given(dict(earlier.parameters))
+    if not requirements or "packages" not in dict(job.parameters):
         return {}
     locked = {normalize_name(name): version for name, version in list_packages(earlier.program_lock).items()}
-    texts = [_pin(text, locked) for text in given]
-    found = {"packages": (json.dumps(texts, ensure_ascii=False), OWNER)}
+    texts = [_pin(text, locked) for text in requirements]
+    parameters = {"packages": (json.dumps(texts, ensure_ascii=False), OWNER)}
     builds = bool(dict(earlier.parameters).get("allow_builds"))
-    return {**found, "allow_builds": (builds, OWNER)} if builds else found
+    return {**parameters, "allow_builds": (builds, OWNER)} if builds else parameters
 
 
 def _pin(text: str, locked: Mapping[str, str]) -> str:

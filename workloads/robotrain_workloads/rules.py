@@ -54,12 +54,12 @@ def check_builds(job: "Job") -> Iterator[Problem]:
 
 def make_option_problems(problems: "Iterable[OptionProblem]") -> Iterator[Problem]:
     """Return the problems of options after `--`, which the trainer would find only on the machine of the job."""
-    for found in problems:
+    for problem in problems:
         yield make_problem(
-            "script-option-invalid" if found.level == "error" else "script-option-doubtful",
-            *(Suggestion(redact(found.suggestion), replaces=found.replaces),) if found.suggestion else (),
-            given=found.given,
-            severity=found.level,
-            title=redact(found.title),
-            why=found.why,
+            "script-option-invalid" if problem.level == "error" else "script-option-doubtful",
+            *(Suggestion(redact(problem.suggestion), replaces=problem.replaces),) if problem.suggestion else (),
+            given=problem.given,
+            severity=problem.level,
+            title=redact(problem.title),
+            why=problem.why,
         )

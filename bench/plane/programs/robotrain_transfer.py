@@ -21,11 +21,11 @@ def main() -> None:
     """Look, and fetch if it is asked for."""
     what, cache, *urls = sys.argv[1:]
     sources = [JobSource(role="dataset", kind="blob_url", uri=url) for url in urls]
-    place = ContainerContext(cache=Path(cache), log_line=lambda line: None)
+    context = ContainerContext(cache=Path(cache), log_line=lambda line: None)
     began = time.perf_counter()
-    delivery = transfer_container.deliver(sources, {"blob_url": fetch}, place, {})
-    found = delivery.survey()
-    wrong = [sentence for one in found for sentence in one.problems]
+    delivery = transfer_container.deliver(sources, {"blob_url": fetch}, context, {})
+    surveys = delivery.survey()
+    wrong = [sentence for survey in surveys for sentence in survey.problems]
     assert not wrong, wrong
     surveyed = time.perf_counter()
     if what == "fetch":

@@ -96,14 +96,14 @@ class DatasetPair(NamedTuple):
 
 def list_dataset_pairs(datasets: Sequence[Input]) -> list[DatasetPair]:
     """Return every pair of kinds in a job, without repetition."""
-    found: dict[frozenset[str], DatasetPair] = {}
+    pairs_by_kinds: dict[frozenset[str], DatasetPair] = {}
     seen: dict[str, None] = {}
     for dataset in datasets:
         kind = dataset.source.kind
         for before in seen:
-            found.setdefault(frozenset((before, kind)), DatasetPair(before, kind, dataset))
+            pairs_by_kinds.setdefault(frozenset((before, kind)), DatasetPair(before, kind, dataset))
         seen[kind] = None
-    return list(found.values())
+    return list(pairs_by_kinds.values())
 
 
 def is_pair_declared(can: Capabilities, pair: DatasetPair) -> bool:
@@ -111,28 +111,28 @@ def is_pair_declared(can: Capabilities, pair: DatasetPair) -> bool:
     return can.find_declared_combination(pair.kind, pair.other_kind) is not None
 
 
-def get_pair_support(can: Capabilities, one: SourceKind, other: SourceKind) -> Support:
+def get_pair_support(can: Capabilities, kind: SourceKind, other: SourceKind) -> Support:
     """Return whether a platform accepts datasets of two kinds in one job: each kind, and their combination."""
-    answers = [can.source(DATASET, one), can.source(DATASET, other)]
-    return next((answer for answer in answers if not answer), can.combination(one.name, other.name))
+    answers = [can.source(DATASET, kind), can.source(DATASET, other)]
+    return next((answer for answer in answers if not answer), can.combination(kind.name, other.name))
 
 
 def check_combinations(
-    found: Sequence[DatasetPair], platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
+    pairs: Sequence[DatasetPair], platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
 ) -> Iterator[Problem]:
     """Yield problems for pairs that the platform declares as unsupported, if it accepts each kind alone."""
     can = platform.capabilities
-    for pair in found:
-        one, other = kinds[pair.kind], kinds[pair.other_kind]
-        accepted = can.source(DATASET, one) and can.source(DATASET, other)
+    for pair in pairs:
+        kind, other = kinds[pair.kind], kinds[pair.other_kind]
+        accepted = can.source(DATASET, kind) and can.source(DATASET, other)
         support = can.combination(pair.kind, pair.other_kind)
         if accepted and not support and is_pair_declared(can, pair):
-            both = f"several {one.title}" if one.name == other.name else f"{one.title} with {other.title}"
+            both = f"several {kind.title}" if kind.name == other.name else f"{kind.title} with {other.title}"
             phrase = f"{format_refusal('merge', support)} {both}"
-            accepts_both = functools.partial(get_pair_support, one=one, other=other)
+            accepts_both = functools.partial(get_pair_support, kind=kind, other=other)
             elsewhere = suggest_platforms(platform, platforms, accepts_both, "accepts both")
-            where, given = pair.source.origin.where, str(pair.source.source)
-            yield make_refusal("combination-not-accepted", phrase, support, platform.name, elsewhere, where, given)
+            where, text = pair.source.origin.where, str(pair.source.source)
+            yield make_refusal("combination-not-accepted", phrase, support, platform.name, elsewhere, where, text)
 
 
 def describe_exclusion(kind: SourceKind) -> str:
@@ -160,7 +160,7 @@ def list_requirements(
     can: Capabilities,
 ) -> Iterator[FeatureRequirement]:
     """Yield the features that a job needs."""
-    addresses = {place.parameter for place in publish_targets.list_targets(resolution.job, workload, kinds, can)}
+    addresses = {target.parameter for target in publish_targets.list_targets(resolution.job, workload, kinds, can)}
     addresses |= {name for name in workload.targets if publish_targets.is_address(str(resolution.job[name] or ""))}
     for parameter in get_parameters(workload.parameters):
         needed = parameter.param.requires if parameter.name not in addresses else ""
@@ -193,8 +193,8 @@ def check_requirement(
         if requirement.flag and not requirement.where.startswith("-"):  # a file's, so that the job may do without
             others = (*others, suggest_leaving_out(requirement.flag))
         phrase, support = f"cannot {_describe_feature(requirement)}", can.feature(requirement.feature)
-        where, given = requirement.where, requirement.given
-        yield make_refusal("feature-not-there", phrase, support, platform.name, others, where, given)
+        where, text = requirement.where, requirement.given
+        yield make_refusal("feature-not-there", phrase, support, platform.name, others, where, text)
         return
     fields = dict(list_fields(settings)) if settings is not None else {}
     name, off = can.find_missing_setting(requirement.feature, fields)
@@ -227,7 +227,9 @@ def _has_own_packages(resolution: Resolution, platform: Platform) -> bool:
     image = getattr(resolution.settings, IMAGE_SETTING, None)
     if image and image != resolution.job.profile.container.image:
         return True
-    path = next((one for one in get_parameters(platform.settings) if one.name == ENVIRONMENT_SETTING), None)
+    path = next(
+        (parameter for parameter in get_parameters(platform.settings) if parameter.name == ENVIRONMENT_SETTING), None
+    )
     takes_path = path is not None and path.metavar == ENVIRONMENT_METAVAR
     return takes_path and bool(getattr(resolution.settings, ENVIRONMENT_SETTING, None))
 
@@ -261,7 +263,7 @@ def check_job(
         yield from check_requirement(need, platform, resolution.settings, platforms)
     yield from publish_targets.check_targets(resolution, workload, platform, kinds, platforms)
     unsupported = {need.flag for need in requirements if not can.feature(need.feature)}
-    job, misplaced = resolution.job, {one.given for one in resolution.problems if one.message in MISPLACED}
+    job, misplaced = resolution.job, {problem.given for problem in resolution.problems if problem.message in MISPLACED}
     if misplaced:  # options of robotrain among those of its program are reported already
         job = dataclasses.replace(job, trainer_args=drop_options(resolution.trainer_args, misplaced, workload))
     stays_here = bool(platform.capabilities.feature("runs_here"))
@@ -311,8 +313,8 @@ def _list_related_options(
 ) -> list[str]:
     """Return the options for the sources of a role that belong to a text; none if the platform does not accept all."""
     related = kind.find_related(text, role)
-    found = [kinds[name] for name, _ in related if name in kinds and role in kinds[name].roles]
-    if len(found) < len(related) or not all(platform.capabilities.source(role, one) for one in found):
+    related_kinds = [kinds[name] for name, _ in related if name in kinds and role in kinds[name].roles]
+    if len(related_kinds) < len(related) or not all(platform.capabilities.source(role, kind) for kind in related_kinds):
         return []
     return [f"{kinds[name].roles[role].flag} {shlex.quote(redact_if_secret(uri))}" for name, uri in related]
 
@@ -327,7 +329,7 @@ def _check_source(
     accepted = platform.capabilities.list_accepted_kinds(role, kinds)
     accepts = f"{platform.name} accepts: {', '.join(other.name for other in accepted)}"
     first = support.suggestion or next((f"{other.roles[role].flag} {other.get_form(role)}" for other in accepted), "")
-    flags = {one.roles[role].flag for one in kinds.values() if role in one.roles}
+    flags = {kind.roles[role].flag for kind in kinds.values() if role in kind.roles}
     if not accepted and first.partition(" ")[0] in flags:
         first = ""
     flag = kind.roles[role].flag
@@ -337,9 +339,9 @@ def _check_source(
     phrase = f"{format_refusal('accept', support)} {kind.title}"
     others = suggest_platforms(platform, platforms, lambda can: can.source(role, kind), f"accepts {kind.name}")
     ways = (*([Suggestion(first, accepts)] if first else []), *others)
-    where, given = item.where, str(item.source)
+    where, text = item.where, str(item.source)
     refused = support._replace(suggestion=first)
-    yield make_refusal("source-not-accepted", phrase, refused, platform.name, ways, where, given)
+    yield make_refusal("source-not-accepted", phrase, refused, platform.name, ways, where, text)
 
 
 @dataclasses.dataclass(frozen=True)

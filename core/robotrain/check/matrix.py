@@ -68,28 +68,31 @@ def make_matrix(
 
 
 def _make_source_rows(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> Iterator[MatrixRow]:
-    declared = {key for one in can.values() for key in one.sources}
+    declared = {key for capabilities in can.values() for key in capabilities.sources}
     for role in ROLES:
         strange = {kind for declared_role, kind in declared if declared_role == role and kind not in kinds} - {ANY}
         named = {name for name, kind in kinds.items() if _can_fill(kind, role) and _is_relevant(kind, can)}
         for name in sorted(named | strange):
             kind = kinds.get(name)
             cells = {
-                at: one.source(role, kind) if kind else _get_declared_support(one, role, name)
-                for at, one in can.items()
+                at: capabilities.source(role, kind) if kind else _get_declared_support(capabilities, role, name)
+                for at, capabilities in can.items()
             }
             yield MatrixRow(section="sources", names={"role": role, "kind": name}, cells=cells)
         if named | strange:
-            others = {at: _get_declared_support(one, role, ANY) for at, one in can.items()}
+            others = {at: _get_declared_support(capabilities, role, ANY) for at, capabilities in can.items()}
             yield MatrixRow(section="sources", names={"role": role, "kind": ANY}, cells=others)
 
 
 def _make_combination_rows(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> Iterator[MatrixRow]:
-    for one, other in combinations_with_replacement(_list_dataset_kinds(can, kinds), 2):
-        if one == other and not kinds[one].roles[capability_checks.DATASET].repeatable:
+    for kind, other in combinations_with_replacement(_list_dataset_kinds(can, kinds), 2):
+        if kind == other and not kinds[kind].roles[capability_checks.DATASET].repeatable:
             continue
-        cells = {at: capability_checks.get_pair_support(found, kinds[one], kinds[other]) for at, found in can.items()}
-        yield MatrixRow(section="combinations", names={"kind": one, "other": other}, cells=cells)
+        cells = {
+            at: capability_checks.get_pair_support(capabilities, kinds[kind], kinds[other])
+            for at, capabilities in can.items()
+        }
+        yield MatrixRow(section="combinations", names={"kind": kind, "other": other}, cells=cells)
 
 
 def _list_dataset_kinds(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> list[str]:
@@ -99,26 +102,28 @@ def _list_dataset_kinds(can: Mapping[str, Capabilities], kinds: Mapping[str, Sou
 
 
 def _make_workload_rows(can: Mapping[str, Capabilities], workloads: Mapping[str, Workload]) -> Iterator[MatrixRow]:
-    names = {*workloads, *(name for one in can.values() for name in one.workloads)} - {ANY}
+    names = {*workloads, *(name for capabilities in can.values() for name in capabilities.workloads)} - {ANY}
     for name in (*sorted(names), ANY):
-        cells = {at: one.workload(name) for at, one in can.items()}
+        cells = {at: capabilities.workload(name) for at, capabilities in can.items()}
         yield MatrixRow(section="workloads", names={"workload": name}, cells=cells)
 
 
 def _make_feature_rows(can: Mapping[str, Capabilities], workloads: Mapping[str, Workload]) -> Iterator[MatrixRow]:
-    needed = {one.param.requires for workload in workloads.values() for one in get_parameters(workload.parameters)}
-    declared = {name for one in can.values() for name in one.features}
+    needed = {
+        parameter.param.requires for workload in workloads.values() for parameter in get_parameters(workload.parameters)
+    }
+    declared = {name for capabilities in can.values() for name in capabilities.features}
     for name in (*FEATURES, *sorted((needed | declared) - {"", ANY, *FEATURES})):
-        cells = {at: one.feature(name) for at, one in can.items()}
+        cells = {at: capabilities.feature(name) for at, capabilities in can.items()}
         yield MatrixRow(section="features", names={"feature": name}, cells=cells)
 
 
 def _make_limits(can: Mapping[str, Capabilities]) -> Iterator[MatrixLimit]:
-    declared = {name for one in can.values() for name in one.limits}
+    declared = {name for capabilities in can.values() for name in capabilities.limits}
     for name in (*LIMITS, *sorted(declared - LIMITS.keys())):
-        numbers: dict[str, int | None] = {at: one.limits.get(name) for at, one in can.items()}
+        numbers: dict[str, int | None] = {at: capabilities.limits.get(name) for at, capabilities in can.items()}
         if name == capability_checks.SOURCES_LIMIT:
-            numbers = {at: capability_checks.get_source_limit(one) for at, one in can.items()}
+            numbers = {at: capability_checks.get_source_limit(capabilities) for at, capabilities in can.items()}
         yield MatrixLimit(name=name, numbers=numbers)
 
 
@@ -129,7 +134,7 @@ def _can_fill(kind: SourceKind, role: str) -> bool:
 def _is_relevant(kind: SourceKind, can: Mapping[str, Capabilities]) -> bool:
     """Return whether platforms support the kind itself; some kinds always stand for a source of another kind."""
     acts = kind.container_plugin or kind.target or kind.platform_managed or kind.example
-    return bool(acts) or any(kind.name == name for one in can.values() for _, name in one.sources)
+    return bool(acts) or any(kind.name == name for capabilities in can.values() for _, name in capabilities.sources)
 
 
 def _get_declared_support(can: Capabilities, role: str, name: str) -> Support:

@@ -47,9 +47,9 @@ def list_targets(
     job: Job, workload: Workload, kinds: Mapping[str, SourceKind], can: Capabilities
 ) -> Iterator[TargetAddress]:
     """Yield the addresses that a kind recognizes, preferably a kind that the platform can write to; no folders."""
-    given = dict(job.parameters)
+    parameters = dict(job.parameters)
     for name in workload.targets:
-        text = str(given.get(name) or "")
+        text = str(parameters.get(name) or "")
         fitting = [
             kind for kind in kinds.values() if text and _is_writable(kind, name) and kind.recognizes_target(text)
         ]
@@ -108,31 +108,33 @@ def check_targets(
     """Yield problems for invalid addresses, and for those that the platform cannot write to."""
     makes_checkpoints = workload.produces == "checkpoints"
     flags = {parameter.name: parameter.flag for parameter in get_parameters(workload.parameters)}
-    places = {place.parameter: place for place in list_targets(resolution.job, workload, kinds, platform.capabilities)}
+    places = {
+        target.parameter: target for target in list_targets(resolution.job, workload, kinds, platform.capabilities)
+    }
     for name in workload.targets:
         text, where = str(resolution.job[name] or ""), resolution.parameters[name].origin.where
-        if place := places.get(name):
-            yield from _check_target(place, flags[name], where, platform, platforms, makes_checkpoints)
+        if target := places.get(name):
+            yield from _check_target(target, flags[name], where, platform, platforms, makes_checkpoints)
         elif is_address(text):
             yield _make_unknown_problem(text, flags[name], where, kinds, platform.capabilities)
 
 
 def _check_target(
-    place: TargetAddress,
+    target: TargetAddress,
     flag: str,
     where: str,
     platform: Platform,
     platforms: ListPlatforms,
     makes_checkpoints: bool,
 ) -> Iterator[Problem]:
-    kind = place.kind
+    kind = target.kind
     try:
-        kind.parse_target(place.text)
+        kind.parse_target(target.text)
     except SourceError as error:
         yield make_problem(
             "source-invalid",
             where=where,
-            given=redact(place.text, kind.schemes),
+            given=redact(target.text, kind.schemes),
             flag=flag,
             title=kind.title,
             why=error.why,
@@ -141,17 +143,17 @@ def _check_target(
         return
     if not makes_checkpoints and kind.target_form and not kind.target_form.takes_results:
         yield make_problem(
-            "target-takes-checkpoints", suggest_leaving_out(flag), where=where, given=place.text, title=kind.title
+            "target-takes-checkpoints", suggest_leaving_out(flag), where=where, given=target.text, title=kind.title
         )
         return
     support = platform.capabilities.source(PUBLISH_ROLE, kind)
     if not support:
-        phrase, given = f"{format_refusal('publish', support)} to {kind.title}", redact(place.text)
+        phrase, text = f"{format_refusal('publish', support)} to {kind.title}", redact(target.text)
         others = suggest_platforms(
             platform, platforms, lambda can: can.source(PUBLISH_ROLE, kind), f"publishes to {kind.name}"
         )
         others = others if where.startswith("-") else (*others, suggest_leaving_out(flag))
-        yield make_refusal("target-not-accepted", phrase, support, platform.name, others, where, given)
+        yield make_refusal("target-not-accepted", phrase, support, platform.name, others, where, text)
 
 
 def _is_writable(kind: SourceKind, parameter: str = CHECKPOINT_PARAMETER) -> bool:

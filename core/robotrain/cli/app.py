@@ -76,15 +76,15 @@ class RootGroup(HelpInTwoSizes, TyperGroup):
             return None
         if ctx.resilient_parsing:
             with contextlib.suppress(Exception):  # whatever a plugin raises: then its command has no options
-                if found := get_plugins(ctx).load_command(cmd_name):
-                    return typer.main.get_command(found)
+                if command := get_plugins(ctx).load_command(cmd_name):
+                    return typer.main.get_command(command)
             return TyperCommand(cmd_name, add_help_option=False)
-        found = get_plugins(ctx).load_command(cmd_name)
-        if found is None:
+        command = get_plugins(ctx).load_command(cmd_name)
+        if command is None:
             from robotrain.cli.parse_errors import explain_unknown_command
 
             raise Rejected([explain_unknown_command(cmd_name, ctx.meta.get(ARGUMENTS_KEY, ()), get_plugins(ctx))])
-        return typer.main.get_command(found)
+        return typer.main.get_command(command)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Return the commands that begin like this; before the first letter, those that help describes.
@@ -196,7 +196,7 @@ def root(
 
 def list_plugin_commands(ctx: Any) -> dict[str, str]:
     """Return the commands of plugins, each with its distribution, without importing them."""
-    return {one.name: one.distribution for one in list_claims(ctx, "command") if one.name not in COMMANDS}
+    return {claim.name: claim.distribution for claim in list_claims(ctx, "command") if claim.name not in COMMANDS}
 
 
 def list_claims(ctx: Any, family: str) -> "list[Claim]":
@@ -215,6 +215,6 @@ def run_app() -> None:
     try:
         app(prog_name="robotrain")
     except SystemExit as end:
-        if asked := sys.modules.get("robotrain.network_deadline"):
-            asked.exit_if_abandoned(end.code if isinstance(end.code, int) else bool(end.code))
+        if network_deadline := sys.modules.get("robotrain.network_deadline"):
+            network_deadline.exit_if_abandoned(end.code if isinstance(end.code, int) else bool(end.code))
         raise

@@ -139,7 +139,7 @@ class TrainerArgsCommand(OwnCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Its problems suggest `--set` for values that have an option in other commands."""
-        own = {spelling for one in self.params for spelling in (*one.opts, *one.secondary_opts)}
+        own = {spelling for param in self.params for spelling in (*param.opts, *param.secondary_opts)}
 
         @functools.cache
         def list_keys() -> dict[str, str]:
@@ -149,7 +149,7 @@ class TrainerArgsCommand(OwnCommand):
             from robotrain.line_edits import read_edit  # costs start-up
 
             edits = map(read_edit, problem.suggestions)
-            if "--set" not in own or not any(one.flags or one.is_removal for one in edits):
+            if "--set" not in own or not any(edit.flags or edit.is_removal for edit in edits):
                 return problem
             return express_as_overrides(problem, list_keys(), is_pipeline=bool(self.key_prefix))
 
@@ -196,10 +196,10 @@ def express_as_overrides(problem: Problem, keys: Mapping[str, str], is_pipeline:
     :param keys: the key of each option that the command does not have, by the spellings of the option.
     :param is_pipeline: whether keys begin with the name of a step.
     """
-    found = STEP.fullmatch(problem.where)
-    if bool(found) != is_pipeline or not problem.suggestions:
+    match = STEP.fullmatch(problem.where)
+    if bool(match) != is_pipeline or not problem.suggestions:
         return problem
-    prefix = f"{found[1]}." if found else ""
+    prefix = f"{match[1]}." if match else ""
     ways = tuple(_express_suggestion(way, keys, prefix) for way in problem.suggestions)
     return dataclasses.replace(problem, suggestions=ways)
 
@@ -214,8 +214,8 @@ def _express_suggestion(way: Suggestion, keys: Mapping[str, str], prefix: str) -
         return suggest_leaving_out(*places, remark=way.remark)._replace(replaces=replaced)
     if not edit.options or len(edit.flags) < len(edit.options) or not all(flag in keys for flag in edit.flags):
         return way
-    given = zip(edit.flags, edit.options, strict=True)
-    changes = (shlex.quote(f"{prefix}{keys[flag]}={one.value or 'true'}") for flag, one in given)
+    pairs = zip(edit.flags, edit.options, strict=True)
+    changes = (shlex.quote(f"{prefix}{keys[flag]}={option.value or 'true'}") for flag, option in pairs)
     return way._replace(text=" ".join(f"{SET_FLAG} {change}" for change in changes), replaces=replaced)
 
 
@@ -317,13 +317,13 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
         return dataclasses.replace(record, reference=reference, steps=()), engine.step_platform
     if not found.run:
         begins = "It begins when the steps that it needs have succeeded."
-        why = found.reason or (begins if found.state in NOT_BEGUN else "It has no run of its own.")
+        reason = found.reason or (begins if found.state in NOT_BEGUN else "It has no run of its own.")
         problem = make_problem(
             "step-without-run",
             step=step,
             run=record.run,
             state=found.state,
-            why=why.rstrip("."),
+            why=reason.rstrip("."),
         )
         raise Rejected([problem])
     return open_run(ctx, found.run)
@@ -386,11 +386,13 @@ def parse_count(text: str | None, flag: str, least: int = 1, most: int | None = 
 
 def check_is_folder(folder: Path, flag: str) -> None:
     """Raise Rejected if a folder that an option names cannot be made, because a file has its name or one above it."""
-    found = next((one for one in (folder, *folder.parents) if one.exists()), None)
-    if found and not found.is_dir():
-        raise Rejected([make_problem("value-invalid.folder", where=flag, given=str(folder), found=redact(str(found)))])
+    nearest = next((ancestor for ancestor in (folder, *folder.parents) if ancestor.exists()), None)
+    if nearest and not nearest.is_dir():
+        raise Rejected(
+            [make_problem("value-invalid.folder", where=flag, given=str(folder), found=redact(str(nearest)))]
+        )
 
 
-def make_usage_error(title: str, why: str, *suggestions: tuple[str, ...]) -> Rejected:
+def make_usage_error(title: str, reason: str, *suggestions: tuple[str, ...]) -> Rejected:
     """Return the exception for options that do not go together; each suggestion is a text and a remark."""
-    return Rejected([make_problem("usage.other", *itertools.starmap(Suggestion, suggestions), title=title, why=why)])
+    return Rejected([make_problem("usage.other", *itertools.starmap(Suggestion, suggestions), title=title, why=reason)])

@@ -52,31 +52,33 @@ def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoin
     """
     plugins = get_plugins(ctx)
     trained = require_one_training(record, plugins.platform_of(record), "--step", "registers its last checkpoint")
-    for found, known in list_scored_runs(record, plugins):
-        best = find_best(known.scored, found.metrics)
+    for scored_run, progress in list_scored_runs(record, plugins):
+        best = find_best(progress.scored, scored_run.metrics)
         if best is None:
             continue
-        evaluated = known.evaluated
+        evaluated = progress.evaluated
         if evaluated and evaluated.policy and evaluated.step == best.step:
-            return BestCheckpoint(found.run, None, None, best, found.run, describe_best(known.scored))
-        return _find_saved(ctx, record, trained, found, best, describe_best(known.scored))
+            return BestCheckpoint(scored_run.run, None, None, best, scored_run.run, describe_best(progress.scored))
+        return _find_saved(ctx, record, trained, scored_run, best, describe_best(progress.scored))
     raise Rejected([_make_missing_problem(record, plugins)])
 
 
 def list_scored_runs(record: RunRecord, plugins: Plugins) -> Iterator[tuple[RunRecord, Progress]]:
     """Yield the runs that may have scores of a run's checkpoints: it, its pipeline, and its newest evaluations."""
-    known, _ = progress_cache.read_run_log(record, plugins.platform_of(record))
-    yield record, known
-    yield from list_evaluating_runs(record, known, plugins)
+    progress, _ = progress_cache.read_run_log(record, plugins.platform_of(record))
+    yield record, progress
+    yield from list_evaluating_runs(record, progress, plugins)
 
 
-def list_evaluating_runs(record: RunRecord, known: Progress, plugins: Plugins) -> Iterator[tuple[RunRecord, Progress]]:
-    """Yield the other runs that may have scores of a run's checkpoints. `known`: what the run reported."""
+def list_evaluating_runs(
+    record: RunRecord, progress: Progress, plugins: Plugins
+) -> Iterator[tuple[RunRecord, Progress]]:
+    """Yield the other runs that may have scores of a run's checkpoints. `progress`: what the run reported."""
     if owner := records.find_record(record.pipeline) if record.pipeline else None:
         yield owner, progress_cache.read_run_log(owner, plugins.platform_of(owner))[0]
     if record.makes == "checkpoints" or record.steps:
         outputs = tuple(plugins.platform_of(record).engine.outputs(record.reference))
-        for related in find_evaluations(record, known, outputs, plugins):
+        for related in find_evaluations(record, progress, outputs, plugins):
             other = records.read_record(related.run)
             yield other, progress_cache.read_run_log(other, plugins.platform_of(other))[0]
 

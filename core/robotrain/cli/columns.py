@@ -24,13 +24,13 @@ def truncate(text: str, columns: int) -> str:
         return text
     if columns < 1:
         return ""
-    kept, room = [], columns - 1
+    characters, room = [], columns - 1
     for character in text:
         room -= _measure_character(character)
         if room < 0:
             break
-        kept.append(character)
-    return "".join(kept).rstrip() + "…"
+        characters.append(character)
+    return "".join(characters).rstrip() + "…"
 
 
 def pad_text(text: str, columns: int) -> str:
@@ -77,8 +77,10 @@ def fit_columns(columns: Sequence[Column], within: int | None) -> list[list[str]
     while measure_columns(fixed) > within and (dropped := max(fixed, key=lambda column: column.drop_order)).drop_order:
         fixed.remove(dropped)
     room = within - measure_columns(fixed) - GAP
-    kept = [column for column in shown if column in fixed or (column.is_flexible and column.fits(room))]
-    return _format_rows([(column, min(column.width, room) if column.is_flexible else column.width) for column in kept])
+    fitting = [column for column in shown if column in fixed or (column.is_flexible and column.fits(room))]
+    return _format_rows(
+        [(column, min(column.width, room) if column.is_flexible else column.width) for column in fitting]
+    )
 
 
 def measure_columns(columns: Sequence[Column]) -> int:

@@ -54,7 +54,7 @@ def preview_plan(rendered: RenderedPlan, platform: Platform, plugins: Plugins) -
     """Return the rows of a plan that was rendered before, whose sources are not read; none of a pipeline."""
     if rendered.steps:
         return []
-    plan, declared = rendered.plan, {one.name for one in get_parameters(platform.settings)}
+    plan, declared = rendered.plan, {parameter.name for parameter in get_parameters(platform.settings)}
     settings = platform.settings(**{name: value for name, value in rendered.settings.items() if name in declared})
     place = platform.plans.describe_run(plan.job, settings, plan.run)
     return [_preview_job("", rendered, plugins.workload(plan.job.workload), platform, place, JobFacts())]
@@ -65,11 +65,11 @@ def _preview_job(
     job: PreparedJob | RenderedPlan,
     workload: Workload,
     platform: Platform,
-    place: RunPlace,
+    run_place: RunPlace,
     facts: JobFacts,
 ) -> PreviewedStep:
     whole = job.plan.job if isinstance(job, RenderedPlan) else job.job
-    rows = [*list_preview_rows(whole, workload, platform, place, facts, job.values)]
+    rows = [*list_preview_rows(whole, workload, platform, run_place, facts, job.values)]
     return PreviewedStep(name, rows, list_hidden_differences(job.values, workload.preview.rows.values()))
 
 

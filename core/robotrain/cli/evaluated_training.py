@@ -63,13 +63,13 @@ def prepare_evaluated(
     evaluation = train_eval.find_evaluation(workload.name, plugins)
     if evaluation is None or not evaluation.roles[train_eval.POLICY_ROLE].takes_all:
         raise Rejected([*problems, make_missing_evaluation(workload)])
-    given = request.line.select(EVALUATION_TABLE)
+    parameters = request.line.select(EVALUATION_TABLE)
     request, in_file = _split_file(request, workload, evaluation)
     which = _find_value(request, workload)
     request, model = take_model(request, workload)
     wanted = train_eval.TrainEval(
         evaluation=evaluation,
-        parameters={**in_file, **given},
+        parameters={**in_file, **parameters},
         checkpoints=_read_selection(which),
         model=model,
     )
@@ -82,10 +82,10 @@ def prepare_evaluated(
 
 def take_step_changes(values: dict[str, Any]) -> list[str]:
     """Return what `--set STEP.KEY=VALUE` gives; the other texts stay."""
-    given, names = values.get(SET_NAME) or (), (train_eval.TRAIN, train_eval.EVALUATE, train_eval.REGISTER)
-    found = [text for text in given if text.partition(".")[0] in names]
-    values[SET_NAME] = [text for text in given if text not in found]
-    return found
+    assignments, names = values.get(SET_NAME) or (), (train_eval.TRAIN, train_eval.EVALUATE, train_eval.REGISTER)
+    step_assignments = [text for text in assignments if text.partition(".")[0] in names]
+    values[SET_NAME] = [text for text in assignments if text not in step_assignments]
+    return step_assignments
 
 
 def make_missing_evaluation(workload: Workload) -> Problem:
@@ -132,8 +132,8 @@ def take_model(request: Request, workload: Workload) -> tuple[Request, str]:
     The pipeline registers the best checkpoint once it is known.
     """
     key = f"parameters.{workload.profile.outputs.register_parameter}"
-    found = request.find(key)
-    return request.change_layers(lambda layer: layer.without([key])), str(found.value) if found and found.value else ""
+    model = request.find(key)
+    return request.change_layers(lambda layer: layer.without([key])), str(model.value) if model and model.value else ""
 
 
 def _find_value(request: Request, workload: Workload) -> Value | None:
@@ -150,8 +150,13 @@ def _read_selection(which: Value | None) -> str:
 
 def _split_file(request: Request, workload: Workload, evaluation: Workload) -> tuple[Request, dict[str, Value]]:
     """Return the request without the values of its job file that only the evaluation has, and those values."""
-    own = {one.name for one in get_parameters(workload.parameters)}
-    others = {one.name for one in get_parameters(evaluation.parameters)} - own
-    taken = {name: one for file in request.files for name, one in file.select("parameters").items() if name in others}
+    own = {parameter.name for parameter in get_parameters(workload.parameters)}
+    others = {parameter.name for parameter in get_parameters(evaluation.parameters)} - own
+    taken = {
+        name: file_value
+        for file in request.files
+        for name, file_value in file.select("parameters").items()
+        if name in others
+    }
     keys = [f"parameters.{name}" for name in others]
     return replace(request, files=tuple(file.without(keys) for file in request.files)), taken

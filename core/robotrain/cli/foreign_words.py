@@ -49,11 +49,13 @@ def find_foreign_option(
     table = next(tables, None)
     if table is None or (flag == VARIABLE_OPTION and not is_variable(flag, value)):
         return None
-    known, sentence, feature = set(flags), table["why"], table.get("same", "")
+    valid_flags, sentence, feature = set(flags), table["why"], table.get("same", "")
     parameters = get_parameters(workload.parameters) if workload else ()
-    required = (one for one in reversed(parameters) if one.param.requires and one.flag in known)
-    features = {one.param.requires: one.flag for one in required}
-    texts = [text for text in table.get("ways", ()) if text.partition(" ")[0] in known]
+    required = (
+        parameter for parameter in reversed(parameters) if parameter.param.requires and parameter.flag in valid_flags
+    )
+    features = {parameter.param.requires: parameter.flag for parameter in required}
+    texts = [text for text in table.get("ways", ()) if text.partition(" ")[0] in valid_flags]
     if feature in features:
         texts.append(f"{features[feature]} {value if value.isdecimal() else 'N'}")
     ways = [Suggestion(text, replaces=flag) for text in texts]
@@ -66,20 +68,20 @@ def find_foreign_option(
 
 def list_commands_with(wanted: str, plugins: Plugins) -> list[str]:
     """Return robotrain's commands that have an option, in the order of help."""
-    found = []
+    paths = []
     for name in COMMANDS:
         command = load_command(name)
-        members = {f"{name} {key}": one for key, one in getattr(command, "commands", {}).items()}
-        for path, one in (members or {name: command}).items():
-            if hasattr(one, "compose_own"):  # a job command, whose options depend on the choice
-                has_it = wanted in one.compose_own(Choice("", ""), plugins).flags
+        members = {f"{name} {key}": subcommand for key, subcommand in getattr(command, "commands", {}).items()}
+        for path, subcommand in (members or {name: command}).items():
+            if hasattr(subcommand, "compose_own"):  # a job command, whose options depend on the choice
+                has_it = wanted in subcommand.compose_own(Choice("", ""), plugins).flags
             else:
-                has_it = has_option(one, wanted)
+                has_it = has_option(subcommand, wanted)
             if has_it:
-                found.append(path)
-    return found
+                paths.append(path)
+    return paths
 
 
 def has_option(command: Any, flag: str) -> bool:
     """Return whether a command that takes no job has an option."""
-    return any(flag in (*one.opts, *one.secondary_opts) for one in command.params)
+    return any(flag in (*param.opts, *param.secondary_opts) for param in command.params)

@@ -172,9 +172,9 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             with add_context(ctx):
                 values, rest, order = parse(args)
             ctx.meta[ORDER_KEY] = [parameter.name for parameter in order]
-            given = parse_assignments(values.get(SET_NAME) or ())
-            typed = ((one, values.get(name)) for name, one in self.options.declared.items())
-            self.options.given = given | {parameter.name: str(text) for parameter, text in typed if text}
+            assignments = parse_assignments(values.get(SET_NAME) or ())
+            typed = ((parameter, values.get(name)) for name, parameter in self.options.declared.items())
+            self.options.given = assignments | {parameter.name: str(text) for parameter, text in typed if text}
             return values, rest, order
 
         parser.parse_args = parse_args  # type: ignore[method-assign] # what click itself calls
@@ -210,11 +210,11 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Return the options that begin like this; before the first letter, those that help shows."""
-        found = list(super().shell_complete(ctx, incomplete))
+        completions = list(super().shell_complete(ctx, incomplete))
         if incomplete.strip("-"):
-            return found
+            return completions
         common = {option.flags[0].partition("/")[0] for option in self.options.options if option.common}
-        return [item for item in found if item.value in common | HELP_OPTIONS]
+        return [item for item in completions if item.value in common | HELP_OPTIONS]
 
     def complete_word(self, incomplete: str, plugins: Plugins) -> list[str]:
         """Return completions of a word: a workload, or after `--` an option of its program."""
@@ -223,8 +223,8 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         from robotrain.config import trainer_args
 
         workload = load_or_none(plugins.workload, self.choice.workload)
-        given = read_given_parameters(self.options.given, self.choice.file)
-        return trainer_args.complete_program_options(workload, given, incomplete) if workload else []
+        parameters = read_given_parameters(self.options.given, self.choice.file)
+        return trainer_args.complete_program_options(workload, parameters, incomplete) if workload else []
 
     def compose_own(self, choice: Choice, plugins: Plugins) -> ComposedOptions:
         """Return the options that every choice has."""
@@ -394,8 +394,8 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             words = [] if swallowed else values.get("words") or []
             remember_secrets(words)
             workloads = plugins.list_names("workload")
-            known = (*workloads, choice.program)
-            if len(words) > 1 or not all(is_job_file(word) or word in known for word in words):
+            workload_words = (*workloads, choice.program)
+            if len(words) > 1 or not all(is_job_file(word) or word in workload_words for word in words):
                 from robotrain.cli.unknown_words import find_unknown_words, make_pasted_line_problem
 
                 line = ctx.find_root().meta.get(ARGUMENTS_KEY, ())
@@ -403,13 +403,13 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
                 if mistakes and (pasted := make_pasted_line_problem(line, plugins)):
                     raise Rejected([pasted])
                 problems += mistakes
-        offered = [way for one in problems if one.code == "option-unknown" for way in one.suggestions]
+        offered = [way for problem in problems if problem.code == "option-unknown" for way in problem.suggestions]
         if any("--platform" in read_edit(way).flags for way in offered):  # a platform was chosen by a misspelt option
-            problems[:] = [one for one in problems if one.code != "platform-missing"]
-        found = {problem.message for problem in problems}
+            problems[:] = [problem for problem in problems if problem.code != "platform-missing"]
+        messages = {problem.message for problem in problems}
         is_default = choice.origins[0] == DEFAULT_ORIGIN
-        is_other_meant = is_default and not found.isdisjoint(("option-elsewhere.workload", "word-unknown.misspelt"))
-        if not (parts.get("workload") and parts.get("platform")) or is_other_meant or "standard-input" in found:
+        is_other_meant = is_default and not messages.isdisjoint(("option-elsewhere.workload", "word-unknown.misspelt"))
+        if not (parts.get("workload") and parts.get("platform")) or is_other_meant or "standard-input" in messages:
             raise Rejected([*problems, *files])
         return parts["workload"], parts["platform"]
 
@@ -429,4 +429,4 @@ def complete_override(choice: Choice, plugins: Plugins, incomplete: str) -> list
 
         workload = extend_workload(workload, params, platform)
     names = Names(workload, platform, plugins.source_kinds())
-    return [f"{known}=" for known in names.list_keys() if known.startswith(incomplete)]
+    return [f"{key}=" for key in names.list_keys() if key.startswith(incomplete)]

@@ -62,7 +62,7 @@ def check_line(ctx: Any, words: Sequence[str]) -> CheckedLine:
         request, mistakes = command.make_request(context, choice, values, workload, platform, problems)
         request = replace(request, complete=True, terraform=None)
         resolution = resolve_job(request, workload, platform, plugins.source_kinds())
-        problems += [*mistakes, *(one for one in resolution.problems if one.message != "value-missing")]
+        problems += [*mistakes, *(problem for problem in resolution.problems if problem.message != "value-missing")]
         errors = select_errors([*problems, *(() if select_errors(problems) else workload.check(resolution.job))])
         return CheckedLine(resolution.job, errors)
     except Rejected as rejected:

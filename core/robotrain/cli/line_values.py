@@ -19,15 +19,15 @@ def read_line(values: Mapping[str, Any], order: Sequence[str], options: Composed
     :param values: of all options, by their names.
     :param order: the names of the options as they were typed.
     """
-    given, problems = dict(read_declared(values, options)), list[Problem]()
+    line_values, problems = dict(read_declared(values, options)), list[Problem]()
     if texts := _drop_flags(values.get("param"), options):
         from robotrain.config import own_parameters  # costs start-up
 
         params, problems = own_parameters.parse_params(texts)
-        given |= prefix_names("params", params)
+        line_values |= prefix_names("params", params)
     if values.get("config"):
-        given["config"] = Value(values["config"], Origin("flag", "--config"))
-    return Layer(given, tuple(_read_sources(values, order, options))), problems
+        line_values["config"] = Value(values["config"], Origin("flag", "--config"))
+    return Layer(line_values, tuple(_read_sources(values, order, options))), problems
 
 
 def read_declared(values: Mapping[str, Any], options: ComposedOptions) -> Iterator[tuple[str, Value]]:

@@ -46,7 +46,7 @@ def make_platform_missing_problem(plugins: Plugins, line: Sequence[str] = ()) ->
     from robotrain.line_edits import PROGRAM, edit_line  # costs start-up
 
     installed = plugins.list_names("platform")
-    here = [name for name, one in plugins.platforms().items() if one.capabilities.feature("runs_here")]
+    here = [name for name, platform in plugins.platforms().items() if platform.capabilities.feature("runs_here")]
     name = next(iter([*here, *installed]), "NAME")
     problem = make_problem("platform-missing", installed=", ".join(installed) or "none", name=name)
     ways = []
@@ -76,15 +76,15 @@ def make_not_loaded_problem(
         missing = make_platform_missing_problem(plugins)
         title = f"{name} stands for the name of a platform"
         return dataclasses.replace(missing, code="plugin-not-loaded", title=title, where=origin.where, given=name)
-    others = [] if origin == DEFAULT_ORIGIN else [known for known in plugins.list_names(family) if known != name]
+    others = [] if origin == DEFAULT_ORIGIN else [other for other in plugins.list_names(family) if other != name]
     is_option = family == "platform" and origin.layer != "argument"
     near = suggest_name(name, others, prefix="--platform " if is_option else "")
     ways = problem.suggestions
     if error.misspelled:
         ways = near or (*alternatives, *problem.suggestions)
-    why = f"robotrain itself brings no platform for {name}." if name.lower() in ENGINES else ""
+    reason = f"robotrain itself brings no platform for {name}." if name.lower() in ENGINES else ""
     return dataclasses.replace(
-        problem, code="plugin-not-loaded", where=origin.where, given=redact(name), why=why, suggestions=ways
+        problem, code="plugin-not-loaded", where=origin.where, given=redact(name), why=reason, suggestions=ways
     )
 
 

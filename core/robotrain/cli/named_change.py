@@ -32,23 +32,23 @@ VALUE = "VALUE"
 OPTION = r"(?<![\w.-])--[A-Za-z][\w.-]*"
 
 
-def find_change(record: RunRecord, status: Status, known: Progress) -> NamedChange | None:
+def find_change(record: RunRecord, status: Status, progress: Progress) -> NamedChange | None:
     """Return the change that the reason of a failure names, or the errors that it sums up."""
     from robotrain_runtime.contract.event import Note  # costs start-up, and only failed runs ask
 
-    reason = known.outcome.reason if known.outcome else status.reason
-    errors = [note for note in known.notes if note.level == "error"]
+    reason = progress.outcome.reason if progress.outcome else status.reason
+    errors = [note for note in progress.notes if note.level == "error"]
     summed = [note for note in errors if note.text.partition(".")[0] in reason or reason in note.text]
     change = find_named_change(record, summed or [Note(level="error", text=reason)]) if reason else None
-    if not change and known.outcome and known.outcome.cause:
-        change = _find_helping_change(record, known.outcome.cause)
+    if not change and progress.outcome and progress.outcome.cause:
+        change = _find_helping_change(record, progress.outcome.cause)
     return change if change and not holds_secret(change.words) else None
 
 
-def find_keeping_change(record: RunRecord, known: Progress) -> str:
+def find_keeping_change(record: RunRecord, progress: Progress) -> str:
     """Return the words that keep what a run that succeeded left elsewhere, as a warning says; empty for none."""
-    warnings = [note for note in known.notes if note.level == "warning"]
-    if known.checkpoint or not any(re.search(HINT, note.text) for note in warnings):
+    warnings = [note for note in progress.notes if note.level == "warning"]
+    if progress.checkpoint or not any(re.search(HINT, note.text) for note in warnings):
         return ""
     parameters = _find_parameters(record)
     return next((words for note in warnings if (words := _find_remedy(record, note, parameters))), "")
@@ -72,10 +72,10 @@ def find_named_change(record: RunRecord, errors: Sequence[Note]) -> NamedChange 
     workload say of the options that they name, else these options; None if they name none that the job has.
     """
     parameters = _find_parameters(record)
-    found = [change for note in errors if (change := _find_remedy(record, note, parameters))]
-    if found:
-        sets = [words for words in dict.fromkeys(found) if not words.startswith("-- ")]
-        options = [words.removeprefix("-- ") for words in dict.fromkeys(found) if words.startswith("-- ")]
+    changes = [change for note in errors if (change := _find_remedy(record, note, parameters))]
+    if changes:
+        sets = [words for words in dict.fromkeys(changes) if not words.startswith("-- ")]
+        options = [words.removeprefix("-- ") for words in dict.fromkeys(changes) if words.startswith("-- ")]
         return NamedChange(" ".join([*sets, *["--"] * bool(options), *options]))
     if _runs_own_command(record):  # the options that it names are those of the user's program
         return None
@@ -84,8 +84,8 @@ def find_named_change(record: RunRecord, errors: Sequence[Note]) -> NamedChange 
         return by_rules
     options = [name for name in record.values if name.startswith("-") or "." in name]
     if named := [name for name in options if is_named(name, text)]:
-        given = " and ".join(record.values[name][0] for name in named)
-        return NamedChange(" ".join(["--", *(f"{shlex.quote(name)}={VALUE}" for name in named)]), given)
+        current = " and ".join(record.values[name][0] for name in named)
+        return NamedChange(" ".join(["--", *(f"{shlex.quote(name)}={VALUE}" for name in named)]), current)
     for flag in re.findall(OPTION, text):
         if parameter := parameters.get(flag):
             return NamedChange(f"--set {parameter.name}={VALUE}", _get_current(record, parameter))
@@ -96,8 +96,8 @@ def _find_helping_change(record: RunRecord, cause: str) -> NamedChange | None:
     """Return the change of the first option of the job's that helps with a known cause."""
     parameters = _find_parameters(record)
     flags = (flag for flag in failure_causes.list_flags(cause) if flag in parameters)
-    found = next((parameters[flag] for flag in flags), None)
-    return NamedChange(f"--set {found.name}={VALUE}", _get_current(record, found)) if found else None
+    parameter = next((parameters[flag] for flag in flags), None)
+    return NamedChange(f"--set {parameter.name}={VALUE}", _get_current(record, parameter)) if parameter else None
 
 
 def _runs_own_command(record: RunRecord) -> bool:
@@ -135,7 +135,7 @@ def _find_problems(job: Job, workload: Workload, reason: str) -> Iterator[Proble
     named = [name for name in list_option_names(job.trainer_args, workload) if is_named(name, reason)]
     if named:
         yield from find_refused_options(workload, job, reason)
-        yield from (one for one in workload.check(job) if any(is_named(name, one.given) for name in named))
+        yield from (problem for problem in workload.check(job) if any(is_named(name, problem.given) for name in named))
 
 
 def is_named(option: str, text: str) -> bool:
@@ -176,30 +176,30 @@ def _find_parameters(record: RunRecord) -> dict[str, Parameter]:
         declared = (plugins.platform_of(record).settings, plugins.workload(record.workload).parameters)
     except PluginError:
         return {}
-    return {flag: one for group in declared for one in get_parameters(group) for flag in one.flags}
+    return {flag: parameter for group in declared for parameter in get_parameters(group) for flag in parameter.flags}
 
 
 def _find_remedy(record: RunRecord, note: Note, parameters: dict[str, Parameter]) -> str:
     """Return the first remedy of an error that changes the job; empty if there is none."""
     hint = re.search(HINT, note.text.rstrip("."))
     offered = [way[0] for way in note.ways] or (hint[1].split("; ") if hint else [])
-    return next((words for one in offered for words in _parse_remedy(record, one, parameters)), "")
+    return next((words for remedy in offered for words in _parse_remedy(record, remedy, parameters)), "")
 
 
 def _parse_remedy(record: RunRecord, remedy: str, parameters: dict[str, Parameter]) -> Iterator[str]:
     if own := re.match(r"(--set|--) (-{0,2}[A-Za-z][\w.-]*)=(\S+)", remedy):
         yield f"{own[1]} {own[2]}={shlex.quote(own[3])}"
         return
-    found = re.match(rf"({OPTION})(?:[ =](\S+))?", remedy)
-    if not found or not (parameter := parameters.get(found[1])):
+    match = re.match(rf"({OPTION})(?:[ =](\S+))?", remedy)
+    if not match or not (parameter := parameters.get(match[1])):
         return
-    value = "true" if parameter.is_switch else (found[2] or VALUE).rstrip(",;:.")
+    value = "true" if parameter.is_switch else (match[2] or VALUE).rstrip(",;:.")
     if not re.fullmatch("[A-Z_]+", value) and value != _get_current(record, parameter):
         yield f"--set {parameter.name}={shlex.quote(value)}"
 
 
 def _get_current(record: RunRecord, parameter: Parameter) -> str:
     """Return the value that the run had, as a text; empty for none."""
-    known = record.values.get(parameter.name)
-    value = known[0] if known else record.settings.get(parameter.name, parameter.default)
+    recorded = record.values.get(parameter.name)
+    value = recorded[0] if recorded else record.settings.get(parameter.name, parameter.default)
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

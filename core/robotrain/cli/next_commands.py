@@ -33,7 +33,7 @@ EXTERNAL_FAULTS = ("stopped", "preempted", "evicted", "network")
 """Faults that no change of the job mends."""
 
 
-def suggest_commands(record: RunRecord, status: Status, known: Progress) -> list[tuple[str, str]]:
+def suggest_commands(record: RunRecord, status: Status, progress: Progress) -> list[tuple[str, str]]:
     """Return the next commands and what each does, the most useful one first."""
     if record.steps and status.state in ("failed", "cancelled", "lost"):
         resume, step = ("resume", "trial") if record.is_sweep else ("pipeline resume", "step")
@@ -41,31 +41,33 @@ def suggest_commands(record: RunRecord, status: Status, known: Progress) -> list
         if record.is_sweep and record.native:
             again = (f"robotrain resubmit {record.run}", "run all trials again")
         return [again, (f"robotrain logs --step {step.upper()} {record.run}", f"the log of a {step}")]
-    return list(_iter_suggestions(record, status, known))
+    return list(_iter_suggestions(record, status, progress))
 
 
-def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Iterator[tuple[str, str]]:
+def _iter_suggestions(record: RunRecord, status: Status, progress: Progress) -> Iterator[tuple[str, str]]:
     run = record.run
     if not status.finished:
         yield f"robotrain watch {run}", "watch it run" if status.state == "running" else "watch it start"
         yield f"robotrain cancel {run}", "stop it"
         return
-    if known.evaluated:
-        yield from _suggest_after_evaluation(record, status, known)
+    if progress.evaluated:
+        yield from _suggest_after_evaluation(record, status, progress)
         return
     if status.state == "succeeded":
-        yield from _suggest_after_success(record, known)
+        yield from _suggest_after_success(record, progress)
         return
-    fault = known.outcome.fault if known.outcome else ""
-    change = find_change(record, status, known) if status.state == "failed" and fault not in EXTERNAL_FAULTS else None
-    again = f"robotrain resume {run}{_name_branch(record)}" if known.checkpoint else f"robotrain resubmit {run}"
-    if known.outcome and known.outcome.worth_a_retry and fault not in ("stopped", *PLACE_FAULTS) and not change:
+    fault = progress.outcome.fault if progress.outcome else ""
+    change = (
+        find_change(record, status, progress) if status.state == "failed" and fault not in EXTERNAL_FAULTS else None
+    )
+    again = f"robotrain resume {run}{_name_branch(record)}" if progress.checkpoint else f"robotrain resubmit {run}"
+    if progress.outcome and progress.outcome.worth_a_retry and fault not in ("stopped", *PLACE_FAULTS) and not change:
         yield again, f"the job is not at fault ({fault.replace('_', ' ')}): it may succeed now"
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
         return
     if status.state == "failed":
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
-    if known.checkpoint and known.step is not None and known.step == known.total:
+    if progress.checkpoint and progress.step is not None and progress.step == progress.total:
         yield f"robotrain outputs --to FOLDER {run}", "it reached its last step: download its outputs"
     elif change:
         value = f"{VALUE} in place of {change.replaced}" if change.replaced else f"choose {VALUE}"
@@ -73,21 +75,21 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
         yield f"{again} {change.words}", f"{what}: the same job would fail again{f' ({fault})' if fault else ''}"
     elif fault in PLACE_FAULTS:
         yield again, "once that is mended"
-    elif known.checkpoint and fault not in JOB_FAULTS:
-        yield again, f"continue from step {known.checkpoint_step}"
+    elif progress.checkpoint and fault not in JOB_FAULTS:
+        yield again, f"continue from step {progress.checkpoint_step}"
     elif status.state != "failed":
         yield again, "start it over"
 
 
-def _suggest_after_success(record: RunRecord, known: Progress) -> Iterator[tuple[str, str]]:
+def _suggest_after_success(record: RunRecord, progress: Progress) -> Iterator[tuple[str, str]]:
     """Yield the next commands for what a run left."""
     from robotrain.model.job import PUBLISH_PARAMETER  # costs start-up
 
     run = record.run
-    is_empty = record.makes == "checkpoints" and not (record.steps or known.has_output)
-    if words := find_keeping_change(record, known):
+    is_empty = record.makes == "checkpoints" and not (record.steps or progress.has_output)
+    if words := find_keeping_change(record, progress):
         yield f"robotrain resubmit {run} {words}", "keep what it wrote elsewhere"
-    elif is_empty and known.checkpoint_step is not None and PUBLISH_PARAMETER not in record.values:
+    elif is_empty and progress.checkpoint_step is not None and PUBLISH_PARAMETER not in record.values:
         line = f"robotrain resubmit {run} --set {PUBLISH_PARAMETER}={VALUE}"
         yield line, f"choose {VALUE}: the same job, which keeps its checkpoints there"
     if is_empty:
@@ -103,33 +105,33 @@ def _name_branch(record: RunRecord) -> str:
     """Return the option for another branch of the Hub, which a run that goes on needs; empty without the Hub."""
     from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER  # costs start-up
 
-    place = record.values.get(PUBLISH_PARAMETER, ("",))[0]
-    change = f"{PUBLISH_PARAMETER}={place.partition('@')[0]}@BRANCH"
-    return f" --set {shlex.quote(change)}" if place.startswith(HUB_SCHEME) else ""
+    target = record.values.get(PUBLISH_PARAMETER, ("",))[0]
+    change = f"{PUBLISH_PARAMETER}={target.partition('@')[0]}@BRANCH"
+    return f" --set {shlex.quote(change)}" if target.startswith(HUB_SCHEME) else ""
 
 
-def list_next_commands(record: RunRecord, status: Status, known: Progress) -> list[tuple[str, str]]:
+def list_next_commands(record: RunRecord, status: Status, progress: Progress) -> list[tuple[str, str]]:
     """Return the next commands for people, which call the run by its name where no other run has it."""
     name = shlex.quote(name_index.find_unique_name(record.run))
     run = re.compile(rf"(?<![\w./-]){re.escape(record.run)}(?![\w./-])")
-    return [(run.sub(lambda _: name, text), why) for text, why in suggest_commands(record, status, known)]
+    return [(run.sub(lambda _: name, text), reason) for text, reason in suggest_commands(record, status, progress)]
 
 
-def _suggest_after_evaluation(record: RunRecord, status: Status, known: Progress) -> Iterator[tuple[str, str]]:
+def _suggest_after_evaluation(record: RunRecord, status: Status, progress: Progress) -> Iterator[tuple[str, str]]:
     """Yield the next commands once there are results; what failed after them is in the log."""
     from robotrain.store.latest_run import REGISTRABLE  # costs start-up
 
     run = record.run
     yield f"robotrain report {run}", "write a page about it: episodes, plots, videos"
-    evaluated = known.evaluated
-    has_new_policy = evaluated and evaluated.policy and not known.registered
+    evaluated = progress.evaluated
+    has_new_policy = evaluated and evaluated.policy and not progress.registered
     if evaluated and evaluated.compared:
         yield from _suggest_winner(record, evaluated, can_register=bool(has_new_policy and REGISTRABLE.is_met(record)))
     elif status.state == "succeeded" and has_new_policy and REGISTRABLE.is_met(record):
         yield f"robotrain register {run} MODEL", "register the policy as a version of a model, with its scores"
     if status.state == "failed" and evaluated and evaluated.passed is not False:
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
-    if known.has_output:
+    if progress.has_output:
         yield f"robotrain outputs --to FOLDER {run}", "download the results"
 
 
@@ -145,14 +147,16 @@ def _suggest_winner(record: RunRecord, evaluated: "Evaluated", *, can_register: 
         yield line, "register the winner as a version of a model"
 
 
-def format_next_steps(record: RunRecord, status: Status, known: Progress) -> list[str]:
+def format_next_steps(record: RunRecord, status: Status, progress: Progress) -> list[str]:
     """Return whose fault a failure is, with what helps, and the next commands as lines; remarks of commands longer
     than `MAX_ALIGNED` are not aligned.
     """
-    commands = list_next_commands(record, status, known)
+    commands = list_next_commands(record, status, progress)
     width = max((len(text) for text, _ in commands if len(text) <= MAX_ALIGNED), default=0)
-    lines = [f"{'' if index else 'next':<11} {text:<{width}}   {why}" for index, (text, why) in enumerate(commands)]
-    ended = known.outcome if status.state == "failed" else None
+    lines = [
+        f"{'' if index else 'next':<11} {text:<{width}}   {reason}" for index, (text, reason) in enumerate(commands)
+    ]
+    ended = progress.outcome if status.state == "failed" else None
     if ended and ended.remedy:
         fault = ended.fault.replace("_", " ") or "unknown"
         lines.insert(0, f"{'fault':<11} {fault}: {redact_sentence(ended.remedy)}")
@@ -176,18 +180,18 @@ def make_evaluation_command(record: RunRecord) -> str:
 
 def _find_job_file(folder: str, workload: str) -> str:
     """Return the only job file of a workload in a folder, as a word to type; empty for none, or several."""
-    found = []
+    job_files = []
     line = re.compile(rb"^workload:\s*[\"']?" + re.escape(workload.encode()) + rb"[\"']?\s*(#.*)?$", re.MULTILINE)
     try:
         for path in sorted(Path(folder).glob("*.y*ml"))[:MAX_JOB_FILES] if folder else ():
             if path.is_file() and path.stat().st_size <= MAX_LETTERS and line.search(path.read_bytes()):
-                found.append(path)
+                job_files.append(path)
     except OSError:
         return ""
-    if len(found) != 1 or not str(found[0]).isprintable():
+    if len(job_files) != 1 or not str(job_files[0]).isprintable():
         return ""
-    below = found[0].is_relative_to(Path.cwd())
-    return shlex.quote(str(found[0].relative_to(Path.cwd()) if below else found[0]))
+    below = job_files[0].is_relative_to(Path.cwd())
+    return shlex.quote(str(job_files[0].relative_to(Path.cwd()) if below else job_files[0]))
 
 
 def fill_in_sources(
@@ -214,7 +218,7 @@ def fill_in_sources(
             if f"{{{name}}}" in template and not (name == optional and source.implied):
                 flag = plugins.source_kind(source.kind).roles[source.role].flag
                 options.setdefault(name, []).append(f"{flag} {shlex.quote(redact_if_secret(source.uri))}")
-        filled = {name: " ".join(found) for name, found in options.items()}
+        filled = {name: " ".join(texts) for name, texts in options.items()}
         return template.format_map({**filled, **values}).rstrip()
     except (Rejected, LookupError, ValueError):  # no plugin of its data is there, or its workload declares another role
         return ""

@@ -22,14 +22,14 @@ COUNT_WORDS = frozenset(("max", "n", "num", "number", "of", "total"))
 """Words that other tools add to the name of an amount: `--num-training-steps`."""
 
 
-def find_misspelt_option(flag: str, known: Iterable[str]) -> str:
+def find_misspelt_option(flag: str, flags: Iterable[str]) -> str:
     """Return the option that was probably meant; empty if none was.
 
     Every word of it must be nearly the same, because one other word is another meaning: `--num-nodes` is not
     `--num-workers`.
     """
     words = _split_words(flag)
-    options = {option: _split_words(option) for option in known if option.startswith("--")}
+    options = {option: _split_words(option) for option in flags if option.startswith("--")}
     if len("".join(words)) < 2:
         return ""
     equal = [option for option, others in options.items() if "".join(others) == "".join(words)]
@@ -73,7 +73,7 @@ def format_option(flag: str, value: str, options: ComposedOptions) -> str:
     A value that may be a secret is not repeated.
     """
     name = options.flags[flag]
-    option, parameter = next(one for one in options.options if one.name == name), options.declared.get(name)
+    option, parameter = next(option for option in options.options if option.name == name), options.declared.get(name)
     if not option.metavar:
         off = option.flags[0].partition("/")[2]
         return off if value.lower() == "false" else flag if value.lower() in ("", "true") else ""

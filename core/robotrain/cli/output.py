@@ -121,13 +121,13 @@ def _wrap_line(line: str, width: int) -> str:
 
     if line.lstrip().startswith(QUOTE) or measure_width(re.sub(ESCAPE_CODE, "", line)) <= width:
         return line
-    found = re.fullmatch(COMMAND, line)
+    match = re.fullmatch(COMMAND, line)
     before = re.match(LABEL, line)[0]  # type: ignore[index]  # it matches every line
-    rest = found[2] or "" if found else line[len(before) :]
+    rest = match[2] or "" if match else line[len(before) :]
     if not rest:
         return line
     lines = "\n".join(" " * len(before) + part for part in wrap_text(rest, max(width // 2, width - len(before))))
-    return f"{found[1]}\n{lines}" if found else before + lines[len(before) :]
+    return f"{match[1]}\n{lines}" if match else before + lines[len(before) :]
 
 
 def shorten_home(text: str) -> str:
@@ -190,10 +190,10 @@ def print_problems(problems: Iterable[Problem]) -> None:
     """Print problems, errors last, so that they are nearest to the prompt."""
     width = min(100, get_terminal_width(sys.stderr) or 100)
     expressed = map(_EXPRESSIONS[-1], problems) if _EXPRESSIONS else problems
-    found = sorted(expressed, key=lambda problem: problem.severity != "error")
-    if len(found) > MAX_PRINTED:
-        print_message(f"{len(found)} problems; the first {MAX_PRINTED} are:")
-    for problem in sorted(found[:MAX_PRINTED], key=lambda problem: problem.severity == "error"):
+    ordered = sorted(expressed, key=lambda problem: problem.severity != "error")
+    if len(ordered) > MAX_PRINTED:
+        print_message(f"{len(ordered)} problems; the first {MAX_PRINTED} are:")
+    for problem in sorted(ordered[:MAX_PRINTED], key=lambda problem: problem.severity == "error"):
         text = format_problem(problem, width)
         if has_color(sys.stderr):
             style = SEVERITY_STYLES.get(problem.severity, "")

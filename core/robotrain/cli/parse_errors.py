@@ -40,14 +40,14 @@ MAX_LISTED_OPTIONS = 12
 
 def explain_parse_error(error: Any) -> Problem:
     """Return the problem of a usage error that the parser raised."""
-    title, where, given, why, ways = "", "", "", "", list[Suggestion]()
+    title, where, typed_text, reason, ways = "", "", "", "", list[Suggestion]()
     context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
     command = f"`{_get_path(context)}`" if context else "robotrain"
     flag = redact(str(getattr(error, "option_name", None) or ""))
     match type(error).__name__:
         case "MissingParameter" if context and parameter:
             kind = "the option " if parameter.param_type_name == "option" else "an argument: "
-            title, why = f"{command} needs {kind}{_name_parameter(parameter, context)}", _get_help(parameter)
+            title, reason = f"{command} needs {kind}{_name_parameter(parameter, context)}", _get_help(parameter)
             ways = [_suggest_usage(context)]
         case "NoSuchOption" if context:
             return _explain_unknown_option(flag, command, context)
@@ -57,32 +57,34 @@ def explain_parse_error(error: Any) -> Problem:
             needs_value = "requires" in error.message
             title = f"{flag} needs a value" if needs_value else f"{flag} takes no value"
             where, ways = flag, [Suggestion(f"{flag} {metavar}" if needs_value else flag)]
-            why = _get_help(option) if option and needs_value else ""
+            reason = _get_help(option) if option and needs_value else ""
         case "BadParameter" if context and parameter:
             typed = VALUE.match(error.message)  # a message of the parser begins with the value
-            where, given = _name_parameter(parameter, context), redact(typed[1] or typed[2] if typed else "")
+            where, typed_text = _name_parameter(parameter, context), redact(typed[1] or typed[2] if typed else "")
             wanted = _describe_type(parameter.type)
             title = f"{where} takes {wanted}" if wanted else f"{where}: {redact(error.message.rstrip('.'))}"
             prefix = f"{max(parameter.opts, key=len)} " if parameter.param_type_name == "option" else ""
-            ways = [*suggest_name(given, _list_choices(parameter.type), prefix)]
+            ways = [*suggest_name(typed_text, _list_choices(parameter.type), prefix)]
         case "UsageError" if context and (extra := EXTRA_WORDS.match(error.message)):
             title = f"unexpected argument {redact(extra[1])!r}"
             ways = [_suggest_usage(context)]
-        case "UsageError" if context and (found := UNKNOWN_COMMAND.match(error.message)):
+        case "UsageError" if context and (unknown_command := UNKNOWN_COMMAND.match(error.message)):
             names = _list_commands(context)
-            title, why = f"{command} has no command {redact(found[1])!r}", f"Commands: {', '.join(names)}."
-            path, word = _get_path(context).split()[1:], found[1]
+            title, reason = f"{command} has no command {redact(unknown_command[1])!r}", f"Commands: {', '.join(names)}."
+            path, word = _get_path(context).split()[1:], unknown_command[1]
             rest = list(context.find_root().meta.get(ARGUMENTS_KEY, ()))[len(path) :]
             if is_job_file(word) and "submit" in names:
                 path, rest = [*path, "submit"], [word, *rest]
                 ways = [Suggestion(_repeat_line(path, rest))]
             else:
-                ways = [Suggestion(_repeat_line([*path, one.text], rest)) for one in suggest_name(word, names)]
+                ways = [
+                    Suggestion(_repeat_line([*path, suggestion.text], rest)) for suggestion in suggest_name(word, names)
+                ]
         case "UsageError" if context and error.message.startswith("Missing command"):
-            title, why = f"{command} needs a command", f"Commands: {', '.join(_list_commands(context))}."
+            title, reason = f"{command} needs a command", f"Commands: {', '.join(_list_commands(context))}."
             ways = [Suggestion(f"{_get_path(context)} --help", "says what each does")]
     title = title or redact(error.format_message().rstrip("."))
-    return make_problem("usage.other", *ways, where=where, given=given, title=title, why=why)
+    return make_problem("usage.other", *ways, where=where, given=typed_text, title=title, why=reason)
 
 
 def _get_path(context: Any) -> str:
@@ -122,7 +124,7 @@ def _list_choices(kind: Any) -> list[str]:
 
 def _find_option(context: Any, flag: str) -> Any:
     parameters = context.command.get_params(context)
-    return next((one for one in parameters if flag in (*one.opts, *one.secondary_opts)), None)
+    return next((parameter for parameter in parameters if flag in (*parameter.opts, *parameter.secondary_opts)), None)
 
 
 def _list_commands(context: Any) -> list[str]:
@@ -137,25 +139,25 @@ def _suggest_usage(context: Any) -> Suggestion:
 
 def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     """Return the problem of an option that the command does not have: what to type instead, or who has it."""
-    options = (one for one in context.command.get_params(context) if one.param_type_name == "option")
-    flags = [text for one in options for text in (*one.opts, *one.secondary_opts)]
+    options = (param for param in context.command.get_params(context) if param.param_type_name == "option")
+    flags = [text for option in options for text in (*option.opts, *option.secondary_opts)]
     near: tuple[Suggestion, ...] = ()
     misspelt = find_misspelt_option(flag, flags)
     if misspelt:
         near = (Suggestion(misspelt),)
     if isinstance(context.command, OwnCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
         near = context.command.suggest_changes(flag, near, context)
-        if not near and (found := find_foreign_option(flag, "", None, flags)):
-            return make_problem("usage.no-option", *found[1], where=flag, command=command, why=found[0])
+        if not near and (foreign := find_foreign_option(flag, "", None, flags)):
+            return make_problem("usage.no-option", *foreign[1], where=flag, command=command, why=foreign[0])
         if not near and (commands := list_commands_with(flag, get_plugins(context))):
             return make_problem("usage.moved-option", where=flag, command=command, commands=", ".join(commands))
     near = tuple(_complete_option(way, flag, context) for way in near)
-    known = ""
+    listing = ""
     if not near:
         near = (Suggestion(f"{_get_path(context)} --help", "explains its options"),)
         listed = [text for text in flags if text.startswith("--") and text != "--help"]
-        known = f"It has {', '.join(listed)}." if 0 < len(listed) <= MAX_LISTED_OPTIONS else ""
-    return make_problem("usage.no-such-option", *near, where=flag, command=command, known=known)
+        listing = f"It has {', '.join(listed)}." if 0 < len(listed) <= MAX_LISTED_OPTIONS else ""
+    return make_problem("usage.no-such-option", *near, where=flag, command=command, known=listing)
 
 
 def _complete_option(way: Suggestion, flag: str, context: Any) -> Suggestion:
@@ -184,15 +186,15 @@ def explain_early_option(args: list[str], error: Any) -> Problem | None:
     command = next((word for word in args if word in COMMANDS), "")
     if not flag or not command:
         return None
-    flag, place = redact(flag), args.index(flag) if flag in args else 0
-    switches = [text for one in error.ctx.command.params for text in one.opts] if error.ctx else []
+    flag, position = redact(flag), args.index(flag) if flag in args else 0
+    switches = [text for param in error.ctx.command.params for text in param.opts] if error.ctx else []
     if near := find_misspelt_option(flag, switches):
         return make_problem("option-unknown.global", Suggestion(near, replaces=flag), where=flag)
     if not _may_have_option(load_command(command), flag):
         return None
-    after = args[place + 1 :]
+    after = args[position + 1 :]
     value = [*takewhile(lambda word: not word.startswith("-") and word != command, after)]
-    moved = _repeat_line([], [*args[:place], *after[len(value) :], flag, *value])
+    moved = _repeat_line([], [*args[:position], *after[len(value) :], flag, *value])
     return make_problem("option-elsewhere.not-global", Suggestion(moved), where=flag)
 
 
@@ -200,7 +202,7 @@ def _may_have_option(command: Any, flag: str) -> bool:
     """Return whether a command or one of its own has an option; those of a job depend on what follows."""
     if hasattr(command, "compose_own") or has_option(command, flag):
         return True
-    return any(_may_have_option(one, flag) for one in getattr(command, "commands", {}).values())
+    return any(_may_have_option(subcommand, flag) for subcommand in getattr(command, "commands", {}).values())
 
 
 def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugins) -> Problem:
@@ -209,30 +211,34 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     :param arguments: what is typed after it.
     """
     remember_secrets(arguments)
-    known = [*COMMANDS, *plugins.list_names("command")]
+    commands = [*COMMANDS, *plugins.list_names("command")]
     after = arguments[0] if arguments else ""
-    workloads = [known for known in plugins.list_names("workload") if known == name or known.endswith(f"-{name}")]
+    workloads = [
+        workload for workload in plugins.list_names("workload") if workload == name or workload.endswith(f"-{name}")
+    ]
     ways = list[Suggestion]()
     if line := find_foreign_command(name):
-        title, why = f"robotrain has no command {name!r}", ""
+        title, reason = f"robotrain has no command {name!r}", ""
         text = f"robotrain {_fill_in_runs(line, arguments)}{_repeat_options(line, arguments)}"
         if line.startswith("submit ") and (is_job_file(after) or after in plugins.list_names("workload")):
             text = _repeat_line(["submit"], arguments)
         ways.append(Suggestion(text))
     elif name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
-        title, why = f"robotrain has no command {name!r}", ""
+        title, reason = f"robotrain has no command {name!r}", ""
         ways.append(Suggestion(evaluation))
     else:
         title = f"there is no command {redact(name)!r}"
-        why = "" if workloads else f"Commands: {', '.join(known)}."
+        reason = "" if workloads else f"Commands: {', '.join(commands)}."
         ways += [Suggestion(f"robotrain submit {workload} …", "runs this workload") for workload in workloads]
-        ways = ways or [Suggestion(_repeat_line([one.text], arguments)) for one in suggest_name(name, known)]
+        ways = ways or [
+            Suggestion(_repeat_line([suggestion.text], arguments)) for suggestion in suggest_name(name, commands)
+        ]
     pasted = find_translation([name, *arguments], plugins)
     translations = list(_suggest_translations(workloads, arguments, plugins))
     ways = [*translations, *ways] if any(map(FOREIGN_OPTION.match, arguments)) else [*ways, *translations]
     if pasted:
-        ways, why = [pasted], ""
-    return make_problem("command-unknown", *ways, title=title, why=why)
+        ways, reason = [pasted], ""
+    return make_problem("command-unknown", *ways, title=title, why=reason)
 
 
 def _make_evaluation_command(arguments: Sequence[str]) -> str:
@@ -261,9 +267,9 @@ def _fill_in_runs(line: str, arguments: Sequence[str]) -> str:
     """Return a command line with the typed runs in place of its RUNs, as far as there are any."""
     typed = [word for word in arguments if RUN_WORD.fullmatch(word) and can_repeat(word)]
     words = line.split(" ")
-    places = [place for place, word in enumerate(words) if word == "RUN"]
-    for place, word in zip(places, typed, strict=False):
-        words[place] = word
+    places = [position for position, word in enumerate(words) if word == "RUN"]
+    for position, word in zip(places, typed, strict=False):
+        words[position] = word
     return " ".join(words)
 
 

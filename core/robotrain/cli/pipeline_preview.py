@@ -17,13 +17,13 @@ def preview_pipeline(pinned: PreparedPipeline, problems: Iterable[Problem], nati
 
     Raise Rejected if one of them is an error, or if `native_only` forbids that this machine starts the steps.
     """
-    found = list(problems)
+    all_problems = list(problems)
     if native_only and not pinned.platform.capabilities.feature("native_dag"):
         raise make_feature_error(pinned.platform, "native_dag")
     print_problems(describe_driver(pinned))
     print_message(format_steps(pinned))
-    raise_if_any(found)
-    return replace(pinned, warnings=(*pinned.warnings, *found))
+    raise_if_any(all_problems)
+    return replace(pinned, warnings=(*pinned.warnings, *all_problems))
 
 
 def describe_driver(prepared: PreparedPipeline) -> list[Problem]:
@@ -39,8 +39,8 @@ def format_steps(prepared: PreparedPipeline) -> str:
     for step in prepared.steps:
         does = f"register the policy of {step.policy_from} as {step.model}"
         if step.job is not None:
-            inputs = [f"{one.role} from {one.step}" for one in step.inputs]
-            inputs += [f"{one.role} {one.uri}" for one in step.job.job.sources if one.kind != "step"]
+            inputs = [f"{step_input.role} from {step_input.step}" for step_input in step.inputs]
+            inputs += [f"{source.role} {source.uri}" for source in step.job.job.sources if source.kind != "step"]
             does = f"{step.job.job.workload}: {', '.join(inputs)}".rstrip(": ")
         rows.append((step.name, does, ", ".join(step.needs)))
     return format_table(rows)

@@ -31,8 +31,8 @@ def open_accessible_run(ctx: typer.Context, run: str, step: str, feature: str) -
     if feature != "shell" or not supports("runs_here"):
         status = platform.engine.status(record.reference)
         if status.state != "running":
-            why = ": ".join(filter(None, (status.state, status.reason))).rstrip(".")
-            raise Rejected([make_problem("run-not-running", run=record.run, why=why)])
+            reason = ": ".join(filter(None, (status.state, status.reason))).rstrip(".")
+            raise Rejected([make_problem("run-not-running", run=record.run, why=reason)])
         require_own_run(record, platform, "entered")
     return record, platform
 

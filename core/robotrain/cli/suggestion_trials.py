@@ -95,8 +95,8 @@ class _Trials:
         if after[_identify(problem)] >= self._before[_identify(problem)]:
             return [problem] if problem.where.startswith(ON_THE_LINE) else None
         changed = {*words}.symmetric_difference(self._words)
-        new = (one for one in errors if after[_identify(one)] > self._before[_identify(one)])
-        return [one for one in new if one.where in changed or _is_of_trial(one, problem)]
+        new = (error for error in errors if after[_identify(error)] > self._before[_identify(error)])
+        return [error for error in new if error.where in changed or _is_of_trial(error, problem)]
 
     def _repeats_job(self, way: Suggestion, problem: Problem) -> bool:
         """Return whether a suggestion says what the job has already, from wherever."""
@@ -144,20 +144,20 @@ def _identify(problem: Problem) -> tuple[str, str, str]:
     return problem.message, problem.where, problem.title
 
 
-def _is_of_trial(found: Problem, problem: Problem) -> bool:
+def _is_of_trial(trial_problem: Problem, problem: Problem) -> bool:
     """Return whether a new error counts that is not about an option of the suggestion.
 
     One of a later stage may have been hidden by the problem, and a missing value may be found where it is asked for.
     """
-    return found.stage <= problem.stage and found.code != "value-missing"
+    return trial_problem.stage <= problem.stage and trial_problem.code != "value-missing"
 
 
 def read_line_options(command: Any) -> LineOptions:
     """Return what is known about the options of a command's line."""
     names, switches = dict[str, str](), list[str]()
-    for one in command.params:
-        if one.param_type_name == "option":
-            spellings = [*one.opts, *one.secondary_opts]
-            names |= dict.fromkeys(spellings, max(one.opts, key=len))
-            switches += spellings if one.is_flag else []
+    for param in command.params:
+        if param.param_type_name == "option":
+            spellings = [*param.opts, *param.secondary_opts]
+            names |= dict.fromkeys(spellings, max(param.opts, key=len))
+            switches += spellings if param.is_flag else []
     return LineOptions(names, frozenset(switches))

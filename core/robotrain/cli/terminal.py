@@ -79,8 +79,8 @@ def _passed_on(process: int, has_streams: bool = True) -> Iterator[None]:
     try:
         yield
     finally:
-        for number, one in former.items():
-            signal.signal(number, one)
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 class MarkedOutput:

@@ -49,7 +49,7 @@ def find_training_steps(record: RunRecord, platform: Platform) -> list[str]:
     """Return the steps of a pipeline that have begun and save checkpoints."""
     engine = platform.engine
     sent = engine.list_sent(record.reference) if isinstance(engine, PipelineEngine) else []
-    return [one.name for one in sent if one.produces == "checkpoints"]
+    return [step.name for step in sent if step.produces == "checkpoints"]
 
 
 def require_one_training(record: RunRecord, platform: Platform, option: str = "", remark: str = "") -> list[str]:
@@ -59,13 +59,13 @@ def require_one_training(record: RunRecord, platform: Platform, option: str = ""
     """
     steps = find_training_steps(record, platform)
     if len(steps) > 1:
-        why = ""
+        reason = ""
         ways = [Suggestion(f"{option} {name}", remark) for name in steps]
         if not option:
             runs = {one.name: one.run for one in platform.engine.list_steps(record.reference)}
             names = [f"{record.run}-{name}" if record.native else runs.get(name) or name for name in steps]
-            why, ways = f"Name the run of one: {', '.join(names)}.", []
-        raise Rejected([make_problem("step-ambiguous", *ways, run=record.run, why=why)])
+            reason, ways = f"Name the run of one: {', '.join(names)}.", []
+        raise Rejected([make_problem("step-ambiguous", *ways, run=record.run, why=reason)])
     return steps
 
 
@@ -85,5 +85,5 @@ def open_training(
     if not step:
         return TrainingRun(record, platform, name, stored.plan.job)
     jobs = StepJobs(stored.plan, stored.values, platform, get_plugins(ctx))
-    job = jobs.make_job(next(one for one in jobs.plan.steps if one.name == step)).job
+    job = jobs.make_job(next(planned_step for planned_step in jobs.plan.steps if planned_step.name == step)).job
     return TrainingRun(record, platform, f"{jobs.plan.finished.get(step, {}).get('run', name)}-{step}", job)

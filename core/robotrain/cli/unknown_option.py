@@ -36,29 +36,29 @@ def make_unknown_option_problem(
     flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: Plugins
 ) -> Problem:
     """Return the problem of an unknown option. A suggestion repeats its value only if that is no secret."""
-    shown, given = redact(flag), _UnknownOption(redact(flag), value, choice, options, plugins)
+    shown, unknown_option = redact(flag), _UnknownOption(redact(flag), value, choice, options, plugins)
     ways_to_explain = (
-        given.explain_argument,
-        given.explain_hint,
-        given.explain_variable,
-        given.explain_file,
-        given.explain_foreign,
-        given.explain_owner,
-        given.explain_job_command,
-        given.explain_managed,
-        given.explain_workload,
-        given.explain_program,
-        given.explain_spelling,
-        given.explain_other_command,
-        given.explain_own_parameter,
+        unknown_option.explain_argument,
+        unknown_option.explain_hint,
+        unknown_option.explain_variable,
+        unknown_option.explain_file,
+        unknown_option.explain_foreign,
+        unknown_option.explain_owner,
+        unknown_option.explain_job_command,
+        unknown_option.explain_managed,
+        unknown_option.explain_workload,
+        unknown_option.explain_program,
+        unknown_option.explain_spelling,
+        unknown_option.explain_other_command,
+        unknown_option.explain_own_parameter,
     )
-    if found := next(filter(None, (explain() for explain in ways_to_explain)), None):
-        return found
+    if problem := next(filter(None, (explain() for explain in ways_to_explain)), None):
+        return problem
     kinds = [claim for claim in read_claims() if claim.family == "source"] if plugins.without else []
     off = {claim.dotted: name for claim in kinds for name in plugins.without if claim.matches(name)}
     words = " ".join(f"--without {name}" for name in dict.fromkeys(off.values()))
-    why = f"The options of {', '.join(off)} are switched off by {words}." if off else ""
-    return make_problem("option-unknown.none", where=shown, why=why)
+    reason = f"The options of {', '.join(off)} are switched off by {words}." if off else ""
+    return make_problem("option-unknown.none", where=shown, why=reason)
 
 
 class _UnknownOption:
@@ -80,21 +80,21 @@ class _UnknownOption:
         for plugin in (self.workload, self.platform):
             if plugin and (hint := plugin.option_hints.get(name)):
                 way = self._fill_in_hint(hint)
-                why = "" if way else fill_in_value(hint, self.value)
-                has_no_place = not way and ("--" not in why or why.startswith(NEEDLESS))
+                reason = "" if way else fill_in_value(hint, self.value)
+                has_no_place = not way and ("--" not in reason or reason.startswith(NEEDLESS))
                 ways = [*self.replace(way), *[suggest_leaving_out(self.flag)] * has_no_place]
-                return make_problem("option-elsewhere.hint", *ways, where=self.flag, name=plugin.name, why=why)
+                return make_problem("option-elsewhere.hint", *ways, where=self.flag, name=plugin.name, why=reason)
         return None
 
     def _fill_in_hint(self, hint: str) -> str:
         """Return the option that a hint is made of, with the typed value if it takes that; empty for other hints."""
-        found = re.fullmatch(r"use (--[a-z][a-z0-9-]*)( [A-Z]+(?:=[A-Z]+)?| [a-z0-9]+)?", hint)
-        if not found or found[1] not in self.options.flags:
+        match = re.fullmatch(r"use (--[a-z][a-z0-9-]*)( [A-Z]+(?:=[A-Z]+)?| [a-z0-9]+)?", hint)
+        if not match or match[1] not in self.options.flags:
             return ""
-        placeholder = found[2] or ""
+        placeholder = match[2] or ""
         if placeholder.isupper() and ("=" not in placeholder or "=" in self.value):
-            return format_option(found[1], self.value, self.options) or format_option(found[1], "", self.options)
-        return f"{found[1]}{placeholder}"
+            return format_option(match[1], self.value, self.options) or format_option(match[1], "", self.options)
+        return f"{match[1]}{placeholder}"
 
     def explain_variable(self) -> Problem | None:
         """Explain a variable of the environment."""
@@ -159,24 +159,24 @@ class _UnknownOption:
 
     def explain_foreign(self) -> Problem | None:
         """Explain an option of other tools."""
-        found = find_foreign_option(self.flag, self.value, self.workload, self.options.flags)
-        if found is None:
+        foreign = find_foreign_option(self.flag, self.value, self.workload, self.options.flags)
+        if foreign is None:
             return None
-        why, ways = found
-        return make_problem("option-unknown.none", *ways, where=self.flag, why=why)
+        reason, ways = foreign
+        return make_problem("option-unknown.none", *ways, where=self.flag, why=reason)
 
     def explain_job_command(self) -> Problem | None:
         """Explain an option of other commands that take a job, or of robotrain itself."""
         if self.flag in GLOBAL_SWITCHES:
             ways = self.replace(f"robotrain {self.flag} … submit …")
             return make_problem("option-elsewhere.global", *ways, where=self.flag)
-        found = list_commands_with(self.flag, self.plugins)
-        return self._name_commands(found) if any(name in JOB_COMMANDS for name in found) else None
+        commands = list_commands_with(self.flag, self.plugins)
+        return self._name_commands(commands) if any(name in JOB_COMMANDS for name in commands) else None
 
     def explain_other_command(self) -> Problem | None:
         """Explain an option of commands that take no job."""
-        found = list_commands_with(self.flag, self.plugins)
-        return self._name_commands(found) if found else None
+        commands = list_commands_with(self.flag, self.plugins)
+        return self._name_commands(commands) if commands else None
 
     def _name_commands(self, names: Sequence[str]) -> Problem:
         way = suggest_leaving_out(self.flag)
@@ -192,8 +192,8 @@ class _UnknownOption:
         return self._name_replacement(self.workload, self.flag)
 
     def _name_replacement(self, workload: Workload, option: str) -> Problem:
-        why, ways = replace_managed_option(option, self.value, workload)
-        return make_problem("option-owned", *self.replace(*ways), where=self.flag, option=option, why=why)
+        reason, ways = replace_managed_option(option, self.value, workload)
+        return make_problem("option-owned", *self.replace(*ways), where=self.flag, option=option, why=reason)
 
     def explain_workload(self) -> Problem | None:
         """Explain `--workload`, and options that another workload knows from other tools."""
@@ -202,8 +202,8 @@ class _UnknownOption:
             name = self.value if self.value in workloads else find_nearest_name(self.value, workloads) or "WORKLOAD"
             ways = self.replace(f"robotrain submit {name} …")
             return make_problem("option-unknown.workload", *ways, where=flag, workloads=", ".join(workloads))
-        for name, one in workloads.items():
-            if hint := one.option_hints.get(flag):
+        for name, workload in workloads.items():
+            if hint := workload.option_hints.get(flag):
                 return make_problem("option-elsewhere.other-workload", where=flag, name=name, hint=hint)
         return None
 
@@ -211,9 +211,11 @@ class _UnknownOption:
         """Explain an option of the workload's program."""
         if self.flag.replace("_", "-") in self.options.flags:
             return None
-        if self.workload and (found := explain_option_of_program(self.workload, self.flag, self.value, self.given)):
-            why, ways = found
-            return make_problem("option-unknown.of-program", *self.replace(*ways), where=self.flag, why=why)
+        if self.workload and (
+            explanation := explain_option_of_program(self.workload, self.flag, self.value, self.given)
+        ):
+            reason, ways = explanation
+            return make_problem("option-unknown.of-program", *self.replace(*ways), where=self.flag, why=reason)
         option = find_option_of_program(self.workload, self.flag, self.value) or ("." in self.flag and f"{self.flag}=…")
         if not option:
             return None
@@ -232,7 +234,7 @@ class _UnknownOption:
 
     def is_switch(self, flag: str) -> bool:
         """Return whether an option of the command takes no value, so that the word after it is another argument."""
-        return next(not one.metavar for one in self.options.options if one.name == self.options.flags[flag])
+        return next(not option.metavar for option in self.options.options if option.name == self.options.flags[flag])
 
 
 def find_option_owners(flag: str, choice: Choice, plugins: Plugins) -> Iterator[tuple[str, str]]:
@@ -247,6 +249,6 @@ def find_option_owners(flag: str, choice: Choice, plugins: Plugins) -> Iterator[
             for kind in plugins.source_kinds().values()
             for role in workload.roles.keys() & kind.roles.keys()
         )
-        is_input = any(flag in (one.flag, *one.aliases) for one in inputs)
+        is_input = any(flag in (role.flag, *role.aliases) for role in inputs)
         if name != choice.workload and (is_own or is_input or flag in list_flags(workload.parameters)):
             yield "workload", name

@@ -114,16 +114,16 @@ def group_by_other_workload(unknown: Sequence[str], choice: Choice, plugins: Plu
     hints = {flag for plugin in chosen if plugin for flag in plugin.option_hints}
     owners = {flag: list(find_option_owners(flag, choice, plugins)) for flag in unknown if flag not in hints}
     names = {
-        flag: [name for _, name in found]
-        for flag, found in owners.items()
-        if all(family == "workload" for family, _ in found)
+        flag: [name for _, name in flag_owners]
+        for flag, flag_owners in owners.items()
+        if all(family == "workload" for family, _ in flag_owners)
     }
-    for flag, found in names.items():
-        if len(found) == 1:
-            groups.setdefault(found[0], []).append(flag)
-    for flag, found in names.items():
-        meant = [name for name in found if name in groups]
-        if len(found) > 1 and len(meant) == 1:
+    for flag, workload_names in names.items():
+        if len(workload_names) == 1:
+            groups.setdefault(workload_names[0], []).append(flag)
+    for flag, workload_names in names.items():
+        meant = [name for name in workload_names if name in groups]
+        if len(workload_names) > 1 and len(meant) == 1:
             groups[meant[0]].append(flag)
     return groups
 
@@ -146,9 +146,9 @@ TRUTHS = {**dict.fromkeys(("true", "yes", "on", "1"), True), **dict.fromkeys(("f
 
 def _explain_truth(word: str, line: Sequence[str], options: ComposedOptions) -> Problem | None:
     """Return the problem of a word after a switch that says yes or no; None for any other."""
-    truth, place = TRUTHS.get(word.lower()), line.index(word) if word in line else 0
-    flag = line[place - 1] if place else ""
-    option = next((one for one in options.options if one.name == options.flags.get(flag)), None)
+    truth, position = TRUTHS.get(word.lower()), line.index(word) if word in line else 0
+    flag = line[position - 1] if position else ""
+    option = next((option for option in options.options if option.name == options.flags.get(flag)), None)
     if truth is None or option is None or option.metavar:
         return None
     off = option.flags[0].partition("/")[2]

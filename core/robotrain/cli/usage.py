@@ -25,7 +25,7 @@ def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions
             continue
         for text in value if isinstance(value, (list, tuple)) else [value]:
             if is_flag(text, options):
-                metavar = next((one.metavar for one in options.options if one.name == name), None)
+                metavar = next((option.metavar for option in options.options if option.name == name), None)
                 ways = [Suggestion(f"{flag} {metavar}")] if metavar else []
                 yield make_problem("flag-without-value", *ways, where=flag, word=redact(text.partition("=")[0]))
 
@@ -45,7 +45,9 @@ def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Ite
     for name in dict.fromkeys(order):
         if order.count(name) > 1 and name not in repeatable:
             flag = _get_canonical_flag(name, options)
-            others = [spelling for spelling, one in options.flags.items() if one == name and spelling != flag]
+            others = [
+                spelling for spelling, option_name in options.flags.items() if option_name == name and spelling != flag
+            ]
             spellings = f"{flag} (also {', '.join(others)})" if others else flag
             yield make_problem("option-repeated", where=flag, spellings=spellings, count=order.count(name))
         if (off := f"{OFF_TABLE}.{name}") in order:

@@ -26,17 +26,17 @@ class TemplateGuard(NamedTuple):
         return match[0] if match else ""
 
     def make_invalid_value_problem(
-        self, flag: str, given: str, expected: str, why: str, *fixes: Suggestion | str
+        self, flag: str, text: str, expected: str, reason: str, *fixes: Suggestion | str
     ) -> Problem:
         """Return the problem of an option's value that has the wrong form; an expression in it is named."""
-        if syntax := self.find_syntax(given):
-            why = self.why.format(syntax)
-        return make_problem("value-invalid", *fixes, where=flag, given=given, expected=expected, why=why)
+        if syntax := self.find_syntax(text):
+            reason = self.why.format(syntax)
+        return make_problem("value-invalid", *fixes, where=flag, given=text, expected=expected, why=reason)
 
-    def check_pattern(self, flag: str, given: str, pattern: str, expected: str, why: str) -> Iterator[Problem]:
-        """Check that an option's value matches the pattern as a whole. `why`: which values do."""
-        if not re.fullmatch(pattern, given):
-            yield self.make_invalid_value_problem(flag, given, expected, why)
+    def check_pattern(self, flag: str, text: str, pattern: str, expected: str, reason: str) -> Iterator[Problem]:
+        """Check that an option's value matches the pattern as a whole. `reason`: which values do."""
+        if not re.fullmatch(pattern, text):
+            yield self.make_invalid_value_problem(flag, text, expected, reason)
 
 
 MAX_NAMES = 8
@@ -103,22 +103,22 @@ TIME_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
 class QuantityError(ValueError):
     """An invalid quantity, with a valid `suggestion` if one is known."""
 
-    def __init__(self, why: str, suggestion: str = "") -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, suggestion: str = "") -> None:
+        super().__init__(reason)
         self.suggestion = suggestion
 
 
-def parse_duration(text: str, longest: int, why: str) -> float:
+def parse_duration(text: str, longest: int, reason: str) -> float:
     """Return the seconds of a duration like `12h`. Raises QuantityError.
 
-    `longest` is the limit in seconds, whole days; `why` is the message for more.
+    `longest` is the limit in seconds, whole days; `reason` is the message for more.
     """
     match = re.fullmatch(r"(\d{1,15})(us|ms|s|m|h|d)", text, re.ASCII)
     if not match:
         raise QuantityError("A duration is a whole number and one unit: s, m, h or d.", _guess_duration(text, longest))
     seconds = int(match[1]) * TIME_UNITS[match[2]]
     if seconds > longest:
-        raise QuantityError(why, f"{longest // 86400}d")
+        raise QuantityError(reason, f"{longest // 86400}d")
     if seconds < 1:
         raise QuantityError("It is less than a second.")
     return seconds

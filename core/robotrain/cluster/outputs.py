@@ -134,12 +134,14 @@ def download_atomically(output: Output, to: Path, fetch: Callable[[Path], None])
     except JobFailed as error:
         raise _make_copy_rejection(output, output.uri, redact(error.reason, max_length=1000)) from None
     except OSError as error:
-        why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror or error  # of the first file
-        raise _make_copy_rejection(output, str(to), f"{why}.") from None
+        reason = (
+            error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror or error
+        )  # of the first file
+        raise _make_copy_rejection(output, str(to), f"{reason}.") from None
 
 
-def _make_copy_rejection(output: Output, given: str, why: str) -> Rejected:
-    return Rejected([make_problem("output-not-copied.failed", given=given, name=output.name, why=why)])
+def _make_copy_rejection(output: Output, path: str, reason: str) -> Rejected:
+    return Rejected([make_problem("output-not-copied.failed", given=path, name=output.name, why=reason)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ def is_reserved_variable(name: str, of_platform: Collection[str] = ()) -> bool:
 
     :param of_platform: variables that the platform sets; one that ends with `_` stands for all that begin with it.
     """
-    own = tuple(one for one in of_platform if one.endswith("_"))
+    own = tuple(name for name in of_platform if name.endswith("_"))
     if name.startswith(CHANNEL_PREFIX):  # no program gets it
         return False
     return name in {*RESERVED_VARIABLES, *of_platform} or name.startswith((*RESERVED_PREFIXES, *own))
@@ -59,16 +59,16 @@ def check_secrets(
 def _check_reference(
     name: str, reference: str, parse_reference: Callable[[str, str], object], form: str
 ) -> Iterator[Problem]:
-    why = ""
+    reason = ""
     if looks_like_secret(reference):
-        why = "This looks like the secret itself. A job contains only references."
+        reason = "This looks like the secret itself. A job contains only references."
     else:
         try:
             parse_reference(name, reference)
         except ValueError as error:
-            why = str(error)
-    if why:  # the problem does not show the reference, which may be a secret
-        yield make_problem("secret-reference-invalid", where=f"{SECRET_FLAG} {name}", why=why, form=form)
+            reason = str(error)
+    if reason:  # the problem does not show the reference, which may be a secret
+        yield make_problem("secret-reference-invalid", where=f"{SECRET_FLAG} {name}", why=reason, form=form)
 
 
 def check_secret_files(secrets: Mapping[str, str]) -> Iterator[Problem]:

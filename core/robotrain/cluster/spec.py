@@ -60,9 +60,9 @@ class SubmissionSpecFile(Generic[Spec]):
         except ValueError as error:
             raise Rejected([self.make_damaged_plan_problem(stage, f"{error}.")]) from None
 
-    def make_damaged_plan_problem(self, stage: Stage, why: str) -> Problem:
+    def make_damaged_plan_problem(self, stage: Stage, reason: str) -> Problem:
         """Return the problem of a plan that `render` did not make."""
-        return make_problem("plan-unreadable", stage=stage, engine=self.engine, why=why)
+        return make_problem("plan-unreadable", stage=stage, engine=self.engine, why=reason)
 
 
 def drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,18 +159,18 @@ _PROBE = "import sys; print(sys.version.split()[0]); assert sys.version_info >= 
 
 
 def make_python_search(
-    interpreters: Sequence[str] = (), place: str = "the image", fix: str = "use another --image"
+    interpreters: Sequence[str] = (), location: str = "the image", fix: str = "use another --image"
 ) -> str:
     """Return the program for `/bin/sh` that becomes the image's Python, which gets its arguments.
 
     It holds no template syntax and no value of the user. If there is no Python, it says which ones it tried.
 
     :param interpreters: those of the workload's container.
-    :param place: what it says has no Python.
+    :param location: what it says has no Python.
     :param fix: what to do about that.
     """
     tried = " ".join((*NAMES, *interpreters, *USUAL_PATHS))
-    parts = {"INTERPRETERS": tried, "PROBE": _PROBE, "PLACE": place, "FIX": fix}
+    parts = {"INTERPRETERS": tried, "PROBE": _PROBE, "PLACE": location, "FIX": fix}
     return functools.reduce(lambda text, part: text.replace(*part), parts.items(), _SEARCH)
 
 

@@ -61,9 +61,9 @@ def check_steps(steps: "Iterable[PipelineStep]") -> Iterator[Problem]:
             yield make_problem("spec-patch-refused.steps", given=step.name)
 
 
-def make_engine_problem(engine: str, why: str, *ways: Suggestion) -> Problem:
+def make_engine_problem(engine: str, reason: str, *ways: Suggestion) -> Problem:
     """Return the problem of a patched spec that the engine's own validation refuses."""
-    return make_problem("spec-patch-refused.engine", *ways, engine=engine, why=why)
+    return make_problem("spec-patch-refused.engine", *ways, engine=engine, why=reason)
 
 
 def touches(patch: Mapping[str, Any], path: Sequence[str]) -> bool:

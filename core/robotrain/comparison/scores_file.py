@@ -61,13 +61,13 @@ def read_scores(content: bytes, file: str) -> list[Observation]:
         problems.append(make_problem("scores-invalid.not-csv", where=where, error=str(error)))
     has_comma = delimiter == ";"
     _hide_secrets(rows)
-    found = [(line, _read_row(row, _place(file, line), has_comma, problems)) for line, row in rows]
-    episodes = [(line, one) for line, one in found if one]
+    parsed_rows = [(line, _read_row(row, _place(file, line), has_comma, problems)) for line, row in rows]
+    episodes = [(line, episode) for line, episode in parsed_rows if episode]
     problems += _find_repeated(episodes, file)
     if not rows and not problems:
         problems.append(make_problem("scores-invalid.empty", where=_place(file, 1)))
     raise_if_any(problems)
-    return _mark_repetitions([one for _, one in episodes])
+    return _mark_repetitions([episode for _, episode in episodes])
 
 
 def _mark_repetitions(episodes: Sequence[Observation]) -> list[Observation]:
@@ -100,7 +100,7 @@ def _find_missing_columns(names: Sequence[str], file: str) -> Iterator[Problem]:
     absent = [name for name in (*REQUIRED, *(() if has_measure else MEASURED)) if name not in names]
     missing = [name for name in absent if name in REQUIRED] + ([] if has_measure else [" or ".join(MEASURED)])
     near = ((find_nearest_name(name, absent), name) for name in names if name and name not in COLUMNS)
-    named = "; ".join(f"{redact(given)!r} is perhaps {meant!r}" for meant, given in near if meant)
+    named = "; ".join(f"{redact(column)!r} is perhaps {meant!r}" for meant, column in near if meant)
     if missing:
         yield make_problem(
             "scores-invalid.columns",
@@ -145,13 +145,13 @@ def _read_row(row: Mapping[str, str], where: str, has_comma: bool, problems: lis
 
 def _find_repeated(episodes: Sequence[tuple[int, Observation]], file: str) -> Iterator[Problem]:
     lines: dict[tuple[str, ...], int] = {}
-    for line, one in episodes:
-        first = lines.setdefault((one.policy, one.training, one.condition, one.start), line)
+    for line, episode in episodes:
+        first = lines.setdefault((episode.policy, episode.training, episode.condition, episode.start), line)
         if first != line:
             yield make_problem(
                 "scores-invalid.start-twice",
                 where=_place(file, line),
-                policy=redact(one.policy),
-                start=redact(one.start),
+                policy=redact(episode.policy),
+                start=redact(episode.start),
                 first=first,
             )

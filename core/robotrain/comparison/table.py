@@ -60,9 +60,9 @@ class Comparison:
 
 def choose_measure(episodes: Sequence[Observation]) -> Measure | None:
     """Return what is compared: success where every episode has it, else the score; None if some have neither."""
-    if all(one.success is not None for one in episodes):
+    if all(episode.success is not None for episode in episodes):
         return "success"
-    scores = [one.score for one in episodes]
+    scores = [episode.score for episode in episodes]
     if any(score is None for score in scores):
         return None
     return "score" if all(0 <= score <= 1 for score in scores if score is not None) else "sign"
@@ -82,10 +82,10 @@ def compare_sides(
     :param missing: what the starts are that only one side has; None: a verdict that depends on it is withheld.
     """
     pairs = list_pairs(len(sides), references)
-    rows = [{row for row, one in enumerate(episodes) if compared.side.has(one)} for compared in sides]
+    rows = [{row for row, episode in enumerate(episodes) if compared.side.has(episode)} for compared in sides]
     pairings = [
-        pair_sides([episodes[row] for row in sorted(rows[one] | rows[other])], sides[one].side, sides[other].side)
-        for one, other in pairs
+        pair_sides([episodes[row] for row in sorted(rows[first] | rows[other])], sides[first].side, sides[other].side)
+        for first, other in pairs
     ]
     notes = [*_list_measured(episodes, sides, plan), *_list_unpaired(pairings, missing)]
     filled = [
@@ -99,14 +99,14 @@ def compare_sides(
     planned = plan_pairs(plan, len(pairs))
     filled = [pool_pairs(pairing) for pairing in filled]
     pairings = filled if missing == "failure" else [pool_pairs(pairing) for pairing in pairings]
-    least = min(len(one.pairs) for one in pairings)
-    given = replace(plan, at_most=max(1, least))
-    verdicts = _compare_shuffled(pairings, given)
+    least = min(len(pairing.pairs) for pairing in pairings)
+    bounded_plan = replace(plan, at_most=max(1, least))
+    verdicts = _compare_shuffled(pairings, bounded_plan)
     if missing is None and filled != pairings:
-        verdicts, asked = _withhold_missing(verdicts, _compare_shuffled(filled, given), given)
-        notes += asked
+        verdicts, missing_notes = _withhold_missing(verdicts, _compare_shuffled(filled, bounded_plan), bounded_plan)
+        notes += missing_notes
     return Comparison(
-        plan=given,
+        plan=bounded_plan,
         planned=planned,
         sides=sides,
         pairs=pairs,
@@ -116,24 +116,24 @@ def compare_sides(
 
 
 def _compare_shuffled(pairings: Sequence[Pairing], plan: ComparisonPlan) -> list[PairVerdict]:
-    return compare([replace(one, pairs=shuffle_pairs(one.pairs, plan.block)) for one in pairings], plan)
+    return compare([replace(pairing, pairs=shuffle_pairs(pairing.pairs, plan.block)) for pairing in pairings], plan)
 
 
 def _withhold_missing(
     verdicts: Sequence[PairVerdict], filled: Sequence[PairVerdict], plan: ComparisonPlan
 ) -> tuple[list[PairVerdict], list[str]]:
     """Return the verdicts without those that `filled`, with missing episodes as failures, does not have; and notes."""
-    kept, notes = list[PairVerdict](), list[str]()
+    final_verdicts, notes = list[PairVerdict](), list[str]()
     for left_out, failed in zip(verdicts, filled, strict=True):
         if left_out.pairs and left_out.verdict != failed.verdict:
-            kept.append(replace(left_out, verdict="not decided", withheld="missing"))
+            final_verdicts.append(replace(left_out, verdict="not decided", withheld="missing"))
             notes.append(f"left out: {record.describe_verdict(left_out, plan)}")
             notes.append(f"counted as failures: {record.describe_verdict(failed, plan)}")
         else:
-            kept.append(left_out)
+            final_verdicts.append(left_out)
     if notes:
         notes.append(f"`robotrain compare --missing {'|'.join(get_args(Missing))}` says which is meant")
-    return kept, notes
+    return final_verdicts, notes
 
 
 def list_pairs(sides: int, references: Sequence[int] | None) -> list[tuple[int, int]]:
@@ -145,20 +145,20 @@ def list_pairs(sides: int, references: Sequence[int] | None) -> list[tuple[int, 
 
 def describe_side(episodes: Sequence[Observation], side: Side) -> dict[str, Any]:
     """Return the number of episodes of a side, its success with the interval, and its mean score."""
-    played = [one for one in episodes if side.has(one)]
+    played = [episode for episode in episodes if side.has(episode)]
     own = pool_repetitions(played)
-    known = [one.success for one in own if one.success is not None]
-    scores = [one.score for one in own if one.score is not None]
-    is_judged = bool(own) and len(known) == len(own)
+    successes = [episode.success for episode in own if episode.success is not None]
+    scores = [episode.score for episode in own if episode.score is not None]
+    is_judged = bool(own) and len(successes) == len(own)
     return {
         "label": f"{side.policy} ({side.condition})" if side.condition else side.policy,
         "name": side.policy,
         "condition": side.condition,
         "episodes": len(played),
         "trials": len(own),
-        "successes": sum(known) if is_judged else None,
-        "success_rate": sum(known) / len(known) if is_judged else None,
-        "success_interval": [*compute_success_interval(sum(known), len(known))] if is_judged else None,
+        "successes": sum(successes) if is_judged else None,
+        "success_rate": sum(successes) / len(successes) if is_judged else None,
+        "success_interval": [*compute_success_interval(sum(successes), len(successes))] if is_judged else None,
         "score": fmean(scores) if scores and len(scores) == len(own) else None,
     }
 
@@ -168,7 +168,7 @@ def dump_comparison(compared: Comparison, conditions: Mapping[str, Any] | None) 
     return record.make_comparison_record(
         compared.plan,
         compared.planned,
-        [one.facts for one in compared.sides],
+        [side.facts for side in compared.sides],
         compared.verdicts,
         compared.pairs,
         conditions=conditions,
@@ -189,7 +189,7 @@ def _list_measured(
             f"{repetitions} episodes are repetitions of {starts} start{'s' * (starts != 1)}, such as"
             f" {example.start}-{example.repetition} of {example.start}: those of a start count as one"
         )
-    outside = [one for one in compared if one.score is not None and not 0 <= one.score <= 1]
+    outside = [episode for episode in compared if episode.score is not None and not 0 <= episode.score <= 1]
     if plan.measure == "sign" and len(outside) < len(compared):
         first = outside[0]
         yield (
@@ -208,7 +208,7 @@ def _list_unpaired(pairings: Sequence[Pairing], missing: Missing | None) -> Iter
         ]
         for pairing in pairings
     ]
-    unmatched = sum(len(one.only_first) + len(one.only_second) for one in pairings)
+    unmatched = sum(len(pairing.only_first) + len(pairing.only_second) for pairing in pairings)
     if unmatched:
         episodes = f"{unmatched} episode{'s' * (unmatched != 1)} without a partner from the same start"
         verb = "does" if unmatched == 1 else "do"
@@ -218,10 +218,10 @@ def _list_unpaired(pairings: Sequence[Pairing], missing: Missing | None) -> Iter
 
 def _list_notes(verdicts: Sequence[PairVerdict], plan: ComparisonPlan) -> Iterator[str]:
     """Yield what limits the answer, and how many more episodes it may take."""
-    pairs = min(one.pairs for one in verdicts)
+    pairs = min(verdict.pairs for verdict in verdicts)
     if len(verdicts) > 1:
         yield f"{plan.confidence:.0%} holds for all {len(verdicts)} pairs together (Holm)"
-    if any(one.verdict in ("not decided", "continue") and not one.withheld for one in verdicts):
+    if any(verdict.verdict in ("not decided", "continue") and not verdict.withheld for verdict in verdicts):
         yield from list_needs(pairs, plan, len(verdicts))
 
 

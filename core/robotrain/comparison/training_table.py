@@ -16,8 +16,8 @@ METHODS = {"permutation": "exact permutation", "welch": "Welch, assumes normalit
 
 def has_trainings(episodes: Sequence[Observation]) -> bool:
     """Return whether a policy was trained several times."""
-    known = {(one.policy, one.training) for one in episodes}
-    return len(known) > len({policy for policy, _ in known})
+    trainings = {(episode.policy, episode.training) for episode in episodes}
+    return len(trainings) > len({policy for policy, _ in trainings})
 
 
 def dump_trainings(
@@ -33,61 +33,65 @@ def dump_trainings(
     """
     pairs = list_pairs(len(sides), references)
     each = replace(plan, confidence=1 - (1 - plan.confidence) / len(pairs))
-    means = [compute_training_means(episodes, one.side, plan.measure) for one in sides]
+    means = [compute_training_means(episodes, side.side, plan.measure) for side in sides]
     verdicts = [compare_trainings([*means[first].values()], [*means[second].values()], each) for first, second in pairs]
-    facts = [{**one.facts, "trainings": [*found]} for one, found in zip(sides, means, strict=True)]
+    facts = [{**side.facts, "trainings": [*training_means]} for side, training_means in zip(sides, means, strict=True)]
     made = record.make_comparison_record(
         plan, plan_pairs(plan), facts, (), (), conditions=conditions, ended="given", notes=_list_notes(verdicts)
     )
-    labels = [str(one.facts["label"]) for one in sides]
+    labels = [str(side.facts["label"]) for side in sides]
     rows: list[dict[str, Any]] = [
         {
             **dict.fromkeys(field.name for field in fields(PairVerdict)),
             "first": first,
             "second": second,
-            "verdict": one.verdict,
-            "difference": one.difference,
-            "low": one.low,
-            "high": one.high,
-            "p_value": one.p_value,
-            "withheld": one.withheld,
-            "method": one.method,
-            "assumes_normality": one.assumes_normality,
-            "means": [[*one.first], [*one.second]],
-            "sentence": describe_trainings(one, labels[first], labels[second], plan),
+            "verdict": verdict.verdict,
+            "difference": verdict.difference,
+            "low": verdict.low,
+            "high": verdict.high,
+            "p_value": verdict.p_value,
+            "withheld": verdict.withheld,
+            "method": verdict.method,
+            "assumes_normality": verdict.assumes_normality,
+            "means": [[*verdict.first], [*verdict.second]],
+            "sentence": describe_trainings(verdict, labels[first], labels[second], plan),
         }
-        for one, (first, second) in zip(verdicts, pairs, strict=True)
+        for verdict, (first, second) in zip(verdicts, pairs, strict=True)
     ]
     title = "; ".join(row["sentence"] for row in rows)
-    gate = record.make_gate(plan, [one.verdict for one in verdicts], title)
+    gate = record.make_gate(plan, [verdict.verdict for verdict in verdicts], title)
     return {**made, "at_most": None, "fixed": None, "verdicts": rows, "title": title, "gate": gate}
 
 
-def describe_trainings(one: TrainingVerdict, first: str, second: str, plan: ComparisonPlan) -> str:
+def describe_trainings(verdict: TrainingVerdict, first: str, second: str, plan: ComparisonPlan) -> str:
     """Return e.g. `A is better than B by 20 points (4 to 36), 4 trainings of each, p = 0.029 (exact permutation)`."""
-    counts = (len(one.first), len(one.second))
+    counts = (len(verdict.first), len(verdict.second))
     trained = f"{counts[0]} trainings of each" if counts[0] == counts[1] else f"{counts[0]} and {counts[1]} trainings"
-    sign = -1 if one.verdict == "worse" and plan.margin is None else 1
-    value = record.format_size(sign * one.difference, plan)
-    if one.low is not None and one.high is not None:
-        low, high = sorted((sign * one.low, sign * one.high))
+    sign = -1 if verdict.verdict == "worse" and plan.margin is None else 1
+    value = record.format_size(sign * verdict.difference, plan)
+    if verdict.low is not None and verdict.high is not None:
+        low, high = sorted((sign * verdict.low, sign * verdict.high))
         value += f" ({record.format_number(low, plan)} to {record.format_number(high, plan)})"
-    known = ", ".join(
-        [value, trained, *([f"p = {one.p_value:.2g} ({METHODS[one.method]})"] if one.p_value is not None else [])]
+    evidence = ", ".join(
+        [
+            value,
+            trained,
+            *([f"p = {verdict.p_value:.2g} ({METHODS[verdict.method]})"] if verdict.p_value is not None else []),
+        ]
     )
-    if one.verdict in ("better", "worse") and plan.margin is None:
+    if verdict.verdict in ("better", "worse") and plan.margin is None:
         better, worse = (first, second)[::sign]
-        return f"{better} is better than {worse} by {known}"
-    answer = f"{record.describe_answer(one.verdict, first, second, plan)}: the difference is {known}"
-    return f"{answer}; {record.WITHHELD[one.withheld]}" if one.withheld else answer
+        return f"{better} is better than {worse} by {evidence}"
+    answer = f"{record.describe_answer(verdict.verdict, first, second, plan)}: the difference is {evidence}"
+    return f"{answer}; {record.WITHHELD[verdict.withheld]}" if verdict.withheld else answer
 
 
 def _list_notes(verdicts: Sequence[TrainingVerdict]) -> list[str]:
-    fewest = min(min(len(one.first), len(one.second)) for one in verdicts)
+    fewest = min(min(len(verdict.first), len(verdict.second)) for verdict in verdicts)
     notes = [f"all {len(verdicts)} pairs together have the confidence (Bonferroni)"] if len(verdicts) > 1 else []
     if fewest == 1:
         notes.append("one training says nothing about the next: at least two of each are needed")
-    elif any(one.assumes_normality for one in verdicts):
+    elif any(verdict.assumes_normality for verdict in verdicts):
         notes.append(
             f"the interval assumes that trainings are distributed normally; from {FEWEST} of each on it is exact"
         )

@@ -48,10 +48,10 @@ class TrainingVerdict:
 def compute_training_means(observations: Sequence[Observation], side: Side, measure: Measure) -> dict[str, float]:
     """Return the mean over the episodes of each training of a side. Raise ValueError for what is not measured."""
     values: dict[str, list[float]] = {}
-    for one in observations:
-        if side.has(one):
-            values.setdefault(one.training, []).append(get_value(one, measure))
-    return {training: statistics.fmean(found) for training, found in values.items()}
+    for observation in observations:
+        if side.has(observation):
+            values.setdefault(observation.training, []).append(get_value(observation, measure))
+    return {training: statistics.fmean(training_values) for training, training_values in values.items()}
 
 
 def compare_trainings(first: Sequence[float], second: Sequence[float], plan: ComparisonPlan) -> TrainingVerdict:
@@ -115,7 +115,7 @@ def _compute_welch(
     if error <= ROUNDING:
         return None, None, None
     counts = (len(first), len(second))
-    freedom = error**4 / sum(one**2 / (count - 1) for one, count in zip(errors, counts, strict=True))
+    freedom = error**4 / sum(side_error**2 / (count - 1) for side_error, count in zip(errors, counts, strict=True))
     difference = statistics.fmean(first) - statistics.fmean(second)
     margin = error * _compute_t_quantile(1 - confidence, freedom)
     return difference - margin, difference + margin, compute_t_tails(abs(difference) / error, freedom)

@@ -110,8 +110,8 @@ class _AssignmentParser:
             self.add_field(key, fitting, value)
         elif table == "params" and self.workload.own_command:
             self.add_param(key, name, value)
-        elif found := self.names.find_pair(key):
-            self.add_pair(key, *found, value)
+        elif name_pair := self.names.find_pair(key):
+            self.add_pair(key, *name_pair, value)
         else:
             self.add_unknown_key(key, value)
 
@@ -122,34 +122,34 @@ class _AssignmentParser:
         """
         full, name = fitting[0], key.rpartition(".")[2]
         if len(fitting) > 1:
-            ways = self.replace(key, (Suggestion(f"{self.flag}{one}=…") for one in fitting))
+            ways = self.replace(key, (Suggestion(f"{self.flag}{name}=…") for name in fitting))
             self.problems.append(make_problem("set-ambiguous", *ways, where=self.format_place(key), name=name))
             return
         if full.startswith("parameters.") and name in list_own_names(self.workload.parameters):
             self.add_param(key, name, text)
             return
-        known = self.request.line.values.get(full)
-        if found := (known if known and known.value != "" else self.values.get(full)):
-            self.add_conflict(found.origin.where, key)
+        line_value = self.request.line.values.get(full)
+        if earlier := (line_value if line_value and line_value.value != "" else self.values.get(full)):
+            self.add_conflict(earlier.origin.where, key)
         else:
             self.values[full] = Value(text, self.make_origin(key))
 
     def add_param(self, key: str, name: str, text: str) -> None:
         """Add a parameter of the user's own, which may be a new one."""
         full = f"params.{name}"
-        if known := self.request.line.values.get(full) or self.values.get(full):
-            self.add_conflict(known.origin.where, key)
+        if earlier := self.request.line.values.get(full) or self.values.get(full):
+            self.add_conflict(earlier.origin.where, key)
         else:
             self.values[full] = Value(text, self.make_origin(key))
 
     def add_pair(self, key: str, full: str, name: str, text: str) -> None:
         """Add one name to a parameter with pairs; that the name, or the whole, is given already is a problem."""
         origin, entries = self.make_origin(key), list[tuple[str, Value]]()
-        for known in filter(None, (self.request.line.values.get(full), self.values.get(full))):
-            if not isinstance(known.value, ValueTable) or name in dict(known.value.entries):
-                self.add_conflict(known.origin.where, key)
+        for earlier in filter(None, (self.request.line.values.get(full), self.values.get(full))):
+            if not isinstance(earlier.value, ValueTable) or name in dict(earlier.value.entries):
+                self.add_conflict(earlier.origin.where, key)
                 return
-            entries += known.value.entries
+            entries += earlier.value.entries
         parameter = self.names.parameters[full]
         table = pairs.make_table(parameter.flag, parameter.metavar, (), origin)
         self.values[full] = Value(table._replace(entries=(*entries, (name, Value(text, origin)))), origin)
@@ -167,12 +167,14 @@ class _AssignmentParser:
             arguments = json.loads(text)
         except ValueError:
             arguments = None
-        given = [str(argument.value) for argument in self.request.after_dashes]
+        later_arguments = [str(argument.value) for argument in self.request.after_dashes]
         if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
             texts = ("-- --NAME=VALUE …", f"{SET_FLAG} '{self.prefix}{key}=[\"--NAME=VALUE\"]'")
             ways = self.replace(key, map(Suggestion, texts))
             self.problems.append(make_problem("value-invalid.arguments", *ways, where=self.format_place(key)))
-        elif repeated := list_option_names(given, self.workload) & list_option_names(arguments, self.workload):
+        elif repeated := list_option_names(later_arguments, self.workload) & list_option_names(
+            arguments, self.workload
+        ):
             self.add_conflict(f"{', '.join(map(redact, sorted(repeated)))} after --", key)
         elif self.arguments is not None:
             self.add_conflict(f"{self.flag}{key}", key)
@@ -184,19 +186,19 @@ class _AssignmentParser:
 
     def add_unknown_key(self, key: str, value: str = "") -> None:
         """Report an unknown key, with the option of the program that it names, or the nearest key."""
-        known = list(self.names.list_keys())
+        keys = list(self.names.list_keys())
         first, _, rest = key.partition(".")
         is_shown = self.flag.startswith(SET_FLAG) and can_repeat(value) and value.isprintable()
         shown = shlex.quote(value) if is_shown and value else "VALUE"
-        near = suggest_name(self._find_spelling(key) or key, known, prefix=self.flag)
-        why, ways = "", tuple(Suggestion(f"{way.text}={shown}") for way in near)
+        near = suggest_name(self._find_spelling(key) or key, keys, prefix=self.flag)
+        reason, ways = "", tuple(Suggestion(f"{way.text}={shown}") for way in near)
         if key in ("workload", "platform", "profile"):
-            why = "It has an argument or option of its own."
+            reason = "It has an argument or option of its own."
             ways = (Suggestion("robotrain … WORKLOAD" if key == "workload" else f"--{key} NAME"),)
         elif first == "platforms" and rest.partition(".")[0] != self.platform.name:
-            why = f"The job is for {self.platform.name}: only its settings can be changed."
+            reason = f"The job is for {self.platform.name}: only its settings can be changed."
         elif first == "sources":
-            fitting = [name for name in known if name.startswith(f"sources.{rest.partition('.')[0]}.")]
+            fitting = [name for name in keys if name.startswith(f"sources.{rest.partition('.')[0]}.")]
             if rest.count(".") == 0 and fitting:
                 ways = tuple(Suggestion(f"{self.flag}{name}=…") for name in fitting)
         elif options := self._find_options(key, value):
@@ -204,7 +206,7 @@ class _AssignmentParser:
         elif self.workload.own_command and not ways and re.fullmatch(NAME_PATTERN, key):
             ways = (Suggestion(f"{self.flag}params.{key}={shown}", "a new parameter of your own"),)
         ways, where = self.replace(key, ways), self.format_place(key)
-        self.problems.append(make_problem("value-unknown", *ways, where=where, key=redact(key), why=why))
+        self.problems.append(make_problem("value-unknown", *ways, where=where, key=redact(key), why=reason))
 
     def _find_options(self, key: str, value: str) -> tuple[Suggestion, ...]:
         """Return what to type instead of a key that is an option of the trainer; empty for any other key."""
@@ -221,14 +223,14 @@ class _AssignmentParser:
                 for flag, _, filled in pairs
                 if filled and flag.startswith("--") and (field := self.names.find_short(flag, "parameters"))
             )
-        found = find_option_of_program(self.workload, option, value)
-        return (Suggestion(f"-- {shlex.quote(found)}"),) if found else ()
+        program_option = find_option_of_program(self.workload, option, value)
+        return (Suggestion(f"-- {shlex.quote(program_option)}"),) if program_option else ()
 
     def _find_spelling(self, key: str) -> str:
         """Return the key that a misspelt one stands for, since it is spelt as an option; empty for none."""
         table, dot, name = key.rpartition(".")
-        found = self.names.find_short(name)
-        return f"{table}{dot}{found}" if found else ""
+        spelling = self.names.find_short(name)
+        return f"{table}{dot}{spelling}" if spelling else ""
 
     def format_place(self, key: str) -> str:
         return f"{self.flag}{redact(key)}"

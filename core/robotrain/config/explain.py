@@ -27,8 +27,12 @@ def list_resolved_values(resolution: Resolution, workload: Workload) -> list[dic
         rows.append((chosen.role, f"{chosen.source.kind} {chosen.source}", chosen.origin, overrode, {}))
     resolved = dict(resolution.job.parameters) | dict(list_fields(resolution.settings))
     declared = (resolution.workload.parameters, type(resolution.settings))
-    pairs = {one.name for group in declared for one in get_parameters(group) if one.param.form == "pairs"}
-    marked = {one.name: one.param.trainer_default for group in declared for one in get_parameters(group)}
+    pairs = {
+        parameter.name for group in declared for parameter in get_parameters(group) if parameter.param.form == "pairs"
+    }
+    marked = {
+        parameter.name: parameter.param.trainer_default for group in declared for parameter in get_parameters(group)
+    }
     for name, value in {**resolution.parameters, **resolution.platform_settings}.items():
         shown = resolved[name]
         is_given = value.origin != DEFAULT_ORIGIN  # what a plugin declares is no secret

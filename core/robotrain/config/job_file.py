@@ -73,7 +73,7 @@ class JobReader:
         self.title = f"the {kind} file"
         self.problems: list[Problem] = []
 
-    def read_top(self, known: Sequence[str]) -> Iterator[tuple[str, YamlNode]]:
+    def read_top(self, keys: Sequence[str]) -> Iterator[tuple[str, YamlNode]]:
         """Yield the entries of the file; none if it cannot be read."""
         try:
             root, refused = parse_yaml(read_limited(self.path))
@@ -94,7 +94,7 @@ class JobReader:
         ]
         if root is None or self.is_other_kind(root):
             return
-        yield from self.read_mapping(root, self.title, known)
+        yield from self.read_mapping(root, self.title, keys)
 
     def is_other_kind(self, root: YamlNode) -> bool:
         """Report a pipeline file that is read as a job file, or the other way round; return whether it is one."""
@@ -102,14 +102,14 @@ class JobReader:
         is_job, is_pipeline = not keys.isdisjoint(JOB_KEYS), "steps" in keys
         if is_job == is_pipeline or is_pipeline == (self.kind == "pipeline"):
             return False
-        found, command = ("job", "robotrain submit") if is_job else ("pipeline", "robotrain pipeline submit")
+        kind, command = ("job", "robotrain submit") if is_job else ("pipeline", "robotrain pipeline submit")
         self.problems.append(
             make_problem(
                 "file-wrong.other-kind",
                 where=str(self.path),
                 name=self.name,
                 kind=self.kind,
-                found=found,
+                found=kind,
                 command=command,
             )
         )
@@ -140,7 +140,7 @@ class JobReader:
         return Value(value, Origin(JOB_FILE_LAYER, self.format_place(node.line)), base=self.folder)
 
     def read_mapping(
-        self, node: YamlNode, what: str, known: Iterable[str] = (), example: Suggestion | None = None
+        self, node: YamlNode, what: str, keys: Iterable[str] = (), example: Suggestion | None = None
     ) -> Iterator[tuple[str, YamlNode]]:
         """Yield the entries of a mapping; a repeated or unknown key is a problem. `example`: what to write instead."""
         if node.null:
@@ -160,36 +160,36 @@ class JobReader:
                 self.add_problem(key, "merge keys are not supported; write the values out")
             elif key.text in seen:
                 self.add_problem(key, f"{redact(key.text)!r} is repeated in {what}")
-            elif known and key.text not in known:
-                self.add_unknown_key(key, what, known)
+            elif keys and key.text not in keys:
+                self.add_unknown_key(key, what, keys)
             else:
                 seen.add(key.text)
                 yield key.text, value
 
     def read_table(self, node: YamlNode, what: str, nested: bool = False) -> dict[str, Value]:
         """Return raw values by name, without nulls; tables and lists are kept as such unless `nested`."""
-        found = {}
+        values = {}
         for name, value in self.read_mapping(node, what):
             if value.kind in ("mapping", "sequence") and not nested:
                 table = self.read_nested_value(value, f"{what}.{redact(name)}")
-                found[name] = self.make_value(table, value)
+                values[name] = self.make_value(table, value)
             elif value.kind != "scalar":
                 self.add_problem(value, f"{what}.{redact(name)} must be a single value, not a {value.kind}")
             elif not value.null:
-                found[name] = self.make_value(value.text, value)
-        return found
+                values[name] = self.make_value(value.text, value)
+        return values
 
     def read_params(self, node: YamlNode) -> dict[str, Value]:
         """Return the parameters of the user's own: texts as they are written."""
-        found = {}
+        values = {}
         for name, value in self.read_mapping(node, "params"):
             if value.kind != "scalar":
                 self.add_problem(value, f"params.{redact(name)} must be a single value, not a {value.kind}")
             elif value.null:
                 self.add_problem(value, f'params.{redact(name)} has no value; an empty text is ""')
             else:
-                found[name] = self.make_value(value.text, value)
-        return found
+                values[name] = self.make_value(value.text, value)
+        return values
 
     def read_nested_value(self, node: YamlNode, what: str) -> ValueTable:
         """Return a table or list for settings that accept one."""
@@ -224,10 +224,10 @@ class JobReader:
 
     def read_arguments(self, top: Mapping[str, YamlNode]) -> tuple[Value, ...] | None:
         """Return the trainer's arguments; None if there are none."""
-        given = {key: top[key] for key in ARGUMENT_KEYS if key in top and not top[key].null}
-        if len(given) > 1:
-            self.add_problem(top[ARGUMENT_KEYS[-1]], f"{' and '.join(given)} are two names of the same list: keep one")
-        for key, node in given.items():
+        nodes = {key: top[key] for key in ARGUMENT_KEYS if key in top and not top[key].null}
+        if len(nodes) > 1:
+            self.add_problem(top[ARGUMENT_KEYS[-1]], f"{' and '.join(nodes)} are two names of the same list: keep one")
+        for key, node in nodes.items():
             if node.kind == "sequence":
                 return tuple(self._read_items(key, node))
             self.add_problem(node, f"{key} must be a list with one argument per item", _suggest_list(key, node))
@@ -249,14 +249,14 @@ class JobReader:
 
     def add_problem(self, node: YamlNode, title: str, suggestions: tuple[Suggestion, ...] = ()) -> None:
         """Report what is wrong with a node."""
-        place = self.format_place(node.line)
-        self.problems.append(make_problem("file-wrong.job-file", *suggestions, where=place, title=title))
+        location = self.format_place(node.line)
+        self.problems.append(make_problem("file-wrong.job-file", *suggestions, where=location, title=title))
 
     def add_unreadable(self, reason: str, suggestions: tuple[Suggestion, ...] = ()) -> None:
         """Report that the file cannot be read."""
-        given = str(self.path)
+        path = str(self.path)
         self.problems.append(
-            make_problem("file-unreadable.job-file", *suggestions, given=given, kind=self.kind, why=reason)
+            make_problem("file-unreadable.job-file", *suggestions, given=path, kind=self.kind, why=reason)
         )
 
     def suggest_files(self) -> tuple[Suggestion, ...]:
@@ -264,34 +264,34 @@ class JobReader:
         folder = self.path.parent
         if not folder.exists() and (path := correct_folder(str(self.path), Path())):
             return (Suggestion(shlex.quote(path)),)
-        found = [one for ending in ("yaml", "yml") for one in folder.glob(f"*.{ending}")]
-        found = found or list(folder.glob(f"*/{self.path.stem}.yaml"))
-        near = next((one.stem for one in found if is_misspelling(self.path.stem, one.stem)), None)
-        found.sort(key=lambda one: (one.stem != near, one))
-        ways = tuple(Suggestion(shlex.quote(str(one))) for one in found[:MAX_SUGGESTED_FILES])
+        paths = [path for ending in ("yaml", "yml") for path in folder.glob(f"*.{ending}")]
+        paths = paths or list(folder.glob(f"*/{self.path.stem}.yaml"))
+        near = next((path.stem for path in paths if is_misspelling(self.path.stem, path.stem)), None)
+        paths.sort(key=lambda path: (path.stem != near, path))
+        ways = tuple(Suggestion(shlex.quote(str(path))) for path in paths[:MAX_SUGGESTED_FILES])
         if ways and near is None:
             return (Suggestion("FILE", "one of those that are here"), *ways)
         return ways or (Suggestion("robotrain init …", f"writes a {self.kind} file"),)
 
     @staticmethod
-    def _suggest_key(text: str, known: Iterable[str]) -> tuple[Suggestion, ...]:
+    def _suggest_key(text: str, keys: Iterable[str]) -> tuple[Suggestion, ...]:
         """Return the key that is probably misspelt; a parameter that stands at the top resembles some key by chance."""
-        return tuple(near for near in suggest_name(text, known) if is_misspelling(text, near.text))
+        return tuple(near for near in suggest_name(text, keys) if is_misspelling(text, near.text))
 
-    def add_unknown_key(self, key: YamlNode, what: str, known: Iterable[str]) -> None:
+    def add_unknown_key(self, key: YamlNode, what: str, keys: Iterable[str]) -> None:
         """Report an unknown key, except `$schema`, which is for editors."""
         if what == self.title and key.text == SCHEMA_KEY:
             return
-        why, suggestion = FOREIGN_KEYS.get(key.text, ("", "")) if what == self.title else ("", "")
-        places = PLACES if "parameters" in known else ""
+        reason, suggestion = FOREIGN_KEYS.get(key.text, ("", "")) if what == self.title else ("", "")
+        places = PLACES if "parameters" in keys else ""
         self.problems.append(
             make_problem(
                 "file-unknown-key.job-file",
-                *(Suggestion(suggestion),) if suggestion else self._suggest_key(key.text, known),
+                *(Suggestion(suggestion),) if suggestion else self._suggest_key(key.text, keys),
                 where=self.format_place(key.line),
                 what=what,
                 name=redact(key.text),
-                why=why or f"Known: {', '.join(known)}.{places}",
+                why=reason or f"Known: {', '.join(keys)}.{places}",
             )
         )
 
@@ -305,48 +305,48 @@ def _suggest_list(key: str, node: YamlNode) -> tuple[Suggestion, ...]:
     return (Suggestion(redact(f"{key}: {json.dumps(words, ensure_ascii=False)}")),) if words else ()
 
 
-def read_workload_config(workload: Workload, given: Value) -> Layer:
+def read_workload_config(workload: Workload, config: Value) -> Layer:
     """Return what a configuration file says, with its problems."""
-    path = Path(str(given.value)).absolute()
+    path = Path(str(config.value)).absolute()
     folder = path.parent
     parameters: dict[str, Value] = {}
     sources: list[SourceText] = []
     problems: list[Problem] = []
-    for found in _read_values(workload, given, path):
-        if isinstance(found, Problem):
-            problems.append(found)
+    for config_value in _read_values(workload, config, path):
+        if isinstance(config_value, Problem):
+            problems.append(config_value)
             continue
-        name, value, where = found
+        name, value, where = config_value
         role, dot, kind = name.partition(".")
         text = {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
         if dot:
             sources.append(SourceText(role, (kind,), text, Origin(CONFIG_LAYER, where), folder))
         else:
             parameters[name] = Value(text, Origin(CONFIG_LAYER, where), base=folder)
-    known = {parameter.name for parameter in get_parameters(workload.parameters)}
-    if unknown := [name for name in parameters if name not in known]:
-        why = f"The workload's read_config gives {unknown[0]}, which is no parameter of {workload.name}."
-        problems.append(_make_config_problem(path, given, why))
+    valid_names = {parameter.name for parameter in get_parameters(workload.parameters)}
+    if unknown := [name for name in parameters if name not in valid_names]:
+        reason = f"The workload's read_config gives {unknown[0]}, which is no parameter of {workload.name}."
+        problems.append(_make_config_problem(path, config, reason))
     values = prefix_names("parameters", parameters)
     return Layer(values, tuple(sources), folder=folder, problems=tuple(problems))
 
 
-def _read_values(workload: Workload, given: Value, path: Path) -> Iterator[ConfigValue | Problem]:
+def _read_values(workload: Workload, config: Value, path: Path) -> Iterator[ConfigValue | Problem]:
     """Yield what the workload's module finds in the file, and what is wrong."""
     if not workload.read_config:
-        yield make_problem("config-not-taken", where=given.origin.where, given=str(given.value), name=workload.name)
+        yield make_problem("config-not-taken", where=config.origin.where, given=str(config.value), name=workload.name)
         return
     try:
         yield from workload.read_config(path)
     except Rejected as rejected:
         yield from rejected.problems
     except OSError as error:
-        yield _make_config_problem(path, given, f"{error.strerror or error}.")
+        yield _make_config_problem(path, config, f"{error.strerror or error}.")
     except Exception as error:
-        yield _make_config_problem(path, given, f"{type(error).__name__}: {redact(str(error))}")
+        yield _make_config_problem(path, config, f"{type(error).__name__}: {redact(str(error))}")
 
 
-def _make_config_problem(path: Path, given: Value, why: str) -> Problem:
+def _make_config_problem(path: Path, config: Value, reason: str) -> Problem:
     return make_problem(
-        "file-unreadable.configuration", where=given.origin.where, given=str(given.value), name=path.name, why=why
+        "file-unreadable.configuration", where=config.origin.where, given=str(config.value), name=path.name, why=reason
     )

@@ -115,13 +115,13 @@ def _make_parameters_schema(workload: Workload) -> dict[str, Any]:
     fields = _make_fields_schema(workload.parameters)
     schema = _make_table_schema(f"parameters of {workload.name}", fields)
     conditions = []
-    for one in get_parameters(workload.parameters):
-        if one.param.open_with:
-            choices = {"enum": fields[one.name]["enum"]}
-            opened = {name: value for name, value in fields[one.name].items() if name != "enum"}
-            schema["properties"] = {**schema["properties"], one.name: opened | {"type": ["string", "null"]}}
-            given = {"required": [one.param.open_with]}
-            conditions.append({"if": given, "else": {"properties": {one.name: choices}}})
+    for parameter in get_parameters(workload.parameters):
+        if parameter.param.open_with:
+            choices = {"enum": fields[parameter.name]["enum"]}
+            opened = {name: value for name, value in fields[parameter.name].items() if name != "enum"}
+            schema["properties"] = {**schema["properties"], parameter.name: opened | {"type": ["string", "null"]}}
+            condition = {"required": [parameter.param.open_with]}
+            conditions.append({"if": condition, "else": {"properties": {parameter.name: choices}}})
     return schema | ({"allOf": conditions} if conditions else {})
 
 
@@ -129,7 +129,7 @@ def _make_params_schema(workload: Workload) -> dict[str, Any]:
     """Return the schema of the parameters of a user's own: of a workload that takes none, an empty table."""
     if not workload.own_command:
         return {"type": ["object", "null"], "maxProperties": 0}
-    declared = (one.name for one in get_parameters(workload.parameters))
+    declared = (parameter.name for parameter in get_parameters(workload.parameters))
     taken = [*workload.roles, *workload.own_command.reserved_names, *declared]
     return {
         "description": f"parameters of your own, by name; {workload.name} gives them to your program as texts",
@@ -155,18 +155,18 @@ def _list_source_definitions(
 
 def _make_roles_schema(workload: Workload, kinds: Mapping[str, SourceKind]) -> dict[str, Any]:
     """Return the schema of each role: one source, or a list of them."""
-    found = {}
+    schemas = {}
     for name, _ in _list_source_definitions(workload, kinds):
         role = name.rpartition(".")[2]
         rule, entry = workload.roles[role], {"$ref": f"#/$defs/{name}"}
         text = f"{'sources' if rule.many else 'a source'}{', required' if rule.required else ''}: - KIND: TEXT"
         several = {"type": "array", "items": entry, "maxItems": MAX_SOURCES if rule.many else 1}
-        found[role] = {"description": text, "anyOf": [several, entry]}
-    return found
+        schemas[role] = {"description": text, "anyOf": [several, entry]}
+    return schemas
 
 
 def _make_platforms_schema(platforms: Iterable[Platform]) -> dict[str, Any]:
-    known = {
+    tables = {
         platform.name: _make_table_schema(
             f"settings of {platform.name}: {platform.summary}", _make_fields_schema(platform.settings)
         )
@@ -175,7 +175,7 @@ def _make_platforms_schema(platforms: Iterable[Platform]) -> dict[str, Any]:
     values = {"type": [*SCALAR, "null"]}
     either = {"type": [*values["type"], "object"], "additionalProperties": values}
     other = {"type": ["object", "null"], "additionalProperties": either}
-    return _make_table_schema("settings by platform, used when the job is submitted to it", known) | {
+    return _make_table_schema("settings by platform, used when the job is submitted to it", tables) | {
         "additionalProperties": other
     }
 
@@ -190,17 +190,17 @@ def _make_fields_schema(declared: type) -> dict[str, Any]:
     """Return the schema of each field; cached, because the schemas of jobs and pipelines have them in common."""
     from pydantic import TypeAdapter
 
-    found = TypeAdapter(declared).json_schema()["properties"]
-    declared_in_files = [one for one in get_parameters(declared) if one.param.form != "patch"]
-    return {one.name: _make_value_schema(one, found[one.name]) for one in declared_in_files}
+    schemas = TypeAdapter(declared).json_schema()["properties"]
+    declared_in_files = [parameter for parameter in get_parameters(declared) if parameter.param.form != "patch"]
+    return {parameter.name: _make_value_schema(parameter, schemas[parameter.name]) for parameter in declared_in_files}
 
 
 def _make_value_schema(parameter: Parameter, generated: dict[str, Any]) -> dict[str, Any]:
     """Return pydantic's schema of a parameter as files take it: with its help, for its text too, and for no value."""
     schema = generated | generated.get("anyOf", ({},))[0]  # that of `int` for `int | None`
     kind, pattern = schema.pop("type", ""), schema.pop("pattern", None)
-    kept = {name: value for name, value in schema.items() if value is not None and name not in OMITTED_KEYS}
-    schema = {"description": parameter.param.help} | kept
+    fields = {name: value for name, value in schema.items() if value is not None and name not in OMITTED_KEYS}
+    schema = {"description": parameter.param.help} | fields
     if parameter.choices:
         return schema | {"enum": [*parameter.choices, None, ""]}
     if parameter.param.form == "json":

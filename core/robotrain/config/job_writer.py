@@ -33,7 +33,9 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
         for item in (item for item in chosen if item.role == role):
             text = f"{format_scalar(item.job_source.kind)}: {format_scalar(item.job_source.uri)}"
             sources.append(f"    - {text}{_format_origin(item.origin)}")
-    arguments = [f"  - {format_scalar(one.value)}{_format_origin(one.origin)}" for one in resolution.trainer_args]
+    arguments = [
+        f"  - {format_scalar(argument.value)}{_format_origin(argument.origin)}" for argument in resolution.trainer_args
+    ]
     declared: type = type(resolution.settings)
     of_platform = get_parameters(declared)
     of_workload = get_parameters(get_declared(resolution.workload.parameters))
@@ -42,9 +44,11 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
     settings = list(_format_table(format_scalar(platform), of_platform, resolution.platform_settings, fields, "  "))
     values = dict(job.parameters)
     left_out = [
-        f"# A file cannot hold {one.flag}: add it to the command, {one.flag} {format_scalar(values[one.name])}"
-        for one in of_workload
-        if _is_line_only(one, values[one.name]) and _is_given(resolution.parameters[one.name], values[one.name])
+        f"# A file cannot hold {parameter.flag}: add it to the command,"
+        f" {parameter.flag} {format_scalar(values[parameter.name])}"
+        for parameter in of_workload
+        if _is_line_only(parameter, values[parameter.name])
+        and _is_given(resolution.parameters[parameter.name], values[parameter.name])
     ]
     left_out += [f"# A file cannot hold {flag}: add it to the command." for flag in list_unsaved_patches(resolution)]
     blocks = [
@@ -75,24 +79,29 @@ def list_unsaved_patches(resolution: Resolution | None) -> list[str]:
     assert resolution is not None, "only a resolved job can be saved"
     declared: type = type(resolution.settings)
     fields = dict(list_fields(resolution.settings))
-    return [one.flag for one in get_parameters(declared) if one.param.form == "patch" and fields[one.name]]
+    return [
+        parameter.flag
+        for parameter in get_parameters(declared)
+        if parameter.param.form == "patch" and fields[parameter.name]
+    ]
 
 
 def _format_table(
     name: str, declared: Iterable[Parameter], values: Mapping[str, Value], resolved: Mapping[str, Any], indent: str = ""
 ) -> Iterator[str]:
     allowed = [
-        one
-        for one in declared
-        if not _is_line_only(one, resolved[one.name]) and _is_given(values[one.name], resolved[one.name])
+        parameter
+        for parameter in declared
+        if not _is_line_only(parameter, resolved[parameter.name])
+        and _is_given(values[parameter.name], resolved[parameter.name])
     ]
     if allowed:
         yield f"{indent}{name}:"
-    for one in allowed:
-        entries = load_pairs(resolved[one.name]) if one.param.form == "pairs" else {}
-        texts = load_texts(resolved[one.name]) if one.param.form == "texts" else []
-        shown = "" if entries or texts else f" {format_scalar(resolved[one.name])}"
-        yield f"{indent}  {one.name}:{shown}{_format_origin(values[one.name].origin)}"
+    for parameter in allowed:
+        entries = load_pairs(resolved[parameter.name]) if parameter.param.form == "pairs" else {}
+        texts = load_texts(resolved[parameter.name]) if parameter.param.form == "texts" else []
+        shown = "" if entries or texts else f" {format_scalar(resolved[parameter.name])}"
+        yield f"{indent}  {parameter.name}:{shown}{_format_origin(values[parameter.name].origin)}"
         yield from (f"{indent}    {format_scalar(key)}: {format_scalar(text)}" for key, text in entries.items())
         yield from (f"{indent}    - {format_scalar(text)}" for text in texts)
 
@@ -103,7 +112,7 @@ def _is_line_only(parameter: Parameter, value: Any) -> bool:
     return (
         parameter.param.names == "program"
         or parameter.param.form == "patch"
-        or bool(form and any(re.fullmatch(form, one) for one in load_texts(value)))
+        or bool(form and any(re.fullmatch(form, text) for text in load_texts(value)))
     )
 
 

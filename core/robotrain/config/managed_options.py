@@ -36,7 +36,7 @@ def find_misplaced_args(
     arguments: Sequence[Value], inputs: JobInputs, workload: Workload, platform: Platform, request: Request
 ) -> Iterator[Problem]:
     """Yield problems for trainer arguments that robotrain sets itself or that are its own options."""
-    if not arguments or workload.own_command or any(workload.roles[one.role].is_program for one in inputs.chosen):
+    if not arguments or workload.own_command or any(workload.roles[chosen.role].is_program for chosen in inputs.chosen):
         return
     own = dict.fromkeys(request.flags, "robotrain")
     own |= dict.fromkeys(list_flags(workload.parameters), "workload " + workload.name)
@@ -54,9 +54,11 @@ def find_misplaced_args(
                 "option-owned.no-effect", way, where=where, given=name, name=name, needed=", ".join(needed)
             )
         elif managed in workload.managed_options:
-            why, texts = replace_managed_option(managed, value, workload)
+            reason, texts = replace_managed_option(managed, value, workload)
             ways = [_place_option(text, name, request, workload, platform) for text in texts]
-            yield make_problem("option-owned.set", *ways, where=argument.origin.where, given=name, name=name, why=why)
+            yield make_problem(
+                "option-owned.set", *ways, where=argument.origin.where, given=name, name=name, why=reason
+            )
         elif name in hints and name not in own and name.startswith("--"):  # a trainer may have any short option
             owner = workload.name if name in workload.option_hints else platform.name
             yield make_problem(
@@ -93,8 +95,8 @@ def _place_option(text: str, name: str, request: Request, workload: Workload, pl
     if text.startswith(LEAVE_OUT):
         return suggest_leaving_out(name)
     flag, _, value = text.partition(" ")
-    if given := _find_given(flag, request, workload, platform):
-        return suggest_leaving_out(name, remark=f"{given} stays")
+    if stated := _find_given(flag, request, workload, platform):
+        return suggest_leaving_out(name, remark=f"{stated} stays")
     way = _suggest_override(flag, value, request, workload, platform)
     return (way or Suggestion(text))._replace(replaces=name)
 
@@ -104,17 +106,17 @@ def _find_given(flag: str, request: Request, workload: Workload, platform: Platf
     line = request.line
     sources = {source.origin.where: source.text for source in line.sources if source.origin.where == flag}
     value = line.values.get(Names(workload, platform).find_spelling(flag))
-    found = [str(value.value)] if value and value.origin.layer == "flag" else []
+    texts = [str(value.value)] if value and value.origin.layer == "flag" else []
     if flag == "--platform":
-        found.append(platform.name)
-    text = next(iter((*sources.values(), *found)), None)
+        texts.append(platform.name)
+    text = next(iter((*sources.values(), *texts)), None)
     return "" if text is None else f"{flag} {redact(text)}"
 
 
 def _move_option(flag: str, value: str, workload: Workload, platform: Platform) -> str:
     """Return an option before `--`, with the value that it had after it; a switch has none."""
     declared = (*get_parameters(workload.parameters), *get_parameters(platform.settings))
-    parameter = next((one for one in declared if flag in one.flags), None)
+    parameter = next((parameter for parameter in declared if flag in parameter.flags), None)
     if parameter and parameter.is_switch:
         return f"--no-{flag.lstrip('-')}" if value.lower() == "false" else flag
     if parameter and value and not is_kind_of_value(parameter, value):
@@ -179,7 +181,7 @@ def replace_managed_option(option: str, value: str, workload: Workload) -> tuple
         return f"{reason[:1].upper()}{reason[1:]}.", [f"{LEAVE_OUT}{option}"]
     hint = _choose_alternative(unfilled, fill_in_value(unfilled, value), value)
     flag, _, filled = hint.partition(" ")
-    parameter = next((one for one in get_parameters(workload.parameters) if flag in one.flags), None)
+    parameter = next((parameter for parameter in get_parameters(workload.parameters) if flag in parameter.flags), None)
     if parameter and parameter.is_switch and value.lower() == "false":
         return "", [f"--no-{flag[2:]}"]
     if parameter and not parameter.is_switch and not filled:
@@ -191,7 +193,9 @@ def replace_managed_option(option: str, value: str, workload: Workload) -> tuple
     if value in parameter.choices:
         return "", [hint]
     near = [way.text for way in suggest_name(value, parameter.choices, prefix=f"{flag} ")]
-    return f"{flag} takes {describe_expected_value(parameter)}.", near or [f"{flag} {one}" for one in parameter.choices]
+    return f"{flag} takes {describe_expected_value(parameter)}.", near or [
+        f"{flag} {choice}" for choice in parameter.choices
+    ]
 
 
 def _choose_alternative(unfilled: str, filled: str, value: str) -> str:
@@ -202,5 +206,5 @@ def _choose_alternative(unfilled: str, filled: str, value: str) -> str:
     is_switch = before[1] == f"--no-{before[0][2:]}"
     if value.lower() in ("true", "false") or (is_switch and not value):
         return after[value.lower() == "false"]
-    changed = [one for old, one in zip(before, after, strict=True) if old != one]
+    changed = [suggestion for old, suggestion in zip(before, after, strict=True) if old != suggestion]
     return changed[0] if len(changed) == 1 else filled

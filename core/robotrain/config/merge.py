@@ -37,7 +37,7 @@ LOOKUP_LAYER = "looked up"
 
 
 def _find_unused_values(
-    parameters: Sequence[Parameter], incomplete: Mapping[str, Sequence[str]], found: Mapping[str, Value]
+    parameters: Sequence[Parameter], incomplete: Mapping[str, Sequence[str]], values: Mapping[str, Value]
 ) -> Iterator[Problem]:
     """Yield one note for all found values that lack another parameter."""
     by_name = {parameter.name: parameter for parameter in parameters}
@@ -49,7 +49,7 @@ def _find_unused_values(
     yield make_problem(
         "found-in-part",
         Suggestion(" ".join(f"{by_name[name].flag} {by_name[name].metavar}" for name in needed)),
-        where=str(found[next(iter(incomplete))].origin),
+        where=str(values[next(iter(incomplete))].origin),
         flags=flags,
         missing=missing,
     )
@@ -80,8 +80,8 @@ def _complete_texts(parameter: Parameter, value: Value, folder: Path) -> tuple[V
     forms = parameter.param.program_texts, parameter.param.path_texts
     is_program, is_path = (re.compile(form or "(?!)") for form in forms)
     code = next(filter(is_program.fullmatch, texts), "")
-    found = [os.path.join(folder, os.path.expanduser(one)) if is_path.fullmatch(one) else one for one in texts]
-    return value._replace(value=json.dumps(found, ensure_ascii=False)), code
+    full_texts = [os.path.join(folder, os.path.expanduser(text)) if is_path.fullmatch(text) else text for text in texts]
+    return value._replace(value=json.dumps(full_texts, ensure_ascii=False)), code
 
 
 def find_destinations(values: Mapping[str, Value], declared: type) -> Iterator[tuple[str, Value]]:
@@ -115,23 +115,27 @@ class LayerStack:
         """
         parameters = get_parameters(declared)
         collected = ((p.name, list(self._collect_given(p, f"{table}.{p.name}"))) for p in parameters)
-        given = {name: values for name, values in collected if values}
-        unset = [p.name for p in parameters if p.name in given and p.is_unset_by(given[p.name][0].value)]
-        lost = {name: given.pop(name) for name in unset}
+        values_by_name = {name: values for name, values in collected if values}
+        unset = [
+            p.name for p in parameters if p.name in values_by_name and p.is_unset_by(values_by_name[p.name][0].value)
+        ]
+        lost = {name: values_by_name.pop(name) for name in unset}
         self.unset.update(unset)
-        fallbacks = self._find_fallbacks([one for one in parameters if one.name not in lost], given)
-        found = {}
+        fallbacks = self._find_fallbacks(
+            [parameter for parameter in parameters if parameter.name not in lost], values_by_name
+        )
+        merged = {}
         for parameter in parameters:
             name = parameter.name
-            values, gone = given.get(name, []), lost.get(name, [])
+            values, gone = values_by_name.get(name, []), lost.get(name, [])
             if name in fallbacks and (not values or parameter.param.form == "pairs"):
                 values = [*values, fallbacks[name]]
             below = [layer[name] for layer in weakest if name in layer and layer[name].value != ""]
             if parameter.param.form == "pairs":
                 values, gone = pairs.merge_values(values), pairs.merge_values(gone)
             values = [*values, *below, Value(parameter.default, DEFAULT_ORIGIN)]
-            found[name] = values[0]._replace(overrode=(*gone, *values[1:]))
-        return found
+            merged[name] = values[0]._replace(overrode=(*gone, *values[1:]))
+        return merged
 
     def problems(self) -> Iterator[Problem]:
         """Yield invalid tables and failures of the layers; complete after `merge_values`."""
@@ -139,56 +143,54 @@ class LayerStack:
         if self._request.terraform and not self._request.complete:
             yield from self._request.terraform.problems()
 
-    def _find_fallbacks(self, parameters: Sequence[Parameter], given: Collection[str]) -> dict[str, Value]:
-        """Return the Terraform outputs and lookups for the parameters that are not `given`, and lookups for all pairs,
-        by name.
-        """
+    def _find_fallbacks(self, parameters: Sequence[Parameter], set_names: Collection[str]) -> dict[str, Value]:
+        """Return, by name, Terraform outputs and lookups for parameters not in `set_names`, and lookups for all pairs."""
         if self._request.complete:
             return {}
         missing = [
-            parameter for parameter in parameters if parameter.name not in given or parameter.param.form == "pairs"
+            parameter for parameter in parameters if parameter.name not in set_names or parameter.param.form == "pairs"
         ]
         outputs = {p.name: output for p in missing if (output := p.param.terraform)}
-        optional = {name for name, one in outputs.items() if one.is_optional or one.optional_with in given}
-        found, layer = {}, self._request.terraform
+        optional = {name for name, output in outputs.items() if output.is_optional or output.optional_with in set_names}
+        fallbacks, layer = {}, self._request.terraform
         for parameter in sorted(missing, key=lambda parameter: parameter.name in optional):
             name = parameter.name
             terraform = layer.find_value(parameter, name in optional) if layer and name in outputs else None
             if value := terraform or self._look_up(parameter):
-                found[name] = value
+                fallbacks[name] = value
         needed = {  # by the names of found values, what else they need
-            name: [one for one in output.needed_with if one not in given and one not in found]
+            name: [needed for needed in output.needed_with if needed not in set_names and needed not in fallbacks]
             for name, output in outputs.items()
-            if name in found
+            if name in fallbacks
         }
         incomplete = {name: names for name, names in needed.items() if names}
         required = {name: needed for name, needed in incomplete.items() if name not in optional}
-        self._problems += _find_unused_values(parameters, required, found)
-        return {name: value for name, value in found.items() if name not in incomplete}
+        self._problems += _find_unused_values(parameters, required, fallbacks)
+        return {name: value for name, value in fallbacks.items() if name not in incomplete}
 
     def _look_up(self, parameter: Parameter) -> Value | None:
         """Return the value that the parameter's lookup function finds, with its place; it is called once a request."""
-        name, known = parameter.param.lookup, self._request.lookups
-        if not name or known is None:
+        name, lookups = parameter.param.lookup, self._request.lookups
+        if not name or lookups is None:
             return None
-        if name not in known:
+        if name not in lookups:
             try:
                 value, where = pkgutil.resolve_name(name)() or ("", "")
                 origin = Origin(LOOKUP_LAYER, redact(str(where)))
-                known[name] = Value(str(value), origin) if value != "" else None
+                lookups[name] = Value(str(value), origin) if value != "" else None
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # SystemExit too
-                known[name] = error
-        found = known[name]
-        if not isinstance(found, BaseException):
-            return found
+                lookups[name] = error
+        answer = lookups[name]
+        if not isinstance(answer, BaseException):
+            return answer
         self._problems.append(
             make_problem(
                 "lookup-failed",
                 where=name,
                 flag=parameter.flag,
-                error=f"{type(found).__name__}: {redact(str(found))}",
+                error=f"{type(answer).__name__}: {redact(str(answer))}",
                 metavar=parameter.metavar,
             )
         )

@@ -19,7 +19,9 @@ class Names:
         self.tables = {"parameters": workload.parameters} if workload else {}
         self.tables |= {f"platforms.{platform.name}": platform.settings} if platform else {}
         self.parameters: dict[str, Parameter] = {
-            f"{table}.{one.name}": one for table, declared in self.tables.items() for one in get_parameters(declared)
+            f"{table}.{parameter.name}": parameter
+            for table, declared in self.tables.items()
+            for parameter in get_parameters(declared)
         }
         roles = workload.roles if workload else ()
         self.sources = [
@@ -28,12 +30,12 @@ class Names:
 
     def find(self, key: str) -> list[str]:
         """Return the full names that a key stands for: both, if it is of a parameter and of a setting."""
-        return [full for full, one in self.parameters.items() if key in (one.name, full)]
+        return [full for full, parameter in self.parameters.items() if key in (parameter.name, full)]
 
     def find_pair(self, key: str) -> tuple[str, str] | None:
         """Return the full name of the parameter with pairs of which a key names one, and that one."""
-        for full, one in self.parameters.items():
-            for start in (f"{one.name}.", f"{full}.") if one.param.form == "pairs" else ():
+        for full, parameter in self.parameters.items():
+            for start in (f"{parameter.name}.", f"{full}.") if parameter.param.form == "pairs" else ():
                 if key.startswith(start) and key != start:
                     return full, key.removeprefix(start)
         return None
@@ -45,8 +47,8 @@ class Names:
         :param table: where it stands in a job file; empty for anywhere.
         """
         name = spelling.lstrip("-").replace("-", "_")
-        for full, one in self.parameters.items():
-            spellings = (one.name, *(flag.lstrip("-").replace("-", "_") for flag in one.flags))
+        for full, parameter in self.parameters.items():
+            spellings = (parameter.name, *(flag.lstrip("-").replace("-", "_") for flag in parameter.flags))
             if full.startswith(table) and name in spellings:
                 return full
         return ""
@@ -57,7 +59,7 @@ class Names:
 
     def list_keys(self) -> Iterator[str]:
         """Yield the keys of `--set`: short names, then sources, then full names."""
-        short = [one.name for one in self.parameters.values()]
+        short = [parameter.name for parameter in self.parameters.values()]
         yield from (name for name in short if short.count(name) == 1)
         yield from (*self.sources, TRAINER_ARGS, *self.parameters)
 
@@ -75,6 +77,6 @@ def list_flag_keys(
     for kind in kinds.values():
         for role, flag in kind.roles.items():
             yield from ((spelling, f"sources.{role}.{kind.name}") for spelling in (*flag.aliases, flag.flag))
-    for declared in (*(one.settings for one in platforms), *(one.parameters for one in workloads)):
+    for declared in (*(platform.settings for platform in platforms), *(workload.parameters for workload in workloads)):
         for parameter in get_parameters(declared):
             yield from ((spelling, parameter.name) for spelling in parameter.flags)

@@ -35,12 +35,14 @@ BASE_ATTRIBUTE = "robotrain_declared"
 
 def extend_workload(workload: Workload, names: Iterable[str], platform: Platform | None = None) -> Workload:
     """Return the workload with a parameter more for each of these names that can be one of its user's own."""
-    declared, known = get_declared(workload.parameters), list_own_names(workload.parameters)
+    declared, own_names = get_declared(workload.parameters), list_own_names(workload.parameters)
     base = dataclasses.replace(workload, parameters=declared)
-    allowed = [name for name in dict.fromkeys(names) if name not in known and not explain_refusal(name, base, platform)]
+    allowed = [
+        name for name in dict.fromkeys(names) if name not in own_names and not explain_refusal(name, base, platform)
+    ]
     if not allowed or not workload.own_command:
         return workload
-    return dataclasses.replace(base, parameters=_extend_class(declared, (*known, *allowed)))
+    return dataclasses.replace(base, parameters=_extend_class(declared, (*own_names, *allowed)))
 
 
 def extend_for_sweep(workload: Workload, request: Request, varied: Iterable[str], platform: Platform) -> Workload:
@@ -49,8 +51,8 @@ def extend_for_sweep(workload: Workload, request: Request, varied: Iterable[str]
     """
     extended = extend_for_request(workload, request, platform)
     tables = (extended.parameters, platform.settings)
-    known = [parameter.name for declared in tables for parameter in get_parameters(declared)]
-    new = [name for name in varied if not any(is_misspelling(name, one) for one in known)]
+    names = [parameter.name for declared in tables for parameter in get_parameters(declared)]
+    new = [name for name in varied if not any(is_misspelling(name, other) for other in names)]
     return extend_workload(extended, new, platform)
 
 
@@ -75,8 +77,8 @@ def list_own_names(parameters: type) -> list[str]:
     declared = get_declared(parameters)
     if declared is parameters:
         return []
-    known = {parameter.name for parameter in get_parameters(declared)}
-    return [parameter.name for parameter in get_parameters(parameters) if parameter.name not in known]
+    base_names = {parameter.name for parameter in get_parameters(declared)}
+    return [parameter.name for parameter in get_parameters(parameters) if parameter.name not in base_names]
 
 
 def parse_params(texts: Iterable[str]) -> tuple[dict[str, Value], list[Problem]]:
@@ -94,8 +96,8 @@ def apply_params(
     own = list_own_names(extended.parameters)
 
     def apply(layer: Layer) -> Layer:
-        given = {name: value for name, value in layer.select("params").items() if name in own}
-        return layer._replace(values={**prefix_names("parameters", given), **layer.values})
+        own_params = {name: value for name, value in layer.select("params").items() if name in own}
+        return layer._replace(values={**prefix_names("parameters", own_params), **layer.values})
 
     return request.change_layers(apply), extended, tuple(_find_problems(request, workload, platform))
 
@@ -103,14 +105,14 @@ def apply_params(
 def _find_problems(request: Request, workload: Workload, platform: Platform) -> Iterator[Problem]:
     """Yield the problems of a workload that takes none, of names that cannot be, and of values that are secrets."""
     base = dataclasses.replace(workload, parameters=get_declared(workload.parameters))
-    for given in (layer.select("params") for layer in reversed(request.layers)):
-        if given and not workload.own_command:
-            where = next(iter(given.values())).origin.where
+    for params in (layer.select("params") for layer in reversed(request.layers)):
+        if params and not workload.own_command:
+            where = next(iter(params.values())).origin.where
             yield make_problem(
-                "own-parameter-invalid.workload", where=where, given=", ".join(given), name=workload.name
+                "own-parameter-invalid.workload", where=where, given=", ".join(params), name=workload.name
             )
             continue
-        for name, value in given.items():
+        for name, value in params.items():
             where = value.origin.where
             if reason := explain_refusal(name, base, platform):
                 fixed = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_") or "name"

@@ -28,11 +28,11 @@ def make_table(flag: str, form: str, texts: Iterable[str], origin: Origin, *, ba
         if (equals or bare_names) and name.strip() and name not in entries:
             entries[name] = Value(value, origin)
             continue
-        message, given = "value-invalid.no-pair", "" if looks_like_secret(text) else text
+        message, shown_text = "value-invalid.no-pair", "" if looks_like_secret(text) else text
         if name in entries:
-            message, given = "value-invalid.repeated-name", name
+            message, shown_text = "value-invalid.repeated-name", name
         where, shown = origin.where, redact(name)
-        problems.append(make_problem(message, where=where, given=given, flag=flag, form=form, name=shown))
+        problems.append(make_problem(message, where=where, given=shown_text, flag=flag, form=form, name=shown))
     refusal = make_problem("value-invalid.one-value", where=origin.where, flag=flag)
     return ValueTable(tuple(entries.items()), refusal, problems=tuple(problems))
 
@@ -76,4 +76,4 @@ def _format_table(value: object) -> str:
     """Return a raw value as JSON; a text is that already."""
     if not isinstance(value, ValueTable):
         return str(value)
-    return format_pairs({name: str(one.value) for name, one in value.entries})
+    return format_pairs({name: str(cell.value) for name, cell in value.entries})

@@ -50,14 +50,14 @@ def add_program(
     """
     origin = ORIGIN._replace(where=file)
     full = Path(os.path.abspath(os.path.expanduser(file)))
-    role = next((name for name, one in workload.roles.items() if one.is_program), "")
-    given = next((one for layer in (line, *files) for one in layer.sources if one.role == role), None)
-    if given is None and role:
+    role = next((name for name, rule in workload.roles.items() if rule.is_program), "")
+    source = next((source for layer in (line, *files) for source in layer.sources if source.role == role), None)
+    if source is None and role:
         folder = Path.cwd() if full.is_relative_to(Path.cwd()) else full.parent
         names = tuple(name for name, kind in kinds.items() if role in kind.roles and kind.recognizes(str(folder)))
-        given = SourceText(role, names, str(folder), origin, folder)
-        line = line._replace(sources=(*line.sources, given))
-    code = Path(given.base, os.path.expanduser(given.text)) if given else full.parent
+        source = SourceText(role, names, str(folder), origin, folder)
+        line = line._replace(sources=(*line.sources, source))
+    code = Path(source.base, os.path.expanduser(source.text)) if source else full.parent
     path = os.path.relpath(full, code) if full.is_relative_to(os.path.abspath(code)) else file
     words = (Value(word, origin) for word in (*find_starter(workload, file), path))
     return TypedProgram(line, (*words, *arguments), code, path)
@@ -74,16 +74,16 @@ def add_needs(
     if find_needs is None or not (program.code / program.path).is_file():
         return request, []
     layers = list_layers(request, workload, platform, kinds, None)
-    given = {key.rpartition(".")[2] for layer in layers for key, value in layer.values.items() if value.value != ""}
+    set_names = {key.rpartition(".")[2] for layer in layers for key, value in layer.values.items() if value.value != ""}
     words = [str(value.value) for value in request.after_dashes]
-    needs = find_needs(program.code, program.path, words, given)
+    needs = find_needs(program.code, program.path, words, set_names)
     parameters = {parameter.name: parameter for parameter in get_parameters(workload.parameters)}
     defaults, derived = dict[str, Value](), list[str]()
-    for name, (value, why) in needs.parameters.items():
+    for name, (value, reason) in needs.parameters.items():
         parameter = parameters[name]
         text = str(program.code / value) if parameter.param.path else value
-        defaults[name] = Value(text, ORIGIN._replace(where=f"{program.path}: {why}"))
-        derived.append(f"{parameter.flag} {shlex.quote(value)} ({why})")
+        defaults[name] = Value(text, ORIGIN._replace(where=f"{program.path}: {reason}"))
+        derived.append(f"{parameter.flag} {shlex.quote(value)} ({reason})")
     if needs.arguments:
         derived.append(f"`{' '.join(needs.arguments)}` after its arguments")
     if not derived:

@@ -56,14 +56,14 @@ class _ProjectReader:
             return tomllib.loads(text, parse_float=str)  # as written, like the text of a flag
         except tomllib.TOMLDecodeError as error:
             line = re.search(r"line (\d+)", str(error))
-            where, why = (f"{self.name}:{line[1]}" if line else self.name), redact(f"{error}.")
-            self.problems.append(make_problem("file-malformed.project-file", where=where, why=why))
+            where, reason = (f"{self.name}:{line[1]}" if line else self.name), redact(f"{error}.")
+            self.problems.append(make_problem("file-malformed.project-file", where=where, why=reason))
         except (RecursionError, ValueError):
             self.problems.append(make_problem("file-malformed.project-too-deep", where=self.name))
         return None
 
-    def add_unreadable(self, why: str) -> None:
-        self.problems.append(make_problem("file-unreadable.project-file", where=self.name, why=why))
+    def add_unreadable(self, reason: str) -> None:
+        self.problems.append(make_problem("file-unreadable.project-file", where=self.name, why=reason))
 
     def read_level(self, body: Mapping[str, Any], at: str) -> ProjectLevel:
         """Return the top level, or the profile whose table is `at`."""
@@ -90,13 +90,13 @@ class _ProjectReader:
 
     def read_tables(self, body: Any, at: str) -> dict[str, dict[str, Any]]:
         """Return a table of tables."""
-        found = {}
+        tables = {}
         for name, table in self.read_table({} if body is None else body, at).items():
             if isinstance(table, dict):
-                found[name] = table
+                tables[name] = table
             else:
                 self.add_problem(at, f"{redact(name)} must be a table, [{at}.{_format_key(name)}]")
-        return found
+        return tables
 
     def read_values(self, body: Any, at: str) -> dict[str, Value]:
         """Return a table of single values, as texts."""
@@ -160,14 +160,14 @@ class _ProjectReader:
         self.problems.append(make_problem("file-wrong.project-file", where=self.format_place(at), title=title))
 
     def add_unknown_key(self, name: str, at: str) -> None:
-        known = (*WORD_KEYS, *TABLE_KEYS, *(() if at else ("profiles",)))
-        why = f"Known: {', '.join(known)}."
+        keys = (*WORD_KEYS, *TABLE_KEYS, *(() if at else ("profiles",)))
+        reason = f"Known: {', '.join(keys)}."
         if name in JOB_KEYS:
-            why = f"{name} belongs in a job file or on the command line; {PROJECT_FILE} has what all jobs share."
-        suggestions = () if name in JOB_KEYS else suggest_name(name, known)
+            reason = f"{name} belongs in a job file or on the command line; {PROJECT_FILE} has what all jobs share."
+        suggestions = () if name in JOB_KEYS else suggest_name(name, keys)
         where, shown = self.format_place(at), redact(name)
         self.problems.append(
-            make_problem("file-unknown-key.project-file", *suggestions, where=where, name=shown, why=why)
+            make_problem("file-unknown-key.project-file", *suggestions, where=where, name=shown, why=reason)
         )
 
 
@@ -214,8 +214,8 @@ def load_project(folder: Path, profile: Value | None = None) -> Project | None:
     """Return the project of a working folder with a profile; None without a project file and a profile."""
     path = find_project_file(folder)
     if path is None:
-        why = f"Neither this folder nor its parents have a {PROJECT_FILE}."
-        return Project(folder, problems=(_make_unknown_profile_problem(profile, why),)) if profile else None
+        reason = f"Neither this folder nor its parents have a {PROJECT_FILE}."
+        return Project(folder, problems=(_make_unknown_profile_problem(profile, reason),)) if profile else None
     reader = _ProjectReader(path)
     body = reader.load_file(path)
     if body is None:
@@ -226,11 +226,13 @@ def load_project(folder: Path, profile: Value | None = None) -> Project | None:
     if profile and profile.value in profiles:
         levels.insert(0, profiles[profile.value])
     elif profile:
-        why = f"Profiles of {PROJECT_FILE}: {', '.join(map(redact, profiles)) or 'none'}."
-        reader.problems.append(_make_unknown_profile_problem(profile, why, profiles))
+        reason = f"Profiles of {PROJECT_FILE}: {', '.join(map(redact, profiles)) or 'none'}."
+        reader.problems.append(_make_unknown_profile_problem(profile, reason, profiles))
     return Project(path.parent, tuple(levels), tuple(profiles), tuple(reader.problems))
 
 
-def _make_unknown_profile_problem(profile: Value, why: str, known: Iterable[str] = ()) -> Problem:
-    ways = suggest_name(str(profile.value), known, prefix="--profile ")
-    return make_problem("profile-unknown", *ways, where=profile.origin.where, value=redact(str(profile.value)), why=why)
+def _make_unknown_profile_problem(profile: Value, reason: str, profiles: Iterable[str] = ()) -> Problem:
+    ways = suggest_name(str(profile.value), profiles, prefix="--profile ")
+    return make_problem(
+        "profile-unknown", *ways, where=profile.origin.where, value=redact(str(profile.value)), why=reason
+    )

@@ -90,7 +90,7 @@ def resolve_job(
     job = Job(
         workload=workload.name,
         parameters=fields,
-        sources=tuple(one.job_source for one in inputs.chosen),
+        sources=tuple(chosen.job_source for chosen in inputs.chosen),
         trainer_args=tuple(str(argument.value) for argument in arguments),
         profile=workload.profile,
         labels=labels,
@@ -106,9 +106,9 @@ def resolve_job(
     problems = [
         *(
             problem
-            for given in (*request.files, config, *request.surroundings.variables, request.surroundings.project)
-            if given
-            for problem in given.problems
+            for layer in (*request.files, config, *request.surroundings.variables, request.surroundings.project)
+            if layer
+            for problem in layer.problems
         ),
         *own_problems,
         *find_unknown_keys(request, workload, platform),
@@ -151,14 +151,14 @@ def _follow_runs(
     job: Job, inputs: JobInputs, workload: Workload, kinds: Mapping[str, SourceKind]
 ) -> dict[str, tuple[Any, str]]:
     """Return the defaults that a job takes over from the runs that its sources name."""
-    found: dict[str, tuple[Any, str]] = {}
+    followed_values: dict[str, tuple[Any, str]] = {}
     for item in inputs.chosen if workload.follow_run else ():
         for name in item.text.kinds if item.text else ():
             assert item.text is not None
             assert workload.follow_run is not None
             if earlier := kinds[name].find_job(item.text.text):
-                found = {**workload.follow_run(job, earlier), **found}  # the first one decides
-    return found
+                followed_values = {**workload.follow_run(job, earlier), **followed_values}  # the first one decides
+    return followed_values
 
 
 def _apply_label(parameters: dict[str, Value], label: Value | None) -> tuple[tuple[str, Any], ...]:
@@ -172,19 +172,21 @@ def _apply_label(parameters: dict[str, Value], label: Value | None) -> tuple[tup
 
 def _find_title(workload: Workload, parameters: Any) -> str:
     """Return the name that a user gave the job; empty for the default of the workload."""
-    found = next((one for one in get_parameters(workload.parameters) if one.name == NAME_PARAMETER), None)
+    parameter = next(
+        (parameter for parameter in get_parameters(workload.parameters) if parameter.name == NAME_PARAMETER), None
+    )
     name = getattr(parameters, NAME_PARAMETER, None)
-    return "" if found is None or name in (None, found.default) else str(name)
+    return "" if parameter is None or name in (None, parameter.default) else str(name)
 
 
 def _read_config(request: Request, workload: Workload) -> Layer | None:
     """Return what the workload's own configuration file says, if the request or the job file names one."""
-    given = request.find("config")
-    if given is None:
+    config = request.find("config")
+    if config is None:
         return None
     from robotrain.config.job_file import read_workload_config  # costs start-up
 
-    return read_workload_config(workload, given)
+    return read_workload_config(workload, config)
 
 
 def _find_missing_sources(
@@ -214,17 +216,17 @@ def _find_missing_sources(
 
 def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: JobInputs) -> Iterator[Problem]:
     """Yield a note about variables of other tools that are set, with what to use instead."""
-    used = [one.origin.where for one in inputs.chosen]
-    found: dict[str, list[str]] = {}
+    used = [chosen.origin.where for chosen in inputs.chosen]
+    names_by_hint: dict[str, list[str]] = {}
     for layer in request.surroundings.variables:
         for name in sorted(hints.keys() & layer.values.keys()):
             value = layer.values[name]
             if str(value.value).lower() not in OFF_VALUES and not any(value.origin.where in where for where in used):
-                found.setdefault(hints[name], []).append(name)
-    if found:
-        names = list(dict.fromkeys(name for names in found.values() for name in names))
-        why = "\n".join(f"{', '.join(dict.fromkeys(names))}: {hint}." for hint, names in found.items())
-        yield make_problem("variable-unused", names=", ".join(names), count=len(names), why=why)
+                names_by_hint.setdefault(hints[name], []).append(name)
+    if names_by_hint:
+        names = list(dict.fromkeys(name for names in names_by_hint.values() for name in names))
+        reason = "\n".join(f"{', '.join(dict.fromkeys(names))}: {hint}." for hint, names in names_by_hint.items())
+        yield make_problem("variable-unused", names=", ".join(names), count=len(names), why=reason)
 
 
 def _find_secrets(groups: Sequence[Sequence[Value]], workload: Workload) -> Iterator[Problem]:
@@ -233,9 +235,9 @@ def _find_secrets(groups: Sequence[Sequence[Value]], workload: Workload) -> Iter
     ways = (Suggestion(SECRET_WAY, "the program reads it from its environment"),) if workload.own_command else ()
     for arguments in groups:
         texts = [str(argument.value) for argument in arguments]
-        found = [index for index in find_secret_arguments(texts) if arguments[index] not in reported]
-        reported += [arguments[index] for index in found]
-        for index in found:
+        positions = [index for index in find_secret_arguments(texts) if arguments[index] not in reported]
+        reported += [arguments[index] for index in positions]
+        for index in positions:
             yield make_problem(
                 "secret-in-job.argument",
                 *ways,
@@ -249,7 +251,7 @@ def _list_chosen_by_files(
     request: Request, inputs: JobInputs, *groups: tuple[type, Mapping[str, Value]]
 ) -> Iterator[Problem]:
     """Yield a note with the accounts, addresses and outside folders that files of the project chose, not the user."""
-    found = [
+    lines = [
         f"{flag} {value.value} ({value.origin.where})"
         for declared, values in groups
         for flag, value in find_destinations(values, declared)
@@ -259,18 +261,18 @@ def _list_chosen_by_files(
         path = str(chosen.source)
         is_outside = os.path.isabs(path) and os.path.commonpath([path, project]) != str(project)
         if is_outside and chosen.origin.layer in FOLDER_LAYERS:
-            found.append(f"{chosen.source.kind} {path} ({chosen.origin.where})")
-    if found:
-        why = "\n".join(map(redact, found))
-        yield make_problem("chosen-by-file", why=why)
+            lines.append(f"{chosen.source.kind} {path} ({chosen.origin.where})")
+    if lines:
+        reason = "\n".join(map(redact, lines))
+        yield make_problem("chosen-by-file", why=reason)
 
 
 def _list_noted_defaults(*groups: tuple[type, Mapping[str, Value]]) -> Iterator[Problem]:
     """Yield the note of each parameter that declares one for a value that was not given."""
     for declared, values in groups:
         for parameter in get_parameters(declared):
-            why = parameter.param.default_note
-            if why and values[parameter.name].origin == DEFAULT_ORIGIN:
+            reason = parameter.param.default_note
+            if reason and values[parameter.name].origin == DEFAULT_ORIGIN:
                 ways = [Suggestion(f"{parameter.flag} {parameter.metavar}")]
                 ways += [Suggestion(f"{name}={parameter.metavar}") for name in parameter.param.env[:1]]
-                yield make_problem("default-used", *ways, flag=parameter.flag, default=parameter.default, why=why)
+                yield make_problem("default-used", *ways, flag=parameter.flag, default=parameter.default, why=reason)

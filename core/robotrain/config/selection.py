@@ -44,8 +44,11 @@ class Surroundings(NamedTuple):
     def find_workload(self, files: Iterable[Layer]) -> Value | None:
         """Return the workload that one of the files of a job names, or else the project."""
         named = (file.values["workload"] for file in files if file.find_text("workload"))
-        if found := next(named, None):
-            return Value(found.value, found.origin._replace(where=found.origin.where.rpartition(":")[0]))
+        if workload_value := next(named, None):
+            return Value(
+                workload_value.value,
+                workload_value.origin._replace(where=workload_value.origin.where.rpartition(":")[0]),
+            )
         return self.project.workload if self.project else None
 
     def list_layers(self, workload: str, platform: str, declared: Mapping[str, type]) -> Iterator[Layer]:
@@ -54,8 +57,8 @@ class Surroundings(NamedTuple):
         :param declared: what is read of variables, by where its values stand in a job file.
         """
         for variables in self.variables:
-            found = (pair for table, kind in declared.items() for pair in variables.find_values(table, kind))
-            yield Layer(dict(found))
+            pairs = (pair for table, kind in declared.items() for pair in variables.find_values(table, kind))
+            yield Layer(dict(pairs))
         if self.project:
             yield from self.project.list_layers(workload, platform)
 
@@ -66,14 +69,14 @@ NO_SURROUNDINGS = Surroundings()
 def read_surroundings(platform: Value | None = None, profile: Value | None = None) -> Surroundings:
     """Return what the environment and the files of the working folder say; a given platform and profile win."""
     here, project = Path.cwd(), None
-    found = Surroundings((read_environment(), *read_dotenv_files(here)))
-    profile = profile or found.find_variable(PROFILE_VARIABLE)
+    surroundings = Surroundings((read_environment(), *read_dotenv_files(here)))
+    profile = profile or surroundings.find_variable(PROFILE_VARIABLE)
     if profile or find_project_file(here):
         from robotrain.config import project_file  # costs start-up
 
         project = project_file.load_project(here, profile)
-    chosen = platform or found.find_variable(PLATFORM_VARIABLE) or (project.platform if project else None)
-    return found._replace(project=project, platform=chosen)
+    chosen = platform or surroundings.find_variable(PLATFORM_VARIABLE) or (project.platform if project else None)
+    return surroundings._replace(project=project, platform=chosen)
 
 
 class Choice(NamedTuple):
@@ -105,8 +108,8 @@ class Choice(NamedTuple):
 
 def choose_without_job(platform: str, profile: str = "") -> Choice:
     """Return the choice of a command that takes no job."""
-    given = [Value(text, Origin("flag", flag)) for text, flag in ((platform, "--platform"), (profile, "--profile"))]
-    surroundings = read_surroundings(*(value if value.value else None for value in given))
+    options = [Value(text, Origin("flag", flag)) for text, flag in ((platform, "--platform"), (profile, "--profile"))]
+    surroundings = read_surroundings(*(value if value.value else None for value in options))
     chosen = surroundings.platform or Value("", DEFAULT_ORIGIN)
     return Choice("", str(chosen.value), surroundings, origins=(DEFAULT_ORIGIN, chosen.origin))
 
@@ -145,8 +148,8 @@ class JobScan:
         """Return the workload that starts a program file of this name; empty if none does."""
         if not PROGRAM_FILE.fullmatch(word) or is_job_file(word):
             return ""
-        starts = (one for one in self._plugins.workloads().values() if find_starter(one, word))
-        return next((one.name for one in starts), "")
+        starts = (workload for workload in self._plugins.workloads().values() if find_starter(workload, word))
+        return next((workload.name for workload in starts), "")
 
     def _find_word(
         self,
@@ -163,8 +166,8 @@ class JobScan:
                 continue
             if not before.startswith("-") or "=" in before:
                 return word
-            known = (takes_value(before, self._choose(*reading)) for reading in list_readings(word))
-            if not next((answer for answer in known if answer is not None), False):
+            answers = (takes_value(before, self._choose(*reading)) for reading in list_readings(word))
+            if not next((answer for answer in answers if answer is not None), False):
                 return word
         return ""
 
@@ -186,11 +189,16 @@ class JobScan:
         if not workload or not workload.evaluated_with:
             return False
         name = workload.evaluated_with
-        flags = [flag for one in get_parameters(workload.parameters) if one.name == name for flag in one.flags]
+        flags = [
+            flag
+            for parameter in get_parameters(workload.parameters)
+            if parameter.name == name
+            for flag in parameter.flags
+        ]
         typed = [text for flag in flags for text in _read_options(self._words, flag) if text != ""]
         assigned = parse_assignments(filter(None, _read_options(self._words, SET_FLAG)))
-        given = read_given_parameters(assigned, choice.file)
-        return (typed[-1] if typed else given.get(name, UNSET)) != UNSET
+        parameters = read_given_parameters(assigned, choice.file)
+        return (typed[-1] if typed else parameters.get(name, UNSET)) != UNSET
 
 
 def find_starter(workload: Workload, file: str) -> tuple[str, ...]:

@@ -78,16 +78,16 @@ def take_upload_names(
     """Return the request with names to upload sources by as settings of the platform (`RoleFlag.upload_setting`)."""
     line, settings = request.line, platform.settings.__annotations__
     for role, rule in roles.items():
-        given = [text for text in line.sources if text.role == role]
-        if rule.many or len(given) != 2:
+        texts = [text for text in line.sources if text.role == role]
+        if rule.many or len(texts) != 2:
             continue
-        for text in given:
+        for text in texts:
             flag = kinds[text.kinds[0]].roles.get(role) if len(text.kinds) == 1 and text.kinds[0] in kinds else None
             if flag and flag.upload_setting in settings:
-                kept = tuple(one for one in line.sources if one is not text)
+                sources = tuple(source for source in line.sources if source is not text)
                 key = f"platforms.{platform.name}.{flag.upload_setting}"
                 named = {key: Value(text.text, text.origin), **line.values}
-                return dataclasses.replace(request, line=line._replace(sources=kept, values=named))
+                return dataclasses.replace(request, line=line._replace(sources=sources, values=named))
     return request
 
 
@@ -110,16 +110,16 @@ def collect_sources(
     unread: set[str] = set()
     levels = [list(_select_known(layer.sources, kinds, roles, problems)) for layer in layers]
     for role, rule in roles.items():
-        given = [texts for level in levels if (texts := [text for text in level if text.role == role])]
-        texts = given[0] if given else []
-        if not given and role not in request.unread and (default := rule.default(parameters)):
+        level_texts = [texts for level in levels if (texts := [text for text in level if text.role == role])]
+        texts = level_texts[0] if level_texts else []
+        if not level_texts and role not in request.unread and (default := rule.default(parameters)):
             names = tuple(
                 name for name, kind in kinds.items() if role in kind.roles and kind.recognizes_as(role, default)
             )
             texts = [SourceText(role, names, default, DEFAULT_ORIGIN, Path("/"))] if names else []
         if rule.takes_all and parameters.get(rule.takes_all) is not None:
             texts = [_mean_all_checkpoints(text, kinds) for text in texts]
-        overrode += [text for level in given[1:] for text in level]
+        overrode += [text for level in level_texts[1:] for text in level]
         problems += _find_conflicts(texts, role, rule, kinds)
         for text in texts:
             parsed = parse_source(text, kinds, capabilities)
@@ -241,25 +241,28 @@ def parse_source(
 
 
 def _find_missing_folder(
-    candidates: Sequence[SourceKind], given: SourceText, offered: Container[str]
+    candidates: Sequence[SourceKind], source: SourceText, offered: Container[str]
 ) -> Problem | None:
     """Return the problem of a text that no kind recognizes, but that is the path of a folder; None for any other.
 
     :param offered: the names of the kinds to suggest.
     """
-    text, base, path = given.text, given.base, os.path.join(given.base, given.text)
+    text, base, path = source.text, source.base, os.path.join(source.base, source.text)
     kind = next((kind for kind in candidates if kind.recognizes(path)), None)
     if kind is None or not re.fullmatch(r"[^:\s/]+(/[^:\s/]+)*/?", text) or os.path.exists(path):
         return None
-    flag, near = kind.roles[given.role].flag, correct_folder(text, base)
+    flag, near = kind.roles[source.role].flag, correct_folder(text, base)
     near = near if os.path.isdir(os.path.join(base, near)) else ""
-    kinds = sorted((one for one in candidates if one.name in offered), key=lambda one: one is not kind)
+    kinds = sorted(
+        (candidate for candidate in candidates if candidate.name in offered),
+        key=lambda candidate: candidate is not kind,
+    )
     return make_problem(
         "source-invalid.no-folder",
         *(Suggestion(f"{flag} {shlex.quote(near)}"),)
         if near
-        else tuple(Suggestion(f"{flag} {one.get_form(given.role)}", one.title) for one in kinds),
-        where=given.origin.where,
+        else tuple(Suggestion(f"{flag} {candidate.get_form(source.role)}", candidate.title) for candidate in kinds),
+        where=source.origin.where,
         given=text,
         flag=flag,
         noun="file or folder" if os.path.splitext(text)[1] else "folder",
@@ -272,29 +275,29 @@ def _suggest_sources(
 ) -> tuple[Suggestion, ...]:
     """Return what to use instead; `offered` are the possible kinds for the role."""
     own, path = kind.roles[text.role].flag, os.path.join(text.base, text.text)
-    given = text.origin.where if text.origin.where.startswith("-") else ""
+    origin_flag = text.origin.where if text.origin.where.startswith("-") else ""
 
-    def place(option: str) -> Suggestion:
-        return Suggestion(option, replaces=given if option.startswith("-") else "")
+    def suggest(option: str) -> Suggestion:
+        return Suggestion(option, replaces=origin_flag if option.startswith("-") else "")
 
     if text.text and os.path.isdir(path):
         for other in offered.values():
             if other is not kind and other.recognizes(path):
                 shown = text.text if text.base == Path.cwd() else path
-                return (place(f"{other.roles[text.role].flag} {shlex.quote(shown)}"),)
+                return (suggest(f"{other.roles[text.role].flag} {shlex.quote(shown)}"),)
     if error.suggestion:
         is_command = error.suggestion.startswith(("-", "robotrain "))
-        return (place(error.suggestion if is_command else f"{own} {shlex.quote(error.suggestion)}"),)
+        return (suggest(error.suggestion if is_command else f"{own} {shlex.quote(error.suggestion)}"),)
     for other in offered.values():
         if other is not kind and other.recognizes(text.text):
             try:
                 value = str(other.parse(text.text, text.base))
-                return (place(f"{other.roles[text.role].flag} {shlex.quote(value)}"),)
+                return (suggest(f"{other.roles[text.role].flag} {shlex.quote(value)}"),)
             except SourceError:
-                return (place(f"{other.roles[text.role].flag} {other.get_form(text.role)}"),)
+                return (suggest(f"{other.roles[text.role].flag} {other.get_form(text.role)}"),)
     sharing = [offered[name] for name in text.kinds if name in offered] or [kind]
     return tuple(
-        Suggestion(f"{own} {one.get_form(text.role)}", one.title if len(sharing) > 1 else "") for one in sharing
+        Suggestion(f"{own} {kind.get_form(text.role)}", kind.title if len(sharing) > 1 else "") for kind in sharing
     )
 
 
@@ -324,10 +327,10 @@ def _find_conflicts(
     for typed in dict.fromkeys(text.kinds for text in texts):
         own = [text for text in texts if text.kinds == typed]
         if len(own) > MAX_SOURCES:
-            where, given, kind_title = own[MAX_SOURCES].origin.where, own[MAX_SOURCES].text, kinds[typed[0]].title
+            where, text, kind_title = own[MAX_SOURCES].origin.where, own[MAX_SOURCES].text, kinds[typed[0]].title
             count = len(own)
             yield make_problem(
-                "sources-too-many", where=where, given=given, most=MAX_SOURCES, kind=kind_title, count=count
+                "sources-too-many", where=where, given=text, most=MAX_SOURCES, kind=kind_title, count=count
             )
 
 
@@ -349,8 +352,10 @@ def _find_warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> 
             yield make_problem("source-doubtful", where=item.origin.where, given=str(item.source), title=sentence)
 
 
-def _make_unknown_problem(what: str, name: str, known: Sequence[str], where: str) -> Problem:
-    ways = suggest_name(name, known) or tuple(Suggestion(one) for one in known if one.endswith(f"_{name}"))
+def _make_unknown_problem(what: str, name: str, valid_names: Sequence[str], where: str) -> Problem:
+    ways = suggest_name(name, valid_names) or tuple(
+        Suggestion(other) for other in valid_names if other.endswith(f"_{name}")
+    )
     return make_problem(
-        "file-unknown-key.input", *ways, where=where, what=what, name=redact(name), known=", ".join(known)
+        "file-unknown-key.input", *ways, where=where, what=what, name=redact(name), known=", ".join(valid_names)
     )

@@ -27,9 +27,9 @@ OWN_PARAMETERS = ("# Parameters of your own, each {NAME} in the command:", "# pa
 def choose_inputs(workload: Workload, inputs: Iterable[FoundInput]) -> dict[str, FoundInput]:
     """Return the first input of each role."""
     chosen: dict[str, FoundInput] = {}
-    for found in inputs:
-        if found.role in workload.roles:
-            chosen.setdefault(found.role, found)
+    for job_input in inputs:
+        if job_input.role in workload.roles:
+            chosen.setdefault(job_input.role, job_input)
     return chosen
 
 
@@ -38,8 +38,8 @@ def format_job_file(
 ) -> str:
     """Return a commented job file with the first input of each role; the others are comments."""
     values = dict(workload.template.parameters)
-    for found in choose_inputs(workload, inputs).values():
-        values |= found.parameters
+    for job_input in choose_inputs(workload, inputs).values():
+        values |= job_input.parameters
     blocks = [
         [
             SCHEMA_LINE.format(schema),
@@ -50,7 +50,9 @@ def format_job_file(
         list(_format_sources(workload, inputs, kinds)),
         list(_format_parameters(workload, values)),
         [*OWN_PARAMETERS] if workload.own_command else [],
-        list(_format_arguments(workload, next((one.arguments for one in inputs if one.arguments), ()))),
+        list(
+            _format_arguments(workload, next((job_input.arguments for job_input in inputs if job_input.arguments), ()))
+        ),
     ]
     return _join_blocks(blocks)
 
@@ -74,34 +76,37 @@ def _join_blocks(blocks: Iterable[list[str]]) -> str:
 
 def _format_sources(workload: Workload, inputs: Iterable[FoundInput], kinds: Mapping[str, SourceKind]) -> Iterator[str]:
     """Yield the sources; a role for which nothing was found shows what it takes."""
-    found = {name: [one for one in inputs if one.role == name] for name in workload.roles}
-    roles = {name: role for name, role in workload.roles.items() if found[name] or role.required or role.typical}
+    inputs_by_role = {name: [job_input for job_input in inputs if job_input.role == name] for name in workload.roles}
+    roles = {
+        name: role for name, role in workload.roles.items() if inputs_by_role[name] or role.required or role.typical
+    }
     if not roles:
         return
-    yield "sources:" if any(found.values()) else "# sources:"
+    yield "sources:" if any(inputs_by_role.values()) else "# sources:"
     for name, role in roles.items():
-        if not found[name]:
+        if not inputs_by_role[name]:
             yield f"  # {name}:{' # required' if role.required else ''}"
             yield from (f"  #   - {kind.name}: {kind.form}" for kind in kinds.values() if name in kind.roles)
             continue
         yield f"  {name}:"
-        for number, one in enumerate(found[name]):
+        for number, job_input in enumerate(inputs_by_role[name]):
             off = "# " if number else ""
-            yield f"    {off}- {one.kind}: {format_scalar(one.text)}{f' # {one.summary}' if one.summary else ''}"
+            remark = f" # {job_input.summary}" if job_input.summary else ""
+            yield f"    {off}- {job_input.kind}: {format_scalar(job_input.text)}{remark}"
 
 
 def _format_parameters(workload: Workload, values: Mapping[str, Scalar | None], indent: str = "") -> Iterator[str]:
     """Yield the parameters with their help; one without a value is a comment with its default."""
-    known = {one.name: one for one in get_parameters(workload.parameters)}
-    shown = {one.name: None for one in known.values() if one.required} | dict(values)
-    rows = [(known[name], value) for name, value in shown.items() if name in known]
+    parameters = {parameter.name: parameter for parameter in get_parameters(workload.parameters)}
+    shown = {parameter.name: None for parameter in parameters.values() if parameter.required} | dict(values)
+    rows = [(parameters[name], value) for name, value in shown.items() if name in parameters]
     if not rows:
         return
     yield f"{indent}parameters:" if any(value is not None for _, value in rows) else f"{indent}# parameters:"
     for parameter, value in rows:
         filled = parameter.default if value is None else value
-        given = parameter.metavar if filled is None else format_scalar(filled)
-        line = f"{indent}  {'# ' if value is None else ''}{parameter.name}: {given}"
+        text = parameter.metavar if filled is None else format_scalar(filled)
+        line = f"{indent}  {'# ' if value is None else ''}{parameter.name}: {text}"
         yield from _add_comment(line, parameter.param.help)
 
 
@@ -142,9 +147,9 @@ def format_pipeline_file(
     if evaluation:
         blocks.append(list(_format_evaluation(training, job, evaluation, inputs)))
     source = "evaluate" if evaluation else "train"
-    why = "with its scores; skipped if the evaluation fails" if evaluation else ""
+    remark = "with its scores; skipped if the evaluation fails" if evaluation else ""
     register = f"    register: {name} # a model; the policy becomes a version of it"
-    blocks.append(["  register:", f"{register}{f', {why}' if why else ''}", f"    from: {source}"])
+    blocks.append(["  register:", f"{register}{f', {remark}' if remark else ''}", f"    from: {source}"])
     return _join_blocks(blocks)
 
 
@@ -158,25 +163,26 @@ def _format_evaluation(
     chosen = choose_inputs(evaluation, inputs)
     values = dict(evaluation.template.parameters)
     if job is not None:
-        given = [FoundInput(one.role, one.kinds[0], one.text) for one in job.sources]
-        known = {(one.role, one.kind, one.text): one for one in inputs}
-        chosen = choose_inputs(evaluation, [known.get(one[:3], one) for one in given])
+        job_inputs = [FoundInput(source.role, source.kinds[0], source.text) for source in job.sources]
+        inputs_by_source = {(job_input.role, job_input.kind, job_input.text): job_input for job_input in inputs}
+        chosen = choose_inputs(evaluation, [inputs_by_source.get(job_input[:3], job_input) for job_input in job_inputs])
         shared = job.select("parameters")
         inherited = {name: shared[name].value for name in evaluation.inherits if name in shared}
         values |= {
-            name: one.json_text if isinstance(one, ValueTable) else one for name, one in inherited.items()
+            name: inherited_value.json_text if isinstance(inherited_value, ValueTable) else inherited_value
+            for name, inherited_value in inherited.items()
         }  # a list is written as its text
     chosen.pop(taken, None)
-    for found in chosen.values():
-        values |= found.parameters
+    for job_input in chosen.values():
+        values |= job_input.parameters
     yield "  evaluate:"
     yield f"    workload: {evaluation.name} # {evaluation.summary}"
     yield "    sources:"
     yield f"      {taken}:"
     yield "        - from: train"
-    for name, found in chosen.items():
+    for name, job_input in chosen.items():
         yield f"      {name}:"
-        yield f"        - {found.kind}: {format_scalar(found.text)}"
+        yield f"        - {job_input.kind}: {format_scalar(job_input.text)}"
     yield from _format_parameters(evaluation, values, indent="    ")
 
 
@@ -198,14 +204,14 @@ def format_project_file(
         ["# Values for all jobs of this project. Flags, job files and environment variables win over them."],
         [f"{'' if chosen else '# '}platform = {_quote(chosen or 'NAME')} # the default of --platform: {names}"],
     ]
-    for name, found in settings.items():
-        known = {one.name: one for one in get_parameters(platforms[name].settings)}
+    for name, defaults in settings.items():
+        parameters = {parameter.name: parameter for parameter in get_parameters(platforms[name].settings)}
         key = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quote(name)
         table = [f"[platforms.{key}] # {platforms[name].summary}"]
-        for key, setting in found.items():
-            value = _quote(setting.value or known[key].metavar)
+        for key, setting in defaults.items():
+            value = _quote(setting.value or parameters[key].metavar)
             line = f"{'' if setting.value else '# '}{key} = {value}"
-            table += _add_comment(line, setting.why or known[key].param.help)
+            table += _add_comment(line, setting.why or parameters[key].param.help)
         blocks.append(table)
     return _join_blocks(blocks)
 

@@ -31,8 +31,8 @@ QUIET_ENVIRONMENT = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISAB
 class TerraformUnreadable(Exception):
     """The outputs could not be read; the message is a sentence without their values."""
 
-    def __init__(self, why: str, has_command: bool = True) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, has_command: bool = True) -> None:
+        super().__init__(reason)
         self.has_command = has_command
 
 
@@ -88,7 +88,10 @@ def find_terraform_folder(surroundings: Surroundings, folder: Path) -> Path | No
     project = surroundings.project
     if project and project.terraform:
         return _resolve_named_folder(project.terraform, project.folder)
-    top = next((place for place in list_project_folders(folder) if (place / ".git").exists()), folder)
+    top = next(
+        (project_folder for project_folder in list_project_folders(folder) if (project_folder / ".git").exists()),
+        folder,
+    )
     places = (base / name for base in dict.fromkeys((folder, top)) for name in DEFAULT_FOLDERS)
     return next(filter(_has_state, places), None)
 
@@ -148,10 +151,10 @@ class TerraformLayer:
         if output is None or (optional and not self._required):
             return None
         (self._optional if optional else self._required)[parameter.flag] = parameter
-        found: Any = self._state.outputs.values
+        output_value: Any = self._state.outputs.values
         for part in output.path.split("."):
-            found = found.get(part) if isinstance(found, dict) else None
-        text = {True: "true", False: "false"}[found] if isinstance(found, bool) else found
+            output_value = output_value.get(part) if isinstance(output_value, dict) else None
+        text = {True: "true", False: "false"}[output_value] if isinstance(output_value, bool) else output_value
         is_text = isinstance(text, str) and text
         return Value(text, Origin(TERRAFORM_LAYER, f"{self._state.place} {output.path}")) if is_text else None
 
@@ -179,25 +182,25 @@ class TerraformLayer:
             return _TerraformState(problems=rejected.problems)
         if folder is None:
             return _TerraformState()
-        shown, place = format_folder(folder), folder.absolute()
-        if place in _failed_reads:
-            return _TerraformState(shown, error=_failed_reads[place])
+        shown, path = format_folder(folder), folder.absolute()
+        if path in _failed_reads:
+            return _TerraformState(shown, error=_failed_reads[path])
         try:
             return _TerraformState(shown, read_outputs(folder))
         except TerraformUnreadable as error:
-            _failed_reads[place] = error
+            _failed_reads[path] = error
             return _TerraformState(shown, error=error)
 
 
-def _make_unreadable_problem(place: str, error: TerraformUnreadable, parameters: Sequence[Parameter]) -> Problem:
+def _make_unreadable_problem(folder: str, error: TerraformUnreadable, parameters: Sequence[Parameter]) -> Problem:
     flags = ", ".join(parameter.flag for parameter in parameters)
-    by_hand = Suggestion(f"terraform -chdir={shlex.quote(place)} output", "shows the error")
+    by_hand = Suggestion(f"terraform -chdir={shlex.quote(folder)} output", "shows the error")
     ways = (
         *([by_hand] if error.has_command else []),
         Suggestion(" ".join(map(_format_flag, parameters)), "without Terraform"),
         Suggestion(f"{TERRAFORM_VARIABLE}={DISABLED}", "disables Terraform"),
     )
-    return make_problem("terraform-unread", *ways, where=place, error=error, flags=flags)
+    return make_problem("terraform-unread", *ways, where=folder, error=error, flags=flags)
 
 
 def _format_flag(parameter: Parameter) -> str:

@@ -26,14 +26,19 @@ class TrainerOption(NamedTuple):
 
     def join(self) -> Value:
         """Return the arguments as one text, secrets hidden."""
-        return Value(" ".join(str(one.value) for one in _hide_secrets(self.arguments)), self.arguments[0].origin)
+        return Value(
+            " ".join(str(argument.value) for argument in _hide_secrets(self.arguments)), self.arguments[0].origin
+        )
 
 
 def collect_trainer_args(request: Request, workload: Workload) -> tuple[Value, ...]:
     """Return the trainer's arguments: each option after `--` replaces the same one of weaker layers."""
     below, *weaker = [layer.arguments for layer in request.layers if layer.arguments is not None] or [()]
-    shown = tuple(one for arguments in weaker for one in _hide_secrets(arguments))
-    below = (*(one._replace(overrode=shown) for one in below[:1]), *below[1:])  # the first one shows all they replace
+    shown = tuple(argument for arguments in weaker for argument in _hide_secrets(arguments))
+    below = (
+        *(argument._replace(overrode=shown) for argument in below[:1]),
+        *below[1:],
+    )  # the first one shows all they replace
     options = list(split_options(request.after_dashes, workload))
     names = {option.name for option in options}
     merged, replaced = list[Value](), dict[str, list[Value]]()
@@ -117,15 +122,15 @@ def _hide_secrets(arguments: Sequence[Value]) -> tuple[Value, ...]:
 
 def drop_options(arguments: Sequence[Value], names: Container[str], workload: Workload) -> tuple[str, ...]:
     """Return the arguments without some options and their values."""
-    kept = (option for option in split_options(arguments, workload) if option.name not in names)
-    return tuple(str(argument.value) for option in kept for argument in option.arguments)
+    options = (option for option in split_options(arguments, workload) if option.name not in names)
+    return tuple(str(argument.value) for option in options for argument in option.arguments)
 
 
 def compare_options(before: Sequence[str], after: Sequence[str], workload: Workload) -> tuple[list[str], list[str]]:
     """Return the arguments of the options that only the first has, and of those that only the second has."""
     earlier, later = (
         [
-            [str(one.value) for one in option.arguments]
+            [str(argument.value) for argument in option.arguments]
             for option in split_options(read_after_dashes(arguments), workload)
         ]
         for arguments in (before, after)

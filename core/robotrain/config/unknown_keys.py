@@ -32,14 +32,16 @@ def find_unknown_keys(request: Request, workload: Workload, platform: Platform) 
     names, owners = Names(workload, platform), (f"workload {workload.name}", f"platform {platform.name}")
     for layers, file in ((request.files, "job"), (own, "project")):
         for (table, declared), owner in zip(names.tables.items(), owners, strict=True):
-            known = [parameter.name for parameter in get_parameters(declared)]
+            valid_names = [parameter.name for parameter in get_parameters(declared)]
             is_own = file == "job" and table == "parameters" and workload.own_command
             for name, value in (pair for layer in layers for pair in layer.select(table).items()):
-                if name not in known:
-                    why = "Parameters of your own stand below `params:`." if is_own else ""
-                    ways = suggest_name(names.find_short(name, table) or name, known)
+                if name not in valid_names:
+                    reason = "Parameters of your own stand below `params:`." if is_own else ""
+                    ways = suggest_name(names.find_short(name, table) or name, valid_names)
                     where, shown = value.origin.where, redact(name)
-                    yield make_problem("file-unknown-key.setting", *ways, where=where, owner=owner, name=shown, why=why)
+                    yield make_problem(
+                        "file-unknown-key.setting", *ways, where=where, owner=owner, name=shown, why=reason
+                    )
 
 
 def find_unknown_tables(files: Iterable[Layer], project: Project | None, plugins: Plugins) -> Iterator[Problem]:
@@ -64,8 +66,8 @@ def find_unknown_tables(files: Iterable[Layer], project: Project | None, plugins
             yield make_problem(message, *ways, where=where, family=family, name=redact(name))
     shared = {name: value for level in levels for name, value in level.parameters.items()}
     workloads = plugins.workloads().values() if shared else ()
-    known = [parameter.name for workload in workloads for parameter in get_parameters(workload.parameters)]
-    for name, given in shared.items():
-        if name not in known:
-            ways = suggest_name(name, known)
-            yield make_problem("file-unknown-key.parameter", *ways, where=given.origin.where, name=redact(name))
+    valid_names = [parameter.name for workload in workloads for parameter in get_parameters(workload.parameters)]
+    for name, setting in shared.items():
+        if name not in valid_names:
+            ways = suggest_name(name, valid_names)
+            yield make_problem("file-unknown-key.parameter", *ways, where=setting.origin.where, name=redact(name))

@@ -85,5 +85,5 @@ def _read_channel(places: object) -> dict[str, str]:
     table = {CHANNEL_FILE: places} if isinstance(places, str) else places
     if not isinstance(table, dict):
         return {}
-    found = {name: place for name, place in table.items() if isinstance(place, str) and place}
-    return found if len(found) == len(table) else {}
+    addresses = {name: address for name, address in table.items() if isinstance(address, str) and address}
+    return addresses if len(addresses) == len(table) else {}

@@ -39,13 +39,13 @@ class ValueTable(NamedTuple):
 
 def parse_pairs(text: str | None) -> dict[str, str]:
     """Return names with values, in the order of the text. Raise ValueError, which does not repeat the text."""
-    found: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for part in text.split(",") if text else ():
         name, equals, value = part.partition("=")
-        if not equals or not name.strip() or name.strip() in found:
+        if not equals or not name.strip() or name.strip() in pairs:
             raise ValueError(f"it is not {TABLE_FORM}, each name once")
-        found[name.strip()] = value.strip()
-    return found
+        pairs[name.strip()] = value.strip()
+    return pairs
 
 
 def has_pairs(text: str) -> bool:
@@ -69,7 +69,7 @@ def convert_table(parameter: Parameter, value: Value, problems: list[Problem]) -
     if wrong := list(_find_table_problems(table, parameter)):
         problems += wrong
         return None
-    pairs = (f"{key}={one.value}" for key, one in table.entries if one.value)
+    pairs = (f"{key}={cell.value}" for key, cell in table.entries if cell.value)
     return value if parameter.param.form == "pairs" else value._replace(value=",".join(pairs))
 
 
@@ -87,9 +87,9 @@ def _find_table_problems(table: ValueTable, parameter: Parameter) -> Iterator[Pr
             yield _make_table_problem(table, f"a value of {parameter.flag} contains `,`", value, str(value.value))
 
 
-def _make_table_problem(table: ValueTable, title: str, value: Value, given: str) -> Problem:
+def _make_table_problem(table: ValueTable, title: str, value: Value, text: str) -> Problem:
     message = "file-wrong.pair" if table.refusal.code == "file-wrong" else "value-invalid.pair"
-    return make_problem(message, where=value.origin.where, given=given, title=title, form=TABLE_FORM)
+    return make_problem(message, where=value.origin.where, given=text, title=title, form=TABLE_FORM)
 
 
 @functools.cache
@@ -113,52 +113,54 @@ class Validated(NamedTuple):
 def validate_values(declared: type, raw: Mapping[str, Value]) -> Validated:
     """Return an instance of the dataclass `declared`, and what is wrong with its values."""
     parameters = {parameter.name: parameter for parameter in get_parameters(declared)}
-    given = {name: value.value for name, value in raw.items() if value.origin.layer != "default"}
-    unfit = {name: refusal for name in given if (refusal := _check_text(parameters[name], raw[name]))}
+    texts = {name: value.value for name, value in raw.items() if value.origin.layer != "default"}
+    unfit = {name: refusal for name in texts if (refusal := _check_text(parameters[name], raw[name]))}
     problems = list(unfit.values())
-    given = {name: text for name, text in given.items() if name not in unfit}
+    texts = {name: text for name, text in texts.items() if name not in unfit}
     required = [parameter for parameter in parameters.values() if parameter.required]
-    if missing := [parameter for parameter in required if parameter.name not in given]:
-        for one in missing:
-            if one.name not in unfit:
-                missed = make_problem("value-missing", flag=one.flag, metavar=one.metavar, why=one.param.help)
+    if missing := [parameter for parameter in required if parameter.name not in texts]:
+        for parameter in missing:
+            if parameter.name not in unfit:
+                missed = make_problem(
+                    "value-missing", flag=parameter.flag, metavar=parameter.metavar, why=parameter.param.help
+                )
                 problems.append(missed)
         return Validated(_make_stand_in(declared), problems, frozenset(unfit))
-    opened = {name: text for name, text in given.items() if _is_opened(parameters[name], text, given)}
-    given = {name: text for name, text in given.items() if name not in opened}
-    instance, invalid, class_problems = _make_instance(declared, given)
+    opened = {name: text for name, text in texts.items() if _is_opened(parameters[name], text, texts)}
+    texts = {name: text for name, text in texts.items() if name not in opened}
+    instance, invalid, class_problems = _make_instance(declared, texts)
     problems += [
         make_invalid_value_problem(parameters[name], raw[name], parameters.get(parameters[name].param.open_with))
         for name in invalid
     ]
     if invalid and not any(parameter.name in invalid for parameter in required):
-        valid = {name: value for name, value in given.items() if name not in invalid}
+        valid = {name: value for name, value in texts.items() if name not in invalid}
         instance, _, class_problems = _make_instance(declared, valid)
     for name, text in opened.items():
         object.__setattr__(instance, name, text)
     return Validated(instance, [*problems, *class_problems], frozenset((*unfit, *invalid)))
 
 
-def _is_opened(parameter: Parameter, text: object, given: Mapping[str, Any]) -> bool:
+def _is_opened(parameter: Parameter, text: object, texts: Mapping[str, Any]) -> bool:
     """Return whether a text is a value beside the choices, since what may bring it is given too."""
     is_other = bool(parameter.param.open_with) and text not in parameter.choices
-    return is_other and bool(given.get(parameter.param.open_with)) and bool(OPEN_WORD.fullmatch(str(text)))
+    return is_other and bool(texts.get(parameter.param.open_with)) and bool(OPEN_WORD.fullmatch(str(text)))
 
 
-def _make_instance(declared: type, given: Mapping[str, Any]) -> tuple[Any, Sequence[str], Sequence[Problem]]:
+def _make_instance(declared: type, texts: Mapping[str, Any]) -> tuple[Any, Sequence[str], Sequence[Problem]]:
     """Return an instance or a stand-in, the names of invalid values, and the problems of `__post_init__`."""
-    if (instance := convert_plain_values(declared, given)) is not None:
+    if (instance := convert_plain_values(declared, texts)) is not None:
         return instance, (), ()
     from pydantic import ValidationError
 
     try:
-        return _get_adapter(declared).validate_python(given), (), ()
+        return _get_adapter(declared).validate_python(texts), (), ()
     except ValidationError as error:
         # the input and context may contain secrets: only the places are used
         places = error.errors(include_input=False, include_url=False, include_context=False)
-        if wrong := dict.fromkeys(str(place["loc"][0]) for place in places if place["loc"]):
+        if wrong := dict.fromkeys(str(detail["loc"][0]) for detail in places if detail["loc"]):
             return _make_stand_in(declared), tuple(wrong), ()
-        messages = [re.sub(r"^(?:Value|Assertion) error,? ?", "", place["msg"]) for place in places]
+        messages = [re.sub(r"^(?:Value|Assertion) error,? ?", "", detail["msg"]) for detail in places]
         titles = [redact(message, max_length=MAX_SENTENCE).rstrip(".") for message in messages]
         refused = (title or "these values cannot be combined" for title in titles)
         problems = [make_problem("value-invalid.other", title=title) for title in refused]
@@ -169,11 +171,11 @@ INT_PATTERN = r"[+-]?[0-9]{1,15}"
 FLOAT_PATTERN = r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?"
 
 
-def convert_plain_values(declared: type, given: Mapping[str, Any]) -> Any:
+def convert_plain_values(declared: type, texts: Mapping[str, Any]) -> Any:
     """Return an instance if every value is plainly valid; None where pydantic, half of a start-up, has to decide."""
     parameters = {parameter.name: parameter for parameter in get_parameters(declared)}
     values = {}
-    for name, text in given.items():
+    for name, text in texts.items():
         if (value := _convert_plain_value(parameters[name], text)) is None:
             return None
         values[name] = value
@@ -246,9 +248,9 @@ def _check_text(parameter: Parameter, value: Value) -> Problem | None:
         if parameter.param.metavar and not way:
             takes, way = f" {parameter.flag} takes {parameter.param.help}.", f"{parameter.flag} {parameter.metavar}"
         return make_problem("secret-in-job.value", way, where=where, given=text, flag=parameter.flag, takes=takes)
-    elif any(ord(one) < 0x20 and one not in "\n\t" for one in text):
+    elif any(ord(character) < 0x20 and character not in "\n\t" for character in text):
         message = "value-invalid.control-characters"
-    elif any("\ud800" <= one <= "\udfff" for one in text):
+    elif any("\ud800" <= character <= "\udfff" for character in text):
         message = "value-invalid.not-unicode"
     elif not _has_form(parameter, text):
         return make_invalid_value_problem(parameter, value)

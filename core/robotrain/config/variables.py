@@ -59,14 +59,14 @@ def read_dotenv(path: Path) -> VariableLayer:
 
     values: dict[str, Value] = {}
     problems: list[Problem] = []
-    known: dict[str, Any] = dict(os.environ)
+    variables: dict[str, Any] = dict(os.environ)
     try:
         content = read_limited(path)
     except (OSError, ValueError) as error:
-        why = f"{error.strerror}." if isinstance(error, OSError) else str(error)
-        unreadable = make_problem("file-unreadable.env-file", where=path.name, why=why)
+        reason = f"{error.strerror}." if isinstance(error, OSError) else str(error)
+        unreadable = make_problem("file-unreadable.env-file", where=path.name, why=reason)
         return VariableLayer(path.name, {}, (unreadable,))
-    if blanks := next((found for found in re.finditer(r"[^\S\r\n]+", content) if len(found[0]) > MAX_BLANKS), None):
+    if blanks := next((match for match in re.finditer(r"[^\S\r\n]+", content) if len(match[0]) > MAX_BLANKS), None):
         where = f"{path.name}:{content.count(chr(10), 0, blanks.start()) + 1}"
         return VariableLayer(path.name, {}, (_make_malformed_problem(where),))
     bindings, room = list(parse_stream(io.StringIO(content))), MAX_LETTERS
@@ -78,14 +78,14 @@ def read_dotenv(path: Path) -> VariableLayer:
             problems.append(_make_malformed_problem(where))
         elif binding.key and binding.value:
             parts = []
-            for text in _expand_references(binding.value, known):
+            for text in _expand_references(binding.value, variables):
                 parts.append(text)
                 room -= len(parts[-1])
                 if room < 0:  # each line may repeat the one before it many times
                     too_large = make_problem("env-file-too-large", where=where, most=MAX_LETTERS >> 10)
                     return VariableLayer(path.name, {}, (*problems, too_large))
             text = "".join(parts)
-            known[binding.key] = os.environ.get(binding.key) or text
+            variables[binding.key] = os.environ.get(binding.key) or text
             values[binding.key] = Value(text, Origin(path.name, where))
     return VariableLayer(path.name, {name: value for name, value in values.items() if value.value}, tuple(problems))
 
@@ -94,7 +94,7 @@ MAX_BLANKS = 200
 """Blanks in a row: python-dotenv looks for a comment after each of them."""
 
 
-def _expand_references(text: str, known: Mapping[str, str | None]) -> Iterator[str]:
+def _expand_references(text: str, variables: Mapping[str, str | None]) -> Iterator[str]:
     """Yield the parts of a value, with what stands for each `${NAME}` and `${NAME:-DEFAULT}`, as python-dotenv.
 
     Its own pattern reads the rest of the value for each `${` that is not closed.
@@ -104,7 +104,7 @@ def _expand_references(text: str, known: Mapping[str, str | None]) -> Iterator[s
         yield text[at:start]
         name, _, default = text[start + 2 : end].partition(":-")
         at = end + 1
-        yield text[start:at] if ":" in name else known.get(name, default) or ""
+        yield text[start:at] if ":" in name else variables.get(name, default) or ""
     yield text[at:]
 
 

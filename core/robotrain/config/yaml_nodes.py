@@ -51,10 +51,10 @@ def convert_to_json(node: YamlNode) -> str:
 class MalformedYaml(ValueError):
     """A text is not YAML, or too large. `line` is 0 if unknown."""
 
-    def __init__(self, line: int, why: str) -> None:
-        super().__init__(why)
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(reason)
         self.line = line
-        self.why = why
+        self.why = reason
 
 
 def parse_yaml(text: str) -> tuple[YamlNode | None, list[UnsupportedNode]]:
@@ -71,8 +71,8 @@ def parse_yaml(text: str) -> tuple[YamlNode | None, list[UnsupportedNode]]:
         if "\t" in source[: len(source) - len(source.lstrip())]:
             raise MalformedYaml(line, "The line is indented with a tab; YAML needs spaces.") from None
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "the text is not YAML"
-        why = TOO_DEEP if PARSER_DEPTH in reason.lower() else f"{reason}.".capitalize()
-        raise MalformedYaml(line, why) from None
+        explanation = TOO_DEEP if PARSER_DEPTH in reason.lower() else f"{reason}.".capitalize()
+        raise MalformedYaml(line, explanation) from None
 
 
 class _YamlComposer:

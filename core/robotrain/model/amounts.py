@@ -51,8 +51,8 @@ def parse_past_time(text: str, now: float, is_end: bool = False) -> float:
     except ValueError:
         pass
     try:
-        found = datetime.fromisoformat(text.upper())
-        return (_end_day(found) if is_end and DAY.fullmatch(text) else found).timestamp()
+        moment = datetime.fromisoformat(text.upper())
+        return (_end_day(moment) if is_end and DAY.fullmatch(text) else moment).timestamp()
     except (ValueError, OverflowError):
         raise ValueError("a time is 7d, 12h, 2 weeks, today, yesterday, or a date: 2026-11-15") from None
 

@@ -20,7 +20,14 @@ BEST_MARK = "best of {}, on the episodes that chose it"
 def find_headline(scored: Sequence[Scored], declared: Sequence[Metric]) -> Metric | None:
     """Return the metric that says which checkpoint is the best: the first declared headline score that one has."""
     headlines = [metric for metric in declared if metric.kind == "score" and metric.headline and metric.better]
-    return next((one for one in headlines if any(_get_value(scores_of, one) is not None for scores_of in scored)), None)
+    return next(
+        (
+            headline
+            for headline in headlines
+            if any(_get_value(scores_of, headline) is not None for scores_of in scored)
+        ),
+        None,
+    )
 
 
 def find_best(scored: Sequence[Scored], declared: Sequence[Metric]) -> Scored | None:
@@ -29,13 +36,17 @@ def find_best(scored: Sequence[Scored], declared: Sequence[Metric]) -> Scored | 
     if metric is None:
         return None
     sign = 1 if metric.better == "higher" else -1
-    values = [(sign * value, one.step, one) for one in scored if (value := _get_value(one, metric)) is not None]
-    return max(values, key=lambda found: found[:2])[2]
+    values = [
+        (sign * value, checkpoint.step, checkpoint)
+        for checkpoint in scored
+        if (value := _get_value(checkpoint, metric)) is not None
+    ]
+    return max(values, key=lambda ranked: ranked[:2])[2]
 
 
 def describe_best(scored: Sequence[Scored]) -> str:
     """Return how the best checkpoint was chosen; `best` for the only one."""
-    compared = sum(bool(one.scores) for one in scored)
+    compared = sum(bool(checkpoint.scores) for checkpoint in scored)
     return BEST_MARK.format(compared) if compared > 1 else "best"
 
 
@@ -44,49 +55,53 @@ def list_table_rows(progress: Progress, most: int = MAX_ROWS) -> list[tuple[str,
 
     :param most: how many checkpoints it has at most: the newest, and the best.
     """
-    scored = sorted(progress.scored, key=lambda one: one.step)
+    scored = sorted(progress.scored, key=lambda checkpoint: checkpoint.step)
     if not scored:
         return []
     declared = progress.declared_metrics
     best = find_best(scored, declared)
-    shown = scored if len(scored) <= most else [one for one in scored if one in scored[1 - most :] or one is best]
-    listed = {one.step: dict(scores.list_scores(_as_evaluated(one), declared)) for one in shown}
-    names = list(dict.fromkeys(name for found in listed.values() for name in found))
-    losses = {one.step: find_loss(progress, one.step) for one in shown}
+    shown = (
+        scored
+        if len(scored) <= most
+        else [checkpoint for checkpoint in scored if checkpoint in scored[1 - most :] or checkpoint is best]
+    )
+    listed = {checkpoint.step: dict(scores.list_scores(_as_evaluated(checkpoint), declared)) for checkpoint in shown}
+    names = list(dict.fromkeys(name for listed_scores in listed.values() for name in listed_scores))
+    losses = {checkpoint.step: find_loss(progress, checkpoint.step) for checkpoint in shown}
     main = progress.main_metric
     loss_name = [main.brief or main.title] if main and any(value is not None for value in losses.values()) else []
     rows = [("step", *names, *loss_name, "")]
     mark = describe_best(scored)
-    for one in shown:
-        cells = [listed[one.step].get(name, "") for name in names]
-        loss = losses[one.step]
+    for checkpoint in shown:
+        cells = [listed[checkpoint.step].get(name, "") for name in names]
+        loss = losses[checkpoint.step]
         cells += ["" if loss is None else scores.format_number(loss, 4)] * len(loss_name)
-        rows.append((str(one.step), *cells, mark if one is best else _describe_failure(one)))
+        rows.append((str(checkpoint.step), *cells, mark if checkpoint is best else _describe_failure(checkpoint)))
     return rows
 
 
 def dump_table(progress: Progress) -> dict[str, Any] | None:
     """Return the table as data; None without scores. The keys are an API."""
-    scored = sorted(progress.scored, key=lambda one: one.step)
+    scored = sorted(progress.scored, key=lambda checkpoint: checkpoint.step)
     if not scored:
         return None
     best, metric = find_best(scored, progress.declared_metrics), find_headline(scored, progress.declared_metrics)
     rows = [
         {
-            "step": one.step,
-            "scores": dict(one.scores),
-            "episodes": one.episodes,
-            "conditions": one.conditions,
-            "passed": one.passed,
-            "error": _redact_reason(one),
-            "loss": find_loss(progress, one.step),
+            "step": checkpoint.step,
+            "scores": dict(checkpoint.scores),
+            "episodes": checkpoint.episodes,
+            "conditions": checkpoint.conditions,
+            "passed": checkpoint.passed,
+            "error": _redact_reason(checkpoint),
+            "loss": find_loss(progress, checkpoint.step),
         }
-        for one in scored
+        for checkpoint in scored
     ]
     return {
         "metric": metric.name if metric else None,
         "best": best.step if best else None,
-        "compared": sum(bool(one.scores) for one in scored),
+        "compared": sum(bool(checkpoint.scores) for checkpoint in scored),
         "checkpoints": rows,
     }
 
@@ -94,14 +109,18 @@ def dump_table(progress: Progress) -> dict[str, Any] | None:
 def find_loss(progress: Progress, step: int) -> float | None:
     """Return the training loss at a step, or the last one measured before; None if the log has none."""
     losses = (metric for metric in progress.declared_metrics if metric.kind == "loss" and not metric.pattern)
-    points = next((found for metric in losses if (found := progress.get_points(metric.name))), [])
+    points = next((metric_points for metric in losses if (metric_points := progress.get_points(metric.name))), [])
     before = [value for at, value in points if at <= step]
     return before[-1] if before else None
 
 
 def _get_value(scored: Scored, metric: Metric) -> float | None:
-    found: Mapping[str, float] = scored.scores
-    return scores.get_share(found, metric.name) if metric.share else scores.get_number(found, metric.name)
+    checkpoint_scores: Mapping[str, float] = scored.scores
+    return (
+        scores.get_share(checkpoint_scores, metric.name)
+        if metric.share
+        else scores.get_number(checkpoint_scores, metric.name)
+    )
 
 
 def _as_evaluated(scored: Scored) -> Evaluated:

@@ -63,26 +63,28 @@ def find_problems(checks: Iterable[RunCheck]) -> list[Problem]:
     """
     calls = [partial(_collect_findings, run) for run in checks]
     if len(calls) == 1:
-        found = calls[0]()
+        findings = calls[0]()
     else:
         futures = [DeadlineFuture(call) for call in calls]
-        found = [finding for future in futures for finding in future.result()]
-    problems = (finding for finding in found if isinstance(finding, Problem))
+        findings = [finding for future in futures for finding in future.result()]
+    problems = (finding for finding in findings if isinstance(finding, Problem))
     return [*{(problem.code, problem.title, problem.given): problem for problem in problems}.values()]
 
 
 def find_results(run: RunCheck) -> list[HealthResult]:
     """Run a check; return its results, with its problems, those of Rejected included, as such. Notes are left out."""
-    shown = (one for one in _collect_findings(run) if isinstance(one, HealthResult) or one.severity != "note")
-    return [convert_problem(one) if isinstance(one, Problem) else one for one in shown]
+    shown = (
+        finding for finding in _collect_findings(run) if isinstance(finding, HealthResult) or finding.severity != "note"
+    )
+    return [convert_problem(finding) if isinstance(finding, Problem) else finding for finding in shown]
 
 
 def _collect_findings(run: RunCheck) -> list[Problem | HealthResult]:
-    found: list[Problem | HealthResult] = []
+    findings: list[Problem | HealthResult] = []
     raised: list[Problem] = []
     with collect_problems(raised):
-        found.extend(run())
-    return [*found, *raised]
+        findings.extend(run())
+    return [*findings, *raised]
 
 
 def report_ok(text: str) -> HealthResult:

@@ -72,7 +72,7 @@ class Job:
 
     def with_parameter(self, name: str, value: Scalar) -> "Job":
         """Return the job with another value of a parameter."""
-        changed = tuple((one, value if one == name else old) for one, old in self.parameters)
+        changed = tuple((key, value if key == name else old) for key, old in self.parameters)
         return dataclasses.replace(self, parameters=changed)
 
     @property
@@ -103,8 +103,8 @@ class Job:
     def without_gpus(self) -> "Job":
         """Return the job as it is for a machine that it does not train on, such as one that registers its policy."""
         alone: dict[str, Scalar] = {GPUS_PARAMETER: None, NODES_PARAMETER: 1}
-        kept = tuple((name, alone.get(name, value)) for name, value in self.parameters)
-        return dataclasses.replace(self, parameters=kept)
+        parameters = tuple((name, alone.get(name, value)) for name, value in self.parameters)
+        return dataclasses.replace(self, parameters=parameters)
 
     @property
     def digest(self) -> str:
@@ -115,7 +115,7 @@ class Job:
         body = {
             "workload": self.workload,
             "parameters": {**dict(self.parameters), **dict(self.labels)},
-            "sources": [[one.role, one.kind, one.uri] for one in self.sources if not one.implied],
+            "sources": [[source.role, source.kind, source.uri] for source in self.sources if not source.implied],
             "trainer_args": self.trainer_args,
         }
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

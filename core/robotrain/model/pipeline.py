@@ -40,9 +40,9 @@ class PipelineStep:
         :param folders: by step, the folder of its output, perhaps as `${NAME}`, an environment variable.
         """
         return tuple(
-            Mount(role=one.role, uri=one.uri, folder=f"{folders[one.uri]}/{self.takes[one.uri]}")
-            for one in self.job.sources
-            if one.kind == STEP_KIND
+            Mount(role=source.role, uri=source.uri, folder=f"{folders[source.uri]}/{self.takes[source.uri]}")
+            for source in self.job.sources
+            if source.kind == STEP_KIND
         )
 
 

@@ -105,8 +105,8 @@ class Progress:
             return ""
         counted = scores.count_successes(self.evaluated, scores.find_share_metric(self.declared_metrics))
         model = self.registered[-1]
-        why = scores.format_failure_count(counted)
-        return f"{model.name} version {model.version} is registered, though {why}" if why else ""
+        failure_count = scores.format_failure_count(counted)
+        return f"{model.name} version {model.version} is registered, though {failure_count}" if failure_count else ""
 
     @property
     def has_measured(self) -> bool:
@@ -160,9 +160,9 @@ class Progress:
 
     def is_score(self, name: str) -> bool:
         """Return whether a metric is a score of the evaluation or a copy of one."""
-        known = self.evaluated.scores if self.evaluated else {}
-        copies = (metric for metric in self.declared_metrics if metric.kind == "copy" and known)
-        return name in known or any(re.fullmatch(metric.name, name) for metric in copies)
+        scores = self.evaluated.scores if self.evaluated else {}
+        copies = (metric for metric in self.declared_metrics if metric.kind == "copy" and scores)
+        return name in scores or any(re.fullmatch(metric.name, name) for metric in copies)
 
     def add_event(self, record: event.EventRecord) -> None:
         """Update the progress with the next event."""
@@ -190,7 +190,10 @@ class Progress:
             case event.Evaluated():
                 self.evaluated = happened
             case event.Scored():
-                self.scored = [*(one for one in self.scored if one.step != happened.step), happened]
+                self.scored = [
+                    *(evaluation for evaluation in self.scored if evaluation.step != happened.step),
+                    happened,
+                ]
             case event.Delivered():
                 self.delivered.append(happened)
             case event.Processes():
@@ -246,13 +249,13 @@ class Progress:
         summed = (metric for metric in self.declared_metrics if metric.kind == "episode" and metric.brief)
         return next((metric for metric in summed if re.fullmatch(metric.name, name)), None)
 
-    def add_later_copy(self, step: int, to: str, place: str) -> None:
+    def add_later_copy(self, step: int, to: str, target: str) -> None:
         """Add a copy that was made after the run; warnings that it is missing at the place no longer hold."""
         if all((copy.step, copy.to) != (step, to) for copy in self.published):
             self.published.append(event.Published(step=step, to=to))
-        steps = self._later_copies.setdefault(place, set())
+        steps = self._later_copies.setdefault(target, set())
         steps.add(step)
-        self.notes = [note for note in self.notes if not _is_settled(note.text, place, steps)]
+        self.notes = [note for note in self.notes if not _is_settled(note.text, target, steps)]
 
     def list_copies(self, step: int | None) -> list[str]:
         """Return the places of the copies of a step's checkpoint, without repetition."""
@@ -262,7 +265,7 @@ class Progress:
         """Return the addresses of a step's checkpoint that sources can name: of copies, artifacts and models."""
         files = [copy.file for copy in self.published if copy.step == step]
         places = [*files, *self.list_copies(step)]
-        copies = [place for place in places if "://" in place or place.startswith("runs:/")]
+        copies = [address for address in places if "://" in address or address.startswith("runs:/")]
         models = [model.uri for model in self.registered if model.step == step and model.uri]
         return tuple(dict.fromkeys([*copies, *models]))
 
@@ -275,20 +278,20 @@ class Progress:
     def has_kept_output(self) -> bool:
         """Whether its log tells of a copy that outlives its machine, as an output: the tracking server lists none."""
         places = [*(copy.to for copy in self.published), *(copy.to for copy in self.delivered)]
-        return any(not place.startswith(TRACKED_PREFIXES) for place in places)
+        return any(not address.startswith(TRACKED_PREFIXES) for address in places)
 
     @property
     def results(self) -> list[str]:
         """The places of the copies of an evaluation's results, without repetition."""
         policies = self.policies
-        return [place for place in dict.fromkeys(copy.to for copy in self.delivered) if place not in policies]
+        return [address for address in dict.fromkeys(copy.to for copy in self.delivered) if address not in policies]
 
     @property
     def policies(self) -> list[str]:
         """The places of the copies of the evaluated policy, which end in the name of its folder and its step."""
         name = "/".join(PurePosixPath(self.evaluated.policy).parts[-2:]) if self.evaluated else ""
         places = dict.fromkeys(copy.to for copy in self.delivered)
-        return [place for place in places if name and place.endswith(f"/{name}")]
+        return [address for address in places if name and address.endswith(f"/{name}")]
 
     @property
     def tracking_ui(self) -> str:
@@ -431,9 +434,9 @@ class Progress:
         return ""
 
 
-def _is_settled(text: str, place: str, steps: Iterable[int]) -> bool:
+def _is_settled(text: str, target: str, steps: Iterable[int]) -> bool:
     """Return whether a warning is about checkpoints that are not at a place, where they are by now."""
-    match = re.match(rf"checkpoints? ([\d, and]+) (?:is not|could not be) published to {re.escape(place)}[:;]", text)
+    match = re.match(rf"checkpoints? ([\d, and]+) (?:is not|could not be) published to {re.escape(target)}[:;]", text)
     return bool(match) and {int(name) for name in re.findall(r"\d+", match[1] if match else "")} <= {*steps}
 
 
@@ -444,7 +447,7 @@ def read_newest_progress(lines: Iterable[str], declared: Sequence[Metric]) -> Pr
     shown = [main] if main else [metric for metric in declared if metric.kind in ("loss", "curve")]
 
     def is_shown(name: str) -> bool:
-        return any(re.fullmatch(one.name, name) if one.pattern else one.name == name for one in shown)
+        return any(re.fullmatch(metric.name, name) if metric.pattern else metric.name == name for metric in shown)
 
     records: list[event.EventRecord] = []
     for line in reversed(list(lines)):

@@ -35,8 +35,8 @@ def add_described_metrics(declared: Sequence[Metric], evaluated: Evaluated) -> S
 
     Its description of a declared one counts, but for a share.
     """
-    known = {metric.name for metric in declared if metric.share}
-    described = [name for name in evaluated.scores if name in evaluated.units and name not in known]
+    share_names = {metric.name for metric in declared if metric.share}
+    described = [name for name in evaluated.scores if name in evaluated.units and name not in share_names]
     if not described:
         return declared
     directions = {metric.name: metric.better for metric in declared}
@@ -63,13 +63,13 @@ def add_described_metrics(declared: Sequence[Metric], evaluated: Evaluated) -> S
 
 def expand_patterns(declared: Sequence[Metric], evaluated: Evaluated) -> list[Metric]:
     """Return the metrics with, for each pattern of shares, one metric for each score of that name."""
-    found: list[Metric] = []
+    metrics: list[Metric] = []
     for metric in declared:
         if metric.pattern and metric.share and metric.kind == "score":
-            found += _expand_pattern(metric, evaluated)
+            metrics += _expand_pattern(metric, evaluated)
         else:
-            found.append(metric)
-    return found
+            metrics.append(metric)
+    return metrics
 
 
 def _expand_pattern(metric: Metric, evaluated: Evaluated) -> list[Metric]:
@@ -101,10 +101,10 @@ def list_group_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[
 
 def format_group_scores(evaluated: Evaluated, declared: Sequence[Metric], run: str) -> list[str]:
     """Return a line for each of the first shares of `list_group_scores`, and how to see the others."""
-    found = list_group_scores(evaluated, declared)
-    width = max((len(label) for label, _ in found), default=0)
-    lines = [f"{label:{width}}  {text}" for label, text in found[:MAX_GROUPS]]
-    more = len(found) - len(lines)
+    group_scores = list_group_scores(evaluated, declared)
+    width = max((len(label) for label, _ in group_scores), default=0)
+    lines = [f"{label:{width}}  {text}" for label, text in group_scores[:MAX_GROUPS]]
+    more = len(group_scores) - len(lines)
     return [*lines, f"and {more} more: robotrain report {run}"] if more else lines
 
 
@@ -158,18 +158,18 @@ def split_selection(conditions: str) -> tuple[str, str]:
 
 def list_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[str, str]]:
     """Return the scores as pairs of label and text."""
-    found = []
+    rows = []
     for metric in add_described_metrics(declared, evaluated):
         if metric.kind != "score" or not metric.brief:
             continue
         if metric.share and (text := format_success(evaluated, metric)):
-            found.append((metric.brief, text))
+            rows.append((metric.brief, text))
         elif not metric.share and (value := get_number(evaluated.scores, metric.name)) is not None:
             bounds = format_bounds(evaluated, metric)
             text = f"{format_number(value)}{format_unit(metric)}"
-            found.append((metric.brief, f"{text} ({bounds})" if bounds else text))
-    if found:
-        return found
+            rows.append((metric.brief, f"{text} ({bounds})" if bounds else text))
+    if rows:
+        return rows
     finite = [(name, value) for name, value in evaluated.scores.items() if math.isfinite(value)]
     return [(redact_if_secret(name), format_number(value, 4)) for name, value in finite[:MAX_SCORES]]
 
@@ -187,9 +187,9 @@ def find_headline_score(scores: Mapping[str, float], declared: Sequence[Metric])
 
 def format_headline_score(scores: Mapping[str, float], declared: Sequence[Metric]) -> str:
     """Return the main score as `85%` or `error 0.41`; empty if there is none."""
-    if (found := find_headline_score(scores, declared)) is None:
+    if (headline := find_headline_score(scores, declared)) is None:
         return ""
-    metric, value = found
+    metric, value = headline
     return f"{value:.0%}" if metric.share else f"{metric.brief or metric.title} {format_value(metric, value)}"
 
 
@@ -219,8 +219,8 @@ def format_success(evaluated: Evaluated, metric: Metric | None) -> str:
 
 def format_success_count(evaluated: Evaluated, metric: Metric | None) -> str:
     """Return `17 of 20`; empty if unknown."""
-    known = count_successes(evaluated, metric)
-    return f"{known[0]} of {known[1]}" if known else ""
+    counts = count_successes(evaluated, metric)
+    return f"{counts[0]} of {counts[1]}" if counts else ""
 
 
 def count_successes(evaluated: Evaluated, metric: Metric | None) -> tuple[int, int] | None:

@@ -37,8 +37,8 @@ class SourceUnreachable(SourceError):
     `pin` is known without it where a name always means the same content.
     """
 
-    def __init__(self, why: str, suggestion: str = "", pin: str = "") -> None:
-        super().__init__(why, suggestion)
+    def __init__(self, reason: str, suggestion: str = "", pin: str = "") -> None:
+        super().__init__(reason, suggestion)
         self.pin = pin
 
 
@@ -108,8 +108,8 @@ class Pinning(NamedTuple):
         """
 
         def call_optional(name: str, *arguments: Any) -> Any:
-            found: Any = getattr(load(), name, cls._field_defaults[name])
-            return found(*arguments)
+            function: Any = getattr(load(), name, cls._field_defaults[name])
+            return function(*arguments)
 
         return cls(
             resolve=lambda source, role: load().resolve_pin(source, role),

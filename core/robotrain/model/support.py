@@ -52,7 +52,7 @@ def make_refusal(
     platform: str,
     other_platforms: tuple[Suggestion, ...] = (),
     where: str = "",
-    given: str = "",
+    text: str = "",
 ) -> Problem:
     """Return the problem of what a platform does not support; `phrase` follows its name: `does not accept X`."""
     ways = other_platforms
@@ -65,7 +65,7 @@ def make_refusal(
         stage=Stage.CHECK,
         title=f"{platform} {phrase}{' yet' if support.level == 'not_yet' else ''}",
         where=where,
-        given=given,
+        given=text,
         why=support.reason,
         suggestions=ways,
     )

@@ -31,10 +31,10 @@ def hand_over_checkpoints(
     """Let each step hand over the checkpoints that others take of it; add a problem if it can hand over one only."""
     taken: dict[str, set[str]] = {}
     for name, job in prepared.items():
-        for given in by_name[name].inputs:
-            role = workloads[name].roles.get(given.role)
-            if role and (which := find_taken_checkpoints(job.job, role)) is not None and given.step in prepared:
-                taken.setdefault(given.step, set()).add(which)
+        for step_input in by_name[name].inputs:
+            role = workloads[name].roles.get(step_input.role)
+            if role and (which := find_taken_checkpoints(job.job, role)) is not None and step_input.step in prepared:
+                taken.setdefault(step_input.step, set()).add(which)
     for maker, each in taken.items():
         parameter = workloads[maker].evaluated_with
         if not parameter:

@@ -93,17 +93,17 @@ class DrivenEngine(PipelineEngine):
         """Return the status of the whole, and the steps. Raise RunGone if its files are gone."""
         run = reference.get(REFERENCE_KEY, "")
         has_driver = progress.is_driven(run)
-        found = self.read_progress(reference)
-        steps = [progress.make_step_status(*pair) for pair in found.steps.items()]
-        return found.compute_status(run, has_driver), steps
+        pipeline_progress = self.read_progress(reference)
+        steps = [progress.make_step_status(*pair) for pair in pipeline_progress.steps.items()]
+        return pipeline_progress.compute_status(run, has_driver), steps
 
     def read_progress(self, reference: Reference) -> PipelineProgress:
         """Return the state of each step. Raise RunGone if it cannot be read."""
         run = reference.get(REFERENCE_KEY, "")
-        found = progress.read_progress(run)
-        if found is None:
+        pipeline_progress = progress.read_progress(run)
+        if pipeline_progress is None:
             raise RunGone(f"the states of the steps of {run} are gone")
-        return found
+        return pipeline_progress
 
     def list_sent(self, reference: Reference) -> list[SentStep]:
         """Return the steps whose runs were submitted."""
@@ -158,8 +158,10 @@ class DrivenEngine(PipelineEngine):
         run = reference[REFERENCE_KEY]
         attempts = f"{run.rpartition('-')[0]}-"  # one that resumes another has its finished steps
         others = records.iterate_runs(lambda name: name.startswith(attempts) and name != run, with_steps=False)
-        known = filter(None, map(progress.read_progress, others))
-        shared = {step.run for found in known for step in found.steps.values() if step.run}
+        other_pipelines = filter(None, map(progress.read_progress, others))
+        shared = {
+            step.run for pipeline_progress in other_pipelines for step in pipeline_progress.steps.values() if step.run
+        }
         for _, record in self._list_records(reference):
             if record.run not in shared:
                 if dry_run:
@@ -172,16 +174,16 @@ class DrivenEngine(PipelineEngine):
         if errors:
             is_begun = freed or any(isinstance(error, RemovedInPart) for error in errors)
             raise (RemovedInPart if is_begun else Rejected)([problem for error in errors for problem in error.problems])
-        return None if None in freed else sum(one or 0 for one in freed)
+        return None if None in freed else sum(size or 0 for size in freed)
 
     def _list_records(self, reference: Reference) -> list[tuple[str, RunRecord]]:
         """Return the steps whose runs were submitted, with their records."""
-        found = []
+        named_records = []
         for name, step in self.read_progress(reference).steps.items():
             record = records.find_record(step.run)
             if record is not None and record.phase == "sent":
-                found.append((name, record))
-        return found
+                named_records.append((name, record))
+        return named_records
 
 
 def start_driver(run: str, plugins: Plugins) -> None:
@@ -211,9 +213,9 @@ def start_driver(run: str, plugins: Plugins) -> None:
 
 def _has_begun(run: str) -> bool:
     """Return whether a driver works on the pipeline, or has brought it to its end."""
-    found = progress.read_progress(run)
-    return found is not None and (found.finished or progress.is_driven(run))
+    pipeline_progress = progress.read_progress(run)
+    return pipeline_progress is not None and (pipeline_progress.finished or progress.is_driven(run))
 
 
-def _make_not_started_problem(why: str) -> Problem:
-    return make_problem("driver-not-started", given=sys.executable, why=why)
+def _make_not_started_problem(reason: str) -> Problem:
+    return make_problem("driver-not-started", given=sys.executable, why=reason)

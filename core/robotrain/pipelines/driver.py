@@ -89,7 +89,7 @@ class PipelineDriver:
     @property
     def _max_pause(self) -> float:
         """How long not to ask: a step of this machine that ended is noticed within 2 % of the time that it took."""
-        began = [one.started for one in self._progress.steps.values() if one.state == "running" and one.started]
+        began = [step.started for step in self._progress.steps.values() if step.state == "running" and step.started]
         if not began or not self._platform.capabilities.feature("runs_here"):
             return MAX_POLL_SECONDS
         return min(max(PAUSE_SHARE * (time.time() - max(began)), MIN_POLL_SECONDS), MAX_POLL_SECONDS)
@@ -110,13 +110,17 @@ class PipelineDriver:
             return False
         if not self._is_sent(step, state):
             needed = self._list_needed(step)
-            failed = (name for name, one in needed.items() if one.finished and one.state != "succeeded")
+            failed = (
+                name
+                for name, needed_step in needed.items()
+                if needed_step.finished and needed_step.state != "succeeded"
+            )
             if blocked := next(failed, None):
                 return self._end(state, "skipped", f"step {blocked} {needed[blocked].state}")
             most = self._jobs.plan.at_most
-            others = [one for one in self._progress.steps.values() if one is not state]
-            active = sum(one.state in ("pending", "running") for one in others)
-            unmet = [name for name, one in needed.items() if one.state != "succeeded"]
+            others = [other for other in self._progress.steps.values() if other is not state]
+            active = sum(other.state in ("pending", "running") for other in others)
+            unmet = [name for name, needed_step in needed.items() if needed_step.state != "succeeded"]
             if (most is not None and active >= most) or not all(self._can_follow(step, name) for name in unmet):
                 return False
         if time.monotonic() < self._retry_at.get(step.name, 0.0):
@@ -139,7 +143,7 @@ class PipelineDriver:
 
     def _list_needed(self, step: PlannedStep) -> dict[str, StepState]:
         """Return the steps that must succeed before: those that it needs, and those that these follow."""
-        follows = {one.name: one.follows for one in self._jobs.plan.steps if one.follows}
+        follows = {planned.name: planned.follows for planned in self._jobs.plan.steps if planned.follows}
         names = [*step.needs, *(follows[name] for name in step.needs if name in follows)]
         return {name: self._progress.steps[name] for name in names}
 
@@ -155,7 +159,7 @@ class PipelineDriver:
             return False
         with contextlib.suppress(Exception):  # it is asked again
             outputs = self._platform.engine.outputs(records.read_record(state.run).reference)
-            return any(one.kind == "checkpoint" for one in outputs)
+            return any(output.kind == "checkpoint" for output in outputs)
         return False
 
     def _mark_ends(self) -> None:
@@ -191,7 +195,7 @@ class PipelineDriver:
         elif record.phase == "sending":
             stored = plans.read_stored_plan(record.run)
             record = submitter.submit_plan(
-                stored, self._platform, lambda found: None, lambda run: None, self._plugins, owner
+                stored, self._platform, lambda problems: None, lambda run: None, self._plugins, owner
             ).record
         state.run, state.state, state.reason = record.run, "running", ""
         state.started = state.started or time.time()
@@ -202,7 +206,7 @@ class PipelineDriver:
         steps = self._progress.steps
         follows = [step.follows] if step.follows and not steps[step.follows].finished else []
         growing = {name: str(get_end_marker(self.run, name)) for name in follows}
-        return self._jobs.complete_job(step, {name: one.run for name, one in steps.items()}, growing)
+        return self._jobs.complete_job(step, {name: step_state.run for name, step_state in steps.items()}, growing)
 
     def _find_submitted(self, run: str, owner: StepOwner) -> RunRecord | None:
         """Return the record of a step's run; None if nothing was recorded, or the name is another run's by now."""

@@ -97,8 +97,10 @@ class NativeEngine(PipelineEngine):
         prepared = jobs[step.name]
         if any(name in copies for name in list_read_steps(step)):
             sources = [
-                JobSource(role=one.role, **copies[one.uri]) if one.kind == STEP_KIND and one.uri in copies else one
-                for one in step.sources
+                JobSource(role=source.role, **copies[source.uri])
+                if source.kind == STEP_KIND and source.uri in copies
+                else source
+                for source in step.sources
             ]
             prepared = replace_sources(prepared, tuple(sources), self._plugins)
             raise_if_any(self.step_platform.plans.check(prepared.job, prepared.settings))
@@ -109,7 +111,11 @@ class NativeEngine(PipelineEngine):
             job, takes = dataclasses.replace(job, sources=(source,)), {step.policy_from: POLICY_FOLDER}
         else:
             roles = self._plugins.workload(job.workload).roles
-            takes = {one.step: _choose_folder(job, roles[one.role]) for one in step.inputs if one.step not in copies}
+            takes = {
+                step_input.step: _choose_folder(job, roles[step_input.role])
+                for step_input in step.inputs
+                if step_input.step not in copies
+            }
         return PipelineStep(
             name=step.name,
             needs=step.needs,
@@ -140,8 +146,8 @@ class NativeEngine(PipelineEngine):
 
     def find(self, plan: Plan) -> Reference | None:
         """Return the pipeline if an interrupted submit created it."""
-        found = self.step_platform.engine.find(plan)
-        return None if found is None else {**found, REFERENCE_KEY: plan.run}
+        reference = self.step_platform.engine.find(plan)
+        return None if reference is None else {**reference, REFERENCE_KEY: plan.run}
 
     def find_submitted(self, text: str, settings: Any) -> SubmittedRun | None:
         """Raise Rejected: of another machine's pipeline, nothing is known here but its name."""
@@ -173,7 +179,7 @@ class NativeEngine(PipelineEngine):
             status = dataclasses.replace(status, state=failure.state, reason=failure.reason, exit_code=None)
         if status.finished and status.state != "succeeded":
             with contextlib.suppress(Rejected, OSError):  # the next query records it
-                self._record_ended_steps(reference, [one.name for one in steps if one.state == "succeeded"])
+                self._record_ended_steps(reference, [step.name for step in steps if step.state == "succeeded"])
         return status, steps
 
     def _record_ended_steps(self, reference: Reference, succeeded: Sequence[str]) -> None:
@@ -184,46 +190,46 @@ class NativeEngine(PipelineEngine):
         path, plan = records.get_run_folder(reference[REFERENCE_KEY]) / ENDED_STEPS_FILE, self._read_plan(reference)
         if path.exists():
             return
-        found: dict[str, dict[str, str]] = {}
+        policy_by_step: dict[str, dict[str, str]] = {}
         for step in plan.steps:
             if step.name in succeeded and step.name not in plan.finished:
                 outputs: Iterable[Output] = ()
                 if step.workload:
                     outputs = self.step_platform.engine.outputs(self.refer_to_step(reference, step.name))
-                policies = [one for one in outputs if one.kind == "checkpoint"]
-                found[step.name] = {"kind": policies[-1].source, "uri": policies[-1].uri} if policies else {}
-        files.write_checked_json(path, found)
+                policies = [output for output in outputs if output.kind == "checkpoint"]
+                policy_by_step[step.name] = {"kind": policies[-1].source, "uri": policies[-1].uri} if policies else {}
+        files.write_checked_json(path, policy_by_step)
 
     def _complete_steps(self, reference: Reference, listed: Iterable[StepStatus]) -> list[StepStatus]:
-        known = {one.name: one for one in listed}
+        statuses = {status.name: status for status in listed}
         plan = self._read_plan(reference)
         for name, state in plan.finished.items():
-            known[name] = StepStatus(name=name, state="succeeded", reason=f"in {state['run']}")
+            statuses[name] = StepStatus(name=name, state="succeeded", reason=f"in {state['run']}")
         for step in plan.steps:
-            if step.model and step.name in known and known[step.name].state == "succeeded":
-                known[step.name] = dataclasses.replace(
-                    known[step.name], registered=self._find_registered(reference, step.name)
+            if step.model and step.name in statuses and statuses[step.name].state == "succeeded":
+                statuses[step.name] = dataclasses.replace(
+                    statuses[step.name], registered=self._find_registered(reference, step.name)
                 )
-        return [known.get(step.name, StepStatus(name=step.name, state="waiting")) for step in plan.steps]
+        return [statuses.get(step.name, StepStatus(name=step.name, state="waiting")) for step in plan.steps]
 
     def _find_registered(self, reference: Reference, name: str) -> str:
         """Return the model version that a step says in its log that it registered; it is recorded once it is known."""
         path = records.get_run_folder(reference[REFERENCE_KEY]) / REGISTERED_FILE
-        known: dict[str, str] = {}
+        versions: dict[str, str] = {}
         with contextlib.suppress(OSError, ValueError):
-            known = dict(files.read_checked_json(path))
-        if name not in known:
+            versions = dict(files.read_checked_json(path))
+        if name not in versions:
             with contextlib.suppress(Rejected, OSError):  # the step's state is known without it
                 for line in self.step_platform.engine.logs(self.refer_to_step(reference, name), False):
                     logged = event.parse_event(line) if line.startswith(event.PREFIX) else None
                     if logged and isinstance(logged.event, event.Registered):
-                        known[name] = f"{logged.event.name} version {logged.event.version}"
-                        files.write_checked_json(path, known)
-        return known.get(name, "")
+                        versions[name] = f"{logged.event.name} version {logged.event.version}"
+                        files.write_checked_json(path, versions)
+        return versions.get(name, "")
 
     def list_sent(self, reference: Reference) -> list[SentStep]:
         """Return the steps that have begun, in this run or, finished, in an earlier one."""
-        begun = {one.name for one in self.list_steps(reference) if one.state in BEGUN_STATES}
+        begun = {step.name for step in self.list_steps(reference) if step.state in BEGUN_STATES}
         return [
             SentStep(name=step.name, reference=self.refer_to_step(reference, step.name), produces=step.produces)
             for step in self._read_plan(reference).steps
@@ -300,4 +306,4 @@ def _choose_folder(job: Job, role: Role) -> str:
 
 def list_read_steps(step: PlannedStep) -> list[str]:
     """Return the steps whose output a step reads."""
-    return [*(one.step for one in step.inputs), *filter(None, (step.policy_from,))]
+    return [*(step_input.step for step_input in step.inputs), *filter(None, (step.policy_from,))]

@@ -102,26 +102,26 @@ class PipelineEngine(PlatformPlans, PlatformEngine):
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
         """Return the outputs of all steps, below the steps' names: checkpoints first."""
-        found = [
+        outputs = [
             dataclasses.replace(output, name=f"{step.name}/{output.name}")
             for step in self.list_sent(reference)
             for output in self.step_platform.engine.outputs(step.reference)
         ]
-        return sorted(found, key=lambda one: one.kind != "checkpoint")
+        return sorted(outputs, key=lambda output: output.kind != "checkpoint")
 
     def download(self, reference: Reference, output: Output, to: Path) -> Sequence[str] | None:
         """Copy one output of a step, and return what of it was left out. Raise Rejected."""
         name, _, inside = output.name.partition("/")
-        step = next(one for one in self.list_sent(reference) if one.name == name)
+        step = next(sent_step for sent_step in self.list_sent(reference) if sent_step.name == name)
         return self.step_platform.engine.download(step.reference, dataclasses.replace(output, name=inside), to)
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Register the policy of the last step that has one. Raise Rejected."""
         sent = reversed(self.list_sent(reference))
-        found = next((one for one in sent if one.produces in ("checkpoints", "results")), None)
-        if found is None:
+        producer = next((sent_step for sent_step in sent if sent_step.produces in ("checkpoints", "results")), None)
+        if producer is None:
             raise Rejected([make_problem("step-output-missing.nothing-to-register")])
-        return self.step_platform.engine.register(found.reference, name, step)
+        return self.step_platform.engine.register(producer.reference, name, step)
 
 
 ENDED_SECONDS = 0.1
@@ -142,7 +142,7 @@ class _StepLogFollower:
         while True:
             if not ended:
                 status, listed = self.step_platform.query_pipeline(self._reference)
-                ended, steps = status.finished, {one.name: one for one in listed}
+                ended, steps = status.finished, {step_status.name: step_status for step_status in listed}
                 with_log = {name for name, step in steps.items() if self.step_platform.has_log(step)}
             for name in steps:
                 if name in with_log and name not in self._readers and not self._is_after_unread(steps[name], steps):
@@ -155,8 +155,12 @@ class _StepLogFollower:
 
     def _is_after_unread(self, step: StepStatus, steps: Mapping[str, StepStatus]) -> bool:
         """Return whether the log of a step that ended before this one began is not read to its end."""
-        ended = [one for one in steps.values() if one.ended and one.ended <= (step.started or 0.0)]
-        before = [one.name for one in ended if self.step_platform.has_log(one)]
+        ended = [
+            step_status
+            for step_status in steps.values()
+            if step_status.ended and step_status.ended <= (step.started or 0.0)
+        ]
+        before = [step_status.name for step_status in ended if self.step_platform.has_log(step_status)]
         return any(name not in self._readers or self._readers[name].is_alive() for name in before)
 
     def _start(self, step: StepStatus) -> None:

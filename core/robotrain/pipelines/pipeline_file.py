@@ -69,10 +69,10 @@ def request_from_file(
     steps = change_steps(request.steps, sets, context.platform, context.plugins, problems)
     if trainer_args:
         steps, mistakes = _add_trainer_args(steps, trainer_args, context)
-        found = [*request.problems, *(problem for file in files for problem in file.problems)]
+        all_problems = [*request.problems, *(problem for file in files for problem in file.problems)]
         workloads = {step.workload for step in request.steps if step.request}
         are_known = workloads <= {*context.plugins.list_names("workload")}
-        problems += mistakes if are_known and not select_errors(found) else []
+        problems += mistakes if are_known and not select_errors(all_problems) else []
     return replace(request, steps=tuple(steps), problems=tuple(problems))
 
 
@@ -191,7 +191,9 @@ class _PipelineReader(JobReader):
     def read_step_job(self, entries: dict[str, YamlNode], what: str) -> Iterator[Layer]:
         """Yield what the step itself says, and its job file."""
         inline = self.make_job(entries)
-        sources = [one._replace(kinds=(STEP_KIND,)) if FROM_KEY in one.kinds else one for one in inline.sources]
+        sources = [
+            source._replace(kinds=(STEP_KIND,)) if FROM_KEY in source.kinds else source for source in inline.sources
+        ]
         yield inline._replace(sources=tuple(sources), problems=())
         if JOB_KEY not in entries:
             return
@@ -205,11 +207,11 @@ def change_steps(
     steps: Sequence[StepRequest], sets: Sequence[str], platform: Platform, plugins: Plugins, problems: list[Problem]
 ) -> list[StepRequest]:
     """Return the steps with the values of `STEP.KEY=VALUE` texts; what is wrong with these is added to `problems`."""
-    names, found = [step.name for step in steps], dict[str, list[str]]()
+    names, changes_by_step = [step.name for step in steps], dict[str, list[str]]()
     for text in sets:
         name, dot, change = text.partition(".")
         if dot and name in names:
-            found.setdefault(name, []).append(change)
+            changes_by_step.setdefault(name, []).append(change)
             continue
         key = text.partition("=")[0]
         message = "value-invalid.key-of-step" if not dot and key in names else "value-invalid.no-step"
@@ -219,15 +221,20 @@ def change_steps(
             else f".{redact(change.partition('=')[0])}=VALUE"
         )
         nearest = suggest_name(name, names, f"{SET_FLAG} ") if dot else ()
-        near = tuple(Suggestion(one.text + shlex.quote(rest), replaces=f"--set={key}") for one in nearest)
+        near = tuple(Suggestion(suggestion.text + shlex.quote(rest), replaces=f"--set={key}") for suggestion in nearest)
         steps_known = ", ".join(map(redact, names))
         problems.append(make_problem(message, *near, where=SET_FLAG, key=redact(key), names=steps_known))
 
     def apply(step: StepRequest, request: Request, workload: Workload) -> tuple[Request, list[Problem]]:
         kinds = plugins.source_kinds()
-        return assignments.apply_assignments(request, found[step.name], workload, platform, kinds, f"{step.name}.")
+        return assignments.apply_assignments(
+            request, changes_by_step[step.name], workload, platform, kinds, f"{step.name}."
+        )
 
-    return [change_step(step, apply, platform, plugins, problems) if step.name in found else step for step in steps]
+    return [
+        change_step(step, apply, platform, plugins, problems) if step.name in changes_by_step else step
+        for step in steps
+    ]
 
 
 Change = Callable[[StepRequest, Request, Workload], tuple[Request, list[Problem]]]

@@ -123,7 +123,7 @@ def render_pipeline(
 
     :param payloads: the archives of its steps, by the path in the plan.
     """
-    body = {one.name: getattr(plan, one.name) for one in fields(plan)} | {"steps": [*map(_dump_step, plan.steps)]}
+    body = {field.name: getattr(plan, field.name) for field in fields(plan)} | {"steps": [*map(_dump_step, plan.steps)]}
     body = {name: value for name, value in body.items() if name not in OPTIONAL_KEYS or value}
     indent = 1 if len(plan.steps) <= MAX_INDENTED else None  # a hundred times as fast without
     files = {**payloads, PIPELINE_FILE: (json.dumps(body, indent=indent) + "\n").encode()}
@@ -142,12 +142,12 @@ def render_pipeline(
 
 def _dump_step(step: PlannedStep) -> dict[str, Any]:
     """Return a step as data, without what does not belong to it, so that the plan can be read."""
-    body = {one.name: getattr(step, one.name) for one in fields(step)}
-    body["inputs"] = [{"role": one.role, "step": one.step} for one in step.inputs]
-    body["sources"] = [collect_fields(one) for one in step.sources]
+    body = {field.name: getattr(step, field.name) for field in fields(step)}
+    body["inputs"] = [{"role": step_input.role, "step": step_input.step} for step_input in step.inputs]
+    body["sources"] = [collect_fields(source) for source in step.sources]
     required = ("model", "policy_from") if step.model else ("workload", "parameters", "settings", "payload", "produces")
-    kept = ("name", "needs", *required)
-    return {name: value for name, value in body.items() if name in kept or (value and name != "produces")}
+    required_names = ("name", "needs", *required)
+    return {name: value for name, value in body.items() if name in required_names or (value and name != "produces")}
 
 
 @functools.cache
@@ -161,8 +161,8 @@ def parse_pipeline(content: bytes) -> PipelinePlan:
     """Return the plan in the content of `pipeline.json`. Raise ValueError."""
     data = json.loads(content)
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        found = data.get("schema") if isinstance(data, dict) else None
-        raise ValueError(f"this robotrain reads schema {SCHEMA}, the file has {found!r}")
+        schema = data.get("schema") if isinstance(data, dict) else None
+        raise ValueError(f"this robotrain reads schema {SCHEMA}, the file has {schema!r}")
     return _get_adapter().validate_python(data)
 
 

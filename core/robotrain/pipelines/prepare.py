@@ -74,7 +74,7 @@ class PreparedPipeline(PreparedJob):
     def list_input_steps(self) -> list[InputStep]:
         """Return all steps with a job, of the trials of a sweep the first."""
         steps = self.steps[:1] if self.sweep else self.steps
-        read = {given.step for step in steps for given in step.inputs}
+        read = {step_input.step for step in steps for step_input in step.inputs}
         return [InputStep(step.job, step.name, step.name in read) for step in steps if step.job]
 
     def list_parts(self) -> list[JobPart]:
@@ -84,8 +84,8 @@ class PreparedPipeline(PreparedJob):
             if step.job:
                 parts += step.job.list_parts()
             else:
-                known = dict(list_fields(step.registration.settings)) if step.registration else {}
-                parts.append(JobPart({name: known.get(name) for name in step.settings}, (), ()))
+                settings = dict(list_fields(step.registration.settings)) if step.registration else {}
+                parts.append(JobPart({name: settings.get(name) for name in step.settings}, (), ()))
         return parts
 
     def list_stored_parts(self, stored: RenderedPlan) -> list[JobPart]:
@@ -130,7 +130,7 @@ def prepare_pipeline(
     problems = [*request.problems, *check_pipeline_name(request.name)]
     if request.steps or not problems:  # a file that cannot be read has no steps
         problems += check_graph(request.steps, request.at_most, platform if _is_native(platform, request) else None)
-    by_name = {one.name: one for one in request.steps}
+    by_name = {step_request.name: step_request for step_request in request.steps}
     workloads = _find_workloads(request, plugins, problems)
     taking: dict[str, bool] = {}  # every role, and whether what a step makes can fill it in one of the workloads
     for role, declared in (pair for workload in workloads.values() for pair in workload.roles.items()):
@@ -138,39 +138,47 @@ def prepare_pipeline(
     kinds = {**plugins.source_kinds(), STEP_KIND: make_step_kind(taking)}
     prepared: dict[str, PreparedJob] = {}
     for name, workload in workloads.items():
-        one = by_name[name]
-        problems += label_problems(one, check_inputs(one, workload, workloads))
+        step_request = by_name[name]
+        problems += label_problems(step_request, check_inputs(step_request, workload, workloads))
         try:
-            job, notes = _prepare_step(one, workload, platform, plugins, kinds, is_sent)
+            job, notes = _prepare_step(step_request, workload, platform, plugins, kinds, is_sent)
             prepared[name] = job
-            problems += label_problems(one, notes)
+            problems += label_problems(step_request, notes)
         except Rejected as rejected:
-            own = {("source-not-accepted", given.step) for given in one.inputs}  # `check_inputs` reported them
+            own = {
+                ("source-not-accepted", step_input.step) for step_input in step_request.inputs
+            }  # `check_inputs` reported them
             problems += label_problems(
-                one, (found for found in rejected.problems if (found.code, found.given) not in own)
+                step_request, (problem for problem in rejected.problems if (problem.code, problem.given) not in own)
             )
     registrations: dict[str, PreparedJob] = {}
-    for one in request.steps:
-        if one.request is None:
-            problems += label_problems(one, check_registration(one, by_name, workloads, prepared, platform, plugins))
+    for step_request in request.steps:
+        if step_request.request is None:
+            problems += label_problems(
+                step_request, check_registration(step_request, by_name, workloads, prepared, platform, plugins)
+            )
             if not _is_native(platform, request):
-                problems += label_problems(one, find_unused_settings(one))
-            elif one.policy_from in prepared:
+                problems += label_problems(step_request, find_unused_settings(step_request))
+            elif step_request.policy_from in prepared:
                 with collect_problems(problems):
-                    registrations[one.name] = make_registration_job(
-                        prepared[one.policy_from], one.settings, one.settings
+                    registrations[step_request.name] = make_registration_job(
+                        prepared[step_request.policy_from], step_request.settings, step_request.settings
                     )
     hand_over_checkpoints(by_name, workloads, prepared, problems)
     if is_sent and select_errors(problems):
         for name, job in prepared.items():
-            found = find_folder_problems(job.job, workloads[name], platform, job.settings, kinds)
-            known = {(problem.code, problem.given) for problem in problems}
-            problems += label_problems(by_name[name], (one for one in found if (one.code, one.given) not in known))
+            folder_problems = find_folder_problems(job.job, workloads[name], platform, job.settings, kinds)
+            reported = {(problem.code, problem.given) for problem in problems}
+            problems += label_problems(
+                by_name[name], (problem for problem in folder_problems if (problem.code, problem.given) not in reported)
+            )
     raise_if_any(deduplicate_problems(problems))
     is_native = bool(request.sweep.get("native")) or _is_native(platform, request)
     whole = plugins.make_pipeline_platform(platform, is_native, bool(request.sweep))
-    by_name = {name: settle_following(one, prepared, whole, problems) for name, one in by_name.items()}
-    order = order_steps({one.name: one.needs for one in request.steps})
+    by_name = {
+        name: settle_following(step_request, prepared, whole, problems) for name, step_request in by_name.items()
+    }
+    order = order_steps({step_request.name: step_request.needs for step_request in request.steps})
     steps = tuple(
         PreparedStep(**vars(by_name[name]), job=prepared.get(name), registration=registrations.get(name))
         for name in order
@@ -194,14 +202,16 @@ def prepare_pipeline(
 
 def _find_workloads(request: PipelineRequest, plugins: Plugins, problems: list[Problem]) -> dict[str, Workload]:
     """Return the workload of each step that has a job; one that does not exist is a problem."""
-    found: dict[str, Workload] = {}
-    for one in request.steps:
+    workload_by_step: dict[str, Workload] = {}
+    for step_request in request.steps:
         try:
-            if one.request:
-                found[one.name] = plugins.workload(one.workload or plugins.default_workload())
+            if step_request.request:
+                workload_by_step[step_request.name] = plugins.workload(
+                    step_request.workload or plugins.default_workload()
+                )
         except Rejected as rejected:
-            problems += label_problems(one, rejected.problems)
-    return found
+            problems += label_problems(step_request, rejected.problems)
+    return workload_by_step
 
 
 def _is_native(platform: Platform, request: PipelineRequest) -> bool:
@@ -221,16 +231,16 @@ def pin_pipeline(
     """
     pinned, problems = _pin_sources(prepared, pinning)
     jobs = {step.name: step.job for step in pinned.steps if step.job}
-    locked, found = lock_programs(jobs, say)
+    locked, lock_problems = lock_programs(jobs, say)
     if locked == jobs:
-        return pinned, [*problems, *_label_locks(found)]
+        return pinned, [*problems, *_label_locks(lock_problems)]
     steps = tuple(dataclasses.replace(step, job=locked.get(step.name)) for step in pinned.steps)
     pinned = dataclasses.replace(pinned, steps=steps, values=tuple(_list_values(steps)))
-    return pinned, [*problems, *_label_locks(found)]
+    return pinned, [*problems, *_label_locks(lock_problems)]
 
 
-def _label_locks(found: Iterable[tuple[str, Problem]]) -> Iterator[Problem]:
-    for name, problem in found:
+def _label_locks(lock_problems: Iterable[tuple[str, Problem]]) -> Iterator[Problem]:
+    for name, problem in lock_problems:
         yield dataclasses.replace(problem, where=": ".join(filter(None, (f"step {name}", problem.where))))
 
 
@@ -242,15 +252,17 @@ def _pin_sources(prepared: PreparedPipeline, pinning: bool) -> tuple[PreparedPip
     pinned, problems = _pin_steps(prepared, pins, only_certain=True)
     settled, problems = _settle_steps(pinned, problems)
     if settled is not pinned and not select_errors(problems):
-        settled, found = _pin_steps(settled, pins)
-        problems += map(drop_no_pin, found)  # without pins, nobody would know of what was added
+        settled, new_problems = _pin_steps(settled, pins)
+        problems += map(drop_no_pin, new_problems)  # without pins, nobody would know of what was added
     steps = {step.name: step for step in settled.steps}
     made = {name: step.job or step.registration for name, step in steps.items()} if prepared.is_native else {}
     jobs = {name: job for name, job in made.items() if job}
     if prepared.sweep:  # the engine gets the job of the first trial
         jobs = dict(list(jobs.items())[:1])
-    for name, (job, found) in zip(jobs, query_in_parallel(query_platform_settings, list(jobs.values())), strict=True):
-        problems += found
+    for name, (job, new_problems) in zip(
+        jobs, query_in_parallel(query_platform_settings, list(jobs.values())), strict=True
+    ):
+        problems += new_problems
         if steps[name].job:
             steps[name] = dataclasses.replace(steps[name], job=job)
         else:
@@ -268,9 +280,9 @@ def _pin_steps(
     :param only_certain: whether those wait of which others decide whether they are needed.
     """
     jobs = {source: step.job for step in prepared.steps if step.job for source in step.job.job.sources}
-    known = {*pins, *pins.values()}
-    asked = (source for source in jobs if not (only_certain and source.uncertain))
-    new = {source: None for source in asked if dataclasses.replace(source, tags=()) not in known}
+    pinned_sources = {*pins, *pins.values()}
+    candidates = (source for source in jobs if not (only_certain and source.uncertain))
+    new = {source: None for source in candidates if dataclasses.replace(source, tags=()) not in pinned_sources}
     every = dataclasses.replace(prepared.job, sources=tuple(new))
     pinned, problems = pin_job(
         every,
@@ -282,7 +294,10 @@ def _pin_steps(
     steps = []
     for step in prepared.steps:
         if job := step.job:
-            own = tuple(_add_tags(pins[one], job) if one in new else pins.get(one, one) for one in job.job.sources)
+            own = tuple(
+                _add_tags(pins[source], job) if source in new else pins.get(source, source)
+                for source in job.job.sources
+            )
             step = dataclasses.replace(step, job=job.with_job(dataclasses.replace(job.job, sources=own)))
         steps.append(step)
     return dataclasses.replace(prepared, steps=tuple(steps)), problems
@@ -294,19 +309,19 @@ def _add_tags(source: JobSource, job: PreparedJob) -> JobSource:
 
 def _settle_steps(prepared: PreparedPipeline, problems: Sequence[Problem]) -> tuple[PreparedPipeline, list[Problem]]:
     """Return the pipeline with the sources that its steps imply, and all problems; the same if nothing changes."""
-    read = {given.step for step in prepared.steps for given in step.inputs}
+    read = {step_input.step for step in prepared.steps for step_input in step.inputs}
     inputs = [InputStep(step.job, step.name, step.name in read) for step in prepared.steps if step.job]
-    jobs, found = settle_steps(inputs, problems)
+    jobs, all_problems = settle_steps(inputs, problems)
     if all(jobs[step.name] is step.job for step in inputs):
-        return prepared, found
+        return prepared, all_problems
     steps = tuple(dataclasses.replace(step, job=jobs.get(step.name)) for step in prepared.steps)
     files = next((job.source_files for job in jobs.values() if job.source_files), None)
     changed = dataclasses.replace(prepared, steps=steps, source_files=files, values=tuple(_list_values(steps)))
-    return changed, found
+    return changed, all_problems
 
 
 def _prepare_step(
-    one: StepRequest,
+    step_request: StepRequest,
     workload: Workload,
     platform: Platform,
     plugins: Plugins,
@@ -314,8 +329,8 @@ def _prepare_step(
     is_sent: bool,
 ) -> tuple[PreparedJob, list[Problem]]:
     """Return the job of a step, which registers no policy that nothing has evaluated, and its warnings and notes."""
-    assert one.request is not None
-    job = prepare_job(one.request, workload, platform, plugins, kinds=kinds, is_sent=is_sent)
+    assert step_request.request is not None
+    job = prepare_job(step_request.request, workload, platform, plugins, kinds=kinds, is_sent=is_sent)
     notes = list(job.warnings)
     parameter = workload.profile.outputs.register_parameter
     model = dict(job.job.parameters).get(parameter)
@@ -323,7 +338,7 @@ def _prepare_step(
         return job, notes
     changed = tuple((name, None if name == parameter else value) for name, value in job.job.parameters)
     rows = [{**row, "value": None, "origin": "pipeline"} if row["name"] == parameter else row for row in job.values]
-    notes.append(make_problem("step-registers-nothing", name=one.name, model=model))
+    notes.append(make_problem("step-registers-nothing", name=step_request.name, model=model))
     return dataclasses.replace(job, job=dataclasses.replace(job.job, parameters=changed), values=tuple(rows)), notes
 
 

@@ -105,9 +105,9 @@ def find_first_failure(steps: Mapping[str, StepState | StepStatus]) -> StepFailu
     failed = [name for name, state in states.items() if state in FAILED]
     cancelled = [name for name, state in states.items() if state == "cancelled"]
     skipped = [name for name, state in states.items() if state == "skipped"]
-    if not (found := failed or cancelled or skipped):
+    if not (candidates := failed or cancelled or skipped):
         return None
-    name = min(found, key=lambda one: steps[one].ended or float("inf"))
+    name = min(candidates, key=lambda step_name: steps[step_name].ended or float("inf"))
     reason = f"step {name} {states[name]}" + (f": {steps[name].reason}" if steps[name].reason else "")
     return StepFailure(name, "failed" if failed else "cancelled", reason)
 

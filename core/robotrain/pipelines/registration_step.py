@@ -26,20 +26,24 @@ REGISTRATION = Workload(
 """What can be changed of such a step: settings of the platform only."""
 
 
-def make_registration_job(source: PreparedJob, given: Mapping[str, Value], own: Iterable[str]) -> PreparedJob:
+def make_registration_job(source: PreparedJob, chosen_values: Mapping[str, Value], own: Iterable[str]) -> PreparedJob:
     """Return the job of a registration. Raise Rejected for an invalid setting.
 
     :param source: the job of the step whose policy it registers.
-    :param given: settings that differ from that step's, by name.
+    :param chosen_values: settings that differ from that step's, by name.
     :param own: the names of those that its user gave it.
     """
     platform = source.platform
     inherited = {name: Value(value, ORIGIN) for name, value in list_fields(source.settings)}
-    values = {name: one for name, one in {**inherited, **given}.items() if one.value is not None}
+    values = {
+        name: setting_value
+        for name, setting_value in {**inherited, **chosen_values}.items()
+        if setting_value.value is not None
+    }
     settings, problems, _ = validate_values(type(source.settings), values)
     raise_if_any(problems)
-    changes = {name: getattr(settings, name) for name in given}
-    origins = {name: str(one.origin) for name, one in given.items()}
+    changes = {name: getattr(settings, name) for name in chosen_values}
+    origins = {name: str(setting_value.origin) for name, setting_value in chosen_values.items()}
     job, _ = settle_registration_job(source.with_settings(settings, changes, origins), own)
     raise_if_any(platform.plans.check(job.job.without_gpus(), job.settings))
     return job
@@ -61,11 +65,13 @@ def set_registration_settings(
     if request.line.arguments is not None:
         problems.append(make_problem("value-unknown", where=SET_FLAG, name=step.name, platform=platform.name))
     settings = request.line.select(f"platforms.{platform.name}")
-    return dataclasses.replace(step, settings={name: one for name, one in settings.items() if one.value != ""})
+    return dataclasses.replace(
+        step, settings={name: setting_value for name, setting_value in settings.items() if setting_value.value != ""}
+    )
 
 
 def find_unused_settings(step: StepRequest) -> list[Problem]:
     """Return a problem for each option that gives a registration by this machine a setting of the platform."""
     flags = [value.origin.where for value in step.settings.values() if value.origin.layer in ("flag", "call")]
-    why = f": this machine registers the policy of step {step.policy_from}"
-    return [make_problem("options-conflict.registration", where=flag, why=why) for flag in flags]
+    reason = f": this machine registers the policy of step {step.policy_from}"
+    return [make_problem("options-conflict.registration", where=flag, why=reason) for flag in flags]

@@ -95,10 +95,10 @@ def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False
     if record.native:
         return _continue_native(record, plugins)
     has_driver = progress.is_driven(record.run)  # asked first: a driver writes the end before it exits
-    found = progress.read_progress(record.run)
-    if has_driver and not (found and found.finished):
+    pipeline_progress = progress.read_progress(record.run)
+    if has_driver and not (pipeline_progress and pipeline_progress.finished):
         raise _make_running_error(record.run)
-    if found is not None and not found.finished:
+    if pipeline_progress is not None and not pipeline_progress.finished:
         if dry_run:
             return None
         folder = records.get_run_folder(record.run)
@@ -108,7 +108,7 @@ def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False
         return None
     finished = {
         name: asdict(step)
-        for name, step in (found.steps if found else {}).items()
+        for name, step in (pipeline_progress.steps if pipeline_progress else {}).items()
         if step.state == "succeeded" and (not step.run or records.has_record(step.run))
     }
     return _leave_out(record, finished, plugins)
@@ -145,14 +145,16 @@ def _find_copies(plan: PipelinePlan, engine: NativeEngine) -> PipelinePlan:
     """
     finished, problems = dict(plan.finished), list[Problem]()
     left = [step for step in plan.steps if step.name not in finished]
-    for step, name in [(one, name) for one in left for name in list_read_steps(one) if name in finished]:
+    for step, name in [
+        (left_step, name) for left_step in left for name in list_read_steps(left_step) if name in finished
+    ]:
         run = finished[name]["run"]
         if COPY_KEY not in finished[name]:
             if engine.step_platform.engine.has_step_output({**records.read_record(run).reference, STEP_KEY: name}):
                 continue
             finished[name] = {**finished[name], COPY_KEY: (read_ended_steps(run) or {}).get(name, {})}
         if step.model or not finished[name][COPY_KEY]:
-            why = "A policy is registered from that output." if step.model else "Its policy was not published."
+            reason = "A policy is registered from that output." if step.model else "Its policy was not published."
             problems.append(
                 make_problem(
                     "step-output-missing.gone",
@@ -161,7 +163,7 @@ def _find_copies(plan: PipelinePlan, engine: NativeEngine) -> PipelinePlan:
                     reader=step.name,
                     platform=engine.platform.name,
                     run=run,
-                    why=why,
+                    why=reason,
                 )
             )
     raise_if_any(problems)
@@ -183,11 +185,11 @@ def _leave_out(record: RunRecord, finished: dict[str, dict[str, Any]], plugins: 
 def _find_taken_branches(plan: PipelinePlan) -> Iterator[Problem]:
     """Yield a warning for each step that runs again and publishes to the same branch of the Hub."""
     for step in plan.steps:
-        place = str(step.parameters.get(PUBLISH_PARAMETER) or "")
-        if step.name in plan.finished or not place.startswith(HUB_SCHEME):
+        target = str(step.parameters.get(PUBLISH_PARAMETER) or "")
+        if step.name in plan.finished or not target.startswith(HUB_SCHEME):
             continue
-        change = f"--set {step.name}.{PUBLISH_PARAMETER}={place.partition('@')[0]}@BRANCH"
-        yield make_problem("publish-branch-taken", name=step.name, place=place, change=change)
+        change = f"--set {step.name}.{PUBLISH_PARAMETER}={target.partition('@')[0]}@BRANCH"
+        yield make_problem("publish-branch-taken", name=step.name, place=target, change=change)
 
 
 def _suggest_resubmit(run: str, remark: str = "runs all steps again") -> Suggestion:

@@ -29,18 +29,18 @@ def check_pipeline_name(name: str) -> Iterator[Problem]:
         yield make_problem("pipeline-name-invalid", name=redact(name))
 
 
-def check_inputs(one: StepRequest, workload: Workload, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
+def check_inputs(step_request: StepRequest, workload: Workload, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
     """Yield problems of inputs that the role does not take, or that their step does not make."""
-    for given in one.inputs:
-        role, maker = workload.roles.get(given.role), workloads.get(given.step)
-        if role is None or given.step == one.name:  # reported as an unknown role, or as a cycle
+    for step_input in step_request.inputs:
+        role, maker = workload.roles.get(step_input.role), workloads.get(step_input.step)
+        if role is None or step_input.step == step_request.name:  # reported as an unknown role, or as a cycle
             continue
         if role.takes is None:
             taking = [name for name, other in workload.roles.items() if other.takes]
             yield make_problem(
                 "step-input-refused",
-                where=one.where,
-                role=given.role,
+                where=step_request.where,
+                role=step_input.role,
                 name=workload.name,
                 taking=", ".join(taking) or "none",
             )
@@ -48,18 +48,18 @@ def check_inputs(one: StepRequest, workload: Workload, workloads: Mapping[str, W
             output = "policy" if role.takes == "checkpoints" else role.takes
             yield make_problem(
                 "step-output-missing.not-made",
-                where=one.where,
-                step=given.step,
+                where=step_request.where,
+                step=step_input.step,
                 output=output,
-                role=given.role,
-                name=one.name,
+                role=step_input.role,
+                name=step_request.name,
                 maker=maker.name,
                 produces=maker.produces,
             )
 
 
 def check_registration(
-    one: StepRequest,
+    step_request: StepRequest,
     by_name: Mapping[str, StepRequest],
     workloads: Mapping[str, Workload],
     prepared: Mapping[str, PreparedJob],
@@ -67,17 +67,19 @@ def check_registration(
     plugins: Plugins,
 ) -> Iterator[Problem]:
     """Yield problems of a step that registers a policy: its model, its platform, and the step it takes it from."""
-    yield from check_model_name(one.model)
-    source = prepared.get(one.policy_from)
-    requirement = FeatureRequirement("register_model", one.where, one.model)
+    yield from check_model_name(step_request.model)
+    source = prepared.get(step_request.policy_from)
+    requirement = FeatureRequirement("register_model", step_request.where, step_request.model)
     for problem in check_requirement(requirement, platform, source.settings if source else None, plugins.platforms):
-        yield dataclasses.replace(problem, where=f"step {one.policy_from}: {one.where}")  # whose settings it has
-    maker, workload = by_name.get(one.policy_from), workloads.get(one.policy_from)
+        yield dataclasses.replace(
+            problem, where=f"step {step_request.policy_from}: {step_request.where}"
+        )  # whose settings it has
+    maker, workload = by_name.get(step_request.policy_from), workloads.get(step_request.policy_from)
     if maker is None or (maker.request and workload is None):  # an unknown step or workload is reported
         return
     if workload is None or not (workload.produces == "checkpoints" or workload.evaluates):
-        why = f"{workload.name} makes {workload.produces}." if workload else "It is a registration itself."
-        yield make_problem("step-output-missing.no-policy", where=one.where, name=maker.name, why=why)
+        reason = f"{workload.name} makes {workload.produces}." if workload else "It is a registration itself."
+        yield make_problem("step-output-missing.no-policy", where=step_request.where, name=maker.name, why=reason)
 
 
 def settle_following(
@@ -96,7 +98,7 @@ def settle_following(
     return step if decision.is_beside else dataclasses.replace(step, follows="")
 
 
-def label_problems(one: StepRequest, problems: Iterable[Problem]) -> Iterator[Problem]:
+def label_problems(step_request: StepRequest, problems: Iterable[Problem]) -> Iterator[Problem]:
     """Yield problems with the step that they belong to; notes and warnings, which steps often share, only if they
     suggest something, which changes the step.
     """
@@ -104,18 +106,21 @@ def label_problems(one: StepRequest, problems: Iterable[Problem]) -> Iterator[Pr
         if problem.where.startswith(STEP_PLACE) or (problem.severity != "error" and not problem.suggestions):
             yield problem
         elif problem.severity != "error":
-            yield dataclasses.replace(problem, where=f"{STEP_PLACE}{one.name}: {problem.where}".removesuffix(": "))
-        else:
-            place = problem.where or one.where
             yield dataclasses.replace(
-                problem, where=f"{STEP_PLACE}{one.name}: {place}" if place != one.where else place
+                problem, where=f"{STEP_PLACE}{step_request.name}: {problem.where}".removesuffix(": ")
+            )
+        else:
+            position = problem.where or step_request.where
+            yield dataclasses.replace(
+                problem,
+                where=f"{STEP_PLACE}{step_request.name}: {position}" if position != step_request.where else position,
             )
 
 
 def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
     """Return each problem once; of those that several steps share, the first."""
-    found: dict[tuple[str, ...], Problem] = {}
+    problem_by_key: dict[tuple[str, ...], Problem] = {}
     for problem in problems:
         where = re.sub(r"^step [^\s:]+(?:: |$)", "", problem.where)
-        found.setdefault((problem.code, problem.title, where, problem.given, problem.why), problem)
-    return list(found.values())
+        problem_by_key.setdefault((problem.code, problem.title, where, problem.given, problem.why), problem)
+    return list(problem_by_key.values())

@@ -77,10 +77,10 @@ class StepJobs:
         """Return the job of a step that the platform's engine runs, a registration included. Raise Rejected."""
         if step.workload:
             return self.make_job(step)
-        source = next(one for one in self.plan.steps if one.name == step.policy_from)
+        source = next(planned for planned in self.plan.steps if planned.name == step.policy_from)
         origin = Origin("pipeline", self.plan.run)
-        given = {name: Value(value, origin) for name, value in step.settings.items()}
-        return make_registration_job(self.make_job(source), given, step.own_settings)
+        chosen_values = {name: Value(value, origin) for name, value in step.settings.items()}
+        return make_registration_job(self.make_job(source), chosen_values, step.own_settings)
 
     def complete_job(
         self, step: PlannedStep, runs: Mapping[str, str], growing: Mapping[str, str] | None = None
@@ -92,17 +92,19 @@ class StepJobs:
         prepared = self.make_job(step)
         if not step.inputs:
             return prepared
-        maker = {one.role: one.step for one in step.inputs}
-        found = {
+        maker = {step_input.role: step_input.step for step_input in step.inputs}
+        source_by_role = {
             role: dataclasses.replace(
                 self._find_input(role, runs[name], name, prepared), grows_until=(growing or {}).get(name, "")
             )
             for role, name in maker.items()
         }
-        sources = tuple(found[one.role] if one.kind == STEP_KIND else one for one in prepared.job.sources)
+        sources = tuple(
+            source_by_role[source.role] if source.kind == STEP_KIND else source for source in prepared.job.sources
+        )
         rows = {
             role: {"value": f"{source.kind} {source.uri}", "origin": f"step {maker[role]}, {runs[maker[role]]}"}
-            for role, source in found.items()
+            for role, source in source_by_role.items()
         }
         values = tuple({**row, **rows.get(row["name"], {})} for row in prepared.values)
         prepared = dataclasses.replace(prepared, values=values)
@@ -125,7 +127,7 @@ class StepJobs:
                 source = _find_policy(run, outputs, role, prepared, has_all)
             else:
                 folder = record.outputs.folder
-                output = next((one for one in outputs if one.name.rpartition("/")[2] == folder), None)
+                output = next((output for output in outputs if output.name.rpartition("/")[2] == folder), None)
                 if output is None:
                     raise SourceError(f"There is no {folder} among its outputs.")
                 source = JobSource(role=role, kind=output.source, uri=output.uri)  # type: ignore[arg-type] # a role
@@ -153,10 +155,10 @@ def _find_policy(
 
     :param has_all: return the folder of all its checkpoints instead.
     """
-    found = [one for one in outputs if one.kind == "checkpoint"]
-    if not found:
+    checkpoints = [output for output in outputs if output.kind == "checkpoint"]
+    if not checkpoints:
         raise SourceError(f"{run} has no complete checkpoint.")
-    newest = found[-1]
+    newest = checkpoints[-1]
     if newest.source == LOCAL_KIND and newest.digest and (wrong := checkpoint.validate_checkpoint(Path(newest.uri))):
         raise SourceError(f"{wrong}.")
     reader = prepared.kinds.get(RUN_KIND)

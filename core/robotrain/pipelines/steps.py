@@ -87,15 +87,27 @@ class StepRequest:
         """What the step takes of others, in the order given."""
         if self.request is None:
             return ()
-        given: list[SourceText] = []
+        source_texts: list[SourceText] = []
         for layer in self.request.layers:
-            given += [one for one in layer.sources if one.role not in {stronger.role for stronger in given}]
-        return tuple(StepInput(one.role, one.text.strip()) for one in given if STEP_KIND in one.kinds)
+            source_texts += [
+                source_text
+                for source_text in layer.sources
+                if source_text.role not in {stronger.role for stronger in source_texts}
+            ]
+        return tuple(
+            StepInput(source_text.role, source_text.text.strip())
+            for source_text in source_texts
+            if STEP_KIND in source_text.kinds
+        )
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The steps that must succeed before, each once."""
-        return tuple(dict.fromkeys(filter(None, (*(one.step for one in self.inputs), self.policy_from, *self.after))))
+        return tuple(
+            dict.fromkeys(
+                filter(None, (*(step_input.step for step_input in self.inputs), self.policy_from, *self.after))
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,13 +159,13 @@ def check_graph(steps: Sequence[StepRequest], at_most: int | None, engine: Platf
     if engine and at_most is not None:
         yield make_problem("options-conflict.at-most", name=engine.name)
     yield from _check_names(steps)
-    known = {step.name for step in steps}
+    step_names = {step.name for step in steps}
     for step in steps:
         for name in step.needs:
-            if name not in known:
+            if name not in step_names:
                 yield make_problem(
                     "step-unknown",
-                    *suggest_name(name, known),
+                    *suggest_name(name, step_names),
                     where=step.where,
                     name=redact(step.name),
                     wanted=redact(name),

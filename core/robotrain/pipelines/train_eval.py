@@ -45,7 +45,7 @@ class TrainEval:
 
 def find_evaluation(training: str, plugins: Plugins) -> Workload | None:
     """Return the workload that evaluates policies of a training, the first by name; None without any."""
-    return next((one for one in plugins.workloads().values() if training in one.evaluates), None)
+    return next((workload for workload in plugins.workloads().values() if training in workload.evaluates), None)
 
 
 def make_train_eval(
@@ -73,13 +73,15 @@ def make_train_eval(
 def describe_fine_tuning(training: Request) -> list[Problem]:
     """Return a note about the policy that the training begins with: the pipeline does not evaluate that one."""
     return [
-        make_problem("pipeline-fine-tunes", policy=one.text) for one in training.line.sources if one.role == POLICY_ROLE
+        make_problem("pipeline-fine-tunes", policy=source.text)
+        for source in training.line.sources
+        if source.role == POLICY_ROLE
     ]
 
 
 def explain_missing_policy(problem: Problem, training: Request) -> Problem:
     """Return the problem of a policy that does not exist with what the user probably meant by it."""
-    texts = [(one.origin.where, one.text) for one in training.line.sources if one.role == POLICY_ROLE]
+    texts = [(source.origin.where, source.text) for source in training.line.sources if source.role == POLICY_ROLE]
     flag = next((flag for flag, text in texts if text in f"{problem.given} {problem.title}"), "")
     if not flag or problem.severity != "error":
         return problem
@@ -125,7 +127,7 @@ def _request_evaluation(training: Request, wanted: TrainEval, named: Mapping[str
             if key.startswith("platforms.")
             or (key in inherited and not (key == PUBLISH_KEY and str(value.value).startswith(HUB_SCHEME)))
         }
-        data = tuple(one for one in layer.sources if one.role in roles and is_read(one))
+        data = tuple(source for source in layer.sources if source.role in roles and is_read(source))
         return Layer(values, data, folder=layer.folder)
 
     request = training.change_layers(share)

@@ -86,10 +86,10 @@ class Claim(NamedTuple):
     def load(self) -> Any:
         """Import and return what it names. Raise what the import raises."""
         attribute = self.value.partition("[")[0].partition(":")[2]
-        found: Any = importlib.import_module(self.module)
+        loaded: Any = importlib.import_module(self.module)
         for part in filter(None, attribute.strip().split(".")):
-            found = found[part] if isinstance(found, Mapping) else getattr(found, part)
-        return found
+            loaded = loaded[part] if isinstance(loaded, Mapping) else getattr(loaded, part)
+        return loaded
 
     def matches(self, name: str) -> bool:
         """Return whether a value of --without excludes it: its name, or that of its distribution."""
@@ -135,8 +135,8 @@ def list_built_in_distributions() -> set[str]:
 
 def parse_requirement_name(requirement: str) -> str:
     """Return the normalized name of the distribution that a requirement is for."""
-    found = re.match(r"[\w.-]+", requirement)
-    return normalize_name(found[0]) if found else ""
+    match = re.match(r"[\w.-]+", requirement)
+    return normalize_name(match[0]) if match else ""
 
 
 @functools.cache

@@ -24,8 +24,8 @@ OWN_PACKAGES = ("robotrain", "robotrain_runtime")
 class UnsuitablePlugin(Exception):
     """A plugin that robotrain cannot use; the message says why."""
 
-    def __init__(self, why: str, *ways: Suggestion) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, *ways: Suggestion) -> None:
+        super().__init__(reason)
         self.suggestions = ways
 
 
@@ -81,16 +81,16 @@ class PluginNotInstalled(PluginError):
         from robotrain.installation import format_install_command
 
         of_name = [claim for claim in discovery.read_claims() if (claim.family, claim.name) == (family, name)]
-        off = next((one for one in without for claim in of_name if claim.matches(one)), "")
+        off = next((excluded for excluded in without for claim in of_name if claim.matches(excluded)), "")
         self.misspelled = not off
-        known = ", ".join(installed) or "none"
-        problem = make_problem("plugin-failed.off", family=family, name=name, off=off, installed=known)
+        installed_names = ", ".join(installed) or "none"
+        problem = make_problem("plugin-failed.off", family=family, name=name, off=off, installed=installed_names)
         if not off:
             file = Suggestion("robotrain --plugins-from FOLDER …", "when it comes from a plugin file")
             package = Suggestion(format_install_command("PACKAGE"), f"installs a package that brings the {family}")
             ways = [*_suggest_robotrain(name), package, file]
             shown = redact(name)
-            problem = make_problem("plugin-failed.missing", *ways, family=family, name=shown, installed=known)
+            problem = make_problem("plugin-failed.missing", *ways, family=family, name=shown, installed=installed_names)
         Rejected.__init__(self, [problem])
 
 
@@ -146,8 +146,8 @@ def _get_top(module: str) -> str:
     return module.partition(".")[0]
 
 
-def _count_shared_parts(one: str, other: str) -> int:
-    pairs = zip(one.split("."), other.split("."), strict=False)
+def _count_shared_parts(name: str, other: str) -> int:
+    pairs = zip(name.split("."), other.split("."), strict=False)
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 

@@ -85,14 +85,14 @@ class Plugins:
     @functools.cached_property
     def claims(self) -> tuple[Claim, ...]:
         """Return every claim of this mode that is not excluded. Raise Rejected if the plugin file cannot be loaded."""
-        found = read_claims()
+        claims = read_claims()
         if self._file and self.mode != "none":
             from robotrain.plugins import plugin_file
 
-            found = (*found, *plugin_file.read_plugin_file(self._file))
+            claims = (*claims, *plugin_file.read_plugin_file(self._file))
         if self.without:
-            found = exclude_claims(found, self.without)
-        return tuple(claim for claim in found if claim.built_in) if self.mode == "none" else found
+            claims = exclude_claims(claims, self.without)
+        return tuple(claim for claim in claims if claim.built_in) if self.mode == "none" else claims
 
     def list_claims(self, family: str, name: str = "") -> list[Claim]:
         """Return the claims of a family; with `name` only those to it."""
@@ -159,18 +159,18 @@ class Plugins:
 
     def source_kinds(self) -> dict[str, SourceKind]:
         """Return every source kind that loads, by name, and those of the platforms loaded so far."""
-        found: dict[str, SourceKind] = {}
+        kind_by_name: dict[str, SourceKind] = {}
         claimed, names = self._list_working("source"), self.list_names("source")
         for owners, kind in self.list_provided("source"):  # built-in ones first
-            of_platform = kind.name not in names and any(one.family == "platform" for one in owners)
+            of_platform = kind.name not in names and any(owner.family == "platform" for owner in owners)
             if of_platform or claimed.get(kind.name) is kind:
-                found.setdefault(kind.name, kind)
-        return found
+                kind_by_name.setdefault(kind.name, kind)
+        return kind_by_name
 
     def find_source_problems(self) -> list[Problem]:
         """Return a warning for each failed plugin of source kinds: its flags are missing."""
         failures = self.failures.values()
-        return [one.make_problem(severity="warning") for one in failures if one.claim.family == "source"]
+        return [failure.make_problem(severity="warning") for failure in failures if failure.claim.family == "source"]
 
     def load_command(self, name: str) -> Any:
         """Return the Typer app of a plugin command, None if nobody claims it. Raise PluginError if it is broken."""
@@ -179,14 +179,14 @@ class Plugins:
     def list_checks(self, platform: str = "") -> list[tuple[Claim, Check]]:
         """Return the checks of plugins, each with its claim; with `platform` without those of other platforms."""
         self.load_all(platform)
-        found: list[tuple[Claim, Check]] = []
+        checks: list[tuple[Claim, Check]] = []
         for claim in self.list_claims("platform", platform):
             if loaded := self._get(claim):
-                found += [(claim, check) for check in cast(Platform, loaded).engine.list_checks(None)]
+                checks += [(claim, check) for check in cast(Platform, loaded).engine.list_checks(None)]
         for owners, implementation in self.list_implementations(HOOKS["health"]):
             if any(_is_relevant(owner, platform) for owner in owners):
-                found += [(owners[0], check) for check in implementation.function()]
-        return found
+                checks += [(owners[0], check) for check in implementation.function()]
+        return checks
 
     def load_all(self, platform: str = "") -> None:
         """Load every claim, so that `failures` is complete; with `platform` no other platform's."""
@@ -202,11 +202,11 @@ class Plugins:
 
     def list_implementations(self, hook: str) -> list[tuple[list[Claim], Any]]:
         """Return a hook's loaded implementations, each with the claims of its module; built-in ones first."""
-        found = [
+        implementations = [
             ([claim for claim, loaded in self.loaded.items() if loaded is implementation.plugin], implementation)
             for implementation in getattr(self._manager.hook, hook).get_hookimpls()
         ]
-        return sorted((one for one in found if one[0]), key=lambda one: not one[0][0].built_in)
+        return sorted((pair for pair in implementations if pair[0]), key=lambda pair: not pair[0][0].built_in)
 
     def list_provided(self, family: str) -> Iterator[tuple[list[Claim], Any]]:
         """Yield what each loaded plugin provides, with the claims of its module; built-in ones first."""
@@ -275,19 +275,19 @@ class Plugins:
         """Return what the first plugin that claims a name, and does not fail, provides under it. Raise PluginError."""
         claims = self.list_claims(family, name)
         for claim in claims:
-            if (found := self._get(claim)) is not None:
-                return found
+            if (loaded := self._get(claim)) is not None:
+                return loaded
         if not claims:
             raise PluginNotInstalled(family, name, self.list_names(family), self.without)
         raise PluginError(self.failures[claims[0]])
 
     def _list_working(self, family: str) -> dict[str, Any]:
         """Return everything of a family that does not fail, by name."""
-        found: dict[str, Any] = {}
+        working: dict[str, Any] = {}
         for claim in sorted(self.list_claims(family), key=lambda claim: claim.name):
             if (thing := self._get(claim)) is not None:
-                found.setdefault(claim.name, thing)
-        return found
+                working.setdefault(claim.name, thing)
+        return working
 
 
 def call_providing_hook(family: str, hook: Callable[[], Iterable[Any]]) -> list[Any]:
@@ -309,13 +309,13 @@ def get_plugins() -> Plugins:
 
 
 @contextlib.contextmanager
-def use_plugins(found: Plugins) -> Iterator[None]:
+def use_plugins(plugins: Plugins) -> Iterator[None]:
     """Make a command's plugins those of calls from Python, in every thread."""
-    _active_plugins.append(found)
+    _active_plugins.append(plugins)
     try:
         yield
     finally:
-        _active_plugins.remove(found)
+        _active_plugins.remove(plugins)
 
 
 def choose_plugins(mode: str = "", without: Sequence[str] = (), file: str = "") -> Plugins:
@@ -325,17 +325,17 @@ def choose_plugins(mode: str = "", without: Sequence[str] = (), file: str = "") 
         raise Rejected([make_problem("value-invalid", modes=", ".join(get_args(PluginMode)))])
     named = [name.strip() for name in os.environ.get("ROBOTRAIN_WITHOUT", "").split(",")]
     left_out = tuple(filter(None, (*without, *named)))
-    found = Plugins(cast(PluginMode, mode), left_out, file or os.environ.get("ROBOTRAIN_PLUGINS_FROM", ""))
+    plugins = Plugins(cast(PluginMode, mode), left_out, file or os.environ.get("ROBOTRAIN_PLUGINS_FROM", ""))
     if left_out:
-        _ = found.claims  # reports a name that excludes nothing at once
-    return found
+        _ = plugins.claims  # reports a name that excludes nothing at once
+    return plugins
 
 
 def choose_plugins_or_default(mode: str = "", without: Sequence[str] = (), file: str = "") -> Plugins:
     """Return the chosen plugins, for completion: all installed ones if the choice is impossible."""
     try:
-        found = choose_plugins(mode, without, file)
-        _ = found.claims
+        plugins = choose_plugins(mode, without, file)
+        _ = plugins.claims
     except Rejected:
         return Plugins()
-    return found
+    return plugins

@@ -30,20 +30,20 @@ def read_plugin_file(folder: str) -> list[Claim]:
         raise Rejected([make_problem("plugin-file-unusable.missing", given=folder, lacks=lacks, folder=parent)])
     claim = make_claim(PLUGIN_MODULE, PLUGIN_MODULE, str(path))
     try:
-        found = _load_claims(claim, path)
+        claims = _load_claims(claim, path)
     except KeyboardInterrupt:
         raise
     except BaseException as cause:  # SystemExit too, and what ends a task
         places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(cause.__traceback__)]
         places += [(cause.filename or "", cause.lineno)] if isinstance(cause, SyntaxError) else []
         lines = [f":{line}" for name, line in places if name == str(path)]
-        failure, place = make_failure(claim, cause), f"{path}{lines[-1] if lines else ''}"
+        failure, position = make_failure(claim, cause), f"{path}{lines[-1] if lines else ''}"
         title = f"the plugin file does not load: {failure.reason}"
-        problem = dataclasses.replace(failure.make_problem(), title=title, where="--plugins-from", given=place)
+        problem = dataclasses.replace(failure.make_problem(), title=title, where="--plugins-from", given=position)
         raise Rejected([problem]) from cause
-    if not found:
+    if not claims:
         raise Rejected([make_problem("plugin-file-unusable.empty", given=str(path))])
-    return found
+    return claims
 
 
 def _load_claims(claim: Claim, path: Path) -> list[Claim]:
@@ -61,6 +61,6 @@ def _load_claims(claim: Claim, path: Path) -> list[Claim]:
         raise UnsuitablePlugin("`commands` is a mapping of names to Typer apps")
     families = sorted(HOOKS.keys() & FAMILIES)
     names = [f"{family}.{thing.name}" for family in families for thing in getattr(module, HOOKS[family], tuple)()]
-    found = [make_claim(name, PLUGIN_MODULE, claim.package) for name in names]
-    found += [make_claim(f"command.{name}", f"{PLUGIN_MODULE}:commands.{name}", claim.package) for name in commands]
-    return [*found, *([claim] if any(hasattr(module, hook) for hook in SITE_HOOKS) else [])]
+    claims = [make_claim(name, PLUGIN_MODULE, claim.package) for name in names]
+    claims += [make_claim(f"command.{name}", f"{PLUGIN_MODULE}:commands.{name}", claim.package) for name in commands]
+    return [*claims, *([claim] if any(hasattr(module, hook) for hook in SITE_HOOKS) else [])]

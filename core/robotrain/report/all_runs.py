@@ -34,8 +34,10 @@ def read_progress(record: RunRecord, steps: Sequence[StepStatus], plugins: Plugi
     """
     for step in () if record.is_sweep else steps:
         with contextlib.suppress(Rejected):
-            if (one := records.find_record(step.run)) and (known := read_progress(one, (), plugins)).curve:
-                return known
+            if (step_record := records.find_record(step.run)) and (
+                progress := read_progress(step_record, (), plugins)
+            ).curve:
+                return progress
     with contextlib.suppress(Rejected, OSError):
         path = plugins.platform_of(record).engine.events_file(record.reference)
         if path and Path(path).is_file():

@@ -134,7 +134,7 @@ def make_chart(
     points = list(itertools.chain(*thinned.values()))
     if not points:
         return Chart(height=height, omitted=omitted)
-    steps = [at for one in (points, *map(_select_drawable, others)) for at, _ in one]
+    steps = [at for series in (points, *map(_select_drawable, others)) for at, _ in series]
     first, last = min(steps), max(steps)
     values = [value for _, value in points]
     is_log = is_loss and spans_decades(values)
@@ -195,10 +195,10 @@ def split_panels(series: Mapping[str, Points]) -> list[dict[str, Points]]:
 
 def _list_step_ticks(axes: _Axes) -> Iterator[tuple[float, str, str]]:
     """Yield the ticks of the horizontal axis, which are whole numbers."""
-    found = [at for at in compute_ticks(axes.first, axes.last) if at == round(at)] if axes.last > axes.first else []
-    for at in found or [axes.first]:
-        place = axes.x(at)
-        yield place, "start" if place < 3 else "end" if place > 97 else "middle", format_tick(at)
+    ticks = [at for at in compute_ticks(axes.first, axes.last) if at == round(at)] if axes.last > axes.first else []
+    for at in ticks or [axes.first]:
+        position = axes.x(at)
+        yield position, "start" if position < 3 else "end" if position > 97 else "middle", format_tick(at)
 
 
 def make_sparkline(

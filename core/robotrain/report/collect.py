@@ -52,25 +52,36 @@ class RelatedRun:
 
 
 def find_evaluations(
-    record: RunRecord, known: Progress, outputs: Sequence[Output], plugins: Plugins
+    record: RunRecord, progress: Progress, outputs: Sequence[Output], plugins: Plugins
 ) -> tuple[RelatedRun, ...]:
     """Return the recorded runs that evaluated a policy of this run, newest first."""
     own = (output.uri for output in outputs if output.kind == "checkpoint")
-    places = {*own, *(copy.to for copy in known.published), *(model.uri for model in known.registered if model.uri)}
-    names = {record.run, str((known.tracking or {}).get("run_id") or "")} - {""}
-    if known.evaluated or not (places or known.checkpoint):
+    places = {
+        *own,
+        *(copy.to for copy in progress.published),
+        *(model.uri for model in progress.registered if model.uri),
+    }
+    names = {record.run, str((progress.tracking or {}).get("run_id") or "")} - {""}
+    if progress.evaluated or not (places or progress.checkpoint):
         return ()
     others = [name for name in itertools.islice(records.iterate_runs(), MAX_EXAMINED) if name != record.run]
-    policies = {name: [one for one in plans.read_stored_sources(name) if one.role == POLICY_ROLE] for name in others}
+    policies = {
+        name: [source for source in plans.read_stored_sources(name) if source.role == POLICY_ROLE] for name in others
+    }
     direct = [name for name in others if any(_is_policy_of(source, places, names) for source in policies[name])]
-    found = [_query_run(name, plugins) for name in direct[:MAX_RELATED]]
-    digests = {related.policy_digest for related in found} - {""}
+    related_runs = [_query_run(name, plugins) for name in direct[:MAX_RELATED]]
+    digests = {related.policy_digest for related in related_runs} - {""}
     indirect = [name for name in others if policies[name] and name not in direct[:MAX_RELATED]]
     for name in indirect[:MAX_RELATED]:  # their policy may be a copy, for example from a registry
         related = _query_run(name, plugins)
         if related.training_run in names or related.policy_digest in digests:
-            found.append(related)
-    return tuple(sorted((one for one in found if one.evaluated), key=lambda one: others.index(one.run)))
+            related_runs.append(related)
+    return tuple(
+        sorted(
+            (related_run for related_run in related_runs if related_run.evaluated),
+            key=lambda related_run: others.index(related_run.run),
+        )
+    )
 
 
 def find_training_run(sources: Sequence[JobSource], tags: Mapping[str, str]) -> str:
@@ -85,10 +96,12 @@ def find_training_run(sources: Sequence[JobSource], tags: Mapping[str, str]) -> 
 
 def name_sources(sources: Sequence[JobSource], role: str, training_run: str = "") -> str:
     """Return what to call the sources of a role; a policy by the run that trained it, if that is recorded."""
-    found = [one for one in sources if one.role == role]
+    role_sources = [source for source in sources if source.role == role]
     if role == POLICY_ROLE and training_run:
-        return ", ".join(dict.fromkeys(_name_checkpoint(training_run, one.uri) for one in found))
-    return redact(", ".join(f"{one.uri} @ {one.pin[:12]}" if one.pin else one.uri for one in found))
+        return ", ".join(dict.fromkeys(_name_checkpoint(training_run, source.uri) for source in role_sources))
+    return redact(
+        ", ".join(f"{source.uri} @ {source.pin[:12]}" if source.pin else source.uri for source in role_sources)
+    )
 
 
 def name_checkpoint(address: str) -> str:
@@ -104,7 +117,7 @@ def _name_checkpoint(run: str, address: str) -> str:
 
 def _is_policy_of(source: JobSource, places: Collection[str], names: set[str]) -> bool:
     """Return whether a source is below one of the places, or its address contains one of the names."""
-    below = any(source.uri == place or source.uri.startswith(place.rstrip("/") + "/") for place in places)
+    below = any(source.uri == address or source.uri.startswith(address.rstrip("/") + "/") for address in places)
     return below or not names.isdisjoint(URI_SEPARATORS.split(source.uri))
 
 
@@ -114,11 +127,11 @@ def _query_run(run: str, plugins: Plugins) -> RelatedRun:
         record = records.read_record(run)
         platform = plugins.platform_of(record)
         state = platform.engine.status(record.reference).state
-        known, _ = progress_cache.read_run_log(record, platform)
+        progress, _ = progress_cache.read_run_log(record, platform)
     except (Rejected, OSError):
         return RelatedRun(run)
-    training_run, digest = (known.tags.get(name, "") for name in (TRAINING_RUN_TAG, POLICY_DIGEST_TAG))
-    return RelatedRun(run, state, known.evaluated, record.metrics, training_run, digest, record.name)
+    training_run, digest = (progress.tags.get(name, "") for name in (TRAINING_RUN_TAG, POLICY_DIGEST_TAG))
+    return RelatedRun(run, state, progress.evaluated, record.metrics, training_run, digest, record.name)
 
 
 LAST_LINES = 40
@@ -183,25 +196,27 @@ def collect_facts(run: str, plugins: Plugins, on_progress: Callable[[str], None]
     jobs = list(engine.list_jobs(record.reference)) if isinstance(engine, PipelineEngine) else []
     sources = stored.plan.job.sources if stored else ()
     sources += tuple(dict.fromkeys(source for job in jobs for source in job.sources))
-    known, lines = progress_cache.read_run_log(record, platform, LAST_LINES)
+    progress, lines = progress_cache.read_run_log(record, platform, LAST_LINES)
     outputs = tuple(platform.engine.outputs(record.reference))
     status, steps = platform.engine.query_pipeline(record.reference) if record.steps else (None, ())
     workloads = [job.workload for job in jobs] if record.steps else [record.workload]
-    results_files = (evaluation.find_results_file(name, plugins) for name in workloads if known.evaluated)
+    results_files = (evaluation.find_results_file(name, plugins) for name in workloads if progress.evaluated)
     results_file = next(filter(None, results_files), None)
-    training_run = find_training_run(sources, known.tags)
+    training_run = find_training_run(sources, progress.tags)
     return RunFacts(
         record=record,
         status=status or platform.engine.status(record.reference),
-        progress=known,
+        progress=progress,
         last_lines=tuple(redact(line, max_length=MAX_LINE) for line in lines),
         outputs=outputs,
         sources=sources,
         values=stored.values if stored else (),
         payload=stored.payload.digest if stored else "",
         written=time.time(),
-        evaluation=evaluation.collect_evaluation(record, platform, known, outputs, results_file, on_progress, complete),
-        evaluations=find_evaluations(record, known, outputs, plugins) if complete else (),
+        evaluation=evaluation.collect_evaluation(
+            record, platform, progress, outputs, results_file, on_progress, complete
+        ),
+        evaluations=find_evaluations(record, progress, outputs, plugins) if complete else (),
         training_run=training_run,
         training_name=find_name(training_run),
         steps=tuple(steps),
@@ -228,9 +243,9 @@ def collect_all_facts(runs: Sequence[str], plugins: Plugins, on_progress: Callab
 
 def _collect_all(runs: Sequence[str], collect: Callable[[str], T]) -> list[T]:
     """Return the answer for each run. Raise Rejected with the problems of all runs."""
-    found, problems = list[T](), list[Problem]()
+    collected, problems = list[T](), list[Problem]()
     for run in runs:
         with collect_problems(problems):
-            found.append(collect(run))
+            collected.append(collect(run))
     raise_if_any(problems)
-    return found
+    return collected

@@ -65,7 +65,9 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
     names = _name_conditions(conditions) if differ else [None] * len(evaluations)
     policy = _name_policy(evaluations[0][1]) if differ else ""
     sides = [Side(policy or label, name and redact(name)) for (label, _), name in zip(evaluations, names, strict=True)]
-    episodes = [one for (_, facts), side in zip(evaluations, sides, strict=True) for one in _list_episodes(facts, side)]
+    episodes = [
+        episode for (_, facts), side in zip(evaluations, sides, strict=True) for episode in _list_episodes(facts, side)
+    ]
     described = [
         _describe(facts, side, episodes, has_conditions=bool(differ))
         for (_, facts), side in zip(evaluations, sides, strict=True)
@@ -73,11 +75,11 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
     return EvaluationTable(
         episodes=episodes,
         sides=[
-            ComparedSide(side=side, facts=known, is_complete=_is_complete(facts))
-            for side, known, (_, facts) in zip(sides, described, evaluations, strict=True)
+            ComparedSide(side=side, facts=description, is_complete=_is_complete(facts))
+            for side, description, (_, facts) in zip(sides, described, evaluations, strict=True)
         ],
         conditions=None if differ else _dump_conditions(evaluations[0][1]),
-        tasks=max(1, *(len({one.task for one in _list_outcomes(facts)}) for _, facts in evaluations)),
+        tasks=max(1, *(len({outcome.task for outcome in _list_outcomes(facts)}) for _, facts in evaluations)),
     )
 
 
@@ -168,7 +170,7 @@ def list_verdicts(compared: Sequence[RunFacts]) -> list[str]:
     """Return what `robotrain compare` says about each pair that shares a start, and the notes to it."""
     texts: list[str] = []
     for comparison in _compare_groups(compared):
-        texts += [describe_verdict(one, comparison.plan) for one in comparison.verdicts if one.pairs]
+        texts += [describe_verdict(verdict, comparison.plan) for verdict in comparison.verdicts if verdict.pairs]
         texts += comparison.notes
     return [f"{text[:1].upper()}{text[1:]}." for text in texts]
 
@@ -176,9 +178,9 @@ def list_verdicts(compared: Sequence[RunFacts]) -> list[str]:
 def dump_verdicts(compared: Sequence[RunFacts]) -> list[dict[str, Any]]:
     """Return the verdicts as `robotrain compare --json` has them, with the names of both sides; the keys are an API."""
     return [
-        {**asdict(one), "sentence": describe_verdict(one, comparison.plan)}
+        {**asdict(verdict), "sentence": describe_verdict(verdict, comparison.plan)}
         for comparison in _compare_groups(compared)
-        for one in comparison.verdicts
+        for verdict in comparison.verdicts
     ]
 
 
@@ -190,15 +192,15 @@ def find_selection(facts: RunFacts) -> str:
 
 
 def _find_problems(label: str, facts: RunFacts) -> Iterable[Problem]:
-    evaluated, found = facts.progress.evaluated, facts.evaluation
+    evaluated, evaluation = facts.progress.evaluated, facts.evaluation
     if evaluated is None:
         yield make_problem("not-comparable.no-score", run=label, state=facts.status.state)
     elif selection := find_selection(facts):
         yield make_problem("not-comparable.chosen", run=label, selection=selection)
     elif not scores.format_conditions(evaluated):
         yield make_problem("not-comparable.unknown-conditions", run=label)
-    elif not any(_is_known(one) for one in _list_outcomes(facts)):
-        remarks = "; ".join(found.remarks) if found else ""
+    elif not any(_is_known(outcome) for outcome in _list_outcomes(facts)):
+        remarks = "; ".join(evaluation.remarks) if evaluation else ""
         yield make_problem(
             "not-comparable.no-episodes", run=label, why=f"{remarks[:1].upper()}{remarks[1:]}." if remarks else None
         )
@@ -246,8 +248,10 @@ def _list_outcomes(facts: RunFacts) -> Sequence[EpisodeOutcome]:
     return facts.results.outcomes if facts.results else ()
 
 
-def _is_known(one: EpisodeOutcome) -> bool:
-    return (one.trial is not None or one.seed is not None) and (one.success is not None or one.score is not None)
+def _is_known(outcome: EpisodeOutcome) -> bool:
+    return (outcome.trial is not None or outcome.seed is not None) and (
+        outcome.success is not None or outcome.score is not None
+    )
 
 
 def _is_complete(facts: RunFacts) -> bool:
@@ -259,31 +263,31 @@ def _is_complete(facts: RunFacts) -> bool:
 def _list_episodes(facts: RunFacts, side: Side) -> list[Observation]:
     """Return the episodes in the order of their starts: of several tasks the first of each, then the second."""
     by_task: dict[str, list[EpisodeOutcome]] = {}
-    for one in filter(_is_known, _list_outcomes(facts)):
-        by_task.setdefault(one.task, []).append(one)
-    outcomes = [one for turn in itertools.zip_longest(*by_task.values()) for one in turn if one]
-    found = [
+    for outcome in filter(_is_known, _list_outcomes(facts)):
+        by_task.setdefault(outcome.task, []).append(outcome)
+    outcomes = [outcome for turn in itertools.zip_longest(*by_task.values()) for outcome in turn if outcome]
+    observations = [
         Observation(
             policy=side.policy,
-            start="/".join(filter(None, (one.task, str(one.seed if one.trial is None else one.trial)))),
-            success=one.success,
-            score=one.score,
+            start="/".join(filter(None, (outcome.task, str(outcome.seed if outcome.trial is None else outcome.trial)))),
+            success=outcome.success,
+            score=outcome.score,
             condition=side.condition or "",
         )
-        for one in outcomes
+        for outcome in outcomes
     ]
-    repeated = {id(one) for one in find_repeated(found)}
-    return [one for one in found if id(one) not in repeated]
+    repeated = {id(observation) for observation in find_repeated(observations)}
+    return [observation for observation in observations if id(observation) not in repeated]
 
 
 def _describe(facts: RunFacts, side: Side, episodes: Sequence[Observation], *, has_conditions: bool) -> dict[str, Any]:
     policy = facts.results.policy if facts.results else {}
-    known = {name: value for name, value in policy.items() if value is not None}
+    policy_facts = {name: value for name, value in policy.items() if value is not None}
     counted = {name: value for name, value in describe_side(episodes, side).items() if value is not None}
     return {
         **counted,
         "name": _name_policy(facts),
-        **known,
+        **policy_facts,
         "run": facts.record.run,
         "date": format_date(facts.record.created),
         "results": facts.evaluation.folder or None if facts.evaluation else None,
@@ -292,7 +296,7 @@ def _describe(facts: RunFacts, side: Side, episodes: Sequence[Observation], *, h
 
 
 def _dump_conditions(facts: RunFacts) -> dict[str, Any]:
-    found = facts.results.conditions if facts.results else {}
+    conditions = facts.results.conditions if facts.results else {}
     values = {value["name"]: value["value"] for value in facts.values}
-    known = {name: value for name, value in found.items() if value is not None}
-    return {"renames": values.get("rename"), "lerobot": values.get("lerobot_version"), **known}
+    reported = {name: value for name, value in conditions.items() if value is not None}
+    return {"renames": values.get("rename"), "lerobot": values.get("lerobot_version"), **reported}

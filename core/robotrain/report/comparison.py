@@ -36,10 +36,14 @@ class DifferingRow:
 
 def compare_metrics(compared: Sequence[RunFacts]) -> list[DifferingRow]:
     """Return the newest value of each metric, without scores and metrics of single episodes."""
-    known = [facts.progress for facts in compared]
-    names = sorted({name for one in known for name in one.metrics})
-    shown = (name for name in names if not any(one.is_episode_metric(name) or one.is_score(name) for one in known))
-    return [DifferingRow(name, tuple(one.metrics.get(name) for one in known)) for name in shown]
+    progresses = [facts.progress for facts in compared]
+    names = sorted({name for progress in progresses for name in progress.metrics})
+    shown = (
+        name
+        for name in names
+        if not any(progress.is_episode_metric(name) or progress.is_score(name) for progress in progresses)
+    )
+    return [DifferingRow(name, tuple(progress.metrics.get(name) for progress in progresses)) for name in shown]
 
 
 def compare_jobs(compared: Sequence[RunFacts]) -> list[Difference]:
@@ -73,7 +77,9 @@ def render_comparison_page(compared: Sequence[RunFacts], run_pages: Mapping[str,
     compared = [dataclasses.replace(facts, label=labels[facts.record.run]) for facts in compared]
     differences = compare_jobs(compared)
     sources = [difference for difference in differences if difference.is_source]
-    settings = [one for one in differences if not one.is_source and one.name not in IDENTITIES]
+    settings = [
+        difference for difference in differences if not difference.is_source and difference.name not in IDENTITIES
+    ]
     few = settings if len(settings) <= MAX_COLUMNS else []
     run_head, *run_rows = _list_run_rows(compared, sources, few)
     return render_template(
@@ -83,7 +89,7 @@ def render_comparison_page(compared: Sequence[RunFacts], run_pages: Mapping[str,
         run_pages,
         run_head=run_head,
         run_rows=run_rows,
-        curves=list(list_curves([Curves(one.label, one.record, one.progress) for one in compared[:MAX_LINES]])),
+        curves=list(list_curves([Curves(facts.label, facts.record, facts.progress) for facts in compared[:MAX_LINES]])),
         metric_head=_make_head(compared),
         metrics=_make_rows(compare_metrics(compared)),
         settings=[] if few else _make_difference_rows(settings),
@@ -99,23 +105,26 @@ def _list_run_rows(
     compared: Sequence[RunFacts], sources: Sequence[Difference], settings: Sequence[Difference]
 ) -> list[tuple[str, ...]]:
     """Return a row for each run, the head first: how it ended, which settings only it has, and what it reached."""
-    known = [facts.progress for facts in compared]
+    progresses = [facts.progress for facts in compared]
     columns = {
         "run": [facts.label for facts in compared],
         "workload": [facts.record.workload for facts in compared],
         "platform": [facts.record.platform for facts in compared],
-        "steps": [f"{one.step} of {one.total} {one.unit}s" if one.total else str(one.step or "") for one in known],
+        "steps": [
+            f"{progress.step} of {progress.total} {progress.unit}s" if progress.total else str(progress.step or "")
+            for progress in progresses
+        ],
     }
     columns = {name: cells for name, cells in columns.items() if name == "run" or len({*cells}) > 1}
     for role in (difference.name for difference in sources):
         columns[role] = shorten_texts([name_sources(facts.sources, role, facts.training_run) for facts in compared])
     columns |= {redact_text(difference.name): [text or "" for text in difference.texts] for difference in settings}
     columns["state"] = [facts.status.state for facts in compared]
-    for metric in find_curve_metrics(known).values():
-        columns[metric.title] = [format_number(one.metrics.get(metric.name)) for one in known]
+    for metric in find_curve_metrics(progresses).values():
+        columns[metric.title] = [format_number(progress.metrics.get(metric.name)) for progress in progresses]
     columns["score"] = [
-        scores.format_headline_score(one.evaluated.scores, facts.record.metrics) if one.evaluated else ""
-        for facts, one in zip(compared, known, strict=True)
+        scores.format_headline_score(progress.evaluated.scores, facts.record.metrics) if progress.evaluated else ""
+        for facts, progress in zip(compared, progresses, strict=True)
     ]
     columns["time"] = ["" if facts.seconds is None else format_duration(facts.seconds) for facts in compared]
     columns["id"] = [facts.record.run if facts.label != facts.record.run else "" for facts in compared]
@@ -137,7 +146,7 @@ def _make_rows(rows: Sequence[DifferingRow]) -> list[tuple[str, ...]]:
 
 
 def _make_difference_rows(differences: Sequence[Difference]) -> list[tuple[str, ...]]:
-    return [(redact_text(one.name), *(text or "" for text in one.texts)) for one in differences]
+    return [(redact_text(difference.name), *(text or "" for text in difference.texts)) for difference in differences]
 
 
 def _describe_success_rates(compared: Sequence[RunFacts]) -> dict[str, Any]:
@@ -190,19 +199,19 @@ def _make_bar(facts: RunFacts, metric: Metric, number: int) -> Bar | None:
 
 def _describe_scores(compared: Sequence[RunFacts]) -> dict[str, Any]:
     """Return the table of all scores, the training run of each policy, and notes about the scores."""
-    found = [(facts, evaluated) for facts in compared if (evaluated := facts.progress.evaluated)]
-    if not found:
+    evaluated_runs = [(facts, evaluated) for facts in compared if (evaluated := facts.progress.evaluated)]
+    if not evaluated_runs:
         return {"score_rows": []}
-    evaluations = [evaluated for _, evaluated in found]
+    evaluations = [evaluated for _, evaluated in evaluated_runs]
     described = (
         scores.expand_patterns(scores.add_described_metrics(facts.record.metrics, evaluated), evaluated)
-        for facts, evaluated in found
+        for facts, evaluated in evaluated_runs
     )
     declared = list(dict.fromkeys(metric for metrics in described for metric in metrics))
     rows = [row for row in _list_score_rows(evaluations, declared) if any(row[1:])]
     return {
-        "score_head": _make_head([facts for facts, _ in found]),
-        "score_rows": [("policy of", *(facts.training_run for facts, _ in found)), *rows],
+        "score_head": _make_head([facts for facts, _ in evaluated_runs]),
+        "score_rows": [("policy of", *(facts.training_run for facts, _ in evaluated_runs)), *rows],
         "score_notes": list(_list_score_notes(evaluations, declared)),
         "evaluation_remarks": [
             f"{facts.label}: {text}" for facts in compared if facts.evaluation for text in facts.evaluation.remarks
@@ -215,7 +224,7 @@ def _list_score_notes(evaluations: Sequence[Evaluated], declared: Sequence[Metri
     shown = [
         metric
         for metric in declared
-        if metric.kind == "score" and any(metric.name in one.scores for one in evaluations)
+        if metric.kind == "score" and any(metric.name in evaluated.scores for evaluated in evaluations)
     ]
     yield from dict.fromkeys(metric.note for metric in shown if metric.note)
     for better in ("higher", "lower"):
@@ -233,11 +242,11 @@ def _list_score_rows(evaluations: Sequence[Evaluated], declared: Sequence[Metric
             yield metric.title, *(scores.format_success(evaluated, metric) for evaluated in evaluations)
             shown.add(metric.name)
         shown |= {metric.low, metric.high, *([metric.count] if metric.share else [])}
-    known = {metric.name: metric for metric in declared if metric.kind == "score"}
+    metric_by_name = {metric.name: metric for metric in declared if metric.kind == "score"}
     names = {name for evaluated in evaluations for name in evaluated.scores} - shown
-    for name in (*(name for name in known if name in names), *sorted(names.difference(known))):
-        title = known[name].title if name in known else redact_text(name)
-        yield title, *(_format_score(evaluated, name, known.get(name)) for evaluated in evaluations)
+    for name in (*(name for name in metric_by_name if name in names), *sorted(names.difference(metric_by_name))):
+        title = metric_by_name[name].title if name in metric_by_name else redact_text(name)
+        yield title, *(_format_score(evaluated, name, metric_by_name.get(name)) for evaluated in evaluations)
 
 
 def _format_score(evaluated: Evaluated, name: str, metric: Metric | None) -> str:

@@ -16,38 +16,41 @@ HEAD = ("policy", "n", "success")
 def list_policies(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Return the table of the policies, the head first: how many episodes count, and the success with its interval."""
     labels = _list_labels(record)
-    return [HEAD, *((label, *_format_success(one)) for label, one in zip(labels, record["policies"], strict=True))]
+    return [
+        HEAD,
+        *((label, *_format_success(policy)) for label, policy in zip(labels, record["policies"], strict=True)),
+    ]
 
 
 def list_sentences(record: Mapping[str, Any]) -> list[str]:
     """Return the sentence about each pair, with the names of the table."""
     pairs = sorted(zip(_list_names(record), _list_labels(record), strict=True), key=lambda pair: -len(pair[0]))
     return [
-        functools.reduce(lambda sentence, pair: sentence.replace(*pair), pairs, str(one["sentence"]))
-        for one in record["verdicts"]
+        functools.reduce(lambda sentence, pair: sentence.replace(*pair), pairs, str(verdict["sentence"]))
+        for verdict in record["verdicts"]
     ]
 
 
 def list_notes(record: Mapping[str, Any]) -> list[str]:
     """Return what limits the answers, and how many more episodes may decide what a job left open."""
     notes, verdicts = [*map(str, record.get("notes") or ())], record["verdicts"]
-    is_open = any(one["verdict"] == "not decided" and not one.get("withheld") for one in verdicts)
+    is_open = any(verdict["verdict"] == "not decided" and not verdict.get("withheld") for verdict in verdicts)
     if record.get("ended") != "given" and is_open:
         names = ("confidence", "detect", "equal_within", "margin", "measure")
         plan = ComparisonPlan(**{name: record[name] for name in names})
-        notes += table.list_needs(min(one["pairs"] for one in verdicts), plan, len(verdicts))
+        notes += table.list_needs(min(verdict["pairs"] for verdict in verdicts), plan, len(verdicts))
     return notes
 
 
 def _list_names(record: Mapping[str, Any]) -> list[str]:
-    return [str(one.get("label") or one.get("name") or "") for one in record["policies"]]
+    return [str(policy.get("label") or policy.get("name") or "") for policy in record["policies"]]
 
 
 def _list_labels(record: Mapping[str, Any]) -> list[str]:
     """Return the names of policies, those that are addresses of checkpoints of runs as RUN@STEP."""
     names = _list_names(record)
-    found = [collect.name_checkpoint(name) or name for name in names]
-    return found if len({*found}) == len(found) else names
+    short_names = [collect.name_checkpoint(name) or name for name in names]
+    return short_names if len({*short_names}) == len(short_names) else names
 
 
 def _format_success(policy: Mapping[str, Any]) -> tuple[str, str]:

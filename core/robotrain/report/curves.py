@@ -29,40 +29,46 @@ class Panel:
     """The runs that declare the metric and logged no value."""
 
 
-def find_curve_metrics(known: Sequence[Progress]) -> dict[str, Metric]:
+def find_curve_metrics(progresses: Sequence[Progress]) -> dict[str, Metric]:
     """Return the main and the validation metrics of runs, by name; the main ones first."""
-    found = {one.main_metric.name: one.main_metric for one in known if one.main_metric}
-    return found | {one.validation_metric.name: one.validation_metric for one in known if one.validation_metric}
+    main_metrics = {progress.main_metric.name: progress.main_metric for progress in progresses if progress.main_metric}
+    return main_metrics | {
+        progress.validation_metric.name: progress.validation_metric
+        for progress in progresses
+        if progress.validation_metric
+    }
 
 
 def list_curves(shown: Sequence[Curves]) -> Iterator[Panel]:
     """Yield a panel for each main and validation metric of the runs."""
-    known = [one.progress for one in shown if one.progress]
-    found = find_curve_metrics(known)
-    units = {one.unit for one in known}
+    progresses = [curves.progress for curves in shown if curves.progress]
+    curve_metrics = find_curve_metrics(progresses)
+    units = {progress.unit for progress in progresses}
     unit = units.pop() if len(units) == 1 else "step"
-    everything = [one.get_points(name) for one in known for name in found]
-    for metric in found.values():
-        series = {one.label: one.progress.get_points(metric.name) if one.progress else [] for one in shown}
-        declaring = [one.label for one in shown if one.record and metric in one.record.metrics]
+    everything = [progress.get_points(name) for progress in progresses for name in curve_metrics]
+    for metric in curve_metrics.values():
+        series = {curves.label: curves.progress.get_points(metric.name) if curves.progress else [] for curves in shown}
+        declaring = [curves.label for curves in shown if curves.record and metric in curves.record.metrics]
         if any(len(points) > (metric.kind == "score") for points in series.values()):  # one score is no curve
             chart = make_chart(series, unit, is_loss=metric.is_loss, better=metric.direction, others=everything)
             yield Panel(capitalize(metric.title), series, chart, [run for run in declaring if not series[run]])
 
 
-def list_panels(known: Progress, checkpoints: Sequence[int]) -> Iterator[Panel]:
+def list_panels(progress: Progress, checkpoints: Sequence[int]) -> Iterator[Panel]:
     """Yield one panel of the main and the validation metric of a run, or two if one of them would be flat there.
 
     The best value is that of the validation, if there is one.
     """
-    declared = {metric.title: metric for metric in (known.main_metric, known.validation_metric) if metric}
-    series = {title: points for title, metric in declared.items() if (points := known.get_points(metric.name))}
+    declared = {metric.title: metric for metric in (progress.main_metric, progress.validation_metric) if metric}
+    series = {title: points for title, metric in declared.items() if (points := progress.get_points(metric.name))}
     judged = next(reversed(series), "")
     for panel in split_panels(series) if series else ():
         shown = [title for title, points in panel.items() if points]
         chart = make_chart(
             panel,
-            "step" if known.unit == "episode" and declared[shown[0]].is_loss else known.unit,  # of a later evaluation
+            "step"
+            if progress.unit == "episode" and declared[shown[0]].is_loss
+            else progress.unit,  # of a later evaluation
             is_loss=declared[shown[0]].is_loss,
             better=declared[judged].direction if judged in shown else "",
             best_of=judged,

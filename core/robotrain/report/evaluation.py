@@ -91,10 +91,14 @@ ResultsReader = Callable[[bytes], EvaluationResults]
 def find_results_file(workload: str, plugins: Plugins) -> tuple[str, ResultsReader] | None:
     """Return the name and reader of the results file of a workload; None without one, or if it is not installed."""
     try:
-        found = plugins.workload(workload)
+        declared_workload = plugins.workload(workload)
     except PluginError:
         return None
-    return (found.profile.outputs.complete_file, found.read_results) if found.read_results else None
+    return (
+        (declared_workload.profile.outputs.complete_file, declared_workload.read_results)
+        if declared_workload.read_results
+        else None
+    )
 
 
 MAX_MEDIA_BYTES = 30_000_000
@@ -116,8 +120,8 @@ class MediaFile:
     @property
     def episode(self) -> int | None:
         """The episode that it shows; None for all of them."""
-        found = PLOTS_FOLDER_PATTERN.search(self.name)
-        return int(found[1]) if found else None
+        match = PLOTS_FOLDER_PATTERN.search(self.name)
+        return int(match[1]) if match else None
 
     @property
     def title(self) -> str:
@@ -199,10 +203,10 @@ def _list_media_names(folder: Path) -> Iterator[str]:
 def _list_matching(folder: Path, pattern: re.Pattern[str]) -> list[str]:
     """Return the names in a folder that match, in the order of their episodes."""
     try:
-        found = [match for path in folder.iterdir() if (match := pattern.fullmatch(path.name))]
+        matches = [match for path in folder.iterdir() if (match := pattern.fullmatch(path.name))]
     except OSError:
         return []
-    return [match[0] for match in sorted(found, key=lambda match: int(match[1]))]
+    return [match[0] for match in sorted(matches, key=lambda match: int(match[1]))]
 
 
 MAX_DOWNLOAD_BYTES = 1_000_000_000
@@ -231,7 +235,7 @@ class EvaluationFacts:
 def collect_evaluation(
     record: RunRecord,
     platform: Platform,
-    known: Progress,
+    progress: Progress,
     outputs: Sequence[Output],
     results_file: tuple[str, ResultsReader] | None,
     on_progress: Callable[[str], None],
@@ -242,21 +246,21 @@ def collect_evaluation(
     :param results_file: its name and reader; of a pipeline, which has no such file itself, those of its evaluation.
     :param complete: include plots and videos, and download results that are not on this machine.
     """
-    evaluated = known.evaluated
+    evaluated = progress.evaluated
     if evaluated is None:
         return None
     name, reader = results_file or ("", None)
     name, remarks = record.outputs.complete_file or name, tuple[str, ...]()
     with tempfile.TemporaryDirectory(prefix="robotrain-report-") as scratch:
-        folder, why = _find_local_results(platform, evaluated, outputs), ""
+        folder, reason = _find_local_results(platform, evaluated, outputs), ""
         shown = str(folder or "")
         if folder is None and complete:
-            named = (one for one in outputs if _is_results_output(one, evaluated))
-            copies = (one for one in outputs if one.kind == "file" and one.uri in known.results)
+            named = (output for output in outputs if _is_results_output(output, evaluated))
+            copies = (output for output in outputs if output.kind == "file" and output.uri in progress.results)
             output = next(iter([*named, *copies]), None)
-            folder, why = _download_results(record, platform, output, Path(scratch) / "results", on_progress, name)
+            folder, reason = _download_results(record, platform, output, Path(scratch) / "results", on_progress, name)
         if folder is None:
-            remarks = (f"{why}; the page shows what the log contains",) if why else ()
+            remarks = (f"{reason}; the page shows what the log contains",) if reason else ()
             return EvaluationFacts(evaluated=evaluated, remarks=remarks)
         results, remarks = _parse_results_file(folder, name, reader)
         comparison = _read_comparison(folder)
@@ -279,9 +283,9 @@ def _read_comparison(folder: Path) -> Mapping[str, Any] | None:
     """Return what the run found about its policies; None if it compared none, or the file is damaged."""
     path = resolve_inside(folder, COMPARISON_FILE)
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        found = json.loads(read_limited_file(path, MAX_RUN_FILE_BYTES)) if path else None
-        if isinstance(found, dict) and _is_comparison(found):
-            return found
+        comparison = json.loads(read_limited_file(path, MAX_RUN_FILE_BYTES)) if path else None
+        if isinstance(comparison, dict) and _is_comparison(comparison):
+            return comparison
     return None
 
 
@@ -290,11 +294,13 @@ def _is_comparison(data: Mapping[str, Any]) -> bool:
     policies, verdicts = data.get("policies"), data.get("verdicts")
     if not isinstance(policies, list) or not isinstance(verdicts, list):
         return False
-    numbers = [one.get(name) for one in policies if isinstance(one, dict) for name in POLICY_NUMBERS]
-    ends = [one.get("success_interval") or [0, 0] for one in policies if isinstance(one, dict)]
+    numbers = [policy.get(name) for policy in policies if isinstance(policy, dict) for name in POLICY_NUMBERS]
+    ends = [policy.get("success_interval") or [0, 0] for policy in policies if isinstance(policy, dict)]
     return (
-        all(isinstance(one, dict) for one in (*policies, *verdicts))
-        and all(isinstance(one.get("sentence"), str) and isinstance(one.get("verdict"), str) for one in verdicts)
+        all(isinstance(row, dict) for row in (*policies, *verdicts))
+        and all(
+            isinstance(verdict.get("sentence"), str) and isinstance(verdict.get("verdict"), str) for verdict in verdicts
+        )
         and all(isinstance(number, int | float | None) for number in numbers)
         and all(isinstance(end, list) and len(end) == 2 for end in ends)
         and isinstance(data.get("conditions"), dict | None)
@@ -348,7 +354,7 @@ def _parse_results_file(
             raise ValueError("it does not exist")
         results = reader(read_limited_file(path, MAX_RUN_FILE_BYTES))
     except (OSError, ValueError) as error:
-        why = redact(str(error), max_length=300)
-        return None, (f"{name} cannot be read: {why}; the page shows what the log contains",)
+        reason = redact(str(error), max_length=300)
+        return None, (f"{name} cannot be read: {reason}; the page shows what the log contains",)
     damaged = f"{name} is damaged; invalid parts are left out: {', '.join(results.damaged)}"
     return results, (damaged,) if results.damaged else ()

@@ -35,11 +35,11 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
     :param name: the name of the run, if no other run has it.
     :param run_pages: the file of the page of each run that has one in the same folder.
     """
-    known, record = facts.progress, facts.record
-    series = {name: one.points for name, one in known.series.items()}
+    progress, record = facts.progress, facts.record
+    series = {name: curve.points for name, curve in progress.series.items()}
     values = select_shared_values(facts.values, facts.sweep) if facts.sweep else facts.values
     settings = list(run_values.merge_option_rows(values))
-    main_names = [metric.name for metric in (known.main_metric, known.validation_metric) if metric]
+    main_names = [metric.name for metric in (progress.main_metric, progress.validation_metric) if metric]
     evaluation = _describe_evaluation(facts.evaluation, record.metrics) if facts.evaluation else {}
     return render_template(
         "run.html",
@@ -49,20 +49,20 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
         record=record,
         run_name=name,
         status=facts.status,
-        known=known,
+        known=progress,
         last_lines=facts.last_lines,
-        machine_series={name: one.points for name, one in known.machine_series.items()},
+        machine_series={name: curve.points for name, curve in progress.machine_series.items()},
         trains=record.makes == "checkpoints",
         tile_items=_list_tiles(facts),
         panels=_list_panels(facts),
-        other_series={name: series[name] for name in _list_other_metrics(known, main_names)},
+        other_series={name: series[name] for name in _list_other_metrics(progress, main_names)},
         checkpoints=list(_list_checkpoints(facts)),
         files=[
-            (str(one.step), one.digest, one.uri, redact_text(", ".join(known.list_copies(one.step))))
-            for one in facts.outputs
-            if one.kind == "checkpoint"
+            (str(output.step), output.digest, output.uri, redact_text(", ".join(progress.list_copies(output.step))))
+            for output in facts.outputs
+            if output.kind == "checkpoint"
         ],
-        score_rows=checkpoint_table.list_table_rows(known, MAX_ROWS),
+        score_rows=checkpoint_table.list_table_rows(progress, MAX_ROWS),
         related_runs=[_describe_related_run(related) for related in facts.evaluations],
         locations=_list_locations(facts),
         step_rows=[_make_step_row(step, facts.written) for step in facts.steps],
@@ -72,7 +72,7 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
                 (source.role, source.kind, source.uri, format_commit(source) or source.pin or "not pinned")
                 for source in facts.sources
             ),
-            *(("registered", "model", redact_text(model.uri), _format_version(model)) for model in known.registered),
+            *(("registered", "model", redact_text(model.uri), _format_version(model)) for model in progress.registered),
         ],
         training_run=facts.training_run,
         training_name=facts.training_name,
@@ -89,7 +89,7 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
                 format_duration(stage.seconds) if stage.seconds is not None else "",
                 redact_text(stage.detail),
             )
-            for stage in known.stages
+            for stage in progress.stages
         ],
         evaluation=facts.evaluation,
         **evaluation,
@@ -99,7 +99,7 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
 def _list_panels(facts: RunFacts) -> list[Panel]:
     """Return the charts of the main and the validation metric."""
     steps = [output.step for output in facts.outputs if output.kind == "checkpoint" and output.step is not None]
-    curves = [len(one.points) for one in facts.progress.series.values()]
+    curves = [len(series.points) for series in facts.progress.series.values()]
     has_only_scores = facts.evaluation and max(curves, default=0) < 2  # a chart of one point shows less than the score
     return [] if has_only_scores else list(list_panels(facts.progress, steps))
 
@@ -111,22 +111,24 @@ def _make_step_row(step: StepStatus, now: float) -> tuple[str, ...]:
 
 
 def _list_tiles(facts: RunFacts) -> list[tuple[str, str, str]]:
-    known = facts.progress
-    total = f"of {known.total}" if known.total else ""
-    steps = (f"{known.unit}s", "" if known.step is None else str(known.step), total)
-    metrics = [] if facts.evaluation else [known.main_metric, known.validation_metric]  # its scores have their tiles
+    progress = facts.progress
+    total = f"of {progress.total}" if progress.total else ""
+    steps = (f"{progress.unit}s", "" if progress.step is None else str(progress.step), total)
+    metrics = (
+        [] if facts.evaluation else [progress.main_metric, progress.validation_metric]
+    )  # its scores have their tiles
     return [
         *(list_sweep_tiles(facts.sweep) if facts.sweep else [steps]),
-        *((metric.title, format_number(known.metrics.get(metric.name)), "") for metric in metrics if metric),
+        *((metric.title, format_number(progress.metrics.get(metric.name)), "") for metric in metrics if metric),
         ("time", "" if facts.seconds is None else format_duration(facts.seconds), ""),
-        (f"{known.unit}s/s", format_number(known.rate, 3) if known.rate else "", ""),
+        (f"{progress.unit}s/s", format_number(progress.rate, 3) if progress.rate else "", ""),
     ]
 
 
-def _list_other_metrics(known: Progress, main_names: Collection[str]) -> Iterator[str]:
+def _list_other_metrics(progress: Progress, main_names: Collection[str]) -> Iterator[str]:
     """Yield the metrics without a chart or table of their own."""
-    for name in sorted(known.series):
-        if name not in main_names and not known.is_episode_metric(name) and not known.is_score(name):
+    for name in sorted(progress.series):
+        if name not in main_names and not progress.is_episode_metric(name) and not progress.is_score(name):
             yield name
 
 
@@ -156,10 +158,10 @@ def _format_version(model: Registered) -> str:
 
 def _list_locations(facts: RunFacts) -> list[tuple[str, str]]:
     """Return the copies of an evaluation's results and policy, and the registered versions."""
-    known = facts.progress
-    rows = [("copied to", redact_text(place)) for place in known.results]
-    rows += [("policy", redact_text(place)) for place in known.policies]
-    for model in known.registered if facts.evaluation else ():
+    progress = facts.progress
+    rows = [("copied to", redact_text(address)) for address in progress.results]
+    rows += [("policy", redact_text(address)) for address in progress.policies]
+    for model in progress.registered if facts.evaluation else ():
         rows.append(
             ("registered", redact_text(" ".join(filter(None, (model.name, "version", model.version, model.uri)))))
         )
@@ -228,13 +230,13 @@ def _describe_comparison(record: Mapping[str, Any] | None) -> dict[str, Any]:
 def _list_cards(evaluation: EvaluationFacts) -> list[tuple[int, MediaFile | None, str, str]]:
     """Return each episode with its video, how it ended, and what it reached."""
     videos = {item.episode: item for item in evaluation.media if item.type == "video/mp4" and item.episode is not None}
-    outcomes = {one.episode: one for one in evaluation.results.outcomes} if evaluation.results else {}
+    outcomes = {outcome.episode: outcome for outcome in evaluation.results.outcomes} if evaluation.results else {}
     words = {True: "success", False: "failure", None: ""}
-    found = []
+    cards = []
     for episode in sorted({*videos, *outcomes}):
         outcome = outcomes.get(episode) or EpisodeOutcome(episode=episode)
-        found.append((episode, videos.get(episode), words[outcome.success], outcome.remark))
-    return found
+        cards.append((episode, videos.get(episode), words[outcome.success], outcome.remark))
+    return cards
 
 
 class _ScoreTile(NamedTuple):
@@ -250,7 +252,7 @@ def _list_score_tiles(evaluation: EvaluationFacts, declared: Sequence[Metric]) -
     values = {**(evaluation.results.values if evaluation.results else {}), **evaluated.scores}
     metrics = scores.add_described_metrics(declared, evaluated)
     in_share = {name for metric in metrics if metric.share for name in (metric.low, metric.high, metric.count)}
-    found = []
+    tiles = []
     for metric in metrics:
         if metric.kind == "score" and metric.name not in in_share:
             bar = None
@@ -269,7 +271,7 @@ def _list_score_tiles(evaluation: EvaluationFacts, declared: Sequence[Metric]) -
                 if text and (bounds := scores.format_bounds(evaluated, metric)):
                     remarks.append(f"95% interval {bounds}")
             remark = "; ".join(filter(None, remarks))
-            found.append(_ScoreTile(metric.title, text, remark, bar, metric.headline))
-    if any(tile.text for tile in found):
-        return found
+            tiles.append(_ScoreTile(metric.title, text, remark, bar, metric.headline))
+    if any(tile.text for tile in tiles):
+        return tiles
     return [_ScoreTile(name, text) for name, text in scores.list_scores(evaluated, declared)]

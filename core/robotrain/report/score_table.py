@@ -52,9 +52,9 @@ def make_row(
     :param policy: its name and its type.
     """
     metrics = scores.add_described_metrics(declared, evaluated)
-    if (found := scores.find_headline_score(evaluated.scores, metrics)) is None:
+    if (headline := scores.find_headline_score(evaluated.scores, metrics)) is None:
         return None
-    metric, value = found
+    metric, value = headline
     counted = scores.count_successes(evaluated, metric) if metric.share else None
     conditions, chosen = scores.split_selection(scores.format_conditions(evaluated))
     bound = scores.get_share if metric.share else scores.get_number
@@ -104,18 +104,18 @@ def list_table(group: Sequence[ScoredPolicy]) -> list[tuple[str, ...]]:
     head = (first, others[0], "n", group[0].metric, *others[1:])
     rows = [
         (
-            one.policy,
-            one.policy_type,
-            "" if one.episodes is None else str(one.episodes),
-            _format_value(one),
-            one.date,
-            one.name or one.run,
-            one.selection,
+            row.policy,
+            row.policy_type,
+            "" if row.episodes is None else str(row.episodes),
+            _format_value(row),
+            row.date,
+            row.name or row.run,
+            row.selection,
         )
-        for one in group
+        for row in group
     ]
-    kept = [at for at in range(len(head)) if any(row[at] for row in rows)]
-    return [tuple(row[at] for at in kept) for row in (head, *rows)]
+    columns = [at for at in range(len(head)) if any(row[at] for row in rows)]
+    return [tuple(row[at] for at in columns) for row in (head, *rows)]
 
 
 def list_repeated(groups: Iterable[Sequence[ScoredPolicy]]) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _format_markdown_group(group: Sequence[ScoredPolicy]) -> Iterator[str]:
     head, *rows = list_table(group)
     lines = (head, ["---"] * len(head), *([*map(_escape, row)] for row in rows))
     yield "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    if group[0].unit == "share" and any(one.low is not None for one in group):
+    if group[0].unit == "share" and any(row.low is not None for row in group):
         yield "In parentheses: the 95% confidence interval."
 
 
@@ -150,7 +150,7 @@ def format_csv(groups: Sequence[Sequence[ScoredPolicy]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, [*ScoredPolicy.__dataclass_fields__], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(one) for group in groups for one in group)
+    writer.writerows(asdict(row) for group in groups for row in group)
     return text.getvalue().rstrip("\n")
 
 
@@ -161,7 +161,7 @@ def dump_groups(groups: Sequence[Sequence[ScoredPolicy]]) -> dict[str, Any]:
             {
                 "conditions": group[0].conditions,
                 "metric": group[0].metric,
-                "evaluations": [asdict(one) for one in group],
+                "evaluations": [asdict(row) for row in group],
             }
             for group in groups
         ]

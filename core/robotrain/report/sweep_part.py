@@ -28,16 +28,19 @@ class SweepFacts:
 
 def collect_sweep(record: RunRecord, plugins: Plugins) -> SweepFacts | None:
     """Return the facts of a sweep; None of another run, and without the sweep's plan."""
-    found = results.read_results(record.run) if record.is_sweep else None
-    if found is None:
+    sweep_results = results.read_results(record.run) if record.is_sweep else None
+    if sweep_results is None:
         return None
-    known: dict[str, tuple[RunRecord, Progress]] = {}
-    for trial, _ in rank_trials(found)[:MAX_LINES]:
+    progress_by_trial: dict[str, tuple[RunRecord, Progress]] = {}
+    for trial, _ in rank_trials(sweep_results)[:MAX_LINES]:
         if trial.run and records.is_step(trial.run):
             with contextlib.suppress(Rejected, OSError):  # the table has what the sweep knows of it
-                one = records.read_record(trial.run)
-                known[trial.name] = one, progress_cache.read_run_log(one, plugins.platform_of(one))[0]
-    return SweepFacts(found, known)
+                trial_record = records.read_record(trial.run)
+                progress_by_trial[trial.name] = (
+                    trial_record,
+                    progress_cache.read_run_log(trial_record, plugins.platform_of(trial_record))[0],
+                )
+    return SweepFacts(sweep_results, progress_by_trial)
 
 
 def select_shared_values(values: Sequence[Mapping[str, Any]], sweep: SweepFacts) -> list[Mapping[str, Any]]:
@@ -47,35 +50,35 @@ def select_shared_values(values: Sequence[Mapping[str, Any]], sweep: SweepFacts)
     return [row for row in named if row["name"] not in sweep.results.over]
 
 
-def rank_trials(found: SweepResults) -> list[tuple[Trial, int | None]]:
+def rank_trials(sweep_results: SweepResults) -> list[tuple[Trial, int | None]]:
     """Return the trials with their ranks, best first; those without a score have none, and follow."""
-    scored = results.rank_scored(found.trials, found.better)
-    others = [trial for trial in found.trials if trial not in scored]
+    scored = results.rank_scored(sweep_results.trials, sweep_results.better)
+    others = [trial for trial in sweep_results.trials if trial not in scored]
     return [*((trial, rank) for rank, trial in enumerate(scored, 1)), *((trial, None) for trial in others)]
 
 
 def list_sweep_tiles(sweep: SweepFacts) -> list[tuple[str, str, str]]:
     """Return the important numbers of a sweep: a name, a text and a remark each."""
-    found, best = sweep.results, sweep.results.best
-    ended = sum(trial.state == "succeeded" for trial in found.trials)
-    reached = [(f"best {found.metric}", format_value(best.score), format_point(best.values))] if best else []
-    return [("trials", f"{ended} of {len(found.trials)}", ""), *reached]
+    sweep_results, best = sweep.results, sweep.results.best
+    ended = sum(trial.state == "succeeded" for trial in sweep_results.trials)
+    reached = [(f"best {sweep_results.metric}", format_value(best.score), format_point(best.values))] if best else []
+    return [("trials", f"{ended} of {len(sweep_results.trials)}", ""), *reached]
 
 
 def describe_sweep(run: str, sweep: SweepFacts | None) -> dict[str, Any]:
     """Return the values of the template `sweep.html`."""
     if sweep is None:
         return {"trial_rows": ()}
-    found, ranked = sweep.results, rank_trials(sweep.results)
+    sweep_results, ranked = sweep.results, rank_trials(sweep.results)
     labels = {trial.name: f"{trial.name}: {format_point(trial.values)}" for trial, _ in ranked}
-    best = found.best
+    best = sweep_results.best
     shown = [(trial, sweep.progress.get(trial.name)) for trial, _ in ranked[:MAX_LINES]]
     return {
-        "trial_head": ("trial", *found.over, found.metric, "rank", "state", "run"),
+        "trial_head": ("trial", *sweep_results.over, sweep_results.metric, "rank", "state", "run"),
         "trial_rows": [
             (
                 trial.name,
-                *(format_value(trial.values.get(name)) for name in found.over),
+                *(format_value(trial.values.get(name)) for name in sweep_results.over),
                 format_value(trial.score),
                 str(rank or ""),
                 trial.state,
@@ -84,9 +87,9 @@ def describe_sweep(run: str, sweep: SweepFacts | None) -> dict[str, Any]:
             for trial, rank in ranked
         ],
         "trial_curves": list(
-            list_curves([Curves(labels[trial.name], *(known or (None, None))) for trial, known in shown])
+            list_curves([Curves(labels[trial.name], *(recorded or (None, None))) for trial, recorded in shown])
         ),
-        "group_rows": results.list_group_rows(found),
+        "group_rows": results.list_group_rows(sweep_results),
         "best": f"{best.name} ({format_point(best.values)})" if best else "",
-        "register_command": results.make_register_command(run, found),
+        "register_command": results.make_register_command(run, sweep_results),
     }

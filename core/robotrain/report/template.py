@@ -46,9 +46,9 @@ def redact_text(text: str) -> str:
 
 def drop_empty_columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[list[str]]:
     """Return the head and the rows of a table without columns that have no value; nothing if there are no rows."""
-    kept = list(rows)
-    shown = [index for index in range(len(head)) if any(row[index] for row in kept)]
-    return [[row[index] for index in shown] for row in (head, *kept)] if kept else []
+    listed_rows = list(rows)
+    shown = [index for index in range(len(head)) if any(row[index] for row in listed_rows)]
+    return [[row[index] for index in shown] for row in (head, *listed_rows)] if listed_rows else []
 
 
 def find_number_columns(rows: Sequence[Sequence[str]]) -> set[int]:
@@ -68,7 +68,7 @@ def split_constant(series: Mapping[str, Points]) -> tuple[dict[str, Points], dic
 
 @functools.cache
 def _get_environment(package: str) -> jinja2.Environment:
-    found = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([*map(jinja2.PackageLoader, dict.fromkeys((package, "robotrain.report")))]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -77,9 +77,9 @@ def _get_environment(package: str) -> jinja2.Environment:
     )
     functions: list[Callable[..., Any]] = [drop_empty_columns, find_number_columns, find_scale_end, format_time]
     functions += [make_chart, make_sparkline, redact_text, split_constant]
-    found.globals |= {function.__name__: function for function in functions}
-    found.globals |= {"version": __version__, "content_policy": CONTENT_POLICY, "SMALL": SMALL}
-    found.globals |= {"FIRST_ROWS": FIRST_ROWS, "FIRST_BARS": FIRST_BARS}
-    found.globals |= {"FIRST_PLOTS": FIRST_PLOTS, "FIRST_CARDS": FIRST_CARDS, "FIRST_LINES": MAX_LINES}
-    found.globals["style"] = files("robotrain.report").joinpath("templates/style.css").read_text(encoding="utf-8")
-    return found
+    environment.globals |= {function.__name__: function for function in functions}
+    environment.globals |= {"version": __version__, "content_policy": CONTENT_POLICY, "SMALL": SMALL}
+    environment.globals |= {"FIRST_ROWS": FIRST_ROWS, "FIRST_BARS": FIRST_BARS}
+    environment.globals |= {"FIRST_PLOTS": FIRST_PLOTS, "FIRST_CARDS": FIRST_CARDS, "FIRST_LINES": MAX_LINES}
+    environment.globals["style"] = files("robotrain.report").joinpath("templates/style.css").read_text(encoding="utf-8")
+    return environment

@@ -8,8 +8,8 @@ from pathlib import Path
 
 def is_inside(path: str | Path, folder: str | Path) -> bool:
     """Return whether what a path leads to is a folder, or below it."""
-    place, top = os.path.realpath(path), os.path.realpath(folder)
-    return os.path.commonpath((place, top)) == top
+    resolved, top = os.path.realpath(path), os.path.realpath(folder)
+    return os.path.commonpath((resolved, top)) == top
 
 
 def copy_output(source: Path, to: Path) -> list[str]:

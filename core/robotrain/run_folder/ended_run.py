@@ -65,34 +65,34 @@ def register_model(
     :param find_other_writer: as that of `ownership`; of a run on another machine, there.
     """
     payload = payload or folder / log.PAYLOAD_FOLDER
-    for place in dict.fromkeys((folder, payload.parent, payload)):
-        if why := find_other_writer(place):
-            raise Rejected([_make_open_folder_problem(folder, name, place, why)])
+    for path in dict.fromkeys((folder, payload.parent, payload)):
+        if reason := find_other_writer(path):
+            raise Rejected([_make_open_folder_problem(folder, name, path, reason)])
     arguments = [REGISTER_COMMAND, DOCUMENT_FILE, name, *(() if step is None else ("--step", str(step)))]
     completed = run(folder, arguments, payload)  # the runtime that fits the run's plugins and lock
     if completed.returncode:
-        _, found, message = f"\n{completed.stderr}".rpartition("\nerror: ")
-        why = message.strip() if found else failure.explain_output(completed.stderr.splitlines())
-        why = why or f"It ended with exit code {completed.returncode}."
-        raise Rejected([_make_registration_problem(folder, name, step, why)])
+        _, separator, message = f"\n{completed.stderr}".rpartition("\nerror: ")
+        reason = message.strip() if separator else failure.explain_output(completed.stderr.splitlines())
+        reason = reason or f"It ended with exit code {completed.returncode}."
+        raise Rejected([_make_registration_problem(folder, name, step, reason)])
     try:
         return parse_fields(Registered, completed.stdout.splitlines()[-1])
     except (ValueError, IndexError):
-        why = "The runtime did not report the version."
-        raise Rejected([_make_registration_problem(folder, name, step, why)]) from None
+        reason = "The runtime did not report the version."
+        raise Rejected([_make_registration_problem(folder, name, step, reason)]) from None
 
 
-def _make_open_folder_problem(folder: Path, name: str, place: Path, why: str) -> Problem:
+def _make_open_folder_problem(folder: Path, name: str, path: Path, reason: str) -> Problem:
     copying = Suggestion(f"robotrain outputs {folder.name} --to FOLDER", "copies what the run left")
-    ways = [*ownership.suggest_closing(folder, why), copying]
-    return make_problem("not-registered.open-to-others", *ways, given=folder.name, name=name, place=place, why=why)
+    ways = [*ownership.suggest_closing(folder, reason), copying]
+    return make_problem("not-registered.open-to-others", *ways, given=folder.name, name=name, place=path, why=reason)
 
 
-def _make_registration_problem(folder: Path, name: str, step: int | None, why: str) -> Problem:
+def _make_registration_problem(folder: Path, name: str, step: int | None, message: str) -> Problem:
     evaluated = log.read_evaluation(folder)
     last = "the policy that it evaluated" if evaluated else "its last checkpoint"
     which = last if step is None or evaluated else f"the checkpoint of step {step}"
-    reason = "\n".join(redact(line, max_length=MAX_SENTENCE) for line in why.splitlines())
+    reason = "\n".join(redact(line, max_length=MAX_SENTENCE) for line in message.splitlines())
     return make_problem("not-registered", given=folder.name, which=which, name=name, why=reason)
 
 
@@ -105,9 +105,9 @@ def make_removed_path(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")
 
 
-def make_files_left_error(folder: Path, left: Path, why: str) -> RemovedInPart:
+def make_files_left_error(folder: Path, left: Path, reason: str) -> RemovedInPart:
     """Return the error of a run folder of which something is left under the name that it has while it is removed."""
-    return RemovedInPart([make_problem("run-files-left", name=folder.name, folder=left, why=why.rstrip("."))])
+    return RemovedInPart([make_problem("run-files-left", name=folder.name, folder=left, why=reason.rstrip("."))])
 
 
 def remove_folder(folder: Path, dry_run: bool) -> int | None:

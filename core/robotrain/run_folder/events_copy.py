@@ -43,15 +43,15 @@ class EventsCopy:
         while True:
             size, probe = self._describe()
             start = size - len(probe)
-            found = self._transport.read({self._source: start})[self._source]
-            if found is None:
+            state = self._transport.read({self._source: start})[self._source]
+            if state is None:
                 return False
-            if found.size > MAX_EVENTS_BYTES:
-                raise ValueError(f"the events have {found.size} bytes")
-            wanted = found.size if wanted is None else wanted
-            if found.content.startswith(probe):
-                self.add(size, found.content[len(probe) :])
-                if start + len(found.content) >= wanted or not found.content[len(probe) :]:
+            if state.size > MAX_EVENTS_BYTES:
+                raise ValueError(f"the events have {state.size} bytes")
+            wanted = state.size if wanted is None else wanted
+            if state.content.startswith(probe):
+                self.add(size, state.content[len(probe) :])
+                if start + len(state.content) >= wanted or not state.content[len(probe) :]:
                     return True
             elif is_anew:
                 raise ValueError("the events are others with each reading")

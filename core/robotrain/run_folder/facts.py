@@ -73,14 +73,14 @@ def read_facts(folder: Path, files: Mapping[str, int] = FACT_FILES) -> FolderFac
 
     :param files: as FACT_FILES.
     """
-    user, owner, found = folder.stat().st_uid, None, {}
+    user, owner, fact_files = folder.stat().st_uid, None, {}
     for name, most in files.items():
         with suppress(OSError):
             status = (folder / name).stat()
-            found[name] = FactFile(_read_end(folder / name, status.st_size, most), status.st_mtime)
+            fact_files[name] = FactFile(_read_end(folder / name, status.st_size, most), status.st_mtime)
     with suppress(OSError, ValueError):
         owner = claim.find_owner(folder)
-    return FolderFacts(folder=folder, user=user, owner=owner, files=found)
+    return FolderFacts(folder=folder, user=user, owner=owner, files=fact_files)
 
 
 def _read_end(path: Path, size: int, most: int) -> bytes:

@@ -48,8 +48,8 @@ def read_folder_state(folder: Path) -> FolderState:
 def judge_folder(state: FolderState, flag: str) -> Iterator[Problem]:
     """Check that the folder of an option can be created or written to, and that there is some space. Pure."""
     if not state.is_folder or not state.is_writable:
-        why = f"{state.above} belongs to {state.owner}." if state.is_folder else f"{state.above} is not a folder."
-        yield make_problem("run-folder-refused.not-writable", where=flag, given=state.path, why=why)
+        reason = f"{state.above} belongs to {state.owner}." if state.is_folder else f"{state.above} is not a folder."
+        yield make_problem("run-folder-refused.not-writable", where=flag, given=state.path, why=reason)
     elif (free := state.free_bytes / GIB) < MIN_FREE_GIB:
         yield make_problem("run-folder-full.before", where=flag, given=state.path, free=free)
 

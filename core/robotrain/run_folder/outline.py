@@ -44,8 +44,8 @@ def open_outline(at: Transport, folder: str) -> Iterator[Path]:
             manifests[name].write_bytes(content)
         if (top / log.EVENTS_FILE).exists():
             events = shlex.quote(os.path.join(folder, log.EVENTS_FILE))
-            found = at.query(f"grep -aE '{OUTPUT_EVENTS}' -- {events} || [ $? = 1 ]").stdout
-            lines = [_move_event(line, Path(folder), top) for line in found.decode(errors="replace").split("\n")]
+            matches = at.query(f"grep -aE '{OUTPUT_EVENTS}' -- {events} || [ $? = 1 ]").stdout
+            lines = [_move_event(line, Path(folder), top) for line in matches.decode(errors="replace").split("\n")]
             _write_sized(top / log.EVENTS_FILE, "".join(f"{line}\n" for line in lines if line).encode())
         yield top
 

@@ -38,24 +38,25 @@ def list_checkpoints(folder: Path) -> list[FolderCheckpoint]:
     """Return the existing checkpoints of a run that have an event or a manifest, oldest first."""
     events = {Path(event.path): event for event in log.read_checkpoint_events(folder)}
     sealed = (manifest.parents[1] for manifest in folder.glob(SEALED_PATTERN))  # an event may be missing
-    found = []
+    checkpoints = []
     for parent in dict.fromkeys([*(path.parent for path in events), *sealed]):
         for step, path in checkpoint.list_checkpoints(parent):
             manifest = checkpoint.read_manifest(path)
             if manifest and (manifest.run == folder.name or path in events):
-                found.append(FolderCheckpoint(step, path, manifest.model, manifest.digest))
+                checkpoints.append(FolderCheckpoint(step, path, manifest.model, manifest.digest))
             elif path in events:
-                found.append(FolderCheckpoint(step, path, events[path].model, ""))
-    return sorted(found, key=lambda item: item.step)
+                checkpoints.append(FolderCheckpoint(step, path, events[path].model, ""))
+    return sorted(checkpoints, key=lambda item: item.step)
 
 
 def describe_surviving_checkpoints(folder: Path) -> Iterator[str]:
     """Yield sentences, without a period, about the last complete checkpoint and a newer one without a manifest."""
-    found = list_checkpoints(folder)
-    if complete := [item for item in found if item.digest]:
+    checkpoints = list_checkpoints(folder)
+    if complete := [item for item in checkpoints if item.digest]:
         yield f"Its last complete checkpoint, of step {complete[-1].step}, is at {complete[-1].folder}"
-    if found and found[-1:] != complete[-1:]:
-        yield f"Its last checkpoint, of step {found[-1].step}, is at {found[-1].folder}; it may be incomplete"
+    if checkpoints and checkpoints[-1:] != complete[-1:]:
+        last = checkpoints[-1]
+        yield f"Its last checkpoint, of step {last.step}, is at {last.folder}; it may be incomplete"
 
 
 RUNTIME_FILES = (log.LOG_FILE, log.EVENTS_FILE, log.OUTCOME_FILE, DOCUMENT_FILE)
@@ -66,17 +67,17 @@ CHECKPOINTS_FOLDER = "checkpoints"
 
 def list_outputs(folder: Path) -> Iterator[Output]:
     """Yield the checkpoints, oldest first, then the runtime's files, then other files in the work folder."""
-    found, progress = list_checkpoints(folder), log.read_published(folder)
-    for item in found:
+    checkpoints, progress = list_checkpoints(folder), log.read_published(folder)
+    for item in checkpoints:
         name = f"{item.folder.parent.name}/{item.folder.name}"
         output = _make_output(name, "checkpoint", item.folder, step=item.step, model=item.model, digest=item.digest)
         yield replace(output, addresses=progress.list_addresses(item.step))
     yield from (_make_output(name, "file", folder / name) for name in RUNTIME_FILES if (folder / name).is_file())
-    listed = {item.folder for item in found} | {item.folder.parent for item in found}
-    parents = [item.folder.parent for item in found]
+    listed = {item.folder for item in checkpoints} | {item.folder.parent for item in checkpoints}
+    parents = [item.folder.parent for item in checkpoints]
     work = [parent.parent if parent.name == CHECKPOINTS_FOLDER else parent for parent in parents]
-    for place in dict.fromkeys([folder / OUTPUTS_FOLDER, *work]):
-        others = [path for path in _list_visible_paths(place) if path not in listed]
+    for parent in dict.fromkeys([folder / OUTPUTS_FOLDER, *work]):
+        others = [path for path in _list_visible_paths(parent) if path not in listed]
         listed.update(others)
         yield from map(_make_file_output, others)
     yield from (_make_file_output(path) for path in _list_evaluation_folders(folder) if path not in listed)
@@ -102,9 +103,9 @@ def download_output(output: Output, to: Path, folder: Path) -> list[str]:
     return left_out
 
 
-def make_outside_error(output: Output, place: str) -> Rejected:
+def make_outside_error(output: Output, path: str) -> Rejected:
     """Return the error of an output that is a link out of the folder of its run."""
-    return Rejected([make_problem("output-not-copied.outside", given=output.uri, name=output.name, place=place)])
+    return Rejected([make_problem("output-not-copied.outside", given=output.uri, name=output.name, place=path)])
 
 
 def _list_evaluation_folders(folder: Path) -> list[Path]:
@@ -112,17 +113,17 @@ def _list_evaluation_folders(folder: Path) -> list[Path]:
     evaluation = log.read_evaluation(folder)
     if evaluation is None:
         return []
-    found = [Path(evaluation.results), *([Path(evaluation.policy).parent] if evaluation.policy else [])]
-    return [path for path in found if path.is_dir()]
+    folders = [Path(evaluation.results), *([Path(evaluation.policy).parent] if evaluation.policy else [])]
+    return [path for path in folders if path.is_dir()]
 
 
-def _list_visible_paths(place: Path) -> list[Path]:
+def _list_visible_paths(folder: Path) -> list[Path]:
     """Return the paths in a folder, without links and names that begin with a dot."""
     try:
-        found = [Path(entry.path) for entry in os.scandir(place) if not entry.name.startswith(".")]
+        paths = [Path(entry.path) for entry in os.scandir(folder) if not entry.name.startswith(".")]
     except OSError:
         return []
-    return sorted(path for path in found if not path.is_symlink())
+    return sorted(path for path in paths if not path.is_symlink())
 
 
 def _make_file_output(path: Path) -> Output:

@@ -53,19 +53,26 @@ def judge_parts(
     """
     states: dict[str, StepState] = {}
     for name, part in parts.items():
-        has_turn = not part.is_trial and all(states[one].state == "succeeded" for one in part.needs)
+        has_turn = not part.is_trial and all(states[need].state == "succeeded" for need in part.needs)
         states[name] = _judge_part(facts[name], judged[name], has_turn)
-        blocker = next((one for one in part.needs if states[one].state in STOPPED_STATES), "")
+        blocker = next((need for need in part.needs if states[need].state in STOPPED_STATES), "")
         if blocker and facts[name].owner is None:
             states[name] = StepState(state="skipped", reason=f"step {blocker} {states[blocker].state}")
-    waiting = {name: replace(one, reason="") if one.shown_state == "running" else one for name, one in states.items()}
+    waiting = {
+        name: replace(state, reason="") if state.shown_state == "running" else state for name, state in states.items()
+    }
     whole = PipelineProgress(steps=waiting, folder="").compute_status(run, has_driver=True)
     if whole.state == "pending" and not whole.reason:  # no trial has begun: all of them wait for the same
-        whole = replace(whole, reason=next((one.status.reason for one in judged.values() if one.status.reason), ""))
+        whole = replace(
+            whole,
+            reason=next(
+                (judged_part.status.reason for judged_part in judged.values() if judged_part.status.reason), ""
+            ),
+        )
     return whole, [
-        StepStatus(name=name, state=one.shown_state, reason=one.reason, started=one.started, ended=one.ended)
-        for name, one in states.items()
-        if not (parts[name].is_trial and one.state == "waiting")
+        StepStatus(name=name, state=state.shown_state, reason=state.reason, started=state.started, ended=state.ended)
+        for name, state in states.items()
+        if not (parts[name].is_trial and state.state == "waiting")
     ]
 
 
@@ -74,19 +81,19 @@ def _judge_part(facts: FolderFacts, judged: JudgedRun, has_turn: bool) -> StepSt
 
     :param has_turn: whether it waits for no other part.
     """
-    known = judged.status
-    if facts.owner or known.state == "succeeded":
-        is_pending = known.state == "pending"
+    status = judged.status
+    if facts.owner or status.state == "succeeded":
+        is_pending = status.state == "pending"
         return StepState(
-            state="running" if is_pending else known.state,
+            state="running" if is_pending else status.state,
             queued=is_pending,
-            reason=known.reason,
-            exit_code=known.exit_code,
-            started=known.started,
-            ended=known.ended,
+            reason=status.reason,
+            exit_code=status.exit_code,
+            started=status.started,
+            ended=status.ended,
         )
-    if known.finished and facts.is_cancelled:
+    if status.finished and facts.is_cancelled:
         return StepState(state="skipped", reason="the run was cancelled")
-    if known.state == "pending" and not has_turn:
-        return StepState(state="waiting", ended=known.ended)
-    return StepState(state=known.state, reason=known.reason, ended=known.ended)
+    if status.state == "pending" and not has_turn:
+        return StepState(state="waiting", ended=status.ended)
+    return StepState(state=status.state, reason=status.reason, ended=status.ended)

@@ -103,14 +103,14 @@ read_link() {
 def _parse_facts(folder: str, files: Mapping[str, int], lines: Iterator[str]) -> FolderFacts | None:
     """Return the facts in some lines. Raise ValueError for those of no answer."""
     user, *states, link = islice(lines, len(files) + 2)
-    found = {name: parse_file(line, -most) for (name, most), line in zip(files.items(), states, strict=True)}
+    state_by_name = {name: parse_file(line, -most) for (name, most), line in zip(files.items(), states, strict=True)}
     if not user:
         return None
     owner = None
     with suppress(ValueError):  # no job has begun
         owner = claim.parse_owner(link)
-    known = {name: FactFile(state.content, state.modified) for name, state in found.items() if state}
-    return FolderFacts(folder=Path(folder), user=parse_count(user), owner=owner, files=known)
+    fact_files = {name: FactFile(state.content, state.modified) for name, state in state_by_name.items() if state}
+    return FolderFacts(folder=Path(folder), user=parse_count(user), owner=owner, files=fact_files)
 
 
 class FolderLogReader(LogReader):
@@ -138,11 +138,11 @@ class FolderLogReader(LogReader):
 
     def read_chunk(self) -> bytes:
         """Return what stands in the file from where this is."""
-        known, self._known = self._known, None
-        if known is not None:
-            return known
-        found = self._transport.read({str(self._path): self._at})[str(self._path)]
-        return found.content if found else b""
+        chunk, self._known = self._known, None
+        if chunk is not None:
+            return chunk
+        state = self._transport.read({str(self._path): self._at})[str(self._path)]
+        return state.content if state else b""
 
 
 def _keep_last_lines(content: bytes, count: int) -> bytes:
@@ -169,8 +169,8 @@ class RemoteLog(FolderLog):
     def get_modified(self, name: str) -> float:
         """Return when a file of the run folder was modified; 0 if there is none."""
         path = str(self.folder / name)
-        found = self.ends[path] if path in self.ends else self.at.read({path: 1 << 60})[path]
-        return found.modified if found else 0.0
+        state = self.ends[path] if path in self.ends else self.at.read({path: 1 << 60})[path]
+        return state.modified if state else 0.0
 
 
 def _fetch_output(at: Transport, output: Output, scratch: Path) -> list[str]:
@@ -228,9 +228,9 @@ def _unpack(top: Path, links: dict[str, str], max_bytes: int, stream: IO[bytes])
             inside = [part for part in member.name.split("/") if part != "."][1:]
             if ".." in inside:
                 raise OSError(f"{member.name!r} leads out of the output")
-            place = top.joinpath(*inside)
+            path = top.joinpath(*inside)
             if member.isdir():
-                place.mkdir(exist_ok=True)
+                path.mkdir(exist_ok=True)
             elif member.issym():
                 links["/".join(inside)] = member.linkname
             elif member.isfile() and (content := archive.extractfile(member)):
@@ -238,7 +238,7 @@ def _unpack(top: Path, links: dict[str, str], max_bytes: int, stream: IO[bytes])
                 if left < 0:
                     raise OSError("it is larger than its size was said to be")
                 mode = 0o777 if member.mode & 0o100 else 0o666
-                with open(place, "xb", opener=partial(os.open, mode=mode)) as file:
+                with open(path, "xb", opener=partial(os.open, mode=mode)) as file:
                     while chunk := content.read(CHUNK_BYTES):
                         file.write(chunk)
     return b""
@@ -269,8 +269,8 @@ class RemoteRunFolders(RunFolders):
         """Return the facts of run folders, by one question; None for one that does not exist."""
         folders, script = [*folders], [READ_FILE, READ_LINK]
         for folder in folders:
-            place, link = shlex.quote(folder), shlex.quote(os.path.join(folder, claim.CLAIM_LINK))
-            script.append(f"if [ -d {place} ]; then stat -L -c %u -- {place} || exit; else echo; fi")
+            quoted_folder, link = shlex.quote(folder), shlex.quote(os.path.join(folder, claim.CLAIM_LINK))
+            script.append(f"if [ -d {quoted_folder} ]; then stat -L -c %u -- {quoted_folder} || exit; else echo; fi")
             script += [format_file(os.path.join(folder, name), -most) for name, most in files.items()]
             script.append(f"read_link {link}")
         lines = iter(self._at.query("\n".join(script)).text.splitlines())
@@ -280,7 +280,7 @@ class RemoteRunFolders(RunFolders):
         """Return sentences about the last checkpoints in a run folder."""
         with open_outline(self._at, str(folder)) as outline:
             sentences = [*outputs.describe_surviving_checkpoints(outline)]
-            return [one.replace(str(outline), str(folder)) for one in sentences]
+            return [sentence.replace(str(outline), str(folder)) for sentence in sentences]
 
     def open_log(self, folder: Path, output_file: str, prefix: str, end_sign: str) -> FolderLog | None:
         """Return the log of a run; None if there is no such folder."""
@@ -304,7 +304,7 @@ class RemoteRunFolders(RunFolders):
     def list_outputs(self, folder: Path) -> Iterable[Output]:
         """Return the outputs in a run folder."""
         with open_outline(self._at, str(folder)) as outline:
-            return [move_output(one, str(outline), str(folder)) for one in outputs.list_outputs(outline)]
+            return [move_output(output, str(outline), str(folder)) for output in outputs.list_outputs(outline)]
 
     def download(self, output: Output, to: Path, folder: Path) -> list[str]:
         """Copy one output of the run in a folder atomically, and return the links that were left out. Raise Rejected.
@@ -312,9 +312,9 @@ class RemoteRunFolders(RunFolders):
         What is no file, such as a pipe, is left out as well.
         """
         paths = " ".join(shlex.quote(str(path)) for path in (output.uri.rstrip("/"), folder))
-        place, top, _ = self._at.query(f"realpath -mz -- {paths}").text.split("\0")
-        if not f"{place}/".startswith(f"{top}/"):
-            raise outputs.make_outside_error(output, place)
+        real_path, top, _ = self._at.query(f"realpath -mz -- {paths}").text.split("\0")
+        if not f"{real_path}/".startswith(f"{top}/"):
+            raise outputs.make_outside_error(output, real_path)
         left_out = list[str]()
         download_atomically(output, to, lambda scratch: left_out.extend(_fetch_output(self._at, output, scratch)))
         return left_out
@@ -324,9 +324,9 @@ class RemoteRunFolders(RunFolders):
         run = partial(self._run_runtime, top / SEARCH_FILE)
         return ended_run.register_model(folder, name, step, top / log.PAYLOAD_FOLDER, run, self.find_other_writer)
 
-    def find_other_writer(self, place: Path) -> str:
+    def find_other_writer(self, path: Path) -> str:
         """Return how somebody else may have written what is at a path there, as `ownership` does here."""
-        access = f"stat -L --printf '%u\\n%U\\n%a\\n%G\\n' -- {shlex.quote(str(place))}"
+        access = f"stat -L --printf '%u\\n%U\\n%a\\n%G\\n' -- {shlex.quote(str(path))}"
         lines = self._at.query(f"{access} && id -u && id -un && id -gn").text.splitlines()
         owner_id, owner, mode, group, user_id, user, own_group = lines
         is_private = group == own_group == user
@@ -354,23 +354,23 @@ class RemoteRunFolders(RunFolders):
 
         Raise OSError.
         """
-        place = shlex.quote(str(folder))
+        quoted_folder = shlex.quote(str(folder))
         left = ended_run.make_removed_path(folder)
         removed = shlex.quote(str(left))
         script = (
-            f"if [ -L {place} ]; then echo {shlex.quote(ended_run.LINKED)} >&2; exit 1; fi",
-            f"owner=$(stat -L -c %u -- {place}) && me=$(id -u) || exit 1",
+            f"if [ -L {quoted_folder} ]; then echo {shlex.quote(ended_run.LINKED)} >&2; exit 1; fi",
+            f"owner=$(stat -L -c %u -- {quoted_folder}) && me=$(id -u) || exit 1",
             f'if [ "$owner" != "$me" ]; then echo {OTHERS}; exit; fi',
-            f"size=$(du -s -B1 -- {place}) || exit 1",
-            "" if dry_run else f"mv -T {place} {removed} || exit 1; rm -rf {removed} || exit {FILES_LEFT}",
+            f"size=$(du -s -B1 -- {quoted_folder}) || exit 1",
+            "" if dry_run else f"mv -T {quoted_folder} {removed} || exit 1; rm -rf {removed} || exit {FILES_LEFT}",
             "echo ${size%%[!0-9]*}",
         )
         result = self._at.run("\n".join(script), seconds=600.0)
-        why = result.stderr.strip().rpartition("\n")[2]
+        reason = result.stderr.strip().rpartition("\n")[2]
         if result.exit_code == FILES_LEFT:
-            raise ended_run.make_files_left_error(folder, left, why)
+            raise ended_run.make_files_left_error(folder, left, reason)
         if result.exit_code:
-            raise OSError(why)
+            raise OSError(reason)
         answer = result.text.removesuffix("\n")
         if answer == OTHERS:
             return None

@@ -26,10 +26,10 @@ def pack_run_folder(plan: Plan, spec: SchedulerSpec, others: Mapping[str, bytes]
     with zipfile.ZipFile(io.BytesIO(plan.files[PAYLOAD_FILE])) as payload:
         paths = [path for path in payload.namelist() if not path.endswith("/")]
         files = {**plan.files, **others, **{f"{PAYLOAD_FOLDER}/{path}": payload.read(path) for path in paths}}
-    copies = {place: source for source, place in list_code_copies(plan.files, spec.jobs)}
+    copies = {folder: source for source, folder in list_code_copies(plan.files, spec.jobs)}
     folders = {
-        os.path.relpath(place, spec.folder): code_folder.stage_folder(Path(source.uri), source.pin)
-        for place, source in copies.items()
+        os.path.relpath(folder, spec.folder): code_folder.stage_folder(Path(source.uri), source.pin)
+        for folder, source in copies.items()
     }
     return pack_files({**files, DIGEST_FILE: plan.digest.encode()}, folders)
 

@@ -63,9 +63,9 @@ class RunFolders:
         """
         return ended_run.register_model(folder, name, step, top / log.PAYLOAD_FOLDER)
 
-    def find_other_writer(self, place: Path) -> str:
+    def find_other_writer(self, path: Path) -> str:
         """Return how somebody else may have written what is at a path, in words; empty if nobody may."""
-        return ownership.find_other_writer(place)
+        return ownership.find_other_writer(path)
 
     def remove(self, folder: Path, dry_run: bool) -> int | None:
         """Remove a run folder unless `dry_run` is set. Return the bytes freed; None if it is another user's.

@@ -40,7 +40,7 @@ class ScheduledParts(RunFolderEngine):
         if not is_whole(reference):
             return {}
         if TRIALS_KEY in reference:
-            return {name: RunPart(one, is_trial=True) for name, one in self._list_trials(reference).items()}
+            return {name: RunPart(trial, is_trial=True) for name, trial in self._list_trials(reference).items()}
         jobs = self.read_spec(reference).jobs
         return {job.step: RunPart(_refer_to_step(reference, job.step), job.needs) for job in jobs}
 
@@ -49,10 +49,10 @@ class ScheduledParts(RunFolderEngine):
         name = reference.get(STEP_KEY, "")
         if not name or JOBS_KEY in reference:
             return _refer_to_step(reference, name) if name else reference
-        found = self._list_trials(reference)
-        if name not in found:
+        trials = self._list_trials(reference)
+        if name not in trials:
             raise Rejected([make_problem("run-gone.trial", run=reference["run"], name=name)])
-        return found[name]
+        return trials[name]
 
     def describe_reference(self, reference: Reference) -> Mapping[str, str]:
         """Return the name of the job, and the login node that knows it."""
@@ -74,7 +74,7 @@ def is_whole(reference: Reference) -> bool:
 
 
 def _refer_to_step(reference: Reference, name: str) -> Reference:
-    jobs = dict(one.split("=", 1) for one in reference[JOBS_KEY].split())
+    jobs = dict(pair.split("=", 1) for pair in reference[JOBS_KEY].split())
     folder = os.path.join(reference["folder"], STEPS_FOLDER, name)
     return _refer_to_part(reference, f"-{name}", folder, jobs.get(name, ""))
 

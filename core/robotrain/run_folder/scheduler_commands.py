@@ -69,10 +69,10 @@ class SchedulerCommands:
             done = self.at.run("\n".join(lines), stdin, seconds, is_question=True)
         except Unreached as failure:
             if failure.timed_out:
-                why = f"`{command}` was not done within {seconds:g} seconds."
+                reason = f"`{command}` was not done within {seconds:g} seconds."
             else:
-                why = f"`{command}` was ended from outside. {quote_message(failure.text)}".strip()
-            raise self.make_away_error(why) from None
+                reason = f"`{command}` was ended from outside. {quote_message(failure.text)}".strip()
+            raise self.make_away_error(reason) from None
         printed, _, code = done.text.rpartition("\n")
         result = ProcessResult(parse_count(code), printed, done.stderr)
         if result.exit_code == MISSING_CODE:
@@ -85,10 +85,10 @@ class SchedulerCommands:
         """Return what a command printed as one redacted sentence."""
         return f"{self.engine} says: {quote_message(text, r'[a-z]+: ') or 'nothing'}."
 
-    def make_away_error(self, why: str) -> Rejected:
+    def make_away_error(self, reason: str) -> Rejected:
         """Return the passing failure of a scheduler that does not answer."""
         ping = Suggestion(self.ping, "shows whether it answers")
-        return Rejected([make_problem("platform-away", ping, engine=self.engine, why=why)], transient=True)
+        return Rejected([make_problem("platform-away", ping, engine=self.engine, why=reason)], transient=True)
 
 
 Commands = TypeVar("Commands", bound=SchedulerCommands)

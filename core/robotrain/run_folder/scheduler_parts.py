@@ -145,7 +145,7 @@ class SchedulerPlans(PlatformPlans):
     def choose_shown(self, jobs: Sequence[SchedulerJob]) -> tuple[str, Sequence[str]]:
         """Return the file of a plan that is its native spec, and those that `render` shows."""
         spec = make_spec_file(self.platform.name).name
-        return spec, (spec, *(one.documents[0] for one in jobs))
+        return spec, (spec, *(job.documents[0] for job in jobs))
 
     def place(self, job: Job, settings: Any) -> tuple[Job, Any]:
         """Return a job and its settings with all folders as its nodes see them. Raise Rejected."""
@@ -156,14 +156,14 @@ class SchedulerPlans(PlatformPlans):
         for name, flag in self.run_settings.items():
             values = {getattr(step.settings, name): step.name for step in steps}
             if len(values) > 1:
-                given, (first, second, *_) = ", ".join(map(str, values)), values.values()
-                yield make_problem("steps-differ", where=flag, given=given, first=first, second=second)
+                text, (first, second, *_) = ", ".join(map(str, values)), values.values()
+                yield make_problem("steps-differ", where=flag, given=text, first=first, second=second)
 
     def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
         """Return why an array cannot run a sweep: what its jobs ask for is that of all trials."""
         filled = [fill_settings(job, sweep.settings) for job in sweep.jobs]
         for name in list_needed_resources(sweep.jobs[0]):
-            if len({getattr(one, name) for one in filled}) > 1:
+            if len({getattr(filled_settings, name) for filled_settings in filled}) > 1:
                 return f"--{name} of the job changes with the values"
         return ""
 
@@ -209,11 +209,11 @@ class SchedulerPlans(PlatformPlans):
             name,
             folder,
             step.container_plugins,
-            mounts=[replace(one, origin=f"step {one.uri}") for one in step.list_mounts(handovers)],
+            mounts=[replace(mount, origin=f"step {mount.uri}") for mount in step.list_mounts(handovers)],
             handover=handovers[step.name] if step.hands_over else "",
             registers=step.registers,
         )
-        needs = tuple(one for one in step.needs if one in names)
+        needs = tuple(need for need in step.needs if need in names)
         sent = SchedulerJob(name=name, folder=folder, step=step.name, needs=needs)
         return self._make_part(step.job, step.settings, sent, [document])
 

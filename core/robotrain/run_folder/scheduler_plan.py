@@ -123,4 +123,4 @@ def list_code_copies(files: Mapping[str, bytes], jobs: Iterable[SchedulerJob]) -
     for job in jobs:
         document = parse_document(files[job.documents[0]].decode())  # trials share the code
         sources = {source.uri: source for source in list_code_folders(document.sources)}
-        yield from ((sources[one.uri], one.folder) for one in document.placement.mounts if one.uri in sources)
+        yield from ((sources[mount.uri], mount.folder) for mount in document.placement.mounts if mount.uri in sources)

@@ -112,8 +112,8 @@ def _find_short_folder() -> str:
 
 
 def _has_own_sharing(host: str) -> bool:
-    found = _run_quietly(["ssh", "-G", "--", host])
-    return "\ncontrolpath " in found.replace("\ncontrolpath none\n", "\n")
+    config = _run_quietly(["ssh", "-G", "--", host])
+    return "\ncontrolpath " in config.replace("\ncontrolpath none\n", "\n")
 
 
 def _run_quietly(words: list[str]) -> str:

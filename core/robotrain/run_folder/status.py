@@ -105,11 +105,11 @@ def _remove_leftovers(folder: Path) -> None:
     """Remove what killed commands left beside a run folder, which exists: of its own run, and old ones of others."""
     with suppress(OSError), os.scandir(folder.parent) as entries:
         for entry in entries:
-            found = LEFTOVER_NAME.fullmatch(entry.name)
-            if not (found and entry.is_dir(follow_symlinks=False)):
+            match = LEFTOVER_NAME.fullmatch(entry.name)
+            if not (match and entry.is_dir(follow_symlinks=False)):
                 continue
             age = time.time() - entry.stat(follow_symlinks=False).st_mtime
-            if found[1] == folder.name or age > MIN_LEFTOVER_SECONDS:
+            if match[1] == folder.name or age > MIN_LEFTOVER_SECONDS:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 

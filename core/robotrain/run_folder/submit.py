@@ -91,7 +91,7 @@ class SchedulerRuns(SubmitScripts):
         """Send the plan, once. Raise Rejected when the scheduler refused it, Unanswered when that is not known."""
         spec = self.load_spec(plan)
         others = self.fetch_other_files(plan)
-        known: dict[str, str] = {}
+        waiting_jobs: dict[str, str] = {}
         try:
             archive = pack_run_folder(plan, spec, others)
         except OSError as error:  # of a folder of code
@@ -102,15 +102,15 @@ class SchedulerRuns(SubmitScripts):
         report = self._run_submit(plan, spec, [*lines, *self.format_sending(spec, {}, {})], archive)
         if report.state == "same" and spec.is_pipeline:
             with self._as_unanswered():
-                known = self._find_waiting_jobs(spec, report)
-                sending = self.format_sending(spec, known, report.jobs)
+                waiting_jobs = self._find_waiting_jobs(spec, report)
+                sending = self.format_sending(spec, waiting_jobs, report.jobs)
                 report = self._run_submit(plan, spec, ["state=same", *sending])
         if report.state == "sent" and report.is_mine:  # by a submit whose line was lost, after the preflight looked
             with self._as_unanswered():
-                if found := self.find(plan):
-                    return found
+                if reference := self.find(plan):
+                    return reference
         self._raise_if_refused(spec, report)
-        jobs = {**report.jobs, **known}
+        jobs = {**report.jobs, **waiting_jobs}
         missing = next((job for job in spec.jobs if job.step not in jobs), None)
         if missing is None:
             with self._as_unanswered():
@@ -119,11 +119,11 @@ class SchedulerRuns(SubmitScripts):
         answer, _ = _split_answer(report.answers[missing.step] or "")
         if report.code is None or self._is_unsure(missing, report):
             with contextlib.suppress(Rejected):
-                if found := self.find(plan):
-                    return found
+                if reference := self.find(plan):
+                    return reference
             raise Unanswered(self.make_away_error(answer).problems)
         earlier = [job.step for job in spec.jobs[: spec.jobs.index(missing)]]
-        refusal, sent = "", [jobs[step] for step in jobs if step in earlier or step in known]
+        refusal, sent = "", [jobs[step] for step in jobs if step in earlier or step in waiting_jobs]
         if sent:
             with self._as_unanswered():
                 refusal = self.stop_jobs(sent, "waiting")
@@ -180,8 +180,10 @@ class SchedulerRuns(SubmitScripts):
             has_command = f"command -v {self.submit_command} >/dev/null || end missing"
             return self.run_script(plan, spec, [has_command, *lines], archive)
         except LostAnswer as lost:
-            why = "The cluster may have the run: the same command looks for it, and sends it if it is missing."
-            problems = [dataclasses.replace(one, why=f"{one.why} {why}".strip()) for one in lost.problems]
+            advice = "The cluster may have the run: the same command looks for it, and sends it if it is missing."
+            problems = [
+                dataclasses.replace(problem, why=f"{problem.why} {advice}".strip()) for problem in lost.problems
+            ]
             raise Unanswered(problems) from None
         except (Unreached, ValueError, LookupError):  # of an answer that no script gives, too
             raise Unanswered(self.make_away_error("").problems) from None
@@ -220,9 +222,11 @@ class SchedulerRuns(SubmitScripts):
             return
         if not report.error.strip() or re.search(self.commands.away_pattern, report.error):
             raise Unanswered(self.make_away_error(report.error).problems)
-        if held := [one.job for one in self._search(spec.jobs) if one.is_held]:  # others were cancelled meanwhile
-            why, command = self.commands.quote(report.error), shlex.join([*self.release_command, *held])
-            raise Unanswered([make_problem("steps-held", given=spec.run, why=why, command=command)])
+        if held := [
+            queued_job.job for queued_job in self._search(spec.jobs) if queued_job.is_held
+        ]:  # others were cancelled meanwhile
+            reason, command = self.commands.quote(report.error), shlex.join([*self.release_command, *held])
+            raise Unanswered([make_problem("steps-held", given=spec.run, why=reason, command=command)])
 
     def _is_unsure(self, job: SchedulerJob, report: SubmitReport) -> bool:
         """Return whether the scheduler may have a job whose name the submit command did not print.
@@ -239,17 +243,17 @@ class SchedulerRuns(SubmitScripts):
     def _search(self, jobs: Sequence[SchedulerJob]) -> list[FoundJob]:
         """Return the jobs of a plan that the scheduler has. Raise Rejected."""
         wanted = {(job.name, job.token) for job in jobs}
-        return [one for one in self.search_jobs(jobs) if (one.name, one.token) in wanted]
+        return [queued_job for queued_job in self.search_jobs(jobs) if (queued_job.name, queued_job.token) in wanted]
 
     def _ask_for_job(self, job: SchedulerJob) -> str:
         """Return a job that the scheduler has now or in a moment, or that has begun in its folder. Raise Rejected."""
-        if found := self._search([job]):
-            return found[0].job
+        if queued_jobs := self._search([job]):
+            return queued_jobs[0].job
         folders = [os.path.dirname(os.path.join(job.root, document)) for document in job.documents]
-        if begun := next(filter(None, (self.find_begun_job(one) for one in self.find_facts(folders) if one)), ""):
+        if begun := next(filter(None, (self.find_begun_job(facts) for facts in self.find_facts(folders) if facts)), ""):
             return begun
         time.sleep(self.settle_seconds)
-        return next((one.job for one in self._search([job])), "")
+        return next((queued_job.job for queued_job in self._search([job])), "")
 
     def _find_steps(self, plan: Plan, spec: SchedulerSpec, report: SubmitReport) -> dict[str, str]:
         """Return the jobs of a pipeline, by step, that an interrupted submit sent as a whole; none if some are missing.
@@ -263,29 +267,33 @@ class SchedulerRuns(SubmitScripts):
             return {}
         if errors:
             return {}
-        held = [one.job for one in self._search(spec.jobs) if one.is_held and one.job in jobs.values()]
+        held = [
+            queued_job.job
+            for queued_job in self._search(spec.jobs)
+            if queued_job.is_held and queued_job.job in jobs.values()
+        ]
         if held:
             self._raise_if_held(spec, self._run_submit(plan, spec, [f"release {shlex.join(held)}"]))
         return jobs
 
     def _find_waiting_jobs(self, spec: SchedulerSpec, report: SubmitReport) -> dict[str, str]:
         """Return those jobs of a pipeline, by step, that an interrupted submit sent. None of them has begun."""
-        found = self._select_waiting_jobs(spec.jobs)
-        if any(self._is_unsure(job, report) for job in spec.jobs if job.step not in found):
+        waiting_jobs = self._select_waiting_jobs(spec.jobs)
+        if any(self._is_unsure(job, report) for job in spec.jobs if job.step not in waiting_jobs):
             time.sleep(self.settle_seconds)
-            found = self._select_waiting_jobs(spec.jobs)
-        return found
+            waiting_jobs = self._select_waiting_jobs(spec.jobs)
+        return waiting_jobs
 
     def _select_waiting_jobs(self, jobs: Sequence[SchedulerJob]) -> dict[str, str]:
         """Return the jobs, by step, that wait in the queue for the right ones. Raise Rejected."""
-        queue = [one for one in self._search(jobs) if one.is_waiting]
-        found: dict[str, str] = {}
+        queue = [queued_job for queued_job in self._search(jobs) if queued_job.is_waiting]
+        job_by_step: dict[str, str] = {}
         for job in jobs:
-            needed = {found.get(name, "") for name in job.needs}
-            for known in queue:
-                if known.name == job.name and needed <= {*known.needs}:
-                    found[job.step] = known.job
-        return found
+            needed = {job_by_step.get(name, "") for name in job.needs}
+            for queued_job in queue:
+                if queued_job.name == job.name and needed <= {*queued_job.needs}:
+                    job_by_step[job.step] = queued_job.job
+        return job_by_step
 
     def make_reference(self, spec: SchedulerSpec, jobs: Mapping[str, str], cluster: str) -> Reference:
         """Return what finds a run again. `jobs`: by step. `cluster`: the value of `cluster_variable` where it is."""
@@ -308,19 +316,19 @@ def _split_answer(answer: str) -> tuple[str, int | None]:
 def _make_refused_folder_problem(spec: SchedulerSpec, error: str) -> Problem:
     """Return the problem of a run folder that cannot be created or written to. `error`: what was printed."""
     lines = [line for line in error.splitlines() if line.strip() and "Exiting with failure" not in line]  # tar's last
-    line = next((one for one in lines if any(sign in one for sign in FULL)), lines[-1] if lines else "")
-    why = f"{line.rpartition(': ')[2].rstrip('.') or 'It cannot be written to'}."
+    line = next((line for line in lines if any(sign in line for sign in FULL)), lines[-1] if lines else "")
+    reason = f"{line.rpartition(': ')[2].rstrip('.') or 'It cannot be written to'}."
     code = "run-folder-full.at-submit" if any(sign in error for sign in FULL) else "run-folder-refused.not-created"
-    return make_problem(code, given=os.path.dirname(spec.folder), where="--runs-dir", why=why)
+    return make_problem(code, given=os.path.dirname(spec.folder), where="--runs-dir", why=reason)
 
 
 def make_existing_folder_problem(spec: SchedulerSpec, report: SubmitReport, stage: Stage) -> Problem:
     """Return the problem of a run folder with another run in it."""
     folder = spec.folder
-    why = "A run of this name was submitted before." if report.is_mine else f"It belongs to {report.owner}."
+    reason = "A run of this name was submitted before." if report.is_mine else f"It belongs to {report.owner}."
     another = Suggestion("--runs-dir FOLDER", "another folder, which all nodes see")
     remove = Suggestion(f"rm -r {shlex.quote(folder)}", "if you do not need that run") if report.is_mine else ""
-    problem = make_problem("run-folder-taken", another, remove, given=folder, stage=stage, why=why)
+    problem = make_problem("run-folder-taken", another, remove, given=folder, stage=stage, why=reason)
     is_single = not spec.is_pipeline and not spec.jobs[0].trials
     return dataclasses.replace(problem, taken_by=_format_address(spec) if is_single else "")
 

@@ -137,12 +137,12 @@ class SubmitScripts(ScheduledParts):
             result = self.at.run(text, archive, seconds, is_question=True)
         first, *rest = result.text.split("\n")
         state, code, me, user, owner, cluster = first.split(" ", 5)
-        found, answers, number = dict[str, str](), dict[str, str | None](), 0
+        job_by_step, answers, number = dict[str, str](), dict[str, str | None](), 0
         for number, job in enumerate(spec.jobs):
             answer = parse_file(rest[2 * number + 1])
             answers[job.step] = answer.content.decode(errors="replace") if answer else None
             if sent := rest[2 * number]:
-                found[job.step] = sent
+                job_by_step[job.step] = sent
         record = parse_file(rest[2 * number + 2])
         return SubmitReport(
             state=state,
@@ -150,13 +150,15 @@ class SubmitScripts(ScheduledParts):
             is_mine=user == me,
             owner=owner,
             cluster=cluster,
-            jobs=found,
+            jobs=job_by_step,
             answers=answers,
             sent=record.content.decode(errors="replace") if record else "",
             error=result.stderr,
         )
 
-    def format_sending(self, spec: SchedulerSpec, known: Mapping[str, str], gone: Mapping[str, str]) -> Iterator[str]:
+    def format_sending(
+        self, spec: SchedulerSpec, waiting_jobs: Mapping[str, str], gone: Mapping[str, str]
+    ) -> Iterator[str]:
         """Yield the lines that send the jobs of a run.
 
         A scheduler takes a dependency on a job that it has forgotten for satisfied. So the first steps of a pipeline
@@ -164,16 +166,16 @@ class SubmitScripts(ScheduledParts):
         goes on with those that wait in the queue. Before they are released, their names are recorded in the run folder:
         schedulers forget jobs that ended.
 
-        :param known: the jobs of steps that wait in the queue.
+        :param waiting_jobs: the jobs of steps that wait in the queue.
         :param gone: the jobs of steps that an earlier submit sent.
         """
         yield 'cd "$folder" || end refused'
         variables = {job.step: f"job_{number}" for number, job in enumerate(spec.jobs)}
         for job in spec.jobs:
-            if job.step in known:
-                yield f"{variables[job.step]}={shlex.quote(known[job.step])}"
+            if job.step in waiting_jobs:
+                yield f"{variables[job.step]}={shlex.quote(waiting_jobs[job.step])}"
                 continue
-            answer, earlier = (shlex.quote(one) for one in (self.get_answer_file(job), gone.get(job.step, "")))
+            answer, earlier = (shlex.quote(text) for text in (self.get_answer_file(job), gone.get(job.step, "")))
             words = [*self._format_waiting(job, variables)] if spec.is_pipeline else []
             words += [shlex.quote(word) for word in job.words]
             yield f"send {answer} {earlier} {self.submit_command} {' '.join(words)}"
@@ -191,8 +193,10 @@ class SubmitScripts(ScheduledParts):
         """Yield the words with which a step waits, as the shell reads them."""
         jobs = self.job_separator.join(f"${{{variables[name]}}}" for name in job.needs)
         for word in self.dependency_words if job.needs else self.hold_words:
-            before, found, after = word.partition("{jobs}")
-            yield shlex.quote(before) + f'"{jobs}"' + (after and shlex.quote(after)) if found else shlex.quote(word)
+            before, placeholder, after = word.partition("{jobs}")
+            yield (
+                shlex.quote(before) + f'"{jobs}"' + (after and shlex.quote(after)) if placeholder else shlex.quote(word)
+            )
 
 
 @cache

@@ -59,13 +59,13 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
 def _find_sent_job(scheduler: SchedulerRuns, spec: SchedulerSpec) -> str:
     """Return the job that the submit command named. Raise RunGone if it has named none."""
     answer = _read_document(scheduler.at, spec.folder, scheduler.get_answer_file(spec.jobs[0]))
-    if found := re.search(scheduler.job_pattern, (answer or b"").decode(errors="replace"), re.M):
-        return found[1]
+    if match := re.search(scheduler.job_pattern, (answer or b"").decode(errors="replace"), re.M):
+        return match[1]
     raise RunGone(f"{spec.folder} has a run that was not sent yet: its submit goes on, or was interrupted")
 
 
-def _make_unreadable_error(folder: str, why: str) -> Rejected:
-    return Rejected([make_problem("run-not-adopted.unreadable", given=folder, why=why)])
+def _make_unreadable_error(folder: str, reason: str) -> Rejected:
+    return Rejected([make_problem("run-not-adopted.unreadable", given=folder, why=reason)])
 
 
 def _read_document(at: Transport, folder: str, name: str) -> bytes | None:

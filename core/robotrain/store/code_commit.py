@@ -96,9 +96,9 @@ def _read_text(path: Path) -> str:
     return read_limited_file(path, MAX_METADATA).decode(errors="replace").strip()
 
 
-def save_difference(staged: Path, found: CodeCommit) -> None:
+def save_difference(staged: Path, commit: CodeCommit) -> None:
     """Write the difference of a staged copy beside it, for `store_difference`. Raise OSError."""
-    files.write_private_file(get_difference_file(staged), found.difference.encode())
+    files.write_private_file(get_difference_file(staged), commit.difference.encode())
 
 
 def store_difference(source: JobSource, file: Path) -> None:
@@ -160,13 +160,13 @@ class _CommitReader:
     def _list_files(self, prefix: str) -> dict[str, _TrackedFile]:
         """Return the files of the commit below a folder, which ends with `/`, by their paths in it."""
         output = self._run("ls-tree", "-r", "-z", "--full-tree", self._commit, *([prefix] if prefix else []))
-        found = {}
+        tracked_files = {}
         for entry in filter(None, output.split(b"\0")):
             facts, _, path = entry.partition(b"\t")
             mode, _, digest = facts.decode().split(" ")
             if mode != SUBMODULE_MODE:
-                found[os.fsdecode(path).removeprefix(prefix)] = _TrackedFile(mode, digest)
-        return found
+                tracked_files[os.fsdecode(path).removeprefix(prefix)] = _TrackedFile(mode, digest)
+        return tracked_files
 
     def _is_unchanged(self, tracked: _TrackedFile | None, path: Path, sent: Path) -> bool:
         if tracked is None:

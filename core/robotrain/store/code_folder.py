@@ -77,16 +77,16 @@ class CodeContent:
         return _find_heaviest(weights)
 
 
-def _find_heaviest(weights: Mapping[str, int], found: str = "") -> str:
+def _find_heaviest(weights: Mapping[str, int], prefix: str = "") -> str:
     """Return the path below which at least half of the weight is, as deep as possible."""
     below: Counter[str] = Counter()
     for path, weight in weights.items():
-        if path.startswith(found) and path != found:
-            name, slash, _ = path.removeprefix(found).partition("/")
-            below[f"{found}{name}{slash}"] += weight
+        if path.startswith(prefix) and path != prefix:
+            name, slash, _ = path.removeprefix(prefix).partition("/")
+            below[f"{prefix}{name}{slash}"] += weight
     heaviest, weight = max(below.items(), key=lambda item: item[1], default=("", 0))
-    if found and (not heaviest or 2 * weight < sum(w for path, w in weights.items() if path.startswith(found))):
-        return found
+    if prefix and (not heaviest or 2 * weight < sum(w for path, w in weights.items() if path.startswith(prefix))):
+        return prefix
     return _find_heaviest(weights, heaviest) if heaviest.endswith("/") else heaviest
 
 
@@ -133,7 +133,7 @@ def _read_ignore_files_above(folder: str) -> tuple[str, IgnoreRules]:
     ignored: IgnoreRules = ()
     if root == path:
         return "", ()
-    for parent in [one for one in reversed(path.parents) if one.is_relative_to(root)]:
+    for parent in [parent for parent in reversed(path.parents) if parent.is_relative_to(root)]:
         above = "" if parent == root else f"{parent.relative_to(root).as_posix()}/"
         for name in IGNORE_FILES:
             with contextlib.suppress(OSError):
@@ -147,7 +147,7 @@ def _read_ignore_files_above(folder: str) -> tuple[str, IgnoreRules]:
 def find_repository_root(folder: str) -> Path:
     """Return the root of the repository that a folder is in; outside one the folder itself."""
     path = Path(folder)
-    return next((one for one in (path, *path.parents) if os.path.lexists(one / ".git")), path)
+    return next((folder for folder in (path, *path.parents) if os.path.lexists(folder / ".git")), path)
 
 
 def _add_rules(ignored: IgnoreRules, above: str, file: str) -> IgnoreRules:
@@ -247,15 +247,15 @@ def stage_file(file: Path) -> Path:
 
 def _remove_old_copies(parent: Path, newest: Path) -> None:
     """Remove the oldest copies of a folder. Those that were pinned are kept for longer: runs are repeated with them."""
-    others = [one for one in parent.iterdir() if one != newest and not one.name.startswith(".")]
+    others = [copy for copy in parent.iterdir() if copy != newest and not copy.name.startswith(".")]
     size = 0
-    for count, old in enumerate(sorted(others, key=lambda one: one.stat().st_mtime, reverse=True), 2):
+    for count, old in enumerate(sorted(others, key=lambda copy: copy.stat().st_mtime, reverse=True), 2):
         size += _read_pinned_size(old)
         if count <= MIN_STAGED or (count <= MAX_STAGED and size <= MAX_STAGED_BYTES):
             continue
         shutil.rmtree(old, ignore_errors=True)
-        for kept in (_get_pin_file(old), get_difference_file(old)):
-            kept.unlink(missing_ok=True)
+        for companion in (_get_pin_file(old), get_difference_file(old)):
+            companion.unlink(missing_ok=True)
 
 
 def _read_pinned_size(staged: Path) -> int:
@@ -267,7 +267,7 @@ def _read_pinned_size(staged: Path) -> int:
 
 
 def _find_pinned_copy(parent: Path, pin: str) -> Path | None:
-    copies = [one for one in parent.iterdir() if not one.name.startswith(".")] if parent.is_dir() else []
+    copies = [copy for copy in parent.iterdir() if not copy.name.startswith(".")] if parent.is_dir() else []
     for copy in copies:
         with contextlib.suppress(OSError, UnicodeDecodeError):
             if _get_pin_file(copy).read_text(encoding="ascii") == pin:

@@ -48,29 +48,29 @@ class EndedRun(NamedTuple):
     """Whether the status is still the run's; otherwise its platform is to be asked."""
 
 
-def summarize_progress(known: Progress) -> ListedProgress:
+def summarize_progress(progress: Progress) -> ListedProgress:
     """Return what the list shows: the newest loss; the scores of the evaluation, or before its end the newest one."""
-    main, newest = known.main_metric, known.curve[-1][1] if known.curve else None
-    scores: Mapping[str, float] = known.evaluated.scores if known.evaluated else {}
-    validated = known.get_points(known.validation_metric.name) if known.validation_metric else []
-    if not known.evaluated and main and main.kind in ("score", "curve") and newest is not None:
+    main, newest = progress.main_metric, progress.curve[-1][1] if progress.curve else None
+    scores: Mapping[str, float] = progress.evaluated.scores if progress.evaluated else {}
+    validated = progress.get_points(progress.validation_metric.name) if progress.validation_metric else []
+    if not progress.evaluated and main and main.kind in ("score", "curve") and newest is not None:
         scores = {main.name: newest}
     return ListedProgress(
-        known.step,
-        known.total,
-        known.unit,
+        progress.step,
+        progress.total,
+        progress.unit,
         newest if main and main.kind == "loss" else None,
         scores,
-        format_conditions(known.evaluated) if known.evaluated else "",
+        format_conditions(progress.evaluated) if progress.evaluated else "",
         validated[-1][1] if validated else None,
-        format_winner(known.evaluated) if known.evaluated else "",
+        format_winner(progress.evaluated) if progress.evaluated else "",
     )
 
 
 def identify_file(path: str | Path) -> list[Any]:
     """Return a fingerprint that changes with every change of a file. Raise OSError."""
-    found = os.stat(path)
-    return [str(path), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
+    status = os.stat(path)
+    return [str(path), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns]
 
 
 def store_ended_run(run: str, status: Status, progress: ListedProgress, file: list[Any] | None) -> None:

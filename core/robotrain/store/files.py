@@ -78,14 +78,14 @@ def load_or_compute(
     """
     import hashlib  # costs start-up
 
-    if (known := load_computed(key, folder)) is not None:
-        return known
+    if (computed := load_computed(key, folder)) is not None:
+        return computed
     result, path = compute(), get_cache_folder() / folder / key
     with suppress(OSError):
         make_private_folder(get_cache_folder())
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, hashlib.sha256(result).digest() + result)
-        for old in sorted(path.parent.iterdir(), key=lambda one: one.stat().st_mtime)[:-max_kept]:
+        for old in sorted(path.parent.iterdir(), key=lambda file: file.stat().st_mtime)[:-max_kept]:
             old.unlink()
     return result
 
@@ -110,10 +110,10 @@ MAX_STATE_FILE = 1 << 26
 
 def make_private_folder(folder: Path) -> None:
     """Create a folder, and those above it that are missing, for its owner only. Raise OSError."""
-    for place in reversed((folder, *folder.parents)):
-        if not place.is_dir():
+    for parent in reversed((folder, *folder.parents)):
+        if not parent.is_dir():
             with suppress(FileExistsError):
-                place.mkdir(PRIVATE_FOLDER)
+                parent.mkdir(PRIVATE_FOLDER)
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
@@ -121,8 +121,8 @@ def make_private_folder(folder: Path) -> None:
 def close_to_others(folder: Path) -> None:
     """Make a folder that exists private, if it is this user's."""
     with suppress(OSError):
-        found = folder.stat()
-        if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+        status = folder.stat()
+        if status.st_uid == os.geteuid() and status.st_mode & 0o077:
             folder.chmod(PRIVATE_FOLDER)
 
 
@@ -131,15 +131,15 @@ def make_tree_private(folder: Path) -> None:
 
     Links are left as they are, symbolic or not: they may lead to what others share.
     """
-    for place, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder):
         with suppress(OSError):
-            os.chmod(place, PRIVATE_FOLDER)
+            os.chmod(parent, PRIVATE_FOLDER)
         for name in names:
-            path = os.path.join(place, name)
+            path = os.path.join(parent, name)
             with suppress(OSError):
-                found = os.lstat(path)
-                if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_mode & 0o077:
-                    os.chmod(path, stat.S_IMODE(found.st_mode) & 0o700)
+                status = os.lstat(path)
+                if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_mode & 0o077:
+                    os.chmod(path, stat.S_IMODE(status.st_mode) & 0o700)
 
 
 def write_private_file(path: Path, content: bytes) -> None:
@@ -153,9 +153,9 @@ def read_state_file(path: Path) -> bytes:
     """
     state = get_state_folder()
     if path.is_relative_to(state):
-        for place in (path, *(state / parent for parent in list(path.relative_to(state).parents)[:-1])):
-            if why := ownership.find_other_writer(place):
-                raise PermissionError(errno.EPERM, f"{place} {why}")
+        for checked_path in (path, *(state / parent for parent in list(path.relative_to(state).parents)[:-1])):
+            if reason := ownership.find_other_writer(checked_path):
+                raise PermissionError(errno.EPERM, f"{checked_path} {reason}")
     return read_limited_file(path, MAX_STATE_FILE)
 
 
@@ -192,7 +192,7 @@ PROJECT_FILE = "robotrain.toml"
 
 def find_project_file(folder: Path) -> Path | None:
     """Return the project file of `folder`, an absolute path; None if there is none."""
-    paths = (place / PROJECT_FILE for place in list_project_folders(folder))
+    paths = (project_folder / PROJECT_FILE for project_folder in list_project_folders(folder))
     return next((path for path in paths if path.is_file()), None)
 
 
@@ -202,11 +202,11 @@ def list_project_folders(folder: Path) -> Iterator[Path]:
     A folder of another owner ends the search: its files, which can name an interpreter, are not trusted.
     """
     owner, home = _get_owner(folder), Path(os.path.expanduser("~"))
-    for place in (folder, *folder.parents):
-        if _get_owner(place) != owner:
+    for parent in (folder, *folder.parents):
+        if _get_owner(parent) != owner:
             return
-        yield place
-        if place == home or (place / ".git").exists():
+        yield parent
+        if parent == home or (parent / ".git").exists():
             return
 
 
@@ -253,20 +253,20 @@ def get_filesystem(path: Path) -> str:
 
 def explain_uncreatable(folder: Path) -> str:
     """Return why a folder cannot be created, or written to, as a sentence; empty if it can."""
-    above = next(one for one in (folder.absolute(), *folder.absolute().parents) if os.path.exists(one))
+    above = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if os.path.exists(parent))
     if not above.is_dir():
         return f"{above} is not a folder."
     is_writable = os.access(above, os.W_OK | os.X_OK) and get_filesystem(above) not in KERNEL_FILESYSTEMS
     return "" if is_writable else f"{above} is not writable."
 
 
-def find_mount(place: str, mounts: str) -> MountPoint:
+def find_mount(path: str, mounts: str) -> MountPoint:
     """Return what an existing path, without links, is on. `mounts`: the content of MOUNTS_FILE on its machine."""
     unescape = functools.partial(re.sub, r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)))
     lines = (fields for line in mounts.splitlines() if len(fields := line.split(" ")) > 3)
-    known = [MountPoint(unescape(point), kind, options) for _, point, kind, options, *_ in lines]
-    found = [mount for mount in known if f"{place}/".startswith(f"{mount.point.rstrip('/')}/")]
-    return max(reversed(found), key=lambda mount: len(mount.point), default=MountPoint())  # the last mount is on top
+    mount_points = [MountPoint(unescape(point), kind, options) for _, point, kind, options, *_ in lines]
+    matches = [mount for mount in mount_points if f"{path}/".startswith(f"{mount.point.rstrip('/')}/")]
+    return max(reversed(matches), key=lambda mount: len(mount.point), default=MountPoint())  # the last mount is on top
 
 
 def is_network_filesystem(kind: str) -> bool:

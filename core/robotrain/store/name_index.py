@@ -60,21 +60,21 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
         raise records.UnknownRun(
             f"{len(matches)} runs match {text!r}: {shown}; give more of the name", is_ambiguous=True
         )
-    known = records.list_runs()
-    if not known:
+    runs = records.list_runs()
+    if not runs:
         way = Suggestion("robotrain submit job.yaml --platform PLATFORM", "starts one")
         raise records.UnknownRun(f"no run has been submitted yet ({records.get_runs_folder()} has no records)", way)
-    spelled = {name.lower(): name for name in [LATEST, *known, *filter(None, names.values())]}
-    near = [spelled[one] for one in get_close_matches(text.lower(), spelled, n=3, cutoff=0.5)]
-    hint = f"did you mean {', '.join(near)}?" if near else f"the newest are {_format_runs(known, names)}"
+    spelled = {name.lower(): name for name in [LATEST, *runs, *filter(None, names.values())]}
+    near = [spelled[close_match] for close_match in get_close_matches(text.lower(), spelled, n=3, cutoff=0.5)]
+    hint = f"did you mean {', '.join(near)}?" if near else f"the newest are {_format_runs(runs, names)}"
     meant = [name for name in near if is_misspelling(text.lower(), name.lower())]
     ways = (Suggestion(meant[0]),) if len(meant) == 1 else ()
-    raise records.UnknownRun(f"there is no run {redact(text)!r}; {hint}", *ways, given=text, is_misspelt=bool(meant))
+    raise records.UnknownRun(f"there is no run {redact(text)!r}; {hint}", *ways, text=text, is_misspelt=bool(meant))
 
 
 def find_named_runs(name: str) -> list[str]:
     """Return the runs that were given a name, newest first."""
-    return [run for run, known in read_names().items() if known == name] if name else []
+    return [run for run, run_name in read_names().items() if run_name == name] if name else []
 
 
 def list_runs_of_same_name(text: str, run: str) -> list[str]:
@@ -87,11 +87,11 @@ def describe_choice(text: str, run: str) -> str:
     """Return why a text that is a name, or the beginning of one, means a run; empty for any other text."""
     if not (name := _find_meant_name(text, run)):
         return ""
-    found = find_named_runs(name)
-    which = "the newest" if run == found[0] else "the only unfinished one"
+    named_runs = find_named_runs(name)
+    which = "the newest" if run == named_runs[0] else "the only unfinished one"
     if name == text:
-        return f"{which} of {len(found)} runs of this name" if len(found) > 1 else ""
-    return f"{which} of {len(found)} runs named {name}" if len(found) > 1 else f"named {name}"
+        return f"{which} of {len(named_runs)} runs of this name" if len(named_runs) > 1 else ""
+    return f"{which} of {len(named_runs)} runs named {name}" if len(named_runs) > 1 else f"named {name}"
 
 
 def _find_meant_name(text: str, run: str) -> str:
@@ -121,8 +121,8 @@ def list_file_names() -> dict[str, str]:
 
 def complete_run_names(incomplete: str) -> list[str]:
     """Return the names of the newest runs, and the runs, that begin like this, newest first."""
-    known = read_names(NEWEST).values()
-    names = dict.fromkeys(name for name in known if name and name.startswith(incomplete))
+    run_names = read_names(NEWEST).values()
+    names = dict.fromkeys(name for name in run_names if name and name.startswith(incomplete))
     runs = records.iterate_runs(lambda run: run.startswith(incomplete), with_steps=False)
     return [*itertools.islice(names, MAX_COMPLETIONS), *itertools.islice(runs, MAX_COMPLETIONS)]
 
@@ -135,25 +135,25 @@ def read_names(newest: int | None = None) -> dict[str, str]:
     :param newest: of so many runs; None for all.
     """
     path = files.get_state_folder() / ("names.index" if newest is None else f"names-{newest}.index")
-    known: dict[str, NamedRun] = {}
+    indexed: dict[str, NamedRun] = {}
     with contextlib.suppress(OSError, ValueError, TypeError):  # there is none, or it is damaged
-        known = {run: NamedRun(*entry) for run, entry in files.read_checked_json(path).items()}
-    found, top = dict[str, NamedRun](), str(records.get_runs_folder())
+        indexed = {run: NamedRun(*entry) for run, entry in files.read_checked_json(path).items()}
+    named_runs, top = dict[str, NamedRun](), str(records.get_runs_folder())
     for run in itertools.islice(records.iterate_runs(), newest):
         with contextlib.suppress(OSError, Rejected):
             stat = os.stat(f"{top}/{run}/{records.RECORD_FILE}")
-            entry, version = known.get(run), f"{stat.st_ino} {stat.st_mtime_ns}"
+            entry, version = indexed.get(run), f"{stat.st_ino} {stat.st_mtime_ns}"
             if entry is None or entry.version != version:
                 record = records.read_record(run)
                 entry = NamedRun(version, record.name, bool(record.pipeline))
-            found[run] = entry
-    if len(found) >= MIN_INDEXED and found != known:
+            named_runs[run] = entry
+    if len(named_runs) >= MIN_INDEXED and named_runs != indexed:
         with contextlib.suppress(OSError):
-            files.write_checked_json(path, found)
-    return {run: entry.name for run, entry in found.items() if not entry.is_step}
+            files.write_checked_json(path, named_runs)
+    return {run: entry.name for run, entry in named_runs.items() if not entry.is_step}
 
 
-def _format_runs(found: list[str], names: dict[str, str]) -> str:
+def _format_runs(runs: list[str], names: dict[str, str]) -> str:
     """Return some of the runs, each with its name in brackets."""
-    shown = [f"{run} ({names[run]})" if names.get(run) else run for run in found[:MAX_NAMES]]
-    return ", ".join(shown) + (", …" if len(found) > MAX_NAMES else "")
+    shown = [f"{run} ({names[run]})" if names.get(run) else run for run in runs[:MAX_NAMES]]
+    return ", ".join(shown) + (", …" if len(runs) > MAX_NAMES else "")

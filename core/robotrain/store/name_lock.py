@@ -210,8 +210,8 @@ def removal_of_record(run: str) -> Iterator[None]:
             for path in (*others, home / RECORD_FILE):  # the record last: as long as it is there, this can be repeated
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         except OSError as error:
-            why = error.strerror or str(error)
-            raise RemovedInPart([make_problem("record-not-removed.after-files", run=run, why=why)]) from error
+            reason = error.strerror or str(error)
+            raise RemovedInPart([make_problem("record-not-removed.after-files", run=run, why=reason)]) from error
 
 
 def is_taken(name: str) -> bool:

@@ -28,9 +28,9 @@ class OwnFolder(NamedTuple):
 def find_ownership_problems(folders: list[OwnFolder]) -> Iterator[Problem]:
     """Yield a problem for each folder that others may write to, or that has such an entry and that they may enter."""
     for folder in folders:
-        for place in _list_places(folder):
-            if why := find_other_writer(place):
-                yield _make_problem(place, why, folder)
+        for path in _list_places(folder):
+            if reason := find_other_writer(path):
+                yield _make_problem(path, reason, folder)
                 break
 
 
@@ -45,36 +45,36 @@ def _list_places(folder: OwnFolder) -> Iterator[str]:
 
 
 def _make_problem(place: str, why: str, folder: OwnFolder) -> Problem:
-    found, ways = os.stat(place), [Suggestion(f"{folder.variable}=FOLDER robotrain …", "a folder of your own")]
-    if found.st_uid == os.geteuid():
-        recursive = "-R " if stat.S_ISDIR(found.st_mode) else ""
+    status, ways = os.stat(place), [Suggestion(f"{folder.variable}=FOLDER robotrain …", "a folder of your own")]
+    if status.st_uid == os.geteuid():
+        recursive = "-R " if stat.S_ISDIR(status.st_mode) else ""
         ways.insert(0, Suggestion(f"chmod {recursive}go-w {shlex.quote(place)}"))
     about = "robotrain runs what lies there as you: first look for what others left."
-    if folder.programs and not found.st_mode & 0o002:
+    if folder.programs and not status.st_mode & 0o002:
         about += " A group cannot share a cache; it can share data, as a folder that jobs read."
     return make_problem("folder-open-to-others", *ways, place=place, why=why, reason=about)
 
 
-def suggest_closing(folder: str | Path, why: str) -> list[Suggestion]:
+def suggest_closing(folder: str | Path, reason: str) -> list[Suggestion]:
     """Return what keeps others from writing to a folder, by a reason of `find_other_writer`; nothing for theirs."""
     line = f"chmod -R go-w {shlex.quote(str(folder))}"
-    return [Suggestion(line, "after a look for what others left")] if "can be written" in why else []
+    return [Suggestion(line, "after a look for what others left")] if "can be written" in reason else []
 
 
-def find_other_writer(place: str | Path) -> str:
+def find_other_writer(path: str | Path) -> str:
     """Return how somebody else may have written what is at a path, in words; empty if nobody may.
 
     Root may, and so may the user's own group if it has no other member, as where the umask is 002.
     """
     try:
-        found = os.stat(place)
+        status = os.stat(path)
     except OSError:
         return ""
     user = os.geteuid()
-    if found.st_uid in (0, user) and not found.st_mode & 0o022:  # most are so, and names take time
+    if status.st_uid in (0, user) and not status.st_mode & 0o022:  # most are so, and names take time
         return ""
-    owner, group, is_private = _name_user(found.st_uid), _name_group(found.st_gid), _is_private_group(found.st_gid)
-    return explain_access(Access(found.st_uid, owner, found.st_mode, group, is_private, user, _name_user(user)))
+    owner, group, is_private = _name_user(status.st_uid), _name_group(status.st_gid), _is_private_group(status.st_gid)
+    return explain_access(Access(status.st_uid, owner, status.st_mode, group, is_private, user, _name_user(user)))
 
 
 class Access(NamedTuple):
@@ -90,13 +90,13 @@ class Access(NamedTuple):
     user: str
 
 
-def explain_access(found: Access) -> str:
+def explain_access(access: Access) -> str:
     """Return how somebody else may have written something, in words; empty if nobody may. Pure."""
-    if found.owner_id not in (0, found.user_id):
-        return f"belongs to the user {found.owner}, not to {found.user}"
-    if found.mode & 0o002:
+    if access.owner_id not in (0, access.user_id):
+        return f"belongs to the user {access.owner}, not to {access.user}"
+    if access.mode & 0o002:
         return "can be written by every user"
-    return f"can be written by the group {found.group}" if found.mode & 0o020 and not found.is_private else ""
+    return f"can be written by the group {access.group}" if access.mode & 0o020 and not access.is_private else ""
 
 
 def _name_user(number: int) -> str:

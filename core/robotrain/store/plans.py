@@ -55,7 +55,11 @@ class PlanValue:
     def make_row(self) -> dict[str, Any]:
         """Return the value as `values` of a plan have it."""
         optional = ("option", TRAINER_DEFAULT)
-        return {key: one for key, one in dataclasses.asdict(self).items() if one is not None or key not in optional}
+        return {
+            key: field_value
+            for key, field_value in dataclasses.asdict(self).items()
+            if field_value is not None or key not in optional
+        }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,7 +116,7 @@ def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None 
         "job": {
             **collect_fields(plan.job),
             "profile": dataclasses.asdict(plan.job.profile),
-            "sources": [collect_fields(one) for one in plan.job.sources],
+            "sources": [collect_fields(source) for source in plan.job.sources],
         },
         "settings": dict(rendered.settings),
         "container_plugins": dict(rendered.container_plugins),
@@ -143,36 +147,41 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
     from pydantic import ValidationError
 
     try:
-        found = _get_manifest_adapter().validate_python(_read_manifest(folder))
-        content = {path: files.read_limited_file(_resolve_path(folder, path), MAX_PLAN_FILE) for path in found.files}
-        payload = Payload(files.read_limited_file(_resolve_path(folder, found.payload), MAX_PLAN_FILE))
+        manifest = _get_manifest_adapter().validate_python(_read_manifest(folder))
+        content = {path: files.read_limited_file(_resolve_path(folder, path), MAX_PLAN_FILE) for path in manifest.files}
+        payload = Payload(files.read_limited_file(_resolve_path(folder, manifest.payload), MAX_PLAN_FILE))
     except OSError as error:
         raise Rejected([_make_unreadable_problem(folder, f"{error.filename or folder}: {error.strerror}")]) from None
     except OtherFormat as other:
         raise Rejected([make_problem("plan-unreadable.other-format", given=str(folder), why=other)]) from None
     except ValidationError as error:  # its text repeats what was read
-        place = ".".join(str(part) for part in error.errors(include_input=False, include_url=False)[0]["loc"])
+        position = ".".join(str(part) for part in error.errors(include_input=False, include_url=False)[0]["loc"])
         raise Rejected(
-            [_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged at {place or 'its top'}")]
+            [_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged at {position or 'its top'}")]
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise Rejected([_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged: {error}")]) from None
-    if wrong := _validate_manifest(found):
+    if wrong := _validate_manifest(manifest):
         raise Rejected([_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged: {wrong}")])
-    changed = [path for path, text in content.items() if hashlib.sha256(text).hexdigest() != found.files[path]]
-    if found.payload not in content and payload.digest != found.payload_digest:
-        changed.append(found.payload)
+    changed = [path for path, text in content.items() if hashlib.sha256(text).hexdigest() != manifest.files[path]]
+    if manifest.payload not in content and payload.digest != manifest.payload_digest:
+        changed.append(manifest.payload)
     return RenderedPlan(
         plan=Plan(
-            platform=found.platform, run=found.run, job=found.job, spec=found.spec, files=content, shown=found.shown
+            platform=manifest.platform,
+            run=manifest.run,
+            job=manifest.job,
+            spec=manifest.spec,
+            files=content,
+            shown=manifest.shown,
         ),
-        settings=found.settings,
-        container_plugins=found.container_plugins,
+        settings=manifest.settings,
+        container_plugins=manifest.container_plugins,
         payload=payload,
-        values=tuple(row.make_row() for row in found.values),
-        produces=found.makes,
-        steps=found.steps,
-        native=found.native,
+        values=tuple(row.make_row() for row in manifest.values),
+        produces=manifest.makes,
+        steps=manifest.steps,
+        native=manifest.native,
         changed=tuple(changed),
     )
 
@@ -205,16 +214,16 @@ def _resolve_path(folder: Path, path: str) -> Path:
     return folder / path
 
 
-def _validate_manifest(found: PlanManifest) -> str:
+def _validate_manifest(manifest: PlanManifest) -> str:
     """Return what is wrong with a manifest beyond its types; empty if nothing is."""
-    if os.sep in found.run or found.run != found.job.run_name(parse_attempt(found.run)):
-        return f"{found.run} is not the name of its job"
-    missing = [path for path in (found.spec, *found.shown) if path not in found.files]
+    if os.sep in manifest.run or manifest.run != manifest.job.run_name(parse_attempt(manifest.run)):
+        return f"{manifest.run} is not the name of its job"
+    missing = [path for path in (manifest.spec, *manifest.shown) if path not in manifest.files]
     return f"the file {missing[0]} is missing" if missing else ""
 
 
-def _make_unreadable_problem(folder: Path, why: str) -> Problem:
-    return make_problem("plan-unreadable.incomplete", given=str(folder), why=why)
+def _make_unreadable_problem(folder: Path, reason: str) -> Problem:
+    return make_problem("plan-unreadable.incomplete", given=str(folder), why=reason)
 
 
 PLAN_FOLDER = "plan"
@@ -280,14 +289,14 @@ def read_stored_sources(run: str) -> tuple[JobSource, ...]:
         entries = files.read_json(get_plan_folder(run) / MANIFEST_FILE)["job"]["sources"]
         return tuple(
             JobSource(
-                role=one["role"],
-                kind=str(one["kind"]),
-                uri=str(one["uri"]),
-                pin=str(one.get("pin", "")),
-                tags=tuple(map(str, one.get("tags", ()))),
-                implied=bool(one.get("implied")),
+                role=row["role"],
+                kind=str(row["kind"]),
+                uri=str(row["uri"]),
+                pin=str(row.get("pin", "")),
+                tags=tuple(map(str, row.get("tags", ()))),
+                implied=bool(row.get("implied")),
             )
-            for one in entries
+            for row in entries
         )
     except (OSError, ValueError, KeyError, TypeError):
         return ()

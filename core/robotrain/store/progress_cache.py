@@ -51,25 +51,25 @@ def read_run_log(
 
     :param on_error: is given what the platform raises; what was read before then counts.
     """
-    known, ordinary = Progress(record.metrics), deque[str](maxlen=max_lines)
+    progress, ordinary = Progress(record.metrics), deque[str](maxlen=max_lines)
     if record.is_sweep:
-        return known, []
+        return progress, []
     try:
         if path := platform.engine.events_file(record.reference):
-            known, _ = read_events_file(record, path)
+            progress, _ = read_events_file(record, path)
         if path and not max_lines:
-            return known, []
+            return progress, []
         tail = {"tail": TAIL_LINES} if path else {}
         for line in platform.engine.logs(record.reference, follow=False, **tail):
             if not line.startswith(event.PREFIX):
                 ordinary.append(line)
-            elif not path and (found := event.parse_event(line)):
-                known.add_event(found)
+            elif not path and (event_record := event.parse_event(line)):
+                progress.add_event(event_record)
     except (Rejected, OSError) as error:
         if on_error is None:
             raise
         on_error(error)
-    return known, list(ordinary)
+    return progress, list(ordinary)
 
 
 def read_events_file(record: RunRecord, path: Path, with_incomplete: bool = True) -> tuple[Progress, int]:
@@ -103,8 +103,8 @@ def read_events_file(record: RunRecord, path: Path, with_incomplete: bool = True
 def _add_lines(progress: Progress, lines: bytes) -> None:
     """Add the events of whole lines, without the last line's end."""
     for line in lines.split(b"\n"):
-        if line.startswith(PREFIX) and (found := event.parse_event(line.decode(errors="replace").rstrip("\r"))):
-            progress.add_event(found)
+        if line.startswith(PREFIX) and (event_record := event.parse_event(line.decode(errors="replace").rstrip("\r"))):
+            progress.add_event(event_record)
 
 
 def _load(record: RunRecord, file: BinaryIO) -> tuple[Progress, int] | None:
@@ -126,9 +126,16 @@ def _load(record: RunRecord, file: BinaryIO) -> tuple[Progress, int] | None:
 
 def _identify(record: RunRecord, file: BinaryIO, offset: int) -> list[Any]:
     """Return a fingerprint of a file of events up to `offset`."""
-    found = os.fstat(file.fileno())
+    status = os.fstat(file.fileno())
     start, end = (os.pread(file.fileno(), PROBE_SIZE, at).decode("latin-1") for at in (0, max(0, offset - PROBE_SIZE)))
-    return [found.st_dev, found.st_ino, found.st_size >= offset, start, end, zlib.crc32(repr(record.metrics).encode())]
+    return [
+        status.st_dev,
+        status.st_ino,
+        status.st_size >= offset,
+        start,
+        end,
+        zlib.crc32(repr(record.metrics).encode()),
+    ]
 
 
 _EVENTS = ("download", "evaluated", "processes", "outcome")
@@ -150,9 +157,12 @@ def _dump_field(name: str, value: Any) -> Any:
     if name in _EVENTS:
         return value and event.format_event(value, 0.0)
     if name in _EVENT_LISTS:
-        return [event.format_event(one, 0.0) for one in value]
+        return [event.format_event(stored_event, 0.0) for stored_event in value]
     if name in _SERIES:
-        return {key: [*_split(one.closed), *_split(one.tail), one.size, one.count] for key, one in value.items()}
+        return {
+            key: [*_split(series.closed), *_split(series.tail), series.size, series.count]
+            for key, series in value.items()
+        }
     return value
 
 
@@ -162,17 +172,17 @@ def _parse_field(name: str, value: Any) -> Any:
     if name in _EVENT_LISTS:
         return [_parse_stored_event(line) for line in value]
     if name in _SERIES:
-        found = {
+        series_by_name = {
             key: Series([*zip(a, b, strict=True)], [*zip(c, d, strict=True)], size, count)
             for key, (a, b, c, d, size, count) in value.items()
         }
-        return defaultdict(Series, found)
+        return defaultdict(Series, series_by_name)
     return tuple(value) if name == "_first_measurement" and value else value
 
 
 def _parse_stored_event(line: str) -> event.Event:
-    if found := event.parse_event(line):
-        return found.event
+    if event_record := event.parse_event(line):
+        return event_record.event
     raise ValueError
 
 

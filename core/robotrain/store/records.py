@@ -54,31 +54,31 @@ def make_being_submitted_problem(record: RunRecord) -> Problem:
 def _make_other_format_problem(path: Path, data: Mapping[str, Any]) -> Problem:
     """Return the problem of a record in another format, with what finds the run on its engine, and ends it there."""
     reference, command = data.get("reference"), data.get("cancel_command")
-    why = f"{describe_format(data['schema'], SCHEMA)}."
+    reason = f"{describe_format(data['schema'], SCHEMA)}."
     if reference and isinstance(reference, dict):
         facts = ", ".join(f"{name} {value}" for name, value in reference.items())
-        why += redact(f" It is on {data.get('platform')}: {facts}.", max_length=MAX_SENTENCE)
+        reason += redact(f" It is on {data.get('platform')}: {facts}.", max_length=MAX_SENTENCE)
     ends = (
         [Suggestion(redact_if_secret(command), "ends the run at once")] if isinstance(command, str) and command else []
     )
     ways = (*ends, _suggest_removal(path))
-    return make_problem("record-broken.other-format", *ways, where=str(path), name=path.parent.name, why=why)
+    return make_problem("record-broken.other-format", *ways, where=str(path), name=path.parent.name, why=reason)
 
 
-def make_broken_record_problem(path: Path, why: str) -> Problem:
+def make_broken_record_problem(path: Path, reason: str) -> Problem:
     """Return the problem of a record that cannot be read."""
     way = _suggest_removal(path)
-    return make_problem("record-broken.unreadable", way, where=str(path), name=path.parent.name, why=why)
+    return make_problem("record-broken.unreadable", way, where=str(path), name=path.parent.name, why=reason)
 
 
 def _suggest_removal(path: Path) -> Suggestion:
     return Suggestion(f"rm -r {shlex.quote(str(path.parent))}", "removes the record, not the run itself")
 
 
-def describe_format(found: object, expected: int, writer: str = "") -> str:
+def describe_format(schema: object, expected: int, writer: str = "") -> str:
     """Return why a file in another format is not read, as the start of a sentence."""
     by = f" of robotrain {redact(writer)}" if writer else ""
-    return f"It has format {redact(str(found))}{by}; robotrain {__version__} reads format {expected}"
+    return f"It has format {redact(str(schema))}{by}; robotrain {__version__} reads format {expected}"
 
 
 SCHEMA = 1
@@ -101,13 +101,13 @@ class UnknownRun(Rejected):
         self,
         title: str,
         *suggestions: Suggestion,
-        given: str = "",
+        text: str = "",
         is_ambiguous: bool = False,
         is_misspelt: bool = False,
     ) -> None:
         self.is_ambiguous = is_ambiguous
         self.is_misspelt = is_misspelt  # there is a run of nearly the same name
-        problem = make_problem("run-unknown", *suggestions, given=given, title=title)
+        problem = make_problem("run-unknown", *suggestions, given=text, title=title)
         super().__init__([problem])
 
 
@@ -229,14 +229,14 @@ def _list_names_by_age(top: str) -> list[str]:
         entries = os.listdir(top)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    found = []
+    dated_names = []
     for name in entries:
         if name.startswith("."):  # being removed
             continue
         with contextlib.suppress(OSError):
-            found.append((_get_claim_time(f"{top}/{name}"), name))
-    found.sort(key=lambda pair: (pair[0], _make_sort_key(pair[1])), reverse=True)
-    names = [name for _, name in found]
+            dated_names.append((_get_claim_time(f"{top}/{name}"), name))
+    dated_names.sort(key=lambda pair: (pair[0], _make_sort_key(pair[1])), reverse=True)
+    names = [name for _, name in dated_names]
     if len(names) >= MIN_INDEXED:
         with contextlib.suppress(OSError):
             if _get_version(top) == version and time.time_ns() - os.stat(top).st_ctime_ns > UNSETTLED_NANOSECONDS:
@@ -246,8 +246,8 @@ def _list_names_by_age(top: str) -> list[str]:
 
 def _get_version(top: str) -> str:
     """Return a fingerprint that changes when an entry of a folder is added, removed or renamed. Raise OSError."""
-    found = os.stat(top)
-    return f"{found.st_dev} {found.st_ino} {found.st_nlink} {found.st_mtime_ns} {found.st_ctime_ns}"
+    status = os.stat(top)
+    return f"{status.st_dev} {status.st_ino} {status.st_nlink} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def get_index_path() -> Path:
@@ -277,11 +277,11 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
     listed = data["metrics"] if isinstance(data.get("metrics"), list) else []
     named = (entry for entry in listed if isinstance(entry, dict) and isinstance(entry.get("name"), str))
     metrics = tuple(_parse_declaration(Metric, entry) for entry in named)
-    known = {field.name for field in dataclasses.fields(RunRecord)}.difference(("outputs", "metrics"))
-    found = {name: value for name, value in data.items() if name in known}
-    open_mappings = {name: found[name] for name in OPEN_MAPPINGS if isinstance(found.get(name), dict)}
+    field_names = {field.name for field in dataclasses.fields(RunRecord)}.difference(("outputs", "metrics"))
+    fields = {name: value for name, value in data.items() if name in field_names}
+    open_mappings = {name: fields[name] for name in OPEN_MAPPINGS if isinstance(fields.get(name), dict)}
     errors: list[str] = []
-    record: RunRecord = convert_json(RunRecord, found | {name: {} for name in open_mappings}, "", errors)
+    record: RunRecord = convert_json(RunRecord, fields | {name: {} for name in open_mappings}, "", errors)
     wrong = dict.fromkeys(re.split(r"[.:\[]", error)[0] for error in errors)
     if not wrong and any(len(pair) != 2 for pair in record.values.values()):
         wrong = {"values": None}
@@ -337,7 +337,7 @@ def read_final_status(run: str) -> Status | None:
     try:
         errors: list[str] = []
         status: Status = convert_json(Status, files.read_json(get_run_folder(run) / FINAL_STATUS_FILE), "", errors)
-        is_whole = not errors and all(one is None or is_time(one) for one in (status.started, status.ended))
+        is_whole = not errors and all(moment is None or is_time(moment) for moment in (status.started, status.ended))
         return status if is_whole and status.finished else None
     except (OSError, ValueError):  # an incomplete file: a JSON or UTF-8 error is a ValueError
         return None

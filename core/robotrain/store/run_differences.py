@@ -82,8 +82,8 @@ def collect_values(rendered: RenderedPlan) -> dict[str, tuple[str, ...]]:
         chosen = {name: value for name, value in stored.items() if value.is_chosen and value.text != value.default}
         recorded = chosen if len(chosen) <= MAX_RECORDED else {}
         return {name: (value.text, value.default) for name, value in recorded.items()}
-    given = _join_sources(source for source in sources if not source.implied)
-    values = given | collect_chosen(rows, sources)
+    source_values = _join_sources(source for source in sources if not source.implied)
+    values = source_values | collect_chosen(rows, sources)
     implied = _join_sources(source for source in sources if source.implied and source.role not in values)
     return values | implied | {name: (text, "") for name, text in join_trainer_args(rows).items()}
 
@@ -121,8 +121,8 @@ def find_differences(runs: Sequence[RunValues], *, fills_defaults: bool = False)
     """
     names = dict.fromkeys(name for values in reversed(runs) for name in values)
     differences = [_compare(name, runs, fills_defaults=fills_defaults) for name in names]
-    found = [difference for difference in differences if difference is not None]
-    return sorted(found, key=lambda difference: (not difference.is_source, is_option(difference.name)))
+    differing = [difference for difference in differences if difference is not None]
+    return sorted(differing, key=lambda difference: (not difference.is_source, is_option(difference.name)))
 
 
 def is_option(name: str) -> bool:
@@ -131,15 +131,17 @@ def is_option(name: str) -> bool:
 
 
 def _compare(name: str, runs: Sequence[RunValues], *, fills_defaults: bool) -> Difference | None:
-    known = [values[name] for values in runs if name in values]
-    default = known[0].default or None
+    present_values = [values[name] for values in runs if name in values]
+    default = present_values[0].default or None
     texts = [values[name].text if name in values else None for values in runs]
     if fills_defaults:
         texts = [default if text is None and values else text for text, values in zip(texts, runs, strict=True)]
     compared = {text for text, values in zip(texts, runs, strict=True) if values}
     is_missing = None in compared
-    if len(compared - {None}) > 1 or (is_missing and len(compared) > 1 and any(value.is_chosen for value in known)):
-        return Difference(name, tuple(texts), known[0].is_source)
+    if len(compared - {None}) > 1 or (
+        is_missing and len(compared) > 1 and any(value.is_chosen for value in present_values)
+    ):
+        return Difference(name, tuple(texts), present_values[0].is_source)
     return None
 
 

@@ -28,13 +28,13 @@ PIN = re.compile(r" @ \S{1,12}(?=, |$)")
 
 def collect_chosen(rows: Iterable[Mapping[str, Any]], sources: Iterable[JobSource]) -> dict[str, tuple[str, ...]]:
     """Return each parameter and setting that is not its default, with that default, as texts."""
-    left_out = {TRAINER_ARGS, *IDENTITIES, *(one.role for one in sources if not one.implied)}
-    found: dict[str, tuple[str, ...]] = {}
+    left_out = {TRAINER_ARGS, *IDENTITIES, *(source.role for source in sources if not source.implied)}
+    chosen: dict[str, tuple[str, ...]] = {}
     for row in rows:
-        if row["name"] not in (*left_out, *found) and is_chosen_row(row):
+        if row["name"] not in (*left_out, *chosen) and is_chosen_row(row):
             texts = (format_value(row["value"]), format_default(row))
-            found |= {row["name"]: texts} if texts[0] != texts[1] else {}
-    return found
+            chosen |= {row["name"]: texts} if texts[0] != texts[1] else {}
+    return chosen
 
 
 def is_chosen_row(row: Mapping[str, Any]) -> bool:
@@ -52,7 +52,7 @@ def join_trainer_args(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
     :param rows: of a plan; the first argument of an option has its name.
     """
-    found: dict[str, str] = {}
+    argument_by_name: dict[str, str] = {}
     name = TRAINER_ARGS
     for row in rows:
         if row["name"] != TRAINER_ARGS:
@@ -61,10 +61,10 @@ def join_trainer_args(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         if "option" in row:
             first, _, argument = argument.partition("=")
             name = row["option"] or first
-            found[name] = argument
+            argument_by_name[name] = argument
         else:
-            found[name] = f"{found.get(name, '')} {argument}".strip()
-    return found
+            argument_by_name[name] = f"{argument_by_name.get(name, '')} {argument}".strip()
+    return argument_by_name
 
 
 def merge_option_rows(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -86,7 +86,7 @@ def format_value(value: Any) -> str:
     """Return a value as a job file has it, without secrets and cut; empty for none."""
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     if not can_repeat(text) and (pairs := _read_pairs(text)):  # what is hidden in JSON would take the rest with it
-        return truncate(",".join(redact(f"{name}={one}") for name, one in pairs.items()), MAX_TEXT)
+        return truncate(",".join(redact(f"{name}={pair_value}") for name, pair_value in pairs.items()), MAX_TEXT)
     return redact(text, max_length=MAX_TEXT)
 
 

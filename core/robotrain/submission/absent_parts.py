@@ -48,13 +48,13 @@ def find_absent_parts(
     for source in job.sources:
         if source.role not in roles and not source.implied and not platform.plans.is_remote_folder(source, settings):
             yield from _find_absent_source(source, platform, kinds)
-    known = {name for name, value in base.settings.items() if value is not None}
-    for one in get_parameters(platform.settings):
-        if one.name in personal and one.name not in known | names:
-            value, is_pairs = personal[one.name], one.param.form == "pairs"
-            given = ", ".join(load_pairs(value)) if is_pairs else _format_given(value)
-            key = f"{one.name}.NAME" if is_pairs else one.name
-            yield make_problem("not-on-this-machine.setting", where=one.name, given=given, key=key)
+    setting_names = {name for name, value in base.settings.items() if value is not None}
+    for parameter in get_parameters(platform.settings):
+        if parameter.name in personal and parameter.name not in setting_names | names:
+            value, is_pairs = personal[parameter.name], parameter.param.form == "pairs"
+            text = ", ".join(load_pairs(value)) if is_pairs else _format_given(value)
+            key = f"{parameter.name}.NAME" if is_pairs else parameter.name
+            yield make_problem("not-on-this-machine.setting", where=parameter.name, given=text, key=key)
     yield from _find_absent_values(job, names, plugins.workload(job.workload).parameters)
 
 
@@ -64,21 +64,21 @@ def _find_absent_source(source: JobSource, platform: Platform, kinds: Mapping[st
         yield make_problem("not-on-this-machine.step", *ways, where=source.role, given=source.uri)
     elif source.kind == LOCAL_KIND and not os.path.exists(source.uri):
         commit = code_commit_tags.format_commit(source) or None
-        given = _format_given(source.uri)
-        yield make_problem("not-on-this-machine", *ways, where=source.role, given=given, commit=commit)
+        text = _format_given(source.uri)
+        yield make_problem("not-on-this-machine", *ways, where=source.role, given=text, commit=commit)
 
 
 def _find_absent_values(job: Job, names: Collection[str], declared: type) -> Iterator[Problem]:
     values = dict(job.parameters)
-    for one in get_parameters(declared):
-        value = values.get(one.name)
-        if not value or one.name in names:
+    for parameter in get_parameters(declared):
+        value = values.get(parameter.name)
+        if not value or parameter.name in names:
             continue
-        is_read = one.param.path and not job.program_lock  # a lock has what was read of it
-        if one.param.names == "program":
-            yield make_problem("not-on-this-machine.program", where=one.name, given=str(value), value=str(value))
+        is_read = parameter.param.path and not job.program_lock  # a lock has what was read of it
+        if parameter.param.names == "program":
+            yield make_problem("not-on-this-machine.program", where=parameter.name, given=str(value), value=str(value))
         elif value == OTHER_MACHINE or (is_read and not os.path.exists(str(value))):
-            yield make_problem("not-on-this-machine.path", where=one.name, given=_format_given(value))
+            yield make_problem("not-on-this-machine.path", where=parameter.name, given=_format_given(value))
     if OTHER_MACHINE in job.trainer_args:
         yield make_problem("not-on-this-machine.argument", where="trainer_args")
 
@@ -93,7 +93,7 @@ def _list_ways(source: JobSource, platform: Platform, kinds: Mapping[str, Source
     tags = code_commit_tags.parse_tags(source)
     commit = "" if code_commit_tags.is_dirty(source) else tags.get(code_commit_tags.COMMIT, "")
     accepted = platform.capabilities.list_accepted_kinds(source.role, kinds)
-    for kind in sorted(accepted, key=lambda one: one.name != LOCAL_KIND)[:MAX_KINDS]:
+    for kind in sorted(accepted, key=lambda source_kind: source_kind.name != LOCAL_KIND)[:MAX_KINDS]:
         form, remark = kind.get_form(source.role), kind.title
         form = re.sub("REVISION|COMMIT", lambda name: commit or name[0], form)
         if kind.name == LOCAL_KIND:

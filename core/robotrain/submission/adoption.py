@@ -56,8 +56,8 @@ def adopt_submitted_run(text: str, plugins: Plugins, platform_name: str = "") ->
     if value_holds_secret(text):
         raise Rejected([make_problem("run-not-adopted.signed")])
     raise_if_any(name_lock.check_state_folder())
-    platform, found = find_submitted_run(text, plugins, platform_name)
-    return record_found_run(read_found_run(text, found, platform, plugins))
+    platform, submitted_run = find_submitted_run(text, plugins, platform_name)
+    return record_found_run(read_found_run(text, submitted_run, platform, plugins))
 
 
 class AdoptableRun(NamedTuple):
@@ -72,17 +72,17 @@ class AdoptableRun(NamedTuple):
 
 
 def read_found_run(
-    text: str, found: SubmittedRun, platform: Platform, plugins: Plugins, own: Any = None
+    text: str, submitted_run: SubmittedRun, platform: Platform, plugins: Plugins, own: Any = None
 ) -> AdoptableRun:
     """Read what a platform found by a text. Raise Rejected if this machine cannot record it.
 
     :param own: settings of this machine, for those that name something of its user; without them they are left out.
     """
     text = format_address(text)
-    document = read_submitted_document(text, found.document)
+    document = read_submitted_document(text, submitted_run.document)
     prepared, left_out = _restore_prepared(text, document, platform, plugins, own)
-    reference = require_no_secrets(found.refer(prepared.job, prepared.settings), platform.name)
-    return AdoptableRun(document, prepared, reference, found.created, left_out)
+    reference = require_no_secrets(submitted_run.refer(prepared.job, prepared.settings), platform.name)
+    return AdoptableRun(document, prepared, reference, submitted_run.created, left_out)
 
 
 def format_address(text: str) -> str:
@@ -90,18 +90,18 @@ def format_address(text: str) -> str:
     return re.split("[?#]", text)[0] if "://" in text else text
 
 
-def record_found_run(found: AdoptableRun, *, is_locked: bool = False) -> Adoption:
+def record_found_run(adoptable_run: AdoptableRun, *, is_locked: bool = False) -> Adoption:
     """Record a run, or return its record. Raise Rejected.
 
     :param is_locked: whether this process holds the lock of the job.
     """
-    job, platform = found.prepared.job, found.prepared.platform
+    job, platform = adoptable_run.prepared.job, adoptable_run.prepared.platform
     lock = name_lock.lock_job(job, platform.name, lambda: None)
     with contextlib.nullcontext() if is_locked else lock:
-        known = _find_recorded(job, platform, found.reference) or _complete_interrupted(found)
-        if known:
-            return Adoption(known, is_new=False)
-        return _record_run(found)
+        record = _find_recorded(job, platform, adoptable_run.reference) or _complete_interrupted(adoptable_run)
+        if record:
+            return Adoption(record, is_new=False)
+        return _record_run(adoptable_run)
 
 
 def _find_tracked_run(text: str, plugins: Plugins) -> tuple[str, str] | None:
@@ -111,12 +111,12 @@ def _find_tracked_run(text: str, plugins: Plugins) -> tuple[str, str] | None:
     except ValueError:  # such as a bracket without the other one
         raise Rejected([make_problem("run-not-adopted.unknown", given=format_address(text))]) from None
     servers = [os.environ.get("MLFLOW_TRACKING_URI")]
-    for one in plugins.platforms().values():
-        settings: Any = read_configured_settings(one.settings, one.name)
+    for declared_platform in plugins.platforms().values():
+        settings: Any = read_configured_settings(declared_platform.settings, declared_platform.name)
         servers.append(getattr(settings, "tracking_uri", None))
     for kind in plugins.source_kinds().values():
         try:
-            tag = kind.find_tracked_run(text, [one for one in servers if one])
+            tag = kind.find_tracked_run(text, [server for server in servers if server])
         except SourceError as error:
             raise Rejected([make_problem("run-not-adopted.tracking", error.suggestion, why=error.why)]) from None
         if tag is not None:
@@ -132,33 +132,35 @@ def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple
     if tracked := _find_tracked_run(text, plugins):
         platform_name, text = platform_name or tracked[0], tracked[1]
     platforms = {platform_name: plugins.platform(platform_name)} if platform_name else plugins.platforms()
-    able = [one for one in platforms.values() if one.capabilities.feature("adopt")]
+    able = [platform for platform in platforms.values() if platform.capabilities.feature("adopt")]
     answers = _ask_platforms(able, partial(_ask_platform, text=text))
-    found = [(one, reply.value) for one, reply in zip(able, answers, strict=True) if reply.value is not None]
+    matches = [
+        (platform, reply.value) for platform, reply in zip(able, answers, strict=True) if reply.value is not None
+    ]
     errors = [reply.error for reply in answers if reply.error is not None]
-    if able and not found and RUN_PATTERN.fullmatch(text):  # not what an engine calls it, but what `runs` shows
+    if able and not matches and RUN_PATTERN.fullmatch(text):  # not what an engine calls it, but what `runs` shows
         errors = [error for error in errors if not isinstance(error, RunGone)]
-        found, silent = _find_named_run(text, able)
-        names = ", ".join(one.name for one in able)
+        matches, silent = _find_named_run(text, able)
+        names = ", ".join(platform.name for platform in able)
         errors += silent or [Rejected([make_problem("run-not-adopted.not-listed", given=text, names=names)])]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(one.name for one, _ in found)
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        names = ", ".join(platform.name for platform, _ in matches)
         raise Rejected([make_problem("run-not-adopted.several", given=format_address(text), names=names)])
-    asked = [error for error in errors if not isinstance(error, RunGone)] or errors
-    problems = [problem for error in asked if isinstance(error, Rejected) for problem in error.problems]
+    failures = [error for error in errors if not isinstance(error, RunGone)] or errors
+    problems = [problem for error in failures if isinstance(error, Rejected) for problem in error.problems]
     scheme, _, rest = text.partition(":")
-    kinds = [one for one in plugins.source_kinds().values() if scheme in one.schemes]
+    kinds = [source_kind for source_kind in plugins.source_kinds().values() if scheme in source_kind.schemes]
     if (
         kinds and rest[:1] == "/" != rest[1:2] and not platform_name
     ):  # `models:/arm/3`: whoever asked that host is wrong
-        given = format_address(text)
-        raise Rejected([make_problem("run-not-adopted.of-server", given=given, title=kinds[0].title)])
+        address = format_address(text)
+        raise Rejected([make_problem("run-not-adopted.of-server", given=address, title=kinds[0].title)])
     if problems:
-        raise Rejected(problems, transient=all(getattr(error, "transient", False) for error in asked))
-    if asked:
-        raise asked[0]
+        raise Rejected(problems, transient=all(getattr(error, "transient", False) for error in failures))
+    if failures:
+        raise failures[0]
     if platform_name and not able:
         raise make_feature_error(platforms[platform_name], "adopt")
     raise Rejected([make_problem("run-not-adopted.unknown", given=format_address(text) or "''")])
@@ -166,7 +168,7 @@ def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple
 
 def _ask_platforms(platforms: Sequence[Platform], ask: Callable[[Platform], Any]) -> list[network_deadline.Reply]:
     limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
-    return [reply for [reply] in network_deadline.ask_all([[partial(ask, one)] for one in platforms], limit)]
+    return [reply for [reply] in network_deadline.ask_all([[partial(ask, platform)] for platform in platforms], limit)]
 
 
 def _ask_platform(platform: Platform, text: str) -> SubmittedRun | None:
@@ -184,12 +186,14 @@ def _find_named_run(
     errors: list[BaseException] = []
     for everyone in (False, True):
         answers = _ask_platforms(platforms, partial(_list_named, run=run, everyone=everyone))
-        listed = [(one, row) for one, reply in zip(platforms, answers, strict=True) for row in reply.value or ()]
+        listed = [
+            (platform, row) for platform, reply in zip(platforms, answers, strict=True) for row in reply.value or ()
+        ]
         errors = [reply.error for reply in answers if reply.error is not None]
         if len(listed) > 1:
             ways = [
-                Suggestion(shlex.quote(row.text), ", ".join(filter(None, (row.state, row.user, f"on {one.name}"))))
-                for one, row in listed[:MAX_NAMED]
+                Suggestion(shlex.quote(row.text), ", ".join(filter(None, (row.state, row.user, f"on {platform.name}"))))
+                for platform, row in listed[:MAX_NAMED]
             ]
             raise Rejected([make_problem("run-not-adopted.same-name", *ways, given=run, count=len(listed))])
         if listed:
@@ -243,9 +247,9 @@ def _restore_prepared(
     dropped = [name for name in personal if carried.pop(name, None) is not None and own is None]
     left_out = [(name, personal[name]) for name in dropped if carried_record.was_chosen(document, name)]
     carried |= {name: value for name in personal if (value := getattr(own, name, None)) is not None}
-    for one in get_parameters(platform.settings):  # `~` is a home folder there, and not the one here
-        if one.param.path and own is None and str(carried.get(one.name)).startswith("~"):
-            del carried[one.name]
+    for parameter in get_parameters(platform.settings):  # `~` is a home folder there, and not the one here
+        if parameter.param.path and own is None and str(carried.get(parameter.name)).startswith("~"):
+            del carried[parameter.name]
     settings, problems = restore_settings(carried, platform, Origin("run", document.run))
     raise_if_any(problems)
     values = carried_record.restore_values(document, job, dict(list_fields(settings)), workload)
@@ -283,9 +287,9 @@ def _is_same_run(record: RunRecord, platform: Platform, reference: Reference) ->
     return bool(shown) and platform.engine.describe_reference(record.reference) == shown
 
 
-def _complete_interrupted(found: AdoptableRun) -> RunRecord | None:
+def _complete_interrupted(adoptable_run: AdoptableRun) -> RunRecord | None:
     """Return the record of this machine's interrupted submit of the run, which is complete now; None without one."""
-    run, (_, prepared, reference, *_) = found.document.run, found
+    run, (_, prepared, reference, *_) = adoptable_run.document.run, adoptable_run
     with contextlib.suppress(Rejected):  # the platform has none, or the record or its plan is damaged
         record = records.find_record(run)
         is_interrupted = record and record.phase == "sending" and not name_lock.is_being_submitted(run)
@@ -295,17 +299,17 @@ def _complete_interrupted(found: AdoptableRun) -> RunRecord | None:
     return None
 
 
-def _record_run(found: AdoptableRun) -> Adoption:
+def _record_run(adoptable_run: AdoptableRun) -> Adoption:
     """Record the run under its own name, or if another run has that here, under the next free one."""
-    document, prepared = found.document, found.prepared
+    document, prepared = adoptable_run.document, adoptable_run.prepared
     claim = name_lock.claim_exact_name(document.run, lambda record: False)
     lock = (claim or name_lock.claim_run_name(prepared.job, lambda record: False))[0]
     with lock:
-        job, created = prepared.job, found.created or time.time()
+        job, created = prepared.job, adoptable_run.created or time.time()
         notes = [make_problem("adopted-in-part.renamed", given=document.run, run=lock.run)] if not claim else []
         notes += [
             make_problem("adopted-in-part.left-out", run=lock.run, name=name, kind=kind)
-            for name, kind in found.left_out
+            for name, kind in adoptable_run.left_out
         ]
         rendered: RenderedPlan | None = None
         try:
@@ -333,6 +337,6 @@ def _record_run(found: AdoptableRun) -> Adoption:
         plans.store_document(lock.run, document.to_json().encode())
         os.utime(lock.folder / records.LOCK_FILE, (created, created))  # runs are listed by it
         told = tuple(note.title for note in notes)
-        sent = make_sent_record(record, prepared.platform, found.reference, *told)
+        sent = make_sent_record(record, prepared.platform, adoptable_run.reference, *told)
         records.write_record(sent)
     return Adoption(sent, is_new=True, notes=tuple(notes))

@@ -67,7 +67,7 @@ def restore_job(document: JobDocument, workload: Workload) -> Job:
     """Return the job of a document. Raise ValueError, TypeError, LookupError, AttributeError: it is damaged."""
     record = document.record
     values = {**document.parameters, **record.get(MANAGED_KEY, {})}
-    declared = [one.name for one in get_parameters(workload.parameters) if one.name in values]
+    declared = [parameter.name for parameter in get_parameters(workload.parameters) if parameter.name in values]
     uris = record.get("uris") or [source.uri for source in document.sources]
     for text in (*uris, record.get("title", ""), *(record.get(key, "") for key in LABEL_KEYS)):
         if not isinstance(text, str):
@@ -78,7 +78,7 @@ def restore_job(document: JobDocument, workload: Workload) -> Job:
     return Job(
         workload=document.workload,
         parameters=tuple((name, values[name]) for name in dict.fromkeys([*declared, *values])),
-        sources=tuple(dataclasses.replace(one, uri=uri) for one, uri in zip(document.sources, uris, strict=True)),
+        sources=tuple(dataclasses.replace(source, uri=uri) for source, uri in zip(document.sources, uris, strict=True)),
         trainer_args=document.trainer_args,
         profile=workload.profile,
         labels=tuple(record.get("labels", {}).items()),
@@ -104,7 +104,11 @@ def _restore_labels(record: Mapping[str, Any]) -> dict[str, str]:
 
 def list_personal_settings(platform: Platform) -> dict[str, str]:
     """Return what each setting names that names something of its user: those of another machine do not count here."""
-    return {one.name: one.param.names for one in get_parameters(platform.settings) if one.param.names}
+    return {
+        parameter.name: parameter.param.names
+        for parameter in get_parameters(platform.settings)
+        if parameter.param.names
+    }
 
 
 def was_chosen(document: JobDocument, name: str) -> bool:

@@ -36,7 +36,9 @@ def suggest_waiting(record: RunRecord, settings: Mapping[str, Any]) -> Iterable[
     told = {} if record.is_adopted else _read_channels(record.settings)
     if missing := [variable for variable, where in wanted.items() if told.get(variable) != where]:
         names = _read_names()
-        channels = shlex.quote(",".join(names.get(one, one.removeprefix(CHANNEL_PREFIX)) for one in missing))
+        channels = shlex.quote(
+            ",".join(names.get(variable, variable.removeprefix(CHANNEL_PREFIX)) for variable in missing)
+        )
         yield Suggestion(f"robotrain wait {NOTIFY_FLAG} {channels} {record.run}", "tells when it has ended")
 
 
@@ -53,7 +55,7 @@ def _read_names() -> dict[str, str]:
 
 def name_channels(problems: Iterable[Problem]) -> list[Problem]:
     """Return problems in which the secret of a channel is that of the option that named the channel."""
-    return [_name_channel(one) for one in problems]
+    return [_name_channel(problem) for problem in problems]
 
 
 def _name_channel(problem: Problem) -> Problem:
@@ -62,11 +64,11 @@ def _name_channel(problem: Problem) -> Problem:
         return problem
     names = _read_names()
 
-    def name_match(found: re.Match[str]) -> str:
-        before, _, variable = found[0].rpartition(" ")
+    def name_match(match: re.Match[str]) -> str:
+        before, _, variable = match[0].rpartition(" ")
         return f"{TERMS[before]}{names.get(variable, variable.removeprefix(CHANNEL_PREFIX))}"
 
-    where, title, why = (re.sub(VARIABLE_PATTERN, name_match, text) for text in texts)
+    where, title, reason = (re.sub(VARIABLE_PATTERN, name_match, text) for text in texts)
     where = NOTIFY_FLAG if where == SECRET_FLAG else where
-    kept = tuple(way for way in problem.suggestions if not way.text.startswith(SECRET_FLAG))
-    return dataclasses.replace(problem, where=where, title=title, why=why, suggestions=kept)
+    suggestions = tuple(way for way in problem.suggestions if not way.text.startswith(SECRET_FLAG))
+    return dataclasses.replace(problem, where=where, title=title, why=reason, suggestions=suggestions)

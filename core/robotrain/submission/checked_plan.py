@@ -44,8 +44,8 @@ def _pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[Pr
     described = source_files.find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
     job, pin_problems = pinned_job.pin_prepared(prepared, described)
     completed, query_problems = query.result()
-    known = [*problems, *pin_problems, *query_problems]
-    return pinned_job.settle_sources(completed.with_job(job), known, described)
+    all_problems = [*problems, *pin_problems, *query_problems]
+    return pinned_job.settle_sources(completed.with_job(job), all_problems, described)
 
 
 def render_and_preflight(
@@ -68,8 +68,8 @@ def render_and_preflight(
         rendered = prepared.render(attempt)
         run_preflight(rendered, prepared.platform, report, problems)
     except Rejected as rejected:
-        found = input_check.suggest_copies(rejected, prepared)
-        raise Rejected(pin.merge_failures(found.problems), transient=found.transient) from rejected
+        failure = input_check.suggest_copies(rejected, prepared)
+        raise Rejected(pin.merge_failures(failure.problems), transient=failure.transient) from rejected
     return rendered
 
 

@@ -99,16 +99,16 @@ def read_choice(flag: str = "") -> tuple[Value | None, tuple[Problem, ...]]:
         return Value(flag, Origin("flag", FLAG)), untrusted
     if chosen := os.environ.get(VARIABLE):
         return Value(chosen, Origin("environment", VARIABLE)), untrusted
-    found = read_user_file()
-    return found.values.get(KEY), (*untrusted, *found.problems)
+    user_file = read_user_file()
+    return user_file.values.get(KEY), (*untrusted, *user_file.problems)
 
 
 def _find_untrusted() -> Iterator[Problem]:
     for layer in read_dotenv_files(Path.cwd()):
         if value := layer.values.get(VARIABLE):
-            where, given = value.origin.where, str(value.value)
+            where, text = value.origin.where, str(value.value)
             yield make_problem(
-                "setting-not-trusted", where=where, given=given, flag=FLAG, layer=layer.layer, variable=VARIABLE
+                "setting-not-trusted", where=where, given=text, flag=FLAG, layer=layer.layer, variable=VARIABLE
             )
 
 
@@ -134,14 +134,20 @@ def find_checker(required: PythonEnvironment, options: CheckOptions, own_environ
             problems += failures
         return FoundChecker(built, problems, is_off=choice is None and bool(own_environment))
     python = environment.get_python(_make_path(text, choice.origin))
-    if why := _explain_unusable(python, required):
+    if reason := _explain_unusable(python, required):
         severity: Severity = "error" if choice.origin.layer == "flag" else "warning"
-        where, given = choice.origin.where, text
+        where, choice_text = choice.origin.where, text
         remarks = {BUILD: "builds one", NONE: "checks without one"}
         near = [] if os.sep in text else [way.text for way in suggest_name(text, remarks)]
         ways = (options.suggest(name, remarks[name]) for name in dict.fromkeys([*near, *remarks]))
         unusable = make_problem(
-            "checker-unusable.not-used", *ways, where=where, given=given, severity=severity, python=python, why=why
+            "checker-unusable.not-used",
+            *ways,
+            where=where,
+            given=choice_text,
+            severity=severity,
+            python=python,
+            why=reason,
         )
         return FoundChecker(None, (*problems, unusable))
     return FoundChecker(Checker(python, _name_checker(python, required), _identify(python)), problems)
@@ -158,8 +164,8 @@ def is_offered(workload: Workload) -> bool:
     plugin = load_workload_container({f"workload.{workload.name}": workload.container_plugin})
     if plugin is None or "check_command" not in vars(plugin) or read_choice()[0] is not None:
         return False
-    asked = get_asked_environment(plugin)
-    return can_build(asked) and find_built_environment(asked) is None
+    asked_environment = get_asked_environment(plugin)
+    return can_build(asked_environment) and find_built_environment(asked_environment) is None
 
 
 def get_asked_environment(plugin: WorkloadContainerPlugin) -> PythonEnvironment:
@@ -186,13 +192,15 @@ def _make_built_checker(built: Path, required: PythonEnvironment) -> Checker:
 def read_locked_versions(required: PythonEnvironment) -> dict[str, str]:
     """Return the locked version of each package that an environment must have, by name."""
     lock = required.lock.read_text(encoding="utf-8")
-    found = ((name, re.search(rf"^{re.escape(name)}==([^\s;\\]+)", lock, re.M)) for name in required.required_packages)
-    return {name: match[1] for name, match in found if match}
+    matches = (
+        (name, re.search(rf"^{re.escape(name)}==([^\s;\\]+)", lock, re.M)) for name in required.required_packages
+    )
+    return {name: match[1] for name, match in matches if match}
 
 
-def _name_checker(place: Path, required: PythonEnvironment) -> str:
+def _name_checker(path: Path, required: PythonEnvironment) -> str:
     versions = " ".join(f"{name} {version}" for name, version in read_locked_versions(required).items())
-    return f"{versions} of {place}" if versions else str(place)
+    return f"{versions} of {path}" if versions else str(path)
 
 
 def _explain_unusable(python: Path, required: PythonEnvironment) -> str:
@@ -205,8 +213,8 @@ def _explain_unusable(python: Path, required: PythonEnvironment) -> str:
     except OSError:
         return "it does not run"
     others = [(name, versions[name], wanted) for name, wanted in locked.items() if versions[name] != wanted]
-    for name, found, wanted in others:
-        return f"it has {name} {found}, and the job runs with {wanted}" if found else f"it does not have {name}"
+    for name, version, wanted in others:
+        return f"it has {name} {version}, and the job runs with {wanted}" if version else f"it does not have {name}"
     return ""
 
 
@@ -214,10 +222,10 @@ def _read_versions(python: Path, names: tuple[str, ...]) -> dict[str, str]:
     """Return the versions of distributions, empty for missing ones; known from an earlier call. Raise OSError."""
 
     def read() -> bytes:
-        found = environment_check.read_versions(python, dict.fromkeys(names, ""))
-        if found is None:
+        versions = environment_check.read_versions(python, dict.fromkeys(names, ""))
+        if versions is None:
             raise OSError(f"{python} does not run")
-        return json.dumps(found).encode()
+        return json.dumps(versions).encode()
 
     key = hashlib.sha256(json.dumps([names, _identify(python)]).encode()).hexdigest()
     versions: dict[str, str] = json.loads(files.load_or_compute(f"versions-{key}", read))
@@ -243,13 +251,13 @@ def build_environment(
     :param text: what is said before.
     """
     cache = files.get_cache_folder()
-    place = Placement(work="", cache=str(cache), torch_backend=torch_backend)
-    if found := list(environment_check.find_environment_problems(required, place)):
-        return None, tuple(map(convert_finding, found))
+    placement = Placement(work="", cache=str(cache), torch_backend=torch_backend)
+    if findings := list(environment_check.find_environment_problems(required, placement)):
+        return None, tuple(map(convert_finding, findings))
     say(text)
     try:
         built = environment.build_environment(required.lock, required.python, cache, say, StopSignal(), torch_backend)
     except (JobFailed, OSError) as error:
-        why = redact(str(error))
-        raise Rejected([make_problem("checker-unusable.not-built", where=FLAG, given=BUILD, why=why)]) from error
+        reason = redact(str(error))
+        raise Rejected([make_problem("checker-unusable.not-built", where=FLAG, given=BUILD, why=reason)]) from error
     return _make_built_checker(built, required), ()

@@ -31,12 +31,12 @@ def collect_container_plugins(
     job: Job, workload: Workload, kinds: Mapping[str, SourceKind], platform: Platform, settings: Any
 ) -> dict[str, str]:
     """Return the container modules of a job: `workload.NAME`, `data.NAME`, `source.NAME`, `target.NAME` and others."""
-    found = {f"workload.{workload.name}": workload.container_plugin}
-    found |= {f"data.{name}": package for name, package in workload.data_packages(job).items()}
+    container_modules = {f"workload.{workload.name}": workload.container_plugin}
+    container_modules |= {f"data.{name}": package for name, package in workload.data_packages(job).items()}
     for source in job.sources:
         if module := kinds[source.kind].container_plugin:
-            found[f"source.{source.kind}"] = module
-    for place in publish_targets.list_targets(job, workload, kinds, platform.capabilities):
-        if place.kind.target:
-            found[f"target.{place.kind.name}"] = place.kind.target
-    return found | dict(platform.plans.container_plugins(job, settings))
+            container_modules[f"source.{source.kind}"] = module
+    for target in publish_targets.list_targets(job, workload, kinds, platform.capabilities):
+        if target.kind.target:
+            container_modules[f"target.{target.kind.name}"] = target.kind.target
+    return container_modules | dict(platform.plans.container_plugins(job, settings))

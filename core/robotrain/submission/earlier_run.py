@@ -64,12 +64,14 @@ class EarlierRun(NamedTuple):
             return moved
         is_here = bool(platform.capabilities.feature("runs_here"))
         declared = get_parameters(platform.settings)
-        own = {one.name for one in declared if one.param.path or one.param.names}
-        own |= {one.name for one in declared if one.param.destination and is_here}
+        own = {parameter.name for parameter in declared if parameter.param.path or parameter.param.names}
+        own |= {parameter.name for parameter in declared if parameter.param.destination and is_here}
         carried = {name: value for name, value in self.stored.settings.items() if name not in own}
-        accounts = {one.name for one in declared if one.param.destination}
-        given = {name: value for name, value in moved.settings.items() if name in accounts or name not in carried}
-        return dataclasses.replace(moved, settings={**carried, **given})
+        accounts = {parameter.name for parameter in declared if parameter.param.destination}
+        moved_settings = {
+            name: value for name, value in moved.settings.items() if name in accounts or name not in carried
+        }
+        return dataclasses.replace(moved, settings={**carried, **moved_settings})
 
 
 def find_earlier_run(text: str, plugins: Plugins, unknown: UnknownRun, platform_name: str = "") -> EarlierRun:
@@ -91,8 +93,10 @@ def read_adopted_run(record: RunRecord, plugins: Plugins) -> EarlierRun:
     try:
         document = parse_document(plans.read_stored_document(record.run).decode())
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "It is damaged."
-        raise Rejected([make_problem("plan-not-kept.unreadable", given=record.run, run=record.run, why=why)]) from None
+        reason = error.strerror if isinstance(error, OSError) else "It is damaged."
+        raise Rejected(
+            [make_problem("plan-not-kept.unreadable", given=record.run, run=record.run, why=reason)]
+        ) from None
     run = _restore_run(record.run, dataclasses.replace(document, run=record.run), plugins)
     return run._replace(name=record.name)
 
@@ -123,7 +127,14 @@ def _read_published(text: str, plugins: Plugins) -> JobDocument | None:
         manifest = _find_manifest(folder)
         return _parse_job(text, manifest) if manifest else None
     kinds = plugins.source_kinds().values()
-    kind = next((one for one in kinds if one.name != LOCAL_KIND and _is_checkpoint_of(one, text)), None)
+    kind = next(
+        (
+            source_kind
+            for source_kind in kinds
+            if source_kind.name != LOCAL_KIND and _is_checkpoint_of(source_kind, text)
+        ),
+        None,
+    )
     return _parse_job(text, _read_manifest(text, kind)) if kind else None
 
 
@@ -133,14 +144,14 @@ def _is_checkpoint_of(kind: SourceKind, text: str) -> bool:
 
 def _find_manifest(folder: Path) -> CheckpointManifest | None:
     """Return the manifest of a checkpoint, of the model in one, or of the newest one in a folder; None if none has."""
-    newest = (found for _, found in checkpoint.list_checkpoints(folder))
+    newest = (path for _, path in checkpoint.list_checkpoints(folder))
     manifests = map(checkpoint.read_manifest, (folder, folder.absolute().parent, *newest))
-    return next((one for one in manifests if one), None)
+    return next((manifest for manifest in manifests if manifest), None)
 
 
 def _read_manifest(text: str, kind: SourceKind) -> CheckpointManifest:
     """Return the manifest of a checkpoint elsewhere. Raise Rejected."""
-    given, source = redact(text, kind.schemes), None
+    address, source = redact(text, kind.schemes), None
     assert kind.pinning
     try:
         source = kind.parse(text, Path("/"))
@@ -149,10 +160,10 @@ def _read_manifest(text: str, kind: SourceKind) -> CheckpointManifest:
     except SourceError as error:
         near = text.replace(str(source), error.suggestion) if source and error.suggestion else error.suggestion
         ways = [f"robotrain resubmit {shlex.quote(near)}" if _is_checkpoint_of(kind, near) else error.suggestion]
-        raise Rejected([make_problem("job-not-known.unread", *ways, given=given, why=error.why)]) from None
+        raise Rejected([make_problem("job-not-known.unread", *ways, given=address, why=error.why)]) from None
     if manifest := checkpoint.parse_manifest(content):
         return manifest
-    raise Rejected([make_problem("job-not-known.unsealed", given=given)])
+    raise Rejected([make_problem("job-not-known.unsealed", given=address)])
 
 
 def _parse_job(text: str, manifest: CheckpointManifest) -> JobDocument:
@@ -181,14 +192,17 @@ def _restore_run(text: str, document: JobDocument, plugins: Plugins) -> EarlierR
         is_right = False
     if not is_right:
         raise Rejected([make_problem("job-not-known.changed", given=text)])
-    known = plugins.platforms().get(document.platform)
+    own_platform = plugins.platforms().get(document.platform)
     personal: dict[str, Any] = {}
-    if known and settings:
-        carried, (typed, _) = {*settings}, resubmit.restore_settings(settings, known, Origin("run", document.run))
+    if own_platform and settings:
+        carried, (typed, _) = (
+            {*settings},
+            resubmit.restore_settings(settings, own_platform, Origin("run", document.run)),
+        )
         settings = dict(list_fields(typed))
         if settings.get(same_job.SECRETS_SETTING):  # whoever sent that run is not told of this one
             settings[same_job.SECRETS_SETTING] = same_job.leave_out_channels(settings[same_job.SECRETS_SETTING])
-        for name in carried.intersection(carried_record.list_personal_settings(known)):
+        for name in carried.intersection(carried_record.list_personal_settings(own_platform)):
             value = settings.pop(name)
             if value and carried_record.was_chosen(document, name):
                 personal[name] = value
@@ -207,9 +221,9 @@ def _restore_run(text: str, document: JobDocument, plugins: Plugins) -> EarlierR
 
 def _guess_chosen(job: Job, declared: type) -> dict[str, tuple[str, str]]:
     """Return the parameters that differ from their defaults, as somebody may have chosen them."""
-    defaults = {one.name: one.default for one in get_parameters(declared)}
-    found = ((name, value, defaults.get(name)) for name, value in job.parameters)
-    texts = ((name, run_values.format_value(value), run_values.format_value(default)) for name, value, default in found)
+    defaults = {parameter.name: parameter.default for parameter in get_parameters(declared)}
+    rows = ((name, value, defaults.get(name)) for name, value in job.parameters)
+    texts = ((name, run_values.format_value(value), run_values.format_value(default)) for name, value, default in rows)
     return {name: (value, default) for name, value, default in texts if value != default}
 
 
@@ -246,15 +260,15 @@ def repeat_earlier_run(
 def _keep_pins(prepared: PreparedJob, before: Job, plugins: Plugins) -> PreparedJob:
     """Return the job with the pins that its folders had on another machine: a folder in their place is the same."""
     pins: dict[str, list[str]] = {}
-    for one in before.sources:
-        if one.kind == LOCAL_KIND and not one.implied:
-            pins.setdefault(one.role, []).append(one.pin)
+    for source in before.sources:
+        if source.kind == LOCAL_KIND and not source.implied:
+            pins.setdefault(source.role, []).append(source.pin)
     sources, count = [], dict[str, int]()
-    for one in prepared.job.sources:
-        same = pins.get(one.role, [])
-        if one.kind == LOCAL_KIND and not one.implied:
-            index = count[one.role] = count.get(one.role, -1) + 1
-            if not one.pin and index < len(same):
-                one = dataclasses.replace(one, pin=same[index])
-        sources.append(one)
+    for source in prepared.job.sources:
+        same = pins.get(source.role, [])
+        if source.kind == LOCAL_KIND and not source.implied:
+            index = count[source.role] = count.get(source.role, -1) + 1
+            if not source.pin and index < len(same):
+                source = dataclasses.replace(source, pin=same[index])
+        sources.append(source)
     return resubmit.replace_sources(prepared, tuple(sources), plugins)

@@ -45,9 +45,9 @@ def add_known_sources(
     here = [source for source in job.sources if not platform.plans.is_remote_folder(source, resolution.settings)]
     folders = ((source, Path(source.uri)) for source in here)
     described = {source: folder for source, folder in folders if folder.is_absolute() and folder.is_dir()}
-    found, problems = list_implied_inputs(job, workload, described, platform, kinds, modules)
-    inputs = dataclasses.replace(resolution.inputs, chosen=(*resolution.inputs.chosen, *found))
-    job = dataclasses.replace(job, sources=(*job.sources, *(one.job_source for one in found)))
+    implied, problems = list_implied_inputs(job, workload, described, platform, kinds, modules)
+    inputs = dataclasses.replace(resolution.inputs, chosen=(*resolution.inputs.chosen, *implied))
+    job = dataclasses.replace(job, sources=(*job.sources, *(implied_input.job_source for implied_input in implied)))
     return dataclasses.replace(resolution, job=job, inputs=inputs), problems
 
 
@@ -65,16 +65,16 @@ def list_implied_inputs(
     :param described: the folders with the files that describe the job's sources.
     :param named: the URIs of sources that the user names for other steps.
     """
-    given = dataclasses.replace(job, sources=tuple(source for source in job.sources if not source.implied))
+    explicit_job = dataclasses.replace(job, sources=tuple(source for source in job.sources if not source.implied))
     find = workload.implied_sources
     if find is None:
         plugin = load_workload_container(container_plugins)
         if plugin is None:
             return [], []
         find = plugin.implied_sources
-    document = make_description_document(given, platform.name, container_plugins)
+    document = make_description_document(explicit_job, platform.name, container_plugins)
     try:
-        texts = [(role, text) for role, found in find(document, described).items() for text in found]
+        texts = [(role, text) for role, role_texts in find(document, described).items() for text in role_texts]
     except Exception as error:  # whatever a plugin raises: the run will miss what it needs
         return [], [
             make_problem(
@@ -83,14 +83,14 @@ def list_implied_inputs(
                 failure=redact(f"{type(error).__name__}: {error}"),
             )
         ]
-    known = {source.key for source in given.sources}
+    keys = {source.key for source in explicit_job.sources}
     inputs: dict[JobSource, Input] = {}
     problems: list[Problem] = []
     for role, text in texts:
         parsed = _parse_text(role, text, platform, kinds, named)
         if isinstance(parsed, Problem):
             problems.append(parsed)
-        elif parsed.job_source.key not in known:
+        elif parsed.job_source.key not in keys:
             inputs.setdefault(parsed.job_source, parsed)
     return list(inputs.values()), problems
 

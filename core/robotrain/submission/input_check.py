@@ -36,9 +36,9 @@ def _compare_inputs(prepared: PreparedJob, descriptions: InputDescriptions) -> I
     with contextlib.suppress(Exception):  # the run will report it
         described = descriptions.find_folders(prepared, plugin)
         document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
-        found = list(plugin.compare(document, described)) if described else []
-        yield from map(convert_finding, map(make_finding, found))
-        for sentence in plugin.list_warnings(document, described) if described and not found else ():
+        findings = list(plugin.compare(document, described)) if described else []
+        yield from map(convert_finding, map(make_finding, findings))
+        for sentence in plugin.list_warnings(document, described) if described and not findings else ():
             yield make_problem("data-unexpected", title=sentence)
 
 
@@ -62,9 +62,9 @@ def find_input_problems(
     :param is_rejected: whether the job has errors already: then no data is read and no trainer is asked.
     """
     problems: list[Problem] = []
-    with tempfile.TemporaryDirectory(prefix="robotrain-") as place:
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as scratch:
         files = prepared.source_files or SourceFiles()
-        descriptions = InputDescriptions(Path(place), files)
+        descriptions = InputDescriptions(Path(scratch), files)
         for step in prepared.list_input_steps():
             for problem in _compare_inputs(step.job, descriptions):
                 problems.append(dataclasses.replace(problem, where=step.where or problem.where))
@@ -82,7 +82,7 @@ def find_input_problems(
             problems += data_check.find_data_problems(prepared.list_input_steps(), options)
             is_asked = not select_errors(problems)
         if is_asked and (options.is_dry_run or options.checker or not runs_here):
-            problems += _ask_trainers(prepared.list_input_steps(), descriptions, Path(place), options)
+            problems += _ask_trainers(prepared.list_input_steps(), descriptions, Path(scratch), options)
         return [*problems, *files.notes]
 
 
@@ -92,10 +92,10 @@ def _lacks_folder(prepared: PreparedJob) -> bool:
 
 
 def _ask_trainers(
-    steps: Sequence[InputStep], descriptions: InputDescriptions, place: Path, options: CheckOptions
+    steps: Sequence[InputStep], descriptions: InputDescriptions, scratch: Path, options: CheckOptions
 ) -> Iterator[Problem]:
     """Yield why the trainer of a step refuses its options; the same problem of several steps once."""
-    found = set[Problem]()
+    seen = set[Problem]()
     for number, step in enumerate(steps):
         plugin = load_workload_container(step.job.container_plugins)
         if plugin is None:
@@ -105,11 +105,11 @@ def _ask_trainers(
             for source, folder in descriptions.find_folders(step.job, plugin).items()
             if source.kind != STEP_KIND  # a prediction is not complete
         }
-        own = place / f"check-{number}"
+        own = scratch / f"check-{number}"
         own.mkdir()
         for problem in trainer_check.find_option_problems(step.job, described, own, options):
-            if problem not in found:
-                found.add(problem)
+            if problem not in seen:
+                seen.add(problem)
                 is_own = problem.code == trainer_check.REFUSED
                 where = ": ".join(filter(None, (step.where, problem.where)))
                 yield dataclasses.replace(problem, where=where) if step.where and is_own else problem
@@ -132,13 +132,13 @@ def suggest_copies(rejected: Rejected, prepared: PreparedJob) -> Rejected:
 def _list_suggestions(source: JobSource, prepared: PreparedJob) -> Iterator[Suggestion]:
     """Yield the options for the copies that the job's workload finds."""
     copies = prepared.workload.template.find_copies(source.role, source.uri) if prepared.workload else ()
-    for found in copies:
-        kind = prepared.kinds.get(found.kind)
+    for copy in copies:
+        kind = prepared.kinds.get(copy.kind)
         if kind and source.role in kind.roles and prepared.platform.capabilities.source(source.role, kind):
-            is_home = found.text.startswith("~/")  # a shell expands it only outside quotes
-            path = f"~/{shlex.quote(found.text[2:])}" if is_home else shlex.quote(found.text)
+            is_home = copy.text.startswith("~/")  # a shell expands it only outside quotes
+            path = f"~/{shlex.quote(copy.text[2:])}" if is_home else shlex.quote(copy.text)
             words = [f"{kind.roles[source.role].flag} {path}"]
-            for name, value in found.parameters.items():
+            for name, value in copy.parameters.items():
                 flag = f"--{name.replace('_', '-')}"
                 words.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
-            yield Suggestion(" ".join(words), found.summary)
+            yield Suggestion(" ".join(words), copy.summary)

@@ -20,8 +20,8 @@ class InputDescriptions:
     :param place: an empty folder.
     """
 
-    def __init__(self, place: Path, files: SourceFiles) -> None:
-        self._place = place
+    def __init__(self, scratch: Path, files: SourceFiles) -> None:
+        self._place = scratch
         self._files = files
         self._folders: dict[JobSource, Path] = {}
         self._made: dict[str, Path] = {}
@@ -29,16 +29,16 @@ class InputDescriptions:
 
     def find_folders(self, prepared: PreparedJob, plugin: WorkloadContainerPlugin) -> dict[JobSource, Path]:
         """Return the folder of each source that can be read, is on this machine or is predicted."""
-        found = {}
+        folders = {}
         there = (source for source in prepared.job.sources if not (source.uri in self._made or source.uri[:1] == "/"))
-        self._files.read_all({one: plugin.DESCRIBED.get(one.role, ()) for one in there}, prepared.kinds)
+        self._files.read_all({source: plugin.DESCRIBED.get(source.role, ()) for source in there}, prepared.kinds)
         for source in prepared.job.sources:
             folder = self._made.get(source.uri) if source.kind == STEP_KIND else Path(source.uri)
             if folder and not folder.is_absolute():
                 folder = self._write_files(source, prepared, plugin.DESCRIBED.get(source.role, ()))
             if folder and folder.is_dir() and not prepared.is_remote_folder(source):
-                found[source] = folder
-        return found
+                folders[source] = folder
+        return folders
 
     def describe_output(self, step: str, prepared: PreparedJob) -> None:
         """Note what is known of the policy that a step of a pipeline will train, for the steps that read it."""

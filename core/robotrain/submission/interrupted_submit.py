@@ -56,8 +56,8 @@ def _remove_outputs(record: RunRecord, platform: Platform) -> int | None:
     except RunGone:
         return 0
     except OSError as error:
-        why = error.strerror or str(error)
-        raise Rejected([make_problem("run-not-removed", why=why)]) from error
+        reason = error.strerror or str(error)
+        raise Rejected([make_problem("run-not-removed", why=reason)]) from error
 
 
 SAME_COMMAND = "the same command"
@@ -73,14 +73,14 @@ def list_left_alone_warnings(records: Iterable[RunRecord]) -> Iterator[Problem]:
     """Yield warnings about interrupted submits that this submit does not finish."""
     for record in records:
         submit = f"the submit of {record.run} to {record.platform}{_format_from_machine(record)}"
-        why = "It has other settings, pins or payload."
+        reason = "It has other settings, pins or payload."
         if is_from_other_machine(record):
             hidden = "runs on that machine itself are not visible."
-            why = f"{record.platform} does not have it as seen from here; {hidden}"
+            reason = f"{record.platform} does not have it as seen from here; {hidden}"
         yield make_problem(
             "run-interrupted.not-continued",
             submit=submit,
-            why=why,
+            why=reason,
             run=record.run,
             on_machine=_format_on_machine(record),
         )
@@ -97,17 +97,17 @@ def make_other_machine_problem(record: RunRecord) -> Problem:
     )
 
 
-def make_unsure_problem(record: RunRecord, why: str, answer: Unanswered | None = None, new: bool = False) -> Problem:
+def make_unsure_problem(record: RunRecord, reason: str, answer: Unanswered | None = None, new: bool = False) -> Problem:
     """Return the problem of a submit with an unknown result.
 
     :param answer: what the platform answered; then its suggestions are offered, and with `new` also `--new`.
     """
     ways = [Suggestion(SAME_COMMAND, "looks for the run, and submits it only if it does not exist")]
     if answer:
-        why = redact(str(answer), max_length=MAX_SENTENCE)
+        reason = redact(str(answer), max_length=MAX_SENTENCE)
         ways += list_other_ways(answer.problems)
         ways += [suggest_new(record)] if new else []
-    return make_problem("submit-unsure.no-answer", *ways, platform=record.platform, run=record.run, why=why)
+    return make_problem("submit-unsure.no-answer", *ways, platform=record.platform, run=record.run, why=reason)
 
 
 def list_other_ways(problems: Iterable[Problem]) -> list[Suggestion]:
@@ -189,7 +189,7 @@ def adopt_run(record: RunRecord, platform: Platform) -> RunRecord:
     Raise RunNotSubmitted if the platform does not have it, Rejected if it is being submitted or the platform does not
     answer.
     """
-    claimed = name_lock.claim_exact_name(record.run, lambda found: True)
+    claimed = name_lock.claim_exact_name(record.run, lambda interrupted: True)
     if claimed is None or claimed[1] is None:
         if claimed:
             claimed[0].release_and_remove()
@@ -244,7 +244,7 @@ def _find_recorded_run(record: RunRecord, platform: Platform) -> Reference | Non
 def make_not_found_problem(record: RunRecord, other_machine: bool) -> Problem:
     """Return the problem of an interrupted submit whose run the platform does not have."""
     missing = f"{record.platform} does not have it" + (" as seen from this machine" if other_machine else "")
-    why = f"Runs that work on {record.host} itself are not visible here." if other_machine else ""
+    reason = f"Runs that work on {record.host} itself are not visible here." if other_machine else ""
     retry = f"looks for it on {record.platform} again, and submits it if it is still missing"
     ways = [
         Suggestion("the same submit command", retry),
@@ -252,11 +252,11 @@ def make_not_found_problem(record: RunRecord, other_machine: bool) -> Problem:
     ]
     if not other_machine:
         ways.append(Suggestion("robotrain runs --prune --state interrupted --keep 0", "removes the record"))
-    return make_problem("run-not-sent", *ways, run=record.run, missing=missing, why=why)
+    return make_problem("run-not-sent", *ways, run=record.run, missing=missing, why=reason)
 
 
-def make_unknown_outcome_problem(record: RunRecord, why: str, answer: Unanswered | None) -> Problem:
+def make_unknown_outcome_problem(record: RunRecord, reason: str, answer: Unanswered | None) -> Problem:
     """Return the problem of an interrupted submit whose platform cannot tell if it has the run."""
     ways = [Suggestion(SAME_COMMAND, f"when {record.platform} answers again")]
     ways += list_other_ways(answer.problems) if answer else []
-    return make_problem("submit-unsure.interrupted", *ways, run=record.run, platform=record.platform, why=why)
+    return make_problem("submit-unsure.interrupted", *ways, run=record.run, platform=record.platform, why=reason)

@@ -58,12 +58,14 @@ def make_left_note(left: LeftRun) -> Problem:
         if by
         else Suggestion(f"robotrain resume {run}", "continues it")
     )
-    ways = [one._replace(remark="continues it") for problem in left.problems for one in problem.suggestions]
+    ways = [
+        suggestion._replace(remark="continues it") for problem in left.problems for suggestion in problem.suggestions
+    ]
     return make_problem("run-left-checkpoint", *ways or [way], text=left.text)
 
 
-def _find_last_left(prepared: PreparedJob, plugins: Plugins, found: LeftRun | None = None) -> LeftRun | None:
-    """Return the newest run of a job that left a checkpoint, or the newest that continued it; `found` if none did.
+def _find_last_left(prepared: PreparedJob, plugins: Plugins, left_run: LeftRun | None = None) -> LeftRun | None:
+    """Return the newest run of a job that left a checkpoint, or the newest that continued it; `left_run` if none did.
 
     Raise whatever a plugin raises.
     """
@@ -73,20 +75,20 @@ def _find_last_left(prepared: PreparedJob, plugins: Plugins, found: LeftRun | No
         if status.state == "succeeded":
             return None
         if not status.finished:
-            return found and found._replace(continued_by=record.run)
+            return left_run and left_run._replace(continued_by=record.run)
         stored, again = _repeat_run(record, prepared, plugins)
         try:
             checkpoint = resume.find_last_checkpoint(record, stored, again, plugins, lambda text: None)
         except Rejected:  # it left none
             continue
-        known, _ = progress_cache.read_run_log(record, platform, on_error=lambda error: None)
-        step = checkpoint.step if checkpoint.step is not None else known.checkpoint_step
+        progress, _ = progress_cache.read_run_log(record, platform, on_error=lambda error: None)
+        step = checkpoint.step if checkpoint.step is not None else progress.checkpoint_step
         if step is not None:  # else it is a published copy, of which nothing says that it is there
             if problems := tuple(resume.check_branch(again.job, stored, plugins, "resume")):
                 return LeftRun(record, status.state, step, None, problems)
             resumed = resume.resume_job(again, stored, checkpoint, plugins)
             return _find_last_left(resumed, plugins, LeftRun(record, status.state, step, resumed))
-    return found
+    return left_run
 
 
 def _repeat_run(record: RunRecord, prepared: PreparedJob, plugins: Plugins) -> tuple[RenderedPlan, PreparedJob]:

@@ -33,11 +33,11 @@ def find_folder_problems(
         return
     from robotrain_runtime.contract.container_plugin import ContainerContext  # costs start-up
 
-    missing = (one for one in job.sources if one.kind == LOCAL_KIND and not os.path.exists(one.uri))
+    missing = (source for source in job.sources if source.kind == LOCAL_KIND and not os.path.exists(source.uri))
     for source in missing:
         plugin = importlib.import_module(kinds[LOCAL_KIND].container_plugin)
-        for found in plugin.preflight(source, ContainerContext(cache=files.get_cache_folder())):
-            yield convert_finding(make_finding(found, code="source-unreachable", given=source.uri))
+        for finding in plugin.preflight(source, ContainerContext(cache=files.get_cache_folder())):
+            yield convert_finding(make_finding(finding, code="source-unreachable", given=source.uri))
     for parameter in get_parameters(platform.settings):
         if parameter.name == RUNS_SETTING and (folder := getattr(settings, RUNS_SETTING)):
             yield from _check_new_folder(parameter.flag, folder)
@@ -55,5 +55,5 @@ def find_output_problems(job: Job, workload: Workload | None, platform: Platform
 
 
 def _check_new_folder(flag: str, folder: str) -> Iterator[Problem]:
-    if not os.path.exists(folder) and (why := files.explain_uncreatable(Path(folder))):
-        yield make_problem("run-folder-refused", where=flag, given=folder, why=why)
+    if not os.path.exists(folder) and (reason := files.explain_uncreatable(Path(folder))):
+        yield make_problem("run-folder-refused", where=flag, given=folder, why=reason)

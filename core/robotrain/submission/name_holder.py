@@ -45,9 +45,9 @@ def read_name_holder(
         problems = list(refusal.problems)
         for index, problem in enumerate(problems):
             if problem.taken_by:
-                why = f"{problem.why} It cannot be recorded here: {rejected.problems[0].title}.".strip()
+                reason = f"{problem.why} It cannot be recorded here: {rejected.problems[0].title}.".strip()
                 ways = (*problem.suggestions, way)
-                problems[index] = dataclasses.replace(problem, why=why, suggestions=ways)
+                problems[index] = dataclasses.replace(problem, why=reason, suggestions=ways)
         raise Rejected(problems, transient=rejected.transient) from rejected
 
 

@@ -47,9 +47,11 @@ def pack_modules(modules: Iterable[str]) -> Payload:
     files: dict[str, str] = {}
     for name in dict.fromkeys(packages):
         package, _, chosen = name.partition(":")
-        found = dict(_list_package_files(package))
+        package_files = dict(_list_package_files(package))
         own = {f"{package.replace('.', '/')}/{file}" for file in chosen.split(",")}
-        files.update({path: at for path, at in found.items() if not chosen or path in own or path.endswith(".py")})
+        files.update(
+            {path: at for path, at in package_files.items() if not chosen or path in own or path.endswith(".py")}
+        )
     states = ((name, path, os.stat(path)) for name, path in sorted(files.items()))
     # the time of the inode changes with every change of a file, even if its modification time is set by hand
     return _make_archive(
@@ -99,20 +101,20 @@ def _find_packages(package: str) -> list[str]:
 
     Modules that import core do not run in the container, so their names do not count.
     """
-    found = [package]
-    for current in found:
+    packages = [package]
+    for current in packages:
         top = current.partition(".")[0]
         file = _find_module_file(current)
         for path in [file] if file else sorted(_find_package_folder(current).glob("*.py")):
             text = path.read_text(encoding="utf-8")
             names_core = " robotrain." in text or " robotrain " in text  # a fast filter
             if not (names_core and CORE_IMPORT.search(text)):
-                found += [name for name in _find_plugin_file_modules(text) if name not in found]
+                packages += [name for name in _find_plugin_file_modules(text) if name not in packages]
                 named = {*CARRIER_PACKAGE.findall(text)} | {
                     f"{top}.{name}" for name in _find_named_siblings(top, text) if not _find_module_file(top)
                 }
-                found += sorted(name for name in named - {*found} if importlib.util.find_spec(name))
-    return found
+                packages += sorted(name for name in named - {*packages} if importlib.util.find_spec(name))
+    return packages
 
 
 @functools.lru_cache(maxsize=256)
@@ -140,8 +142,8 @@ def _find_named_files(module: Path) -> dict[str, str]:
     if module.parent != _get_plugin_file_folder():
         return {}
     texts = _parse_names(module.read_text(encoding="utf-8"))[1]
-    found = [module.with_name(name) for name in sorted(texts) if DATA_FILE_NAME.fullmatch(name)]
-    return {path.name: str(path) for path in found if path.suffix != ".py" and os.path.isfile(path)}
+    paths = [module.with_name(name) for name in sorted(texts) if DATA_FILE_NAME.fullmatch(name)]
+    return {path.name: str(path) for path in paths if path.suffix != ".py" and os.path.isfile(path)}
 
 
 @functools.lru_cache(maxsize=64)
@@ -160,7 +162,7 @@ def _parse_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
 
 def _is_module(folder: Path, name: str) -> bool:
     """Return whether Python finds a module in the folder, and not another of that name first."""
-    if not any(os.path.isfile(folder / place) for place in (f"{name}.py", f"{name}/__init__.py")):
+    if not any(os.path.isfile(folder / path) for path in (f"{name}.py", f"{name}/__init__.py")):
         return False
     spec = importlib.util.find_spec(name)
     return bool(spec and spec.origin and folder in Path(spec.origin).parents)

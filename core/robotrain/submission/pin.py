@@ -84,13 +84,13 @@ def find_lost_pins(
     return _merge_warnings([problem for source, problem in lost if source not in uploaded])
 
 
-def query_in_parallel(query: Callable[[Asked], Answer], asked: Sequence[Asked]) -> list[Answer]:
+def query_in_parallel(query: Callable[[Asked], Answer], questions: Sequence[Asked]) -> list[Answer]:
     """Return the answers. Several are asked for in threads that do not delay Ctrl-C."""
-    if len(asked) < 2:
-        return [query(one) for one in asked]
+    if len(questions) < 2:
+        return [query(question) for question in questions]
     answers: list[Answer] = []
-    for start in range(0, len(asked), MAX_THREADS):
-        futures = [DeadlineFuture(partial(query, one)) for one in asked[start : start + MAX_THREADS]]
+    for start in range(0, len(questions), MAX_THREADS):
+        futures = [DeadlineFuture(partial(query, question)) for question in questions[start : start + MAX_THREADS]]
         answers += [future.result() for future in futures]
     return answers
 
@@ -121,15 +121,15 @@ def _pin_source(
         suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
         copies = _suggest_copies(source, kinds) if source.implied else ()
         ways = (*suggestions, *copies, _SUGGEST_NO_PIN)
-        why = explain_error(error, source.kind)
-        return source, make_problem("pin-unknown", *ways, **_locate(source), uri=source.uri, why=why)
+        reason = explain_error(error, source.kind)
+        return source, make_problem("pin-unknown", *ways, **_locate(source), uri=source.uri, why=reason)
     missing: Sequence[str] = ()
     with contextlib.suppress(*FAILURES):  # the source exists: the run will report it
         missing = pinning.find_missing(parse_source(source, kinds), source.role, described) if described else ()
     if described and not set(described) - set(missing):
         lacks = " or ".join(filter(None, (", ".join(described[:-1]), described[-1])))
-        place = _locate(source)
-        return source, make_problem("source-undescribed", **place, uri=source.uri, role=source.role, lacks=lacks)
+        location = _locate(source)
+        return source, make_problem("source-undescribed", **location, uri=source.uri, role=source.role, lacks=lacks)
     tags: Sequence[str] = ()
     with contextlib.suppress(*FAILURES):  # a record that no run needs
         tags = pinning.read_tags(parse_source(source, kinds), source.role, pin) if pin else ()
@@ -153,20 +153,20 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
     if not source.pin or pinning is None:
         return None
     try:
-        why = pinning.explain_lost_pin(parse_source(source, kinds), source.role, source.pin)
+        reason = pinning.explain_lost_pin(parse_source(source, kinds), source.role, source.pin)
     except SourceUnreachable as error:
         return _make_unseen_problem(source, error.why)
     except FAILURES as error:
-        why, way = explain_error(error, source.kind), _SUGGEST_NO_PINS_AT_ALL
-        return make_problem("pin-unknown.lost", way, **_locate(source), uri=source.uri, why=why)
-    if not why:
+        reason, way = explain_error(error, source.kind), _SUGGEST_NO_PINS_AT_ALL
+        return make_problem("pin-unknown.lost", way, **_locate(source), uri=source.uri, why=reason)
+    if not reason:
         return None
     suggestions = (_SUGGEST_REPIN,) if _still_exists(source, kinds, pinning) else ()
-    return make_problem("pin-gone", *suggestions, **_locate(source), uri=source.uri, why=why)
+    return make_problem("pin-gone", *suggestions, **_locate(source), uri=source.uri, why=reason)
 
 
-def _make_unseen_problem(source: document.JobSource, why: str, *ways: Suggestion) -> Problem:
-    return make_problem("pin-unseen", *ways, **_locate(source), uri=source.uri, why=why)
+def _make_unseen_problem(source: document.JobSource, reason: str, *ways: Suggestion) -> Problem:
+    return make_problem("pin-unseen", *ways, **_locate(source), uri=source.uri, why=reason)
 
 
 def _still_exists(source: document.JobSource, kinds: SourceKinds, pinning: Pinning) -> bool:
@@ -221,16 +221,16 @@ def _merge_alike(
         key = (problem.code, get_key(problem)) if problem.code in titles else index
         alike.setdefault(key, []).append(problem)
     merged = []
-    for found in alike.values():
-        first, more = found[0], len(found) - MAX_NAMED_SOURCES
-        if len(found) > 1:
+    for group in alike.values():
+        first, more = group[0], len(group) - MAX_NAMED_SOURCES
+        if len(group) > 1:
             title, where = (
-                titles[first.code].format(len(found)),
-                ", ".join(dict.fromkeys(one.where for one in found)),
+                titles[first.code].format(len(group)),
+                ", ".join(dict.fromkeys(problem.where for problem in group)),
             )
-            given = ", ".join(one.given for one in found[:MAX_NAMED_SOURCES])
-            given += f" and {more} more" if more > 0 else ""
-            first = dataclasses.replace(first, title=title, where=where, given=given, source="")
+            text = ", ".join(problem.given for problem in group[:MAX_NAMED_SOURCES])
+            text += f" and {more} more" if more > 0 else ""
+            first = dataclasses.replace(first, title=title, where=where, given=text, source="")
         merged.append(first)
     return merged
 
@@ -240,20 +240,20 @@ def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
 
     A source that neither the pin nor the platform's preflight can read is one problem, for which `--no-pin` is no way.
     """
-    found = list({(p.severity, p.message, p.title, p.given, p.why): p for p in problems}.values())
-    errors = select_errors(found)
+    distinct = list({(p.severity, p.message, p.title, p.given, p.why): p for p in problems}.values())
+    errors = select_errors(distinct)
     titles, failed = {(p.message, p.title) for p in errors}, {_get_source(p) for p in errors}
-    found = [
+    distinct = [
         p
-        for p in found
+        for p in distinct
         if p.severity == "error"
         or not ((p.message, p.title) in titles or (p.message in (_UNREACHABLE, UNSEEN) and _get_source(p) in failed))
     ]
-    unresolved = {_get_source(p) for p in found if p.code == _UNKNOWN}
-    both = unresolved & {_get_source(p) for p in found if p.message == _UNREACHABLE}
+    unresolved = {_get_source(p) for p in distinct if p.code == _UNKNOWN}
+    both = unresolved & {_get_source(p) for p in distinct if p.message == _UNREACHABLE}
     return [
         drop_no_pin(p) if p.code == _UNKNOWN and _get_source(p) in both else p
-        for p in found
+        for p in distinct
         if p.message != _UNREACHABLE or _get_source(p) not in both
     ]
 
@@ -286,5 +286,5 @@ class _SourceFacts(TypedDict):
 
 def _locate(source: document.JobSource) -> _SourceFacts:
     where = f"{source.role} ({IMPLIED_ORIGIN})" if source.implied else source.role
-    given = f"{source.uri} at {source.pin}" if source.pin else source.uri
-    return {"where": where, "given": given, "address": source.uri}
+    text = f"{source.uri} at {source.pin}" if source.pin else source.uri
+    return {"where": where, "given": text, "address": source.uri}

@@ -55,12 +55,16 @@ def pin_strictly(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
     One whose pin is known is, though it cannot be seen from here.
     """
     job, problems = pin_prepared(prepared)
-    pinned, found = settle_sources(prepared.with_job(job), problems)
+    pinned, all_problems = settle_sources(prepared.with_job(job), problems)
     pinned, lock_problems = lock_program(pinned)
-    found += lock_problems
+    all_problems += lock_problems
     uncertain = {source.uri for source in pinned.job.sources if source.uncertain}
-    notes = [one for one in found if one.severity == "note" or one.message == UNSEEN or one.source in uncertain]
-    failed = (problem for problem in found if problem not in notes)
+    notes = [
+        problem
+        for problem in all_problems
+        if problem.severity == "note" or problem.message == UNSEEN or problem.source in uncertain
+    ]
+    failed = (problem for problem in all_problems if problem not in notes)
     raise_if_any(dataclasses.replace(problem, severity="error") for problem in merge_failures(failed))
     return pinned, notes
 
@@ -76,17 +80,19 @@ def settle_sources(
     :param problems: of the pins of the job's sources; those of a source that is no longer implied are left out.
     :param pinning: whether to pin what is new.
     """
-    jobs, found = settle_steps([InputStep(prepared)], problems)
+    jobs, all_problems = settle_steps([InputStep(prepared)], problems)
     settled = jobs[""]
-    if not pinning or select_errors(found):
-        return settled, found
-    asked = set(prepared.job.sources)
-    new = [one for one in settled.job.sources if one.implied and (one.uncertain or one not in asked)]
+    if not pinning or select_errors(all_problems):
+        return settled, all_problems
+    old_sources = set(prepared.job.sources)
+    new = [
+        source for source in settled.job.sources if source.implied and (source.uncertain or source not in old_sources)
+    ]
     job, failed = _pin_all(settled.with_job(dataclasses.replace(settled.job, sources=tuple(new))), describing_files)
     pins = dict(zip(new, job.sources, strict=True))
     sources = tuple(pins.get(source, source) for source in settled.job.sources)
-    found += map(drop_no_pin, failed)  # without pins, nobody would know of these sources
-    return settled.with_job(dataclasses.replace(settled.job, sources=sources)), found
+    all_problems += map(drop_no_pin, failed)  # without pins, nobody would know of these sources
+    return settled.with_job(dataclasses.replace(settled.job, sources=sources)), all_problems
 
 
 def settle_steps(
@@ -107,23 +113,23 @@ def settle_steps(
     is_refused = any(problem.source not in uris for problem in select_errors(problems))
     if not any(map(_may_imply, jobs.values())):
         return jobs, problems
-    files, found = SourceFiles(), list[Problem]()
-    with tempfile.TemporaryDirectory(prefix="robotrain-") as place:
-        descriptions = InputDescriptions(Path(place), files)
+    files, step_problems = SourceFiles(), list[Problem]()
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as scratch:
+        descriptions = InputDescriptions(Path(scratch), files)
         for step in steps:
             if _may_imply(step.job):
                 job, own = _settle_job(step.job, descriptions, named)
                 jobs[step.name] = dataclasses.replace(job, source_files=files)
-                found += (dataclasses.replace(one, where=step.where or one.where) for one in own)
+                step_problems += (dataclasses.replace(problem, where=step.where or problem.where) for problem in own)
             if step.is_read:
                 descriptions.describe_output(step.name, jobs[step.name])
     dropped = uris - {source.uri for job in jobs.values() for source in job.job.sources}
     problems = [problem for problem in problems if problem.source not in dropped]
     if is_refused:  # the job is not sent: what else could not be read is of no interest
-        found = select_errors(found)
-    if select_errors(found):
-        raise Rejected(merge_failures([*problems, *found]))
-    return jobs, [*problems, *found]
+        step_problems = select_errors(step_problems)
+    if select_errors(step_problems):
+        raise Rejected(merge_failures([*problems, *step_problems]))
+    return jobs, [*problems, *step_problems]
 
 
 def _may_imply(prepared: PreparedJob) -> bool:
@@ -145,8 +151,8 @@ def _settle_job(
     plugin = load_workload_container(prepared.container_plugins)
     if plugin is None or workload is None:
         return prepared, []
-    known = {source.key: source for source in job.sources if source.implied}
-    found: dict[tuple[str, str, str], JobSource] = {}
+    earlier_sources = {source.key: source for source in job.sources if source.implied}
+    implied_sources: dict[tuple[str, str, str], JobSource] = {}
     problems: list[Problem] = []
     if workload.implies_sources(job):
         described = descriptions.find_folders(prepared, plugin)
@@ -155,17 +161,23 @@ def _settle_job(
         )
         unread = list(_list_unread(prepared, described, plugin.DESCRIBED))
         # those that could be read: not pinned, or not reached
-        readable = [one.uri for one in unread if one.kind in prepared.kinds and prepared.kinds[one.kind].pinning]
+        readable = [
+            unread_source.uri
+            for unread_source in unread
+            if unread_source.kind in prepared.kinds and prepared.kinds[unread_source.kind].pinning
+        ]
         if readable:
             problems.append(make_problem("implied-sources-unknown.not-read", names=", ".join(readable)))
-        found = {**(known if unread or problems else {})}
-        for one in inputs:
-            source = one.job_source
-            found[source.key] = dataclasses.replace(known.get(source.key, source), uncertain=source.uncertain)
-    given = tuple(source for source in job.sources if not source.implied)
-    settled = prepared.with_sources((*given, *found.values()), workload)
+        implied_sources = {**(earlier_sources if unread or problems else {})}
+        for implied_input in inputs:
+            source = implied_input.job_source
+            implied_sources[source.key] = dataclasses.replace(
+                earlier_sources.get(source.key, source), uncertain=source.uncertain
+            )
+    explicit_sources = tuple(source for source in job.sources if not source.implied)
+    settled = prepared.with_sources((*explicit_sources, *implied_sources.values()), workload)
     settled = dataclasses.replace(settled, values=tuple(_replace_rows(settled)))
-    problems += _check_sources(prepared, settled) if found.keys() - known.keys() else []
+    problems += _check_sources(prepared, settled) if implied_sources.keys() - earlier_sources.keys() else []
     return settled, problems
 
 
@@ -197,5 +209,5 @@ def _check_sources(before: PreparedJob, after: PreparedJob) -> Iterator[Problem]
         own = after.workload.check(job) if after.workload else ()
         return [*own, *platform.plans.check(job, settings), *after.check_site(job)]
 
-    known = check(before.job)
-    yield from (problem for problem in check(after.job) if problem not in known)
+    earlier_problems = check(before.job)
+    yield from (problem for problem in check(after.job) if problem not in earlier_problems)

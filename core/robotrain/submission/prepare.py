@@ -111,9 +111,9 @@ class PreparedJob:
         """The folder of its job file; empty without one."""
         if self.resolution is None:
             return ""
-        given: list[Value | SourceText] = [*self.resolution.parameters.values()]
-        given += [item.text for item in self.resolution.inputs.chosen if item.text]
-        return next((str(one.base) for one in given if one.origin.layer == JOB_FILE_LAYER and one.base), "")
+        texts: list[Value | SourceText] = [*self.resolution.parameters.values()]
+        texts += [item.text for item in self.resolution.inputs.chosen if item.text]
+        return next((str(text.base) for text in texts if text.origin.layer == JOB_FILE_LAYER and text.base), "")
 
     @property
     def needs_lock(self) -> bool:
@@ -147,8 +147,8 @@ class PreparedJob:
         plugin = load_workload_container(self.container_plugins)
         names = plugin.MODEL_TAGS.get(source.role, ()) if plugin else ()
         tags = self.platform.engine.read_tags(source, self.settings) if names else {}
-        found = (f"{name}={tags[name]}" for name in names if tags.get(name))
-        return tuple(tag for tag in found if len(tag) <= MAX_TAG_LENGTH and not holds_secret(tag))
+        candidates = (f"{name}={tags[name]}" for name in names if tags.get(name))
+        return tuple(tag for tag in candidates if len(tag) <= MAX_TAG_LENGTH and not holds_secret(tag))
 
     def list_input_steps(self) -> list[InputStep]:
         """Return the jobs whose inputs are compared with them, in the order of a pipeline."""
@@ -204,9 +204,9 @@ def check_request(
         return not (assets_only and problem.absent)
 
     problems = [*earlier_problems, *filter(matters, resolution.problems), *select_errors(implied)]
-    found = list(filter(matters, check_job(resolution, full, platform, kinds, plugins.platforms)))
+    job_problems = list(filter(matters, check_job(resolution, full, platform, kinds, plugins.platforms)))
     # an invalid value was checked as its default, so warnings about it may be wrong
-    problems += select_errors(found) if select_errors(problems) else found
+    problems += select_errors(job_problems) if select_errors(problems) else job_problems
     if not select_errors(problems):  # else they say better why the workload cannot tell what the job implies
         problems += implied
     elif unused := dict(unused_values.find_unused_values(problems, resolution)):

@@ -42,43 +42,49 @@ def list_preview_rows(
     job: Job,
     workload: Workload,
     platform: Platform,
-    place: RunPlace,
+    run_place: RunPlace,
     facts: JobFacts,
     values: Iterable[Mapping[str, Any]] = (),
 ) -> Iterator[PreviewRow]:
     """Yield what a submit will do, a dozen rows."""
-    known = {one.name: one for one in get_parameters(workload.parameters)}
+    parameter_by_name = {parameter.name: parameter for parameter in get_parameters(workload.parameters)}
 
     def list_rows(word: str, name: str, text: str = "") -> Iterator[PreviewRow]:
-        if name in known and (value := dict(job.parameters)[name]) not in (None, ""):
-            yield PreviewRow(word, redact(text or _format_value(value)), _find_difference(known[name], value, workload))
+        if name in parameter_by_name and (value := dict(job.parameters)[name]) not in (None, ""):
+            yield PreviewRow(
+                word, redact(text or _format_value(value)), _find_difference(parameter_by_name[name], value, workload)
+            )
 
     yield PreviewRow("workload", f"{workload.name}: {workload.summary}")
     yield from (PreviewRow(word, redact(text)) for word, text in facts.rows.items())
-    yield from (_describe_source(one, facts) for one in job.sources if not (one.implied or one.role in facts.rows))
+    yield from (
+        _describe_source(source, facts) for source in job.sources if not (source.implied or source.role in facts.rows)
+    )
     if workload.own_command:
         yield PreviewRow("command", redact(shlex.join(job.trainer_args)))
     for word, name in workload.preview.rows.items():
         yield from list_rows(word, name)
     if epochs := count_epochs(job, workload, facts):
         yield PreviewRow("epochs", f"{epochs:,.{0 if epochs >= 10 else 1}f}, each of {facts.frames:,} frames")
-    is_on_cpu = computes_on_cpu(job, place)
-    found = "auto: the CPU, since there is no GPU" if is_on_cpu and dict(job.parameters)[DEVICE] == "auto" else ""
-    yield from list_rows(DEVICE, DEVICE, found)
-    if GPUS_PARAMETER in known or DEVICE in known:
+    is_on_cpu = computes_on_cpu(job, run_place)
+    device = "auto: the CPU, since there is no GPU" if is_on_cpu and dict(job.parameters)[DEVICE] == "auto" else ""
+    yield from list_rows(DEVICE, DEVICE, device)
+    if GPUS_PARAMETER in parameter_by_name or DEVICE in parameter_by_name:
         each = " on each node" if job.training_nodes > 1 else ""
-        has_no_gpu = is_on_cpu or (DEVICE not in known and place.lacks_gpu())
+        has_no_gpu = is_on_cpu or (DEVICE not in parameter_by_name and run_place.lacks_gpu())
         gpus = "0" if has_no_gpu else f"{job.used_gpus}{each}"
         shown = [*list_rows("GPUs", GPUS_PARAMETER, gpus)]
         yield from [PreviewRow("GPUs", gpus)] if has_no_gpu or not shown else shown
-    yield from list_rows("nodes", NODES_PARAMETER) if NODES_PARAMETER in known else (PreviewRow("nodes", "1"),)
+    yield from (
+        list_rows("nodes", NODES_PARAMETER) if NODES_PARAMETER in parameter_by_name else (PreviewRow("nodes", "1"),)
+    )
     yield PreviewRow("platform", f"{platform.name}: {platform.summary}" if platform.summary else platform.name)
-    if place.time_limit:
-        yield PreviewRow("time limit", place.time_limit)
-    if outputs := _describe_outputs(job, known, place.outputs, place.folder):
+    if run_place.time_limit:
+        yield PreviewRow("time limit", run_place.time_limit)
+    if outputs := _describe_outputs(job, parameter_by_name, run_place.outputs, run_place.folder):
         yield PreviewRow(workload.produces, outputs)
-    if place.tracking:
-        yield PreviewRow("tracking", redact_if_secret(place.tracking))
+    if run_place.tracking:
+        yield PreviewRow("tracking", redact_if_secret(run_place.tracking))
     if locked := program_lock.describe_lock(values):
         yield PreviewRow("packages", locked)
 
@@ -112,9 +118,9 @@ def _describe_source(source: JobSource, facts: JobFacts) -> PreviewRow:
     return PreviewRow(source.role, f"{redact_if_secret(source.uri)}{commit}{text}")
 
 
-def _describe_outputs(job: Job, known: Mapping[str, Parameter], outputs: str, folder: str) -> str:
+def _describe_outputs(job: Job, parameter_by_name: Mapping[str, Parameter], outputs: str, folder: str) -> str:
     values = dict(job.parameters)
-    own = next((values[name] for name, one in known.items() if one.param.own_folder), None)
+    own = next((values[name] for name, parameter in parameter_by_name.items() if parameter.param.own_folder), None)
     below = os.path.join(folder, str(own or OUTPUTS_FOLDER), job.profile.outputs.folder) if folder else ""
     copies = [f"copied to {redact(str(values[PUBLISH_PARAMETER]))}"] if values.get(PUBLISH_PARAMETER) else []
     register = values.get(job.profile.outputs.register_parameter)
@@ -131,18 +137,18 @@ def count_epochs(job: Job, workload: Workload, facts: JobFacts) -> float:
     return steps * batch * max(1, job.training_gpus) * job.training_nodes / facts.frames
 
 
-def computes_on_cpu(job: Job, place: RunPlace) -> bool:
+def computes_on_cpu(job: Job, run_place: RunPlace) -> bool:
     """Return whether it is known that a job computes on a CPU: it says so, or its machine has no GPU."""
     device = dict(job.parameters).get(DEVICE)
-    return device == "cpu" or (device == "auto" and place.lacks_gpu())
+    return device == "cpu" or (device == "auto" and run_place.lacks_gpu())
 
 
-def find_doubts(job: Job, workload: Workload, place: RunPlace, facts: JobFacts) -> Iterator[Problem]:
+def find_doubts(job: Job, workload: Workload, run_place: RunPlace, facts: JobFacts) -> Iterator[Problem]:
     """Yield a warning for a training that is probably not meant: too long for a CPU, or for its data."""
     values, rows = dict(job.parameters), workload.preview.rows
-    flags = {one.name: one.flag for one in get_parameters(workload.parameters)}
+    flags = {parameter.name: parameter.flag for parameter in get_parameters(workload.parameters)}
     steps, batch = (values.get(rows.get(word, "")) for word in (STEPS, BATCH))
-    if isinstance(steps, int) and steps >= CPU_STEPS and computes_on_cpu(job, place):
+    if isinstance(steps, int) and steps >= CPU_STEPS and computes_on_cpu(job, run_place):
         yield make_problem("training-doubtful.cpu", where=flags[rows[STEPS]], given=str(steps), least=f"{CPU_STEPS:,}")
     if isinstance(batch, int) and facts.frames and batch > facts.frames:
         yield make_problem("training-doubtful.batch", where=flags[rows[BATCH]], given=str(batch), frames=facts.frames)

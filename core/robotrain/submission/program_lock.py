@@ -54,18 +54,18 @@ def lock_programs(
     """
     locked: dict[str, PreparedJob] = {}
     problems: list[tuple[str, Problem]] = []
-    known: dict[object, PreparedJob | None] = {}
+    locked_jobs: dict[object, PreparedJob | None] = {}
     for name, job in jobs.items():
         locker = _load_locker(job)
         locked[name] = job
         if locker is None or job.job.program_lock:
             continue
         key = (job.job.workload, *_list_inputs(job.job, locker.PARAMETERS))
-        if key not in known:
-            locked[name], found = lock_program(job, say)
-            problems += ((name, problem) for problem in found)
-            known[key] = locked[name] if locked[name].job.program_lock else None
-        elif same := known[key]:
+        if key not in locked_jobs:
+            locked[name], lock_problems = lock_program(job, say)
+            problems += ((name, problem) for problem in lock_problems)
+            locked_jobs[key] = locked[name] if locked[name].job.program_lock else None
+        elif same := locked_jobs[key]:
             locked[name] = copy_lock(same, job)
     return locked, problems
 
@@ -105,8 +105,8 @@ def keep_lock(prepared: PreparedJob, before: Job, values: Iterable[Mapping[str, 
 
 def describe_lock(values: Iterable[Mapping[str, Any]]) -> str:
     """Return what was locked, as `uv.lock: 43 packages, …`; empty for nothing."""
-    found = _find_row(values)
-    return f"{found['origin']}: {found['value']}" if found else ""
+    row = _find_row(values)
+    return f"{row['origin']}: {row['value']}" if row else ""
 
 
 def remove_row(values: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
@@ -126,9 +126,9 @@ def _load_locker(prepared: PreparedJob) -> ProgramLocker | None:
 
 def _list_inputs(job: Job, parameters: Iterable[str]) -> list[object]:
     """Return what a lock is made from."""
-    given = dict(job.parameters)
+    parameter_values = dict(job.parameters)
     code = [source.key for source in job.sources if source.role == "code"]
-    return [*(given.get(name) for name in parameters), *code]
+    return [*(parameter_values.get(name) for name in parameters), *code]
 
 
 def _with_lock(prepared: PreparedJob, locked: LockedProgram) -> PreparedJob:

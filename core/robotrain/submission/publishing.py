@@ -43,16 +43,16 @@ class PublishedOutput:
 def find_place(url: str, plugins: Plugins) -> tuple[SourceKind, str]:
     """Return the kind of a place that can be written to, and its printed form. Raise Rejected."""
     kinds = [kind for kind in plugins.source_kinds().values() if kind.target]
-    kind = next((one for one in kinds if one.recognizes_target(url)), None)
+    kind = next((kind for kind in kinds if kind.recognizes_target(url)), None)
     if kind is None:
-        ways = [Suggestion(f"robotrain publish RUN {one.place_form}") for one in kinds]
-        titles = ", ".join(one.title for one in kinds)
+        ways = [Suggestion(f"robotrain publish RUN {kind.place_form}") for kind in kinds]
+        titles = ", ".join(kind.title for kind in kinds)
         raise Rejected([make_problem("target-not-accepted", *ways, given=url, kinds=titles)])
     try:
         return kind, str(kind.parse_target(url))
     except SourceError as error:
-        given, form = redact(url, kind.schemes), error.suggestion or kind.place_form
-        raise Rejected([make_problem("source-invalid", given=given, why=error.why, form=form)]) from None
+        address, form = redact(url, kind.schemes), error.suggestion or kind.place_form
+        raise Rejected([make_problem("source-invalid", given=address, why=error.why, form=form)]) from None
 
 
 def publish_outputs(
@@ -60,17 +60,17 @@ def publish_outputs(
     job: Job,
     platform: Platform,
     outputs: Sequence[Output],
-    place: tuple[SourceKind, str],
-    known: Sequence[Progress],
+    target: tuple[SourceKind, str],
+    progresses: Sequence[Progress],
     plugins: Plugins,
     log_line: LogFunction,
 ) -> Iterator[PublishedOutput]:
     """Publish complete checkpoints, oldest first; yield each. Raise Rejected, also before the first.
 
     :param record: names the run as its checkpoints do.
-    :param known: what the run reported, and then what the runs reported that evaluated its checkpoints.
+    :param progresses: what the run reported, and then what the runs reported that evaluated its checkpoints.
     """
-    kind, address = place
+    kind, address = target
 
     def show_line(line: str) -> None:
         log_line(f"  {redact(line, max_length=MAX_REASON)}")
@@ -79,8 +79,8 @@ def publish_outputs(
         try:
             opened = _open_publication(record, job, kind, address, plugins, show_line)
             late = stack.enter_context(contextlib.closing(opened))
-            points = {name: known[0].get_points(name) for name in late.metric_names}
-            late.add_facts(points, _list_evaluations(known))
+            points = {name: progresses[0].get_points(name) for name in late.metric_names}
+            late.add_facts(points, _list_evaluations(progresses))
             log_line(f"publishing {len(outputs)} checkpoint{'s' * (len(outputs) != 1)} of {record.run} to {address}")
             for output in outputs:
                 with _open_checkpoint(platform, record, output, log_line) as folder:
@@ -90,15 +90,21 @@ def publish_outputs(
             raise Rejected([_make_unpublished_problem(record.run, address, failed.reason)]) from None
 
 
-def _list_evaluations(known: Sequence[Progress]) -> Iterator[Evaluated]:
+def _list_evaluations(progresses: Sequence[Progress]) -> Iterator[Evaluated]:
     """Yield what the runs reported of the policy, and of each checkpoint: of another run only what names its step."""
-    for progress in known:
-        scored = {one.step: one for one in progress.scored if not one.error}
+    for progress in progresses:
+        scored = {evaluated.step: evaluated for evaluated in progress.scored if not evaluated.error}
         best = progress.evaluated
-        if best and best.step not in scored and (best.step or progress is known[0]):
+        if best and best.step not in scored and (best.step or progress is progresses[0]):
             yield best
-        for step, one in scored.items():
-            yield Evaluated(episodes=one.episodes, scores=one.scores, results="", step=step, conditions=one.conditions)
+        for step, evaluated in scored.items():
+            yield Evaluated(
+                episodes=evaluated.episodes,
+                scores=evaluated.scores,
+                results="",
+                step=step,
+                conditions=evaluated.conditions,
+            )
 
 
 def _open_publication(
@@ -115,8 +121,8 @@ def _open_publication(
         job, run=record.run, platform=record.platform, container_plugins=modules, placement=placement
     )
     late = LatePublication(document, address, log_line)
-    found, warnings = late.inspect()
-    if found:
+    findings, warnings = late.inspect()
+    if findings:
         late.close()
         raise Rejected(
             [
@@ -127,7 +133,7 @@ def _open_publication(
                     where=URL_ARGUMENT,
                     suggestions=tuple(_suggest_way(record.run, kind, way) for way in finding.ways),
                 )
-                for finding in found
+                for finding in findings
             ]
         )
     for warning in warnings:
@@ -154,7 +160,7 @@ def _open_checkpoint(platform: Platform, record: RunRecord, output: Output, log_
         yield folder
 
 
-def _make_unpublished_problem(run: str, address: str, why: str) -> Problem:
+def _make_unpublished_problem(run: str, address: str, reason: str) -> Problem:
     return make_problem(
-        "not-published", given=address, run=run, why=redact(why[:1].upper() + why[1:], max_length=MAX_REASON)
+        "not-published", given=address, run=run, why=redact(reason[:1].upper() + reason[1:], max_length=MAX_REASON)
     )

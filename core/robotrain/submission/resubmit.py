@@ -39,13 +39,13 @@ def read_plan_to_repeat(run: str) -> RenderedPlan:
     try:
         stored = plans.read_stored_plan(run)
     except Rejected as rejected:
-        cause, given = rejected.problems[0], str(plans.get_plan_folder(run))
+        cause, folder = rejected.problems[0], str(plans.get_plan_folder(run))
         ways = cause.suggestions[:-1]  # the last one is to render a folder
-        problem = make_problem("plan-not-kept.unreadable", *ways, given=given, run=run, why=cause.why)
+        problem = make_problem("plan-not-kept.unreadable", *ways, given=folder, run=run, why=cause.why)
         raise Rejected([problem]) from rejected
     if stored.changed:
-        given, changed = str(plans.get_plan_folder(run)), ", ".join(stored.changed)
-        raise Rejected([make_problem("plan-not-kept.changed", given=given, run=run, changed=changed)])
+        folder, changed = str(plans.get_plan_folder(run)), ", ".join(stored.changed)
+        raise Rejected([make_problem("plan-not-kept.changed", given=folder, run=run, changed=changed)])
     return stored
 
 
@@ -103,8 +103,10 @@ def repeat_job(stored: RenderedPlan, plugins: Plugins, is_pinned_again: bool = F
 
 def restore_settings(stored: Mapping[str, Any], platform: Platform, origin: Origin) -> tuple[Any, list[Problem]]:
     """Return the settings of a platform from those of a plan, and the problems; unknown and empty ones are left out."""
-    known = {field.name for field in dataclasses.fields(platform.settings)}
-    values = {name: Value(value, origin) for name, value in stored.items() if name in known and value is not None}
+    setting_names = {field.name for field in dataclasses.fields(platform.settings)}
+    values = {
+        name: Value(value, origin) for name, value in stored.items() if name in setting_names and value is not None
+    }
     settings, problems, _ = validate_values(platform.settings, values)
     return settings, problems
 
@@ -148,12 +150,18 @@ def change_job(
 
 def name_job(prepared: PreparedJob, stored: RenderedPlan, name: str) -> PreparedJob:
     """Return the job with the name that tracking shows, unless it has no such parameter, or it was just changed."""
-    job, given = prepared.job, dict(prepared.job.parameters)
-    before = given.get(NAME_PARAMETER)
-    if not name or NAME_PARAMETER not in given or before != dict(stored.plan.job.parameters).get(NAME_PARAMETER):
+    job, parameter_values = prepared.job, dict(prepared.job.parameters)
+    before = parameter_values.get(NAME_PARAMETER)
+    if (
+        not name
+        or NAME_PARAMETER not in parameter_values
+        or before != dict(stored.plan.job.parameters).get(NAME_PARAMETER)
+    ):
         return prepared
     row = {"value": name, "origin": str(FLAG_NAME)}
-    values = tuple({**one, **(row if one["name"] == NAME_PARAMETER else {})} for one in prepared.values)
+    values = tuple(
+        {**value_row, **(row if value_row["name"] == NAME_PARAMETER else {})} for value_row in prepared.values
+    )
     job = dataclasses.replace(
         job.with_parameter(NAME_PARAMETER, name), labels=job.labels or ((NAME_PARAMETER, before),)
     )
@@ -171,7 +179,9 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workloa
     pending = {name for name in platform_given if name in stored.settings and settings.get(name) is None}
     earlier_settings: Mapping[str, Any] = stored.settings
     if stored.plan.platform != after.platform.name:  # only a patch is of a spec that the other platform does not have
-        earlier_settings, settings = ({PATCH_SETTING: one.get(PATCH_SETTING)} for one in (stored.settings, settings))
+        earlier_settings, settings = (
+            {PATCH_SETTING: platform_settings.get(PATCH_SETTING)} for platform_settings in (stored.settings, settings)
+        )
     elif not stored.settings:  # those of a published checkpoint are not known
         settings = {}
     values = [
@@ -242,8 +252,8 @@ def _complete_request(request: Request, stored: RenderedPlan, file: Layer) -> Re
         return request
     origins = {row["name"]: row["origin"] for row in stored.values}
     platform_given = list_platform_given_names(stored.values, stored.plan.platform)
-    given = file.select("parameters")
-    defaults = {name: value for name, value in given.items() if origins.get(name) == str(DEFAULT_ORIGIN)}
+    parameters = file.select("parameters")
+    defaults = {name: value for name, value in parameters.items() if origins.get(name) == str(DEFAULT_ORIGIN)}
     left = [f"parameters.{name}" for name in (*defaults, *platform_given)]
     left += [f"{table}.{name}" for name in platform_given]
     return dataclasses.replace(request, files=(file.without(left),), defaults=defaults)
@@ -258,7 +268,7 @@ def _make_job_file(stored: RenderedPlan, workload: Workload) -> Layer:
         if source.role != RESUME_ROLE and not source.implied
     ]
     parameters = _format_values({**dict(job.parameters), **dict(job.labels)}, origin)
-    declared = {one.name for one in get_parameters(workload.parameters)}
+    declared = {parameter.name for parameter in get_parameters(workload.parameters)}
     own = {name for name in parameters if workload.own_command and name not in declared}
     values = {f"{'params' if name in own else 'parameters'}.{name}": value for name, value in parameters.items()}
     values |= prefix_names(f"platforms.{stored.plan.platform}", _format_values(stored.settings, origin))

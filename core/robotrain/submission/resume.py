@@ -30,19 +30,19 @@ REPLACED_ROLES = (RESUME_ROLE, "policy", "init_policy", "checkpoint")
 
 
 def find_last_intact_checkpoint(
-    found: Sequence[Output], prepared: PreparedJob, print_warning: Callable[[str], None]
+    outputs: Sequence[Output], prepared: PreparedJob, print_warning: Callable[[str], None]
 ) -> Output:
-    """Return the newest of `found` (oldest first) that is valid; if none is, the newest, which the run then refuses.
+    """Return the newest of `outputs` (oldest first) that is valid; if none is, the newest, which the run then refuses.
 
     Only those on this machine are validated.
     """
-    for output in reversed(found):
+    for output in reversed(outputs):
         folder = Path(output.uri)
         local = output.source == LOCAL_KIND and output.digest and _is_here(prepared, folder) and folder.is_dir()
-        if not (why := checkpoint.validate_checkpoint(folder) if local else ""):
+        if not (reason := checkpoint.validate_checkpoint(folder) if local else ""):
             return output
-        print_warning(f"warning: {why}: skipped")
-    return found[-1]
+        print_warning(f"warning: {reason}: skipped")
+    return outputs[-1]
 
 
 def find_last_checkpoint(
@@ -52,7 +52,7 @@ def find_last_checkpoint(
 
     Raise Rejected when there is none, or the run has not ended.
     """
-    run, why = record.run, f"{record.run} has no complete checkpoint to resume from"
+    run, title = record.run, f"{record.run} has no complete checkpoint to resume from"
     platform = plugins.platform_of(record)
     try:
         status = platform.engine.status(record.reference)
@@ -61,11 +61,11 @@ def find_last_checkpoint(
         if checkpoints := [one for one in platform.engine.outputs(record.reference) if one.kind == "checkpoint"]:
             return find_last_intact_checkpoint(checkpoints, prepared, say)
     except RunGone as gone:
-        why = gone.problems[0].title
+        title = gone.problems[0].title
     if copy := find_published_checkpoint(stored, prepared, plugins):
-        say(f"{why}: resuming from a published copy")
+        say(f"{title}: resuming from a published copy")
         return copy
-    raise Rejected([make_problem("checkpoint-missing", title=why, run=run)])
+    raise Rejected([make_problem("checkpoint-missing", title=title, run=run)])
 
 
 def resume_job(prepared: PreparedJob, stored: RenderedPlan, output: Output, plugins: Plugins) -> PreparedJob:
@@ -87,7 +87,7 @@ def resume_job(prepared: PreparedJob, stored: RenderedPlan, output: Output, plug
         of = f"platform {prepared.platform.name} failed in outputs: its address of a {redact(output.kind)}"
         raise Rejected([make_secret_problem(f"{of} contains a secret")])
     source = document.JobSource(role="resume", kind=output.source, uri=output.uri)
-    kept_sources = [kept for kept in prepared.job.sources if kept.role not in REPLACED_ROLES]
+    kept_sources = [source for source in prepared.job.sources if source.role not in REPLACED_ROLES]
     row = {
         "name": RESUME_ROLE,
         "value": f"{source.kind} {source.uri}",
@@ -110,11 +110,11 @@ def check_branch(job: Job, stored: RenderedPlan, plugins: Plugins, command: str)
     if not job.publishes_to_hub:
         return
     earlier, run, kinds = stored.plan.job, stored.plan.run, plugins.source_kinds()
-    before, after = (publish_targets.find_address(one, kinds) for one in (earlier, job))
+    before, after = (publish_targets.find_address(compared_job, kinds) for compared_job in (earlier, job))
     if before == after:
-        place = after.partition("@")[0]
+        target = after.partition("@")[0]
         where = PUBLISH_PARAMETER
-        yield make_problem("publish-branch-taken", where=where, after=after, run=run, command=command, place=place)
+        yield make_problem("publish-branch-taken", where=where, after=after, run=run, command=command, place=target)
 
 
 def _is_here(prepared: PreparedJob, folder: Path) -> bool:
@@ -134,8 +134,8 @@ def find_published_checkpoint(stored: RenderedPlan, prepared: PreparedJob, plugi
     ):
         if kind != LOCAL_KIND or not _is_here(prepared, Path(uri)):
             return _make_output(kind, uri)
-        if found := checkpoint.find_last_complete(Path(uri), run=run):
-            return _make_output(kind, str(found[1]), found[0])
+        if last_checkpoint := checkpoint.find_last_complete(Path(uri), run=run):
+            return _make_output(kind, str(last_checkpoint[1]), last_checkpoint[0])
     return None
 
 
@@ -143,8 +143,8 @@ def parse_checkpoint(text: str, flag: str, plugins: Plugins) -> Output:
     """Return the checkpoint that `text` names, given for `flag`. Raise Rejected."""
     kinds = plugins.source_kinds()
     names = tuple(name for name, kind in kinds.items() if RESUME_ROLE in kind.roles)
-    given = SourceText(role=RESUME_ROLE, kinds=names, text=text, origin=Origin("flag", flag), base=Path.cwd())
-    source = parse_source(given, kinds)
+    source_text = SourceText(role=RESUME_ROLE, kinds=names, text=text, origin=Origin("flag", flag), base=Path.cwd())
+    source = parse_source(source_text, kinds)
     if isinstance(source, Problem):
         raise Rejected([source])
     return _make_output(source.kind, str(source))

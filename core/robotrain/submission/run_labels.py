@@ -39,16 +39,16 @@ def make_labels(name: str, note: str, name_line: str = "--name") -> RunLabels:
     :param name_line: the words before the name, in a line to type.
     """
     problems, where = [], name_line if name_line.startswith("-") else "NAME"
-    for place, text in ((where, name), ("--note", note)):
+    for flag, text in ((where, name), ("--note", note)):
         if value_holds_secret(text):
-            problems.append(make_problem("secret-in-job", where=place, given=text))
+            problems.append(make_problem("secret-in-job", where=flag, given=text))
     if name and not is_valid_name(name) and not value_holds_secret(name):
-        why = "A name is up to 80 letters, digits, `.`, `_` and `-`, and begins with a letter or digit."
+        reason = "A name is up to 80 letters, digits, `.`, `_` and `-`, and begins with a letter or digit."
         if name in NEWEST_NAMES:
-            why = f"`{name}` means the newest run."
+            reason = f"`{name}` means the newest run."
         cleaned = clean_name(name) if can_repeat(name) else ""
         ways = [Suggestion(f"{name_line} {cleaned}")] if is_valid_name(cleaned) else []
-        problems.append(make_problem("value-invalid.run-name", *ways, where=where, given=name, why=why))
+        problems.append(make_problem("value-invalid.run-name", *ways, where=where, given=name, why=reason))
     if len(note) > MAX_NOTE:
         problems.append(make_problem("value-invalid.note", most=MAX_NOTE))
     raise_if_any(problems)
@@ -81,15 +81,15 @@ UNNAMED_ROLES = ("scenes",)
 """Those whose sources say nothing about a run: many have the same."""
 
 
-def make_default_name(job: Job, workload: Workload, given: Mapping[str, Value]) -> str:
+def make_default_name(job: Job, workload: Workload, chosen_values: Mapping[str, Value]) -> str:
     """Return the default name of a run: the name in its job, or else one made from its data or policy.
 
     `pusht-mini-act` for a training of ACT on the dataset `lerobot/pusht-mini`, `eval-of-pick-v3-aloha` for an
     evaluation in `aloha` of the policy that the run `pick-v3` trained.
 
-    :param given: the raw values of the job's parameters.
+    :param chosen_values: the raw values of the job's parameters.
     """
-    own = given.get(NAME_PARAMETER)
+    own = chosen_values.get(NAME_PARAMETER)
     if own and own.value and own.origin.layer not in DEFAULT_LAYERS:
         name = clean_name(str(own.value))
         if is_valid_name(name):

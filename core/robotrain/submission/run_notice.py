@@ -60,15 +60,15 @@ def _collect_references(
 
     :param is_here: whether the run is one of this machine, which has the file of a channel.
     """
-    found, problems = dict[str, str](), list[Problem]()
+    references, problems = dict[str, str](), list[Problem]()
     for name, places in chosen.items():
         own_file = places.get(CHANNEL_FILE, "") if is_here else ""
         if where := places.get(platform) or own_file:
             problems += check_web_channel(name, where) if where == own_file else ()
             variable = make_variable(name)
-            while variable in found:
+            while variable in references:
                 variable += "_"
-            found[variable] = where
+            references[variable] = where
         else:
             problems.append(make_problem("notify-no-secret", name=name, platform=platform, path=get_user_file()))
-    return found, problems
+    return references, problems

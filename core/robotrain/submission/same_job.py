@@ -56,13 +56,13 @@ def has_same_values(mine: JobPart, theirs: JobPart, platform: str) -> bool:
 
     Settings that the platform looked up fit any that it looked up, or did not; channels that a run tells fit any.
     """
-    pins = zip((one.pin for one in mine.sources), (one.pin for one in theirs.sources), strict=False)
-    if any(one != other and one and other for one, other in pins):
+    pins = zip((source.pin for source in mine.sources), (source.pin for source in theirs.sources), strict=False)
+    if any(pin != other and pin and other for pin, other in pins):
         return False
     if mine.program_lock != theirs.program_lock and mine.program_lock and theirs.program_lock:
         return False
-    given = _list_given_names(mine, platform) | _list_given_names(theirs, platform)
-    return all(_read_setting(mine, name) == _read_setting(theirs, name) for name in given)
+    chosen_names = _list_given_names(mine, platform) | _list_given_names(theirs, platform)
+    return all(_read_setting(mine, name) == _read_setting(theirs, name) for name in chosen_names)
 
 
 def _read_setting(part: JobPart, name: str) -> Scalar | None:
@@ -84,5 +84,5 @@ def list_platform_given_names(values: Iterable[Mapping[str, Any]], platform: str
 
 def leave_out_channels(text: str | None) -> str | None:
     """Return the setting of a job's secrets without channels."""
-    kept = {name: where for name, where in load_pairs(text).items() if not name.startswith(CHANNEL_PREFIX)}
-    return json.dumps(kept) if kept else None
+    remaining = {name: where for name, where in load_pairs(text).items() if not name.startswith(CHANNEL_PREFIX)}
+    return json.dumps(remaining) if remaining else None

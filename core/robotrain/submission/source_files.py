@@ -41,11 +41,11 @@ class SourceFiles:
         self.notes: list[Problem] = []
         """What could not be read."""
 
-    def read_all(self, asked: Mapping[JobSource, Sequence[str]], kinds: Mapping[str, SourceKind]) -> None:
+    def read_all(self, files_by_source: Mapping[JobSource, Sequence[str]], kinds: Mapping[str, SourceKind]) -> None:
         """Read the files of several sources: one of each kind, then the others together."""
-        firsts = {source.kind: source for source in reversed([*asked])}.values()
-        for part in ([*firsts], [source for source in asked if source not in firsts]):
-            query_in_parallel(lambda source: self.read(source, kinds, asked[source]), part)
+        firsts = {source.kind: source for source in reversed([*files_by_source])}.values()
+        for part in ([*firsts], [source for source in files_by_source if source not in firsts]):
+            query_in_parallel(lambda source: self.read(source, kinds, files_by_source[source]), part)
 
     def read(self, source: JobSource, kinds: Mapping[str, SourceKind], paths: Sequence[str]) -> Mapping[str, bytes]:
         """Return those of `paths` that a source has; none of one that is not pinned or cannot be read from here."""
@@ -59,6 +59,6 @@ class SourceFiles:
                 if source.kind in self._silent_kinds:  # another one was just found not to be readable
                     return {}
                 self._silent_kinds.add(source.kind)
-                why = explain_error(error, source.kind)
-                self.notes.append(make_problem("sources-unread", where=source.role, uri=source.uri, why=why))
+                reason = explain_error(error, source.kind)
+                self.notes.append(make_problem("sources-unread", where=source.role, uri=source.uri, why=reason))
         return self._files.get(source, {})

@@ -73,34 +73,34 @@ OFFLINE = {
 
 
 def find_option_problems(
-    prepared: PreparedJob, described: Mapping[JobSource, Path], place: Path, options: CheckOptions
+    prepared: PreparedJob, described: Mapping[JobSource, Path], scratch: Path, options: CheckOptions
 ) -> list[Problem]:
     """Return why the trainer refuses the options of a job, and notes on what was not checked.
 
     :param described: the folders with the files that describe the job's sources; others are not known.
-    :param place: an empty folder of this process.
+    :param scratch: an empty folder of this process.
     """
     plugin = load_workload_container(prepared.container_plugins)
     if plugin is None:
         return []
     document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
-    command = plugin.check_command(document, described, place)
+    command = plugin.check_command(document, described, scratch)
     if command is None:
         return []
-    required = get_checked_environment(plugin, document, place)
+    required = get_checked_environment(plugin, document, scratch)
     runs_here = prepared.platform.capabilities.feature("runs_here")
     own = getattr(prepared.settings, "environment", None) if runs_here else None  # a platform may lack that setting
-    found = find_checker(required, options, own or "")
-    if found.checker is None:
-        is_explained = found.is_off or any(problem.code == UNUSABLE for problem in found.problems)
-        return [*found.problems, *(() if is_explained else (_make_missing_note(prepared, required, options),))]
-    question = _Question(prepared, plugin, document, command, described, place)
-    return [*found.problems, *_ask_checker(question, found.checker, options)]
+    choice = find_checker(required, options, own or "")
+    if choice.checker is None:
+        is_explained = choice.is_off or any(problem.code == UNUSABLE for problem in choice.problems)
+        return [*choice.problems, *(() if is_explained else (_make_missing_note(prepared, required, options),))]
+    question = _Question(prepared, plugin, document, command, described, scratch)
+    return [*choice.problems, *_ask_checker(question, choice.checker, options)]
 
 
-def get_checked_environment(plugin: WorkloadContainerPlugin, document: JobDocument, place: Path) -> PythonEnvironment:
+def get_checked_environment(plugin: WorkloadContainerPlugin, document: JobDocument, scratch: Path) -> PythonEnvironment:
     """Return the environment whose program is asked: that of the job's program, if it has one of its own."""
-    return plugin.program_environment(document, place) or plugin.environment(document)
+    return plugin.program_environment(document, scratch) or plugin.environment(document)
 
 
 class _Question(NamedTuple):
@@ -180,9 +180,9 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
     with zipfile.ZipFile(io.BytesIO(archive)) as packed:
         packed.extractall(code)
     home.mkdir()
-    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    variables = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     places = {"HF_HOME": str(home), "XDG_CACHE_HOME": str(home)}
-    environ = child_python.make_import_environ([code], kept) | dict(question.command.environ) | OFFLINE | places
+    environ = child_python.make_import_environ([code], variables) | dict(question.command.environ) | OFFLINE | places
     seconds = get_time_limit()
     message = f"checking the options of {question.prepared.job.workload} with {checker.name} …"
     with CacheLease(files.get_cache_folder()) as lease:
@@ -201,15 +201,15 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
         except CommandStartError as error:
             return _make_unusable(checker, f"it does not start: {error}", options)
     if done.timed_out:
-        why = f"it gave no answer within {seconds:g} s ({SECONDS_VARIABLE} changes that)"
-        return _make_unusable(checker, why, options)
+        reason = f"it gave no answer within {seconds:g} s ({SECONDS_VARIABLE} changes that)"
+        return _make_unusable(checker, reason, options)
     verdicts = [verdict for line in done.stdout.splitlines() if (verdict := parse_verdict(line))]
     if verdicts:
         return _Answer(verdicts, is_final=done.exit_code == 0)
     last = next((line.strip() for line in reversed((done.stderr or done.stdout).splitlines()) if line.strip()), "")
     end = f"exit code {done.exit_code}" if done.exit_code >= 0 else f"signal {-done.exit_code}"
-    why = f"it ended without a verdict ({end})" + (f": {redact(last, max_length=300)}" if last else "")
-    return _make_unusable(checker, why, options)
+    reason = f"it ended without a verdict ({end})" + (f": {redact(last, max_length=300)}" if last else "")
+    return _make_unusable(checker, reason, options)
 
 
 def get_time_limit() -> float:
@@ -224,16 +224,16 @@ def _make_problems(question: _Question, checker: Checker, verdict: Verdict) -> I
     if verdict.result == "unchecked":
         yield make_problem("options-unchecked.here", workload=question.prepared.job.workload, why=text)
     elif verdict.result in ("refused", "doubtful"):
-        given, message = " ".join(verdict.options), "options-refused"
+        option_text, message = " ".join(verdict.options), "options-refused"
         if verdict.result == "doubtful":
             message = "options-doubtful"
         program = question.prepared.workload.program if question.prepared.workload else "the trainer"
-        subject = redact(given) or "the options of this job"
+        subject = redact(option_text) or "the options of this job"
         yield make_problem(
             message,
             *verdict.ways,
-            where=DASHES if given else "",
-            given=given,
+            where=DASHES if option_text else "",
+            given=option_text,
             program=program,
             subject=subject,
             why=text.rstrip("."),
@@ -250,9 +250,9 @@ def _make_missing_note(prepared: PreparedJob, required: PythonEnvironment, optio
     return make_problem("options-unchecked.not-here", *ways, program=program)
 
 
-def _make_unusable(checker: Checker, why: str, options: CheckOptions) -> Problem:
+def _make_unusable(checker: Checker, reason: str, options: CheckOptions) -> Problem:
     way = options.suggest(NONE, "checks without one")
-    return make_problem("checker-unusable.failed", way, where=FLAG, python=checker.python, why=why)
+    return make_problem("checker-unusable.failed", way, where=FLAG, python=checker.python, why=reason)
 
 
 def _read_cached(key: str) -> list[Verdict] | None:
@@ -261,8 +261,8 @@ def _read_cached(key: str) -> list[Verdict] | None:
     with suppress(OSError, UnicodeDecodeError), CacheLease(cache) as lease:
         lease.acquire(cache / VERDICTS)
         lines = (cache / VERDICTS / key).read_text(encoding="utf-8").splitlines()
-        found = [verdict for line in lines if (verdict := parse_verdict(line))]
-        return found or None
+        verdicts = [verdict for line in lines if (verdict := parse_verdict(line))]
+        return verdicts or None
     return None
 
 
@@ -275,6 +275,6 @@ def _write_cached(key: str, verdicts: Sequence[Verdict]) -> None:
         with CacheLease(folder.parent) as lease:
             lease.acquire(folder)
             files.write_atomically(folder / key, "\n".join(map(format_verdict, verdicts)).encode())
-            kept = sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)
-            for old in kept[:-MAX_VERDICTS]:
+            verdict_files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)
+            for old in verdict_files[:-MAX_VERDICTS]:
                 old.unlink()

@@ -37,7 +37,7 @@ class UnfinishedRun(NamedTuple):
         return self.status is not None and self.status.state == LOST
 
 
-def list_unfinished(found: Iterable[RunRecord], plugins: Plugins) -> list[UnfinishedRun]:
+def list_unfinished(run_records: Iterable[RunRecord], plugins: Plugins) -> list[UnfinishedRun]:
     """Return the submitted runs that have not ended, or whose platform does not tell, in the given order."""
 
     def query(record: RunRecord) -> Status:
@@ -47,7 +47,7 @@ def list_unfinished(found: Iterable[RunRecord], plugins: Plugins) -> list[Unfini
         ended = records.read_final_status(record.run)
         return ended is not None and ended.state != LOST  # a run that was lost may be found again
 
-    sent = [record for record in found if record.phase == "sent" and not has_ended(record)]
+    sent = [record for record in run_records if record.phase == "sent" and not has_ended(record)]
     groups: dict[str, list[RunRecord]] = {}
     for record in sent:
         groups.setdefault(record.platform, []).append(record)
@@ -87,8 +87,12 @@ def find_same_run(
             if record and not record.pipeline and is_same_job(record, prepared):
                 of_job.append(record)
     alike = list_unfinished(of_job, plugins)
-    same = [one for one in alike if has_same_inputs(one.record, prepared)]
-    report(_make_alike_note(one) for one in alike if one not in same and one.status)
+    same = [unfinished_run for unfinished_run in alike if has_same_inputs(unfinished_run.record, prepared)]
+    report(
+        _make_alike_note(unfinished_run)
+        for unfinished_run in alike
+        if unfinished_run not in same and unfinished_run.status
+    )
     return choose_running(same)
 
 
@@ -101,10 +105,14 @@ def find_run_of_plan(rendered: RenderedPlan, plugins: Plugins) -> UnfinishedRun 
 
 def choose_running(same: Sequence[UnfinishedRun]) -> UnfinishedRun | None:
     """Return the first run that goes on; None without any. Raise Rejected if that is not known of one."""
-    running = [one for one in same if one.status and not one.is_lost]
+    running = [unfinished_run for unfinished_run in same if unfinished_run.status and not unfinished_run.is_lost]
     if same and not running:
         raise Rejected(
-            [_make_lost_problem(one) if one.is_lost else _make_silent_problem(one) for one in same], transient=True
+            [
+                _make_lost_problem(unfinished_run) if unfinished_run.is_lost else _make_silent_problem(unfinished_run)
+                for unfinished_run in same
+            ],
+            transient=True,
         )
     return running[0] if running else None
 
@@ -138,14 +146,16 @@ def has_same_inputs(record: RunRecord, prepared: PreparedJob) -> bool:
     return len(mine) == len(theirs) and all(has_same_values(*pair, platform) for pair in zip(mine, theirs, strict=True))
 
 
-def make_same_run_note(found: UnfinishedRun, settings: Mapping[str, Any], name: str = "", new: bool = True) -> Problem:
+def make_same_run_note(
+    unfinished_run: UnfinishedRun, settings: Mapping[str, Any], name: str = "", new: bool = True
+) -> Problem:
     """Return the note that a run of the same job goes on.
 
     :param settings: those of the platform, with the channels that the user wanted to be told.
     :param name: what the user wanted to call the run.
     :param new: whether it can offer `--new`.
     """
-    record = found.record
+    record = unfinished_run.record
     ways = [
         Suggestion("--new", "starts another run of it")
         if new
@@ -154,34 +164,42 @@ def make_same_run_note(found: UnfinishedRun, settings: Mapping[str, Any], name: 
     ]
     if name not in ("", record.name):
         ways.append(Suggestion(f"robotrain rename {record.run} {name}", "gives that run the name"))
-    state = found.status.state if found.status else ""
-    return make_problem("run-unfinished", *ways, state=state, run=_format_run(record), why=_format_reason(found))
+    state = unfinished_run.status.state if unfinished_run.status else ""
+    return make_problem(
+        "run-unfinished", *ways, state=state, run=_format_run(record), why=_format_reason(unfinished_run)
+    )
 
 
-def _make_alike_note(found: UnfinishedRun) -> Problem:
-    record = found.record
-    verb = "may still run" if found.is_lost else f"is {found.status.state if found.status else ''}"
-    return make_problem("run-alike", run=_format_run(record), verb=verb, why=_format_reason(found), name=record.run)
+def _make_alike_note(unfinished_run: UnfinishedRun) -> Problem:
+    record = unfinished_run.record
+    verb = (
+        "may still run"
+        if unfinished_run.is_lost
+        else f"is {unfinished_run.status.state if unfinished_run.status else ''}"
+    )
+    return make_problem(
+        "run-alike", run=_format_run(record), verb=verb, why=_format_reason(unfinished_run), name=record.run
+    )
 
 
-def _make_silent_problem(found: UnfinishedRun) -> Problem:
+def _make_silent_problem(unfinished_run: UnfinishedRun) -> Problem:
     """Return the problem of a run of the same job whose platform does not answer."""
-    record, error = found.record, found.error
+    record, error = unfinished_run.record, unfinished_run.error
     problems = error.problems if isinstance(error, Rejected) else ()
-    why = " ".join(f"{one.title[:1].upper()}{one.title[1:]}. {one.why}".strip() for one in problems)
+    reason = " ".join(f"{problem.title[:1].upper()}{problem.title[1:]}. {problem.why}".strip() for problem in problems)
     ways = [
         Suggestion(SAME_COMMAND, f"when {record.platform} answers again"),
         *list_other_ways(problems),
         Suggestion("--new", "starts another run of it"),
     ]
-    why = why or format_error(error or TimeoutError())
+    reason = reason or format_error(error or TimeoutError())
     run = _format_run(record)
-    return make_problem("run-unfinished-unsure.no-answer", *ways, platform=record.platform, run=run, why=why)
+    return make_problem("run-unfinished-unsure.no-answer", *ways, platform=record.platform, run=run, why=reason)
 
 
-def _make_lost_problem(found: UnfinishedRun) -> Problem:
+def _make_lost_problem(unfinished_run: UnfinishedRun) -> Problem:
     """Return the problem of a pipeline without a driver."""
-    record = found.record
+    record = unfinished_run.record
     run, noun = _format_run(record), record.outputs.noun
     return make_problem("run-unfinished-unsure.stopped", run=run, noun=noun, name=record.run)
 
@@ -190,9 +208,9 @@ def _format_run(record: RunRecord) -> str:
     return f"{record.run} ({record.name})" if record.name else record.run
 
 
-def _format_reason(found: UnfinishedRun) -> str:
-    reason = found.status.reason if found.status else ""
-    return f"{reason[:1].upper()}{reason[1:].rstrip('.')}." if reason and not found.is_lost else ""
+def _format_reason(unfinished_run: UnfinishedRun) -> str:
+    reason = unfinished_run.status.reason if unfinished_run.status else ""
+    return f"{reason[:1].upper()}{reason[1:].rstrip('.')}." if reason and not unfinished_run.is_lost else ""
 
 
 def find_run_to_change(
@@ -210,10 +228,13 @@ def find_run_to_change(
     runs = name_index.list_runs_of_same_name(text, run)
     if len(runs) < 2:
         return run
-    found = [known for name in runs if (known := _read_record_if_readable(name))]
-    unfinished = list_unfinished(found, plugins)
+    run_records = [record for name in runs if (record := _read_record_if_readable(name))]
+    unfinished = list_unfinished(run_records, plugins)
     if len(unfinished) > 1:
-        ways = [Suggestion(one.record.run, one.status.state if one.status else "unknown") for one in unfinished]
+        ways = [
+            Suggestion(unfinished_run.record.run, unfinished_run.status.state if unfinished_run.status else "unknown")
+            for unfinished_run in unfinished
+        ]
         raise Rejected([make_problem("run-name-shared", *ways, given=text, count=len(unfinished))])
     return unfinished[0].record.run if unfinished and unfinished_first else run
 

@@ -38,7 +38,10 @@ class SweepDriver(PipelineDriver):
 
     def _end_run(self, record: RunRecord, state: StepState, status: Status) -> None:
         if status.state == "succeeded":
-            known, _ = progress_cache.read_run_log(record, self._platform, on_error=lambda error: None)
-            found = {**known.metrics, **(known.evaluated.scores if known.evaluated else {})}  # the last values
-            state.scores = {name: found[name] for name, _ in self._sweep.metrics if name in found}
+            progress, _ = progress_cache.read_run_log(record, self._platform, on_error=lambda error: None)
+            scores = {
+                **progress.metrics,
+                **(progress.evaluated.scores if progress.evaluated else {}),
+            }  # the last values
+            state.scores = {name: scores[name] for name, _ in self._sweep.metrics if name in scores}
         super()._end_run(record, state, status)

@@ -110,8 +110,8 @@ class _SweepPreparer:
             plan = dataclasses.replace(plan, space={}, points=values)
         requests = [self._make_request(point, problems) for point in points]
         steps = [
-            StepRequest(name=name, where=name, request=one, workload=request.workload.name)
-            for name, one in zip(names, requests, strict=True)
+            StepRequest(name=name, where=name, request=point_request, workload=request.workload.name)
+            for name, point_request in zip(names, requests, strict=True)
         ]
         most = 1 if self.is_tpe or self.platform.capabilities.feature("runs_here") else None
         pipeline = PipelineRequest(
@@ -124,8 +124,8 @@ class _SweepPreparer:
         try:
             prepared = prepare_pipeline(pipeline, self.platform, self.plugins, is_sent=True)
         except Rejected as rejected:
-            found = _name_points(rejected.problems, dict(zip(names, points, strict=True)))
-            raise Rejected(dict.fromkeys(found)) from None
+            named_problems = _name_points(rejected.problems, dict(zip(names, points, strict=True)))
+            raise Rejected(dict.fromkeys(named_problems)) from None
         raise_if_any(_check_folders(prepared, request.workload))
         logged = self._select_logged(metrics, [step.job.job for step in prepared.steps if step.job], problems)
         raise_if_any(problems)
@@ -142,9 +142,11 @@ class _SweepPreparer:
         if not self.request.metric or logged == metrics:
             return logged
         name, flag = metrics[0][0], self.request.metric_flag
-        declared = [one.name for one in workload.profile.metrics if one.better and not one.pattern]
-        known = [one for one in declared if all(workload.logs_metric(job, one) for job in jobs)]
-        ways = tuple(Suggestion(f"{flag} {one}") for one in known[:1])
+        declared = [metric.name for metric in workload.profile.metrics if metric.better and not metric.pattern]
+        logged_names = [
+            metric_name for metric_name in declared if all(workload.logs_metric(job, metric_name) for job in jobs)
+        ]
+        ways = tuple(Suggestion(f"{flag} {metric_name}") for metric_name in logged_names[:1])
         problems.append(
             make_problem(
                 "sweep-metric-unknown.not-every-trial",
@@ -152,7 +154,7 @@ class _SweepPreparer:
                 where=flag,
                 given=name,
                 name=name,
-                known=", ".join(known) or "no metric that compares them",
+                known=", ".join(logged_names) or "no metric that compares them",
             )
         )
         return metrics
@@ -189,10 +191,10 @@ class _SweepPreparer:
 
     def _make_request(self, point: SpacePoint, problems: list[Problem]) -> Request:
         texts = [f"{name}={value}" for name, value in point.values.items()]
-        request, found = apply_assignments(
+        request, new_problems = apply_assignments(
             self.request.job, texts, self.request.workload, self.platform, self.kinds, flag=point.where
         )
-        problems += (one for one in found if one not in problems)
+        problems += (problem for problem in new_problems if problem not in problems)
         return request
 
     def _check_samples(self, problems: list[Problem], all_values: bool) -> dict[tuple[str, str], PreparedJob]:
@@ -200,23 +202,23 @@ class _SweepPreparer:
 
         Return the jobs.
         """
-        found: dict[tuple[str, str], PreparedJob] = {}
+        job_by_sample: dict[tuple[str, str], PreparedJob] = {}
         first = {axis.name: axis.samples[0] for axis in self.request.axes}
         for axis in self.request.axes:
             for value in axis.samples if all_values or axis.is_range else ():
                 request = self._make_request(SpacePoint({**first, axis.name: value}), problems)
                 try:
                     job = prepare_job(request, self.request.workload, self.platform, self.plugins, is_sent=True)
-                    found[axis.name, value] = job
+                    job_by_sample[axis.name, value] = job
                 except Rejected as rejected:
-                    problems += (one for one in rejected.problems if one not in problems)
-        return found
+                    problems += (problem for problem in rejected.problems if problem not in problems)
+        return job_by_sample
 
     def _check_dimensions(self) -> Iterator[Problem]:
         """Yield problems of names that the sampler cannot choose values of."""
-        known = {parameter.name for parameter in get_parameters(self.request.workload.parameters)}
+        parameter_names = {parameter.name for parameter in get_parameters(self.request.workload.parameters)}
         for axis in self.request.axes:
-            if axis.name not in known:
+            if axis.name not in parameter_names:
                 title = f"the sampler tpe chooses parameters of {self.request.workload.name} only"
                 yield make_over_problem(title, axis.name, ways=("--sampler random", "--set KEY=VALUE"))
 
@@ -238,23 +240,29 @@ class _SweepPreparer:
 
 def _choose_metrics(request: SweepRequest, problems: list[Problem]) -> tuple[tuple[str, str], ...]:
     """Return the metrics that compare the trials: the given one, or else those of the workload, the main one first."""
-    known = {one.name: one for one in request.workload.profile.metrics if one.better and not one.pattern}
+    metric_by_name = {
+        metric.name: metric for metric in request.workload.profile.metrics if metric.better and not metric.pattern
+    }
     if request.metric:
         name, better = _parse_metric(request)
         if better:
             return ((name, better),)
         message = "sweep-metric-unknown.not-reported"
-        ways = suggest_name(name, known, f"{request.metric_flag} ")
+        ways = suggest_name(name, metric_by_name, f"{request.metric_flag} ")
         if request.workload.own_command and not ways:
             message = "sweep-metric-unknown.no-direction"
             ways = tuple(Suggestion(f"{request.metric_flag} {redact(name)}:{word}") for word in BETTER)
         where = request.metric_flag
-        metrics, workload = ", ".join(known) or "none", request.workload.name
+        metrics, workload = ", ".join(metric_by_name) or "none", request.workload.name
         problems.append(make_problem(message, *ways, where=where, workload=workload, name=name, known=metrics))
         return ()
-    main = [one for one in known.values() if one.headline or one.kind in ("validation", "loss", "curve")]
-    ranked = sorted(main, key=lambda one: one.kind != "validation")
-    return tuple((one.name, one.better) for one in ranked)
+    main = [
+        metric
+        for metric in metric_by_name.values()
+        if metric.headline or metric.kind in ("validation", "loss", "curve")
+    ]
+    ranked = sorted(main, key=lambda metric: metric.kind != "validation")
+    return tuple((metric.name, metric.better) for metric in ranked)
 
 
 def _parse_metric(request: SweepRequest) -> tuple[str, str]:
@@ -262,27 +270,27 @@ def _parse_metric(request: SweepRequest) -> tuple[str, str]:
 
     A program of the user's own may report any metric: the workload knows some by a pattern, of others its user says it.
     """
-    declared = {one.name: one.better for one in request.workload.profile.metrics if not one.pattern}
+    declared = {metric.name: metric.better for metric in request.workload.profile.metrics if not metric.pattern}
     if declared.get(request.metric) or not request.workload.own_command:
         return request.metric, declared.get(request.metric, "")
     name, _, word = request.metric.rpartition(":")
     if name and word in BETTER:
         return name, word
-    patterns = [one for one in request.workload.profile.metrics if one.pattern and one.better]
-    fitting = (one.better for one in patterns if re.fullmatch(one.name, request.metric))
+    patterns = [metric for metric in request.workload.profile.metrics if metric.pattern and metric.better]
+    fitting = (metric.better for metric in patterns if re.fullmatch(metric.name, request.metric))
     return request.metric, next(fitting, "")
 
 
 def _name_points(problems: Iterable[Problem], points: Mapping[str, SpacePoint]) -> Iterator[Problem]:
     """Yield problems with the values of their trial instead of its name; only the option for that of a value."""
     for problem in problems:
-        found = re.match(r"(?:step )?(trial-\d+)(?:: |$)", problem.where)
-        if found is None or found[1] not in points:
+        match = re.match(r"(?:step )?(trial-\d+)(?:: |$)", problem.where)
+        if match is None or match[1] not in points:
             yield problem
             continue
-        point, place = points[found[1]], problem.where[found.end() :]
-        own = place.startswith((f"{OVER_FLAG} ", *filter(None, [point.where])))
-        where = place if own else ": ".join(filter(None, (format_point(point.values), place)))
+        point, position = points[match[1]], problem.where[match.end() :]
+        own = position.startswith((f"{OVER_FLAG} ", *filter(None, [point.where])))
+        where = position if own else ": ".join(filter(None, (format_point(point.values), position)))
         yield dataclasses.replace(problem, where=where)
 
 
@@ -291,7 +299,7 @@ def _check_folders(prepared: PreparedPipeline, workload: Workload) -> Iterator[P
     jobs = [dict(step.job.job.parameters) for step in prepared.steps if step.job]
     for parameter in get_parameters(workload.parameters):
         folders = [str(job[parameter.name]) for job in jobs if job.get(parameter.name)]
-        shared = next((one for one in folders if folders.count(one) > 1 and os.path.isabs(one)), None)
+        shared = next((folder for folder in folders if folders.count(folder) > 1 and os.path.isabs(folder)), None)
         if parameter.param.own_folder and shared:
             way = suggest_leaving_out(parameter.flag, remark="each trial has a folder of its own")
             yield make_problem("sweep-folder-shared", way, where=parameter.flag, given=shared)
@@ -299,14 +307,14 @@ def _check_folders(prepared: PreparedPipeline, workload: Workload) -> Iterator[P
 
 def _name_model(prepared: PreparedPipeline, plan: SweepPlan) -> PreparedPipeline:
     """Return the sweep with the model that its job names; no trial registers a version of it."""
-    unregistered = [one for one in prepared.warnings if one.code == "step-registers-nothing"]
+    unregistered = [warning for warning in prepared.warnings if warning.code == "step-registers-nothing"]
     if not unregistered:
         return prepared
     model = unregistered[0].suggestions[0].text.partition(": ")[2]
-    kept = [one for one in prepared.warnings if one.code != "step-registers-nothing"]
+    kept_warnings = [warning for warning in prepared.warnings if warning.code != "step-registers-nothing"]
     note = make_problem("sweep-registers-nothing", model=model)
     sweep = dump_sweep(dataclasses.replace(plan, model=model))
-    return dataclasses.replace(prepared, sweep=sweep, warnings=(*kept, note))
+    return dataclasses.replace(prepared, sweep=sweep, warnings=(*kept_warnings, note))
 
 
 def list_point_rows(prepared: PreparedPipeline) -> Sequence[tuple[str, ...]]:
@@ -314,4 +322,4 @@ def list_point_rows(prepared: PreparedPipeline) -> Sequence[tuple[str, ...]]:
     points: Mapping[str, Mapping[str, str]] = prepared.sweep.get("points", {})
     over = prepared.sweep["over"]
     head = ("TRIAL", *(name.upper() for name in over))
-    return [head, *((name, *(str(point[one]) for one in over)) for name, point in points.items())]
+    return [head, *((name, *(str(point[axis_name]) for axis_name in over)) for name, point in points.items())]

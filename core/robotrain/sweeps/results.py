@@ -81,10 +81,10 @@ def read_results(run: str) -> SweepResults | None:
         plan = parse_sweep(json.loads(files.read_state_file(plans.get_plan_folder(run) / PIPELINE_FILE))["sweep"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    found = progress.read_progress(run)
-    if found is None:
+    pipeline_progress = progress.read_progress(run)
+    if pipeline_progress is None:
         return None
-    metric = find_metric(plan, [step.scores for step in found.steps.values()])
+    metric = find_metric(plan, [step.scores for step in pipeline_progress.steps.values()])
     name, better = metric or ("", "")
     trials = tuple(
         Trial(
@@ -94,36 +94,36 @@ def read_results(run: str) -> SweepResults | None:
             step.values or dict(plan.points.get(trial, {})),
             step.scores.get(name) if step.state == "succeeded" else None,
         )
-        for trial, step in found.steps.items()
+        for trial, step in pipeline_progress.steps.items()
     )
     groups = _group_trials(plan.over, trials)
     best = _find_best(trials, groups, better)
     is_scoreless = not name and any(trial.state == "succeeded" for trial in trials)
-    missing = tuple(one for one, _ in plan.metrics) if is_scoreless else ()
+    missing = tuple(metric_name for metric_name, _ in plan.metrics) if is_scoreless else ()
     return SweepResults(plan.over, name, better, trials, groups, best, plan.model, missing)
 
 
 def find_metric(plan: SweepPlan, scores: Sequence[Mapping[str, float]]) -> tuple[str, str] | None:
     """Return the first metric of the plan that any trial has, with `lower` or `higher`."""
-    return next((pair for pair in plan.metrics if any(pair[0] in one for one in scores)), None)
+    return next((pair for pair in plan.metrics if any(pair[0] in step_scores for step_scores in scores)), None)
 
 
 def _group_trials(over: Sequence[str], trials: Sequence[Trial]) -> tuple[TrialGroup, ...]:
     if SEED not in over:
         return ()
     grouped: dict[tuple[tuple[str, Any], ...], list[Trial]] = {}
-    for trial in filter(lambda one: one.values, trials):  # values that are chosen later are not known before
+    for trial in filter(lambda trial: trial.values, trials):  # values that are chosen later are not known before
         key = tuple((name, value) for name, value in trial.values.items() if name != SEED)
         grouped.setdefault(key, []).append(trial)
     if all(len(group) == 1 for group in grouped.values()):
         return ()
     groups = []
     for key, group in grouped.items():
-        known = [trial.score for trial in group if trial.score is not None and math.isfinite(trial.score)]
-        mean, low, high = statistics.fmean(known) if known else None, None, None
-        if mean is not None and len(known) > 1:
-            quantile = T_VALUES[len(known) - 2] if len(known) - 2 < len(T_VALUES) else NORMAL_VALUE
-            half = quantile * statistics.stdev(known) / math.sqrt(len(known))
+        finite_scores = [trial.score for trial in group if trial.score is not None and math.isfinite(trial.score)]
+        mean, low, high = statistics.fmean(finite_scores) if finite_scores else None, None, None
+        if mean is not None and len(finite_scores) > 1:
+            quantile = T_VALUES[len(finite_scores) - 2] if len(finite_scores) - 2 < len(T_VALUES) else NORMAL_VALUE
+            half = quantile * statistics.stdev(finite_scores) / math.sqrt(len(finite_scores))
             low, high = mean - half, mean + half
         groups.append(TrialGroup(dict(key), tuple(group), mean, low, high))
     return tuple(groups)
@@ -139,8 +139,8 @@ def _find_best(trials: Sequence[Trial], groups: Sequence[TrialGroup], better: st
 def rank_scored(trials: Sequence[Trial], better: str) -> list[Trial]:
     """Return the trials with a finite score, best first."""
     sign = -1.0 if better == "higher" else 1.0
-    scored = [(sign * one.score, one) for one in trials if one.score is not None and math.isfinite(one.score)]
-    return [one for _, one in sorted(scored, key=lambda pair: pair[0])]
+    scored = [(sign * trial.score, trial) for trial in trials if trial.score is not None and math.isfinite(trial.score)]
+    return [trial for _, trial in sorted(scored, key=lambda pair: pair[0])]
 
 
 def list_trial_rows(results: SweepResults) -> list[tuple[str, ...]]:
@@ -148,13 +148,13 @@ def list_trial_rows(results: SweepResults) -> list[tuple[str, ...]]:
     head = ("TRIAL", *(name.upper() for name in results.over), "STATE", results.metric.upper(), "RUN")
     rows = [
         (
-            one.name,
-            *(format_value(one.values.get(name)) for name in results.over),
-            one.state,
-            format_value(one.score),
-            one.run,
+            trial.name,
+            *(format_value(trial.values.get(name)) for name in results.over),
+            trial.state,
+            format_value(trial.score),
+            trial.run,
         )
-        for one in results.trials
+        for trial in results.trials
     ]
     return [head, *rows]
 
@@ -185,7 +185,7 @@ def dump_results(results: SweepResults | None) -> dict[str, Any] | None:
         "over": list(results.over),
         "metric": results.metric,
         "better": results.better,
-        "trials": [{name: getattr(one, name) for name in names} for one in results.trials],
+        "trials": [{name: getattr(trial, name) for name in names} for trial in results.trials],
         "groups": [
             {
                 "values": dict(group.values),

@@ -89,33 +89,33 @@ def parse_axes(texts: Sequence[str]) -> list[Axis]:
     return axes
 
 
-def make_over_problem(title: str, given: str = "", why: str = "", ways: Sequence[str] = ()) -> Problem:
+def make_over_problem(title: str, text: str = "", reason: str = "", ways: Sequence[str] = ()) -> Problem:
     """Return the problem of values that cannot be read."""
-    name = f"{OVER_FLAG}={given.partition('=')[0]}" if given and not re.search(r"\s", given) else ""
+    name = f"{OVER_FLAG}={text.partition('=')[0]}" if text and not re.search(r"\s", text) else ""
     texts = ways or [f"{OVER_FLAG} {form}" for form in FORMS]
-    found = (Suggestion(text, replaces=name) for text in texts)
-    return make_problem("value-invalid", *found, given=given, title=title, why=why)
+    suggestions = (Suggestion(text, replaces=name) for text in texts)
+    return make_problem("value-invalid", *suggestions, given=text, title=title, why=reason)
 
 
 def _parse_axis(text: str, problems: list[Problem]) -> Axis | None:
-    name, equals, given = text.partition("=")
+    name, equals, values_text = text.partition("=")
     name = _normalize_name(name)
-    if not name or not equals or not given.strip():
+    if not name or not equals or not values_text.strip():
         pair = re.fullmatch(r"([a-z][a-z0-9_.-]*):(\S+)", text.strip())
         forms = (f"{OVER_FLAG} {redact(f'{pair[1]}={pair[2]}')}",) if pair else ()
         problems.append(make_over_problem(f"{OVER_FLAG} needs a name, `=` and values", text, ways=forms))
         return None
-    scale, colon, ends = given.strip().partition(":")
+    scale, colon, ends = values_text.strip().partition(":")
     if colon and scale in ("log", "uniform"):
         return _parse_range(name, scale, ends, problems)  # type: ignore[arg-type] # one of the two
     values: list[str] = []
-    for part in (part.strip() for part in given.split(",")):
+    for part in (part.strip() for part in values_text.split(",")):
         low, dots, high = part.partition("..")
         if dots and is_whole(low) and is_whole(high):
             room = MAX_TRIALS - len(values)
             if max(len(low), len(high)) > MAX_DIGITS or not 0 <= int(high) - int(low) < room:
-                why = f"A range has its smaller end first, and at most {MAX_TRIALS} values."
-                problems.append(make_over_problem(f"{redact(name)}: the range is empty or too long", part, why))
+                reason = f"A range has its smaller end first, and at most {MAX_TRIALS} values."
+                problems.append(make_over_problem(f"{redact(name)}: the range is empty or too long", part, reason))
                 return None
             values += map(str, range(int(low), int(high) + 1))
         elif dots and re.fullmatch(NUMBER, low) and re.fullmatch(NUMBER, high):
@@ -136,10 +136,10 @@ def _parse_range(name: str, scale: Scale, ends: str, problems: list[Problem]) ->
     are_ends = are_numbers and float(low) < float(high) and math.isfinite(float(high) - float(low))
     if not are_ends or (scale == "log" and float(low) <= 0):
         title = f"{redact(name)}: {scale}: needs two numbers, the smaller one first"
-        why = "A logarithmic range begins above 0." if scale == "log" and are_numbers and float(low) <= 0 else ""
+        reason = "A logarithmic range begins above 0." if scale == "log" and are_numbers and float(low) <= 0 else ""
         example = {"log": "1e-5..1e-2", "uniform": "0.1..0.5"}[scale]
         ways = (f"{OVER_FLAG} {redact(name)}={scale}:{example}",)
-        problems.append(make_over_problem(title, ends, why, ways))
+        problems.append(make_over_problem(title, ends, reason, ways))
         return None
     return Axis(name, scale=scale, low=low, high=high)
 
@@ -156,7 +156,8 @@ def combine_axes(axes: Sequence[Axis]) -> list[SpacePoint]:
     raise_if_any(check_count(count))
     names = [axis.name for axis in axes]
     return [
-        SpacePoint(dict(zip(names, chosen, strict=True))) for chosen in itertools.product(*(one.values for one in axes))
+        SpacePoint(dict(zip(names, chosen, strict=True)))
+        for chosen in itertools.product(*(axis.values for axis in axes))
     ]
 
 
@@ -178,19 +179,25 @@ def draw_points(axes: Sequence[Axis], count: int, seed: int, integers: Collectio
 def list_trial_values(space: Mapping[str, Dimension], sampler: str, count: int, seed: int) -> list[dict[str, Scalar]]:
     """Return the values of each trial: the combinations of a grid, or `count` random ones; equal calls, equal ones."""
     if sampler == "grid":
-        chosen = itertools.product(*(one.choices for one in space.values()))
-        return [dict(zip(space, one, strict=True)) for one in chosen]
+        chosen = itertools.product(*(dimension.choices for dimension in space.values()))
+        return [dict(zip(space, combination, strict=True)) for combination in chosen]
     axes = [
-        Axis(name, tuple(map(str, one.choices)), "log" if one.log else "uniform", str(one.low), str(one.high))
-        for name, one in space.items()
+        Axis(
+            name,
+            tuple(map(str, dimension.choices)),
+            "log" if dimension.log else "uniform",
+            str(dimension.low),
+            str(dimension.high),
+        )
+        for name, dimension in space.items()
     ]
-    drawn = draw_points(axes, count, seed, {name for name, one in space.items() if one.integer})
+    drawn = draw_points(axes, count, seed, {name for name, dimension in space.items() if dimension.integer})
     return [{name: _parse_value(space[name], text) for name, text in point.values.items()} for point in drawn]
 
 
 def _parse_value(dimension: Dimension, text: str) -> Scalar:
     if dimension.choices:
-        return next(one for one in dimension.choices if str(one) == text)
+        return next(choice for choice in dimension.choices if str(choice) == text)
     return int(text) if dimension.integer else float(text)
 
 
@@ -214,8 +221,8 @@ def read_points(path: Path) -> list[SpacePoint]:
         reader = csv.reader(io.StringIO(text, newline=""))
         rows = [(reader.line_num, row) for row in reader if any(row)]
     except (OSError, ValueError, csv.Error) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise_if_any([_make_points_problem("the file of points cannot be read", str(path), f"{why}.")])
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise_if_any([_make_points_problem("the file of points cannot be read", str(path), f"{reason}.")])
         raise AssertionError from error
     names = [_normalize_name(name) for name in rows[0][1]] if rows else []
     problems = []
@@ -234,8 +241,8 @@ def read_points(path: Path) -> list[SpacePoint]:
     ]
 
 
-def _make_points_problem(title: str, where: str, why: str = "") -> Problem:
-    return make_problem("file-malformed", where=where, title=title, why=why)
+def _make_points_problem(title: str, where: str, reason: str = "") -> Problem:
+    return make_problem("file-malformed", where=where, title=title, why=reason)
 
 
 def format_point(point: Mapping[str, object]) -> str:
@@ -294,11 +301,12 @@ def dump_sweep(plan: SweepPlan) -> dict[str, Any]:
 
 def parse_sweep(data: Mapping[str, Any]) -> SweepPlan:
     """Return the plan in the data of `pipeline.json`. Raise TypeError, ValueError, KeyError."""
-    known: dict[str, Any] = {
+    plan_fields: dict[str, Any] = {
         name: data[name] for name in ("sampler", "sampler_seed", "points", "model", "native") if data.get(name)
     }
     space = {
-        name: Dimension(**{**one, "choices": tuple(one["choices"])}) for name, one in data.get("space", {}).items()
+        name: Dimension(**{**dimension, "choices": tuple(dimension["choices"])})
+        for name, dimension in data.get("space", {}).items()
     }
     metrics = tuple((str(name), str(better)) for name, better in data.get("metrics", ()))
-    return SweepPlan(over=tuple(map(str, data["over"])), metrics=metrics, space=space, **known)
+    return SweepPlan(over=tuple(map(str, data["over"])), metrics=metrics, space=space, **plan_fields)

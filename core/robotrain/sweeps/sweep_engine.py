@@ -49,15 +49,15 @@ def find_request_obstacle(request: SweepRequest, platform: Platform, metrics: Se
         return "it has no sampler tpe"
     if not metrics:
         return f"{request.workload.name} reports no metric that trials can be compared by"
-    known = {parameter.name for parameter in get_parameters(request.workload.parameters)}
-    others = [axis.name for axis in request.axes if axis.name not in known]
+    parameter_names = {parameter.name for parameter in get_parameters(request.workload.parameters)}
+    others = [axis.name for axis in request.axes if axis.name not in parameter_names]
     return f"{others[0]} is no parameter of {request.workload.name}" if others else ""
 
 
 def make_spec(sweep: SweepPlan, jobs: Sequence[PreparedJob], trials: Sequence[str], at_most: int | None) -> SweepSpec:
     """Return a sweep for its platform; before it is submitted, the payload is empty."""
     return SweepSpec(
-        jobs=tuple(one.job for one in jobs),
+        jobs=tuple(job.job for job in jobs),
         settings=jobs[0].settings,
         payload=jobs[0].payload or Payload(b""),
         container_plugins=jobs[0].container_plugins,
@@ -102,7 +102,7 @@ class SweepEngine(DrivenEngine):
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Register the policy of the best trial so far. Raise Rejected."""
         best = _find_best_trial(reference[REFERENCE_KEY])
-        sent = next(one for one in self.list_sent(reference) if one.name == best)
+        sent = next(sent_step for sent_step in self.list_sent(reference) if sent_step.name == best)
         return self.step_platform.engine.register(sent.reference, name, step)
 
 
@@ -122,10 +122,10 @@ class NativeSweepEngine(NativeEngine):
     ) -> RenderedPlan:
         """Return the plan of the sweep. Raise Rejected."""
         sweep, first = parse_sweep(plan.sweep), jobs[plan.steps[0].name]
-        given = [
+        shared_rows = [
             row for row in values if row["name"].partition(".")[2] not in sweep.space
         ]  # no trial's, before it begins
-        described = render_pipeline(job, plan, payloads, given)
+        described = render_pipeline(job, plan, payloads, shared_rows)
         spec = make_spec(sweep, [first], [step.name for step in plan.steps], plan.at_most)
         return self._describe_native(described, self.step_platform.plans.render_sweep(spec, job, plan.run))
 
@@ -145,18 +145,18 @@ class NativeSweepEngine(NativeEngine):
     def _complete_steps(self, reference: Reference, listed: Iterable[StepStatus]) -> list[StepStatus]:
         steps = super()._complete_steps(reference, listed)
         run = reference[REFERENCE_KEY]
-        known = read_progress(run) or PipelineProgress(steps={})
+        pipeline_progress = read_progress(run) or PipelineProgress(steps={})
         sweep = parse_sweep(self._read_plan(reference).sweep)
-        states = {step.name: self._update_trial(reference, step, known, sweep) for step in steps}
+        states = {step.name: self._update_trial(reference, step, pipeline_progress, sweep) for step in steps}
         with contextlib.suppress(OSError):  # read again the next time
-            write_progress(run, PipelineProgress(steps=states, folder=known.folder))
+            write_progress(run, PipelineProgress(steps=states, folder=pipeline_progress.folder))
         return steps
 
     def _update_trial(
-        self, reference: Reference, step: StepStatus, known: PipelineProgress, sweep: SweepPlan
+        self, reference: Reference, step: StepStatus, pipeline_progress: PipelineProgress, sweep: SweepPlan
     ) -> StepState:
         """Return the state of a trial; its log is read until its values are known, and at its end for its scores."""
-        before = known.steps.get(step.name, StepState())
+        before = pipeline_progress.steps.get(step.name, StepState())
         state = StepState(
             state=step.state,
             run=step.run,
@@ -174,11 +174,11 @@ class NativeSweepEngine(NativeEngine):
     def _read_trial_log(self, reference: Reference, name: str, state: StepState, sweep: SweepPlan) -> None:
         progress = Progress(records.read_record(reference[REFERENCE_KEY]).metrics)
         for line in self.step_platform.engine.logs(self.refer_to_step(reference, name), follow=False):
-            if not (found := event.parse_event(line)):
+            if not (event_record := event.parse_event(line)):
                 continue
-            progress.add_event(found)
-            given = found.event.params if isinstance(found.event, event.Track) else {}
-            if not state.values and sweep.space.keys() <= given.keys():
-                state.values = {one: given[one] for one in sweep.space}
+            progress.add_event(event_record)
+            params = event_record.event.params if isinstance(event_record.event, event.Track) else {}
+            if not state.values and sweep.space.keys() <= params.keys():
+                state.values = {axis_name: params[axis_name] for axis_name in sweep.space}
         scores = {**progress.metrics, **(progress.evaluated.scores if progress.evaluated else {})}
-        state.scores = {one: scores[one] for one, _ in sweep.metrics if one in scores}
+        state.scores = {metric_name: scores[metric_name] for metric_name, _ in sweep.metrics if metric_name in scores}

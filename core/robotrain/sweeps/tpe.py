@@ -35,7 +35,7 @@ def choose_values(plan: SweepPlan, steps: Sequence[StepState]) -> dict[str, Scal
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     begun = [step for step in steps if step.values]
     metric = find_metric(plan, [step.scores for step in begun])
-    distributions = {name: _make_distribution(optuna, one) for name, one in plan.space.items()}
+    distributions = {name: _make_distribution(optuna, dimension) for name, dimension in plan.space.items()}
     sampler = optuna.samplers.TPESampler(seed=plan.sampler_seed + len(begun), constant_liar=True)
     direction = "maximize" if metric and metric[1] == "higher" else "minimize"
     study = optuna.create_study(sampler=sampler, direction=direction)
@@ -43,8 +43,8 @@ def choose_values(plan: SweepPlan, steps: Sequence[StepState]) -> dict[str, Scal
         value = step.scores.get(metric[0]) if metric else None
         states = optuna.trial.TrialState
         state = states.RUNNING if not step.finished else states.FAIL if value is None else states.COMPLETE
-        given = {"state": state, "params": step.values, "distributions": distributions}
-        study.add_trial(optuna.create_trial(**given, value=value if state == states.COMPLETE else None))
+        trial_fields = {"state": state, "params": step.values, "distributions": distributions}
+        study.add_trial(optuna.create_trial(**trial_fields, value=value if state == states.COMPLETE else None))
     return dict(study.ask(distributions).params)
 
 

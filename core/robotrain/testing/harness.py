@@ -23,10 +23,10 @@ def fail_with_sentences(test: Callable[..., Iterator[str]]) -> Callable[..., Non
     """Return a test that fails with every sentence that `test` yields, one for each thing that is wrong."""
 
     @functools.wraps(test)
-    def run_test(*given: Any, **named: Any) -> None:
+    def run_test(*arguments: Any, **named: Any) -> None:
         sentences: list[str] = []
         try:
-            sentences.extend(test(*given, **named))
+            sentences.extend(test(*arguments, **named))
         except pytest.fail.Exception as failure:  # of what the rest of the test needs
             sentences.append(str(failure))
         if sentences:
@@ -35,16 +35,16 @@ def fail_with_sentences(test: Callable[..., Iterator[str]]) -> Callable[..., Non
     return run_test
 
 
-def report(sentence: str, found: Iterable[object]) -> Iterator[str]:
+def report(sentence: str, subjects: Iterable[object]) -> Iterator[str]:
     """Yield a sentence with the full list of what was found, if there is any."""
-    if listed := ", ".join(map(str, found)):
+    if listed := ", ".join(map(str, subjects)):
         yield f"{sentence}: {listed}"
 
 
-def compare(sentence: str, found: object, expected: object) -> Iterator[str]:
+def compare(sentence: str, actual: object, expected: object) -> Iterator[str]:
     """Yield a sentence with what was found and what was expected, if they differ."""
-    if found != expected:
-        yield f"{sentence}: {found!r} instead of {expected!r}"
+    if actual != expected:
+        yield f"{sentence}: {actual!r} instead of {expected!r}"
 
 
 class CommandResult(NamedTuple):
@@ -99,13 +99,13 @@ _abandoned: "dict[str, DeadlineFuture[Any]]" = {}
 """The calls that did not return in time, by what they are."""
 
 
-def call_in_time(what: str, function: Callable[..., T], *given: Any) -> T:
+def call_in_time(what: str, function: Callable[..., T], *arguments: Any) -> T:
     """Return what `function` returns. Raise what it raises; fail if it does not return, and say where it is."""
     threads: list[int] = []
 
     def call() -> T:
         threads.append(threading.get_ident())
-        return function(*given)
+        return function(*arguments)
 
     future = DeadlineFuture(call)
     try:
@@ -121,8 +121,12 @@ def _describe_last_calls(thread: int) -> str:
     """Return the innermost calls of a thread, the last one first, those of Python's own modules left out."""
     library = os.path.dirname(os.__file__)
     frames = traceback.extract_stack(sys._current_frames().get(thread))
-    own = [one for one in frames if not (one.filename.startswith(library) and "site-packages" not in one.filename)]
-    return ", called by ".join(f"{one.name} ({one.filename}:{one.lineno})" for one in reversed(own[-LAST_CALLS:]))
+    own = [
+        frame for frame in frames if not (frame.filename.startswith(library) and "site-packages" not in frame.filename)
+    ]
+    return ", called by ".join(
+        f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in reversed(own[-LAST_CALLS:])
+    )
 
 
 def require_no_abandoned_call() -> None:
@@ -152,7 +156,7 @@ class SideEffectRecorder:
 
     def __init__(self) -> None:
         self.effects: list[str] = []
-        self.other_threads = {one.ident for one in threading.enumerate()} - {threading.get_ident()}
+        self.other_threads = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
         self.cache = str(files.get_cache_folder() / files.COMPUTED)
 
     def record_event(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -180,9 +184,9 @@ def no_side_effects() -> Iterator[None]:
     try:
         yield
         until = time.monotonic() + JOIN_SECONDS
-        for one in threading.enumerate():
-            if one.ident not in block.other_threads and one is not threading.current_thread():
-                one.join(max(0.0, until - time.monotonic()))
+        for thread in threading.enumerate():
+            if thread.ident not in block.other_threads and thread is not threading.current_thread():
+                thread.join(max(0.0, until - time.monotonic()))
     finally:
         _recorders.remove(block)
     sentence = "this must write nothing and use no network or program, but it did"

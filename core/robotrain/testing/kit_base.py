@@ -102,8 +102,8 @@ class KitBase:
     def kit_claim(self, kit_folders: Path) -> Claim:
         """The claim of the plugin under test."""
         wanted = [("source", getattr(self, "kind", "")), ("workload", getattr(self, "workload", ""))]
-        found = [claim for claim in Plugins().claims if (claim.family, claim.name) in wanted]
-        return found[0] if found else pytest.skip("it has no claim of its own: the kit of its platform tests this")
+        claims = [claim for claim in Plugins().claims if (claim.family, claim.name) in wanted]
+        return claims[0] if claims else pytest.skip("it has no claim of its own: the kit of its platform tests this")
 
 
 class ImportTests(KitBase):
@@ -119,7 +119,7 @@ class ImportTests(KitBase):
         files = sorted(Path(next(iter(folders))).rglob("*.py")) if folders else [Path(str(spec and spec.origin))]
         declared = {top, *sys.stdlib_module_names, *list_required_modules(kit_claim.project)}
         allowed = declared if kit_claim.family == "platform" else None
-        private = (one for path in files for one in find_private_imports(path, allowed))
+        private = (private_import for path in files for private_import in find_private_imports(path, allowed))
         yield from report("these imports are neither in an `__all__` of robotrain nor required", private)
 
 
@@ -138,13 +138,13 @@ def find_private_imports(path: Path, allowed: set[str] | None) -> Iterator[str]:
         for alias in node.names:
             name = f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
             if name.partition(".")[0] not in PUBLIC_PACKAGES:
-                found = [name] if allowed is not None and name.partition(".")[0] not in allowed else []
+                imports = [name] if allowed is not None and name.partition(".")[0] not in allowed else []
             elif name in PUBLIC_MODULES:
                 owner = alias.asname or alias.name
-                found = [f"{name}.{attribute}" for user, attribute in sorted(used) if user == owner]
+                imports = [f"{name}.{attribute}" for user, attribute in sorted(used) if user == owner]
             else:
-                found = [name]
-            for used_name in found:
+                imports = [name]
+            for used_name in imports:
                 module, _, attribute = used_name.rpartition(".")
                 is_listed = module in PUBLIC_MODULES and attribute in importlib.import_module(module).__all__
                 if not is_listed and used_name not in PUBLIC_MODULES:
@@ -177,15 +177,15 @@ def find_declaration_problems(declared: type) -> Iterator[str]:
     parameters = get_parameters(declared)  # completes a dataclass that is made when it is first used
     if not vars(declared)["__dataclass_params__"].frozen:
         yield f"{declared.__name__} is not frozen, but a job never changes: write @dataclass(frozen=True, kw_only=True)"
-    for one in parameters:
-        if not one.param.help.strip():
-            yield f"{one.name} has no help text: write Param(help=…)"
-        is_text = one.bare_type is str and one.param.form != "pairs"  # pairs name where secrets are
-        is_secret = is_text and re.search(SECRET_NAME_PATTERN, one.name.lower())
-        if is_secret and not re.search(SECRET_REFERENCE_PATTERN, one.name):
-            yield f"{one.name} asks for a secret, which plans would store: ask for the name of what holds it"
-        if holds_secret(str(one.default)):
-            yield f"the default of {one.name} holds a secret, which plans would store: leave it out"
+    for parameter in parameters:
+        if not parameter.param.help.strip():
+            yield f"{parameter.name} has no help text: write Param(help=…)"
+        is_text = parameter.bare_type is str and parameter.param.form != "pairs"  # pairs name where secrets are
+        is_secret = is_text and re.search(SECRET_NAME_PATTERN, parameter.name.lower())
+        if is_secret and not re.search(SECRET_REFERENCE_PATTERN, parameter.name):
+            yield f"{parameter.name} asks for a secret, which plans would store: ask for the name of what holds it"
+        if holds_secret(str(parameter.default)):
+            yield f"the default of {parameter.name} holds a secret, which plans would store: leave it out"
 
 
 ISOLATED_PROGRAM = """
@@ -222,5 +222,5 @@ def find_clashes(name: str, workloads: Iterable[str]) -> Iterator[str]:
     for platform in Plugins().platforms():
         for workload in workloads:
             problems = run_command("explain", workload, "--platform", platform, "--json").errors
-            titles = [one["title"] for one in problems if one["code"] == "names-clash"]
+            titles = [problem["title"] for problem in problems if problem["code"] == "names-clash"]
             yield from (title for title in titles if re.search(rf"(?<![\w-]){name}(?![\w-])", title))

@@ -40,7 +40,7 @@ SAMPLE_NOTE = "sent by the kit"
 def read_zip(archive: bytes) -> Mapping[str, bytes]:
     """Return the files of a zip archive, by their paths."""
     with zipfile.ZipFile(io.BytesIO(archive)) as packed:
-        return {one.filename: packed.read(one) for one in packed.infolist() if not one.is_dir()}
+        return {member.filename: packed.read(member) for member in packed.infolist() if not member.is_dir()}
 
 
 class World:
@@ -70,8 +70,8 @@ class World:
 
     def read_payload(self, plan: Plan) -> Mapping[str, bytes]:
         """Return the files of the payload where the runtime starts: by default those of the plan's zip."""
-        found = next((content for path, content in sorted(plan.files.items()) if path.endswith(".zip")), b"")
-        return read_zip(found) if found else {}
+        archive = next((content for path, content in sorted(plan.files.items()) if path.endswith(".zip")), b"")
+        return read_zip(archive) if archive else {}
 
     def get_native_name(self, platform: Platform, reference: Reference) -> str:
         """Return the text by which another machine adopts a run: by default the first that is shown of it."""
@@ -155,17 +155,17 @@ class Bench:
 
     def make_command(self, command: str, *words: object) -> list[str]:
         """Return the words of a command on the platform, with the world's options that `words` lack."""
-        given = {str(word).partition("=")[0] for word in words}
+        flags = {str(word).partition("=")[0] for word in words}
         options: list[str] = []
         is_dropped = False
         for word in self.world.options:
-            is_dropped = word in given if word.startswith("--") else is_dropped
+            is_dropped = word in flags if word.startswith("--") else is_dropped
             options += [] if is_dropped else [word]
         return [command, "--platform", self.name, *options, *map(str, words)]
 
     def list_set_options(self) -> Iterator[tuple[Parameter, str]]:
         """Yield the settings among the world's options, with their values."""
-        by_flag = {one.flag: one for one in get_parameters(self.platform.settings)}
+        by_flag = {parameter.flag: parameter for parameter in get_parameters(self.platform.settings)}
         for flag, value in itertools.pairwise(self.world.options):
             if flag in by_flag:
                 yield by_flag[flag], value
@@ -193,27 +193,27 @@ class Bench:
     def first_source(self, *roles: str) -> list[str]:
         """Return the words of a source that the platform accepts in one of the roles, by default any."""
         accepted = ((role, self.can.list_accepted_kinds(role, self.kinds)) for role in roles or self.workload.roles)
-        found = (self.source_word(role, kind) for role, kinds in accepted for kind in kinds if self.example_text(kind))
-        return [*itertools.islice(found, 1)]
+        words = (self.source_word(role, kind) for role, kinds in accepted for kind in kinds if self.example_text(kind))
+        return [*itertools.islice(words, 1)]
 
     def source_word(self, role: str, kind: SourceKind) -> str:
         """Return the option of a kind in a role, with the kind's example."""
         return f"{kind.roles[role].flag}={self.example_text(kind)}"
 
-    def required_words(self, workload: Workload, given: Iterable[object]) -> list[str]:
-        """Return the words for the inputs that the workload requires and `given` does not have."""
+    def required_words(self, workload: Workload, chosen_words: Iterable[object]) -> list[str]:
+        """Return the words for the inputs that the workload requires and `chosen_words` does not have."""
         words: list[str] = []
         for role, rule in workload.roles.items():
             flags = {kind.roles[role].flag for kind in self.kinds.values() if role in kind.roles}
-            if (rule.required or rule.typical) and not flags & {str(word).partition("=")[0] for word in given}:
+            if (rule.required or rule.typical) and not flags & {str(word).partition("=")[0] for word in chosen_words}:
                 words += self.first_source(role) or pytest.skip(f"{self.name} accepts no {role} with an example")
         return words
 
     def list_kind_options(self, *kinds: SourceKind) -> list[str]:
         """Return the further options that sources of these kinds need on the platform."""
         needs = self.world.needs
-        given = [tuple(needs.get(kind.name, needs.get(kind.requires, ()))) for kind in kinds]
-        return [word for words in dict.fromkeys(given) for word in words]
+        word_groups = [tuple(needs.get(kind.name, needs.get(kind.requires, ()))) for kind in kinds]
+        return [word for words in dict.fromkeys(word_groups) for word in words]
 
     def example_text(self, kind: SourceKind) -> str:
         """Return a text of a kind to try; empty if neither the world nor the kind has one."""
@@ -222,8 +222,8 @@ class Bench:
     def parse_source(self, role: str, kind: SourceKind) -> Source:
         """Return the source that the example of a kind is parsed to: several kinds may share the flag."""
         text = self.example_text(kind)
-        sharing = [one for one in self.kinds.values() if one.roles.get(role) == kind.roles[role]]
-        return next((one for one in sharing if one.recognizes(text)), sharing[0]).parse(text, Path.cwd())
+        sharing = [other for other in self.kinds.values() if other.roles.get(role) == kind.roles[role]]
+        return next((other for other in sharing if other.recognizes(text)), sharing[0]).parse(text, Path.cwd())
 
     def submit(self, *words: object) -> CommandResult:
         """Run `submit` of the world's job, or else of the kit's."""
@@ -247,7 +247,7 @@ class Bench:
 
     def compare_support(self, what: str, support: Support, result: CommandResult) -> Iterator[str]:
         """Yield a sentence unless a yes is accepted, and anything else rejected: exit code 3, and its name."""
-        named = any(self.name in one["title"] for one in result.errors)
+        named = any(self.name in error["title"] for error in result.errors)
         if result.exit_code != (0 if support else 3) or not (support or named):
             yield f"{what} is declared {support.level}, but exit code {result.exit_code}: {result.output}"
 
@@ -293,17 +293,17 @@ ONE_HOST = {"seed": "1", "shift": 0, "TZ": "Pacific/Auckland", "COLUMNS": "60", 
 OTHER_HOST = {"seed": "4", "shift": 40 * 86400, "TZ": "America/New_York", "COLUMNS": "200", "host": "kit-2"}
 
 
-def render_elsewhere(bench: Bench, folder: Path, **place: Any) -> dict[str, Any]:
+def render_elsewhere(bench: Bench, folder: Path, **host: Any) -> dict[str, Any]:
     """Render a job in another process, of another user, host and time, and return the plan as data."""
     folder.mkdir()
     request, words = folder / "request.json", bench.make_command("render", "--json", *bench.complete_words())
-    request.write_text(json.dumps({**place, "words": words}))
+    request.write_text(json.dumps({**host, "words": words}))
     environ = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
-        **{name: place[name] for name in ("TZ", "COLUMNS")},
+        **{name: host[name] for name in ("TZ", "COLUMNS")},
         **dict.fromkeys(("USER", "LOGNAME", "USERNAME"), f"kit-{folder.name}"),
         **dict.fromkeys(("HOME", "USERPROFILE"), str(folder)),
-        "PYTHONHASHSEED": place["seed"],
+        "PYTHONHASHSEED": host["seed"],
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
     }
     program = [sys.executable, "-c", RENDER_PROGRAM, str(request)]
@@ -323,7 +323,9 @@ class PlatformTestBase(ImportTests):
     @pytest.fixture
     def kit_claim(self, bench: Bench) -> Claim:
         """The claim of the platform, which its world may have installed."""
-        return next(one for one in bench.plugins.claims if (one.family, one.name) == ("platform", self.platform))
+        return next(
+            claim for claim in bench.plugins.claims if (claim.family, claim.name) == ("platform", self.platform)
+        )
 
     @pytest.fixture
     def bench(self, kit_folders: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:

@@ -43,7 +43,7 @@ class EngineFeatureTests(PlatformTestBase):
             with SubmitScript(monkeypatch).kill_at(before=before, after=after), contextlib.suppress(Unanswered):
                 engine.submit(plan)
             found = _list_jobs(engine, plan)
-            if number == len(STEP_CUTS) and not all(one.is_held for one in found["first"]):
+            if number == len(STEP_CUTS) and not all(queued_job.is_held for queued_job in found["first"]):
                 yield (
                     "native_dag is declared yes, but the first step can begin before all steps are sent: set"
                     " `hold_words`, and `is_held` of what `search_jobs` returns"
@@ -58,10 +58,10 @@ class EngineFeatureTests(PlatformTestBase):
                         f"after a submit that was cut, the engine has {len(jobs)} jobs of step {step}, not 1: set"
                         " `is_waiting` and `needs` of what `search_jobs` returns, and return every job with its mark"
                     )
-            if any(one.is_held for one in found["first"]):
+            if any(queued_job.is_held for queued_job in found["first"]):
                 yield "native_dag is declared yes, but the first step is never released: set `release_command`"
-        needed = {one.job for one in found["first"]}
-        if not all(needed <= {*one.needs} for one in found["second"]):
+        needed = {queued_job.job for queued_job in found["first"]}
+        if not all(needed <= {*queued_job.needs} for queued_job in found["second"]):
             yield (
                 "native_dag is declared yes, but step second does not wait for step first: set `dependency_words` (and"
                 " `job_separator`), and `needs` of what `search_jobs` returns"
@@ -72,7 +72,11 @@ class EngineFeatureTests(PlatformTestBase):
         if not bench.can.feature("native_sweep"):
             pytest.skip(f"{bench.name} does not declare native_sweep")
         job, run, parts = _render_arguments(bench)
-        numbers = [(one, n) for one, n in job.parameters if isinstance(n, int | float) and not isinstance(n, bool)]
+        numbers = [
+            (parameter_name, n)
+            for parameter_name, n in job.parameters
+            if isinstance(n, int | float) and not isinstance(n, bool)
+        ]
         if not numbers:
             pytest.skip("the job has no number to vary")
         name, value = numbers[0]
@@ -103,8 +107,8 @@ class EngineFeatureTests(PlatformTestBase):
             return
         job, settings = bench.arguments[:2]
         (sent,) = bench.engine.load_spec(bench.plans[-1]).jobs
-        given = (dataclasses.replace(settings, **{name: text}) for text in (least, nothing))
-        asked, none = (_format_request(bench.engine, job, one, sent) for one in given)
+        variants = (dataclasses.replace(settings, **{name: text}) for text in (least, nothing))
+        asked, none = (_format_request(bench.engine, job, variant, sent) for variant in variants)
         if asked == none:
             yield f"--{name} {least} asks the scheduler for {nothing}: refuse it in `check`, or round up"
 
@@ -123,8 +127,10 @@ class EngineFeatureTests(PlatformTestBase):
         job, settings = bench.arguments[:2]
         if isinstance(bench.engine, SchedulerEngine):
             (sent,) = bench.engine.load_spec(bench.plans[-1]).jobs
-            one = dataclasses.replace(job, parameters=tuple({**dict(job.parameters), "num_nodes": 1}.items()))
-            asked, alone = (_format_request(bench.engine, job, settings, sent) for job in (job, one))
+            single_node_job = dataclasses.replace(
+                job, parameters=tuple({**dict(job.parameters), "num_nodes": 1}.items())
+            )
+            asked, alone = (_format_request(bench.engine, job, settings, sent) for job in (job, single_node_job))
             if asked == alone:
                 yield "multi_node is declared yes, but a job of two nodes is sent as one of one: ask for them all"
 
@@ -178,7 +184,10 @@ def _list_jobs(engine: SchedulerEngine, plan: Plan) -> dict[str, list[FoundJob]]
     """Return the jobs of a plan that the scheduler has, by step."""
     jobs = engine.load_spec(plan).jobs
     found = [*engine.search_jobs(jobs)]
-    return {one.step: [job for job in found if (job.name, job.token) == (one.name, one.token)] for one in jobs}
+    return {
+        step_job.step: [job for job in found if (job.name, job.token) == (step_job.name, step_job.token)]
+        for step_job in jobs
+    }
 
 
 def _format_request(engine: SchedulerEngine, job: Job, settings: Any, sent: Any) -> tuple[object, ...]:

@@ -46,7 +46,7 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
                 yield f"the capabilities say yes to {name} as {role}, a role that it does not have: remove it"
         yield from report(f"the limits are {', '.join(LIMITS)}; not", {*can.limits} - {*LIMITS})
         yield from find_declaration_problems(platform.settings)
-        own = {flag for one in get_parameters(platform.settings) for flag in one.flags}
+        own = {flag for parameter in get_parameters(platform.settings) for flag in parameter.flags}
         hints = platform.option_hints.items()
         wrong = (
             flag for flag, text in hints if not (flag[:1] == "-" or flag.isupper()) or flag in own or not text.strip()
@@ -81,7 +81,7 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
         result = bench.render(*(flags.pop(name) for name in declared), *needs)
         if result.exit_code:
             yield f"the features {', '.join(declared)} are declared yes, but rejected: {result.output}"
-        rejected = {one["where"] for one in bench.render(*flags.values()).errors if bench.name in one["title"]}
+        rejected = {error["where"] for error in bench.render(*flags.values()).errors if bench.name in error["title"]}
         yield from report("these features are not declared yes, but not rejected", {*flags.values()} - rejected)
 
     def test_source_support_matches_declaration(self, bench: Bench) -> Iterator[str]:
@@ -100,10 +100,10 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
 
         def pin_sources(render: Callable[..., Plan], arguments: list[Any]) -> Plan:
             job: Job = arguments[0]
-            pins = [SAMPLE_PIN if bench.kinds[one.kind].pinning else "" for one in job.sources]
+            pins = [SAMPLE_PIN if bench.kinds[source.kind].pinning else "" for source in job.sources]
             pinned = (
-                dataclasses.replace(one, pin=pin, implied=one.role == "backbone")
-                for one, pin in zip(job.sources, pins, strict=True)
+                dataclasses.replace(source, pin=pin, implied=source.role == "backbone")
+                for source, pin in zip(job.sources, pins, strict=True)
             )
             return render(dataclasses.replace(job, sources=tuple(pinned)), *arguments[1:])
 
@@ -119,14 +119,23 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
                 (role, kind.name, uri, SAMPLE_PIN * bool(kind.pinning), role == "backbone")
                 for role, kind, uri in sources
             ]
-            found = [(one.role, one.kind, one.uri, one.pin, one.implied) for one in document.sources]
-            yield from compare("the document has other sources or pins; pass on those of the job", found, expected)
+            actual = [(source.role, source.kind, source.uri, source.pin, source.implied) for source in document.sources]
+            yield from compare("the document has other sources or pins; pass on those of the job", actual, expected)
             mounted = {(mount.role, mount.uri) for mount in document.placement.mounts}
-            for one in document.sources:
-                if f"source.{one.kind}" not in document.container_plugins and (one.role, one.uri) not in mounted:
-                    yield f"{one.kind} is declared yes, but no plugin fetches {one.uri}, nor does the platform mount it"
-                elif bench.kinds[one.kind].requires == "tracking" and not document.placement.tracking_uri:
-                    yield f"{one.kind} is declared yes; {one.uri} needs tracking, but the document has no tracking_uri"
+            for source in document.sources:
+                if (
+                    f"source.{source.kind}" not in document.container_plugins
+                    and (source.role, source.uri) not in mounted
+                ):
+                    yield (
+                        f"{source.kind} is declared yes, but no plugin fetches {source.uri}, nor does the platform"
+                        " mount it"
+                    )
+                elif bench.kinds[source.kind].requires == "tracking" and not document.placement.tracking_uri:
+                    yield (
+                        f"{source.kind} is declared yes; {source.uri} needs tracking, but the document has no"
+                        " tracking_uri"
+                    )
 
 
 def _make_jobs(bench: Bench) -> Iterator[list[tuple[str, SourceKind]]]:
@@ -155,4 +164,4 @@ def _list_accepted_kinds(bench: Bench, role: str) -> list[SourceKind]:
 
 
 def _can_combine_all(bench: Bench, kinds: Sequence[SourceKind]) -> bool:
-    return all(bench.can.combination(one.name, other.name) for one in kinds for other in kinds)
+    return all(bench.can.combination(kind.name, other.name) for kind in kinds for other in kinds)

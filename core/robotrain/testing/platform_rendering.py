@@ -77,12 +77,12 @@ class _Statements(ast.NodeTransformer):
         return None
 
 
-def is_same_program(content: bytes, found: bytes | None) -> bool:
+def is_same_program(content: bytes, other: bytes | None) -> bool:
     """Return whether a file of a payload arrived: a module may have lost its docstrings."""
-    if found is None or content == found:
-        return found is not None
+    if other is None or content == other:
+        return other is not None
     try:
-        first, second = (ast.dump(_Statements().visit(ast.parse(source))) for source in (content, found))
+        first, second = (ast.dump(_Statements().visit(ast.parse(source))) for source in (content, other))
     except (SyntaxError, ValueError):  # no module
         return False
     return first == second
@@ -107,13 +107,15 @@ class RenderTests(PlatformTestBase):
             return render(*arguments)
 
         with bench.wrap_method("render", keep_arguments):
-            found = bench.world.read_payload(bench.render_plan())
+            packed_files = bench.world.read_payload(bench.render_plan())
         pairs = zip(before, map(repr, bench.arguments), strict=True)
         changes = (f"{first} became {then}" for first, then in pairs if first != then)
         yield from report("`render` must not change its arguments; copy them with dataclasses.replace", changes)
-        (payload,) = (one for one in bench.arguments if isinstance(one, Payload))
+        (payload,) = (argument for argument in bench.arguments if isinstance(argument, Payload))
         changed = (
-            path for path, content in read_zip(payload.archive).items() if not is_same_program(content, found.get(path))
+            path
+            for path, content in read_zip(payload.archive).items()
+            if not is_same_program(content, packed_files.get(path))
         )
         yield from report("files of the payload are missing or changed; put all of `payload.archive` into it", changed)
 
@@ -124,9 +126,9 @@ class RenderTests(PlatformTestBase):
             run = plan.job.run_name(attempt)
             yield from compare("the plan has another platform or run", (plan.platform, plan.run), (bench.name, run))
             document = bench.world.read_document(plan)
-            found = (document.platform, document.run, document.job, document.workload)
+            actual = (document.platform, document.run, document.job, document.workload)
             expected = (bench.name, run, plan.job.digest, plan.job.workload)
-            yield from compare("the document is of another job; use `make_job_document`", found, expected)
+            yield from compare("the document is of another job; use `make_job_document`", actual, expected)
         missing = {plans[0].spec, *plans[0].shown} - {*plans[0].files}
         yield from report("`spec` and `shown` name files that are not in `files`", missing)
         texts = {path: plans[0].files.get(path, b"").decode(errors="replace") for path in plans[0].shown}
@@ -140,8 +142,8 @@ class RenderTests(PlatformTestBase):
         plans = [
             bench.run_command("render", "--json", *bench.complete_words()).require("the job must be rendered").json
         ]
-        for name, place in {"one": ONE_HOST, "other": OTHER_HOST}.items():
-            plans.append(render_elsewhere(bench, tmp_path / name, **place))
+        for name, host in {"one": ONE_HOST, "other": OTHER_HOST}.items():
+            plans.append(render_elsewhere(bench, tmp_path / name, **host))
         paths = sorted({path for plan in plans for path in plan["files"]})
         changed = [path for path in paths if len({str(plan["files"].get(path)) for plan in plans}) > 1]
         if len({plan["digest"] for plan in plans}) > 1:
@@ -162,17 +164,17 @@ class RenderTests(PlatformTestBase):
         bench.require_sample_workload()
         for typed in _make_command_lines(bench, HOSTILE_TEXTS[theme]):
             if _render_texts(bench, typed).exit_code:
-                typed = [one for one in typed if not _render_texts(bench, [one]).exit_code]
+                typed = [text for text in typed if not _render_texts(bench, [text]).exit_code]
                 _render_texts(bench, typed).require("texts that are accepted alone are rejected together")
-            found = bench.world.read_document(bench.plans[-1])
+            document = bench.world.read_document(bench.plans[-1])
             for option, text in typed:
                 if option.startswith("--kit-text"):
                     name = option.strip("-").replace("-", "_")
-                    yield from compare(f"the parameter {name}", found.parameters[name], text)
+                    yield from compare(f"the parameter {name}", document.parameters[name], text)
             sources = [text for option, text in typed if option and not option.startswith("--kit-text")]
-            yield from compare("the sources", [one.uri for one in found.sources], sources)
+            yield from compare("the sources", [source.uri for source in document.sources], sources)
             arguments = [text for option, text in typed if not option]
-            yield from compare("the arguments", [*found.trainer_args], arguments)
+            yield from compare("the arguments", [*document.trainer_args], arguments)
 
     def test_plan_holds_no_secret_of_the_environment(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
@@ -212,7 +214,7 @@ def _make_command_lines(bench: Bench, texts: Sequence[str]) -> Iterator[list[Typ
     names = [text for text in texts if can.source("dataset", kind) and not any(ord(letter) < 0x20 for letter in text)]
     datasets = [(kind.roles["dataset"].flag, text) for text in names]
     parameters = [(f"--kit-text-{number}", text) for number, text in enumerate(texts, 1)]
-    yield [*parameters, *datasets[:most], *(("", one) for text in texts for one in (text, f"--name={text}"))]
+    yield [*parameters, *datasets[:most], *(("", argument) for text in texts for argument in (text, f"--name={text}"))]
     yield from (datasets[at : at + most] for at in range(most, len(datasets), most))
 
 
@@ -225,4 +227,4 @@ def _render_texts(bench: Bench, typed: Iterable[TypedText]) -> CommandResult:
 def _has_canary(content: bytes) -> bool:
     """Return whether the content has the canary, plain or in base64 at any offset."""
     coded = [base64.b64encode(b" " * before + CANARY.encode())[4 if before else 0 :][:16] for before in range(3)]
-    return any(one in content for one in (CANARY.encode(), *coded))
+    return any(canary in content for canary in (CANARY.encode(), *coded))

@@ -42,7 +42,11 @@ class SubmitTests(PlatformTestBase):
     def test_requests_reach_the_engine(self, bench: Bench) -> Iterator[str]:
         """GPUs, memory, time and a stop signal reach the engine as typed; without the option it has another value."""
         requests = {word.partition("=")[0]: (word, expected) for word, expected in bench.world.requests.items()}
-        settings = {one.flag for one in get_parameters(bench.platform.settings) if one.name in RESOURCE_SETTINGS}
+        settings = {
+            parameter.flag
+            for parameter in get_parameters(bench.platform.settings)
+            if parameter.name in RESOURCE_SETTINGS
+        }
         sentence = "these options ask the engine for something; add them to `requests` of the world"
         yield from report(sentence, sorted(settings - {*requests}))
         if not requests and not settings:
@@ -50,9 +54,9 @@ class SubmitTests(PlatformTestBase):
         if not requests:
             return
         default = bench.world.read_requests(bench.submit_job().reference)
-        found = bench.world.read_requests(bench.submit_job(*bench.world.requests).reference)
+        received = bench.world.read_requests(bench.submit_job(*bench.world.requests).reference)
         for flag, (word, expected) in requests.items():
-            yield from compare(f"with {word} the engine has", found.get(flag), expected)
+            yield from compare(f"with {word} the engine has", received.get(flag), expected)
             if default.get(flag) == expected:
                 yield f"without {word} the engine has {expected!r} as well: put another value into `requests`"
 
@@ -71,12 +75,12 @@ class SubmitTests(PlatformTestBase):
         record = records.read_record(run.run)
         for name in ("reference", "job", "workload", "name", "note", "makes", "metrics"):
             yield from compare(f"the {name} of the adopted run", getattr(record, name), getattr(run, name))
-        personal = {one.name for one in get_parameters(bench.platform.settings) if one.param.names}
+        personal = {parameter.name for parameter in get_parameters(bench.platform.settings) if parameter.param.names}
         for name in ("settings", "values"):  # what names something of another user is not taken over
-            found = ({k: v for k, v in getattr(one, name).items() if k not in personal} for one in (record, run))
-            yield from compare(f"the {name} of the adopted run", *found)
+            sides = ({k: v for k, v in getattr(side, name).items() if k not in personal} for side in (record, run))
+            yield from compare(f"the {name} of the adopted run", *sides)
         after = bench.run_for("status", run.run).require("`status` of an adopted run must succeed").json
-        yield from compare("its status", *({**one, "created": 0, "notes": []} for one in (after, before)))
+        yield from compare("its status", *({**side, "created": 0, "notes": []} for side in (after, before)))
         yield from bench.compare_count(run.run, 1)
         if plans.find_stored_plan(run.run) is None:
             yield "the plan of an adopted run cannot be made again"
@@ -93,17 +97,17 @@ class SubmitTests(PlatformTestBase):
         words = ("runs", "--everywhere", "--platform", bench.name, "--json")
         for name, is_recorded in (("", False), ("kit-run", True)):
             listed = harness.run_command(*words).require("`runs --everywhere` must list the runs").json["runs"]
-            found = [one for one in listed if one["run"] in (first, run)]
-            yield from compare("the listed runs, newest first", [one["run"] for one in found], [run, first])
-            if not found:
+            rows = [row for row in listed if row["run"] in (first, run)]
+            yield from compare("the listed runs, newest first", [row["run"] for row in rows], [run, first])
+            if not rows:
                 return
             expected = {"run": run, "name": name, "recorded": is_recorded, "state": state, "platform": bench.name}
             expected["can_be_adopted"] = True
-            yield from compare("the newest run", {key: found[0][key] for key in expected}, expected)
-            if not found[0]["created"]:
+            yield from compare("the newest run", {key: rows[0][key] for key in expected}, expected)
+            if not rows[0]["created"]:
                 yield "the time of a listed run is not told"
             if not is_recorded:
-                adopted = harness.run_command("adopt", found[0]["ref"], "--platform", bench.name, "--json")
+                adopted = harness.run_command("adopt", rows[0]["ref"], "--platform", bench.name, "--json")
                 yield from compare("what is adopted", adopted.require("`adopt` must take it").json["run"], run)
                 named = harness.run_command("adopt", first, "--platform", bench.name, "--json")
                 yield from compare(
@@ -239,7 +243,10 @@ class ObservationTests(SubmitTests):
             if (found := bench.engine.status(run.reference).state) != state:
                 yield f"{native} is mapped to {found}, and the world says that it means {state}"
             listed = [status.state for status in bench.engine.list_statuses([run.reference]) if status]
-            if any(one != found and {one, found} & {"pending", "running", "succeeded"} for one in listed):
+            if any(
+                listed_state != found and {listed_state, found} & {"pending", "running", "succeeded"}
+                for listed_state in listed
+            ):
                 yield f"{native} is mapped to {found} by `status`, and to {listed[0]} by `list_statuses`"
         if bench.world.only_native_states:
             return
@@ -303,8 +310,8 @@ class ObservationTests(SubmitTests):
         """`outputs` returns at once, without a checkpoint; `register` is rejected; what is shown is text."""
         run = bench.submit_job()
         outputs = call_in_time("outputs", lambda: list(bench.engine.outputs(run.reference)))
-        found = (one for one in outputs if not isinstance(one, Output) or one.kind == "checkpoint")
-        yield from report("a new run has checkpoints, or outputs that are no robotrain.plugin.Output", found)
+        wrong_outputs = (output for output in outputs if not isinstance(output, Output) or output.kind == "checkpoint")
+        yield from report("a new run has checkpoints, or outputs that are no robotrain.plugin.Output", wrong_outputs)
         if bench.can.feature("register_model"):
             with contextlib.suppress(Rejected):
                 bench.engine.register(run.reference, "kit-model", None)
@@ -324,8 +331,8 @@ class ObservationTests(SubmitTests):
         if not (files := bench.world.leave_checkpoint(run.reference, CHECKPOINT_STEP)):
             pytest.skip("the world does not implement leave_checkpoint")
         outputs = call_in_time("outputs", lambda: list(bench.engine.outputs(run.reference)))
-        checkpoints = [one for one in outputs if one.kind == "checkpoint"]
-        if (steps := [one.step for one in checkpoints]) != [CHECKPOINT_STEP]:
+        checkpoints = [output for output in outputs if output.kind == "checkpoint"]
+        if (steps := [checkpoint.step for checkpoint in checkpoints]) != [CHECKPOINT_STEP]:
             yield f"the checkpoints in `outputs` have steps {steps}, not [{CHECKPOINT_STEP}]"
             return
         call_in_time("download", bench.engine.download, run.reference, checkpoints[0], to)
@@ -349,8 +356,8 @@ class ObservationTests(SubmitTests):
 
         before = [read_answer(command) for command in commands]
         _be_another_machine(bench, tmp_path, monkeypatch)
-        for one in (waiting, run):
-            _adopt(bench, one)
+        for adopted_run in (waiting, run):
+            _adopt(bench, adopted_run)
         for command, answer in zip(commands, before, strict=True):
             yield from compare(f"`{command}` of the adopted run", read_answer(command), answer)
         yield from _compare_log(bench, run, LOG_LINES, "an adopted run")
@@ -413,6 +420,8 @@ def _compare_log(
 
 def _compare_lines(bench: Bench, lines: list[str], expected: Iterable[str], what: str) -> Iterator[str]:
     """Compare the run's own lines: those of the platform begin with its name."""
-    yield from report("lines of a log have no line ends; these do", (one for one in lines if one[-1:] in ("\n", "\r")))
+    yield from report(
+        "lines of a log have no line ends; these do", (line for line in lines if line[-1:] in ("\n", "\r"))
+    )
     own = [line for line in lines if not line.startswith(f"[{bench.name}] ")]
     yield from compare(f"the log of {what} has other lines than were written", own, [*expected])

@@ -84,13 +84,13 @@ class SourceKit(ImportTests):
     @pytest.fixture
     def declaration(self, kit_folders: Path) -> SourceKind:
         """The declaration that robotrain loads."""
-        found: SourceKind = load_declared("source", self.kind, *sys.path)[1]
-        return found
+        source_kind: SourceKind = load_declared("source", self.kind, *sys.path)[1]
+        return source_kind
 
     def test_declaration_is_complete(self, declaration: SourceKind) -> Iterator[str]:
         """Help, rejections and docs derive from it: no text is empty, the name can be typed, and the roles exist."""
         texts = ("name", "title", "form", "example", "help")
-        yield from report("these texts are empty", (one for one in texts if not getattr(declaration, one).strip()))
+        yield from report("these texts are empty", (name for name in texts if not getattr(declaration, name).strip()))
         if not re.fullmatch(r"[a-z][a-z0-9_]*", declaration.name):
             yield f"{declaration.name!r} is not a kind's name, such as my_kind"
         if not declaration.roles:
@@ -123,7 +123,7 @@ class SourceKit(ImportTests):
                 yield f"{text}: sources of different printed forms are equal, or of the same form different"
             warnings = _find_reader(declaration, source).warn(source)
             yield from report(
-                f"{text}: these warnings do not end with `.`", (one for one in warnings if one[-1:] != ".")
+                f"{text}: these warnings do not end with `.`", (warning for warning in warnings if warning[-1:] != ".")
             )
 
     def test_recognizing_and_parsing_are_pure(self, declaration: SourceKind) -> Iterator[str]:
@@ -132,7 +132,9 @@ class SourceKit(ImportTests):
             answers = [declaration.recognizes(text) for text in ("", " ", "\x00", "x", "://", *self.good, *self.bad)]
             first, second = ([_parse_text(declaration, text) for text in self.good] for _ in range(2))
         yield from compare("`parse` returns something else the second time", [*map(str, second)], [*map(str, first)])
-        yield from report("`recognizes` returns no bool, but", (one for one in answers if not isinstance(one, bool)))
+        yield from report(
+            "`recognizes` returns no bool, but", (answer for answer in answers if not isinstance(answer, bool))
+        )
 
     def test_bad_text_is_rejected(self, declaration: SourceKind) -> Iterator[str]:
         """A bad text is rejected with a sentence and, if possible, what to type."""
@@ -164,8 +166,8 @@ class SourceKit(ImportTests):
         for what, words in (("flags", (SAMPLE_WORKLOAD, *typed, "--save-as", "job.yaml")), ("job file", ("job.yaml",))):
             result = run_on_probe("render", *words).require(f"a job with the example, from the {what}, is rejected")
             sources = json.loads(result.json["files"]["job.json"]["text"])["sources"]
-            found = [(one["role"], one["kind"], one["uri"]) for one in sources]
-            yield from compare(f"the document has other sources than the {what}", found, expected)
+            actual = [(source["role"], source["kind"], source["uri"]) for source in sources]
+            yield from compare(f"the document has other sources than the {what}", actual, expected)
 
     def test_container_plugin_is_complete(self, declaration: SourceKind, tmp_path: Path) -> Iterator[str]:
         """Any image may run it: it needs the standard library alone. It fetches its sources, or names what does."""
@@ -208,14 +210,14 @@ class SourceKit(ImportTests):
         def fetch(text: str = served.text, pin: str = "") -> dict[str, bytes]:
             uri = str(declaration.parse(text, Path("/")))
             source = JobSource(role=cast(RoleName, served.role), kind=declaration.name, uri=uri, pin=pin)
-            place = ContainerContext(cache=tmp_path / "cache", python=served.python, **served.place)
+            context = ContainerContext(cache=tmp_path / "cache", python=served.python, **served.place)
             plugin = load_container_plugin(declaration.container_plugin, SourceContainerPlugin)
             if not plugin.CARRIER:
-                if problems := [*plugin.preflight(source, place)]:
+                if problems := [*plugin.preflight(source, context)]:
                     raise OSError("; ".join(map(str, problems)))
-                return read_files(plugin.fetch(source, place))
+                return read_files(plugin.fetch(source, context))
             fetcher = load_container_plugin(plugin.CARRIER, BatchFetcher)
-            with closing(fetcher.deliver([source], {source.kind: plugin}, place, {})) as batch:
+            with closing(fetcher.deliver([source], {source.kind: plugin}, context, {})) as batch:
                 try:
                     if problems := [problem for survey in batch.survey() for problem in survey.problems]:
                         raise OSError("; ".join(map(str, problems)))
@@ -273,16 +275,16 @@ class SourceKit(ImportTests):
                 yield from compare_files("fetched by the pin of the content before", fetch(pin=pin), served.files)
 
 
-def compare_files(what: str, found: Mapping[str, bytes], expected: Mapping[str, bytes]) -> Iterator[str]:
+def compare_files(what: str, actual: Mapping[str, bytes], expected: Mapping[str, bytes]) -> Iterator[str]:
     """Yield a sentence with the paths of files that are missing, changed or too many."""
-    wrong = (path for path in sorted({*found, *expected}) if found.get(path) != expected.get(path))
+    wrong = (path for path in sorted({*actual, *expected}) if actual.get(path) != expected.get(path))
     yield from report(f"these files are missing, changed or too many, {what}", wrong)
 
 
 def _find_reader(kind: SourceKind, source: Source) -> SourceKind:
     """Return the kind of a source that `kind` parsed: it may return one of another."""
-    found: SourceKind = kind if source.kind == kind.name else load_declared("source", source.kind, *sys.path)[1]
-    return found
+    source_kind: SourceKind = kind if source.kind == kind.name else load_declared("source", source.kind, *sys.path)[1]
+    return source_kind
 
 
 def _parse_again(kind: SourceKind, source: Source, base: Path = BASE_FOLDER) -> Source:

@@ -66,8 +66,8 @@ class WorkloadKit(ImportTests):
     @pytest.fixture
     def declaration(self, kit_folders: Path) -> Workload:
         """The declaration that robotrain loads."""
-        found: Workload = load_declared("workload", self.workload, *sys.path)[1]
-        return found
+        workload: Workload = load_declared("workload", self.workload, *sys.path)[1]
+        return workload
 
     def test_parameters_are_well_declared(self, declaration: Workload) -> Iterator[str]:
         """Flags, help, schema and docs derive from it; a default is a value that could have been typed."""
@@ -76,12 +76,14 @@ class WorkloadKit(ImportTests):
         declared = declaration.parameters
         yield from find_declaration_problems(declared)
         yield from report(f"the roles are {', '.join(ROLES)}; not", {*declaration.roles} - {*ROLES})
-        for one in get_parameters(declared):
-            if not one.required:
-                valid = TypeAdapter(one.type).validate_python(one.default, strict=True)
-                yield from compare(f"the default of {one.name}", one.default, valid)
-            accepted = (text for text in _list_invalid_values(one) if not _coerce(declared, one, text)[1])
-            yield from report(f"{one.name} accepts what Param(gt=…, ge=…, lt=…, le=…) or its type excludes", accepted)
+        for parameter in get_parameters(declared):
+            if not parameter.required:
+                valid = TypeAdapter(parameter.type).validate_python(parameter.default, strict=True)
+                yield from compare(f"the default of {parameter.name}", parameter.default, valid)
+            accepted = (text for text in _list_invalid_values(parameter) if not _coerce(declared, parameter, text)[1])
+            yield from report(
+                f"{parameter.name} accepts what Param(gt=…, ge=…, lt=…, le=…) or its type excludes", accepted
+            )
 
     def test_flags_clash_on_no_platform(self, declaration: Workload) -> Iterator[str]:
         """An option means one thing on every platform."""
@@ -91,8 +93,8 @@ class WorkloadKit(ImportTests):
     def rendered_document(self, declaration: Workload, tmp_path: Path) -> JobDocument:
         """The document of the job, in a folder of the test's own."""
         result = run_on_probe("render", self.workload, *self.job).require("`job` must be a complete job")
-        found = document.parse_document(result.json["files"]["job.json"]["text"])
-        return replace(found, placement=replace(found.placement, work=str(tmp_path / "work")))
+        job_document = document.parse_document(result.json["files"]["job.json"]["text"])
+        return replace(job_document, placement=replace(job_document.placement, work=str(tmp_path / "work")))
 
     @pytest.fixture
     def data(self, rendered_document: JobDocument) -> Mapping[JobSource, Path]:
@@ -128,10 +130,12 @@ class WorkloadKit(ImportTests):
         before = collect(rendered_document)
         idle = set[str]()
         parameters = get_parameters(declaration.parameters)
-        for one in (one for one in parameters if len(one.choices) != 1):  # there is no other value
-            changed = self._change_parameter(declaration.parameters, rendered_document, one)
+        for parameter in (
+            parameter for parameter in parameters if len(parameter.choices) != 1
+        ):  # there is no other value
+            changed = self._change_parameter(declaration.parameters, rendered_document, parameter)
             if not _is_refused(declaration, changed) and collect(changed) == before:
-                idle.add(one.name)
+                idle.add(parameter.name)
         without = sorted(idle - {*self.unchanged})
         yield from report("parameters without effect; use them, or say in `unchanged` why", without)
         yield from report("`unchanged` names parameters with an effect or unknown ones", {*self.unchanged} - idle)
@@ -143,7 +147,7 @@ class WorkloadKit(ImportTests):
         changed = replace(rendered_document, trainer_args=(*rendered_document.trainer_args, SAMPLE_ARGUMENT))
         if not _is_refused(declaration, changed):
             work = collect(changed)[0]
-            if not any(SAMPLE_ARGUMENT in one for one in (*work.arguments, *work.environ.values())):
+            if not any(SAMPLE_ARGUMENT in text for text in (*work.arguments, *work.environ.values())):
                 yield f"{SAMPLE_ARGUMENT} is dropped: pass it on, or reject it in `check`"
 
     def _change_parameter(self, declared: type, document: JobDocument, parameter: Parameter) -> JobDocument:
@@ -186,25 +190,25 @@ class WorkloadKit(ImportTests):
 
     def test_small_job_runs_to_its_end(self, declaration: Workload, runs: Sequence[str]) -> Iterator[str]:
         """The run succeeds, emits its events, and leaves what `produces` declares."""
-        here = [one for one in Plugins().platforms().values() if one.capabilities.feature("runs_here")]
+        here = [platform for platform in Plugins().platforms().values() if platform.capabilities.feature("runs_here")]
         if not here:
             pytest.skip("no installed platform runs jobs on this machine")
         words = ("--platform", here[0].name, "--wait", "--json", self.workload, *runs)
         result = run_command("submit", *words).require("the run must succeed")
         record = name_lock.read_submitted_record(name_index.find_run(result.json["run"]))
         parsed = map(event.parse_event, here[0].engine.logs(record.reference, False))
-        events = {type(one.event).__name__.lower() for one in parsed if one}
+        events = {type(event_record.event).__name__.lower() for event_record in parsed if event_record}
         yield from report(f"the run emitted {', '.join(sorted(events))}, but not", {*self.tells} - events)
         for produces, name in PRODUCED_EVENTS.items():
             if (name in events) != (declaration.produces == produces):
-                found = f"the run emitted {'an' if name in events else 'no'} event `{name}`"
-                yield f"`produces` is {declaration.produces!r}, but {found}"
+                remark = f"the run emitted {'an' if name in events else 'no'} event `{name}`"
+                yield f"`produces` is {declaration.produces!r}, but {remark}"
 
 
 def _coerce(declared: type, parameter: Parameter, text: str) -> tuple[Any, list[str]]:
     """Return the value that a typed text has, and the titles of the problems with it."""
-    values, found, _ = validate_values(declared, {parameter.name: Value(text, Origin("flag", parameter.flag))})
-    problems = [one.title for one in found if one.where == parameter.flag]
+    values, all_problems, _ = validate_values(declared, {parameter.name: Value(text, Origin("flag", parameter.flag))})
+    problems = [problem.title for problem in all_problems if problem.where == parameter.flag]
     return (None if problems else getattr(values, parameter.name)), problems
 
 

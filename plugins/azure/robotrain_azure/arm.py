@@ -178,8 +178,8 @@ class ArmClient:
             page = self._send_with_retries("GET", next_link, {})
 
     def _send_with_retries(self, method: str, url: str, query: Mapping[str, str], body: object = None) -> Answer:
-        until, pause, given = time.monotonic() + self._patience, 1.0, os.environ.get(RENEWALS_VARIABLE, "")
-        renewals = int(given) if given.isdecimal() else 3
+        until, pause, renewals_text = time.monotonic() + self._patience, 1.0, os.environ.get(RENEWALS_VARIABLE, "")
+        renewals = int(renewals_text) if renewals_text.isdecimal() else 3
         while True:
             try:
                 return self._send_request(method, url, query, body)
@@ -215,17 +215,17 @@ class ArmClient:
         if status < 400:
             return parse_answer(response.text())
         try:
-            given = parse_answer(response.text()).get("error")
+            error_body = parse_answer(response.text()).get("error")
         except ArmError:  # a gateway's page
-            given = None
-        details = given if isinstance(given, dict) else {}
+            error_body = None
+        details = error_body if isinstance(error_body, dict) else {}
         code, message = str(details.get("code") or ""), shorten_message(str(details.get("message") or ""), status)
         seconds = response.headers.get("Retry-After", "")
-        asked = float(seconds) if seconds.isdecimal() else 0.0
-        if asked >= LONG_PAUSE:
-            message += f", and asks to wait {format_duration(asked)}"
+        retry_after = float(seconds) if seconds.isdecimal() else 0.0
+        if retry_after >= LONG_PAUSE:
+            message += f", and asks to wait {format_duration(retry_after)}"
         refusal = ArmError(f"{message} (HTTP {status} {code})".replace(" )", ")"), status, code)
-        refusal.retry_after = asked
+        refusal.retry_after = retry_after
         raise refusal
 
 
@@ -241,9 +241,9 @@ def make_no_answer_error(error: BaseException, host: str) -> ArmError:
         title = credential.make_sign_in_title(str(error))
         return ArmError(title + (f" ({reason[0]})" if reason else ""), code=SIGNED_OUT)
     cause = "the connection was closed" if kinds & NO_ANSWER_ERRORS else type(error).__name__
-    found = ArmError(f"{target} cannot be reached ({unreached[0] if unreached else cause})", code=UNREACHABLE)
-    found.broke_off = bool(kinds & BROKEN_OFF_ERRORS or re.search(BROKEN_OFF_PATTERN, str(error)))
-    return found
+    arm_error = ArmError(f"{target} cannot be reached ({unreached[0] if unreached else cause})", code=UNREACHABLE)
+    arm_error.broke_off = bool(kinds & BROKEN_OFF_ERRORS or re.search(BROKEN_OFF_PATTERN, str(error)))
+    return arm_error
 
 
 FULL_TEXT_STATUSES = (400, 409, 412, 422)

@@ -71,8 +71,10 @@ def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagn
         command = f"{LIST_WORKSPACES} --subscription {workspace.subscription} --output table"
         return Diagnosis(kind="missing", title=title, why=f"{error}.", suggestions=(command,))
     if error.code == SIGNED_OUT or (error.status == 401 and error.code in credential.EXPIRED_TOKEN_CODES):
-        title, why = _UNREADABLE.format(workspace.name), credential.explain_sign_in_error(error)
-        return Diagnosis(kind="signed-out", title=title, why=why, suggestions=(credential.suggest_sign_in(str(error)),))
+        title, reason = _UNREADABLE.format(workspace.name), credential.explain_sign_in_error(error)
+        return Diagnosis(
+            kind="signed-out", title=title, why=reason, suggestions=(credential.suggest_sign_in(str(error)),)
+        )
     if error.status in (401, 403):
         match = re.search(_OBJECT_ID, str(error))
         object_id = match[1] if match else credential.UNKNOWN_OBJECT_ID
@@ -96,8 +98,8 @@ def diagnose_certificate(error: ServiceError) -> Diagnosis | None:
     untrusted = find_untrusted_certificate(*iter_causes(error)) if error.code == UNTRUSTED else None
     if not untrusted:
         return None
-    title, why = "the connection to Azure is not trusted", f"{error}."
-    return Diagnosis(kind="untrusted", title=title, why=why, suggestions=(untrusted.way.text,))
+    title, reason = "the connection to Azure is not trusted", f"{error}."
+    return Diagnosis(kind="untrusted", title=title, why=reason, suggestions=(untrusted.way.text,))
 
 
 def make_role_command(assignee: str, role: str, scope: str) -> str:

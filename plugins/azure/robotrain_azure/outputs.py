@@ -142,9 +142,9 @@ def register_version(
 
 def choose_step(run: str, steps: Iterable[int], wanted: int | None, note: str = "") -> int:
     """Return the step to register: the wanted one or the last. Raise Rejected if there is none. `note`: on `steps`."""
-    known = sorted(steps)
-    if known and wanted in (None, *known):
-        return known[-1] if wanted is None else wanted
+    saved_steps = sorted(steps)
+    if saved_steps and wanted in (None, *saved_steps):
+        return saved_steps[-1] if wanted is None else wanted
     of, where = ("", "") if wanted is None else (f" of step {wanted}", "--step")
-    why = f"Its checkpoints: {', '.join(map(str, known)) or 'none'}."
-    raise Rejected([make_problem("checkpoint-missing", where=where, run=run, of=of, why=why, note=note)])
+    reason = f"Its checkpoints: {', '.join(map(str, saved_steps)) or 'none'}."
+    raise Rejected([make_problem("checkpoint-missing", where=where, run=run, of=of, why=reason, note=note)])

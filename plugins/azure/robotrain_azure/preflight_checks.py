@@ -66,14 +66,14 @@ def check_identity_blob_roles(
         return
     arm = arm or ArmClient(PATIENCE_SECONDS)
     holder, subject = RoleHolder("", IDENTITY_FLAG, client_id), ", ".join(sorted(accounts))
-    why: ArmError | str = f"You can see no identity with that client id in the subscription {subscription}."
+    reason: ArmError | str = f"You can see no identity with that client id in the subscription {subscription}."
     try:
         if principal := roles.find_principal(arm, subscription, client_id):
             yield from check_blob_roles(RoleHolder(principal, IDENTITY_FLAG, client_id), subscription, accounts, arm)
             return
     except ArmError as error:
-        why = error
-    yield _make_unchecked_problem(holder, subject, why)
+        reason = error
+    yield _make_unchecked_problem(holder, subject, reason)
 
 
 def check_blob_roles(
@@ -89,8 +89,8 @@ def check_blob_roles(
         return
     for name, writes in sorted(accounts.items()):
         if name not in account_ids:
-            why = f"You can see no storage account {name} in the subscription {subscription}."
-            yield _make_unchecked_problem(holder, name, why)
+            reason = f"You can see no storage account {name} in the subscription {subscription}."
+            yield _make_unchecked_problem(holder, name, reason)
             continue
         permission = roles.WRITE_BLOBS if writes else roles.READ_BLOBS
         action = f"{'write' if writes else 'read'} blobs of the account {name}"
@@ -129,10 +129,10 @@ def make_role_problem(holder: RoleHolder, action: str, role: str, scope: str) ->
 
 
 def _make_unchecked_problem(holder: RoleHolder, subject: str, reason: ArmError | str) -> Problem:
-    why = reason if isinstance(reason, str) else f"{reason}."
+    explanation = reason if isinstance(reason, str) else f"{reason}."
     login = credential.suggest_sign_in(str(reason)) if getattr(reason, "code", "") == SIGNED_OUT else ""
     return make_problem(
-        "not-checked-here.roles", login, where=holder.where, given=holder.given, subject=subject, why=why
+        "not-checked-here.roles", login, where=holder.where, given=holder.given, subject=subject, why=explanation
     )
 
 

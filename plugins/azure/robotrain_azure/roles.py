@@ -28,9 +28,11 @@ def check_tracking_permissions(arm: ArmClient, workspace: Workspace) -> Iterator
     if not any(is_allowed(part, action) for part in permissions for action in TRACKING_ACTIONS):
         assignee = os.environ.get("AZURE_CLIENT_ID") or UNKNOWN_OBJECT_ID
         title = f"the job's identity may read the Azure ML workspace {workspace.name}, but not write runs there"
-        given, why = workspace.tracking_uri, "None of its roles there allows it."
+        tracking_uri, reason = workspace.tracking_uri, "None of its roles there allows it."
         command = make_role_command(assignee, DATA_SCIENTIST_ROLE, workspace.resource)
-        yield Finding(code="azure-role-missing", title=title, given=given, why=why, ways=(Suggestion(command),))
+        yield Finding(
+            code="azure-role-missing", title=title, given=tracking_uri, why=reason, ways=(Suggestion(command),)
+        )
 
 
 def is_allowed(role: Answer, action: str, allow_field: str = "actions", deny_field: str = "notActions") -> bool:
@@ -83,7 +85,9 @@ READ_SECRETS = Permission(
         "00482a5a-887f-4fb3-b363-3b7fe8e74483",  # Key Vault Administrator
     ),
 )
-_KNOWN_ROLES = frozenset(role for one in (READ_BLOBS, REGISTER_MODELS, READ_SECRETS) for role in one.roles)
+_KNOWN_ROLES = frozenset(
+    role for permission in (READ_BLOBS, REGISTER_MODELS, READ_SECRETS) for role in permission.roles
+)
 
 IDENTITIES_API_VERSION = "2023-01-31"
 ACCOUNTS_API_VERSION = "2023-05-01"
@@ -95,8 +99,8 @@ def find_principal(arm: ArmClient, subscription: str, client_id: str) -> str:
     """Return the object id of the identity with a client id; empty if there is none. Raises ArmError."""
     path = f"/subscriptions/{subscription}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
     identities = (item.get_object("properties") for item in arm.list_all(path, IDENTITIES_API_VERSION))
-    found = (one for one in identities if _is_same_name(one.get("clientId"), client_id))
-    return next((one.require_text("principalId") for one in found), "")
+    matches = (identity for identity in identities if _is_same_name(identity.get("clientId"), client_id))
+    return next((identity.require_text("principalId") for identity in matches), "")
 
 
 def list_storage_accounts(arm: ArmClient, subscription: str) -> dict[str, str]:
@@ -137,5 +141,5 @@ def _is_permitted_by(arm: ArmClient, definition: str, permission: Permission) ->
     return all(any(is_allowed(part, action, *fields) for part in parts) for action in permission.actions)
 
 
-def _is_same_name(one: object, other: str) -> bool:
-    return str(one).lower() == other.lower()
+def _is_same_name(name: object, other: str) -> bool:
+    return str(name).lower() == other.lower()

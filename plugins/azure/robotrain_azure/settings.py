@@ -117,11 +117,11 @@ def suggest_workspace_settings() -> dict[str, PlatformDefault]:
     config = configparser.ConfigParser(interpolation=None)
     with contextlib.suppress(OSError, ValueError, configparser.Error):
         config.read(file, encoding="utf-8-sig")
-    found = {"subscription_id": PlatformDefault(*(workspace.find_default_subscription() or ("", "")))}
+    defaults = {"subscription_id": PlatformDefault(*(workspace.find_default_subscription() or ("", "")))}
     for setting, name in CLI_DEFAULTS.items():
         value = config.get("defaults", name, fallback="").strip()
-        found[setting] = PlatformDefault(value, "az configure --defaults" if value else "")
-    return found
+        defaults[setting] = PlatformDefault(value, "az configure --defaults" if value else "")
+    return defaults
 
 
 URL_HINT = "use the full URL: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX; repeat it for several"

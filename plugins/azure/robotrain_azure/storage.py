@@ -86,8 +86,10 @@ def diagnose_storage_error(error: StorageError, workspace: Workspace) -> Diagnos
     if untrusted := diagnose_certificate(error):
         return untrusted
     if error.code == SIGNED_OUT:
-        title, why = credential.make_sign_in_title(str(error)), credential.explain_sign_in_error(error)
-        return Diagnosis(kind="signed-out", title=title, why=why, suggestions=(credential.suggest_sign_in(str(error)),))
+        title, reason = credential.make_sign_in_title(str(error)), credential.explain_sign_in_error(error)
+        return Diagnosis(
+            kind="signed-out", title=title, why=reason, suggestions=(credential.suggest_sign_in(str(error)),)
+        )
     subject = f"the storage account {account}" if account else "the storage of the workspace"
     answer = f"The answer was {f'HTTP {error.status} {error.code}'.rstrip()}." if error.status else sentence
     if error.code == KEYS_DISABLED_CODE:

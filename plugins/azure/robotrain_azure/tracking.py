@@ -34,17 +34,19 @@ def preflight_address(uri: str) -> Iterable[Finding]:
         arm.get(at.resource)
         yield from roles.check_tracking_permissions(arm, at)
     except ArmError as error:
-        diagnosis, given = errors.diagnose_workspace_error(error, at), at.tracking_uri
-        title, why, ways = diagnosis.title, diagnosis.why, make_ways(*diagnosis.suggestions)
+        diagnosis, tracking_uri = errors.diagnose_workspace_error(error, at), at.tracking_uri
+        title, reason, ways = diagnosis.title, diagnosis.why, make_ways(*diagnosis.suggestions)
         if diagnosis.kind == "signed-out":
             ways = make_ways(
                 "give the job an identity: a workload identity, or a managed one that AZURE_CLIENT_ID names"
             )
         if diagnosis.network:
-            yield Finding(code="tracking-unreachable", title=title, given=given, why=why, ways=ways, fault="network")
+            yield Finding(
+                code="tracking-unreachable", title=title, given=tracking_uri, why=reason, ways=ways, fault="network"
+            )
         else:
             code = "azure-role-missing"
-            yield Finding(code=code, title=title, given=given, why=why, ways=ways, fault="configuration")
+            yield Finding(code=code, title=title, given=tracking_uri, why=reason, ways=ways, fault="configuration")
 
 
 def address(uri: str) -> str:
@@ -52,18 +54,18 @@ def address(uri: str) -> str:
     at = _parse_workspace(uri)
     for name, value in {**CLIENT_DEFAULTS, "AZUREML_CURRENT_CLOUD": get_cloud().name}.items():
         os.environ.setdefault(name, value)
-    if given := find_given_address(at):
-        return given
+    if given_address := find_given_address(at):
+        return given_address
     try:
         properties = ArmClient(PATIENCE_SECONDS).get_properties(at.resource)
     except ArmError as error:
         diagnosis = errors.diagnose_workspace_error(error, at)
         reason = f"{diagnosis.title}: {diagnosis.why.rstrip('.')}"
         raise OSError("; ".join((reason, *diagnosis.suggestions))) from error
-    found = properties.get_text("mlFlowTrackingUri")
-    if not found.startswith("azureml://"):
+    tracking_uri = properties.get_text("mlFlowTrackingUri")
+    if not tracking_uri.startswith("azureml://"):
         raise OSError(f"the Azure ML workspace {at.name} has no tracking URI")
-    return found
+    return tracking_uri
 
 
 def ui(uri: str, experiment_id: str, run_id: str) -> str:
@@ -77,10 +79,10 @@ def registry(uri: str) -> Any:
 
 
 def _parse_workspace(uri: str) -> Workspace:
-    found = workspace.parse_tracking_uri(uri)
-    if found is None:
+    tracking_workspace = workspace.parse_tracking_uri(uri)
+    if tracking_workspace is None:
         raise OSError(f"{uri} is not the URI of an Azure ML workspace")
-    return found
+    return tracking_workspace
 
 
 def find_given_address(workspace: Workspace) -> str:

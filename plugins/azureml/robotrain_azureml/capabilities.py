@@ -17,7 +17,7 @@ CAPABILITIES = Capabilities(
     sources={
         **{("dataset", kind): YES for kind in ("huggingface", "blob_url", "data_asset", "local_path")},
         **{(role, kind): YES for role in POLICIES for kind in POLICY_KINDS},
-        **{(one, "registered_model"): no(OWN_MODELS, f"--{one}-model azureml:NAME:VERSION") for one in POLICIES},
+        **{(role, "registered_model"): no(OWN_MODELS, f"--{role}-model azureml:NAME:VERSION") for role in POLICIES},
         **{("init_policy", kind): YES for kind in ("blob_url", "model_asset")},
         ("init_policy", "registered_model"): no(OWN_MODELS, "--init-from-policy-model azureml:NAME:VERSION"),
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("blob_url", "local_path")},

@@ -46,10 +46,10 @@ def make_rejection(error: ServiceError, workspace: Workspace, action: str) -> Re
         diagnosis = errors.diagnose_workspace_error(error, workspace)
     code = "platform-away" if diagnosis.network else PROBLEM_CODES[diagnosis.kind]
     title = diagnosis.title if diagnosis.kind in SELF_EXPLAINED_KINDS else f"could not {action}"
-    why = redact(diagnosis.why, max_length=MAX_SENTENCE)
+    reason = redact(diagnosis.why, max_length=MAX_SENTENCE)
     texts = diagnosis.suggestions
     ways = tuple(RETRY if text == errors.RETRY_LATER else Suggestion(text) for text in texts)
-    problem = Problem(code=code, stage=Stage.SUBMIT, title=title, why=why, suggestions=ways)
+    problem = Problem(code=code, stage=Stage.SUBMIT, title=title, why=reason, suggestions=ways)
     return Rejected([problem], error.is_transient)
 
 
@@ -58,8 +58,8 @@ def make_signed_out_problem(
 ) -> Problem:
     """Return the problem of a missing sign-in. `more`: suggestions besides signing in."""
     title = credential.make_sign_in_title(str(error))
-    why = redact(credential.make_sign_in_reason(error), max_length=MAX_SENTENCE)
+    reason = redact(credential.make_sign_in_reason(error), max_length=MAX_SENTENCE)
     fix = credential.suggest_sign_in(str(error))
     then = f"then `az account set --subscription {workspace.subscription}`" if fix == "az login" else ""
     ways = (Suggestion(fix, then), *more)
-    return make_problem("platform-signed-out", *ways, stage=stage, severity=severity, title=title, why=why)
+    return make_problem("platform-signed-out", *ways, stage=stage, severity=severity, title=title, why=reason)

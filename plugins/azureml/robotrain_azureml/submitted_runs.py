@@ -95,7 +95,7 @@ def _find_job_of_model(text: str, workspace: Workspace) -> str:
         ) from None
     source = JobSource(role="policy", kind=model.kind, uri=str(model))
     tags = registry.read_tags(source, workspace if all(workspace) else None)
-    if name := next((tags[one] for one in JOB_TAGS if tags.get(one)), ""):
+    if name := next((tags[tag] for tag in JOB_TAGS if tags.get(tag)), ""):
         return name
     raise Rejected([make_problem("run-not-adopted.model", given=text, made_by=tags.get("source"))])
 

@@ -27,7 +27,7 @@ def decide_following(job: Job, settings: LocalSettings) -> FollowingDecision:
             return FollowingDecision(False, f"the training takes all {gpus} GPUs of this machine")
         return FollowingDecision(True, f"this machine has {gpus} GPUs, and the training takes {used}")
     cores = count_cores()
-    known = f"this machine has {cores} core{'s' * (cores != 1)} to compute on, not a GPU"
+    reason = f"this machine has {cores} core{'s' * (cores != 1)} to compute on, not a GPU"
     if cores < MIN_CORES:
-        return FollowingDecision(False, f"{known}, and both at once take {MIN_CORES} or more")
-    return FollowingDecision(True, known)
+        return FollowingDecision(False, f"{reason}, and both at once take {MIN_CORES} or more")
+    return FollowingDecision(True, reason)

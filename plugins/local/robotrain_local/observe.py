@@ -43,8 +43,8 @@ def find_run_folder(reference: Reference) -> Path:
 def find_other_writer(reference: Reference) -> str:
     """Return how somebody else may have written the run's folder, in words; empty if nobody may. Raise RunGone."""
     folder = find_run_folder(reference)
-    why = ownership.find_other_writer(folder)
-    return why and f"{folder} {why}"
+    reason = ownership.find_other_writer(folder)
+    return reason and f"{folder} {reason}"
 
 
 def query_status(reference: Reference) -> Status:

@@ -72,12 +72,12 @@ def check_plan(plan: Plan) -> Iterator[Problem]:
     yield from map(convert_finding, runtime_preflight.run_preflight(job, partial(print, file=sys.stderr, flush=True)))
     if submit.is_interrupted_submit(plan, folder):
         return
-    given = str(folder.parent)
+    parent = str(folder.parent)
     if folder.exists():
-        problem = make_problem("run-folder-taken", given=given, folder=folder)
+        problem = make_problem("run-folder-taken", given=parent, folder=folder)
         yield dataclasses.replace(problem, taken_by=str(folder))
-    elif why := files.explain_uncreatable(folder.parent):
-        yield make_problem("run-folder-refused.not-writable", given=given, why=why)
+    elif reason := files.explain_uncreatable(folder.parent):
+        yield make_problem("run-folder-refused.not-writable", given=parent, why=reason)
     else:
         yield from check_space(folder.parent)
 

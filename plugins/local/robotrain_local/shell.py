@@ -29,8 +29,8 @@ def make_shell(reference: Reference, words: Sequence[str]) -> TerminalCommand:
     words = words or [os.environ.get("SHELL") or DEFAULT_SHELL]
     if ADOPTED_KEY in reference:
         return TerminalCommand(words, str(folder), note=ADOPTED)
-    if why := find_other_writer(reference):  # what lies there could start any program
-        return TerminalCommand(words, str(folder), note=UNTRUSTED.format(why=why))
+    if reason := find_other_writer(reference):  # what lies there could start any program
+        return TerminalCommand(words, str(folder), note=UNTRUSTED.format(why=reason))
     try:
         process = spec.read_spec(folder)
         document = parse_document((folder / DOCUMENT_FILE).read_text(encoding="utf-8"))
@@ -49,8 +49,8 @@ def make_shell(reference: Reference, words: Sequence[str]) -> TerminalCommand:
 def _find_python(document: JobDocument) -> Path | None:
     """Return the interpreter of the program of a run; None if its environment is not built."""
     with suppress(JobFailed), program_environment.temporary_lock(document) as own:
-        if found := plugin_loader.get_program_python(document):
-            return found
+        if python := plugin_loader.get_program_python(document):
+            return python
         required, placement = own or plugin_loader.get_job_environment(document), document.placement
         built = placement.environment or environment.find_environment(
             required.lock, required.python, Path(placement.cache), placement.torch_backend

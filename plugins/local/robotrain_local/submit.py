@@ -48,9 +48,9 @@ def submit_plan(plan: Plan) -> Reference:
         if folder.is_dir():
             taken = make_problem("run-folder-taken", given=str(folder.parent), folder=folder, stage=Stage.SUBMIT)
             raise Rejected([dataclasses.replace(taken, taken_by=str(folder))]) from error
-        why = f"{getattr(error, 'strerror', None) or error}."
+        reason = f"{getattr(error, 'strerror', None) or error}."
         fix = Suggestion("--runs-dir FOLDER", "a writable folder")
-        raise Rejected([make_problem("run-folder-refused.not-created", fix, given=str(folder), why=why)]) from error
+        raise Rejected([make_problem("run-folder-refused.not-created", fix, given=str(folder), why=reason)]) from error
     _make_database_private(plan)
     try:
         if not spec.has_started(folder):
@@ -118,8 +118,8 @@ def _wait_until_started(folder: Path, pid: int) -> None:
 
 def make_damaged_plan_problem(error: Exception) -> Problem:
     """Return the problem of a plan that raised one of PLAN_ERRORS."""
-    why = f"{error} is missing." if isinstance(error, KeyError) else f"{error}."
-    return make_problem("plan-unreadable", why=why)
+    reason = f"{error} is missing." if isinstance(error, KeyError) else f"{error}."
+    return make_problem("plan-unreadable", why=reason)
 
 
 def provide_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> None:
@@ -145,16 +145,19 @@ def is_interrupted_submit(plan: Plan, folder: Path) -> bool:
         names = os.listdir(folder)
     except OSError:
         return False
-    known = {spec.PAYLOAD_FOLDER, CODE_FOLDER, spec.LOG_FILE, *(path.partition("/")[0] for path in plan.files)}
+    expected_names = {spec.PAYLOAD_FOLDER, CODE_FOLDER, spec.LOG_FILE, *(path.partition("/")[0] for path in plan.files)}
     same = all(content.startswith(_read_bytes(folder / path)) for path, content in plan.files.items())
-    return same and all(name in known or name.startswith(".") for name in names)
+    return same and all(name in expected_names or name.startswith(".") for name in names)
 
 
 def has_same_plan(plan: Plan, folder: Path) -> bool:
     """Return whether `folder` holds exactly this plan; the payload is compared by its digest in the spec."""
     try:
-        kept = {path: content for path, content in plan.files.items() if path != spec.PAYLOAD_FILE}
-        return all(files.read_limited_file(folder / path, len(kept[path])) == kept[path] for path in kept)
+        stored_files = {path: content for path, content in plan.files.items() if path != spec.PAYLOAD_FILE}
+        return all(
+            files.read_limited_file(folder / path, len(stored_files[path])) == stored_files[path]
+            for path in stored_files
+        )
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
 

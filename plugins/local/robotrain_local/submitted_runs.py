@@ -36,20 +36,20 @@ def find_submitted(text: str) -> SubmittedRun | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise Rejected([make_problem("run-not-adopted", given=str(folder), why=why)]) from None
+        reason = getattr(error, "strerror", None) or error
+        raise Rejected([make_problem("run-not-adopted", given=str(folder), why=reason)]) from None
     return SubmittedRun(document, lambda job, settings: {"folder": str(folder)}, created)
 
 
 def list_submitted(settings: LocalSettings, everyone: bool) -> Iterator[ListedSubmission]:
     """Yield the runs in the folder for runs, the newest first."""
-    top, found = get_run_folder(settings, "runs").parent, list[tuple[float, int, Path]]()
+    top, run_folders = get_run_folder(settings, "runs").parent, list[tuple[float, int, Path]]()
     for name in os.listdir(top) if top.is_dir() else ():
         with suppress(OSError):
             about = (top / name / spec.SPEC_FILE).stat()
             if RUN_PATTERN.fullmatch(name) and (everyone or about.st_uid == os.geteuid()):
-                found.append((about.st_mtime, about.st_uid, top / name))
-    for created, owner, folder in sorted(found, reverse=True):
+                run_folders.append((about.st_mtime, about.st_uid, top / name))
+    for created, owner, folder in sorted(run_folders, reverse=True):
         with suppress(OSError, RunGone):
             keys = {"folder": str(folder)}
             yield ListedSubmission(

@@ -96,8 +96,8 @@ def parse_storage_url(text: str, base: Path = Path("/")) -> OsmoStorage:
     if len(parts) <= PLACES[scheme].count("/"):
         raise SourceError(f"A {scheme}:// URL has the form {scheme}://{PLACES[scheme]}[/PREFIX].")
     if scheme == "azure" and not re.fullmatch(_ACCOUNT, parts[0]):
-        why = "The first part of an azure:// URL is a storage account: 3 to 24 lowercase letters and digits."
-        raise SourceError(why)
+        reason = "The first part of an azure:// URL is a storage account: 3 to 24 lowercase letters and digits."
+        raise SourceError(reason)
     if scheme == "azure" and not re.fullmatch(CONTAINER_PATTERN, parts[1]):
         what = "a container: 3 to 63 lowercase letters, digits and single dashes"
         raise SourceError(f"The second part of an azure:// URL is {what}.")

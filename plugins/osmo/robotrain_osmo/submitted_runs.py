@@ -47,7 +47,7 @@ PAGE_PATTERN = rf"https?://(?P<host>[^/?#]+)/(?:[^?#]*/)?workflows?/(?P<workflow
 def find_submitted(text: str, settings: OsmoSettings) -> SubmittedRun | None:
     """Return the run of a workflow, named by its id or its page; None for other texts. Raise RunGone, Rejected."""
     page = re.fullmatch(PAGE_PATTERN, text)
-    given, text = text, page["workflow"] if page else text
+    address, text = text, page["workflow"] if page else text
     if not re.fullmatch(WORKFLOW_PATTERN, text):
         return None
     is_named_as_run = RUN_PATTERN.fullmatch(text.rpartition("-")[0])
@@ -56,7 +56,7 @@ def find_submitted(text: str, settings: OsmoSettings) -> SubmittedRun | None:
     answer = as_mapping(workflow_state.query_answer({"workflow": text, "cli": settings.osmo_cli}))
     own = urlsplit(as_text(answer.get("overview"))).netloc
     if page and own and own.lower() != page["host"].lower():
-        raise Rejected([make_problem("run-not-adopted.elsewhere", given=given, host=page["host"], own=own)])
+        raise Rejected([make_problem("run-not-adopted.elsewhere", given=address, host=page["host"], own=own)])
     created = parse_time(answer.get("submit_time"))
     spec = _read_spec(settings.osmo_cli, text, is_new=not created or time.time() - created < STORING_SECONDS)
 

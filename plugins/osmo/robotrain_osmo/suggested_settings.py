@@ -19,13 +19,13 @@ LOGIN_FILE = "login.yaml"
 
 def suggest_settings() -> dict[str, PlatformDefault]:
     """Return the pool and its platform, if one is the default or the only one, and a workspace that is complete."""
-    found = {"pool": PlatformDefault("", ""), "gpu_platform": PlatformDefault("", "")}
+    defaults = {"pool": PlatformDefault("", ""), "gpu_platform": PlatformDefault("", "")}
     config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     config = os.environ.get("OSMO_CONFIG_FILE_DIR") or Path(config, "osmo")  # where `osmo` keeps the sign-in
     if Path(config, LOGIN_FILE).is_file():
-        found |= _query_pool(read_configured_settings(OsmoSettings, "osmo").osmo_cli)
+        defaults |= _query_pool(read_configured_settings(OsmoSettings, "osmo").osmo_cli)
     of_workspace = suggest_workspace_settings()
-    return found | (of_workspace if all(setting.value for setting in of_workspace.values()) else {})
+    return defaults | (of_workspace if all(setting.value for setting in of_workspace.values()) else {})
 
 
 def _query_pool(cli: str) -> dict[str, PlatformDefault]:
@@ -40,8 +40,8 @@ def _query_pool(cli: str) -> dict[str, PlatformDefault]:
     if name is None:
         return {"pool": PlatformDefault("", f"one of {', '.join(sorted(pools)) or 'none: you have access to no pool'}")}
     machines = sorted(pools[name].platforms)
-    why = "the default pool of your OSMO profile" if default else "your only pool"
+    reason = "the default pool of your OSMO profile" if default else "your only pool"
     platform = PlatformDefault("", f"one of {', '.join(machines)}" if machines else "")
     if len(machines) == 1:
         platform = PlatformDefault(machines[0], "its only platform")
-    return {"pool": PlatformDefault(name, why), "gpu_platform": platform}
+    return {"pool": PlatformDefault(name, reason), "gpu_platform": platform}

@@ -12,7 +12,7 @@ FEATURES = (
 CAPABILITIES = Capabilities(
     sources={
         **{("dataset", kind): YES for kind in ("local_path", "huggingface", "blob_url")},
-        **{(role, one): YES for role in ("policy", "reference") for one in ("local_path", "huggingface", "blob_url")},
+        **{(role, kind): YES for role in ("policy", "reference") for kind in ("local_path", "huggingface", "blob_url")},
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},
         **{(role, "huggingface"): YES for role in ("resume", "publish")},
         **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url", "torchvision")},

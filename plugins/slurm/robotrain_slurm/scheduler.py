@@ -100,16 +100,16 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine):
         return staging.place_staged_files(staging.fetch_inputs(self.at, plan))
 
     def search_jobs(self, jobs: Sequence[SchedulerJob]) -> Iterator[FoundJob]:
-        for one in query_queue(self.at, (job.name for job in jobs)):
-            _, name, token = one.comment.split(":", 2) if one.comment.count(":") == 2 else ("", "", "")
-            if not one.is_refused:
+        for queued_job in query_queue(self.at, (job.name for job in jobs)):
+            _, name, token = queued_job.comment.split(":", 2) if queued_job.comment.count(":") == 2 else ("", "", "")
+            if not queued_job.is_refused:
                 yield FoundJob(
-                    job=one.array,
+                    job=queued_job.array,
                     name=name,
                     token=token,
-                    is_waiting=one.state == "PENDING",
-                    is_held=one.reason == "JobHeldUser",
-                    needs=re.findall(r"\d+", one.dependency),
+                    is_waiting=queued_job.state == "PENDING",
+                    is_held=queued_job.reason == "JobHeldUser",
+                    needs=re.findall(r"\d+", queued_job.dependency),
                 )
 
     def make_refusal(self, plan: Plan, job: SchedulerJob, answer: str) -> Problem:
@@ -118,8 +118,8 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine):
 
     def find_begun_job(self, facts: FolderFacts) -> str:
         """Return the first job that began: others continue it."""
-        known = parse_attempts(facts.read(ATTEMPTS_FILE).decode(errors="replace").splitlines())
-        return known[0].job.partition("_")[0] if known else ""
+        attempts = parse_attempts(facts.read(ATTEMPTS_FILE).decode(errors="replace").splitlines())
+        return attempts[0].job.partition("_")[0] if attempts else ""
 
     def format_trial(self, array: str, number: int | str) -> str:
         return f"{array}_{number}"
@@ -130,7 +130,7 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine):
         Raise RunGone, or Rejected when only Slurm can tell and does not answer.
         """
         records = zip(references, map(OwnRecord.parse, facts), strict=True)
-        unsettled = [(one, own) for one, own in records if not own.is_settled]
+        unsettled = [(reference, own) for reference, own in records if not own.is_settled]
         try:
             jobs = self._ask_slurm(unsettled) if unsettled else []
         except Rejected:
@@ -171,17 +171,17 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine):
         return job
 
     def list_jobs_to_stop(self, references: Sequence[Reference]) -> dict[str, NeededStop]:
-        records = [OwnRecord.parse(one) for one in self.read_all_facts(references)]
-        queue, found = self._ask_slurm([*zip(references, records, strict=True)]), dict[str, NeededStop]()
+        records = [OwnRecord.parse(facts) for facts in self.read_all_facts(references)]
+        queue, stops = self._ask_slurm([*zip(references, records, strict=True)]), dict[str, NeededStop]()
         later = self.read_all_facts(references)  # again: one may have ended meanwhile
-        for one, own in zip(references, map(OwnRecord.parse, later), strict=True):
-            job = status.find_job(one, own, queue)
+        for reference, own in zip(references, map(OwnRecord.parse, later), strict=True):
+            job = status.find_job(reference, own, queue)
             if job and status.is_active(job):
                 stop = STOPS.get(job.state, "for good")
                 # it ends by itself; one that was requeued has the outcome of its earlier start
                 if not (own.is_settled and stop in ("running", "ending")):
-                    found[job.id] = stop
-        return found
+                    stops[job.id] = stop
+        return stops
 
     def stop_jobs(self, jobs: Sequence[str], how: Stop) -> str:
         """Stop jobs. SIGINT tells one that it is not to be requeued, where its node does not see the mark."""
@@ -210,8 +210,8 @@ def call_scheduler(
     """Call a method of the Slurm here, or of a login node. Raise what is understood on this machine."""
     at = reach(find_login(subject))
     with explained(at):
-        found = method(find_scheduler(at), subject, *values, **named)
-    return cast(Answer, explain_items(found, at)) if isinstance(found, Iterator) else found
+        answer = method(find_scheduler(at), subject, *values, **named)
+    return cast(Answer, explain_items(answer, at)) if isinstance(answer, Iterator) else answer
 
 
 def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
@@ -227,7 +227,7 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
         login: DeadlineFuture(partial(_list_there, login, [references[number] for number in numbers]))
         for login, numbers in places.items()
     }
-    found: list[Status | None] = [None] * len(references)
+    statuses: list[Status | None] = [None] * len(references)
     for login, numbers in places.items():
         try:
             listed = listings[login].result(seconds if login else None)
@@ -236,9 +236,9 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
             if len(places) == 1:
                 raise failure from None
             continue
-        for number, one in zip(numbers, listed, strict=True):
-            found[number] = one
-    return found
+        for number, run_status in zip(numbers, listed, strict=True):
+            statuses[number] = run_status
+    return statuses
 
 
 def _list_there(login: str, references: Sequence[Reference]) -> list[Status | None]:

@@ -69,15 +69,15 @@ class _Row(NamedTuple):
     @property
     def number(self) -> int:
         """That of a whole array."""
-        found = re.match("[0-9]+", self.id)
-        return int(found[0]) if found else 0
+        match = re.match("[0-9]+", self.id)
+        return int(match[0]) if match else 0
 
     @property
     def run(self) -> str:
         """The run, of a step that of its pipeline; empty for a job of another tool. Accounting may keep no comments."""
         is_own = not self.comment or self.comment.startswith(COMMENT_MARK)
-        found = RUN_PATTERN.match(self.name) if is_own else None
-        return found[0] if found and self.name[found.end() :][:1] in ("", "-") else ""
+        match = RUN_PATTERN.match(self.name) if is_own else None
+        return match[0] if match and self.name[match.end() :][:1] in ("", "-") else ""
 
     @property
     def run_folder(self) -> str:
@@ -119,8 +119,8 @@ def _find_folder(at: Transport, job: str) -> str | None:
             raise Rejected([explain_command_failure(refusal.text, "squeue")], transient=True) from None
     rows = rows or _query_accounting(at, f"--jobs={job}")
     if not rows:
-        place = f" of {at.host}" if at.host else ""
-        raise RunGone(f"the Slurm{place} has no job {job}, or has forgotten it: give its run folder")
+        host_note = f" of {at.host}" if at.host else ""
+        raise RunGone(f"the Slurm{host_note} has no job {job}, or has forgotten it: give its run folder")
     return rows[0].run_folder if rows[0].run else None
 
 
@@ -169,7 +169,7 @@ def _group_rows(at: Transport, rows: Sequence[_Row]) -> Iterator[ListedSubmissio
         return row.run, row.run_folder
 
     own = sorted((row for row in rows if row.run and row.folder), key=lambda row: (*get_key(row), row.number))
-    found: list[tuple[float, int, ListedSubmission]] = []
+    submissions: list[tuple[float, int, ListedSubmission]] = []
     for (run, folder), group in itertools.groupby(own, get_key):
         jobs = [*group]
         newest = {(row.name, row.id.partition("_")[2]): row.state.partition(" ")[0] for row in jobs}
@@ -180,6 +180,6 @@ def _group_rows(at: Transport, rows: Sequence[_Row]) -> Iterator[ListedSubmissio
         state = next(state for state in SHOWN_FIRST if state in states)
         keys, created = {"folder": folder, LOGIN_KEY: at.host}, parse_seconds(jobs[0].submitted)
         text = f"{at.host}:{text}" if at.host else text
-        one = ListedSubmission(text, run, state, keys, created, jobs[0].user, is_single)
-        found.append((created or 0.0, jobs[0].number, one))
-    yield from (one for _, _, one in sorted(found, key=lambda row: row[:2], reverse=True))
+        submission = ListedSubmission(text, run, state, keys, created, jobs[0].user, is_single)
+        submissions.append((created or 0.0, jobs[0].number, submission))
+    yield from (submission for _, _, submission in sorted(submissions, key=lambda row: row[:2], reverse=True))

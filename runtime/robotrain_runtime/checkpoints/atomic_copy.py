@@ -34,10 +34,10 @@ def copy_checkpoint(folder: Path, manifest: CheckpointManifest, to: Path, is_can
     to.mkdir(exist_ok=True)
 
     def verify_copy(copy: Path) -> None:
-        if why := checkpoint.validate_checkpoint(copy):
+        if problem := checkpoint.validate_checkpoint(copy):
             if changed := checkpoint.validate_checkpoint(folder):
                 raise PermanentError(changed)
-            raise OSError(f"the copy differs: {why}")
+            raise OSError(f"the copy differs: {problem}")
 
     files = {path: folder / path for path in (*manifest.files, MANIFEST)}
     replace_folder(files, target, is_cancelled, key=manifest.run, check=verify_copy)
@@ -149,9 +149,9 @@ def copy_sealed_into(folder: Path, to: Path, is_cancelled: CancelCheck) -> bool:
     for path in (existing.files.keys() - manifest.files.keys()) if existing else ():
         (to / path).unlink(missing_ok=True)
     copy_files_into({path: folder / path for path in (*manifest.files, MANIFEST)}, to, is_cancelled)
-    if why := checkpoint.validate_checkpoint(to):
+    if problem := checkpoint.validate_checkpoint(to):
         (to / MANIFEST).unlink(missing_ok=True)
-        raise OSError(f"the copy differs: {why}")
+        raise OSError(f"the copy differs: {problem}")
     return True
 
 

@@ -127,11 +127,11 @@ def find_same_model(
 
     An evaluation passes `by_name=False`: another policy may have the same run and step.
     """
-    found = sorted(versions, key=lambda one: int(one[0]) if one[0].isdecimal() else 0, reverse=True)
+    newest_first = sorted(versions, key=lambda version: int(version[0]) if version[0].isdecimal() else 0, reverse=True)
     keys: list[tuple[str, ...]] = [(digest,) for digest in DIGEST_TAGS if digest in tags]
     keys += [(RUN_TAG, CHECKPOINT_TAG)] if by_name or not keys else []
     for key in keys:
-        for version in found:
+        for version in newest_first:
             if all(name in tags and version[1].get(name) == tags[name] for name in key):
                 return version
     return None

@@ -125,10 +125,10 @@ def set_unshared_aside(
     """
     own, candidates = _get_checkpoint_folder(document), _find_candidates(document, inspected)
     shared = candidates[-1].step if candidates else 0
-    unshared = [one for one in checkpoint.list_checkpoints(own) if one[0] > shared] if own else []
+    unshared = [saved for saved in checkpoint.list_checkpoints(own) if saved[0] > shared] if own else []
     for step, folder in unshared:
-        kept = checkpoint.set_torn_aside(folder)
-        log_line(f"step {step} was saved on this node only: kept as {kept.name}, not used")
+        aside_folder = checkpoint.set_torn_aside(folder)
+        log_line(f"step {step} was saved on this node only: kept as {aside_folder.name}, not used")
     paths = {str(folder) for _, folder in unshared}
     remaining = {path: saved for path, saved in earlier.checkpoints.items() if path not in paths}
     return dataclasses.replace(earlier, checkpoints=remaining)
@@ -142,7 +142,7 @@ def _find_candidates(document: JobDocument, inspected: Iterable[InspectedTarget]
         plugin = target.plugin.SOURCE
         for step, mark in target.inspection.marks.items():
             if plugin and mark.submission == submission and target.inspection.runs.get(step) == document.run:
-                found = RecoverableCheckpoint(
+                candidate = RecoverableCheckpoint(
                     step=step,
                     location=target.plugin.locate(target.to, mark.name),
                     tracking=mark.tracking,
@@ -151,7 +151,7 @@ def _find_candidates(document: JobDocument, inspected: Iterable[InspectedTarget]
                     published=True,
                     folder_name=mark.name,
                 )
-                candidates.append(found)
+                candidates.append(candidate)
     return sorted(candidates, key=lambda candidate: (candidate.step, not candidate.plugin))
 
 
@@ -225,9 +225,9 @@ def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
     for target in plugin_loader.load_workload_plugin(document).targets(document, {}) if own else ():
         if Path(target.to).is_absolute():
             for _, folder in checkpoint.list_checkpoints(Path(target.to)):
-                found = checkpoint.read_manifest(folder)
-                if found and (found.run, found.submission) == (document.run, own):
-                    yield _make_recoverable(folder, found, published=True)
+                folder_manifest = checkpoint.read_manifest(folder)
+                if folder_manifest and (folder_manifest.run, folder_manifest.submission) == (document.run, own):
+                    yield _make_recoverable(folder, folder_manifest, published=True)
 
 
 def _make_recoverable(
@@ -250,20 +250,20 @@ def _fetch_recoverable(recoverable: RecoverableCheckpoint, fetch: Callable[[Reco
         if failed.fault == "data":
             raise PermanentError(failed.reason) from failed
         step, location = recoverable.step, recoverable.location
-        why = f"step {step} of an earlier attempt cannot be restored from {location}: {failed.reason}"
-        raise JobFailed(why, failed.exit_code, failed.fault) from failed
+        reason = f"step {step} of an earlier attempt cannot be restored from {location}: {failed.reason}"
+        raise JobFailed(reason, failed.exit_code, failed.fault) from failed
 
 
 def _read_expected_manifest(document: JobDocument, expected: RecoverableCheckpoint, folder: Path) -> CheckpointManifest:
     """Return the manifest of a checkpoint. Raise PermanentError if it is not the expected one."""
-    found, own = checkpoint.read_manifest(folder), contract_document.read_submission_id(document)
-    if found is None:
+    manifest, own = checkpoint.read_manifest(folder), contract_document.read_submission_id(document)
+    if manifest is None:
         raise PermanentError(f"{folder} was never completed")
-    if (found.run, found.job, found.step) != (document.run, document.job, expected.step):
-        raise PermanentError(f"it is step {found.step} of the run {found.run}")
-    if own and found.submission != own:
-        raise PermanentError(f"it is of another submission ({found.submission})")
-    return found
+    if (manifest.run, manifest.job, manifest.step) != (document.run, document.job, expected.step):
+        raise PermanentError(f"it is step {manifest.step} of the run {manifest.run}")
+    if own and manifest.submission != own:
+        raise PermanentError(f"it is of another submission ({manifest.submission})")
+    return manifest
 
 
 def _restore_files(
@@ -272,8 +272,8 @@ def _restore_files(
     """Link or copy a checkpoint: a published one must not share its files. Raise PermanentError, OSError, Cancelled."""
 
     def check(copy: Path) -> None:
-        if why := checkpoint.validate_checkpoint(copy):
-            raise PermanentError(why.replace(str(copy), str(folder)))
+        if problem := checkpoint.validate_checkpoint(copy):
+            raise PermanentError(problem.replace(str(copy), str(folder)))
 
     if os.path.lexists(target):
         checkpoint.set_torn_aside(target)

@@ -75,9 +75,9 @@ def find_target_problems(
             problems.append(make_finding(f"it belongs to {foreign}", way))
         elif foreign := next(_find_foreign_checkpoints(document, target), ""):
             problems.append(make_finding(f"it holds {foreign}", way))
-        for found in map(make_finding, problems):
-            title = f"{cannot}: {found.title}"
-            yield found._replace(code="publish-unwritable", title=title, fault="configuration")
+        for finding in map(make_finding, problems):
+            title = f"{cannot}: {finding.title}"
+            yield finding._replace(code="publish-unwritable", title=title, fault="configuration")
 
 
 def _find_foreign_owner(document: JobDocument, target: InspectedTarget) -> str:
@@ -96,11 +96,11 @@ def list_target_warnings(
     """Yield why an address can perhaps not be written to, where that does not end the run."""
     outputs, targets = plugin_loader.describe_outputs(document), list(targets)
     for target in targets:
-        for why in target.inspection.warnings:
-            yield f"it is not known whether {outputs} can be published to {target.to}: {why}"
+        for warning in target.inspection.warnings:
+            yield f"it is not known whether {outputs} can be published to {target.to}: {warning}"
     if is_restarted:
         ending = {finding.title for finding in find_target_problems(document, targets, is_restarted=True)}
-        yield from (one.title for one in find_target_problems(document, targets) if one.title not in ending)
+        yield from (finding.title for finding in find_target_problems(document, targets) if finding.title not in ending)
 
 
 def _find_foreign_checkpoints(document: JobDocument, target: InspectedTarget) -> Iterator[str]:
@@ -125,8 +125,8 @@ def _load_target_plugins(document: JobDocument) -> Iterator[tuple[str, TargetCon
 
 def get_platform_folder(document: JobDocument) -> Path | None:
     """Return the folder that the platform keeps; None if there is none. Raise UnsetVariable."""
-    kept = document.placement.kept
-    return Path(os.path.normpath(contract_document.resolve_folder(kept))) if kept else None
+    folder = document.placement.kept
+    return Path(os.path.normpath(contract_document.resolve_folder(folder))) if folder else None
 
 
 def get_platform_folder_name(document: JobDocument) -> str:
@@ -148,18 +148,18 @@ def find_platform_folder_problems(document: JobDocument) -> Iterator[Finding]:
     if to is None:
         return
     if not to.is_absolute():
-        why = "it is not an absolute path"
+        reason = "it is not an absolute path"
     elif to.exists() and not to.is_dir():
-        why = "it is a file"
+        reason = "it is a file"
     elif not to.parent.is_dir():
-        why = f"{to.parent} does not exist"
+        reason = f"{to.parent} does not exist"
     elif not os.access(to if to.is_dir() else to.parent, os.W_OK | os.X_OK):
-        why = "the user that runs the job may not write to it"
+        reason = "the user that runs the job may not write to it"
     elif foreign := _find_platform_folder_owner(document, to):
-        why = f"it belongs to {foreign}"
+        reason = f"it belongs to {foreign}"
     else:
         return
-    title = f"{outputs} cannot be copied to {to}, which the platform keeps: {why}"
+    title = f"{outputs} cannot be copied to {to}, which the platform keeps: {reason}"
     yield Finding(code="publish-unwritable", title=title, fault="configuration")
 
 
@@ -171,6 +171,12 @@ def _find_platform_folder_owner(document: JobDocument, to: Path) -> str:
             return f"{owner}, and this is {own or 'another submission'}: submit it again with robotrain"
     own = contract_document.read_submission_id(document)
     for folder in (to, *(folder for _, folder in checkpoint.list_checkpoints(to))):  # results are the folder itself
-        if (found := checkpoint.read_manifest(folder)) and (found.run != document.run or found.submission != own):
-            return f"the run {found.run}" if found.run != document.run else f"another submission ({found.submission})"
+        if (manifest := checkpoint.read_manifest(folder)) and (
+            manifest.run != document.run or manifest.submission != own
+        ):
+            return (
+                f"the run {manifest.run}"
+                if manifest.run != document.run
+                else f"another submission ({manifest.submission})"
+            )
     return ""

@@ -41,16 +41,16 @@ class Capital:
     def logarithm(self) -> float:
         """The logarithm of the whole capital."""
         most = max(self.logarithms)
-        return most + math.log(sum(math.exp(one - most) for one in self.logarithms))
+        return most + math.log(sum(math.exp(logarithm - most) for logarithm in self.logarithms))
 
 
 class LowerBound:
     """A lower bound of the mean of differences between -1 and 1, one after the other; it never falls again."""
 
-    def __init__(self, error: float, asked: float = 0) -> None:
+    def __init__(self, error: float, tested_mean: float = 0) -> None:
         """Start without differences; `error` is the probability that the bound is ever above the mean.
 
-        :param asked: the mean that the question is about: whether it is surely exceeded.
+        :param tested_mean: the mean that the question is about: whether it is surely exceeded.
         """
         self.needed = -math.log(error)
         self.peak = 0.0
@@ -60,7 +60,7 @@ class LowerBound:
         self.asked_peak = 0.0
         """The logarithm of the most capital against the mean that is asked about."""
         self._differences: Counter[float] = Counter()
-        self._asked = Capital(asked, self._differences) if asked else None
+        self._asked = Capital(tested_mean, self._differences) if tested_mean else None
         self._step = -STEPS
         self._zero = Capital(0, self._differences)
         self._next = self._make_capital(1)
@@ -106,13 +106,13 @@ class LowerBound:
 class ConfidenceSequence:
     """The interval of the mean of differences between -1 and 1, which holds at all looks together."""
 
-    def __init__(self, confidence: float, asked: float = 0) -> None:
+    def __init__(self, confidence: float, tested_mean: float = 0) -> None:
         """Start without differences; `confidence` is the probability that the interval holds the mean at every look.
 
-        :param asked: the mean that the question is about, such as that of a policy that is worse by the margin.
+        :param tested_mean: the mean that the question is about, such as that of a policy that is worse by the margin.
         """
         error = (1 - confidence) / 2
-        self._below, self._above = LowerBound(error, asked), LowerBound(error, 0 - asked)
+        self._below, self._above = LowerBound(error, tested_mean), LowerBound(error, 0 - tested_mean)
         self.total = 0.0
         self.count = 0
 

@@ -115,14 +115,14 @@ def compare(pairings: Sequence[Pairing], plan: ComparisonPlan) -> list[PairVerdi
     """
     at_most = plan.at_most or plan_pairs(plan, len(pairings)).at_most
     differences = [[compute_difference(pair, plan.measure) for pair in pairing.pairs] for pairing in pairings]
-    asked = -(plan.margin or 0)
-    sequences = [ConfidenceSequence(1 - (1 - plan.confidence) / len(pairings), asked) for _ in pairings]
+    tested_mean = -(plan.margin or 0)
+    sequences = [ConfidenceSequence(1 - (1 - plan.confidence) / len(pairings), tested_mean) for _ in pairings]
     for sequence, values in zip(sequences, differences, strict=True):
         for number, value in enumerate(values, start=1):
             sequence.add(value, looks=number % plan.block == 0)
     p_values = adjust_p_values([min(1.0, 1 / sequence.e_value) for sequence in sequences])
     compared = zip(pairings, sequences, differences, p_values, strict=True)
-    return [_judge_pairing(*one, plan, at_most, len(pairings)) for one in compared]
+    return [_judge_pairing(*comparison, plan, at_most, len(pairings)) for comparison in compared]
 
 
 def _judge_pairing(
@@ -232,16 +232,16 @@ def plan_pairs(plan: ComparisonPlan, comparisons: int = 1) -> PlannedPairs:
     """
     error = (1 - plan.confidence) / comparisons
     cap = CAP if plan.equal_within is plan.margin is None else BOUND_CAP
-    sure, found = NormalDist().inv_cdf(1 - error / 2), NormalDist().inv_cdf(POWER)
+    sure, quantile = NormalDist().inv_cdf(1 - error / 2), NormalDist().inv_cdf(POWER)
     if plan.equal_within is not None:
         both = NormalDist().inv_cdf((1 + POWER) / 2)  # it must be found on both sides
         fixed = (sure + both) ** 2 * 2 * OPPOSITE / plan.equal_within**2
     elif plan.margin is not None:
-        fixed = (sure + found) ** 2 * 2 * OPPOSITE / plan.margin**2
+        fixed = (sure + quantile) ** 2 * 2 * OPPOSITE / plan.margin**2
     else:
         changed = min(1.0, plan.detect + 2 * OPPOSITE)
         spread = math.sqrt(max(0.0, changed - plan.detect**2))
-        fixed = ((sure * math.sqrt(changed) + found * spread) / plan.detect) ** 2
+        fixed = ((sure * math.sqrt(changed) + quantile * spread) / plan.detect) ** 2
     count = math.ceil(fixed)
     fewest = count_fewest_pairs(plan.confidence, comparisons)
     return PlannedPairs(fixed=count, at_most=max(math.ceil(cap * count), fewest), fewest=fewest)

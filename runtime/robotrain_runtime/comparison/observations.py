@@ -38,9 +38,9 @@ class Side(NamedTuple):
     condition: str | None = None
     """None: each condition of its own is a part of the start."""
 
-    def has(self, one: Observation) -> bool:
+    def has(self, observation: Observation) -> bool:
         """Return whether an episode is of this side."""
-        return one.policy == self.policy and self.condition in (None, one.condition)
+        return observation.policy == self.policy and self.condition in (None, observation.condition)
 
 
 class StartKey(NamedTuple):
@@ -72,10 +72,16 @@ class Pairing:
 def find_repeated(observations: Sequence[Observation]) -> Iterator[Observation]:
     """Yield each episode that has policy, training, condition, start and repetition of an earlier one."""
     seen = set()
-    for one in observations:
-        key = (one.policy, one.training, one.condition, one.start, one.repetition)
+    for observation in observations:
+        key = (
+            observation.policy,
+            observation.training,
+            observation.condition,
+            observation.start,
+            observation.repetition,
+        )
         if key in seen:
-            yield one
+            yield observation
         seen.add(key)
 
 
@@ -87,11 +93,13 @@ def pair_sides(observations: Sequence[Observation], first: Side, second: Side) -
     episodes that were played before. Of repeated episodes the first counts.
     """
     rows: dict[StartKey, tuple[list[Observation], list[Observation]]] = {}
-    for one in observations:
+    for observation in observations:
         for number, side in enumerate((first, second)):
-            if side.has(one):
-                key = StartKey(one.start, one.repetition, one.condition if side.condition is None else None)
-                rows.setdefault(key, ([], []))[number].append(one)
+            if side.has(observation):
+                key = StartKey(
+                    observation.start, observation.repetition, observation.condition if side.condition is None else None
+                )
+                rows.setdefault(key, ([], []))[number].append(observation)
     return Pairing(
         first=first,
         second=second,
@@ -135,8 +143,11 @@ def count_missing_as_failures(pairing: Pairing, *, of_first: bool = True, of_sec
 
     :param of_first: whether the starts that the first side lacks count.
     """
-    everything = [one for pair in pairing.pairs for one in pair] + [*pairing.only_first, *pairing.only_second]
-    scores = [one.score for one in everything if one.score is not None]
+    everything = [observation for pair in pairing.pairs for observation in pair] + [
+        *pairing.only_first,
+        *pairing.only_second,
+    ]
+    scores = [observation.score for observation in everything if observation.score is not None]
     lowest = min([0.0, *(score - 1 for score in scores if not 0 <= score <= 1)])
 
     def fail(played: Observation, side: Side) -> Observation:
@@ -145,8 +156,8 @@ def count_missing_as_failures(pairing: Pairing, *, of_first: bool = True, of_sec
         score = None if played.score is None else lowest
         return replace(played, policy=side.policy, condition=condition, success=success, score=score)
 
-    failed = [Pair(one, fail(one, pairing.second)) for one in pairing.only_first if of_second]
-    failed += [Pair(fail(one, pairing.first), one) for one in pairing.only_second if of_first]
+    failed = [Pair(observation, fail(observation, pairing.second)) for observation in pairing.only_first if of_second]
+    failed += [Pair(fail(observation, pairing.first), observation) for observation in pairing.only_second if of_first]
     return replace(pairing, pairs=(*pairing.pairs, *failed))
 
 
@@ -158,7 +169,7 @@ def shuffle_pairs(pairs: Sequence[Pair], block: int = 1) -> tuple[Pair, ...]:
     :param block: how many pairs after each other stay together.
     """
     names = [f"{pair.first.start}\0{pair.first.condition}\0{pair.second.condition}" for pair in pairs]
-    return tuple(pairs[place] for place in shuffle_starts(names, block))
+    return tuple(pairs[position] for position in shuffle_starts(names, block))
 
 
 def shuffle_starts(starts: Sequence[str], block: int = 1) -> list[int]:
@@ -167,9 +178,9 @@ def shuffle_starts(starts: Sequence[str], block: int = 1) -> list[int]:
     :param block: how many starts after each other stay together.
     """
     salt = _digest(sorted(starts))
-    blocks = [range(place, min(place + block, len(starts))) for place in range(0, len(starts), block)]
-    blocks.sort(key=lambda places: _digest([salt, *(starts[place] for place in places)]))
-    return [place for places in blocks for place in places]
+    blocks = [range(position, min(position + block, len(starts))) for position in range(0, len(starts), block)]
+    blocks.sort(key=lambda places: _digest([salt, *(starts[position] for position in places)]))
+    return [position for places in blocks for position in places]
 
 
 def _digest(texts: Sequence[str]) -> str:
@@ -178,17 +189,21 @@ def _digest(texts: Sequence[str]) -> str:
 
 def compute_difference(pair: Pair, measure: Measure) -> float:
     """Return the first minus the second, from -1 to 1. Raise ValueError if they lack what is measured."""
-    first, second = (get_value(one, measure) for one in pair)
+    first, second = (get_value(observation, measure) for observation in pair)
     return float((first > second) - (first < second)) if measure == "sign" else first - second
 
 
-def get_value(one: Observation, measure: Measure) -> float:
+def get_value(observation: Observation, measure: Measure) -> float:
     """Return what is measured of an episode. Raise ValueError if it is not known or not in its bounds."""
-    value = one.success if measure == "success" else one.score
+    value = observation.success if measure == "success" else observation.score
     if value is None or not math.isfinite(value):
-        raise ValueError(f"the episode of {one.policy} at start {one.start} has no {_name_value(measure)}")
+        raise ValueError(
+            f"the episode of {observation.policy} at start {observation.start} has no {_name_value(measure)}"
+        )
     if measure == "score" and not 0 <= value <= 1:
-        raise ValueError(f"the score {value:g} of {one.policy} at start {one.start} is not between 0 and 1")
+        raise ValueError(
+            f"the score {value:g} of {observation.policy} at start {observation.start} is not between 0 and 1"
+        )
     return float(value)
 
 

@@ -49,7 +49,7 @@ def make_comparison_record(
     :param sides: of each verdict, which of the policies it is about.
     :param conditions: those of all policies, by CONDITION_KEYS; None if they differ.
     """
-    sentences = [describe_verdict(one, plan) for one in verdicts]
+    sentences = [describe_verdict(verdict, plan) for verdict in verdicts]
     title = "; ".join(sentences)
     return {
         "schema": SCHEMA,
@@ -62,12 +62,12 @@ def make_comparison_record(
         "fixed": planned.fixed,
         "rounds": [*rounds],
         "conditions": conditions and {name: conditions.get(name) for name in CONDITION_KEYS},
-        "policies": [{name: one.get(name) for name in POLICY_KEYS} for one in policies],
+        "policies": [{name: policy.get(name) for name in POLICY_KEYS} for policy in policies],
         "verdicts": [
-            {**asdict(one), "first": first, "second": second, "sentence": sentence}
-            for one, (first, second), sentence in zip(verdicts, sides, sentences, strict=True)
+            {**asdict(verdict), "first": first, "second": second, "sentence": sentence}
+            for verdict, (first, second), sentence in zip(verdicts, sides, sentences, strict=True)
         ],
-        "gate": make_gate(plan, [one.verdict for one in verdicts], title),
+        "gate": make_gate(plan, [verdict.verdict for verdict in verdicts], title),
         "notes": [*notes],
     }
 
@@ -87,38 +87,42 @@ def summarize(made: Mapping[str, Any]) -> dict[str, Any]:
     it. Of several pairs of policies the numbers are those of the last pair that decides.
     """
     verdicts = made["verdicts"]
-    asked = "not worse" if made["margin"] is not None else "better"
+    wanted_verdict = "not worse" if made["margin"] is not None else "better"
     lost = [verdict for verdict in verdicts if verdict["verdict"] == "worse"]
-    wins = all(verdict["verdict"] == asked for verdict in verdicts)
+    wins = all(verdict["verdict"] == wanted_verdict for verdict in verdicts)
     decisive = max(lost, key=lambda verdict: verdict["e_value"]) if lost else verdicts[-1]
-    place = decisive["first"] if wins else decisive["second"]
+    position = decisive["first"] if wins else decisive["second"]
     return {
         "answer": made["title"],
         "references": ", ".join(str(policy["name"]) for policy in made["policies"][1:]),
         "margin": made["margin"],
-        "winner": str(made["policies"][place]["name"] or "") if wins or lost else "",
+        "winner": str(made["policies"][position]["name"] or "") if wins or lost else "",
         "wins": wins,
         **{name: decisive[name] for name in ("pairs", "difference", "low", "high")},
     }
 
 
-def describe_verdict(one: PairVerdict, plan: ComparisonPlan) -> str:
+def describe_verdict(verdict: PairVerdict, plan: ComparisonPlan) -> str:
     """Return e.g. `A is better than B by 20 points (4 to 36), 40 pairs, e = 57`."""
-    first, second, pairs = one.first, one.second, f"{one.pairs} pair{'s' * (one.pairs != 1)}"
-    evidence = f"e = {format_evidence(one.e_value)}"
-    if one.verdict in ("better", "worse") and plan.margin is None:
-        sign = 1 if one.verdict == "better" else -1
+    first, second, pairs = verdict.first, verdict.second, f"{verdict.pairs} pair{'s' * (verdict.pairs != 1)}"
+    evidence = f"e = {format_evidence(verdict.e_value)}"
+    if verdict.verdict in ("better", "worse") and plan.margin is None:
+        sign = 1 if verdict.verdict == "better" else -1
         better, worse = (first, second)[::sign]
-        by = "" if one.difference is None else f" by {_format_difference(one, sign, plan)}"
-        counts = f", {max(one.wins, one.losses)} to {min(one.wins, one.losses)}" if one.difference is None else ""
+        by = "" if verdict.difference is None else f" by {_format_difference(verdict, sign, plan)}"
+        counts = (
+            f", {max(verdict.wins, verdict.losses)} to {min(verdict.wins, verdict.losses)}"
+            if verdict.difference is None
+            else ""
+        )
         return f"{better} is better than {worse}{by}{counts}, {pairs}, {evidence}"
-    text = describe_answer(one.verdict, first, second, plan, f" after {pairs}")
-    if one.difference is not None:
-        found = f"the difference is {_format_difference(one, 1, plan)}"
+    text = describe_answer(verdict.verdict, first, second, plan, f" after {pairs}")
+    if verdict.difference is not None:
+        outcome = f"the difference is {_format_difference(verdict, 1, plan)}"
     else:
-        found = f"{first} did better in {one.wins} pairs, {second} in {one.losses}"
-    known = f"{text}: {found}, {f'{pairs}, ' if pairs not in text else ''}{evidence}"
-    return f"{known}; {WITHHELD[one.withheld]}" if one.withheld else known
+        outcome = f"{first} did better in {verdict.wins} pairs, {second} in {verdict.losses}"
+    sentence = f"{text}: {outcome}, {f'{pairs}, ' if pairs not in text else ''}{evidence}"
+    return f"{sentence}; {WITHHELD[verdict.withheld]}" if verdict.withheld else sentence
 
 
 def describe_answer(verdict: str, first: str, second: str, plan: ComparisonPlan, after: str = "") -> str:
@@ -129,8 +133,8 @@ def describe_answer(verdict: str, first: str, second: str, plan: ComparisonPlan,
         "worse": f"{first} is worse than {second} by more than {size}",
         "equal": f"{first} and {second} are equal within {size}",
     }
-    asked = "not worse" if plan.margin is not None else "equal" if plan.equal_within is not None else ""
-    question = answers.get(asked, f"{first} or {second} is better")
+    goal = "not worse" if plan.margin is not None else "equal" if plan.equal_within is not None else ""
+    question = answers.get(goal, f"{first} or {second} is better")
     return answers.get(verdict, f"not decided{after} whether {question}")
 
 
@@ -139,8 +143,8 @@ def format_evidence(e_value: float) -> str:
     return f"{e_value:.2g}" if e_value < 10 or e_value >= 1e6 else f"{e_value:.0f}"
 
 
-def _format_difference(one: PairVerdict, sign: int, plan: ComparisonPlan) -> str:
-    value, *ends = (sign * (number or 0) for number in (one.difference, one.low, one.high))
+def _format_difference(verdict: PairVerdict, sign: int, plan: ComparisonPlan) -> str:
+    value, *ends = (sign * (number or 0) for number in (verdict.difference, verdict.low, verdict.high))
     low, high = sorted(ends)
     if not low <= value <= high:
         return format_size(value, plan)

@@ -50,11 +50,11 @@ def decode_file(text: str) -> bytes:
 
 def list_packages(lock: str) -> dict[str, str]:
     """Return the version of each package of a lock by its name; empty for one that its file does not tell."""
-    found = dict(PINNED.findall(lock))
+    versions = dict(PINNED.findall(lock))
     for name, file in ADDRESSED.findall(lock):
         match = VERSIONED_FILE.fullmatch(unquote(file))
-        found[name] = match[1] if match else ""
-    return found
+        versions[name] = match[1] if match else ""
+    return versions
 
 
 def find_other_line(lock: str) -> str:

@@ -57,10 +57,10 @@ def make_page_address(address: str, page: str) -> str:
     except ValueError:
         is_valid = has_split_user = False
     if has_split_user or (not is_valid and "@" in address):
-        why = (
+        reason = (
             "the address is not valid; in its user and password, `/`, `?`, `#`, `@` and blanks must be percent-encoded"
         )
-        raise ValueError(why)
+        raise ValueError(reason)
     if not is_valid:
         raise ValueError("the address is not valid; it begins with http:// or https://, a host and perhaps a port")
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}{page}"

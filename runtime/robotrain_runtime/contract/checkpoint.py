@@ -84,8 +84,8 @@ def seal_checkpoint(
     files = hash_files(folder)
     if not files:
         raise FileNotFoundError(f"{folder} holds no files")
-    known = (("submission", submission), ("tracking", tracking), ("document", document))
-    origin: dict[str, Any] = {name: value for name, value in known if value}
+    fields = (("submission", submission), ("tracking", tracking), ("document", document))
+    origin: dict[str, Any] = {name: value for name, value in fields if value}
     manifest = CheckpointManifest(step=step, run=run, job=job, files=files, model=model, **origin)
     content = format_manifest(manifest)
     if len(content) > MAX_MANIFEST_BYTES:
@@ -147,7 +147,7 @@ def find_changed_file(folder: Path, files: Mapping[str, str], verdict: str) -> s
 
 
 def find_last_complete(
-    parent: Path, *, run: str = "", job: str = "", on_skip: Callable[[Path, str], object] = lambda folder, why: None
+    parent: Path, *, run: str = "", job: str = "", on_skip: Callable[[Path, str], object] = lambda folder, reason: None
 ) -> tuple[int, Path] | None:
     """Return the step and folder of the newest checkpoint in `parent` that is complete to the byte.
 
@@ -156,14 +156,14 @@ def find_last_complete(
     for step, folder in list_checkpoints(parent):
         manifest = read_manifest(folder)
         if manifest and run and manifest.run != run:
-            why = f"{folder} is of the run {manifest.run}"
+            reason = f"{folder} is of the run {manifest.run}"
         elif manifest and job and manifest.job != job:
-            why = f"{folder} is of another job"
+            reason = f"{folder} is of another job"
         else:
-            why = validate_checkpoint(folder)
-        if not why:
+            reason = validate_checkpoint(folder)
+        if not reason:
             return step, folder
-        on_skip(folder, why)
+        on_skip(folder, reason)
     return None
 
 
@@ -178,8 +178,8 @@ def find_resume_point(
     from robotrain_runtime.contract.event import Note
 
     skipped: list[tuple[Path, str]] = []
-    last = find_last_complete(parent, run=run, job=job, on_skip=lambda folder, why: skipped.append((folder, why)))
-    texts = (f"{why}: kept as {set_torn_aside(folder).name}, not used" for folder, why in skipped)
+    last = find_last_complete(parent, run=run, job=job, on_skip=lambda folder, reason: skipped.append((folder, reason)))
+    texts = (f"{reason}: kept as {set_torn_aside(folder).name}, not used" for folder, reason in skipped)
     notes = tuple(Note(level="warning", text=text) for text in texts)
     if last is None:
         return None, notes
@@ -202,8 +202,8 @@ def list_checkpoints(parent: Path) -> Iterator[tuple[int, Path]]:
         entries = list(os.scandir(parent))
     except (FileNotFoundError, NotADirectoryError):
         return
-    found = [entry for entry in entries if entry.name.isdecimal() and entry.is_dir(follow_symlinks=False)]
-    for entry in sorted(found, key=lambda entry: int(entry.name), reverse=True):
+    step_folders = [entry for entry in entries if entry.name.isdecimal() and entry.is_dir(follow_symlinks=False)]
+    for entry in sorted(step_folders, key=lambda entry: int(entry.name), reverse=True):
         yield int(entry.name), Path(entry.path)
 
 
@@ -213,8 +213,8 @@ ALL = "all"
 
 def select_steps(steps: Iterable[int], which: str) -> list[int]:
     """Return the steps of checkpoints that `which` selects, ascending: all, or multiples of a number, and the last."""
-    known = sorted(steps)
-    return [step for step in known if which == ALL or step % int(which) == 0 or step == known[-1]]
+    sorted_steps = sorted(steps)
+    return [step for step in sorted_steps if which == ALL or step % int(which) == 0 or step == sorted_steps[-1]]
 
 
 def is_inside(path: str) -> bool:

@@ -39,6 +39,6 @@ def make_import_environ(folders: Iterable[str | Path], environ: Mapping[str, str
     `environ`: what they are made of; None for those of this process.
     """
     inherited = os.environ if environ is None else environ
-    kept = {name: value for name, value in inherited.items() if name not in FOREIGN_VARIABLES}
+    variables = {name: value for name, value in inherited.items() if name not in FOREIGN_VARIABLES}
     path = os.pathsep.join(map(str, folders))
-    return {**kept, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    return {**variables, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}

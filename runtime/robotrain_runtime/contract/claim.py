@@ -129,10 +129,10 @@ def _kill_programs() -> bool:
 
     Linux only.
     """
-    mark, found = f"{CLAIM_VARIABLE}={os.environ[CLAIM_VARIABLE].partition(':')[0]}:".encode(), False
+    mark, has_killed = f"{CLAIM_VARIABLE}={os.environ[CLAIM_VARIABLE].partition(':')[0]}:".encode(), False
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or is somebody else's
             if folder.name != str(os.getpid()) and mark in (folder / "environ").read_bytes():
                 os.kill(int(folder.name), signal.SIGKILL)
-                found = True
-    return found
+                has_killed = True
+    return has_killed

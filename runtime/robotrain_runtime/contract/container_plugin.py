@@ -215,7 +215,7 @@ class BatchFetcher:
         self,
         sources: Sequence[JobSource],
         container_plugins: Mapping[str, "SourceContainerPlugin"],
-        place: ContainerContext,
+        context: ContainerContext,
         described: Mapping[str, Sequence[str]],
     ) -> BatchFetch:
         """Return the fetch of `sources`; nothing is started yet.
@@ -262,17 +262,17 @@ class SourceContainerPlugin:
     CARRIER: str = ""
     """The module that fetches its sources (`BatchFetcher`)."""
 
-    def preflight(self, source: JobSource, place: ContainerContext) -> Iterable[Finding | str]:
+    def preflight(self, source: JobSource, context: ContainerContext) -> Iterable[Finding | str]:
         """Return quickly why `source` cannot be fetched as pinned."""
         return ()
 
-    def fetch(self, source: JobSource, place: ContainerContext) -> Path:
+    def fetch(self, source: JobSource, context: ContainerContext) -> Path:
         """Return the folder with the data of `source`. Raise OSError with a sentence for the user."""
         raise NotImplementedError
 
-    def mounted(self, source: JobSource, place: ContainerContext) -> Iterable[Finding | str]:
+    def mounted(self, source: JobSource, context: ContainerContext) -> Iterable[Finding | str]:
         """Do the preflight of a mounted source: `source.uri` is the folder that it is in."""
-        return self.preflight(source, place)
+        return self.preflight(source, context)
 
 
 @dataclass(frozen=True, kw_only=True)

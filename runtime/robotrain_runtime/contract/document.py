@@ -232,8 +232,10 @@ OMITTED_IF_EMPTY = (
 
 def collect_fields(value: Any) -> dict[str, Any]:
     """Return the fields of a dataclass by name, for JSON: nothing is copied, as `dataclasses.asdict` would."""
-    fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
-    return {name: found for name, found in fields.items() if found or name not in OMITTED_IF_EMPTY}
+    fields = {
+        dataclass_field.name: getattr(value, dataclass_field.name) for dataclass_field in dataclasses.fields(value)
+    }
+    return {name: field_value for name, field_value in fields.items() if field_value or name not in OMITTED_IF_EMPTY}
 
 
 def collect_portable(document: JobDocument) -> dict[str, Any]:
@@ -297,14 +299,14 @@ def convert_fields(kind: type[Fields], data: Any) -> Fields:
         raise ValueError("it is no JSON object")
     hints = _get_hints(typing.cast(Any, kind))
     errors: list[str] = []
-    found: Any = convert_json(kind, {name: data[name] for name in hints if name in data}, "", errors)
+    untyped: Any = convert_json(kind, {name: data[name] for name in hints if name in data}, "", errors)
     for name, hint in hints.items():
         value = data.get(name)
         if float in (hint, *typing.get_args(hint)) and value is not None and not abs(value) < MAX_SECONDS:
             errors.append(f"{name}: no time")
     if errors:
         raise ValueError("; ".join(errors))
-    converted: Fields = found
+    converted: Fields = untyped
     return converted
 
 

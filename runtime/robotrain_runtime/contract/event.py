@@ -328,9 +328,9 @@ _decode = json.JSONDecoder().raw_decode
 
 def _make_event(kind: type, data: Mapping[str, Any]) -> Any:
     """Return an event of this kind; None for one that is malformed."""
-    known = {field.name for field in dataclasses.fields(kind)}
+    field_names = {field.name for field in dataclasses.fields(kind)}
     errors: list[str] = []
-    event = convert_json(kind, {name: value for name, value in data.items() if name in known}, "", errors)
+    event = convert_json(kind, {name: value for name, value in data.items() if name in field_names}, "", errors)
     counts = (getattr(event, name, None) for name in ("step", "total", "done", "episodes"))
     return None if errors or any(count is not None and abs(count) > LAST_STEP for count in counts) else event
 

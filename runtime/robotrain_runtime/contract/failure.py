@@ -170,9 +170,9 @@ def _continue_error(output: Sequence[str], error: str) -> str:
     frames = [index for index in range(at) if re.match(r'File "[^"]+", line \d+', output[index])]
     if not frames or not re.fullmatch(EXCEPTION_PATTERN, error) or ":" in error:
         return error
-    place = output[frames[-1]].partition(", in ")[0].removeprefix("File ")
+    location = output[frames[-1]].partition(", in ")[0].removeprefix("File ")
     statement = output[frames[-1] + 1]
-    return f"{error} ({place}" + f": {statement}" * (statement != error) + ")"
+    return f"{error} ({location}" + f": {statement}" * (statement != error) + ")"
 
 
 def _find_crash(output: Sequence[str]) -> str:
@@ -250,8 +250,8 @@ def diagnose_exit(code: int, lines: Sequence[str], out_of_memory: bool) -> JobFa
     if number == signal.SIGKILL or any(re.search(KILLED_PATTERN, line) for line in lines):
         is_told = MEMORY_RAN_OUT in reason  # by the node that it was killed on
         cause = describe_cause(HOST_MEMORY if out_of_memory or is_told else KILLED, output)
-        why = f": {MEMORY_RAN_OUT}" if out_of_memory and not is_told else ""
-        return JobFailed(reason + why, status, cause.fault, cause)
+        memory_note = f": {MEMORY_RAN_OUT}" if out_of_memory and not is_told else ""
+        return JobFailed(reason + memory_note, status, cause.fault, cause)
     error = _find_error(output)
     is_stopped = number in STOP_SIGNALS and (code < 0 or not error)
     if is_stopped or re.search(STOPPED.pattern, explain_output(lines)):
@@ -278,10 +278,10 @@ MESSAGE_LINES = 12
 
 def _list_related(output: Sequence[str], error: str) -> list[str]:
     """Return the further lines of an exception's message, then the exceptions that caused it."""
-    found = [index for index, line in enumerate(output) if line == error]
-    if not found:
+    positions = [index for index, line in enumerate(output) if line == error]
+    if not positions:
         return []
-    at = found[-1]
+    at = positions[-1]
     after = output[at + 1 : at + 1 + MESSAGE_LINES]
     end = next((index for index, line in enumerate(after) if line.startswith(TRACEBACK)), len(after))
     start = max((index for index in range(at) if output[index].startswith(TRACEBACK)), default=0)
@@ -296,9 +296,9 @@ def combine_faults(faults: Iterable[Fault]) -> Fault:
     """Return the fault of several findings: one of the infrastructure only if all are, or a retry would fail again."""
     from robotrain_runtime.contract.event import INFRASTRUCTURE
 
-    known = list(faults)
-    lasting = [fault for fault in known if fault not in INFRASTRUCTURE]
-    return next(iter(lasting or known), "")
+    all_faults = list(faults)
+    lasting = [fault for fault in all_faults if fault not in INFRASTRUCTURE]
+    return next(iter(lasting or all_faults), "")
 
 
 def read_stop_reason(work: Path) -> Fault:
@@ -320,8 +320,8 @@ ROOT = Path("/")
 def count_oom_kills(root: Path = ROOT) -> int:
     """Return how many processes were killed for lack of memory: in this control group, else on the machine."""
     for counter in (*_list_memory_counters(root), root / "proc/vmstat"):
-        if found := re.search(r"^oom_kill (\d+)$", _read_text(counter), re.MULTILINE):
-            return int(found[1])
+        if match := re.search(r"^oom_kill (\d+)$", _read_text(counter), re.MULTILINE):
+            return int(match[1])
     return 0
 
 

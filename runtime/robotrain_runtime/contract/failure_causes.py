@@ -423,8 +423,8 @@ def find_cause(texts: Sequence[str], output: Sequence[str] = (), others: Sequenc
 
 def describe_cause(cause: Cause, output: Sequence[str] = ()) -> FoundCause:
     """Return a cause with its subject as the lines of a failure name it."""
-    found = [*re.finditer(cause.subject, "\n".join(output), re.MULTILINE)] if cause.subject else []
-    subject = " ".join(filter(None, (part and part.strip() for part in found[-1].groups()))) if found else ""
+    matches = [*re.finditer(cause.subject, "\n".join(output), re.MULTILINE)] if cause.subject else []
+    subject = " ".join(filter(None, (part and part.strip() for part in matches[-1].groups()))) if matches else ""
     return FoundCause(cause.name, cause.fault, subject, cause.remedy.format(subject=subject or cause.kind))
 
 

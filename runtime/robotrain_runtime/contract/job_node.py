@@ -33,8 +33,8 @@ def read_node_rank(document: JobDocument) -> int:
     try:
         text = expand_variables(f"${{{variable}}}")
     except UnsetVariable as name:
-        why = f"{name} is not set: it should have the rank of this node"
-        raise JobFailed(why, EXIT_REFUSED, "configuration") from None
+        reason = f"{name} is not set: it should have the rank of this node"
+        raise JobFailed(reason, EXIT_REFUSED, "configuration") from None
     if not (text.isascii() and text.isdecimal()):
         raise JobFailed(f"{variable} is not the rank of a node: {text!r}", EXIT_REFUSED, "configuration")
     return int(text)

@@ -27,18 +27,18 @@ ACTIVE_TEXT = re.compile(r"@(?=everyone|here|channel|all\b)|<(?=[@!#&:]|at>)|\](
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *given: Any) -> None:
+    def redirect_request(self, *arguments: Any) -> None:
         """Follow none: a POST would become a GET that says nothing."""
 
 
 def post_notice(address: str, text: str) -> str:
     """Post a text as its host reads it; return why that failed, without the address. Nothing is raised."""
     try:
-        place = urlsplit(address)
-        host = place.hostname or ""
-        if place.scheme != "https" and (place.scheme != "http" or host not in LOOPBACK):
+        url = urlsplit(address)
+        host = url.hostname or ""
+        if url.scheme != "https" and (url.scheme != "http" or host not in LOOPBACK):
             return "its address does not begin with https"
-        content, kind = _make_content(host, place.path, text)
+        content, kind = _make_content(host, url.path, text)
         request = urllib.request.Request(address, content.encode(), {"Content-Type": kind})
         urllib.request.build_opener(_NoRedirect).open(request, timeout=SECONDS).close()
         return ""

@@ -232,16 +232,16 @@ def load_texts(text: object) -> list[str]:
 
     Raise ValueError for JSON of something else.
     """
-    given = str(text or "")
-    if not given.lstrip().startswith("["):
-        return [given] if given else []
+    json_text = str(text or "")
+    if not json_text.lstrip().startswith("["):
+        return [json_text] if json_text else []
     try:
-        found = json.loads(given)
+        texts = json.loads(json_text)
     except (json.JSONDecodeError, RecursionError):
-        found = None
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        texts = None
+    if not isinstance(texts, list) or not all(isinstance(member, str) for member in texts):
         raise ValueError("it is no JSON list of texts")
-    return found
+    return texts
 
 
 @functools.cache

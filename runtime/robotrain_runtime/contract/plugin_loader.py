@@ -50,8 +50,8 @@ def get_job_environment(document: JobDocument) -> PythonEnvironment:
     try:
         return environment if plugin.RUNS_PROGRAM else added_packages.add_packages(environment, document)
     except OSError as error:
-        why = f"the packages of the job cannot be written to the cache {document.placement.cache}: {error.strerror}"
-        raise JobFailed(why, EXIT_REFUSED, "disk_full" if error.errno in DISK_ERRORS else "") from error
+        reason = f"the packages of the job cannot be written to the cache {document.placement.cache}: {error.strerror}"
+        raise JobFailed(reason, EXIT_REFUSED, "disk_full" if error.errno in DISK_ERRORS else "") from error
 
 
 def get_run_placement(document: JobDocument) -> Placement:
@@ -69,10 +69,10 @@ def get_program_environment(document: JobDocument, work: Path) -> PythonEnvironm
 
 def get_program_python(document: JobDocument) -> Path | None:
     """Return the interpreter of the user's own environment that the program runs in; None if there is none."""
-    given = document.placement.environment
-    if given is None or not load_workload_plugin(document).RUNS_PROGRAM:
+    environment = document.placement.environment
+    if environment is None or not load_workload_plugin(document).RUNS_PROGRAM:
         return None
-    return Path(given) if os.path.isfile(given) else Path(given, "bin", "python")
+    return Path(environment) if os.path.isfile(environment) else Path(environment, "bin", "python")
 
 
 def describe_outputs(document: JobDocument) -> str:

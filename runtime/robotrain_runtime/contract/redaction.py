@@ -180,7 +180,9 @@ def _hide_in_value(value: Any) -> Any:
     if isinstance(value, str):
         return hide_if_secret(value)
     if isinstance(value, Mapping):
-        return {hide_if_secret(name).replace(HIDDEN, HIDDEN_NAME): _hide_in_value(one) for name, one in value.items()}
+        return {
+            hide_if_secret(name).replace(HIDDEN, HIDDEN_NAME): _hide_in_value(child) for name, child in value.items()
+        }
     if isinstance(value, list | tuple):
         return tuple(map(_hide_in_value, value))
     return value

@@ -73,9 +73,9 @@ def _list_shapes() -> tuple[tuple[str, str], ...]:
 def list_possible_shapes(text: str) -> list[str]:
     """Return the patterns of those tokens that may be in a text, by the words in it."""
     lower = text.lower()
-    found = [pattern for marker, pattern in TOKENS.items() if marker in lower]
+    patterns = [pattern for marker, pattern in TOKENS.items() if marker in lower]
     words = " ".join(word for word in lower.split() if len(word) >= MIN_TOKEN)
-    return found + [pattern for marker, pattern in _list_shapes() if marker in words]
+    return patterns + [pattern for marker, pattern in _list_shapes() if marker in words]
 
 
 VAGUE_TOKENS = ("sk-", "eyj", "ia")
@@ -99,14 +99,14 @@ def has_token(text: str) -> bool:
     vague = {TOKENS[marker] for marker in VAGUE_TOKENS}
     patterns = [pattern for pattern in list_possible_shapes(text) if pattern not in vague]
     patterns += [r"[?&]sig=[\w%+/-]{30,}", r"(?:account|sharedaccess)key=[\w+/]{40,}"]
-    found = (match[0] for pattern in patterns for match in compile_pattern(pattern).finditer(text))
-    return any(len({*token}) >= MIN_CHARACTERS for token in found)
+    tokens = (match[0] for pattern in patterns for match in compile_pattern(pattern).finditer(text))
+    return any(len({*token}) >= MIN_CHARACTERS for token in tokens)
 
 
 def holds_secret(text: str) -> bool:
     """Return whether a text certainly contains a secret, so that it must not be stored."""
     patterns, lower = list_possible_shapes(text), text.lower()
-    if (":/" in lower or ":\\" in lower) and any(one in lower for one in "@＠%"):
+    if (":/" in lower or ":\\" in lower) and any(character in lower for character in "@＠%"):
         patterns += [rf"{SCHEME}[^/\\?#\s]*:[^/\\?#\s]*{AT}", rf"(?<![a-z0-9+.-])https?:[/\\]+[^/\\?#\s@]+{AT}"]
     if any(name in lower for name in ("sig=", "signature=", "key=")):
         patterns += [r"[?&;]([\w-]*signature|sig)=", r"(?:account|sharedaccess)key="]
@@ -152,18 +152,18 @@ def find_named_secret(text: str) -> int | None:
     lower = text.lower()
     starts = []
     if ("=" in text or ":" in text) and any(marker in lower for marker in NAME_MARKERS):
-        named = (found for found in compile_pattern(_ASSIGNMENT).finditer(text) if _is_assigned_secret(found))
-        starts += [found.start(4) for found in (next(named, None),) if found]
+        named = (match for match in compile_pattern(_ASSIGNMENT).finditer(text) if _is_assigned_secret(match))
+        starts += [match.start(4) for match in (next(named, None),) if match]
     if ":" in text and any(marker in lower for marker in ("-u", "–u", "—u")):
-        starts += [found.start(1) for found in (compile_pattern(_USER).search(text),) if found]
+        starts += [match.start(1) for match in (compile_pattern(_USER).search(text),) if match]
     return min(starts, default=None)
 
 
-def _is_assigned_secret(found: re.Match[str]) -> bool:
-    name, sign, blanks, value = found.groups()
+def _is_assigned_secret(match: re.Match[str]) -> bool:
+    name, sign, blanks, value = match.groups()
     if sign == ":" and not blanks and not compile_pattern(_PASSWORD).fullmatch(name):  # `kind:api-key:3`, an address
         return False
-    before = re.search(r"[\w.-]*\Z", found.string[max(0, found.start() - 40) : found.start()])
+    before = re.search(r"[\w.-]*\Z", match.string[max(0, match.start() - 40) : match.start()])
     is_prose = sign == ":" and not set(blanks) & {*"'\""}
     return is_secret_value(f"{before[0] if before else ''}{name}", value, is_prose)
 
@@ -217,10 +217,10 @@ def looks_like_secret(text: str) -> bool:
 
 def find_secret_arguments(arguments: Sequence[str]) -> list[int]:
     """Return the indices of command-line arguments with a secret, also one behind its option: `--api-key`, `KEY`."""
-    found = {index for index, text in enumerate(arguments) if value_holds_secret(text)}
+    positions = {index for index, text in enumerate(arguments) if value_holds_secret(text)}
     for index, (option, value) in enumerate(pairwise(arguments), 1):
         is_option = option.startswith(("-", "–", "—")) and "=" not in option  # else it has its value already
         is_named = is_option and not value.startswith("-") and is_secret_value(option, value)
         if is_named or (is_option and ":" in value and find_named_secret(f"{option} {value}") is not None):
-            found.add(index)
-    return sorted(found)
+            positions.add(index)
+    return sorted(positions)

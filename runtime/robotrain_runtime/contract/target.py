@@ -88,10 +88,10 @@ class TargetContainerPlugin:
         """Return the name of the checkpoint that `locate` returned `located` for; empty if it is at another place."""
         return located.removeprefix(f"{address}/") if located.rpartition("/")[0] == address else ""
 
-    def inspect(self, address: str, place: ContainerContext) -> TargetInspection:
+    def inspect(self, address: str, context: ContainerContext) -> TargetInspection:
         """Return quickly whether one may write there, and what is there. Without a `place.python`, ask nobody."""
         return TargetInspection()
 
-    def open(self, address: str, place: ContainerContext) -> TargetWriter:
+    def open(self, address: str, context: ContainerContext) -> TargetWriter:
         """Return what writes there. Raise OSError with a sentence."""
         raise NotImplementedError

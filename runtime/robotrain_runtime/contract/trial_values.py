@@ -15,16 +15,16 @@ def set_trial_values(document: JobDocument, arguments: Sequence[str]) -> JobDocu
 
     It needs no argument where the space has a single choice.
     """
-    given = [text.partition("=") for text in arguments]
-    names = [name for name, _, _ in given]
+    assignments = [text.partition("=") for text in arguments]
+    names = [name for name, _, _ in assignments]
     for name in names:
         if name not in document.space:
             raise ValueError(f"{name} is no parameter that varies: {', '.join(document.space) or 'none does'}")
-    single = {name: one.choices[0] for name, one in document.space.items() if len(one.choices) == 1}
+    single = {name: dimension.choices[0] for name, dimension in document.space.items() if len(dimension.choices) == 1}
     for name in document.space:
         if names.count(name) != 1 and not (name in single and name not in names):
             raise ValueError(f"{name} needs one value, and has {names.count(name)}")
-    values = single | {name: _parse_value(name, document.space[name], text) for name, _, text in given}
+    values = single | {name: _parse_value(name, document.space[name], text) for name, _, text in assignments}
     values = {
         name: str(value) if isinstance(document.parameters.get(name), str) else value for name, value in values.items()
     }
@@ -39,10 +39,10 @@ def get_trial_values(document: JobDocument) -> Mapping[str, Scalar]:
 def _parse_value(name: str, dimension: Dimension, text: str) -> Scalar:
     if dimension.choices:
         is_same = text.__eq__ if text in dimension.choices else lambda choice: _is_same(choice, text)
-        found = next(filter(is_same, dimension.choices), None)
-        if found is None:
+        choice = next(filter(is_same, dimension.choices), None)
+        if choice is None:
             raise ValueError(f"{name}={text} is none of {', '.join(map(str, dimension.choices))}")
-        return found
+        return choice
     number = _parse_number(text)
     slack = TOLERANCE * max(abs(dimension.low), abs(dimension.high))
     if number is None or not dimension.low - slack <= number <= dimension.high + slack:

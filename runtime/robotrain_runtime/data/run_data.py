@@ -116,10 +116,10 @@ class RunData:
         """Return the prepared data, and whether it was in the cache. Raise JobFailed or StopRequested."""
         log_line = self._relay.write_line
         if preparation.key:
-            place = self._cache / "prepared" / self.document.workload / preparation.key
+            folder = self._cache / "prepared" / self.document.workload / preparation.key
         else:
-            place = Path(self.document.placement.work) / "prepared"
-        is_cached = bool(preparation.key) and files.find_complete_files(place, PREPARED_FILE) is not None
+            folder = Path(self.document.placement.work) / "prepared"
+        is_cached = bool(preparation.key) and files.find_complete_files(folder, PREPARED_FILE) is not None
         if not is_cached and preparation.key:
             surveys = self.batches.surveys
             self._make_room(sum(surveys[source].size for source in preparation.sources if source in surveys))
@@ -138,10 +138,10 @@ class RunData:
 
         prepare = partial(
             files.fill_cache_folder,
-            place,
+            folder,
             PREPARED_FILE,
             fill_folder,
-            on_wait=lambda: log_line(f"another run is preparing {place}: waiting"),
+            on_wait=lambda: log_line(f"another run is preparing {folder}: waiting"),
             waiting=self._stop.interruptible,
             rebuild=not preparation.key,
         )
@@ -164,17 +164,17 @@ class RunData:
 
         :param document: that of the whole job.
         """
-        needed, found = self.batches.settle(document, data), dict[JobSource, Path]()
+        needed, folders = self.batches.settle(document, data), dict[JobSource, Path]()
         for source in (*needed, *self.batches.waiting):
             certain = replace(source, uncertain=False)
             part = replace(self.document, sources=(certain,))
             try:
-                found[source] = RunData(part, self._relay, self._stop, self._lease)._survey_and_fetch(python)[certain]
+                folders[source] = RunData(part, self._relay, self._stop, self._lease)._survey_and_fetch(python)[certain]
             except JobFailed as failed:
                 if source in needed:
                     raise
                 self._relay.write_line(f"{source.uri}, which the job may need, is left out: {failed.reason}")
-        return found
+        return folders
 
     def _fetch_all(self, python: Callable[[], Path]) -> dict[JobSource, Path]:
         """Return the folder of each source, in order, after the survey."""
@@ -207,10 +207,10 @@ class RunData:
             folder = self.batches.mounted[source]  # as preflight found it
             context = make_container_context(self.document, None, log_line)
             with failure.convert_os_errors(), self._stop.interruptible():
-                found = sources.fetch_from_mount(self.document, source, folder, context)
-            if not self._lease.acquire(found):
-                raise JobFailed(f"{found} was removed after the run had begun")
-            return found
+                source_folder = sources.fetch_from_mount(self.document, source, folder, context)
+            if not self._lease.acquire(source_folder):
+                raise JobFailed(f"{source_folder} was removed after the run had begun")
+            return source_folder
         plugin = plugin_loader.load_source_plugin(self.document, source)
         source_python = self.build_python(plugin.ENVIRONMENT) if plugin.ENVIRONMENT else python()
         context = make_container_context(self.document, source_python, log_line)

@@ -70,7 +70,7 @@ class SourceBatches:
         left_out = self.waiting.union(*(sources for _, sources in self._started))
         for name, sources in group_by_fetcher(self.document, left_out).items():
             patterns = {source: workload.needed_files(self.document, source) for source in sources}
-            needed = {source: tuple(found) for source, found in patterns.items() if found}
+            needed = {source: tuple(source_patterns) for source, source_patterns in patterns.items() if source_patterns}
             fetcher = plugin_loader.load_batch_fetcher(name)
             plugins = {source.kind: plugin_loader.load_source_plugin(self.document, source) for source in sources}
             context = make_container_context(self.document, self.python(fetcher.ENVIRONMENT), self._log_line)
@@ -89,7 +89,7 @@ class SourceBatches:
         :param document: the document of the whole job.
         """
         needed = []
-        for source in [one for one in self.document.sources if one in self.waiting]:
+        for source in [other for other in self.document.sources if other in self.waiting]:
             if (is_needed := find_need(document, source, described)) is None:
                 continue
             self.waiting.remove(source)
@@ -97,8 +97,8 @@ class SourceBatches:
                 needed.append(source)
             else:
                 self._log_line(f"{source.uri} is not downloaded: the job does not need it")
-                kept = tuple(one for one in self.document.sources if one != source)
-                self.document = replace(self.document, sources=kept)
+                other_sources = tuple(other for other in self.document.sources if other != source)
+                self.document = replace(self.document, sources=other_sources)
         return needed
 
     def fetch(self, progress: Callable[[Download], None]) -> dict[JobSource, Path]:
@@ -121,9 +121,11 @@ class SourceBatches:
 def find_need(document: JobDocument, source: JobSource, described: Mapping[JobSource, Path]) -> bool | None:
     """Return whether a job needs an implied source; None while what is missing from `described` decides."""
     workload = plugin_loader.load_workload_plugin(document)
-    others = replace(document, sources=tuple(one for one in document.sources if one != source))
-    texts = [text for found in workload.implied_sources(others, described).values() for text in found]
-    brought = {text for found in workload.implied_sources(document, described).values() for text in found}
+    others = replace(document, sources=tuple(other for other in document.sources if other != source))
+    texts = [text for implied_texts in workload.implied_sources(others, described).values() for text in implied_texts]
+    brought = {
+        text for implied_texts in workload.implied_sources(document, described).values() for text in implied_texts
+    }
     missing = [text for text in texts if text not in brought]
     if missing and all(isinstance(text, UncertainText) for text in missing):
         return None
@@ -202,8 +204,8 @@ def _find_data_folders(outer: Path, markers: Iterable[str]) -> list[Path]:
     folder: Path | None = outer
     while folder is not None:
         entries = []
-        with suppress(FileNotFoundError), os.scandir(folder) as found:
-            entries = [entry for entry in found if not entry.name.startswith(".")]
+        with suppress(FileNotFoundError), os.scandir(folder) as children:
+            entries = [entry for entry in children if not entry.name.startswith(".")]
         if not entries:
             break
         candidates.insert(0, folder)

@@ -14,12 +14,12 @@ ENVIRONMENT = None
 CARRIER = ""
 
 
-def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
+def preflight(source: JobSource, context: ContainerContext) -> Iterator[str]:
     """Yield that the platform did not mount it: nothing else can bring it."""
     yield f"the output of step {source.uri} was not mounted"
 
 
-def mounted(source: JobSource, place: ContainerContext) -> Iterator[str]:
+def mounted(source: JobSource, context: ContainerContext) -> Iterator[str]:
     """Yield why the mounted folder is not what the step handed over."""
     folder = Path(source.uri)
     try:
@@ -29,19 +29,19 @@ def mounted(source: JobSource, place: ContainerContext) -> Iterator[str]:
         return
     if not any(path.startswith(f"{folder.name}/") for path in output.files):
         yield f"the step {output.run} handed over no {folder.name}"
-    elif why := step_output.find_damaged_file(folder.parent, output, folder.name):
-        yield why
+    elif problem := step_output.find_damaged_file(folder.parent, output, folder.name):
+        yield problem
 
 
-def fetch(source: JobSource, place: ContainerContext) -> Path:
+def fetch(source: JobSource, context: ContainerContext) -> Path:
     """Return the folder, and record what run the policy is of. Raise OSError."""
     folder = Path(source.uri)
     output = step_output.read_step_output(folder.parent)
     if folder.name == step_output.POLICY_FOLDER:
-        model_lineage.write_policy_lineage(place.cache, folder, _describe_policy(output.policy))
+        model_lineage.write_policy_lineage(context.cache, folder, _describe_policy(output.policy))
     elif folder.name == step_output.CHECKPOINTS_FOLDER:
         for name, manifest in output.checkpoints.items():
-            model_lineage.write_policy_lineage(place.cache, folder / name, _describe_policy(manifest))
+            model_lineage.write_policy_lineage(context.cache, folder / name, _describe_policy(manifest))
     return folder
 
 

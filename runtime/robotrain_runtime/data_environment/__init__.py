@@ -31,10 +31,10 @@ def has_package(requirement: str) -> bool:
     """Return whether this Python has a package, `NAME>=VERSION,<VERSION`; one without a version is half removed."""
     name, lowest, end = re.split(">=|,<", requirement)
     try:
-        found = re.match(r"\d+(\.\d+)*", metadata.version(name) or "")
+        match = re.match(r"\d+(\.\d+)*", metadata.version(name) or "")
     except (metadata.PackageNotFoundError, KeyError):
         return False
-    return found is not None and _parse_version(lowest) <= _parse_version(found[0]) < _parse_version(end)
+    return match is not None and _parse_version(lowest) <= _parse_version(match[0]) < _parse_version(end)
 
 
 def _parse_version(text: str) -> tuple[int, ...]:

@@ -156,19 +156,19 @@ def build_environment(
     built = find_environment(lock, version, cache, torch_backend)
     is_plain = built is None and torch_backend is None and _find_image_base(lock) is None
     if is_plain and (torch := torch_build.find_image_torch(lock, version)):
-        place = cache / ENVIRONMENTS / _make_name(lock, variant=torch.key)
+        folder = cache / ENVIRONMENTS / _make_name(lock, variant=torch.key)
         try:
-            built = EnvironmentBuild(place, lock, torch.python, cache, log_line, stop, image_torch=torch).build_once()
+            built = EnvironmentBuild(folder, lock, torch.python, cache, log_line, stop, image_torch=torch).build_once()
         except ImageTorchUnusable as error:
             log_line(f"{torch.description} does not work here, so the locked one is installed: {error}")
     if built is None:
         python = interpreter.find_interpreter(version)
         if python is None:
             raise JobFailed(f"Python {version} is missing on this machine: the environment cannot be built")
-        place = get_environment_folder(lock, cache, torch_backend)
-        if (place / MARKER).is_file() and not _runs_here(place):
-            place = cache / ENVIRONMENTS / _make_name(lock, torch_backend, f"python {python}")
-        built = EnvironmentBuild(place, lock, python, cache, log_line, stop, torch_backend).build_once()
+        folder = get_environment_folder(lock, cache, torch_backend)
+        if (folder / MARKER).is_file() and not _runs_here(folder):
+            folder = cache / ENVIRONMENTS / _make_name(lock, torch_backend, f"python {python}")
+        built = EnvironmentBuild(folder, lock, python, cache, log_line, stop, torch_backend).build_once()
     if remark := read_remark(built):
         log_line(remark)
     return built
@@ -186,9 +186,9 @@ def build_on_base_torch(lock: Path, version: str, cache: Path, log_line: LogFunc
     torch = torch_build.find_image_torch(lock, version, any_build=True)
     if torch is None:
         return build_environment(lock, version, cache, log_line, stop)
-    place = get_environment_folder(lock, cache)
+    folder = get_environment_folder(lock, cache)
     try:
-        built = EnvironmentBuild(place, lock, torch.python, cache, log_line, stop, image_torch=torch).build_once()
+        built = EnvironmentBuild(folder, lock, torch.python, cache, log_line, stop, image_torch=torch).build_once()
     except ImageTorchUnusable as error:
         raise JobFailed(f"{torch.description} does not work: {error}") from error
     log_line(read_remark(built))
@@ -259,24 +259,24 @@ class EnvironmentBuild:
                 except OSError as error:
                     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                         raise
-                    why = f"the disk of {self.place.parent} is full: {error.strerror}"
-                    raise JobFailed(why, fault="disk_full") from error
+                    reason = f"the disk of {self.place.parent} is full: {error.strerror}"
+                    raise JobFailed(reason, fault="disk_full") from error
         return self.place
 
     def _build(self) -> None:
-        place = self.place
-        if place.exists():
-            self.log_line(f"{place} is incomplete: building it again")
-            shutil.rmtree(place)
-        for leftover in place.parent.glob(f".{place.name}.*"):  # of killed builders, whose uv may still be running
+        folder = self.place
+        if folder.exists():
+            self.log_line(f"{folder} is incomplete: building it again")
+            shutil.rmtree(folder)
+        for leftover in folder.parent.glob(f".{folder.name}.*"):  # of killed builders, whose uv may still be running
             shutil.rmtree(leftover, ignore_errors=True)
         tool = uv_program.find_uv(self.cache) or uv_program.fetch_uv(self.cache, self.stop)
-        self.log_line(f"building the environment {place} with {self.python}")
-        with files.make_atomically(place) as scratch:
+        self.log_line(f"building the environment {folder} with {self.python}")
+        with files.make_atomically(folder) as scratch:
             self._run(tool, "venv", "--quiet", "--relocatable", "--python", self.python, scratch)
             facts = self._install_lock(tool, scratch)
-            known = {"lock": self.lock.name, "lock_digest": _digest_lock(self.lock), "python": str(self.python)}
-            write_marker(scratch, {**known, **facts})
+            build_facts = {"lock": self.lock.name, "lock_digest": _digest_lock(self.lock), "python": str(self.python)}
+            write_marker(scratch, {**build_facts, **facts})
             if missing := list_missing_packages(scratch, self.lock):
                 raise JobFailed(
                     f"uv reported success, but {missing[0]} is not in the environment ({len(missing)} packages are"

@@ -62,11 +62,11 @@ def _check_given(required: PythonEnvironment, folder: str) -> Iterator[Finding]:
         return
     for name, version in required.required_packages.items():
         if not f"{versions[name]}.".startswith(f"{version}."):
-            found = f"has {name} {versions[name]}" if versions[name] else f"does not have {name}"
-            yield _make_unusable_finding(folder, f"It {found}; the job needs version {version}.", required.lock)
+            statement = f"has {name} {versions[name]}" if versions[name] else f"does not have {name}"
+            yield _make_unusable_finding(folder, f"It {statement}; the job needs version {version}.", required.lock)
 
 
-def _make_unusable_finding(folder: str, why: str, lock: Path | None) -> Finding:
+def _make_unusable_finding(folder: str, reason: str, lock: Path | None) -> Finding:
     ways = [Suggestion("leave --environment out: the locked environment is then built")]
     if lock:
         ways += make_ways(f"install it there: uv pip install --python {folder} --no-deps --require-hashes -r {lock}")
@@ -75,7 +75,7 @@ def _make_unusable_finding(folder: str, why: str, lock: Path | None) -> Finding:
         title="the environment in --environment cannot run this job",
         where="--environment",
         given=folder,
-        why=why,
+        why=reason,
         ways=tuple(ways),
     )
 

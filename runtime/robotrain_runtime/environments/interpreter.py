@@ -88,7 +88,7 @@ def list_on_path(names: tuple[str, ...]) -> Iterator[Path]:
 
 def _list_newest_first(folder: Path, pattern: str) -> list[Path]:
     try:
-        found = list(folder.glob(pattern))
+        paths = list(folder.glob(pattern))
     except OSError:  # it may not be read
         return []
-    return sorted(found, key=lambda path: [*map(len, path.parts), *path.parts], reverse=True)
+    return sorted(paths, key=lambda path: [*map(len, path.parts), *path.parts], reverse=True)

@@ -14,10 +14,10 @@ from robotrain_runtime.environments import environment_check
 
 def list_other_environments(document: JobDocument) -> list[PythonEnvironment]:
     """Return each of them once. Raise JobFailed."""
-    found = [*plugin_loader.list_source_environments(document), *targets.list_target_environments(document)]
+    environments = [*plugin_loader.list_source_environments(document), *targets.list_target_environments(document)]
     if plugin_loader.load_tracking_plugin(document) or plugin_loader.load_secret_stores(document):
-        found.append(data_environment.ENVIRONMENT)
-    return list({required.lock: required for required in found}.values())
+        environments.append(data_environment.ENVIRONMENT)
+    return list({required.lock: required for required in environments}.values())
 
 
 def find_other_problems(document: JobDocument) -> Iterator[Finding]:

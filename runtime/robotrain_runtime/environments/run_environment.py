@@ -133,9 +133,9 @@ class BackgroundBuild:
         except Exception as error:  # it would only end this thread
             self.report_failure(error)
 
-    def report_failure(self, why: Exception) -> None:
+    def report_failure(self, error: Exception) -> None:
         """End waits elsewhere, for this reason."""
-        self.failure = why
+        self.failure = error
         if not self._closing:
             self._stop.interrupt()
 
@@ -173,7 +173,9 @@ def check_promised_variables(promised: Mapping[str, str], environ: Mapping[str, 
             )
         elif not _is_same_value(value, expected):
             pairs = enumerate(zip(value, expected, strict=False))
-            equal = next((index for index, (one, other) in pairs if one != other), min(len(value), len(expected)))
+            equal = next(
+                (index for index, (character, other) in pairs if character != other), min(len(value), len(expected))
+            )
             problems.append(
                 f"{name} in the environment differs from the job document: {len(value)} characters, expected"
                 f" {len(expected)}, equal up to character {equal}"

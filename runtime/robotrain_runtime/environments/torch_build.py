@@ -203,8 +203,8 @@ def find_image_torch(lock: Path, wanted: str, any_build: bool = False) -> ImageT
     for python, answer in _probe(split, wanted):
         if torch := _match_image_torch(split, python, answer, any_build):
             return torch
-        if found := answer.get("found", {}):
-            pins = [f"{name}=={found[name]['version']}" for name in TORCH_PACKAGES if name in found]
+        if packages := answer.get("found", {}):
+            pins = [f"{name}=={packages[name]['version']}" for name in TORCH_PACKAGES if name in packages]
             others.append(f"{' and '.join(_format_torch_pins(pins))} in {python}")
     if others and any_build:
         locked = " and ".join(_format_torch_pins(split.torch_pins))
@@ -242,18 +242,18 @@ def _probe(split: SplitLock, wanted: str) -> list[tuple[Path, Mapping[str, Any]]
 
 
 def _match_image_torch(split: SplitLock, python: Path, answer: Mapping[str, Any], any_build: bool) -> ImageTorch | None:
-    found: Mapping[str, Mapping[str, Any]] = answer.get("found", {})
-    installed = {name: one["version"] for name, one in found.items() if one["tops"]}
+    packages: Mapping[str, Mapping[str, Any]] = answer.get("found", {})
+    installed = {name: package["version"] for name, package in packages.items() if package["tops"]}
     fits = _has_locked_release if any_build else _has_locked_version
     if not all(fits(pin, installed) for pin in split.locked_torch_pins):
         return None
     if split.cuda and not answer["cuda"] and not any_build:
         return None
-    tops = [Path(one["root"], top) for one in found.values() for top in one["tops"]]
+    tops = [Path(package["root"], top) for package in packages.values() for top in package["tops"]]
     return ImageTorch(
         python=python,
         version=answer["python"],
-        pins=tuple(sorted(f"{name}=={one['version']}" for name, one in found.items())),
+        pins=tuple(sorted(f"{name}=={package['version']}" for name, package in packages.items())),
         tops=tuple(sorted({top for top in tops if top.exists()})),
     )
 

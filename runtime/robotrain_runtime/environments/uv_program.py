@@ -82,8 +82,8 @@ def run_uv(command: Sequence[str | Path], log_line: LogFunction, stop: StopSigna
         message = " / ".join(line.removeprefix("error: ") for line in lines[first:])
         message = message or f"nothing, and exited with {code}"
         fault = classify_uv_error(message)
-        why = f": {FAULT_TEXTS[fault]}" if fault in FAULT_TEXTS else ""
-        raise JobFailed(f"the environment could not be built{why}; uv reported: {message}", fault=fault)
+        reason = f": {FAULT_TEXTS[fault]}" if fault in FAULT_TEXTS else ""
+        raise JobFailed(f"the environment could not be built{reason}; uv reported: {message}", fault=fault)
     return installed
 
 
@@ -135,8 +135,8 @@ def fetch_uv(cache: Path, stop: StopSignal) -> Path:
             words = ("-m", "pip", "install", *PIP_FLAGS, "--target", fetched.absolute(), "-r", UV_LOCK.absolute())
             command = child_python.make_isolated_command(python.absolute(), *words)
             if child.run_program(command, environ=os.environ, stop=stop, on_line=output.append, folder=NEUTRAL_FOLDER):
-                why, fault = output[-1] if output else "no reason given", classify_uv_error("\n".join(output))
-                raise JobFailed(f"uv {get_uv_version()} could not be fetched with pip: {why}", fault=fault)
+                reason, fault = output[-1] if output else "no reason given", classify_uv_error("\n".join(output))
+                raise JobFailed(f"uv {get_uv_version()} could not be fetched with pip: {reason}", fault=fault)
     return path
 
 

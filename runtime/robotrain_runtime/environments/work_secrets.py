@@ -46,12 +46,12 @@ class WorkSecrets:
         findings: list[Finding] = []
         for name, where in self._locations.items():
             if where in self._variables:
-                text, why = self._variables[where], f"the platform did not set {_parse_variable(where)}"
+                text, problem = self._variables[where], f"the platform did not set {_parse_variable(where)}"
             elif _is_address(where):
                 continue
             else:
-                text, why = _read_file(where)
-            findings += self._accept_value(name, text, why)
+                text, problem = _read_file(where)
+            findings += self._accept_value(name, text, problem)
         return findings
 
     def read_stores(self) -> list[Finding]:
@@ -75,16 +75,16 @@ class WorkSecrets:
             line = line.replace(text, HIDDEN)
         return line
 
-    def _accept_value(self, name: str, text: str, why: Finding | str) -> Iterator[Finding]:
-        """Keep the value of a secret; yield a finding if it is none. `why`: the reason if it is empty."""
+    def _accept_value(self, name: str, text: str, problem: Finding | str) -> Iterator[Finding]:
+        """Keep the value of a secret; yield a finding if it is none. `problem`: the reason if it is empty."""
         if value := text.strip():
             if "\0" not in value:
                 self.values[name] = value
                 lines = {line.strip() for text in self.values.values() for line in text.splitlines()}
-                self._hidden_texts = sorted((one for one in lines if len(one) >= MIN_HIDDEN_LENGTH), key=len)[::-1]
+                self._hidden_texts = sorted((line for line in lines if len(line) >= MIN_HIDDEN_LENGTH), key=len)[::-1]
                 return
-            why = "it contains a zero byte, which no environment variable can hold"
-        yield _make_finding(name, why or "it is empty")
+            problem = "it contains a zero byte, which no environment variable can hold"
+        yield _make_finding(name, problem or "it is empty")
 
 
 @contextmanager
@@ -108,15 +108,15 @@ def _list_variables(locations: Mapping[str, str]) -> dict[str, str]:
 
 def _read_secrets(store: SecretStorePlugin, addresses: Mapping[str, str]) -> dict[str, tuple[str, Finding | str]]:
     """Return the text of each secret, or why there is none."""
-    found: dict[str, tuple[str, Finding | str]] = {}
+    answers: dict[str, tuple[str, Finding | str]] = {}
     for name, address in addresses.items():
         try:
-            found[name] = (store.read(address), "")
+            answers[name] = (store.read(address), "")
         except FindingError as error:
-            found[name] = ("", error.finding)
+            answers[name] = ("", error.finding)
         except Exception as error:  # of a plugin
-            found[name] = ("", str(error) if isinstance(error, OSError) else describe_error(error))
-    return found
+            answers[name] = ("", str(error) if isinstance(error, OSError) else describe_error(error))
+    return answers
 
 
 def _parse_variable(where: str) -> str:
@@ -140,14 +140,14 @@ def _read_file(path: str) -> tuple[str, str]:
         return "", f"{path}: {error}"
 
 
-def _make_finding(name: str, why: Finding | str) -> Finding:
-    found = make_finding(why)
+def _make_finding(name: str, problem: Finding | str) -> Finding:
+    finding = make_finding(problem)
     another = Suggestion(f"{SECRET_FLAG} NAME=REFERENCE", "names another secret")
     return Finding(
         code="secret-unreadable",
         title=f"the secret {name} cannot be read",
         where=SECRET_FLAG,
         given=name,
-        why=f"{found.title[:1].upper()}{found.title[1:]}.",
-        ways=(*found.ways, another),
+        why=f"{finding.title[:1].upper()}{finding.title[1:]}.",
+        ways=(*finding.ways, another),
     )

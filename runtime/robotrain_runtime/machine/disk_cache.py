@@ -65,7 +65,7 @@ def _list_files(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 def find_existing_parent(path: Path) -> Path:
     """Return `path`, or the nearest folder above it that exists."""
-    return next(place for place in (path, *path.absolute().parents) if place.exists())
+    return next(parent for parent in (path, *path.absolute().parents) if parent.exists())
 
 
 def get_free_bytes(path: Path) -> int:
@@ -124,7 +124,11 @@ def choose_prunable(
     free = [entry for entry in entries if not entry.busy]
     gone = [entry for entry in free if not entry.complete]
     gone += [entry for entry in free if entry.complete and unused is not None and now - entry.used >= unused]
-    return gone if limit is None else [*gone, *choose_evicted([one for one in entries if one not in gone], limit)]
+    return (
+        gone
+        if limit is None
+        else [*gone, *choose_evicted([cache_entry for cache_entry in entries if cache_entry not in gone], limit)]
+    )
 
 
 def choose_evicted(entries: Sequence[CacheEntry], limit: int) -> list[CacheEntry]:
@@ -203,8 +207,8 @@ class CacheLease(ExitStack):
     def acquire(self, path: Path) -> bool:
         """Return whether `path` exists; from now on its entry stays. False if another process just removed it."""
         absolute = Path(os.path.abspath(path))
-        inside = (place for place in (absolute, *absolute.parents) if self._cache in place.parents)
-        locks = (place.with_name(place.name + LOCK_SUFFIX) for place in inside)
+        inside = (folder for folder in (absolute, *absolute.parents) if self._cache in folder.parents)
+        locks = (folder.with_name(folder.name + LOCK_SUFFIX) for folder in inside)
         if lock := next((lock for lock in locks if lock.is_file() and os.access(lock, os.R_OK | os.W_OK)), None):
             handle = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
             self.callback(os.close, handle)
@@ -242,5 +246,8 @@ def count_evictable_bytes(cache: Path, gib: float, coming: int, used_digests: Co
 
 def _choose_evicted_data(cache: Path, gib: float, coming: int, used_digests: Collection[str]) -> list[CacheEntry]:
     data = [entry for entry in list_cache_entries(cache) if entry.name.startswith(DATA_PREFIXES)]
-    marked = [replace(one, busy=one.busy or one.path.name.partition(".")[0] in used_digests) for one in data]
+    marked = [
+        replace(cache_entry, busy=cache_entry.busy or cache_entry.path.name.partition(".")[0] in used_digests)
+        for cache_entry in data
+    ]
     return choose_evicted(marked, round(gib * GIB) - coming)

@@ -126,8 +126,8 @@ def find_gpu_problems(required: GpuRequirement | None, placement: Placement) -> 
 
 def make_timeout_finding() -> Finding:
     """Return the finding for a driver that did not answer in time."""
-    why = f"nvidia-smi did not answer within {DRIVER_SECONDS:g} s."
-    return _make_gpu_finding("gpu-missing", "the job asks for GPUs, and the driver hangs", why)
+    reason = f"nvidia-smi did not answer within {DRIVER_SECONDS:g} s."
+    return _make_gpu_finding("gpu-missing", "the job asks for GPUs, and the driver hangs", reason)
 
 
 def query_gpus() -> list[Gpu]:
@@ -146,8 +146,8 @@ def query_gpu_memory() -> dict[str, tuple[int, int]]:
         lines = _run_nvidia_smi(NVIDIA_SMI_MEMORY_QUERY).stdout.splitlines()
     except DriverUnavailable:
         return {}
-    found = (re.fullmatch(r"(\S+), (\d+), (\d+)", line.strip()) for line in lines)
-    return {gpu[1]: (int(gpu[2]) << 20, int(gpu[3]) << 20) for gpu in found if gpu}
+    matches = (re.fullmatch(r"(\S+), (\d+), (\d+)", line.strip()) for line in lines)
+    return {gpu[1]: (int(gpu[2]) << 20, int(gpu[3]) << 20) for gpu in matches if gpu}
 
 
 def _run_nvidia_smi(query: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -184,8 +184,8 @@ def get_cuda_version(required: GpuRequirement, placement: Placement) -> str:
         return ""
     if placement.torch_backend is None:
         return required.cuda
-    found = re.fullmatch(r"cu(\d+)(\d)", placement.torch_backend)
-    return f"{found[1]}.{found[2]}" if found else ""
+    match = re.fullmatch(r"cu(\d+)(\d)", placement.torch_backend)
+    return f"{match[1]}.{match[2]}" if match else ""
 
 
 def _parse_gpu(line: str) -> Gpu | None:
@@ -193,11 +193,11 @@ def _parse_gpu(line: str) -> Gpu | None:
     if len(parts) != 4 or not re.fullmatch(r"[\d.]+", parts[1]):
         return None
     name, driver, capability, uuid = parts
-    known = re.fullmatch(r"(\d+)\.(\d+)", capability)
+    match = re.fullmatch(r"(\d+)\.(\d+)", capability)
     return Gpu(
         name=name,
         driver=driver,
-        capability=(int(known[1]), int(known[2])) if known else (0, 0),
+        capability=(int(match[1]), int(match[2])) if match else (0, 0),
         uuid=uuid,
     )
 
@@ -212,10 +212,10 @@ def select_visible(gpus: Sequence[Gpu]) -> list[Gpu]:
         if name.startswith("MIG-") and len(selected) < len(gpus):  # any: the query has no parts of GPUs
             selected.append(gpus[len(selected)])
             continue
-        found = [gpu for at, gpu in enumerate(gpus) if name == str(at) or (name and gpu.uuid.startswith(name))]
-        if len(found) != 1 or found[0] in selected:
+        matches = [gpu for at, gpu in enumerate(gpus) if name == str(at) or (name and gpu.uuid.startswith(name))]
+        if len(matches) != 1 or matches[0] in selected:
             break
-        selected += found
+        selected += matches
     return selected
 
 
@@ -235,15 +235,15 @@ def _check_driver(cuda: str, used: Sequence[Gpu]) -> Iterator[Finding]:
 _OTHER_MACHINE = "a machine with a GPU"
 
 
-def _list_ways(required: GpuRequirement, found: int) -> tuple[Suggestion, ...]:
-    """Return what to do on a machine that has `found` GPUs, fewer than required."""
+def _list_ways(required: GpuRequirement, gpu_count: int) -> tuple[Suggestion, ...]:
+    """Return what to do on a machine that has `gpu_count` GPUs, fewer than required."""
     other = "a machine with that many GPUs" if required.count > 1 else _OTHER_MACHINE
-    fewer = Suggestion(f"--num-gpus {found}", "as many as there are")
-    return make_ways(other, fewer if found else required.without)
+    fewer = Suggestion(f"--num-gpus {gpu_count}", "as many as there are")
+    return make_ways(other, fewer if gpu_count else required.without)
 
 
-def _make_gpu_finding(code: str, title: str, why: str, *ways: Suggestion | str) -> Finding:
-    return Finding(code=code, title=title, why=why, ways=make_ways(*(ways or (_OTHER_MACHINE,))))
+def _make_gpu_finding(code: str, title: str, reason: str, *ways: Suggestion | str) -> Finding:
+    return Finding(code=code, title=title, why=reason, ways=make_ways(*(ways or (_OTHER_MACHINE,))))
 
 
 def _parse_version(version: str) -> tuple[int, ...]:

@@ -37,14 +37,14 @@ def open_relay(document: JobDocument) -> EventRelay:
 def make_cancelled(document: JobDocument, stop: StopSignal) -> Outcome:
     """Return the outcome of a run that was stopped."""
     fault = failure.read_stop_reason(Path(document.placement.work))
-    why = {"stopped": "", "preempted": ": its machine was preempted"}.get(fault, f": it was {fault}")
-    return Outcome(state="cancelled", exit_code=stop.exit_code, reason=f"the run was stopped{why}", fault=fault)
+    reason = {"stopped": "", "preempted": ": its machine was preempted"}.get(fault, f": it was {fault}")
+    return Outcome(state="cancelled", exit_code=stop.exit_code, reason=f"the run was stopped{reason}", fault=fault)
 
 
 def make_failure(failed: JobFailed) -> Outcome:
     """Return the outcome of a run that failed."""
-    code, known = failure.choose_exit_code(failed.exit_code, failed.fault), failed.cause._replace(fault=failed.fault)
-    return Outcome(state="failed", exit_code=code, reason=failed.reason, **known._asdict())
+    code, cause = failure.choose_exit_code(failed.exit_code, failed.fault), failed.cause._replace(fault=failed.fault)
+    return Outcome(state="failed", exit_code=code, reason=failed.reason, **cause._asdict())
 
 
 def make_crash(relay: EventRelay, error: Exception) -> Outcome:

@@ -152,19 +152,19 @@ def is_alive(process: int | str) -> bool:
 
 def list_children(process: int | str = "self") -> set[str]:
     """Return the ids of the child processes of one, which may have ended. Linux only."""
-    found: set[str] = set()
+    children: set[str] = set()
     for thread in Path(f"/proc/{process}/task").glob("*/children"):
         with suppress(OSError):  # the thread has ended
-            found.update(thread.read_text().split())
-    return found
+            children.update(thread.read_text().split())
+    return children
 
 
-def kill_orphans(kept: Set[str]) -> None:
+def kill_orphans(spared_pids: Set[str]) -> None:
     """Kill the processes that this one inherited: they left the group of a program, and outlived what started them.
 
-    :param kept: the ids of its own children.
+    :param spared_pids: the ids of its own children.
     """
-    while orphans := list_children() - kept:
+    while orphans := list_children() - spared_pids:
         for orphan in map(int, orphans):
             with suppress(ProcessLookupError, ChildProcessError):
                 os.kill(orphan, signal.SIGKILL)

@@ -28,8 +28,8 @@ class ReportedFacts:
 
     def find_value(self, name: str, step: int) -> tuple[int, float] | None:
         """Return the newest value of a metric up to a step, and its own step; None if there is none."""
-        found = [one for one in self._values.get(name, ()) if one[0] <= step]
-        return max(found, key=lambda one: one[0]) if found else None
+        reports = [report for report in self._values.get(name, ()) if report[0] <= step]
+        return max(reports, key=lambda report: report[0]) if reports else None
 
 
 def list_metric_names(spec: PublishingSpec) -> list[str]:
@@ -40,21 +40,23 @@ def list_metric_names(spec: PublishingSpec) -> list[str]:
 
 def make_description(document: JobDocument, spec: PublishingSpec, facts: ReportedFacts, step: int) -> ModelDescription:
     """Return the description of the checkpoint of a step."""
-    given = ModelDescription(**{"title": document.run, **spec.describes})  # type: ignore[arg-type]
-    tags = [*_list_values(given.metadata.get("tags")), "robotrain"]
+    description = ModelDescription(**{"title": document.run, **spec.describes})  # type: ignore[arg-type]
+    tags = [*_list_values(description.metadata.get("tags")), "robotrain"]
     sections = [
-        *((str(heading), str(text)) for heading, text in given.sections),
-        ("Checkpoint", "\n".join(_describe_run(document, step, is_resumable=given.is_resumable))),
+        *((str(heading), str(text)) for heading, text in description.sections),
+        ("Checkpoint", "\n".join(_describe_run(document, step, is_resumable=description.is_resumable))),
     ]
-    if rows := list(_format_metrics(given.metrics, facts, step)):
+    if rows := list(_format_metrics(description.metrics, facts, step)):
         sections.append(("Metrics", "\n".join(("| metric | step | value |", "|---|---|---|", *rows))))
     if rows := list(dict.fromkeys(_format_scores(facts.evaluated, step))):  # a pipeline repeats those of its steps
         sections.append(("Evaluation", "\n".join(("| score | value |", "|---|---|", *rows))))
-    return dataclasses.replace(given, metadata={**given.metadata, "tags": list(dict.fromkeys(tags))}, sections=sections)
+    return dataclasses.replace(
+        description, metadata={**description.metadata, "tags": list(dict.fromkeys(tags))}, sections=sections
+    )
 
 
 def _list_values(value: object) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list | tuple) else []
+    return [str(member) for member in value] if isinstance(value, list | tuple) else []
 
 
 def _describe_run(document: JobDocument, step: int, *, is_resumable: bool) -> Iterator[str]:
@@ -67,12 +69,12 @@ def _describe_run(document: JobDocument, step: int, *, is_resumable: bool) -> It
 
 def _format_metrics(metrics: Mapping[str, str], facts: ReportedFacts, step: int) -> Iterator[str]:
     for name, title in metrics.items():
-        if found := facts.find_value(name, step):
-            yield f"| {title} | {found[0]} | {found[1]:.6g} |"
+        if report := facts.find_value(name, step):
+            yield f"| {title} | {report[0]} | {report[1]:.6g} |"
 
 
 def _format_scores(evaluated: Iterable[Evaluated], step: int) -> Iterator[str]:
-    for one in evaluated:
-        if one.step in (0, step):
-            for name, value in one.scores.items():
-                yield f"| {name}{f' ({one.conditions})' if one.conditions else ''} | {value:.6g} |"
+    for evaluation in evaluated:
+        if evaluation.step in (0, step):
+            for name, value in evaluation.scores.items():
+                yield f"| {name}{f' ({evaluation.conditions})' if evaluation.conditions else ''} | {value:.6g} |"

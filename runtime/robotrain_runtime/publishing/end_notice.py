@@ -35,17 +35,17 @@ class EndNotice:
     def send(self, outcome: Outcome, log_line: Callable[[str], object]) -> None:
         """Tell each channel; a line says which did not take it. Nothing is raised."""
         secrets = self._secrets
-        problems = {one.given: one.title for one in secrets.read_here()}
+        problems = {finding.given: finding.title for finding in secrets.read_here()}
         try:
-            problems |= {one.given: one.title for one in secrets.read_stores()}
+            problems |= {finding.given: finding.title for finding in secrets.read_stores()}
         except Exception as error:  # of a store: the other channels are told
             unread = secrets.names - {*secrets.values, *problems}
             problems |= dict.fromkeys(unread, type(error).__name__)
         text = format_notice(self._document, outcome) if secrets.values else ""
         failures = tell_all(secrets.values.values(), lambda address: post_notice(address, text))
-        problems |= {name: why for name, why in zip(secrets.values, failures, strict=True) if why}
-        for name, why in problems.items():
-            log_line(f"warning: the channel {name.removeprefix(CHANNEL_PREFIX)} was not told: {why}")
+        problems |= {name: failure for name, failure in zip(secrets.values, failures, strict=True) if failure}
+        for name, problem in problems.items():
+            log_line(f"warning: the channel {name.removeprefix(CHANNEL_PREFIX)} was not told: {problem}")
 
 
 def format_notice(document: JobDocument, outcome: Outcome) -> str:

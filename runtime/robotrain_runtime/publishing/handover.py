@@ -51,15 +51,17 @@ def hand_over(
         digests |= {f"{RESULTS_FOLDER}/{path}": checkpoint.hash_file(file) for path, file in files.items()}
     if chosen:
         files = {
-            f"{one.folder.name}/{_get_model_path(one.manifest, path)}": one.folder / one.manifest.model / path
-            for one in chosen
-            for path in one.manifest.model_files
+            f"{artifact.folder.name}/{_get_model_path(artifact.manifest, path)}": artifact.folder
+            / artifact.manifest.model
+            / path
+            for artifact in chosen
+            for path in artifact.manifest.model_files
         }
         atomic_copy.replace_folder(files, folder / CHECKPOINTS_FOLDER, is_cancelled, key=document.run)
         digests |= {
-            f"{CHECKPOINTS_FOLDER}/{one.folder.name}/{_get_model_path(one.manifest, path)}": digest
-            for one in chosen
-            for path, digest in one.manifest.model_files.items()
+            f"{CHECKPOINTS_FOLDER}/{artifact.folder.name}/{_get_model_path(artifact.manifest, path)}": digest
+            for artifact in chosen
+            for path, digest in artifact.manifest.model_files.items()
         }
     output = StepOutput(
         run=document.run,
@@ -67,7 +69,7 @@ def hand_over(
         tracking_run=tracking_run,
         policy_kind="" if candidate is None else "policy" if evaluated else "checkpoint",
         policy={**dataclasses.asdict(candidate.manifest), "name": candidate.folder.name} if candidate else {},
-        checkpoints={one.folder.name: dataclasses.asdict(one.manifest) for one in chosen},
+        checkpoints={artifact.folder.name: dataclasses.asdict(artifact.manifest) for artifact in chosen},
         files=digests,
         evaluated=dataclasses.asdict(evaluated) if evaluated else {},
         publishing=dataclasses.asdict(spec),
@@ -81,18 +83,20 @@ def select_checkpoints(parents: Iterable[Path], run: str, which: str) -> list[Se
 
     :param parents: the folders with checkpoints; of a step in several ones, that in the first counts.
     """
-    found: dict[int, SealedArtifact] = {}
+    artifacts_by_step: dict[int, SealedArtifact] = {}
     for parent in parents:
         for step, folder in checkpoint.list_checkpoints(parent):
             manifest = checkpoint.read_manifest(folder)
             if manifest is not None and manifest.run == run:
-                found.setdefault(step, SealedArtifact(folder=folder, manifest=manifest))
-    return [found[step] for step in checkpoint.select_steps(found, which)]
+                artifacts_by_step.setdefault(step, SealedArtifact(folder=folder, manifest=manifest))
+    return [artifacts_by_step[step] for step in checkpoint.select_steps(artifacts_by_step, which)]
 
 
 def list_missing_steps(spec: PublishingSpec, chosen: Iterable[SealedArtifact]) -> list[int]:
     """Return the steps of the checkpoints that the work saved for later steps, and that are not among the chosen."""
-    return sorted({*checkpoint.select_steps(spec.saved_steps, spec.hands_over)} - {one.manifest.step for one in chosen})
+    return sorted(
+        {*checkpoint.select_steps(spec.saved_steps, spec.hands_over)} - {artifact.manifest.step for artifact in chosen}
+    )
 
 
 def _get_model_path(manifest: CheckpointManifest, path: str) -> str:
@@ -113,20 +117,20 @@ def register_step(document: JobDocument, stop: StopSignal, log_line: LogFunction
         output = step_output.read_step_output(folder)
     except (OSError, ValueError) as error:
         raise JobFailed(f"the step handed over nothing that can be read in {folder}: {error}", EXIT_PREFLIGHT) from None
-    if why := step_output.find_damaged_file(folder, output, POLICY_FOLDER):
-        raise JobFailed(why, EXIT_PREFLIGHT)
+    if problem := step_output.find_damaged_file(folder, output, POLICY_FOLDER):
+        raise JobFailed(problem, EXIT_PREFLIGHT)
     if not output.policy_kind:
         raise JobFailed(f"the step {output.run} handed over no policy", EXIT_PREFLIGHT)
     facts = dict(output.policy)
     policy_name = str(facts.pop("name"))
     manifest = CheckpointManifest(**facts)
-    place = Path(document.placement.work, REGISTRATION_FOLDER, policy_name)
-    model = place / manifest.model
+    model_folder = Path(document.placement.work, REGISTRATION_FOLDER, policy_name)
+    model = model_folder / manifest.model
     model.parent.mkdir(parents=True, exist_ok=True)
     model.unlink(missing_ok=True)
     model.symlink_to(folder / POLICY_FOLDER)
     evaluated = Evaluated(**output.evaluated) if output.evaluated else None
-    candidate = SealedArtifact(folder=place, manifest=manifest, kind=output.policy_kind, evaluated=evaluated)
+    candidate = SealedArtifact(folder=model_folder, manifest=manifest, kind=output.policy_kind, evaluated=evaluated)
     spec = PublishingSpec(**{**output.publishing, "register": document.registers})
     trained = dataclasses.replace(document, run=output.run, job=output.job)
     python = run_environment.get_run_python(document, log_line, stop)

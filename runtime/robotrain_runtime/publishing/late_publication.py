@@ -59,8 +59,8 @@ class LatePublication:
         for name, points in metrics.items():
             for step, value in points:
                 self._facts.add_record(make_record(Metrics(values={name: value}, step=int(step))))
-        for one in evaluated:
-            self._facts.add_record(make_record(one))
+        for evaluation in evaluated:
+            self._facts.add_record(make_record(evaluation))
 
     def inspect(self) -> tuple[list[Finding], list[str]]:
         """Return why one may not write there, and warnings. The plugin's environment is built if necessary."""
@@ -70,15 +70,15 @@ class LatePublication:
         except OSError as error:
             raise JobFailed(describe_error(error)) from None
         context = plugin_loader.make_container_context(self._document, python, self._log_line)
-        found = InspectedTarget(
+        inspected_target = InspectedTarget(
             target=ArtifactTarget(to=self._address),
             kind="",
             plugin=self._plugin,
             to=self._address,
             inspection=self._plugin.inspect(self._address, context),
         )
-        problems = [*targets.find_target_problems(self._document, [found])]
-        return problems, [*targets.list_target_warnings(self._document, [found])]
+        problems = [*targets.find_target_problems(self._document, [inspected_target])]
+        return problems, [*targets.list_target_warnings(self._document, [inspected_target])]
 
     def publish(self, folder: Path) -> LateCopy:
         """Write a sealed checkpoint, in a folder that is named by its step; retry what may pass."""
@@ -121,9 +121,9 @@ def _load_spec(document: JobDocument, folder: Path | None = None) -> PublishingS
         kind of model.
     """
     data = {JobSource(role="resume", kind="local_path", uri=str(folder)): folder} if folder else {}
-    for given in (data, {}):
+    for folders in (data, {}):
         try:
-            return plugin_loader.load_workload_plugin(document).publishing(document, given)
+            return plugin_loader.load_workload_plugin(document).publishing(document, folders)
         except Exception:  # of a plugin, which may read its data
             continue
     return PublishingSpec()

@@ -41,11 +41,11 @@ def get_publishing_spec(
     for target in list_publish_targets(plugin, document, data, spec):
         if not Path(target.to).is_absolute() and not targets.find_target_plugin(document, target.to):
             outputs = plugin_loader.describe_outputs(document)
-            why = "it is neither an absolute path nor an address that this job can write to"
-            raise JobFailed(f"{outputs} cannot be published to {target.to}: {why}", EXIT_PREFLIGHT)
+            reason = "it is neither an absolute path nor an address that this job can write to"
+            raise JobFailed(f"{outputs} cannot be published to {target.to}: {reason}", EXIT_PREFLIGHT)
     if spec.register and not document.placement.tracking_uri:
-        why = "the run has no tracking, so there is no registry"
-        raise JobFailed(f"the model {spec.register} cannot be registered: {why}", EXIT_PREFLIGHT)
+        reason = "the run has no tracking, so there is no registry"
+        raise JobFailed(f"the model {spec.register} cannot be registered: {reason}", EXIT_PREFLIGHT)
     return spec
 
 
@@ -269,8 +269,10 @@ class Publication:
                 copy = destination.publish(sealed, lambda: False)
             self._relay.emit(Published(step=sealed.manifest.step, to=copy.address, file=copy.file))
         except (JobFailed, OSError, PermanentError) as error:
-            why = error.reason if isinstance(error, JobFailed) else describe_error(error)
-            self._relay.emit(Note(level="warning", text=f"the last checkpoint is not copied to tracking again: {why}"))
+            reason = error.reason if isinstance(error, JobFailed) else describe_error(error)
+            self._relay.emit(
+                Note(level="warning", text=f"the last checkpoint is not copied to tracking again: {reason}")
+            )
 
     def _hand_over(self, is_cancelled: CancelCheck) -> list[str]:
         """Hand the policy and the results over to later steps. Return why that failed."""
@@ -282,8 +284,8 @@ class Publication:
                 self._document, self._spec, candidate, evaluated, tracking_run, is_cancelled, chosen
             )
         except (JobFailed, OSError, PermanentError, document.UnsetVariable) as error:
-            why = error.reason if isinstance(error, JobFailed) else describe_error(error)
-            return [f"nothing was handed over to later steps: {why}"]
+            reason = error.reason if isinstance(error, JobFailed) else describe_error(error)
+            return [f"nothing was handed over to later steps: {reason}"]
         except Cancelled:
             return []
         self._emit_note(f"the steps that need this one read {folder}")
@@ -296,8 +298,8 @@ class Publication:
         """
         if not self._spec.hands_over:
             return []
-        kept = targets.get_platform_folder(self._document)
-        parents = [*sorted(self._publisher.parents), *([kept] if kept else [])]
+        platform_folder = targets.get_platform_folder(self._document)
+        parents = [*sorted(self._publisher.parents), *([platform_folder] if platform_folder else [])]
         chosen = handover.select_checkpoints(parents, self._document.run, self._spec.hands_over)
         if missing := handover.list_missing_steps(self._spec, chosen):
             steps = f"step{'s' * (len(missing) > 1)} {', '.join(map(str, missing))}"

@@ -106,11 +106,11 @@ class RetryQueue(Generic[Item]):
                 item = self._current
             if item is None:
                 return
-            why = self._deliver_with_retries(item)
+            reason = self._deliver_with_retries(item)
             with self._changed:
                 self._current = None
-                if why is not None:
-                    self._given_up.append((item, why))
+                if reason is not None:
+                    self._given_up.append((item, reason))
             self._on_done()
 
     def _deliver_with_retries(self, item: Item) -> str | None:
@@ -236,8 +236,8 @@ class Publisher:
         """
         with self._discard_lock:
             queues = [queue for to, queue in self._queues if to.is_required or not queue.failures]
-            kept = {item.folder for queue in queues for item, _ in queue.unfinished}
-            for folder in [] if self._sealing.unfinished else list(self._discarded - kept):
+            unfinished_folders = {item.folder for queue in queues for item, _ in queue.unfinished}
+            for folder in [] if self._sealing.unfinished else list(self._discarded - unfinished_folders):
                 self._discarded.remove(folder)
                 if folder.parent in self.parents and sealing.is_sealed(folder, self._document):
                     with suppress(OSError):
@@ -323,8 +323,8 @@ class Publisher:
             try:
                 removed = to.trim(is_cancelled)
             except (OSError, PermanentError) as error:  # tried again with the next checkpoint
-                why = describe_error(error)
-                self._warn_once(to.name, why, f"older checkpoints are not removed from {to.name}: {why}", False)
+                reason = describe_error(error)
+                self._warn_once(to.name, reason, f"older checkpoints are not removed from {to.name}: {reason}", False)
                 return
             for address in removed:
                 self._emit_while_open(Withdrawn(to=address))
@@ -343,37 +343,40 @@ class Publisher:
         return self._digests.get(sealed.source or sealed.folder) in (None, sealed.manifest.digest)
 
     def _warn_about(
-        self, about: str, problem: str, artifact: CompleteArtifact | SealedArtifact, why: str, retrying: bool
+        self, about: str, problem: str, artifact: CompleteArtifact | SealedArtifact, reason: str, retrying: bool
     ) -> None:
-        self._warn_once(about, why, f"{_describe_artifacts([artifact])} is not {problem}: {why}", retrying)
+        self._warn_once(about, reason, f"{_describe_artifacts([artifact])} is not {problem}: {reason}", retrying)
 
-    def _warn_once(self, about: str, why: str, text: str, retrying: bool) -> None:
-        if (about, why) not in self._warned:
-            self._warned.add((about, why))
+    def _warn_once(self, about: str, reason: str, text: str, retrying: bool) -> None:
+        if (about, reason) not in self._warned:
+            self._warned.add((about, reason))
             self._emit(Note(level="warning", text=f"{text}; trying again" if retrying else text))
 
     def _describe_progress(self) -> Iterator[str]:
         if self._sealing.is_busy and (unfinished := self._sealing.unfinished):
             yield f"{_describe_artifacts([artifact for artifact, _ in unfinished])}, being sealed"
         for to, queue in self._queues:
-            for why, items in _group_by_error(queue.unfinished if queue.is_busy else ()):
-                yield f"{_describe_artifacts(items)} to {to.name}" + ("" if why == NO_TIME else f" ({why})")
+            for reason, items in _group_by_error(queue.unfinished if queue.is_busy else ()):
+                yield f"{_describe_artifacts(items)} to {to.name}" + ("" if reason == NO_TIME else f" ({reason})")
 
     def _list_unpublished(self) -> Iterator[tuple[str, bool]]:
         """Yield a sentence for each error, and whether the artifact was required."""
-        for why, artifacts in _group_by_error(self._sealing.unfinished):
-            yield f"{_describe_artifacts(artifacts)} could not be sealed: {why}", self._needed
+        for reason, artifacts in _group_by_error(self._sealing.unfinished):
+            yield f"{_describe_artifacts(artifacts)} could not be sealed: {reason}", self._needed
         for to, queue in self._queues:
-            current = [(item, why) for item, why in queue.unfinished if self._is_current(item)]
-            for why, items in _group_by_error(current):
+            current = [(item, reason) for item, reason in queue.unfinished if self._is_current(item)]
+            for reason, items in _group_by_error(current):
                 remedy = "" if to.is_required else to.describe_remedy(self._document.run)
-                yield f"{_describe_artifacts(items)} could not be published to {to.name}: {why}{remedy}", to.is_required
+                yield (
+                    f"{_describe_artifacts(items)} could not be published to {to.name}: {reason}{remedy}",
+                    to.is_required,
+                )
 
 
 def _group_by_error(unfinished: Iterable[tuple[ArtifactItem, str]]) -> Iterable[tuple[str, list[ArtifactItem]]]:
     items_by_error = defaultdict(list)
-    for item, why in unfinished:
-        items_by_error[why].append(item)
+    for item, reason in unfinished:
+        items_by_error[reason].append(item)
     return items_by_error.items()
 
 

@@ -34,18 +34,20 @@ def choose_checkpoint(
     document: JobDocument, parents: Iterable[Path], step: int | None, log_line: LogFunction
 ) -> SealedArtifact:
     """Return the checkpoint of `step`, or the last complete one. Raise JobFailed if there is none."""
-    found: list[tuple[int, Path]] = []
+    candidates: list[tuple[int, Path]] = []
     for parent in sorted(parents):
         if step is not None:
-            found += [one for one in checkpoint.list_checkpoints(parent) if one[0] == step]
-        elif last := checkpoint.find_last_complete(parent, run=document.run, on_skip=lambda _, why: log_line(why)):
-            found.append(last)
-    if not found:
+            candidates += [saved for saved in checkpoint.list_checkpoints(parent) if saved[0] == step]
+        elif last := checkpoint.find_last_complete(
+            parent, run=document.run, on_skip=lambda _, reason: log_line(reason)
+        ):
+            candidates.append(last)
+    if not candidates:
         what = "complete checkpoint" if step is None else f"checkpoint of step {step}"
         raise JobFailed(f"the run has no {what}", EXIT_PREFLIGHT)
-    folder = max(found)[1]
-    if step is not None and (why := checkpoint.validate_checkpoint(folder)):
-        raise JobFailed(why, EXIT_PREFLIGHT)
+    folder = max(candidates)[1]
+    if step is not None and (problem := checkpoint.validate_checkpoint(folder)):
+        raise JobFailed(problem, EXIT_PREFLIGHT)
     manifest = checkpoint.read_manifest(folder)
     assert manifest is not None
     return SealedArtifact(folder=folder, manifest=manifest)
@@ -57,8 +59,8 @@ def _choose_policy(document: JobDocument, evaluated: Evaluated, step: int | None
     if step not in (None, evaluated.step):
         raise JobFailed(f"the run evaluated the policy of step {evaluated.step}, not of step {step}", EXIT_PREFLIGHT)
     folder, manifest_path = Path(evaluated.policy), sealing.get_policy_seal_path(document)
-    if why := checkpoint.validate_checkpoint(folder, manifest_path):
-        raise JobFailed(why, EXIT_PREFLIGHT)
+    if problem := checkpoint.validate_checkpoint(folder, manifest_path):
+        raise JobFailed(problem, EXIT_PREFLIGHT)
     manifest = checkpoint.read_manifest(folder, manifest_path)
     assert manifest is not None
     return SealedArtifact(folder=folder, manifest=manifest, kind="policy", evaluated=evaluated)
@@ -122,8 +124,8 @@ def register_ended_run(
     if not (run_id := earlier.get_tracking_run(uri)):
         has_model = bool(earlier.checkpoints) or earlier.evaluated is not None
         has_begun = not uri or has_model or earlier.tracking is not None
-        why = "the run was not tracked" if has_begun else NOT_BEGUN
-        raise JobFailed(f"the model {name} was not registered: {why}", EXIT_PREFLIGHT)
+        reason = "the run was not tracked" if has_begun else NOT_BEGUN
+        raise JobFailed(f"the model {name} was not registered: {reason}", EXIT_PREFLIGHT)
     if earlier.evaluated:
         candidate = _choose_policy(document, earlier.evaluated, step)
     else:

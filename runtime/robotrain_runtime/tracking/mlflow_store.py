@@ -263,14 +263,14 @@ class MlflowStore:
         return True
 
     def _get_experiment(self, name: str) -> str:
-        if found := self.client.get_experiment_by_name(name):
-            return str(found.experiment_id)
+        if experiment := self.client.get_experiment_by_name(name):
+            return str(experiment.experiment_id)
         beside = self._database and (self._database.parent / "artifacts" / quote(name, safe="")).as_uri()
         try:
             return str(self.client.create_experiment(name, artifact_location=beside, tags=EXPERIMENT_TAGS))
         except mlflow.exceptions.MlflowException:
-            if found := self.client.get_experiment_by_name(name):  # another run created it meanwhile
-                return str(found.experiment_id)
+            if experiment := self.client.get_experiment_by_name(name):  # another run created it meanwhile
+                return str(experiment.experiment_id)
             raise
 
 

@@ -49,13 +49,13 @@ def _check_server(uri: str) -> Iterator[Finding]:
         if answer.code >= 500:
             yield _make_unreachable_finding(uri, f"It answered {answer.code} {answer.reason}.", "network")
     except (OSError, http.client.HTTPException, ValueError) as error:
-        why = getattr(error, "reason", None) or error
-        why = getattr(why, "strerror", None) or why
-        if untrusted := find_untrusted_certificate(why):
+        cause = getattr(error, "reason", None) or error
+        cause = getattr(cause, "strerror", None) or cause
+        if untrusted := find_untrusted_certificate(cause):
             sentence = f"{untrusted.sentence[:1].upper()}{untrusted.sentence[1:]}."
             yield _make_unreachable_finding(uri, sentence, "machine", untrusted.way)
         else:
-            yield _make_unreachable_finding(uri, f"{why}".rstrip(".") + ".", "network")
+            yield _make_unreachable_finding(uri, f"{cause}".rstrip(".") + ".", "network")
 
 
 def _check_database(database: Path, uri: str) -> Iterator[Finding]:
@@ -70,13 +70,13 @@ def _check_database(database: Path, uri: str) -> Iterator[Finding]:
             yield _make_unreachable_finding(uri, f"{database} is not an SQLite database.", "configuration")
 
 
-def _make_unreachable_finding(uri: str, why: str, fault: Fault, *ways: Suggestion) -> Finding:
+def _make_unreachable_finding(uri: str, reason: str, fault: Fault, *ways: Suggestion) -> Finding:
     return Finding(
         code="tracking-unreachable",
         title="the tracking address cannot be reached",
         where="--tracking-uri",
         given=redact_address(uri),
-        why=why,
+        why=reason,
         ways=ways or SUGGESTIONS,
         fault=fault,
     )
@@ -106,5 +106,5 @@ class TrackingCheck:
         except DeadlineExceeded:
             return [make_silent_finding(self._uri, self._seconds)]
         except Exception as error:  # of a plugin
-            why = failure.describe_error(error).rstrip(".")
-            return [_make_unreachable_finding(self._uri, f"The check failed: {why}.", "code")]
+            reason = failure.describe_error(error).rstrip(".")
+            return [_make_unreachable_finding(self._uri, f"The check failed: {reason}.", "code")]

@@ -131,7 +131,9 @@ class Tracker(HelperProcess):
     def _take_event(self, record: EventRecord) -> None:
         if isinstance(record.event, Tracking):
             ids = {"EXPERIMENT_ID": record.event.experiment_id, "RUN_ID": record.event.run_id}
-            self.run_environ = {f"MLFLOW_{name}": one for name, one in {"TRACKING_URI": self._uri, **ids}.items()}
+            self.run_environ = {
+                f"MLFLOW_{name}": setting for name, setting in {"TRACKING_URI": self._uri, **ids}.items()
+            }
             self.run_id = record.event.run_id
         self._pass_on(record)
 

@@ -93,8 +93,8 @@ def register_version(store: MlflowStore, request: Mapping[str, Any]) -> dict[str
     run = {"mlflow_run_id": request["run_id"], "mlflow_experiment_id": store.experiment_id}
     with store.lock_database():
         scores = request.get("scores") or {}
-        if found := model_lineage.find_same_model(models.versions(name), request["tags"], by_name=not scores):
-            version, existing = found
+        if same_model := model_lineage.find_same_model(models.versions(name), request["tags"], by_name=not scores):
+            version, existing = same_model
             if scores:
                 models.tag(name, version, model_lineage.replace_score_tags(existing, scores))
             return {"version": version, "new": False, "replaced": model_lineage.find_replaced_run(existing, scores)}
@@ -228,7 +228,9 @@ class TrackingRun:
         """Write what is pending, in order, until a request fails. The first failure is reported."""
         while self._pending:
             # metrics go together into one request, anything else alone
-            sizes = itertools.takewhile(bool, (len(one) if isinstance(one, list) else 0 for one in self._pending))
+            sizes = itertools.takewhile(
+                bool, (len(pending_write) if isinstance(pending_write, list) else 0 for pending_write in self._pending)
+            )
             totals = itertools.accumulate(sizes)
             count = max(1, sum(1 for _ in itertools.takewhile(lambda total: total <= METRICS_BATCH_SIZE, totals)))
             try:
@@ -274,11 +276,18 @@ class TrackingRun:
                 status, tag = STATUS[state]
                 self._store.end_run(status, {STATUS_TAG: tag})
             case _:
-                self._store.log_metrics([value for one in batch if isinstance(one, list) for value in one])
+                self._store.log_metrics(
+                    [value for pending_write in batch if isinstance(pending_write, list) for value in pending_write]
+                )
 
     def _give_up(self) -> None:
         """Say what could not be written before the tracker kills this process, and end it."""
-        values = [value for one in tuple(self._pending) if isinstance(one, list) for value in one]
+        values = [
+            value
+            for pending_write in tuple(self._pending)
+            if isinstance(pending_write, list)
+            for value in pending_write
+        ]
         missing = ["how the run ended"]
         if values:
             steps = {value.step for value in values}

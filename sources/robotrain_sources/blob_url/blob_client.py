@@ -197,8 +197,8 @@ def list_blobs(client: Any, start: str) -> Iterator[ListedBlob]:
 
 def _parse_blob(blob: ElementTree.Element, start: str) -> ListedBlob:
     fields = {field.tag: field for field in blob}
-    properties = {one.tag: one.text or "" for one in fields["Properties"]}
-    metadata = {one.tag: one.text or "" for one in fields.get("Metadata", ())}
+    properties = {field.tag: field.text or "" for field in fields["Properties"]}
+    metadata = {field.tag: field.text or "" for field in fields.get("Metadata", ())}
     name = fields["Name"].text or ""
     return ListedBlob(
         name=(unquote(name) if fields["Name"].get("Encoded") == "true" else name).removeprefix(start),

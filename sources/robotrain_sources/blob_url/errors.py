@@ -68,10 +68,10 @@ def _explain_no_answer(error: Exception, prefix: BlobPrefix, class_names: Set[st
     if "body" in cause or (is_sdk_error and not {"ServiceRequestError", "ServiceResponseError"} & class_names):
         return FetchError(f"the connection to the storage account {prefix.account} broke ({cause})", "network")
     if untrusted := find_untrusted_certificate(cause, *errors.iter_causes(error)):
-        why = f"the storage account {prefix.account} cannot be reached: {untrusted}"
-        return FetchError(why, "machine")
-    why = f"the storage account {prefix.account} does not exist or cannot be reached ({cause})"
-    return FetchError(why, blame_no_answer(error))
+        reason = f"the storage account {prefix.account} cannot be reached: {untrusted}"
+        return FetchError(reason, "machine")
+    reason = f"the storage account {prefix.account} does not exist or cannot be reached ({cause})"
+    return FetchError(reason, blame_no_answer(error))
 
 
 def _explain_status(
@@ -84,8 +84,8 @@ def _explain_status(
         is_known = not status_text.endswith(UNAUTHENTICATED_CODES)
         is_let_in = code == RIGHT_MISSING_CODE
         who, remedy = identity.describe(), identity.describe_remedy(role, is_known=is_known, is_let_in=is_let_in)
-        why = f"let {who} read {subject}" if is_known else f"accept the sign-in of {who} for {subject}"
-        return FetchError(f"Azure does not {why} ({status_text}): {remedy}", "configuration")
+        reason = f"let {who} read {subject}" if is_known else f"accept the sign-in of {who} for {subject}"
+        return FetchError(f"Azure does not {reason} ({status_text}): {remedy}", "configuration")
     if code == "ContainerNotFound":
         return BlobsNotFound(f"the storage account {prefix.account} has no container {prefix.container}")
     if status in (404, 412, 416):
@@ -126,8 +126,8 @@ def explain_publish_error(error: Exception, prefix: BlobPrefix, identity: BlobId
         return OSError(str(error))
     if getattr(error, "error_code", "") == "ContainerNotFound":
         options = f"--auth-mode login --account-name {prefix.account} --name {prefix.container}"
-        why = f"the storage account {prefix.account} has no container {prefix.container}"
-        return OSError(f"{why}: az storage container create {options}")
+        reason = f"the storage account {prefix.account} has no container {prefix.container}"
+        return OSError(f"{reason}: az storage container create {options}")
     sentence = str(explain_blob_error(error, prefix, identity, CONTRIBUTOR_ROLE, remedy))
     for reading, writing in _WRITING_PHRASES:
         sentence = sentence.replace(reading, writing)

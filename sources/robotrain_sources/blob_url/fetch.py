@@ -105,8 +105,8 @@ class BlobLister:
             return BlobsNotFound(f"there is no blob {self._prefix}{hint}")
         parts = self._prefix.prefix.split("/")
         for depth in range(len(parts) - 1, -1, -1):
-            if why := self._suggest_in_folder("".join(f"{part}/" for part in parts[:depth])):
-                return BlobsNotFound(why)
+            if reason := self._suggest_in_folder("".join(f"{part}/" for part in parts[:depth])):
+                return BlobsNotFound(reason)
         return BlobsNotFound(
             f"there are no blobs below {self._prefix}, and no other folders in {self._prefix.container}"
         )
@@ -136,8 +136,8 @@ def find_latest_checkpoint(prefix: BlobPrefix, identity: BlobIdentity, remedy: s
     names = sorted(runs, key=int)
     if len(set(runs.values())) > 1:
         latest = ", ".join(f"{name} of the run {runs[name]}" for name in names[-MAX_CHECKPOINTS_SHOWN:])
-        why = f"there are checkpoints of several runs below {prefix}: {latest}"
-        raise FetchError(why, "configuration", f"--resume-from {shlex.quote(f'{prefix}/{names[-1]}')}")
+        reason = f"there are checkpoints of several runs below {prefix}: {latest}"
+        raise FetchError(reason, "configuration", f"--resume-from {shlex.quote(f'{prefix}/{names[-1]}')}")
     return _join_prefix(prefix, names[-1])
 
 

@@ -64,17 +64,17 @@ def _download_blobs(prefix: BlobPrefix, role: str, pin: str, paths: Sequence[str
         folder = fetch.find_pinned_checkpoint(prefix, blob_identity, pin) if role == "resume" else prefix
         if folder is None:
             return {}
-        lister, found = BlobLister(folder, blob_identity, role), dict[str, bytes]()
+        lister, contents_by_path = BlobLister(folder, blob_identity, role), dict[str, bytes]()
 
         def download(path: str, stopped: threading.Event) -> None:
             try:
-                found[path] = lister.read_blob(path)
+                contents_by_path[path] = lister.read_blob(path)
             except Exception as error:
                 if "ResourceNotFoundError" not in get_class_names(error):
                     raise
 
         parallel.run_parallel(download, paths, len(paths))
-        return found
+        return contents_by_path
     except Exception as error:
         cause = errors.explain_blob_error(error, prefix, blob_identity)
         raise SourceError(_format_sentence(cause.sentence), cause.way) from None

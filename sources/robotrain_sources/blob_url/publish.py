@@ -70,8 +70,8 @@ class PublishedCheckpoints:
             if blob.author.run == run and (match := re.fullmatch(_CHECKPOINT_PATH, name)):
                 paths_by_name.setdefault(match[1], set()).add(match[2])
         complete = sorted((name for name, paths in paths_by_name.items() if MANIFEST in paths), key=int)
-        kept = complete[-max(keep, 1) :]
-        removed = [name for name in sorted(paths_by_name, key=int) if kept and int(name) < int(kept[0])]
+        newest_names = complete[-max(keep, 1) :]
+        removed = [name for name in sorted(paths_by_name, key=int) if newest_names and int(name) < int(newest_names[0])]
         for name in removed:
             self.blobs.delete_blobs([f"{name}/{MANIFEST}"] if name in complete else [])
             self.blobs.delete_blobs(f"{name}/{path}" for path in paths_by_name[name] - {MANIFEST})

@@ -71,8 +71,8 @@ _suggest_url = partial(suggest_normal_form, parse_blob_url)
 def _raise_wrong_scheme(text: str, scheme: str) -> NoReturn:
     if text.lower().startswith("azureml:"):
         stored = text.lower().startswith("azureml://datastores/")
-        why = "An Azure ML name is not a blob URL" + (": use the storage address behind it." if stored else ".")
-        raise SourceError(why, FORM if stored else "")
+        reason = "An Azure ML name is not a blob URL" + (": use the storage address behind it." if stored else ".")
+        raise SourceError(reason, FORM if stored else "")
     if hadoop := re.fullmatch(_HADOOP, re.split(r"[?#]", text)[0]):
         container, host, path = hadoop.groups()
         https = f"https://{host}/{container}{path}"
@@ -96,8 +96,8 @@ def _parse_account(authority: str, path: str) -> str:
     host = host.lower() if host.isascii() else host
     if host.endswith(".dfs.core.windows.net"):
         blob = host.removesuffix(".dfs.core.windows.net") + HOST
-        why = "This is the Data Lake endpoint: use the blob endpoint."
-        raise SourceError(why, _suggest_url(f"https://{blob}{path}"))
+        reason = "This is the Data Lake endpoint: use the blob endpoint."
+        raise SourceError(reason, _suggest_url(f"https://{blob}{path}"))
     if host.endswith(HOST + "."):
         raise SourceError("The host ends with a dot.", _suggest_url(f"https://{host.rstrip('.')}{path}"))
     if host.endswith(_OTHER_CLOUDS):
@@ -107,8 +107,8 @@ def _parse_account(authority: str, path: str) -> str:
     account = host.removesuffix(HOST)
     primary = re.sub(r"(?:\.privatelink|-secondary)+$", "", account)
     if primary != account:
-        why = "Use the account's public, primary host, without `.privatelink` and `-secondary`."
-        raise SourceError(why, _suggest_url(f"https://{primary}{HOST}{path}"))
+        reason = "Use the account's public, primary host, without `.privatelink` and `-secondary`."
+        raise SourceError(reason, _suggest_url(f"https://{primary}{HOST}{path}"))
     if "." in account:
         raise SourceError(f"The host is one account name before {HOST}; DNS zone endpoints are not supported.")
     if not re.fullmatch(_ACCOUNT, account):
@@ -134,8 +134,8 @@ def _parse_path(account: str, path: str) -> tuple[str, str]:
         )
     if re.search(_ENCODED, prefix):
         decoded = _decode_percent(prefix)
-        why = "Blob names are not percent-decoded: use the decoded name."
-        raise SourceError(why, decoded and _suggest_url(f"{base}/{decoded}"))
+        reason = "Blob names are not percent-decoded: use the decoded name."
+        raise SourceError(reason, decoded and _suggest_url(f"{base}/{decoded}"))
     if set(prefix) & set("'\"{}\\;"):
         raise SourceError("A prefix contains no quotes, braces, backslashes or semicolons.")
     segments = prefix.split("/")

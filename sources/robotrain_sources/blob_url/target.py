@@ -26,12 +26,12 @@ def normalize(address: str) -> str:
         return ""
 
 
-def inspect(address: str, place: ContainerContext) -> TargetInspection:
+def inspect(address: str, context: ContainerContext) -> TargetInspection:
     """Check that blobs can be written, read and deleted; return the runs of the checkpoints there."""
-    if place.python is None:
+    if context.python is None:
         return TargetInspection()
     try:
-        authors = BlobTargetWriter(address, place).publisher.check_access()
+        authors = BlobTargetWriter(address, context).publisher.check_access()
     except OSError as error:
         return TargetInspection(problems=(str(error),))
     marks = {
@@ -42,17 +42,17 @@ def inspect(address: str, place: ContainerContext) -> TargetInspection:
     return TargetInspection(runs={int(name): author.run for name, author in authors.items()}, marks=marks)
 
 
-def open(address: str, place: ContainerContext) -> "BlobTargetWriter":
+def open(address: str, context: ContainerContext) -> "BlobTargetWriter":
     """Return a writer."""
-    return BlobTargetWriter(address, place)
+    return BlobTargetWriter(address, context)
 
 
 class BlobTargetWriter:
     """Publishes to one blob folder."""
 
-    def __init__(self, address: str, place: ContainerContext) -> None:
+    def __init__(self, address: str, context: ContainerContext) -> None:
         kind = reference.BlobPrefix.kind
-        credential, remedy = place.credentials.get(kind, ""), place.credential_hints.get(kind, "")
+        credential, remedy = context.credentials.get(kind, ""), context.credential_hints.get(kind, "")
         self.publisher = BlobPublisher(reference.parse_blob_url(address), credential, remedy)
 
     def write(self, folder: Path, manifest: CheckpointManifest, halted: Callable[[], bool]) -> bool:

@@ -107,8 +107,8 @@ def _raise_not_an_asset(text: str, family: AssetFamily) -> NoReturn:
             "`azureml:` is written in lower case.", _suggest_asset("azureml:" + text[len("azureml:") :], family)
         )
     if unpinned := re.fullmatch(_UNPINNED, text):
-        why = f"A {noun} needs a version: without one, or with a label, its content may change."
-        raise SourceError(why, f"azureml:{unpinned[1]}:VERSION")
+        reason = f"A {noun} needs a version: without one, or with a label, its content may change."
+        raise SourceError(reason, f"azureml:{unpinned[1]}:VERSION")
     if lower.startswith("azureml://datastores/"):
         raise SourceError(
             f"A path in a datastore is not a {noun}: use the storage address behind it.", family.datastore_suggestion

@@ -36,8 +36,8 @@ def make_azure_credential() -> Any:
 
 def make_pipeline(base: str, *policies: Any, **options: Any) -> Any:
     """Return a client of azure-core that uses this machine's proxies; it signs in only with a policy for that."""
-    known: Any = importlib.import_module("azure.core.pipeline.policies")
-    steps = [known.UserAgentPolicy("robotrain"), known.ProxyPolicy(), *policies]
+    pipeline_policies: Any = importlib.import_module("azure.core.pipeline.policies")
+    steps = [pipeline_policies.UserAgentPolicy("robotrain"), pipeline_policies.ProxyPolicy(), *policies]
     return importlib.import_module("azure.core").PipelineClient(base, policies=steps, **options)
 
 
@@ -104,17 +104,19 @@ def suggest_other_value(variable: str) -> str:
 def explain_sign_in(error: Exception, subject: str, remedy: str = "", way: str = "") -> FetchError:
     """Return the error for a failed sign-in; `subject` is what cannot be read, `remedy` ends the sentence."""
     if untrusted := find_untrusted_certificate(*errors.iter_causes(error)):
-        why = f"cannot reach Azure's sign-in to read {subject}: {untrusted}"
-        return FetchError(why, "machine")
+        explanation = f"cannot reach Azure's sign-in to read {subject}: {untrusted}"
+        return FetchError(explanation, "machine")
     reason = re.search(SIGN_IN_REASON_PATTERN, str(error))
     if not reason and (unreachable := re.search(errors.UNREACHABLE_PATTERN, str(error))):
-        why = f"cannot reach Azure's sign-in to read {subject} ({unreachable[0]})"
-        return FetchError(f"{why}: try again later", "network")
+        explanation = f"cannot reach Azure's sign-in to read {subject} ({unreachable[0]})"
+        return FetchError(f"{explanation}: try again later", "network")
     if variable := find_rejected_variable(str(error)):
-        why = f"Azure rejects the sign-in with {variable} to read {subject}" + (f" ({reason[0]})" if reason else "")
-        return FetchError(f"{why}: {suggest_other_value(variable)}", "configuration")
-    why = f"there is no Azure identity to read {subject}" + (f" ({reason[0]})" if reason else "")
-    return FetchError(f"{why}{remedy}", "configuration", way)
+        explanation = f"Azure rejects the sign-in with {variable} to read {subject}" + (
+            f" ({reason[0]})" if reason else ""
+        )
+        return FetchError(f"{explanation}: {suggest_other_value(variable)}", "configuration")
+    explanation = f"there is no Azure identity to read {subject}" + (f" ({reason[0]})" if reason else "")
+    return FetchError(f"{explanation}{remedy}", "configuration", way)
 
 
 FAILURE_SECONDS = 10.0

@@ -76,8 +76,8 @@ def _find_busy_pause(error: BaseException, pause: float) -> float | None:
         return None
     answers = (getattr(cause, "response", None) for cause in causes)
     headers = (getattr(answer, "headers", None) or {} for answer in answers if answer is not None)
-    asked = next((text for found in headers if (text := str(found.get("Retry-After", "")))), "")
-    wait = max(pause, float(asked)) if asked.isdecimal() else pause
+    retry_after = next((text for header in headers if (text := str(header.get("Retry-After", "")))), "")
+    wait = max(pause, float(retry_after)) if retry_after.isdecimal() else pause
     return wait if wait <= MAX_BUSY_SECONDS else None
 
 

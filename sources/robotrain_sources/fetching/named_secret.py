@@ -95,8 +95,8 @@ def explain_vault_answer(status: int, body: Mapping[str, Any], secret: VaultSecr
         return FetchError(f"{secret} is disabled ({status_text})", "configuration", command)
     if code in _FIREWALL_CODES:
         command = f"az keyvault network-rule add --name {secret.vault} --subnet SUBNET-ID"
-        why = f"the network rules of the key vault {secret.vault} block this machine ({status_text})"
-        return FetchError(why, "configuration", command)
+        reason = f"the network rules of the key vault {secret.vault} block this machine ({status_text})"
+        return FetchError(reason, "configuration", command)
     if status in (401, 403):
         return _explain_access_denied(status_text, code, message, secret)
     if status in TRANSIENT_STATUS or status >= 500:
@@ -111,21 +111,21 @@ def explain_no_vault_answer(error: Exception, secret: VaultSecret) -> FetchError
         way = f"give the job an identity with the role {VAULT_ROLE}: {identities}"
         return explain_sign_in(error, str(secret), way=way)
     if untrusted := find_untrusted_certificate(*errors.iter_causes(error)):
-        why = f"the key vault {secret.vault} cannot be reached: {untrusted}"
-        return FetchError(why, "machine")
+        reason = f"the key vault {secret.vault} cannot be reached: {untrusted}"
+        return FetchError(reason, "machine")
     unreachable = re.search(errors.UNREACHABLE_PATTERN, str(error))
     cause = unreachable[0] if unreachable else errors.format_error(error)
-    why = f"the key vault {secret.vault} does not exist or cannot be reached ({cause})"
-    return FetchError(why, errors.blame_no_answer(error))
+    reason = f"the key vault {secret.vault} does not exist or cannot be reached ({cause})"
+    return FetchError(reason, errors.blame_no_answer(error))
 
 
 def _explain_access_denied(status_text: str, code: str, message: str, secret: VaultSecret) -> FetchError:
     client = os.environ.get("AZURE_CLIENT_ID")
     who = f"the identity with client id {client}" if client else "the identity of this machine"
     if status_text.startswith("HTTP 401"):
-        why = f"Azure does not accept the sign-in of {who} for {secret} ({status_text})"
+        reason = f"Azure does not accept the sign-in of {who} for {secret} ({status_text})"
         return FetchError(
-            f"{why}: it must belong to the vault's tenant, and have the role {VAULT_ROLE} there", "configuration"
+            f"{reason}: it must belong to the vault's tenant, and have the role {VAULT_ROLE} there", "configuration"
         )
     object_id, resource_id = re.search(_OBJECT_ID, message), re.search(_RESOURCE_ID, message)
     assignee = client or (object_id[1] if object_id else "OBJECT-ID")
@@ -181,15 +181,15 @@ def read_secret(location: str, expected: str) -> str:
     if secret := parse_vault_address(location):
         text = read_vault_secret(secret).strip()
     elif is_vault_address(location):
-        why = f"the address of a secret is not one of a key vault: its form is {VAULT_ADDRESS_FORM}"
-        raise FetchError(why, "configuration")
+        reason = f"the address of a secret is not one of a key vault: its form is {VAULT_ADDRESS_FORM}"
+        raise FetchError(reason, "configuration")
     else:
         try:
             with open(location, encoding="utf-8") as content:
                 text = content.read(MAX_SECRET_BYTES).strip()
         except OSError as error:
-            why = f"the credential file {location} cannot be read: {error.strerror}"
-            raise FetchError(why, "configuration") from None
+            reason = f"the credential file {location} cannot be read: {error.strerror}"
+            raise FetchError(reason, "configuration") from None
         except ValueError:  # not UTF-8
             raise make_content_error(location, expected) from None
     if not text:

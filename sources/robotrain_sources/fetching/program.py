@@ -21,7 +21,7 @@ STOP_SECONDS = 5.0
 
 
 def run_program(
-    place: ContainerContext,
+    context: ContainerContext,
     module: str,
     *arguments: str,
     environ: Mapping[str, str] = MappingProxyType({}),
@@ -32,10 +32,10 @@ def run_program(
     `environ` is added to the process environment: values that must not appear in a process list. `modules` as in
     `make_process_env`.
     """
-    if place.python is None:
+    if context.python is None:
         raise OSError(f"there is no environment to run {module} in")
     with subprocess.Popen(
-        [str(place.python), "-m", module, *arguments],
+        [str(context.python), "-m", module, *arguments],
         cwd=child_python.NEUTRAL_FOLDER,
         env={**make_process_env(modules), **environ},
         stdin=subprocess.DEVNULL,
@@ -46,7 +46,7 @@ def run_program(
     ) as process:
         assert process.stdout is not None
         try:
-            (answer, last), code = _relay_output(process.stdout, place.log_line), process.wait()
+            (answer, last), code = _relay_output(process.stdout, context.log_line), process.wait()
         except BaseException:  # the run was stopped
             stop_process(process, STOP_SECONDS)
             raise

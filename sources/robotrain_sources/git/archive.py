@@ -37,8 +37,10 @@ def unpack_archive(stream: IO[bytes], mode: str, folder: Path, commit: str) -> N
     try:
         with tarfile.open(fileobj=stream, mode=mode) as packed:  # type: ignore[call-overload]
             for member in packed:
-                if (found := packed.pax_headers.get(COMMIT_HEADER)) != commit:
-                    raise FetchError(f"the archive is of the commit {found or 'nobody knows which'}, not {commit}")
+                if (archive_commit := packed.pax_headers.get(COMMIT_HEADER)) != commit:
+                    raise FetchError(
+                        f"the archive is of the commit {archive_commit or 'nobody knows which'}, not {commit}"
+                    )
                 path = member.name.strip("/").partition("/")[2]
                 if not path or member.isdir():
                     continue
@@ -142,5 +144,5 @@ def fetch_archive(repository: GitRepository, commit: str, token: str, folder: Pa
             reason: object = getattr(error, "reason", error)
             fault: Fault = "machine" if untrusted else "network"
             raise FetchError(f"{repository.host} cannot be reached: {untrusted or reason}", fault) from None
-    why = f"git is not installed here, and {repository.host} gives no archive of {repository.path} at {commit}"
-    raise FetchError(f"{why} ({', '.join(answers)}): use an image that has git", "configuration")
+    explanation = f"git is not installed here, and {repository.host} gives no archive of {repository.path} at {commit}"
+    raise FetchError(f"{explanation} ({', '.join(answers)}): use an image that has git", "configuration")

@@ -14,7 +14,7 @@ from robotrain_sources.git.reference import parse_repository
 FETCH = "robotrain_sources.git.fetch"
 
 
-def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
+def preflight(source: JobSource, context: ContainerContext) -> Iterator[str]:
     """Yield what is wrong with the address."""
     try:
         parse_repository(source.uri)
@@ -22,14 +22,16 @@ def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
         yield f"{source.uri} is not a repository: {error.why}"
 
 
-def fetch(source: JobSource, place: ContainerContext) -> Path:
+def fetch(source: JobSource, context: ContainerContext) -> Path:
     """Return the folder with the files of the commit. Raise OSError with a sentence."""
-    for problem in preflight(source, place):
+    for problem in preflight(source, context):
         raise OSError(problem)
     options = {
         "--pin": source.pin,
-        "--credential": place.credentials.get(source.kind, ""),
-        "--way": place.credential_hints.get(source.kind, ""),
+        "--credential": context.credentials.get(source.kind, ""),
+        "--way": context.credential_hints.get(source.kind, ""),
     }
-    given = [word for item in options.items() if item[1] for word in item]
-    return program.run_program(place, FETCH, source.uri, "--to", str(place.cache / "sources" / source.kind), *given)
+    arguments = [word for item in options.items() if item[1] for word in item]
+    return program.run_program(
+        context, FETCH, source.uri, "--to", str(context.cache / "sources" / source.kind), *arguments
+    )

@@ -53,29 +53,29 @@ class RepositoryFetcher:
             else:
                 archive.fetch_archive(self._repository, commit, self._token.text if self._token else "", target)
 
-        found = files.fill_cache_folder(
+        repository_folder = files.fill_cache_folder(
             folder,
             MANIFEST,
             fill,
             on_wait=lambda: print(f"another run is fetching {folder}: waiting", flush=True),
             quiet_seconds=QUIET_WAIT_SECONDS,
         )
-        return self._find_subdirectory(found)
+        return self._find_subdirectory(repository_folder)
 
     def _find_subdirectory(self, folder: Path) -> Path:
         path = self._repository.subdirectory
-        found = Path(os.path.realpath(folder / path))
-        if path and not (found.is_dir() and found.is_relative_to(os.path.realpath(folder))):
-            known = sorted(one.relative_to(folder).as_posix() for one in folder.glob("**/") if one != folder)
-            near = difflib.get_close_matches(path, known, n=1)
+        subfolder = Path(os.path.realpath(folder / path))
+        if path and not (subfolder.is_dir() and subfolder.is_relative_to(os.path.realpath(folder))):
+            subfolders = sorted(child.relative_to(folder).as_posix() for child in folder.glob("**/") if child != folder)
+            near = difflib.get_close_matches(path, subfolders, n=1)
             hint = f"; the nearest is {near[0]}" if near else ""
             raise FetchError(f"{self._repository.url} has no folder {path}{hint}", "configuration")
-        return found
+        return subfolder
 
     def _find_commit(self, to: Path) -> str:
         if not git_command.find_git():
-            why = f"git is not installed here, so the commit of {self._revision} cannot be looked up"
-            raise FetchError(f"{why}: name a commit, or use an image that has git", "configuration")
+            reason = f"git is not installed here, so the commit of {self._revision} cannot be looked up"
+            raise FetchError(f"{reason}: name a commit, or use an image that has git", "configuration")
         names = (f"refs/tags/{self._revision}^{{}}", f"refs/tags/{self._revision}", f"refs/heads/{self._revision}")
         patterns = ("HEAD",) if self._revision == "HEAD" else names
         scratch = self._make_scratch(to / f".ask.{os.urandom(4).hex()}")
@@ -105,10 +105,10 @@ class RepositoryFetcher:
             every = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
             self._run(scratch, "fetch", "--quiet", "--", url, *every)
         try:
-            found = self._run(scratch, "rev-parse", "--verify", f"{commit}^{{commit}}", retries=("other",))
+            answer = self._run(scratch, "rev-parse", "--verify", f"{commit}^{{commit}}", retries=("other",))
         except GitFailed:
-            found = b""
-        if found.decode().strip() != commit:
+            answer = b""
+        if answer.decode().strip() != commit:
             raise FetchError(f"{url} has no commit {commit}", "configuration")
         (scratch / "info").mkdir(exist_ok=True)
         (scratch / "info" / "attributes").write_text(ATTRIBUTES)
@@ -159,10 +159,12 @@ def main() -> None:
     parser.add_argument("--pin", default="")
     parser.add_argument("--credential", default="", help="the file of a token, or its address in a key vault")
     parser.add_argument("--way", default="", help="the option that gives the job a token")
-    given = parser.parse_args()
+    options = parser.parse_args()
 
     def fetch() -> Path:
-        return RepositoryFetcher(parse_repository(given.uri), given.pin, given.credential, given.way).fetch(given.to)
+        return RepositoryFetcher(parse_repository(options.uri), options.pin, options.credential, options.way).fetch(
+            options.to
+        )
 
     program.run_and_answer(fetch)
 

@@ -89,7 +89,7 @@ def make_command(
     """Return the command line and the environment of git. Raise OSError."""
     options = {**OPTIONS, **({"credential.helper": ""} if token else {})}  # no helper may store the token
     command = [find_git() or "git", *(word for item in options.items() for word in ("-c", "=".join(item)))]
-    kept = {name: value for name, value in os.environ.items() if not re.fullmatch(_REPOSITORY_VARIABLES, name)}
+    inherited = {name: value for name, value in os.environ.items() if not re.fullmatch(_REPOSITORY_VARIABLES, name)}
     own: Mapping[str, str] = {
         "LC_ALL": "C",
         "GIT_TERMINAL_PROMPT": "0",
@@ -103,7 +103,7 @@ def make_command(
         # named, a repository may belong to another user, as in a cache that a network disk has
         **({"GIT_DIR": str(folder)} if (folder / "HEAD").is_file() else {}),
     }
-    return [*command, *arguments], {**kept, **own, **(_make_token_environ(folder, token) if token else {})}
+    return [*command, *arguments], {**inherited, **own, **(_make_token_environ(folder, token) if token else {})}
 
 
 def _make_token_environ(folder: Path, token: GitToken) -> dict[str, str]:
@@ -132,6 +132,9 @@ def explain_failure(message: str) -> GitFailed:
     """Return the error for the message of a git command."""
     reason: Reason = next((reason for reason, pattern in _REASONS if re.search(pattern, message)), "other")
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    line = next((one for one in lines if one.startswith(("fatal:", "error:", "remote:"))), lines[-1] if lines else "")
+    line = next(
+        (candidate for candidate in lines if candidate.startswith(("fatal:", "error:", "remote:"))),
+        lines[-1] if lines else "",
+    )
     line = re.sub(r"//[^/@\s]+@", "//", re.sub(r"^(?:fatal|error|remote): ", "", line))
     return GitFailed(reason, line[:300] or "git ended without a message")

@@ -60,19 +60,21 @@ def _find_commit(repository: GitRepository) -> str:
     name, where = str(GitRepository(repository.url)), f"{repository.host}/{repository.path}"
     if re.fullmatch(r"[0-9a-f]{4,63}", revision):
         raise SourceNotFound(f"{where} has no branch or tag {revision}; a commit is given by all its 40 digits.")
-    known = _list_references(repository, "refs/heads/*", "refs/tags/*")
-    names = [one.split("/", 2)[2] for one in known if not one.endswith("^{}")]
+    references = _list_references(repository, "refs/heads/*", "refs/tags/*")
+    names = [reference.split("/", 2)[2] for reference in references if not reference.endswith("^{}")]
     nearest = find_nearest_name(revision, names) or ""
     has = f"; it has {', '.join(names[:MAX_REVISIONS_SHOWN])}{', …' if names[MAX_REVISIONS_SHOWN:] else ''}"
-    why = f"{where} has no branch or tag {revision}{has if names else ''}." if revision else f"{where} has no commits."
-    raise SourceNotFound(why, nearest and f"{name}@{nearest}")
+    reason = (
+        f"{where} has no branch or tag {revision}{has if names else ''}." if revision else f"{where} has no commits."
+    )
+    raise SourceNotFound(reason, nearest and f"{name}@{nearest}")
 
 
 def _list_references(repository: GitRepository, *patterns: str) -> dict[str, str]:
     """Return the commits of a repository's references, by name. Raise SourceError."""
     if not git_command.find_git():
-        why = "git is not installed on this machine, so the commit of a branch or tag cannot be looked up."
-        raise SourceError(why, str(GitRepository(repository.url, "COMMIT")))
+        reason = "git is not installed on this machine, so the commit of a branch or tag cannot be looked up."
+        raise SourceError(reason, str(GitRepository(repository.url, "COMMIT")))
     with tempfile.TemporaryDirectory(prefix="robotrain-git-") as folder:
         try:
             ask = partial(git_command.run_git, Path(folder), ["ls-remote", "--", repository.url, *patterns], SECONDS)
@@ -98,8 +100,8 @@ def _require_commit(repository: GitRepository, commit: str) -> None:
             git_command.run_git(Path(folder), ask, SECONDS)
         except GitFailed as failed:
             if failed.reason == "no-commit":
-                why = f"{repository.host}/{repository.path} has no commit {commit}."
-                raise SourceNotFound(why) from None
+                reason = f"{repository.host}/{repository.path} has no commit {commit}."
+                raise SourceNotFound(reason) from None
             if failed.reason == "unadvertised":
                 return  # the host gives only branches and tags: the run fetches them all, and looks for it
             error = _make_source_error(failed, repository)

@@ -74,16 +74,16 @@ def parse_repository(text: str) -> GitRepository:
     if not re.fullmatch(_HOST, host):
         raise SourceError("The host is missing or is not a valid name.")
     if query:
-        why = "A query can contain a token, and a job must not contain secrets."
-        raise SourceError(why, _suggest(f"git+{scheme}://{host}{rest}"))
+        reason = "A query can contain a token, and a job must not contain secrets."
+        raise SourceError(reason, _suggest(f"git+{scheme}://{host}{rest}"))
     if scheme == "http" and not re.fullmatch(LOOPBACK_PATTERN, host):
         raise SourceError("Code is fetched with encryption only.", _suggest(f"git+https://{host}{rest}"))
     parts = [unquote(part) for part in path.split("/")[1:]]
     if not re.fullmatch(_PATH, path) or any(part in (".", "..") or "/" in part for part in parts):
         raise SourceError("The path of the repository is missing, or has characters that no repository has.", FORM)
     if rest.endswith("@") or re.search(_NOT_IN_REVISION, revision) or len(revision) > 255:
-        why = "The part after `@` is a branch, a tag or a commit, as git names them."
-        raise SourceError(why, f"git+{scheme}://{host}{path}@REVISION")
+        reason = "The part after `@` is a branch, a tag or a commit, as git names them."
+        raise SourceError(reason, f"git+{scheme}://{host}{path}@REVISION")
     if fragment and (not fragment.startswith(SUBDIRECTORY) or re.search(r"[?#&=]", fragment.partition("=")[2])):
         raise SourceError("The part after `#` names a folder of the repository.", f"{FORM}#{SUBDIRECTORY}PATH")
     folder = unquote(fragment.removeprefix(SUBDIRECTORY)).strip("/")

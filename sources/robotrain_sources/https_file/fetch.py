@@ -44,7 +44,7 @@ class SingleFile(DataOrigin):
         self.has_ranges = bool(ranged and is_tagged)
         if not self.has_ranges:
             lacks = " and ".join(
-                name for name, given in (("ranges", ranged), ("a strong ETag", is_tagged)) if not given
+                name for name, is_supported in (("ranges", ranged), ("a strong ETag", is_tagged)) if not is_supported
             )
             how = "read in one request, anew after a failure, and compared only with a SHA-256 that the job gives"
             self.remark = f"{self._file.host} answers without {lacks}: {self._file.name} is {how}"

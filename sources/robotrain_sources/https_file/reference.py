@@ -49,13 +49,13 @@ def parse_https_file(text: str) -> HttpsFile:
         raise SourceError(f"The URL of a file has the form {FORM}.")
     scheme, host, path, rest = match[1].lower(), match[2].lower(), match[3], match[4]
     if "@" in host:
-        why = "A user name or password in a URL is a secret, and a job must not contain secrets."
-        raise SourceError(why, _suggest_url(f"{scheme}://{host.rpartition('@')[2]}{path}"))
+        reason = "A user name or password in a URL is a secret, and a job must not contain secrets."
+        raise SourceError(reason, _suggest_url(f"{scheme}://{host.rpartition('@')[2]}{path}"))
     if not re.fullmatch(_HOST, host):
         raise SourceError("The host is missing or is not a valid name.")
     if rest:
-        why = "A query can contain a signature, and a job must not contain secrets; a fragment means nothing here."
-        raise SourceError(why, _suggest_url(f"{scheme}://{host}{path}"))
+        reason = "A query can contain a signature, and a job must not contain secrets; a fragment means nothing here."
+        raise SourceError(reason, _suggest_url(f"{scheme}://{host}{path}"))
     if path in ("", "/") or path.endswith("/"):
         raise SourceError("The URL names no file: its last part is empty.")
     parts = [unquote(part) for part in path.split("/")[1:]]

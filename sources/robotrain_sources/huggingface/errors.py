@@ -79,7 +79,7 @@ def explain_hub_error(error: Exception, request: HubRequest, *, is_answer: bool 
     if status := next((code for cause in causes if (code := errors.parse_http_status(cause))), 0):
         answers = (getattr(cause, "response", None) for cause in causes)
         headers = (getattr(answer, "headers", {}) for answer in answers if answer is not None)
-        message = next((str(found["X-Error-Message"]) for found in headers if "X-Error-Message" in found), "")
+        message = next((str(header["X-Error-Message"]) for header in headers if "X-Error-Message" in header), "")
         return _explain_status(status, message, request)  # the message is compared, never shown
     is_unparsed = not UNPARSED.isdisjoint(get_class_names(error)) and not isinstance(error, UnicodeEncodeError)
     if class_names & {"JSONDecodeError", "RecursionError"} or (is_answer and is_unparsed):  # nested without end
@@ -110,29 +110,29 @@ def _explain_refusal(class_names: set[str], request: HubRequest) -> HubFailure |
     """Return the failure that an exception class of the library means; None for others."""
     if "GatedRepoError" in class_names:
         if request.token:
-            why = f"and {request.token} has no access: request access at {request.page}{request.other_token_hint}"
-            return HubFailure("gated", f"the {request.subject} is gated {why}")
+            reason = f"and {request.token} has no access: request access at {request.page}{request.other_token_hint}"
+            return HubFailure("gated", f"the {request.subject} is gated {reason}")
         remedy = request.remedy or "set HF_TOKEN to a token of your account"
         return HubFailure("gated", f"the {request.subject} is gated: request access at {request.page} and {remedy}")
     if "RepositoryNotFoundError" in class_names:
         return _explain_missing(request)
     if "RevisionNotFoundError" in class_names:
-        why = f"the {request.subject} has no revision {request.revision or 'main'} on {format_hub()}"
-        return HubFailure("no-revision", why)
+        reason = f"the {request.subject} has no revision {request.revision or 'main'} on {format_hub()}"
+        return HubFailure("no-revision", reason)
     if "OfflineModeIsEnabled" in class_names:
-        why = f"{request.repository} is not in the cache, and HF_HUB_OFFLINE is set: unset it, or use a local folder"
-        return HubFailure("offline", why)
+        reason = f"{request.repository} is not in the cache, and HF_HUB_OFFLINE is set: unset it, or use a local folder"
+        return HubFailure("offline", reason)
     return None
 
 
 def _explain_missing(request: HubRequest) -> HubFailure:
     if request.token:
         private = f"{request.token} has no access to it{request.other_token_hint}"
-        why = f"{format_hub()} has no {request.subject}"
+        reason = f"{format_hub()} has no {request.subject}"
     else:
         private = f"a token is needed: {request.remedy or 'set HF_TOKEN'}"
-        why = f"{format_hub()} has no public {request.subject}"
-    return HubFailure("missing", f"{why}: check the spelling; if it is private, {private}")
+        reason = f"{format_hub()} has no public {request.subject}"
+    return HubFailure("missing", f"{reason}: check the spelling; if it is private, {private}")
 
 
 def _explain_status(status: int, message: str, request: HubRequest) -> HubFailure:
@@ -146,20 +146,20 @@ def _explain_status(status: int, message: str, request: HubRequest) -> HubFailur
     ):
         return _explain_missing(request)
     if status in (401, 403) and not request.token:
-        why = f"{hub} requires a token for {name} (HTTP {status}): {request.remedy or 'set HF_TOKEN'}"
-        return HubFailure("denied" if status == 403 else "other", why)
+        reason = f"{hub} requires a token for {name} (HTTP {status}): {request.remedy or 'set HF_TOKEN'}"
+        return HubFailure("denied" if status == 403 else "other", reason)
     if status == 401:
-        why = f"{hub} does not accept {request.token} for {name}, it is wrong or has expired (HTTP 401)"
-        return HubFailure("other", f"{why}{request.other_token_hint}")
+        reason = f"{hub} does not accept {request.token} for {name}, it is wrong or has expired (HTTP 401)"
+        return HubFailure("other", f"{reason}{request.other_token_hint}")
     if status == 403:
-        why = f"{request.token} may not read the {request.subject} (HTTP 403)"
+        reason = f"{request.token} may not read the {request.subject} (HTTP 403)"
         right = f"grant it that right at {format_site()}/settings/tokens"
         if not request.is_pin:  # the store does not tell that a repository is gated
             right = f"if it is gated, request access at {request.page}; else {right}"
-        return HubFailure("denied", f"{why}: {right}{request.other_token_hint}")
+        return HubFailure("denied", f"{reason}: {right}{request.other_token_hint}")
     if status in (404, 416):
-        why = f"a file of {name} was changed or deleted on {hub} (HTTP {status}): start the run again"
-        return HubFailure("other", why, "data")
+        reason = f"a file of {name} was changed or deleted on {hub} (HTTP {status}): start the run again"
+        return HubFailure("other", reason, "data")
     if status == 429:
         return HubFailure("other", f"{hub} has received too many requests (HTTP 429): wait a few minutes", "network")
     if status in errors.TRANSIENT_STATUS or status >= 500:

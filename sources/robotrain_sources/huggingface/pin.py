@@ -76,28 +76,28 @@ def make_source_error(error: Exception, repository: Repository, kind: str, hub: 
     if failure.reason == "no-revision":
         return _explain_missing_revision(repository, kind, hub)
     if failure.reason == "offline":
-        why = f"HF_HUB_OFFLINE is set, so the commit of {repository} cannot be resolved: unset it, or name a commit."
-        return SourceError(why, f"{repository.id}@COMMIT")
+        reason = f"HF_HUB_OFFLINE is set, so the commit of {repository} cannot be resolved: unset it, or name a commit."
+        return SourceError(reason, f"{repository.id}@COMMIT")
     return ERROR_CLASSES.get(failure.reason, SourceError)(_format_sentence(failure.why))
 
 
-def _format_sentence(why: str) -> str:
-    return f"{why[:1].upper()}{why[1:]}."
+def _format_sentence(reason: str) -> str:
+    return f"{reason[:1].upper()}{reason[1:]}."
 
 
 def _explain_missing_revision(repository: Repository, kind: str, hub: "HfApi") -> SourceError:
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
-        why = f"The {kind} {repository.id} no longer has the commit {repository.revision}"
-        return RepositoryNotFound(f"{why}: its history was rewritten.")
+        reason = f"The {kind} {repository.id} no longer has the commit {repository.revision}"
+        return RepositoryNotFound(f"{reason}: its history was rewritten.")
     names: list[str] = []
     with contextlib.suppress(Exception):
         refs = hub.list_repo_refs(repository.id, repo_type=kind)
         names = [ref.name for ref in (*refs.branches, *refs.tags)]
     nearest = find_nearest_name(repository.revision, names) or ""
-    known = f": it has {', '.join(names[:MAX_REVISIONS_SHOWN])}" if names else ""
+    revisions_note = f": it has {', '.join(names[:MAX_REVISIONS_SHOWN])}" if names else ""
     more = ", …" if len(names) > MAX_REVISIONS_SHOWN else ""
-    why = f"The {kind} {repository.id} has no revision {repository.revision}{known}{more}."
-    return RepositoryNotFound(why, nearest and f"{repository.id}@{nearest}")
+    reason = f"The {kind} {repository.id} has no revision {repository.revision}{revisions_note}{more}."
+    return RepositoryNotFound(reason, nearest and f"{repository.id}@{nearest}")
 
 
 def _read_token() -> str:
@@ -172,8 +172,8 @@ def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dic
     def download() -> dict[str, bytes]:
         try:
             where = _map_paths(repository, kind, pin, paths) if role == "resume" else {path: path for path in paths}
-            found = _download_files(repository, kind, pin, list(where.values()))
-            return {path: found[name] for path, name in where.items() if name in found}
+            contents = _download_files(repository, kind, pin, list(where.values()))
+            return {path: contents[name] for path, name in where.items() if name in contents}
         except Exception as error:
             request = HubRequest(repository=repository, kind=kind, revision=pin, token="", remedy="", is_pin=True)
             raise SourceError(_format_sentence(explain_hub_error(error, request).why)) from None
@@ -195,8 +195,8 @@ def _map_paths(repository: str, kind: str, commit: str, paths: Sequence[str]) ->
     """Return where the files of a checkpoint are in a repository; where they are in it if robotrain published none."""
     content = _download_files(repository, kind, commit, [MANIFEST]).get(MANIFEST, b"")
     manifest = checkpoint.parse_manifest(content)
-    known = {**layout.map_paths(manifest), MANIFEST: MANIFEST} if manifest else {path: path for path in paths}
-    return {path: known[path] for path in paths if path in known}
+    stored_paths = {**layout.map_paths(manifest), MANIFEST: MANIFEST} if manifest else {path: path for path in paths}
+    return {path: stored_paths[path] for path in paths if path in stored_paths}
 
 
 def _run_with_deadline(question: Callable[[], Answer]) -> Answer:
@@ -207,20 +207,20 @@ def _download_files(repository: str, kind: str, commit: str, paths: Sequence[str
     hub = fetch.import_hub_library()
     library: Any = importlib.import_module("huggingface_hub.utils")
     endpoint, headers = os.environ.get("HF_ENDPOINT") or None, library.build_hf_headers(library_name="robotrain")
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
 
     def download(path: str, stopped: threading.Event) -> None:
         address = hub.hf_hub_url(repository, path, repo_type=kind, revision=commit, endpoint=endpoint)
         answer = repeat_if_busy(lambda: get_file(address))
         if answer.status_code != HTTPStatus.NOT_FOUND:
-            found[path] = answer.content
+            contents[path] = answer.content
 
     def get_file(address: str) -> Any:
         answer = library.get_session().get(address, headers=headers, timeout=REQUEST_SECONDS)
         return answer if answer.status_code == HTTPStatus.NOT_FOUND else answer.raise_for_status()
 
     parallel.run_parallel(download, paths, len(paths))
-    return found
+    return contents
 
 
 def _get_repository_kind(role: str) -> str:

@@ -60,8 +60,8 @@ def parse_repository(text: str) -> Repository:
         has_valid_characters = revision.isprintable() and not re.search(r"\s", revision) and len(revision) <= 255
         has_valid_ends = not revision.startswith(("-", "/")) and not revision.endswith(("/", "."))
         if not has_valid_characters or not has_valid_ends or revision == "@" or re.search(_NOT_IN_REF, revision):
-            why = "The part after `@` is a branch, a tag or a commit, as git names them."
-            raise SourceError(why, f"{name}@REVISION")
+            reason = "The part after `@` is a branch, a tag or a commit, as git names them."
+            raise SourceError(reason, f"{name}@REVISION")
     return Repository(name, revision)
 
 
@@ -126,13 +126,13 @@ def parse_branch(text: str) -> RepositoryBranch:
     if branch and re.fullmatch(COMMIT_PATTERN, branch):
         raise SourceError("A commit cannot be written to: name a branch.", address)
     if branch and re.fullmatch(_OWN_NAME, branch):
-        why = "This is a name that robotrain gives a checkpoint: name the branch that it is on."
-        raise SourceError(why, address)
+        reason = "This is a name that robotrain gives a checkpoint: name the branch that it is on."
+        raise SourceError(reason, address)
     if branch and not re.fullmatch(_BRANCH, branch):
         fixed = _replace_characters(branch)
         characters = "letters, digits, `_`, `.` and `-`"
-        why = f"A branch to publish to has {characters}, at most 80, with a letter or digit at both ends."
-        raise SourceError(why, f"{address}@{fixed}" if re.fullmatch(_BRANCH, fixed) else f"{address}@BRANCH")
+        reason = f"A branch to publish to has {characters}, at most 80, with a letter or digit at both ends."
+        raise SourceError(reason, f"{address}@{fixed}" if re.fullmatch(_BRANCH, fixed) else f"{address}@BRANCH")
     return RepositoryBranch(f"{owner}/{name}", "" if branch in (None, DEFAULT_BRANCH) else branch)
 
 
@@ -181,8 +181,8 @@ def _raise_not_a_repository(text: str, name: str) -> NoReturn:
             "azureml:NAME:VERSION in Azure ML."
         )
     if match := re.fullmatch(r"(?i)hf:/+([^/?#@:]+)/*(@[^/?#]+)?", text):
-        why = "The name of the repository is missing after its owner."
-        raise SourceError(why, f"{SCHEME}{match[1]}/NAME{match[2] or ''}" if is_repository_id(match[1]) else "")
+        reason = "The name of the repository is missing after its owner."
+        raise SourceError(reason, f"{SCHEME}{match[1]}/NAME{match[2] or ''}" if is_repository_id(match[1]) else "")
     if "://" in text:
         raise SourceError("A Hub repository is an id, OWNER/NAME, not an address.")
     if text.startswith(("/", "./", "../", "~")):

@@ -26,8 +26,8 @@ class BranchCommit:
 class BranchClient:
     """The branch `place` of a model repository."""
 
-    def __init__(self, place: RepositoryBranch, token: HubToken) -> None:
-        self.place = place
+    def __init__(self, branch: RepositoryBranch, token: HubToken) -> None:
+        self.place = branch
         self.library = import_hub_library()
         self.api = self.library.HfApi(
             endpoint=os.environ.get("HF_ENDPOINT") or None, token=token.text or None, library_name="robotrain"

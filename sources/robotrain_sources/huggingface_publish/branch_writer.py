@@ -142,8 +142,8 @@ class BranchWriter:
                 )
             try:
                 title = f"robotrain: the branch of {manifest.run}"
-                kept = {CLAIM, ATTRIBUTES} if is_new else FREE_FILES
-                self._client.commit(title, "", {CLAIM: wanted.to_bytes()}, head.files.keys() - kept, head.id)
+                kept_files = {CLAIM, ATTRIBUTES} if is_new else FREE_FILES
+                self._client.commit(title, "", {CLAIM: wanted.to_bytes()}, head.files.keys() - kept_files, head.id)
                 return
             except Exception as error:
                 if not is_status(error, *CONFLICTS):
@@ -185,11 +185,11 @@ class BranchWriter:
 
     def _is_published(self, tag: str, commit: str, manifest: CheckpointManifest) -> bool:
         """Return whether a tag marks this very checkpoint, not another one of the run. Raise PermanentError."""
-        found = self._read_manifest(commit)
-        if found is None or found.run != manifest.run:
-            owner = f"a checkpoint of the run {found.run}" if found else "something else"
+        published = self._read_manifest(commit)
+        if published is None or published.run != manifest.run:
+            owner = f"a checkpoint of the run {published.run}" if published else "something else"
             raise PermanentError(f"the tag {tag} of {self._place.id} marks {owner}")
-        return found == manifest
+        return published == manifest
 
     def _find_commit(self, manifest: CheckpointManifest) -> str:
         """Return the commit of a checkpoint that an earlier try made, and did not tag; empty for none."""
@@ -271,13 +271,13 @@ class BranchWriter:
         """Raise CommitMismatch if the commit does not have every file of the checkpoint as it was sealed."""
         there = self._client.read_commit(commit).files
         for path, where in files.paths.items():
-            found, lfs = there.get(where), getattr(there.get(where), "lfs", None)
+            stored, lfs = there.get(where), getattr(there.get(where), "lfs", None)
             content = files.contents.get(path)
             if lfs:
                 is_same = lfs.sha256 == files.manifest.files[path]
             else:
                 content = (folder / path).read_bytes() if content is None else content
-                is_same = found is not None and found.blob_id == hash_git_blob(content)
+                is_same = stored is not None and stored.blob_id == hash_git_blob(content)
             if not is_same:
                 raise CommitMismatch(f"{where} of {self._place.id} differs from what was sent")
 
@@ -317,5 +317,5 @@ def _is_about_card(error: Exception) -> bool:
 
 def _explain_card(error: Exception, repository: str) -> str:
     reasons = next(iter(model_card.list_card_problems(str(error))), "")
-    why = f" ({reasons})" if reasons else ""
-    return f"the Hub refuses the model card of {repository}{why}: the checkpoint is published without it"
+    note = f" ({reasons})" if reasons else ""
+    return f"the Hub refuses the model card of {repository}{note}: the checkpoint is published without it"

@@ -44,8 +44,8 @@ class BranchInspection:
 class HubPublisher:
     """Publishes to one branch. Errors of the library become OSError with a sentence."""
 
-    def __init__(self, place: RepositoryBranch, credential: str, remedy: str = "") -> None:
-        self._place = place
+    def __init__(self, branch: RepositoryBranch, credential: str, remedy: str = "") -> None:
+        self._place = branch
         self._credential = credential
         self._remedy = remedy or LOG_IN_HINT
         self._token_way = "" if remedy else LOG_IN  # a job cannot log in
@@ -97,8 +97,10 @@ class HubPublisher:
             yield make_finding(f"{token} may not write: {right}", self._token_way)
             return
         (owner, repository), name = self._place.id.split("/"), str(account.get("name"))
-        roles = {str(one.get("name")): one.get("roleInOrg") for one in account.get("orgs", ())}
-        if owner.lower() not in {one.lower() for one in (name, *roles)}:
+        roles = {
+            str(organization.get("name")): organization.get("roleInOrg") for organization in account.get("orgs", ())
+        }
+        if owner.lower() not in {account_name.lower() for account_name in (name, *roles)}:
             groups = f", or to one of its organizations: {', '.join(roles)}" if roles else ""
             where = f"{name} publishes to hf://{name}/NAME{groups}"
             yield make_finding(f"{self._place.id} belongs to somebody else: {where}", self._rename(name, repository))
@@ -106,8 +108,8 @@ class HubPublisher:
             reads = f"{name} may only read what belongs to {owner}: ask an administrator of it for the role write"
             yield make_finding(reads, self._rename(name, repository))
         elif client.find_repository() is None and client.has_dataset():
-            why = f"on the Hub {self._place.id} is a dataset: checkpoints go to a model repository of another name"
-            yield make_finding(why, self._rename(owner, "NAME"))
+            reason = f"on the Hub {self._place.id} is a dataset: checkpoints go to a model repository of another name"
+            yield make_finding(reason, self._rename(owner, "NAME"))
 
     def _rename(self, owner: str, name: str) -> str:
         """Return the address of another repository, with the branch of this one."""
@@ -161,8 +163,8 @@ def _may_write(access: Mapping[str, Any], repository: str) -> bool:
     rules = access.get("fineGrained", {})
     scoped = rules.get("scoped", ())
     owner = repository.partition("/")[0].lower()
-    for one in scoped:
-        entity = str(one.get("entity", {}).get("name", "")).lower()
-        if "repo.write" in one.get("permissions", ()) and entity in (owner, repository.lower()):
+    for scope in scoped:
+        entity = str(scope.get("entity", {}).get("name", "")).lower()
+        if "repo.write" in scope.get("permissions", ()) and entity in (owner, repository.lower()):
             return True
     return not scoped and "repo.write" in rules.get("global", ())

@@ -36,46 +36,49 @@ def locate(address: str, name: str) -> str:
 
 def get_name(address: str, located: str) -> str:
     """Return the name of the checkpoint whose tag `located` is; empty if it is at another place."""
-    place = reference.parse_branch(address)
+    branch = reference.parse_branch(address)
     repository, _, tag = located.removeprefix(reference.SCHEME).partition("@")
-    return place.parse_tag(tag) if repository == place.id else ""
+    return branch.parse_tag(tag) if repository == branch.id else ""
 
 
-def inspect(address: str, place: ContainerContext) -> TargetInspection:
+def inspect(address: str, context: ContainerContext) -> TargetInspection:
     """Check that the token may write to the repository; return the run of the branch, and its checkpoints."""
-    if place.python is None:
+    if context.python is None:
         return TargetInspection()
-    found = HubTargetWriter(address, place).publisher.check_access()
-    owner = found.owner
+    access = HubTargetWriter(address, context).publisher.check_access()
+    owner = access.owner
     if owner is None:
         other_place = f"{reference.SCHEME}{reference.parse_branch(address).id}@BRANCH"
-        return TargetInspection(problems=found.problems, warnings=found.warnings, other_place=other_place)
+        return TargetInspection(problems=access.problems, warnings=access.warnings, other_place=other_place)
     marks = {
         int(name): CheckpointMark(name=name, submission=owner.submission, tracking=owner.tracking)
-        for name in found.steps
+        for name in access.steps
         if owner.submission
     }
     return TargetInspection(
-        problems=found.problems,
-        warnings=found.warnings,
+        problems=access.problems,
+        warnings=access.warnings,
         owner=CheckpointOwner(run=owner.run, submission=owner.submission),
         other_place=f"{reference.SCHEME}{reference.parse_branch(address).id}@BRANCH",
-        runs={int(name): owner.run for name in found.steps},
+        runs={int(name): owner.run for name in access.steps},
         marks=marks,
     )
 
 
-def open(address: str, place: ContainerContext) -> "HubTargetWriter":
+def open(address: str, context: ContainerContext) -> "HubTargetWriter":
     """Return a writer."""
-    return HubTargetWriter(address, place)
+    return HubTargetWriter(address, context)
 
 
 class HubTargetWriter:
     """Publishes to one branch."""
 
-    def __init__(self, address: str, place: ContainerContext) -> None:
-        credential, remedy = place.credentials.get(Repository.kind, ""), place.credential_hints.get(Repository.kind, "")
-        self._place = place
+    def __init__(self, address: str, context: ContainerContext) -> None:
+        credential, remedy = (
+            context.credentials.get(Repository.kind, ""),
+            context.credential_hints.get(Repository.kind, ""),
+        )
+        self._place = context
         self.publisher = HubPublisher(reference.parse_branch(address), credential, remedy)
 
     def write(self, folder: Path, manifest: CheckpointManifest, halted: Callable[[], bool]) -> bool:

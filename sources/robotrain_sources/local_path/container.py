@@ -18,7 +18,7 @@ ROLE_FLAGS = {"dataset": "--dataset-path", "policy": "--policy-path", CODE_ROLE:
 """The flags of the roles for which a folder of a similar name is suggested."""
 
 
-def preflight(source: JobSource, place: ContainerContext) -> Iterator[Finding | str]:
+def preflight(source: JobSource, context: ContainerContext) -> Iterator[Finding | str]:
     """Yield what is wrong with the folder."""
     folder = Path(source.uri)
     if not folder.exists():
@@ -30,18 +30,18 @@ def preflight(source: JobSource, place: ContainerContext) -> Iterator[Finding | 
         yield f"{folder} is not a folder: use the folder of the {noun}."
     elif not os.access(folder, os.R_OK | (os.X_OK if folder.is_dir() else 0)):
         yield f"The {'folder' if folder.is_dir() else 'file'} {folder} cannot be read by the user that runs the job."
-    elif not folder_content.has_used_part(folder, source.role, place.takes_any_policy):
+    elif not folder_content.has_used_part(folder, source.role, context.takes_any_policy):
         yield folder_content.explain_no_policy(folder)
     elif source.pin and source.role != CODE_ROLE:
         part = folder_content.find_used_part(folder, source.role)
         yield from _yield_problem(lambda: folder_content.check_pin_quickly(part, source.pin))
 
 
-def mounted(source: JobSource, place: ContainerContext) -> Iterator[str]:
+def mounted(source: JobSource, context: ContainerContext) -> Iterator[str]:
     """Yield what is wrong with an uploaded copy that the platform mounted: it must be what was pinned."""
     folder = Path(source.uri)
     part = folder_content.find_used_part(folder, source.role)
-    if not folder_content.has_used_part(folder, source.role, place.takes_any_policy):
+    if not folder_content.has_used_part(folder, source.role, context.takes_any_policy):
         yield folder_content.explain_no_policy(folder).title
     elif source.pin:
 
@@ -52,9 +52,9 @@ def mounted(source: JobSource, place: ContainerContext) -> Iterator[str]:
         yield from _yield_problem(check)
 
 
-def fetch(source: JobSource, place: ContainerContext) -> Path:
+def fetch(source: JobSource, context: ContainerContext) -> Path:
     """Return the folder itself; of a policy the folder of the model. Raise OSError if it cannot be used."""
-    for problem in preflight(source, place):
+    for problem in preflight(source, context):
         raise FindingError(make_finding(problem))
     part = folder_content.find_used_part(Path(source.uri), source.role)
     if problem := folder_content.find_corruption(part, source.role):

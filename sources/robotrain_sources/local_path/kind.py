@@ -65,7 +65,7 @@ def find_warnings(folder: LocalFolder) -> list[str]:
         digest = hash_file(path)
     except OSError:  # reported elsewhere
         return []
-    is_known = any(digest.startswith(known) for _, known in weights_table.WEIGHTS.values())
+    is_known = any(digest.startswith(prefix) for _, prefix in weights_table.WEIGHTS.values())
     return [] if is_known else [f"the file is none of torchvision's: its SHA-256 is {digest}"]
 
 

@@ -220,11 +220,11 @@ def read_tags(source: Source, role: str, pin: str) -> Sequence[str]:
         return []
 
     staged = code_folder.stage_folder(folder, pin)
-    found = code_commit.describe_commit(folder, code_folder.scan_folder(staged), staged)
-    if found is None:
+    description = code_commit.describe_commit(folder, code_folder.scan_folder(staged), staged)
+    if description is None:
         return []
-    code_commit.save_difference(staged, found)
-    return code_commit_tags.make_tags(found.commit, found.is_dirty)
+    code_commit.save_difference(staged, description)
+    return code_commit_tags.make_tags(description.commit, description.is_dirty)
 
 
 def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[str]:

@@ -81,12 +81,12 @@ def select_uploaded_part(plan: Plan, path: str) -> Path:
     Of a file, it is a folder with that file alone.
     """
     folder = Path(path)
-    given = [source for source in plan.job.sources if source.uri == path]
-    if [source.role for source in given] == ["code"] and folder.is_dir():
-        return code_folder.stage_folder(folder, given[0].pin)
-    if given and folder_content.is_used_file(folder, given[0].role):
+    sources = [source for source in plan.job.sources if source.uri == path]
+    if [source.role for source in sources] == ["code"] and folder.is_dir():
+        return code_folder.stage_folder(folder, sources[0].pin)
+    if sources and folder_content.is_used_file(folder, sources[0].role):
         return code_folder.stage_file(folder)
-    return folder_content.find_used_part(folder, given[0].role) if len(given) == 1 else folder
+    return folder_content.find_used_part(folder, sources[0].role) if len(sources) == 1 else folder
 
 
 def find_upload_problems(plan: Plan, upload: LocalUpload, platform: str) -> list[Problem]:
@@ -101,7 +101,7 @@ def drop_complete(
 
     :param find_complete: returns those of some uploads that are complete; called only if there are problems.
     """
-    affected = [upload for upload, found in problems.items() if found]
+    affected = [upload for upload, upload_problems in problems.items() if upload_problems]
     complete = find_complete(affected) if affected else ()
     return complete, [problem for upload in affected if upload not in complete for problem in problems[upload]]
 
@@ -111,11 +111,13 @@ def find_changes(plan: Plan, upload: LocalUpload, when: str, *fixes: Suggestion)
     for source in plan.job.sources:
         if source.pin and source.uri == upload.path:
             try:
-                why = check_pin(select_uploaded_part(plan, upload.path), source.pin)
+                reason = check_pin(select_uploaded_part(plan, upload.path), source.pin)
             except OSError as error:
-                why = f"{error.filename} cannot be read: {error.strerror}."
-            if why:
-                yield make_problem("upload-changed", *fixes, where=upload.flag, given=upload.path, when=when, why=why)
+                reason = f"{error.filename} cannot be read: {error.strerror}."
+            if reason:
+                yield make_problem(
+                    "upload-changed", *fixes, where=upload.flag, given=upload.path, when=when, why=reason
+                )
 
 
 def select_uploaded_sources(plan: Plan, uploaded: Iterable[tuple[str, str]]) -> list[JobSource]:
@@ -123,9 +125,9 @@ def select_uploaded_sources(plan: Plan, uploaded: Iterable[tuple[str, str]]) -> 
 
     `uploaded`: the path of each complete upload, and its address, which ends with the digest.
     """
-    known = {(path, address.rpartition("/")[2]) for path, address in uploaded}
+    uploaded_pins = {(path, address.rpartition("/")[2]) for path, address in uploaded}
     folders = [source for source in plan.job.sources if source.kind == "local_path"]
-    return [source for source in folders if (pin := parse_pin(source.pin)) and (source.uri, pin.hex) in known]
+    return [source for source in folders if (pin := parse_pin(source.pin)) and (source.uri, pin.hex) in uploaded_pins]
 
 
 def check_upload(plan: Plan, upload: LocalUpload, stage: Stage, platform: str) -> Iterator[Problem]:

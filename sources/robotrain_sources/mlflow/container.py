@@ -15,7 +15,7 @@ from robotrain_sources.mlflow.reference import RegisteredModel, RunArtifact
 MODEL_FETCH, RUN_FETCH = "robotrain_sources.mlflow.model_fetch", "robotrain_sources.mlflow.run_fetch"
 
 
-def preflight(source: JobSource, place: ContainerContext) -> Iterable[str]:
+def preflight(source: JobSource, context: ContainerContext) -> Iterable[str]:
     """Yield problems of the address and of tracking; what it names is looked up once MLflow is installed."""
     is_run = source.kind == RunArtifact.kind
     try:
@@ -23,27 +23,31 @@ def preflight(source: JobSource, place: ContainerContext) -> Iterable[str]:
     except SourceError as error:
         expected = "an artifact of a run" if is_run else "a version of a registered model"
         yield f"{source.uri} is not {expected}: {error.why}"
-    if not place.tracking_uri:
+    if not context.tracking_uri:
         where = "" if is_run else " in a model registry"
         yield f"{source.uri} cannot be looked up{where}: the job has no tracking address."
 
 
-def fetch(source: JobSource, place: ContainerContext) -> Path:
+def fetch(source: JobSource, context: ContainerContext) -> Path:
     """Return the folder of the model's files, or of the policy or checkpoint. Raise OSError with a sentence."""
-    for problem in preflight(source, place):
+    for problem in preflight(source, context):
         raise OSError(problem)
-    found, environ = _parse(source), {"MLFLOW_TRACKING_URI": place.tracking_uri}
-    folder, cache = place.cache / "sources", ("--cache", str(place.cache))
-    if not isinstance(found, RunArtifact):
-        to = ("--to", str(folder / RegisteredModel.kind / found.name))
-        return program.run_program(place, MODEL_FETCH, found.name, found.version, *to, *cache, environ=environ)
-    environ = {**place.tracking_environ, **environ}
+    parsed_source, environ = _parse(source), {"MLFLOW_TRACKING_URI": context.tracking_uri}
+    folder, cache = context.cache / "sources", ("--cache", str(context.cache))
+    if not isinstance(parsed_source, RunArtifact):
+        to = ("--to", str(folder / RegisteredModel.kind / parsed_source.name))
+        return program.run_program(
+            context, MODEL_FETCH, parsed_source.name, parsed_source.version, *to, *cache, environ=environ
+        )
+    environ = {**context.tracking_environ, **environ}
     plugins = filter(None, environ.get(TRACKING_PLUGINS_VARIABLE, "").split(","))
     modules = [importlib.import_module(plugin).__name__ for plugin in plugins]
-    to = ("--to", str(folder / RunArtifact.kind / found.run))
-    form = ("--policy", "any") if place.takes_any_policy else ()
+    to = ("--to", str(folder / RunArtifact.kind / parsed_source.run))
+    form = ("--policy", "any") if context.takes_any_policy else ()
     options = ("--role", source.role, *form, *to, *cache)
-    return program.run_program(place, RUN_FETCH, found.run, found.path, *options, environ=environ, modules=modules)
+    return program.run_program(
+        context, RUN_FETCH, parsed_source.run, parsed_source.path, *options, environ=environ, modules=modules
+    )
 
 
 def _parse(source: JobSource) -> RegisteredModel | RunArtifact:

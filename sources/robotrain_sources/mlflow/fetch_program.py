@@ -53,8 +53,8 @@ def fetch_with_mlflow(fetch: FetchPolicy, cache: Path, subject: str, service: st
         except ModuleNotFoundError as error:
             raise errors.FetchError(f"the run's environment lacks {error.name}, needed to reach {service}") from error
         except Exception as error:
-            why = f"{subject} cannot be fetched from {service} at {redact_address(address)}"
-            raise errors.FetchError(f"{why} ({errors.format_error(error)})") from error
+            reason = f"{subject} cannot be fetched from {service} at {redact_address(address)}"
+            raise errors.FetchError(f"{reason} ({errors.format_error(error)})") from error
 
     program.run_and_answer(fetch_and_record)
 

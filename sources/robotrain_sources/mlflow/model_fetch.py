@@ -67,14 +67,14 @@ class RegisteredModelFetcher:
             models.sort(key=lambda model: int(model.version))
             if self._version == reference.LATEST:
                 return models[-1]
-            known = ", ".join(str(model.version) for model in models[-errors.MAX_SUGGESTIONS :])
+            available = ", ".join(str(model.version) for model in models[-errors.MAX_SUGGESTIONS :])
             raise errors.FetchError(
-                f"the model registry has no version {self._version} of {self._name}; it has {known}"
+                f"the model registry has no version {self._version} of {self._name}; it has {available}"
             )
         names = sorted(model.name for model in self._client.search_registered_models())
         similar = errors.find_similar_names(self._name, names)
-        known = f"it has {', '.join(similar)}" if similar else "it is empty"
-        raise errors.FetchError(f"the model registry has no model {self._name}; {known}")
+        available = f"it has {', '.join(similar)}" if similar else "it is empty"
+        raise errors.FetchError(f"the model registry has no model {self._name}; {available}")
 
 
 def main() -> None:

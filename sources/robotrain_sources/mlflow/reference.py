@@ -60,8 +60,8 @@ def parse_registered_model(text: str) -> RegisteredModel:
     if latest := re.fullmatch(_LATEST_FORMS, text):
         return RegisteredModel(latest[1] or latest[2], LATEST)
     if moving := re.fullmatch(_MOVING, text):
-        why = "An alias and a stage move from version to version: the model would change under the job."
-        raise SourceError(why, f"{moving[moving.lastindex or 0]}:VERSION")
+        reason = "An alias and a stage move from version to version: the model would change under the job."
+        raise SourceError(reason, f"{moving[moving.lastindex or 0]}:VERSION")
     if match := re.fullmatch(_MODEL_ADDRESS, text) or re.fullmatch(_SHORT, text):
         return RegisteredModel(match[1], _parse_version(match[1], match[2]))
     _raise_not_a_model(text)
@@ -73,10 +73,10 @@ _suggest_model = partial(suggest_normal_form, parse_registered_model)
 def _parse_version(name: str, text: str) -> str:
     if re.fullmatch(_VERSION, text):
         return text
-    known = text.lstrip("0") if text.isascii() and text.isdigit() else ""
-    instead = f"{name}:{known if re.fullmatch(_VERSION, known) else 'VERSION'}"
-    why = "A version is a whole number of at most 9 digits, without leading zeros."
-    raise SourceError(why, instead)
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    instead = f"{name}:{digits if re.fullmatch(_VERSION, digits) else 'VERSION'}"
+    reason = "A version is a whole number of at most 9 digits, without leading zeros."
+    raise SourceError(reason, instead)
 
 
 def _raise_not_a_model(text: str) -> NoReturn:
@@ -148,6 +148,6 @@ def _raise_not_an_artifact(text: str) -> NoReturn:
     if re.match(r"(?i)runs:", text) and not text.startswith("runs:"):
         raise SourceError("`runs:` is written in lower case.", _suggest_artifact("runs:" + text[len("runs:") :]))
     if stored := re.fullmatch(_STORED_ARTIFACTS, text):
-        why = "This is where a server keeps artifacts; a job names them by their run."
-        raise SourceError(why, _suggest_artifact(f"runs:/{stored[1]}/{stored[2]}"))
+        reason = "This is where a server keeps artifacts; a job names them by their run."
+        raise SourceError(reason, _suggest_artifact(f"runs:/{stored[1]}/{stored[2]}"))
     raise SourceError(f"The artifacts of a tracking run have the form {RUN_FORM}.")

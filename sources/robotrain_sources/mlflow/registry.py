@@ -53,8 +53,8 @@ def find_latest_version(source: JobSource, address: str) -> str:
         except SourceUnreachable as error:
             raise SourceUnreachable(error.why, f"{flag} {NAMED_VERSION}") from error
     else:
-        why = f"{redact_address(address)} can only be asked where MLflow is installed."
-        raise SourceUnreachable(why, f"{flag} {NAMED_VERSION}")
+        reason = f"{redact_address(address)} can only be asked where MLflow is installed."
+        raise SourceUnreachable(reason, f"{flag} {NAMED_VERSION}")
     if not versions:
         raise make_missing_error(name, names, f"the model registry at {shown}", flag)
     return str(max(versions))
@@ -63,8 +63,8 @@ def find_latest_version(source: JobSource, address: str) -> str:
 def make_missing_error(name: str, names: Sequence[str], registry: str, flag: str) -> SourceNotFound:
     """Return the error for a model without versions, given the models of the registry and the flag that names it."""
     similar = find_similar_names(name, sorted({*names} - {name}))
-    known = f"it has {', '.join(similar)}" if similar else "it is empty"
-    what = f"no version of {name}" if name in names else f"no model {name}; {known}"
+    available = f"it has {', '.join(similar)}" if similar else "it is empty"
+    what = f"no version of {name}" if name in names else f"no model {name}; {available}"
     suggestion = f"{flag} models:/{similar[0]}/latest" if similar else f"{flag} {NAMED_VERSION}"
     return SourceNotFound(f"{registry[:1].upper()}{registry[1:]} has {what}.", suggestion)
 
@@ -86,12 +86,12 @@ def _read_database(file: Path, name: str) -> tuple[list[int], list[str]]:
 def _query_server(address: str, name: str) -> tuple[list[int], list[str]]:
     """Return the last version of a model, or without one the names of all models, of an MLflow server."""
     order: dict[str, Any] = {"max_results": 1, "order_by": "version_number DESC"}
-    found = request_server(address, "model-versions/search", filter=f"name='{name}'", **order)
+    answer = request_server(address, "model-versions/search", filter=f"name='{name}'", **order)
     try:
-        if versions := [int(one["version"]) for one in found.get("model_versions") or ()]:
+        if versions := [int(model_version["version"]) for model_version in answer.get("model_versions") or ()]:
             return versions, []
         models = request_server(address, "registered-models/search", max_results=MAX_NAMES).get("registered_models")
-        return [], [str(one["name"]) for one in models or ()]
+        return [], [str(model["name"]) for model in models or ()]
     except (KeyError, TypeError, ValueError) as error:
         raise make_foreign_error(address) from error
 
@@ -135,8 +135,8 @@ def request_server(address: str, path: str, *, signs_in: bool = True, **query: A
         raise SourceError(f"The tracking server {host} answered HTTP {error.code}.", way) from error
     except OSError as error:
         reason = find_untrusted_certificate(error) or "the job asks it when it starts"
-        why = f"The tracking server {host} cannot be reached from here: {reason}."
-        raise SourceUnreachable(why) from error
+        explanation = f"The tracking server {host} cannot be reached from here: {reason}."
+        raise SourceUnreachable(explanation) from error
     except (ValueError, RecursionError, HTTPException) as error:
         raise make_foreign_error(address) from error
     if not isinstance(answer, dict):

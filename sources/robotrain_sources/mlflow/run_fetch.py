@@ -74,14 +74,14 @@ class ArtifactListing:
 
         :param may_be_any: it may be any files.
         """
-        found = self._list_below(path)
-        if not found:
+        files_by_name = self._list_below(path)
+        if not files_by_name:
             raise self.explain_empty(path)
         for part in ("", f"{MODEL_FOLDER}/"):
-            if all(f"{part}{name}" in found for name in POLICY_FILES):
-                return {name.removeprefix(part): file for name, file in found.items() if name.startswith(part)}
+            if all(f"{part}{name}" in files_by_name for name in POLICY_FILES):
+                return {name.removeprefix(part): file for name, file in files_by_name.items() if name.startswith(part)}
         if may_be_any:
-            return found
+            return files_by_name
         raise self.explain_no_policy(path)
 
     def find_checkpoint(self, path: str) -> Mapping[str, Artifact]:
@@ -89,15 +89,15 @@ class ArtifactListing:
 
         Its companions are always in `params`, wherever the run has them.
         """
-        found = self._list_below(path)
+        files_by_name = self._list_below(path)
         folder, _, name = path.rpartition("/")
-        if not found:
+        if not files_by_name:
             beside = {item.path: item for item in self._list_folder(folder)}
             if path not in beside or beside[path].is_dir:
                 raise self.explain_empty(path)
-            found = {name: _make_artifact(beside[path])}
-        companions = self._find_companions(path if name not in found else folder)
-        return {**{f"params/{one}": artifact for one, artifact in companions.items()}, **found}
+            files_by_name = {name: _make_artifact(beside[path])}
+        companions = self._find_companions(path if name not in files_by_name else folder)
+        return {**{f"params/{companion}": artifact for companion, artifact in companions.items()}, **files_by_name}
 
     def _find_companions(self, folder: str) -> Mapping[str, Artifact]:
         while True:
@@ -113,8 +113,10 @@ class ArtifactListing:
     def explain_empty(self, path: str) -> errors.FetchError:
         """Return the error for a path without artifacts, with suggestions."""
         parts = path.split("/")
-        if place := next(filter(None, (self._tags.get(OUTPUT_TAG.format(part)) for part in parts)), ""):
-            return errors.FetchError(f"the run {self._run} has no artifacts at {path}: that checkpoint is at {place}")
+        if location := next(filter(None, (self._tags.get(OUTPUT_TAG.format(part)) for part in parts)), ""):
+            return errors.FetchError(
+                f"the run {self._run} has no artifacts at {path}: that checkpoint is at {location}"
+            )
         for depth in range(len(parts) - 1, -1, -1):
             items = {item.path: item.is_dir for item in self._list_folder("/".join(parts[:depth]))}
             if items.get(path) is False:
@@ -125,19 +127,19 @@ class ArtifactListing:
 
     def explain_no_policy(self, path: str) -> errors.FetchError:
         """Return the error for a path without a policy, with suggestions."""
-        found = self._list_below(path)
-        configs = sorted(name for name in found if name.endswith(f"/{POLICY_FILES[0]}"))
+        files_by_name = self._list_below(path)
+        configs = sorted(name for name in files_by_name if name.endswith(f"/{POLICY_FILES[0]}"))
         folders = [name.removesuffix(f"/{POLICY_FILES[0]}") for name in configs]
-        policies = [f"{path}/{folder}" for folder in folders if f"{folder}/{POLICY_FILES[1]}" in found]
-        missing = " and ".join(name for name in POLICY_FILES if name not in found)
+        policies = [f"{path}/{folder}" for folder in folders if f"{folder}/{POLICY_FILES[1]}" in files_by_name]
+        missing = " and ".join(name for name in POLICY_FILES if name not in files_by_name)
         hint = f"; below it there is {', '.join(policies[-errors.MAX_SUGGESTIONS :])}" if policies else ""
         return errors.FetchError(f"{path} of the run {self._run} contains no policy: it lacks {missing}{hint}")
 
     def _list_below(self, path: str) -> dict[str, Artifact]:
-        found = {item.path.removeprefix(f"{path}/"): _make_artifact(item) for item in self._list_files(path)}
-        for problem in filter(None, map(find_name_problem, found)):
+        files_by_name = {item.path.removeprefix(f"{path}/"): _make_artifact(item) for item in self._list_files(path)}
+        for problem in filter(None, map(find_name_problem, files_by_name)):
             raise errors.FetchError(problem)
-        return found
+        return files_by_name
 
     def _list_files(self, folder: str) -> Iterator[Any]:
         for item in self._list_folder(folder):
@@ -181,8 +183,8 @@ class RunArtifactFetcher:
             except self._mlflow.exceptions.MlflowException as error:
                 if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     raise
-                why = f"there is no run {self._run} at {self._shown_address}: use the run's id, not its name"
-                raise errors.FetchError(why) from error
+                reason = f"there is no run {self._run} at {self._shown_address}: use the run's id, not its name"
+                raise errors.FetchError(reason) from error
         root, tags = str(run.info.artifact_uri), dict(run.data.tags)
         listing = ArtifactListing(self._client, self._run, tags)
         if self._role == CHECKPOINT_ROLE:
@@ -201,10 +203,10 @@ class RunArtifactFetcher:
                 print(f"fetching {path} of the run {self._run}", flush=True)
                 file = Path(self._client.download_artifacts(self._run, path, incoming))
                 if size not in (UNKNOWN_SIZE, file.stat().st_size):
-                    why = f"{path} was not fetched completely from the run {self._run}"
-                    raise errors.FetchError(f"{why}: start the job again")
-                if file.suffix == ".safetensors" and (why := find_truncation(file)):
-                    raise errors.FetchError(f"{path} of the run {self._run} is incomplete: it {why}")
+                    reason = f"{path} was not fetched completely from the run {self._run}"
+                    raise errors.FetchError(f"{reason}: start the job again")
+                if file.suffix == ".safetensors" and (reason := find_truncation(file)):
+                    raise errors.FetchError(f"{path} of the run {self._run} is incomplete: it {reason}")
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(file, folder / name)
 
@@ -217,8 +219,8 @@ def _find_local_policy(root: Path, path: str, listing: ArtifactListing, may_be_a
     part = folder_content.find_used_part(root / path, "policy")
     if not folder_content.has_used_part(root / path, "policy", may_be_any):
         raise listing.explain_no_policy(path)
-    if why := folder_content.find_corruption(part, "policy"):
-        raise errors.FetchError(why)
+    if reason := folder_content.find_corruption(part, "policy"):
+        raise errors.FetchError(reason)
     return part
 
 

@@ -35,17 +35,19 @@ def find_tracked_run(text: str, servers: Sequence[str]) -> str | None:
         return None
     parts = match.groupdict()
     run, server, model = parts.get("run", ""), parts.get("server"), parts.get("name")
-    asked = [server] if server else [one for one in dict.fromkeys(servers) if one.startswith(("http://", "https://"))]
-    if not asked and not model:
+    addresses = (
+        [server] if server else [url for url in dict.fromkeys(servers) if url.startswith(("http://", "https://"))]
+    )
+    if not addresses and not model:
         raise SourceError(f"No tracking server is configured that could be asked for the run {run}.")
     errors: list[SourceError] = []
-    for address in asked:
+    for address in addresses:
         try:
             made_by = run or _find_run_of_model(address, parts["name"], parts["version"])
             return _read_tag(address, made_by, signs_in=_is_one_of(address, servers))
         except SourceError as error:
             errors.append(error)
-    unsure = [one for one in errors if not isinstance(one, SourceNotFound)]
+    unsure = [error for error in errors if not isinstance(error, SourceNotFound)]
     if model and not unsure:
         return None
     raise (unsure or errors)[0]

@@ -46,8 +46,8 @@ def find_latest_run(plugins: Plugins, flag: str = "") -> tuple[RunRecord, Mappin
             except RunGone:
                 continue
             except Rejected as rejected:  # an older run must not take its place
-                why = format_problems(rejected)
-                raise SourceError(f"The checkpoints of {record.run} cannot be listed: {why}") from None
+                reason = format_problems(rejected)
+                raise SourceError(f"The checkpoints of {record.run} cannot be listed: {reason}") from None
     raise SourceError("No run that was sent from here left a complete checkpoint.")
 
 
@@ -121,8 +121,8 @@ def _find_start(name: str) -> Source:
         sources = [source for source in plans.read_stored_sources(run) if source.role in START_ROLES]
         kind = Plugins().source_kinds().get(sources[0].kind) if sources else None
     except Rejected:
-        why = f"{name} is no run of this machine: only where it was submitted, it is known what it started from."
-        raise SourceError(why, OTHER_SOURCE) from None
+        reason = f"{name} is no run of this machine: only where it was submitted, it is known what it started from."
+        raise SourceError(reason, OTHER_SOURCE) from None
     if kind is None:
         raise SourceError(f"It is not known what {name} started from.", OTHER_SOURCE)
     return kind.parse(sources[0].uri, Path("/"))
@@ -152,21 +152,23 @@ def _select_checkpoint(record: RunRecord, checkpoints: Mapping[int, Output], ste
     if step is None:
         return checkpoints[max(checkpoints)]
     if step not in checkpoints:
-        nearest, steps = min(checkpoints, key=lambda known: abs(known - step)), sorted(checkpoints)
+        nearest, steps = min(checkpoints, key=lambda saved_step: abs(saved_step - step)), sorted(checkpoints)
         shown = ", ".join(map(str, steps[-MAX_STEPS_SHOWN:]))
         more = "…, " if len(steps) > MAX_STEPS_SHOWN else ""
-        why = f"{record.run} has no checkpoint of step {step}: it has {more}{shown}."
-        raise SourceError(why, f"{record.run}@{nearest}")
+        reason = f"{record.run} has no checkpoint of step {step}: it has {more}{shown}."
+        raise SourceError(reason, f"{record.run}@{nearest}")
     return checkpoints[step]
 
 
 def _find_common_folder(record: RunRecord, checkpoints: Mapping[int, Output]) -> Output:
     """Return the folder of all checkpoints of a run as an output. Raise SourceError if they are not in one folder."""
     newest = checkpoints[max(checkpoints)]
-    parents = {(one.source, one.uri.rstrip("/").rpartition("/")[0]) for one in checkpoints.values()}
+    parents = {
+        (checkpoint.source, checkpoint.uri.rstrip("/").rpartition("/")[0]) for checkpoint in checkpoints.values()
+    }
     if len(parents) > 1 or newest.source not in FOLDER_KINDS:
-        why = f"The checkpoints of {record.run} are not in one folder that can be read as a whole ({newest.source})."
-        raise SourceError(why, f"{record.run}@{newest.step}")
+        reason = f"The checkpoints of {record.run} are not in one folder that can be read as a whole ({newest.source})."
+        raise SourceError(reason, f"{record.run}@{newest.step}")
     return replace(newest, uri=newest.uri.rstrip("/").rpartition("/")[0], model="")
 
 
@@ -179,5 +181,5 @@ def _explain_no_checkpoint(record: RunRecord, platform: Platform) -> SourceError
     if not status.finished:
         hint = f"use `robotrain wait {record.run}` to wait for its end"
         return SourceError(f"{record.run} is {status.state} and has no complete checkpoint yet: {hint}.")
-    why = f" ({status.reason})" if status.reason else ""
-    return SourceError(f"{record.run} wrote no complete checkpoint: {status.state}{why}.")
+    reason = f" ({status.reason})" if status.reason else ""
+    return SourceError(f"{record.run} wrote no complete checkpoint: {status.state}{reason}.")

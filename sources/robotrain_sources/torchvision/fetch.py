@@ -26,22 +26,22 @@ class WeightsFile(SingleFile):
     def list_files(self) -> Iterator[SourceFile]:
         """Yield the file. What is not the whole digest is compared by the work, which knows torchvision's."""
         sha256 = self._sha256 if len(self._sha256) == DIGEST_DIGITS else ""
-        found = [dataclasses.replace(file, sha256=sha256) for file in super().list_files()]
+        files = [dataclasses.replace(file, sha256=sha256) for file in super().list_files()]
         self.place = TorchvisionWeights.kind  # whatever its server says of it: the digest is the same
-        yield from found
+        yield from files
 
     def explain_error(self, error: Exception) -> FetchError:
         """Return an error with what brings the file from elsewhere."""
-        found = super().explain_error(error)
-        return FetchError(found.sentence, found.fault, FILE_WAY)
+        failure = super().explain_error(error)
+        return FetchError(failure.sentence, failure.fault, FILE_WAY)
 
     def explain_empty(self) -> FetchError:
         """Return the error for a missing file."""
-        found = super().explain_empty()
-        return FetchError(found.sentence, found.fault, FILE_WAY)
+        failure = super().explain_empty()
+        return FetchError(failure.sentence, failure.fault, FILE_WAY)
 
 
-def get_request_uri(source: JobSource, place: ContainerContext) -> str:
+def get_request_uri(source: JobSource, context: ContainerContext) -> str:
     """Return the address and the digest of the weights."""
     weights = parse_weights(source.uri)
     return f"{weights.url}#{weights.sha256}"

@@ -29,14 +29,14 @@ def resolve_pin(source: Source, role: str) -> str:
         parallel.run_with_deadline(DEADLINE_SECONDS, request_head, host, SourceUnreachable)
     except urllib.error.HTTPError as error:
         error.close()
-        why = f"{host} answered HTTP {error.code} for {weights.url}."
+        explanation = f"{host} answered HTTP {error.code} for {weights.url}."
         if error.code in GONE:
-            raise SourceNotFound(why, FILE_WAY) from None
-        raise SourceUnreachable(why, FILE_WAY, pin) from None
+            raise SourceNotFound(explanation, FILE_WAY) from None
+        raise SourceUnreachable(explanation, FILE_WAY, pin) from None
     except OSError as error:
         reason: object = getattr(error, "reason", error)
-        why = f"{host} cannot be reached: {find_untrusted_certificate(error) or reason}."
-        raise SourceUnreachable(why, FILE_WAY, pin) from None
+        explanation = f"{host} cannot be reached: {find_untrusted_certificate(error) or reason}."
+        raise SourceUnreachable(explanation, FILE_WAY, pin) from None
     except SourceUnreachable as error:
         raise SourceUnreachable(error.why, FILE_WAY, pin) from None
     return pin

@@ -45,5 +45,5 @@ def parse_weights(text: str) -> TorchvisionWeights:
     if not re.fullmatch(NAME, name):
         raise SourceError(f"Weights of torchvision have the form {FORM}, such as ResNet18_Weights.IMAGENET1K_V1.")
     near = difflib.get_close_matches(name, weights_table.WEIGHTS, n=1)
-    known = ", ".join(one for one in weights_table.WEIGHTS if not one.endswith(".DEFAULT"))
-    raise SourceError(f"Known weights of ResNet: {known}.", near[0] if near else "")
+    names = ", ".join(weights_name for weights_name in weights_table.WEIGHTS if not weights_name.endswith(".DEFAULT"))
+    raise SourceError(f"Known weights of ResNet: {names}.", near[0] if near else "")

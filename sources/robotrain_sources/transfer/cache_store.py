@@ -52,7 +52,7 @@ class FileVerifier:
         if self._length != self._entry.size:
             raise ContentMismatch(f"{self._length} of {self._entry.size} bytes arrived")
         for name, digest in self._hashers.items():
-            if (known := getattr(self._entry, name)) and digest.hexdigest() != known.lower():
+            if (expected := getattr(self._entry, name)) and digest.hexdigest() != expected.lower():
                 raise ContentMismatch(f"its {name.upper() if name != 'git' else 'git digest'} differs from the listing")
         return str(self._hashers["sha256"].hexdigest())
 
@@ -141,8 +141,8 @@ def count_arrived_bytes(folder: Path) -> int:
     if partial.exists():
         paths = (Path(parent, name) for parent, _, names in os.walk(partial / FILES) for name in names)
         return sum(path.lstat().st_blocks * 512 for path in paths)
-    place, arrived = folder, read_partial_manifest(folder)
-    return sum(file.size for file in arrived if has_length(place / FILES / file.name, file.size))
+    partial_folder, arrived = folder, read_partial_manifest(folder)
+    return sum(file.size for file in arrived if has_length(partial_folder / FILES / file.name, file.size))
 
 
 def read_size(folder: Path) -> tuple[int, int]:
@@ -198,9 +198,9 @@ class FolderLock:
                 return find_complete_files(self._folder)
             shared_polls = shared_polls + 1 if shared else 0
             if shared_polls >= MAX_SHARED_POLLS:  # other runs use the folder, so it cannot be replaced now
-                why = f"{self._folder} was changed or damaged, and other runs are using it"
+                reason = f"{self._folder} was changed or damaged, and other runs are using it"
                 remedy = "start the run again when they have ended, or set ROBOTRAIN_CACHE to another folder"
-                raise FetchError(f"{why}: {remedy}", "data")
+                raise FetchError(f"{reason}: {remedy}", "data")
             if not waited:
                 self._on_wait()
             waited = True
@@ -245,11 +245,11 @@ class PartialDownload:
             log_line(f"{folder} was changed or damaged: fetching its damaged files again")
             os.rename(folder, self._partial_folder)  # its intact files need not be fetched again
         self.files.mkdir(parents=True, exist_ok=True)
-        kept = self._read_intact_files()
-        self.missing = [entry for entry in entries if entry.name not in kept]
+        intact_files = self._read_intact_files()
+        self.missing = [entry for entry in entries if entry.name not in intact_files]
         path = self._partial_folder / f"{MANIFEST}.new"
         self._manifest = path.open("w", encoding="utf-8", buffering=1)
-        self._manifest.writelines(json.dumps(line) + "\n" for line in (head, *map(asdict, kept.values())))
+        self._manifest.writelines(json.dumps(line) + "\n" for line in (head, *map(asdict, intact_files.values())))
         os.replace(path, self._partial_folder / MANIFEST)
 
     def record(self, entry: SourceFile, sha256: str) -> None:
@@ -268,8 +268,8 @@ class PartialDownload:
         for name, size in ((entry.name, entry.size) for entry in self.entries):
             path = self.files / name
             if path.exists() and (other := names.setdefault(path.stat().st_ino, name)) != name:
-                why = f"{other!r} and {name!r} are the same name on the disk of the cache, so both cannot be written"
-                raise FetchError(f"{why}: rename one, or set ROBOTRAIN_CACHE to a case-sensitive disk", "data")
+                reason = f"{other!r} and {name!r} are the same name on the disk of the cache, so both cannot be written"
+                raise FetchError(f"{reason}: rename one, or set ROBOTRAIN_CACHE to a case-sensitive disk", "data")
             if not has_length(path, size):
                 raise FetchError(f"{path} was changed by another program that writes to this cache", "data")
         self.close()

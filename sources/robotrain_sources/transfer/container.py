@@ -80,7 +80,7 @@ class TransferContainerPlugin(SourceContainerPlugin):
     ORIGIN: str = ""
     """The module that lists and reads its files, unless it is the plugin itself."""
 
-    def get_request_uri(self, source: JobSource, place: ContainerContext) -> str:
+    def get_request_uri(self, source: JobSource, context: ContainerContext) -> str:
         """Return the address to fetch."""
         return source.uri
 
@@ -88,7 +88,7 @@ class TransferContainerPlugin(SourceContainerPlugin):
 def deliver(
     sources: Sequence[JobSource],
     container_plugins: Mapping[str, SourceContainerPlugin],
-    place: ContainerContext,
+    context: ContainerContext,
     described: Mapping[str, Sequence[str]],
 ) -> BatchFetch:
     """Return the transfer of `sources`: one scheduler for all of them."""
@@ -96,29 +96,29 @@ def deliver(
     plugins = {kind: load_container_plugin(module, TransferContainerPlugin) for kind, module in modules.items()}
     requests = [
         origin.SourceRequest(
-            uri=plugins[source.kind].get_request_uri(source, place),
+            uri=plugins[source.kind].get_request_uri(source, context),
             pin=source.pin,
             role=source.role,
             origin=plugins[source.kind].ORIGIN or modules[source.kind],
-            credential=place.credentials.get(source.kind, ""),
+            credential=context.credentials.get(source.kind, ""),
             described=tuple(described.get(source.role, ())),
-            way=place.credential_hints.get(source.kind, ""),
-            needed=tuple(place.needed_files.get(source, ())),
+            way=context.credential_hints.get(source.kind, ""),
+            needed=tuple(context.needed_files.get(source, ())),
         )
         for source in sources
     ]
-    return Transfer(sources, requests, place)
+    return Transfer(sources, requests, context)
 
 
 class Transfer:
     """The transfer of several sources, in a thread of this process: a stop does not wait for it."""
 
     def __init__(
-        self, sources: Sequence[JobSource], requests: Sequence[origin.SourceRequest], place: ContainerContext
+        self, sources: Sequence[JobSource], requests: Sequence[origin.SourceRequest], context: ContainerContext
     ) -> None:
         self._sources = sources
         self._requests = requests
-        self._place = place
+        self._place = context
         self._stopped = threading.Event()
         self._surveys: Sequence[SourceSurvey] = ()
         self._request: origin.TransferRequest | None = None
@@ -144,7 +144,7 @@ class Transfer:
             stopped=self._stopped,
         )
         self._surveys = self._call(lambda: survey_sources(request))
-        return [_convert_survey(source, found) for source, found in zip(self._sources, self._surveys, strict=True)]
+        return [_convert_survey(source, survey) for source, survey in zip(self._sources, self._surveys, strict=True)]
 
     def fetch(self, progress: Callable[[Download], None]) -> Mapping[JobSource, Path]:
         """Fetch; return the folder of each source, complete, verified and locked until `close`. Raise JobFailed."""
@@ -162,8 +162,8 @@ class Transfer:
             return self._downloader.fetch_folders()
 
         folders = self._call(fetch_folders)
-        found = zip(self._sources, self._surveys, strict=True)
-        return {source: folders[survey.folder] for source, survey in found if survey.folder}
+        surveyed = zip(self._sources, self._surveys, strict=True)
+        return {source: folders[survey.folder] for source, survey in surveyed if survey.folder}
 
     def close(self) -> None:
         """Stop what is still running, without waiting for it; what has arrived stays for the next try."""
@@ -177,16 +177,16 @@ class Transfer:
         ended: queue.SimpleQueue[T | Exception] = queue.SimpleQueue()
 
         def call() -> None:
-            found: T | Exception
+            outcome: T | Exception
             try:
-                found = function()
+                outcome = function()
             except Exception as error:
-                found = error
+                outcome = error
             with self._close_lock:  # before the answer: the next call may begin at once
                 self._is_busy = False
                 if self._stopped.is_set():
                     self._release()
-            ended.put(found)
+            ended.put(outcome)
 
         with self._close_lock:
             if self._stopped.is_set():
@@ -196,10 +196,10 @@ class Transfer:
         try:
             while not self._stopped.is_set():
                 with suppress(queue.Empty):
-                    found = ended.get(timeout=POLL_SECONDS)
-                    if isinstance(found, Exception):
-                        raise self._make_failure(found) from found
-                    return found
+                    outcome = ended.get(timeout=POLL_SECONDS)
+                    if isinstance(outcome, Exception):
+                        raise self._make_failure(outcome) from outcome
+                    return outcome
             raise JobFailed(origin.STOPPED)
         except BaseException:
             self.close()
@@ -220,14 +220,14 @@ class Transfer:
             self._scratch.close()
 
 
-def _convert_survey(source: JobSource, found: SourceSurvey) -> SurveyedSource:
+def _convert_survey(source: JobSource, survey: SourceSurvey) -> SurveyedSource:
     return SurveyedSource(
         source=source,
-        problems=tuple(found.problems),
-        fault=found.fault,
-        files=found.file_count,
-        size=found.size,
-        missing=found.missing,
-        digest=found.digest,
-        description_folder=found.described if found.described.exists() else None,
+        problems=tuple(survey.problems),
+        fault=survey.fault,
+        files=survey.file_count,
+        size=survey.size,
+        missing=survey.missing,
+        digest=survey.digest,
+        description_folder=survey.described if survey.described.exists() else None,
     )

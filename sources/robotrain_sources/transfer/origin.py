@@ -45,8 +45,8 @@ class SourceFile:
     @property
     def identity(self) -> str:
         """What changes with the content: a digest where the service knows one, else the version."""
-        known = (("sha256", self.sha256), ("git", self.git), ("md5", self.md5), ("version", self.version))
-        return next((f"{name}:{value}" for name, value in known if value), "")
+        identities = (("sha256", self.sha256), ("git", self.git), ("md5", self.md5), ("version", self.version))
+        return next((f"{name}:{value}" for name, value in identities if value), "")
 
 
 DIGEST_LENGTH = 32

@@ -73,13 +73,13 @@ class ProgressMeter:
             rest = f"{format_duration((self._total - self._done) / rate)} left" if rate else ""
             self._log_line(f"{progress}, {rest or f'no data for {self.idle_seconds:.0f} s'}")
 
-    def report_repetition(self, file: str, why: FetchError) -> None:
+    def report_repetition(self, file: str, error: FetchError) -> None:
         """Say that a request is repeated; of many, a line now and then."""
         with self._lock:
             if time.monotonic() - self._last_repetition_line < LINE_SECONDS:
                 return
             self._last_repetition_line = time.monotonic()
-        self._log_line(f"requesting {file} again: {str(why).partition(chr(10))[0]}")
+        self._log_line(f"requesting {file} again: {str(error).partition(chr(10))[0]}")
 
     def finish(self, files: int) -> None:
         """Report that everything has arrived."""
@@ -205,8 +205,8 @@ class RetryRule:
         if change := describe_file_change(error):
             return FetchError(f"{file} was {change} while it was fetched: start the run again", "data")
         if isinstance(error, ContentMismatch) and self.mismatches >= MAX_MISMATCHES:
-            why = f"{file} differs from its listing after {MAX_MISMATCHES} tries ({error})"
-            return FetchError(f"{why}: upload it again", "data")
+            reason = f"{file} differs from its listing after {MAX_MISMATCHES} tries ({error})"
+            return FetchError(f"{reason}: upload it again", "data")
         cause = self._explain_cause(error)
         if is_transient(error) and self.meter.idle_seconds > self.timeouts.giving_up:
             fault: Fault = "configuration" if cause.fault == "configuration" else "network"

@@ -119,13 +119,13 @@ def list_source(origin: DataOrigin, needed: Sequence[str] = ()) -> Sequence[Sour
         if problem := find_name_problem(file.name):
             raise FetchError(problem, "data")
         if file.size < 0 or not file.identity:
-            why = "the listing has no size, or neither a digest nor a version"
-            raise FetchError(f"{why}, of {file.name!r}", "data")
+            reason = "the listing has no size, or neither a digest nor a version"
+            raise FetchError(f"{reason}, of {file.name!r}", "data")
         parts = file.name.split("/")
         for folder in ("/".join(parts[:depth]) for depth in range(1, len(parts))):
             if folder in names:
-                why = f"{folder!r} is both a file and the folder of {file.name!r}, so both cannot be written"
-                raise FetchError(why, "data")
+                reason = f"{folder!r} is both a file and the folder of {file.name!r}, so both cannot be written"
+                raise FetchError(reason, "data")
     if len(names) < len(files):
         raise FetchError("one name is listed twice, so its files cannot both be written", "data")
     return files

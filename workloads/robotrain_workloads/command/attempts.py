@@ -34,8 +34,8 @@ def find_resume_point(document: JobDocument, data: Mapping[JobSource, Path], own
     """
     values, pattern = document.parameters, document.parameters["checkpoints"]
     point, notes = checkpoint.find_resume_point(own, run=document.run, job=document.job)
-    given = next((folder for source, folder in data.items() if source.role == "resume"), None)
-    folder = point[1] if point else given
+    resume_folder = next((folder for source, folder in data.items() if source.role == "resume"), None)
+    folder = point[1] if point else resume_folder
     if folder is None:
         return ResumePoint(None, None, notes)
     text = str(pattern or "")
@@ -44,10 +44,10 @@ def find_resume_point(document: JobDocument, data: Mapping[JobSource, Path], own
             f"the program starts again from the beginning, unless it reads $ROBOTRAIN_RESUME: an earlier attempt saved"
             f" step {point[0]}; {KEEP_WORK}"
         )
-        warnings = (one for one in notes if one.level == "warning")
+        warnings = (note for note in notes if note.level == "warning")
         notes = (*warnings, Note(level="warning", text=note))
-    place = program_checkpoint.find_place(folder, text) if values["resume_in_place"] else None
-    path = outputs / place.path if place else program_checkpoint.get_resume_path(folder, text)
+    location = program_checkpoint.find_place(folder, text) if values["resume_in_place"] else None
+    path = outputs / location.path if location else program_checkpoint.get_resume_path(folder, text)
     return ResumePoint(folder, path, notes)
 
 
@@ -63,17 +63,17 @@ def prepare_outputs(spec: ProgramSpec) -> None:
     is_repeated = outputs.is_dir() and any(outputs.iterdir())
     if is_repeated and not (spec.resume and is_continued(spec.values, spec.arguments)):
         moved = _move_outputs(outputs)
-        why = "" if spec.resume else "no checkpoint of an earlier attempt is complete: the program starts again; "
+        reason = "" if spec.resume else "no checkpoint of an earlier attempt is complete: the program starts again; "
         ways = "" if spec.resume or pattern else "; --checkpoints PATTERN keeps its work"
-        _send_warning(f"{why}what was in {{outputs}} is now in {moved}{ways}")
+        _send_warning(f"{reason}what was in {{outputs}} is now in {moved}{ways}")
     elif is_repeated and pattern:
         _set_unused_aside(spec, pattern)
     outputs.mkdir(parents=True, exist_ok=True)
     if spec.resume and spec.values["resume_in_place"]:
         folder = Path(spec.resume)
-        if place := program_checkpoint.find_place(folder, pattern):
+        if location := program_checkpoint.find_place(folder, pattern):
             is_own = folder.is_relative_to(spec.checkpoints)  # others may be of another run, or in the cache
-            program_checkpoint.restore_checkpoint(folder, place, outputs, is_linked=is_own)
+            program_checkpoint.restore_checkpoint(folder, location, outputs, is_linked=is_own)
         else:
             _send_warning(f"{folder} is not put back: it was not saved below {{outputs}}")
     if name := spec.values.get("output_folder"):
@@ -107,17 +107,17 @@ def _set_unused_aside(spec: ProgramSpec, pattern: str) -> None:
     rule = CompletionRule.parse(str(spec.values["checkpoint_complete"]))
     last_step = int(last) if last.isdecimal() else -1
     for name, step in list(CheckpointPattern(pattern).find_checkpoints(outputs)):
-        path, why = outputs / name, ""
+        path, reason = outputs / name, ""
         signature = program_checkpoint.read_signature(path)
         is_whole = rule.kind != "quiet" and rule.is_complete(path, signature, quiet=0.0, is_new=True)
         if program_checkpoint.is_kept(path, Path(spec.checkpoints, f"{step:06}")):
             continue
         if not signature or not is_whole:
-            why = "was not complete when the attempt before ended"
+            reason = "was not complete when the attempt before ended"
         elif step > last_step and not spec.values["resume_in_place"]:
-            why = f"is newer than the checkpoint that the program continues from, of step {last_step}"
-        if why:
-            _send_warning(f"{path} {why}: it is kept as {program_checkpoint.move_aside(path).name}, not used")
+            reason = f"is newer than the checkpoint that the program continues from, of step {last_step}"
+        if reason:
+            _send_warning(f"{path} {reason}: it is kept as {program_checkpoint.move_aside(path).name}, not used")
 
 
 def _send_warning(text: str) -> None:

@@ -57,12 +57,12 @@ class CompletionRule:
             return is_new or quiet >= QUIET_SECONDS
         if path.is_file():
             marker = program_checkpoint.read_signature(Path(f"{path}{self.value}"))
-            found = next(iter(marker.values()), None)
+            marker_facts = next(iter(marker.values()), None)
         else:
-            found = signature.get(self.value)
-        if found is None:
+            marker_facts = signature.get(self.value)
+        if marker_facts is None:
             return False
-        return found[1] >= max(one[1] for one in signature.values()) or quiet >= QUIET_SECONDS
+        return marker_facts[1] >= max(facts[1] for facts in signature.values()) or quiet >= QUIET_SECONDS
 
 
 @dataclass
@@ -124,8 +124,8 @@ class CheckpointFollower:
         """By path, why a checkpoint cannot be kept."""
         self._warned: set[str] = set()
         is_restored = spec.resume and spec.values["resume_in_place"]
-        place = program_checkpoint.find_place(Path(spec.resume), self._text) if is_restored else None
-        self._restored = self._outputs / place.path if place else None
+        location = program_checkpoint.find_place(Path(spec.resume), self._text) if is_restored else None
+        self._restored = self._outputs / location.path if location else None
         """Where a checkpoint, maybe of another run, was put back."""
         self._next_scan = self._scanned_at = self._clock()
         self._turn = 0
@@ -201,8 +201,8 @@ class CheckpointFollower:
         """Return the option that keeps what the program wrote to a folder of its own; empty if it made none there."""
         with suppress(OSError):
             of_code = {path.name for path in Path(self._code).iterdir()} if self._code else set[str]()
-            made = (one for one in sorted(self._start.iterdir()) if one.name not in of_code and one.is_dir())
-            if name := next((one.name for one in made if not one.name.startswith((".", "__"))), ""):
+            made = (path for path in sorted(self._start.iterdir()) if path.name not in of_code and path.is_dir())
+            if name := next((folder.name for folder in made if not folder.name.startswith((".", "__"))), ""):
                 return f" (--output-folder {name} keeps what it wrote there)"
         return ""
 
@@ -211,13 +211,15 @@ class CheckpointFollower:
         saved, tops = SavedCheckpoint(self._get_step() or 0, self._outputs), {*self._saved}
         whole = program_checkpoint.read_signature(self._outputs)
         saved.signature = {
-            name: one
-            for name, one in whole.items()
+            name: facts
+            for name, facts in whole.items()
             if not tops & {self._outputs / name, *(self._outputs / name).parents}
         }
-        newest = max((one[1] for found in self._saved.values() for one in found.signature.values()), default=0)
-        weights = [one for name, one in saved.signature.items() if name.lower().endswith(checkpoint_pattern.WEIGHTS)]
-        if not any(one[1] >= newest for one in weights):
+        newest = max((facts[1] for other in self._saved.values() for facts in other.signature.values()), default=0)
+        weights = [
+            facts for name, facts in saved.signature.items() if name.lower().endswith(checkpoint_pattern.WEIGHTS)
+        ]
+        if not any(facts[1] >= newest for facts in weights):
             return
         saved.step = max(saved.step, max(self._list_kept(), default=-1) + 1)
         text = f"what the program wrote beside its checkpoints is the checkpoint of step {saved.step}"
@@ -226,22 +228,22 @@ class CheckpointFollower:
 
     def _find_checkpoints(self) -> Iterator[tuple[Path, int]]:
         """Yield the path and step of each checkpoint that is there: of the pattern, and reported."""
-        if self._is_usual and not any(one.kept for one in self._saved.values()):
+        if self._is_usual and not any(saved.kept for saved in self._saved.values()):
             self._text = checkpoint_pattern.find_usual_pattern(self._outputs)
             self._pattern = CheckpointPattern(self._text) if self._text else None
         if self._is_usual:
-            found = checkpoint_pattern.list_with_weights(self._text, self._outputs) if self._text else []
+            checkpoints = checkpoint_pattern.list_with_weights(self._text, self._outputs) if self._text else []
         else:
-            found = list(self._pattern.find_checkpoints(self._outputs)) if self._pattern else []
-        yield from ((self._outputs / path, step) for path, step in found)
+            checkpoints = list(self._pattern.find_checkpoints(self._outputs)) if self._pattern else []
+        yield from ((self._outputs / path, step) for path, step in checkpoints)
 
     def _scan_checkpoints(self, seconds: float, is_last: bool = False, is_trusted: bool = False) -> None:
         """Look at all checkpoints, `seconds` after the last time."""
         there = dict(self._find_checkpoints())
-        there |= {path: one.step for path, one in self._saved.items() if one.is_reported and path not in there}
+        there |= {path: saved.step for path, saved in self._saved.items() if saved.is_reported and path not in there}
         turns = [path for path in there if path in self._saved and self._saved[path].kept]
         self._turn = (self._turn + 1) % max(1, len(turns))
-        for path, step in sorted(there.items(), key=lambda one: one[1]):
+        for path, step in sorted(there.items(), key=lambda pair: pair[1]):
             saved = self._saved.setdefault(path, SavedCheckpoint(step, path))
             top = saved.read_top()
             if top is None:
@@ -259,7 +261,7 @@ class CheckpointFollower:
                 self._keep_checkpoint(saved)
             if saved.signature:
                 saved.top = top
-        for path in [path for path, one in self._saved.items() if path not in there or one.read_top() is None]:
+        for path in [path for path, saved in self._saved.items() if path not in there or saved.read_top() is None]:
             self._failures.pop(path, None)
             if (gone := self._saved.pop(path)).kept is not None:
                 self._removed.add(gone.step)
@@ -270,9 +272,9 @@ class CheckpointFollower:
 
         Nobody writes to it any more, so that there is nothing to wait for.
         """
-        last = max(one[1] for one in saved.signature.values())
-        later = [one.signature for one in self._saved.values() if one.step > saved.step and one.signature]
-        return self._rule.kind == "quiet" and any(min(one[1] for one in files.values()) > last for files in later)
+        last = max(facts[1] for facts in saved.signature.values())
+        later = [other.signature for other in self._saved.values() if other.step > saved.step and other.signature]
+        return self._rule.kind == "quiet" and any(min(facts[1] for facts in files.values()) > last for files in later)
 
     def _read_reports(self) -> None:
         """Take the checkpoints that the program reported since."""
@@ -308,11 +310,11 @@ class CheckpointFollower:
         is_below = saved.path.is_relative_to(self._outputs) and saved.path != self._outputs
         path = saved.path.relative_to(self._outputs).as_posix() if is_below else ""
         is_part = self._is_usual and saved.path == self._outputs
-        place, target = Place(path, saved.path.is_file(), is_part), self._get_target(saved.step)
+        location, target = Place(path, saved.path.is_file(), is_part), self._get_target(saved.step)
         try:
             if foreign := program_checkpoint.find_foreign_path(saved.path, self._outputs):
                 raise PermissionError(foreign)
-            program_checkpoint.keep_checkpoint(saved.path, saved.signature, target, place)
+            program_checkpoint.keep_checkpoint(saved.path, saved.signature, target, location)
         except ChangedMeanwhile:
             saved.signature, saved.quiet = {}, 0.0
             return
@@ -335,28 +337,30 @@ class CheckpointFollower:
             ways = (("--checkpoints PATTERN",),)
             self._send(Note(level="info", text=f"{text} (--checkpoints PATTERN says another)", ways=ways))
 
-    def _fail(self, path: Path, why: str) -> None:
+    def _fail(self, path: Path, reason: str) -> None:
         """Let the run fail, unless a later trial succeeds."""
-        text = f"the checkpoint {path} cannot be kept: {why}"
+        text = f"the checkpoint {path} cannot be kept: {reason}"
         self._failures[path] = text
         self._warn_once(text, text)
 
     def _check_order(self, saved: SavedCheckpoint) -> None:
-        kept = self._list_kept()
-        others = [one for one in self._saved.values() if one.step == saved.step and one.kept and one is not saved]
+        steps = self._list_kept()
+        others = [
+            other for other in self._saved.values() if other.step == saved.step and other.kept and other is not saved
+        ]
         if others:
             text = f"two checkpoints are of step {saved.step}: {others[0].path} and {saved.path}; the later one counts"
             self._warn_once("same", text)
-        elif kept and saved.kept is None and saved.step < max(kept):
-            text = f"a checkpoint of step {saved.step} follows one of step {max(kept)}: the highest counts as the last"
+        elif steps and saved.kept is None and saved.step < max(steps):
+            text = f"a checkpoint of step {saved.step} follows one of step {max(steps)}: the highest counts as the last"
             self._warn_once("order", text)
 
     def _discard_removed(self) -> None:
         """Let the run remove its copies of what the program removed, but never the newest."""
-        kept = {one.step for one in self._saved.values() if one.kept is not None}
-        self._removed -= kept
+        kept_steps = {saved.step for saved in self._saved.values() if saved.kept is not None}
+        self._removed -= kept_steps
         for step in sorted(self._removed):
-            if step < max(kept | self._removed):
+            if step < max(kept_steps | self._removed):
                 self._removed.remove(step)
                 if (folder := self._get_target(step)).is_dir():  # not one that was put back
                     self._send(Discarded(step=step, path=str(folder)))

@@ -48,8 +48,8 @@ class CheckpointPattern:
     def match_name(self, name: str) -> int | None:
         """Return the step in the last name of a path; None if it is not of the pattern, or has no step."""
         expression = self._expressions[-1]
-        found = expression.fullmatch(name) if expression else None
-        return int(found["step"]) if found and STEP in self._parts[-1] else None
+        match = expression.fullmatch(name) if expression else None
+        return int(match["step"]) if match and STEP in self._parts[-1] else None
 
     @property
     def fixed_parent(self) -> str | None:
@@ -73,9 +73,9 @@ class CheckpointPattern:
                 yield from self._match_parts(top, _join(path, part), number + 1, step)
         else:
             for entry in _list_entries(top, path):
-                found = expression.fullmatch(entry.name)
-                if found and not entry.is_symlink() and (is_last or entry.is_dir()):
-                    here = int(found["step"]) if STEP in part else step
+                match = expression.fullmatch(entry.name)
+                if match and not entry.is_symlink() and (is_last or entry.is_dir()):
+                    here = int(match["step"]) if STEP in part else step
                     yield from self._match_parts(top, _join(path, entry.name), number + 1, here)
 
 
@@ -85,15 +85,19 @@ def find_usual_pattern(outputs: Path) -> str:
     One by which a step has several files is left out: nobody knows which of them is the checkpoint.
     """
     for text in USUAL:
-        found = list_with_weights(text, outputs)
-        if found and len({step for _, step in found}) == len(found):
+        checkpoints = list_with_weights(text, outputs)
+        if checkpoints and len({step for _, step in checkpoints}) == len(checkpoints):
             return text
     return ""
 
 
 def list_with_weights(pattern: str, outputs: Path) -> list[tuple[str, int]]:
     """Return the path and step of each file or folder of a pattern that has weights."""
-    return [one for one in CheckpointPattern(pattern).find_checkpoints(outputs) if has_weights(outputs / one[0])]
+    return [
+        checkpoint
+        for checkpoint in CheckpointPattern(pattern).find_checkpoints(outputs)
+        if has_weights(outputs / checkpoint[0])
+    ]
 
 
 def has_weights(path: Path) -> bool:
@@ -132,9 +136,9 @@ def describe_files(outputs: Path) -> tuple[str, str]:
     paths = sorted(_list_files(outputs))
     if not paths:
         return "it has no files", ""
-    found = Counter(pattern for pattern in map(_guess_pattern, paths) if pattern)
+    patterns = Counter(pattern for pattern in map(_guess_pattern, paths) if pattern)
     shown = ", ".join(paths[:LISTED]) + (f" and {len(paths) - LISTED} more" if len(paths) > LISTED else "")
-    return f"it has {shown}", found.most_common(1)[0][0] if found else ""
+    return f"it has {shown}", patterns.most_common(1)[0][0] if patterns else ""
 
 
 def _list_files(outputs: Path) -> Iterator[str]:

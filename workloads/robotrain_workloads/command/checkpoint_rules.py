@@ -42,8 +42,8 @@ def check_resume(job: "Job") -> Iterator[Problem]:
     has_source = any(source.role == "resume" for source in job.sources)
     if has_source and not parameters.is_continued(dict(job.parameters), job.trainer_args):
         ways = (USUAL_WAY, *((IN_PLACE_WAY,) if job["checkpoints"] else ()))
-        why = f"A script of --shell reads ${parameters.RESUME_VARIABLE}." if job["shell"] else ""
-        yield make_problem("resume-unused", *ways, why=why)
+        reason = f"A script of --shell reads ${parameters.RESUME_VARIABLE}." if job["shell"] else ""
+        yield make_problem("resume-unused", *ways, why=reason)
     if text is None:
         return
     try:

@@ -45,31 +45,31 @@ def list_values(
     document: JobDocument, data: Mapping[JobSource, Path], outputs: Path, resume: Path | None
 ) -> dict[str, placeholders.Value]:
     """Return the values of the placeholders that the job has, by name."""
-    given = document.parameters
+    parameter_values = document.parameters
     folders = [str(folder) for source, folder in data.items() if source.role == "dataset"]
     policy = next((str(folder) for source, folder in data.items() if source.role == "policy"), "")
-    found: dict[str, placeholders.Value | None] = {
-        **{name: parameters.format_value(given[name]) for name in parameters.list_own(given)},
+    values: dict[str, placeholders.Value | None] = {
+        **{name: parameters.format_value(parameter_values[name]) for name in parameters.list_own(parameter_values)},
         placeholders.DATASET: folders[0] if len(folders) == 1 else None,
         placeholders.DATASETS: folders or None,
         placeholders.POLICY: policy or None,
         placeholders.RESUME: str(resume) if resume else None,
         placeholders.OUTPUTS: str(outputs),
         placeholders.RUN: document.run,
-        placeholders.NUM_GPUS: str(given["num_gpus"]),
-        placeholders.SEED: None if given["seed"] is None else str(given["seed"]),
+        placeholders.NUM_GPUS: str(parameter_values["num_gpus"]),
+        placeholders.SEED: None if parameter_values["seed"] is None else str(parameter_values["seed"]),
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield why the program cannot continue from the checkpoint that was given."""
     pattern = str(document.parameters["checkpoints"] or "")
-    given = [folder for source, folder in data.items() if source.role == "resume"]
-    for folder in given if document.parameters["resume_in_place"] else ():
+    resume_folders = [folder for source, folder in data.items() if source.role == "resume"]
+    for folder in resume_folders if document.parameters["resume_in_place"] else ():
         if program_checkpoint.find_place(folder, pattern) is None:
-            why = f"{folder} does not say where the checkpoint belongs below {{outputs}}, as {pattern}"
-            yield make_finding(why, parameters.RESUME_LINE)
+            title = f"{folder} does not say where the checkpoint belongs below {{outputs}}, as {pattern}"
+            yield make_finding(title, parameters.RESUME_LINE)
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
@@ -78,9 +78,9 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     resume = attempts.find_resume_point(document, data, own, outputs)
     values = list_values(document, data, outputs, resume.path)
     code = next((folder for source, folder in data.items() if source.role == "code"), None)
-    given, secrets = load_pairs(str(document.parameters["environ"] or "")), document.placement.secrets
+    variables, secrets = load_pairs(str(document.parameters["environ"] or "")), document.placement.secrets
     text = "--set-env {0} has no effect: --secret {0} gives the program its value"
-    hidden = tuple(Note(level="warning", text=text.format(name)) for name in given if name in secrets)
+    hidden = tuple(Note(level="warning", text=text.format(name)) for name in variables if name in secrets)
     nodes, launched = job_node.count_nodes(document), document.placement.node_launcher
     alone = program_start.list_node_values(node_group.make_alone()) if nodes == 1 else {}
     values = {**values, **alone}
@@ -92,7 +92,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         outputs=str(outputs),
         checkpoints=str(own),
         environ={
-            **{name: value for name, value in given.items() if name not in secrets},
+            **{name: value for name, value in variables.items() if name not in secrets},
             **placeholders.make_variables(values, parameters.list_own(document.parameters)),
         },
         values=dict(document.parameters),
@@ -114,15 +114,19 @@ def make_arguments(document: JobDocument, values: Mapping[str, placeholders.Valu
 
     A node of several fills its command itself.
     """
-    given, arguments = document.parameters, document.trainer_args
-    if given["shell"]:
+    parameter_values, arguments = document.parameters, document.trainer_args
+    if parameter_values["shell"]:
         return ("bash", "-c", *arguments)
     if placeholders.RESUME in values:
-        arguments = (*arguments, *parameters.parse_resume_args(given["resume_args"]))
+        arguments = (*arguments, *parameters.parse_resume_args(parameter_values["resume_args"]))
     if job_node.count_nodes(document) > 1:
         return tuple(arguments)
     arguments = tuple(placeholders.fill_arguments(arguments, values))
-    return launcher.make_command(arguments, launcher.count_processes(given)) if given["launcher"] else arguments
+    return (
+        launcher.make_command(arguments, launcher.count_processes(parameter_values))
+        if parameter_values["launcher"]
+        else arguments
+    )
 
 
 def checkpoints(document: JobDocument, work: Path) -> Path:

@@ -33,17 +33,17 @@ OWN_VARIABLES = {
 def check_environ(job: "Job") -> Iterator[Problem]:
     """Require variables that a process can have, that hold no secret, and that robotrain does not set itself."""
     try:
-        given = load_pairs(job["environ"])
+        variables = load_pairs(job["environ"])
     except ValueError as error:
         yield make_problem("value-invalid.set-env", error=error)
         return
-    for name, value in given.items():
+    for name, value in variables.items():
         shown = redact(name)
         if is_secret_value(name, value) or value_holds_secret(f"{name}={value}") or value_holds_secret(value):
             yield make_problem("secret-in-job", shown=shown)
         elif not VARIABLE.fullmatch(name) or "\0" in value:
             yield make_problem("variable-invalid.name", shown=shown)
         elif name in OWN_VARIABLES or name.upper().startswith(OWN_PREFIX):
-            why = OWN_VARIABLES.get(name, "give a parameter of your own: --param NAME=VALUE")
+            reason = OWN_VARIABLES.get(name, "give a parameter of your own: --param NAME=VALUE")
             ways = (suggest_leaving_out(f"{FLAG} {shown}"),)
-            yield make_problem("variable-invalid.own", *ways, shown=shown, why=why)
+            yield make_problem("variable-invalid.own", *ways, shown=shown, why=reason)

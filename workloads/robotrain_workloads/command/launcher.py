@@ -59,7 +59,7 @@ def make_command(words: Sequence[str], processes: int, group: "JobNodes | None" 
 def explain_missing_torch(python: str, environ: Mapping[str, str]) -> str:
     """Return why torchrun cannot be started by this interpreter; empty if it can, or if Python itself is missing."""
     try:
-        found = subprocess.run(
+        process = subprocess.run(
             [python, "-c", FIND_TORCH],
             env=dict(environ),
             cwd=Path("/"),
@@ -71,5 +71,7 @@ def explain_missing_torch(python: str, environ: Mapping[str, str]) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return (
-        "--launcher torchrun needs PyTorch, which the environment of the job does not have" if found.returncode else ""
+        "--launcher torchrun needs PyTorch, which the environment of the job does not have"
+        if process.returncode
+        else ""
     )

@@ -120,25 +120,25 @@ class MetricFollower:
 
     def _read_report(self) -> None:
         with suppress(OSError):
-            for found in self._report.read_new():
-                if row := _parse_report(found):
+            for report in self._report.read_new():
+                if row := _parse_report(report):
                     self._prefer_own(row)
                     self._sender.add(REPORT, row)
 
     def _find_files(self, *, is_start: bool = False) -> None:
         """Look for files of metrics. What is there at the start is of an earlier attempt, and not sent again."""
         began = time.monotonic()
-        found: dict[Path, type[EventFile | MetricsFile]] = {}
+        readers_by_path: dict[Path, type[EventFile | MetricsFile]] = {}
         for folder, _, names in os.walk(self._outputs):
             for name in names:
                 if fnmatch.fnmatchcase(name, EVENT_FILES):
-                    found[Path(folder, name)] = EventFile
+                    readers_by_path[Path(folder, name)] = EventFile
                 elif name == METRICS_FILE:
-                    found[Path(folder, name)] = MetricsFile
-        for path in sorted(found.keys() - self._files.keys(), key=_rank_file):
+                    readers_by_path[Path(folder, name)] = MetricsFile
+        for path in sorted(readers_by_path.keys() - self._files.keys(), key=_rank_file):
             if path.is_file():  # a pipe of that name would be waited for
                 with suppress(OSError):
-                    self._files[path] = found[path](path, path.stat().st_size if is_start else 0)
+                    self._files[path] = readers_by_path[path](path, path.stat().st_size if is_start else 0)
         took = time.monotonic() - began
         self._walk_at = self._clock() + max(WALK_SECONDS, WALK_SHARE * took)
 
@@ -186,10 +186,10 @@ def _format_option(name: str) -> str:
     return f"--metric {name}" if name else "--step"
 
 
-def _parse_report(found: dict[str, object]) -> MetricRow | None:
+def _parse_report(report: dict[str, object]) -> MetricRow | None:
     """Return the row of a report; None for one about something else."""
-    step, values, total = parse_step(found.get("step")), found.get("values"), parse_step(found.get("total"))
-    if step is None or found.get("event") not in ("metrics", "progress"):
+    step, values, total = parse_step(report.get("step")), report.get("values"), parse_step(report.get("total"))
+    if step is None or report.get("event") not in ("metrics", "progress"):
         return None
     numbers = dict(list_numbers(values)) if isinstance(values, dict) else {}
-    return MetricRow(step, numbers, total, get_time(found))
+    return MetricRow(step, numbers, total, get_time(report))

@@ -27,11 +27,11 @@ def set_variables(environ: Mapping[str, str], packages: ProgramPackages) -> dict
     others = {name: value for name, value in environ.items() if name not in (*VARIABLES, EXPERIMENT_NAME)}
     try:
         uri = resolve_address(environ[URI])
-        why = find_obstacle(uri, packages)
+        obstacle = find_obstacle(uri, packages)
     except OSError as error:
-        uri, why = "", f"{redact_address(environ[URI])} cannot be reached: {error}"
-    if why:
-        emit_event(Note(level="warning", text=f"what the program logs to MLflow itself is not in this run: {why}"))
+        uri, obstacle = "", f"{redact_address(environ[URI])} cannot be reached: {error}"
+    if obstacle:
+        emit_event(Note(level="warning", text=f"what the program logs to MLflow itself is not in this run: {obstacle}"))
         return others
     return {**others, **{name: environ[name] for name in VARIABLES}, URI: uri}
 

@@ -33,18 +33,18 @@ FLAGS = {
 def check_environment(job: "Job") -> Iterator[Problem]:
     """Require that one thing at most says which packages the program has, and that each option has an effect."""
     values = dict(job.parameters)
-    given = [flag for name, flag in FLAGS.items() if values[name]]
+    flags = [flag for name, flag in FLAGS.items() if values[name]]
     code = code_rules.find_code(job)
-    if given and not values["install"]:
-        ways = (suggest_leaving_out(NO_INSTALL), suggest_leaving_out(*given))
-        yield _make_conflict(given[0], f"with {NO_INSTALL}", "", ways)
-    elif SHIPPED in given and len(given) > 1:
-        ways = (suggest_leaving_out(*given[1:]), suggest_leaving_out(SHIPPED))
-        yield _make_conflict(given[1], f"with {SHIPPED}", "That environment is complete as it is.", ways)
-    elif given and code is None and not {SHIPPED, REQUIREMENTS} & {*given}:
+    if flags and not values["install"]:
+        ways = (suggest_leaving_out(NO_INSTALL), suggest_leaving_out(*flags))
+        yield _make_conflict(flags[0], f"with {NO_INSTALL}", "", ways)
+    elif SHIPPED in flags and len(flags) > 1:
+        ways = (suggest_leaving_out(*flags[1:]), suggest_leaving_out(SHIPPED))
+        yield _make_conflict(flags[1], f"with {SHIPPED}", "That environment is complete as it is.", ways)
+    elif flags and code is None and not {SHIPPED, REQUIREMENTS} & {*flags}:
         folder = Suggestion("--code FOLDER", "with a uv.lock or pyproject.toml")
-        yield _make_conflict(given[0], "without packages to install", "", (Suggestion(f"{REQUIREMENTS} FILE"), folder))
-    if code and code.kind != LOCAL_KIND and values["install"] and not given:
+        yield _make_conflict(flags[0], "without packages to install", "", (Suggestion(f"{REQUIREMENTS} FILE"), folder))
+    if code and code.kind != LOCAL_KIND and values["install"] and not flags:
         ways = (Suggestion(f"{REQUIREMENTS} FILE"), Suggestion(NO_INSTALL, "if the image has its packages"))
         given_text = redact(code.uri)
         yield make_problem("packages-unknown", *ways, given=given_text)
@@ -91,5 +91,5 @@ def check_runner(job: "Job") -> Iterator[Problem]:
     yield make_problem("packages-twice", *ways, words=words[0])
 
 
-def _make_conflict(flag: str, when: str, why: str, ways: tuple[Suggestion, ...]) -> Problem:
-    return make_problem("option-without-effect.packages", *ways, where=flag, when=when, why=why)
+def _make_conflict(flag: str, when: str, reason: str, ways: tuple[Suggestion, ...]) -> Problem:
+    return make_problem("option-without-effect.packages", *ways, where=flag, when=when, why=reason)

@@ -25,8 +25,8 @@ Value = str | Sequence[str]
 
 def list_names(arguments: Iterable[str]) -> list[str]:
     """Return the names of the placeholders in arguments, each once, in their order."""
-    found = (match["name"] for argument in arguments for match in PLACEHOLDER.finditer(argument))
-    return list(dict.fromkeys(name for name in found if name))
+    names = (match["name"] for argument in arguments for match in PLACEHOLDER.finditer(argument))
+    return list(dict.fromkeys(name for name in names if name))
 
 
 def fill_arguments(arguments: Iterable[str], values: Mapping[str, Value]) -> Iterator[str]:
@@ -41,12 +41,12 @@ def fill_arguments(arguments: Iterable[str], values: Mapping[str, Value]) -> Ite
         if match and match["name"] and not isinstance(several := values[match["name"]], str):
             yield from several
         else:
-            yield PLACEHOLDER.sub(lambda found: _get_text(found, values), argument)
+            yield PLACEHOLDER.sub(lambda match: _get_text(match, values), argument)
 
 
 def fill_known(argument: str, values: Mapping[str, str]) -> str:
     """Return an argument with the values that are known in place of their placeholders."""
-    return PLACEHOLDER.sub(lambda found: values.get(found["name"], found[0]), argument)
+    return PLACEHOLDER.sub(lambda match: values.get(match["name"], match[0]), argument)
 
 
 def _get_text(match: re.Match[str], values: Mapping[str, Value]) -> str:

@@ -50,7 +50,7 @@ def read_signature(path: Path) -> Signature:
 
     It is empty if nothing is there, or if something is removed meanwhile. Links to folders do not count.
     """
-    found: Signature = {}
+    signature: Signature = {}
     try:
         top = path.lstat()
         if stat.S_ISREG(top.st_mode):
@@ -64,10 +64,10 @@ def read_signature(path: Path) -> Signature:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(name)
                     elif entry.is_file() and name not in OWN_FILES and not name.startswith(OWN_SCRATCH):
-                        found[name] = _get_facts(entry.stat())
+                        signature[name] = _get_facts(entry.stat())
     except OSError:
         return {}
-    return found
+    return signature
 
 
 def _get_facts(facts: os.stat_result) -> tuple[int, int, int]:
@@ -82,8 +82,8 @@ def find_foreign_path(path: Path, outputs: Path) -> str:
     if not is_below(path, outputs):
         return f"{os.path.realpath(path)} is not below {{outputs}}"
     names = [str(path)]
-    for place, folders, files in os.walk(path):
-        names += (os.path.join(place, name) for name in (*folders, *files))
+    for folder, folders, files in os.walk(path):
+        names += (os.path.join(folder, name) for name in (*folders, *files))
     for name in names:
         try:
             kind = stat.S_IFMT(os.stat(name).st_mode)
@@ -101,7 +101,7 @@ def is_below(path: Path | str, outputs: Path | str) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(outputs)
 
 
-def keep_checkpoint(path: Path, signature: Signature, target: Path, place: Place) -> None:
+def keep_checkpoint(path: Path, signature: Signature, target: Path, location: Place) -> None:
     """Make the run's folder `target` of a program's checkpoint; it replaces one of the same step.
 
     Raise ChangedMeanwhile if the files are not those of the signature any more, OSError if they cannot be kept.
@@ -109,17 +109,17 @@ def keep_checkpoint(path: Path, signature: Signature, target: Path, place: Place
     with make_atomically(target, replace=True, key="save") as scratch:
         scratch.mkdir()
         for name in signature:
-            source, copy = (path if place.is_file else path / name), scratch / name
+            source, copy = (path if location.is_file else path / name), scratch / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             try:
                 name.encode()
             except UnicodeEncodeError:
                 raise OSError(errno.EILSEQ, f"the name of a file is not valid Unicode: {name!r}") from None
             _link_file(source, copy)
-        body = {"path": place.path, "is_file": place.is_file}
+        body = {"path": location.path, "is_file": location.is_file}
         (scratch / PLACE_FILE).write_text(json.dumps(body) + "\n", encoding="utf-8")
         current = read_signature(path)
-        if {name: current.get(name) for name in (signature if place.is_part else current)} != signature:
+        if {name: current.get(name) for name in (signature if location.is_part else current)} != signature:
             raise ChangedMeanwhile
 
 
@@ -140,17 +140,17 @@ def read_place(folder: Path) -> Place | None:
     """Return where the program had saved a checkpoint of a run; None for a folder of another origin."""
     try:
         data = json.loads(read_limited_file(folder / PLACE_FILE, MAX_PLACE_BYTES))
-        place = Place(path=str(data["path"]), is_file=bool(data["is_file"]))
+        location = Place(path=str(data["path"]), is_file=bool(data["is_file"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    is_below = not os.path.isabs(place.path) and ".." not in place.path.split("/")
-    return place if is_below else None
+    is_below = not os.path.isabs(location.path) and ".." not in location.path.split("/")
+    return location if is_below else None
 
 
 def find_place(folder: Path, pattern: str) -> Place | None:
     """Return where a checkpoint belongs below the outputs; None if neither it nor the pattern says it."""
-    if place := read_place(folder):
-        return place if place.path else None
+    if location := read_place(folder):
+        return location if location.path else None
     expected = CheckpointPattern(pattern)
     parent, files = expected.fixed_parent, list_files(folder)
     name = next((name for name in files if len(files) == 1 and expected.match_name(name) is not None), None)
@@ -166,33 +166,33 @@ def list_files(folder: Path) -> list[str]:
 
 def get_resume_path(folder: Path, pattern: str | None) -> Path:
     """Return what the program continues from: the checkpoint's folder, or its single file."""
-    place = read_place(folder) or (find_place(folder, pattern) if pattern else None)
-    return folder / Path(list_files(folder)[0]) if place and place.is_file and list_files(folder) else folder
+    location = read_place(folder) or (find_place(folder, pattern) if pattern else None)
+    return folder / Path(list_files(folder)[0]) if location and location.is_file and list_files(folder) else folder
 
 
 def is_kept(path: Path, target: Path) -> bool:
     """Return whether a checkpoint of the run has the very files of a program's checkpoint, and is sealed."""
     if checkpoint.read_manifest(target) is None:
         return False
-    signature, kept = read_signature(path), read_signature(target)
-    return bool(signature) and {name: one[:2] for name, one in signature.items()} == {
-        name: one[:2] for name, one in kept.items()
+    signature, kept_signature = read_signature(path), read_signature(target)
+    return bool(signature) and {name: facts[:2] for name, facts in signature.items()} == {
+        name: facts[:2] for name, facts in kept_signature.items()
     }
 
 
-def restore_checkpoint(folder: Path, place: Place, outputs: Path, *, is_linked: bool) -> None:
+def restore_checkpoint(folder: Path, location: Place, outputs: Path, *, is_linked: bool) -> None:
     """Put a checkpoint back at its place; what is there and is another one is set aside. Raise OSError.
 
     :param is_linked: whether the program may share the files with it, which it may change.
     """
-    target, names = outputs / place.path, list_files(folder)
+    target, names = outputs / location.path, list_files(folder)
     provide = _link_file if is_linked else shutil.copy2
     if is_kept(target, folder):
         return
     if os.path.lexists(target):
         move_aside(target)
     with make_atomically(target, key="restore") as scratch:
-        if place.is_file:
+        if location.is_file:
             provide(folder / names[0], scratch)
             return
         for name in names:

@@ -25,14 +25,14 @@ def find_python(program: str, path: str, folder: Path) -> Path | None:
     :param folder: where it starts.
     """
     if "/" in program:
-        given = folder / program
+        program_file = folder / program
         if is_python(program):
-            return given if given.is_file() else None
-        if (beside := given.with_name("python")).is_file():  # of a script that was installed with it
+            return program_file if program_file.is_file() else None
+        if (beside := program_file.with_name("python")).is_file():  # of a script that was installed with it
             return beside
     names = [program] if is_python(program) else ["python", "python3"]
-    found = next(filter(None, (shutil.which(name, path=path) for name in names)), None)
-    return Path(found) if found else None
+    executable = next(filter(None, (shutil.which(name, path=path) for name in names)), None)
+    return Path(executable) if executable else None
 
 
 def list_package_folders(python: Path) -> Iterator[Path]:
@@ -48,9 +48,9 @@ def list_package_folders(python: Path) -> Iterator[Path]:
         values = dict(re.findall(r"^([\w-]+)\s*=\s*(.*?)\s*$", settings, re.MULTILINE))
         if values.get("include-system-site-packages", "").lower() == "true" and values.get("home"):
             prefixes.append(Path(values["home"]).resolve().parent)
-    for place in dict.fromkeys(prefixes):
+    for root in dict.fromkeys(prefixes):
         for pattern in PLACES:
-            yield from sorted(place.glob(pattern))
+            yield from sorted(root.glob(pattern))
 
 
 def _find_behind_script(python: Path) -> Path:
@@ -75,17 +75,17 @@ class ProgramPackages:
     def has(self, package: str) -> bool:
         """Return whether a package, such as `azureml/mlflow`, can be imported, also one installed as editable."""
         name = package.partition("/")[0]
-        return any((one / package).is_dir() or any(one.glob(f"{name}-*.dist-info")) for one in self._folders)
+        return any((folder / package).is_dir() or any(folder.glob(f"{name}-*.dist-info")) for folder in self._folders)
 
     def get_version(self, package: str) -> str:
         """Return what the package says in its `version.py`; empty if it does not."""
         for folder in self._folders:
             try:
-                found = VERSION.search((folder / package / "version.py").read_text(encoding="utf-8"))
+                match = VERSION.search((folder / package / "version.py").read_text(encoding="utf-8"))
             except (OSError, ValueError):
                 continue
-            if found:
-                return found[1]
+            if match:
+                return match[1]
         return ""
 
 

@@ -45,12 +45,15 @@ class NotStarted(Exception):
 
 def make_environ(spec: ProgramSpec) -> dict[str, str]:
     """Return the environment variables of the program: those of the machine, without robotrain's own packages."""
-    kept = {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES}
+    inherited = {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES}
     if python := os.environ.get(PROGRAM_PYTHON_VARIABLE):
         scripts = Path(python).parent
-        kept |= {"VIRTUAL_ENV": str(scripts.parent), "PATH": f"{scripts}{os.pathsep}{kept.get('PATH', os.defpath)}"}
+        inherited |= {
+            "VIRTUAL_ENV": str(scripts.parent),
+            "PATH": f"{scripts}{os.pathsep}{inherited.get('PATH', os.defpath)}",
+        }
     report = str(Path(spec.work, program_spec.REPORT_FILE))
-    own = {**kept, "PYTHONUNBUFFERED": "1", REPORT_VARIABLE: report, **spec.environ}
+    own = {**inherited, "PYTHONUNBUFFERED": "1", REPORT_VARIABLE: report, **spec.environ}
     packages = ProgramPackages(find_python(spec.arguments[0], own.get("PATH", os.defpath), Path(spec.folder)))
     return add_report_package(mlflow_variables.set_variables(own, packages), packages, Path(spec.work))
 
@@ -69,13 +72,13 @@ def add_report_package(environ: dict[str, str], packages: ProgramPackages, work:
 
 def add_node_variables(environ: dict[str, str], spec: ProgramSpec, group: JobNodes) -> dict[str, str]:
     """Return the variables of the program on its node: the group's, and threads for the processes of torchrun."""
-    found = {**environ, **placeholders.make_variables(list_node_values(group), ())}
+    variables = {**environ, **placeholders.make_variables(list_node_values(group), ())}
     if group.rank:
-        found = {name: value for name, value in found.items() if name not in LEAD_VARIABLES}
+        variables = {name: value for name, value in variables.items() if name not in LEAD_VARIABLES}
     if spec.values["launcher"]:
-        threads = hardware.count_threads(launcher.count_processes(spec.values), environ=found)
-        found[hardware.THREADS_VARIABLE] = str(threads)  # torchrun itself would take one
-    return found
+        threads = hardware.count_threads(launcher.count_processes(spec.values), environ=variables)
+        variables[hardware.THREADS_VARIABLE] = str(threads)  # torchrun itself would take one
+    return variables
 
 
 def list_node_values(group: JobNodes) -> dict[str, placeholders.Value]:
@@ -130,6 +133,6 @@ def make_starter_command(spec: ProgramSpec) -> list[str]:
 
 def _describe_missing(name: str, path: str) -> str:
     """Return why a program cannot be started, with what there is in its place."""
-    pythons = [one for one in ("python", "python3", "bash", "uv", "torchrun") if shutil.which(one, path=path)]
+    pythons = [name for name in ("python", "python3", "bash", "uv", "torchrun") if shutil.which(name, path=path)]
     there = f"; there is {', '.join(pythons)}" if pythons else ""
     return f"the program {name} is not in the environment of the job{there}"

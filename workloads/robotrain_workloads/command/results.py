@@ -52,23 +52,23 @@ class ResultsFollower:
         if exit_code != 0 or is_stopped:
             return
         try:
-            found, left_out = parse_results(read_limited_file(self._file, MAX_BYTES))
+            fields, left_out = parse_results(read_limited_file(self._file, MAX_BYTES))
         except FileNotFoundError:
             written = ", ".join(sorted(path.name for path in Path(self._spec.outputs).iterdir())[:5])
             beside = f" ({{outputs}} has {written})" if written else " ({outputs} is empty)"
             yield f"the program ended with 0 and left no results: {self._name} is not in {{outputs}}{beside}"
             return
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
-            yield f"the results in {self._name} cannot be read: {why}"
+            reason = getattr(error, "strerror", None) or error
+            yield f"the results in {self._name} cannot be read: {reason}"
             return
         if left_out:
             text = f"{self._name} has scores without a finite value, which are left out: {', '.join(left_out)}"
             emit_event(Note(level="warning", text=text))
         pattern = self._spec.values["checkpoints"]
         folder = link_results(self._spec, str(pattern)) if pattern else Path(self._spec.outputs)
-        step = int(found.get("step") or 0) or find_policy_step(self._policy)
-        evaluated = Evaluated(**{**found, "results": str(folder.absolute()), "step": step})
+        step = int(fields.get("step") or 0) or find_policy_step(self._policy)
+        evaluated = Evaluated(**{**fields, "results": str(folder.absolute()), "step": step})
         if pattern:  # the scores of a training are no progress
             emit_event(Metrics(values=evaluated.scores, step=step))
         else:
@@ -87,16 +87,16 @@ def parse_results(content: bytes) -> tuple[dict[str, Any], list[str]]:
     """
     data = _load_object(content)
     _require_known(data, KEYS, "it")
-    given = data.get("scores")
-    if not isinstance(given, dict) or not given:
+    listed = data.get("scores")
+    if not isinstance(listed, dict) or not listed:
         raise ValueError('it has no "scores", an object of names with numbers')
-    if len(given) > MAX_SCORES:
-        raise ValueError(f"it has {len(given)} scores; it can have at most {MAX_SCORES}")
+    if len(listed) > MAX_SCORES:
+        raise ValueError(f"it has {len(listed)} scores; it can have at most {MAX_SCORES}")
     scores: dict[str, float] = {}
     units: dict[str, str] = {}
     better: dict[str, str] = {}
     left_out = []
-    for name, score in given.items():
+    for name, score in listed.items():
         if not NAME.fullmatch(name) or not is_clean_name(name):
             raise ValueError("the name of a score is not of letters, digits, spaces and _ . / -, as a relative path is")
         described = score if isinstance(score, dict) else {"value": score}
@@ -145,9 +145,9 @@ def _load_object(content: bytes) -> dict[str, Any]:
     return data
 
 
-def _require_known(data: Mapping[str, Any], known: frozenset[str], what: str) -> None:
-    if unknown := sorted(data.keys() - known):
-        raise ValueError(f"{what} has {unknown[0][:50]!r}; known are {', '.join(sorted(known))}")
+def _require_known(data: Mapping[str, Any], allowed: frozenset[str], what: str) -> None:
+    if unknown := sorted(data.keys() - allowed):
+        raise ValueError(f"{what} has {unknown[0][:50]!r}; known are {', '.join(sorted(allowed))}")
 
 
 def _read_number(data: Mapping[str, Any], name: str, score: str) -> float | None:

@@ -47,9 +47,9 @@ def check_command(job: "Job") -> Iterator[Problem]:
         try:
             launcher.find_program([] if job["shell"] else words)
         except ValueError as error:
-            given = redact(" ".join(words[:2]))
+            command = redact(" ".join(words[:2]))
             ways = (Suggestion("-- python SCRIPT ARGUMENTS"), suggest_leaving_out("--launcher"))
-            yield make_problem("launcher-invalid", *ways, given=given, launcher=job["launcher"], why=str(error))
+            yield make_problem("launcher-invalid", *ways, given=command, launcher=job["launcher"], why=str(error))
 
 
 def _check_program(words: Sequence[str]) -> Iterator[Problem]:
@@ -62,8 +62,8 @@ def _check_program(words: Sequence[str]) -> Iterator[Problem]:
 
 def _find_too_large(job: "Job") -> str:
     """Return what of the command or of its own parameters a process cannot be given; empty for none."""
-    given = dict(job.parameters)
-    own = {name: parameters.format_value(given[name]) for name in parameters.list_own(given)}
+    values = dict(job.parameters)
+    own = {name: parameters.format_value(values[name]) for name in parameters.list_own(values)}
     for name, value in own.items():
         if len(f"{placeholders.OWN_VARIABLE}{name}={value}".encode(errors="replace")) > MAX_ARGUMENT_BYTES:
             return f"the parameter {name}"
@@ -139,13 +139,13 @@ USED_BY = {"dataset": (placeholders.DATASET, placeholders.DATASETS), "policy": (
 
 
 def _make_unknown_problem(name: str, own: list[str]) -> Problem:
-    known = (*placeholders.NAMES, *own)
+    names = (*placeholders.NAMES, *own)
     ways = (
-        *(Suggestion(f"{{{near.text}}}") for near in suggest_name(name, known)),
+        *(Suggestion(f"{{{near.text}}}") for near in suggest_name(name, names)),
         Suggestion(f"--param {name}=VALUE", "a parameter of your own"),
         Suggestion(f"{{{{{name}}}}}", f"the text {{{name}}} itself"),
     )
-    return make_problem("placeholder-unknown", *ways, given=f"{{{name}}}", name=name, known=", ".join(known))
+    return make_problem("placeholder-unknown", *ways, given=f"{{{name}}}", name=name, known=", ".join(names))
 
 
 def _explain_empty(name: str, job: "Job", counts: dict[str, int]) -> tuple[str, str] | None:
@@ -192,10 +192,10 @@ def check_program_file(job: "Job") -> Iterator[Problem]:
     elif code.kind == "local_path" and Path(code.uri).is_dir() and not Path(code.uri, name).exists():
         folder = PurePosixPath(name).parent
         ending = f"*{PurePosixPath(name).suffix or '.py'}"
-        found = sorted((folder / path.name).as_posix() for path in Path(code.uri, folder).glob(ending))
-        near = suggest_name(name, found)
-        why = f"It has {', '.join(found[:MAX_NAMES])}." if found else ""
-        yield make_problem("program-missing.not-in-code", *near, given=name, name=redact(name), why=redact(why))
+        files = sorted((folder / path.name).as_posix() for path in Path(code.uri, folder).glob(ending))
+        near = suggest_name(name, files)
+        reason = f"It has {', '.join(files[:MAX_NAMES])}." if files else ""
+        yield make_problem("program-missing.not-in-code", *near, given=name, name=redact(name), why=redact(reason))
 
 
 def find_program_file(job: "Job") -> str:
@@ -240,14 +240,14 @@ def _check_pattern(flag: str, text: str, check: Callable[[str], object], name: s
     try:
         check(text)
     except ValueError as error:
-        given, example = f"{name}{text}", f"{name}{example}"
-        yield make_problem("value-invalid.number", where=flag, given=given, error=str(error), example=example)
+        option, example = f"{name}{text}", f"{name}{example}"
+        yield make_problem("value-invalid.number", where=flag, given=option, error=str(error), example=example)
 
 
 def check_outputs(job: "Job") -> Iterator[Problem]:
     """Warn of a program that is not told where its outputs are kept, if it may leave any."""
-    given = dict(job.parameters)
-    texts = [*job.trainer_args, *(parameters.format_value(given[name]) for name in parameters.list_own(given))]
+    values = dict(job.parameters)
+    texts = [*job.trainer_args, *(parameters.format_value(values[name]) for name in parameters.list_own(values))]
     texts += load_pairs(job["environ"]).values()
     folder = f"{{{placeholders.OUTPUTS}}}"
     if name := job["output_folder"]:

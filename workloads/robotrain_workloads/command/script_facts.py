@@ -54,10 +54,10 @@ def read_script(path: Path) -> ScriptFacts:
     nodes = file.nodes
     options = [text for text in _list_options(nodes) if OPTION.fullmatch(text) and text not in NO_OPTION]
     option = min(options, key=lambda text: RANKS.index(text[2:5]), default="")
-    folders = [found for text in _list_texts(nodes) if (found := _find_folder(text))]
+    folders = [script_folder for text in _list_texts(nodes) if (script_folder := _find_folder(text))]
     folder = min(folders, key=FOLDERS.index, default="") or next(_list_made_folders(nodes), "")
-    names = {one.attr for one in nodes if isinstance(one, ast.Attribute)}
-    names |= {one.id for one in nodes if isinstance(one, ast.Name)}
+    names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    names |= {node.id for node in nodes if isinstance(node, ast.Name)}
     modules = frozenset(_drop_shipped_with_python(file.list_modules()))
     is_trainer = bool(modules) and bool(names & TRAINS) and bool(names & STARTS)
     return ScriptFacts(option, folder, modules, is_trainer)
@@ -87,24 +87,24 @@ PACKAGE_NAMES = frozenset(
 
 
 def find_needs(
-    folder: Path, name: str, words: Sequence[str] = (), given: Collection[str] = frozenset()
+    folder: Path, name: str, words: Sequence[str] = (), parameter_names: Collection[str] = frozenset()
 ) -> tuple[tuple[str, ...], dict[str, tuple[str, str]]]:
     """Return what a script says that its job needs, as `ProgramNeeds` has it: arguments that keep its outputs, and
     parameters, each with the reason.
 
     :param words: those of its command.
-    :param given: the names of parameters and settings that the user gave.
+    :param parameter_names: the names of parameters and settings that the user gave.
     """
     facts, arguments, parameters = read_script(folder / name), tuple[str, ...](), dict[str, tuple[str, str]]()
     outputs = f"{{{OUTPUTS}}}"
-    if not OUTPUT_NAMES & {*given} and not any(outputs in word for word in words):
+    if not OUTPUT_NAMES & {*parameter_names} and not any(outputs in word for word in words):
         if typed := _find_typed_folder(facts.output_option, words):
             parameters["output_folder"] = typed, f"{facts.output_option} names it"
         elif facts.output_option and not _is_typed(facts.output_option, words):
             arguments = (facts.output_option, outputs)
         elif facts.output_folder and not facts.output_option:
             parameters["output_folder"] = facts.output_folder, "the program writes to it"
-    if not PACKAGE_NAMES & {*given} and not any((folder / one).is_file() for one in PROJECT_FILES):
+    if not PACKAGE_NAMES & {*parameter_names} and not any((folder / file).is_file() for file in PROJECT_FILES):
         shipped = sorted(find_missing_modules(folder, name) & SHIPPED_MODULES)
         if (folder / REQUIREMENTS_FILE).is_file():
             parameters["requirements"] = REQUIREMENTS_FILE, "it is in the folder"
@@ -158,13 +158,17 @@ def _list_made_folders(nodes: list[ast.AST]) -> Iterator[str]:
 def _list_options(nodes: list[ast.AST]) -> Iterator[str]:
     """Yield the options that a script declares: the first texts of calls such as `add_argument("-o", "--out")`."""
     for node in nodes:
-        for one in node.args if isinstance(node, ast.Call) else ():
-            if isinstance(one, ast.Constant) and isinstance(one.value, str) and one.value.startswith("--"):
-                yield one.value
+        for argument in node.args if isinstance(node, ast.Call) else ():
+            if (
+                isinstance(argument, ast.Constant)
+                and isinstance(argument.value, str)
+                and argument.value.startswith("--")
+            ):
+                yield argument.value
 
 
 def _list_texts(nodes: list[ast.AST]) -> Iterator[str]:
-    return (one.value for one in nodes if isinstance(one, ast.Constant) and isinstance(one.value, str))
+    return (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 def _drop_shipped_with_python(modules: Iterable[str]) -> set[str]:

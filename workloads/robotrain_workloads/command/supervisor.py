@@ -58,9 +58,9 @@ def make_followers(spec: ProgramSpec, lines: OutputLines, reader: LineReader | U
     missing = MissingModule(spec)
 
     def take_lines() -> list[bytes]:
-        found = lines.take_lines()
-        missing.read_lines(found)
-        return [line for line in found if not OTHER_LINE.match(line)] if spec.node_launcher else found
+        new_lines = lines.take_lines()
+        missing.read_lines(new_lines)
+        return [line for line in new_lines if not OTHER_LINE.match(line)] if spec.node_launcher else new_lines
 
     metrics = MetricFollower(outputs=outputs, report=report, reader=reader, take_lines=take_lines)
     followers: list[Follower] = [metrics, missing, CheckpointFollower(spec, lambda: metrics.last_step)]
@@ -91,8 +91,8 @@ def run_program(spec: ProgramSpec) -> int:
     environ = program_start.make_environ(spec)
     Path(spec.checkpoints).mkdir(parents=True, exist_ok=True)
     attempts.prepare_outputs(spec)
-    if spec.values["launcher"] and (why := launcher.explain_missing_torch(spec.arguments[0], environ)):
-        print(f"error: {why}", flush=True)
+    if spec.values["launcher"] and (problem := launcher.explain_missing_torch(spec.arguments[0], environ)):
+        print(f"error: {problem}", flush=True)
         return program_start.NOT_FOUND
     group, lines = node_group.read_group(), OutputLines()
     is_lead = group is None or group.rank == 0
@@ -125,9 +125,9 @@ def run_program(spec: ProgramSpec) -> int:
             program.output.close()
     code = waiting.exit_code
     own_code = program.exit_code or 0  # after a stop it says whether the program saved its work
-    problems = [why for follower in followers for why in follower.finish(own_code, waiting.is_stopped)]
-    for why in problems:
-        print(f"error: {why}", flush=True)
+    problems = [problem for follower in followers for problem in follower.finish(own_code, waiting.is_stopped)]
+    for problem in problems:
+        print(f"error: {problem}", flush=True)
     if code == 0 and problems:
         return 1
     return 128 - code if code < 0 else code

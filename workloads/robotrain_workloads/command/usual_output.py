@@ -90,28 +90,28 @@ class UsualOutput:
 
         Hugging Face's trainer tells the step by the bar beside it.
         """
-        found = {name: float(text) for name, text in ITEM.findall(line)}
-        losses = [name for name in found if name.rpartition("/")[2].endswith("loss")]
-        if "train_runtime" in found or not losses:
+        metrics = {name: float(text) for name, text in ITEM.findall(line)}
+        losses = [name for name in metrics if name.rpartition("/")[2].endswith("loss")]
+        if "train_runtime" in metrics or not losses:
             return {}, None
-        steps = [step for name in STEP_NAMES if (step := parse_step(found.get(name))) is not None]
+        steps = [step for name in STEP_NAMES if (step := parse_step(metrics.get(name))) is not None]
         if steps:
             self._at = steps[0], None
         elif self._bar and not all(map(VALIDATION.search, losses)):
             self._at = self._bar
-        return {clean_name(name): value for name, value in found.items() if not NO_METRIC.fullmatch(name)}, self._at
+        return {clean_name(name): value for name, value in metrics.items() if not NO_METRIC.fullmatch(name)}, self._at
 
     def _find_step(self, line: str, *, has_values: bool) -> tuple[int, int | None] | None:
         """Return the step and the last one that a line tells; None if it tells none of the training."""
         bar, epoch = BAR.search(line), EPOCH.search(line)
-        found = bar or STEP.search(line)
-        if epoch and not found:
+        match = bar or STEP.search(line)
+        if epoch and not match:
             self._epoch = int(epoch[1])
             number = parse_step(epoch[1]) if has_values and self._at is None else None
             return None if number is None else (number, parse_step(epoch[2]))
-        if not found or VALIDATION.search(line[: found.start()]):
+        if not match or VALIDATION.search(line[: match.start()]):
             return None
-        number, total = parse_step(found[1]), parse_step(found[2])
+        number, total = parse_step(match[1]), parse_step(match[2])
         if number is None or (total is not None and number > total):
             return None
         if not has_values and bar:
@@ -119,7 +119,7 @@ class UsualOutput:
             if line.lstrip()[:1].isdigit() and not is_other:
                 self._bar = number, total
             return None
-        word = WORD.search(line[: found.start()][-MAX_BEFORE:])
+        word = WORD.search(line[: match.start()][-MAX_BEFORE:])
         is_of_training = word is None or word[1].lower() in STEP_WORDS
         if not has_values and (total is None or total < LEAST_TOTAL or not is_of_training):
             return None
@@ -140,7 +140,7 @@ class UsualOutput:
 
 def _find_losses(line: str) -> dict[str, float]:
     """Return the losses of a line by name: `val_loss` for one behind a word such as `validation`."""
-    found: dict[str, float] = {}
+    losses: dict[str, float] = {}
     end = 0
     for match in LOSS.finditer(line):
         before, end, name = line[end : match.start()][-MAX_BEFORE:], match.end(), match[1].lower()
@@ -151,5 +151,5 @@ def _find_losses(line: str) -> dict[str, float]:
             name = f"{validation[1].lower()}_loss"
         elif name == "loss" and word and word not in PLAIN_WORDS:
             name = f"{'train' if word == 'training' else word}_loss"
-        found.setdefault(clean_name(name), float(match[2]))
-    return found
+        losses.setdefault(clean_name(name), float(match[2]))
+    return losses

@@ -54,18 +54,18 @@ def find_inputs(folder: Path) -> Iterator[FoundInput]:
 
     programs = sorted(path.name for path in folder.glob("*.py"))
     if script := script_facts.find_script(folder):
-        arguments, found = script_facts.find_needs(folder, script)
-        parameters = {name: value for name, (value, _) in found.items()}
+        arguments, needs = script_facts.find_needs(folder, script)
+        parameters = {name: value for name, (value, _) in needs.items()}
         yield FoundInput("code", "local_path", ".", f"has {script}", parameters, ("python", script, *arguments))
     elif programs:
         yield FoundInput("code", "local_path", ".", f"has {programs[0]}{' and others' if programs[1:] else ''}")
 
 
-def find_needs(folder: Path, path: str, words: Sequence[str], given: Collection[str]) -> ProgramNeeds:
+def find_needs(folder: Path, path: str, words: Sequence[str], parameter_names: Collection[str]) -> ProgramNeeds:
     """Return what a program of a folder says that its job needs."""
     from robotrain_workloads.command import script_facts
 
-    return ProgramNeeds(*script_facts.find_needs(folder, path, words, given))
+    return ProgramNeeds(*script_facts.find_needs(folder, path, words, parameter_names))
 
 
 RECIPES = ("gr00t-n1.5", "gr00t-n1.7", "openpi-pi0.5", "robomimic-bc")

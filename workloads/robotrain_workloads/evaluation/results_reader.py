@@ -97,7 +97,7 @@ def _describe_conditions(data: Row, rollout: Row) -> dict[str, Any]:
         **{name: _get_count(rollout, name) for name in ("env_steps", "batch", "episodes")},
         "seed": _get_count(data, "seed"),
         "first_seed": next(map(int, _list_numbers(rollout.get("seeds"))), None),
-        "options": [redact(str(one)) for one in options] if isinstance(options, list) else None,
+        "options": [redact(str(option)) for option in options] if isinstance(options, list) else None,
         "lock": _get_text(data, "lock") or None,
         "packages": {name: _get_text(packages, name) for name in packages} or None,
         "device": _get_text(data, "device") or None,
@@ -105,8 +105,8 @@ def _describe_conditions(data: Row, rollout: Row) -> dict[str, Any]:
 
 
 def _list_numbers(values: Any) -> list[float]:
-    found = [get_number({"value": value}, "value") for value in values] if isinstance(values, list) else []
-    return [value for value in found if value is not None]
+    numbers = [get_number({"value": value}, "value") for value in values] if isinstance(values, list) else []
+    return [value for value in numbers if value is not None]
 
 
 def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Rows) -> Iterator[ResultsTable]:

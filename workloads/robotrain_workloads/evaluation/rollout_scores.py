@@ -83,11 +83,11 @@ class RolloutResult:
 
     def _list_trial_rates(self) -> list[float]:
         """Return of each trial the share of its episodes that succeeded."""
-        found: dict[tuple[str, int], list[bool]] = {}
+        successes_by_trial: dict[tuple[str, int], list[bool]] = {}
         for number, episode in enumerate(self.episodes):
             key = number if episode.trial is None else episode.trial
-            found.setdefault((episode.task, key), []).append(episode.success is True)
-        return [fmean(successes) for successes in found.values()]
+            successes_by_trial.setdefault((episode.task, key), []).append(episode.success is True)
+        return [fmean(successes) for successes in successes_by_trial.values()]
 
     @property
     def by_task(self) -> dict[str, "RolloutResult"]:

@@ -119,11 +119,11 @@ def _has_copies(root: str, needed: Iterable[str]) -> bool:
 
 def _find_server_problem(root: str, file: str, task: str) -> Finding | None:
     """Return that a server does not give a file; None if it does, or if only Isaac Lab itself can tell."""
-    why = _ask_server(f"{root}/{urllib.parse.quote(file)}")
-    if not why:
+    reason = _ask_server(f"{root}/{urllib.parse.quote(file)}")
+    if not reason:
         return None
     host = urllib.parse.urlsplit(root).hostname
-    sentence = f"{host} does not give {file}, which {task} loads while it starts: {why}"
+    sentence = f"{host} does not give {file}, which {task} loads while it starts: {reason}"
     way = Suggestion(f"{FLAG} FOLDER", f"a folder that has it, or the address of another server in {ROOT_VARIABLE}")
     return make_finding(sentence, way)._replace(fault="network")
 
@@ -141,9 +141,9 @@ def _ask_server(address: str) -> str:
             answer.close()
             return f"it answered HTTP {answer.code}" if answer.code in (403, 404, 410) else ""
         except (OSError, http.client.HTTPException, ValueError) as error:
-            why = getattr(error, "reason", None) or error
-            is_ours = find_untrusted_certificate(why)  # Isaac Lab trusts certificates of its own
-            return "" if is_ours else f"{getattr(why, 'strerror', None) or why}".rstrip(".")
+            cause = getattr(error, "reason", None) or error
+            is_ours = find_untrusted_certificate(cause)  # Isaac Lab trusts certificates of its own
+            return "" if is_ours else f"{getattr(cause, 'strerror', None) or cause}".rstrip(".")
 
     try:
         return DeadlineFuture(request_head, ANSWER_SECONDS).result(ANSWER_SECONDS)

@@ -46,7 +46,7 @@ def find_checkpoint_file(path: Path, backend: str = "") -> Path:
             return best
         if len(files) == 1:
             return files[0]
-        if not files and folder == path and len(others := [one for one in path.iterdir() if one.is_file()]) == 1:
+        if not files and folder == path and len(others := [other for other in path.iterdir() if other.is_file()]) == 1:
             return others[0]
         if files:
             names = ", ".join(file.name for file in files[:4])
@@ -117,16 +117,16 @@ def write_facts(folder: Path, task: str, framework: str, total: int | None = Non
 
 def read_facts(file: Path, source: Path, cache: Path) -> CheckpointFacts:
     """Return the facts about a checkpoint's file, which came with a source; a version's tags count first."""
-    known: list[Mapping[str, Any]] = [model_lineage.read_model_tags(cache, source)]
+    candidates: list[Mapping[str, Any]] = [model_lineage.read_model_tags(cache, source)]
     for folder in file.parents[:3]:
         for name in (model_lineage.LINEAGE_FILE, FACTS_FILE, RUN_FILE):
             with suppress(OSError, ValueError):
                 content = json.loads((folder / name).read_text(encoding="utf-8"))
                 if isinstance(content, dict):
-                    known.append(_translate_run(content) if name == RUN_FILE else content)
+                    candidates.append(_translate_run(content) if name == RUN_FILE else content)
 
     def find_fact(name: str) -> str:
-        return next((str(facts[name]) for facts in known if facts.get(name)), "")
+        return next((str(facts[name]) for facts in candidates if facts.get(name)), "")
 
     threshold = None
     with suppress(ValueError):

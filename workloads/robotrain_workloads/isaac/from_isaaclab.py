@@ -298,7 +298,7 @@ class _Translator:
             if value:
                 self.launched.left_out[CHECKPOINT] = NOTHING_LOADED_REASON
         elif resumed or run or value in SELECTORS:
-            option = next(name for name, given in ((RESUME, resumed), (RUN, run), (CHECKPOINT, value)) if given)
+            option = next(name for name, is_set in ((RESUME, resumed), (RUN, run), (CHECKPOINT, value)) if is_set)
             self.launched.refused[option] = LOGS_REASON.format(way)
         elif value:
             self.flags["--checkpoint-uri"] = ("--checkpoint-uri", value)

@@ -94,12 +94,12 @@ def find_present(document: JobDocument) -> IsaacLab | None:
 
     Raise OSError with a sentence.
     """
-    values, given = document.parameters, document.placement.environment
-    if given is not None and not values["isaaclab_path"] and values["isaac_version"] == "2.3":
-        title = f"Isaac Lab 2.3 starts by the scripts of its folder, and {given} is an environment"
+    values, environment = document.parameters, document.placement.environment
+    if environment is not None and not values["isaaclab_path"] and values["isaac_version"] == "2.3":
+        title = f"Isaac Lab 2.3 starts by the scripts of its folder, and {environment} is an environment"
         ways = ("--isaac-version 3.0", Suggestion("--isaaclab-path FOLDER", "that of 2.3"))
         raise FindingError(make_finding(title, *ways))
-    if given is not None or program_environment(document, Path(document.placement.work)):
+    if environment is not None or program_environment(document, Path(document.placement.work)):
         return None
     return find_installation(values["isaaclab_path"], values["isaac_version"])
 

@@ -94,11 +94,11 @@ def make_program_options(
     """Return the options that say what is played and where results go. `forwarded`: parameters that are options too."""
     values, source = document.parameters, checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
-    given = {name: values[name] for name in forwarded if values[name] is not None}
+    options = {name: values[name] for name in forwarded if values[name] is not None}
     return [
         *(f"--work={work}", f"--cache={document.placement.cache}", f"--results={work / 'outputs' / results}"),
         *(f"--checkpoint={data[source]}", f"--source={checkpoint_file.get_address(source)}"),
-        *(f"--{name.replace('_', '-')}={value}" for name, value in given.items()),
+        *(f"--{name.replace('_', '-')}={value}" for name, value in options.items()),
         *(("--headless",) if values["headless"] else ()),
     ]
 
@@ -115,7 +115,7 @@ def describe_tracking_run(
     """Return the metadata of the tracking run: parameters that are `copied` if set, further `params`, and `tags`."""
     values = document.parameters
     options = {"options": " ".join(document.trainer_args)} if document.trainer_args else {}
-    known = {
+    facts = {
         **tags,
         "task": values["task"],
         "framework": values["backend"],
@@ -125,6 +125,6 @@ def describe_tracking_run(
         experiment=experiment,
         run_name=run_name,
         params={**{name: values[name] for name in copied if values[name] is not None}, **params, **options},
-        tags={name: str(value) for name, value in known.items() if value},
+        tags={name: str(value) for name, value in facts.items() if value},
         machine=bool(values["system_metrics"]),
     )

@@ -79,13 +79,13 @@ def follow_rollout(group: ChildGroup, report: Path, handle: Callable[[Report], N
 
 def explain_failure(report: Report, exit_code: int) -> str:
     """Return why a rollout has failed: by its last report, or by the exit code if there is none."""
-    kind, why = str(report.get("kind", "")), str(report.get("why", ""))
+    kind, message = str(report.get("kind", "")), str(report.get("why", ""))
     if not kind:
         return f"Isaac Lab's script ended with exit code {exit_code}, before the policy was played: see its log above"
     if kind == "NameNotFound":
-        return f"Isaac Lab does not know the task: {why}"
-    if kind in ("KeyError", "RuntimeError") and "state_dict" in why:
-        return f"the checkpoint does not fit the policy of the task: {STATE_MISMATCH.sub('', why)}"
-    if kind == "ValueError" and why:
-        return why
-    return f"{why} ({kind})" if why else kind
+        return f"Isaac Lab does not know the task: {message}"
+    if kind in ("KeyError", "RuntimeError") and "state_dict" in message:
+        return f"the checkpoint does not fit the policy of the task: {STATE_MISMATCH.sub('', message)}"
+    if kind == "ValueError" and message:
+        return message
+    return f"{message} ({kind})" if message else kind

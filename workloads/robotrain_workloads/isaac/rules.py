@@ -108,7 +108,7 @@ def _check_unknown_task(job: "Job", name: str, version: str) -> Iterator[Problem
     severity: Severity = "error" if is_refused else "warning"
     shown = redact(name)
     if tasks.is_of_other_version(name, version):
-        other = next(one for one in VERSIONS if name in tasks.list_tasks(one))
+        other = next(version for version in VERSIONS if name in tasks.list_tasks(version))
         successor, _, preset = tasks.find_counterpart(name, version).partition(" ")
         way = f"--task {successor}" + (f" -- {preset}" if preset else "") if successor else ""
         ways = (way, f"--isaac-version {other}")
@@ -218,23 +218,26 @@ def check_device(job: "Job") -> Iterator[Problem]:
             continue
         value = value if equals else following
         number = re.fullmatch(r"cuda:(\d{1,4})", value.strip("'\""))
-        way, why = suggest_leaving_out(argument.partition("=")[0]), ""
+        way, reason = suggest_leaving_out(argument.partition("=")[0]), ""
         if is_distributed:
-            title, why = f"{name} has no effect on several processes", "Each of them takes a GPU of its own."
+            title, reason = f"{name} has no effect on several processes", "Each of them takes a GPU of its own."
         elif name == SIMULATION_DEVICE:
-            title, why = f"{name} has no effect", f"The script replaces it by {DEVICE_OPTION}, whose default is cuda:0."
+            title, reason = (
+                f"{name} has no effect",
+                f"The script replaces it by {DEVICE_OPTION}, whose default is cuda:0.",
+            )
             way = Suggestion(f"-- {DEVICE_OPTION} {value or 'DEVICE'}", replaces=argument.partition("=")[0])
         elif number and int(number[1]) >= count:
             title = f"{value} is none of the job's GPUs: it asks for {count}"
-            why = "Where it runs, its own are numbered from 0. CUDA_VISIBLE_DEVICES chooses one of this machine."
+            reason = "Where it runs, its own are numbered from 0. CUDA_VISIBLE_DEVICES chooses one of this machine."
         else:
             continue
-        yield make_problem("device-unusable", way, given=argument, title=title, why=why)
+        yield make_problem("device-unusable", way, given=argument, title=title, why=reason)
 
 
 def check_script_options(job: "Job", script: script_options.Script) -> Iterator[Problem]:
     """Check what comes after `--`: Isaac Lab's scripts would do it only once the simulator has started."""
     script = script._replace(pass_unknown=job["pass_unknown"], task=job["task"] or "")
-    found = script_options.find_option_problems(job.trainer_args, script, str(job["isaac_version"]))
-    yield from rules.make_option_problems(found)
+    problems = script_options.find_option_problems(job.trainer_args, script, str(job["isaac_version"]))
+    yield from rules.make_option_problems(problems)
     yield from check_device(job)

@@ -83,9 +83,9 @@ def list_switches() -> frozenset[str]:
 def find_option_problems(arguments: Sequence[str], script: Script, version: str) -> Iterator[OptionProblem]:
     """Yield the problems of options that a script would reject. `version` is one of VERSIONS."""
     options, lab = script.list_options(version), f"Isaac Lab {version}"
-    given = {argument.partition("=")[0] for argument in arguments}
+    names = {argument.partition("=")[0] for argument in arguments}
     for name, needed in NEEDED_SWITCHES.items():
-        if name in given and name in options and needed not in given and needed not in script.owned:
+        if name in names and name in options and needed not in names and needed not in script.owned:
             way = _format_option(needed, "" if needed in list_switches() else "N")
             yield OptionProblem(name, f"{name} has no effect without {needed}", "The script ignores it.", way)
     remaining = list(arguments)
@@ -119,28 +119,28 @@ def _explain_unknown(name: str, script: Script, version: str, value: str = "") -
     options, lab = script.list_options(version), f"Isaac Lab {version}"
     title = f"{lab} has no option {name}"
     if longer := sorted(option for option in (*options, *script.owned) if name != "--" and option.startswith(name)):
-        why = f"The script would silently take it for {longer[0]}: write options in full."
+        reason = f"The script would silently take it for {longer[0]}: write options in full."
         suggestion = _fill_in(script.owned.get(longer[0], ""), value) or _format_option(longer[0], value)
-        return OptionProblem(name, f"{name} is an abbreviation", why, suggestion, replaces=name)
+        return OptionProblem(name, f"{name} is an abbreviation", reason, suggestion, replaces=name)
     for backend in get_args(Backend):
         if script.backend not in ("", backend) and name in script._replace(backend=backend).list_options(version):
-            title, why = f"{script.backend} has no option {name}", f"It belongs to --backend {backend}."
-            return OptionProblem(name, title, why, f"leave out {name}", replaces=name)
+            title, reason = f"{script.backend} has no option {name}", f"It belongs to --backend {backend}."
+            return OptionProblem(name, title, reason, f"leave out {name}", replaces=name)
     if (key := name.lstrip("-")).partition(".")[0] in ROOTS and "." in key:
         way = _fill_in(script.owned[key], value) if key in script.owned else f"{key}={value or 'VALUE'}"
-        why = f"Hydra's overrides have no dashes: {key}=VALUE."
-        return OptionProblem(name, title, why, way, replaces=name)
+        reason = f"Hydra's overrides have no dashes: {key}=VALUE."
+        return OptionProblem(name, title, reason, way, replaces=name)
     for other in VERSIONS:
         if other != version and name in script.list_options(other):
             way = f"leave out {name}" if name in REPLACED_OPTIONS else f"--isaac-version {other}"
-            why = REPLACED_OPTIONS.get(name, f"It is one of {other}.")
-            return OptionProblem(name, title, why, way, replaces=name if name in REPLACED_OPTIONS else "")
+            reason = REPLACED_OPTIONS.get(name, f"It is one of {other}.")
+            return OptionProblem(name, title, reason, way, replaces=name if name in REPLACED_OPTIONS else "")
     if script.pass_unknown:
         return OptionProblem(name, f"{name} is not known here and handed on", PASSED_ON, level="warning")
-    why = f"The script would fail, but only once the simulator has started; {PASS_UNKNOWN} hands the option on."
+    reason = f"The script would fail, but only once the simulator has started; {PASS_UNKNOWN} hands the option on."
     near = find_near_option(name, options)
     suggestion = _format_option(near, value) if near else ""
-    return OptionProblem(name, title, why, suggestion, replaces=name)
+    return OptionProblem(name, title, reason, suggestion, replaces=name)
 
 
 def _fill_in(hint: str, value: str) -> str:
@@ -174,8 +174,8 @@ def _check_override(text: str, script: Script, version: str) -> Iterator[OptionP
         near = difflib.get_close_matches(root, (*ROOTS, *selectors), 1)
         suggestion = _correct_key(text, root, near[0], script) if near else ""
         title = f"there is no {root!r} to override in Isaac Lab {version}"
-        why, replaced = f"{form} {PASS_UNKNOWN} hands on what is none of them.", text.partition("=")[0]
-        yield OptionProblem(text, title, why, suggestion, replaces=replaced)
+        reason, replaced = f"{form} {PASS_UNKNOWN} hands on what is none of them.", text.partition("=")[0]
+        yield OptionProblem(text, title, reason, suggestion, replaces=replaced)
     elif fault := _find_value_fault(value):
         yield OptionProblem(text, f"the value of {root}{path} cannot be read", fault)
     elif match["mark"] is None and (wrong := _find_type_problem(text, match, script, version)):
@@ -200,10 +200,10 @@ def _check_presets(text: str, selector: str, value: str, script: Script, version
             f"{script.task} has no preset {name!r} for {selector}=",
             "warning" if script.pass_unknown else "error",
         )
-        why = f"It has {', '.join(names)}." if names else "It has none."
+        reason = f"It has {', '.join(names)}." if names else "It has none."
         near = difflib.get_close_matches(name, names, 1)
         suggestion = text.replace(name, near[0]) if near else ""
-        yield OptionProblem(text, title, why, suggestion, level)  # type: ignore[arg-type]
+        yield OptionProblem(text, title, reason, suggestion, level)  # type: ignore[arg-type]
 
 
 def _check_field(text: str, path: str, script: Script, version: str) -> Iterator[OptionProblem]:
@@ -240,19 +240,19 @@ def _find_type_problem(text: str, match: re.Match[str], script: Script, version:
     if version == "3.0" and value[:1] in ("[", "{", "(") and not _is_python_value(value):
         quoted = re.sub(r"(?<![\w'\".])[A-Za-z_][\w./-]*", r'"\g<0>"', value)
         suggestion = shlex.quote(f"{name}={quoted}") if _is_python_value(quoted) else ""
-        why = "It would be one text: Isaac Lab 3.0 reads values as Python does, with quotes around texts."
-        return OptionProblem(text, f"{lab} cannot read the value of {name}", why, suggestion, level)
+        reason = "It would be one text: Isaac Lab 3.0 reads values as Python does, with quotes around texts."
+        return OptionProblem(text, f"{lab} cannot read the value of {name}", reason, suggestion, level)
     if not kind or not value or UNTYPED[version].fullmatch(value):
         return None
     if not is_of_kind(value.replace("_", ""), kind):
         late = (
             "It would be noticed late, if at all." if version == "3.0" else "The simulator would have started before."
         )
-        why = f"{describe_kinds([kind])} {late} {PASS_UNKNOWN} hands it on."
-        return OptionProblem(text, f"{name} does not take {value!r} in {lab}", why, level=level)
+        reason = f"{describe_kinds([kind])} {late} {PASS_UNKNOWN} hands it on."
+        return OptionProblem(text, f"{name} does not take {value!r} in {lab}", reason, level=level)
     if kind == "number" and is_of_kind(value, "int") and version == "2.3":
-        why = "It refuses a whole number for a field whose value has decimals."
-        return OptionProblem(text, f"{lab} may not take {name}={value}", why, f"{text}.0", "warning")
+        reason = "It refuses a whole number for a field whose value has decimals."
+        return OptionProblem(text, f"{lab} may not take {name}={value}", reason, f"{text}.0", "warning")
     return None
 
 

@@ -67,7 +67,7 @@ def find_meant_task(name: str, version: str) -> str:
     tasks = list_tasks(version)
     if name in tasks:
         return ""
-    plain = {_make_plain(known): known for known in tasks}
+    plain = {_make_plain(task): task for task in tasks}
     near = difflib.get_close_matches(_make_plain(name), plain, 1, LEAST_LIKENESS)
     return plain[near[0]] if near else ""
 

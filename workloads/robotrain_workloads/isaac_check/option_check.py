@@ -58,10 +58,10 @@ def main(arguments: Sequence[str]) -> None:
     os._exit(exit_code)
 
 
-def _print_verdicts(action: str, library: str, owned: Sequence[str], given: Sequence[str]) -> int:
+def _print_verdicts(action: str, library: str, owned: Sequence[str], options: Sequence[str]) -> int:
     """Print the verdicts; return the exit code: 1 for a failure of this machine, whose verdict is not kept."""
     try:
-        for verdict in judge_options(action, library, owned, given):
+        for verdict in judge_options(action, library, owned, options):
             emit_verdict(verdict)
     except Exception as failed:
         emit_verdict(Verdict(result="unchecked", text=f"Isaac Lab failed with {_format_error(failed)}"))
@@ -69,18 +69,18 @@ def _print_verdicts(action: str, library: str, owned: Sequence[str], given: Sequ
     return 0
 
 
-def judge_options(action: str, library: str, owned: Sequence[str], given: Sequence[str]) -> Iterator[Verdict]:
+def judge_options(action: str, library: str, owned: Sequence[str], options: Sequence[str]) -> Iterator[Verdict]:
     """Yield the verdicts of the Isaac Lab in this environment. Raise what has to do with the environment.
 
     :param action: `train` or `play`.
     :param owned: the options that robotrain adds.
-    :param given: the user's.
+    :param options: the user's.
     """
     importlib.import_module("isaaclab.cli").load_external_tasks()
     backend = importlib.import_module(f"{BACKENDS}.{action}_{library}")
-    words = join_values(given)
+    words = join_values(options)
     try:
-        configurations = resolve(backend, [*owned, *given])
+        configurations = resolve(backend, [*owned, *options])
     except Refused as refused:
         culprits = _find_culprits(backend, owned, words, str(refused))
         names = [word.partition("=")[0].split(" ")[0] for word in culprits]

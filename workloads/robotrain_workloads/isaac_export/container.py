@@ -120,8 +120,8 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
     """Return the metadata of the registered policy."""
     values, source = document.parameters, checkpoint_file.find_checkpoint_source(data)
     address = checkpoint_file.get_address(source) if source else ""
-    known = {"checkpoint_uri": address, "task": str(values["task"] or "")}
-    tags = {name: value for name, value in known.items() if value}
+    facts = {"checkpoint_uri": address, "task": str(values["task"] or "")}
+    tags = {name: value for name, value in facts.items() if value}
     return PublishingSpec(
         register=str(values["register_model"] or ""),
         description=f"Isaac Lab policy, exported as {', '.join(parameters.list_formats(values))} (run {document.run})",
@@ -163,7 +163,7 @@ def fetch_files(source: Path, address: str, agent_config: str, folder: Path) -> 
             raise FindingError(make_finding(f"there is no file {agent_config} where the job runs", AGENT_WAY))
         return files._replace(agent=Path(agent_config))
     beside = (".", "..") if files.agent is None and address.startswith(SAFE_SCHEME) else ()
-    for root in (urljoin(address, place) for place in beside):  # training left them beside the file or its folder
+    for root in (urljoin(address, path) for path in beside):  # training left them beside the file or its folder
         try:
             agent = _download(urljoin(root, AGENT_FILE), folder / AGENT_FILE)
         except FileMissing:

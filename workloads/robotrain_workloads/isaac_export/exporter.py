@@ -149,7 +149,7 @@ class Exporter:
         emit_event(Metrics(values=scores, step=steps, total=steps or None))
         emit_event(
             Evaluated(
-                episodes=sum(int(one["total_episodes"]) for one in summary["metrics"].values()),
+                episodes=sum(int(metrics["total_episodes"]) for metrics in summary["metrics"].values()),
                 scores=scores,
                 results=str(self._own.results.absolute()),
                 policy=str(self._own.keep_policy.absolute()),
@@ -169,7 +169,7 @@ def make_scores(summary: Mapping[str, Any]) -> dict[str, float]:
     """Return the scores by their name in tracking."""
     scores: dict[str, float] = {}
     for name, metrics in summary["metrics"].items():
-        scores |= {f"{name}/{one}": float(metrics[one]) for one in SCORED if metrics[one] is not None}
+        scores |= {f"{name}/{metric}": float(metrics[metric]) for metric in SCORED if metrics[metric] is not None}
     for name, comparison in summary["comparison"].items():
         scores[f"{name}/max_error"] = float(comparison["max_error"])
     rewards = [value for name, value in scores.items() if name.endswith("/mean_episode_reward")]

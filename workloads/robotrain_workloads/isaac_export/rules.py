@@ -33,6 +33,6 @@ def check_local_checkpoint(job: "Job") -> Iterator[Problem]:
                 problems = list(container.find_content_problems(files, content, job["backend"], job["isaac_version"]))
         except OSError as error:
             problems = [get_finding(error)]
-        for one in map(make_finding, problems):
-            title = redact(one.title, max_length=500)
-            yield make_problem("checkpoint-not-exportable", *one.ways, given=source.uri, title=title)
+        for finding in map(make_finding, problems):
+            title = redact(finding.title, max_length=500)
+            yield make_problem("checkpoint-not-exportable", *finding.ways, given=source.uri, title=title)

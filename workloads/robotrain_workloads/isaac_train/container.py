@@ -132,7 +132,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     """Return the metadata of the tracking run. Names: contract, section F.3."""
     values = document.parameters
     mode = parameters.choose_mode(values, {source.role for source in document.sources})
-    source = next((one for one in document.sources if one.role in ("checkpoint", "resume")), None)
+    source = next((source for source in document.sources if source.role in ("checkpoint", "resume")), None)
     has_own_program = training_folder.find_source(document) is not None
     params: dict[str, Scalar] = {
         "task": values["task"],

@@ -19,7 +19,9 @@ CHECKPOINT_HINT = "--checkpoint-uri URI --checkpoint-mode MODE"
 ENTRY = "scripts/train.sh"
 MODES = ("from-scratch", "warm-start", "resume", "fresh")
 MODE_PATTERN = (
-    "^(" + "|".join("".join(f"[{one.upper()}{one}]" if one != "-" else one for one in mode) for mode in MODES) + ")$"
+    "^("
+    + "|".join("".join(f"[{letter.upper()}{letter}]" if letter != "-" else letter for letter in mode) for mode in MODES)
+    + ")$"
 )
 """In any case, in a form that JSON Schema knows too."""
 OWNED_OPTIONS: Mapping[str, str] = {
@@ -146,9 +148,9 @@ def choose_mode(parameters: Mapping[str, Any], roles: Collection[str]) -> Mode:
     """Return how a training starts; a source of the role `resume` decides it."""
     if "resume" in roles:
         return "resume"
-    given = str(parameters["checkpoint_mode"] or "").lower()
+    requested = str(parameters["checkpoint_mode"] or "").lower()
     modes: tuple[Mode, ...] = ("warm-start", "resume")
-    return next((mode for mode in modes if mode == given), "from-scratch")
+    return next((mode for mode in modes if mode == requested), "from-scratch")
 
 
 def make_model_name(parameters: Mapping[str, Any]) -> str:

@@ -109,5 +109,5 @@ def _check_entry(files: Collection[str], entry: str, folder: str) -> Iterator[Pr
     """Require the program among the files that are sent."""
     if entry not in files:
         where = ", ".join([path for path in files if path.endswith(".sh")][: code_rules.MAX_NAMES])
-        why = f"It has {where}." if where else "It has no program ending in .sh, or an ignore file names it."
-        yield make_problem("entry-missing", where=CODE_FLAG, given=folder, entry=entry, why=why)
+        reason = f"It has {where}." if where else "It has no program ending in .sh, or an ignore file names it."
+        yield make_problem("entry-missing", where=CODE_FLAG, given=folder, entry=entry, why=reason)

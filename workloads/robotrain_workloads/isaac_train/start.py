@@ -37,8 +37,8 @@ def find_start_path(document: JobDocument, data: Mapping[JobSource, Path]) -> Pa
     """Return where the checkpoint is that the document asks for; None for a start from scratch."""
     if find_start_mode(document) == "from-scratch":
         return None
-    found = {source.role: path for source, path in data.items()}
-    return found.get("resume") or found.get("checkpoint")
+    paths_by_role = {source.role: path for source, path in data.items()}
+    return paths_by_role.get("resume") or paths_by_role.get("checkpoint")
 
 
 def find_start_mode(document: JobDocument, recovered: Path | None = None) -> Mode:

@@ -67,23 +67,23 @@ NOT_ALLOWED = re.compile(r"[^\w\-. :/]", re.ASCII)
 
 def translate_metrics(backend: str, values: Mapping[str, float]) -> dict[str, float]:
     """Return the values by their tracking names. Tags that are not known stay as they are."""
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for tag, value in values.items():
         if backend == "skrl":
             name = re.sub(r" \((max|min|mean|std)\)$", r"/\1", tag)
             if "/" in (term := name.removeprefix("Info / ")):  # a term of the environment, in skrl 1 and 2
                 name = term
-            found[NOT_ALLOWED.sub("", name).strip()] = value
+            metrics[NOT_ALLOWED.sub("", name).strip()] = value
             if tag in SKRL_STANDARD_NAMES:
-                found[SKRL_STANDARD_NAMES[tag]] = value
+                metrics[SKRL_STANDARD_NAMES[tag]] = value
         elif backend == "sb3":
-            found[SB3_NAMES.get(tag, NOT_ALLOWED.sub("_", tag))] = value
+            metrics[SB3_NAMES.get(tag, NOT_ALLOWED.sub("_", tag))] = value
         elif tag in RSL_RL_NAMES:
-            found[RSL_RL_NAMES[tag]] = value
+            metrics[RSL_RL_NAMES[tag]] = value
         elif not re.fullmatch(r"Train/\w+/time", tag):  # its step is seconds
             prefix = next((prefix for prefix in RSL_RL_PREFIXES if tag.startswith(prefix)), "")
-            found[NOT_ALLOWED.sub("_", RSL_RL_PREFIXES.get(prefix, "") + tag.removeprefix(prefix))] = value
-    return found
+            metrics[NOT_ALLOWED.sub("_", RSL_RL_PREFIXES.get(prefix, "") + tag.removeprefix(prefix))] = value
+    return metrics
 
 
 class TrainingFollower:
@@ -159,8 +159,8 @@ class TrainingFollower:
     def read_metrics(self) -> None:
         """Send the metrics that were written since."""
         for row in self._reader.read_new() if self._reader else ():
-            if found := translate_metrics(self._own.backend, row.values):
-                emit_event(Metrics(values=found, step=row.step, total=self._total))
+            if metrics := translate_metrics(self._own.backend, row.values):
+                emit_event(Metrics(values=metrics, step=row.step, total=self._total))
 
     def _keep_checkpoint(self, file: Path, step: int) -> None:
         """Copy a checkpoint, with the parameters that it cannot be used without, to the folder of its step."""
@@ -184,8 +184,8 @@ class TrainingFollower:
         """Return the videos of `--video` that were complete when a checkpoint was saved, and that no other one has."""
         assert self._folder is not None
         saved = checkpoint.stat().st_mtime_ns
-        found = [one for one in (self._folder / VIDEOS).glob("**/*.mp4") if one.stat().st_mtime_ns <= saved]
-        new = sorted({*found} - self._videos)
+        videos = [video for video in (self._folder / VIDEOS).glob("**/*.mp4") if video.stat().st_mtime_ns <= saved]
+        new = sorted({*videos} - self._videos)
         self._videos.update(new)
         return new
 

@@ -109,14 +109,16 @@ class ValidatedCheckpoint:
         """The number in its name; 0 if it has none."""
         return checkpoint_file.parse_number(self.file) or 0
 
-    def choose_task(self, given: str | None) -> str:
+    def choose_task(self, task: str | None) -> str:
         """Return the task; empty if it is unknown."""
-        return given or self.facts.task
+        return task or self.facts.task
 
-    def choose_threshold(self, given: float | None) -> float:
+    def choose_threshold(self, threshold: float | None) -> float:
         """Return the success rate that it must reach: the flag's, else the model's, else 0.7."""
         return next(
-            one for one in (given, self.facts.success_threshold, parameters.DEFAULT_THRESHOLD) if one is not None
+            candidate
+            for candidate in (threshold, self.facts.success_threshold, parameters.DEFAULT_THRESHOLD)
+            if candidate is not None
         )
 
 
@@ -156,11 +158,11 @@ def find_checkpoint_problems(
         )
     elif loaded.facts.framework not in ("", loaded.backend):
         yield f"{loaded.file} is a checkpoint of {loaded.backend}, but its model is tagged {loaded.facts.framework}"
-    known = loaded.facts.task
-    if not task and not known:
+    trained_task = loaded.facts.task
+    if not task and not trained_task:
         yield make_finding(f"the checkpoint {loaded.file} does not tell its task", "--task TASK")
-    elif task and known and _strip_variant(task) != _strip_variant(known):
-        yield make_finding(f"the policy was trained for {known}, not for {task}", f"--task {known}")
+    elif task and trained_task and _strip_variant(task) != _strip_variant(trained_task):
+        yield make_finding(f"the policy was trained for {trained_task}, not for {task}", f"--task {trained_task}")
 
 
 def _strip_variant(task: str) -> str:

@@ -243,30 +243,30 @@ def main(arguments: Sequence[str]) -> None:
     report.unlink(missing_ok=True)
     try:
         lab = installation.find_installation(own.isaaclab_path, own.isaac_version)
-        found = container.load_checkpoint(own.checkpoint, own.cache)
+        checkpoint = container.load_checkpoint(own.checkpoint, own.cache)
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
     expected = {"task": own.task or "", "backend": own.backend, "sha256": own.sha256, "series": lab.series}
-    if problem := next(container.find_checkpoint_problems(found, **expected), ""):
+    if problem := next(container.find_checkpoint_problems(checkpoint, **expected), ""):
         raise SystemExit(f"error: {problem}")
-    task = found.choose_task(own.task)
-    emit_event(Track(tags={"task": task, "framework": found.backend, "checkpoint_file": found.file.name}))
+    task = checkpoint.choose_task(own.task)
+    emit_event(Track(tags={"task": task, "framework": checkpoint.backend, "checkpoint_file": checkpoint.file.name}))
     played = (f"--episodes={own.eval_episodes}", f"--video-length={own.video_length}")
-    command, log = make_rollout(own, found, lab).make_command(report, *played), EpisodeLog(own.eval_episodes)
+    command, log = make_rollout(own, checkpoint, lab).make_command(report, *played), EpisodeLog(own.eval_episodes)
     follow_rollout(start_script(command, scratch), report, log.add_report)
     names = ("index", "steps", "sum_reward", "max_reward", "final_reward", "success", "seconds")
     ordered = sorted(log.episodes, key=lambda episode: int(episode["index"]))
     result = ValidationResult(
         rolled=RolloutResult(
-            episodes=[RolloutEpisode(seed=own.seed, **{name: one[name] for name in names}) for one in ordered]
+            episodes=[RolloutEpisode(seed=own.seed, **{name: episode[name] for name in names}) for episode in ordered]
         ),
-        success_threshold=found.choose_threshold(own.success_threshold),
+        success_threshold=checkpoint.choose_threshold(own.success_threshold),
         reward_threshold=own.reward_threshold,
     )
     setup = ValidationSetup(
         job_name=own.job_name,
         task=task,
-        backend=found.backend,
+        backend=checkpoint.backend,
         device=log.device,
         seed=own.seed,
         num_envs=log.num_envs,
@@ -274,9 +274,9 @@ def main(arguments: Sequence[str]) -> None:
             "source": own.source_kind,
             "name": own.source,
             "pin": own.pin or None,
-            "type": found.backend,
-            "step": found.step,
-            "sha256": hash_file(found.file),
+            "type": checkpoint.backend,
+            "step": checkpoint.step,
+            "sha256": hash_file(checkpoint.file),
         },
         options=own.options,
     )

@@ -160,7 +160,7 @@ def find_base_source(sources: Iterable[JobSource], base: Base, read: Collection[
     :param read: the names of the repositories that the policy reads beside its base.
     """
     others = [source for source in list_backbones(sources) if get_repository_name(source) not in read]
-    named = (one for one in others if base.kind == HUB_KIND and get_repository_name(one) == base.uri)
+    named = (source for source in others if base.kind == HUB_KIND and get_repository_name(source) == base.uri)
     return next(named, next(iter(others), None))
 
 

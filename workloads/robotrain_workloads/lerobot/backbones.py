@@ -61,20 +61,20 @@ def list_needed(
     repositories = model.facts.repositories
     values = {**(start.settings if start else {}), **model.read_options(options, as_json=start is not None)}
     unread_options: set[str] = set()
-    found: list[NeededRepository] = []
+    needed: list[NeededRepository] = []
     for default, repository in repositories.items():
         if not _is_read(repository, values, is_new=start is None):
             unread_options.update(repository.options)
             continue
         revision = str(values.get(repository.revision_option) or "") if repository.revision_option else ""
         for name in _list_names(default, repository, values, is_new=start is None):
-            found.append(_make_needed(name, repositories, repository.code, revision))
+            needed.append(_make_needed(name, repositories, repository.code, revision))
     if start and model.section == versions.POLICIES:  # of a reward model, LeRobot always makes new processors
-        most_code = next((one.code for one in repositories.values() if one.code), "")
+        most_code = next((other.code for other in repositories.values() if other.code), "")
         for key, name in start.processor_names:
             if key not in unread_options:
-                found.append(_make_needed(name, repositories, most_code))
-    return list(_merge(found))
+                needed.append(_make_needed(name, repositories, most_code))
+    return list(_merge(needed))
 
 
 def list_uses(parameters: Mapping[str, Any], options: Sequence[str], name: str, *, is_new: bool) -> Iterator[bool]:
@@ -84,19 +84,19 @@ def list_uses(parameters: Mapping[str, Any], options: Sequence[str], name: str, 
     """
     model = choose_model(parameters, {})
     types = (model.lerobot.policies, model.lerobot.reward_models)
-    given = model.read_options(options, as_json=not is_new)
-    for one in [model.facts] if is_new else [facts for section in types for facts in section.values()]:
-        for default, repository in one.repositories.items():
-            if name in _list_names(default, repository, given, is_new=is_new):
-                yield _may_read_weights(repository, given, is_new=is_new)
+    values = model.read_options(options, as_json=not is_new)
+    for facts in [model.facts] if is_new else [facts for section in types for facts in section.values()]:
+        for default, repository in facts.repositories.items():
+            if name in _list_names(default, repository, values, is_new=is_new):
+                yield _may_read_weights(repository, values, is_new=is_new)
 
 
-def _may_read_weights(repository: NamedRepository, given: Mapping[str, Any], *, is_new: bool) -> bool:
+def _may_read_weights(repository: NamedRepository, values: Mapping[str, Any], *, is_new: bool) -> bool:
     if repository.weights != "always":
         return repository.weights == "new" and is_new
     if not is_new:  # its settings decide, unless an option does
-        return all(given.get(option, value) == value for option, value in repository.weights_if.items())
-    return all(option in given and given[option] == value for option, value in repository.weights_if.items())
+        return all(values.get(option, value) == value for option, value in repository.weights_if.items())
+    return all(option in values and values[option] == value for option, value in repository.weights_if.items())
 
 
 def _is_read(repository: NamedRepository, values: Mapping[str, Any], *, is_new: bool) -> bool:
@@ -122,16 +122,18 @@ def _make_needed(
     name: str, repositories: Mapping[str, NamedRepository], code: str, revision: str = ""
 ) -> NeededRepository:
     """Return a repository. `code`: that of the default one in its place, if the name is not known to the type."""
-    known = repositories.get(name)
-    return NeededRepository(name=name, revision=revision, runs_code=known.code == "runs" if known else bool(code))
+    repository = repositories.get(name)
+    return NeededRepository(
+        name=name, revision=revision, runs_code=repository.code == "runs" if repository else bool(code)
+    )
 
 
-def _merge(found: Iterable[NeededRepository]) -> Iterable[NeededRepository]:
+def _merge(needed: Iterable[NeededRepository]) -> Iterable[NeededRepository]:
     merged: dict[str, NeededRepository] = {}
-    for one in found:
-        other = merged.setdefault(one.name, one)
-        merged[one.name] = other._replace(
-            revision=other.revision or one.revision, runs_code=other.runs_code or one.runs_code
+    for repository in needed:
+        other = merged.setdefault(repository.name, repository)
+        merged[repository.name] = other._replace(
+            revision=other.revision or repository.revision, runs_code=other.runs_code or repository.runs_code
         )
     return merged.values()
 
@@ -140,25 +142,33 @@ def list_naming_options(parameters: Mapping[str, Any], options: Sequence[str]) -
     """Return the given options that decide which repositories a new policy reads, as its config.json will have them."""
     model = choose_model(parameters, {})
     deciding: set[str] = set()
-    for one in model.facts.repositories.values():
-        deciding.update(one.options, one.only_if, one.unless, one.weights_if, [one.revision_option])
+    for repository in model.facts.repositories.values():
+        deciding.update(
+            repository.options,
+            repository.only_if,
+            repository.unless,
+            repository.weights_if,
+            [repository.revision_option],
+        )
     return {name: value for name, value in model.read_options(options, as_json=False).items() if name in deciding}
 
 
 def list_unread_weights(parameters: Mapping[str, Any], options: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the repositories whose weights a new policy could read and does not, each with the options for that."""
     model = choose_model(parameters, {})
-    given = model.read_options(options, as_json=False)
-    found: dict[str, dict[str, Any]] = {}
-    for default, one in model.facts.repositories.items():
-        if one.weights_if and not _may_read_weights(one, given, is_new=True):
-            found |= {name: dict(one.weights_if) for name in _list_names(default, one, given, is_new=True)}
-    return found
+    values = model.read_options(options, as_json=False)
+    unread: dict[str, dict[str, Any]] = {}
+    for default, repository in model.facts.repositories.items():
+        if repository.weights_if and not _may_read_weights(repository, values, is_new=True):
+            unread |= {
+                name: dict(repository.weights_if) for name in _list_names(default, repository, values, is_new=True)
+            }
+    return unread
 
 
 def is_read_at_parsing(parameters: Mapping[str, Any]) -> bool:
     """Return whether LeRobot reads a repository as soon as it reads the options of a new policy."""
-    return any(one.at_parsing for one in choose_model(parameters, {}).facts.repositories.values())
+    return any(repository.at_parsing for repository in choose_model(parameters, {}).facts.repositories.values())
 
 
 def get_repository_name(source: JobSource) -> str:
@@ -200,4 +210,4 @@ def is_weights(source: JobSource) -> bool:
 def list_missing(needed: Iterable[NeededRepository], sources: Iterable[JobSource]) -> list[NeededRepository]:
     """Return the repositories that no source brings."""
     brought = {get_repository_name(source) for source in list_backbones(sources)}
-    return [one for one in needed if one.name not in brought]
+    return [repository for repository in needed if repository.name not in brought]

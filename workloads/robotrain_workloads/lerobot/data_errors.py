@@ -112,16 +112,16 @@ def describe_frame(data: Any, row: int, error: Exception) -> str:
         table = data.hf_dataset.data
         values = _read_row(table, row)
         around = range(max(0, row - NEAR), min(len(table), row + NEAR))
-        near = (_read_row(table, one) for one in around)  # it is read with what is before and after it
-        same = (one for one in near if one["episode_index"] == values["episode_index"])
-        values = next((one for one in same if _name_empty(one) or _name_damaged(one)), values)
-    why, helps = explain_error(error, root, values)
+        near = (_read_row(table, index) for index in around)  # it is read with what is before and after it
+        same = (neighbor for neighbor in near if neighbor["episode_index"] == values["episode_index"])
+        values = next((neighbor for neighbor in same if _name_empty(neighbor) or _name_damaged(neighbor)), values)
+    reason, helps = explain_error(error, root, values)
     if (number := values.get("episode_index")) is None:
-        return why
-    off, margin = re.search(NEAREST.format(NUMBER), why), dataset.compute_frame_tolerance(root)
+        return reason
+    off, margin = re.search(NEAREST.format(NUMBER), reason), dataset.compute_frame_tolerance(root)
     is_near = off is not None and float(off[1]) < 2 * (margin or 0.0)  # half the time between two frames
     way = f"{TOLERANCE}{float(off[1]) + 0.001:.3f}" if off and is_near else f"{EXCLUDE_FLAG} {number}"
-    return f"episode {number}, frame {values.get('frame_index')}: {why}{f' ({way})' * helps}"
+    return f"episode {number}, frame {values.get('frame_index')}: {reason}{f' ({way})' * helps}"
 
 
 def _read_row(table: Any, row: int) -> dict[str, Any]:
@@ -134,16 +134,16 @@ def explain_error(error: Exception, root: Path, values: Mapping[str, Any]) -> tu
     :param values: those of the frame that was read, by column.
     """
     causes = list(_list_causes(error))
-    file = next((path for one in causes for path in _list_video_paths(one)), root)
+    file = next((path for cause in causes for path in _list_video_paths(cause)), root)
     name = file.relative_to(root) if root in file.parents else file
     if damage := file_formats.explain_damage(file) if file != root else "":
         return f"{name} {damage}", False
-    found = {"task_index": "", **values, "file": name, "empty": _name_empty(values), "picture": _name_damaged(values)}
-    texts = [_describe(one) for one in causes]
+    fields = {"task_index": "", **values, "file": name, "empty": _name_empty(values), "picture": _name_damaged(values)}
+    texts = [_describe(cause) for cause in causes]
     for pattern, sentence in (*REASONS, *WHOLE_REASONS):
         for match in filter(None, (re.search(pattern, text) for text in texts)):
             numbers = (_shorten(part) for part in match.groups())
-            return sentence.format(*numbers, **found), (pattern, sentence) in REASONS
+            return sentence.format(*numbers, **fields), (pattern, sentence) in REASONS
     return f"LeRobot says {texts[-1][:LONGEST_REASON]}", False
 
 
@@ -161,13 +161,13 @@ def explain_reading_error(
     if not is_from_data(error):
         return ""
     text = "".join(traceback.format_exception(error))
-    found = [_name_all(str(one), find_unreadable) for one in FOUND_FRAME.findall(text)[-1:]]
+    problems = [_name_all(str(match), find_unreadable) for match in FOUND_FRAME.findall(text)[-1:]]
     with suppress(Exception):
-        found += map(str, find_problems())
-    if not found:
+        problems += map(str, find_problems())
+    if not problems:
         search = _find_odd_pictures if "equal size" in text else _find_damaged_table
-        found = [search(root) or explain_error(error, root, {})[0]]
-    return REFUSED + "; ".join(found)
+        problems = [search(root) or explain_error(error, root, {})[0]]
+    return REFUSED + "; ".join(problems)
 
 
 def _name_all(sentence: str, find_unreadable: Callable[[], UnreadableEpisodes | None]) -> str:
@@ -208,7 +208,7 @@ def _find_odd_pictures(root: Path) -> str:
     """Return the first picture of another size than the first one of its camera, and all episodes; empty if none is."""
     parquet: Any = importlib.import_module("pyarrow.parquet")
     info, first, episodes, sentence = dataset.load_dataset_info(root), dict[str, Any](), set[int](), ""
-    cameras = [name for name, one in dataset.get_features(info).items() if one.get("dtype") == "image"]
+    cameras = [name for name, feature in dataset.get_features(info).items() if feature.get("dtype") == "image"]
     for path in sorted(root.glob(TABLES[-1])):
         for batch in parquet.ParquetFile(path).iter_batches(ROWS, columns=["episode_index", "frame_index", *cameras]):
             for row in batch.to_pylist():
@@ -217,9 +217,9 @@ def _find_odd_pictures(root: Path) -> str:
                     if size == first.setdefault(name, size):
                         continue
                     episodes.add(row["episode_index"])
-                    place = f"episode {row['episode_index']}, frame {row['frame_index']}"
+                    location = f"episode {row['episode_index']}, frame {row['frame_index']}"
                     pixels = " × ".join(map(str, size)), " × ".join(map(str, first[name]))
-                    text = f"{place}: the picture of {name} has {pixels[0]} pixels, the first one {pixels[1]}"
+                    text = f"{location}: the picture of {name} has {pixels[0]} pixels, the first one {pixels[1]}"
                     sentence = sentence or text
     return f"{sentence} ({EXCLUDE_FLAG} {format_ranges(episodes)})" if episodes else ""
 

@@ -146,8 +146,8 @@ def list_cameras(info: Mapping[str, Any]) -> list[str]:
 
 def is_depth(feature: Mapping[str, Any]) -> bool:
     """Return whether a camera records distances."""
-    found = {**(feature.get("video_info") or {}), **(feature.get("info") or {})}
-    return bool(found.get("is_depth_map") or found.get("video.is_depth_map"))
+    info = {**(feature.get("video_info") or {}), **(feature.get("info") or {})}
+    return bool(info.get("is_depth_map") or info.get("video.is_depth_map"))
 
 
 def has_video(info: Mapping[str, Any]) -> bool:
@@ -200,8 +200,8 @@ def _find_shape_problems(info: Mapping[str, Any], name: str) -> Iterator[str]:
             yield f"{INFO_FILE} of {name}: the shape of {feature} must be a list of positive whole numbers"
         elif math.prod(shape) > LARGEST_SAMPLE:
             yield f"{INFO_FILE} of {name}: the shape of {feature} has more than {LARGEST_SAMPLE:,} values a frame"
-        elif kind in CAMERA_TYPES and shape and (why := _explain_picture(description)):
-            yield f"{INFO_FILE} of {name}: {feature} {why}"
+        elif kind in CAMERA_TYPES and shape and (problem := _explain_picture(description)):
+            yield f"{INFO_FILE} of {name}: {feature} {problem}"
 
 
 def _explain_picture(description: Mapping[str, Any]) -> str:
@@ -237,8 +237,8 @@ def _find_statistics_problems(folder: Path, info: Mapping[str, Any]) -> Iterator
         values = statistics.get(feature)
         if not feature.startswith(("observation", "action")) or not isinstance(values, dict):
             continue
-        if why := _explain_statistics(values, description):
-            yield f"{path}: {why.replace('{}', feature)}: its values cannot be normalized"
+        if problem := _explain_statistics(values, description):
+            yield f"{path}: {problem.replace('{}', feature)}: its values cannot be normalized"
 
 
 def _explain_statistics(values: Mapping[str, Any], description: Mapping[str, Any]) -> str:
@@ -246,8 +246,8 @@ def _explain_statistics(values: Mapping[str, Any], description: Mapping[str, Any
     numbers = {key: [*_flatten(values[key])] for key in STATISTICS if key in values}
     wrong = [
         key
-        for key, found in numbers.items()
-        if not all(isinstance(value, int | float) and abs(value) <= LARGEST_FLOAT for value in found)
+        for key, statistic in numbers.items()
+        if not all(isinstance(value, int | float) and abs(value) <= LARGEST_FLOAT for value in statistic)
     ]
     if wrong:
         return f"{', '.join(wrong)} of {{}} must be finite numbers"
@@ -255,7 +255,7 @@ def _explain_statistics(values: Mapping[str, Any], description: Mapping[str, Any
         return "std of {} is negative"
     if any(low > high for low, high in zip(numbers.get("min", ()), numbers.get("max", ()), strict=False)):
         return "min of {} is larger than max"
-    lengths, shape = {key: len(found) for key, found in numbers.items()}, description.get("shape")
+    lengths, shape = {key: len(statistic) for key, statistic in numbers.items()}, description.get("shape")
     if description.get("dtype") in CAMERA_TYPES:
         wrong = [key for key, length in lengths.items() if not 1 <= length <= MOST_CHANNELS]
         return f"{', '.join(wrong)} of {{}} must have a number a channel" if wrong else ""
@@ -350,10 +350,10 @@ def select_last_episodes(
 
     `episodes` holds each episode's number and task; `among` restricts the choice, and has an order of its own.
     """
-    tasks, known = defaultdict[str, list[int]](list), dict(episodes)
-    for number in known if among is None else among:
-        if number in known:
-            tasks[known[number]].append(number)
+    tasks, tasks_by_episode = defaultdict[str, list[int]](list), dict(episodes)
+    for number in tasks_by_episode if among is None else among:
+        if number in tasks_by_episode:
+            tasks[tasks_by_episode[number]].append(number)
     return sorted(
         number for numbers in tasks.values() for number in numbers[len(numbers) - math.ceil(len(numbers) * part) :]
     )

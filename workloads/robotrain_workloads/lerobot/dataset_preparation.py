@@ -62,15 +62,15 @@ def find_source_problems(job: LerobotJob, source: JobSource, *, description_only
         yield from dataset.find_unsafe_links(folder, source.uri)
     problems = dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
     nested = dataset.list_nested_datasets(folder) if source.kind == "local_path" else []
-    for found in map(make_finding, problems):
-        if any(way.text == dataset.CONVERT_FLAG for way in found.ways):
+    for finding in map(make_finding, problems):
+        if any(way.text == dataset.CONVERT_FLAG for way in finding.ways):
             is_whole = str(folder) == source.uri  # a folder of this machine, not only what describes it
             later = dataset.find_dataset_problems(folder, source.uri, convert=True, description_only=not is_whole)
             if faults := [make_finding(fault).title for fault in later]:
-                yield f"{found.title}; it cannot be converted: {'; '.join(faults)}"
+                yield f"{finding.title}; it cannot be converted: {'; '.join(faults)}"
                 continue
-        meant = f"--dataset-path {shlex.quote(str(nested[0]))}" if nested and not found.ways else ""
-        yield make_finding(found, meant)
+        meant = f"--dataset-path {shlex.quote(str(nested[0]))}" if nested and not finding.ways else ""
+        yield make_finding(finding, meant)
 
 
 def plan_preparation(
@@ -81,11 +81,13 @@ def plan_preparation(
     infos = [dataset.load_dataset_info(data[source], source.uri) for source in sources]
     if len(sources) < 2 and not any(dataset.is_convertible(info) or find_boolean_features(info) for info in infos):
         return None
-    known = [digests.get(source, "") for source in sources]  # empty when the content of a dataset is unknown
-    key = hashlib.sha256(json.dumps([MERGE_FORMAT, document.parameters["lerobot_version"], known]).encode()).hexdigest()
+    source_digests = [digests.get(source, "") for source in sources]  # empty when the content of a dataset is unknown
+    key = hashlib.sha256(
+        json.dumps([MERGE_FORMAT, document.parameters["lerobot_version"], source_digests]).encode()
+    ).hexdigest()
     return DataPreparation(
         sources=tuple(dict.fromkeys(sources)),
-        key=key if all(known) else "",
+        key=key if all(source_digests) else "",
         arguments=(
             *("-m", MERGE_PROGRAM, f"--cache={document.placement.cache}"),
             *(word for source in sources for word in ("--dataset", str(data[source]), source.uri)),

@@ -52,14 +52,14 @@ def keep_excluded(text: str, excluded: str | None) -> str:
 
 def leave_out(excluded: str | None, total: int, chosen: Iterable[int] | None = None) -> list[int]:
     """Return the chosen episodes, else all, without the excluded ones. Raise ValueError with a sentence."""
-    given = range(total) if chosen is None else chosen
+    numbers = range(total) if chosen is None else chosen
     if not excluded:
-        return [*given]
+        return [*numbers]
     try:
         unwanted = {*select_episodes(parse_ranges(excluded), total)}
     except ValueError as error:
         raise ValueError(f"{EXCLUDE_FLAG} {excluded}: {error}") from None
-    kept = [number for number in given if number not in unwanted]
-    if not kept:
+    remaining = [number for number in numbers if number not in unwanted]
+    if not remaining:
         raise ValueError(f"{EXCLUDE_FLAG} {excluded} leaves no episode")
-    return kept
+    return remaining

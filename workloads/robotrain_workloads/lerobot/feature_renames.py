@@ -66,12 +66,15 @@ def find_rename_problems(
     """
     counts = Counter(renames.get(name, name) for name in recorded)
     for name, renamed in renames.items():
-        begin, known = f"{RENAME_FLAG} {name}={renamed}", [one for one in recorded if one.startswith(OBSERVATION)]
+        begin, observations = (
+            f"{RENAME_FLAG} {name}={renamed}",
+            [feature for feature in recorded if feature.startswith(OBSERVATION)],
+        )
         if name in (read or ()) and renamed in recorded and name not in recorded:
             yield make_finding(f"{begin}: the dataset's name comes first", format_flag({renamed: name}))
-        elif name not in known:
-            found = make_finding(_explain_unknown(name, renamed, known, read or ()))
-            yield found._replace(title=f"{begin}: {found.title}")
+        elif name not in observations:
+            finding = make_finding(_explain_unknown(name, renamed, observations, read or ()))
+            yield finding._replace(title=f"{begin}: {finding.title}")
         elif not renamed.startswith(OBSERVATION):
             yield f"{begin}: only observations are renamed, to other observations"
         elif read is not None and renamed not in read:
@@ -84,15 +87,15 @@ def find_rename_problems(
             yield f"{RENAME_FLAG} makes one feature of several: {' and '.join(names)} would both be {renamed}"
 
 
-def _explain_unknown(name: str, renamed: str, known: Sequence[str], read: Sequence[str]) -> Finding | str:
+def _explain_unknown(name: str, renamed: str, observations: Sequence[str], read: Sequence[str]) -> Finding | str:
     """Return why a name is none of the dataset's observations."""
-    if not known:
+    if not observations:
         return f"the dataset records no observation, and so no {name}"
-    lacks = f"the dataset has no {name}, only {', '.join(known)}"
-    if renamed in known:
+    lacks = f"the dataset has no {name}, only {', '.join(observations)}"
+    if renamed in observations:
         return make_finding(f"{lacks}; {renamed} has that name already", suggest_leaving_out(RENAME_FLAG))
-    unused = [one for one in known if one not in read]  # what the policy reads keeps its name
-    same = [one for one in unused if one.rpartition(".")[2] == name.rpartition(".")[2]]
+    unused = [feature for feature in observations if feature not in read]  # what the policy reads keeps its name
+    same = [feature for feature in unused if feature.rpartition(".")[2] == name.rpartition(".")[2]]
     near = same[0] if len(same) == 1 else find_near_option(name, unused)
     return make_finding(lacks, format_flag({near: renamed}) if near else "")
 

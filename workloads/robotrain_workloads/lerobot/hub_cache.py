@@ -92,9 +92,9 @@ def explain_missing_repository(error: BaseException) -> str:
     while cause is not None and cause not in causes:
         causes.append(cause)
         cause = cause.__cause__ or cause.__context__
-    if not any(type(one).__name__ == NOT_CACHED_ERROR for one in causes):
+    if not any(type(cause).__name__ == NOT_CACHED_ERROR for cause in causes):
         return ""
-    frames = (frame for one in causes for frame, _ in traceback.walk_tb(one.__traceback__))
+    frames = (frame for cause in causes for frame, _ in traceback.walk_tb(cause.__traceback__))
     for values in (frame.f_locals for frame in frames):
         name = values.get("path_or_repo_id") or values.get("repo_id")
         if isinstance(name, str) and REPOSITORY.fullmatch(name) and values.get("repo_type") != "dataset":

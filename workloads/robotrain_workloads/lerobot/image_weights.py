@@ -56,13 +56,13 @@ def find_mistake(values: Mapping[str, Any]) -> tuple[str, str]:
     weights, name, network = values.get(WEIGHTS_OPTION), read_name(values), _read_network(values)
     if network not in NETWORKS or weights is None:
         return "", ""  # LeRobot refuses the network, or has no such option
-    known = list_known(network)
-    if name in known:
+    names = list_known(network)
+    if name in names:
         return "", ""
     if name in list_known(name.partition("_Weights")[0].lower()):
-        return f"{name} are weights of another network than {network}", known[0]
+        return f"{name} are weights of another network than {network}", names[0]
     is_none = str(weights).lower() in ("", "none")
-    return f"torchvision has no weights {weights or repr(weights)}", "null" if is_none else known[0]
+    return f"torchvision has no weights {weights or repr(weights)}", "null" if is_none else names[0]
 
 
 def _name_class(network: str) -> str:
@@ -91,15 +91,17 @@ def list_implied(job: LerobotJob) -> list[str]:
 
 def find_source(sources: Iterable[JobSource], name: str) -> JobSource | None:
     """Return the source that brings weights: a file that the user gives, else torchvision's own."""
-    found = [one for one in sources if is_weights(one) and (one.kind != TORCHVISION_KIND or one.uri == name)]
-    return min(found, key=lambda one: one.kind == TORCHVISION_KIND, default=None)
+    matches = [
+        source for source in sources if is_weights(source) and (source.kind != TORCHVISION_KIND or source.uri == name)
+    ]
+    return min(matches, key=lambda source: source.kind == TORCHVISION_KIND, default=None)
 
 
 def find_file(folder: Path) -> Path:
     """Return the file of weights: it is alone where it was downloaded or mounted. Raise OSError."""
     if folder.is_file():
         return folder
-    files = [one for one in sorted(folder.iterdir()) if one.suffix in WEIGHTS_SUFFIXES]
+    files = [path for path in sorted(folder.iterdir()) if path.suffix in WEIGHTS_SUFFIXES]
     if len(files) != 1:
         raise FileNotFoundError(f"{folder} does not hold one file of weights ({', '.join(WEIGHTS_SUFFIXES)})")
     return files[0]
@@ -134,9 +136,9 @@ def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
 def list_warnings(job: LerobotJob) -> Iterator[str]:
     """Yield what has no effect: weights that nothing reads, and the option beside a policy to start from."""
     model, name, option = job.model, find_needed(job), job.model.format_flag(WEIGHTS_OPTION)
-    given = job.options.get(option)
+    setting = job.options.get(option)
     if job.start_source is not None and job.option_values.get(option) is not None:
-        yield f"{option}={given} has no effect: the training starts with the weights of a {model.noun}"
+        yield f"{option}={setting} has no effect: the training starts with the weights of a {model.noun}"
     read = find_source(job.sources, name) if name else None
     for source in filter(is_weights, job.sources):
         if not source.implied and source != read:

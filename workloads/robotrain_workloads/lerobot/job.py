@@ -52,7 +52,7 @@ class PolicyReads(NamedTuple):
     @property
     def names(self) -> list[str]:
         """The names of the repositories."""
-        return [one.name for one in self.needed]
+        return [repository.name for repository in self.needed]
 
 
 class LerobotJob:
@@ -66,18 +66,18 @@ class LerobotJob:
 
     def __init__(
         self,
-        given: GivenJob,
+        given_job: GivenJob,
         folders: Mapping[JobSource, Path] | None = None,
         *,
         is_complete: bool = False,
         start: Start | None = None,
     ) -> None:
-        self.given = given
-        self.parameters: Mapping[str, Any] = dict(given.parameters)
-        self.sources, self.folders, self.is_complete = given.sources, folders or {}, is_complete
+        self.given = given_job
+        self.parameters: Mapping[str, Any] = dict(given_job.parameters)
+        self.sources, self.folders, self.is_complete = given_job.sources, folders or {}, is_complete
         self.beside: Sequence[LerobotJob] = ()
         """The jobs of other policies that the same work evaluates."""
-        self.arguments = given.trainer_args
+        self.arguments = given_job.trainer_args
         """The user's options for LeRobot, as typed after `--`."""
         self.options = {f"--{name}": value for name, value in split_options(self.arguments) if name}
         """Their texts as typed; None for one without. What they mean `option_values` says."""
@@ -119,8 +119,8 @@ class LerobotJob:
 
         None where there is no plain value.
         """
-        given = self.model.read_options(self.arguments, as_json=self.reads_json)
-        return {**self.model.defaults, **self.start.settings, **given}
+        options = self.model.read_options(self.arguments, as_json=self.reads_json)
+        return {**self.model.defaults, **self.start.settings, **options}
 
     @cached_property
     def option_values(self) -> Mapping[str, Any]:
@@ -172,12 +172,12 @@ class LerobotJob:
     @cached_property
     def renames(self) -> Mapping[str, str]:
         """New names of features: those of the job, else those that a resumed training was started with."""
-        given = feature_renames.parse_renames(self.parameters)
-        if not given and self.start.mode == "checkpoint":
+        renames = feature_renames.parse_renames(self.parameters)
+        if not renames and self.start.mode == "checkpoint":
             with suppress(OSError, ValueError):
                 saved = file_formats.read_json_object(self.start.folder / TRAIN_CONFIG_FILE).get("rename_map")
                 return {str(name): str(renamed) for name, renamed in saved.items()} if isinstance(saved, dict) else {}
-        return given
+        return renames
 
     @property
     def trusted(self) -> dict[str, str]:

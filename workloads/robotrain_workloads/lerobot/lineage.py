@@ -57,8 +57,8 @@ def make_dataset_tags(document: JobDocument) -> dict[str, str]:
 
 def list_excluded(document: JobDocument) -> list[str]:
     """Return the episodes that are left out of the datasets, as one text; none if all are used."""
-    given = document.parameters.get(EXCLUDED)
-    return [str(given)] if given else []
+    excluded = document.parameters.get(EXCLUDED)
+    return [str(excluded)] if excluded else []
 
 
 def list_shares(document: JobDocument) -> list[str]:

@@ -258,17 +258,17 @@ def explain_missing_weights(policy: Any, folder: Path) -> str:
     return f"{folder / policy_files.WEIGHTS_FILE} lacks parts of the network: {', '.join(missing[:MOST_NAMED])}{more}"
 
 
-def require_known_type(kind: object, known: Iterable[str], name: object) -> None:
+def require_known_type(kind: object, known_types: Iterable[str], name: object) -> None:
     """Raise ValueError with a sentence unless LeRobot knows the type. `name`: of the policy."""
-    types = sorted(known)
+    types = sorted(known_types)
     if kind not in types:
         available = ", ".join(types)
         lerobot = f"LeRobot {versions.get_installed_name()}"
         raise ValueError(f"{name} has the policy type {kind}, which {lerobot} does not know; it knows {available}")
 
 
-def require_finite_action(action: Any, subject: str, place: str, why: str = DAMAGED_HINT) -> None:
-    """Raise SystemExit with a sentence for an action that is not finite. `place`: episode and frame."""
+def require_finite_action(action: Any, subject: str, location: str, reason: str = DAMAGED_HINT) -> None:
+    """Raise SystemExit with a sentence for an action that is not finite. `location`: episode and frame."""
     numbers = action.tolist()
     if not all(map(math.isfinite, numbers)):
-        raise SystemExit(f"error: {subject} in {place} is not finite: {numbers}; {why}")
+        raise SystemExit(f"error: {subject} in {location} is not finite: {numbers}; {reason}")

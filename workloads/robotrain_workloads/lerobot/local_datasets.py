@@ -54,8 +54,10 @@ def find_copies(role: str, text: str) -> Iterator[FoundInput]:
     cache = get_lerobot_home()
     for path in (cache / owner / name, *sorted(cache.glob(f"hub/datasets--{owner}--{name}/snapshots/*"))):
         if (path / dataset.INFO_FILE).is_file():
-            for found, _ in _describe_dataset("local_path", _abbreviate_home(path), path, "; in LeRobot's cache"):
-                yield found._replace(parameters={**found.parameters, "dataset_id": f"{owner}/{name}"})
+            for dataset_input, _ in _describe_dataset(
+                "local_path", _abbreviate_home(path), path, "; in LeRobot's cache"
+            ):
+                yield dataset_input._replace(parameters={**dataset_input.parameters, "dataset_id": f"{owner}/{name}"})
 
 
 def get_lerobot_home() -> Path:
@@ -74,22 +76,22 @@ def _find_dataset_folders(folder: Path, depth: int) -> Iterator[Path]:
     level, looked = [folder], 0
     for _ in range(depth + 1):
         below: list[Path] = []
-        for place in level:
+        for candidate in level:
             looked += 1
-            if (place / dataset.INFO_FILE).is_file():
-                yield place
+            if (candidate / dataset.INFO_FILE).is_file():
+                yield candidate
             elif looked <= MOST_FOLDERS:
-                below += _list_folders(place)
+                below += _list_folders(candidate)
         level = below
 
 
-def _list_folders(place: Path) -> list[Path]:
+def _list_folders(folder: Path) -> list[Path]:
     try:
-        with os.scandir(place) as entries:
-            names = [one.name for one in entries if one.is_dir() and not SKIPPED_FOLDERS.fullmatch(one.name)]
+        with os.scandir(folder) as entries:
+            names = [child.name for child in entries if child.is_dir() and not SKIPPED_FOLDERS.fullmatch(child.name)]
     except OSError:
         return []
-    return [place / name for name in sorted(names)]
+    return [folder / name for name in sorted(names)]
 
 
 def _describe_dataset(kind: str, text: str, path: Path, where: str = "") -> Iterator[tuple[FoundInput, dict[str, Any]]]:

@@ -87,14 +87,14 @@ def find_place(tree: OptionTree, name: str, types: Mapping[str, str]) -> OptionP
     level = [tree.classes[tree.root]]
     *parents, last = name.split(".")
     for parent in parents:
-        found = [fields[parent][0] for fields in level if parent in fields]
-        if not found:
+        class_names = [fields[parent][0] for fields in level if parent in fields]
+        if not class_names:
             return OptionPlace(prefix, parent, level)
         prefix += f"{parent}."
-        choices = {key: class_name for kind in found for key, class_name in list_choices(kind).items()}
+        choices = {key: class_name for kind in class_names for key, class_name in list_choices(kind).items()}
         chosen = types.get(prefix[:-1], "")
         level = [tree.classes[choices[key]] for key in choices if chosen not in choices or key == chosen]
-        level += [tree.classes[class_name] for kind in found for class_name in list_nested(kind)]
+        level += [tree.classes[class_name] for kind in class_names for class_name in list_nested(kind)]
         if not level:
             return OptionPlace(prefix, last, is_open=True)
     return OptionPlace(prefix, last, level, choices, [fields[last] for fields in level if last in fields])
@@ -165,15 +165,15 @@ def is_list(kind: Any) -> bool:
 
 
 def read_options(
-    tree: OptionTree, given: Mapping[str, str | None], types: Mapping[str, str], *, json_prefix: str = ""
+    tree: OptionTree, options: Mapping[str, str | None], types: Mapping[str, str], *, json_prefix: str = ""
 ) -> dict[str, Any]:
     """Return the values of options as LeRobot reads them; of one that only it can read, or that it refuses, the text.
 
-    :param given: texts by the names of options; those without a text are left out.
+    :param options: texts by the names of options; those without a text are left out.
     :param json_prefix: what LeRobot reads beside a saved configuration, as JSON: `policy.`.
     """
     values: dict[str, Any] = {}
-    for name, text in given.items():
+    for name, text in options.items():
         if text is not None:
             as_json = bool(json_prefix) and name.startswith(json_prefix)
             values[name] = find_place(tree, name, types).read_known(text, as_json=as_json)

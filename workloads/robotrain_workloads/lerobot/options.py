@@ -92,26 +92,26 @@ def _find_root_cause(error: BaseException | None) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def explain_refusal(given_options: Sequence[str], subject: str, why: str) -> str:
+def explain_refusal(given_options: Sequence[str], subject: str, message: str) -> str:
     """Return a sentence that names the options which a reason is about."""
     lerobot = f"LeRobot {versions.get_installed_name()}"
-    if why.startswith(UNKNOWN_PREFIX):
-        names = [word.partition("=")[0] for word in why.removeprefix(UNKNOWN_PREFIX).split()]
+    if message.startswith(UNKNOWN_PREFIX):
+        names = [word.partition("=")[0] for word in message.removeprefix(UNKNOWN_PREFIX).split()]
         unknown = [option.partition("=")[0] for option in given_options if f"--{_get_option_name(option)}" in names]
-        return f"{lerobot} has no option {', '.join(unknown) or why.removeprefix(UNKNOWN_PREFIX)}"
-    rejected = find_rejected_options(given_options, why)
+        return f"{lerobot} has no option {', '.join(unknown) or message.removeprefix(UNKNOWN_PREFIX)}"
+    rejected = find_rejected_options(given_options, message)
     if rejected:
-        return f"{lerobot} rejects {format_options(rejected)}: {why}"
+        return f"{lerobot} rejects {format_options(rejected)}: {message}"
     options = f" with {format_options(given_options)}" if 0 < len(given_options) <= MOST_LISTED else ""
-    return f"{lerobot} cannot read {subject}{options}: {why}"
+    return f"{lerobot} cannot read {subject}{options}: {message}"
 
 
-def find_rejected_options(given_options: Sequence[str], why: str) -> list[str]:
+def find_rejected_options(given_options: Sequence[str], message: str) -> list[str]:
     """Return the options that a reason of LeRobot names."""
-    place = re.match(r"`([\w.]+)`: ", why)
-    rejected = [option for option in given_options if place and option.startswith(f"--{place[1]}=")]
+    match = re.match(r"`([\w.]+)`: ", message)
+    rejected = [option for option in given_options if match and option.startswith(f"--{match[1]}=")]
     for option in () if rejected else given_options:
-        if re.search(rf"(?<!\w){re.escape(_get_option_name(option))}(?!\w)", why):
+        if re.search(rf"(?<!\w){re.escape(_get_option_name(option))}(?!\w)", message):
             rejected.append(option)
     return rejected
 

@@ -26,12 +26,14 @@ def find_reason(folder: Path, model: TrainedModel, options: Sequence[str]) -> st
     """
     reasons = [*_find_setting_reasons(folder, model, options)]
     for name in policy.PROCESSOR_FILES:
-        reasons += [f"its {name} names {found}" for found in _find_processor_reasons(folder / name)]
+        reasons += [f"its {name} names {reason}" for reason in _find_processor_reasons(folder / name)]
     return next(iter(reasons), "")
 
 
 def _find_setting_reasons(folder: Path, model: TrainedModel, options: Sequence[str]) -> Iterator[str]:
-    names = [option for one in model.facts.repositories.values() if one.code for option in one.options]
+    names = [
+        option for repository in model.facts.repositories.values() if repository.code for option in repository.options
+    ]
     with suppress(OSError, ValueError):
         settings = policy.load_policy_settings(folder)
         for option in names:

@@ -97,7 +97,7 @@ def find_start_type_problems(
     elif kind not in lerobot.types and has_packages:
         yield from find_type_problem(name, model, expected)
     elif kind not in lerobot.types:
-        types = ", ".join(known for known, one in lerobot.policies.items() if not one.refused)
+        types = ", ".join(name for name, facts in lerobot.policies.items() if not facts.refused)
         lacks = f"{name} has the policy type {kind}, which LeRobot {lerobot.name} does not have: it trains {types}"
         yield make_finding(lacks, WITH_PACKAGE)
     elif model.facts.refused:
@@ -117,7 +117,7 @@ def find_unknown_settings(name: object, settings: Mapping[str, Any], model: Trai
     saved = settings.keys() - {"type"}
     if unknown := sorted(saved - model.options.keys()):
         own = (model.section, model.kind)
-        fitting = [one for one in versions.list_versions() if saved <= one.get_model_options(*own).keys()]
+        fitting = [version for version in versions.list_versions() if saved <= version.get_model_options(*own).keys()]
         way = f"--lerobot-version {fitting[0].name}" if fitting else WITHOUT_UNKNOWN
         lerobot = f"LeRobot {model.lerobot.name}"
         yield make_finding(
@@ -136,9 +136,9 @@ def find_type_problem(name: object, model: TrainedModel, expected: object) -> It
     :param name: what the user calls it.
     """
     if expected is not None and model.kind != expected:
-        given = TYPE_FLAGS[expected in model.lerobot.reward_models]
+        flag = TYPE_FLAGS[expected in model.lerobot.reward_models]
         yield make_finding(
-            f"{name} has the {model.noun} type {model.kind}, but {given} is {expected}", f"{model.flag} {model.kind}"
+            f"{name} has the {model.noun} type {model.kind}, but {flag} is {expected}", f"{model.flag} {model.kind}"
         )
 
 

@@ -95,13 +95,13 @@ def _find_missing_cameras(
     is_trained: bool,
 ) -> Iterator[Finding | str]:
     """Yield a sentence if cameras that the policy reads are missing, with the likely renames."""
-    missing, unused, known = _match_cameras(inputs, info, renames)
+    missing, unused, available = _match_cameras(inputs, info, renames)
     may_be_absent = model.takes_absent_cameras and origin is DATASET_ORIGIN  # a simulator shows all or none
-    is_any_known = any(name in known for name in inputs)
+    is_any_known = any(name in available for name in inputs)
     if not missing or (may_be_absent and is_any_known and (renames or not unused)):  # who renames some means it
         return
     reads = f"the policy reads the camera{'s' * (len(missing) > 1)} {', '.join(missing)}"
-    cameras = f"only {', '.join(known)}" if known else "no camera"
+    cameras = f"only {', '.join(available)}" if available else "no camera"
     original = {renames.get(name, name): name for name in list_cameras(info)}
     likely = find_likely_renames(missing, unused, may_be_absent=may_be_absent)
     likely = {original[name]: renamed for name, renamed in likely.items()}
@@ -114,9 +114,9 @@ def _match_cameras(
 ) -> tuple[list[str], list[str], list[str]]:
     """Return the policy's cameras that the dataset lacks, those of the dataset that the policy does not read, and all
     of the dataset, by their new names."""
-    known = [renames.get(name, name) for name in list_cameras(info)]
+    available = [renames.get(name, name) for name in list_cameras(info)]
     read = [name for name in inputs if name not in (STATE, WORLD)]
-    return [name for name in read if name not in known], [name for name in known if name not in read], known
+    return [name for name in read if name not in available], [name for name in available if name not in read], available
 
 
 def list_camera_warnings(

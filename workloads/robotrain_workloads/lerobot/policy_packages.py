@@ -28,20 +28,20 @@ NO_MODULES = ("", "..", "bin", "share", "etc")
 
 def list_names(document: JobDocument) -> list[str]:
     """Return the names of the packages that the user gave: not of what these need."""
-    given = packages.list_given(document.parameters)
+    requirements = packages.list_given(document.parameters)
     locked = {packages.normalize_name(name): name for name in list_packages(document.program_lock)}
-    names = map(packages.normalize_name, map(packages.find_name, given))
+    names = map(packages.normalize_name, map(packages.find_name, requirements))
     files = {packages.normalize_name(file.partition("-")[0]) for file in document.program_files}
-    found = [name for name in locked if name in files]
-    return list(dict.fromkeys([*(name for name in names if name), *found]))
+    locked_names = [name for name in locked if name in files]
+    return list(dict.fromkeys([*(name for name in names if name), *locked_names]))
 
 
 def describe(document: JobDocument) -> dict[str, str]:
     """Return the packages that a job adds, with their versions, as a value of tracking; nothing if there are none."""
-    found = [
+    texts = [
         f"{name}=={version}" if version else name for name, version in list_packages(document.program_lock).items()
     ]
-    return {"packages": shorten(", ".join(found), LONGEST_VALUE, placeholder=" …")} if found else {}
+    return {"packages": shorten(", ".join(texts), LONGEST_VALUE, placeholder=" …")} if texts else {}
 
 
 def make_environ(document: JobDocument) -> Mapping[str, str]:
@@ -95,8 +95,8 @@ def _import_package(name: str) -> None:
         try:
             importlib.import_module(module)
         except Exception as error:
-            why = " ".join(str(error).split())
-            _end(f"the package {name} cannot be imported: {type(error).__name__}: {why}", error)
+            reason = " ".join(str(error).split())
+            _end(f"the package {name} cannot be imported: {type(error).__name__}: {reason}", error)
 
 
 def list_modules(name: str) -> Iterator[str]:

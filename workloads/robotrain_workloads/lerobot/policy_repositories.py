@@ -27,7 +27,7 @@ def list_implied(job: LerobotJob) -> list[str]:
     with suppress(ValueError):  # a wrong form is reported elsewhere
         trusted = job.trusted
     missing = backbones.list_missing(reads.needed, job.sources)
-    revisions = {one.name: trusted.get(one.name, one.revision) for one in missing}
+    revisions = {repository.name: trusted.get(repository.name, repository.revision) for repository in missing}
     texts = [f"{name}@{revision}" if revision else name for name, revision in revisions.items()]
     base = adapter.format_source(reads.base) if reads.base and not job.base_source else ""
     return [*texts, base] if base else texts
@@ -42,8 +42,8 @@ def list_needed_files(job: LerobotJob, source: JobSource) -> tuple[str, ...]:
     if source.role != backbones.BACKBONE_ROLE or backbones.is_weights(source):
         return ()
     name, is_new = get_repository_name(source), job.start_source is None
-    found = list(backbones.list_uses(job.parameters, job.arguments, name, is_new=is_new))
-    return () if any(found) or not found else FILES_WITHOUT_WEIGHTS
+    uses = list(backbones.list_uses(job.parameters, job.arguments, name, is_new=is_new))
+    return () if any(uses) or not uses else FILES_WITHOUT_WEIGHTS
 
 
 def find_base(job: LerobotJob) -> tuple[adapter.Base, JobSource, Path] | None:
@@ -62,15 +62,20 @@ def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     model, start = job.model, job.start_source
     if reads.base and start:
         yield from _find_base_problems(job, reads.base, start)
-    for one in backbones.list_missing(reads.needed, job.sources):
-        flag = f"{BACKBONE_FLAG} {one.name}" + (f"@{one.revision}" if one.revision else "")
-        yield make_finding(f"{model.kind} reads {one.name}, which this job does not bring", flag)
+    for repository in backbones.list_missing(reads.needed, job.sources):
+        flag = f"{BACKBONE_FLAG} {repository.name}" + (f"@{repository.revision}" if repository.revision else "")
+        yield make_finding(f"{model.kind} reads {repository.name}, which this job does not bring", flag)
     needed, sources = _list_repositories(job, reads), backbones.list_backbones(job.sources)
-    own = {one.name for one in needed}
+    own = {repository.name for repository in needed}
     if start and start.kind == HUB_KIND and get_repository_name(start) in own:
         sources.append(start)
     if needed or job.parameters.get("trust_remote_code") is not None:
-        others = {one.name for other in job.beside if other.reads for one in _list_repositories(other, other.reads)}
+        others = {
+            repository.name
+            for other in job.beside
+            if other.reads
+            for repository in _list_repositories(other, other.reads)
+        }
         trusted = {name: commit for name, commit in job.trusted.items() if name in own or name not in others}
         yield from remote_code.find_trust_problems(model.kind, needed, trusted, sources, are_pinned=True)
 
@@ -110,7 +115,9 @@ def _list_unnamed_backbones(job: LerobotJob, reads: PolicyReads) -> Iterator[str
     for source in backbones.list_backbones(job.sources):
         name = get_repository_name(source)
         readers = [job, *job.beside]
-        is_read = any((one.reads and name in one.reads.names) or source == one.base_source for one in readers)
+        is_read = any(
+            (reader.reads and name in reader.reads.names) or source == reader.base_source for reader in readers
+        )
         if not source.implied and not is_read:
             what = f"it reads {', '.join(reads.names)}" if reads.names else "it reads no other repository"
             yield f"the policy does not name the backbone {name}: {job.model.kind}, {what}"
@@ -119,7 +126,9 @@ def _list_unnamed_backbones(job: LerobotJob, reads: PolicyReads) -> Iterator[str
 def _list_folder_warnings(job: LerobotJob) -> Iterator[str]:
     """Yield a sentence for each folder that the policy's configuration names in place of a repository."""
     model = job.model
-    for option in dict.fromkeys(name for one in model.facts.repositories.values() for name in one.options):
+    for option in dict.fromkeys(
+        name for repository in model.facts.repositories.values() for name in repository.options
+    ):
         folder = str(job.start.settings.get(option) or "")
         is_given = job.options.get(model.format_flag(option)) is not None
         if not is_given and own_code.is_folder(folder) and not Path(folder).is_dir():

@@ -33,9 +33,9 @@ def find_problems(job: LerobotJob) -> Iterator[tuple[str, tuple[str, ...]]]:
     if model is None or not (formats := model.facts.dtypes):
         return
     option, wanted = model.format_flag(DTYPE), DTYPES[precision]
-    given = job.options.get(option)
-    if given is not None and given != wanted:
-        title = f"--mixed-precision {precision} and {option}={given} contradict each other"
+    setting = job.options.get(option)
+    if setting is not None and setting != wanted:
+        title = f"--mixed-precision {precision} and {option}={setting} contradict each other"
         yield title, (f"-- {option}={wanted}", f"leave out {option}, which --mixed-precision gives")
     elif wanted not in formats:
         ways = [f"--mixed-precision {name}" for name, dtype in DTYPES.items() if dtype in formats]

@@ -35,8 +35,8 @@ def parse_trusted(text: object) -> dict[str, str]:
         if not REPOSITORY.fullmatch(name):
             raise ValueError(f"{part.strip() or 'an empty text'!r} is not a repository of the Hub at a commit")
         if not COMMIT.fullmatch(commit):
-            given = f"{commit!r} may change" if commit else f"{name} alone may change"
-            raise ValueError(f"{given}: only the 40 digits of a commit say which code is trusted")
+            problem = f"{commit!r} may change" if commit else f"{name} alone may change"
+            raise ValueError(f"{problem}: only the 40 digits of a commit say which code is trusted")
         if trusted.setdefault(name, commit) != commit:
             raise ValueError(f"{name} is given at two commits")
     return trusted
@@ -47,12 +47,12 @@ def correct_form(text: str) -> str:
 
     Known are names of repositories, and addresses of their pages on the Hub.
     """
-    found = []
+    forms = []
     for part in filter(None, map(str.strip, text.split(","))):
         match = PAGE.match(part)
         name, commit = (match[1], match[2]) if match else ("", "")
-        found.append(f"{name}@{commit or 'COMMIT'}" if REPOSITORY.fullmatch(name) else TRUST_FORM)
-    return ",".join(dict.fromkeys(found)) or TRUST_FORM
+        forms.append(f"{name}@{commit or 'COMMIT'}" if REPOSITORY.fullmatch(name) else TRUST_FORM)
+    return ",".join(dict.fromkeys(forms)) or TRUST_FORM
 
 
 def find_trust_problems(
@@ -71,7 +71,7 @@ def find_trust_problems(
     :param are_pinned: whether the sources have their pins.
     """
     brought = {backbones.get_repository_name(source): source for source in sources}
-    with_code = {one.name: one.reason for one in needed if one.runs_code}
+    with_code = {repository.name: repository.reason for repository in needed if repository.runs_code}
     for name, reason in with_code.items():
         source, commit = brought.get(name), trusted.get(name, "")
         snapshot = _get_known_snapshot(source, are_pinned) if source else ""

@@ -58,13 +58,15 @@ def check_device(job: "Job") -> Iterator[Problem]:
 
 def check_excluded_episodes(job: "Job") -> Iterator[Problem]:
     """Require numbers of episodes; whether the datasets have them is compared with their descriptions."""
-    given, flag = job[episode_numbers.EXCLUDED], episode_numbers.EXCLUDE_FLAG
+    excluded, flag = job[episode_numbers.EXCLUDED], episode_numbers.EXCLUDE_FLAG
     try:
-        episode_numbers.parse_ranges(given or episode_numbers.EXAMPLE)
+        episode_numbers.parse_ranges(excluded or episode_numbers.EXAMPLE)
     except ValueError as error:
         way = Suggestion(f"{flag} NUMBERS", f"such as {episode_numbers.EXAMPLE}")
-        why = str(error)
-        yield make_problem("value-invalid.episodes", way, given=redact(given), why=f"{why[0].upper()}{why[1:]}.")
+        reason = str(error)
+        yield make_problem(
+            "value-invalid.episodes", way, given=redact(excluded), why=f"{reason[0].upper()}{reason[1:]}."
+        )
 
 
 def check_single_start(job: "Job") -> Iterator[Problem]:
@@ -76,8 +78,8 @@ def check_single_start(job: "Job") -> Iterator[Problem]:
             "sources-conflict.starts",
             suggest_choosing(
                 *(
-                    f"{flags.get(one.role) or POLICY_FLAGS.get(one.kind, '--policy-…')} {redact(one.uri)}"
-                    for one in starts
+                    f"{flags.get(start.role) or POLICY_FLAGS.get(start.kind, '--policy-…')} {redact(start.uri)}"
+                    for start in starts
                 )
             ),
             given=", ".join(f"{source.role} {redact(source.uri)}" for source in starts),
@@ -89,24 +91,24 @@ def check_backbones(job: "Job") -> Iterator[Problem]:
     """Require that each backbone stands for a repository, and each repository for one backbone."""
     if not any(source.role == "backbone" for source in job.sources):
         return
-    given = [source for source in backbones.list_backbones(job.sources) if not source.implied]
-    files = [one.uri for one in filter(backbones.is_weights, job.sources) if one.kind == backbones.FOLDER_KIND]
+    sources = [source for source in backbones.list_backbones(job.sources) if not source.implied]
+    files = [source.uri for source in filter(backbones.is_weights, job.sources) if source.kind == backbones.FOLDER_KIND]
     if len(files) > 1:
-        texts = [f"--backbone-path {shlex.quote(redact(one))}" for one in files]
+        texts = [f"--backbone-path {shlex.quote(redact(file))}" for file in files]
         yield make_problem(
             "sources-conflict.camera-weights",
             suggest_choosing(*texts) if len({*files}) > 1 else Suggestion(texts[0], "once"),
             given=", ".join(map(redact, files)),
             count=len(files),
         )
-    names = [backbones.get_repository_name(source) for source in given]
-    for source, name in zip(given, names, strict=True):
+    names = [backbones.get_repository_name(source) for source in sources]
+    for source, name in zip(sources, names, strict=True):
         flag = BACKBONE_FLAGS.get(source.kind, "--backbone-…")
         if not backbones.REPOSITORY.fullmatch(name):
             yield make_problem("backbone-unnamed", where=flag, given=source.uri, uri=redact(source.uri))
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        several = [source for source, one in zip(given, names, strict=True) if one == name]
-        texts = [f"{BACKBONE_FLAGS.get(one.kind, '--backbone-…')} {redact(one.uri)}" for one in several]
+        several = [source for source, other in zip(sources, names, strict=True) if other == name]
+        texts = [f"{BACKBONE_FLAGS.get(source.kind, '--backbone-…')} {redact(source.uri)}" for source in several]
         yield make_problem(
             "sources-conflict.backbones",
             suggest_choosing(*texts) if len({*texts}) > 1 else Suggestion(texts[0], "once"),
@@ -123,31 +125,31 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
     if facts.refused or (values["trust_remote_code"] is None and not facts.repositories):
         return
 
-    given = redact(str(job["trust_remote_code"] or ""))
+    text = redact(str(job["trust_remote_code"] or ""))
     try:
         trusted = remote_code.parse_trusted(job["trust_remote_code"])
     except ValueError as error:
         yield make_problem(
             "value-invalid",
             where=remote_code.TRUST_FLAG,
-            given=given,
+            given=text,
             error=redact(str(error)),
-            corrected=remote_code.correct_form(given),
+            corrected=remote_code.correct_form(text),
         )
         return
     if any(source.role in START_ROLES for source in job.sources):
         return
     type_name = choose_model(values, {}).kind
     needed, brought = backbones.list_needed(values, job.trainer_args, None), backbones.list_backbones(job.sources)
-    found = remote_code.find_trust_problems(type_name, needed, trusted, brought, are_pinned=False)
-    for one in found:
-        flag, _, wanted = one.ways[0].text.partition(" ")
+    findings = remote_code.find_trust_problems(type_name, needed, trusted, brought, are_pinned=False)
+    for finding in findings:
+        flag, _, wanted = finding.ways[0].text.partition(" ")
         yield make_problem(
             "remote-code-not-trusted",
-            *one.ways,
-            where=remote_code.TRUST_FLAG if given else "",
-            given=given,
-            title=one.title,
+            *finding.ways,
+            where=remote_code.TRUST_FLAG if text else "",
+            given=text,
+            title=finding.title,
             why=TRUST_REASON.format(wanted.partition("@")[0]) if flag == remote_code.TRUST_FLAG else "",
         )
 

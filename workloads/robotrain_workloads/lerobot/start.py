@@ -57,8 +57,8 @@ def load_checkpoint_start(folder: Path) -> Start:
 
 def get_dataset_settings(saved: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what a saved configuration of a training says of its dataset."""
-    found = saved.get("dataset")
-    return found if isinstance(found, dict) else {}
+    settings = saved.get("dataset")
+    return settings if isinstance(settings, dict) else {}
 
 
 def read_resumed_choices(folder: Path) -> dict[str, Scalar]:
@@ -68,9 +68,9 @@ def read_resumed_choices(folder: Path) -> dict[str, Scalar]:
     """
     saved = file_formats.read_json_object(folder / TRAIN_CONFIG_FILE)
     split = get_dataset_settings(saved).get(SPLIT_KEY)
-    found = {"batch_size": saved.get("batch_size"), "seed": saved.get("seed"), "val_split": split}
-    found |= {"eval_freq": saved.get("eval_steps")} if split else {}
-    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+    choices = {"batch_size": saved.get("batch_size"), "seed": saved.get("seed"), "val_split": split}
+    choices |= {"eval_freq": saved.get("eval_steps")} if split else {}
+    return {name: value for name, value in choices.items() if isinstance(value, int | float)}
 
 
 def read_saved_parameters(sources: Sequence[JobSource]) -> dict[str, Scalar]:

@@ -53,16 +53,18 @@ def _compare_features(job: LerobotJob) -> Iterator[Finding | str]:
     if not problems:
         kind = job.model.lerobot.policies.get(str(settings.get("type")), policy_features.UNKNOWN_TYPE)
         settings = _choose_inputs(job) if is_policy else _drop_shapes(settings)
-        found = policy_features.find_feature_mismatches(settings, job.info, job.renames, kind)
-        yield from found if is_policy else (make_finding(one).title for one in found)  # only policies rename
+        mismatches = policy_features.find_feature_mismatches(settings, job.info, job.renames, kind)
+        yield from (
+            mismatches if is_policy else (make_finding(mismatch).title for mismatch in mismatches)
+        )  # only policies rename
 
 
 def _choose_inputs(job: LerobotJob) -> Mapping[str, Any]:
     """Return the settings with the features that the user adds or changes, LeRobot merges them."""
-    settings, given = job.start.settings, job.option_values.get(INPUTS_OPTION)
-    are_read = isinstance(given, dict) and all(isinstance(one, dict) for one in given.values())
+    settings, features = job.start.settings, job.option_values.get(INPUTS_OPTION)
+    are_read = isinstance(features, dict) and all(isinstance(feature, dict) for feature in features.values())
     name = policy.FEATURE_KEYS[0]
-    return {**settings, name: {**(settings.get(name) or {}), **given}} if given and are_read else settings
+    return {**settings, name: {**(settings.get(name) or {}), **features}} if features and are_read else settings
 
 
 def _drop_shapes(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,8 +78,8 @@ def find_option_mismatches(job: LerobotJob) -> Iterator[Finding | str]:
 
     The state of an optimizer that resumes fits no other part of a network.
     """
-    known = job.model.lerobot.get_network_options(job.model.kind)
-    names = [*known.shapes, *(known.parts if job.start.mode == "checkpoint" else ())]
+    network_options = job.model.lerobot.get_network_options(job.model.kind)
+    names = [*network_options.shapes, *(network_options.parts if job.start.mode == "checkpoint" else ())]
     for option, text, saved in _list_changed(job, names):
         way = shlex.quote(f"{option}={saved}")
         yield make_finding(

@@ -53,8 +53,8 @@ class TrainedModel(NamedTuple):
     @property
     def rate_option(self) -> str:
         """The option with its learning rate; empty if it has none."""
-        known = RATE_OPTIONS if self.is_known else ()
-        return next((name for name in known if name in self.options), "" if self.is_known else RATE_OPTIONS[0])
+        rate_options = RATE_OPTIONS if self.is_known else ()
+        return next((name for name in rate_options if name in self.options), "" if self.is_known else RATE_OPTIONS[0])
 
     def format_flag(self, name: str) -> str:
         """Return the name of an option of it as people type it."""

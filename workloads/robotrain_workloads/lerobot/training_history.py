@@ -87,9 +87,9 @@ def load_trainings(model: Path) -> list[PolicyTraining]:
     folder: Path | None = model
     with suppress(OSError, ValueError, *FORMAT_ERRORS):
         while folder is not None and not is_known(folder, trainings):
-            found = read_trainings(folder)
-            trainings += found
-            folder = find_start_folder(found[-1]) if found else None
+            earlier = read_trainings(folder)
+            trainings += earlier
+            folder = find_start_folder(earlier[-1]) if earlier else None
     return trainings
 
 

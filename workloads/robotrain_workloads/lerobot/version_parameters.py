@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     PolicyType: TypeAlias = str
     RewardModelType: TypeAlias = str
 else:  # the data of versions says which there are
-    VersionName = Literal[tuple(one.name for one in versions.list_versions())]
+    VersionName = Literal[tuple(version.name for version in versions.list_versions())]
     PolicyType = Literal[versions.list_type_names(versions.POLICIES)]
     RewardModelType = Literal[versions.list_type_names(versions.REWARD_MODELS)]
 LeRobotVersion = Annotated[VersionName, Param(help="the version of LeRobot to run with", env=("LEROBOT_VERSION",))]

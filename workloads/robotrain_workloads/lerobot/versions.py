@@ -136,9 +136,9 @@ class LeRobotVersion(NamedTuple):
         tree = self.read_tree()
         field = tree["classes"][tree["root"]]["policy" if section == POLICIES else "reward_model"][0]
         kinds = field.get("any of", [field])
-        choices: Mapping[str, str] = next((one["choices"] for one in kinds if "choices" in one), {})
-        found: Mapping[str, Sequence[Any]] = tree["classes"].get(choices.get(kind, ""), {})
-        return found
+        choices: Mapping[str, str] = next((kind["choices"] for kind in kinds if "choices" in kind), {})
+        options: Mapping[str, Sequence[Any]] = tree["classes"].get(choices.get(kind, ""), {})
+        return options
 
     def get_network_options(self, kind: str) -> NetworkOptions:
         """Return the options that change the network of a type; none if they are unknown."""
@@ -173,13 +173,13 @@ class LeRobotVersion(NamedTuple):
 def list_versions() -> tuple[LeRobotVersion, ...]:
     """Return the versions that are here, the newest first."""
     folders = [path for path in FOLDER.iterdir() if path.name.startswith("v") and path.is_dir()]
-    found = [LeRobotVersion(path.name[1:].replace("_", "."), path) for path in folders]
-    return tuple(sorted(found, key=lambda one: [int(part) for part in one.name.split(".")], reverse=True))
+    versions = [LeRobotVersion(path.name[1:].replace("_", "."), path) for path in folders]
+    return tuple(sorted(versions, key=lambda version: [int(part) for part in version.name.split(".")], reverse=True))
 
 
 def get_version(name: object = None) -> LeRobotVersion:
     """Return a version, by default the newest. Raise KeyError."""
-    versions = {one.name: one for one in list_versions()}
+    versions = {version.name: version for version in list_versions()}
     return versions[str(name)] if name is not None else list_versions()[0]
 
 
@@ -205,7 +205,7 @@ def get_installed_name() -> str:
 def get_installed_version() -> LeRobotVersion:
     """Return what is known of the version that is installed here, else of the newest one."""
     installed = get_installed_name()
-    return next((one for one in list_versions() if one.name == installed), list_versions()[0])
+    return next((version for version in list_versions() if version.name == installed), list_versions()[0])
 
 
 @functools.cache
@@ -222,8 +222,8 @@ def _read_tasks(folder: Path) -> dict[str, Any]:
 
 @functools.cache
 def _read_network_options(folder: Path) -> Mapping[str, Mapping[str, Sequence[str]]]:
-    found: dict[str, dict[str, list[str]]] = json.loads((folder / NETWORK_FILE).read_text(encoding="utf-8"))
-    return found
+    options_by_kind: dict[str, dict[str, list[str]]] = json.loads((folder / NETWORK_FILE).read_text(encoding="utf-8"))
+    return options_by_kind
 
 
 @functools.cache
@@ -238,5 +238,5 @@ def _read_types(folder: Path, section: str) -> Mapping[str, ModelType]:
 
 
 def _make_type(fields: Mapping[str, Any]) -> ModelType:
-    repositories = {name: NamedRepository(**found) for name, found in fields.get("repositories", {}).items()}
+    repositories = {name: NamedRepository(**repository) for name, repository in fields.get("repositories", {}).items()}
     return ModelType(**{**fields, "repositories": repositories})

@@ -52,9 +52,9 @@ def _is_of_options(error: BaseException) -> bool:
     causes = [error]
     while cause := causes[-1].__cause__ or causes[-1].__context__:
         causes.append(cause)
-    if any(isinstance(one, OSError | ImportError | MemoryError) for one in causes):
+    if any(isinstance(cause, OSError | ImportError | MemoryError) for cause in causes):
         return False
-    return not any(word in str(one) for one in causes for word in NO_WEIGHTS)
+    return not any(word in str(cause) for cause in causes for word in NO_WEIGHTS)
 
 
 def _describe(error: Exception) -> str:

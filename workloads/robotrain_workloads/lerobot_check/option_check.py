@@ -27,25 +27,25 @@ LAYER, LAYER_SIZE = "layer", 256
 def main(arguments: Sequence[str]) -> None:
     """Print the verdict: TYPE, or empty for a reward model, OPTIONS that robotrain adds, `--`, those of the user."""
     separator = list(arguments).index("--")
-    kind, owned, given = arguments[0], arguments[1:separator], arguments[separator + 1 :]
-    verdicts.print_verdict(lambda: judge_training(kind, owned, given))
+    kind, owned, options = arguments[0], arguments[1:separator], arguments[separator + 1 :]
+    verdicts.print_verdict(lambda: judge_training(kind, owned, options))
 
 
-def judge_training(kind: str, owned: Sequence[str], given: Sequence[str]) -> Verdict:
+def judge_training(kind: str, owned: Sequence[str], options: Sequence[str]) -> Verdict:
     """Return the verdict on the options of a training. Raise LerobotFailed."""
     doubts: list[str] = []
-    verdict = verdicts.judge_options(lambda options: doubts.append(read_options(options)), kind, owned, given)
+    verdict = verdicts.judge_options(lambda options: doubts.append(read_options(options)), kind, owned, options)
     if verdict.result == "accepted" and doubts[-1]:
         doubtful = Verdict(result="doubtful", text=doubts[-1])
-        blamed = verdicts.judge_options(require_network, kind, owned, given)
+        blamed = verdicts.judge_options(require_network, kind, owned, options)
         return blamed if blamed.ways else doubtful  # the network can be made without an option of the user
     return verdict
 
 
 def require_network(options: Sequence[str]) -> None:
     """Let LeRobot read options, and make the network. Raise what LeRobot raises, ValueError if it cannot be made."""
-    if why := read_options(options):
-        raise ValueError(why)
+    if reason := read_options(options):
+        raise ValueError(reason)
 
 
 def read_options(options: Sequence[str]) -> str:
@@ -72,7 +72,7 @@ def check_dependent_values(config: Any, root: Path | None) -> None:
 def _check_data(config: Any, info: Mapping[str, Any]) -> None:
     """Do what LeRobot does with the features and the frame rate of the dataset before it makes a policy."""
     model = config.trainable_config
-    features = {name: {**one, "shape": tuple(one["shape"])} for name, one in info["features"].items()}
+    features = {name: {**feature, "shape": tuple(feature["shape"])} for name, feature in info["features"].items()}
     frames = SimpleNamespace(features=features, fps=info["fps"])
     if deltas := importlib.import_module("lerobot.datasets.factory").resolve_delta_timestamps(model, frames):
         check = importlib.import_module("lerobot.datasets.feature_utils").check_delta_timestamps
@@ -80,9 +80,9 @@ def _check_data(config: Any, info: Mapping[str, Any]) -> None:
     if config.is_reward_model_training:
         return
     read = importlib.import_module("lerobot.utils.feature_utils").dataset_to_policy_features(features)
-    model.output_features = {name: one for name, one in read.items() if one.type.name == "ACTION"}
+    model.output_features = {name: feature for name, feature in read.items() if feature.type.name == "ACTION"}
     if not model.input_features:
-        model.input_features = {name: one for name, one in read.items() if name not in model.output_features}
+        model.input_features = {name: feature for name, feature in read.items() if name not in model.output_features}
     if callable(complete := getattr(model, "set_dataset_feature_metadata", None)):
         complete(features)
     model.validate_features()

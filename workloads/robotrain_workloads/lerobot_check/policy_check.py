@@ -12,12 +12,12 @@ from robotrain_workloads.lerobot_check import verdicts
 
 def main(arguments: Sequence[str]) -> None:
     """Print the verdict."""
-    kind, policy, _, *given = arguments
+    kind, policy, _, *options = arguments
 
     def read_options(options: Sequence[str]) -> None:
         loaded_policy.check_policy_configuration(policy, *options)
 
-    verdicts.print_verdict(lambda: verdicts.judge_options(read_options, kind, (), given))
+    verdicts.print_verdict(lambda: verdicts.judge_options(read_options, kind, (), options))
 
 
 if __name__ == "__main__":

@@ -56,20 +56,20 @@ def print_verdict(judge: Callable[[], Verdict]) -> None:
     os._exit(exit_code)
 
 
-def judge_options(ask: AskLerobot, kind: str, owned: Sequence[str], given: Sequence[str]) -> Verdict:
+def judge_options(ask: AskLerobot, kind: str, owned: Sequence[str], options: Sequence[str]) -> Verdict:
     """Return the verdict of the LeRobot in this environment. Raise LerobotFailed.
 
     :param kind: the type of the policy; empty for a reward model.
     :param owned: the options that robotrain adds.
-    :param given: the user's.
+    :param options: the user's.
     """
     try:
         with quick_imports():
             declare_types(kind)
-            reason = _find_refusal(ask, [*owned, *given])
+            reason = _find_refusal(ask, [*owned, *options])
         if not reason:
             return Verdict(result="accepted")
-        words = ["--" + "=".join(filter(None, pair)) for pair in split_options(given) if pair[0]]
+        words = ["--" + "=".join(filter(None, pair)) for pair in split_options(options) if pair[0]]
         named = tuple(find_rejected_options(words, reason))
         culprits = _find_culprits(lambda options: _find_refusal(ask, [*owned, *options]), words, named)
     except Exception as error:
@@ -118,12 +118,12 @@ def _make_package(name: str) -> ModuleType:
     assert spec.loader is not None
     package, loader = importlib.util.module_from_spec(spec), spec.loader
 
-    def execute(asked: str) -> Any:
-        if asked.startswith("__"):
-            raise AttributeError(asked)
+    def execute(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
         del vars(package)["__getattr__"]
         loader.exec_module(package)
-        return getattr(package, asked)
+        return getattr(package, name)
 
     vars(package)["__getattr__"] = execute
     return package
@@ -161,13 +161,13 @@ def _is_of_parser(error: BaseException) -> bool:
 
 def _is_of_hub(error: BaseException) -> bool:
     """Return whether an error goes back to one of the library of the Hub."""
-    return any(type(one).__name__ in HUB_ERRORS for one in _list_causes(error))
+    return any(type(cause).__name__ in HUB_ERRORS for cause in _list_causes(error))
 
 
 def _is_of_import(error: BaseException) -> bool:
     """Return whether a module refused to be imported: its package does not fit others, and the options are not read."""
-    refusals = (one for one in _list_causes(error) if isinstance(one, REFUSALS))
-    frames = (frame for one in refusals for frame, _ in traceback.walk_tb(one.__traceback__))
+    refusals = (cause for cause in _list_causes(error) if isinstance(cause, REFUSALS))
+    frames = (frame for refusal in refusals for frame, _ in traceback.walk_tb(refusal.__traceback__))
     codes = (frame.f_code for frame in frames if frame.f_globals.get("__name__") != "__main__")
     return any(code.co_name == "<module>" and not code.co_filename.startswith("<") for code in codes)
 
@@ -177,7 +177,7 @@ def _list_causes(error: BaseException) -> list[BaseException]:
     seen: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
-        if (one := waiting.pop()) is not None and one not in seen:
-            seen.append(one)
-            waiting += (one.__cause__, one.__context__)
+        if (cause := waiting.pop()) is not None and cause not in seen:
+            seen.append(cause)
+            waiting += (cause.__cause__, cause.__context__)
     return seen

@@ -35,7 +35,7 @@ class CheckedDataset(NamedTuple):
     @property
     def can_train(self) -> bool:
         """Whether nothing was found with which no policy can be trained."""
-        return not self.failure and not any(one.severity == "error" for one in self.findings)
+        return not self.failure and not any(finding.severity == "error" for finding in self.findings)
 
     @property
     def needs_conversion(self) -> bool:
@@ -45,7 +45,7 @@ class CheckedDataset(NamedTuple):
     @property
     def sorted_findings(self) -> list[DataFinding]:
         """The findings, the worst first: errors, then those of many episodes."""
-        return sorted(self.findings, key=lambda one: (SEVERITIES.index(one.severity), -len(one.episodes)))
+        return sorted(self.findings, key=lambda finding: (SEVERITIES.index(finding.severity), -len(finding.episodes)))
 
     @property
     def excluded(self) -> list[int]:
@@ -54,8 +54,10 @@ class CheckedDataset(NamedTuple):
 
     def format_excluded(self) -> str:
         """Return the episodes to leave out, as the option takes them: those that are, and those that are better so."""
-        known = select_episodes(parse_ranges(self.left_out), sys.maxsize) if self.left_out and not self.failure else []
-        return format_ranges([*known, *self.excluded])
+        earlier = (
+            select_episodes(parse_ranges(self.left_out), sys.maxsize) if self.left_out and not self.failure else []
+        )
+        return format_ranges([*earlier, *self.excluded])
 
     def dump(self) -> dict[str, Any]:
         """Return it as data for JSON; the keys are an API."""
@@ -69,7 +71,7 @@ class CheckedDataset(NamedTuple):
             "convert_v21": self.needs_conversion,
             "failure": self.failure,
             "not_checked": self.explain_unchecked(),
-            "findings": [one.dump() for one in self.sorted_findings],
+            "findings": [finding.dump() for finding in self.sorted_findings],
             "exclude_episodes": self.format_excluded(),
         }
 
@@ -103,26 +105,26 @@ def format_heading(checked: CheckedDataset) -> str:
     counts = [_count(tables[key], key.removesuffix("s")) for key in ("episodes", "frames", "cameras") if key in tables]
     if decoded := _say_decoded(checked.results.get("quality", {})):
         counts.append(decoded)
-    found = [(sum(one.severity == kind for one in checked.findings), kind) for kind in SEVERITIES]
-    said = ", ".join(_count(number, kind) for number, kind in found if number) or _say_nothing(checked)
+    severity_counts = [(sum(finding.severity == kind for finding in checked.findings), kind) for kind in SEVERITIES]
+    said = ", ".join(_count(number, kind) for number, kind in severity_counts if number) or _say_nothing(checked)
     return f"{checked.text}: {', '.join(counts)}{'; ' if counts else ''}{said}"
 
 
 def list_rows(checked: CheckedDataset) -> Iterator[tuple[str, str, str]]:
     """Yield the table of findings: severity, code, and the sentence with all its episodes."""
-    for one in checked.sorted_findings:
-        yield one.severity, one.code, format_text(one)
+    for finding in checked.sorted_findings:
+        yield finding.severity, finding.code, format_text(finding)
 
 
 def list_next_lines(checked: CheckedDataset) -> Iterator[str]:
     """Yield what to type next: the episodes to leave out, and the one to look at."""
     if checked.needs_conversion and checked.can_train:
         yield f"train on it:     {CONVERT_FLAG} (it is of LeRobot v2.1)"
-    if any(one.code == "statistics-differ" and one.unit != BRIGHTNESS_UNIT for one in checked.findings):
+    if any(finding.code == "statistics-differ" and finding.unit != BRIGHTNESS_UNIT for finding in checked.findings):
         yield f"compute them:    {COMPUTED_WAY}"
     if checked.excluded:
         yield f"leave them out:  {EXCLUDE_FLAG} {checked.format_excluded()}"
-    episode = next((one.episodes[0] for one in checked.sorted_findings if one.episodes), None)
+    episode = next((finding.episodes[0] for finding in checked.sorted_findings if finding.episodes), None)
     if episode is not None and checked.is_folder:
         yield f"look at one:     robotrain data view {shlex.quote(checked.text)} {episode}"
 

@@ -63,33 +63,33 @@ def check(
 
     robotrain data check lerobot/pusht --json
     """
-    given = given_datasets.parse_datasets(datasets, get_plugins(ctx))
+    parsed = given_datasets.parse_datasets(datasets, get_plugins(ctx))
     if decode == Decoded.ALL:
-        given_datasets.require_folders(given)
-    checked = [_check_dataset(one, val_split, exclude_episodes, decode, hidden=json) for one in given]
+        given_datasets.require_folders(parsed)
+    checked = [_check_dataset(dataset, val_split, exclude_episodes, decode, hidden=json) for dataset in parsed]
     if json:
-        print_json({"datasets": [one.dump() for one in checked]})
+        print_json({"datasets": [dataset.dump() for dataset in checked]})
     else:
-        for one in checked:
-            _print_dataset(one)
-    if not all(one.can_train for one in checked):
+        for dataset in checked:
+            _print_dataset(dataset)
+    if not all(dataset.can_train for dataset in checked):
         raise typer.Exit(Stage.USAGE.exit_code)
 
 
 def _check_dataset(
-    given: GivenDataset, val_split: float, excluded: str, decode: Decoded, *, hidden: bool
+    dataset: GivenDataset, val_split: float, excluded: str, decode: Decoded, *, hidden: bool
 ) -> CheckedDataset:
     left_out: dict[str, str | float] = {"excluded": excluded} if excluded else {}
     quality = {"val_split": val_split, "decode": decode.value, **left_out}
     questions = {"tables": {"converts": True, **left_out}, "quality": quality}
     try:
-        with show_progress(given.text, hidden=hidden) as progress:
-            answer = given_datasets.inspect_given(given, questions, progress)
+        with show_progress(dataset.text, hidden=hidden) as progress:
+            answer = given_datasets.inspect_given(dataset, questions, progress)
     except inspector.InspectionFailed as error:
-        return CheckedDataset(given.text, (), {}, str(error))
+        return CheckedDataset(dataset.text, (), {}, str(error))
     refused = str(answer.results.get("tables", {}).get("refused", ""))
-    is_folder = given.folder is not None
-    return CheckedDataset(given.text, answer.findings, answer.results, refused, excluded, is_folder)
+    is_folder = dataset.folder is not None
+    return CheckedDataset(dataset.text, answer.findings, answer.results, refused, excluded, is_folder)
 
 
 def _print_dataset(checked: CheckedDataset) -> None:

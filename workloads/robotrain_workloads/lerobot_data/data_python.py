@@ -20,9 +20,9 @@ def find_data_python(checker: str = "") -> Path | None:
 
     :param checker: the value of `--checker`, if it is not `none`.
     """
-    found = find_checker(run_setup.make_environment("train"), CheckOptions(checker=checker)).checker
-    found = found or find_built_environment(ENVIRONMENT)
-    return found.python if found else None
+    environment = find_checker(run_setup.make_environment("train"), CheckOptions(checker=checker)).checker
+    environment = environment or find_built_environment(ENVIRONMENT)
+    return environment.python if environment else None
 
 
 def build_data_python(say: Callable[[str], None]) -> Path:

@@ -31,8 +31,8 @@ def describe_dataset(job: Job, source: JobSource, files: Path | RemoteFiles, rea
         return None
 
     def find_python() -> Path:
-        if found := find_data_python(reading.checker):
-            return found
+        if python := find_data_python(reading.checker):
+            return python
         if not reading.may_build:
             raise NoPython
         return build_data_python(reading.say)
@@ -46,7 +46,7 @@ def describe_dataset(job: Job, source: JobSource, files: Path | RemoteFiles, rea
         return DataReport(unread=str(error))
     except SourceError as error:
         return DataReport(unread=error.why.rstrip("."))
-    is_alone = [one.role for one in job.sources].count(source.role) == 1
+    is_alone = [source.role for source in job.sources].count(source.role) == 1
     return _make_report(inspected, source, questions[TABLES].get("excluded", ""), is_alone=is_alone)
 
 
@@ -57,31 +57,31 @@ def make_table_options(job: LerobotJob) -> dict[str, Any]:
         "converts": bool(job.parameters["convert_v21"]),
         **statistics_needs.list_read_numbers(job),
     }
-    if [one.role for one in job.sources].count("dataset") > 1:  # what follows is of the merged dataset
+    if [source.role for source in job.sources].count("dataset") > 1:  # what follows is of the merged dataset
         return options
     if isinstance(tolerance := job.option_values.get(dataset_options.TOLERANCE), float):
         options["tolerance"] = tolerance
-    if (given := job.options.get(dataset_options.EPISODES)) is not None:
-        options["episodes"] = dataset_options.parse_episodes(given)
+    if (text := job.options.get(dataset_options.EPISODES)) is not None:
+        options["episodes"] = dataset_options.parse_episodes(text)
     if excluded := job.parameters[episode_numbers.EXCLUDED]:
         options["excluded"] = str(excluded)
     return options
 
 
 def _make_report(inspected: InspectedDataset, source: JobSource, excluded: str, *, is_alone: bool) -> DataReport:
-    errors = [one for one in inspected.findings if one.severity == "error"]
+    errors = [finding for finding in inspected.findings if finding.severity == "error"]
     facts = inspected.results.get(TABLES, {})
-    found = [make_finding(format_text(one)) for one in errors]
+    findings = [make_finding(format_text(error)) for error in errors]
     ways = [*facts.get("ways", ())]
     if is_alone and (cured := leave_out_errors(errors, facts)):
         ways.append(f"{episode_numbers.EXCLUDE_FLAG} {episode_numbers.format_ranges(cured)}")
-    if found and ways:
-        found[-1] = make_finding(found[-1], *(episode_numbers.keep_excluded(way, excluded) for way in ways))
+    if findings and ways:
+        findings[-1] = make_finding(findings[-1], *(episode_numbers.keep_excluded(way, excluded) for way in ways))
     counts = {name: facts[name] for name in ("episodes", "frames", "cameras") if name in facts}
     return DataReport(
         text=", ".join(f"{count:,} {name[:-1] if count == 1 else name}" for name, count in counts.items()),
-        errors=tuple(found),
+        errors=tuple(findings),
         warnings=len(inspected.findings) - len(errors),
         command=f"robotrain data check {shlex.quote(source.uri)}",
-        content={"source": source.uri, **counts, "findings": [one.dump() for one in inspected.findings]},
+        content={"source": source.uri, **counts, "findings": [finding.dump() for finding in inspected.findings]},
     )

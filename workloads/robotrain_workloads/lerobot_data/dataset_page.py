@@ -78,10 +78,10 @@ def render_dataset_page(
         tile_items=_list_tiles(view),
         findings=findings,
         exclusion=f"{EXCLUDE_FLAG} {format_ranges(excluded)}" if excluded else "",
-        rows=[_make_row(one, rank) for one, rank in zip(view["scores"], _rank(view["scores"]), strict=True)],
-        has_findings=any(one["codes"] for one in view["scores"]),
-        has_scores=any(one["motion"] for one in view["scores"]),
-        spark_end=statistics.median([max(one["motion"]) for one in view["scores"] if one["motion"]] or [1.0]),
+        rows=[_make_row(score, rank) for score, rank in zip(view["scores"], _rank(view["scores"]), strict=True)],
+        has_findings=any(score["codes"] for score in view["scores"]),
+        has_scores=any(score["motion"] for score in view["scores"]),
+        spark_end=statistics.median([max(score["motion"]) for score in view["scores"] if score["motion"]] or [1.0]),
         shown=shown,
         **(_describe_shown(view, shown, findings, folder) if shown else {}),
         viewer=viewer,
@@ -126,8 +126,8 @@ def _rank(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, int]]:
         "jump": lambda at: -_or_least(scores[at]["jump"]),
     }
     for name, key in orders.items():
-        for place, at in enumerate(sorted(range(len(scores)), key=key)):
-            ranks[at][name] = place
+        for rank, at in enumerate(sorted(range(len(scores)), key=key)):
+            ranks[at][name] = rank
     return ranks
 
 
@@ -142,7 +142,7 @@ def _make_row(score: Mapping[str, Any], ranks: Mapping[str, int]) -> dict[str, A
         "idle": "" if score["idle"] is None else f"{score['idle']:.1f}",
         "jump": "" if score["jump"] is None else f"{score['jump']:.0f}",
         "motion": [*enumerate(score["motion"])],
-        "style": ";".join(f"--{name}:{place}" for name, place in ranks.items()),
+        "style": ";".join(f"--{name}:{rank}" for name, rank in ranks.items()),
     }
 
 
@@ -156,7 +156,7 @@ def _describe_shown(
         "marks": marks,
         "task": redact_text(shown["task"]),
         "seconds": _format_seconds(shown["frames"] / view["fps"]),
-        "whole": [one for one in findings if shown["episode"] in one.episodes and not one.spans],
+        "whole": [finding for finding in findings if shown["episode"] in finding.episodes and not finding.spans],
         "cameras": [
             _describe_strip(strip, camera, marks, view["fps"], folder)
             for strip, camera in zip(shown["strips"], view["cameras"], strict=True)
@@ -247,7 +247,7 @@ def _list_panels(
 ) -> tuple[list[FeatureCharts], FeatureCharts | None]:
     """Return the charts of actions and states, and of all other numbers."""
     series = {name: _read_series(name, dimensions, drawing.fps) for name, dimensions in curves.items()}
-    omitted = {name: sum(one["omitted"] for one in dimensions) for name, dimensions in curves.items()}
+    omitted = {name: sum(dimension["omitted"] for dimension in dimensions) for name, dimensions in curves.items()}
     main = {name: lines for name, lines in series.items() if name in TITLES}
     if len(main) == len(TITLES) and [*main[ACTION]] == [*main[STATE]]:
         panels = [drawing.make_pairs(main[ACTION], main[STATE])._replace(omitted=omitted[ACTION] + omitted[STATE])]
@@ -271,8 +271,10 @@ def _list_panels(
 
 def _read_series(feature: str, dimensions: Sequence[Mapping[str, Any]], fps: float) -> dict[str, Points]:
     """Return the curve of each dimension in seconds; a name that is not the only one of its kind gets its number."""
-    names = [one["name"] or feature for one in dimensions]
+    names = [dimension["name"] or feature for dimension in dimensions]
     return {
-        name if names.count(name) == 1 else f"{name} ({at})": [(frame / fps, value) for frame, value in one["points"]]
-        for at, (name, one) in enumerate(zip(names, dimensions, strict=True))
+        name if names.count(name) == 1 else f"{name} ({at})": [
+            (frame / fps, value) for frame, value in dimension["points"]
+        ]
+        for at, (name, dimension) in enumerate(zip(names, dimensions, strict=True))
     }

@@ -41,8 +41,8 @@ class EpisodeFiles:
             tasks = [line.get("tasks") for line in self._read_lines(episode_tables.EPISODES_V21)]
         else:
             paths = self._files.list_files(table_files.EPISODE_FILES)
-            tasks = [one for path in paths for one in self._read_table(path, ["tasks"]).column("tasks").to_pylist()]
-        return [str(one[0]) if one else "" for one in tasks]
+            tasks = [texts for path in paths for texts in self._read_table(path, ["tasks"]).column("tasks").to_pylist()]
+        return [str(texts[0]) if texts else "" for texts in tasks]
 
     @cached_property
     def task_texts(self) -> Mapping[int, str]:
@@ -53,7 +53,7 @@ class EpisodeFiles:
         table = self._read_table(table_files.TASK_FILE)
         names = [name for name in table.column_names if name != "task_index"]
         texts = table.column(names[0]).to_pylist() if names else [""] * table.num_rows
-        return dict(zip(table.column("task_index").to_pylist(), (str(one or "") for one in texts), strict=True))
+        return dict(zip(table.column("task_index").to_pylist(), (str(text or "") for text in texts), strict=True))
 
     @cached_property
     def _data_paths(self) -> Mapping[int, str]:
@@ -61,18 +61,20 @@ class EpisodeFiles:
         if self._is_old:
             template, size = self._info.get("data_path") or episode_tables.DATA_PATH_V21, self._info.get("chunks_size")
             numbers, size = self.numbers.tolist(), int(size or episode_tables.FOLDER_FILES)
-            return {one: str(template).format(episode_chunk=one // size, episode_index=one) for one in numbers}
+            return {
+                number: str(template).format(episode_chunk=number // size, episode_index=number) for number in numbers
+            }
         paths, template = self._files.list_files(table_files.EPISODE_FILES), self._info.get("data_path") or DATA_PATH
         try:
             columns = table_files.read_columns(self._files, paths, PLACES)
         except table_files.UnreadableTable:
             return {}
         places = zip(self.numbers.tolist(), *(columns[name].tolist() for name in PLACES), strict=True)
-        return {one: str(template).format(chunk_index=chunk, file_index=file) for one, chunk, file in places}
+        return {number: str(template).format(chunk_index=chunk, file_index=file) for number, chunk, file in places}
 
     def list_data_files(self, wanted: Collection[int] | None = None) -> list[str]:
         """Return the files of data/; with `wanted`, those that have these episodes, or all if that is unknown."""
-        named = {self.find_data_file(one) for one in wanted or ()}
+        named = {self.find_data_file(number) for number in wanted or ()}
         return sorted(named) if named and all(named) else self._files.list_files(table_files.DATA_FILES)
 
     def find_data_file(self, episode: int) -> str:
@@ -87,7 +89,7 @@ class EpisodeFiles:
     @cached_property
     def _rows(self) -> Mapping[int, int]:
         """The row of each episode, the first of several."""
-        return {one: row for row, one in reversed([*enumerate(self.numbers.tolist())])}
+        return {number: row for row, number in reversed([*enumerate(self.numbers.tolist())])}
 
     def get_length(self, episode: int) -> int:
         """Return the number of frames of an episode."""
@@ -117,7 +119,7 @@ class EpisodeFiles:
 def may_hold(file: Any, group: int, wanted: Collection[int]) -> bool:
     """Return whether a row group of an open file may have a frame of a wanted episode."""
     limits = find_limits(file, group)
-    return limits is None or any(one in wanted for one in range(limits[0], limits[1] + 1))
+    return limits is None or any(number in wanted for number in range(limits[0], limits[1] + 1))
 
 
 def list_groups(file: Any, wanted: Collection[int] | None) -> list[list[int] | None]:

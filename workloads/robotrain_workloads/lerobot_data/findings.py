@@ -126,14 +126,16 @@ def list_cured(findings: Iterable[DataFinding], facts: Mapping[str, Any]) -> lis
     :param facts: what the answer to the question `tables` holds.
     """
     uncured, most = CONVERTED if facts.get("converts") else (), facts.get("episodes", 0) / 2
-    curable = (one for one in findings if one.kind.is_cured_by_exclusion and not one.code.startswith(uncured))
-    return sorted({number for one in curable if len(one.episodes) <= most for number in one.episodes})
+    curable = (
+        finding for finding in findings if finding.kind.is_cured_by_exclusion and not finding.code.startswith(uncured)
+    )
+    return sorted({number for finding in curable if len(finding.episodes) <= most for number in finding.episodes})
 
 
 def leave_out_errors(findings: Iterable[DataFinding], facts: Mapping[str, Any]) -> list[int] | None:
     """Return the episodes without which no error is left; None if there are no such."""
-    errors = [one for one in findings if one.severity == "error"]
-    return list_cured(errors, facts) if all(list_cured([one], facts) for one in errors) else None
+    errors = [finding for finding in findings if finding.severity == "error"]
+    return list_cured(errors, facts) if all(list_cured([error], facts) for error in errors) else None
 
 
 def make_data_finding(
@@ -152,7 +154,7 @@ def make_data_finding(
         code,
         KINDS[code].severity,
         text,
-        tuple(sorted({int(one) for one in episodes})),
+        tuple(sorted({int(episode) for episode in episodes})),
         feature,
         None if number is None else float(number),
         unit,

@@ -51,28 +51,30 @@ def parse_datasets(texts: Sequence[str], plugins: Plugins) -> list[GivenDataset]
     """Return the datasets that the arguments of `data check` name. Raise Rejected with the problems of all."""
     kinds = plugins.source_kinds()
     names = tuple(name for name, kind in kinds.items() if ROLE in kind.roles)
-    found, problems = list[GivenDataset](), list[Problem]()
+    parsed, problems = list[GivenDataset](), list[Problem]()
     for text in texts:
         possible = (LOCAL_KIND,) if Path(text).expanduser().is_dir() else names  # it may look like a name of the Hub
-        given = SourceText(ROLE, possible, text, Origin("flag", ARGUMENT), Path.cwd())
-        source = parse_source(given, kinds)
+        source_text = SourceText(ROLE, possible, text, Origin("flag", ARGUMENT), Path.cwd())
+        source = parse_source(source_text, kinds)
         if isinstance(source, Problem):
             flags = {flag.flag for kind in kinds.values() if (flag := kind.roles.get(ROLE))}
             problems.append(_express_problem(source, flags))
         elif missing := _find_missing_folder(text, source):
             problems.append(missing)
         else:
-            found.append(GivenDataset(text, source))
+            parsed.append(GivenDataset(text, source))
     if problems:
         raise Rejected(problems)
-    return found
+    return parsed
 
 
 def require_folders(datasets: Sequence[GivenDataset]) -> None:
     """Raise Rejected if a dataset is elsewhere, whose pictures are not all read from here."""
-    elsewhere = [one for one in datasets if one.folder is None]
+    elsewhere = [dataset for dataset in datasets if dataset.folder is None]
     if elsewhere:
-        raise Rejected([make_problem("source-invalid.decode-elsewhere", given=redact(one.text)) for one in elsewhere])
+        raise Rejected(
+            [make_problem("source-invalid.decode-elsewhere", given=redact(dataset.text)) for dataset in elsewhere]
+        )
 
 
 def _find_missing_folder(text: str, source: Source) -> Problem | None:
@@ -80,7 +82,7 @@ def _find_missing_folder(text: str, source: Source) -> Problem | None:
     path = Path(text).expanduser()
     if path.exists() or source.kind not in (LOCAL_KIND, HUB_KIND):
         return None
-    names = [one.name for one in path.parent.iterdir() if one.is_dir()] if path.parent.is_dir() else []
+    names = [folder.name for folder in path.parent.iterdir() if folder.is_dir()] if path.parent.is_dir() else []
     near = find_nearest_name(path.name, names)
     if not near and source.kind == HUB_KIND:
         return None

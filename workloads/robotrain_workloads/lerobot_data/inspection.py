@@ -65,25 +65,25 @@ class Channel:
 def answer_request(channel: Channel) -> None:
     """Answer the questions of a request in turn, the later ones about the episodes that no error was found in."""
     request = channel.read_line()
-    given = request["dataset"]
+    dataset = request["dataset"]
     files: DatasetFiles
-    if "folder" in given:
-        files = LocalFiles(Path(given["folder"]))
+    if "folder" in dataset:
+        files = LocalFiles(Path(dataset["folder"]))
     else:
-        files = RangedFiles(given["name"], given["files"], channel.read_ranges)
+        files = RangedFiles(dataset["name"], dataset["files"], channel.read_ranges)
     findings, facts = list[DataFinding](), dict[str, Any]()
     for question, options in request["questions"].items():
         module: QuestionModule = importlib.import_module(QUESTIONS[question])
         if "refused" in facts or (left_out := leave_out_errors(findings, facts)) is None:
             break
-        asked = {**options, "left_out": left_out}
-        for found in module.answer_question(files, asked, lambda *parts: channel.emit("progress", parts=parts)):
-            if isinstance(found, DataFinding):
-                findings.append(found)
-                channel.emit("finding", finding=found.dump())
+        full_options = {**options, "left_out": left_out}
+        for answer in module.answer_question(files, full_options, lambda *parts: channel.emit("progress", parts=parts)):
+            if isinstance(answer, DataFinding):
+                findings.append(answer)
+                channel.emit("finding", finding=answer.dump())
             else:
-                facts |= found
-                channel.emit("result", question=question, result=found)
+                facts |= answer
+                channel.emit("result", question=question, result=answer)
 
 
 def main() -> None:

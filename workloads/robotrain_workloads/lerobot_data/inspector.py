@@ -66,13 +66,15 @@ def inspect_dataset(
     identity = _list_files(dataset) if isinstance(dataset, Path) else [dataset.identity]
     parts = [FORMAT, archive.digest, identity, questions]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-    if (known := files.load_computed(key, FOLDER)) is not None:
-        return _load_inspected(json.loads(known))
-    found = _ask_process(dataset, questions, find_python(), archive.archive, progress, seconds)
-    content = json.dumps({"findings": [one.dump() for one in found.findings], "results": found.results}).encode()
+    if (stored := files.load_computed(key, FOLDER)) is not None:
+        return _load_inspected(json.loads(stored))
+    inspected = _ask_process(dataset, questions, find_python(), archive.archive, progress, seconds)
+    content = json.dumps(
+        {"findings": [finding.dump() for finding in inspected.findings], "results": inspected.results}
+    ).encode()
     if len(content) <= LARGEST_KEPT:
         files.load_or_compute(key, lambda: content, FOLDER, MOST_KEPT)
-    return found
+    return inspected
 
 
 def _load_inspected(content: Mapping[str, Any]) -> InspectedDataset:
@@ -81,14 +83,14 @@ def _load_inspected(content: Mapping[str, Any]) -> InspectedDataset:
 
 def _list_files(folder: Path) -> list[list[str]]:
     """Return each file below a folder with its size and time: what changes with its content."""
-    found = [[str(folder.absolute())]]
+    rows = [[str(folder.absolute())]]
     for parent, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(parent, name)
             with contextlib.suppress(OSError):
                 state = os.stat(path)
-                found.append([os.path.relpath(path, folder), str(state.st_size), str(state.st_mtime_ns)])
-    return sorted(found)
+                rows.append([os.path.relpath(path, folder), str(state.st_size), str(state.st_mtime_ns)])
+    return sorted(rows)
 
 
 def _ask_process(
@@ -100,20 +102,20 @@ def _ask_process(
     seconds: float | None,
 ) -> InspectedDataset:
     if isinstance(dataset, Path):
-        given: Mapping[str, object] = {"folder": str(dataset.absolute())}
+        description: Mapping[str, object] = {"folder": str(dataset.absolute())}
     else:
-        given = {"name": dataset.name, "files": dict(dataset.list_sizes())}
-    with tempfile.TemporaryDirectory(prefix="robotrain-") as place, tempfile.TemporaryFile() as errors:
+        description = {"name": dataset.name, "files": dict(dataset.list_sizes())}
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as folder, tempfile.TemporaryFile() as errors:
         with zipfile.ZipFile(io.BytesIO(code)) as packed:
-            packed.extractall(place)
-        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        environ = child_python.make_import_environ([place], kept) | OFFLINE
+            packed.extractall(folder)
+        inherited = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        environ = child_python.make_import_environ([folder], inherited) | OFFLINE
         options = {"env": environ, "cwd": child_python.NEUTRAL_FOLDER, "stderr": errors}
         try:
             with open_dialogue(str(python), "-m", CHILD, seconds=seconds, **options) as (process, is_late):
                 dialogue = _Dialogue(process, dataset, progress)
                 with contextlib.suppress(BrokenPipeError):  # it ended
-                    dialogue.hold_dialogue({"dataset": given, "questions": questions})
+                    dialogue.hold_dialogue({"dataset": description, "questions": questions})
                 if dialogue.has_ended:
                     return InspectedDataset(tuple(dialogue.findings), dialogue.results)
         except CommandStartError as error:
@@ -122,8 +124,8 @@ def _ask_process(
             raise InspectionFailed(f"there was no answer within {seconds:g} s")
         errors.seek(0)
         last = next((line for line in reversed(errors.read().decode("utf-8", "replace").splitlines()) if line), "")
-        why = dialogue.failure or last or f"exit code {process.returncode}"
-        raise InspectionFailed(redact(f"{python} ended without an answer: {why}".rstrip("."), max_length=400))
+        reason = dialogue.failure or last or f"exit code {process.returncode}"
+        raise InspectionFailed(redact(f"{python} ended without an answer: {reason}".rstrip("."), max_length=400))
 
 
 class _Dialogue:

@@ -51,8 +51,8 @@ class RangedFiles:
     def list_files(self, pattern: str) -> list[str]:
         """Return the files that match a pattern, sorted as a folder's are."""
         depth = pattern.count("/")
-        found = [one for one in self._sizes if one.count("/") == depth and PurePosixPath(one).match(pattern)]
-        return sorted(found, key=lambda path: path.split("/"))
+        paths = [path for path in self._sizes if path.count("/") == depth and PurePosixPath(path).match(pattern)]
+        return sorted(paths, key=lambda path: path.split("/"))
 
     def get_size(self, path: str) -> int:
         """Return the size of a file in bytes. Raise FileNotFoundError."""
@@ -69,9 +69,9 @@ class RangedFiles:
         """Return the content of a file. Raise OSError."""
         return self._read_ranges([(path, 0, self.get_size(path))])[0]
 
-    def has_range(self, one: FileRange) -> bool:
+    def has_range(self, file_range: FileRange) -> bool:
         """Return whether to read a part of a file asks nobody."""
-        return self._get_file(one[0]).has_part(*one[1:])
+        return self._get_file(file_range[0]).has_part(*file_range[1:])
 
     def fetch(self, ranges: Iterable[FileRange]) -> None:
         """Read parts of files at once, so that to read them later asks nobody. Raise OSError."""
@@ -80,14 +80,14 @@ class RangedFiles:
 
     def fetch_parts(self, ranges: Iterable[FileRange]) -> Iterator[float]:
         """The same, some at a time; yield how much is done, from 0 to 1."""
-        waiting = [one for one in ranges if not self.has_range(one)]
+        waiting = [file_range for file_range in ranges if not self.has_range(file_range)]
         total, done = len(waiting), 0
         while done < total:
             sizes = itertools.accumulate(stop - start for _, start, stop in waiting[done:])
-            asked = waiting[done : done + max(1, sum(size <= MOST_FETCHED for size in sizes))]
-            for (path, start, _), content in zip(asked, self._read_ranges(asked), strict=True):
+            batch = waiting[done : done + max(1, sum(size <= MOST_FETCHED for size in sizes))]
+            for (path, start, _), content in zip(batch, self._read_ranges(batch), strict=True):
                 self._get_file(path).keep_part(start, content)
-            done += len(asked)
+            done += len(batch)
             yield done / total
 
     def plan_rows(self, file: Any, path: str, columns: Sequence[str], numbers: Sequence[str]) -> list[RowPart]:
@@ -102,29 +102,29 @@ class RangedFiles:
         ):
             left = most_bytes // share
             for group in _spread(meta.num_row_groups, max(1, most_groups // share)) if names else ():
-                found = list(list_parts(meta.row_group(group), path, names))
-                left -= sum(stop - start for _, start, stop in found)
+                row_ranges = list(list_parts(meta.row_group(group), path, names))
+                left -= sum(stop - start for _, start, stop in row_ranges)
                 if left < 0:
                     break
                 parts.append(RowPart(firsts[group], [group], names))
-                ranges += found
+                ranges += row_ranges
         self.fetch(dict.fromkeys(ranges))
         return parts
 
     def _get_file(self, path: str) -> "_RangedFile":
         """Return a file from its start; what was read of the others is forgotten when it is too much."""
-        if sum(one.kept_bytes for one in self._opened.values()) > MOST_BYTES:
+        if sum(opened.kept_bytes for opened in self._opened.values()) > MOST_BYTES:
             self._opened = {}
-        found = self._opened.setdefault(path, _RangedFile(path, self.get_size(path), self._read_ranges))
-        found.seek(0)
-        return found
+        file = self._opened.setdefault(path, _RangedFile(path, self.get_size(path), self._read_ranges))
+        file.seek(0)
+        return file
 
 
 def _spread(count: int, most: int) -> list[int]:
     """Return numbers below `count`, at most so many, evenly spread: the first and the last are among them."""
     if count <= most:
         return [*range(count)]
-    return sorted({round(place * (count - 1) / max(1, most - 1)) for place in range(most)})
+    return sorted({round(index * (count - 1) / max(1, most - 1)) for index in range(most)})
 
 
 def list_parts(group: Any, path: str, names: Sequence[str]) -> Iterator[FileRange]:
@@ -212,8 +212,8 @@ class _RangedFile(io.RawIOBase):
         return len(content)
 
     def _find_part(self, start: int, stop: int) -> bytes | None:
-        place = bisect.bisect_right(self._starts, start)
-        for first in reversed(self._starts[max(0, place - MOST_OVERLAPS) : place]):
+        index = bisect.bisect_right(self._starts, start)
+        for first in reversed(self._starts[max(0, index - MOST_OVERLAPS) : index]):
             if stop <= first + len(part := self._parts[first]):
                 return part[start - first : stop - first]
         return None

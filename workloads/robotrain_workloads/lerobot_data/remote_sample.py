@@ -64,6 +64,6 @@ class _Table:
 
 def order_evenly(values: Iterable[int]) -> list[int]:
     """Return values in another order: of each beginning of it, they are evenly spread."""
-    found = [*values]
-    digits = max(1, (len(found) - 1).bit_length())
-    return [found[at] for at in sorted(range(len(found)), key=lambda at: f"{at:0{digits}b}"[::-1])]
+    ordered = [*values]
+    digits = max(1, (len(ordered) - 1).bit_length())
+    return [ordered[at] for at in sorted(range(len(ordered)), key=lambda at: f"{at:0{digits}b}"[::-1])]

@@ -63,7 +63,7 @@ def view(
     content: Mapping[str, Any] | None = results.pop("view")
     checked = CheckedDataset(redact(dataset), answer.findings, results)
     if content is None:
-        raise _make_unread_error(dataset, "; ".join(one.text for one in checked.sorted_findings))
+        raise _make_unread_error(dataset, "; ".join(finding.text for finding in checked.sorted_findings))
     shown = content["shown"]
     if shown is None:
         raise Rejected(
@@ -115,8 +115,8 @@ def _find_folder(dataset: str) -> Path:
     raise Rejected([make_problem("source-invalid.elsewhere", *ways, given=redact(dataset))])
 
 
-def _make_unread_error(dataset: str, why: str) -> Rejected:
-    return Rejected([make_problem("data-unusable.unread", dataset=redact(dataset), why=why)])
+def _make_unread_error(dataset: str, reason: str) -> Rejected:
+    return Rejected([make_problem("data-unusable.unread", dataset=redact(dataset), why=reason)])
 
 
 def _format_viewer(data: Path, episode: int) -> str:

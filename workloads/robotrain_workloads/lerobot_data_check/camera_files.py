@@ -36,15 +36,15 @@ def find_picture_problems(
 
     Of many bytes, evenly spread row groups are read; all, where one has such a picture. Of a dataset elsewhere, some.
     """
-    cameras = [name for name, one in features.items() if one.get("dtype") == "image"]
+    cameras = [name for name, feature in features.items() if feature.get("dtype") == "image"]
     if not cameras:
         return
     groups = [*_list_groups(files, cameras)]
     every = max(1, math.ceil(sum(group.size for group in groups) / MOST_PICTURE_BYTES))
-    found = _compare_pictures(files, features, groups[::every], chosen)
-    if every > 1 and isinstance(files, LocalFiles) and found:
-        found = _compare_pictures(files, features, groups, chosen)
-    yield from found
+    problems = _compare_pictures(files, features, groups[::every], chosen)
+    if every > 1 and isinstance(files, LocalFiles) and problems:
+        problems = _compare_pictures(files, features, groups, chosen)
+    yield from problems
 
 
 class _PictureGroup(NamedTuple):
@@ -65,7 +65,9 @@ def _list_groups(files: DatasetFiles, cameras: Sequence[str]) -> Iterator[_Pictu
             for number in range(file.num_row_groups) if part.groups is None else part.groups:
                 group = file.metadata.row_group(number)
                 columns = map(group.column, range(group.num_columns))
-                sizes = [one.total_compressed_size for one in columns if one.path_in_schema.startswith((*stored,))]
+                sizes = [
+                    column.total_compressed_size for column in columns if column.path_in_schema.startswith((*stored,))
+                ]
                 yield _PictureGroup(path, number, stored, sum(sizes))
 
 
@@ -75,7 +77,7 @@ def _compare_pictures(
     groups: Sequence[_PictureGroup],
     chosen: Collection[int] | None,
 ) -> ProblemList:
-    found = ProblemList()
+    problems = ProblemList()
     for path, number, cameras, _ in groups:
         columns = ["episode_index", "frame_index", *cameras]
         for batch in open_table(files, path).iter_batches(PICTURE_ROWS, row_groups=[number], columns=columns):
@@ -88,12 +90,12 @@ def _compare_pictures(
                         continue
                     if (size := measure_picture(content)) is None:
                         text = f"{path} has no readable picture of {name} in episode {episode}, frame {frame}"
-                        found.add(TableProblem("picture-unreadable", text, [episode], name))
+                        problems.add(TableProblem("picture-unreadable", text, [episode], name))
                         continue
                     subject = f"the picture of {name} in episode {episode}, frame {frame},"
                     for problem in _compare_size(name, features[name], size, subject):
-                        found.add(problem._replace(episodes=[episode]))
-    return found
+                        problems.add(problem._replace(episodes=[episode]))
+    return problems
 
 
 def measure_picture(content: bytes) -> tuple[int, int] | None:
@@ -134,11 +136,11 @@ class Videos:
     ) -> None:
         np: Any = importlib.import_module("numpy")
         self._files, self._info, self._name, self._template = files, info, name, episodes.video_path
-        self._stored = [episodes.columns[f"videos/{name}/{one}"] for one in VIDEO_COLUMNS]
+        self._stored = [episodes.columns[f"videos/{name}/{column}"] for column in VIDEO_COLUMNS]
         columns = [episodes.columns["length"], *self._stored]
         self._numbers = np.arange(len(columns[0])) if chosen is None else np.array(sorted(chosen), int)
         self._numbers = self._numbers[self._numbers < len(columns[0])]
-        self._lengths, self._chunks, self._places, self._from, self._to = (one[self._numbers] for one in columns)
+        self._lengths, self._chunks, self._places, self._from, self._to = (column[self._numbers] for column in columns)
         self._interval = 1 / float(info["fps"])
 
     def find_problems(self, margin: float) -> Iterator[TableProblem]:
@@ -147,7 +149,7 @@ class Videos:
         :param margin: how much shorter a video may be, in seconds.
         """
         yield from self._find_range_problems()
-        found, opened = ProblemList(), dict[str, _Video]()
+        problems, opened = ProblemList(), dict[str, _Video]()
         for row, number in enumerate(self._numbers.tolist()):
             path, stop = self._format_path(row), float(self._to[row])
             if path not in opened:
@@ -158,8 +160,8 @@ class Videos:
                 text = f"episode {number} ends at {stop:.4g} s of {path}, which has {video.seconds:.4g} s"
                 problem = TableProblem("video-short", text, (), self._name)
             if problem:
-                found.add(problem._replace(episodes=[number]))
-        yield from found
+                problems.add(problem._replace(episodes=[number]))
+        yield from problems
 
     def _find_other_times(self, path: str, row: int, video: "_Video", margin: float) -> TableProblem | None:
         """Return the problem of a video whose pictures are all at other times than the metadata says."""
@@ -198,8 +200,8 @@ class Videos:
         if rows := find_wrong(is_same & (self._from[after] < self._to[before] - 2 * self._interval)):
             first, second = sorted((before[rows[0]], after[rows[0]]))
             later = np.maximum(before[rows], after[rows])
-            place = f"{self._from[second]:.4g} to {self._to[second]:.4g} s of {self._format_path(second)}"
-            text = f"episode {numbers[second]} has {place}, of which episode {numbers[first]} has a part"
+            span = f"{self._from[second]:.4g} to {self._to[second]:.4g} s of {self._format_path(second)}"
+            text = f"episode {numbers[second]} has {span}, of which episode {numbers[first]} has a part"
             yield TableProblem("episodes-disagree", text, sorted(numbers[later].tolist()), self._name)
 
     def _format_path(self, row: int) -> str:

@@ -48,11 +48,11 @@ def find_unmet_needs(needs: "DataNeeds") -> Iterator[Finding | str]:
     if needs.is_new:
         problems = list(map(make_finding, needs.find_type_problems()))
         fitting = _find_fitting_type(needs) if problems and needs.model.section == versions.POLICIES else ""
-        for one in problems:
-            if fitting and not one.ways:
-                yield make_finding(f"{one.title}; {fitting} learns from it as it is", "--policy-type TYPE")
+        for finding in problems:
+            if fitting and not finding.ways:
+                yield make_finding(f"{finding.title}; {fitting} learns from it as it is", "--policy-type TYPE")
             else:
-                yield one
+                yield finding
         yield from needs.find_feature_problems()
         yield from needs.find_camera_name_problems()
         yield from needs.find_crop_problems()
@@ -93,14 +93,20 @@ class DataNeeds:
 
         None if only LeRobot can read the option.
         """
-        given = self.values.get(FEATURES_OPTION)
-        if isinstance(given, dict):  # LeRobot adds them to those of the policy that it starts from
-            given = {**(self.job.start.settings.get(FEATURES_OPTION) or {}), **given}
-        if not isinstance(given, dict | None):
+        option = self.values.get(FEATURES_OPTION)
+        if isinstance(option, dict):  # LeRobot adds them to those of the policy that it starts from
+            option = {**(self.job.start.settings.get(FEATURES_OPTION) or {}), **option}
+        if not isinstance(option, dict | None):
             return None
-        features = given or {}
-        are_read = all(isinstance(one, dict) and isinstance(one.get("shape"), list) for one in features.values())
-        return features if are_read and all(isinstance(one.get("type"), str) for one in features.values()) else None
+        features = option or {}
+        are_read = all(
+            isinstance(feature, dict) and isinstance(feature.get("shape"), list) for feature in features.values()
+        )
+        return (
+            features
+            if are_read and all(isinstance(feature.get("type"), str) for feature in features.values())
+            else None
+        )
 
     @property
     def is_crop_given(self) -> bool:
@@ -111,7 +117,7 @@ class DataNeeds:
     def _list_pictures(self) -> dict[str, list[int]]:
         """Return the cameras that a policy reads, each with channels, height and width as far as they are known."""
         if self._inputs:
-            return {name: one["shape"] for name, one in self._inputs.items() if one["type"] == CAMERA_KIND}
+            return {name: feature["shape"] for name, feature in self._inputs.items() if feature["type"] == CAMERA_KIND}
         return {name: get_image_shape(self._features[name]) for name in self._cameras}
 
     def find_type_problems(self) -> Iterator[Finding | str]:
@@ -162,25 +168,25 @@ class DataNeeds:
         sizes = (*self._facts.largest_sizes.values(), self._facts.crop_option)
         settings = {name: self.values.get(name) for name in sizes if name}
         settings[FEATURES_OPTION] = {name: self._describe_input(name) for name in self._inputs if name not in problems}
-        found = () if problems else find_feature_mismatches(settings, self.info, {}, self._facts)
-        problems += (make_finding(one).title for one in found)  # a new policy has no renames
+        mismatches = () if problems else find_feature_mismatches(settings, self.info, {}, self._facts)
+        problems += (make_finding(mismatch).title for mismatch in mismatches)  # a new policy has no renames
         way = self._correct_inputs() if problems else ""
         flag = self.model.format_flag(FEATURES_OPTION)
         yield from (make_finding(f"{flag}: {problem}", way) for problem in problems)
 
     def _find_form_problem(self) -> Finding | str:
         """Return why LeRobot cannot read the features that the user gives; empty if it can, or if only it knows."""
-        given, flag = self.values.get(FEATURES_OPTION), self.model.format_flag(FEATURES_OPTION)
-        if given is None or (isinstance(given, str) and given.startswith("{")):  # YAML that is not JSON
+        features, flag = self.values.get(FEATURES_OPTION), self.model.format_flag(FEATURES_OPTION)
+        if features is None or (isinstance(features, str) and features.startswith("{")):  # YAML that is not JSON
             return ""
-        if not isinstance(given, dict) or not all(isinstance(one, dict) for one in given.values()):
+        if not isinstance(features, dict) or not all(isinstance(feature, dict) for feature in features.values()):
             return f'{flag} takes features as JSON, such as {{"{STATE}": {{"type": "STATE", "shape": [2]}}}}'
-        for name, feature in given.items():
+        for name, feature in features.items():
             if missing := [key for key in ("type", "shape") if key not in feature]:
                 return f"{flag} does not say the {' and the '.join(missing)} of {name}"
             if feature["type"] not in KINDS:
                 kind = find_near_option(str(feature["type"]).upper(), KINDS)
-                corrected = json.dumps({**given, name: {**feature, "type": kind}})
+                corrected = json.dumps({**features, name: {**feature, "type": kind}})
                 lacks = f"{flag}: LeRobot has no type {feature['type']} of {name}, only {', '.join(KINDS)}"
                 return make_finding(lacks, self.format_way(FEATURES_OPTION, corrected) if kind else "")
         return ""
@@ -209,20 +215,20 @@ class DataNeeds:
 
     def find_camera_name_problems(self) -> Iterator[Finding | str]:
         """Yield a sentence if an option names cameras that the dataset lacks, or none has a name that fits."""
-        known = self._cameras
+        cameras = self._cameras
         for option, usual in self._facts.camera_options.items():
-            given = self.values.get(option)
-            named = given if isinstance(given, str | list) else usual
-            missing = [str(name) for name in ([named] if isinstance(named, str) else named) if name not in known]
+            setting = self.values.get(option)
+            named = setting if isinstance(setting, str | list) else usual
+            missing = [str(name) for name in ([named] if isinstance(named, str) else named) if name not in cameras]
             if missing:
-                fitting = known[0] if isinstance(named, str) else json.dumps(known[: len(named)])
+                fitting = cameras[0] if isinstance(named, str) else json.dumps(cameras[: len(named)])
                 reads = f"{self.model.kind} reads {' and '.join(missing)} ({option})"
-                has = f"and the dataset has {', '.join(known) or 'no camera'}"
-                yield make_finding(f"{reads}, {has}", self.format_way(option, fitting) if known else "")
+                has = f"and the dataset has {', '.join(cameras) or 'no camera'}"
+                yield make_finding(f"{reads}, {has}", self.format_way(option, fitting) if cameras else "")
         prefix = self._facts.camera_prefix
-        if known and not any(name.startswith(prefix) for name in known):
+        if cameras and not any(name.startswith(prefix) for name in cameras):
             begin = f"{self.model.kind} reads cameras whose names begin with {prefix}"
-            yield f"{begin}, and the dataset has {', '.join(known)}"
+            yield f"{begin}, and the dataset has {', '.join(cameras)}"
 
     def list_view_warnings(self) -> Iterator[str]:
         """Yield a sentence if a new policy does not use all cameras."""

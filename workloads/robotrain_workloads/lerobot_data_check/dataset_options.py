@@ -179,27 +179,29 @@ def _explain_episodes(text: str) -> EpisodesRefused:
 
 
 def _find_episode_problems(job: LerobotJob) -> Iterator[Finding | str]:
-    given = job.options.get(EPISODES)
-    if given is None:
+    text = job.options.get(EPISODES)
+    if text is None:
         return
     try:
-        chosen = parse_episodes(given)
+        chosen = parse_episodes(text)
     except EpisodesRefused as refused:
         yield refused.finding
         return
     if chosen is None:
         return
     recorded = count_recorded(job)
-    existing = [one for one in dict.fromkeys(chosen) if one >= 0 and (recorded is None or one < recorded.total)]
-    missing = [one for one in chosen if one < 0 or (recorded is not None and one >= recorded.total)]
-    known = f": {recorded.describe()}" if recorded else ""
+    existing = [
+        number for number in dict.fromkeys(chosen) if number >= 0 and (recorded is None or number < recorded.total)
+    ]
+    missing = [number for number in chosen if number < 0 or (recorded is not None and number >= recorded.total)]
+    description = f": {recorded.describe()}" if recorded else ""
     if not chosen:
-        yield make_finding(f"{EPISODES}=[] leaves nothing to train on{known}", _format_way(None))
+        yield make_finding(f"{EPISODES}=[] leaves nothing to train on{description}", _format_way(None))
     elif missing:
         have = recorded.describe() if recorded else "episodes are counted from 0"
         yield make_finding(f"{EPISODES} names {_list_numbers(missing)}, and {have}", _format_way(existing))
     elif len(existing) < len(chosen):
-        repeated = [one for one in existing if chosen.count(one) > 1]
+        repeated = [number for number in existing if chosen.count(number) > 1]
         yield make_finding(f"{EPISODES} names {_list_numbers(repeated)} twice", _format_way(existing))
 
 
@@ -208,9 +210,9 @@ def _find_exclusion_problems(job: LerobotJob) -> Iterator[Finding | str]:
     excluded, recorded = job.parameters[EXCLUDED], count_recorded(job)
     if not excluded or recorded is None:
         return
-    given = job.options.get(EPISODES)
-    if job.option_values.get(EPISODES) is not None and parse_episodes(given or "null") is None:
-        yield f"{EPISODES} takes plain numbers with {EXCLUDE_FLAG}, not {given!r}"
+    text = job.options.get(EPISODES)
+    if job.option_values.get(EPISODES) is not None and parse_episodes(text or "null") is None:
+        yield f"{EPISODES} takes plain numbers with {EXCLUDE_FLAG}, not {text!r}"
         return
     try:
         list_trained(job, recorded.total)
@@ -234,7 +236,7 @@ def _find_tolerance_problems(job: LerobotJob, model: TrainedModel | None) -> Ite
     """Yield why no frame would be found: policies compare times of actions, videos those of pictures."""
     if TOLERANCE not in job.option_values:
         return
-    given, value = job.options[TOLERANCE], job.option_values[TOLERANCE]
+    text, value = job.options[TOLERANCE], job.option_values[TOLERANCE]
     tolerance = math.nan if value is None else value
     if not isinstance(tolerance, float):  # reported elsewhere
         return
@@ -242,7 +244,7 @@ def _find_tolerance_problems(job: LerobotJob, model: TrainedModel | None) -> Ite
     reads_videos = dataset.has_video(job.info)
     if (reads_videos and not tolerance > 0) or (has_actions and not tolerance >= 0):
         way = f"-- {TOLERANCE}={0.25 / job.info['fps']:g}"
-        yield make_finding(f"{TOLERANCE}={given}: no frame of the dataset is nearer than that to its time", way)
+        yield make_finding(f"{TOLERANCE}={text}: no frame of the dataset is nearer than that to its time", way)
 
 
 def _find_picture_problems(job: LerobotJob) -> Iterator[Finding | str]:

@@ -52,8 +52,8 @@ def find_table_problems(
         if recorded and not dataset.is_convertible(info) and not any(frames.list_problems()):
             yield from find_quantile_problems(files, recorded, chosen)
     yield from frames.list_problems()
-    for name, one in frames.features.items():
-        if one.get("dtype") == "video":
+    for name, feature in frames.features.items():
+        if feature.get("dtype") == "video":
             yield from Videos(files, info, episodes, name, chosen).find_problems(margin)
 
 
@@ -70,9 +70,9 @@ def list_table_problems(
     Raise what numpy and pyarrow raise for a table of a form that is not known here.
     """
     problems: list[TableProblem] = []
-    found = find_table_problems(files, tolerance, chosen, allow_non_finite=allow_non_finite, **read)
+    table_problems = find_table_problems(files, tolerance, chosen, allow_non_finite=allow_non_finite, **read)
     try:
-        problems.extend(found)
+        problems.extend(table_problems)
     except UnreadableTable as error:
         problems.append(error.problem)
     except OSError as error:

@@ -50,7 +50,7 @@ class EpisodeTables:
 
 def read_episodes(files: DatasetFiles, info: Mapping[str, Any]) -> EpisodeTables:
     """Read the metadata of the episodes. Raise UnreadableTable, OSError."""
-    videos = [name for name, one in dataset.get_features(info).items() if one.get("dtype") == "video"]
+    videos = [name for name, feature in dataset.get_features(info).items() if feature.get("dtype") == "video"]
     if dataset.is_convertible(info):
         return _read_old_episodes(files, info, videos)
     wanted = [*RANGE_COLUMNS, *(f"videos/{name}/{column}" for name in videos for column in VIDEO_COLUMNS)]
@@ -64,29 +64,33 @@ def _read_old_episodes(files: DatasetFiles, info: Mapping[str, Any], videos: Seq
     numbers, lengths = _read_lines(files, EPISODES_V21, ("episode_index", "length"))
     template, size = info.get("data_path") or DATA_PATH_V21, int(info.get("chunks_size") or FOLDER_FILES)
     stored = {*files.list_files(DATA_FILES)}
-    paths = {one: str(template).format(episode_chunk=one // size, episode_index=one) for one in numbers.tolist()}
-    if missing := [one for one, path in paths.items() if path not in stored]:
+    paths = {
+        number: str(template).format(episode_chunk=number // size, episode_index=number) for number in numbers.tolist()
+    }
+    if missing := [number for number, path in paths.items() if path not in stored]:
         text = f"{paths[missing[0]]}, the frames of episode {missing[0]}, does not exist"
         raise UnreadableTable(TableProblem("file-missing", text, missing))
     ends, seconds = np.cumsum(lengths), lengths / float(info["fps"])
     places = (numbers // size, numbers, np.zeros(len(numbers)), seconds)
     columns = dict(zip(RANGE_COLUMNS, (numbers, lengths, ends - lengths, ends), strict=True))
-    columns |= {f"videos/{name}/{key}": one for name in videos for key, one in zip(VIDEO_COLUMNS, places, strict=True)}
+    columns |= {
+        f"videos/{name}/{key}": column for name in videos for key, column in zip(VIDEO_COLUMNS, places, strict=True)
+    }
     return EpisodeTables(columns, _read_lines(files, TASKS_V21, ("task_index",))[0], VIDEO_PATH_V21, EPISODES_V21)
 
 
 def _read_lines(files: DatasetFiles, path: str, keys: Sequence[str]) -> Any:
     """Return the whole numbers by the keys in the objects of a file's lines, by key. Raise UnreadableTable."""
     np: Any = importlib.import_module("numpy")
-    found = []
+    rows = []
     for number, line in enumerate(io.BytesIO(read_small(files, path)), 1):
         try:
             value = json.loads(line)
-            found.append([int(value[key]) for key in keys])
+            rows.append([int(value[key]) for key in keys])
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             text = f"line {number} of {path} is no JSON object with {' and '.join(keys)}, as each line must be"
             raise UnreadableTable(TableProblem("file-unreadable", text)) from error
-    return np.array(found, int).reshape(-1, len(keys)).T
+    return np.array(rows, int).reshape(-1, len(keys)).T
 
 
 def find_episode_problems(info: Mapping[str, Any], episodes: EpisodeTables) -> Iterator[TableProblem]:
@@ -98,9 +102,9 @@ def find_episode_problems(info: Mapping[str, Any], episodes: EpisodeTables) -> I
         yield TableProblem("episodes-disagree", text, wrong)
     if wrong := find_wrong(columns["length"] <= 0):
         yield TableProblem("episodes-disagree", f"episode {wrong[0]} has no frames by {where}", wrong)
-    for key, found in (("total_episodes", count), ("total_frames", frames)):
-        if info[key] != found:
-            text = f"{dataset.INFO_FILE} says {key} {info[key]}, and {where} has {found}"
+    for key, counted in (("total_episodes", count), ("total_frames", frames)):
+        if info[key] != counted:
+            text = f"{dataset.INFO_FILE} says {key} {info[key]}, and {where} has {counted}"
             yield TableProblem("counts-disagree", text)
     begins, stops = columns["dataset_from_index"], columns["dataset_to_index"]
     if wrong := find_wrong((begins != episodes.starts) | (stops != episodes.ends)):

@@ -52,7 +52,7 @@ class FrameTables:
 
     def compare(self, *, allow_non_finite: bool) -> None:
         """Compare columns, numbers of frames, tasks and values. Raise UnreadableTable."""
-        stored = [name for name, one in self.features.items() if one.get("dtype") != "video"]
+        stored = [name for name, feature in self.features.items() if feature.get("dtype") != "video"]
         cameras = dataset.CAMERA_TYPES
         trained = [name for name in self._trained if name in stored and self.features[name].get("dtype") not in cameras]
         total, row = int(self._episodes.columns["length"].sum()), 0
@@ -60,15 +60,15 @@ class FrameTables:
             file = open_table(self._files, name)
             for problem in _find_column_problems(file.schema_arrow, self.features, name):
                 self._found.add(problem)
-            present = [one for one in (*FRAME_COLUMNS, *trained) if one in file.schema_arrow.names]
+            present = [column for column in (*FRAME_COLUMNS, *trained) if column in file.schema_arrow.names]
             require_sizes(file, name, present)
-            if any(one.feature in (*FRAME_COLUMNS, *trained) and not one.episodes for one in self._found):
+            if any(problem.feature in (*FRAME_COLUMNS, *trained) and not problem.episodes for problem in self._found):
                 return  # what follows would be wrong in each row
             if row + file.metadata.num_rows > total:
                 row += file.metadata.num_rows
                 break
             for part in self._files.plan_rows(file, name, FRAME_COLUMNS, present[len(FRAME_COLUMNS) :]):
-                read, at = [one for one in trained if one in part.columns], row + part.first
+                read, at = [feature for feature in trained if feature in part.columns], row + part.first
                 for table in read_batches(file, name, BATCH_ROWS, part.columns, part.groups):
                     rows = self._np.arange(at, at + table.num_rows)
                     at += table.num_rows
@@ -82,14 +82,14 @@ class FrameTables:
     def list_problems(self) -> Iterator[TableProblem]:
         """Yield what was found, and the timestamp that is farthest from its place, if it is too far."""
         yield from self._found
-        if self._late and not any(one.kind == "frames-disagree" for one in self._found):
+        if self._late and not any(problem.kind == "frames-disagree" for problem in self._found):
             yield self._worst.describe(self.interval, sorted(self._late))
 
     def _compare_rows(
         self, table: Any, rows: Any, name: str, trained: Sequence[str], *, allow_non_finite: bool
     ) -> None:
         np, episodes = self._np, self._episodes
-        frames = {one: table.column(one).to_numpy(zero_copy_only=False) for one in FRAME_COLUMNS}
+        frames = {column: table.column(column).to_numpy(zero_copy_only=False) for column in FRAME_COLUMNS}
         owners, places = frames["episode_index"], frames["frame_index"]
         if self._in_order:
             owners = np.searchsorted(episodes.ends, rows, "right")
@@ -109,16 +109,16 @@ class FrameTables:
             if self._tolerance is not None and (wrong := find_wrong(off > self._tolerance)):
                 self._late.update(owners[wrong].tolist())
                 at = int(off.argmax())
-                found = _Timestamp(*(float(one[at]) for one in (off, owners, places, frames["timestamp"])))
-                self._worst = max(self._worst, found)
+                timestamp = _Timestamp(*(float(array[at]) for array in (off, owners, places, frames["timestamp"])))
+                self._worst = max(self._worst, timestamp)
         if wrong := find_wrong(~np.isin(frames["task_index"], episodes.tasks) & is_read):
             at = wrong[0]
             text = f"episode {owners[at]} has the task {frames['task_index'][at]}, which {TASK_FILE} does not have"
             add("task-missing", text, wrong)
         for feature in trained:
-            for wrong, why in self._find_wrong_values(table.column(feature), feature, is_read, allow_non_finite):
+            for wrong, reason in self._find_wrong_values(table.column(feature), feature, is_read, allow_non_finite):
                 if wrong:
-                    text = f"episode {owners[wrong[0]]}: {feature} of frame {places[wrong[0]]} {why}"
+                    text = f"episode {owners[wrong[0]]}: {feature} of frame {places[wrong[0]]} {reason}"
                     add("value-not-finite", text, wrong, feature)
 
     def _find_wrong_values(
@@ -159,36 +159,38 @@ class _Timestamp(NamedTuple):
         text = f"episode {self.episode:g}: frame {self.frame:g} has the timestamp {self.said:.4g} s, and {right}"
         if self.off < LARGEST_TOLERANCE * interval:
             enough = math.ceil(self.off * 1000 + 1) / 1000
-            way, why = f"-- {TOLERANCE_OPTION}={enough:g}", "LeRobot finds no frame of the video there"
+            way, reason = f"-- {TOLERANCE_OPTION}={enough:g}", "LeRobot finds no frame of the video there"
         else:
-            way, why = "", f"the timestamps, or fps of {dataset.INFO_FILE}, are wrong"
-        return TableProblem("timestamp-off", f"{text}: {why}", episodes, way=way)
+            way, reason = "", f"the timestamps, or fps of {dataset.INFO_FILE}, are wrong"
+        return TableProblem("timestamp-off", f"{text}: {reason}", episodes, way=way)
 
 
 def _find_column_problems(schema: Any, features: Mapping[str, Mapping[str, Any]], name: str) -> Iterator[TableProblem]:
     """Yield each feature that has no column, or one of another type or number of values, and columns of none."""
-    for feature, one in features.items():
-        if one.get("dtype") == "video":
+    for feature, description in features.items():
+        if description.get("dtype") == "video":
             continue
         if feature not in schema.names:
             text = f"{name} has no column {feature}, which {dataset.INFO_FILE} names"
             yield TableProblem("column-missing", text, (), feature)
-        elif one.get("dtype") not in dataset.OTHER_TYPES and (why := _compare_type(schema.field(feature).type, one)):
-            text = f"{name} has {feature} as {why[0]}, and {dataset.INFO_FILE} says {why[1]}"
+        elif description.get("dtype") not in dataset.OTHER_TYPES and (
+            kinds := _compare_type(schema.field(feature).type, description)
+        ):
+            text = f"{name} has {feature} as {kinds[0]}, and {dataset.INFO_FILE} says {kinds[1]}"
             yield TableProblem("shape-differs", text, (), feature)
     for column in (column for column in schema.names if column not in features):
         text = f"{name} has the column {column}, which {dataset.INFO_FILE} does not name: LeRobot refuses it"
         yield TableProblem("column-missing", text, (), column)
 
 
-def _compare_type(found: Any, feature: Mapping[str, Any]) -> tuple[str, str] | None:
+def _compare_type(arrow_type: Any, feature: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return what a column holds of a feature, and what the description says; None if it may be the same."""
     types, kind, shape = importlib.import_module("pyarrow.types"), str(feature.get("dtype")), feature.get("shape")
     count, is_known, size = 1, True, math.prod(shape or [1])
-    while types.is_list(found) or types.is_large_list(found) or types.is_fixed_size_list(found):
-        is_known &= hasattr(found, "list_size")
-        count, found = count * getattr(found, "list_size", 1), found.value_type
-    is_number = types.is_integer(found) or types.is_boolean(found)
-    if not is_number and not (types.is_floating(found) and "int" not in kind and "bool" not in kind):
-        return str(found), kind
+    while types.is_list(arrow_type) or types.is_large_list(arrow_type) or types.is_fixed_size_list(arrow_type):
+        is_known &= hasattr(arrow_type, "list_size")
+        count, arrow_type = count * getattr(arrow_type, "list_size", 1), arrow_type.value_type
+    is_number = types.is_integer(arrow_type) or types.is_boolean(arrow_type)
+    if not is_number and not (types.is_floating(arrow_type) and "int" not in kind and "bool" not in kind):
+        return str(arrow_type), kind
     return (f"{count} values a frame", str(size)) if is_known and count != size else None

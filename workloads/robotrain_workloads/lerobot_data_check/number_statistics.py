@@ -101,12 +101,12 @@ def _estimate_quantiles(parts: Iterable[Array], sums: NumberSums) -> Array:
         bins = np.array([np.searchsorted(end, rank, "right") for end in ends])
         return np.minimum(sums.min + (bins + 0.5) * width, sums.max)
 
-    found = []
+    quantiles = []
     for quantile in QUANTILES.values():  # between two values as numpy does, which may be far from each other
         rank, part = divmod(quantile * (sums.count - 1), 1)
         low, high = find_value(int(rank)), find_value(min(int(rank) + 1, sums.count - 1))
-        found.append(low + (high - low) * part)
-    return np.array(found)
+        quantiles.append(low + (high - low) * part)
+    return np.array(quantiles)
 
 
 def is_outside(values: Array, low: Array, high: Array, extent: Array) -> Array:
@@ -147,6 +147,6 @@ def convert_column(column: Any, rows: int) -> Array:
         column = column.flatten()
     values = np.asarray(column.to_numpy(zero_copy_only=False)).astype(np.float64)
     values = values.reshape(np.count_nonzero(has_values), -1)
-    found = np.full((rows, values.shape[1]), np.nan)
-    found[has_values] = values
-    return found
+    numbers = np.full((rows, values.shape[1]), np.nan)
+    numbers[has_values] = values
+    return numbers

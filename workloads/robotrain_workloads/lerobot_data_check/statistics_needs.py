@@ -82,8 +82,8 @@ def list_read_numbers(job: LerobotJob) -> dict[str, list[str]]:
     inputs = job.values.get(FEATURES_OPTION)
     reads = [REWARD] if job.known_model and job.model.facts.reads_reward else []
     reads += inputs if isinstance(inputs, dict) else []
-    found = {"reads": reads, "quantiles": list_quantile_features(job)}
-    return {name: features for name, features in found.items() if features}
+    features_by_use = {"reads": reads, "quantiles": list_quantile_features(job)}
+    return {name: features for name, features in features_by_use.items() if features}
 
 
 def find_problems(needs: DataNeeds) -> Iterator[Finding | str]:
@@ -129,9 +129,9 @@ def list_warnings(needs: DataNeeds) -> Iterator[str]:
     statistics = _read_statistics(needs.job)
     if needs.resumes or not statistics or are_computed(needs.job.parameters, needs.job.sources):
         return
-    modes, known = _get_modes(needs.job), dataset.get_features(needs.info)
+    modes, features = _get_modes(needs.job), dataset.get_features(needs.info)
     kinds = {STATE: "STATE", ACTION: "ACTION"}
-    normalized = [name for name, kind in kinds.items() if name in known and MODES.get(modes.get(kind, ""))]
+    normalized = [name for name, kind in kinds.items() if name in features and MODES.get(modes.get(kind, ""))]
     raw = [name for name in normalized if not isinstance(statistics.get(name), dict)]
     if raw:
         lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(raw)}"
@@ -151,19 +151,19 @@ def _list_relative_warnings(needs: DataNeeds, statistics: Mapping[str, Any]) -> 
     if count is None or frames is None or wanted == are_relative:
         return
     learned, other = ("relative", "absolute") if wanted else ("absolute", "relative")
-    found = f"{dataset.STATISTICS_FILE} of the dataset, which is of {other} ones: {COMPUTED_WAY} mends it"
-    yield f"{needs.model.kind} learns {learned} actions, and normalizes them with {found}"
+    source = f"{dataset.STATISTICS_FILE} of the dataset, which is of {other} ones: {COMPUTED_WAY} mends it"
+    yield f"{needs.model.kind} learns {learned} actions, and normalizes them with {source}"
 
 
 def _is_alone(job: LerobotJob) -> bool:
     """Return whether there is one dataset: merged ones have statistics of their own."""
-    return [one.role for one in job.sources].count("dataset") == 1
+    return [source.role for source in job.sources].count("dataset") == 1
 
 
 def _get_modes(job: LerobotJob) -> Mapping[str, str]:
     """Return by kind of feature how it is normalized."""
-    given = job.values.get(NORMALIZATION_OPTION)
-    modes: Mapping[str, Any] = given if isinstance(given, dict) else job.model.facts.normalization
+    mapping = job.values.get(NORMALIZATION_OPTION)
+    modes: Mapping[str, Any] = mapping if isinstance(mapping, dict) else job.model.facts.normalization
     return {str(kind): str(mode) for kind, mode in modes.items()}
 
 
@@ -172,17 +172,17 @@ def _find_mapping_problems(needs: DataNeeds) -> Iterator[Finding | str]:
     modes, flag = _get_modes(needs.job), needs.model.format_flag(NORMALIZATION_OPTION)
     if needs.model.section != versions.POLICIES or not needs.model.facts.normalization:
         return
-    given = needs.values.get(NORMALIZATION_OPTION)
-    if given is not None and not isinstance(given, dict) and not str(given).startswith("{"):  # else YAML
-        yield f'{flag} takes a mode for each kind of feature, such as {{"ACTION": "{PLAIN_MODE}"}}, not {given}'
+    mapping = needs.values.get(NORMALIZATION_OPTION)
+    if mapping is not None and not isinstance(mapping, dict) and not str(mapping).startswith("{"):  # else YAML
+        yield f'{flag} takes a mode for each kind of feature, such as {{"ACTION": "{PLAIN_MODE}"}}, not {mapping}'
         return
-    for words, known, what in ((modes.keys(), KINDS, "kind of feature"), (modes.values(), MODES, "normalization")):
-        if wrong := [word for word in words if word not in known]:
-            near = {word: find_near_option(word.upper(), known) for word in wrong}
+    for words, allowed, what in ((modes.keys(), KINDS, "kind of feature"), (modes.values(), MODES, "normalization")):
+        if wrong := [word for word in words if word not in allowed]:
+            near = {word: find_near_option(word.upper(), allowed) for word in wrong}
             corrected = {near.get(kind, kind): near.get(mode, mode) for kind, mode in modes.items()}
             is_complete = all(near.values()) and len(corrected) == len(modes)
             way = needs.format_way(NORMALIZATION_OPTION, json.dumps(corrected)) if is_complete else ""
-            yield make_finding(f"{flag}: LeRobot has no {what} {', '.join(wrong)}, only {', '.join(known)}", way)
+            yield make_finding(f"{flag}: LeRobot has no {what} {', '.join(wrong)}, only {', '.join(allowed)}", way)
             return
 
 
@@ -207,9 +207,9 @@ def _find_mode_problems(
     modes, cameras = _get_modes(needs.job), dataset.list_cameras(needs.info)
     numbers = {} if are_computed(needs.job.parameters, needs.job.sources) else NUMBER_KINDS
     for feature, kind in {**numbers, **dict.fromkeys(cameras, "VISUAL")}.items():
-        mode, found = modes.get(kind, ""), statistics.get(feature)
+        mode, recorded = modes.get(kind, ""), statistics.get(feature)
         own = IMAGENET_STATISTICS if has_imagenet and kind == "VISUAL" else ()
-        missing = [name for name in MODES.get(mode, ()) if isinstance(found, dict) and name not in (*found, *own)]
+        missing = [name for name in MODES.get(mode, ()) if isinstance(recorded, dict) and name not in (*recorded, *own)]
         if missing:
             plain = {name: PLAIN_MODE if value == mode else value for name, value in modes.items()}
             lacks = f"{file} of the dataset lacks its {' and '.join(missing)}"
@@ -243,6 +243,6 @@ def _count_dropped(needs: DataNeeds) -> int | None:
         return None
     value = needs.values.get(DROP_OPTION)
     if value is None:
-        known: list[Any] = [needs.values.get(name) for name in PAST_OPTIONS]
-        return known[0] - sum(known[1:]) + 1 if all(type(one) is int for one in known) else None
+        counts: list[Any] = [needs.values.get(name) for name in PAST_OPTIONS]
+        return counts[0] - sum(counts[1:]) + 1 if all(type(count) is int for count in counts) else None
     return value if type(value) is int else None

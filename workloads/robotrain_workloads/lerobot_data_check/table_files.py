@@ -111,17 +111,17 @@ def open_table(files: DatasetFiles, path: str) -> Any:
 
 def require_sizes(file: Any, path: str, names: Sequence[str], most_rows: int | None = None) -> None:
     """Raise UnreadableTable if an open file claims rows, or bytes of columns, that would fill the memory."""
-    meta, why = file.metadata, ""
+    meta, reason = file.metadata, ""
     if most_rows is not None and meta.num_rows > most_rows:
-        why = f"{meta.num_rows:,} rows: at most {most_rows:,} are read"
+        reason = f"{meta.num_rows:,} rows: at most {most_rows:,} are read"
     for group in map(meta.row_group, range(meta.num_row_groups)):
         columns = (group.column(number) for number in range(meta.num_columns))
-        read = [one for one in columns if f"{one.path_in_schema}.".startswith(tuple(names))]
-        sizes = (max(one.total_uncompressed_size, one.num_values * NUMBER_BYTES) for one in read)
+        read = [column for column in columns if f"{column.path_in_schema}.".startswith(tuple(names))]
+        sizes = (max(column.total_uncompressed_size, column.num_values * NUMBER_BYTES) for column in read)
         if (size := sum(sizes)) > max(SMALL_GROUP, group.num_rows * LARGEST_ROW):
-            why = f"{size:,} bytes of numbers in {group.num_rows:,} rows"
-    if why:
-        raise UnreadableTable(TableProblem("file-unreadable", f"{path} claims {why}"))
+            reason = f"{size:,} bytes of numbers in {group.num_rows:,} rows"
+    if reason:
+        raise UnreadableTable(TableProblem("file-unreadable", f"{path} claims {reason}"))
 
 
 def read_batches(
@@ -138,8 +138,8 @@ def read_batches(
 
 
 def _explain_failure(path: str, error: Exception) -> UnreadableTable:
-    why = re.sub(r"[\s\x00-\x1f]+", " ", str(error)).strip()
-    return UnreadableTable(TableProblem("file-unreadable", f"{path} is damaged: {why}"))
+    reason = re.sub(r"[\s\x00-\x1f]+", " ", str(error)).strip()
+    return UnreadableTable(TableProblem("file-unreadable", f"{path} is damaged: {reason}"))
 
 
 def read_columns(files: DatasetFiles, paths: Sequence[str], names: Sequence[str]) -> Columns:
@@ -154,7 +154,7 @@ def read_columns(files: DatasetFiles, paths: Sequence[str], names: Sequence[str]
         for batch in read_batches(file, path, BATCH_ROWS, [*names]):
             for name in names:
                 parts[name].append(batch.column(name).to_numpy(zero_copy_only=False))
-    return {name: np.concatenate(found) if found else np.array([], int) for name, found in parts.items()}
+    return {name: np.concatenate(arrays) if arrays else np.array([], int) for name, arrays in parts.items()}
 
 
 def find_wrong(is_wrong: Any) -> list[int]:

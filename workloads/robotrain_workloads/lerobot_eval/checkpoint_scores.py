@@ -48,25 +48,27 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
     It is raised, once all are evaluated, if one could not be, or if not even the best reaches the threshold.
     """
     parts = request.results.parent / PARTS_FOLDER
-    found: dict[Path, Scored] = {}
+    scores_by_folder: dict[Path, Scored] = {}
     for folder, count in _list_checkpoints(request, checkpoints):
-        progress = partial(EvaluationProgress, before=len(found), count=max(count, len(found) + 1))
+        progress = partial(
+            EvaluationProgress, before=len(scores_by_folder), count=max(count, len(scores_by_folder) + 1)
+        )
         score = _score_checkpoint(_select(request, folder), parts / folder.name, evaluate, progress)
         if score.error and request.grows_until and not folder.exists():
             followed_checkpoints.note_removed(score.step)
             continue
         emit_event(score)
         print(f"checkpoint {score.step}: {score.error or _describe(score)}", flush=True)
-        found[folder] = score
-    best, failed = choose_best([*found.values()]), explain_failures([*found.values()])
+        scores_by_folder[folder] = score
+    best, failed = choose_best([*scores_by_folder.values()]), explain_failures([*scores_by_folder.values()])
     if best is None:
         raise SystemExit(f"error: {failed or 'no checkpoint was evaluated'}")
-    folder = next(folder for folder, score in found.items() if score is best)
-    compared = sum(bool(one.scores) for one in found.values())
+    folder = next(folder for folder, score in scores_by_folder.items() if score is best)
+    compared = sum(bool(score.scores) for score in scores_by_folder.values())
     confirmed, unsure = None, "it was removed"
     if request.confirm and folder.exists():
         fresh = replace(_select(request, folder), eval_episodes=request.confirm, skip=request.eval_episodes)
-        progress = partial(EvaluationProgress, before=len(found), count=len(found) + 1)
+        progress = partial(EvaluationProgress, before=len(scores_by_folder), count=len(scores_by_folder) + 1)
         confirmed = _score_checkpoint(fresh, parts / f"{folder.name}{CONFIRMED}", evaluate, progress)
         print(f"checkpoint {best.step}, confirmed: {confirmed.error or _describe(confirmed)}", flush=True)
         unsure = confirmed.error
@@ -76,15 +78,15 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
     too_low = summary.explain_low_success(shown, request.success_threshold)
     shown = _describe_selection(shown, compared, is_confirmed=shown is confirmed)
     table = {"best": best.step, "shown": {**collect_fields(shown), "too_low": too_low}}
-    _write_results(request.results, parts, [*found.values()], folder.name, table)
-    kept = request.kept_policy and request.kept_policy / folder.name
-    if kept and not folder.exists():
+    _write_results(request.results, parts, [*scores_by_folder.values()], folder.name, table)
+    kept_policy = request.kept_policy and request.kept_policy / folder.name
+    if kept_policy and not folder.exists():
         text = f"the best checkpoint, of step {best.step}, was removed after its evaluation: it is not kept"
         emit_event(Note(level="warning", text=text))
-        kept = None
+        kept_policy = None
     print(f"the best checkpoint is that of step {best.step}", flush=True)
     emit_event(Track(tags={"policy_step": str(best.step)}))
-    evaluated_parts.report(request, shown, policy.find_model_folder(folder), kept)
+    evaluated_parts.report(request, shown, policy.find_model_folder(folder), kept_policy)
     sentences = (
         f"no checkpoint is good enough; of the best, step {best.step}, {too_low}" if too_low else "",
         failed,
@@ -126,24 +128,24 @@ def _describe_selection(score: Scored, compared: int, *, is_confirmed: bool) -> 
     return replace(score, conditions=text)
 
 
-def choose_best(found: Sequence[Scored]) -> Scored | None:
+def choose_best(scores: Sequence[Scored]) -> Scored | None:
     """Return the one with the best headline score, of equal ones the later; None if none was evaluated."""
-    scored = [one for one in found if one.scores]
+    scored = [score for score in scores if score.scores]
     for name, better in HEADLINES:
-        known = [one for one in scored if math.isfinite(one.scores.get(name, math.nan))]
-        if known:
+        finite = [score for score in scored if math.isfinite(score.scores.get(name, math.nan))]
+        if finite:
             sign = 1 if better == "higher" else -1
-            return max(known, key=lambda one: (sign * one.scores[name], one.step))
-    return max(scored, key=lambda one: one.step, default=None)
+            return max(finite, key=lambda score: (sign * score.scores[name], score.step))
+    return max(scored, key=lambda score: score.step, default=None)
 
 
-def explain_failures(found: Sequence[Scored]) -> str:
+def explain_failures(scores: Sequence[Scored]) -> str:
     """Return which checkpoints could not be evaluated, and why; empty if all were."""
-    failed = [one for one in found if one.error]
+    failed = [score for score in scores if score.error]
     if not failed:
         return ""
-    texts = [f"step {one.step} ({one.error})" for one in failed]
-    return f"{len(failed)} of {len(found)} checkpoints could not be evaluated: {', '.join(texts)}"
+    texts = [f"step {score.step} ({score.error})" for score in failed]
+    return f"{len(failed)} of {len(scores)} checkpoints could not be evaluated: {', '.join(texts)}"
 
 
 def _score_checkpoint(
@@ -169,17 +171,19 @@ def _score_checkpoint(
 
 
 def _describe(score: Scored) -> str:
-    known = ((name, score.scores[name]) for name, _ in HEADLINES if name in score.scores)
-    return ", ".join(f"{name} {value:.4g}" for name, value in known) or f"{score.episodes} episodes"
+    headlines = ((name, score.scores[name]) for name, _ in HEADLINES if name in score.scores)
+    return ", ".join(f"{name} {value:.4g}" for name, value in headlines) or f"{score.episodes} episodes"
 
 
-def _write_results(results: Path, parts: Path, found: Sequence[Scored], best: str, table: Mapping[str, object]) -> None:
+def _write_results(
+    results: Path, parts: Path, scores: Sequence[Scored], best: str, table: Mapping[str, object]
+) -> None:
     """Write the results: those of the best checkpoint, the table, and those of each in a folder of its own."""
     confirmed = parts / f"{best}{CONFIRMED}"
     with result_files.fill_folder(results) as folder:
         evaluated_parts.link_files(confirmed if confirmed.exists() else parts / best, folder)
         for part in sorted(parts.iterdir()):
-            if part.name.isdecimal() and int(part.name) in {one.step for one in found if not one.error}:
+            if part.name.isdecimal() and int(part.name) in {score.step for score in scores if not score.error}:
                 evaluated_parts.link_files(part, folder / TABLE_FOLDER / part.name)
-        rows = [collect_fields(one) for one in found]
+        rows = [collect_fields(score) for score in scores]
         result_files.write_json(folder / TABLE_FILE, {**table, "checkpoints": rows})

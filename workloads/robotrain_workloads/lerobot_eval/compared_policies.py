@@ -56,11 +56,11 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
         is_last = repeats or sum(rounds) >= limit
         verdicts = _decide(table, names, plan, is_last=is_last)
         _say_round(len(rounds), verdicts)
-        if all(one.verdict != "continue" for one in verdicts):
+        if all(verdict.verdict != "continue" for verdict in verdicts):
             break
-    undecided = any(one.verdict == "not decided" for one in verdicts)
+    undecided = any(verdict.verdict == "not decided" for verdict in verdicts)
     ended: record.Ending = "decided"
-    if any(one.withheld in ("floor", "ceiling") for one in verdicts):
+    if any(verdict.withheld in ("floor", "ceiling") for verdict in verdicts):
         ended = "floor"
     elif undecided:
         ended = "starts" if repeats else "at_most"
@@ -80,8 +80,8 @@ def _refuse_same_policy(request: EvaluationRequest, names: Sequence[str]) -> Non
 def _make_names(request: EvaluationRequest) -> list[str]:
     """Return a name for each policy, which no other has."""
     policies = (request.policy, *request.references)
-    given = [f"{one.run}@{one.step}" if one.run else one.name for one in policies]
-    return [name if given.count(name) < 2 else f"{name} [{number}]" for number, name in enumerate(given)]
+    names = [f"{policy.run}@{policy.step}" if policy.run else policy.name for policy in policies]
+    return [name if names.count(name) < 2 else f"{name} [{number}]" for number, name in enumerate(names)]
 
 
 def _shuffle_states(request: EvaluationRequest) -> EvaluationRequest:
@@ -90,7 +90,7 @@ def _shuffle_states(request: EvaluationRequest) -> EvaluationRequest:
     if not states:
         return request
     order = shuffle_starts([json.dumps(state) for state in states])
-    return replace(request, starts=json.dumps([states[place] for place in order]))
+    return replace(request, starts=json.dumps([states[index] for index in order]))
 
 
 def _count_starts(request: EvaluationRequest) -> int:
@@ -121,30 +121,32 @@ def _play_round(
     """Roll each policy out in the last of the rounds, and return the episodes in the order of their starts."""
     size, before, tasks = rounds[-1], sum(rounds[:-1]), max(len(request.tasks), 1)
     films = request.record_video and before < MOST_FILMED
-    found: list[tuple[int, int, Observation]] = []
-    for number, one in enumerate(_list_requests(request)):
-        asked = replace(one, references=(), eval_episodes=size, skip=FRESH + before, record_video=films)
+    rows: list[tuple[int, int, Observation]] = []
+    for number, policy_request in enumerate(_list_requests(request)):
+        round_request = replace(
+            policy_request, references=(), eval_episodes=size, skip=FRESH + before, record_video=films
+        )
         done = (before * len(names) + number * size) * tasks
         part = _name_part(request, len(rounds), number)
         what = f"round {len(rounds)} of {names[number]}"
         evaluated_parts.score_part(
-            asked,
+            round_request,
             part,
             evaluate,
             lambda _, done=done: EvaluationProgress(limit * tasks * len(names), done=done, has_scores=False),  # type: ignore[misc]
             what,
         )
-        found += [
-            (episode.seed, place, _observe(episode, names[number]))
-            for place, episode in enumerate(_read_episodes(part))
+        rows += [
+            (episode.seed, index, _observe(episode, names[number]))
+            for index, episode in enumerate(_read_episodes(part))
         ]
-    return [observation for _, _, observation in sorted(found, key=lambda row: row[:2])]
+    return [observation for _, _, observation in sorted(rows, key=lambda row: row[:2])]
 
 
 def _observe(episode: RolloutEpisode, name: str) -> Observation:
     start = str(episode.seed) if episode.start is None else f"#{episode.start}"
-    place = f"{episode.task}/{start}" if episode.task else start
-    return Observation(policy=name, start=place, success=episode.success, score=episode.max_reward)
+    start_name = f"{episode.task}/{start}" if episode.task else start
+    return Observation(policy=name, start=start_name, success=episode.success, score=episode.max_reward)
 
 
 def _decide(
@@ -152,17 +154,17 @@ def _decide(
 ) -> list[PairVerdict]:
     pairings = [pair_sides(table, Side(names[0]), Side(name)) for name in names[1:]]
     if is_last:
-        plan = replace(plan, at_most=min(len(one.pairs) for one in pairings))
+        plan = replace(plan, at_most=min(len(pairing.pairs) for pairing in pairings))
     return compare(pairings, plan)
 
 
 def _say_round(number: int, verdicts: Sequence[PairVerdict]) -> None:
     """Send what is known after a round."""
-    known = []
-    for one in verdicts:
-        difference, low, high = (100 * (number or 0) for number in (one.difference, one.low, one.high))
-        known.append(f"{difference:+.0f} points ({low:.0f} to {high:.0f}) against {one.second}")
-    emit_event(Note(level="info", text=f"round {number}: {verdicts[0].pairs} pairs, {'; '.join(known)}"))
+    differences = []
+    for verdict in verdicts:
+        difference, low, high = (100 * (number or 0) for number in (verdict.difference, verdict.low, verdict.high))
+        differences.append(f"{difference:+.0f} points ({low:.0f} to {high:.0f}) against {verdict.second}")
+    emit_event(Note(level="info", text=f"round {number}: {verdicts[0].pairs} pairs, {'; '.join(differences)}"))
 
 
 def _read_episodes(part: Path) -> list[RolloutEpisode]:
@@ -185,14 +187,16 @@ def _finish(
     """Write the results of all, and send those of the evaluated policy."""
     with result_files.fill_folder(request.results) as folder:
         rows, results = [], []
-        for number, one in enumerate(_list_requests(request)):
-            place = folder / REFERENCES_FOLDER / str(number) if number else folder
-            place.mkdir(parents=True, exist_ok=True)
+        for number, policy_request in enumerate(_list_requests(request)):
+            target = folder / REFERENCES_FOLDER / str(number) if number else folder
+            target.mkdir(parents=True, exist_ok=True)
             parts = [_name_part(request, played + 1, number) for played in range(len(rounds))]
-            result = _merge_parts(one, parts, place)
-            result_store.write_results(result, place)
-            file = (place / result_store.RESULTS_FILE).relative_to(folder).as_posix()
-            rows.append({**_describe_policy(result, names[number]), "role": one.policy.role, "results": file})
+            result = _merge_parts(policy_request, parts, target)
+            result_store.write_results(result, target)
+            file = (target / result_store.RESULTS_FILE).relative_to(folder).as_posix()
+            rows.append(
+                {**_describe_policy(result, names[number]), "role": policy_request.policy.role, "results": file}
+            )
             results.append(result)
         made = record.make_comparison_record(
             plan,
@@ -222,7 +226,7 @@ def _merge_parts(request: EvaluationRequest, parts: Sequence[Path], folder: Path
     reports = [_read_part(part) for part in parts]
     played = [(part, episode) for part in parts for episode in _read_episodes(part)]
     order = {task: number for number, task in enumerate(request.tasks)}
-    played.sort(key=lambda one: (order.get(one[1].task, 0), one[1].seed))
+    played.sort(key=lambda pair: (order.get(pair[1].task, 0), pair[1].seed))
     episodes, trials = list[RolloutEpisode](), dict[tuple[str, int], int | None]()
     for index, (part, episode) in enumerate(played):
         trial = episode.trial
@@ -230,7 +234,10 @@ def _merge_parts(request: EvaluationRequest, parts: Sequence[Path], folder: Path
             trial = trials.setdefault((episode.task, episode.start), trial)
         video = _link_video(part, episode, index, folder) if episode.video else None
         episodes.append(replace(episode, index=index, trial=trial, video=video))
-    first, memory = reports[0], [one["peak_memory_mib"] for one in reports if one["peak_memory_mib"] is not None]
+    first, memory = (
+        reports[0],
+        [report["peak_memory_mib"] for report in reports if report["peak_memory_mib"] is not None],
+    )
     return EvaluationResult(
         request=request,
         policy=first["policy"],

@@ -66,7 +66,9 @@ DESCRIBED = {
     **dict.fromkeys(
         (references.POLICY_ROLE, references.ROLE), (*policy.DESCRIPTION_FILES, *policy.PROCESSOR_DESCRIPTION_FILES)
     ),
-    SCENES_ROLE: tuple(one.scene_file for one in simulation.SIMULATED_ENVIRONMENTS.values() if one.scene_file),
+    SCENES_ROLE: tuple(
+        simulated.scene_file for simulated in simulation.SIMULATED_ENVIRONMENTS.values() if simulated.scene_file
+    ),
 }
 prepare = dataset_preparation.plan_preparation
 targets = publish_url.list_targets
@@ -96,7 +98,7 @@ def make_jobs(
     """Return the job, and those that evaluate the references in place of the policy."""
     own = document, policy_checkpoints.view_newest(document, data or {})
     views = (own, *references.list_views(document, data or {}))
-    jobs = [LerobotJob(one, folders, is_complete=is_complete) for one, folders in views]
+    jobs = [LerobotJob(view, folders, is_complete=is_complete) for view, folders in views]
     for job in jobs:
         job.beside = [other for other in jobs if other is not job]
     return jobs
@@ -112,8 +114,8 @@ def _find_problems(jobs: Sequence[LerobotJob]) -> Iterator[Finding | str]:
     job, *others = jobs
     for other in others:
         name = other.start_source.uri if other.start_source else ""
-        for found in map(make_finding, _find_reference_problems(other)):
-            yield found if name in found.title else found._replace(title=f"the reference {name}: {found.title}")
+        for finding in map(make_finding, _find_reference_problems(other)):
+            yield finding if name in finding.title else finding._replace(title=f"the reference {name}: {finding.title}")
     yield from dataset_preparation.find_data_problems(job)
     if reward_model := compatibility.explain_reward_model(job):
         yield reward_model
@@ -193,7 +195,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     job, *others = make_jobs(document, data, is_complete=True)
     hub_cache.fill_cache(data, work, job.trusted)
     request = _make_request(job, data, work)
-    compared = [dataclasses.replace(selection.find_policy(one), role=references.ROLE) for one in others]
+    compared = [dataclasses.replace(selection.find_policy(other), role=references.ROLE) for other in others]
     file = dataclasses.replace(request, references=compared).save(work)
     return WorkCommand(arguments=("-m", LAUNCHER, str(file)), environ=_make_environ(document, work))
 
@@ -230,10 +232,14 @@ def gpus(document: JobDocument) -> GpuRequirement | None:
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the experiment, the run's name, parameters and tags. The launcher adds what only it knows."""
     values, has_dataset = document.parameters, bool(lineage.list_dataset_sources(document))
-    here = {one: Path(one.uri) for one in document.sources if one.role in START_MODES and one.kind == "local_path"}
+    here = {
+        source: Path(source.uri)
+        for source in document.sources
+        if source.role in START_MODES and source.kind == "local_path"
+    }
     job = make_job(document, here)
     reference, dataset_name = selection.find_policy(job), get_dataset_name(document)
-    compared = [lineage.format_source_uri(one) for one in references.list_references(document.sources)]
+    compared = [lineage.format_source_uri(source) for source in references.list_references(document.sources)]
     params = {
         "policy_repo_id": reference.name,
         "policy_source": reference.source,
@@ -297,7 +303,11 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
             "policy_pin": reference.pin or None,
             **{name: training_tags.get(name) for name in ("policy_run", "policy_step")},
             "evaluated_on": [[source.kind, source.uri, source.pin] for source in datasets],
-            **({"compared_with": [[one.kind, one.uri, one.pin] for one in compared]} if compared else {}),
+            **(
+                {"compared_with": [[reference.kind, reference.uri, reference.pin] for reference in compared]}
+                if compared
+                else {}
+            ),
             "azureml_run_id": azureml_tags.get("azureml_run_id"),
         },
     )
@@ -364,9 +374,9 @@ def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -
     """Return what the launcher is asked for. `work`: the run's own folder."""
     values, output, source = job.parameters, run_setup.resolve_output_folder(job.document, work), job.start_source
     evaluated, several = selection.find_policy(job), takes_any_policy(job.document)
-    kept = None
+    kept_policy = None
     if not values["builtin_policy"] and (values["keep_policy"] or values["register_model"]):
-        kept = output / POLICY_FOLDER if several else output / POLICY_FOLDER / f"{evaluated.step:06}"
+        kept_policy = output / POLICY_FOLDER if several else output / POLICY_FOLDER / f"{evaluated.step:06}"
     names = {field.name for field in dataclasses.fields(EvaluationRequest)}
     return EvaluationRequest(
         **{name: value for name, value in values.items() if name in names and value is not None},
@@ -381,7 +391,7 @@ def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -
         renames=job.renames,
         options=job.arguments,
         results=output / RESULTS_FOLDER,
-        kept_policy=kept,
+        kept_policy=kept_policy,
         link_policy=_can_link_policy(job),
         lock=_digest_lock(job.document),
         tags=_make_training_tags(job),

@@ -60,18 +60,18 @@ def report(
     request: EvaluationRequest,
     score: Scored,
     model: Path | None,
-    kept: Path | None,
+    kept_policy: Path | None,
     compared: Mapping[str, Any] | None = None,
 ) -> None:
     """Keep the policy of a score, and send the score, with what a comparison found."""
-    if kept and model:
-        result_store.copy_policy(model, kept, link=request.link_policy)
+    if kept_policy and model:
+        result_store.copy_policy(model, kept_policy, link=request.link_policy)
     emit_event(
         Evaluated(
             episodes=score.episodes,
             scores=score.scores,
             results=str(request.results.absolute()),
-            policy=str(kept.absolute()) if kept else "",
+            policy=str(kept_policy.absolute()) if kept_policy else "",
             step=score.step,
             passed=score.passed,
             conditions=score.conditions,
@@ -101,10 +101,10 @@ def score_part(
 def _read_earlier(part: Path, key: str) -> Scored | None:
     """Return what an earlier attempt of the same evaluation found; None if it found nothing."""
     with suppress(OSError, ValueError, TypeError, KeyError):
-        known = json.loads((part / SCORES_FILE).read_text(encoding="utf-8"))
-        if known["key"] == key:
-            scores = {name: value for name, value in known["score"]["scores"].items() if value is not None}
-            return Scored(**{**known["score"], "scores": scores})
+        stored = json.loads((part / SCORES_FILE).read_text(encoding="utf-8"))
+        if stored["key"] == key:
+            scores = {name: value for name, value in stored["score"]["scores"].items() if value is not None}
+            return Scored(**{**stored["score"], "scores": scores})
     return None
 
 
@@ -132,10 +132,10 @@ def link_files(source: Path, target: Path) -> None:
             link_file(path, target / path.relative_to(source))
 
 
-def link_file(path: Path, place: Path) -> None:
+def link_file(path: Path, target: Path) -> None:
     """Link a file, or copy it where the disk has no links."""
-    place.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(path, place)
+        os.link(path, target)
     except OSError:
-        shutil.copyfile(path, place)
+        shutil.copyfile(path, target)

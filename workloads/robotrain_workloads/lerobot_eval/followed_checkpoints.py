@@ -25,16 +25,18 @@ def follow_checkpoints(
     is_waiting = False
     while True:
         has_ended = until.exists() or not until.parent.is_dir()  # asked first: all that was saved is listed then
-        found = policy_checkpoints.list_sealed(policy_checkpoints.list_complete(folder))
-        chosen = [step for step in checkpoint.select_steps(found, which) if has_ended or _is_selected(step, which)]
-        for step in sorted(seen - found.keys() - done):
+        checkpoints = policy_checkpoints.list_sealed(policy_checkpoints.list_complete(folder))
+        chosen = [
+            step for step in checkpoint.select_steps(checkpoints, which) if has_ended or _is_selected(step, which)
+        ]
+        for step in sorted(seen - checkpoints.keys() - done):
             note_removed(step)
             done.add(step)
         seen |= {*chosen}
         if left := [step for step in chosen if step not in done]:
             done.add(left[0])
             is_waiting = False
-            yield found[left[0]], len(seen)
+            yield checkpoints[left[0]], len(seen)
         elif has_ended:
             return
         else:

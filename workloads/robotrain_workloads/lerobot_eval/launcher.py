@@ -81,9 +81,9 @@ def evaluate(
         selection = _choose_episodes(request, root)
         episodes, held = selection.episodes[: request.eval_episodes], selection.held_out
     fps = float(dataset.load_dataset_info(root)["fps"]) if root else None
-    known = {"policy_type": loaded.kind, "device": loaded.device, "fps": fps, "held_out": held}
+    params = {"policy_type": loaded.kind, "device": loaded.device, "fps": fps, "held_out": held}
     if policy.role == EvaluatedPolicy().role:  # a tracking run has one value of each
-        emit_event(Track(params={name: value for name, value in known.items() if value is not None}))
+        emit_event(Track(params={name: value for name, value in params.items() if value is not None}))
     facts = {
         "source": policy.source,
         "name": policy.name,
@@ -116,8 +116,8 @@ def evaluate(
 
 def _choose_episodes(request: EvaluationRequest, root: Path) -> held_out.EpisodeSelection:
     try:
-        asked, excluded = request.replay_episodes, request.exclude_episodes
-        selection = held_out.choose_episodes(asked, root, request.policy.folder, excluded)
+        episodes, excluded = request.replay_episodes, request.exclude_episodes
+        selection = held_out.choose_episodes(episodes, root, request.policy.folder, excluded)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
     if not selection.episodes:
@@ -144,9 +144,9 @@ def _run_rollout(
         loaded.kind, loaded.folder, request.env, request.task_description, request.root
     )
     video_folder = folder / "videos" if request.record_video else None
-    given = replace(request, task_description=words, video_folder=video_folder)
+    task_request = replace(request, task_description=words, video_folder=video_folder)
     rollout = importlib.import_module(ROLLOUT_MODULE)
-    result: RolloutResult = rollout.run_rollout(loaded, given, progress.add_episode)
+    result: RolloutResult = rollout.run_rollout(loaded, task_request, progress.add_episode)
     return result
 
 

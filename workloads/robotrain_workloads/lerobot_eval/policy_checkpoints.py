@@ -21,23 +21,23 @@ FILE_PATTERNS = (f"[0-9]*/{policy.MODEL_FOLDER}/*", f"[0-9]*/{checkpoint.MANIFES
 
 def list_chosen(folder: Path, which: str) -> dict[int, Path]:
     """Return the folders of the checkpoints to evaluate by step, ascending."""
-    found = list_complete(folder)
-    return {step: found[step] for step in checkpoint.select_steps(found, which)}
+    checkpoints = list_complete(folder)
+    return {step: checkpoints[step] for step in checkpoint.select_steps(checkpoints, which)}
 
 
 def list_complete(folder: Path) -> dict[int, Path]:
     """Return the folders with a model by step: of a training that seals its checkpoints, those that are sealed."""
-    found = {
+    checkpoints = {
         step: path
         for step, path in checkpoint.list_checkpoints(folder)
-        if any((place / name).is_file() for place in (path / policy.MODEL_FOLDER, path) for name in _MODEL_FILES)
+        if any((folder / name).is_file() for folder in (path / policy.MODEL_FOLDER, path) for name in _MODEL_FILES)
     }
-    return list_sealed(found) or found
+    return list_sealed(checkpoints) or checkpoints
 
 
-def list_sealed(found: Mapping[int, Path]) -> dict[int, Path]:
+def list_sealed(checkpoints: Mapping[int, Path]) -> dict[int, Path]:
     """Return those of the checkpoints whose training has completed them."""
-    return {step: path for step, path in found.items() if checkpoint.read_manifest(path)}
+    return {step: path for step, path in checkpoints.items() if checkpoint.read_manifest(path)}
 
 
 _MODEL_FILES = (policy.CONFIG_FILE, adapter.CONFIG_FILE)
@@ -52,9 +52,9 @@ def view_newest(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[J
     which, source = document.parameters[PARAMETER], find_start_source(document.sources)
     if which is None or source is None or source not in data:
         return dict(data)
-    if found := list_complete(data[source]):
-        return {**data, source: found[max(found)]}  # which is always selected
-    return {one: folder for one, folder in data.items() if one != source or _is_policy(folder)}
+    if checkpoints := list_complete(data[source]):
+        return {**data, source: checkpoints[max(checkpoints)]}  # which is always selected
+    return {other: folder for other, folder in data.items() if other != source or _is_policy(folder)}
 
 
 def _is_policy(folder: Path) -> bool:

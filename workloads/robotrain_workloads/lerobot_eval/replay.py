@@ -111,10 +111,10 @@ class Recording:
             for start in (*starts, None):
                 if start is not None:
                     pending.append(
-                        [pool.submit(self._dataset.__getitem__, self._find_row(one, start)) for one in episodes]
+                        [pool.submit(self._dataset.__getitem__, self._find_row(episode, start)) for episode in episodes]
                     )
                 if pending and (len(pending) > ahead or start is None):
-                    yield [self._await_part(one) for one in pending.pop(0)]
+                    yield [self._await_part(future) for future in pending.pop(0)]
         finally:
             for part in (part for parts in pending for part in parts):
                 part.cancel()
@@ -220,9 +220,9 @@ def replay_wave(
         recorded.append(frame.action)
         for index, (episode, count) in enumerate(zip(episodes, steps, strict=True)):
             if frame_number <= count:
-                place, damage = f"episode {episode}, frame {frame_number - 1}", "the dataset may be damaged"
-                loaded_policy.require_finite_action(recorded[-1][index], "the recorded action", place, damage)
-                loaded_policy.require_finite_action(predicted[-1][index], "the policy's action", place)
+                location, damage = f"episode {episode}, frame {frame_number - 1}", "the dataset may be damaged"
+                loaded_policy.require_finite_action(recorded[-1][index], "the recorded action", location, damage)
+                loaded_policy.require_finite_action(predicted[-1][index], "the policy's action", location)
             if count == frame_number:
                 rows = ([row[index] for row in predicted], [row[index] for row in recorded])
                 seconds = (*measured.get(episode, ()), *[math.nan] * count)[:count]

@@ -70,14 +70,14 @@ def check_scored_checkpoints(job: "Job") -> Iterator[Problem]:
     if source is not None and re.search(r"/checkpoints/[0-9]+/?(pretrained_model/?)?$", source.uri):
         parent = re.sub(r"/[0-9]+/?(pretrained_model/?)?$", "", source.uri)
         ways = [Suggestion("--policy-run RUN", "all checkpoints of a run"), suggest_leaving_out(flag)]
-        given = redact(source.uri, max_length=LONGEST_VALUE)
+        shown = redact(source.uri, max_length=LONGEST_VALUE)
         yield make_problem(
-            "checkpoints-not-scored.one-checkpoint", *ways, given=given, flag=flag, which=which, parent=redact(parent)
+            "checkpoints-not-scored.one-checkpoint", *ways, given=shown, flag=flag, which=which, parent=redact(parent)
         )
     elif source is not None and source.kind == HUB_KIND:
         ways = [Suggestion("--policy-run RUN", "all checkpoints of a run"), suggest_leaving_out(flag)]
-        given = redact(source.uri, max_length=LONGEST_VALUE)
-        yield make_problem("checkpoints-not-scored.repository", *ways, given=given, flag=flag, which=which)
+        shown = redact(source.uri, max_length=LONGEST_VALUE)
+        yield make_problem("checkpoints-not-scored.repository", *ways, given=shown, flag=flag, which=which)
     elif source is None and job["builtin_policy"]:
         yield make_problem("checkpoints-not-scored.builtin", suggest_leaving_out(flag), flag=flag)
     elif job["env"] is None:
@@ -90,21 +90,21 @@ def check_comparison(job: "Job") -> Iterator[Problem]:
     if not compared:
         for name in references.PARAMETERS:
             if job[name] not in (None, False):
-                flag, given = _make_flag(name), "" if job[name] is True else f"{job[name]:g}"
-                yield make_problem("option-without-effect.reference", where=flag, given=given, flag=flag)
+                flag, shown = _make_flag(name), "" if job[name] is True else f"{job[name]:g}"
+                yield make_problem("option-without-effect.reference", where=flag, given=shown, flag=flag)
         return
     if job["builtin_policy"]:
         yield make_problem("sources-conflict.untrained")
     if _has_dataset(job):
-        given = redact(next(one.uri for one in job.sources if one.role == "dataset"))
-        yield make_problem("sources-conflict.replayed", given=given)
+        shown = redact(next(source.uri for source in job.sources if source.role == "dataset"))
+        yield make_problem("sources-conflict.replayed", given=shown)
         if job["env"] is None:
             yield make_problem("value-missing.environment", *ENVIRONMENT_SUGGESTIONS, absent=("env",))
     evaluated = find_start_source(job.sources)
     for reference in compared:
         if evaluated and (reference.kind, reference.uri) == (evaluated.kind, evaluated.uri):
-            given = redact(reference.uri, max_length=LONGEST_VALUE)
-            yield make_problem("sources-conflict.same-policy", where=reference.role, given=given)
+            shown = redact(reference.uri, max_length=LONGEST_VALUE)
+            yield make_problem("sources-conflict.same-policy", where=reference.role, given=shown)
             return
     if which := job["checkpoints"]:
         yield make_problem("checkpoints-not-scored.compared", suggest_leaving_out("--checkpoints"), which=which)
@@ -169,25 +169,25 @@ def check_rollout(job: "Job") -> Iterator[Problem]:
 
 def _check_scenes(job: "Job") -> Iterator[Problem]:
     """Reject scenes for an environment that has its own."""
-    source = next((one for one in job.sources if one.role == simulation.SCENES_ROLE), None)
+    source = next((source for source in job.sources if source.role == simulation.SCENES_ROLE), None)
     env = str(job["env"] or "")
     if source is not None and not (env and simulation.SIMULATED_ENVIRONMENTS[env].scenes):
-        takers = [name for name, one in simulation.SIMULATED_ENVIRONMENTS.items() if one.scenes]
+        takers = [name for name, environment in simulation.SIMULATED_ENVIRONMENTS.items() if environment.scenes]
         ways = (Suggestion("leave out the scenes"), *(Suggestion(f"--env {name}") for name in takers))
-        given = redact(source.uri, max_length=LONGEST_VALUE)
-        yield make_problem("option-without-effect.scenes", *ways, given=given, takers=" and ".join(takers))
+        shown = redact(source.uri, max_length=LONGEST_VALUE)
+        yield make_problem("option-without-effect.scenes", *ways, given=shown, takers=" and ".join(takers))
 
 
 def _check_tasks(job: "Job", env: str) -> Iterator[Problem]:
     """Require tasks that the environment has, where it has several."""
-    given = job["env_tasks"]
+    env_tasks = job["env_tasks"]
     catalog = tasks.get_catalog(env, job["lerobot_version"])
     own = next((option for option in job.trainer_args if option.startswith(TASK_OPTION)), "")
     needs_tasks = simulation.SIMULATED_ENVIRONMENTS[env].needs_tasks
-    if own and (needs_tasks or given is not None):
+    if own and (needs_tasks or env_tasks is not None):
         value = redact(own.removeprefix(TASK_OPTION), max_length=LONGEST_VALUE)
         yield make_problem("option-owned", given=redact(own, max_length=LONGEST_VALUE), env=env, value=value)
-    elif needs_tasks and given is None:
+    elif needs_tasks and env_tasks is None:
         yield make_problem(
             "value-missing.tasks",
             absent=("env_tasks",),
@@ -196,12 +196,12 @@ def _check_tasks(job: "Job", env: str) -> Iterator[Problem]:
             groups=", ".join(catalog.groups),
             example_tasks=EXAMPLE_TASKS[env],
         )
-    if given is not None:
-        yield from _find_unknown_tasks(env, str(given), catalog)
+    if env_tasks is not None:
+        yield from _find_unknown_tasks(env, str(env_tasks), catalog)
 
 
-def _find_unknown_tasks(env: str, given: str, catalog: tasks.TaskCatalog) -> Iterator[Problem]:
-    shown, names = redact(given, max_length=LONGEST_VALUE), tasks.split_names(given)
+def _find_unknown_tasks(env: str, env_tasks: str, catalog: tasks.TaskCatalog) -> Iterator[Problem]:
+    shown, names = redact(env_tasks, max_length=LONGEST_VALUE), tasks.split_names(env_tasks)
     if not catalog.tasks:
         ways = (suggest_leaving_out(TASKS_FLAG),)
         yield make_problem("option-without-effect.one-task", *ways, given=shown, env=env)
@@ -294,35 +294,35 @@ def _check_confirmation(job: "Job") -> Iterator[Problem]:
 def _list_states(job: "Job") -> tuple[tuple[float, ...], ...]:
     """Return the states that episodes start from; none if they are not listed, or not as they must be."""
     with suppress(ValueError, RecursionError):  # reported elsewhere
-        given = simulation.parse_starts(job["starts"], str(job["env"]))
-        return given.states if isinstance(given, simulation.StartStates) else ()
+        starts = simulation.parse_starts(job["starts"], str(job["env"]))
+        return starts.states if isinstance(starts, simulation.StartStates) else ()
     return ()
 
 
 def check_replay_episodes(job: "Job") -> Iterator[Problem]:
     """Require valid episode numbers and a dataset."""
     requested, flag = job["replay_episodes"], "--replay-episodes"
-    for name, given in ((flag, requested), (episode_numbers.EXCLUDE_FLAG, job[episode_numbers.EXCLUDED])):
-        if given is not None and not _has_dataset(job):
+    for name, text in ((flag, requested), (episode_numbers.EXCLUDE_FLAG, job[episode_numbers.EXCLUDED])):
+        if text is not None and not _has_dataset(job):
             yield make_problem(
                 "option-without-effect.dataset",
                 suggest_leaving_out(name),
                 *DATASET_SUGGESTIONS,
                 where=name,
-                given=redact(given, max_length=LONGEST_VALUE),
+                given=redact(text, max_length=LONGEST_VALUE),
                 absent=("dataset",),
                 flag=name,
             )
     if requested is None:
         return
-    given = redact(requested, max_length=LONGEST_VALUE)
+    text = redact(requested, max_length=LONGEST_VALUE)
     try:
         selection.parse_episodes(requested)
     except ValueError as error:
         forms = (episode_numbers.EXAMPLE, selection.HELD_OUT, selection.ALL)
         near = suggest_name(requested, (selection.HELD_OUT, selection.ALL), prefix=f"{flag} ")
         suggestions = near or (Suggestion(f"{flag} EPISODES", f"such as {', '.join(forms)}"),)
-        yield make_problem("value-invalid.episodes", *suggestions, given=given, flag=flag, why=_format_error(error))
+        yield make_problem("value-invalid.episodes", *suggestions, given=text, flag=flag, why=_format_error(error))
 
 
 def check_lerobot_options(job: "Job") -> Iterator[Problem]:
@@ -338,20 +338,20 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
         elif match[1] == "env" and job["env"] is not None:
             env = str(job["env"])  # the options of environments are known here, those of a policy are not
             option, _, value = argument.partition("=")
-            name, given = option.removeprefix("--env.").partition(".")[0], redact(argument, max_length=LONGEST_VALUE)
-            known = (*simulation.COMMON_OPTIONS, *simulation.SIMULATED_ENVIRONMENTS[env].options)
-            if name not in known:
-                suggestions = suggest_name(name, known, prefix="-- --env.")
+            name, shown = option.removeprefix("--env.").partition(".")[0], redact(argument, max_length=LONGEST_VALUE)
+            names = (*simulation.COMMON_OPTIONS, *simulation.SIMULATED_ENVIRONMENTS[env].options)
+            if name not in names:
+                suggestions = suggest_name(name, names, prefix="-- --env.")
                 yield make_problem(
                     "option-unknown.environment",
                     *suggestions,
-                    given=given,
+                    given=shown,
                     env=env,
                     option=redact(option),
-                    known=", ".join(known),
+                    known=", ".join(names),
                 )
             elif name == "fps" and not FPS_PATTERN.fullmatch(value):
-                yield make_problem("script-option-invalid", given=given)
+                yield make_problem("script-option-invalid", given=shown)
         elif match[1] == "env":
             yield _make_unused_problem("an --env. option has no effect without --env", "--", argument)
         else:
@@ -397,12 +397,12 @@ def find_unmet_needs(job: LerobotJob) -> Iterator[Finding | str]:
 
 def make_check_command(job: LerobotJob, environ: Mapping[str, str]) -> WorkCommand | None:
     """Return the command that asks LeRobot about the policy's options; None without any, or for an unknown type."""
-    given = [argument for argument in job.arguments if argument.startswith("--policy.")]
+    options = [argument for argument in job.arguments if argument.startswith("--policy.")]
     kind = str(job.start.settings.get("type")) if job.start_source else job.model.kind
-    if not given or kind not in job.model.lerobot.policies:
+    if not options or kind not in job.model.lerobot.policies:
         return None
-    place = str(job.start.folder) if job.start_source else kind
-    return WorkCommand(arguments=("-m", POLICY_CHECK, kind, place, "--", *given), environ=environ)
+    policy = str(job.start.folder) if job.start_source else kind
+    return WorkCommand(arguments=("-m", POLICY_CHECK, kind, policy, "--", *options), environ=environ)
 
 
 def _make_flag(name: str) -> str:
@@ -419,13 +419,13 @@ def _format_error(error: ValueError) -> str:
 
 
 def _make_unused_problem(title: str, where: str, value: object) -> Problem:
-    given = redact(str(value), max_length=LONGEST_VALUE)
+    shown = redact(str(value), max_length=LONGEST_VALUE)
     return make_problem(
         "option-without-effect.simulation",
         suggest_leaving_out(where),
         *ENVIRONMENT_SUGGESTIONS,
         where=where,
-        given=given,
+        given=shown,
         absent=("env",),
         title=title,
     )

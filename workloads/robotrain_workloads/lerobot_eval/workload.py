@@ -93,9 +93,11 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
 def follow_run(job: "Job", earlier: "Job") -> dict[str, tuple[Any, str]]:
     """Return the packages of the run whose policy a job takes, and the episodes that it left out of the same data."""
-    found, excluded = packages.follow_run(job, earlier), dict(earlier.parameters).get(EXCLUDED)
-    data, earlier_data = ([one.uri for one in given.sources if one.role == "dataset"] for given in (job, earlier))
-    return {**found, EXCLUDED: (excluded, packages.OWNER)} if excluded and data == earlier_data else found
+    parameters, excluded = packages.follow_run(job, earlier), dict(earlier.parameters).get(EXCLUDED)
+    data, earlier_data = (
+        [source.uri for source in given_job.sources if source.role == "dataset"] for given_job in (job, earlier)
+    )
+    return {**parameters, EXCLUDED: (excluded, packages.OWNER)} if excluded and data == earlier_data else parameters
 
 
 def implies_sources(job: "Job") -> bool:
@@ -146,15 +148,17 @@ def find_inputs(folder: Path) -> "Iterator[FoundInput]":
     from robotrain_workloads.lerobot.local_datasets import find_dataset_inputs
     from robotrain_workloads.lerobot_eval.inputs import simulation
 
-    for found, info in find_dataset_inputs(folder):
+    for dataset_input, info in find_dataset_inputs(folder):
         settings = policy_features.make_new_settings(info)
         environments = [  # an environment of many tasks: which of them fits, the user knows
-            env for env, one in simulation.SIMULATED_ENVIRONMENTS.items() if not one.needs_tasks
+            env for env, environment in simulation.SIMULATED_ENVIRONMENTS.items() if not environment.needs_tasks
         ]
         suited = (env for env in environments if not any(simulation.find_environment_problems(settings, env, ())))
         if env := next(suited, ""):
-            found = found._replace(parameters={**found.parameters, "env": env, "success_threshold": THRESHOLD})
-        yield found
+            dataset_input = dataset_input._replace(
+                parameters={**dataset_input.parameters, "env": env, "success_threshold": THRESHOLD}
+            )
+        yield dataset_input
 
 
 PARAMETERS = dict.fromkeys(("env", "eval_episodes", "starts", "success_threshold", "record_video", "replay_episodes"))

@@ -85,10 +85,10 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     job = LerobotJob(document, data, is_complete=True)
     hub_cache.fill_cache(data, work, job.trusted)
     assert job.start_source is not None
-    found, step = policy_repositories.find_base(job), _read_step(data[job.start_source])
+    base, step = policy_repositories.find_base(job), _read_step(data[job.start_source])
     arguments = (
         *("-m", LAUNCHER, f"--adapter={job.policy_folder}"),
-        *([f"--base={found[-1]}"] if found else []),
+        *([f"--base={base[-1]}"] if base else []),
         *(f"--to={checkpoints(document, work) / f'{step:06}'}", f"--step={step}"),
         *(["--float32"] if document.parameters["float32"] else []),
     )
@@ -131,9 +131,12 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
     }
     with suppress(OSError, ValueError):
         if job.policy_folder:
-            known = adapter.load_adapter(job.policy_folder)
+            loaded_adapter = adapter.load_adapter(job.policy_folder)
             tags["policy_type"] = str(job.start.settings.get("type") or "")
-            tags |= {"merged_adapter": f"{known.method} of rank {known.rank}", "adapter_base": str(known.base)}
+            tags |= {
+                "merged_adapter": f"{loaded_adapter.method} of rank {loaded_adapter.rank}",
+                "adapter_base": str(loaded_adapter.base),
+            }
     lines = [
         f"LeRobot {tags.get('policy_type', '')} policy: an adapter merged into its base".replace("  ", " "),
         f"Merged by the run {document.run}",
@@ -152,10 +155,10 @@ def _describe_policy(job: LerobotJob) -> dict[str, object]:
     """Return the fields of the policy's description."""
     document, reads = job.document, job.reads
     kind = str(reads.start.settings.get("type") or "") if reads and reads.start else ""
-    known = reads.base or adapter.Base() if reads else None  # none of the policy that was made of the adapter
-    base = adapter.find_base_source(job.sources, known, reads.names) if reads and known else None
-    given = [("The adapter", job.start_source), ("Its base", base)]
-    merged = [f"- {name}: {model_card.format_source(source)}" for name, source in given if source]
+    known_base = reads.base or adapter.Base() if reads else None  # none of the policy that was made of the adapter
+    base = adapter.find_base_source(job.sources, known_base, reads.names) if reads and known_base else None
+    sources = [("The adapter", job.start_source), ("Its base", base)]
+    merged = [f"- {name}: {model_card.format_source(source)}" for name, source in sources if source]
     sections = [
         ("Use", policy_card.describe_use(document)),
         ("Merged", "\n".join(merged)),

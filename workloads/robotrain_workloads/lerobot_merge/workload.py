@@ -23,8 +23,8 @@ make_problem = Messages(__file__)
 def follow_run(job: "Job", earlier: "Job") -> dict[str, tuple[Any, str]]:
     """Return the packages and the version of LeRobot of the run whose adapter a job takes: those that load it."""
     version = dict(earlier.parameters).get("lerobot_version")
-    found = {"lerobot_version": (version, packages.OWNER)} if version else {}
-    return {**found, **packages.follow_run(job, earlier)}
+    parameters = {"lerobot_version": (version, packages.OWNER)} if version else {}
+    return {**parameters, **packages.follow_run(job, earlier)}
 
 
 def check_job(job: "Job") -> "Iterator[Problem]":

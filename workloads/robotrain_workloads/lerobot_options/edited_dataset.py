@@ -31,24 +31,26 @@ UNKNOWN_REASON = "the operation {} has no such option"
 
 def translate_edit(options: Sequence[str]) -> TranslatedLine:
     """Return the robotrain line that trains on what a line of lerobot-edit-dataset makes."""
-    given = {name: value or "" for name, value in split_options(options) if name}
-    operation = given.get(OPERATION, "")
+    option_values = {name: value or "" for name, value in split_options(options) if name}
+    operation = option_values.get(OPERATION, "")
     if operation not in NOTES:
         shown = f"--{OPERATION}={operation}"
         return TranslatedLine((), {}, refused={f"--{OPERATION}": OTHER_REASON.format(shown)})
     flags, refused = list[str](), dict[str, str]()
     if operation == MERGE:
-        flags += _list_merged(given, refused)
+        flags += _list_merged(option_values, refused)
     else:
-        flags += _list_dataset(given.get(REPOSITORY, ""), given.get(FOLDER, ""))
-    if operation == DELETE and (numbers := _read_list(given, EPISODES, "int", "[0, 2]", refused)):
+        flags += _list_dataset(option_values.get(REPOSITORY, ""), option_values.get(FOLDER, ""))
+    if operation == DELETE and (numbers := _read_list(option_values, EPISODES, "int", "[0, 2]", refused)):
         flags += ("--exclude-episodes", ",".join(map(str, numbers)))
     if operation == RECOMPUTE:
         flags += ("--statistics", "computed")
-    written = [name for name in given if name in WRITTEN or (operation == MERGE and name in (REPOSITORY, FOLDER))]
+    written = [
+        name for name in option_values if name in WRITTEN or (operation == MERGE and name in (REPOSITORY, FOLDER))
+    ]
     left_out = {f"--{name}": WRITTEN_REASON for name in written}
     translated = {OPERATION, REPOSITORY, FOLDER, *WRITTEN, *_list_options(operation)}
-    refused |= {f"--{name}": UNKNOWN_REASON.format(operation) for name in given if name not in translated}
+    refused |= {f"--{name}": UNKNOWN_REASON.format(operation) for name in option_values if name not in translated}
     words = ("robotrain", "submit", "--platform", "PLATFORM", *flags)
     return TranslatedLine(words, left_out, {f"--{OPERATION}={operation}": NOTES[operation]}, refused)
 
@@ -57,10 +59,14 @@ def _list_options(operation: str) -> tuple[str, ...]:
     return {MERGE: (MERGED, MERGED_FOLDERS), DELETE: (EPISODES,)}.get(operation, ())
 
 
-def _list_merged(given: Mapping[str, str], refused: dict[str, str]) -> Iterator[str]:
+def _list_merged(option_values: Mapping[str, str], refused: dict[str, str]) -> Iterator[str]:
     """Yield the words for the datasets of a merge: folders, where the line names them."""
-    names = _read_list(given, MERGED, "text", "[OWNER/FIRST, OWNER/SECOND]", refused)
-    folders = _read_list(given, MERGED_FOLDERS, "text", "[FIRST, SECOND]", refused) if MERGED_FOLDERS in given else []
+    names = _read_list(option_values, MERGED, "text", "[OWNER/FIRST, OWNER/SECOND]", refused)
+    folders = (
+        _read_list(option_values, MERGED_FOLDERS, "text", "[FIRST, SECOND]", refused)
+        if MERGED_FOLDERS in option_values
+        else []
+    )
     if folders and len(folders) != len(names):
         refused[f"--{MERGED_FOLDERS}"] = f"it has {len(folders)} folders, and --{MERGED} {len(names)} names"
         return
@@ -75,11 +81,11 @@ def _list_dataset(repository: str, folder: str) -> tuple[str, ...]:
 
 
 def _read_list(
-    given: Mapping[str, str], name: str, kind: str, example: str, refused: dict[str, str]
+    option_values: Mapping[str, str], name: str, kind: str, example: str, refused: dict[str, str]
 ) -> Sequence[object]:
     """Return the values of an option that is a list; none, and the reason in `refused`, if it is no list."""
     with suppress(RefusedValue, UnreadValue):
-        if values := read_value(given.get(name, ""), {"each": kind}):
+        if values := read_value(option_values.get(name, ""), {"each": kind}):
             return list(values)
     refused[f"--{name}"] = LIST_REASON.format(name, example)
     return []

@@ -36,7 +36,7 @@ Effective = Mapping[str, object]
 
 
 def compute_effective_options(
-    given: Mapping[str, object],
+    option_values: Mapping[str, object],
     tree: OptionTree,
     settings: Mapping[str, Any] | None = None,
     environment_precision: str = "",
@@ -45,60 +45,64 @@ def compute_effective_options(
 
     An option that is missing has a default that is no plain value.
 
-    :param given: the options of a line of lerobot-train.
+    :param option_values: the options of a line of lerobot-train.
     :param settings: the configuration of the policy or reward model that it starts from.
     :param environment_precision: the number format that its launcher asks for.
     """
     settings = settings or {}
-    model, kind = _find_model(given, tree, settings)
-    found: dict[str, object] = dict(_list_defaults(tree, tree.classes[tree.root], "", given))
+    model, kind = _find_model(option_values, tree, settings)
+    effective: dict[str, object] = dict(_list_defaults(tree, tree.classes[tree.root], "", option_values))
     options = tree.classes.get(list_choices(tree.classes[tree.root][model][0]).get(kind, ""), {})
-    found |= dict(_list_defaults(tree, options, f"{model}.", given))
-    found |= {f"{model}.{name}": value for name, value in settings.items()}
-    found |= {name: value for name, value in given.items() if name != f"{model}.path"}
-    found[f"{model}.type"] = kind
+    effective |= dict(_list_defaults(tree, options, f"{model}.", option_values))
+    effective |= {f"{model}.{name}": value for name, value in settings.items()}
+    effective |= {name: value for name, value in option_values.items() if name != f"{model}.path"}
+    effective[f"{model}.type"] = kind
     types = {model: kind}
-    if read_value(tree, PRESET, found.get(PRESET), types) is True:  # LeRobot takes both from the type
-        found = {name: value for name, value in found.items() if not name.startswith(PRESET_OPTIONS)}
-    found[PRECISION] = _find_precision(found, model, tree, environment_precision)
+    if read_value(tree, PRESET, effective.get(PRESET), types) is True:  # LeRobot takes both from the type
+        effective = {name: value for name, value in effective.items() if not name.startswith(PRESET_OPTIONS)}
+    effective[PRECISION] = _find_precision(effective, model, tree, environment_precision)
     if settings:
-        found.pop(WEIGHTS_OPTION, None)
-    steps = read_value(tree, STEPS, found.get(STEPS), types)
-    interval = read_value(tree, EVAL_STEPS, found.get(EVAL_STEPS), types)
+        effective.pop(WEIGHTS_OPTION, None)
+    steps = read_value(tree, STEPS, effective.get(STEPS), types)
+    interval = read_value(tree, EVAL_STEPS, effective.get(EVAL_STEPS), types)
     if isinstance(steps, int) and isinstance(interval, int):
-        found[EVAL_STEPS] = min(interval, steps)  # a loss after the last step changes nothing
-    draws = any(read_value(tree, name, found.get(name), types) is True for name in WORKER_DRAWS)
-    return {name: value for name, value in found.items() if not PLACES.fullmatch(name) or (draws and name == WORKERS)}
+        effective[EVAL_STEPS] = min(interval, steps)  # a loss after the last step changes nothing
+    draws = any(read_value(tree, name, effective.get(name), types) is True for name in WORKER_DRAWS)
+    return {
+        name: value for name, value in effective.items() if not PLACES.fullmatch(name) or (draws and name == WORKERS)
+    }
 
 
-def _find_model(given: Mapping[str, object], tree: OptionTree, settings: Mapping[str, Any]) -> tuple[str, str]:
+def _find_model(option_values: Mapping[str, object], tree: OptionTree, settings: Mapping[str, Any]) -> tuple[str, str]:
     """Return `policy` or `reward_model`, and the type."""
     for model in MODELS:
-        kind = str(settings.get("type") or given.get(f"{model}.type") or "")
+        kind = str(settings.get("type") or option_values.get(f"{model}.type") or "")
         if kind in list_choices(tree.classes[tree.root][model][0]):
             return model, kind
-    return MODELS[0], str(settings.get("type") or given.get(f"{MODELS[0]}.type") or "")
+    return MODELS[0], str(settings.get("type") or option_values.get(f"{MODELS[0]}.type") or "")
 
 
 def _list_defaults(
-    tree: OptionTree, fields: Fields, prefix: str, given: Mapping[str, object]
+    tree: OptionTree, fields: Fields, prefix: str, option_values: Mapping[str, object]
 ) -> Iterator[tuple[str, object]]:
     for name, field in fields.items():
         nested = [*list_nested(field[0])]
         if len(field) > 1:
             yield f"{prefix}{name}", field[1]
-        elif nested and ("fields" in field[0] or any(one.startswith(f"{prefix}{name}.") for one in given)):
-            yield from _list_defaults(tree, tree.classes[nested[0]], f"{prefix}{name}.", given)
+        elif nested and (
+            "fields" in field[0] or any(option.startswith(f"{prefix}{name}.") for option in option_values)
+        ):
+            yield from _list_defaults(tree, tree.classes[nested[0]], f"{prefix}{name}.", option_values)
 
 
-def _find_precision(values: Mapping[str, object], model: str, tree: OptionTree, asked: str) -> str:
+def _find_precision(values: Mapping[str, object], model: str, tree: OptionTree, requested: str) -> str:
     """Return the number format that LeRobot's trainer computes in: `no` for its usual one."""
     if f"{model}.dtype" in values:
-        return PRECISION_OF_TYPE.get(str(values[f"{model}.dtype"]), asked or "no")
+        return PRECISION_OF_TYPE.get(str(values[f"{model}.dtype"]), requested or "no")
     reads_amp = [int(part) for part in tree.version.split(".")] >= [*AMP_SINCE]
     if reads_amp and read_value(tree, f"{model}.use_amp", values.get(f"{model}.use_amp"), {}) is True:
         return AMP_FORMATS.get(str(values.get(f"{model}.device")), GPU_AMP_FORMAT)
-    return asked or "no"
+    return requested or "no"
 
 
 def read_value(tree: OptionTree, name: str, value: object, types: Mapping[str, str]) -> object:
@@ -111,14 +115,14 @@ def read_value(tree: OptionTree, name: str, value: object, types: Mapping[str, s
     return find_place(tree, name, types).read_known(value) if isinstance(value, str) else value
 
 
-def find_differences(tree: OptionTree, wanted: Effective, found: Effective) -> dict[str, tuple[object, object]]:
+def find_differences(tree: OptionTree, wanted: Effective, actual: Effective) -> dict[str, tuple[object, object]]:
     """Return the options with different values, each with both: None for a default that is no plain value."""
     types = {model: str(wanted[f"{model}.type"]) for model in MODELS if f"{model}.type" in wanted}
-    names = dict.fromkeys([*wanted, *found])
+    names = dict.fromkeys([*wanted, *actual])
     differences = {
-        name: (wanted.get(name), found.get(name))
+        name: (wanted.get(name), actual.get(name))
         for name in names
-        if read_value(tree, name, wanted.get(name), types) != read_value(tree, name, found.get(name), types)
+        if read_value(tree, name, wanted.get(name), types) != read_value(tree, name, actual.get(name), types)
     }
     if SPLIT in differences:  # first: without held-out episodes no loss is computed
         differences.pop(EVAL_STEPS, None)

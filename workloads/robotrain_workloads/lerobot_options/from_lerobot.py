@@ -64,15 +64,15 @@ def from_lerobot(
 def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> TranslatedLine:
     """Return the robotrain line for a line of LeRobot's. Raise Rejected if it names no program that is known."""
     plugins = get_plugins(ctx)
-    programs = ((name, one.program_options) for name, one in plugins.workloads().items())
-    known = [name for name, one in programs if one and one.translator == "from-lerobot"]
-    known.append(edited_dataset.PROGRAM)
+    programs = ((name, workload.program_options) for name, workload in plugins.workloads().items())
+    names = [name for name, program in programs if program and program.translator == "from-lerobot"]
+    names.append(edited_dataset.PROGRAM)
     script = None
     if is_script(line):
-        script = find_program_line(line[0], lambda words: find_program_word(words, known) is not None)
+        script = find_program_line(line[0], lambda words: find_program_word(words, names) is not None)
     words = script.words if script else split_line(line)
     line = [expand_account_variables(word) for word in words if word.strip()]
-    at, name = find_program(line, known)
+    at, name = find_program(line, names)
     options, after = cut_shell_words(line[at + 1 :])
     if not {*HELP_OPTIONS}.isdisjoint(options):
         workload = TRAINING if name == edited_dataset.PROGRAM else name
@@ -83,7 +83,7 @@ def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> Translate
     program.left_out |= script.left_out if script else {}
     translator = LineTranslator(plugins.workload(name), options, program, plugins.source_kinds())
     if after:
-        is_second = find_program_word(after, known) is not None
+        is_second = find_program_word(after, names) is not None
         reasons = translator.refused if is_second else translator.left_out
         reasons[" ".join(after)] = option_reasons.SECOND_PROGRAM if is_second else SHELL_REASON
     translator.translate()
@@ -100,7 +100,7 @@ def _add_code_trust(translator: LineTranslator, job: Job) -> bool:
     """Add the repositories whose Python code LeRobot would run; return whether there are any to add."""
     start = None if translator.trained.settings is None else backbones.PolicyFiles(settings=translator.trained.settings)
     needed = backbones.list_needed(dict(job.parameters), job.trainer_args, start)
-    code = ",".join(f"{one.name}@COMMIT" for one in needed if one.runs_code)
+    code = ",".join(f"{repository.name}@COMMIT" for repository in needed if repository.runs_code)
     if not code or TRUST_FLAG in translator.flags:
         return False
     translator.flags[TRUST_FLAG] = (TRUST_FLAG, code)
@@ -121,10 +121,10 @@ def _correct(translator: LineTranslator, job: Job, problems: Sequence[Problem]) 
     if _add_code_trust(translator, job):
         return True
     skipped = {EXCLUDED, *(option.removeprefix("--") for option in translator.left_out)}
-    given = {name: value for name, value in translator.given.items() if name not in skipped}
-    given[f"{trained.model}.type"] = trained.kind
+    option_values = {name: value for name, value in translator.given.items() if name not in skipped}
+    option_values[f"{trained.model}.type"] = trained.kind
     compute = effective_options.compute_effective_options
-    wanted = compute(given, translator.tree, trained.settings, translator.program.precision)
+    wanted = compute(option_values, translator.tree, trained.settings, translator.program.precision)
     differences = effective_options.find_differences(
         translator.tree, wanted, compute(options, translator.tree, trained.settings, precision)
     )
@@ -148,7 +148,7 @@ def _correct(translator: LineTranslator, job: Job, problems: Sequence[Problem]) 
         for name, (value, other) in differences.items():
             if type_option in differences and name != type_option:
                 continue
-            values = (f"--{name}={format_value(one)}" for one in (other, value))
+            values = (f"--{name}={format_value(setting)}" for setting in (other, value))
             translator.refused[f"--{name}"] = option_reasons.OTHER_VALUE.format(*values)
     return bool(flags or arguments)
 

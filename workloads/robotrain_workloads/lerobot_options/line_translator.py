@@ -200,7 +200,7 @@ class LineTranslator:
             elif not self.add_special(name, text):
                 self.add_option(name, text)
         if not self.meant.isdisjoint(TYPE_OPTIONS):
-            self.refused = {option: why for option, why in self.refused.items() if why != NOTHING_REASON}
+            self.refused = {option: reason for option, reason in self.refused.items() if reason != NOTHING_REASON}
 
     def find_fixed_reason(self, name: str, value: str) -> str:
         """Return why robotrain cannot do what an option says; empty if it may."""
@@ -228,7 +228,7 @@ class LineTranslator:
     def is_dataset_file(self, path: str) -> bool:
         """Return whether a path is that of the file with which LeRobot weights the samples of the line's dataset."""
         places = (self.given.get(DATASET_FOLDER), f"hf://datasets/{self.given.get(DATASET)}")
-        return any(place and path == f"{place.rstrip('/')}/{PROGRESS_FILE}" for place in places)
+        return any(folder and path == f"{folder.rstrip('/')}/{PROGRESS_FILE}" for folder in places)
 
     def find_idle_reason(self, name: str) -> str:
         """Return why an option changes nothing that is learned, or where it is to be given; empty if it may."""
@@ -264,7 +264,7 @@ class LineTranslator:
     def add_special(self, name: str, value: str) -> bool:
         """Translate an option whose meaning depends on others; return whether it is one."""
         model, _, last = name.rpartition(".")
-        repository = next((one for one, revision in REVISIONS.items() if revision == name), "")
+        repository = next((option for option, revision in REVISIONS.items() if revision == name), "")
         if name == DATASET and self.given.get(DATASET_FOLDER):
             self.flags["--dataset-id"] = ("--dataset-id", value)
         elif name == DATASET and value.startswith("/"):  # LeRobot joins it to its own folder, which makes no difference
@@ -302,7 +302,7 @@ class LineTranslator:
         names = self.read_value(RENAME)
         if not names:
             return
-        if not isinstance(names, dict) or not all(isinstance(one, str) for one in names.values()):
+        if not isinstance(names, dict) or not all(isinstance(text, str) for text in names.values()):
             self.refused[f"--{RENAME}"] = option_reasons.RENAME_FORM
         elif not self.given.get("policy.path"):
             self.refused[f"--{RENAME}"] = option_reasons.RENAME
@@ -330,7 +330,7 @@ class LineTranslator:
         if not numbers:
             tasks = names
         elif isinstance(numbers, list) and names:
-            tasks = ",".join(f"{name}/{format_value(one)}" for name in names.split(",") for one in numbers)
+            tasks = ",".join(f"{name}/{format_value(number)}" for name in names.split(",") for number in numbers)
         else:
             self.refused[f"--{TASK_NUMBERS}"] = option_reasons.TASK_NUMBERS
             return
@@ -416,13 +416,13 @@ class LineTranslator:
         """Return what is said of an option of another trainer that no option stands for; empty for others."""
         flag = f"--{name.replace('_', '-')}"
         hint = "" if flag in self.spellings else self.workload.option_hints.get(flag, "")
-        is_respelled = all(one in self.spellings for one in option_spelling.FLAG.findall(hint))
+        is_respelled = all(flag in self.spellings for flag in option_spelling.FLAG.findall(hint))
         return f": {option_spelling.respell(hint, self.spellings)}" if hint and is_respelled else ""
 
     def list_backbone_options(self) -> set[str]:
         """Return the options that name a repository of the type's backbone or tokenizer."""
         named = self.trained.facts.repositories.values() if self.is_training else ()
-        return {f"{self.trained.model}.{option}" for one in named for option in one.options}
+        return {f"{self.trained.model}.{option}" for repository in named for option in repository.options}
 
     def add_backbone(self, name: str, value: str) -> tuple[str, str]:
         """Add the folder that an option names; return the argument for LeRobot, or else why there is none."""
@@ -430,8 +430,10 @@ class LineTranslator:
         repository = "/".join(folder.absolute().parts[-2:])
         if folder.is_dir() and REPOSITORY.fullmatch(repository):
             words = self.flags.get("--backbone-path", ())
-            known = {Path(word).expanduser().absolute() for word in words}  # two options may read one backbone
-            self.flags["--backbone-path"] = words if folder.absolute() in known else (*words, "--backbone-path", value)
+            folders = {Path(word).expanduser().absolute() for word in words}  # two options may read one backbone
+            self.flags["--backbone-path"] = (
+                words if folder.absolute() in folders else (*words, "--backbone-path", value)
+            )
             self.given[name] = repository
             return f"--{name}={repository}", ""
         is_named = REPOSITORY.fullmatch(value) or not self.read_value(name)
@@ -439,30 +441,30 @@ class LineTranslator:
 
     def add_precision(self) -> None:
         """Add the number format, which the launcher and options of LeRobot decide together."""
-        model, lerobot, asked = self.trained.model, self.trained.lerobot.name, self.program.precision
-        amp, given = f"{model}.use_amp", {**self.given, f"{model}.type": self.trained.kind}
-        without = {name: value for name, value in given.items() if name != amp}
+        model, lerobot, requested = self.trained.model, self.trained.lerobot.name, self.program.precision
+        amp, option_values = f"{model}.use_amp", {**self.given, f"{model}.type": self.trained.kind}
+        without = {name: value for name, value in option_values.items() if name != amp}
         chosen, usual = (
             str(
                 effective_options.compute_effective_options(options, self.tree, self.trained.settings, launcher)[
                     PRECISION
                 ]
             )
-            for options, launcher in ((given, asked), (without, ""))
+            for options, launcher in ((option_values, requested), (without, ""))
         )
         if chosen != usual:
             self.add_flag("--mixed_precision", ("--mixed-precision", chosen))
-        elif asked not in ("", chosen):
+        elif requested not in ("", chosen):
             self.left_out["--mixed_precision"] = option_reasons.PRECISION.format(lerobot, self.trained.kind)
         if self.given.get(amp) == "true":
-            if chosen in ("no", asked):
+            if chosen in ("no", requested):
                 self.left_out[f"--{amp}"] = option_reasons.AMP.format(lerobot, self.trained.kind)
             elif f"{model}.device" not in self.given:
                 self.notes[f"--{amp}"] = option_reasons.AMP_NOTE
 
     def add_evaluation_defaults(self) -> None:
         """Add the values that LeRobot uses in an evaluation where none is given, if those of robotrain differ."""
-        parameters = {one.flag: one for one in get_parameters(self.workload.parameters)}
+        parameters = {parameter.flag: parameter for parameter in get_parameters(self.workload.parameters)}
         for option, flag in self.workload.managed_options.items():
             default = option_tree.find_default(option.removeprefix("--"), "act", self.trained.lerobot.name)
             parameter = parameters.get(flag)

@@ -75,9 +75,9 @@ def complete_options(parameters: Mapping[str, Any], owned: Mapping[str, str]) ->
         tree = load_option_tree(parameters.get("lerobot_version"))
     except KeyError:
         return
-    found = {option.name: None for given in chosen for option in list_options(given, owned)}
-    found |= {option.name: None for option in _list_fields(tree.classes, tree.classes[tree.root], "--")}
-    yield from (name for name in sorted(found) if name not in owned)
+    names = {option.name: None for choice in chosen for option in list_options(choice, owned)}
+    names |= {option.name: None for option in _list_fields(tree.classes, tree.classes[tree.root], "--")}
+    yield from (name for name in sorted(names) if name not in owned)
 
 
 def explain_option(flag: str, value: str, parameters: Mapping[str, Any]) -> tuple[str, Sequence[str]] | None:

@@ -31,7 +31,7 @@ START_SUGGESTION = "--policy-repo-id OWNER/NAME"
 SCHEDULE, SCHEDULE_SUGGESTION = "scheduler", "--scheduler.type=constant_with_warmup"
 """An own optimizer needs a schedule: this one keeps its learning rate."""
 NOTHING: Mapping[str, Any] = {"rules": (), "defaults": {}}
-FUNCTIONS: Mapping[str, Any] = {one.__name__: one for one in (all, any, int, len, set)}
+FUNCTIONS: Mapping[str, Any] = {function.__name__: function for function in (all, any, int, len, set)}
 """What conditions call."""
 TEXT_METHODS = ("startswith", "lower")
 
@@ -62,10 +62,10 @@ class Condition:
 
     def __init__(self, text: str) -> None:
         self._tree = _OptionNames().visit(ast.parse(text, mode="eval"))
-        used = [one for one in ast.walk(self._tree) if isinstance(one, ast.Name)]
-        local = {one.id for one in used if isinstance(one.ctx, ast.Store)} | FUNCTIONS.keys()
-        used.sort(key=lambda one: (one.lineno, one.col_offset))
-        self.names = tuple(dict.fromkeys(one.id for one in used if one.id not in local))
+        used = [node for node in ast.walk(self._tree) if isinstance(node, ast.Name)]
+        local = {node.id for node in used if isinstance(node.ctx, ast.Store)} | FUNCTIONS.keys()
+        used.sort(key=lambda node: (node.lineno, node.col_offset))
+        self.names = tuple(dict.fromkeys(node.id for node in used if node.id not in local))
 
     @functools.cached_property
     def _code(self) -> CodeType:  # of most conditions, no option is given
@@ -119,8 +119,8 @@ def load_rules(version: str) -> Mapping[str, Mapping[str, Any]]:
     path = versions.FOLDER / "rules" / f"v{version.replace('.', '_')}.json"
     if not path.is_file():
         return {}
-    found: Mapping[str, Mapping[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["classes"]
-    return found
+    rules: Mapping[str, Mapping[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["classes"]
+    return rules
 
 
 def find_problems(
@@ -137,12 +137,14 @@ def find_problems(
 
     :param loads: whether LeRobot reads the options of the policy beside the configuration that it starts from.
     """
-    found = list(policy_rules.find_rule_problems(arguments, model, settings, loads=loads))
-    yield from found
-    known = {one.given for one in found if one.level == "error"}
-    for one in RuleCheck(arguments, model, settings, starts=starts, own=own, owned=owned, loads=loads).find_problems():
-        if one.given not in known:
-            yield one
+    problems = list(policy_rules.find_rule_problems(arguments, model, settings, loads=loads))
+    yield from problems
+    reported = {problem.given for problem in problems if problem.level == "error"}
+    for problem in RuleCheck(
+        arguments, model, settings, starts=starts, own=own, owned=owned, loads=loads
+    ).find_problems():
+        if problem.given not in reported:
+            yield problem
 
 
 class RuleCheck:
@@ -179,45 +181,45 @@ class RuleCheck:
             values = self._make_values(own)
             broken = [*self._list_broken(values)]
         reported: set[str] = set()
-        for one in broken:
-            given = format_given(one.place, one.given, self.given)
-            if given not in reported:
-                reported.add(given)
-                yield self._explain(one, given)
+        for broken_rule in broken:
+            options = format_given(broken_rule.place, broken_rule.given, self.given)
+            if options not in reported:
+                reported.add(options)
+                yield self._explain(broken_rule, options)
 
     def _make_values(self, own: Mapping[str, object]) -> OptionValues:
         return OptionValues(self.tree, self.model, self.given, own, self.settings, starts=self.starts, loads=self.loads)
 
     def _list_broken(self, values: OptionValues) -> Iterator[BrokenRule]:
         types = {self.model.prefix: self.model.kind}
-        for place in list_classes(self.tree, self.given, types):
-            exported = self.rules.get(place.name, NOTHING)
-            for rule in (Rule(**one) for one in exported["rules"]):
+        for option_class in list_classes(self.tree, self.given, types):
+            exported = self.rules.get(option_class.name, NOTHING)
+            for rule in (Rule(**fields) for fields in exported["rules"]):
                 condition = parse(rule.when)
                 names = [*condition.names]
-                given = [name for name in names if self._is_given(place, name)]
-                if given:
-                    found = values.collect(place, names, exported.get("defaults", {}))
-                    if condition.is_true(found):
-                        yield BrokenRule(rule, place, found, given)
+                given_names = [name for name in names if self._is_given(option_class, name)]
+                if given_names:
+                    option_values = values.collect(option_class, names, exported.get("defaults", {}))
+                    if condition.is_true(option_values):
+                        yield BrokenRule(rule, option_class, option_values, given_names)
 
-    def _is_given(self, place: OptionClass, name: str) -> bool:
-        path = f"{place.prefix}{name}"
-        names = [one for one in self.given if one == path or one.startswith(f"{path}.")]
-        return path not in ("policy", "reward_model") and any(f"--{one}" not in self.owned for one in names)
+    def _is_given(self, option_class: OptionClass, name: str) -> bool:
+        path = f"{option_class.prefix}{name}"
+        names = [option for option in self.given if option == path or option.startswith(f"{path}.")]
+        return path not in ("policy", "reward_model") and any(f"--{option}" not in self.owned for option in names)
 
-    def _explain(self, broken: BrokenRule, given: str) -> OptionProblem:
-        rule, place = broken.rule, broken.place
-        subject = f"'s {self.model.kind}" if place.prefix.startswith(f"{self.model.prefix}.") else ""
-        title = f"LeRobot {self.model.lerobot.name}{subject} does not take {given}"
+    def _explain(self, broken: BrokenRule, options: str) -> OptionProblem:
+        rule, option_class = broken.rule, broken.place
+        subject = f"'s {self.model.kind}" if option_class.prefix.startswith(f"{self.model.prefix}.") else ""
+        title = f"LeRobot {self.model.lerobot.name}{subject} does not take {options}"
         reason = (
             re.sub(r"[,:]?(?: got)?:? *\(?…\W*$| \(…\)", "", fill_in(rule.why, broken.values).replace("`", ""))
             .strip()
             .rstrip(".")
         )
         others = [self._describe(broken, name, reason) for name in parse(rule.when).names if name not in broken.given]
-        why = " ".join([f"It says: {reason}.", *filter(None, others)])
-        return OptionProblem(given, title, why, self._suggest(broken))
+        explanation = " ".join([f"It says: {reason}.", *filter(None, others)])
+        return OptionProblem(options, title, explanation, self._suggest(broken))
 
     def _describe(self, broken: BrokenRule, name: str, reason: str) -> str:
         """Return the value of an option that is not given."""
@@ -240,35 +242,37 @@ class RuleCheck:
         return ""
 
 
-def format_given(place: OptionClass, names: Sequence[str], given: Mapping[str, str | None]) -> str:
+def format_given(option_class: OptionClass, names: Sequence[str], option_values: Mapping[str, str | None]) -> str:
     """Return options as they are given, a group of them as those below it."""
-    paths = [f"{place.prefix}{name}" for name in names]
-    found = [one for path in paths for one in given if one == path or one.startswith(f"{path}.")]
-    options = (f"--{one}" if given[one] is None else f"--{one}={given[one]}" for one in found)
+    paths = [f"{option_class.prefix}{name}" for name in names]
+    matches = [option for path in paths for option in option_values if option == path or option.startswith(f"{path}.")]
+    options = (
+        f"--{option}" if option_values[option] is None else f"--{option}={option_values[option]}" for option in matches
+    )
     return " ".join(dict.fromkeys(options))
 
 
 def find_common_problems(arguments: Sequence[str], lerobot: versions.LeRobotVersion) -> list[OptionProblem]:
     """Return the problems of options for a policy or reward model of an unknown type: those of every type."""
-    given, tree = read_given(tuple(arguments)), load_option_tree(lerobot.name)
+    option_values, tree = read_given(tuple(arguments)), load_option_tree(lerobot.name)
     common: list[OptionProblem] = []
-    for model in list_models(given, tree, lerobot):
-        found = [*RuleCheck(arguments, model, None, starts=True).find_problems()]
-        texts = {one.given for one in found}
-        common = [one for one in common if one.given in texts] if common else found
+    for model in list_models(option_values, tree, lerobot):
+        problems = [*RuleCheck(arguments, model, None, starts=True).find_problems()]
+        texts = {problem.given for problem in problems}
+        common = [problem for problem in common if problem.given in texts] if common else problems
         if not common:
             return []
-    return [one._replace(title=re.sub(r"'s \w+ ", " ", one.title, count=1)) for one in common]
+    return [problem._replace(title=re.sub(r"'s \w+ ", " ", problem.title, count=1)) for problem in common]
 
 
 def list_models(
-    given: Mapping[str, str | None], tree: OptionTree, lerobot: versions.LeRobotVersion
+    option_values: Mapping[str, str | None], tree: OptionTree, lerobot: versions.LeRobotVersion
 ) -> Iterator[TrainedModel]:
     """Yield the types that have all given options."""
     for section in (versions.POLICIES, versions.REWARD_MODELS):
         for kind in lerobot.get_types(section):
             model = make_model(lerobot, section, kind)
-            parts = [name.split(".") for name in given]
+            parts = [name.split(".") for name in option_values]
             names = {part[1] for part in parts if part[0] == model.prefix and len(part) > 1}
             is_other = any(part[0] != model.prefix and part[0] in ("policy", "reward_model") for part in parts)
             if not is_other and names <= model.options.keys():

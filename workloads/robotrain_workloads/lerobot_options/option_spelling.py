@@ -37,20 +37,24 @@ def list_spellings(workload: "Workload", model: str) -> dict[str, str]:
         for flag in parameter.flags if parameter.flag in spellings else ():
             spellings.setdefault(flag, spellings[parameter.flag])
     for flag, hint in workload.option_hints.items():
-        if (found := HINT.fullmatch(hint)) and found[1] in spellings:
-            spellings.setdefault(flag, spellings[found[1]])
+        if (match := HINT.fullmatch(hint)) and match[1] in spellings:
+            spellings.setdefault(flag, spellings[match[1]])
     return spellings
 
 
 def respell(text: str, spellings: Mapping[str, str]) -> str:
     """Return a text with LeRobot's options."""
-    return FLAG.sub(lambda found: spellings.get(found[1], found[1]), text)
+    return FLAG.sub(lambda match: spellings.get(match[1], match[1]), text)
 
 
 def respell_problem(problem: Problem, spellings: Mapping[str, str]) -> Problem:
     """Return a problem with LeRobot's options; suggestions that only robotrain can take are left out."""
 
-    ways = [Suggestion(text, one.remark) for one in problem.suggestions for text in _respell_way(one.text, spellings)]
+    ways = [
+        Suggestion(text, suggestion.remark)
+        for suggestion in problem.suggestions
+        for text in _respell_way(suggestion.text, spellings)
+    ]
     texts = {name: respell(getattr(problem, name), spellings) for name in ("title", "where", "given", "why")}
     return replace(problem, **texts, suggestions=tuple(ways))  # type: ignore[arg-type]
 

@@ -18,8 +18,8 @@ def find_version(name: str, has_option: Callable[[str], bool]) -> tuple[str, str
     for other in versions.list_versions():
         if has_option(other.name):
             return f"LeRobot {other.name} has it.", f"--lerobot-version {other.name}"
-    why = explain_newer(name)
-    return (why, "") if why else None
+    reason = explain_newer(name)
+    return (reason, "") if reason else None
 
 
 def explain_newer(name: str) -> str:
@@ -29,11 +29,11 @@ def explain_newer(name: str) -> str:
     """
     newer = _read_newer()
     option = newer["words"].get(name.replace("_", "-"), name.replace("-", "_"))
-    parents = {known.rpartition(".")[0] for known in newer["options"] if "." in known} - {"policy", "dataset"}
+    parents = {option.rpartition(".")[0] for option in newer["options"] if "." in option} - {"policy", "dataset"}
     is_below = any(option == parent or option.startswith(f"{parent}.") for parent in parents)
     if option not in newer["options"] and not is_below:
         return ""
-    here = " and ".join(one.name for one in versions.list_versions())
+    here = " and ".join(version.name for version in versions.list_versions())
     return f"LeRobot has --{option} from the version after {newer['after']} on; robotrain runs LeRobot {here}."
 
 

@@ -60,10 +60,19 @@ def policies(
     if type:
         _show_type(ctx, type, types, json)
     elif json:
-        print_json({name: [_dump(one) for one in types.values() if one.section == name] for name in SECTIONS})
+        print_json(
+            {
+                name: [_dump(listed_type) for listed_type in types.values() if listed_type.section == name]
+                for name in SECTIONS
+            }
+        )
     else:
         for section in SECTIONS:
-            rows = [(one.name, "; ".join(one.needs)) for one in types.values() if one.section == section]
+            rows = [
+                (listed_type.name, "; ".join(listed_type.needs))
+                for listed_type in types.values()
+                if listed_type.section == section
+            ]
             print_result(format_table([(_format_flag(section), "NEEDS"), *rows]) + "\n")
         print_message("`robotrain policies TYPE` shows the options of one")
 
@@ -78,10 +87,10 @@ def _show_type(ctx: typer.Context, name: str, types: dict[str, ListedType], json
         nearest = f"The nearest are {', '.join(alike)}." if alike else ""
         raise Rejected([make_problem("value-unknown", *near, given=redact(name), name=redact(name), nearest=nearest)])
     chosen = types[name]
-    given = {SECTIONS[chosen.section]: name, "lerobot_version": chosen.version}
-    options = [] if chosen.facts.refused else list_program_options(get_plugins(ctx).workload(TRAINING), given)
+    parameters = {SECTIONS[chosen.section]: name, "lerobot_version": chosen.version}
+    options = [] if chosen.facts.refused else list_program_options(get_plugins(ctx).workload(TRAINING), parameters)
     if json:
-        print_json({**_dump(chosen), "options": [one._asdict() for one in options]})
+        print_json({**_dump(chosen), "options": [option._asdict() for option in options]})
         return
     print_result(f"{name}: {'; '.join(chosen.needs)}")
     if options:
@@ -91,16 +100,16 @@ def _show_type(ctx: typer.Context, name: str, types: dict[str, ListedType], json
 
 def list_types() -> dict[str, ListedType]:
     """Return every type by name: policies first."""
-    found: dict[str, ListedType] = {}
+    listed_types: dict[str, ListedType] = {}
     for section in SECTIONS:
         for name in sorted(versions.list_type_names(section)):
-            version = next(one for one in versions.list_versions() if name in one.get_types(section))
-            found[name] = ListedType(name, section, version.name, version.get_types(section)[name])
-    return found
+            version = next(version for version in versions.list_versions() if name in version.get_types(section))
+            listed_types[name] = ListedType(name, section, version.name, version.get_types(section)[name])
+    return listed_types
 
 
-def _dump(one: ListedType) -> dict[str, Any]:
-    return {"type": one.name, "is_trained": not one.facts.refused, "needs": one.needs}
+def _dump(listed_type: ListedType) -> dict[str, Any]:
+    return {"type": listed_type.name, "is_trained": not listed_type.facts.refused, "needs": listed_type.needs}
 
 
 def _format_flag(section: str) -> str:
@@ -123,7 +132,9 @@ def _describe_needs(facts: versions.ModelType) -> Iterator[str]:
         yield "task texts"
     if facts.repositories:
         yield f"reads {', '.join(facts.repositories)}"
-    if code := [name for name, one in facts.repositories.items() if one.code == "runs" and not one.only_if]:
+    if code := [
+        name for name, repository in facts.repositories.items() if repository.code == "runs" and not repository.only_if
+    ]:
         yield f"runs code of {', '.join(code)}"
 
 

@@ -20,14 +20,14 @@ def find_rule_problems(
     :param settings: the configuration of what it starts from; None if that is unknown.
     :param loads: whether LeRobot reads the options of the policy beside the configuration that it starts from.
     """
-    given, values = read_given(tuple(arguments)), model.read_options(arguments, as_json=loads)
+    option_values, values = read_given(tuple(arguments)), model.read_options(arguments, as_json=loads)
     yield from _check_number_format(values, model)
-    yield from _check_adapter(given, model)
-    yield from _check_group_norm(given, values, model)
+    yield from _check_adapter(option_values, model)
+    yield from _check_group_norm(option_values, values, model)
     if settings == {}:
-        yield from _check_weights(given, values, model)
+        yield from _check_weights(option_values, values, model)
     if model.kind == "diffusion" and settings is not None:
-        yield from _check_action_steps(given, values, model, settings)
+        yield from _check_action_steps(option_values, values, model, settings)
 
 
 def _check_number_format(values: Mapping[str, Any], model: TrainedModel) -> Iterator[OptionProblem]:
@@ -43,51 +43,51 @@ def _check_number_format(values: Mapping[str, Any], model: TrainedModel) -> Iter
 
 
 def _check_group_norm(
-    given: Mapping[str, str | None], values: Mapping[str, Any], model: TrainedModel
+    option_values: Mapping[str, str | None], values: Mapping[str, Any], model: TrainedModel
 ) -> Iterator[OptionProblem]:
     """Refuse another normalization in a network with trained weights: LeRobot says so once it has downloaded them."""
     names = [f"{model.prefix}.{name}" for name in (image_weights.GROUP_NORM, image_weights.WEIGHTS_OPTION)]
     weights = values.get(image_weights.WEIGHTS_OPTION)  # without pictures, those by default are not read
     if weights and values.get(image_weights.GROUP_NORM) is True:
-        options = [f"--{name}={given[name]}" for name in names]
+        options = [f"--{name}={option_values[name]}" for name in names]
         title = f"LeRobot {model.lerobot.name}'s {model.kind} does not take {' with '.join(options)}"
-        why = "It says: You can't replace BatchNorm in a pretrained model without ruining the weights."
-        yield OptionProblem(options[0], title, why, f"--{names[0]}=false")
+        reason = "It says: You can't replace BatchNorm in a pretrained model without ruining the weights."
+        yield OptionProblem(options[0], title, reason, f"--{names[0]}=false")
 
 
 def _check_weights(
-    given: Mapping[str, str | None], values: Mapping[str, Any], model: TrainedModel
+    option_values: Mapping[str, str | None], values: Mapping[str, Any], model: TrainedModel
 ) -> Iterator[OptionProblem]:
     """Require that named weights are torchvision's and fit the network: LeRobot fails once it makes the network."""
     option = model.format_flag(image_weights.WEIGHTS_OPTION)
     title, meant = image_weights.find_mistake({**model.defaults, **values})
-    if title and (value := given.get(option[2:])) is not None:  # those by default may not be read
+    if title and (value := option_values.get(option[2:])) is not None:  # those by default may not be read
         yield OptionProblem(f"{option}={value}", title, "", f"{option}={meant}")
 
 
-def _check_adapter(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:
+def _check_adapter(option_values: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:
     """Refuse an adapter of a reward model."""
-    options = [f"--{name}" if value is None else f"--{name}={value}" for name, value in given.items()]
+    options = [f"--{name}" if value is None else f"--{name}={value}" for name, value in option_values.items()]
     adapter = [option for option in options if option.startswith("--peft.")]
     if adapter and model.prefix == "reward_model":
         title = f"LeRobot {model.lerobot.name} trains adapters of policies only"
-        why, names = "A reward model trains all its weights.", {option.partition("=")[0] for option in adapter}
+        reason, names = "A reward model trains all its weights.", {option.partition("=")[0] for option in adapter}
         suggestion, replaces = f"leave out {' '.join(sorted(names))}", " ".join(sorted(names))
-        yield OptionProblem(" ".join(adapter), title, why, suggestion, replaces=replaces)
+        yield OptionProblem(" ".join(adapter), title, reason, suggestion, replaces=replaces)
 
 
 def _check_action_steps(
-    given: Mapping[str, str | None], values: Mapping[str, Any], model: TrainedModel, settings: Mapping[str, Any]
+    option_values: Mapping[str, str | None], values: Mapping[str, Any], model: TrainedModel, settings: Mapping[str, Any]
 ) -> Iterator[OptionProblem]:
     """Warn only: LeRobot documents this rule without checking it, and runs fewer actions."""
     names = ("n_action_steps", "horizon", "n_obs_steps")
-    texts = {name: given.get(f"{model.prefix}.{name}") for name in names}
+    texts = {name: option_values.get(f"{model.prefix}.{name}") for name in names}
     steps, horizon, observed = ({**model.defaults, **settings, **values}.get(name) for name in names)
     if not (isinstance(steps, int) and isinstance(horizon, int) and isinstance(observed, int)):
         return
     typed = [f"--{model.prefix}.{name}={text}" for name, text in texts.items() if text is not None]
     if typed and steps > (most := horizon - observed + 1):
         title = f"--{model.prefix}.n_action_steps should be at most horizon - n_obs_steps + 1, which is {most}"
-        why = f"The policy runs {most} actions at most: n_action_steps is {steps}, horizon {horizon}."
+        reason = f"The policy runs {most} actions at most: n_action_steps is {steps}, horizon {horizon}."
         way = f"--{model.prefix}.n_action_steps={most}" if most > 0 else ""
-        yield OptionProblem(" ".join(typed), title, why, way, "warning")
+        yield OptionProblem(" ".join(typed), title, reason, way, "warning")

@@ -53,22 +53,22 @@ def expand_account_variables(word: str) -> str:
     return VARIABLE.sub(expand, word)
 
 
-def find_program_word(line: Sequence[str], known: Collection[str]) -> tuple[int, str] | None:
-    """Return where one of the `known` programs stands in a line, and its name; None if there is none."""
+def find_program_word(line: Sequence[str], names: Collection[str]) -> tuple[int, str] | None:
+    """Return where one of the `names` programs stands in a line, and its name; None if there is none."""
     for index, word in enumerate(line):
         path = _drop_suffix(word.removeprefix("!"))
         name = re.split(r"[/.\s]", path)[-1].replace("_", "-")
         if OLD_PROGRAM.fullmatch(path):
             name = f"lerobot-{name}"
-        if name in known:
+        if name in names:
             return index, name
     return None
 
 
-def find_program(line: Sequence[str], known: Collection[str]) -> tuple[int, str]:
-    """Return where LeRobot's program stands in a line, and its name. Raise Rejected if there is none of the `known`."""
-    if found := find_program_word(line, known):
-        return found
+def find_program(line: Sequence[str], names: Collection[str]) -> tuple[int, str]:
+    """Return where LeRobot's program stands in a line, and its name. Raise Rejected if there is none of the `names`."""
+    if match := find_program_word(line, names):
+        return match
     raise Rejected([make_problem("command-unknown")])
 
 
@@ -82,35 +82,35 @@ def read_program_line(words: Sequence[str], word: str, program: Sequence[str]) -
     :param word: that of the program.
     :param program: its name with its options.
     """
-    found = read_launchers(words, ProgramLine(), ("robotrain", "from-lerobot", "--", *program))
-    _read_version(words, found)
+    program_line = read_launchers(words, ProgramLine(), ("robotrain", "from-lerobot", "--", *program))
+    _read_version(words, program_line)
     if OLD_PROGRAM.fullmatch(_drop_suffix(word)):
-        found.notes[word] = OLD_PROGRAM_NOTE.format(found.version or versions.get_version().name)
-    for name, value in found.variables.items():
+        program_line.notes[word] = OLD_PROGRAM_NOTE.format(program_line.version or versions.get_version().name)
+    for name, value in program_line.variables.items():
         if name == PRECISION_VARIABLE:
-            found.precision = value
+            program_line.precision = value
         elif name in GPU_VARIABLES and value in NO_GPU:
-            found.flags.append((name, ("--device", "cpu")))
+            program_line.flags.append((name, ("--device", "cpu")))
         elif re.fullmatch(COMPUTING_VARIABLES, name) and value not in ("", "1", "0", "false", "no"):
-            found.refused[name] = COMPUTING_REASON
+            program_line.refused[name] = COMPUTING_REASON
         else:
-            found.left_out[name] = VARIABLE_REASON
-    return found
+            program_line.left_out[name] = VARIABLE_REASON
+    return program_line
 
 
-def _read_version(words: Iterable[str], found: ProgramLine) -> None:
+def _read_version(words: Iterable[str], program_line: ProgramLine) -> None:
     """Read which LeRobot the words install."""
-    names = [one.name for one in versions.list_versions()]
+    names = [version.name for version in versions.list_versions()]
     for word in words:
         if match := REQUIREMENT.fullmatch(word):
             operator, text = match[1], match[2].strip()
             if operator in ("==", "===") and text in names:
-                found.version = text
+                program_line.version = text
             elif operator == ">=" and _parse_version(text) <= _parse_version(names[0]):
-                found.version = names[0]
+                program_line.version = names[0]
             else:
                 runs = f"robotrain runs LeRobot {' or '.join(names)}"
-                found.refused[word] = f"{runs}: name one, as in lerobot=={names[0]}"
+                program_line.refused[word] = f"{runs}: name one, as in lerobot=={names[0]}"
 
 
 def _parse_version(text: str) -> list[int]:
@@ -120,7 +120,7 @@ def _parse_version(text: str) -> list[int]:
 def explain_data_home(line: ProgramLine, repository: str) -> dict[str, str]:
     """Return what to give in place of the variable that says where LeRobot looks for a dataset, by its name."""
     for variable, below in DATA_HOMES.items():
-        if place := line.variables.get(variable):
-            words = ("--dataset-path", str(Path(place, below, repository)), "--dataset-id", repository)
+        if folder := line.variables.get(variable):
+            words = ("--dataset-path", str(Path(folder, below, repository)), "--dataset-id", repository)
             return {variable: DATA_HOME_REASON.format(shlex.join(words), repository)}
     return {}

@@ -22,20 +22,24 @@ VERSION = re.compile(r"\bLeRobot (\d+\.\d+\.\d+)")
 
 def find_refused_options(job: "Job", reason: str) -> "Iterator[Problem]":
     """Yield what is wrong with the options after `--` that a sentence of LeRobot rejects, the best known first."""
-    given = ["--" + "=".join(filter(None, pair)) for pair in split_options(job.trainer_args) if pair[0]]
-    rejected = {option.partition("=")[0] for option in find_rejected_options(given, reason)}
-    rejected |= {name for name in (one.partition("=")[0] for one in given) if re.search(rf"{name}(?![\w.])", reason)}
-    found = [one for one in _find_problems(job, reason) if rejected & {*re.findall(r"--[\w.-]+", one.given)}]
-    if not found and NO_OPTION in reason:
+    options = ["--" + "=".join(filter(None, pair)) for pair in split_options(job.trainer_args) if pair[0]]
+    rejected = {option.partition("=")[0] for option in find_rejected_options(options, reason)}
+    rejected |= {
+        name for name in (option.partition("=")[0] for option in options) if re.search(rf"{name}(?![\w.])", reason)
+    }
+    problems = [
+        problem for problem in _find_problems(job, reason) if rejected & {*re.findall(r"--[\w.-]+", problem.given)}
+    ]
+    if not problems and NO_OPTION in reason:
         title = f"LeRobot has no option {' '.join(rejected)}"
-        found = [OptionProblem(name, title, "", f"leave out {name}", replaces=name) for name in sorted(rejected)[:1]]
-    yield from make_option_problems(found if rejected else ())
+        problems = [OptionProblem(name, title, "", f"leave out {name}", replaces=name) for name in sorted(rejected)[:1]]
+    yield from make_option_problems(problems if rejected else ())
 
 
 def _find_problems(job: "Job", reason: str) -> Iterator[OptionProblem]:
     values = dict(job.parameters)
-    version = found[1] if (found := VERSION.search(reason)) else values["lerobot_version"]
-    values["lerobot_version"] = version if version in {one.name for one in versions.list_versions()} else None
+    version = match[1] if (match := VERSION.search(reason)) else values["lerobot_version"]
+    values["lerobot_version"] = version if version in {other.name for other in versions.list_versions()} else None
     model, starts = choose_model(values, {}), any(source.role in START_ROLES for source in job.sources)
     is_typed = not starts or bool(values["policy_type"] or values["reward_model"])
     types = {model.prefix: model.kind} if is_typed else {}

@@ -45,16 +45,16 @@ def find_option_problems(
     :param json_prefix: what LeRobot reads beside a saved configuration, as JSON: `policy.`.
     """
     tree = load_option_tree(version)
-    given = list(split_options(arguments))
-    types = {name.removesuffix(".type"): value for name, value in given if name.endswith(".type") and value}
+    options = list(split_options(arguments))
+    types = {name.removesuffix(".type"): value for name, value in options if name.endswith(".type") and value}
     types = {**types, **chosen}
-    open_ended = {name.partition(".")[0] for name, _ in given if name.endswith(f".{PLUGINS_OPTION}")}
-    for name, value in given:
+    open_ended = {name.partition(".")[0] for name, _ in options if name.endswith(f".{PLUGINS_OPTION}")}
+    for name, value in options:
         if not name:
             text, _, given_value = (value or "").partition("=")
             suggestion = find_option(f"--{text}", given_value) if text and given_value else ""
-            why = "LeRobot takes options only: --NAME=VALUE, or --NAME VALUE."
-            yield OptionProblem(value or "", f"{value!r} is not an option", why, suggestion, replaces=text)
+            reason = "LeRobot takes options only: --NAME=VALUE, or --NAME VALUE."
+            yield OptionProblem(value or "", f"{value!r} is not an option", reason, suggestion, replaces=text)
         elif f"--{name}" not in owned and name.partition(".")[0] not in open_ended:
             as_json = bool(json_prefix) and name.startswith(json_prefix)
             yield from _check_option(tree, name, value, types, owned, as_json=as_json)
@@ -68,29 +68,31 @@ def find_missing_options(
     :param owned: options that robotrain sets itself, each with robotrain's own.
     :param given_elsewhere: those of robotrain's own that the job has.
     """
-    tree, given = load_option_tree(version), dict(split_options(arguments))
-    for name, value in given.items():
+    tree, options = load_option_tree(version), dict(split_options(arguments))
+    for name, value in options.items():
         prefix, _, part = name.rpartition(".")
-        place = find_place(tree, name, {}) if part == "type" else None
-        if not place or value is None or value not in place.choices:
+        option_place = find_place(tree, name, {}) if part == "type" else None
+        if not option_place or value is None or value not in option_place.choices:
             continue
-        fields = tree.classes[place.choices[value]].items()
+        fields = tree.classes[option_place.choices[value]].items()
         needed = [f"--{prefix}.{field}" for field, (kind, *default) in fields if kind in NUMBERS and not default]
-        missing = [one for one in needed if one[2:] not in given and owned.get(one, "") not in given_elsewhere]
+        missing = [
+            option for option in needed if option[2:] not in options and owned.get(option, "") not in given_elsewhere
+        ]
         if missing:
-            title = f"--{name}={value} needs {', '.join(owned.get(one, one) for one in missing)}"
-            own = [f"{owned[one]} N" for one in missing if one in owned]
-            others = [f"{one}=N" for one in missing if one not in owned]
+            title = f"--{name}={value} needs {', '.join(owned.get(option, option) for option in missing)}"
+            own = [f"{owned[option]} N" for option in missing if option in owned]
+            others = [f"{option}=N" for option in missing if option not in owned]
             suggestion = " ".join([*own, *(["--", *others] if others else [])])
             yield OptionProblem(f"--{name}={value}", title, "LeRobot has no default for them.", suggestion)
 
 
 def find_option(flag: str, value: str) -> str:
     """Return the LeRobot option that an unknown flag probably means; empty if there is none."""
-    given = _format(flag.removeprefix("--"), value or None)
-    problem = next(find_option_problems([given], {}, {}), None)
+    option = _format(flag.removeprefix("--"), value or None)
+    problem = next(find_option_problems([option], {}, {}), None)
     if problem is None:
-        return given
+        return option
     if "." in flag:
         return problem.suggestion
     tree, name = load_option_tree(), flag.removeprefix("--").replace("-", "_")
@@ -107,91 +109,96 @@ def _check_option(
     *,
     as_json: bool,
 ) -> Iterator[OptionProblem]:
-    place = find_place(tree, name, types)
-    if not place.is_known:
-        yield _explain_unknown(tree, name, value, place, types, owned)
-    elif place.is_choice:
-        if place.part == "type" and value is not None and value not in place.choices:
-            why, near = describe_kinds(["|".join(place.choices)]), find_near_option(value, place.choices)
+    option_place = find_place(tree, name, types)
+    if not option_place.is_known:
+        yield _explain_unknown(tree, name, value, option_place, types, owned)
+    elif option_place.is_choice:
+        if option_place.part == "type" and value is not None and value not in option_place.choices:
+            reason, near = (
+                describe_kinds(["|".join(option_place.choices)]),
+                find_near_option(value, option_place.choices),
+            )
             suggestion = f"--{name}={near}" if near else ""
-            yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", why, suggestion)
-    elif place.is_open or value is None or not _is_refused(place, value, as_json=as_json):
+            yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", reason, suggestion)
+    elif option_place.is_open or value is None or not _is_refused(option_place, value, as_json=as_json):
         return
-    elif _is_group(place.kinds):
-        yield _explain_group(name, value, place, owned)
-    elif as_json and not _is_refused(place, value, as_json=False):
-        meant = json.dumps(place.read_value(value))
+    elif _is_group(option_place.kinds):
+        yield _explain_group(name, value, option_place, owned)
+    elif as_json and not _is_refused(option_place, value, as_json=False):
+        meant = json.dumps(option_place.read_value(value))
         title = f"LeRobot {tree.version} does not take --{name}={value} for a {_name_model(name)} to start from"
-        why = f"Beside a configuration, it reads options as JSON: {meant}."
-        yield OptionProblem(_format(name, value), title, why, f"--{name}={meant}")
+        reason = f"Beside a configuration, it reads options as JSON: {meant}."
+        yield OptionProblem(_format(name, value), title, reason, f"--{name}={meant}")
     else:
-        yield _explain_value(name, value, place)
+        yield _explain_value(name, value, option_place)
 
 
-def _is_refused(place: OptionPlace, value: str, *, as_json: bool) -> bool:
+def _is_refused(option_place: OptionPlace, value: str, *, as_json: bool) -> bool:
     """Return whether LeRobot refuses a value; its parser takes null for every type, and then the training fails."""
     try:
-        is_null = place.read_value(value, as_json=as_json) is None
+        is_null = option_place.read_value(value, as_json=as_json) is None
     except UnreadValue:
         return False
     except RefusedValue:
         return True
-    return is_null and not {"null", "any"} & {one for kind, *_ in place.kinds for one in list_scalars(kind)}
+    return is_null and not {"null", "any"} & {
+        scalar for kind, *_ in option_place.kinds for scalar in list_scalars(kind)
+    }
 
 
 def _name_model(name: str) -> str:
     return name.partition(".")[0].replace("_", " ")
 
 
-def _explain_value(name: str, value: str, place: OptionPlace) -> OptionProblem:
-    scalars = list(dict.fromkeys(scalar for kind, *_ in place.kinds for scalar in list_scalars(kind)))
-    default = next((str(field[1]) for field in place.kinds if len(field) > 1), "")
+def _explain_value(name: str, value: str, option_place: OptionPlace) -> OptionProblem:
+    scalars = list(dict.fromkeys(scalar for kind, *_ in option_place.kinds for scalar in list_scalars(kind)))
+    default = next((str(field[1]) for field in option_place.kinds if len(field) > 1), "")
     default = default.lower() if default in ("True", "False") else default
     kinds = "It takes a list in brackets." if "any" in scalars else describe_kinds(scalars)
-    why = kinds + (f" The default is {default}." if default else "")
+    reason = kinds + (f" The default is {default}." if default else "")
     near = find_near_option(value.lower(), ("true", "false")) if "bool" in scalars else ""
-    near = near or _correct_list(place.kinds, value)
+    near = near or _correct_list(option_place.kinds, value)
     suggestion = f"--{name}={near}" if near else ""
-    return OptionProblem(_format(name, value), f"--{name} does not take {value!r}", why, suggestion)
+    return OptionProblem(_format(name, value), f"--{name} does not take {value!r}", reason, suggestion)
 
 
 def _explain_unknown(
     tree: OptionTree,
     name: str,
     value: str | None,
-    place: OptionPlace,
+    option_place: OptionPlace,
     types: Mapping[str, str],
     owned: Mapping[str, str],
 ) -> OptionProblem:
-    prefix, part, given = place.prefix, place.part, _format(name, value)
+    prefix, part, argument = option_place.prefix, option_place.part, _format(name, value)
     title = f"LeRobot {tree.version} has no option --{name}"
     owners = sorted(key for key in _list_policies(tree) if part in tree.classes[_list_policies(tree)[key]])
     chosen = types.get("policy", "")
-    if found := other_versions.find_version(name, lambda other: has_option(name, types, other)):
+    if explanation := other_versions.find_version(name, lambda other: has_option(name, types, other)):
         title += f" for {chosen}" if owners and prefix == "policy." and chosen else ""
-        return OptionProblem(given, title, *found)
+        return OptionProblem(argument, title, *explanation)
     if prefix == "policy." and owners:
-        title, why = f"LeRobot {tree.version}'s {chosen} has no option --{name}", ", ".join(owners)
+        title, reason = f"LeRobot {tree.version}'s {chosen} has no option --{name}", ", ".join(owners)
         formats = [ours for ours, theirs in precision.DTYPES.items() if part == precision.DTYPE and value == theirs]
         suggestion = f"--mixed-precision {formats[0]}" if formats else f"leave out --{name}"
-        return OptionProblem(given, title, f"These policies have it: {why}.", suggestion, replaces=f"--{name}")
+        return OptionProblem(argument, title, f"These policies have it: {reason}.", suggestion, replaces=f"--{name}")
     kind = types.get(prefix.rstrip("."), "")
     is_of_type = prefix.startswith(("policy.", "reward_model."))
-    why = f"`robotrain policies {kind or 'TYPE'}` lists all options." if is_of_type else "TAB lists them after --."
+    reason = f"`robotrain policies {kind or 'TYPE'}` lists all options." if is_of_type else "TAB lists them after --."
     rest = name[len(prefix) + len(part) :]
     of_policy, policy_class = name.replace("-", "_"), _list_policies(tree).get(types.get("policy", ""))
     if not prefix and policy_class and of_policy in tree.classes[policy_class]:
-        return OptionProblem(given, title, why, _format(f"policy.{of_policy}", value), replaces=f"--{name}")
+        return OptionProblem(argument, title, reason, _format(f"policy.{of_policy}", value), replaces=f"--{name}")
     if (flag := f"--{name.replace('_', '-')}") in owned and not prefix:
-        return OptionProblem(given, title, why, f"{flag} {value}" if value else flag, replaces=f"--{name}")
-    near = find_near_option(part, {field for fields in place.level for field in fields})
+        return OptionProblem(argument, title, reason, f"{flag} {value}" if value else flag, replaces=f"--{name}")
+    near = find_near_option(part, {field for fields in option_place.level for field in fields})
     if not near:
-        return OptionProblem(given, title, why)
+        return OptionProblem(argument, title, reason)
     option = f"{prefix}{near}{rest}"
     suggestion = _format(option, value)
     if hint := owned.get(f"--{option}", ""):
         suggestion = _fill_in(hint, value)
-    return OptionProblem(given, title, why, suggestion, replaces=f"--{name}")
+    return OptionProblem(argument, title, reason, suggestion, replaces=f"--{name}")
 
 
 def _fill_in(hint: str, value: str | None) -> str:
@@ -208,17 +215,17 @@ def _is_group(kinds: Sequence[Sequence[Any]]) -> bool:
     return bool(parts) and all(isinstance(part, dict) and {"fields", "choices"} & {*part} for part in parts)
 
 
-def _explain_group(name: str, value: str, place: OptionPlace, owned: Mapping[str, str]) -> OptionProblem:
+def _explain_group(name: str, value: str, option_place: OptionPlace, owned: Mapping[str, str]) -> OptionProblem:
     """Explain a value of a group of options, with that of the group which probably is meant."""
-    choices = {key for kind, *_ in place.kinds for key in list_choices(kind)}
+    choices = {key for kind, *_ in option_place.kinds for key in list_choices(kind)}
     part = "type" if value in choices else "enable" if value.lower() in ("true", "false") else ""
     option = f"{name}.{part}"
     meant = bool(part) and find_place(load_option_tree(), option, {}).is_known
     hint = owned.get(f"--{option}", "")
     suggestion = (_fill_in(hint, value.lower()) if hint else f"--{option}={value}") if meant else ""
-    why = f"It is a group of options: --{name}.NAME=VALUE."
+    reason = f"It is a group of options: --{name}.NAME=VALUE."
     return OptionProblem(
-        _format(name, value), f"--{name} does not take {value!r}", why, suggestion, "error", f"--{name}"
+        _format(name, value), f"--{name} does not take {value!r}", reason, suggestion, "error", f"--{name}"
     )
 
 
@@ -233,7 +240,7 @@ def _format(name: str, value: str | None) -> str:
 def _correct_list(kinds: Sequence[Sequence[Any]], value: str) -> str:
     """Return a list that a value of no list probably means; empty if it is unclear."""
     items = value.strip().strip("()[]")
-    for kind in (part for one, *_ in kinds for part in list_kinds(one) if is_list(part)):
+    for kind in (part for declared, *_ in kinds for part in list_kinds(declared) if is_list(part)):
         for text in (f"[{items}]", f"[{items},{items}]") if items else ():
             with suppress(RefusedValue, UnreadValue):
                 read_value(text, kind)

@@ -21,14 +21,14 @@ class OptionClass(NamedTuple):
     """What the names of its options begin with: `policy.`; empty for the root."""
 
 
-def list_classes(tree: OptionTree, given: Mapping[str, Any], types: Mapping[str, str]) -> Iterator[OptionClass]:
+def list_classes(tree: OptionTree, option_values: Mapping[str, Any], types: Mapping[str, str]) -> Iterator[OptionClass]:
     """Yield the root class, and each other one of which an option is given.
 
     :param types: the chosen types, as `policy: act`.
     """
-    found = [OptionClass(tree.root, "")]
-    for name in given:
-        current = found[0]
+    classes = [OptionClass(tree.root, "")]
+    for name in option_values:
+        current = classes[0]
         for part in name.split(".")[:-1]:
             kind = tree.classes[current.name].get(part, [None])[0]
             prefix = f"{current.prefix}{part}."
@@ -37,9 +37,9 @@ def list_classes(tree: OptionTree, given: Mapping[str, Any], types: Mapping[str,
             if class_name is None:
                 break
             current = OptionClass(class_name, prefix)
-            if current not in found:
-                found.append(current)
-    yield from found
+            if current not in classes:
+                classes.append(current)
+    yield from classes
 
 
 class OptionValues:
@@ -55,7 +55,7 @@ class OptionValues:
         self,
         tree: OptionTree,
         model: TrainedModel,
-        given: Mapping[str, str | None],
+        option_values: Mapping[str, str | None],
         own: Mapping[str, object],
         settings: Mapping[str, Any] | None,
         *,
@@ -63,31 +63,31 @@ class OptionValues:
         loads: bool,
     ) -> None:
         self.loads = loads
-        self.tree, self.model, self.given, self.own = tree, model, given, own
+        self.tree, self.model, self.given, self.own = tree, model, option_values, own
         self.settings, self.starts = settings, starts
 
-    def collect(self, place: OptionClass, names: list[str], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    def collect(self, option_class: OptionClass, names: list[str], defaults: Mapping[str, Any]) -> dict[str, Any]:
         """Return the known values of options of a class, by their names in it.
 
         :param defaults: those of options for which the tree has none.
         """
-        found = {}
+        values = {}
         for name in names:
             try:
-                found[name] = self._find_value(place, name, defaults)
+                values[name] = self._find_value(option_class, name, defaults)
             except (RefusedValue, UnreadValue):
                 continue
-        return found
+        return values
 
-    def _find_value(self, place: OptionClass, name: str, defaults: Mapping[str, Any]) -> Any:
-        path, kind, default = f"{place.prefix}{name}", *self._find_field(place, name)
+    def _find_value(self, option_class: OptionClass, name: str, defaults: Mapping[str, Any]) -> Any:
+        path, kind, default = f"{option_class.prefix}{name}", *self._find_field(option_class, name)
         for values in (self.given, self.own):
             if (text := values.get(path)) is not None:
                 as_json = self.loads and path.startswith(f"{self.model.prefix}.")
                 return read_value(str(text), kind, as_json=as_json) if kind is not None else text
-        if name in ("policy", "reward_model") and not place.prefix:
+        if name in ("policy", "reward_model") and not option_class.prefix:
             return SET if name == self.model.prefix else None
-        if any(one.startswith(f"{path}.") for one in (*self.given, *self.own)):
+        if any(option.startswith(f"{path}.") for option in (*self.given, *self.own)):
             return SET
         if path == f"{self.model.prefix}.pretrained_path":
             return SET if self.starts else None
@@ -102,9 +102,9 @@ class OptionValues:
             return defaults[name]
         raise UnreadValue(path)
 
-    def _find_field(self, place: OptionClass, name: str) -> tuple[Any, list[Any]]:
+    def _find_field(self, option_class: OptionClass, name: str) -> tuple[Any, list[Any]]:
         """Return the kind of an option and its default in a list; None if the class does not have it."""
-        class_name, *parents = place.name, *name.split(".")
+        class_name, *parents = option_class.name, *name.split(".")
         for parent in parents[:-1]:
             nested = [*list_nested(self.tree.classes[class_name].get(parent, [None])[0])]
             if len(nested) != 1:

@@ -28,7 +28,9 @@ def read_policy_config(text: str, revision: str, kinds: Mapping[str, "SourceKind
     if folder.is_dir():
         return load_policy_settings(find_model_folder(folder))
     role = "policy"
-    kind = next((one for one in kinds.values() if role in one.roles and one.roles[role].flag == REPOSITORY_FLAG), None)
+    kind = next(
+        (kind for kind in kinds.values() if role in kind.roles and kind.roles[role].flag == REPOSITORY_FLAG), None
+    )
     if kind is None or kind.pinning is None or not REPOSITORY.fullmatch(text):
         raise FileNotFoundError(f"{text} is not a folder of this machine")
     source = kind.parse(f"{text}@{revision}" if revision else text, Path.cwd())

@@ -58,63 +58,69 @@ class TrainedType:
 
 
 def find_trained_type(
-    given: Mapping[str, str | None], lerobot: LeRobotVersion, kinds: Mapping[str, "SourceKind"]
+    option_values: Mapping[str, str | None], lerobot: LeRobotVersion, kinds: Mapping[str, "SourceKind"]
 ) -> TrainedType:
     """Return what a line trains, with the reasons why robotrain cannot train it.
 
-    :param given: the options of the line.
+    :param option_values: the options of the line.
     """
-    is_reward = any(name in given for name in (f"{REWARD_MODEL}.type", f"{REWARD_MODEL}.path"))
-    found = TrainedType(lerobot, REWARD_MODEL if is_reward else POLICY)
-    path, kind = given.get(f"{found.model}.path"), given.get(f"{found.model}.type")
-    weights = f"{found.model}.pretrained_path"
-    if is_reward and any(name.startswith(f"{POLICY}.") for name in given):
-        found.refused[next(f"--{name}" for name in given if name.startswith(f"{POLICY}."))] = BOTH_REASON
-    elif given.get(weights):
-        value = redact(given[weights] or "")
-        found.refused[f"--{weights}"] = WEIGHTS_REASON.format(_describe(found.model), found.model, value)
+    is_reward = any(name in option_values for name in (f"{REWARD_MODEL}.type", f"{REWARD_MODEL}.path"))
+    trained = TrainedType(lerobot, REWARD_MODEL if is_reward else POLICY)
+    path, kind = option_values.get(f"{trained.model}.path"), option_values.get(f"{trained.model}.type")
+    weights = f"{trained.model}.pretrained_path"
+    if is_reward and any(name.startswith(f"{POLICY}.") for name in option_values):
+        trained.refused[next(f"--{name}" for name in option_values if name.startswith(f"{POLICY}."))] = BOTH_REASON
+    elif option_values.get(weights):
+        value = redact(option_values[weights] or "")
+        trained.refused[f"--{weights}"] = WEIGHTS_REASON.format(_describe(trained.model), trained.model, value)
     elif path:
-        _read_start(path, given, found, kinds)
+        _read_start(path, option_values, trained, kinds)
     elif kind:
-        found.kind = kind
-        if reason := _explain_untrained(found):
-            found.refused[f"--{found.model}.type"] = reason
+        trained.kind = kind
+        if reason := _explain_untrained(trained):
+            trained.refused[f"--{trained.model}.type"] = reason
     else:
-        found.refused[f"--{POLICY}.type"] = NOTHING_REASON
-    return found
+        trained.refused[f"--{POLICY}.type"] = NOTHING_REASON
+    return trained
 
 
 def _read_start(
-    path: str, given: Mapping[str, str | None], found: TrainedType, kinds: Mapping[str, "SourceKind"]
+    path: str, option_values: Mapping[str, str | None], trained: TrainedType, kinds: Mapping[str, "SourceKind"]
 ) -> None:
-    option, kind = f"--{found.model}.path", given.get(f"{found.model}.type")
+    option, kind = f"--{trained.model}.path", option_values.get(f"{trained.model}.type")
     try:
-        found.settings = read_policy_config(path, given.get(f"{found.model}.pretrained_revision") or "", kinds)
+        trained.settings = read_policy_config(
+            path, option_values.get(f"{trained.model}.pretrained_revision") or "", kinds
+        )
     except (OSError, ValueError) as error:
         if not kind:
             words = re.split(r"\W|_", path.lower())
-            named = max((one for one in found.types if one in words), key=len, default="TYPE")
-            found.refused[option] = TYPE_REASON.format(str(error).rstrip("."), found.model, named)
+            named = max((name for name in trained.types if name in words), key=len, default="TYPE")
+            trained.refused[option] = TYPE_REASON.format(str(error).rstrip("."), trained.model, named)
             return
-    found.kind = str((found.settings or {}).get("type") or kind)
-    if kind not in (None, found.kind):
-        found.refused[f"--{found.model}.type"] = f"what {option} names is of the type {redact(found.kind)}"
-    elif reason := _explain_untrained(found):
-        found.refused[option] = reason
+    trained.kind = str((trained.settings or {}).get("type") or kind)
+    if kind not in (None, trained.kind):
+        trained.refused[f"--{trained.model}.type"] = f"what {option} names is of the type {redact(trained.kind)}"
+    elif reason := _explain_untrained(trained):
+        trained.refused[option] = reason
 
 
-def _explain_untrained(found: TrainedType) -> str:
+def _explain_untrained(trained: TrainedType) -> str:
     """Return why robotrain does not train the type; empty if it does."""
-    lerobot, kind = f"LeRobot {found.lerobot.name}", redact(found.kind)
-    if found.kind in found.types:
-        return f"{lerobot} cannot train {kind}: {found.facts.refused}" if found.facts.refused else ""
-    other_model = REWARD_MODEL if found.model == POLICY else POLICY
-    if found.kind in TrainedType(found.lerobot, other_model).types:
+    lerobot, kind = f"LeRobot {trained.lerobot.name}", redact(trained.kind)
+    if trained.kind in trained.types:
+        return f"{lerobot} cannot train {kind}: {trained.facts.refused}" if trained.facts.refused else ""
+    other_model = REWARD_MODEL if trained.model == POLICY else POLICY
+    if trained.kind in TrainedType(trained.lerobot, other_model).types:
         return f"{lerobot} trains {kind} as a {_describe(other_model)}: use --{other_model}.type={kind}"
-    having = [one.name for one in versions.list_versions() if found.kind in TrainedType(one, found.model).types]
+    having = [
+        version.name
+        for version in versions.list_versions()
+        if trained.kind in TrainedType(version, trained.model).types
+    ]
     others = "".join(f", but LeRobot {name} has" for name in having[:1])
-    near = "".join(f": use {way.text}" for way in suggest_name(kind, list(found.types), f"--{found.model}.type="))
-    return f"{lerobot} has no {_describe(found.model)} of the type {kind}{others or near}"
+    near = "".join(f": use {way.text}" for way in suggest_name(kind, list(trained.types), f"--{trained.model}.type="))
+    return f"{lerobot} has no {_describe(trained.model)} of the type {kind}{others or near}"
 
 
 def _describe(model: str) -> str:

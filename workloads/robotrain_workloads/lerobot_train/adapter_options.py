@@ -23,8 +23,8 @@ RANK_FLAG = "--lora-rank"
 
 def read_given(job: LerobotJob) -> dict[str, str]:
     """Return the values of the options `--peft.NAME=VALUE`, by NAME."""
-    given = ((name, value) for name, value in job.options.items() if name.startswith(PREFIX))
-    return {name.removeprefix(PREFIX): value or "" for name, value in given}
+    options = ((name, value) for name, value in job.options.items() if name.startswith(PREFIX))
+    return {name.removeprefix(PREFIX): value or "" for name, value in options}
 
 
 def trains_adapter(job: LerobotJob) -> bool:
@@ -40,40 +40,42 @@ def make_options(job: LerobotJob) -> Iterator[str]:
         return
     if adapter.is_adapter(job.start.settings):
         with suppress(OSError, ValueError):  # reported with the other problems of its files
-            known = adapter.load_adapter(job.start.model_folder)
-            wanted = {METHOD: known.method, RANK: known.rank}
+            saved = adapter.load_adapter(job.start.model_folder)
+            wanted = {METHOD: saved.method, RANK: saved.rank}
     elif (rank := job.parameters["lora_rank"]) is not None:
         wanted = {METHOD: LORA, RANK: rank, ALPHA: rank}
-    given = read_given(job)
-    yield from (f"{PREFIX}{name}={value}" for name, value in wanted.items() if value is not None and name not in given)
+    options = read_given(job)
+    yield from (
+        f"{PREFIX}{name}={value}" for name, value in wanted.items() if value is not None and name not in options
+    )
 
 
 def explain_unknown_modules(model: TrainedModel) -> tuple[str, str]:
     """Return that LeRobot does not know what an adapter of a type changes, and what to type."""
-    having = [kind for kind, one in model.lerobot.policies.items() if one.adapter_modules]
+    having = [kind for kind, facts in model.lerobot.policies.items() if facts.adapter_modules]
     title = f"LeRobot {model.lerobot.name} does not know which modules of {model.kind} an adapter changes"
     return f"{title}: it knows those of {', '.join(having)}", f"{PREFIX}{MODULES}=MODULES"
 
 
 def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield why LeRobot cannot train the adapter that the job asks for, if what it starts from can be read."""
-    rank, given, start, source = job.parameters["lora_rank"], read_given(job), job.start, job.start_source
+    rank, options, start, source = job.parameters["lora_rank"], read_given(job), job.start, job.start_source
     if source is None or start.mode == "scratch":
         return
     if adapter.is_adapter(start.settings):
         try:
-            known = adapter.load_adapter(start.model_folder)
+            saved = adapter.load_adapter(start.model_folder)
         except (OSError, ValueError) as error:
             yield str(error)
             return
-        if rank is not None and (known.method.upper() != LORA or rank != known.rank):
+        if rank is not None and (saved.method.upper() != LORA or rank != saved.rank):
             what = (
-                f"{source.uri} is an adapter, {known.method} of rank {known.rank}, and LeRobot goes on with it as it is"
+                f"{source.uri} is an adapter, {saved.method} of rank {saved.rank}, and LeRobot goes on with it as it is"
             )
-            way = f"{RANK_FLAG} {known.rank}" if known.method.upper() == LORA else suggest_leaving_out(RANK_FLAG)
+            way = f"{RANK_FLAG} {saved.rank}" if saved.method.upper() == LORA else suggest_leaving_out(RANK_FLAG)
             yield make_finding(f"{what}: {RANK_FLAG} {rank} has no effect", way)
-        yield from adapter.find_option_conflicts(known, given, source.uri)
-    elif rank is None and not given:
+        yield from adapter.find_option_conflicts(saved, options, source.uri)
+    elif rank is None and not options:
         return
     elif start.mode == "checkpoint":
         what = f"the checkpoint {source.uri} trains all weights of its policy, and goes on with them"
@@ -82,7 +84,7 @@ def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
         )
     elif job.model.section == versions.REWARD_MODELS:
         yield f"LeRobot {job.model.lerobot.name} trains adapters of policies only, and {source.uri} is a reward model"
-    elif not job.model.facts.adapter_modules and MODULES not in given:
+    elif not job.model.facts.adapter_modules and MODULES not in options:
         yield "\n-- ".join(explain_unknown_modules(job.model))
 
 
@@ -96,16 +98,16 @@ def find_base(job: LerobotJob) -> tuple[Base, Path] | None:
         return None
     if not adapter.is_adapter(job.start.settings):
         return adapter.describe_base(source, run), job.start.model_folder
-    if found := policy_repositories.find_base(job):
-        base, brought, folder = found
+    if base_source := policy_repositories.find_base(job):
+        base, brought, folder = base_source
         return base if base.sha256 else adapter.describe_base(brought, run), folder
     return adapter.load_adapter(job.start.model_folder).base, job.policy_folder  # an earlier attempt
 
 
 def make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
     """Yield what tells the launcher the base of the adapter that is trained."""
-    if found := find_base(job):
-        base, folder = found
+    if base_policy := find_base(job):
+        base, folder = base_policy
         yield f"--base={folder}"
         yield f"--base-reference={json.dumps(base._asdict())}"
 
@@ -114,12 +116,15 @@ def make_tags(job: LerobotJob) -> dict[str, str]:
     """Return the tags of a registered adapter: its method, its rank and its base; none of a whole policy."""
     if not trains_adapter(job):
         return {}
-    given = read_given(job)
-    tags = {"adapter": given.get(METHOD, LORA), "adapter_rank": str(job.parameters["lora_rank"] or given.get(RANK, ""))}
+    options = read_given(job)
+    tags = {
+        "adapter": options.get(METHOD, LORA),
+        "adapter_rank": str(job.parameters["lora_rank"] or options.get(RANK, "")),
+    }
     with suppress(OSError, ValueError):
         if adapter.is_adapter(job.start.settings):
-            known = adapter.load_adapter(job.start.model_folder)
-            tags = {"adapter": known.method, "adapter_rank": str(known.rank or "")}
-        if found := find_base(job):
-            tags["adapter_base"] = str(found[0])
+            saved = adapter.load_adapter(job.start.model_folder)
+            tags = {"adapter": saved.method, "adapter_rank": str(saved.rank or "")}
+        if base_policy := find_base(job):
+            tags["adapter_base"] = str(base_policy[0])
     return tags

@@ -59,15 +59,17 @@ class ComputedStatistics:
 
         :param policy: its configuration, which says how actions are relative.
         """
-        found = {}
+        statistics = {}
         for name, feature in self._features.items():
             if dataset.NUMERIC_TYPES.fullmatch(str(feature.get("dtype"))):
                 shape = feature.get("shape") or [1]
                 values = number_statistics.compute_statistics(functools.partial(self._read_rows, name))
-                found[name] = {key: one if key == "count" else one.reshape(shape) for key, one in values.items()}
+                statistics[name] = {
+                    key: array if key == "count" else array.reshape(shape) for key, array in values.items()
+                }
         if self._are_relative and getattr(policy, "use_relative_actions", False):
-            found[ACTION] = self._compute_relative_actions(policy)
-        return {name: values for name, values in found.items() if values}
+            statistics[ACTION] = self._compute_relative_actions(policy)
+        return {name: values for name, values in statistics.items() if values}
 
     def _read_rows(self, column: str) -> Iterator[Array]:
         return (values for _, values in number_statistics.read_rows(self._files, column, self._chosen))

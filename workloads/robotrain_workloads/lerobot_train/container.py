@@ -165,8 +165,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         raise job.start_error
     else:
         warnings = (Note(level="warning", text=text) for text in _list_warnings(job))
-        given = feature_renames.parse_renames(job.parameters)
-        renamed = feature_renames.list_notes(given, job.start.settings, job.model)
+        renames = feature_renames.parse_renames(job.parameters)
+        renamed = feature_renames.list_notes(renames, job.start.settings, job.model)
         notes = (*notes, *resume.list_notes(job), *warnings, *renamed)
     workers, worker_notes = worker_count.choose_worker_count(job)
     user_options = image_weights.list_read_options(job)

@@ -39,16 +39,16 @@ def make_episode_options(excluded: str, root: Path, arguments: Sequence[str]) ->
         return []
     total = int(dataset.load_dataset_info(root)["total_episodes"])
     try:
-        kept = episode_numbers.leave_out(excluded, total, chosen)
+        remaining = episode_numbers.leave_out(excluded, total, chosen)
     except ValueError as error:
         end_as_preflight(error)
     if device.is_first_rank():
-        count = f"{len(kept)} of {total}"
+        count = f"{len(remaining)} of {total}"
         emit_event(Track(params={"episodes": count}))
         without = f", without {excluded}" if excluded else ""
         ways = ((f"{episode_numbers.EXCLUDE_FLAG} none",),) if excluded else ()
         emit_event(Note(level="info", text=f"training on {count} episodes{without}", ways=ways))
-    return [f"{EPISODES_OPTION}=[{','.join(map(str, kept))}]"] if excluded else []
+    return [f"{EPISODES_OPTION}=[{','.join(map(str, remaining))}]"] if excluded else []
 
 
 def parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:

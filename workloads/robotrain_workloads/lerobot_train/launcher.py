@@ -114,10 +114,10 @@ def rename_statistics(trainer: ModuleType, renames: Mapping[str, str]) -> None:
     """
 
     def rename(settings: Mapping[str, Any]) -> dict[str, Any]:
-        found = {name: settings[name] for name in STATISTICS_OPTIONS if settings.get(name)}
+        statistics_options = {name: settings[name] for name in STATISTICS_OPTIONS if settings.get(name)}
         renamed = {
             option: {renames.get(name, name): values for name, values in statistics.items()}
-            for option, statistics in found.items()
+            for option, statistics in statistics_options.items()
         }
         return {**settings, **renamed}
 
@@ -152,8 +152,8 @@ def require_loaded_weights(trainer: ModuleType) -> None:
         printed = _PrintedLines()
         with contextlib.redirect_stdout(printed):
             policy = original(*arguments, **options)
-        if why := next((line for line in printed.text.splitlines() if UNLOADED_WEIGHTS.search(line)), ""):
-            raise SystemExit(f"error: the weights of the policy to start from were not loaded: {why.strip()}")
+        if warning := next((line for line in printed.text.splitlines() if UNLOADED_WEIGHTS.search(line)), ""):
+            raise SystemExit(f"error: the weights of the policy to start from were not loaded: {warning.strip()}")
         return policy
 
 
@@ -200,10 +200,10 @@ def _validate(config: Any) -> Any:
 
 
 def _wrap(
-    place: Any, name: str, options: Sequence[str], on_success: Callable[[], None] = lambda: None
+    owner: Any, name: str, options: Sequence[str], on_success: Callable[[], None] = lambda: None
 ) -> Callable[..., Any]:
     """Let a function of LeRobot end with a sentence where it refuses something; return the function itself."""
-    original: Callable[..., Any] = getattr(place, name)
+    original: Callable[..., Any] = getattr(owner, name)
     original = vars(original).get(ORIGINAL, original)
 
     @functools.wraps(original)
@@ -214,14 +214,14 @@ def _wrap(
         except ConfigurationRefused as refused:
             end_as_preflight(refused)
         except (ValueError, TypeError, NotImplementedError) as error:
-            why = " ".join(str(error).split()) or type(error).__name__
-            end_as_preflight(ConfigurationRefused(options, SUBJECT, why))
+            reason = " ".join(str(error).split()) or type(error).__name__
+            end_as_preflight(ConfigurationRefused(options, SUBJECT, reason))
 
         on_success()
         return result
 
     vars(replacement)[ORIGINAL] = original
-    setattr(place, name, replacement)
+    setattr(owner, name, replacement)
     return original
 
 
@@ -409,7 +409,7 @@ def _note_data(own: argparse.Namespace, root: Path, *, has_chosen: bool) -> None
 def _load_earlier_trainings(trainer: Sequence[str]) -> list[PolicyTraining]:
     """Return the known trainings of the policy that the trainer starts from."""
     config = get_option_value(trainer, "--config_path")
-    paths = (get_option_value(trainer, f"--{one}.path") for one in ("policy", "reward_model"))
+    paths = (get_option_value(trainer, f"--{model}.path") for model in ("policy", "reward_model"))
     start = next(filter(None, paths), "") or (str(Path(config).parent) if config else "")
     return training_history.load_trainings(Path(start)) if start else []
 

@@ -75,9 +75,9 @@ def main(arguments: Sequence[str]) -> None:
         except SystemExit:
             if not stop_handler.stopped_at:
                 raise
-        status, why = _choose_status(failures, agreement, own.count * (nodes.count if nodes else 1))
+        status, reason = _choose_status(failures, agreement, own.count * (nodes.count if nodes else 1))
         is_done = all(agreement.list_ranks().values())
-    status, text = status or int(bool(text)), text or why
+    status, text = status or int(bool(text)), text or reason
     if status == -signal.SIGKILL and failure.count_oom_kills() > memory_kills:
         text += f": {failure.MEMORY_RAN_OUT}"
     if stop_handler.stopped_at:
@@ -176,8 +176,8 @@ def _launch_node(nodes: JobNodes, count: int, launcher: Sequence[str], folder: s
         hours = node_group.JOIN_SECONDS // 3600
         return {}, f"error: not all of {nodes.count} nodes came to {meeting} within {hours} h: a rank never started"
     except (rendezvous.RendezvousError, distributed.DistNetworkError) as error:
-        why = " ".join(str(error.__cause__ or error).split())
-        return {}, f"error: the nodes did not meet at {meeting}: is the port taken, or closed between them? {why}"
+        reason = " ".join(str(error.__cause__ or error).split())
+        return {}, f"error: the nodes did not meet at {meeting}: is the port taken, or closed between them? {reason}"
 
 
 def _wait_for_first_node(nodes: JobNodes) -> None:
@@ -222,8 +222,8 @@ def _catch_failures(launch: Callable[[], object]) -> Mapping[int, Any]:
     try:
         launch()
     except errors.ChildFailedError as error:
-        for found in error.failures.values():
-            signal_group(found.pid, signal.SIGKILL)  # a killed rank leaves data-loading processes in its group
+        for rank_failure in error.failures.values():
+            signal_group(rank_failure.pid, signal.SIGKILL)  # a killed rank leaves data-loading processes in its group
         return dict(error.failures)
     return {}
 
@@ -240,7 +240,7 @@ def _choose_status(failures: Mapping[int, Any], agreement: ProcessAgreement, cou
     """Return the status of the rank that failed first, and its error: later ones only follow from it."""
     if not failures:
         return 0, ""
-    codes = {rank: int(found.exitcode) for rank, found in failures.items()}
+    codes = {rank: int(rank_failure.exitcode) for rank, rank_failure in failures.items()}
     first = min(failures, key=lambda rank: (codes[rank] < 0, failures[rank].timestamp))
     if killed := [rank for rank, code in codes.items() if code < 0 and -code != signal.SIGTERM]:
         first = min(killed, key=lambda number: (codes[number] != -signal.SIGKILL, number))

@@ -41,8 +41,10 @@ def find_problems(job: LerobotJob, output: Path) -> Iterator[Finding | str]:
     for step, path in checkpoint.list_checkpoints(folder):
         manifest = checkpoint.read_manifest(path)
         if manifest and manifest.run != run and _is_saved_step(job, job.start.step, step):
-            found = f"it has {path.name} of the run {manifest.run}"  # this run would save one of that name
-            yield make_finding(f"checkpoints cannot be published to {folder}: {found}", publish_url.OTHER_FOLDER_HINT)
+            conflict = f"it has {path.name} of the run {manifest.run}"  # this run would save one of that name
+            yield make_finding(
+                f"checkpoints cannot be published to {folder}: {conflict}", publish_url.OTHER_FOLDER_HINT
+            )
             return
 
 

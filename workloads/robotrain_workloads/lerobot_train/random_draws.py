@@ -55,7 +55,7 @@ class RandomDraws:
 
     def _would_draw(self, loader: Any) -> bool:
         stays = self._stays and (loader.num_workers > 0 or not self._loads_alone)
-        if any(loader is one for one in self._begun):
+        if any(loader is begun for begun in self._begun):
             return not stays
         self._begun.append(loader)
         if not self._first:

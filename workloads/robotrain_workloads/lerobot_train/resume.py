@@ -67,8 +67,8 @@ def _list_surprises(job: LerobotJob, saved: Mapping[str, Any]) -> Iterator[str]:
     if scheduler.get("type") == "diffuser" and saved.get("steps") != steps:
         saved_steps = saved.get("steps")
         yield f"the learning-rate schedule spans {steps} steps instead of {saved_steps}: the rate jumps on resume"
-    known = file_formats.read_json_object(job.start.folder / policy.STEP_FILE)
-    state = {**saved, **get_dataset_settings(saved), **known}
+    progress = file_formats.read_json_object(job.start.folder / policy.STEP_FILE)
+    state = {**saved, **get_dataset_settings(saved), **progress}
     for name, key in ORDER_KEYS.items():
         if state.get(key) not in (None, parameters[name]):
             flag = "--" + name.replace("_", "-")

@@ -52,22 +52,22 @@ def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
     begin, resumed = find_start_source(job.sources), dict[str, Any]()
     if begin is not None and not Path(begin.uri).is_absolute():
         return {}
-    known = LerobotJob(job, {begin: Path(begin.uri)} if begin else {})
-    model, settings = known.model, known.start.settings
+    lerobot_job = LerobotJob(job, {begin: Path(begin.uri)} if begin else {})
+    model, settings = lerobot_job.model, lerobot_job.start.settings
     if begin is not None:
         with suppress(OSError, ValueError):
             resumed = start.read_resumed_choices(Path(begin.uri)) if begin.role == "resume" else {}
-        given = job["reward_model"] or job["policy_type"]
-        if not settings or given not in (None, settings.get("type")):  # reported when the start is compared
+        kind = job["reward_model"] or job["policy_type"]
+        if not settings or kind not in (None, settings.get("type")):  # reported when the start is compared
             return {}
     origin = f"of {begin.uri}" if begin else f"of {model.kind} in LeRobot {model.lerobot.name}"
-    found: dict[str, tuple[Any, str]] = {model.parameter: (model.kind, f"of {begin.uri}" if begin else "")}
-    if OPTIMIZER_TYPE not in known.options:  # an optimizer of the user's has its own
+    defaults: dict[str, tuple[Any, str]] = {model.parameter: (model.kind, f"of {begin.uri}" if begin else "")}
+    if OPTIMIZER_TYPE not in lerobot_job.options:  # an optimizer of the user's has its own
         is_own = begin is None and model.kind in LEARNING_RATES
-        found["learning_rate"] = (choose_learning_rate(model, settings), "" if is_own else origin)
+        defaults["learning_rate"] = (choose_learning_rate(model, settings), "" if is_own else origin)
     if job["eval_freq"] == 0:
-        found["val_split"] = (0.0, "without a validation loss (--eval-freq 0)")
-    return found | {name: (value, origin) for name, value in resumed.items()}
+        defaults["val_split"] = (0.0, "without a validation loss (--eval-freq 0)")
+    return defaults | {name: (value, origin) for name, value in resumed.items()}
 
 
 def check_type(job: LerobotJob) -> Iterator[Problem]:
@@ -83,7 +83,7 @@ def check_type(job: LerobotJob) -> Iterator[Problem]:
         is_known, refused = model.is_known, model.facts.refused
         if (is_known and not refused) or (values["packages"] and not is_known and not values["reward_model"]):
             return
-        having = [one.name for one in versions.list_versions() if model.kind in one.types]
+        having = [version.name for version in versions.list_versions() if model.kind in version.types]
         yield make_problem(
             "type-not-trainable",
             *() if is_known else [*(Suggestion(f"--lerobot-version {name}") for name in having), WITH_WAY],
@@ -98,7 +98,7 @@ def check_rates(job: LerobotJob) -> Iterator[Problem]:
     """Require that what is trained has the learning rate and the warm-up that the job gives, if its type is known."""
     if (model := job.known_model) is None:
         return
-    for name, lacks, why, has_it in (
+    for name, lacks, reason, has_it in (
         ("learning_rate", "option for its learning rate", "fixes it in code", bool(model.rate_option)),
         ("lr_warmup_steps", "number of warm-up steps", "has a schedule of its own for it", can_warm_up(model)),
     ):
@@ -112,7 +112,7 @@ def check_rates(job: LerobotJob) -> Iterator[Problem]:
                 kind=model.kind,
                 lacks=lacks,
                 name=model.lerobot.name,
-                why=why,
+                why=reason,
             )
 
 
@@ -146,8 +146,8 @@ def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
         arguments, unchecked = package_options.split_options(arguments, model.lerobot, is_known=not chosen)
         yield from package_options.warn_of_unchecked(unchecked)
         chosen = chosen if model.is_known else {}
-    found = rejected_options.find_option_problems(arguments, chosen, reported_elsewhere, version, job.json_prefix)
-    yield from shared_rules.make_option_problems(found)
+    problems = rejected_options.find_option_problems(arguments, chosen, reported_elsewhere, version, job.json_prefix)
+    yield from shared_rules.make_option_problems(problems)
     if not resumes:
         flags = [WARM_UP] if job.parameters["lr_warmup_steps"] is not None else []
         missing = rejected_options.find_missing_options(arguments, parameters.OWNED_OPTIONS, flags, version)
@@ -180,11 +180,13 @@ def find_broken_rules(job: LerobotJob) -> Iterator[Finding]:
         return dict(split_options([*owned, *trainer_options.make_default_options(job)]))
 
     loads = job.start.mode != "checkpoint"
-    for one in option_rules.find_problems(
+    for problem in option_rules.find_problems(
         job.arguments, job.model, job.start.settings, starts=True, loads=loads, own=list_own
     ):
-        if one.level == "error":
-            yield make_finding(f"{one.title}. {one.why}", f"-- {one.suggestion}" if one.suggestion else "")
+        if problem.level == "error":
+            yield make_finding(
+                f"{problem.title}. {problem.why}", f"-- {problem.suggestion}" if problem.suggestion else ""
+            )
 
 
 def make_check_command(job: LerobotJob, work: Path, environ: Mapping[str, str]) -> WorkCommand | None:
@@ -212,11 +214,11 @@ def check_rename(job: LerobotJob) -> Iterator[Problem]:
 def check_adapter(job: LerobotJob) -> Iterator[Problem]:
     """Require a policy to start from with --lora-rank, one way to say it, and modules that LeRobot knows."""
     rank = job.parameters["lora_rank"]
-    given, flag = adapter_options.read_given(job), adapter_options.RANK_FLAG
-    if rank is None and not given:
+    options, flag = adapter_options.read_given(job), adapter_options.RANK_FLAG
+    if rank is None and not options:
         return
-    again = [name for name in (adapter_options.METHOD, adapter_options.RANK) if name in given]
-    twice = [f"{adapter_options.PREFIX}{name}={given[name]}" for name in again]
+    again = [name for name in (adapter_options.METHOD, adapter_options.RANK) if name in options]
+    twice = [f"{adapter_options.PREFIX}{name}={options[name]}" for name in again]
     if rank is not None and twice:
         yield make_problem(
             "options-conflict.said-twice",
@@ -231,7 +233,7 @@ def check_adapter(job: LerobotJob) -> Iterator[Problem]:
         yield make_problem("option-without-effect.no-start", suggest_leaving_out(flag), where=flag, given=str(rank))
     model = job.known_model if any(source.role in NEW_START_ROLES for source in job.sources) else None
     is_known = model is None or model.facts.adapter_modules or model.section == versions.REWARD_MODELS
-    if model and not is_known and adapter_options.MODULES not in given:
+    if model and not is_known and adapter_options.MODULES not in options:
         title, way = adapter_options.explain_unknown_modules(model)
         yield make_problem(
             "adapter-modules-unknown",
@@ -335,7 +337,7 @@ def find_idle_options(job: LerobotJob) -> "Iterator[OptionProblem]":
     resumes = any(source.role == "resume" for source in job.sources)  # with what the checkpoint has
     if of_preset and not is_off and not resumes:
         title, flags = f"{', '.join(of_preset)}: no effect, since LeRobot uses the policy's preset", " ".join(of_preset)
-        missing = [f"{one}=TYPE" for one in (OPTIMIZER_TYPE, SCHEDULER_TYPE) if one not in job.options]
+        missing = [f"{option}=TYPE" for option in (OPTIMIZER_TYPE, SCHEDULER_TYPE) if option not in job.options]
         way = " ".join(["--", f"{PRESET}=false", *missing])
         yield OptionProblem(
             flags, title, "A preset is the optimizer and the schedule of the policy's type.", way, "warning"

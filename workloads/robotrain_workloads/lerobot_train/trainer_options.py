@@ -79,25 +79,25 @@ def make_default_options(job: LerobotJob, tolerance: float | None = None) -> Ite
     yield from precision.make_options(job)
     if job.start.mode != "scratch" and image_weights.WEIGHTS_OPTION in model.options:  # else LeRobot downloads them
         yield model.format_option(image_weights.WEIGHTS_OPTION, "null")
-    yield from (model.format_option(*one) for one in model.facts.training_options.items() if is_free(one[0]))
+    yield from (model.format_option(*pair) for pair in model.facts.training_options.items() if is_free(pair[0]))
     yield from adapter_options.make_options(job)
     if job.start.mode != "checkpoint":  # whose optimizer and schedule resume as saved
         yield from schedule_options.make_options(job)
 
 
-def list_job_options(given: GivenJob, settings: Mapping[str, Any] | None) -> tuple[dict[str, object], str]:
+def list_job_options(given_job: GivenJob, settings: Mapping[str, Any] | None) -> tuple[dict[str, object], str]:
     """Return the options that LeRobot gets for a job, and the number format in its environment.
 
     They are none for a job that continues a training.
 
     :param settings: the configuration of what it starts from; None if it is unknown.
     """
-    job = LerobotJob(given)
+    job = LerobotJob(given_job)
     if source := job.start_source:
         if source.role == "resume":
             return {}, ""
         start = Start(mode=START_MODES[source.role], folder=Path(source.uri), settings=settings or {})
-        job = LerobotJob(given, start=start)
+        job = LerobotJob(given_job, start=start)
     own = (*make_owned_options(job, Path("dataset"), Path("outputs")), *make_default_options(job))
     options: dict[str, object] = dict(split_options([*own, *job.arguments]))
     if job.parameters["device"] != "auto":  # the launcher adds it
@@ -113,7 +113,7 @@ def _make_picture_options(job: LerobotJob) -> Iterator[str]:
     inputs = policy_features.make_new_settings(job.info)["input_features"]
     pictures = {name: feature for name, feature in inputs.items() if feature.get("type") == "VISUAL"}
     values: dict[str, object] = {CAMERAS: len(pictures), FEATURES: json.dumps(pictures)}
-    yield from (model.format_option(*one) for one in values.items() if model.format_flag(one[0]) not in job.options)
+    yield from (model.format_option(*pair) for pair in values.items() if model.format_flag(pair[0]) not in job.options)
 
 
 def _limit_interval(interval: int, first: int, steps: int) -> int:

@@ -124,12 +124,12 @@ def explain_unreachable(address: str, seconds: float = TIMEOUT_SECONDS) -> str:
     if address in _answering_servers:
         return ""
     try:
-        why = DeadlineFuture(lambda: _probe_server(address, seconds)).result(seconds)  # a DNS lookup has no timeout
+        reason = DeadlineFuture(lambda: _probe_server(address, seconds)).result(seconds)  # a DNS lookup has no timeout
     except DeadlineExceeded:
         return f"no answer within {seconds:g} s"
-    if not why:
+    if not reason:
         _answering_servers.add(address)
-    return why
+    return reason
 
 
 def _probe_server(address: str, seconds: float) -> str:

@@ -34,10 +34,10 @@ LONGEST_SEQUENCE = 100
 """The most values of another feature in a sample: ACT's chunk of actions."""
 
 
-def get_free_shared_memory(place: Path = SHARED_MEMORY) -> int | None:
+def get_free_shared_memory(folder: Path = SHARED_MEMORY) -> int | None:
     """Return the free bytes of shared memory; None where there is no such place."""
     with suppress(OSError):
-        usage = os.statvfs(place)
+        usage = os.statvfs(folder)
         return usage.f_bavail * usage.f_frsize
     return None
 

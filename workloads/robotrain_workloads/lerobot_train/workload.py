@@ -53,27 +53,27 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain_workloads.lerobot_mixture.rules import check_mixture
     from robotrain_workloads.lerobot_train import rules as train_rules
 
-    known = LerobotJob(job)
-    yield from train_rules.check_type(known)
-    yield from train_rules.check_rates(known)
-    yield from train_rules.check_decay(known)
-    yield from train_rules.check_precision(known)
-    yield from train_rules.check_options(known)
+    lerobot_job = LerobotJob(job)
+    yield from train_rules.check_type(lerobot_job)
+    yield from train_rules.check_rates(lerobot_job)
+    yield from train_rules.check_decay(lerobot_job)
+    yield from train_rules.check_precision(lerobot_job)
+    yield from train_rules.check_options(lerobot_job)
     yield from rules.check_backbones(job)
     yield from rules.check_remote_code(job)
     yield from rules.check_device(job)
     yield from rules.check_single_start(job)
     yield from rules.check_excluded_episodes(job)
-    yield from check_mixture(known)
+    yield from check_mixture(lerobot_job)
     yield from rules.check_steps_left(job)
     yield from shared_rules.check_publish_url(job)
     yield from shared_rules.check_builds(job)
-    yield from train_rules.check_rename(known)
-    yield from train_rules.check_adapter(known)
-    yield from train_rules.check_keep(known)
-    yield from train_rules.check_frame_cache(known)
-    yield from train_rules.check_scored_checkpoints(known)
-    yield from train_rules.check_wandb_project(known)
+    yield from train_rules.check_rename(lerobot_job)
+    yield from train_rules.check_adapter(lerobot_job)
+    yield from train_rules.check_keep(lerobot_job)
+    yield from train_rules.check_frame_cache(lerobot_job)
+    yield from train_rules.check_scored_checkpoints(lerobot_job)
+    yield from train_rules.check_wandb_project(lerobot_job)
 
 
 def implies_sources(job: "Job") -> bool:
@@ -104,7 +104,7 @@ def find_inputs(folder: Path) -> "Iterator[FoundInput]":
     """Yield the datasets that jobs in the folder could train on."""
     from robotrain_workloads.lerobot.local_datasets import find_dataset_inputs
 
-    yield from (found for found, _ in find_dataset_inputs(folder))
+    yield from (dataset_input for dataset_input, _ in find_dataset_inputs(folder))
 
 
 def describe_data(

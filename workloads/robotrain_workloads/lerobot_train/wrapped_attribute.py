@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 
-def wrap_attribute(place: Any, name: str, wrapper: Callable[..., Any]) -> None:
+def wrap_attribute(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
     """Replace `place.name` by a function that calls `wrapper` with the original first."""
-    original = getattr(place, name)
+    original = getattr(owner, name)
 
     @functools.wraps(original)
     def replacement(*arguments: Any, **named: Any) -> Any:
         return wrapper(original, *arguments, **named)
 
-    setattr(place, name, replacement)
+    setattr(owner, name, replacement)

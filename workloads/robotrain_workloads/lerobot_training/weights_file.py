@@ -30,13 +30,13 @@ def read_weights(file: Path) -> Mapping[str, Any]:
 
     try:
         is_safe = file.suffix == SAFE_SUFFIX
-        found: Any = load_file(file) if is_safe else torch.load(file, map_location="cpu", weights_only=True)
+        weights: Any = load_file(file) if is_safe else torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"{file} cannot be read as weights: {why}") from error
-    if not isinstance(found, Mapping):
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"{file} cannot be read as weights: {reason}") from error
+    if not isinstance(weights, Mapping):
         raise WeightsError(f"{file} holds no weights by name")
-    return found
+    return weights
 
 
 def find_digest_problem(file: Path, name: str) -> str:
@@ -93,11 +93,11 @@ def _complete(weights: Mapping[str, Any], name: str, file: Path) -> dict[str, An
     if wrong := list(_list_wrong(weights, wanted)):
         more = f" and {len(wrong) - 1} more" if wrong[1:] else ""
         raise WeightsError(f"{file} does not fit {network}: {wrong[0]}{more} is missing or of another size")
-    empty = {one: torch.zeros(size.shape) for one, size in wanted.items() if one.startswith(HEAD)}
+    empty = {name: torch.zeros(size.shape) for name, size in wanted.items() if name.startswith(HEAD)}
     return {
-        one: weights[one] if getattr(weights.get(one), "shape", None) == size.shape else empty[one]
-        for one, size in wanted.items()
-        if one in weights or one in empty
+        name: weights[name] if getattr(weights.get(name), "shape", None) == size.shape else empty[name]
+        for name, size in wanted.items()
+        if name in weights or name in empty
     }
 
 

@@ -143,8 +143,8 @@ class _LauncherReader:
             elif variable := ASSIGNMENT.fullmatch(word):
                 self.line.variables[variable[1]] = variable[2]
             elif word not in ("", "--", self.launcher.word):
-                way, known = Suggestion(shlex.join(self.translation)), ", ".join(self.launchers)
-                raise Rejected([make_problem("program-unknown", way, where=redact(word), launchers=known)])
+                way, names = Suggestion(shlex.join(self.translation)), ", ".join(self.launchers)
+                raise Rejected([make_problem("program-unknown", way, where=redact(word), launchers=names)])
         self.add_left_out()
         self.add_counts()
 

@@ -79,10 +79,10 @@ def print_line(ctx: Any, line: TranslatedLine, as_json: bool) -> None:
     """
     problems: list[Problem] = []
     for option, reason in line.refused.items():
-        why = f"{reason}." if reason.startswith("robotrain") else f"{reason[:1].upper()}{reason[1:]}."
-        problems.append(make_problem("option-not-translated", where=option, why=why))
+        explanation = f"{reason}." if reason.startswith("robotrain") else f"{reason[:1].upper()}{reason[1:]}."
+        problems.append(make_problem("option-not-translated", where=option, why=explanation))
     if not problems and "--help" not in line.words:
-        problems = [line.respell(one) for one in check_line(ctx, line.check_words[1:]).problems]
+        problems = [line.respell(problem) for problem in check_line(ctx, line.check_words[1:]).problems]
     if not as_json:
         for option, text in line.left_out.items():
             print_message(f"left out: {option}\n  {text}")

@@ -85,8 +85,8 @@ def _describe_failure(end: NodeEnd, count: int) -> str:
     lines = end.text.strip().splitlines()
     if not lines:
         return ""
-    why = failure.explain_output(lines).removeprefix("error: ")
-    return "\n".join([*(lines if len(lines) > 1 else ()), failure.NODE_END.format(_name_node(end, count), why)])
+    reason = failure.explain_output(lines).removeprefix("error: ")
+    return "\n".join([*(lines if len(lines) > 1 else ()), failure.NODE_END.format(_name_node(end, count), reason)])
 
 
 def _explain_missing(ends: Sequence[NodeEnd], started: Sequence[str], count: int, *, is_early: bool) -> str:

@@ -49,8 +49,8 @@ def main(arguments: Sequence[str]) -> None:
     try:
         launch = NodeLaunch([*own.launcher, sys.executable, *program], group, stops_by_file=own.stops_by_file)
     except OSError as error:
-        why = f"the nodes are not started, because {host} cannot run {own.launcher[0]}: {error.strerror}"
-        raise SystemExit(f"error: {why} (on the PATH of the job there)") from None
+        message = f"the nodes are not started, because {host} cannot run {own.launcher[0]}: {error.strerror}"
+        raise SystemExit(f"error: {message} (on the PATH of the job there)") from None
     code = launch.wait()
     ended, started = node_group.read_ends(ends), node_group.list_started(ends)
     shutil.rmtree(own.ends, ignore_errors=True)

@@ -64,34 +64,36 @@ def read_packages(
     :param owner: the environment, for people.
     """
     pins = [f"{name}=={version}" for name, version in present.items() if version]
-    found = LockInput(origin=WITH_FLAG, constraints=pins, present={**present}, owner=owner, python=python)
-    found.allow_builds, size = allow_builds, 0
+    inputs = LockInput(origin=WITH_FLAG, constraints=pins, present={**present}, owner=owner, python=python)
+    inputs.allow_builds, size = allow_builds, 0
     for text in dict.fromkeys(texts):
         try:
-            one = _read_package(text, allow_builds=allow_builds)
+            package = _read_package(text, allow_builds=allow_builds)
         except Rejected as rejected:
-            found.problems += rejected.problems
+            inputs.problems += rejected.problems
             continue
-        name = canonicalize_name(one.name)
-        for need in one.needs:
-            found.problems += check_place(need, WITH_FLAG if need == text else Path(text).name, PLACE_WAYS)
-        if name in found.named:
-            found.problems.append(make_problem("packages-conflict.twice", where=WITH_FLAG, given=text, name=name))
-        elif one.file and name in present:
+        name = canonicalize_name(package.name)
+        for need in package.needs:
+            inputs.problems += check_place(need, WITH_FLAG if need == text else Path(text).name, PLACE_WAYS)
+        if name in inputs.named:
+            inputs.problems.append(make_problem("packages-conflict.twice", where=WITH_FLAG, given=text, name=name))
+        elif package.file and name in present:
             shown = f"{name} {present[name]}"
-            found.problems.append(
+            inputs.problems.append(
                 make_problem("packages-conflict.present", where=WITH_FLAG, given=text, owner=owner, shown=shown)
             )
-        found.requirements += (*one.needs, *([f"{name} @ {one.address}"] if one.address else ()))
-        found.named.append(name)
-        if one.file:
-            found.files[name], size = (one.file, encode_file(one.content)), size + len(one.content)
-    lines = found.requirements  # what needs a package that travels gets that one
-    found.requirements = [one for one in lines if "@" in one or canonicalize_name(find_name(one)) not in found.files]
+        inputs.requirements += (*package.needs, *([f"{name} @ {package.address}"] if package.address else ()))
+        inputs.named.append(name)
+        if package.file:
+            inputs.files[name], size = (package.file, encode_file(package.content)), size + len(package.content)
+    lines = inputs.requirements  # what needs a package that travels gets that one
+    inputs.requirements = [
+        line for line in lines if "@" in line or canonicalize_name(find_name(line)) not in inputs.files
+    ]
     if size > MAX_BYTES:
         too_large = make_problem("not-lockable.too-large", where=WITH_FLAG, size=size >> 10, limit=MAX_BYTES >> 10)
-        found.problems.append(too_large)
-    return found
+        inputs.problems.append(too_large)
+    return inputs
 
 
 def _read_package(text: str, *, allow_builds: bool) -> _Package:
@@ -104,10 +106,10 @@ def _read_package(text: str, *, allow_builds: bool) -> _Package:
     try:
         return _read_wheel(path) if path.suffix == ".whl" else _read_folder(path)
     except (KeyError, TypeError, AttributeError):
-        why = "Its pyproject.toml has no [project] with a name and a list of dependencies"
+        reason = "Its pyproject.toml has no [project] with a name and a list of dependencies"
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-    raise Rejected([make_problem("package-unreadable", where=WITH_FLAG, given=text, name=path.name, why=why)])
+        reason = getattr(error, "strerror", None) or str(error)
+    raise Rejected([make_problem("package-unreadable", where=WITH_FLAG, given=text, name=path.name, why=reason)])
 
 
 def _read_wheel(path: Path) -> _Package:
@@ -115,12 +117,12 @@ def _read_wheel(path: Path) -> _Package:
     name, content, needs = parse_wheel_filename(path.name)[0], read_limited_file(path, MAX_READ), list[str]()
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            texts = [archive.read(one) for one in archive.infolist() if one.filename.endswith("METADATA")]
+            texts = [archive.read(member) for member in archive.infolist() if member.filename.endswith("METADATA")]
     except Exception as error:  # whatever is wrong with it: uv must not read what was not read here
         raise ValueError("It is torn, or no wheel") from error
     for text in texts:
-        found = NEEDS.findall(text.decode(errors="replace").replace("\r", "\n"))
-        needs += (" ".join(need.split()) for need in found)
+        matches = NEEDS.findall(text.decode(errors="replace").replace("\r", "\n"))
+        needs += (" ".join(need.split()) for need in matches)
     return _Package(name, needs, path.name, content, path.absolute().as_uri())
 
 

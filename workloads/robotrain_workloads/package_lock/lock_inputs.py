@@ -83,14 +83,14 @@ def check_place(line: str, where: str, ways: Sequence[Suggestion] = PLACE_WAYS) 
 
 def read_requirements_file(path: Path) -> LockInput:
     """Return what a requirements file asks for, with the lists that it names. Raise Rejected if one cannot be read."""
-    found = LockInput(origin=path.name)
-    _read_list(path, found, found.requirements, path.parent.resolve(), set())
-    return found
+    inputs = LockInput(origin=path.name)
+    _read_list(path, inputs, inputs.requirements, path.parent.resolve(), set())
+    return inputs
 
 
-def _read_list(path: Path, found: LockInput, into: list[str], top: Path, read: set[tuple[Path, bool]]) -> None:
+def _read_list(path: Path, inputs: LockInput, into: list[str], top: Path, read: set[tuple[Path, bool]]) -> None:
     """Add the lines of a list, and of those below a folder that it names, each once."""
-    read.add((path.resolve(), into is found.constraints))
+    read.add((path.resolve(), into is inputs.constraints))
     joined, first = "", 0
     for number, text in enumerate([*_read_text(path).splitlines(), ""], 1):
         text, first = re.sub(r"(^|\s)#.*", "", text), first or number
@@ -99,14 +99,14 @@ def _read_list(path: Path, found: LockInput, into: list[str], top: Path, read: s
             continue
         line, where = " ".join(joined.split()), f"{path.name}:{first}"
         if listed := LISTS.fullmatch(line):
-            target = found.constraints if listed[1] in ("-c", "--constraint") else into
+            target = inputs.constraints if listed[1] in ("-c", "--constraint") else into
             other = path.parent / listed[2]
             if not other.resolve().is_relative_to(top):
-                found.problems.append(make_problem("not-lockable.outside", *PLACE_WAYS, where=where, given=line))
-            elif (other.resolve(), target is found.constraints) not in read:
-                _read_list(other, found, target, top, read)
+                inputs.problems.append(make_problem("not-lockable.outside", *PLACE_WAYS, where=where, given=line))
+            elif (other.resolve(), target is inputs.constraints) not in read:
+                _read_list(other, inputs, target, top, read)
         elif line and not IGNORED.fullmatch(line):
-            found.problems += check_place(line, where)
+            inputs.problems += check_place(line, where)
             into.append(HASH.sub("", line))
         joined, first = "", 0
 
@@ -120,34 +120,34 @@ def read_project(folder: Path) -> LockInput | None:
     texts = {name: _read_text(folder / name) for name in names}
     content = texts.get(LOCK_FILE)
     try:
-        found = _read_dependencies(texts) if content is None else _read_uv_lock(folder, texts, content)
-        SpecifierSet(found.requires_python if found else "")
+        inputs = _read_dependencies(texts) if content is None else _read_uv_lock(folder, texts, content)
+        SpecifierSet(inputs.requires_python if inputs else "")
     except (AttributeError, TypeError, ValueError, RecursionError) as error:  # a table where a list is due, for example
-        why = str(error) if isinstance(error, ValueError) else "A field has another type than it should"
+        reason = str(error) if isinstance(error, ValueError) else "A field has another type than it should"
         name = " or ".join(names)
-        raise Rejected([make_problem("file-unreadable", ANOTHER, given=str(folder), name=name, why=why)]) from None
-    return found
+        raise Rejected([make_problem("file-unreadable", ANOTHER, given=str(folder), name=name, why=reason)]) from None
+    return inputs
 
 
 def _read_uv_lock(folder: Path, texts: Mapping[str, str], content: str) -> LockInput:
     lock, data = tomllib.loads(content), tomllib.loads(texts.get(PROJECT_FILE, ""))
     project, settings = data.get("project", {}), data.get("tool", {}).get("uv", {})
     settings = settings if UV_FILE not in texts else tomllib.loads(texts[UV_FILE])  # as uv itself chooses
-    packages: dict[str, Mapping[str, Any]] = {str(one.get("name")): one for one in lock.get("package", ())}
-    sources = {name: one.get("source", {}) for name, one in packages.items()}
-    folders = {name: str(one.get("editable") or one.get("directory") or "/") for name, one in sources.items()}
-    indexes = [one.get("url") for one in settings.get("index", ()) if not one.get("default")]
+    packages: dict[str, Mapping[str, Any]] = {str(package.get("name")): package for package in lock.get("package", ())}
+    sources = {name: package.get("source", {}) for name, package in packages.items()}
+    folders = {name: str(source.get("editable") or source.get("directory") or "/") for name, source in sources.items()}
+    indexes = [index.get("url") for index in settings.get("index", ()) if not index.get("default")]
     own = packages.get(canonicalize_name(project.get("name", "")), {})
     listed = (*own.get("dependencies", ()), *own.get("metadata", {}).get("requires-dist", ()))
     wanted = {canonicalize_name(re.split(r"[^\w.-]", text)[0]) for text in project.get("dependencies", ())}
-    missing = ", ".join(sorted(wanted - {one.get("name") for one in listed}))
+    missing = ", ".join(sorted(wanted - {dependency.get("name") for dependency in listed}))
     stale = make_problem("not-lockable.outdated", where=LOCK_FILE, project_file=PROJECT_FILE, missing=missing)
     return LockInput(
         origin=LOCK_FILE,
         uv_lock=content,
         project=str(project.get("name", "")),
         requires_python=str(lock.get("requires-python", "")),
-        own_indexes=[str(one).rstrip("/") for one in (*indexes, *settings.get("extra-index-url", ()))],
+        own_indexes=[str(url).rstrip("/") for url in (*indexes, *settings.get("extra-index-url", ()))],
         present={name: path for name, path in folders.items() if _is_below(folder, path)},
         problems=[stale] if missing else [],
     )
@@ -162,22 +162,22 @@ def _read_dependencies(texts: Mapping[str, str]) -> LockInput | None:
     data = tomllib.loads(text)
     project, tools = data.get("project", {}), data.get("tool", {})
     is_dynamic = "dependencies" in project.get("dynamic", ())
-    found = LockInput(origin=PROJECT_FILE, requires_python=str(project.get("requires-python", "")))
+    inputs = LockInput(origin=PROJECT_FILE, requires_python=str(project.get("requires-python", "")))
     if is_dynamic or (not project and "poetry" in tools):
         what = "tells them to a build alone, which never runs here" if is_dynamic else "has them in Poetry's form"
-        found.problems.append(make_problem("not-lockable.no-list", where=PROJECT_FILE, what=what))
+        inputs.problems.append(make_problem("not-lockable.no-list", where=PROJECT_FILE, what=what))
     elif "dependencies" not in project:
         return None
-    found.problems += _check_settings(PROJECT_FILE, text, TABLES)
-    found.problems += _check_settings(UV_FILE, texts.get(UV_FILE, ""), UV_TABLES)
+    inputs.problems += _check_settings(PROJECT_FILE, text, TABLES)
+    inputs.problems += _check_settings(UV_FILE, texts.get(UV_FILE, ""), UV_TABLES)
     if not isinstance(listed := project.get("dependencies", []), list):
         raise TypeError
-    for one in listed:
-        line = " ".join(one.split())
-        found.problems += check_place(line, _find_line(text, one))
-        found.requirements.append(line)
-    found.present = {canonicalize_name(project.get("name", "")): "."} if "build-system" in data else {}
-    return found
+    for dependency in listed:
+        line = " ".join(dependency.split())
+        inputs.problems += check_place(line, _find_line(text, dependency))
+        inputs.requirements.append(line)
+    inputs.present = {canonicalize_name(project.get("name", "")): "."} if "build-system" in data else {}
+    return inputs
 
 
 def _check_settings(file: str, text: str, tables: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
@@ -191,24 +191,24 @@ def _check_settings(file: str, text: str, tables: Mapping[str, Sequence[str]]) -
             header = re.escape(f"{table}.{name}".lstrip("."))
             line = re.compile(rf"(?m)^[ \t]*(?:\[+{header}\b|{name}\s*=)").search(text, start)
             where = f"{file}:{text.count(chr(10), 0, line.start() if line else start) + 1}"
-            given = f"[{table}] {name}" if table else name
-            yield make_problem("not-lockable.setting", *PLACE_WAYS, where=where, given=given)
+            setting = f"[{table}] {name}" if table else name
+            yield make_problem("not-lockable.setting", *PLACE_WAYS, where=where, given=setting)
 
 
 def _find_line(text: str, part: str) -> str:
     return f"{PROJECT_FILE}:{text.partition(part)[0].count(chr(10)) + 1}"
 
 
-def list_import_folders(given: LockInput, folder: Path) -> list[str]:
+def list_import_folders(inputs: LockInput, folder: Path) -> list[str]:
     """Return where the project's own packages are below its folder, for PYTHONPATH."""
-    found = (f"{path}/src" if (folder / path / "src").is_dir() else path for path in given.present.values())
-    return [str(Path(path)) for path in found]
+    folders = (f"{path}/src" if (folder / path / "src").is_dir() else path for path in inputs.present.values())
+    return [str(Path(path)) for path in folders]
 
 
 def _read_text(path: Path) -> str:
     try:
         return read_limited_file(path, MAX_FILE).decode("utf-8-sig", errors="replace")
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+        reason = getattr(error, "strerror", None) or str(error)
         ways = suggest_path(path, "--requirements ") or (ANOTHER,)
-        raise Rejected([make_problem("file-unreadable", *ways, given=str(path), name=path.name, why=why)]) from None
+        raise Rejected([make_problem("file-unreadable", *ways, given=str(path), name=path.name, why=reason)]) from None

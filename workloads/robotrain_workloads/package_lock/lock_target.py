@@ -46,12 +46,12 @@ class Target:
     @cached_property
     def _tags(self) -> list[frozenset[Tag]]:
         """The tags of wheels that run on most machines, and on new ones."""
-        version, found = [int(part) for part in self.python.split(".")], []
+        version, tags = [int(part) for part in self.python.split(".")], []
         for newest in (GLIBC, NEWEST_GLIBC):
             platforms = [*(f"manylinux_2_{number}_x86_64" for number in range(newest, 4, -1)), *OLDER]
             others = compatible_tags(version, f"cp{version[0]}{version[1]}", platforms)
-            found.append(frozenset([*cpython_tags(version, platforms=platforms), *others]))
-        return found
+            tags.append(frozenset([*cpython_tags(version, platforms=platforms), *others]))
+        return tags
 
     def choose_wheels(self, names: Mapping[str, object]) -> list[str]:
         """Return the names of the wheels that fit: those for most machines, or else those for new ones only."""
@@ -61,23 +61,23 @@ class Target:
                 tags[name] = parse_wheel_filename(name)[3]
             except InvalidWheelFilename:
                 continue
-        fitting = ([name for name, own in tags.items() if own & known] for known in self._tags)
+        fitting = ([name for name, own in tags.items() if own & accepted] for accepted in self._tags)
         return next(filter(None, fitting), [])
 
 
-def choose_python(given: object, version_file: str, requires: str, where: str) -> tuple[str, bool]:
+def choose_python(requested: object, version_file: str, requires: str, where: str) -> tuple[str, bool]:
     """Return the version of Python to lock for, and whether nothing asks for it. Raise Rejected if none fits.
 
-    :param given: the value of `--python-version`, or None.
+    :param requested: the value of `--python-version`, or None.
     :param version_file: the content of `.python-version`; empty for none.
     :param requires: the project's `requires-python`, which `where` names; empty for none.
     """
-    if given is not None and not re.fullmatch(r"3\.\d+(?:\.\d+)?", str(given)):
-        raise Rejected([make_problem("value-invalid", given=str(given), pythons=PYTHONS[0])])
-    asked = re.search(r"^(?:cpython[@-]?)?(3\.\d+)", str(given or version_file), re.MULTILINE)
-    wanted, allowed = (asked[1],) if asked else PYTHONS, SpecifierSet(requires)
+    if requested is not None and not re.fullmatch(r"3\.\d+(?:\.\d+)?", str(requested)):
+        raise Rejected([make_problem("value-invalid", given=str(requested), pythons=PYTHONS[0])])
+    match = re.search(r"^(?:cpython[@-]?)?(3\.\d+)", str(requested or version_file), re.MULTILINE)
+    wanted, allowed = (match[1],) if match else PYTHONS, SpecifierSet(requires)
     fitting = [version for version in wanted if any(f"{version}.{patch}" in allowed for patch in (0, 99))]
     if not fitting:
-        given = f"requires-python = {requires}"
-        raise Rejected([make_problem("python-not-allowed", where=where, given=given, names=", ".join(wanted))])
-    return fitting[0], not asked and not requires
+        requested = f"requires-python = {requires}"
+        raise Rejected([make_problem("python-not-allowed", where=where, given=requested, names=", ".join(wanted))])
+    return fitting[0], not match and not requires

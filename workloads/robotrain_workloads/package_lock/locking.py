@@ -36,25 +36,25 @@ ELSEWHERE = {"directory": "a folder", "vcs": "a repository", "path": "a file of 
 """What a package is that comes from no index, by the field of its entry or archive in a pylock.toml."""
 
 
-def lock_packages(given: LockInput, say: Callable[[str], None]) -> LockedProgram:
+def lock_packages(inputs: LockInput, say: Callable[[str], None]) -> LockedProgram:
     """Return the locked packages. Raise Rejected with everything that cannot be locked.
 
     :param say: shows a line of progress if it takes long.
     """
-    raise_if_any(given.problems)
-    line = f"locking the packages of {given.origin}: asking the package index"
+    raise_if_any(inputs.problems)
+    line = f"locking the packages of {inputs.origin}: asking the package index"
     timer = threading.Timer(SILENT_SECONDS, say, (line,))
     timer.daemon = True
     timer.start()
     try:
-        return _load(files.load_or_compute(_make_key(given), lambda: _make_lock(given), FOLDER, MAX_KEPT))
+        return _load(files.load_or_compute(_make_key(inputs), lambda: _make_lock(inputs), FOLDER, MAX_KEPT))
     finally:
         timer.cancel()
 
 
-def find_locked(given: LockInput) -> LockedProgram | None:
+def find_locked(inputs: LockInput) -> LockedProgram | None:
     """Return what was locked for equal inputs before; None if there is nothing."""
-    stored = None if given.problems else files.load_computed(_make_key(given), FOLDER)
+    stored = None if inputs.problems else files.load_computed(_make_key(inputs), FOLDER)
     return _load(stored) if stored else None
 
 
@@ -63,11 +63,11 @@ def _load(content: bytes) -> LockedProgram:
     return LockedProgram(**{**stored, "files": tuple((name, text) for name, text in stored["files"])})
 
 
-def _make_key(given: LockInput) -> str:
+def _make_key(inputs: LockInput) -> str:
     """Return what identifies a lock: its inputs, and the index that the user's own settings name."""
     settings = {name: value for name, value in uv_program.make_uv_environ().items() if name.startswith("UV_")}
     folders = (Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "uv"), Path("/etc/uv"))
-    facts = {**dataclasses.asdict(given), "problems": [FORMAT, settings]}
+    facts = {**dataclasses.asdict(inputs), "problems": [FORMAT, settings]}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for path in (Path(settings.get("UV_CONFIG_FILE", "")), *(folder / "uv.toml" for folder in folders)):
         with suppress(OSError):
@@ -75,30 +75,30 @@ def _make_key(given: LockInput) -> str:
     return digest.hexdigest()
 
 
-def _make_lock(given: LockInput) -> bytes:
-    target = Target(given.python)
+def _make_lock(inputs: LockInput) -> bytes:
+    target = Target(inputs.python)
     entries, problems, size = [], list[Problem](), 0
-    for package, dependents in resolution.resolve_packages(given, target):
-        if package["name"] in {*given.present, *given.files}:
+    for package, dependents in resolution.resolve_packages(inputs, target):
+        if package["name"] in {*inputs.present, *inputs.files}:
             continue
-        found = _lock_package(package, given, target)
-        if isinstance(found, Problem):
-            problems.append(found)
+        locked_package = _lock_package(package, inputs, target)
+        if isinstance(locked_package, Problem):
+            problems.append(locked_package)
             continue
-        entries.append("\n".join([JOINED.join(found[0]), *(f"    # via {name}" for name in dependents)]))
-        size += found[1]
+        entries.append("\n".join([JOINED.join(locked_package[0]), *(f"    # via {name}" for name in dependents)]))
+        size += locked_package[1]
     raise_if_any(problems)
-    for name, (file, text) in given.files.items():
+    for name, (file, text) in inputs.files.items():
         content = decode_file(text)
         words = f"{name} @ {FILES_PLACE}/{file}", f"--hash=sha256:{hashlib.sha256(content).hexdigest()}"
         entries.append(JOINED.join(words))
         size += len(content)
     count = f"{len(entries)} package{'s' * (len(entries) != 1)}"
-    head = [f"# {count} of {given.origin} for {target.description}: {size} bytes"]
-    lock = "\n".join([*head, *([] if given.allow_builds else [WHEELS_ONLY]), *entries]) + "\n"
-    summary = f"{_name_some(given.named, list_packages(lock)) if given.owner else count}, Python {given.python}"
-    carried = tuple(given.files.values())
-    locked = LockedProgram(lock=lock, python=given.python, origin=given.origin, summary=summary, files=carried)
+    head = [f"# {count} of {inputs.origin} for {target.description}: {size} bytes"]
+    lock = "\n".join([*head, *([] if inputs.allow_builds else [WHEELS_ONLY]), *entries]) + "\n"
+    summary = f"{_name_some(inputs.named, list_packages(lock)) if inputs.owner else count}, Python {inputs.python}"
+    carried = tuple(inputs.files.values())
+    locked = LockedProgram(lock=lock, python=inputs.python, origin=inputs.origin, summary=summary, files=carried)
     return json.dumps(dataclasses.asdict(locked)).encode()
 
 
@@ -108,28 +108,30 @@ def _name_some(named: Sequence[str], locked: Mapping[str, str]) -> str:
     return f"{', '.join(shown) or 'nothing that the environment lacks'}{others}"
 
 
-def _lock_package(package: Mapping[str, Any], given: LockInput, target: Target) -> tuple[list[str], int] | Problem:
+def _lock_package(package: Mapping[str, Any], inputs: LockInput, target: Target) -> tuple[list[str], int] | Problem:
     """Return the words of a package in the lock, and the size of its file; or why it cannot be installed by hash."""
     name, version, archive = package["name"], package.get("version", ""), package.get("archive", {})
-    where = given.origin
-    if place := next((kind for field, kind in ELSEWHERE.items() if field in package or field in archive), ""):
-        return make_problem("not-lockable.other-source", where=where, given=name, name=name, place=place)
-    files = {_get_file_name(one): one for one in ((archive,) if archive else package.get("wheels", ()))}
-    source = package.get("sdist") or (None if any(one.endswith(".whl") for one in files) else archive)
-    found = [files[one] for one in target.choose_wheels(files)] or ([source] if source and given.allow_builds else [])
-    if not found:
+    where = inputs.origin
+    if origin := next((kind for field, kind in ELSEWHERE.items() if field in package or field in archive), ""):
+        return make_problem("not-lockable.other-source", where=where, given=name, name=name, place=origin)
+    files = {_get_file_name(file): file for file in ((archive,) if archive else package.get("wheels", ()))}
+    source = package.get("sdist") or (None if any(file_name.endswith(".whl") for file_name in files) else archive)
+    chosen = [files[wheel] for wheel in target.choose_wheels(files)] or (
+        [source] if source and inputs.allow_builds else []
+    )
+    if not chosen:
         machine = target.description
         return make_problem("not-lockable.no-wheel", where=where, given=name, name=name, machine=machine)
-    hashes, pin = [one.get("hashes", {}).get("sha256") for one in found], f"{name}=={version}"
-    is_elsewhere = archive or "+" in version or package.get("index", "").rstrip("/") in given.own_indexes
-    if is_elsewhere and (url := found[0].get("url")):  # the job asks its own index for all others by name
+    hashes, pin = [file.get("hashes", {}).get("sha256") for file in chosen], f"{name}=={version}"
+    is_elsewhere = archive or "+" in version or package.get("index", "").rstrip("/") in inputs.own_indexes
+    if is_elsewhere and (url := chosen[0].get("url")):  # the job asks its own index for all others by name
         parts = urlsplit(url)
         if parts.scheme != "https" or "@" in parts.netloc or parts.query:
             return make_problem("not-lockable.job-address", where=where, given=url, name=name)
         hashes, pin = hashes[:1], f"{name} @ {url.partition('#')[0]}"
     if not all(hashes):
         return make_problem("not-lockable.has-no-hash", where=where, given=name, name=name, version=version)
-    return [pin, *(f"--hash=sha256:{one}" for one in hashes)], max(int(one.get("size", 0)) for one in found)
+    return [pin, *(f"--hash=sha256:{digest}" for digest in hashes)], max(int(file.get("size", 0)) for file in chosen)
 
 
 def _get_file_name(entry: Mapping[str, Any]) -> str:

@@ -25,14 +25,14 @@ PARAMETERS = ("packages", "allow_builds", "lerobot_version", "env")
 
 def lock_program(job: Job, say: Callable[[str], None]) -> LockedProgram | None:
     """Return the packages that a job adds, locked; None if it adds none. Raise Rejected with all that cannot be."""
-    given = _read_input(job)
-    return locking.lock_packages(given, say) if given else None
+    inputs = _read_input(job)
+    return locking.lock_packages(inputs, say) if inputs else None
 
 
 def find_locked(job: Job) -> LockedProgram | None:
     """Return what was locked for equal packages before; None if there is nothing."""
-    given = _read_input(job)
-    return locking.find_locked(given) if given else None
+    inputs = _read_input(job)
+    return locking.find_locked(inputs) if inputs else None
 
 
 def find_environment(job: Job) -> PythonEnvironment:

@@ -29,17 +29,17 @@ def lock_program(job: Job, say: Callable[[str], None]) -> LockedProgram | None:
 
     :param say: shows a line of progress.
     """
-    if (found := _find_input(job)) is None:
+    if (program_input := _find_input(job)) is None:
         return _find_shipped(job)
-    given, is_assumed = found
-    notes = tuple(_find_notes(job, given, is_assumed))
-    return dataclasses.replace(locking.lock_packages(given, say), notes=notes)
+    inputs, is_assumed = program_input
+    notes = tuple(_find_notes(job, inputs, is_assumed))
+    return dataclasses.replace(locking.lock_packages(inputs, say), notes=notes)
 
 
 def find_locked(job: Job) -> LockedProgram | None:
     """Return what was locked for equal inputs before; None if there is nothing. Raise Rejected."""
-    found = _find_input(job)
-    return locking.find_locked(found[0]) if found else _find_shipped(job)
+    program_input = _find_input(job)
+    return locking.find_locked(program_input[0]) if program_input else _find_shipped(job)
 
 
 def _find_shipped(job: Job) -> LockedProgram | None:
@@ -60,18 +60,18 @@ def _find_input(job: Job) -> tuple[LockInput, bool] | None:
     values = dict(job.parameters)
     if not values["install"] or values["shipped_environment"]:
         return None
-    folder, given, pinned = _find_code_folder(job), None, ""
+    folder, inputs, pinned = _find_code_folder(job), None, ""
     if values["requirements"]:
-        given = lock_inputs.read_requirements_file(Path(str(values["requirements"])).expanduser())
+        inputs = lock_inputs.read_requirements_file(Path(str(values["requirements"])).expanduser())
     elif folder:
-        given = lock_inputs.read_project(folder)
-    if given is None:
+        inputs = lock_inputs.read_project(folder)
+    if inputs is None:
         return None
     with suppress(OSError, ValueError):
         pinned = read_limited_file(folder / ".python-version", 1 << 16).decode(errors="replace") if folder else ""
-    python = lock_target.choose_python(values["python_version"], pinned, given.requires_python, given.origin)
-    given.python, given.allow_builds = python[0], bool(values["allow_builds"])
-    return given, python[1] and given.uv_lock is None
+    python = lock_target.choose_python(values["python_version"], pinned, inputs.requires_python, inputs.origin)
+    inputs.python, inputs.allow_builds = python[0], bool(values["allow_builds"])
+    return inputs, python[1] and inputs.uv_lock is None
 
 
 def _find_code_folder(job: Job) -> Path | None:
@@ -79,10 +79,10 @@ def _find_code_folder(job: Job) -> Path | None:
     return next((path for path in paths if path.is_absolute() and path.is_dir()), None)
 
 
-def _find_notes(job: Job, given: LockInput, is_assumed: bool) -> Iterator[Problem]:
+def _find_notes(job: Job, inputs: LockInput, is_assumed: bool) -> Iterator[Problem]:
     if is_assumed:
-        yield make_problem("python-assumed", version=given.python, python_flag=lock_target.PYTHON_FLAG)
+        yield make_problem("python-assumed", version=inputs.python, python_flag=lock_target.PYTHON_FLAG)
     folder = _find_code_folder(job)
-    paths = lock_inputs.list_import_folders(given, folder) if folder else []
+    paths = lock_inputs.list_import_folders(inputs, folder) if folder else []
     if paths and paths != ["."] and "PYTHONPATH" not in str(dict(job.parameters).get("environ")):
         yield make_problem("project-not-installed", paths=os.pathsep.join(paths))

@@ -43,70 +43,72 @@ Without a project in it, uv takes all members of the lock.
 """
 
 
-def resolve_packages(given: LockInput, target: Target) -> Iterator[tuple[Mapping[str, Any], Sequence[str]]]:
+def resolve_packages(inputs: LockInput, target: Target) -> Iterator[tuple[Mapping[str, Any], Sequence[str]]]:
     """Yield the packages of a job as a pylock.toml has them, each with those that need it. Raise Rejected."""
-    with tempfile.TemporaryDirectory(prefix="robotrain-") as place:
-        resolve = _compile_requirements if given.uv_lock is None else _export_lock
-        pylock, requirements = resolve(given, target, Path(place))
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
+        resolve = _compile_requirements if inputs.uv_lock is None else _export_lock
+        pylock, requirements = resolve(inputs, target, Path(folder))
     dependents = _parse_dependents(requirements)
-    for entry in sorted(tomllib.loads(pylock).get("packages", ()), key=lambda one: str(one["name"])):
+    for entry in sorted(tomllib.loads(pylock).get("packages", ()), key=lambda package: str(package["name"])):
         if "marker" not in entry or Marker(entry["marker"]).evaluate(dict(target.markers)):
             yield entry, dependents.get(entry["name"], ())
 
 
-def _export_lock(given: LockInput, _target: Target, place: Path) -> tuple[str, str]:
+def _export_lock(inputs: LockInput, _target: Target, folder: Path) -> tuple[str, str]:
     """Return the packages of a uv.lock, which uv reads beside a project of the same name, and nothing else."""
-    (place / LOCK_FILE).write_text(given.uv_lock or "", encoding="utf-8")
-    named = f'[project]\nname = {json.dumps(given.project)}\nversion = "0"\n' if given.project else ""
-    (place / PROJECT_FILE).write_text(named + OWN_WORKSPACE, encoding="utf-8")
+    (folder / LOCK_FILE).write_text(inputs.uv_lock or "", encoding="utf-8")
+    named = f'[project]\nname = {json.dumps(inputs.project)}\nversion = "0"\n' if inputs.project else ""
+    (folder / PROJECT_FILE).write_text(named + OWN_WORKSPACE, encoding="utf-8")
     options = ("--no-config", "--frozen", "--offline", "--no-dev", "--no-emit-workspace", "--no-header", "-q")
-    command = ("export", "--project", str(place), *options, "--format")
+    command = ("export", "--project", str(folder), *options, "--format")
     forms = ("pylock.toml",), ("requirements.txt", "--no-hashes")
-    return _run_uv(given, place, *command, *forms[0]), _run_uv(given, place, *command, *forms[1])
+    return _run_uv(inputs, folder, *command, *forms[0]), _run_uv(inputs, folder, *command, *forms[1])
 
 
-def _compile_requirements(given: LockInput, target: Target, place: Path) -> tuple[str, str]:
+def _compile_requirements(inputs: LockInput, target: Target, folder: Path) -> tuple[str, str]:
     """Return the packages that fit requirements; uv tells in one form what needs them, and in the other their files."""
-    names = sources, constraints, locked = [str(place / name) for name in (SOURCES, "constraints", "locked")]
+    names = sources, constraints, locked = [str(folder / name) for name in (SOURCES, "constraints", "locked")]
     machine = ("--python", sys.executable, "--python-version", target.python, "--python-platform", UV_PLATFORM)
     options = (*machine, "--no-build", "--no-sources", "--no-header", "-q")
-    for name, lines in zip(names, (given.requirements, given.constraints), strict=False):
+    for name, lines in zip(names, (inputs.requirements, inputs.constraints), strict=False):
         Path(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    found = _run_uv(given, place, "pip", "compile", sources, "--constraints", constraints, *options)
-    Path(locked).write_text(found, encoding="utf-8")
-    return _run_uv(given, place, "pip", "compile", locked, "--no-deps", "--format", "pylock.toml", *options), found
+    requirements = _run_uv(inputs, folder, "pip", "compile", sources, "--constraints", constraints, *options)
+    Path(locked).write_text(requirements, encoding="utf-8")
+    return _run_uv(
+        inputs, folder, "pip", "compile", locked, "--no-deps", "--format", "pylock.toml", *options
+    ), requirements
 
 
 def _parse_dependents(requirements: str) -> dict[str, list[str]]:
     """Return the packages that need each package, by the comments of uv's requirements."""
-    found: dict[str, list[str]] = {}
+    dependents: dict[str, list[str]] = {}
     name = ""
     for line in requirements.splitlines():
         if match := re.match(r"([A-Za-z0-9][\w.-]*)(?:\[.*?\])?\s*(?:==|@)", line):
             name = match[1]
         elif (match := re.match(r"\s+#\s+(?:via\s+)?([A-Za-z0-9][\w.-]*)$", line)) and match[1] != "via":
-            found.setdefault(name, []).append(match[1])
-    return found
+            dependents.setdefault(name, []).append(match[1])
+    return dependents
 
 
-def _run_uv(given: LockInput, place: Path, *words: str) -> str:
+def _run_uv(inputs: LockInput, folder: Path, *words: str) -> str:
     code, output, errors = run_uv(words)
     if code:
-        raise Rejected([_make_failure(given, errors.replace(str(place / SOURCES), given.origin))])
+        raise Rejected([_make_failure(inputs, errors.replace(str(folder / SOURCES), inputs.origin))])
     return output
 
 
-def _make_failure(given: LockInput, errors: str) -> Problem:
+def _make_failure(inputs: LockInput, errors: str) -> Problem:
     """Return the problem that uv explains."""
     if re.search(r"unexpected argument|invalid value '(?:pylock|x86_64)", errors):
-        return make_problem("lock-failed.uv-too-old", where=given.origin)
+        return make_problem("lock-failed.uv-too-old", where=inputs.origin)
     text = re.sub(r"\n\s*cause:", ".", re.sub(r"^\s*error:|\n\s*\^+\s*$", "", errors))
     parts = re.split(r"(?<=\w) @ (?=file:)", " ".join(text.split()).removesuffix("."))  # the `@` ends no password
-    why = truncate(" @ ".join(redact(part, max_length=MAX_REASON) for part in parts), MAX_REASON)
+    reason = truncate(" @ ".join(redact(part, max_length=MAX_REASON) for part in parts), MAX_REASON)
     is_transient = uv_program.classify_uv_error(errors) == "network"
     network = (Suggestion("robotrain doctor", "checks what this machine can reach"),) if is_transient else ()
-    message = "lock-failed.added" if given.owner else "lock-failed.program"
-    problem = make_problem(message, *network, where=given.origin, owner=given.owner, why=why)
+    message = "lock-failed.added" if inputs.owner else "lock-failed.program"
+    problem = make_problem(message, *network, where=inputs.origin, owner=inputs.owner, why=reason)
     return replace(problem, transient=is_transient)
 
 

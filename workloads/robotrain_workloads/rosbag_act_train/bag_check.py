@@ -54,7 +54,7 @@ class BagCheck:
         """Return each reason why the training would stop."""
         excluded = parameters.parse_names(_get_text(self._values["exclude_bags"]))
         try:
-            bags = [bag for found in select_bags(folders, excluded) for bag in found]
+            bags = [bag for folder_bags in select_bags(folders, excluded) for bag in folder_bags]
         except UnknownBag as error:
             near = [error.near[0] if name == error.name else name for name in excluded] if error.near else ()
             return [make_finding(str(error), f"--exclude-bags {','.join(near)}" if near else "")]
@@ -72,12 +72,12 @@ class BagCheck:
             except OSError:  # the job says it
                 continue
         self._check_lengths(folders, bags)
-        found = self._problems.items()
-        return [one._replace(title=f"{_describe_bags(paths)}: {one.title}") for one, paths in found]
+        problems = self._problems.items()
+        return [finding._replace(title=f"{_describe_bags(paths)}: {finding.title}") for finding, paths in problems]
 
     def _check_files(self, bags: Sequence[Bag]) -> list[Bag]:
         """Look at the beginning of all files, which takes no time; return the bags that cannot be opened."""
-        end, found = time.monotonic() + FILES_SECONDS, list[Bag]()
+        end, unreadable = time.monotonic() + FILES_SECONDS, list[Bag]()
         for bag in bags:
             if time.monotonic() > end:
                 break
@@ -85,10 +85,10 @@ class BagCheck:
                 check_files(bag)
             except BagError as error:
                 self._add_problem(error.file, error.why)
-                found.append(bag)
+                unreadable.append(bag)
             except OSError:  # the job says it
                 continue
-        return found
+        return unreadable
 
     def _add_problem(self, path: Path, text: str, way: Suggestion | str = "") -> None:
         self._problems.setdefault(make_finding(text, way), []).append(path)
@@ -115,7 +115,7 @@ class BagCheck:
         if self._values["timestamp"] == "header":
             self._check_clocks(bag, used)
         self._check_rates(bag, used)
-        lengths = [one.longest_ns for one in used.values()]
+        lengths = [topic.longest_ns for topic in used.values()]
         if lengths and None not in lengths:
             seconds = min(length for length in lengths if length is not None) / 1e9
             self._steps.append(int(seconds * float(str(self._values["fps"])) * LENGTH_MARGIN) + 1)
@@ -136,17 +136,17 @@ class BagCheck:
         """Say that a topic has fewer messages than steps: for sure if all of it was looked at."""
         fps = float(str(self._values["fps"]))
         gap = float(str(self._values["max_gap_s"]))
-        alone = {name: one.shortest_s for name, one in used.items() if one.is_complete and one.shortest_s > gap}
+        alone = {name: topic.shortest_s for name, topic in used.items() if topic.is_complete and topic.shortest_s > gap}
         if alone and int(str(self._values["chunk_size"])) > 1:
             text = f"all messages of {', '.join(alone)} are farther apart than --max-gap-s {gap:g}, which splits there"
             self._add_problem(bag.path, text, f"--max-gap-s {2 * max(alone.values()):.3g}")
-        slow = {name: one for name, one in used.items() if 0 < one.rate * SLOW_FACTOR < fps}
+        slow = {name: topic for name, topic in used.items() if 0 < topic.rate * SLOW_FACTOR < fps}
         if not slow or self._values["sync"] == "previous":
             return
-        named = ", ".join(f"{name} {one.rate:.1f}" for name, one in sorted(slow.items()))
+        named = ", ".join(f"{name} {topic.rate:.1f}" for name, topic in sorted(slow.items()))
         text = f"fewer messages per second than the rate of {fps:g}: {named}"
-        lowest = f"{min(one.rate for one in slow.values()):.3g}"
-        if any(one.is_complete for one in slow.values()):
+        lowest = f"{min(topic.rate for topic in slow.values()):.3g}"
+        if any(topic.is_complete for topic in slow.values()):
             self._add_problem(bag.path, f"{text}; --sync previous repeats messages", f"--fps {lowest}")
         else:
             self.warnings.append(f"{bag.path}: {text} at the beginning; training stops if all of it is so")
@@ -163,26 +163,26 @@ class BagCheck:
     def _check_topic(
         self, bag: Bag, topics: Mapping[str, ProbedTopic], topic: str, kinds: Sequence[str], name: str
     ) -> None:
-        flag, found = f"--{name.replace('_', '-')}", topics.get(topic)
-        if found is None:
+        flag, recorded = f"--{name.replace('_', '-')}", topics.get(topic)
+        if recorded is None:
             taken = (*self._cameras, *self._topics.values())  # the state is not the action
-            fitting = [one for one in topics if topics[one].type in kinds and one not in taken]
+            fitting = [other for other in topics if topics[other].type in kinds and other not in taken]
             near = find_near_option(topic, fitting) or (fitting[0] if len(fitting) == 1 else "")
-            known = ", ".join(sorted(topics))
+            names = ", ".join(sorted(topics))
             way = Suggestion(f"{flag} {self._replace_topic(topic, near)}" if near else "")
             if not near and name == "action_topic" and "state_topic" in self._topics:
                 way = suggest_leaving_out(flag, remark="the action is the next state")
-            self._add_problem(bag.path, f"no topic {topic} ({flag}); it has {known}", way)
-        elif found.type not in kinds:
+            self._add_problem(bag.path, f"no topic {topic} ({flag}); it has {names}", way)
+        elif recorded.type not in kinds:
             needs = " or ".join(kinds)
-            self._add_problem(bag.path, f"{topic} ({flag}) has messages of {found.type}, and this needs {needs}")
-        elif found.is_empty:
+            self._add_problem(bag.path, f"{topic} ({flag}) has messages of {recorded.type}, and this needs {needs}")
+        elif recorded.is_empty:
             self._add_problem(bag.path, f"{topic} ({flag}) has no message")
 
     def _replace_topic(self, topic: str, other: str) -> str:
         if topic not in self._cameras:
             return other
-        return ",".join(f"{other if one == topic else one}={camera}" for one, camera in self._cameras.items())
+        return ",".join(f"{other if name == topic else name}={camera}" for name, camera in self._cameras.items())
 
     def _check_pictures(self, bag: Bag, name: str, topic: ProbedTopic) -> None:
         """A damaged picture stops a training only if a step uses it: where all are damaged, one does."""

@@ -111,9 +111,9 @@ def inspect(
     robotrain bags inspect recordings --write-config config.yaml --html bags.html
     """
     _check_packages()
-    given = _read_given(config, folder, locals())
-    chunk, salvage = chunk_size or given.chunk_size or CHUNK, salvage or given.salvage
-    survey = _survey(given, chunk, salvage)
+    bag_config = _read_given(config, folder, locals())
+    chunk, salvage = chunk_size or bag_config.chunk_size or CHUNK, salvage or bag_config.salvage
+    survey = _survey(bag_config, chunk, salvage)
     rows = _make_rows(survey)
     if html:
         from robotrain_workloads.rosbag_act_train.contact_sheet import render_page
@@ -166,11 +166,11 @@ def convert(
         raise Rejected([make_problem("usage.to-missing")])
     if to.exists():
         raise Rejected([make_problem("usage.exists", to=to)])
-    given = _read_given(config, folder, locals())
-    salvage = salvage or given.salvage
-    survey = _survey(given, 2, salvage)
+    bag_config = _read_given(config, folder, locals())
+    salvage = salvage or bag_config.salvage
+    survey = _survey(bag_config, 2, salvage)
     excluded = survey.settings.exclude_bags
-    raise_if_any(_make_bag_problem(one.problem, (*excluded, one.bag.name)) for one in survey.refused)
+    raise_if_any(_make_bag_problem(facts.problem, (*excluded, facts.bag.name)) for facts in survey.refused)
     if not any(reading.episodes for reading in survey.usable):
         raise Rejected([_make_bag_problem(f"{survey.folder}: no bag makes an episode")])
     from robotrain_workloads.rosbag_act_train.convert_to_lerobot import ConversionFailed, convert_bags
@@ -192,11 +192,11 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
     """Return the settings of bags from a config file and from options, which win: a folder at least."""
     configured = config_file.read_bag_settings(config) if config else config_file.BagConfig(None, {}, None, False)
     settings = dict(configured.settings)
-    found = folder or configured.folder
-    if found is None:
+    bag_folder = folder or configured.folder
+    if bag_folder is None:
         raise Rejected([make_problem("usage.bags-missing")])
-    if not found.is_dir():
-        raise Rejected([make_problem("usage.folder", found=found)])
+    if not bag_folder.is_dir():
+        raise Rejected([make_problem("usage.folder", found=bag_folder)])
     for name in ("state_topic", "environment_state_topic", "action_topic", "sync", "on_clock_jump", "timestamp"):
         if options[name]:
             settings[name] = None if options[name] == "none" else options[name]
@@ -218,16 +218,18 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
     convert_option("max_gap_s", config_file.make_positive)
     convert_option("image_size", config_file.parse_size)
     raise_if_any(problems)
-    return configured._replace(folder=found, settings=settings)
+    return configured._replace(folder=bag_folder, settings=settings)
 
 
-def _survey(given: BagConfig, min_steps: int, salvage: bool) -> BagSurvey:
+def _survey(bag_config: BagConfig, min_steps: int, salvage: bool) -> BagSurvey:
     from robotrain_workloads.rosbag_act_train.survey import survey_bags
 
-    assert given.folder is not None
+    assert bag_config.folder is not None
 
     try:
-        return survey_bags(given.folder, given.settings, min_steps=min_steps, salvage=salvage, report=print_message)
+        return survey_bags(
+            bag_config.folder, bag_config.settings, min_steps=min_steps, salvage=salvage, report=print_message
+        )
     except UnknownBag as error:
         near = tuple(Suggestion(f"--exclude-bag {name}") for name in error.near)
         raise Rejected([make_problem("usage.bags", *near, title=str(error))]) from None
@@ -251,9 +253,9 @@ def _make_rows(survey: BagSurvey) -> list[list[str]]:
     """Return the table of topics: one row a topic and bag."""
     rows = [["bag", "topic", "type", "messages", "per second", "longest gap", "used as"]]
     used = {topic: use for use, topics in survey.settings.uses.items() for topic in topics}
-    for one in survey.bags:
-        name = one.bag.name
-        for topic, facts in one.topics.items():
+    for bag_facts in survey.bags:
+        name = bag_facts.bag.name
+        for topic, facts in bag_facts.topics.items():
             figures = ["", ""]
             if facts.times is not None and len(facts.times.log):
                 gap, _ = facts.times.longest_gap
@@ -261,7 +263,7 @@ def _make_rows(survey: BagSurvey) -> list[list[str]]:
             kind = facts.type.rpartition("/")[2]
             rows.append([name, topic, kind, str(facts.messages), *figures, used.get(topic, "")])
             name = ""
-        if not one.topics:
+        if not bag_facts.topics:
             rows.append([name, "", "", "", "", "", ""])
     return rows
 
@@ -293,17 +295,17 @@ def _print_summary(survey: BagSurvey, chunk: int, config: Path | None, html: Pat
         lines.append(f"{filled} steps take a message that is farther away than {survey.settings.tolerance:.3f} s")
     if survey.settings.action_topic is None:
         lines.append("no topic of actions: the action of a step is the next state")
-    lines += [f"salvaged of {one.bag.name}: {one.salvaged}" for one in survey.usable if one.salvaged]
-    lines += [f"no episode has, of {one.bag.name}, {one.unused}" for one in survey.usable if one.unused]
+    lines += [f"salvaged of {reading.bag.name}: {reading.salvaged}" for reading in survey.usable if reading.salvaged]
+    lines += [f"no episode has, of {reading.bag.name}, {reading.unused}" for reading in survey.usable if reading.unused]
     uses = {topics[0]: use for use, topics in survey.settings.uses.items()}
     lines += [
         f"not in every bag: {topic} ({uses.get(topic, 'not used')}), in {has} of {of}"
         for topic, (has, of) in survey.partial_topics.items()
     ]
     lines += [f"left out: {name}" for name in survey.settings.exclude_bags]
-    lines += [f"would be refused: {one.problem}" for one in survey.refused]
+    lines += [f"would be refused: {bag_facts.problem}" for bag_facts in survey.refused]
     if survey.refused and survey.usable:
-        names = (*survey.settings.exclude_bags, *(one.bag.name for one in survey.refused))
+        names = (*survey.settings.exclude_bags, *(bag_facts.bag.name for bag_facts in survey.refused))
         lines.append(f"leave them out with {_format_exclusion(names)}")
     lines += [f"{name} written: {path}" for name, path in (("settings", config), ("page", html)) if path]
     print_message("\n".join(lines))

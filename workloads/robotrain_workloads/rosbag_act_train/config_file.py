@@ -90,11 +90,11 @@ class BagConfig(NamedTuple):
 
 def read_config(file: Path) -> Iterator[ConfigValue | Problem]:
     """Yield each parameter and source that a file sets, and each mistake in it. Raise OSError."""
-    for found in _read_entries(file):
-        if isinstance(found, Problem):
-            yield found
-        elif name := SECTIONS[found.section][found.key]:
-            yield ConfigValue(name, found.text, found.where)
+    for setting in _read_entries(file):
+        if isinstance(setting, Problem):
+            yield setting
+        elif name := SECTIONS[setting.section][setting.key]:
+            yield ConfigValue(name, setting.text, setting.where)
 
 
 def read_bag_settings(file: Path) -> BagConfig:
@@ -108,10 +108,10 @@ def read_bag_settings(file: Path) -> BagConfig:
     folders: list[Path] = []
     chunk_size, salvage = None, False
     try:
-        found = list(_read_entries(file))
+        entries = list(_read_entries(file))
     except OSError as error:
         raise Rejected([_make_problem(str(file), f"{file} cannot be read", f"{error.strerror or error}.")]) from None
-    for entry in found:
+    for entry in entries:
         if isinstance(entry, Problem):
             problems.append(entry)
             continue
@@ -210,14 +210,14 @@ def _format_texts(key: str, node: YamlNode) -> Iterator[str]:
     if key == FOLDER and node.kind == "sequence":
         yield from (_get_text(item, "It is a folder, or a list of folders.") for item in node.items)
     elif key == STORAGE:
-        known = {name.text: _get_text(value, "It is text.") for name, value in _list_pairs(node)}
-        if not {"account", "container"} <= {*known} <= {"account", "container", "prefix"}:
+        fields = {name.text: _get_text(value, "It is text.") for name, value in _list_pairs(node)}
+        if not {"account", "container"} <= {*fields} <= {"account", "container", "prefix"}:
             raise ValueError("It has `account` and `container`, and may have `prefix`.")
-        parts = (f"https://{known['account']}.blob.core.windows.net", known["container"], known.get("prefix", ""))
+        parts = (f"https://{fields['account']}.blob.core.windows.net", fields["container"], fields.get("prefix", ""))
         yield "/".join(part.strip("/") for part in parts if part)
     elif key == "image_topics":
-        why = "It is a mapping from topics to names of cameras."
-        yield ",".join(f"{topic.text}={_get_text(camera, why)}" for topic, camera in _list_pairs(node))
+        reason = "It is a mapping from topics to names of cameras."
+        yield ",".join(f"{topic.text}={_get_text(camera, reason)}" for topic, camera in _list_pairs(node))
     elif key in LISTS:
         if node.kind != "sequence":
             raise ValueError("It is [height, width] in pixels." if key == "image_size" else "It is a list.")
@@ -235,9 +235,9 @@ def _format_texts(key: str, node: YamlNode) -> Iterator[str]:
         yield _get_text(node)
 
 
-def _get_text(node: YamlNode, why: str = "It is a single value.") -> str:
+def _get_text(node: YamlNode, reason: str = "It is a single value.") -> str:
     if node.kind != "scalar" or node.null:
-        raise ValueError(why)
+        raise ValueError(reason)
     return node.text
 
 
@@ -262,17 +262,17 @@ def _parse_setting(name: str, text: str) -> Any:
     return make_positive(text) if name in _NUMBERS else parameters.read_topic(text)
 
 
-def _make_unknown(file: Path, section: str, key: YamlNode, known: Mapping[str, str] | tuple[str, ...]) -> Problem:
+def _make_unknown(file: Path, section: str, key: YamlNode, keys: Mapping[str, str] | tuple[str, ...]) -> Problem:
     elsewhere = tuple(Suggestion(f"{name}.{key.text}") for name, keys in SECTIONS.items() if key.text in keys)
     sets = SECTIONS.get(section[:-1], {})
     same = tuple(Suggestion(f"{section}{name}") for name, parameter in sets.items() if parameter == key.text)
-    near = elsewhere or same or suggest_name(key.text, known)
-    why = f"Known keys: {', '.join(known)}."
-    return _make_problem(f"{file.name}:{key.line}", f"{file}: unknown key {section}{key.text}", why, near)
+    near = elsewhere or same or suggest_name(key.text, keys)
+    reason = f"Known keys: {', '.join(keys)}."
+    return _make_problem(f"{file.name}:{key.line}", f"{file}: unknown key {section}{key.text}", reason, near)
 
 
-def _make_invalid(file: Path, section: str, key: str, where: str, why: str) -> Problem:
-    return _make_problem(where, f"{file}: {section}.{key} is invalid", why)
+def _make_invalid(file: Path, section: str, key: str, where: str, reason: str) -> Problem:
+    return _make_problem(where, f"{file}: {section}.{key} is invalid", reason)
 
 
 def _make_problem(where: str, title: str, why: str = "", suggestions: tuple[Suggestion, ...] = ()) -> Problem:
@@ -286,8 +286,8 @@ def format_config(values: Mapping[str, Any], folder: str) -> str:
     content: dict[str, dict[str, Any]] = {"data": {FOLDER: folder}}
     for section, keys in SECTIONS.items():
         key_by_name = {name: key for key, name in keys.items()}  # of two keys, the last is the parameter's own name
-        found = {key: _parse_list(key, values[name]) for name, key in key_by_name.items() if name in values}
-        content[section] = {**content.get(section, {}), **found}
+        fields = {key: _parse_list(key, values[name]) for name, key in key_by_name.items() if name in values}
+        content[section] = {**content.get(section, {}), **fields}
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 

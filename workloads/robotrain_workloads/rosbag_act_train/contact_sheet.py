@@ -37,10 +37,10 @@ class Strip:
 
 def make_strips(survey: BagSurvey, *, salvage: bool, width: int) -> Iterator[Strip]:
     """Yield a strip for each camera of each bag that could be read; pictures are scaled to a width in pixels."""
-    for one in survey.bags:
+    for bag_facts in survey.bags:
         for topic, camera in survey.settings.image_topics.items():
-            if topic in one.topics and one.topics[topic].messages:
-                yield _make_strip(one, topic, camera, salvage, width)
+            if topic in bag_facts.topics and bag_facts.topics[topic].messages:
+                yield _make_strip(bag_facts, topic, camera, salvage, width)
 
 
 def format_strip(strip: Strip) -> str:
@@ -75,18 +75,18 @@ def render_page(survey: BagSurvey, rows: Sequence[Sequence[str]], *, salvage: bo
         package=__package__,
         rows=rows,
         strips=[(strip, [*map(_encode, strip.pictures)]) for strip in strips],
-        refused=[(one.bag.name, one.problem) for one in survey.refused],
+        refused=[(bag_facts.bag.name, bag_facts.problem) for bag_facts in survey.refused],
     )
 
 
-def _make_strip(one: BagFacts, topic: str, camera: str, salvage: bool, width: int) -> Strip:
+def _make_strip(bag_facts: BagFacts, topic: str, camera: str, salvage: bool, width: int) -> Strip:
     from PIL import Image
 
-    count = one.topics[topic].messages
+    count = bag_facts.topics[topic].messages
     wanted = set(np.linspace(0, count - 1, min(PICTURES, count)).round().astype(int).tolist())
     pictures: list[NDArray[np.uint8]] = []
     try:
-        with open_bag(one.bag, salvage=salvage) as opened:
+        with open_bag(bag_facts.bag, salvage=salvage) as opened:
             for position, message in enumerate(opened.read((topic,))):
                 if position in wanted:
                     picture = decode_picture(message.content, None)
@@ -95,8 +95,8 @@ def _make_strip(one: BagFacts, topic: str, camera: str, salvage: bool, width: in
                 if position >= max(wanted):
                     break
     except (MessageError, ValueError) as error:
-        return Strip(one.bag.name, camera, pictures, str(error))
-    return Strip(one.bag.name, camera, pictures)
+        return Strip(bag_facts.bag.name, camera, pictures, str(error))
+    return Strip(bag_facts.bag.name, camera, pictures)
 
 
 def _encode(picture: NDArray[np.uint8]) -> str:

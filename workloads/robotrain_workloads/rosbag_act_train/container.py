@@ -80,10 +80,10 @@ def describe_output(document: JobDocument, described: Mapping[JobSource, Path], 
     """Write the configuration of the policy that the training will make, as far as it is known without the bags."""
     settings: Mapping[str, Any] = policy_start.predict_settings(document.parameters)
     if lineage.find_start_source(document.sources):
-        found = lineage.find_start_source(described)
-        if found is None:
+        start_source = lineage.find_start_source(described)
+        if start_source is None:
             return
-        settings = start.load_start(found, described[found]).settings
+        settings = start.load_start(start_source, described[start_source]).settings
     (folder / policy.CONFIG_FILE).write_text(json.dumps(settings), encoding="utf-8")
 
 

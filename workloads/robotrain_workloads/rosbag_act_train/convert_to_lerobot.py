@@ -59,7 +59,7 @@ def convert_bags(
             ]
         except BagError as error:
             raise ConversionFailed(str(error)) from error
-        shapes = {tuple(sorted(one["shapes"].items())) for one in episodes}
+        shapes = {tuple(sorted(episode["shapes"].items())) for episode in episodes}
         if len(shapes) > 1:
             raise ConversionFailed("the bags have values or pictures of different sizes; --image-size scales pictures")
         settings = survey.settings
@@ -79,7 +79,7 @@ def convert_bags(
         (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
         _run_program(_find_python(say), work / "job.json", say)
         shutil.move(work / "dataset", to)
-    frames = sum(one["steps"] for one in episodes)
+    frames = sum(episode["steps"] for episode in episodes)
     return {"episodes": len(episodes), "frames": frames, "fps": survey.settings.fps, "path": str(to)}
 
 
@@ -101,12 +101,12 @@ def _decode(
             np.save(work / f"{number}.{name}.npy", values)
             arrays[name], shapes[name] = str(work / f"{number}.{name}.npy"), values.shape[1:]
         cameras = {}
-        for feature, one in pictures.items():
+        for feature, camera in pictures.items():
             places = work / f"{number}.{feature}.places.npy"
-            np.save(places, one.places)
-            mapped = str(one.pictures.filename)  # type: ignore[attr-defined]
+            np.save(places, camera.places)
+            mapped = str(camera.pictures.filename)  # type: ignore[attr-defined]
             cameras[feature] = {"pictures": mapped, "places": str(places)}
-            shapes[feature] = one.pictures.shape[1:]
+            shapes[feature] = camera.pictures.shape[1:]
         written.append({"steps": episode.steps, "arrays": arrays, "cameras": cameras, "shapes": shapes})
     return written
 

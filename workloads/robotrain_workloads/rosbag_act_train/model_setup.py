@@ -57,7 +57,7 @@ def fit_config(config: ActConfig, policy: ActConfig, name: str) -> ActConfig:
         if size != own:
             raise PolicyError(f"{feature} has {size} values in the bags, but {own} in the policy {name}")
     if {*config.cameras} != {*policy.cameras}:
-        seen, read = (", ".join(sorted(one.cameras)) or "none" for one in (config, policy))
+        seen, read = (", ".join(sorted(side.cameras)) or "none" for side in (config, policy))
         raise PolicyError(f"the policy {name} reads the cameras {read}, and the bags have {seen}")
     return replace(
         config,
@@ -71,12 +71,12 @@ def fit_config(config: ActConfig, policy: ActConfig, name: str) -> ActConfig:
 def make_statistics(episodes: list[LoadedEpisode]) -> Statistics:
     """Return the statistics that a policy is normalized with: of the training episodes, and ImageNet's of pictures."""
     measured = measure_statistics(episodes)
-    mean = {name: torch.from_numpy(one) for name, (one, _) in measured.items()}
-    std = {name: torch.from_numpy(one) for name, (_, one) in measured.items()}
+    mean = {name: torch.from_numpy(array) for name, (array, _) in measured.items()}
+    std = {name: torch.from_numpy(array) for name, (_, array) in measured.items()}
     for name in episodes[0].cameras:
         mean[name] = torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1)
         std[name] = torch.tensor(IMAGENET_STD).reshape(3, 1, 1)
-    return Statistics(mean, std, {name: torch.from_numpy(one) for name, one in measure_limits(episodes).items()})
+    return Statistics(mean, std, {name: torch.from_numpy(array) for name, array in measure_limits(episodes).items()})
 
 
 def load_backbone(backbone: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:

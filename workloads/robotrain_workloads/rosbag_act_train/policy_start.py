@@ -19,7 +19,7 @@ DECIDED = (
 """Parameters that the policy decides: its weights have their sizes."""
 ADOPTED = ("n_action_steps", "temporal_ensemble_coeff", "kl_weight", "dropout")
 """Parameters that are the policy's where the job has their defaults."""
-_DEFAULTS = {one.name: one.default for one in get_parameters(parameters.RosbagActParameters)}
+_DEFAULTS = {parameter.name: parameter.default for parameter in get_parameters(parameters.RosbagActParameters)}
 
 
 def adopt_sizes(values: Mapping[str, Any], config: ActConfig) -> dict[str, Any]:
@@ -50,11 +50,11 @@ def find_policy_mismatches(
         yield f"{name} has a config.json without valid features"
         return
     for parameter in DECIDED:
-        given, own = values[parameter], getattr(config, parameter)
-        if given not in (own, _DEFAULTS[parameter]):
+        setting, own = values[parameter], getattr(config, parameter)
+        if setting not in (own, _DEFAULTS[parameter]):
             flag = "--" + parameter.replace("_", "-")
             yield make_finding(
-                f"{flag} is {given}, but the policy was made with {own}",
+                f"{flag} is {setting}, but the policy was made with {own}",
                 suggest_leaving_out(flag, remark="the policy decides it"),
             )
     yield from _compare_cameras(values, config)
@@ -76,15 +76,15 @@ def predict_settings(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _compare_cameras(values: Mapping[str, Any], config: ActConfig) -> Iterator[Finding | str]:
-    given = {f"{IMAGES}.{camera}" for camera in parameters.parse_cameras(values["image_topics"] or "").values()}
-    listed = f"only {', '.join(sorted(given))}" if given else "no camera"
+    names = {f"{IMAGES}.{camera}" for camera in parameters.parse_cameras(values["image_topics"] or "").values()}
+    listed = f"only {', '.join(sorted(names))}" if names else "no camera"
     for name in config.cameras:
-        if name not in given:
+        if name not in names:
             camera = name.removeprefix(f"{IMAGES}.")
             yield make_finding(
                 f"the policy reads the camera {name}, but the job has {listed}", f"--image-topics TOPIC={camera}"
             )
-    for name in sorted(given - {*config.cameras}):
+    for name in sorted(names - {*config.cameras}):
         yield f"the job has the camera {name}, which the policy does not read: leave it out of --image-topics"
 
 

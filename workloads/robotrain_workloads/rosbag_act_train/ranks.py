@@ -65,7 +65,7 @@ class RankGroup:
         total = torch.tensor(values, dtype=torch.float32 if self._device == "mps" else torch.float64)
         total = total.to(self._device)
         torch.distributed.all_reduce(total)
-        return [float(one) for one in total]
+        return [float(number) for number in total]
 
     def share_gradients(self, model: nn.Module, compute: Callable[..., Any]) -> Callable[..., Any]:
         """Return `compute`, a method of the model, with gradients that are averaged over all processes."""
@@ -97,5 +97,5 @@ class _Computed(nn.Module):  # type: ignore[misc]
         super().__init__()
         self.model, self._compute = model, compute
 
-    def forward(self, *given: Any) -> Any:
-        return self._compute(*given)
+    def forward(self, *inputs: Any) -> Any:
+        return self._compute(*inputs)

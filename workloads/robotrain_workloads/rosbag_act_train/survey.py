@@ -51,7 +51,7 @@ class BagSurvey:
 
         Topics of one camera are one, under the name of the first.
         """
-        opened = [one.topics for one in self.bags if one.topics]
+        opened = [bag_facts.topics for bag_facts in self.bags if bag_facts.topics]
         readable = {name for topics in opened for name, facts in topics.items() if facts.times is not None}
         cameras = [topics for topics in self.settings.uses.values() if len(topics) > 1]
         alone = [(name,) for name in sorted(readable) if not any(name in topics for topics in cameras)]
@@ -61,16 +61,16 @@ class BagSurvey:
     @property
     def usable(self) -> list[BagReading]:
         """The bags that would train."""
-        return [one.reading for one in self.bags if one.reading and not one.problem]
+        return [bag_facts.reading for bag_facts in self.bags if bag_facts.reading and not bag_facts.problem]
 
     @property
     def refused(self) -> list[BagFacts]:
         """The bags that would not."""
-        return [one for one in self.bags if one.problem]
+        return [bag_facts for bag_facts in self.bags if bag_facts.problem]
 
 
 def survey_bags(
-    folder: Path, given: Mapping[str, Any], *, min_steps: int, salvage: bool, report: Callable[[str], None]
+    folder: Path, given_settings: Mapping[str, Any], *, min_steps: int, salvage: bool, report: Callable[[str], None]
 ) -> BagSurvey:
     """Read every bag in a folder.
 
@@ -85,43 +85,43 @@ def survey_bags(
         BagError: the folder holds no bag, or none is left.
         UnknownBag: no bag has one of the names.
     """
-    (bags,) = select_bags([folder], given.get("exclude_bags", ()))
+    (bags,) = select_bags([folder], given_settings.get("exclude_bags", ()))
     facts = []
     for number, bag in enumerate(bags, 1):
         report(f"reading {bag.name} ({number} of {len(bags)})")
         facts.append(_read_topics(bag, salvage))
-    settings = replace(_suggest(facts), **given)
+    settings = replace(_suggest(facts), **given_settings)
     joints: Mapping[str, tuple[str, ...]] = {}
-    for one in facts:
-        one.problem = one.problem or _find_missing_topics(one, facts, settings)
-        if one.problem:
+    for bag_facts in facts:
+        bag_facts.problem = bag_facts.problem or _find_missing_topics(bag_facts, facts, settings)
+        if bag_facts.problem:
             continue
         try:
-            one.reading = read_bag(one.bag, settings, min_steps=min_steps, salvage=salvage, joints=joints)
+            bag_facts.reading = read_bag(bag_facts.bag, settings, min_steps=min_steps, salvage=salvage, joints=joints)
         except BagError as error:
-            one.problem = str(error)
+            bag_facts.problem = str(error)
             continue
-        joints = one.reading.joints
-        if not one.reading.episodes and not one.reading.dropped:
-            one.problem = f"{one.bag.path}: there is no time at which every topic has messages"
+        joints = bag_facts.reading.joints
+        if not bag_facts.reading.episodes and not bag_facts.reading.dropped:
+            bag_facts.problem = f"{bag_facts.bag.path}: there is no time at which every topic has messages"
     state_joints, action_joints = (joints.get(topic or "") for topic in (settings.state_topic, settings.action_topic))
-    known = replace(
+    full_settings = replace(
         settings,
         joint_names=settings.joint_names or state_joints,
         action_joint_names=settings.action_joint_names or action_joints,
     )
-    return BagSurvey(folder, known, facts)
+    return BagSurvey(folder, full_settings, facts)
 
 
-def _find_missing_topics(one: BagFacts, facts: Sequence[BagFacts], settings: DataSettings) -> str:
+def _find_missing_topics(bag_facts: BagFacts, facts: Sequence[BagFacts], settings: DataSettings) -> str:
     """Return which topics the bag lacks that other bags have; empty if none."""
     opened = [other.topics for other in facts if other.topics]
     missing = [
         f"no topic {topics[0]} ({use}), which {count} of {len(opened)} bags have"
         for use, topics in settings.uses.items()
-        if not any(topic in one.topics for topic in topics) and (count := count_bags(topics, opened))
+        if not any(topic in bag_facts.topics for topic in topics) and (count := count_bags(topics, opened))
     ]
-    return f"{one.bag.path}: {'; '.join(missing)}" if missing else ""
+    return f"{bag_facts.bag.path}: {'; '.join(missing)}" if missing else ""
 
 
 def dump_survey(survey: BagSurvey) -> dict[str, Any]:
@@ -132,42 +132,42 @@ def dump_survey(survey: BagSurvey) -> dict[str, Any]:
         "partial_topics": {name: {"bags": has, "of": of} for name, (has, of) in survey.partial_topics.items()},
         "bags": [
             {
-                "name": one.bag.name,
-                "files": [str(file) for file in one.bag.files],
-                "problem": one.problem,
-                "topics": {name: _dump_topic(facts) for name, facts in one.topics.items()},
-                **(dump_counts(one.reading) if one.reading else {}),
+                "name": bag_facts.bag.name,
+                "files": [str(file) for file in bag_facts.bag.files],
+                "problem": bag_facts.problem,
+                "topics": {name: _dump_topic(facts) for name, facts in bag_facts.topics.items()},
+                **(dump_counts(bag_facts.reading) if bag_facts.reading else {}),
             }
-            for one in survey.bags
+            for bag_facts in survey.bags
         ],
     }
 
 
 def _dump_topic(facts: TopicFacts) -> dict[str, Any]:
-    known: dict[str, Any] = {"type": facts.type, "messages": facts.messages}
+    fields: dict[str, Any] = {"type": facts.type, "messages": facts.messages}
     if facts.times is not None and len(facts.times.log):
         seconds, start = facts.times.longest_gap
-        known.update(
+        fields.update(
             rate=round(facts.times.rate, 3),
             time="header" if facts.times.uses_stamps else "log",
             longest_gap_s=round(seconds, 6),
             longest_gap_at=format_time(start) if start else None,
             clock_jumps=len(facts.times.jumps),
         )
-    return known
+    return fields
 
 
 def _read_topics(bag: Bag, salvage: bool) -> BagFacts:
     facts = BagFacts(bag)
     try:
         with open_bag(bag, salvage=salvage) as opened:
-            read = [name for name, one in opened.topics.items() if one.type in READABLE_TYPES]
+            read = [name for name, topic in opened.topics.items() if topic.type in READABLE_TYPES]
             stamps: dict[str, list[tuple[int, int, int]]] = {name: [] for name in read}
             for number, message in enumerate(opened.read(read)):
                 stamps[message.topic].append((message.log_ns, get_stamp(message.content), number))
             facts.topics = {
-                name: TopicFacts(one.type, one.count, make_topic_times(stamps[name]) if name in stamps else None)
-                for name, one in sorted(opened.topics.items())
+                name: TopicFacts(topic.type, topic.count, make_topic_times(stamps[name]) if name in stamps else None)
+                for name, topic in sorted(opened.topics.items())
             }
     except BagError as error:
         facts.problem = str(error)
@@ -175,13 +175,13 @@ def _read_topics(bag: Bag, salvage: bool) -> BagFacts:
 
 
 def _suggest(facts: Sequence[BagFacts]) -> DataSettings:
-    readable = [one.topics for one in facts if not one.problem]
+    readable = [bag_facts.topics for bag_facts in facts if not bag_facts.problem]
     if not readable:
         return DataSettings()
-    bags = [{name: Topic(one.type, one.messages) for name, one in topics.items()} for topics in readable]
+    bags = [{name: Topic(topic.type, topic.messages) for name, topic in topics.items()} for topics in readable]
     rates: dict[str, float] = {}
     for topics in readable:
-        for name, one in topics.items():
-            if one.times is not None and len(one.times.log):
-                rates[name] = min(rates.get(name, one.times.rate), one.times.rate)
+        for name, topic in topics.items():
+            if topic.times is not None and len(topic.times.log):
+                rates[name] = min(rates.get(name, topic.times.rate), topic.times.rate)
     return suggest_settings(bags, rates)

@@ -176,7 +176,7 @@ class ActTraining:
         if self.group.is_first:
             self.group.add([0.0])
         train, held_out = split_episodes(loaded.episodes, self.values["val_split"], self.values["seed"])
-        steps = sum(one.steps for one in train)
+        steps = sum(episode.steps for episode in train)
         text = f"{len(train)} episodes to train on ({steps} steps), {len(held_out)} held out"
         if loaded.dropped:
             text += f", {loaded.dropped} pieces shorter than a chunk dropped"
@@ -237,8 +237,8 @@ class ActTraining:
                     norm = take_step(self.model, self.optimizer, mean)
                 else:
                     mean.backward()
-            for place, one in enumerate((loss.total, loss.l1, loss.kl)):
-                totals[place] += 0.0 if one is None else float(one.detach())
+            for slot, term in enumerate((loss.total, loss.l1, loss.kl)):
+                totals[slot] += 0.0 if term is None else float(term.detach())
         total, l1, kl, stopped = self.group.add([*totals, float(self._stopped)])
         return (total, l1, kl, norm), stopped > 0
 
@@ -263,7 +263,7 @@ class ActTraining:
         self.group.emit(Metrics(values={"val/loss": error / all_counted}, step=self.step, total=self.total))
 
     def _report(self, losses: list[tuple[float, float, float, float]], seconds: float) -> None:
-        loss, l1, kl, norm = (float(one) for one in np.mean(losses, axis=0))
+        loss, l1, kl, norm = (float(number) for number in np.mean(losses, axis=0))
         values = {
             "train/loss": loss,
             "train/l1_loss": l1,

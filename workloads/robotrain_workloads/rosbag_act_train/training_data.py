@@ -109,7 +109,7 @@ def load_bags(
             if episodes and (difference := _find_difference(episodes[0], loaded)):
                 raise BagError(bag.path, difference)
             episodes.append(loaded)
-        report(f"{bag.name}: {sum(one.steps for one in reading.episodes)} steps")
+        report(f"{bag.name}: {sum(episode.steps for episode in reading.episodes)} steps")
     dropped = sum(len(reading.dropped) for _, reading in readings)
     if not episodes:
         raise BagError(folders[0], f"no episode is left: {dropped} pieces are shorter than a chunk of {chunk} steps")
@@ -149,30 +149,30 @@ def split_episodes(
 
     The pieces of one bag stay together: they show the same moments of the same scene.
     """
-    bags = list(dict.fromkeys(one.bag for one in episodes))
+    bags = list(dict.fromkeys(episode.bag for episode in episodes))
     count = min(max(round(len(bags) * share), 1), len(bags) - 1) if share else 0
     held_out = {bags[index] for index in np.random.default_rng(seed).permutation(len(bags))[:count]}
-    train = [one for one in episodes if one.bag not in held_out]
-    return train, [one for one in episodes if one.bag in held_out]
+    train = [episode for episode in episodes if episode.bag not in held_out]
+    return train, [episode for episode in episodes if episode.bag in held_out]
 
 
 def measure_statistics(episodes: Sequence[LoadedEpisode]) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Return mean and standard deviation of the state and the action over all steps, each of shape (values,)."""
-    found = {}
+    statistics = {}
     for name in ("observation.state", ACTION):
         if name in episodes[0].values:
-            values = np.concatenate([one.values[name] for one in episodes]).astype(np.float64)
-            found[name] = (values.mean(0).astype(np.float32), values.std(0).astype(np.float32))
-    return found
+            values = np.concatenate([episode.values[name] for episode in episodes]).astype(np.float64)
+            statistics[name] = (values.mean(0).astype(np.float32), values.std(0).astype(np.float32))
+    return statistics
 
 
 def measure_limits(episodes: Sequence[LoadedEpisode]) -> dict[str, NDArray[np.float32]]:
     """Return the least and greatest values of each feature over all steps, by `FEATURE.min` and `FEATURE.max`."""
-    found: dict[str, NDArray[np.float32]] = {}
+    limits: dict[str, NDArray[np.float32]] = {}
     for name in episodes[0].values:
-        values = np.concatenate([one.values[name] for one in episodes])
-        found |= {f"{name}.min": values.min(0), f"{name}.max": values.max(0)}
-    return found
+        values = np.concatenate([episode.values[name] for episode in episodes])
+        limits |= {f"{name}.min": values.min(0), f"{name}.max": values.max(0)}
+    return limits
 
 
 class Sampler:
@@ -198,7 +198,7 @@ class BatchMaker:
 
     def __init__(self, episodes: Sequence[LoadedEpisode], chunk: int) -> None:
         self._episodes, self._chunk = episodes, chunk
-        self._starts = np.cumsum([0, *(one.steps for one in episodes)])
+        self._starts = np.cumsum([0, *(episode.steps for episode in episodes)])
 
     @property
     def steps(self) -> int:
@@ -220,15 +220,15 @@ class BatchMaker:
 
     def _take_step(self, step: int) -> dict[str, NDArray[Any]]:
         number = int(np.searchsorted(self._starts, step, side="right")) - 1
-        episode, place = self._episodes[number], step - int(self._starts[number])
-        ahead = np.arange(place, place + self._chunk)
+        episode, position = self._episodes[number], step - int(self._starts[number])
+        ahead = np.arange(position, position + self._chunk)
         row: dict[str, NDArray[Any]] = {
-            name: values[place] for name, values in episode.values.items() if name != ACTION
+            name: values[position] for name, values in episode.values.items() if name != ACTION
         }
         row[ACTION] = episode.values[ACTION][np.minimum(ahead, episode.steps - 1)]
         row[PADDED] = ahead >= episode.steps
         for name, camera in episode.cameras.items():
-            row[name] = camera.pictures[camera.places[place]]
+            row[name] = camera.pictures[camera.places[position]]
         return row
 
 

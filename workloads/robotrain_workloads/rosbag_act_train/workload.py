@@ -46,12 +46,12 @@ def check_job(job: "Job") -> Iterator[Problem]:
         yield make_problem("rosbag-policy-impossible.action-is-state", *ways, given=topic)
     starts = [source.role for source in job.sources if source.role in rules.START_ROLES]
     backbones = [source for source in job.sources if source.role == "backbone" and not source.implied]
-    given = [redact(source.uri) for source in backbones]
-    given += ["--pretrained-backbone-weights"] * (job["pretrained_backbone_weights"] is not None)
-    if starts and given:
-        yield make_problem("rosbag-policy-impossible.weights-given", text=given[0], starts=starts[0])
+    texts = [redact(source.uri) for source in backbones]
+    texts += ["--pretrained-backbone-weights"] * (job["pretrained_backbone_weights"] is not None)
+    if starts and texts:
+        yield make_problem("rosbag-policy-impossible.weights-given", text=texts[0], starts=starts[0])
     if backbones and not job["image_topics"]:
-        yield make_problem("rosbag-policy-impossible.no-images", text=given[0])
+        yield make_problem("rosbag-policy-impossible.no-images", text=texts[0])
     for source in backbones:
         if not is_weights(source):
             way = Suggestion("--backbone-path FILE.pth")

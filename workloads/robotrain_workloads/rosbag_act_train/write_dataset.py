@@ -35,8 +35,8 @@ def write_dataset(job: dict[str, Any]) -> None:
     for number, episode in enumerate(job["episodes"], 1):
         values = {name: np.load(file) for name, file in episode["arrays"].items()}
         cameras = {
-            name: (np.load(one["pictures"], mmap_mode="r"), np.load(one["places"]))
-            for name, one in episode["cameras"].items()
+            name: (np.load(camera["pictures"], mmap_mode="r"), np.load(camera["places"]))
+            for name, camera in episode["cameras"].items()
         }
         for step in range(episode["steps"]):
             frame: dict[str, Any] = {name: array[step] for name, array in values.items()}

@@ -29,14 +29,14 @@ class EventFile:
         """Yield the new values by tag, in the order that they were written. Raise OSError."""
         row: MetricRow | None = None
         for record in self._read_records():
-            if not (found := _parse_event(record)):
+            if not (new_row := _parse_event(record)):
                 continue
-            if row and row.step == found.step:
-                row = row._replace(values={**row.values, **found.values})
+            if row and row.step == new_row.step:
+                row = row._replace(values={**row.values, **new_row.values})
                 continue
             if row:
                 yield row
-            row = found
+            row = new_row
         if row:
             yield row
 
@@ -75,8 +75,8 @@ def _parse_event(record: bytes) -> MetricRow | None:
         event = protos.Event.FromString(record)
     except Exception:  # protobuf's error is a class of its own in each implementation
         return None
-    found = ((value.tag, _get_scalar(value)) for value in event.summary.value)
-    values = {tag: number for tag, number in found if number is not None}
+    scalars = ((value.tag, _get_scalar(value)) for value in event.summary.value)
+    values = {tag: number for tag, number in scalars if number is not None}
     return MetricRow(event.step, values, time=event.wall_time) if values else None
 
 

@@ -47,11 +47,11 @@ class JsonLines:
         """Yield the new objects. Raise OSError."""
         for line in self._lines.read_new():
             try:
-                found = json.loads(line)
+                record = json.loads(line)
             except (ValueError, RecursionError):
                 continue
-            if isinstance(found, dict):
-                yield found
+            if isinstance(record, dict):
+                yield record
 
 
 class ReportReader:
@@ -75,24 +75,24 @@ class MetricsFile:
 
     def read_new(self) -> Iterator[MetricRow]:
         """Yield the new rows. Raise OSError."""
-        for found in self._lines.read_new():
+        for record in self._lines.read_new():
             self._count += 1
-            counted = ((name, parse_step(found[name])) for name in STEP_KEYS if name in found)
+            counted = ((name, parse_step(record[name])) for name in STEP_KEYS if name in record)
             key, step = next(((name, step) for name, step in counted if step is not None), ("", self._count))
-            values = dict(list_numbers({name: value for name, value in found.items() if name != key}))
+            values = dict(list_numbers({name: value for name, value in record.items() if name != key}))
             if values:
-                yield MetricRow(step, values, time=get_time(found))
+                yield MetricRow(step, values, time=get_time(record))
 
 
-def get_time(found: dict[str, Any]) -> float:
+def get_time(record: dict[str, Any]) -> float:
     """Return when an object was written, in seconds; 0 if it does not say."""
-    times = (found.get(name) for name in TIME_KEYS)
-    return next((_to_float(one) for one in times if isinstance(one, int | float)), 0.0)
+    times = (record.get(name) for name in TIME_KEYS)
+    return next((_to_float(number) for number in times if isinstance(number, int | float)), 0.0)
 
 
-def list_numbers(found: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+def list_numbers(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
     """Yield the numbers of an object by name; those of an object in it as `train/loss`."""
-    for name, value in found.items():
+    for name, value in record.items():
         if isinstance(value, dict):
             yield from list_numbers(value, f"{prefix}{name}/")
         elif isinstance(value, int | float) and not isinstance(value, bool) and name not in TIME_KEYS:

@@ -41,8 +41,8 @@ class LauncherWatch:
     def read_lines(self, lines: Sequence[bytes]) -> None:
         """Look for a failure in what the agent and its processes print."""
         for line in lines:
-            if not self.status and (found := FAILURE.search(line)):
-                self.status = int(found[1])
+            if not self.status and (match := FAILURE.search(line)):
+                self.status = int(match[1])
 
 
 def _is_rank(process: str) -> bool:

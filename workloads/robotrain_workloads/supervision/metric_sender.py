@@ -56,11 +56,11 @@ class MetricSender:
         self._counted_at = now
         if not self._rows or (self._allowed < 1 and not is_last):
             return
-        kept = self._choose(max(1, int(self._allowed)))
-        for step in kept:
+        steps = self._choose(max(1, int(self._allowed)))
+        for step in steps:
             sent = Metrics(values=self._rows[step], step=step, total=self._total)
             self._emit(EventRecord(self._times[step], sent))
-        self._allowed = max(0.0, self._allowed - len(kept))
+        self._allowed = max(0.0, self._allowed - len(steps))
         self._rows, self._times = {}, {}
 
     def _choose(self, count: int) -> list[int]:

@@ -61,8 +61,8 @@ def follow_program(group: JobNodes, program: ChildGroup, launcher: LauncherWatch
         is_lead = group.rank == 0  # whether its work was saved is known there
         return node_group.report_stop(group, status if is_lead and status else STOPPED_STATUS, follower.stopped_at)
     is_out_of_memory = count_oom_kills() > memory_kills
-    why = failure.diagnose_exit(status, output.read_last(), is_out_of_memory).reason if status else ""
-    node_group.report_end(group, status, why)
+    reason = failure.diagnose_exit(status, output.read_last(), is_out_of_memory).reason if status else ""
+    node_group.report_end(group, status, reason)
     return status
 
 

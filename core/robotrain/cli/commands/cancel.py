@@ -35,16 +35,18 @@ def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = Fal
     """
     find = functools.partial(find_run_to_change, ctx, unfinished_first=True, need=UNFINISHED)
     stopping = [RunCancellation(record, platform) for record, platform in open_runs(ctx, runs, find)]
-    _cancel_in_parallel([one for one in stopping if not one.has_ended])
-    for one in stopping:
-        if not one.has_ended and not one.problems:
-            print_problems(site.notify_run_changed(get_plugins(ctx), one.record, "cancelled", one.after))
-    told = [one.describe_result() for one in stopping]
+    _cancel_in_parallel([cancellation for cancellation in stopping if not cancellation.has_ended])
+    for cancellation in stopping:
+        if not cancellation.has_ended and not cancellation.problems:
+            print_problems(
+                site.notify_run_changed(get_plugins(ctx), cancellation.record, "cancelled", cancellation.after)
+            )
+    told = [cancellation.describe_result() for cancellation in stopping]
     if json:
         print_json([data for data, _ in told] if len(told) > 1 else told[0][0])
     else:
         print_text("\n".join(text for _, text in told))
-    if problems := [problem for one in stopping for problem in one.problems]:
+    if problems := [problem for cancellation in stopping for problem in cancellation.problems]:
         print_problems(problems)
         raise typer.Exit(Rejected(problems).exit_code)
 
@@ -83,35 +85,35 @@ class RunCancellation:
 
     def describe_result(self) -> tuple[dict[str, Any], str]:
         """Return the result as data, whose keys are an API, and as text."""
-        known, _ = read_run_log(self.record, self.platform)
+        progress, _ = read_run_log(self.record, self.platform)
         data = {
             "run": self.record.run,
             "state": self.after.state,
             "was": self.before.state,
-            "checkpoint": known.checkpoint or None,
-            "checkpoint_step": known.checkpoint_step,
+            "checkpoint": progress.checkpoint or None,
+            "checkpoint_step": progress.checkpoint_step,
         }
         lines = [f"{self.record.run} {self.after.state}" + (" already" if self.has_ended else "")]
         records.save_final_status(self.record.run, self.after)
-        left = list_places(self.record.run, known, is_machine_gone(self.platform, self.after))
-        kept = [f"{name:<11} {value}" for name, value in left if name in REPORTED_OUTPUTS]
+        left = list_places(self.record.run, progress, is_machine_gone(self.platform, self.after))
+        output_lines = [f"{name:<11} {value}" for name, value in left if name in REPORTED_OUTPUTS]
         nothing = self.after.finished and self.after.state != "succeeded" and self.record.makes == "checkpoints"
-        lines += kept or ["it saved no checkpoint"] * (nothing and not self.record.is_sweep)
-        lines += format_next_steps(self.record, self.after, known)[:1]
+        lines += output_lines or ["it saved no checkpoint"] * (nothing and not self.record.is_sweep)
+        lines += format_next_steps(self.record, self.after, progress)[:1]
         return data, "\n  ".join(lines)
 
 
 def _cancel_in_parallel(cancellations: list[RunCancellation]) -> None:
     """Cancel runs at the same time: each may take a while to save a checkpoint."""
     futures = []
-    for one in cancellations:
-        print_message(f"stopping {one.record.run} …")
-        futures.append(DeadlineFuture(one.cancel))
+    for cancellation in cancellations:
+        print_message(f"stopping {cancellation.record.run} …")
+        futures.append(DeadlineFuture(cancellation.cancel))
     try:
         for future in futures:
             future.result()
     except KeyboardInterrupt:
-        names = " ".join(one.record.run for one in cancellations)
+        names = " ".join(cancellation.record.run for cancellation in cancellations)
         print_message(f"\nstopped waiting; the cancellation continues\n  robotrain wait {names}   wait for the end")
         raise typer.Exit(EXIT_INTERRUPTED) from None
 

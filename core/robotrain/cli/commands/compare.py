@@ -112,8 +112,10 @@ class CompareCommand(JobCommand):
     def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
         """Add the options of the workload; help shows those of the question."""
         super().add_plugin_options(options, choice, plugins)
-        asked = {options.flags[flag] for flag in SHOWN if flag in options.flags}
-        options.options = [one._replace(common=True) if one.name in asked else one for one in options.options]
+        common_names = {options.flags[flag] for flag in SHOWN if flag in options.flags}
+        options.options = [
+            option._replace(common=True) if option.name in common_names else option for option in options.options
+        ]
 
     def complete_word(self, incomplete: str, plugins: Plugins) -> list[str]:
         """Return the runs that begin like this; after `--` an option of the program."""
@@ -148,7 +150,7 @@ class CompareCommand(JobCommand):
         problems: Sequence[Problem],
     ) -> tuple[Request, Sequence[Problem]]:
         """Return what the arguments ask for, with the policies among the words as sources of the job."""
-        request, found = super().make_request(ctx, choice, values, workload, platform, problems)
+        request, request_problems = super().make_request(ctx, choice, values, workload, platform, problems)
         than, margin = values.get("not_worse_than") or "", values.get(self.options.flags[MARGIN])
         texts, kinds = [*self.policies, *([than] if than else [])], get_plugins(ctx).source_kinds()
         mistakes, sources = [*_find_mistakes(self.policies, than, margin)], list[SourceText]()
@@ -158,9 +160,9 @@ class CompareCommand(JobCommand):
             with collect_problems(mistakes):
                 sources.append(_make_source(REFERENCE if number else POLICY, text, kinds))
         if mistakes:  # what follows of a job without its policies would be wrong too
-            raise Rejected([*problems, *found, *mistakes])
+            raise Rejected([*problems, *request_problems, *mistakes])
         line = request.line._replace(sources=(*request.line.sources, *sources))
-        return replace(request, line=line), found
+        return replace(request, line=line), request_problems
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the job of the policies; what is left of the words is that of any job."""
@@ -174,20 +176,20 @@ class CompareCommand(JobCommand):
 
     def _read_plan(self, values: dict[str, Any]) -> ComparisonPlan:
         """Return what is asked. Raise Rejected for what cannot be asked."""
-        given, problems = dict[str, Any](), list[Problem]()
+        plan_values, problems = dict[str, Any](), list[Problem]()
         for flag in QUESTIONS:
             text = values.get(self.options.flags.get(flag, "")) or ""
             try:
-                given |= {flag.removeprefix("--").replace("-", "_"): float(text)} if text else {}
+                plan_values |= {flag.removeprefix("--").replace("-", "_"): float(text)} if text else {}
             except ValueError:
                 problems.append(make_problem("value-invalid.share", where=flag, given=text))
         if values.get(self.options.flags.get(ALLOW_FLOOR, "")):
-            given["allow_floor"] = True
-        if values.get("not_worse_than") and "margin" not in given:
+            plan_values["allow_floor"] = True
+        if values.get("not_worse_than") and "margin" not in plan_values:
             problems.append(make_problem("value-missing.margin"))
         raise_if_any(problems)
         try:
-            return ComparisonPlan(**given)
+            return ComparisonPlan(**plan_values)
         except ValueError as error:
             raise Rejected([make_problem("value-invalid.comparison", error=str(error))]) from None
 
@@ -249,16 +251,16 @@ def finish_comparison(
     follower = RunFollower([(record, platform)], renderer, plugins, just_sent=is_new)
     watch.follow(follower, renderer, "wait", follower.wait_until_over)
     (followed,) = follower.runs
-    found = None if followed.failure else compared_runs.collect_with_results(record.run, plugins).evaluation
-    if found is None or found.comparison is None:
+    evaluation = None if followed.failure else compared_runs.collect_with_results(record.run, plugins).evaluation
+    if evaluation is None or evaluation.comparison is None:
         return watch.print_end(followed, bool(options.get("json")), with_tail=not options.get("stream"))
     print_message(f"robotrain report {record.run}   shows it on a page")
-    show_record(ctx, found.comparison)
+    show_record(ctx, evaluation.comparison)
 
 
 def find_comparing(plugins: Plugins) -> str:
     """Return the workload that compares policies: the first that takes references."""
-    return next((one.name for one in plugins.workloads().values() if REFERENCE in one.roles), "")
+    return next((workload.name for workload in plugins.workloads().values() if REFERENCE in workload.roles), "")
 
 
 def show_record(ctx: typer.Context, record: Mapping[str, Any]) -> None:

@@ -42,20 +42,20 @@ def compare_file(
     try:
         content = read_limited_file(file, MAX_SCORES_BYTES)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise Rejected([make_problem("file-unsuitable.scores", given=str(file), why=why)]) from None
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Rejected([make_problem("file-unsuitable.scores", given=str(file), why=reason)]) from None
     episodes = read_scores(content, str(file))
-    known = [*dict.fromkeys(one.policy for one in episodes)]
+    policies = [*dict.fromkeys(episode.policy for episode in episodes)]
     named = [*dict.fromkeys([*words, *([than] if than else [])])]
-    every = redact(", ".join(known))
-    strange = [name for name in named if name not in known]
+    every = redact(", ".join(policies))
+    strange = [name for name in named if name not in policies]
     raise_if_any([make_problem("value-unknown.policy", given=name, every=every) for name in strange])
-    chosen = named if words else known
-    conditions = [*dict.fromkeys(one.condition for one in episodes)]
+    chosen = named if words else policies
+    conditions = [*dict.fromkeys(episode.condition for episode in episodes)]
     sides = [Side(name) for name in chosen]
     if len(chosen) == 1 and len(conditions) > 1:
         sides = [Side(chosen[0], condition or PLAIN) for condition in conditions]
-        episodes = [replace(one, condition=one.condition or PLAIN) for one in episodes]
+        episodes = [replace(episode, condition=episode.condition or PLAIN) for episode in episodes]
     if len(sides) < 2:
         raise Rejected([make_problem("value-missing.second-policy", given=chosen[0])])
     described = [
@@ -76,40 +76,40 @@ def compare_runs(
             ("--scores FILE.csv", "episodes of a real robot"),
         ]
         raise make_usage_error("`robotrain compare` needs policies", "It says which of them is better.", *ways)
-    found: list[tuple[str, RunFacts]] = []
+    named_facts: list[tuple[str, RunFacts]] = []
     groups = [text.split(",") for text in texts]
     for text in itertools.chain(*groups):
         with collect_problems(problems):
-            found.append((text, _find_evaluation(text, plugins)))
+            named_facts.append((text, _find_evaluation(text, plugins)))
     raise_if_any(problems)
-    if len(found) == 1:
-        evaluation = found[0][1].evaluation
+    if len(named_facts) == 1:
+        evaluation = named_facts[0][1].evaluation
         if evaluation is None:
-            compared_evaluations.make_table(found)
+            compared_evaluations.make_table(named_facts)
         if evaluation is None or evaluation.comparison is None:
             raise Rejected([make_problem("value-missing.second-policy", given=texts[0])])
         return evaluation.comparison
-    if repeated := next((text for text, facts in found if _count_runs(found, facts) > 1), ""):
+    if repeated := next((text for text, facts in named_facts if _count_runs(named_facts, facts) > 1), ""):
         raise Rejected([make_problem("word-repeated.evaluation", given=repeated)])
-    if len(found) == len(groups):
-        raise_if_any(compared_evaluations.find_same_policies(found))
-    evaluations = compared_evaluations.make_table([(_name_run(text, facts), facts) for text, facts in found])
+    if len(named_facts) == len(groups):
+        raise_if_any(compared_evaluations.find_same_policies(named_facts))
+    evaluations = compared_evaluations.make_table([(_name_run(text, facts), facts) for text, facts in named_facts])
     references, plan = _find_references(plan, texts, than), replace(plan, block=evaluations.tasks)
     episodes, sides = evaluations.episodes, evaluations.sides
-    by_training = len(found) > len(groups)
+    by_training = len(named_facts) > len(groups)
     if by_training:
-        episodes, sides = _group_trainings(evaluations, groups, [facts for _, facts in found])
+        episodes, sides = _group_trainings(evaluations, groups, [facts for _, facts in named_facts])
     return _compare(episodes, sides, plan, references, missing, evaluations.conditions, by_training=by_training)
 
 
 def _group_trainings(
-    evaluations: EvaluationTable, groups: Sequence[Sequence[str]], found: Sequence[RunFacts]
+    evaluations: EvaluationTable, groups: Sequence[Sequence[str]], facts: Sequence[RunFacts]
 ) -> tuple[list[Observation], list[ComparedSide]]:
     """Return the episodes and the sides with one side for each group of evaluations, which are its trainings.
 
     Evaluations of one training count as one. Raise Rejected if it stands on two sides.
     """
-    texts, firsts = [*itertools.chain(*groups)], compared_evaluations.find_trainings(found)
+    texts, firsts = [*itertools.chain(*groups)], compared_evaluations.find_trainings(facts)
     if evaluations.conditions is None:
         raise Rejected([make_problem("not-comparable.trainings-conditions")])
     names = _name_groups(groups)
@@ -126,7 +126,8 @@ def _group_trainings(
         for side, owner, training in zip(evaluations.sides, owners, trainings, strict=True)
     }
     episodes = [
-        replace(one, policy=by_policy[one.policy][0], training=by_policy[one.policy][1]) for one in evaluations.episodes
+        replace(episode, policy=by_policy[episode.policy][0], training=by_policy[episode.policy][1])
+        for episode in evaluations.episodes
     ]
     sides = [ComparedSide(side=Side(name), facts=table.describe_side(episodes, Side(name))) for name in names]
     return episodes, sides
@@ -143,8 +144,8 @@ def _name_groups(groups: Sequence[Sequence[str]]) -> list[str]:
 
 def _find_beginning(texts: Sequence[str]) -> str:
     """Return the letters with which all texts begin."""
-    letters = itertools.takewhile(lambda found: len({*found}) == 1, zip(*texts, strict=False))
-    return "".join(found[0] for found in letters).rstrip("-_.@ ")
+    letters = itertools.takewhile(lambda column: len({*column}) == 1, zip(*texts, strict=False))
+    return "".join(column[0] for column in letters).rstrip("-_.@ ")
 
 
 def _find_evaluation(text: str, plugins: Plugins) -> RunFacts:
@@ -174,8 +175,8 @@ def collect_with_results(run: str, plugins: Plugins) -> RunFacts:
     return facts
 
 
-def _count_runs(found: Sequence[tuple[str, RunFacts]], facts: RunFacts) -> int:
-    return sum(other.record.run == facts.record.run for _, other in found)
+def _count_runs(named_facts: Sequence[tuple[str, RunFacts]], facts: RunFacts) -> int:
+    return sum(other.record.run == facts.record.run for _, other in named_facts)
 
 
 def _name_run(text: str, facts: RunFacts) -> str:
@@ -201,20 +202,20 @@ def _compare(
     by_training: bool = False,
 ) -> dict[str, Any]:
     """Return what the episodes say, as `comparison.json` has it. Raise Rejected if they have nothing in common."""
-    measure = table.choose_measure([one for one in episodes if any(side.side.has(one) for side in sides)])
+    measure = table.choose_measure([episode for episode in episodes if any(side.side.has(episode) for side in sides)])
     if measure is None:
         raise Rejected([make_problem("not-comparable.mixed")])
     pairs = len(table.list_pairs(len(sides), references))
     if pairs > MANY_PAIRS:
         print_message(f"comparing {pairs:,} pairs of policies, about {pairs * PAIR_SECONDS:.0f} s …")
     try:
-        asked = replace(plan, measure=measure)
+        measured_plan = replace(plan, measure=measure)
         if by_training or training_table.has_trainings(episodes):
-            return training_table.dump_trainings(episodes, sides, asked, references, conditions)
-        compared = table.compare_sides(episodes, sides, asked, references, missing)
+            return training_table.dump_trainings(episodes, sides, measured_plan, references, conditions)
+        compared = table.compare_sides(episodes, sides, measured_plan, references, missing)
     except ValueError as error:
         raise Rejected([make_problem("value-invalid.comparison", error=str(error))]) from None
-    if apart := [one for one in compared.verdicts if not one.pairs]:
+    if apart := [verdict for verdict in compared.verdicts if not verdict.pairs]:
         first, second = redact(apart[0].first), redact(apart[0].second)
         raise Rejected([make_problem("not-comparable.no-pair", first=first, second=second)])
     return table.dump_comparison(compared, conditions)

@@ -42,27 +42,32 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
         )
     names = _find_runs(named)
     facts = collect.collect_all_facts(names, get_plugins(ctx), lambda text: None)
-    evaluated = [one.progress.evaluated for one in facts]
-    scores: list[dict[str, Any]] = [dict(one.scores) if one else {} for one in evaluated]
-    score_names = dict.fromkeys(name for found in scores for name in found)
+    evaluated = [run_facts.progress.evaluated for run_facts in facts]
+    scores: list[dict[str, Any]] = [dict(evaluation.scores) if evaluation else {} for evaluation in evaluated]
+    score_names = dict.fromkeys(name for run_scores in scores for name in run_scores)
     jobs = comparison.compare_jobs(facts)
     tables = {
         "settings": [DifferingRow(row.name, row.texts) for row in jobs if not row.is_source],
         "data": [DifferingRow(row.name, row.texts) for row in jobs if row.is_source],
         "metrics": comparison.compare_metrics(facts),
-        "scores": [DifferingRow(name, tuple(found.get(name) for found in scores)) for name in score_names],
+        "scores": [DifferingRow(name, tuple(run_scores.get(name) for run_scores in scores)) for name in score_names],
     }
     unknown = comparison.list_unknown_jobs(facts)
     if json:
-        compared = [{"run": one.record.run, "name": one.record.name, "state": one.status.state} for one in facts]
-        rows = {kind: [dataclasses.asdict(row) for row in found] for kind, found in tables.items()}
+        compared = [
+            {"run": run_facts.record.run, "name": run_facts.record.name, "state": run_facts.status.state}
+            for run_facts in facts
+        ]
+        rows = {kind: [dataclasses.asdict(row) for row in differences] for kind, differences in tables.items()}
         return print_json({"runs": compared, **rows, "unknown": unknown})
-    print_result(format_table([["", *(one.record.run for one in facts)], *_format_rows(facts, tables)]))
+    print_result(format_table([["", *(run_facts.record.run for run_facts in facts)], *_format_rows(facts, tables)]))
     if unknown:
         print_message(f"settings are not known, as their plan is not stored here: {', '.join(unknown)}")
     elif not jobs:
         print_message("the jobs have the same sources and settings")
-    print_message(f"robotrain report {' '.join(one.record.run for one in facts)}   compares their curves on a page")
+    print_message(
+        f"robotrain report {' '.join(run_facts.record.run for run_facts in facts)}   compares their curves on a page"
+    )
 
 
 def _find_runs(named: Sequence[str]) -> list[str]:
@@ -70,14 +75,14 @@ def _find_runs(named: Sequence[str]) -> list[str]:
 
     Raise Rejected with the problems of all, or if they are one run.
     """
-    found, problems = list[str](), list[Problem]()
+    runs, problems = list[str](), list[Problem]()
     for text in named:
         with collect_problems(problems):
-            found.append(find_run(text))
+            runs.append(find_run(text))
     raise_if_any(problems)
     if len(named) == 1:
-        found.append(name_index.find_run())
-    if len(names := list(dict.fromkeys(found))) > 1:
+        runs.append(name_index.find_run())
+    if len(names := list(dict.fromkeys(runs))) > 1:
         return names
     (run,) = names
     others = [other for text in named for other in name_index.find_named_runs(text) if other != run]
@@ -93,8 +98,8 @@ def _find_runs(named: Sequence[str]) -> list[str]:
 
 def _format_rows(facts: Sequence[RunFacts], tables: "dict[str, list[DifferingRow]]") -> Iterator[list[str]]:
     """Yield the rows of the table: names and states, then each kind of difference below its title."""
-    yield ["name", *(one.record.name or "–" for one in facts)]
-    yield ["state", *(one.status.state for one in facts)]
+    yield ["name", *(run_facts.record.name or "–" for run_facts in facts)]
+    yield ["state", *(run_facts.status.state for run_facts in facts)]
     for rows in tables.values():
         for row in rows:
             cells = (

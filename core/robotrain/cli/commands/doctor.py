@@ -34,7 +34,7 @@ class DoctorCommand(OwnCommand):
         """Parse the arguments, with the options of the platform that they, a file or the environment choose."""
         plugins, options = get_plugins(ctx), ComposedOptions()
         if platform := load_or_none(plugins.platform, choose_without_job(read_option(args, "--platform")).platform):
-            options.owners.update((flag, "doctor") for one in self.get_params(ctx) for flag in one.opts)
+            options.owners.update((flag, "doctor") for param in self.get_params(ctx) for flag in param.opts)
             owner = f"platform {platform.name}"
             add_declared(options, platform.settings, platform.name, f"Settings of {owner}", owner, free_only=True)
         ctx.meta[SETTINGS_KEY] = options, [option.make_parameter() for option in options.options]
@@ -48,7 +48,9 @@ class DoctorCommand(OwnCommand):
 
     def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
         """Return the platforms that have an option."""
-        having = (name for name, one in get_plugins(ctx).platforms().items() if flag in list_flags(one.settings))
+        having = (
+            name for name, platform in get_plugins(ctx).platforms().items() if flag in list_flags(platform.settings)
+        )
         return tuple(Suggestion(f"--platform {name} {flag}") for name in having) or near
 
 
@@ -103,11 +105,17 @@ def doctor(
 def _read_settings(ctx: Any, declared: type) -> dict[str, str]:
     """Return the settings that were typed, by the variables of the same meaning. Raise Rejected for invalid ones."""
     options: ComposedOptions = ctx.meta[SETTINGS_KEY][0]
-    found = read_declared(ctx.meta[VALUES_KEY], options)
-    given = {options.declared[key].name: value for key, value in found}
-    if problems := [one for one in validate_values(declared, given).problems if one.message != "value-missing"]:
+    declared_values = read_declared(ctx.meta[VALUES_KEY], options)
+    values = {options.declared[key].name: value for key, value in declared_values}
+    if problems := [
+        problem for problem in validate_values(declared, values).problems if problem.message != "value-missing"
+    ]:
         raise Rejected(problems)
-    return {one.env[0]: str(given[one.name].value) for one in options.declared.values() if one.name in given}
+    return {
+        parameter.env[0]: str(values[parameter.name].value)
+        for parameter in options.declared.values()
+        if parameter.name in values
+    }
 
 
 @contextlib.contextmanager

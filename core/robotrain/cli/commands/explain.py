@@ -62,15 +62,15 @@ class ExplainCommand(JobCommand):
         ]
         rows += _list_values(prepared)
         workload = get_plugins(ctx).workload(prepared.job.workload)
-        given = {row["name"] for row in rows if row["origin"] != str(DEFAULT_ORIGIN)}
-        known = workload.program_options
-        is_listed = known is not None and not given.isdisjoint(known.chosen_by)
+        set_names = {row["name"] for row in rows if row["origin"] != str(DEFAULT_ORIGIN)}
+        program_options = workload.program_options
+        is_listed = program_options is not None and not set_names.isdisjoint(program_options.chosen_by)
         options = list_program_options(workload, dict(prepared.job.parameters)) if is_listed else []
         if values.get("json"):
             if values.get("check"):  # first: stdout has one document, either the values or the problems
                 check_job(prepared, values)
             job = prepared.job
-            listed = [{"name": one.name, "kind": one.kind, "default": one.default} for one in options]
+            listed = [{"name": option.name, "kind": option.kind, "default": option.default} for option in options]
             print_json({"workload": job.workload, "job": job.digest, "values": rows, "program_options": listed})
         else:
             merged = run_values.merge_option_rows(rows)
@@ -132,9 +132,11 @@ def _list_values(prepared: PreparedJob) -> Iterator[dict[str, Any]]:
 
 def format_row(row: dict[str, Any]) -> tuple[str, str, str, str]:
     """Return the cells of a value."""
-    overridden = [f"{one['value']} ({one['origin']})" for one in row["overrode"] if one["value"] is not None]
-    given = row["value"]
-    value = "-" if given is None else str(given).lower() if isinstance(given, bool) else str(given)
+    overridden = [
+        f"{weaker['value']} ({weaker['origin']})" for weaker in row["overrode"] if weaker["value"] is not None
+    ]
+    raw = row["value"]
+    value = "-" if raw is None else str(raw).lower() if isinstance(raw, bool) else str(raw)
     origin = "; ".join(filter(None, (row["origin"], row.get(TRAINER_DEFAULT))))
     return row["name"], value, origin, ", ".join(overridden)
 

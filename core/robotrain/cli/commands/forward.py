@@ -57,8 +57,8 @@ def forward(
 
 def _parse_ports(text: str) -> tuple[int, int]:
     """Return the port of this machine and that of the run. Raise Rejected."""
-    found = re.fullmatch(r"(?:([0-9]{1,5}):)?([0-9]{1,5})", text, re.ASCII)
-    here, there = (int(found[1] or found[2]), int(found[2])) if found else (0, 0)
+    match = re.fullmatch(r"(?:([0-9]{1,5}):)?([0-9]{1,5})", text, re.ASCII)
+    here, there = (int(match[1] or match[2]), int(match[2])) if match else (0, 0)
     if not (0 < here <= MAX_PORT and 0 < there <= MAX_PORT):
         raise Rejected([make_problem("port-invalid", given=text)])
     return here, there
@@ -111,10 +111,10 @@ def _check_is_free(here: int, there: int, run: str) -> None:
         with socket.create_server(("127.0.0.1", here)):
             return
     except OSError as error:
-        why = error.strerror or str(error)
+        reason = error.strerror or str(error)
     with socket.create_server(("127.0.0.1", 0)) as free:
         another = Suggestion(f"robotrain forward {run} {free.getsockname()[1]}:{there}", "from a port that is free")
-    raise Rejected([make_problem("port-taken", another, given=str(here), why=why)])
+    raise Rejected([make_problem("port-taken", another, given=str(here), why=reason)])
 
 
 app = make_app(forward)

@@ -38,16 +38,16 @@ def image(
 
     The image is not built. `docker build` takes wheels from your pip and uv configuration.
     """
-    found = get_plugins(ctx)
-    chosen = load_named_plugin(found, "workload", workload, Origin("argument"))
+    plugins = get_plugins(ctx)
+    chosen = load_named_plugin(plugins, "workload", workload, Origin("argument"))
     if start and not re.fullmatch(IMAGE_PATTERN, start):  # it could inject something into the Dockerfile
         raise Rejected([make_problem("value-invalid.image-name")])
-    locked = image_build.find_locked_environments(chosen, found.source_kinds().values())
+    locked = image_build.find_locked_environments(chosen, plugins.source_kinds().values())
     base = start or image_build.choose_default_image(locked[0].python)
     files = image_build.build_context_files(chosen, base, locked)
     if to:
         image_build.write_context(files, Path(to))
-        environments = " and ".join(f"{one.name} ({one.digest})" for one in locked)
+        environments = " and ".join(f"{environment.name} ({environment.digest})" for environment in locked)
         print_message(f"wrote {len(files)} files for {base} with {environments}; the image is not built")
         print_message(f"docker build -t NAME {to}   builds it")
     elif not json:
@@ -61,7 +61,10 @@ def image(
                 "from": base,
                 "path": str(Path(to).absolute()) if to else None,
                 "dockerfile": files["Dockerfile"].decode(),
-                "environments": [{"lock": one.name, "digest": one.digest, "python": one.python} for one in locked],
+                "environments": [
+                    {"lock": environment.name, "digest": environment.digest, "python": environment.python}
+                    for environment in locked
+                ],
                 "files": sorted(files),
             }
         )

@@ -75,24 +75,30 @@ def init(
     if example:
         if workload or pipeline:
             raise Rejected([make_problem("usage.example", option="--workload" if workload else "--pipeline")])
-        place, files = Path(folder or example), read_example(plugins, example, folder or example)
+        target, files = Path(folder or example), read_example(plugins, example, folder or example)
         answer: dict[str, Any] = {"example": example}
     else:
-        place = Path(folder)
-        if place.suffix in FILE_ENDINGS and not place.exists():
-            raise Rejected([_refuse_file_name(place)])
-        files, answer = make_files(plugins, place, workload, platform, pipeline)
+        target = Path(folder)
+        if target.suffix in FILE_ENDINGS and not target.exists():
+            raise Rejected([_refuse_file_name(target)])
+        files, answer = make_files(plugins, target, workload, platform, pipeline)
     print_problems(failure.make_problem(severity="warning") for failure in plugins.failures.values())
-    kept = _find_files_to_keep(place, files, pipeline, force)
-    written = {name: content for name, content in files.items() if name not in kept}
+    files_to_keep = _find_files_to_keep(target, files, pipeline, force)
+    written = {name: content for name, content in files.items() if name not in files_to_keep}
     if not dry_run:
         for name, content in written.items():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            write_atomically((place / name).absolute(), content)
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically((target / name).absolute(), content)
     paths = [os.path.join(folder or example, name) for name in written]
     first = os.path.join(folder or example, PIPELINE_FILE if pipeline else JOB_FILE)
     line = format_submit_line(first, choose_platform(plugins, platform))
-    answer |= {"folder": str(place.absolute()), "files": paths, "kept": kept, "dry_run": dry_run, "next": line}
+    answer |= {
+        "folder": str(target.absolute()),
+        "files": paths,
+        "kept": files_to_keep,
+        "dry_run": dry_run,
+        "next": line,
+    }
     texts = {name: content.decode() for name, content in written.items() if name.endswith((".yaml", ".toml"))}
     if json:
         print_json(answer | ({"texts": texts} if dry_run else {}))
@@ -103,23 +109,23 @@ def init(
     print_message("\n".join(_describe_answer(answer)))
 
 
-def _refuse_file_name(place: Path) -> Problem:
+def _refuse_file_name(target: Path) -> Problem:
     """Return why a folder is not called like a file, with what was probably meant."""
-    parent = str(place.parent) if place.parent != Path() else ""
+    parent = str(target.parent) if target.parent != Path() else ""
     ways = [Suggestion(shlex.join(["robotrain", "init", *filter(None, [parent])]), f"writes {JOB_FILE}")]
-    ways += [Suggestion(f"robotrain init {shlex.quote(str(place.with_suffix('')))}", "a new folder")]
-    return make_problem("value-invalid.init-folder", *ways, given=str(place), endings=", ".join(FILE_ENDINGS))
+    ways += [Suggestion(f"robotrain init {shlex.quote(str(target.with_suffix('')))}", "a new folder")]
+    return make_problem("value-invalid.init-folder", *ways, given=str(target), endings=", ".join(FILE_ENDINGS))
 
 
 def _describe_answer(answer: Mapping[str, Any]) -> Iterable[str]:
-    inputs = {found["role"]: found for found in reversed(answer.get("inputs", ()))}
-    for role, found in inputs.items():
-        more = sum(one["role"] == role for one in answer["inputs"]) - 1
+    inputs = {job_input["role"]: job_input for job_input in reversed(answer.get("inputs", ()))}
+    for role, job_input in inputs.items():
+        more = sum(job_input["role"] == role for job_input in answer["inputs"]) - 1
         others = f" (and {more} more, as comments)" if more else ""
-        yield f"found {role} {found['text']}: {found['summary']}{others}"
+        yield f"found {role} {job_input['text']}: {job_input['summary']}{others}"
     for platform, settings in answer.get("settings", {}).items():
-        if given := ", ".join(f"{name} {value}" for name, value in settings.items()):
-            yield f"found settings of {platform}: {given}"
+        if settings_text := ", ".join(f"{name} {value}" for name, value in settings.items()):
+            yield f"found settings of {platform}: {settings_text}"
     if answer.get("missing"):
         yield f"found no {' and no '.join(answer['missing'])}"
     files, example = answer["files"], answer.get("example")
@@ -141,10 +147,10 @@ def _describe_answer(answer: Mapping[str, Any]) -> Iterable[str]:
 
 def list_examples(plugins: Plugins) -> dict[str, Path]:
     """Return the folders of all examples by name."""
-    found: dict[str, Path] = {}
+    example_folders: dict[str, Path] = {}
     for workload in plugins.workloads().values():
-        found = {**workload.template.examples, **found}
-    return dict(sorted(found.items()))
+        example_folders = {**workload.template.examples, **example_folders}
+    return dict(sorted(example_folders.items()))
 
 
 def _find_inputs(plugins: Plugins, workload: Workload | None, folder: Path) -> tuple[FoundInput, ...]:
@@ -154,15 +160,15 @@ def _find_inputs(plugins: Plugins, workload: Workload | None, folder: Path) -> t
 
 def read_example(plugins: Plugins, name: str, folder: str) -> Files:
     """Return the files of an example, with commands for the folder. Raise Rejected if there is none of this name."""
-    known = list_examples(plugins)
-    if name not in known:
-        near = suggest_name(name, known, prefix="robotrain init --example ")
-        examples = ", ".join(known) or "none"
+    example_folders = list_examples(plugins)
+    if name not in example_folders:
+        near = suggest_name(name, example_folders, prefix="robotrain init --example ")
+        examples = ", ".join(example_folders) or "none"
         raise Rejected([make_problem("value-unknown.example", *near, name=redact(name), known=examples)])
-    root, files = known[name], {}
+    root, files = example_folders[name], {}
     for parent, folders, names in os.walk(root):
-        folders[:] = sorted(one for one in folders if not one.startswith(HIDDEN))
-        for path in (Path(parent, one) for one in sorted(names) if not one.startswith(HIDDEN)):
+        folders[:] = sorted(subfolder for subfolder in folders if not subfolder.startswith(HIDDEN))
+        for path in (Path(parent, filename) for filename in sorted(names) if not filename.startswith(HIDDEN)):
             content = path.read_bytes()
             is_text = path.suffix in (".yaml", ".md")
             files[path.relative_to(root).as_posix()] = (
@@ -185,9 +191,9 @@ def make_files(
     inputs, kinds = _find_inputs(plugins, workload, folder), plugins.source_kinds()
     other = ""
     if not name and not with_pipeline:
-        default, found = workload, inputs
-        workload, inputs = _prefer_program(plugins, default, found, folder)
-        other = default.name if found and workload is not default else ""
+        default, default_inputs = workload, inputs
+        workload, inputs = _prefer_program(plugins, default, default_inputs, folder)
+        other = default.name if default_inputs and workload is not default else ""
     platforms = plugins.platforms()
     settings = _find_settings(platforms, platform)
     shown = choose_platform(plugins, platform or (next(iter(platforms)) if len(platforms) == 1 else ""))
@@ -214,12 +220,12 @@ def make_files(
     return files, {
         "workload": workload.name,
         "inputs": [
-            {"role": found.role, "kind": found.kind, "text": found.text, "summary": found.summary}
-            for found in (inputs if existing is None else ())
+            {"role": job_input.role, "kind": job_input.kind, "text": job_input.text, "summary": job_input.summary}
+            for job_input in (inputs if existing is None else ())
         ],
         "settings": {
-            one: {key: setting.value for key, setting in found.items() if setting.value}
-            for one, found in settings.items()
+            platform_name: {key: setting.value for key, setting in defaults.items() if setting.value}
+            for platform_name, defaults in settings.items()
         },
         "other": other,
         "check": f"robotrain submit {JOB_FILE} --platform {shown} --dry-run {checker.FLAG} {checker.BUILD}"
@@ -227,10 +233,14 @@ def make_files(
         else "",
         "examples": sorted(workload.template.examples),
         "missing": [
-            *(role for role, one in workload.roles.items() if one.required and role not in roles and existing is None),
+            *(
+                role
+                for role, rule in workload.roles.items()
+                if rule.required and role not in roles and existing is None
+            ),
             *(
                 ["command"]
-                if workload.own_command and existing is None and not any(one.arguments for one in inputs)
+                if workload.own_command and existing is None and not any(job_input.arguments for job_input in inputs)
                 else []
             ),
         ],
@@ -242,15 +252,15 @@ def _prefer_program(
 ) -> tuple[Workload, tuple[FoundInput, ...]]:
     """Return the workload that runs the program which a folder is about, with its inputs; else the default one."""
     for workload in plugins.workloads().values():
-        found = _find_inputs(plugins, workload, folder) if workload.own_command else ()
-        if any(one.arguments for one in found):
-            return workload, found
+        own_inputs = _find_inputs(plugins, workload, folder) if workload.own_command else ()
+        if any(job_input.arguments for job_input in own_inputs):
+            return workload, own_inputs
     return default, inputs
 
 
 def _find_settings(platforms: Mapping[str, Platform], chosen: str) -> dict[str, Mapping[str, PlatformDefault]]:
     """Return what each platform suggests; nothing of another platform than the chosen one that has found nothing."""
-    found = {}
+    settings_by_platform = {}
     for name, platform in platforms.items():
         if not chosen or name == chosen:
             try:
@@ -259,8 +269,8 @@ def _find_settings(platforms: Mapping[str, Platform], chosen: str) -> dict[str, 
                 print_problems(dataclasses.replace(problem, severity="warning") for problem in rejected.problems)
                 suggested = {}
             if name == chosen or any(setting.value for setting in suggested.values()):
-                found[name] = suggested
-    return {name: settings for name, settings in found.items() if settings}
+                settings_by_platform[name] = suggested
+    return {name: settings for name, settings in settings_by_platform.items() if settings}
 
 
 def _make_schema(plugins: Plugins, function: str) -> bytes:
@@ -270,28 +280,28 @@ def _make_schema(plugins: Plugins, function: str) -> bytes:
     return (json_format.dumps(schema, indent=1) + "\n").encode()
 
 
-def _find_files_to_keep(place: Path, files: Files, with_pipeline: bool, force: bool) -> list[str]:
+def _find_files_to_keep(target: Path, files: Files, with_pipeline: bool, force: bool) -> list[str]:
     """Return the files that stay as they are: a schema, what a pipeline is added to, and the project's own settings.
 
     Raise Rejected for others that exist.
     """
-    existing = [name for name in files if os.path.lexists(place / name)]
-    kept = [name for name in existing if name in ((JOB_FILE, PROJECT_FILE) if with_pipeline else ())]
-    nearest = next(one for one in (place.absolute(), *place.absolute().parents) if one.is_dir())
+    existing = [name for name in files if os.path.lexists(target / name)]
+    files_to_keep = [name for name in existing if name in ((JOB_FILE, PROJECT_FILE) if with_pipeline else ())]
+    nearest = next(ancestor for ancestor in (target.absolute(), *target.absolute().parents) if ancestor.is_dir())
     if PROJECT_FILE in files and PROJECT_FILE not in existing and find_project_file(nearest):
-        kept.append(PROJECT_FILE)  # that of a folder above
+        files_to_keep.append(PROJECT_FILE)  # that of a folder above
     if force:
-        return kept
-    kept += [name for name in existing if name in (JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE)]
-    if refused := [name for name in existing if name not in kept]:
-        paths = (os.path.normpath(place / name) for name in refused)
+        return files_to_keep
+    files_to_keep += [name for name in existing if name in (JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE)]
+    if refused := [name for name in existing if name not in files_to_keep]:
+        paths = (os.path.normpath(target / name) for name in refused)
         raise Rejected([make_problem("file-in-use.job-file", where=path) for path in paths])
-    return kept
+    return files_to_keep
 
 
 def choose_platform(plugins: Plugins, chosen: str) -> str:
     """Return the platform of the line to type next: the chosen one, else one that runs jobs on this machine."""
-    here = (name for name, one in plugins.platforms().items() if one.capabilities.feature("runs_here"))
+    here = (name for name, platform in plugins.platforms().items() if platform.capabilities.feature("runs_here"))
     return chosen or next(here, "PLATFORM")
 
 

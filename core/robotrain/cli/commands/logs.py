@@ -80,8 +80,10 @@ def _select_task(record: Any, task: str) -> Any:
     lead = reference.get("task") or reference.get(STEP_KEY) or record.workload
     tasks = (reference.get("tasks") or reference.get(f"tasks:{lead}") or lead).split(",")
     if task not in tasks:
-        why = f"Its tasks are {', '.join(tasks)}." if len(tasks) > 1 else f"Its only task is {lead}."
-        raise make_usage_error(f"{record.run} has no task {task!r}", why, *((f"--task {name}", "") for name in tasks))
+        reason = f"Its tasks are {', '.join(tasks)}." if len(tasks) > 1 else f"Its only task is {lead}."
+        raise make_usage_error(
+            f"{record.run} has no task {task!r}", reason, *((f"--task {name}", "") for name in tasks)
+        )
     return dataclasses.replace(record, reference={**reference, "task": task})
 
 

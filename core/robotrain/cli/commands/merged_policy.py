@@ -74,10 +74,12 @@ def merge_checkpoint(ctx: typer.Context, training: TrainingRun, checkpoint: Outp
 
 def _find_platform_here(record: RunRecord, plugins: Plugins) -> Platform:
     """Return the platform that runs jobs on this machine. Raise Rejected if none is installed."""
-    found = {name: one for name, one in plugins.platforms().items() if one.capabilities.feature("runs_here")}
-    if not found:
+    local_platforms = {
+        name: platform for name, platform in plugins.platforms().items() if platform.capabilities.feature("runs_here")
+    }
+    if not local_platforms:
         raise Rejected([make_problem("feature-not-there.merge")])
-    return found.get(record.platform) or next(iter(found.values()))
+    return local_platforms.get(record.platform) or next(iter(local_platforms.values()))
 
 
 @contextmanager
@@ -154,8 +156,8 @@ def copy_policy(merged: MergedPolicy, to: Path) -> None:
     """Copy the policy to a new folder. Raise Rejected, or what the platform raises."""
     parent = to.absolute().parent
     parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".robotrain-", dir=parent) as place:
-        copy = Path(place) / "checkpoint"
+    with tempfile.TemporaryDirectory(prefix=".robotrain-", dir=parent) as temporary:
+        copy = Path(temporary) / "checkpoint"
         merged.platform.engine.download(merged.record.reference, merged.output, copy)
         with make_atomically(to) as scratch:
             (copy / merged.output.model).rename(scratch)

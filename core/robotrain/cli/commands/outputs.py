@@ -84,10 +84,10 @@ def outputs(
         print_json({"run": record.run, "outputs": [_dump_output(output, downloaded) for output in chosen]})
     elif not to:
         rows = [("NAME", "SIZE", "WHERE")]
-        for one in chosen:
-            size = "" if one.size is None else amounts.format_size(one.size)
-            rows.append((redact_if_secret(one.name), size, redact_if_secret(one.uri)))
-            rows += [("", "", redact_if_secret(address)) for address in one.addresses]
+        for output in chosen:
+            size = "" if output.size is None else amounts.format_size(output.size)
+            rows.append((redact_if_secret(output.name), size, redact_if_secret(output.uri)))
+            rows += [("", "", redact_if_secret(address)) for address in output.addresses]
         print_result(format_table(rows))
         print_message(f"  robotrain outputs --to FOLDER {record.run}    download them")
     else:
@@ -134,7 +134,7 @@ def _select_outputs(
     if checkpoint not in ("last", "all"):
         selected = [output for output in checkpoints if checkpoint.isdecimal() and output.step == int(checkpoint)]
     if not selected:
-        steps = [str(one.step) for one in checkpoints]
+        steps = [str(checkpoint.step) for checkpoint in checkpoints]
         of = "" if checkpoint in ("last", "all") else f" of step {redact(checkpoint)}"
         ways = [Suggestion(f"{flag} {step}") for step in ["last", *steps[-3:]] if steps]
         problem = make_problem(
@@ -145,12 +145,12 @@ def _select_outputs(
 
 
 def _explain_no_outputs(status: Status) -> str:
-    why = {
+    reason = {
         "pending": "It has not started yet",
         "running": "It is running and has not saved anything yet",
         "succeeded": "It succeeded, but saved nothing, or its outputs were removed",
     }.get(status.state, f"It {status.state} before it saved anything" if status.state != "lost" else "It was lost")
-    return f"{why}{': ' + status.reason if status.reason else ''}."
+    return f"{reason}{': ' + status.reason if status.reason else ''}."
 
 
 def _dump_output(output: Output, paths: dict[str, Path]) -> dict[str, Any]:
@@ -168,42 +168,46 @@ def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunR
 
     Raise Rejected before anything is copied when one cannot be. When a later one fails, the earlier ones stay.
     """
-    places = {one.name: to / one.name for one in outputs}
+    places = {output.name: to / output.name for output in outputs}
     raise_if_any(_find_unsafe_names(outputs))
     raise_if_any(_find_space_problems(outputs, to))
-    for number, one in enumerate(outputs, 1):
+    for number, run_output in enumerate(outputs, 1):
         count = f"{number} of {len(outputs)}: " if len(outputs) > 1 else ""
-        with _make_place(places[one.name]) as scratch:
-            download = DeadlineFuture(functools.partial(platform.engine.download, record.reference, one, scratch))
+        with _make_place(places[run_output.name]) as scratch:
+            download = DeadlineFuture(
+                functools.partial(platform.engine.download, record.reference, run_output, scratch)
+            )
             try:
-                _show_progress(download, scratch.parent, one, f"{count}{one.name}")
+                _show_progress(download, scratch.parent, run_output, f"{count}{run_output.name}")
             except KeyboardInterrupt:
                 shutil.rmtree(scratch.parent, ignore_errors=True)  # it cannot make another file
                 download.is_running(STOP_SECONDS)
                 raise
             if left_out := download.result():
-                print_message(f"  left out, as links out of {one.name} or no files: {redact(', '.join(left_out))}")
+                print_message(
+                    f"  left out, as links out of {run_output.name} or no files: {redact(', '.join(left_out))}"
+                )
     return places
 
 
 @contextlib.contextmanager
-def _make_place(place: Path) -> Iterator[Path]:
-    """Yield a free path in a hidden folder beside `place`; what is made there takes its name when the block ends.
+def _make_place(target: Path) -> Iterator[Path]:
+    """Yield a free path in a hidden folder beside `target`; what is made there takes its name when the block ends.
 
     Nothing else is left of the folder, nor of those of downloads that were killed.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    for left in place.parent.glob(f".{glob.escape(place.name)}.*{PART_SUFFIX}/{LOCK_FILE}"):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*{PART_SUFFIX}/{LOCK_FILE}"):
         if is_locked(left) is False:
             shutil.rmtree(left.parent, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(PART_SUFFIX, f".{place.name}.", place.parent))
+    folder = Path(tempfile.mkdtemp(PART_SUFFIX, f".{target.name}.", target.parent))
     try:
         with (folder / LOCK_FILE).open("wb") as lock:
             with contextlib.suppress(OSError):  # a file system without locks
                 lock_file(lock.fileno())
-            yield folder / place.name
-            with make_atomically(place) as scratch:
-                os.rename(folder / place.name, scratch)
+            yield folder / target.name
+            with make_atomically(target) as scratch:
+                os.rename(folder / target.name, scratch)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -227,21 +231,21 @@ def _show_progress(download: DeadlineFuture[Any], folder: Path, item: Output, ti
 
 def _find_unsafe_names(outputs: Sequence[Output]) -> Iterator[Problem]:
     """Find names that lead out of the folder."""
-    for one in outputs:
-        path = PurePosixPath(one.name)
-        if not one.name.isprintable() or not one.name or path.is_absolute() or ".." in path.parts:
-            yield make_problem("output-name-unsafe", name=one.name)
+    for run_output in outputs:
+        path = PurePosixPath(run_output.name)
+        if not run_output.name.isprintable() or not run_output.name or path.is_absolute() or ".." in path.parts:
+            yield make_problem("run_output-name-unsafe", name=run_output.name)
 
 
 def _find_existing(places: Sequence[Path]) -> Iterator[Problem]:
-    for place in filter(os.path.lexists, places):
-        yield make_problem("output-exists", given=str(place))
+    for path in filter(os.path.lexists, places):
+        yield make_problem("output-exists", given=str(path))
 
 
 def _find_space_problems(outputs: Sequence[Output], to: Path) -> Iterator[Problem]:
     """Find targets that exist, and a disk that is too small."""
-    yield from _find_existing([to / one.name for one in outputs])
-    needed, free = sum(one.size or 0 for one in outputs), disk_cache.get_free_bytes(to.absolute())
+    yield from _find_existing([to / output.name for output in outputs])
+    needed, free = sum(output.size or 0 for output in outputs), disk_cache.get_free_bytes(to.absolute())
     if needed > free:
         title = f"{amounts.format_size(free)} free, {amounts.format_size(needed)} needed"
         yield make_problem("disk-too-small", given=str(to), title=title)

@@ -189,9 +189,9 @@ def schema(ctx: typer.Context, json: JsonOption = False) -> None:
 
     robotrain pipeline schema > pipeline.schema.json
     """
-    found = get_plugins(ctx)
-    workloads, platforms = found.workloads().values(), found.platforms().values()
-    print_json(make_pipeline_schema(workloads, platforms, found.source_kinds(), found.default_workload()))
+    plugins = get_plugins(ctx)
+    workloads, platforms = plugins.workloads().values(), plugins.platforms().values()
+    print_json(make_pipeline_schema(workloads, platforms, plugins.source_kinds(), plugins.default_workload()))
 
 
 def prepare_file(

@@ -83,16 +83,20 @@ def _dump_matrix(matrix: ParityMatrix) -> dict[str, Any]:
         for row in matrix.rows
     ]
     limits = [
-        {"name": one.name, "means": LIMITS.get(one.name, ""), "numbers": [one.numbers[at] for at in matrix.platforms]}
-        for one in matrix.limits
+        {
+            "name": limit.name,
+            "means": LIMITS.get(limit.name, ""),
+            "numbers": [limit.numbers[at] for at in matrix.platforms],
+        }
+        for limit in matrix.limits
     ]
     return {"platforms": [*matrix.platforms], "rows": rows, "limits": limits, "apart": [*matrix.exclusions]}
 
 
 def _format_settings(platform: Platform) -> Iterator[str]:
     rows = [
-        (f"{one.flag} {'' if one.is_switch else format_metavar(one)}", format_option_help(one))
-        for one in get_parameters(platform.settings)
+        (f"{parameter.flag} {'' if parameter.is_switch else format_metavar(parameter)}", format_option_help(parameter))
+        for parameter in get_parameters(platform.settings)
     ]
     if rows:
         yield f"\nsettings (in a job file: platforms.{platform.name})\n"
@@ -108,8 +112,8 @@ def format_row_name(row: MatrixRow) -> str:
     if row.section == "sources":
         return f"{names['role']} {'to' if names['role'] == 'publish' else 'from'} {names['kind']}"
     if row.section == "combinations":
-        one, other = names["kind"], names["other"]
-        return f"several datasets from {one}" if one == other else f"datasets from {one} and {other}"
+        kind, other = names["kind"], names["other"]
+        return f"several datasets from {kind}" if kind == other else f"datasets from {kind} and {other}"
     ((name, value),) = names.items()
     return f"{name} {value}"
 
@@ -169,9 +173,9 @@ def list_reasons(matrix: ParityMatrix, platform: str) -> Iterator[tuple[str, str
     first: dict[Support, str] = {}
     for row in matrix.rows:
         support, title = row.cells[platform], format_row_title(row)
-        known = first.setdefault(support, title)
-        again = support.level in ("no", "not_yet") and known != title
-        yield title, format_level(support), f"as {known}" if again else _format_remark(row, support)
+        first_title = first.setdefault(support, title)
+        again = support.level in ("no", "not_yet") and first_title != title
+        yield title, format_level(support), f"as {first_title}" if again else _format_remark(row, support)
     for limit, number in zip(matrix.limits, _list_limits(matrix, platform), strict=True):
         yield f"limit {limit.name}", number, LIMITS.get(limit.name, "")
 

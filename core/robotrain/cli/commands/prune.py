@@ -80,7 +80,7 @@ def prune_runs(
     elif remove:
         freed = amounts.format_size(sum(size or 0 for size in removed.values()))
         print_result(f"{_count_runs(len(removed))} removed, {freed} freed")
-    _print_tracked([one for one in tracked if one.run in removed])
+    _print_tracked([tracked_run for tracked_run in tracked if tracked_run.run in removed])
     if (remove and len(removed) < len(selected)) or (run and not selected):
         raise typer.Exit(Stage.SUBMIT.exit_code)
 
@@ -99,7 +99,7 @@ def _find_named_run(text: str, flags: Sequence[str]) -> str:
             f"{flags[0]} cannot be used with a run to remove", "The run is named already.", way
         )
     if run != text and len(namesakes := name_index.find_named_runs(text)) > 1:
-        ways = [(f"robotrain runs --prune {one}", "") for one in namesakes[:MAX_NAMESAKES]]
+        ways = [(f"robotrain runs --prune {namesake}", "") for namesake in namesakes[:MAX_NAMESAKES]]
         raise arguments.make_usage_error(f"{len(namesakes)} runs have the name {text}", "Name one of them.", *ways)
     if records.is_step(run):
         pipeline = records.read_record(run).pipeline
@@ -130,22 +130,26 @@ class PruneCandidates:
         self._unreadable: dict[str, str] = {}
         listed = [only] if only else records.iterate_runs(with_steps=False)
         runs = [run for run in listed if self._read_record(run, platform)]
-        known: dict[str, PruneCandidate] = {}
+        candidates_by_run: dict[str, PruneCandidate] = {}
         if state:  # all are asked, to count the newest in that state
-            known = self._query_statuses(runs)
-            runs = [run for run in runs if _format_state(known[run]) == state]
+            candidates_by_run = self._query_statuses(runs)
+            runs = [run for run in runs if _format_state(candidates_by_run[run]) == state]
         created = {run: record.created for run, record in self.records.items()}
         runs = prune.select_old_runs(runs, created, before=before, keep=keep or 0)
-        known = known or self._query_statuses(runs)
-        candidates = [known[run] for run in runs]
+        candidates_by_run = candidates_by_run or self._query_statuses(runs)
+        candidates = [candidates_by_run[run] for run in runs]
         self.plan = prune.plan_pruning(candidates, {}, before=before)
         if self.plan.removed:
-            finished = [one.run for one in self.plan.removed if not (one.interrupted or self._keeps_outputs(one.run))]
+            finished = [
+                candidate.run
+                for candidate in self.plan.removed
+                if not (candidate.interrupted or self._keeps_outputs(candidate.run))
+            ]
             outputs = self._query_platforms(
                 finished, lambda record, platform: tuple(one.uri for one in platform.engine.outputs(record.reference))
             )
-            candidates = [_add_outputs(one, outputs.get(one.run)) for one in candidates]
-            gone = {one.run for one in self.plan.removed}
+            candidates = [_add_outputs(candidate, outputs.get(candidate.run)) for candidate in candidates]
+            gone = {candidate.run for candidate in self.plan.removed}
             used_sources = {
                 run: [source.uri for source in plans.read_stored_sources(run)]
                 for run in records.list_runs()
@@ -156,35 +160,41 @@ class PruneCandidates:
     def measure_sizes(self) -> dict[str, int | None]:
         """Return the bytes that each run would free; None where the platform keeps its outputs or does not answer."""
         answers = self._query_platforms(
-            [one.run for one in self.plan.removed if not (one.gone or self._keeps_outputs(one.run))],
+            [
+                candidate.run
+                for candidate in self.plan.removed
+                if not (candidate.gone or self._keeps_outputs(candidate.run))
+            ],
             lambda record, platform: platform.engine.remove_outputs(record.reference, dry_run=True),
         )
-        sizes = {one.run: answers.get(one.run, 0 if one.gone else None) for one in self.plan.removed}
+        sizes = {
+            candidate.run: answers.get(candidate.run, 0 if candidate.gone else None) for candidate in self.plan.removed
+        }
         return {run: size if isinstance(size, int) else None for run, size in sizes.items()}
 
     def find_tracked_runs(self) -> list[TrackedRun]:
         """Return the runs to remove that stay in a tracking database of this machine."""
-        asked = [one.run for one in self.plan.removed if not (one.gone or one.interrupted)]
-        asked = [run for run in asked if not self.records[run].is_adopted]
-        found = self._query_platforms(asked, _find_tracked_run)
-        return [one for one in found.values() if isinstance(one, TrackedRun)]
+        runs = [candidate.run for candidate in self.plan.removed if not (candidate.gone or candidate.interrupted)]
+        runs = [run for run in runs if not self.records[run].is_adopted]
+        answers = self._query_platforms(runs, _find_tracked_run)
+        return [answer for answer in answers.values() if isinstance(answer, TrackedRun)]
 
     def remove_runs(self) -> tuple[dict[str, int | None], list[str]]:
         """Remove the runs; return the bytes that each freed, without those that stay, and those removed in part."""
         removed: dict[str, int | None] = {}
         in_part: list[str] = []
-        for one in self.plan.removed:
-            record = self.records[one.run]
+        for candidate in self.plan.removed:
+            record = self.records[candidate.run]
             try:
-                platform, keeps = self._plugins.platform_of(record), self._keeps_outputs(one.run)
-                removed[one.run] = interrupted_submit.remove_run(record, platform, keeps_outputs=keeps)
-                print_message(f"removed {one.run}")
+                platform, keeps = self._plugins.platform_of(record), self._keeps_outputs(candidate.run)
+                removed[candidate.run] = interrupted_submit.remove_run(record, platform, keeps_outputs=keeps)
+                print_message(f"removed {candidate.run}")
             except RemovedInPart as error:
-                in_part.append(one.run)
-                print_message(f"{one.run} was removed in part:")
+                in_part.append(candidate.run)
+                print_message(f"{candidate.run} was removed in part:")
                 print_problems(error.problems)
             except Rejected as error:
-                print_message(f"{one.run} was not removed: {describe_exception(error)}")
+                print_message(f"{candidate.run} was not removed: {describe_exception(error)}")
         return removed, in_part
 
     def _keeps_outputs(self, run: str) -> bool:
@@ -204,9 +214,11 @@ class PruneCandidates:
         return platform in ("", self.records[run].platform)
 
     def _query_statuses(self, runs: Sequence[str]) -> dict[str, PruneCandidate]:
-        known = [run for run in runs if run in self.records]
-        sent = [run for run in known if self.records[run].phase == "sent"]
-        answers = self._query_platforms([run for run in known if run not in sent], interrupted_submit.is_certainly_gone)
+        recorded = [run for run in runs if run in self.records]
+        sent = [run for run in recorded if self.records[run].phase == "sent"]
+        answers = self._query_platforms(
+            [run for run in recorded if run not in sent], interrupted_submit.is_certainly_gone
+        )
         answers |= zip(sent, query_statuses([self.records[run] for run in sent], self._plugins), strict=True)
         return {run: self._make_candidate(run, answers.get(run)) for run in runs}
 
@@ -219,8 +231,8 @@ class PruneCandidates:
                 return prune.PruneCandidate(run=run, created=created, reason="it is being submitted now")
             if answer is True:  # it left no run
                 return prune.PruneCandidate(run=run, created=created, gone=True, interrupted=True)
-            why = answer.why if isinstance(answer, FailedQuery) else describe_interrupted(run)
-            return prune.PruneCandidate(run=run, created=created, reason=why, interrupted=True)
+            reason = answer.why if isinstance(answer, FailedQuery) else describe_interrupted(run)
+            return prune.PruneCandidate(run=run, created=created, reason=reason, interrupted=True)
         if isinstance(answer, Status):
             return prune.PruneCandidate(run=run, created=created, status=answer)
         if not isinstance(answer, FailedQuery):
@@ -272,15 +284,18 @@ def _find_tracked_run(record: RunRecord, platform: Platform) -> TrackedRun | Non
 
 def _print_tracked(tracked: Sequence[TrackedRun]) -> None:
     """Say what MLflow keeps of removed runs, and how that is removed: registered models may need it."""
-    for uri in dict.fromkeys(one.uri for one in tracked):
-        kept = [one for one in tracked if one.uri == uri]
-        size, ids = amounts.format_size(sum(one.bytes for one in kept)), [one.run_id for one in kept]
-        mlflow, address = kept[0].command, shlex.quote(uri)
+    for uri in dict.fromkeys(tracked_run.uri for tracked_run in tracked):
+        tracked_runs = [tracked_run for tracked_run in tracked if tracked_run.uri == uri]
+        size, ids = (
+            amounts.format_size(sum(tracked_run.bytes for tracked_run in tracked_runs)),
+            [tracked_run.run_id for tracked_run in tracked_runs],
+        )
+        mlflow, address = tracked_runs[0].command, shlex.quote(uri)
         delete = f"MLFLOW_TRACKING_URI={address} {mlflow} runs delete --run-id"
         one_by_one = f"for id in {' '.join(ids)}; do {delete} $id; done"
         print_message(
-            f"MLflow still has {_count_runs(len(kept))}, with {size} of checkpoints and files, which registered models "
-            f"may need; to remove {'them' if len(ids) > 1 else 'it'} there too:\n"
+            f"MLflow still has {_count_runs(len(tracked_runs))}, with {size} of checkpoints and files, which registered "
+            f"models may need; to remove {'them' if len(ids) > 1 else 'it'} there too:\n"
             f"  {one_by_one if len(ids) > 1 else f'{delete} {ids[0]}'}\n"
             f"  {mlflow} gc --tracking-uri {address} --backend-store-uri {address} --run-ids {','.join(ids)}"
         )
@@ -296,10 +311,12 @@ def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None],
     selected, now = candidates.plan.removed, time.time()
     if selected:
         rows = [("RUN", "STATE", "PLATFORM", "ENDED", "SIZE")]
-        for one in selected:
-            bytes, age = sizes[one.run], amounts.format_age(now - one.end_time)
+        for candidate in selected:
+            bytes, age = sizes[candidate.run], amounts.format_age(now - candidate.end_time)
             size = "-" if bytes is None else amounts.format_size(bytes)
-            rows.append((one.run, _format_state(one), candidates.records[one.run].platform, age, size))
+            rows.append(
+                (candidate.run, _format_state(candidate), candidates.records[candidate.run].platform, age, size)
+            )
         print_result(format_table(rows))
         total = amounts.format_size(sum(size or 0 for size in sizes.values()))
         print_message(f"{_count_runs(len(selected))}, {total}")
@@ -308,8 +325,8 @@ def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None],
     for run, reason in candidates.plan.kept_reasons.items():
         print_message(f"{run} stays: {reason}")
     if selected and None in sizes.values():
-        why = "their outputs stay; only the record on this machine is removed"
-        print_message(f"runs without a size: {why}")
+        remark = "their outputs stay; only the record on this machine is removed"
+        print_message(f"runs without a size: {remark}")
 
 
 def _dump_prune(
@@ -323,16 +340,19 @@ def _dump_prune(
     return {
         "runs": [
             {
-                "run": one.run,
-                "platform": candidates.records[one.run].platform,
-                "state": _format_state(one),
-                "ended": one.end_time,
-                "bytes": sizes[one.run],
-                "removed": one.run in removed,
-                "removed_in_part": one.run in in_part,
+                "run": candidate.run,
+                "platform": candidates.records[candidate.run].platform,
+                "state": _format_state(candidate),
+                "ended": candidate.end_time,
+                "bytes": sizes[candidate.run],
+                "removed": candidate.run in removed,
+                "removed_in_part": candidate.run in in_part,
             }
-            for one in candidates.plan.removed
+            for candidate in candidates.plan.removed
         ],
         "staying": [{"run": run, "why": reason} for run, reason in candidates.plan.kept_reasons.items()],
-        "tracked": [{"run": one.run, "uri": one.uri, "run_id": one.run_id, "bytes": one.bytes} for one in tracked],
+        "tracked": [
+            {"run": tracked_run.run, "uri": tracked_run.uri, "run_id": tracked_run.run_id, "bytes": tracked_run.bytes}
+            for tracked_run in tracked
+        ],
     }

@@ -30,7 +30,7 @@ def publish(
     robotrain publish --step last pusht-act hf://OWNER/NAME@pusht-act
     """
     plugins = get_plugins(ctx)
-    place = publishing.find_place(url, plugins)
+    target = publishing.find_place(url, plugins)
     pipeline, name = split_step(run)
     whole, platform = open_run(ctx, pipeline, lambda text: find_run_to_change(ctx, text))
     record, platform, name, job = open_training(ctx, whole, platform, name)
@@ -38,19 +38,25 @@ def publish(
     progress, _ = read_run_log(record, platform)
     is_whole = name == whole.run
     others = list_evaluating_runs(whole, progress, plugins) if is_whole else list_scored_runs(whole, plugins)
-    named, log, sent = dataclasses.replace(record, run=name), [progress, *(known for _, known in others)], []
+    named, log, sent = (
+        dataclasses.replace(record, run=name),
+        [progress, *(other_progress for _, other_progress in others)],
+        [],
+    )
     try:
-        for one in publishing.publish_outputs(named, job, platform, outputs, place, log, plugins, print_message):
-            sent.append(one)
-            state = "published" if one.new else "is there already"
-            print_message(f"  step {one.step}: {state}")
+        for publication in publishing.publish_outputs(
+            named, job, platform, outputs, target, log, plugins, print_message
+        ):
+            sent.append(publication)
+            state = "published" if publication.new else "is there already"
+            print_message(f"  step {publication.step}: {state}")
     finally:
-        published.add_published(record.run, [(one.step, one.to) for one in sent], place[1])
+        published.add_published(record.run, [(publication.step, publication.to) for publication in sent], target[1])
     if json:
-        values = [{"step": one.step, "to": one.to, "new": one.new} for one in sent]
-        print_json({"run": name, "place": place[1], "published": values})
+        values = [{"step": publication.step, "to": publication.to, "new": publication.new} for publication in sent]
+        print_json({"run": name, "place": target[1], "published": values})
     else:
-        print_result("\n".join(one.to for one in sent))
+        print_result("\n".join(publication.to for publication in sent))
 
 
 app = make_app(publish)

@@ -98,8 +98,8 @@ def _refuse_loser(run: str, plugins: Plugins, of_step: tuple[RunRecord, Platform
     if answer and not evaluated.compared.get("wins"):
         raise Rejected([make_problem("not-accepted.comparison", run=record.run, answer=answer)])
     if evaluated.passed is False:
-        why = answer or scores.format_scores(evaluated, record.metrics)
-        raise Rejected([make_problem("not-accepted.gate", run=record.run, why=why)])
+        reason = answer or scores.format_scores(evaluated, record.metrics)
+        raise Rejected([make_problem("not-accepted.gate", run=record.run, why=reason)])
 
 
 def _print_version(registered: Registered, evaluated: Evaluated | None, metrics: Sequence[Metric]) -> None:
@@ -113,8 +113,8 @@ def _print_version(registered: Registered, evaluated: Evaluated | None, metrics:
     if text := scores.format_scores_with_conditions(evaluated, metrics):
         print_result(f"  {text}")
     counted = scores.count_successes(evaluated, scores.find_share_metric(metrics))
-    if why := scores.format_failure_count(counted):
-        print_message(f"warning: this policy is registered, though {why}")
+    if failure_count := scores.format_failure_count(counted):
+        print_message(f"warning: this policy is registered, though {failure_count}")
 
 
 app = make_app(register)

@@ -33,12 +33,12 @@ def rename(
     if not name and note is None:
         raise Rejected([make_problem("usage.nothing-to-change", run=run)])
     labels = make_labels(name, note or "", f"robotrain rename {shlex.quote(run)}")
-    found = find_run_to_change(ctx, run)
-    lock = name_lock.acquire_name_lock(records.get_run_folder(found))
+    run_name = find_run_to_change(ctx, run)
+    lock = name_lock.acquire_name_lock(records.get_run_folder(run_name))
     if lock is None:
-        raise Rejected([records.make_being_submitted_problem(records.read_record(found))])
+        raise Rejected([records.make_being_submitted_problem(records.read_record(run_name))])
     with lock:
-        record = records.read_record(found)
+        record = records.read_record(run_name)
         renamed = replace(record, name=labels.name or record.name, note=record.note if note is None else labels.note)
         records.write_record(renamed)
     if json:

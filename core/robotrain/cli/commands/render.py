@@ -73,9 +73,9 @@ class RenderCommand(JobCommand):
         if values.get("pin"):
             from robotrain.pipelines.prepare import pin_pipeline
 
-            pinned, found = pin_pipeline(prepared, say=print_message)
-            raise_if_any(found)
-            prepared = replace(pinned, warnings=(*prepared.warnings, *found))
+            pinned, pin_problems = pin_pipeline(prepared, say=print_message)
+            raise_if_any(pin_problems)
+            prepared = replace(pinned, warnings=(*prepared.warnings, *pin_problems))
         print_problems(describe_driver(prepared))
         self._write_plan(ctx, prepared, values)
 

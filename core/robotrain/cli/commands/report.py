@@ -84,7 +84,7 @@ def _report_all(plugins: Plugins, to: str, json: bool) -> None:
     listed, _, _ = listed_runs.list_runs(plugins, None, "", None, with_steps=False)
     print_problems(listed_runs.find_silent_platforms(listed))
     now = time.time()
-    rows = [_make_row(one, plugins, now) for one in listed]
+    rows = [_make_row(listed_run, plugins, now) for listed_run in listed]
     file_names = name_index.list_file_names()
     target = write_page(
         to,
@@ -92,28 +92,32 @@ def _report_all(plugins: Plugins, to: str, json: bool) -> None:
         lambda folder: render_all_page(rows, now, _find_run_pages(folder, file_names)),
     )
     if target and json:
-        print_json({"runs": [one.run for one in listed], "path": str(target.absolute())})
+        print_json({"runs": [listed_run.run for listed_run in listed], "path": str(target.absolute())})
     elif target:
         print_message(f"{len(rows)} run{'' if len(rows) == 1 else 's'}; the page works offline")
         print_result(str(target))
 
 
-def _make_row(one: ListedRun, plugins: Plugins, now: float) -> "RunRow":
+def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
     from robotrain.report.all_runs import RunRow, read_progress
 
-    record, known = one.record, one.progress
+    record, progress = listed_run.record, listed_run.progress
     if record is None:
-        return RunRow(one.run, "", one.state)
-    read = read_progress(record, one.steps, plugins)
-    seconds = None if one.status is None else measure_seconds(one.status, now, read.last_event)
+        return RunRow(listed_run.run, "", listed_run.state)
+    read = read_progress(record, listed_run.steps, plugins)
+    seconds = None if listed_run.status is None else measure_seconds(listed_run.status, now, read.last_event)
     cells = (
-        "" if known.loss is None else f"{known.loss:.4g}",
-        scores.format_headline_score(known.scores, record.metrics),
-        "" if known.step is None else f"{known.step} of {known.total}" if known.total else str(known.step),
+        "" if progress.loss is None else f"{progress.loss:.4g}",
+        scores.format_headline_score(progress.scores, record.metrics),
+        ""
+        if progress.step is None
+        else f"{progress.step} of {progress.total}"
+        if progress.total
+        else str(progress.step),
         "" if seconds is None else format_duration(seconds),
     )
     what, submitted = f"{record.workload} on {record.platform}", format_time(record.created)
-    return RunRow(one.run, record.name, one.state, what, submitted, read.curve, cells)
+    return RunRow(listed_run.run, record.name, listed_run.state, what, submitted, read.curve, cells)
 
 
 def _choose_file_name(run: str, folder: Path, file_names: Mapping[str, str]) -> str:
@@ -130,10 +134,10 @@ def _read_run(file: Path) -> str:
     """Return the run that a page is about, which is its title or stands in brackets there; empty for another file."""
     try:
         with open_regular_file(file) as page:
-            found = TITLE.search(page.read(MAX_HEAD))
+            match = TITLE.search(page.read(MAX_HEAD))
     except OSError:
         return ""
-    return found[1].decode(errors="replace").rpartition("(")[2].rstrip(")") if found else ""
+    return match[1].decode(errors="replace").rpartition("(")[2].rstrip(")") if match else ""
 
 
 def _render_page(runs: Sequence[RunFacts], folder: Path, file_names: Mapping[str, str]) -> str:
@@ -160,14 +164,14 @@ def _find_run_pages(folder: Path, file_names: Mapping[str, str]) -> dict[str, st
 
 
 def _summarize_run(facts: RunFacts) -> str:
-    known = facts.progress.evaluated
+    evaluated = facts.progress.evaluated
     declared = facts.record.metrics
     share = scores.find_share_metric(declared)
-    success = scores.format_success(known, share) if known else ""
+    success = scores.format_success(evaluated, share) if evaluated else ""
     if share and success:
         score = f"{share.brief or share.title} {success}"
     else:
-        score = scores.format_scores(known, declared) if known else ""
+        score = scores.format_scores(evaluated, declared) if evaluated else ""
     if not (facts.status.finished or facts.progress.has_measured):
         stage = f"in stage {line}, " if (line := facts.progress.format_line()) else ""
         score = f"{stage}no measurements yet; run `robotrain report` again later"
@@ -185,8 +189,8 @@ def _dump_report(compared: Sequence[RunFacts], target: Path) -> dict[str, Any]:
     return {
         "runs": [facts.record.run for facts in compared],
         "path": str(target.absolute()),
-        "scores": [dict(one.scores) if one else None for one in evaluated],
-        "conditions": [one.conditions if one else None for one in evaluated],
+        "scores": [dict(evaluation.scores) if evaluation else None for evaluation in evaluated],
+        "conditions": [evaluation.conditions if evaluation else None for evaluation in evaluated],
         "verdicts": compared_evaluations.dump_verdicts(compared),
         "metrics": {row.name: list(row.values) for row in comparison.compare_metrics(compared)},
         "settings": {row.name: list(row.texts) for row in jobs if not row.is_source},

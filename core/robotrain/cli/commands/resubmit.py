@@ -168,27 +168,27 @@ def resume(
 
 def _resubmit_earlier_run(ctx: typer.Context, text: str, unknown: records.UnknownRun, options: dict[str, Any]) -> None:
     """Submit the job of a run that is not recorded here. Raise Rejected, and `unknown` if the text names none."""
-    found = earlier_run.find_earlier_run(text, get_plugins(ctx), unknown, options["platform"])
-    prepared = _prepare_earlier_run(ctx, found, options["set"] or [], options["repin"], options["platform"])
-    _submit_again(ctx, found.stored, prepared, options, found.name)
+    earlier = earlier_run.find_earlier_run(text, get_plugins(ctx), unknown, options["platform"])
+    prepared = _prepare_earlier_run(ctx, earlier, options["set"] or [], options["repin"], options["platform"])
+    _submit_again(ctx, earlier.stored, prepared, options, earlier.name)
 
 
 def _prepare_earlier_run(
-    ctx: typer.Context, found: Any, sets: list[str], repin: bool, platform_name: str, replaced: Sequence[str] = ()
+    ctx: typer.Context, earlier: Any, sets: list[str], repin: bool, platform_name: str, replaced: Sequence[str] = ()
 ) -> PreparedJob:
     """Return the job of a run of another machine, to submit from this one. Raise Rejected."""
     plugins = get_plugins(ctx)
-    platform = found.find_platform(platform_name, plugins)
-    print_platform(platform.name, "--platform" if platform_name else f"run {found.stored.plan.run}")
+    platform = earlier.find_platform(platform_name, plugins)
+    print_platform(platform.name, "--platform" if platform_name else f"run {earlier.stored.plan.run}")
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     return earlier_run.repeat_earlier_run(
-        found, platform, sets, plugins, trainer_args, _list_own_flags(ctx), repin, replaced
+        earlier, platform, sets, plugins, trainer_args, _list_own_flags(ctx), repin, replaced
     )
 
 
 def _list_own_flags(ctx: typer.Context) -> frozenset[str]:
     """Return the options of the command, which are none of the trainer."""
-    spellings = (text for one in ctx.command.params for text in (*one.opts, *one.secondary_opts))
+    spellings = (text for param in ctx.command.params for text in (*param.opts, *param.secondary_opts))
     return frozenset(text for text in spellings if text.startswith("-"))
 
 
@@ -205,9 +205,9 @@ def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> Run
     record = records.read_record(find_run_to_change(ctx, run))
     if not record.steps:
         return None
-    if given := [flag for flag, value in changes.items() if value]:
-        what = "options after --" if given[0] == "--" else given[0]
-        raise Rejected([make_problem("plan-fixed.pipeline", where=given[0], what=what)])
+    if flags := [flag for flag, value in changes.items() if value]:
+        what = "options after --" if flags[0] == "--" else flags[0]
+        raise Rejected([make_problem("plan-fixed.pipeline", where=flags[0], what=what)])
     return record
 
 
@@ -216,7 +216,7 @@ def _require_training_steps(ctx: typer.Context, run: str, value: str) -> None:
     record, plugins = records.read_record(name_index.find_run(run)), get_plugins(ctx)
     adopted = earlier_run.read_adopted_run(record, plugins).stored if record.is_adopted else None
     job = (adopted or read_plan_to_repeat(record.run)).plan.job
-    declared = {one.name for one in get_parameters(plugins.workload(job.workload).parameters)}
+    declared = {parameter.name for parameter in get_parameters(plugins.workload(job.workload).parameters)}
     names = [name for name, _ in job.parameters]
     if "training_steps" in declared.union(names):
         return
@@ -234,8 +234,8 @@ def _prepare_again_from_record(
     """
     record, plugins = records.read_record(name_index.find_run(run)), get_plugins(ctx)
     if record.is_adopted:
-        found = earlier_run.read_adopted_run(record, plugins)
-        return record, found.stored, _prepare_earlier_run(ctx, found, sets, repin, platform, replaced)
+        earlier = earlier_run.read_adopted_run(record, plugins)
+        return record, earlier.stored, _prepare_earlier_run(ctx, earlier, sets, repin, platform, replaced)
     stored = read_plan_to_repeat(record.run)
     base = remove_plan_pins(stored) if repin else stored
     is_moved = platform not in ("", stored.plan.platform)
@@ -264,8 +264,8 @@ def _submit_again(
     print_message(f"same as {run}, with these changes:" if differences else f"same {what} as {run}")
     for difference in differences:
         print_message(f"  {difference.name}: {' → '.join(text or '–' for text in difference.texts)}")
-    given = {"name": options["name"] or name, "parent": run, "job_folder": job_folder}
-    submit.submit_job(ctx, prepared, {**options, **given})
+    run_options = {"name": options["name"] or name, "parent": run, "job_folder": job_folder}
+    submit.submit_job(ctx, prepared, {**options, **run_options})
 
 
 app = make_app(resubmit, resume, cls=TrainerArgsCommand)

@@ -157,7 +157,7 @@ def runs(
     listed, uncertain, more = listed_runs.list_runs(get_plugins(ctx), most, state, accept, steps)
     print_problems(listed_runs.find_silent_platforms([*listed, *uncertain]))
     if json:
-        print_json({"runs": [_dump_run(one) for one in listed], "more": more})
+        print_json({"runs": [_dump_run(listed_run) for listed_run in listed], "more": more})
         return
     if listed:
         print_result("\n".join(_format_runs(listed)))
@@ -172,31 +172,34 @@ def _check_options(prune: bool, of_prune: dict[str, Any], of_list: dict[str, Any
     """Raise Rejected for options of --prune without it, and for options of the list with it."""
     for flag in [flag for flag, is_given in (of_list if prune else of_prune).items() if is_given]:
         if not prune:
-            title, why = f"{flag} has no effect without --prune", "Without --prune nothing is removed."
+            title, reason = f"{flag} has no effect without --prune", "Without --prune nothing is removed."
             way = f"robotrain runs --prune {flag} …", "shows the runs, and asks"
         else:
-            title, why = f"{flag} cannot be used with --prune", "Runs to remove are named, or chosen by age or number."
+            title, reason = (
+                f"{flag} cannot be used with --prune",
+                "Runs to remove are named, or chosen by age or number.",
+            )
             way = "robotrain runs --prune --keep 20", "all but the newest 20"
-        raise arguments.make_usage_error(title, why, way)
+        raise arguments.make_usage_error(title, reason, way)
 
 
 def _check_cache_options(is_cache_pruned: bool, unused: str, limit: str, of_runs: dict[str, Any]) -> None:
     """Raise Rejected for options of --prune --cache without these, and for what chooses runs with them."""
     if is_cache_pruned:
         for text in [text for text, is_given in of_runs.items() if is_given]:
-            why = "Entries of the cache are chosen by --unused and --limit: without them, all that no run uses go."
+            reason = "Entries of the cache are chosen by --unused and --limit: without them, all that no run uses go."
             way = "robotrain runs --prune --cache --unused 30d", "what no run used for 30 days"
-            raise arguments.make_usage_error(f"{text} cannot be used with --cache", why, way)
+            raise arguments.make_usage_error(f"{text} cannot be used with --cache", reason, way)
         return
     if unused:
-        why = "It chooses cached environments and data to remove."
+        reason = "It chooses cached environments and data to remove."
         way = f"robotrain runs --prune --cache --unused {unused}", "shows what it would remove, and asks"
-        raise arguments.make_usage_error("--unused has no effect without --prune --cache", why, way)
+        raise arguments.make_usage_error("--unused has no effect without --prune --cache", reason, way)
     if limit:
-        why = "It is how much of the cache remains."
+        reason = "It is how much of the cache remains."
         listing = [(f"robotrain runs -n {limit}", "lists so many runs")] if limit.isdigit() else []
         pruning = f"robotrain runs --prune --cache --limit {limit}", "keeps so much of the cache"
-        raise arguments.make_usage_error("--limit has no effect without --prune --cache", why, *listing, pruning)
+        raise arguments.make_usage_error("--limit has no effect without --prune --cache", reason, *listing, pruning)
 
 
 def _check_everywhere(everywhere: bool, user: str, of_records: dict[str, Any]) -> None:
@@ -206,14 +209,14 @@ def _check_everywhere(everywhere: bool, user: str, of_records: dict[str, Any]) -
             f"--user takes me or all, not {user!r}", "A platform knows its users, not robotrain.", ("--user all",)
         )
     if user and not everywhere:
-        why = "This machine records the runs that were submitted from here, or adopted."
+        reason = "This machine records the runs that were submitted from here, or adopted."
         raise arguments.make_usage_error(
-            "--user has no effect without --everywhere", why, (f"robotrain runs --everywhere --user {user}",)
+            "--user has no effect without --everywhere", reason, (f"robotrain runs --everywhere --user {user}",)
         )
     for flag in [flag for flag, is_given in of_records.items() if everywhere and is_given]:
-        why = "Platforms know a run, its state, its time and its user; the rest is in the records of this machine."
+        reason = "Platforms know a run, its state, its time and its user; the rest is in the records of this machine."
         way = "robotrain adopt REF", "records a run here: then `robotrain runs` lists it with the rest"
-        raise arguments.make_usage_error(f"{flag} cannot be used with --everywhere", why, way)
+        raise arguments.make_usage_error(f"{flag} cannot be used with --everywhere", reason, way)
 
 
 def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
@@ -228,24 +231,24 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
         return plain if is_whole else truncate(plain, MAX_PIPED_TEXT)
 
     reasons = [
-        to_cell(one.reason, width is not None or one.state in STATES_WITH_COMMAND)
-        if one.state in STATES_WITH_REASON
+        to_cell(listed_run.reason, width is not None or listed_run.state in STATES_WITH_COMMAND)
+        if listed_run.state in STATES_WITH_REASON
         else ""
-        for one in listed
+        for listed_run in listed
     ]
-    changes = [to_cell(_format_changes(one)) for one in listed]
-    columns = _make_columns(listed, [to_cell(one.progress.conditions) for one in listed], reasons)
+    changes = [to_cell(_format_changes(listed_run)) for listed_run in listed]
+    columns = _make_columns(listed, [to_cell(listed_run.progress.conditions) for listed_run in listed], reasons)
     if width is None:
         columns.append(Column("CHANGED", changes, drop_order=9))
-    elif measure_columns([one for one in columns if one.drop_order <= MAX_KEPT_ORDER]) > width:
+    elif measure_columns([column for column in columns if column.drop_order <= MAX_KEPT_ORDER]) > width:
         for at, column in enumerate(columns[:2]):  # names and runs; a run without its workload is still found
             cells = [truncate(RUN_START.sub("", cell), MAX_NARROW_NAME) for cell in column.cells]
             columns[at] = dataclasses.replace(column, cells=cells)
     titles, *rows = fit_columns(columns, width)
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
     has_reasons, state = titles[-1].rstrip() == "REASON", [title.rstrip() for title in titles].index("STATE")
-    for one, cells, reason, changed in zip(listed, rows, reasons, changes, strict=True):
-        style = output.STATE_STYLES.get(one.state, "")
+    for listed_run, cells, reason, changed in zip(listed, rows, reasons, changes, strict=True):
+        style = output.STATE_STYLES.get(listed_run.state, "")
         cells[state] = output.paint_text(cells[state], style, colour)
         lines.append((" " * GAP).join(cells).rstrip())
         if width is None:
@@ -258,24 +261,28 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
 
 def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: list[str]) -> "list[Column]":
     """Return the columns of the table, names and runs first and reasons last."""
-    now, known = time.time(), [one.progress for one in listed]
-    declared = [one.record.metrics if one.record else () for one in listed]
+    now, progresses = time.time(), [listed_run.progress for listed_run in listed]
+    declared = [listed_run.record.metrics if listed_run.record else () for listed_run in listed]
     headlines = [
         progress.winner or scores.format_headline_score(progress.scores, metrics)
-        for progress, metrics in zip(known, declared, strict=True)
+        for progress, metrics in zip(progresses, declared, strict=True)
     ]
-    ages = [format_short_age(now - one.record.created) if one.record else "" for one in listed]
+    ages = [format_short_age(now - listed_run.record.created) if listed_run.record else "" for listed_run in listed]
     return [
-        Column("NAME", [one.record.name if one.record else "" for one in listed], drop_order=1),
-        Column("RUN", [one.run for one in listed]),
-        Column("STATE", [one.state for one in listed]),
-        Column("PLATFORM", [one.record.platform if one.record else "" for one in listed], drop_order=5),
-        Column("STEP", [_format_steps(one) for one in listed], drop_order=3),
-        Column("LOSS", ["" if one.loss is None else f"{one.loss:.4g}" for one in known], drop_order=2),
+        Column("NAME", [listed_run.record.name if listed_run.record else "" for listed_run in listed], drop_order=1),
+        Column("RUN", [listed_run.run for listed_run in listed]),
+        Column("STATE", [listed_run.state for listed_run in listed]),
+        Column(
+            "PLATFORM", [listed_run.record.platform if listed_run.record else "" for listed_run in listed], drop_order=5
+        ),
+        Column("STEP", [_format_steps(listed_run) for listed_run in listed], drop_order=3),
+        Column(
+            "LOSS", ["" if progress.loss is None else f"{progress.loss:.4g}" for progress in progresses], drop_order=2
+        ),
         Column("SCORE", headlines, drop_order=2),
         Column("CONDITIONS", conditions, drop_order=8),
         Column("AGE", ages, drop_order=4),
-        Column("TOOK", [_format_duration(one, now) for one in listed], drop_order=6),
+        Column("TOOK", [_format_duration(listed_run, now) for listed_run in listed], drop_order=6),
         Column("REASON", reasons, drop_order=7, is_flexible=True, min_width=MIN_REASON_WIDTH),
     ]
 
@@ -290,11 +297,11 @@ def _format_changes(listed_run: ListedRun) -> str:
 
 
 def _format_steps(listed_run: ListedRun) -> str:
-    known = listed_run.progress
-    if known.step is None:
+    progress = listed_run.progress
+    if progress.step is None:
         return ""
-    of = f"{known.step}/{known.total}" if known.total else str(known.step)
-    return of if known.unit == "step" else f"{of} {known.unit}s"
+    of = f"{progress.step}/{progress.total}" if progress.total else str(progress.step)
+    return of if progress.unit == "step" else f"{of} {progress.unit}s"
 
 
 def _format_duration(listed_run: ListedRun, now: float) -> str:
@@ -307,7 +314,7 @@ def _dump_run(listed_run: ListedRun) -> dict[str, Any]:
     """Return a run as data; the keys are an API."""
     from robotrain.cli.watch.run_summary import dump_step
 
-    record, status, known = listed_run.record, listed_run.status, listed_run.progress
+    record, status, progress = listed_run.record, listed_run.status, listed_run.progress
     result = listed_run.result_change
     return {
         "run": listed_run.run,
@@ -319,18 +326,18 @@ def _dump_run(listed_run: ListedRun) -> dict[str, Any]:
         "created": record.created if record else None,
         "started": status.started if status else None,
         "ended": status.ended if status else None,
-        "step": known.step,
-        "total": known.total,
-        "unit": known.unit,
-        "loss": known.loss,
-        "scores": dict(known.scores),
-        "conditions": known.conditions,
+        "step": progress.step,
+        "total": progress.total,
+        "unit": progress.unit,
+        "loss": progress.loss,
+        "scores": dict(progress.scores),
+        "conditions": progress.conditions,
         "notes": list(record.notes) if record else [],
         "steps": [dump_step(step) for step in listed_run.steps],
         "pipeline": record.pipeline if record else "",
         "name": record.name if record else "",
         "note": record.note if record else "",
-        "values": {name: found[0] for name, found in record.values.items()} if record else {},
+        "values": {name: recorded[0] for name, recorded in record.values.items()} if record else {},
         "changed": [
             {"name": change.name, "before": change.texts[0] or "", "after": change.texts[1] or ""}
             for change in listed_run.changes

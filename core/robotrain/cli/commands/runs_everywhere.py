@@ -20,16 +20,16 @@ NOT_ASKED = {"not-set-up": "not set up here", "cannot-list": "cannot list"}
 def print_runs_everywhere(plugins: Plugins, wanted: RunFilter, everyone: bool, most: int | None, json: bool) -> None:
     """Print the runs that fit. Raise Rejected if no platform could be asked."""
     accept = wanted.make_accept(plugins)
-    found, answers, problems, more = list_found_runs(
+    found_runs, answers, problems, more = list_found_runs(
         plugins, wanted.platform, everyone, most, wanted.state, accept, wanted.find_begin()
     )
     print_problems(problems)
     if json:
         told = [answer._asdict() for answer in answers]
-        print_json({"runs": [_dump_run(one) for one in found], "platforms": told, "more": more})
+        print_json({"runs": [_dump_run(found_run) for found_run in found_runs], "platforms": told, "more": more})
         return
-    if found:
-        print_result("\n".join(_format_runs(found)))
+    if found_runs:
+        print_result("\n".join(_format_runs(found_runs)))
     else:
         fits = f" that fits {wanted}" if str(wanted) else ""
         print_message(f"{_join_platforms(answers, 'listed')} lists no run {'' if everyone else 'of yours'}{fits}")
@@ -45,50 +45,53 @@ def _join_platforms(answers: Sequence[PlatformOutcome], outcome: str) -> str:
     return ", ".join(answer.platform for answer in answers if answer.outcome == outcome)
 
 
-def _format_runs(found: Sequence[FoundRun]) -> list[str]:
+def _format_runs(found_runs: Sequence[FoundRun]) -> list[str]:
     """Return the table. The command that adopts a run stays whole, so that it can be pasted."""
     now = time.time()
     columns = [
-        Column("NAME", [to_plain_line(one.record.name) for one in found], drop_order=2),
-        Column("RUN", [one.record.run for one in found]),
-        Column("STATE", [one.state for one in found]),
-        Column("PLATFORM", [one.record.platform for one in found], drop_order=3),
-        Column("USER", [to_plain_line(one.listed.user) for one in found], drop_order=4),
+        Column("NAME", [to_plain_line(found_run.record.name) for found_run in found_runs], drop_order=2),
+        Column("RUN", [found_run.record.run for found_run in found_runs]),
+        Column("STATE", [found_run.state for found_run in found_runs]),
+        Column("PLATFORM", [found_run.record.platform for found_run in found_runs], drop_order=3),
+        Column("USER", [to_plain_line(found_run.listed.user) for found_run in found_runs], drop_order=4),
         Column(
             "AGE",
-            [format_short_age(now - one.record.created) if one.record.created else "" for one in found],
+            [
+                format_short_age(now - found_run.record.created) if found_run.record.created else ""
+                for found_run in found_runs
+            ],
             drop_order=1,
         ),
-        Column("TO RECORD IT HERE", [_format_adoption(one) for one in found]),
+        Column("TO RECORD IT HERE", [_format_adoption(found_run) for found_run in found_runs]),
     ]
     titles, *rows = fit_columns(columns, output.get_table_width())
     colour = output.has_color(output.get_results())
     state = [title.rstrip() for title in titles].index("STATE")
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
-    for one, cells in zip(found, rows, strict=True):
-        cells[state] = output.paint_text(cells[state], output.STATE_STYLES.get(one.state, ""), colour)
+    for found_run, cells in zip(found_runs, rows, strict=True):
+        cells[state] = output.paint_text(cells[state], output.STATE_STYLES.get(found_run.state, ""), colour)
         lines.append((" " * GAP).join(cells).rstrip())
     return lines
 
 
-def _format_adoption(one: FoundRun) -> str:
-    if one.record.phase == "sending":
-        return f"robotrain status {one.record.run}"
-    can_be_adopted = one.listed.can_be_adopted and not one.is_recorded
-    return f"robotrain adopt {shlex.quote(one.listed.text)}" if can_be_adopted else ""
+def _format_adoption(found_run: FoundRun) -> str:
+    if found_run.record.phase == "sending":
+        return f"robotrain status {found_run.record.run}"
+    can_be_adopted = found_run.listed.can_be_adopted and not found_run.is_recorded
+    return f"robotrain adopt {shlex.quote(found_run.listed.text)}" if can_be_adopted else ""
 
 
-def _dump_run(one: FoundRun) -> dict[str, Any]:
+def _dump_run(found_run: FoundRun) -> dict[str, Any]:
     """Return a run as data; the keys are an API."""
     return {
-        "run": one.record.run,
-        "platform": one.record.platform,
-        "workload": one.record.workload,
-        "state": one.state,
-        "created": one.record.created or None,
-        "user": one.listed.user,
-        "name": one.record.name,
-        "recorded": one.is_recorded,
-        "ref": one.listed.text,
-        "can_be_adopted": one.listed.can_be_adopted,
+        "run": found_run.record.run,
+        "platform": found_run.record.platform,
+        "workload": found_run.record.workload,
+        "state": found_run.state,
+        "created": found_run.record.created or None,
+        "user": found_run.listed.user,
+        "name": found_run.record.name,
+        "recorded": found_run.is_recorded,
+        "ref": found_run.listed.text,
+        "can_be_adopted": found_run.listed.can_be_adopted,
     }

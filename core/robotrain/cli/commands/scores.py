@@ -31,7 +31,7 @@ WORD_HELP = "Only evaluations whose name, or the run itself, contains this."
 
 
 def _complete_formats(incomplete: str) -> list[str]:
-    return [one for one in FORMATS if one.startswith(incomplete)]
+    return [name for name in FORMATS if name.startswith(incomplete)]
 
 
 def scores(
@@ -106,21 +106,23 @@ def _find_comparable_pair(
 
 def _list_rows(listed: Sequence[ListedRun], plugins: Plugins) -> "Iterator[ScoredPolicy]":
     """Yield the rows of runs with scores, without pipelines whose evaluation is a run of its own."""
-    pipelines = {one.record.pipeline for one in listed if one.record and one.progress.scores}
-    for one in listed:
-        record, known = one.record, one.progress
-        if record is None or not known.scores or one.run in pipelines or record.is_sweep:
+    pipelines = {
+        listed_run.record.pipeline for listed_run in listed if listed_run.record and listed_run.progress.scores
+    }
+    for listed_run in listed:
+        record, progress = listed_run.record, listed_run.progress
+        if record is None or not progress.scores or listed_run.run in pipelines or record.is_sweep:
             continue
-        evaluated = Evaluated(episodes=0, scores=known.scores, results="", conditions=known.conditions)
+        evaluated = Evaluated(episodes=0, scores=progress.scores, results="", conditions=progress.conditions)
         policy = _describe_policy(record, plugins)
-        row = score_table.make_row(one.run, record.name, record.created, policy, evaluated, record.metrics)
+        row = score_table.make_row(listed_run.run, record.name, record.created, policy, evaluated, record.metrics)
         if row:
             yield row
 
 
 def _describe_policy(record: RunRecord, plugins: Plugins) -> tuple[str, str]:
     """Return what to call the policy of an evaluation, and its type; empty if they are not known."""
-    sources = [one for one in plans.read_stored_sources(record.run) if one.role == collect.POLICY_ROLE]
+    sources = [source for source in plans.read_stored_sources(record.run) if source.role == collect.POLICY_ROLE]
     trained = collect.find_training_run(sources, {})
     values = (row for run in (record.run, trained) if run for row in plans.read_stored_values(run))
     kind = next((str(row["value"]) for row in values if row["name"] == "policy_type" and row["value"]), "")
@@ -133,11 +135,15 @@ def _read_policy_type(record: RunRecord, plugins: Plugins) -> str:
         platform, file = plugins.platform_of(record), evaluation.find_results_file(record.workload, plugins)
         if file is None or not platform.capabilities.feature("runs_here"):
             return ""
-        known, _ = progress_cache.read_run_log(record, platform)
-        found = evaluation.collect_evaluation(record, platform, known, (), file, print_message, complete=False)
+        progress, _ = progress_cache.read_run_log(record, platform)
+        evaluation_facts = evaluation.collect_evaluation(
+            record, platform, progress, (), file, print_message, complete=False
+        )
     except (Rejected, OSError):
         return ""
-    return str(found.results.policy.get("type") or "") if found and found.results else ""
+    return (
+        str(evaluation_facts.results.policy.get("type") or "") if evaluation_facts and evaluation_facts.results else ""
+    )
 
 
 app = make_app(scores)

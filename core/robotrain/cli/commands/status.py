@@ -33,20 +33,22 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
     record, platform = open_run(ctx, run)
     now, steps = run_summary.query_run(record, platform)
     records.save_final_status(record.run, now)
-    known, lines = run_summary.read_run_log(record, platform, with_lines=now.state in ("failed", "lost"))
-    missing = run_summary.add_listed_outputs(record, platform, now, known)
-    if known.outcome and known.outcome.state == "failed":  # the run said why: the platform's own lines add nothing
+    progress, lines = run_summary.read_run_log(record, platform, with_lines=now.state in ("failed", "lost"))
+    missing = run_summary.add_listed_outputs(record, platform, now, progress)
+    if (
+        progress.outcome and progress.outcome.state == "failed"
+    ):  # the run said why: the platform's own lines add nothing
         lines = [line for line in lines if not run_summary.is_platform_line(line, record)]
-    explains = now.state in ("failed", "lost") and not run_summary.has_failed_verdict(known)
+    explains = now.state in ("failed", "lost") and not run_summary.has_failed_verdict(progress)
     last = run_summary.select_error_lines(lines) if explains else []
     if json:
         shown = dict(run_summary.list_native_names(record, platform))
         dumped = run_summary.dump_steps(record, steps)
         code = {name: value for name, value in run_summary.describe_code(record.run).items() if name != "text"}
         added = {"shown": shown, "log_end": last, **dumped, **({"code": code} if code else {})}
-        print_json({**run_summary.dump_status(record, now, known), **added})
+        print_json({**run_summary.dump_status(record, now, progress), **added})
     else:
-        print_text("\n  ".join(_format_status(record, platform, now, steps, known, last, missing)))
+        print_text("\n  ".join(_format_status(record, platform, now, steps, progress, last, missing)))
 
 
 def _format_status(
@@ -54,35 +56,35 @@ def _format_status(
     platform: "Platform",
     now: "Status",
     steps: "Sequence[StepStatus]",
-    known: "Progress",
+    progress: "Progress",
     last: list[str],
     missing: str,
 ) -> Iterator[str]:
     state = output.paint_text(now.state, output.STATE_STYLES.get(now.state, ""), output.has_color(output.get_results()))
     yield f"{record.run}  {state}  on {record.platform}" + (f", named {record.name}" if record.name else "")
-    if known.evaluated and (answer := scores.format_answer(known.evaluated)):
+    if progress.evaluated and (answer := scores.format_answer(progress.evaluated)):
         yield answer
     if record.note:
         yield f"note: {redact_sentence(record.note)}"
-    reasons, warnings = _split_reasons(now.reason, [redact_sentence(text) for text in known.warnings])
+    reasons, warnings = _split_reasons(now.reason, [redact_sentence(text) for text in progress.warnings])
     yield from (reason.replace("\n", " ") for reason in reasons)  # what others wrote begins no line of its own
     yield from run_summary.format_run_steps(record, steps)
-    yield from run_summary.format_checkpoint_scores(known)
+    yield from run_summary.format_checkpoint_scores(progress)
     if last:
         yield "the end of its log:"
         yield from (f"| {line}" for line in last)
-    yield from _format_times(record, now, known)
+    yield from _format_times(record, now, progress)
     yield from [missing] * bool(missing)
     native = dict(run_summary.list_native_names(record, platform))
     yield from (f"{name:<11} {value}" for name, value in native.items())
     if code := run_summary.describe_code(record.run):
         yield f"{'code':<11} {code['text']}" + (f": {code['difference']}" if code["difference"] else "")
-    places = run_summary.list_places(record.run, known, run_summary.is_machine_gone(platform, now))
+    places = run_summary.list_places(record.run, progress, run_summary.is_machine_gone(platform, now))
     yield from (f"{name:<11} {value}" for name, value in places if value not in native.values())
     yield from (f"warning: {text}" for text in warnings[-MAX_WARNINGS:])
-    yield from (f"note: {redact_sentence(text)}" for text in known.guesses)
+    yield from (f"note: {redact_sentence(text)}" for text in progress.guesses)
     yield from record.notes
-    yield from format_next_steps(record, now, known)
+    yield from format_next_steps(record, now, progress)
 
 
 def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[str]]:
@@ -97,8 +99,8 @@ def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[st
     lines, titles = [], reason.split("; ")
     while titles:  # a title may contain "; ", and a long reason is cut
         counts = range(len(titles), 0, -1)
-        found = ((n, text) for n in counts for text in warnings if has_title(text, "; ".join(titles[:n])))
-        count, line = next(found, (1, titles[0]))
+        matches = ((n, text) for n in counts for text in warnings if has_title(text, "; ".join(titles[:n])))
+        count, line = next(matches, (1, titles[0]))
         lines.append(line)
         titles = titles[count:]
     reasons = lines if set(lines) & set(warnings) else [reason] * bool(reason)
@@ -106,19 +108,19 @@ def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[st
     return list(dict.fromkeys(reasons)), list(dict.fromkeys(others))
 
 
-def _format_times(record: "RunRecord", now: "Status", known: "Progress") -> Iterator[str]:
+def _format_times(record: "RunRecord", now: "Status", progress: "Progress") -> Iterator[str]:
     is_running = now.state == "running"
-    has_answer = known.evaluated is not None and bool(known.evaluated.compared)  # it stands first
-    if not has_answer and (known.step is not None or (is_running and known.stage == "work" and known.total)):
-        yield known.format_line(ended=not is_running)
-    elif known.evaluated and not has_answer:
-        yield known.score_text
-    elif not known.evaluated and known.stage and not record.steps and (is_running or now.finished):
-        yield f"{'ended' if now.finished else 'is'} in stage {known.format_line(ended=now.finished)}"
-    if known.evaluated and (within := scores.format_conditions(known.evaluated)):
+    has_answer = progress.evaluated is not None and bool(progress.evaluated.compared)  # it stands first
+    if not has_answer and (progress.step is not None or (is_running and progress.stage == "work" and progress.total)):
+        yield progress.format_line(ended=not is_running)
+    elif progress.evaluated and not has_answer:
+        yield progress.score_text
+    elif not progress.evaluated and progress.stage and not record.steps and (is_running or now.finished):
+        yield f"{'ended' if now.finished else 'is'} in stage {progress.format_line(ended=now.finished)}"
+    if progress.evaluated and (within := scores.format_conditions(progress.evaluated)):
         yield f"under: {within}"
-    if known.evaluated:
-        yield from scores.format_group_scores(known.evaluated, known.declared_metrics, record.run)
+    if progress.evaluated:
+        yield from scores.format_group_scores(progress.evaluated, progress.declared_metrics, record.run)
     if now.started and now.finished and now.ended:
         yield f"ran {format_duration(now.ended - now.started)}, ended {_format_time(now.ended)}"
     elif now.started and not now.finished and not is_running:  # it waits for its next start

@@ -155,8 +155,8 @@ class SubmitCommand(JobCommand):
         from robotrain.pipelines.prepare import pin_pipeline
 
         print_message("the checkpoints are evaluated in turn by one job: the step evaluate")
-        pinned, found = pin_pipeline(prepared, not values.get("no_pin"), print_message)
-        ready = preview_pipeline(replace(pinned, warnings=prepared.warnings), found, native_only=False)
+        pinned, pin_problems = pin_pipeline(prepared, not values.get("no_pin"), print_message)
+        ready = preview_pipeline(replace(pinned, warnings=prepared.warnings), pin_problems, native_only=False)
         submit_job(ctx, ready, {**values, "no_pin": True})
 
 
@@ -188,11 +188,11 @@ def submit_job(
     print_problems(prepared.warnings)
     plugins, new, pinning = get_plugins(ctx), bool(options.get("new")), not options.get("no_pin")
     prepared, options = _choose_teller(prepared, options, plugins)
-    given, has_flag = options.get("checker") or "", "checker" in options
+    checker_option, has_flag = options.get("checker") or "", "checker" in options
     seen: list[tuple[InputStep, JobFacts]] = []
     data: list[Mapping[str, Any]] = []
     checks = CheckOptions(
-        checker=given,
+        checker=checker_option,
         say=print_message,
         has_flag=has_flag,
         show=lambda step, facts: seen.append((step, facts)),
@@ -415,7 +415,7 @@ def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
     """Write the native spec of a submitted run; return what prevented it, since the run goes on."""
     from robotrain.store import files, plans
 
-    why, problems = "", tuple[Problem, ...]()
+    reason, problems = "", tuple[Problem, ...]()
     try:
         plan = plans.read_stored_plan(record.run).plan
         content = platform.engine.read_submitted_spec(plan, record.reference)
@@ -424,27 +424,27 @@ def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
             files.write_atomically(to, content)
             print_message(f"  wrote {to}")
             return []
-        why = "The file exists by now."  # created since `_check_spec_path`
+        reason = "The file exists by now."  # created since `_check_spec_path`
     except Rejected as rejected:
         problems = rejected.problems
     except OSError as error:
-        why = f"{error.strerror or describe_exception(error)}."
-    own = make_problem("not-saved", run=record.run, to=to, why=why)
+        reason = f"{error.strerror or describe_exception(error)}."
+    own = make_problem("not-saved", run=record.run, to=to, why=reason)
     return [own, *problems]
 
 
 def _check_spec_path(to: Path) -> Iterator[Problem]:
     """Check before submission whether a spec can be written there; existing files are not overwritten."""
-    why = ""
+    reason = ""
     if to.is_dir():
         message = "file-unsuitable.folder"
     elif to.exists() or to.is_symlink():
         message = "file-unsuitable.exists"
-    elif why := files.explain_uncreatable(to.absolute().parent):
+    elif reason := files.explain_uncreatable(to.absolute().parent):
         message = "file-unsuitable.no-access"
     else:
         return
-    yield make_problem(message, given=str(to), why=why)
+    yield make_problem(message, given=str(to), why=reason)
 
 
 @contextlib.contextmanager

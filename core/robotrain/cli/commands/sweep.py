@@ -102,12 +102,16 @@ class SweepCommand(JobCommand):
         """Add the option that names a metric, which completes to those of the workload; its own `--metric` stays."""
         super().add_plugin_options(options, choice, plugins)
         workload = load_or_none(plugins.workload, choice.workload)
-        known = [one.name for one in workload.profile.metrics if one.better and not one.pattern] if workload else []
-        help = f"the metric that compares the trials: {', '.join(known[:4]) or 'one that the job reports'}"
+        metric_names = (
+            [metric.name for metric in workload.profile.metrics if metric.better and not metric.pattern]
+            if workload
+            else []
+        )
+        help = f"the metric that compares the trials: {', '.join(metric_names[:4]) or 'one that the job reports'}"
         flag = COMPARE_FLAG if options.find_owner(METRIC_FLAG) else METRIC_FLAG
         if workload and workload.own_command:
             help += "; NAME:higher or NAME:lower for one that only your program knows"
-        options.add_own(flag, help=help, metavar="NAME", complete=make_completer(lambda: known))
+        options.add_own(flag, help=help, metavar="NAME", complete=make_completer(lambda: metric_names))
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the sweep, or show what would be submitted."""
@@ -128,7 +132,7 @@ class SweepCommand(JobCommand):
             problems=tuple(problems),
         )
         prepared = prepare_sweep(wanted, platform, get_plugins(ctx))
-        pinned, found = pin_pipeline(prepared.pipeline, not values.get("no_pin"), print_message)
+        pinned, pin_problems = pin_pipeline(prepared.pipeline, not values.get("no_pin"), print_message)
         if prepared.obstacle and values.get("native_only"):
             ways = (suggest_leaving_out("--native-only", remark="this machine submits the trials"),)
             raise Rejected(
@@ -136,8 +140,8 @@ class SweepCommand(JobCommand):
             )
         print_problems(describe_driver(pinned, wanted, platform, prepared.obstacle))
         print_message(format_preview(pinned, wanted))
-        raise_if_any(found)
-        ready = replace(pinned, warnings=(*pinned.warnings, *found))
+        raise_if_any(pin_problems)
+        ready = replace(pinned, warnings=(*pinned.warnings, *pin_problems))
         submit.submit_job(ctx, ready, {**values, "no_pin": True})
 
 
@@ -156,18 +160,18 @@ def _read_space(
         problems.append(_make_conflict("--points and --over cannot be used together", "--points"))
     if not file and not values.get("over"):
         problems.append(space.make_over_problem("a sweep needs values that vary"))
-    given = values.get("sampler") or "grid"
-    sampler: SamplerName = next((name for name in SAMPLERS if name == given), "grid")
-    if given != sampler:
-        ways, why = list(suggest_name(given, SAMPLERS, prefix="--sampler ")), ""
-        if given.lower() in ("bayesian", "bayes"):
+    sampler_name = values.get("sampler") or "grid"
+    sampler: SamplerName = next((name for name in SAMPLERS if name == sampler_name), "grid")
+    if sampler_name != sampler:
+        ways, reason = list(suggest_name(sampler_name, SAMPLERS, prefix="--sampler ")), ""
+        if sampler_name.lower() in ("bayesian", "bayes"):
             ways = [Suggestion("--sampler tpe --samples N", "a Bayesian method; this machine submits the trials")]
-            why = "The engines of platforms run grid and random sweeps only."
-        problems.append(make_problem("value-invalid.sampler", *ways, samplers=", ".join(SAMPLERS), why=why))
+            reason = "The engines of platforms run grid and random sweeps only."
+        problems.append(make_problem("value-invalid.sampler", *ways, samplers=", ".join(SAMPLERS), why=reason))
     samples = _read_count(values, "samples", problems)
     if sampler in ("random", "tpe") and not values.get("samples"):
         problems.append(make_problem("value-missing.samples", sampler=sampler))
-    if sampler == "grid" and (values.get("samples") or values.get("sampler_seed")) and given == sampler:
+    if sampler == "grid" and (values.get("samples") or values.get("sampler_seed")) and sampler_name == sampler:
         problems.append(_make_conflict("--samples and --sampler-seed need --sampler random or tpe", "--samples"))
     if file and sampler != "grid":
         problems.append(_make_conflict("--points are the trials: no sampler chooses any", "--sampler"))
@@ -202,12 +206,12 @@ def describe_driver(
     most = prepared.at_most
     if platform.capabilities.feature("runs_here") or most is None or most >= len(prepared.steps):
         return notes
-    why = "It must stay on until the last trial has begun; the terminal may be closed."
+    reason = "It must stay on until the last trial has begun; the terminal may be closed."
     if not request.at_most:
-        why += f" Trials run one after the other: {request.sampler} decides by earlier results."
+        reason += f" Trials run one after the other: {request.sampler} decides by earlier results."
     else:
-        why += " Without --at-most all trials are submitted at once."
-    return [*notes, make_problem("driven-here", name=platform.name, why=why)]
+        reason += " Without --at-most all trials are submitted at once."
+    return [*notes, make_problem("driven-here", name=platform.name, why=reason)]
 
 
 def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:

@@ -105,11 +105,11 @@ class TrainEvalCommand(JobCommand):
         sets = take_step_changes(values)
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         evaluation = train_eval.find_evaluation(workload.name, plugins)
-        given = request.line.select(EVALUATION_TABLE)
+        parameters = request.line.select(EVALUATION_TABLE)
         request, model = _choose_model(request, workload, values, problems)
         if values.get("skip_inference"):
             way = suggest_leaving_out("--skip-inference", remark="evaluates the policy")
-            flags = [value.origin.where for value in given.values()]
+            flags = [value.origin.where for value in parameters.values()]
             problems += (make_problem("option-without-effect", way, where=flag) for flag in flags)
         elif evaluation is None:
             problems.append(make_problem("evaluation-missing", name=workload.name))
@@ -120,7 +120,7 @@ class TrainEvalCommand(JobCommand):
             problems += (make_problem("options-conflict.not-registered", way, where=flag) for flag in flags)
         wanted = train_eval.TrainEval(
             evaluation=None if values.get("skip_inference") else evaluation,
-            parameters=given,
+            parameters=parameters,
             model=model,
             settings=settings,
         )
@@ -130,10 +130,10 @@ class TrainEvalCommand(JobCommand):
         prepared = prepare_pipeline(pipeline_request, platform, plugins, is_sent=True)
         notes = train_eval.describe_fine_tuning(request)
         explain = functools.partial(train_eval.explain_missing_policy, training=request)
-        pinned, found = pin_pipeline(prepared, not values.get("no_pin"), print_message)
+        pinned, pin_problems = pin_pipeline(prepared, not values.get("no_pin"), print_message)
         options = {**values, "timeout": timeout, "poll_seconds": poll_seconds, "no_pin": True}
         ready = replace(pinned, warnings=(*prepared.warnings, *notes))
-        ready = preview_pipeline(ready, map(explain, found), bool(values.get("native_only")))
+        ready = preview_pipeline(ready, map(explain, pin_problems), bool(values.get("native_only")))
         submit.submit_job(ctx, ready, options)
 
 
@@ -147,10 +147,10 @@ def _read_times(values: dict[str, Any]) -> tuple[str, float | None]:
         raise Rejected(make_problem("option-without-effect.no-wait", where=flag) for flag in flags)
     environ: Mapping[str, str] = os.environ if is_waiting else {}
 
-    def parse_seconds(given: str) -> float:
-        if not re.fullmatch(r"\d+(\.\d+)?s?", given) or float(given.rstrip("s")) <= 0:
+    def parse_seconds(text: str) -> float:
+        if not re.fullmatch(r"\d+(\.\d+)?s?", text) or float(text.rstrip("s")) <= 0:
             raise ValueError("it needs a number of seconds greater than 0")
-        return float(given.rstrip("s"))
+        return float(text.rstrip("s"))
 
     timeout = values.get("timeout") or environ.get("TIMEOUT_MINS", "")
     if re.fullmatch(r"\d+(\.\d+)?", timeout):
@@ -175,9 +175,9 @@ def _choose_model(
 
 
 def _collect_step_settings(values: dict[str, Any], platform: Platform) -> dict[str, dict[str, Value]]:
-    found: dict[str, dict[str, Value]] = {TRAIN: {}, EVALUATE: {}, REGISTER: {}}
+    settings_by_step: dict[str, dict[str, Value]] = {TRAIN: {}, EVALUATE: {}, REGISTER: {}}
     for setting in STEP_SETTINGS:
-        for step, settings in found.items():
+        for step, settings in settings_by_step.items():
             if text := values.get(f"{setting}_{step}"):
                 settings[f"platforms.{platform.name}.{setting}"] = Value(text, Origin("flag", f"--{setting}-{step}"))
-    return found
+    return settings_by_step

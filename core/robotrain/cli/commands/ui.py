@@ -187,10 +187,10 @@ def _stop_group(server: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _make_unstarted_error(command: str, why: str) -> Rejected:
+def _make_unstarted_error(command: str, reason: str) -> Rejected:
     way = Suggestion(command, "serves it")
-    why = redact_sentence(why)
-    return Rejected([make_problem("ui-not-started", way, why=why)])
+    reason = redact_sentence(reason)
+    return Rejected([make_problem("ui-not-started", way, why=reason)])
 
 
 app = make_app(ui)

@@ -75,9 +75,9 @@ def watch(
         follow(follower, renderer, "watch", lambda: _draw_until_over(follower))
     else:
         follow(follower, renderer, "watch", lambda: follower.wait_until_over(should_stop=renderer.reader_gone.is_set))
-    for one in follower.runs:
-        if drawn and one.is_over and not one.failure:
-            print_message("   ".join(list_next_commands(one.record, one.status, one.progress)[0]))
+    for followed in follower.runs:
+        if drawn and followed.is_over and not followed.failure:
+            print_message("   ".join(list_next_commands(followed.record, followed.status, followed.progress)[0]))
     exit_with_outcome(follower)
 
 
@@ -106,10 +106,10 @@ def wait(
     elif len(opened) == 1:
         return print_end(follower.runs[0], json, with_tail=not had_ended, with_curve=not had_ended)
     if json:
-        known = [_dump_run(one) for one in follower.runs]
-        print_json(known if len(known) > 1 else known[0])
+        dumped_runs = [_dump_run(followed) for followed in follower.runs]
+        print_json(dumped_runs if len(dumped_runs) > 1 else dumped_runs[0])
     else:
-        print_text("\n".join(line for one in follower.runs for line in _format_brief_end(one)))
+        print_text("\n".join(line for followed in follower.runs for line in _format_brief_end(followed)))
     exit_with_outcome(follower)
     if not in_time:
         raise typer.Exit(Stage.SUBMIT.exit_code)
@@ -164,7 +164,7 @@ def follow(follower: RunFollower, renderer: Renderer, command: str, wait_until_o
         with renderer, follower:
             in_time = wait_until_over()
     except KeyboardInterrupt:
-        if runs := [one.record.run for one in follower.unfinished]:
+        if runs := [followed.record.run for followed in follower.unfinished]:
             names = " ".join(runs)
             again = f"{command} {names}{_format_notify(follower)}"
             verb, them = ("continues", "it") if len(runs) == 1 else ("continue", "them")
@@ -179,19 +179,19 @@ def follow(follower: RunFollower, renderer: Renderer, command: str, wait_until_o
 
 def exit_with_outcome(follower: RunFollower) -> None:
     """Exit with the code of the first failure; return if no run failed."""
-    if problems := [problem for one in follower.runs if one.failure for problem in one.failure.problems]:
+    if problems := [problem for followed in follower.runs if followed.failure for problem in followed.failure.problems]:
         print_problems(problems)
         raise typer.Exit(Rejected(problems).exit_code)
-    if any(one.is_over and one.status.state != "succeeded" for one in follower.runs):
+    if any(followed.is_over and followed.status.state != "succeeded" for followed in follower.runs):
         raise typer.Exit(Stage.RUN.exit_code)
 
 
 def _open_unfinished_runs(ctx: typer.Context) -> list[Any]:
     """Return every run that has not ended, newest last, nearest to the prompt; else the newest run."""
     unfinished, unknown = find_unfinished_runs(get_plugins(ctx))
-    for one in unknown:
-        print_message(f"warning: {one.run} is not watched: {one.reason}")
-    return [open_run(ctx, one.run) for one in reversed(unfinished)] or [open_run(ctx, "")]
+    for listed_run in unknown:
+        print_message(f"warning: {listed_run.run} is not watched: {listed_run.reason}")
+    return [open_run(ctx, listed_run.run) for listed_run in reversed(unfinished)] or [open_run(ctx, "")]
 
 
 def _draw_until_over(follower: RunFollower) -> bool:
@@ -202,8 +202,8 @@ def _draw_until_over(follower: RunFollower) -> bool:
 
 
 def _dump_run(followed_run: FollowedRun) -> dict[str, Any]:
-    known = run_summary.dump_status(followed_run.record, followed_run.status, followed_run.progress)
-    return known | ({"state": "unknown", "reason": followed_run.reported_state[1]} if followed_run.failure else {})
+    status = run_summary.dump_status(followed_run.record, followed_run.status, followed_run.progress)
+    return status | ({"state": "unknown", "reason": followed_run.reported_state[1]} if followed_run.failure else {})
 
 
 def parse_timeout(text: str) -> float | None:
@@ -216,7 +216,7 @@ def parse_timeout(text: str) -> float | None:
 
 
 def _make_timeout_problem(follower: RunFollower, timeout: str) -> Problem:
-    runs = [one.record.run for one in follower.unfinished]
+    runs = [followed.record.run for followed in follower.unfinished]
     duration = f"{timeout} s" if timeout[-1:].isdigit() else timeout
     again = f"{' '.join(runs)}{_format_notify(follower)}"
     return make_problem("wait-timeout", names=" and ".join(runs), duration=duration, runs=" ".join(runs), again=again)
@@ -236,14 +236,14 @@ def print_end(followed: FollowedRun, as_json: bool, with_tail: bool, with_curve:
     """
     if followed.failure:
         raise followed.failure
-    record, status, known = followed.record, followed.status, followed.progress
+    record, status, progress = followed.record, followed.status, followed.progress
     if as_json:
         steps = run_summary.dump_steps(record, followed.steps) if followed.steps else {}
-        print_json(run_summary.dump_status(record, status, known) | steps)
+        print_json(run_summary.dump_status(record, status, progress) | steps)
     else:
-        if with_curve and known.main_metric and len(known.curve) > 1:
-            print_text(draw_curve(known.curve, known.main_metric.name) + "\n")
-        explains = status.state in ("failed", "lost") and not run_summary.has_failed_verdict(known)
+        if with_curve and progress.main_metric and len(progress.curve) > 1:
+            print_text(draw_curve(progress.curve, progress.main_metric.name) + "\n")
+        explains = status.state in ("failed", "lost") and not run_summary.has_failed_verdict(progress)
         if with_tail and explains and (tail := _drop_reason([*followed.tail], status.reason)):
             print_message("the last lines of its log:\n" + "\n".join(f"  | {line}" for line in tail))
         print_text(_format_end(followed))
@@ -260,40 +260,42 @@ def _drop_reason(lines: list[str], reason: str) -> list[str]:
 
 def _format_end(followed: FollowedRun) -> str:
     """Return the end of the run, its outputs, and the next commands."""
-    record, status, known = followed.record, followed.status, followed.progress
+    record, status, progress = followed.record, followed.status, followed.progress
     rows = []
-    validation = known.validation_metric
-    if validation and (value := known.metrics.get(validation.name)) is not None:
+    validation = progress.validation_metric
+    if validation and (value := progress.metrics.get(validation.name)) is not None:
         rows = [(validation.name, f"{value:.4g}")]
-    answer = scores.format_answer(known.evaluated) if known.evaluated else ""
-    if known.evaluated:
-        rows += [] if answer else [("scores", known.score_text)]
-        rows += [("under", scores.format_conditions(known.evaluated))]
-        groups = scores.format_group_scores(known.evaluated, known.declared_metrics, record.run)
+    answer = scores.format_answer(progress.evaluated) if progress.evaluated else ""
+    if progress.evaluated:
+        rows += [] if answer else [("scores", progress.score_text)]
+        rows += [("under", scores.format_conditions(progress.evaluated))]
+        groups = scores.format_group_scores(progress.evaluated, progress.declared_metrics, record.run)
         rows += [("" if number else "of these", text) for number, text in enumerate(groups)]
-    rows += run_summary.list_places(followed.record.run, known, run_summary.is_machine_gone(followed.platform, status))
-    rows += [("warning", known.registration_warning)]
+    rows += run_summary.list_places(
+        followed.record.run, progress, run_summary.is_machine_gone(followed.platform, status)
+    )
+    rows += [("warning", progress.registration_warning)]
     lines = [*filter(None, [followed.missing]), *(f"{name:<11} {value}" for name, value in rows if value)]
     lines[:0] = [
         *run_summary.format_run_steps(record, followed.steps),
-        *run_summary.format_checkpoint_scores(known),
+        *run_summary.format_checkpoint_scores(progress),
     ]
-    lines += format_next_steps(record, status, known)
+    lines += format_next_steps(record, status, progress)
     lines[:0] = [answer] if answer else []
     return "\n  ".join([_format_state(followed), *lines])
 
 
 def _format_brief_end(followed: FollowedRun) -> list[str]:
-    run, known = followed.record.run, followed.progress
+    run, progress = followed.record.run, followed.progress
     if followed.failure:
         return [f"{run} unknown: {followed.reported_state[1]}"]
     lines = [_format_state(followed)]
-    if known.step is not None:
-        lines.append(f"  {known.format_line(ended=followed.is_over)}")
-    if known.evaluated and (within := scores.format_conditions(known.evaluated)):
+    if progress.step is not None:
+        lines.append(f"  {progress.format_line(ended=followed.is_over)}")
+    if progress.evaluated and (within := scores.format_conditions(progress.evaluated)):
         lines.append(f"  under: {within}")
-    text, why = list_next_commands(followed.record, followed.status, known)[0]
-    return [*lines, f"  {'next':<11} {text}   {why}"]
+    text, reason = list_next_commands(followed.record, followed.status, progress)[0]
+    return [*lines, f"  {'next':<11} {text}   {reason}"]
 
 
 def _format_state(followed: FollowedRun) -> str:

@@ -65,32 +65,34 @@ def list_found_runs(
     :param number: how many at most; None for all.
     :param since: when the oldest that `accept` takes may have been created: nothing older is asked for.
     """
-    known = {platform: plugins.platform(platform)} if platform else plugins.platforms()
-    able = [one for one in known.values() if has_own_method(one.engine, "list_submitted")]
-    answers = [PlatformOutcome(name, "cannot-list") for name, one in known.items() if one not in able]
+    platforms = {platform: plugins.platform(platform)} if platform else plugins.platforms()
+    able = [candidate for candidate in platforms.values() if has_own_method(candidate.engine, "list_submitted")]
+    answers = [PlatformOutcome(name, "cannot-list") for name, candidate in platforms.items() if candidate not in able]
     recorded = defaultdict[str, list[str]](list)
     for name in records.iterate_runs():
         recorded[_get_job(name)].append(name)
     collected = [list[FoundRun]() for _ in able]
     questions = [
-        [partial(_collect_runs, one, everyone, number, state, accept, since, recorded, found)]
-        for one, found in zip(able, collected, strict=True)
+        [partial(_collect_runs, candidate, everyone, number, state, accept, since, recorded, found_runs)]
+        for candidate, found_runs in zip(able, collected, strict=True)
     ]
     limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
     problems: list[Problem] = []
-    for one, [reply] in zip(able, network_deadline.ask_all(questions, limit), strict=True):
+    for candidate, [reply] in zip(able, network_deadline.ask_all(questions, limit), strict=True):
         if reply.error is not None:
-            problems.append(_make_silence_problem(one.name, reply.error, limit))
-            answers.append(PlatformOutcome(one.name, "silent", problems[-1].why))
+            problems.append(_make_silence_problem(candidate.name, reply.error, limit))
+            answers.append(PlatformOutcome(candidate.name, "silent", problems[-1].why))
         else:
-            answers.append(PlatformOutcome(one.name, "listed" if reply.value else "not-set-up"))
-    every = [one for found in collected for one in [*found]]  # copied: a question that was given up may go on
+            answers.append(PlatformOutcome(candidate.name, "listed" if reply.value else "not-set-up"))
+    every = [
+        found_run for found_runs in collected for found_run in [*found_runs]
+    ]  # copied: a question that was given up may go on
     if not every and not any(answer.outcome == "listed" for answer in answers):
-        raise Rejected([replace(one, severity="error") for one in problems] or [*_explain_nothing(answers)])
-    every.sort(key=lambda one: one.record.created, reverse=True)
+        raise Rejected([replace(problem, severity="error") for problem in problems] or [*_explain_nothing(answers)])
+    every.sort(key=lambda found_run: found_run.record.created, reverse=True)
     silent = {answer.platform for answer in answers if answer.outcome == "silent"}
     more = number is not None and len(every) > number
-    return every[:number], answers, problems, more or any(one.record.platform in silent for one in every)
+    return every[:number], answers, problems, more or any(found_run.record.platform in silent for found_run in every)
 
 
 def _collect_runs(
@@ -101,7 +103,7 @@ def _collect_runs(
     accept: RecordFilter | None,
     since: float,
     recorded: RecordedNames,
-    found: list[FoundRun],
+    found_runs: list[FoundRun],
 ) -> bool:
     """Add the runs that a platform lists, one more than the wanted number; return whether it is set up. Raise Rejected.
 
@@ -110,13 +112,13 @@ def _collect_runs(
     settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
     if (listed := platform.engine.list_submitted(settings, everyone)) is None:
         return False
-    for one in listed:
-        if one.created is not None and one.created < since:  # the newest came first
+    for submitted_run in listed:
+        if submitted_run.created is not None and submitted_run.created < since:  # the newest came first
             break
-        run = _describe_run(platform.name, one, recorded.get(_get_job(one.run), ()))
+        run = _describe_run(platform.name, submitted_run, recorded.get(_get_job(submitted_run.run), ()))
         if state in ("", run.state) and (accept is None or accept(run.record)):
-            found.append(run)
-            if number is not None and len(found) > number:
+            found_runs.append(run)
+            if number is not None and len(found_runs) > number:
                 break
     return True
 

@@ -107,17 +107,23 @@ def list_runs(
             break
         examined += len(batch)
         _add_states(batch, plugins)
-        selected += [one for one in batch if state in ("", one.state)]
-        uncertain += [one for one in batch if one.state == "unknown" and state not in ("", "unknown")]
+        selected += [listed_run for listed_run in batch if state in ("", listed_run.state)]
+        uncertain += [
+            listed_run for listed_run in batch if listed_run.state == "unknown" and state not in ("", "unknown")
+        ]
         if number is not None and examined >= max(MAX_EXAMINED, number):
             break
     selected = selected[:number]
     _add_progress(selected, plugins)
-    pipelines = [one for one in selected if one.status and one.record and one.record.steps]
-    found = [one.record for one in pipelines if one.record]
-    answers = query_platforms(found, plugins, lambda record, platform: [*platform.engine.list_steps(record.reference)])
-    for one, answer in zip(pipelines, answers, strict=True):
-        one.steps = () if isinstance(answer, FailedQuery) else tuple(answer)
+    pipelines = [
+        listed_run for listed_run in selected if listed_run.status and listed_run.record and listed_run.record.steps
+    ]
+    pipeline_records = [pipeline.record for pipeline in pipelines if pipeline.record]
+    answers = query_platforms(
+        pipeline_records, plugins, lambda record, platform: [*platform.engine.list_steps(record.reference)]
+    )
+    for pipeline, answer in zip(pipelines, answers, strict=True):
+        pipeline.steps = () if isinstance(answer, FailedQuery) else tuple(answer)
     following = list(itertools.islice(names, 1))
     _add_changes(selected, iter(()) if state else _read_records(itertools.chain(following, names), accept))
     return selected, uncertain, number is not None and bool(following)
@@ -128,22 +134,26 @@ def _add_changes(listed_runs: Sequence[ListedRun], older: Iterator[ListedRun]) -
     or continues another one, what differs from that, and whether its result is better.
     """
     newer: dict[str, ListedRun | None] = {}
-    for number, one in enumerate(itertools.chain(listed_runs, older)):
+    for number, listed_run in enumerate(itertools.chain(listed_runs, older)):
         if number >= len(listed_runs) + MAX_OLDER or (number >= len(listed_runs) and not any(newer.values())):
             break
-        if one.record and one.record.values:
-            if (before := newer.get(one.record.workload)) and before.record:
-                before.changes = run_differences.find_changes(one.record.values, before.record.values)
-            newer[one.record.workload] = one if number < len(listed_runs) else None
-    by_name = {one.run: one for one in listed_runs}
-    for one in listed_runs:
-        if one.record and (parent := one.record.parent or run_values.find_resumed_run(one.record)):
+        if listed_run.record and listed_run.record.values:
+            if (before := newer.get(listed_run.record.workload)) and before.record:
+                before.changes = run_differences.find_changes(listed_run.record.values, before.record.values)
+            newer[listed_run.record.workload] = listed_run if number < len(listed_runs) else None
+    by_name = {listed_run.run: listed_run for listed_run in listed_runs}
+    for listed_run in listed_runs:
+        if listed_run.record and (parent := listed_run.record.parent or run_values.find_resumed_run(listed_run.record)):
             with contextlib.suppress(Rejected):
-                one.changes = run_differences.find_changes(records.read_record(parent).values, one.record.values)
-                one.parent = parent
-            known = other.progress if (other := by_name.get(parent)) else _read_ended_progress(parent)
-            if known and one.parent and one.status and one.status.finished:
-                one.result_change = find_result_change(one.record.metrics, known, one.progress)
+                listed_run.changes = run_differences.find_changes(
+                    records.read_record(parent).values, listed_run.record.values
+                )
+                listed_run.parent = parent
+            parent_progress = other.progress if (other := by_name.get(parent)) else _read_ended_progress(parent)
+            if parent_progress and listed_run.parent and listed_run.status and listed_run.status.finished:
+                listed_run.result_change = find_result_change(
+                    listed_run.record.metrics, parent_progress, listed_run.progress
+                )
 
 
 def _read_ended_progress(run: str) -> ListedProgress | None:
@@ -156,20 +166,20 @@ def find_result_change(metrics: Sequence[Metric], before: ListedProgress, after:
 
     The main score of an evaluation counts, or else the validation loss, or the loss.
     """
-    scores_before, scores_after = (find_headline_score(one.scores, metrics) for one in (before, after))
+    scores_before, scores_after = (find_headline_score(progress.scores, metrics) for progress in (before, after))
     if scores_before and scores_after and scores_before[0] == scores_after[0]:
         metric, old, new = *scores_before, scores_after[1]
     else:
         losses = (("validation", before.validation, after.validation), ("loss", before.loss, after.loss))
-        found = [
+        changes = [
             (metric, old, new)
             for kind, old, new in losses
             for metric in metrics
             if metric.kind == kind and old is not None and new is not None
         ]
-        if not found:
+        if not changes:
             return None
-        metric, old, new = found[0]
+        metric, old, new = changes[0]
     is_better = None if old == new or not metric.direction else (new < old) == (metric.direction == "lower")
     return ResultChange(metric, old, new, is_better)
 
@@ -177,12 +187,12 @@ def find_result_change(metrics: Sequence[Metric], before: ListedProgress, after:
 def find_silent_platforms(listed_runs: Sequence[ListedRun]) -> Iterator[Problem]:
     """Yield a warning for each reason why a platform did not return the state of runs."""
     groups: dict[tuple[str, str, tuple[Suggestion, ...]], list[str]] = {}
-    for one in listed_runs:
-        if one.no_answer and one.record:
-            problem = one.no_answer.problem
-            reason = (problem and problem.why) or one.no_answer.why
+    for listed_run in listed_runs:
+        if listed_run.no_answer and listed_run.record:
+            problem = listed_run.no_answer.problem
+            reason = (problem and problem.why) or listed_run.no_answer.why
             ways = problem.suggestions if problem else ()
-            groups.setdefault((one.record.platform, reason, ways), []).append(one.run)
+            groups.setdefault((listed_run.record.platform, reason, ways), []).append(listed_run.run)
     for (platform, reason, ways), runs in groups.items():
         which = runs[0] if len(runs) == 1 else f"{len(runs)} runs"
         yield make_problem("platform-away", *ways, platform=platform, which=which, reason=reason.rstrip("."))
@@ -192,8 +202,8 @@ def find_unfinished_runs(plugins: Plugins) -> tuple[list[ListedRun], list[Listed
     """Return the newest runs that have not ended, and those whose state is unknown."""
     batch = list(itertools.islice(_read_records(records.iterate_runs(with_steps=False)), MAX_EXAMINED))
     _add_states(batch, plugins)
-    unknown = [one for one in batch if one.state == "unknown"]
-    return [one for one in batch if one.state in ("pending", "running")], unknown
+    unknown = [listed_run for listed_run in batch if listed_run.state == "unknown"]
+    return [listed_run for listed_run in batch if listed_run.state in ("pending", "running")], unknown
 
 
 def describe_interrupted(run: str) -> str:
@@ -228,20 +238,20 @@ def _read_records(names: Iterator[str], accept: RecordFilter | None = None) -> I
 
 
 def _add_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
-    unknown = [one for one in batch if one.state == "unknown"]
-    answers = query_statuses([one.record for one in unknown if one.record], plugins)
-    for one, answer in zip(unknown, answers, strict=True):
+    unknown = [listed_run for listed_run in batch if listed_run.state == "unknown"]
+    answers = query_statuses([listed_run.record for listed_run in unknown if listed_run.record], plugins)
+    for listed_run, answer in zip(unknown, answers, strict=True):
         if isinstance(answer, Status):
-            one.status, one.state, one.reason = answer, answer.state, answer.reason
-            records.save_final_status(one.run, answer)
+            listed_run.status, listed_run.state, listed_run.reason = answer, answer.state, answer.reason
+            records.save_final_status(listed_run.run, answer)
         elif isinstance(answer, FailedQuery) and answer.gone:
-            one.state, one.reason = "gone", answer.why
+            listed_run.state, listed_run.reason = "gone", answer.why
         elif isinstance(answer, FailedQuery):
-            one.reason, one.no_answer = answer.why, answer
-            if status := records.read_final_status(one.run):
-                one.status, one.state, one.reason = status, status.state, status.reason
+            listed_run.reason, listed_run.no_answer = answer.why, answer
+            if status := records.read_final_status(listed_run.run):
+                listed_run.status, listed_run.state, listed_run.reason = status, status.state, status.reason
         else:
-            one.reason = f"{one.record.platform if one.record else ''} returned no status"
+            listed_run.reason = f"{listed_run.record.platform if listed_run.record else ''} returned no status"
 
 
 def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
@@ -249,33 +259,39 @@ def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
 
     Of an engine that lists its runs, each log takes a request: only a few are asked for, and those of ended runs once.
     """
-    asked: list[tuple[ListedRun, bool]] = []
+    queried: list[tuple[ListedRun, bool]] = []
     requests = Counter[str]()
-    for one in listed_runs:
-        if one.is_settled or one.record is None or one.status is None or one.no_answer or one.state == "pending":
+    for listed_run in listed_runs:
+        if (
+            listed_run.is_settled
+            or listed_run.record is None
+            or listed_run.status is None
+            or listed_run.no_answer
+            or listed_run.state == "pending"
+        ):
             continue
-        if one.record.is_sweep:
-            one.progress = _summarize_sweep(one.record)
+        if listed_run.record.is_sweep:
+            listed_run.progress = _summarize_sweep(listed_run.record)
             continue
-        is_remote = not one.record.steps and can_list(one.record.platform, plugins)
-        if is_remote and one.status.finished and (ended := ended_runs.read_ended_run(one.run)):
-            one.progress = ended.progress
+        is_remote = not listed_run.record.steps and can_list(listed_run.record.platform, plugins)
+        if is_remote and listed_run.status.finished and (ended := ended_runs.read_ended_run(listed_run.run)):
+            listed_run.progress = ended.progress
             continue
-        requests[one.record.platform] += is_remote
-        if requests[one.record.platform] <= MAX_LOGS:
-            asked.append((one, is_remote))
-    found = [one.record for one, _ in asked if one.record]
-    answers = query_platforms(found, plugins, _query_progress, MAX_LOG_WORKERS)
-    for (one, is_remote), answer in zip(asked, answers, strict=True):
-        if isinstance(answer, FailedQuery) or one.status is None:
+        requests[listed_run.record.platform] += is_remote
+        if requests[listed_run.record.platform] <= MAX_LOGS:
+            queried.append((listed_run, is_remote))
+    queried_records = [listed_run.record for listed_run, _ in queried if listed_run.record]
+    answers = query_platforms(queried_records, plugins, _query_progress, MAX_LOG_WORKERS)
+    for (listed_run, is_remote), answer in zip(queried, answers, strict=True):
+        if isinstance(answer, FailedQuery) or listed_run.status is None:
             continue
-        known, file = answer
-        one.progress = ended_runs.summarize_progress(known)
-        status, outcome = one.status, known.outcome
+        progress, file = answer
+        listed_run.progress = ended_runs.summarize_progress(progress)
+        status, outcome = listed_run.status, progress.outcome
         if outcome and status.finished:
             is_reported = (outcome.state, outcome.reason) == (status.state, status.reason)  # by the run, at its end
             if is_remote or (file and status.ended is not None and is_reported):
-                ended_runs.store_ended_run(one.run, status, one.progress, file)
+                ended_runs.store_ended_run(listed_run.run, status, listed_run.progress, file)
 
 
 def _summarize_sweep(record: RunRecord) -> ListedProgress:
@@ -283,18 +299,18 @@ def _summarize_sweep(record: RunRecord) -> ListedProgress:
     from robotrain.sweeps import results
     from robotrain.sweeps.space import format_point
 
-    if (found := results.read_results(record.run)) is None:
+    if (sweep_results := results.read_results(record.run)) is None:
         return ListedProgress()
-    ended = sum(trial.state not in ("waiting", "pending", "running") for trial in found.trials)
-    count = ListedProgress(ended, len(found.trials), "trial")
-    if found.best is None or found.best.score is None:
+    ended = sum(trial.state not in ("waiting", "pending", "running") for trial in sweep_results.trials)
+    count = ListedProgress(ended, len(sweep_results.trials), "trial")
+    if sweep_results.best is None or sweep_results.best.score is None:
         return count
-    score, best = found.best.score, found.best
-    text = f"best {best.name}: {format_point(best.values)}, {found.metric} {results.format_value(score)}"
-    metric = next((one for one in record.metrics if one.name == found.metric), None)
+    score, best = sweep_results.best.score, sweep_results.best
+    text = f"best {best.name}: {format_point(best.values)}, {sweep_results.metric} {results.format_value(score)}"
+    metric = next((metric for metric in record.metrics if metric.name == sweep_results.metric), None)
     if metric and metric.is_loss:
         return count._replace(loss=score, conditions=text)
-    return count._replace(scores={found.metric: score}, conditions=text)
+    return count._replace(scores={sweep_results.metric: score}, conditions=text)
 
 
 def _query_progress(record: RunRecord, platform: Platform) -> tuple[Progress, list[Any] | None]:

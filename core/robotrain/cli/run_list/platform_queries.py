@@ -77,16 +77,16 @@ def _query_listings(runs: Sequence[RunRecord], plugins: Plugins) -> dict[int, An
             references = [runs[index].reference for index in group]
             asks[name] = {len(groups): functools.partial(_list_statuses, plugins.platform(name), references)}
             groups.append(group)
-    found: dict[int, Any] = {}
+    answers_by_index: dict[int, Any] = {}
     for number, answer in _collect_answers(asks).items():
         if isinstance(answer, FailedQuery):  # one that only cannot list is asked about each run
-            found |= dict.fromkeys(groups[number], answer) if answer.is_transient else {}
+            answers_by_index |= dict.fromkeys(groups[number], answer) if answer.is_transient else {}
             continue
         for index, status in zip(groups[number], answer, strict=False):
             ended = isinstance(status, Status) and status.finished and status.state != "succeeded"
-            known = records.read_final_status(runs[index].run) if ended else status
-            found |= {index: known} if known else {}
-    return found
+            latest_status = records.read_final_status(runs[index].run) if ended else status
+            answers_by_index |= {index: latest_status} if latest_status else {}
+    return answers_by_index
 
 
 def _query_status(record: RunRecord, platform: Platform) -> Status:
@@ -114,7 +114,7 @@ def _collect_answers(asks: Questions, workers: int = network_deadline.MAX_WORKER
     if not asks:
         return {}
     limit = network_deadline.get_limit(network_deadline.SHORT_SECONDS)
-    groups = network_deadline.ask_all([[*one.values()] for one in asks.values()], limit, workers)
+    groups = network_deadline.ask_all([[*questions.values()] for questions in asks.values()], limit, workers)
     return {
         index: answer.value if answer.error is None else _explain_failure(platform, answer.error, limit)
         for (platform, questions), group in zip(asks.items(), groups, strict=True)

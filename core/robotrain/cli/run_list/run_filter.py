@@ -78,15 +78,15 @@ class RunFilter(NamedTuple):
         if begin > end:
             ways = [Suggestion(shlex.join(["--since", self.until, "--until", self.since]))]
             problems.append(make_problem("options-conflict", *ways))
-        given = list[tuple[str, str]]()
+        pairs = list[tuple[str, str]]()
         for text in self.values:
             with collect_problems(problems):
-                given.append(_parse_value(text))
+                pairs.append(_parse_value(text))
         read_records = functools.cache(_read_records)  # at most once, and only for a name that no plugin has
         problems += find_unknown_names(plugins, self.platform, self.workload, read_records)
-        names = _find_value_names(plugins, [key for key, _ in given], read_records, problems)
+        names = _find_value_names(plugins, [key for key, _ in pairs], read_records, problems)
         raise_if_any(problems)
-        values = [(key, names[key], wanted) for key, wanted in given]
+        values = [(key, names[key], wanted) for key, wanted in pairs]
         if not any(self._replace(state="")):
             return None
 
@@ -164,7 +164,7 @@ def parse_state(text: str) -> str:
     state = text.strip().lower()
     if state in ("", *LISTED_STATES):
         return state
-    meant = tuple(Suggestion(f"--state {known}") for known in _find_states(state))
+    meant = tuple(Suggestion(f"--state {near_state}") for near_state in _find_states(state))
     near = meant or suggest_name(state, LISTED_STATES, prefix="--state ")
     states = ", ".join(LISTED_STATES)
     raise Rejected([make_problem("value-invalid.state", *near, name=redact(text), states=states)])
@@ -189,11 +189,11 @@ def _parse_value(text: str) -> tuple[str, str]:
 
 def _read_records() -> list[RunRecord]:
     """Return the records of all runs, without those that cannot be read."""
-    found: list[RunRecord] = []
+    run_records: list[RunRecord] = []
     for run in records.iterate_runs():
         with contextlib.suppress(Rejected):
-            found.append(records.read_record(run))
-    return found
+            run_records.append(records.read_record(run))
+    return run_records
 
 
 def find_unknown_names(
@@ -201,12 +201,12 @@ def find_unknown_names(
 ) -> Iterator[Problem]:
     """Yield the problem of a platform or workload that is not installed and that no run has."""
     for family, name in (("platform", platform), ("workload", workload)):
-        known = plugins.list_names(family)
-        if not name or name in known:
+        names = plugins.list_names(family)
+        if not name or name in names:
             continue
         used = {getattr(record, family) for record in read_records()}
         if name not in used:
-            every = sorted({*known, *used})
+            every = sorted({*names, *used})
             near = suggest_name(name, every, prefix=f"--{family} ")
             yield make_problem(
                 "plugin-not-loaded",
@@ -223,11 +223,11 @@ def _find_value_names(
 ) -> dict[str, tuple[str, ...]]:
     """Return the names of values that each key of `--set` means; unknown keys are added to `problems`."""
     declared = _list_declared_names(plugins) if keys else {}
-    found: dict[str, tuple[str, ...]] = {}
+    names_by_key: dict[str, tuple[str, ...]] = {}
     recorded: set[str] | None = None
     for key in keys:
         name = key if key.startswith("-") else key.replace("-", "_")
-        found[key] = tuple(declared.get(name) or declared.get(key) or (name,))
+        names_by_key[key] = tuple(declared.get(name) or declared.get(key) or (name,))
         option = _find_trainer_option(plugins, key)
         if name in declared or key in declared or option == key:
             continue
@@ -239,7 +239,7 @@ def _find_value_names(
             near = option or find_nearest_name(name, {*declared, *recorded})
             ways = [Suggestion(f"--set {near}=VALUE")] if near else []
             problems.append(make_problem("value-unknown", *ways, key=redact(key)))
-    return found
+    return names_by_key
 
 
 def _list_declared_names(plugins: Plugins) -> dict[str, dict[str, None]]:
@@ -251,9 +251,11 @@ def _list_declared_names(plugins: Plugins) -> dict[str, dict[str, None]]:
         for spelling in (flag, flag.lstrip("-").replace("-", "_")):
             if len(spelling.lstrip("-")) > 1:
                 meanings.setdefault(spelling, {})[name] = None
-    tables = [*(one.parameters for one in workloads), *(one.settings for one in platforms)]
-    names = [one.name for table in tables for one in get_parameters(table)]
-    return meanings | {name: {name: None} for name in (*names, *(role for one in workloads for role in one.roles))}
+    tables = [*(workload.parameters for workload in workloads), *(platform.settings for platform in platforms)]
+    names = [parameter.name for table in tables for parameter in get_parameters(table)]
+    return meanings | {
+        name: {name: None} for name in (*names, *(role for workload in workloads for role in workload.roles))
+    }
 
 
 def _find_trainer_option(plugins: Plugins, key: str) -> str:

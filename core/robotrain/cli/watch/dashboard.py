@@ -101,13 +101,13 @@ def draw_frame(runs: Sequence[FollowedRun], columns: int, rows: int, ascii_only:
     canvas = Canvas(columns, rows, ASCII if ascii_only else Glyphs())
     for level in (_draw_full, _draw_brief):
         gap: list[StyledLine] = [[]] if level is _draw_full else []
-        lines = [line for one in runs for line in [*_draw_run(one, level, canvas), *gap]]
+        lines = [line for run in runs for line in [*_draw_run(run, level, canvas), *gap]]
         if len(lines) - len(gap) <= canvas.rows:
             return lines[: len(lines) - len(gap)]
-    shown = sorted(runs, key=lambda one: one.is_over)[
+    shown = sorted(runs, key=lambda run: run.is_over)[
         : canvas.rows if len(runs) <= canvas.rows else max(0, canvas.rows - 1)
     ]
-    lines = [line for one in runs if one in shown for line in _draw_run(one, _draw_one_line, canvas)]
+    lines = [line for run in runs if run in shown for line in _draw_run(run, _draw_one_line, canvas)]
     hidden = len(runs) - len(shown)
     return [*lines, [f"{canvas.glyphs.mark} and {hidden} more"]] if hidden else lines
 
@@ -121,17 +121,17 @@ def _draw_run(
 
 def _draw_full(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     """Yield a line for everything that is known of a run."""
-    known = run.progress
+    run_progress = run.progress
     header, *progress = _draw_brief(run, canvas)
     yield header
     if text := run.trouble or run.status.reason:
         yield [(f"  {to_plain_line(text)}", "yellow" if run.trouble else "")]
     yield from _draw_steps(run, canvas) if run.record.steps else progress
-    texts = [known.score_text, *([_format_curve(known, canvas)] if known.curve else [])]
-    texts += [format_machine(known.machine)] if known.machine and not run.is_over else []
-    yield from ((f"  {text}",) for text in (*texts, *_list_outputs(known, canvas)) if text)
-    if known.warnings:
-        yield [(f"  warning: {to_plain_line(known.warnings[-1])}", "yellow")]
+    texts = [run_progress.score_text, *([_format_curve(run_progress, canvas)] if run_progress.curve else [])]
+    texts += [format_machine(run_progress.machine)] if run_progress.machine and not run.is_over else []
+    yield from ((f"  {text}",) for text in (*texts, *_list_outputs(run_progress, canvas)) if text)
+    if run_progress.warnings:
+        yield [(f"  warning: {to_plain_line(run_progress.warnings[-1])}", "yellow")]
 
 
 def _draw_steps(run: FollowedRun, canvas: Canvas, only_running: bool = False) -> Iterator[StyledLine]:
@@ -139,9 +139,9 @@ def _draw_steps(run: FollowedRun, canvas: Canvas, only_running: bool = False) ->
     steps = [step for step in run.steps if step.state == "running" or not only_running]
     for step, text in zip(steps, format_steps(steps), strict=True):
         yield [(f"  {to_plain_line(text)}", output.STATE_STYLES.get(step.state, ""))]
-        known = run.get_step_progress(step.name)
-        if step.state == "running" and known.step is not None:
-            yield [f"    {_format_progress_bar(known, False, canvas)}"]
+        progress = run.get_step_progress(step.name)
+        if step.state == "running" and progress.step is not None:
+            yield [f"    {_format_progress_bar(progress, False, canvas)}"]
 
 
 def _draw_brief(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
@@ -176,15 +176,15 @@ def _draw_name(run: FollowedRun) -> list[str | tuple[str, str]]:
     return [(name, "bold"), *([] if name == identifier else [(f"  {identifier}", "dim")]), "  ", (state, style)]
 
 
-def _format_progress_bar(known: Progress, over: bool, canvas: Canvas) -> str:
+def _format_progress_bar(progress: Progress, over: bool, canvas: Canvas) -> str:
     """Return the bar, and of steps, rate and time left (unless it is over, or waits) what fits beside it."""
-    assert known.step is not None
-    if not known.total:
-        return f"{known.unit} {known.step}"
-    share = min(1.0, known.step / known.total)
-    said = f"{known.step}/{known.total} ({share:.0%})"
-    left = f"  {format_duration(known.seconds_left)} left" if known.seconds_left is not None and not over else ""
-    rate = f"  {known.rate_text} {known.unit}s/s" if known.rate else ""
+    assert progress.step is not None
+    if not progress.total:
+        return f"{progress.unit} {progress.step}"
+    share = min(1.0, progress.step / progress.total)
+    said = f"{progress.step}/{progress.total} ({share:.0%})"
+    left = f"  {format_duration(progress.seconds_left)} left" if progress.seconds_left is not None and not over else ""
+    rate = f"  {progress.rate_text} {progress.unit}s/s" if progress.rate else ""
     for more in (rate + left, left, ""):
         bar = min(WIDEST_BAR, canvas.columns - len(said + more) - 4)
         if bar >= NARROWEST_BAR:
@@ -193,26 +193,30 @@ def _format_progress_bar(known: Progress, over: bool, canvas: Canvas) -> str:
     return said
 
 
-def _format_curve(known: Progress, canvas: Canvas) -> str:
-    said = f"{known.newest_value_text}  "
-    held_out = f"  {known.validation_text}" if known.validation_text else ""
+def _format_curve(progress: Progress, canvas: Canvas) -> str:
+    said = f"{progress.newest_value_text}  "
+    held_out = f"  {progress.validation_text}" if progress.validation_text else ""
     left = min(WIDEST_SPARKLINE, canvas.columns - 2 - len(said) - len(held_out))
-    drawn = draw_sparkline(known.curve, left, canvas.glyphs.blocks, canvas.glyphs.dot) if left >= NARROWEST_BAR else ""
+    drawn = (
+        draw_sparkline(progress.curve, left, canvas.glyphs.blocks, canvas.glyphs.dot) if left >= NARROWEST_BAR else ""
+    )
     return said + drawn + held_out
 
 
-def _list_outputs(known: Progress, canvas: Canvas) -> Iterator[str]:
+def _list_outputs(progress: Progress, canvas: Canvas) -> Iterator[str]:
     """Yield the newest checkpoint or results, their copy, and the registered model; long addresses show their end."""
-    if known.checkpoint:
-        yield _format_place(f"checkpoint {known.checkpoint_step}", known.checkpoint, canvas)
-    for copy in known.published[-1:]:
+    if progress.checkpoint:
+        yield _format_place(f"checkpoint {progress.checkpoint_step}", progress.checkpoint, canvas)
+    for copy in progress.published[-1:]:
         yield _format_place(f"published {copy.step}", copy.to, canvas)
-    if known.evaluated and known.evaluated.results:
-        yield _format_place("results", known.evaluated.results, canvas)
-    for place in known.results[-1:]:
-        yield _format_place("copied to", place, canvas)
-    for one in known.registered[-1:]:
-        yield f"registered {one.name} version {one.version}" + (f" (step {one.step})" if one.step else "")
+    if progress.evaluated and progress.evaluated.results:
+        yield _format_place("results", progress.evaluated.results, canvas)
+    for address in progress.results[-1:]:
+        yield _format_place("copied to", address, canvas)
+    for registration in progress.registered[-1:]:
+        yield f"registered {registration.name} version {registration.version}" + (
+            f" (step {registration.step})" if registration.step else ""
+        )
 
 
 def _format_place(name: str, where: str, canvas: Canvas) -> str:
@@ -234,7 +238,7 @@ def format_machine(values: Mapping[str, float]) -> str:
         parts.append(f"memory {used / 1000:.1f}{of} GB")
     if (busy := values.get("system/cpu_utilization_percentage")) is not None:
         parts.append(f"cpu {busy:.0f}%")
-    for number in sorted(int(found[1]) for name in values if (found := GPU_PATTERN.fullmatch(name))):
+    for number in sorted(int(match[1]) for name in values if (match := GPU_PATTERN.fullmatch(name))):
         name = f"system/gpu_{number}"
         share, busy = values.get(f"{name}_memory_percent"), values.get(f"{name}_utilization_percentage")
         text = f"gpu {number} {values[f'{name}_memory_used_megabytes'] / 1000:.1f} GB"

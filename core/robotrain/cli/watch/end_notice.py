@@ -11,19 +11,25 @@ from robotrain.notifications import NoticeChannel
 from robotrain.redaction import redact_if_secret
 
 
-def send_notice(channels: Sequence[NoticeChannel], record: RunRecord, status: Status, known: Progress) -> list[Problem]:
+def send_notice(
+    channels: Sequence[NoticeChannel], record: RunRecord, status: Status, progress: Progress
+) -> list[Problem]:
     """Tell channels that a run ended; return a warning for each that did not take it."""
     title = f"{record.name or record.run} {status.state}"
-    return notifications.send(channels, title, format_notice(record, status, known))
+    return notifications.send(channels, title, format_notice(record, status, progress))
 
 
-def format_notice(record: RunRecord, status: Status, known: Progress) -> str:
+def format_notice(record: RunRecord, status: Status, progress: Progress) -> str:
     """Return the lines below the title. Pure."""
-    metric = known.validation_metric or known.main_metric
-    value = known.metrics.get(metric.name) if metric else None
+    metric = progress.validation_metric or progress.main_metric
+    value = progress.metrics.get(metric.name) if metric else None
     score = (
-        known.score_text if known.evaluated else f"{metric.name} {value:.4g}" if metric and value is not None else ""
+        progress.score_text
+        if progress.evaluated
+        else f"{metric.name} {value:.4g}"
+        if metric and value is not None
+        else ""
     )
     lines = (status.reason, score, f"run: {record.run} on {record.platform}")
-    after = f"next: {list_next_commands(record, status, known)[0][0]}"
+    after = f"next: {list_next_commands(record, status, progress)[0][0]}"
     return "\n".join(redact_if_secret(line) for line in (*lines, after) if line)

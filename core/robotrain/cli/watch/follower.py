@@ -127,16 +127,16 @@ class FollowedRun:
 
     def _read_log(self) -> None:
         """Read the log to its end. A log that is read again begins from its start: known lines are skipped."""
-        known = self._lines_read if self._tail_count is None else 0
+        lines_seen = self._lines_read if self._tail_count is None else 0
         try:
             if events := None if self._observer.shows_past else self.platform.engine.events_file(self.record.reference):
-                lines, known = self._follow_events(events), 0
+                lines, lines_seen = self._follow_events(events), 0
             else:
                 lines = self.platform.engine.logs(self.record.reference, follow=True, tail=self._tail_count)
             for at, line in enumerate(lines, 1):
                 if self._stopped.is_set():
                     return
-                if at > known:
+                if at > lines_seen:
                     self._lines_read, self._last_line_at, self._log_trouble = at, time.monotonic(), ""
                     self._handle_line(line)
             self._log_trouble = ""
@@ -161,16 +161,16 @@ class FollowedRun:
         return False
 
     def _handle_line(self, line: str) -> None:
-        found = event.parse_event(line) if line.startswith(event.PREFIX) else None
+        record = event.parse_event(line) if line.startswith(event.PREFIX) else None
         with self.lock:
-            if found is not None:
+            if record is not None:
                 if not self.record.is_sweep:
-                    self.progress.add_event(found)
-                if found.pipeline_step:
-                    self.get_step_progress(found.pipeline_step).add_event(found)
+                    self.progress.add_event(record)
+                if record.pipeline_step:
+                    self.get_step_progress(record.pipeline_step).add_event(record)
             elif not is_platform_line(line, self.record):
                 self.tail.append(line)
-        self._observer.on_line(self, line, found)
+        self._observer.on_line(self, line, record)
 
     def _poll_status(self) -> None:
         has_polled = False
@@ -209,14 +209,14 @@ class FollowedRun:
         """Note that the platform does not answer; give up after a while when its log is silent too."""
         now = time.monotonic()
         self._status_trouble_since = self._status_trouble_since or now
-        run, platform, why = self.record.run, self.record.platform, describe_exception(error)
-        self._status_trouble = f"{platform} does not return the status of {run}: {why}"
+        run, platform, reason = self.record.run, self.record.platform, describe_exception(error)
+        self._status_trouble = f"{platform} does not return the status of {run}: {reason}"
         self._report_trouble(self._status_trouble)
         log_silent = self._log_trouble or self._log_ended.is_set()
         if not log_silent or now - max(self._status_trouble_since, self._last_line_at) <= PATIENCE_SECONDS:
             return
         minutes = PATIENCE_SECONDS / 60
-        silent = make_problem("platform-away", platform=platform, run=run, minutes=minutes, why=why)
+        silent = make_problem("platform-away", platform=platform, run=run, minutes=minutes, why=reason)
         self.failure = error if isinstance(error, Rejected) else Rejected([silent])
 
     def _await_last_lines(self) -> None:
@@ -299,23 +299,23 @@ class RunFollower:
         """Failures of plugins, to be printed when nothing is drawn any more."""
 
     def __enter__(self) -> RunFollower:
-        for one in self.runs:
-            one.start()
+        for run in self.runs:
+            run.start()
         return self
 
     def __exit__(self, *how: object) -> None:
-        for one in self.runs:
-            one.stop()
+        for run in self.runs:
+            run.stop()
 
     @property
     def is_over(self) -> bool:
         """Whether every run has ended."""
-        return all(one.is_over for one in self.runs)
+        return all(run.is_over for run in self.runs)
 
     @property
     def unfinished(self) -> list[FollowedRun]:
         """The runs that have not ended."""
-        return [one for one in self.runs if not one.is_over]
+        return [run for run in self.runs if not run.is_over]
 
     def wait_until_over(self, seconds: float | None = None, should_stop: Callable[[], bool] = lambda: False) -> bool:
         """Wait until every run has ended; return False after `seconds`, or when `should_stop` says so."""
@@ -332,10 +332,10 @@ class RunFollower:
         return True
 
     def _notify_ended(self) -> None:
-        for one in self.runs:
-            if one.is_over and one.record.run not in self._notified:
-                self._notified.add(one.record.run)
-                if self._plugins and not one.failure and (one.was_running or self._just_sent):
-                    self.problems += site.notify_run_changed(self._plugins, one.record, "ended", one.status)
-                if self.channels and not one.failure:
-                    self.problems += send_notice(self.channels, one.record, one.status, one.progress)
+        for run in self.runs:
+            if run.is_over and run.record.run not in self._notified:
+                self._notified.add(run.record.run)
+                if self._plugins and not run.failure and (run.was_running or self._just_sent):
+                    self.problems += site.notify_run_changed(self._plugins, run.record, "ended", run.status)
+                if self.channels and not run.failure:
+                    self.problems += send_notice(self.channels, run.record, run.status, run.progress)

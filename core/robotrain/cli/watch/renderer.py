@@ -48,26 +48,26 @@ class LogLineFormat:
 
     def __call__(self, line: str) -> str | None:
         """Return a line as it is shown; None for an event that is not shown by itself, or repeats lines."""
-        found = event.parse_event(line)
-        if found is None:
+        record = event.parse_event(line)
+        if record is None:
             self._printed.append(line)
             return line
-        if isinstance(found.event, event.Metrics) and self._repeats_lines(found, found.event):
+        if isinstance(record.event, event.Metrics) and self._repeats_lines(record, record.event):
             return None
-        text = Progress.describe_event(found.event, self._declared)
-        return label_step(found, f"[robotrain] {text}") if text else None
+        text = Progress.describe_event(record.event, self._declared)
+        return label_step(record, f"[robotrain] {text}") if text else None
 
     def _repeats_lines(self, record: event.EventRecord, metrics: event.Metrics) -> bool:
         """Whether a line since the step before has one of the values, rounded."""
         if metrics.step is None:
             return False
-        if (place := (record.pipeline_step, metrics.step)) != self._place:
+        if (position := (record.pipeline_step, metrics.step)) != self._place:
             numbers = [(float(text[0]), len(text[1])) for line in self._printed for text in DECIMAL.finditer(line)]
             values = metrics.values.values()
             self._is_repeated = any(
                 round(value, digits) == number for value in values if value % 1 for number, digits in numbers
             )
-            self._place = place
+            self._place = position
             self._printed.clear()
         return self._is_repeated
 
@@ -207,9 +207,9 @@ class ChangeRenderer(Renderer):
             return
         run = followed.record.run
         if isinstance(record.event, event.Metrics):
-            known = followed.get_step_progress(record.pipeline_step)
+            progress = followed.get_step_progress(record.pipeline_step)
             if is_step_event(record.event):
-                self._pending[run] = label_step(record, known.format_line())
+                self._pending[run] = label_step(record, progress.format_line())
                 self._render_tick()
         elif description := Progress.describe_event(record.event, followed.record.metrics):
             self._write_pending(run)
@@ -308,20 +308,20 @@ class LiveLineRenderer(Renderer):
             if followed.progress.stage == "environment" or is_first:
                 self._print_above(f"  {to_plain_line(text)}")
         elif is_step_event(record.event) or (is_end(record) and followed.progress.step is not None):
-            known = followed.get_step_progress(record.pipeline_step)
-            self._place = label_step(record, known.format_line(ended=True))
-            self._text = self._place if is_end(record) else label_step(record, known.format_line())
+            progress = followed.get_step_progress(record.pipeline_step)
+            self._place = label_step(record, progress.format_line(ended=True))
+            self._text = self._place if is_end(record) else label_step(record, progress.format_line())
             self._render_tick()
         elif description := self._describe_event(followed, record):
             self._print_above(to_plain_line(label_step(record, description)))
 
     def _describe_event(self, followed: FollowedRun, record: event.EventRecord) -> str:
         """Describe an event without what the summary shows; work with low scores has not failed."""
-        known = followed.get_step_progress(record.pipeline_step).evaluated
+        evaluated = followed.get_step_progress(record.pipeline_step).evaluated
         match record.event:
             case event.Metrics() | event.Outcome():
                 return ""
-            case event.StageEvent(name="work", state="failed") as stage if known and known.passed is False:
+            case event.StageEvent(name="work", state="failed") as stage if evaluated and evaluated.passed is False:
                 return Progress.describe_event(dataclasses.replace(stage, state="done"))
             case event.Evaluated() as told:
                 return Progress.describe_event(dataclasses.replace(told, scores={}, conditions=""))

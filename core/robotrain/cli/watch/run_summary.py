@@ -39,27 +39,27 @@ def read_run_log(record: RunRecord, platform: Platform, with_lines: bool = False
     def warn(error: Exception) -> None:  # whatever a plugin raises: the status can still be shown
         print_message(f"warning: the log of {record.run} cannot be read: {describe_exception(error)}")
 
-    known, lines = progress_cache.read_run_log(record, platform, MAX_LINES if with_lines else 0, warn)
-    for step, to, place in published.read_published(record.run):
-        known.add_later_copy(step, to, place)
-    return known, [line for line in lines if not is_platform_line(line, record)] or lines
+    progress, lines = progress_cache.read_run_log(record, platform, MAX_LINES if with_lines else 0, warn)
+    for step, to, target in published.read_published(record.run):
+        progress.add_later_copy(step, to, target)
+    return progress, [line for line in lines if not is_platform_line(line, record)] or lines
 
 
-def add_listed_outputs(record: RunRecord, platform: Platform, status: Status, known: Progress) -> str:
+def add_listed_outputs(record: RunRecord, platform: Platform, status: Status, progress: Progress) -> str:
     """Ask a run that ended for its outputs if its log does not tell where they are, and correct what is known of them.
 
     Return what is known of them if there are none; empty otherwise.
     """
     gone = is_machine_gone(platform, status)
-    if not status.finished or record.is_sweep or (known.has_kept_output if gone else known.has_output):
+    if not status.finished or record.is_sweep or (progress.has_kept_output if gone else progress.has_output):
         return ""
-    if not known.evaluated and record.makes != "checkpoints":
+    if not progress.evaluated and record.makes != "checkpoints":
         return ""
     if status.started is None and status.state in ("failed", "cancelled"):
         return "it saved no checkpoint"
     if record.steps and status.state in ("succeeded", "lost"):  # those of its steps are elsewhere
         return ""
-    shown = "its outputs" if known.has_output else "its log shows no checkpoint, and its outputs"
+    shown = "its outputs" if progress.has_output else "its log shows no checkpoint, and its outputs"
     unknown = f"{shown} could not be listed: try `robotrain outputs {record.run}`"
     try:
         listed = [*platform.engine.outputs(record.reference)]
@@ -67,28 +67,28 @@ def add_listed_outputs(record: RunRecord, platform: Platform, status: Status, kn
         problem = error.problems[0] if isinstance(error, Rejected) else None
         if not problem or problem.code != UNPUBLISHED_CODE:
             return unknown
-        _forget_outputs(known)
+        _forget_outputs(progress)
         return " ".join(filter(None, (problem.title, problem.why)))
     for output in listed:
         if output.kind == "checkpoint" and output.step is not None:
-            known.checkpoint, known.checkpoint_step = output.uri, output.step
+            progress.checkpoint, progress.checkpoint_step = output.uri, output.step
             if gone:
-                known.published.append(event.Published(step=output.step, to=output.uri))
-    if listed and (known.has_output or (status.state == "succeeded" and not gone)):
+                progress.published.append(event.Published(step=output.step, to=output.uri))
+    if listed and (progress.has_output or (status.state == "succeeded" and not gone)):
         return ""
     if any(output.kind == "checkpoint" for output in listed):
         return unknown
     if listed and not gone:
         return "it saved no checkpoint"
-    _forget_outputs(known)
+    _forget_outputs(progress)
     return "it saved no checkpoint" + (": what else it wrote went with its machine" if gone else "")
 
 
-def _forget_outputs(known: Progress) -> None:
+def _forget_outputs(progress: Progress) -> None:
     """Drop the folders of outputs that are gone with their machine. `checkpoint_step` stays."""
-    known.checkpoint = ""
-    if known.evaluated:
-        known.evaluated = dataclasses.replace(known.evaluated, results="", policy="")
+    progress.checkpoint = ""
+    if progress.evaluated:
+        progress.evaluated = dataclasses.replace(progress.evaluated, results="", policy="")
 
 
 def is_platform_line(line: str, record: RunRecord) -> bool:
@@ -96,9 +96,9 @@ def is_platform_line(line: str, record: RunRecord) -> bool:
     return line.startswith(f"[{record.platform}] ")
 
 
-def has_failed_verdict(known: Progress) -> bool:
+def has_failed_verdict(progress: Progress) -> bool:
     """Whether a run failed only because its scores are below a threshold, which its log does not explain."""
-    return known.evaluated is not None and known.evaluated.passed is False
+    return progress.evaluated is not None and progress.evaluated.passed is False
 
 
 def select_error_lines(lines: list[str]) -> list[str]:
@@ -126,50 +126,56 @@ def describe_code(run: str) -> dict[str, Any]:
     return {}
 
 
-def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str, Any]:
+def dump_status(record: RunRecord, status: Status, progress: Progress) -> dict[str, Any]:
     """Return the status as data; the keys are an API."""
-    metrics, evaluated = known.metrics, None
-    if found := known.evaluated:
-        metrics = {name: value for name, value in metrics.items() if not known.is_episode_metric(name)}
-        share = scores.find_share_metric(known.declared_metrics)
-        succeeded, tried = scores.count_successes(found, share) or (None, None)
+    metrics, evaluated = progress.metrics, None
+    if evaluation := progress.evaluated:
+        metrics = {name: value for name, value in metrics.items() if not progress.is_episode_metric(name)}
+        share = scores.find_share_metric(progress.declared_metrics)
+        succeeded, tried = scores.count_successes(evaluation, share) or (None, None)
         names = ("episodes", "scores", "conditions", "results", "policy", "step", "passed")
-        evaluated = {name: getattr(found, name) for name in names} | {"successes": succeeded, "tried": tried}
+        evaluated = {name: getattr(evaluation, name) for name in names} | {"successes": succeeded, "tried": tried}
     return {
-        **({"compared": dict(found.compared)} if found and found.compared else {}),
+        **({"compared": dict(evaluation.compared)} if evaluation and evaluation.compared else {}),
         "run": record.run,
         "platform": record.platform,
         "workload": record.workload,
         "state": status.state,
         "reason": status.reason,
         "exit_code": status.exit_code,
-        **{name: getattr(known.outcome, name, "") for name in ("fault", "cause", "subject", "remedy")},
+        **{name: getattr(progress.outcome, name, "") for name in ("fault", "cause", "subject", "remedy")},
         "created": record.created,
         "started": status.started,
         "ended": status.ended,
-        "stage": known.stage,
-        "step": known.step,
-        "total": known.total,
-        "unit": known.unit,
-        "download": {"done": known.download.done, "total": known.download.total} if known.download else None,
+        "stage": progress.stage,
+        "step": progress.step,
+        "total": progress.total,
+        "unit": progress.unit,
+        "download": {"done": progress.download.done, "total": progress.download.total} if progress.download else None,
         "metrics": metrics,
-        "machine": dict(known.machine),
-        "processes": dump_processes(known.processes),
-        "checkpoint": known.checkpoint or None,
-        "checkpoint_step": known.checkpoint_step,
-        "published": [{"step": one.step, "to": one.to} for one in known.published],
+        "machine": dict(progress.machine),
+        "processes": dump_processes(progress.processes),
+        "checkpoint": progress.checkpoint or None,
+        "checkpoint_step": progress.checkpoint_step,
+        "published": [{"step": copy.step, "to": copy.to} for copy in progress.published],
         "registered": [
-            {"name": one.name, "version": one.version, "step": one.step, "uri": one.uri} for one in known.registered
+            {
+                "name": registration.name,
+                "version": registration.version,
+                "step": registration.step,
+                "uri": registration.uri,
+            }
+            for registration in progress.registered
         ],
         "evaluated": evaluated,
-        "delivered": known.results,
-        "tracking": known.tracking,
-        "warnings": known.warnings,
+        "delivered": progress.results,
+        "tracking": progress.tracking,
+        "warnings": progress.warnings,
         "notes": list(record.notes),
-        "next": [text for text, _ in suggest_commands(record, status, known)],
+        "next": [text for text, _ in suggest_commands(record, status, progress)],
         "name": record.name,
         "note": record.note,
-        **({"checkpoint_scores": table} if (table := dump_table(known)) else {}),
+        **({"checkpoint_scores": table} if (table := dump_table(progress)) else {}),
     }
 
 
@@ -196,12 +202,12 @@ def query_run(record: RunRecord, platform: Platform) -> tuple[Status, Sequence[S
 
 def dump_steps(record: RunRecord, steps: Sequence[StepStatus]) -> dict[str, Any]:
     """Return the steps of a run as data, and the results of a sweep; the keys are an API."""
-    found: dict[str, Any] = {"steps": [*map(dump_step, steps)]}
+    dumped: dict[str, Any] = {"steps": [*map(dump_step, steps)]}
     if record.is_sweep:
         from robotrain.sweeps import results
 
-        found["sweep"] = results.dump_results(results.read_results(record.run))
-    return found
+        dumped["sweep"] = results.dump_results(results.read_results(record.run))
+    return dumped
 
 
 def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator[str]:
@@ -212,11 +218,11 @@ def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator
     from robotrain.sweeps import results
     from robotrain.sweeps.space import format_point
 
-    found = results.read_results(record.run)
-    if found is None:
+    sweep_results = results.read_results(record.run)
+    if sweep_results is None:
         yield "the plan or the progress of the sweep is gone"
         return
-    yield from format_table(results.list_trial_rows(found)).splitlines()
+    yield from format_table(results.list_trial_rows(sweep_results)).splitlines()
     trials: dict[tuple[str, str], list[str]] = {}  # those with the same reason share a line
     for step in steps:
         if step.reason:
@@ -224,21 +230,23 @@ def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator
     for (state, reason), names in trials.items():
         more = f" and {len(names) - MAX_TRIALS} more" if len(names) > MAX_TRIALS else ""
         yield f"{', '.join(names[:MAX_TRIALS])}{more} {state}: {reason}"
-    if rows := results.list_group_rows(found):
+    if rows := results.list_group_rows(sweep_results):
         yield ""
         yield from format_table(rows).splitlines()
-    if best := found.best:
+    if best := sweep_results.best:
         values = format_point(best.values)
-        chosen = f"best of {sum(trial.score is not None for trial in found.trials)}, by this score"
-        yield f"{'best':<11} {best.name}  {values}  {found.metric} {results.format_value(best.score)} ({chosen})"
-        yield f"{'':<11} {results.make_register_command(record.run, found)}"
-    if found.missing:
-        yield f"{'best':<11} unknown: no trial reported {' or '.join(found.missing)}; name the metric with the sweep"
+        chosen = f"best of {sum(trial.score is not None for trial in sweep_results.trials)}, by this score"
+        score = f"{sweep_results.metric} {results.format_value(best.score)}"
+        yield f"{'best':<11} {best.name}  {values}  {score} ({chosen})"
+        yield f"{'':<11} {results.make_register_command(record.run, sweep_results)}"
+    if sweep_results.missing:
+        missing = " or ".join(sweep_results.missing)
+        yield f"{'best':<11} unknown: no trial reported {missing}; name the metric with the sweep"
 
 
-def format_checkpoint_scores(known: Progress) -> Iterator[str]:
+def format_checkpoint_scores(progress: Progress) -> Iterator[str]:
     """Yield the lines of the table of the checkpoints' scores; none without scores."""
-    if rows := list_table_rows(known):
+    if rows := list_table_rows(progress):
         yield "checkpoints:"
         yield from format_table(rows).splitlines()
 
@@ -265,30 +273,37 @@ def is_machine_gone(platform: Platform, status: Status) -> bool:
     return status.finished and platform.capabilities.feature("publish_folder").level == "no"
 
 
-def list_places(run: str, known: Progress, gone: bool) -> Iterator[tuple[str, str]]:
+def list_places(run: str, progress: Progress, gone: bool) -> Iterator[tuple[str, str]]:
     """Yield the run's outputs and where they are, each with its name.
 
     :param gone: the machine is gone, and every folder on it.
     """
-    if group := known.processes:
+    if group := progress.processes:
         nodes = f" on {group.nodes} nodes" if group.nodes > 1 else ""
         samples = f", {group.samples} {group.unit or 'samples'} a step" if group.samples else ""
         yield "processes", f"{group.count}{nodes}{samples}"
-    if known.checkpoint and not gone:
-        step = "" if known.checkpoint_step is None else f"step {known.checkpoint_step}, "
-        yield "checkpoint", f"{step}{known.checkpoint}"
-    elif known.checkpoint and not known.published:
-        yield "checkpoint", f"step {known.checkpoint_step}; its machine is gone: `robotrain outputs` lists the copies"
-    if known.published:
-        steps = {one.step for one in known.published}
+    if progress.checkpoint and not gone:
+        step = "" if progress.checkpoint_step is None else f"step {progress.checkpoint_step}, "
+        yield "checkpoint", f"{step}{progress.checkpoint}"
+    elif progress.checkpoint and not progress.published:
+        yield (
+            "checkpoint",
+            f"step {progress.checkpoint_step}; its machine is gone: `robotrain outputs` lists the copies",
+        )
+    if progress.published:
+        steps = {copy.step for copy in progress.published}
         others = f" and {len(steps) - 1} earlier" if len(steps) > 1 else ""
-        yield "published", f"step {max(steps)}, {', '.join(known.list_copies(max(steps)))}{others}"
-    if known.evaluated and known.evaluated.results and not gone:
-        yield "results", known.evaluated.results
-    yield from (("copied to", place) for place in known.results)
-    yield from (("policy", place) for place in known.policies)
-    for one in known.registered:
-        step = f", step {one.step}" if one.step else ""
-        yield "registered", f"{one.name} version {one.version}{step}" + (f", {one.uri}" if one.uri else "")
-    if ui := known.tracking_ui:
+        yield "published", f"step {max(steps)}, {', '.join(progress.list_copies(max(steps)))}{others}"
+    if progress.evaluated and progress.evaluated.results and not gone:
+        yield "results", progress.evaluated.results
+    yield from (("copied to", address) for address in progress.results)
+    yield from (("policy", address) for address in progress.policies)
+    for registration in progress.registered:
+        step = f", step {registration.step}" if registration.step else ""
+        yield (
+            "registered",
+            f"{registration.name} version {registration.version}{step}"
+            + (f", {registration.uri}" if registration.uri else ""),
+        )
+    if ui := progress.tracking_ui:
         yield "tracking", ui if ui.startswith("http") else f"robotrain ui {run}"

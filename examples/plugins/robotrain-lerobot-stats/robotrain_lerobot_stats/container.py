@@ -10,7 +10,9 @@ ENVIRONMENT = PythonEnvironment(lock=Path(__file__).parent / "locks" / "stats.tx
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[str]:
     """Return why a source is not a LeRobot dataset."""
-    return [f"{one.uri} has no meta/info.json" for one, at in data.items() if not (at / "meta/info.json").exists()]
+    return [
+        f"{source.uri} has no meta/info.json" for source, at in data.items() if not (at / "meta/info.json").exists()
+    ]
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:

@@ -12,10 +12,10 @@ output, bins, features, *datasets = sys.argv[1:]
 statistics = []
 for number, (name, folder) in enumerate(zip(datasets[::2], datasets[1::2], strict=True), 1):
     declared = json.loads(Path(folder, "meta/info.json").read_text())["features"]
-    numbers = [key for key, one in declared.items() if one["dtype"].startswith(("float", "int", "bool"))]
+    numbers = [key for key, feature in declared.items() if feature["dtype"].startswith(("float", "int", "bool"))]
     table = pq.read_table(Path(folder, "data"), columns=features.split(",") if features else numbers)
     episodes = pq.read_table(Path(folder, "data"), columns=["episode_index"])["episode_index"].value_counts()
-    lengths, summary, values = [one["counts"].as_py() for one in episodes], {}, dict[str, float]()
+    lengths, summary, values = [episode["counts"].as_py() for episode in episodes], {}, dict[str, float]()
     for key in table.column_names:
         rows = np.stack(table[key].to_numpy()).reshape(len(table), -1).astype(float)
         summary[key] = {what: getattr(rows, what)(0).tolist() for what in ("mean", "std", "min", "max")}

@@ -35,10 +35,10 @@ def test_statistics_match_those_of_the_dataset(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (file,) = tmp_path.glob("local/*/outputs/stats.json")
-    (found,) = json.loads(file.read_text())
+    (statistics,) = json.loads(file.read_text())
     expected = json.loads((DATASET / "meta/stats.json").read_text())
-    assert (found["episodes"], found["frames"]) == (50, 2000)
-    assert found["lengths"][0] == [0, 0, 50, 0]
+    assert (statistics["episodes"], statistics["frames"]) == (50, 2000)
+    assert statistics["lengths"][0] == [0, 0, 50, 0]
     for name in ("action", "observation.state"):
         for what in ("mean", "std", "min", "max"):
-            assert found["features"][name][what] == pytest.approx(expected[name][what], rel=1e-4)
+            assert statistics["features"][name][what] == pytest.approx(expected[name][what], rel=1e-4)

@@ -61,8 +61,8 @@ def query_jobs(*names: str) -> list[dict[str, str]]:
 
 def parse_attributes(block: str) -> dict[str, str]:
     """Return what `qstat -f` prints of one thing, its name as `name`: long values go on after a tab."""
-    found = re.findall(r"(?m)^    (\S+) = (.*(?:\n\t.*)*)", block)
-    return {"name": block.partition("\n")[0].strip(), **{key: value.replace("\n\t", "") for key, value in found}}
+    attributes = re.findall(r"(?m)^    (\S+) = (.*(?:\n\t.*)*)", block)
+    return {"name": block.partition("\n")[0].strip(), **{key: value.replace("\n\t", "") for key, value in attributes}}
 
 
 def describe_job(job: Mapping[str, str]) -> str:
@@ -137,13 +137,13 @@ REFUSALS = (
 def explain_refusal(text: str, queue: str, stage: Stage = Stage.SUBMIT) -> Problem:
     """Return the problem of a job that qsub refused, in words; PBS is asked for what it accepts."""
     kind, _ = find_refusal(REFUSALS, text)  # type: ignore[misc]
-    given, fix = "", LIST_QUEUES
+    flag_value, fix = "", LIST_QUEUES
     if kind.where == "--queue":
-        given, fix = queue, Suggestion("--queue NAME", f"existing: {', '.join(read_queues(r'(?m)^Queue: (.+)'))}")
+        flag_value, fix = queue, Suggestion("--queue NAME", f"existing: {', '.join(read_queues(r'(?m)^Queue: (.+)'))}")
     elif kind.code == "pbs-over-limits":
         limits = ", ".join(read_queues(r"(?m)^    resources_max\.(\S+ = .*)", queue))
         fix = Suggestion("--time, --cpus, --gpus or --memory", f"the queue allows {limits or 'less'}")
-    return kind.make_problem(given, COMMANDS.quote(text), fix, stage=stage)
+    return kind.make_problem(flag_value, COMMANDS.quote(text), fix, stage=stage)
 
 
 def read_queues(pattern: str, queue: str = "") -> list[str]:

@@ -98,8 +98,8 @@ def make_words(settings: Settings, sent: SchedulerJob) -> list[str]:
     """
     memory = format_memory(int(parse_memory(settings.memory or "") or 0))
     chunk = {"ncpus": settings.cpus, "mem": f"{memory.lower()}b", "ngpus": settings.gpus or None}
-    asked = [f"{name}={value}" for name, value in (chunk | load_pairs(settings.resources)).items() if value]
-    select = ":".join(["select=1", *asked])
+    resources = [f"{name}={value}" for name, value in (chunk | load_pairs(settings.resources)).items() if value]
+    select = ":".join(["select=1", *resources])
     named = {"-q": settings.queue, "-A": settings.account}
     words = [word for option, value in named.items() if value for word in (option, value)]
     limits = ["-l", select, "-l", f"walltime={format_time(parse_time(settings.time or '') or 0)}"]

@@ -69,8 +69,8 @@ class Server:
         return self.folder / f"{name.partition('.')[0]}.job"
 
     def jobs(self):
-        found = sorted(self.folder.glob("*.job"), key=lambda path: [*map(int, re.findall(r"\d+", path.stem))])
-        return [json.loads(path.read_text()) for path in found]
+        paths = sorted(self.folder.glob("*.job"), key=lambda path: [*map(int, re.findall(r"\d+", path.stem))])
+        return [json.loads(path.read_text()) for path in paths]
 
     def read(self, name):
         if re.fullmatch(r"\d+(\[\d*\])?(\.pbs)?", name) and self.path(name).exists():
@@ -100,7 +100,7 @@ class Server:
         if not is_ok:
             self.change(job["id"], job_state="F", substate="91", Exit_status="", depend="")
             return
-        needs = [one for one in re.findall(r"(?<=:)[^:@]+", job["depend"]) if one != before]
+        needs = [need for need in re.findall(r"(?<=:)[^:@]+", job["depend"]) if need != before]
         self.change(job["id"], depend=":".join(["afterok", *needs]) if needs else "")
         if not needs:
             self.start(self.change(job["id"], job_state="Q", Hold_Types="n"))
@@ -115,10 +115,10 @@ class Server:
 
 def qsub(server, words):
     options, program = getopt.getopt(words, "fhN:q:A:l:j:o:r:v:J:W:")
-    given = dict(options)
+    option_values = dict(options)
     if not program:
         raise SystemExit("qsub: this stand-in reads no script: the job follows --")
-    if not re.fullmatch(r"[A-Za-z0-9_+-][!-~]{0,229}", given.get("-N", "")):
+    if not re.fullmatch(r"[A-Za-z0-9_+-][!-~]{0,229}", option_values.get("-N", "")):
         print("qsub: illegal -N value", file=sys.stderr)
         raise SystemExit(2)
     mood, config = server.config["mood"], server.config
@@ -129,25 +129,25 @@ def qsub(server, words):
         raise SystemExit(ERRORS["Unknown Job Id"] % 256)
     limits = dict(text.split("=", 1) for name, text in options if name == "-l")
     chunk = read_chunk(limits["select"])
-    queue = given.get("-q", config["default"])
+    queue = option_values.get("-q", config["default"])
     check_queue(config["queues"], queue, chunk, limits)
-    if given.get("-A", "lab") not in config["accounts"]:
+    if option_values.get("-A", "lab") not in config["accounts"]:
         raise Refused("Invalid Account")
     if mood == "full":
         raise Refused("Maximum number of jobs already in queue", f" {queue}")
-    needs = given.get("-W", "").removeprefix("depend=")
+    needs = option_values.get("-W", "").removeprefix("depend=")
     for name in needs.split(":")[1:]:
         server.read(name)
     job = {
-        "Job_Name": given["-N"],
-        "job_state": "H" if "-h" in given or needs else "Q",
-        "Hold_Types": "u" if "-h" in given else "s" if needs else "n",
+        "Job_Name": option_values["-N"],
+        "job_state": "H" if "-h" in option_values or needs else "Q",
+        "Hold_Types": "u" if "-h" in option_values else "s" if needs else "n",
         "depend": needs,
         "queue": queue,
-        "Output_Path": f"{os.uname().nodename}:{given['-o']}",
+        "Output_Path": f"{os.uname().nodename}:{option_values['-o']}",
         "Resource_List": {**chunk, "walltime": limits["walltime"], "select": limits["select"]},
         "substate": "10",
-        "Variable_List": f"PBS_O_HOME={os.environ.get('HOME')},PBS_O_WORKDIR={Path.cwd()},{given['-v']}",
+        "Variable_List": f"PBS_O_HOME={os.environ.get('HOME')},PBS_O_WORKDIR={Path.cwd()},{option_values['-v']}",
         "argv": program,
         "comment": find_obstacle(config["nodes"], chunk),
     }
@@ -156,8 +156,8 @@ def qsub(server, words):
         number = max(number, 1 + int((server.folder / "last").read_text() if (server.folder / "last").exists() else 0))
         (server.folder / "last").write_text(str(number))
         names = [f"{number}.pbs"]
-        if "-J" in given:
-            last = re.fullmatch(r"1-(\d+)(?:%\d+)?", given["-J"])[1]
+        if "-J" in option_values:
+            last = re.fullmatch(r"1-(\d+)(?:%\d+)?", option_values["-J"])[1]
             names = [f"{number}[{index}].pbs" for index in ("", *range(1, int(last) + 1))]
         for name in names:
             server.write(job | {"id": name})
@@ -217,11 +217,11 @@ def find_obstacle(nodes, chunk):
 
 def qstat(server, words):
     options, names = getopt.getopt(words, "xfQBw")
-    asked = dict(options)
-    if "-B" in asked:
+    flags = dict(options)
+    if "-B" in flags:
         print("Server: pbs\n    server_state = Active")
         return 0
-    if "-Q" in asked:
+    if "-Q" in flags:
         for name in names or server.config["queues"]:
             if name not in server.config["queues"]:
                 print(f"qstat: Unknown queue {name}", file=sys.stderr)
@@ -233,13 +233,13 @@ def qstat(server, words):
                     print(f"    resources_max.{resource} = {limits[resource]}")
             print("    started = True\n")
         return 0
-    if "-x" in asked and not server.config["history"]:
+    if "-x" in flags and not server.config["history"]:
         print("qstat: PBS is not configured to maintain job history", file=sys.stderr)
         return 0
     code = 0
-    known = [job for job in server.jobs() if not re.search(r"\[\d+\]", job["id"])]
-    for job in [server.read(name) for name in names] if names else known:
-        if job["job_state"] == "F" and "-x" not in asked:
+    jobs = [job for job in server.jobs() if not re.search(r"\[\d+\]", job["id"])]
+    for job in [server.read(name) for name in names] if names else jobs:
+        if job["job_state"] == "F" and "-x" not in flags:
             if names:
                 text = f"qstat: {job['id']} Job has finished, use -x or -H to obtain historical job information"
                 print(text, file=sys.stderr)
@@ -261,13 +261,13 @@ def show(job):
 
 
 def list_session(session):
-    found = []
+    pids = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
             if int(fields[3]) == session and fields[0] != "Z":
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids
 
 
 def signal_session(session, number):

@@ -61,9 +61,9 @@ class PBSWorld(World):
         return max((jobs.count(name) for name in jobs if name == run or name.startswith(f"{run}-")), default=0)
 
     def read_requests(self, reference: Mapping[str, str]) -> Mapping[str, object]:
-        (asked,) = (job["Resource_List"] for job in self.list_jobs() if job["id"] == reference["job"])
+        (resources,) = (job["Resource_List"] for job in self.list_jobs() if job["id"] == reference["job"])
         names = {"--gpus": "ngpus", "--cpus": "ncpus", "--memory": "mem", "--time": "walltime"}
-        return {flag: asked.get(name) for flag, name in names.items()}
+        return {flag: resources.get(name) for flag, name in names.items()}
 
     def set_native_state(self, reference: Mapping[str, str], native_state: str) -> None:
         letter, _, code = native_state.partition(" ")

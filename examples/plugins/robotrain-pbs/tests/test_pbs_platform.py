@@ -293,5 +293,5 @@ def test_cancel_that_the_server_did_not_get_can_be_repeated(world):
 
 def test_long_values_of_qstat_are_joined():
     text = "Job Id: 1.pbs\n    Job_Name = a\n    Variable_List = A=1,\n\tB=2,C\n\t=3\n    comment = x = y\n"
-    found = client.parse_attributes(text.removeprefix("Job Id: "))
-    assert found == {"name": "1.pbs", "Job_Name": "a", "Variable_List": "A=1,B=2,C=3", "comment": "x = y"}
+    attributes = client.parse_attributes(text.removeprefix("Job Id: "))
+    assert attributes == {"name": "1.pbs", "Job_Name": "a", "Variable_List": "A=1,B=2,C=3", "comment": "x = y"}

@@ -132,10 +132,10 @@ def test_sweep_is_one_array(robotrain, cluster, project):
     robotrain("wait", run, code=5)
     (words,) = [call for call in cluster.list_calls() if call[0] == "qsub"]
     assert words[words.index("-J") + 1] == "1-3%2"
-    asked = len(cluster.list_calls())
+    call_count = len(cluster.list_calls())
     steps = {step["name"]: step["state"] for step in read_status(robotrain, run)["steps"]}
     assert sorted(steps.values()) == ["failed", "failed", "succeeded"]
-    assert [call[0] for call in cluster.list_calls()[asked:]] == ["qstat"], "one question for all trials"
+    assert [call[0] for call in cluster.list_calls()[call_count:]] == ["qstat"], "one question for all trials"
 
 
 def test_waiting_pipeline_is_cancelled(robotrain, cluster, project):

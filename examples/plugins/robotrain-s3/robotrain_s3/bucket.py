@@ -30,7 +30,9 @@ def list_objects(uri: str) -> Objects:
     pages = obstore.list(open_store(uri))
     objects = sorted((entry["path"], entry["size"], entry["e_tag"] or "") for page in pages for entry in page)
     folders = {str(folder) for path, *_ in objects for folder in PurePosixPath(path).parents}
-    objects = [found for found in objects if found[0] not in ("", *folders)]  # consoles make objects of folders
+    objects = [
+        listed_object for listed_object in objects if listed_object[0] not in ("", *folders)
+    ]  # consoles make objects of folders
     if not objects:
         raise FileNotFoundError(f"There is nothing below {uri}")
     return objects
@@ -56,8 +58,8 @@ def fetch(uri: str, pin: str, cache: Path) -> Path:
     folder = cache / "data" / "s3" / digest
     scratch = folder.with_name(f"{digest}.{os.getpid()}.part")
 
-    def download(found: tuple[str, int, str]) -> None:
-        path, _, etag = found
+    def download(listed_object: tuple[str, int, str]) -> None:
+        path, _, etag = listed_object
         (scratch / path).parent.mkdir(parents=True, exist_ok=True)
         with (scratch / path).open("wb") as file:
             for chunk in obstore.get(store, path, options={"if_match": etag}).stream():

@@ -10,14 +10,14 @@ LOCK, PROGRAM = (Path(__file__).parent / name for name in ("locks/s3.txt", "buck
 ENVIRONMENT = PythonEnvironment(lock=LOCK, python="3.10-3.14", gib=0.1)
 
 
-def preflight(source: JobSource, place: ContainerContext) -> Iterable[str]:
+def preflight(source: JobSource, context: ContainerContext) -> Iterable[str]:
     """Ask nothing: ENVIRONMENT is not built yet."""
     return ()
 
 
-def fetch(source: JobSource, place: ContainerContext) -> Path:
+def fetch(source: JobSource, context: ContainerContext) -> Path:
     """Return the folder with the objects of a source. Raise OSError."""
-    command = [str(place.python), "-I", str(PROGRAM), source.uri, source.pin, str(place.cache)]
+    command = [str(context.python), "-I", str(PROGRAM), source.uri, source.pin, str(context.cache)]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         raise OSError(f"{source.uri} cannot be read: {result.stderr.strip()}")

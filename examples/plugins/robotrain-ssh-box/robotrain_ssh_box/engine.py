@@ -101,15 +101,15 @@ def run_script(host: str, script: str, *words: str, data: bytes = b"", seconds: 
     line = shlex.join(["sh", "-c", script, "sh", *words])
     try:
         done = subprocess.run([*command, line], input=data, capture_output=True, timeout=seconds)
-        code, why = done.returncode, done.stderr.decode(errors="replace").strip()
+        code, reason = done.returncode, done.stderr.decode(errors="replace").strip()
     except subprocess.TimeoutExpired:
-        code, why = 255, f"It took longer than {seconds} s."
+        code, reason = 255, f"It took longer than {seconds} s."
     if code == 255:  # ssh's own
         problem = Problem(
             code="ssh-box-silent",
             stage=Stage.SUBMIT,
             title=f"{host} does not answer",
-            why=why,
+            why=reason,
             suggestions=(Suggestion(f"ssh {host} true", "shows whether it answers"),),
         )
         raise Rejected([problem], transient=True)

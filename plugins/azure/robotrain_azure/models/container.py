@@ -13,13 +13,13 @@ CARRIER = "robotrain_sources.transfer.container"
 ORIGIN = "robotrain_azure.models.origin"
 
 
-def get_request_uri(source: JobSource, place: ContainerContext) -> str:
+def get_request_uri(source: JobSource, context: ContainerContext) -> str:
     """Return the full name of a model: a short one refers to the workspace that tracks the run. Other URIs are
     unchanged.
     """
     try:
         name = workspace.get_model_name(source)
-        return str(parse_model_name(name, workspace.parse_tracking_uri(place.tracking_uri)))
+        return str(parse_model_name(name, workspace.parse_tracking_uri(context.tracking_uri)))
     except ModelNameError:  # reported when it is opened
         return source.uri
 
@@ -65,12 +65,12 @@ def parse_model_name(uri: str, workspace: Workspace | None) -> WorkspaceModel:
     if short := re.fullmatch(_SHORT_NAME, uri):
         if workspace:
             return WorkspaceModel(workspace, short["name"], short["version"])
-        why = "A short name refers to the workspace that tracks the run, and no workspace tracks this run."
-        raise ModelNameError(why, FULL_NAME.format(**short.groupdict()))
+        reason = "A short name refers to the workspace that tracks the run, and no workspace tracks this run."
+        raise ModelNameError(reason, FULL_NAME.format(**short.groupdict()))
     if scoped := re.fullmatch(_SCOPED_NAME, uri):
         where = "a registry" if scoped["scope"] == "registries" else "a workspace named by its region"
-        why = f"Only Azure ML can look up a model of {where}; the job needs the full name of a model in a workspace."
+        reason = f"Only Azure ML can look up a model of {where}; the job needs the full name of a model in a workspace."
         name, version = scoped["name"], scoped["version"]
         full_name = FULL_NAME.format(name=name, version=version)
-        raise ModelNameError(why, f"azureml:{name}:{version}" if workspace else full_name)
+        raise ModelNameError(reason, f"azureml:{name}:{version}" if workspace else full_name)
     raise ModelNameError("This is not a version of a model in a workspace.")

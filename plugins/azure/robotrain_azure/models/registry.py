@@ -26,14 +26,14 @@ def find_latest_version(source: JobSource, workspace: Workspace) -> str:
             if not errors.is_part_missing(error, name):
                 raise
             names = []
-        if versions := [int(one) for one in names if one.isdecimal()]:
+        if versions := [int(version) for version in names if version.isdecimal()]:
             return str(max(versions))
-        known = [item.require_text("name") for item in arm.list_all(models)]
+        model_names = [item.require_text("name") for item in arm.list_all(models)]
     except ArmError as error:
         diagnosis = errors.diagnose_workspace_error(error, workspace)
         kind = SourceUnreachable if diagnosis.network else SourceError
         raise kind(f"{diagnosis.title[:1].upper()}{diagnosis.title[1:]}.", *diagnosis.suggestions[:1]) from error
-    raise make_missing_error(name, known, f"the Azure ML workspace {workspace.name}", MODEL_FLAGS[source.role])
+    raise make_missing_error(name, model_names, f"the Azure ML workspace {workspace.name}", MODEL_FLAGS[source.role])
 
 
 def read_tags(source: JobSource, workspace: Workspace | None) -> Mapping[str, str]:
@@ -46,7 +46,7 @@ def read_tags(source: JobSource, workspace: Workspace | None) -> Mapping[str, st
     try:
         model = parse_model_name(get_model_name(source), workspace)
         path = f"{model.workspace.resource}/models/{model.name}/versions/{model.version}"
-        found = ArmClient(PATIENCE_SECONDS).get_properties(path)
-        return {**found.get_object("properties"), **found.get_object("tags")}
+        properties = ArmClient(PATIENCE_SECONDS).get_properties(path)
+        return {**properties.get_object("properties"), **properties.get_object("tags")}
     except (ModelNameError, ArmError):
         return {}

@@ -24,8 +24,8 @@ class WorkspaceModels:
     def versions(self, name: str) -> Iterator[tuple[str, Mapping[str, str]]]:
         """Yield each version of a model with its tags; none if there is no such model."""
         try:
-            for found in self._arm.list_all(f"{self._at}/models/{name}/versions"):
-                yield found.require_text("name"), found.get_object("properties").get_object("tags")
+            for model_version in self._arm.list_all(f"{self._at}/models/{name}/versions"):
+                yield model_version.require_text("name"), model_version.get_object("properties").get_object("tags")
         except ArmError as error:
             if error.status != 404:
                 raise
@@ -49,12 +49,12 @@ class WorkspaceModels:
         }
         for _ in range(MAX_TRIES):
             try:
-                known = self._arm.get_properties(f"{self._at}/models/{name}")
+                model = self._arm.get_properties(f"{self._at}/models/{name}")
             except ArmError as error:
                 if error.status != 404:
                     raise
-                known = Answer()
-            version = known.get_text("nextVersion") or "1"
+                model = Answer()
+            version = model.get_text("nextVersion") or "1"
             path = f"{self._at}/models/{name}/versions/{version}"
             try:
                 self._arm.create_or_update(path, {"properties": properties})

@@ -305,7 +305,9 @@ def _find_failure(lines: Iterable[str]) -> tuple[float, str] | None:
     """Return when and why a node failed that is not the first: its log has no outcome, but its last error."""
     records = [record for line in lines if (record := event.parse_event(line))]
     failures = [
-        (one.time, one.event.text) for one in records if isinstance(one.event, Note) and one.event.level == "error"
+        (record.time, record.event.text)
+        for record in records
+        if isinstance(record.event, Note) and record.event.level == "error"
     ]
     return failures[-1] if failures else None
 

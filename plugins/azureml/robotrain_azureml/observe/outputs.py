@@ -103,7 +103,7 @@ def list_sealed_outputs(reference: Reference) -> list[SealedOutput]:
 
 def make_no_outputs_problem(reference: Reference, job: AzureMLJob, incomplete: Mapping[str, SealedOutput]) -> Problem:
     """Return the problem of a job that reported outputs of which none is complete."""
-    run, place = reference.get("run") or reference["job"], reference.get("datastore", "")
+    run, datastore_name = reference.get("run") or reference["job"], reference.get("datastore", "")
     noun, folder = "results" if has_results(reference) else "checkpoints", reference.get("output", "")
     if not job.is_finished:
         message = "outputs-missing.at-end" if job.output_mode == "Upload" else "outputs-missing.copying"
@@ -113,9 +113,9 @@ def make_no_outputs_problem(reference: Reference, job: AzureMLJob, incomplete: M
     if incomplete:
         details = "; ".join(f"{name} {format_missing_files(item)}" for name, item in incomplete.items())
         ways = (fix, _suggest_mount(run))
-        return make_problem("outputs-torn", *ways, run=run, place=place, folder=folder, details=details)
+        return make_problem("outputs-torn", *ways, run=run, place=datastore_name, folder=folder, details=details)
     ways = (fix, _suggest_mount(run))
-    return make_problem("outputs-unpublished", *ways, noun=noun, run=run, place=place, folder=folder)
+    return make_problem("outputs-unpublished", *ways, noun=noun, run=run, place=datastore_name, folder=folder)
 
 
 def format_missing_files(sealed_output: SealedOutput) -> str:
@@ -150,7 +150,12 @@ def list_outputs(reference: Reference) -> list[Output]:
         print(f"warning: cannot list the job's output: {rejected}", file=sys.stderr)
         listed = []
     results_name = get_results_name(reference)
-    sealed = {outputs.make_checkpoint_name(one.manifest.step) if one.folder else results_name: one for one in listed}
+    sealed = {
+        outputs.make_checkpoint_name(sealed_output.manifest.step)
+        if sealed_output.folder
+        else results_name: sealed_output
+        for sealed_output in listed
+    }
     for name, item in sealed.items():
         if not item.missing_files:
             output = Output(name=name, kind="file", source=DatastorePath.kind, uri=item.uri, size=item.size)

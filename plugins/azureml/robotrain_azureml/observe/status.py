@@ -67,30 +67,33 @@ def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus,
     :param has_ended: whether the pipeline has, so that nothing begins any more.
     """
     runs = step_runs.fetch_step_runs(reference)
-    found: dict[str, tuple[StepStatus, Status | None]] = {}
+    steps_by_name: dict[str, tuple[StepStatus, Status | None]] = {}
     for name, facts in parse_steps(reference).items():
-        known = make_listed_status(jobs.get_run_workspace(reference), runs.get(name))
-        if known and known.state in ("failed", "cancelled"):  # its job is asked why
-            known = query_status(step_runs.select_step({**reference, STEP_KEY: name}, runs[name]))
-        blocked = next((one for one in facts.needs if one in found and found[one][0].state in STOPPED_STATES), "")
-        is_open = known is None or not known.finished
-        if (known is None or known.started is None) and (blocked or (has_ended and is_open)):
+        status = make_listed_status(jobs.get_run_workspace(reference), runs.get(name))
+        if status and status.state in ("failed", "cancelled"):  # its job is asked why
+            status = query_status(step_runs.select_step({**reference, STEP_KEY: name}, runs[name]))
+        blocked = next(
+            (need for need in facts.needs if need in steps_by_name and steps_by_name[need][0].state in STOPPED_STATES),
+            "",
+        )
+        is_open = status is None or not status.finished
+        if (status is None or status.started is None) and (blocked or (has_ended and is_open)):
             whole = "sweep" if is_sweep_reference(reference) else "pipeline"
-            reason = f"step {blocked} {found[blocked][0].state}" if blocked else f"the {whole} ended before"
-            found[name] = (StepStatus(name=name, state="skipped", reason=reason), None)
-        elif known is None:
-            found[name] = (StepStatus(name=name, state="waiting"), None)
+            reason = f"step {blocked} {steps_by_name[blocked][0].state}" if blocked else f"the {whole} ended before"
+            steps_by_name[name] = (StepStatus(name=name, state="skipped", reason=reason), None)
+        elif status is None:
+            steps_by_name[name] = (StepStatus(name=name, state="waiting"), None)
         else:
             step = StepStatus(
                 name=name,
-                state=known.state,
+                state=status.state,
                 run=facts.key if is_sweep_reference(reference) else "",
-                reason=known.reason,
-                started=known.started,
-                ended=known.ended,
+                reason=status.reason,
+                started=status.started,
+                ended=status.ended,
             )
-            found[name] = (step, known)
-    return list(found.values())
+            steps_by_name[name] = (step, status)
+    return list(steps_by_name.values())
 
 
 def explain_failed_pipeline(steps: Sequence[tuple[StepStatus, Status | None]], job: AzureMLJob) -> Status | None:
@@ -98,12 +101,12 @@ def explain_failed_pipeline(steps: Sequence[tuple[StepStatus, Status | None]], j
 
     :param steps: as `query_steps` returns them.
     """
-    failed = [(step, known) for step, known in steps if step.state == "failed" and known]
+    failed = [(step, status) for step, status in steps if step.state == "failed" and status]
     if not failed:
         return None
-    step, known = min(failed, key=lambda one: one[0].ended or float("inf"))
-    reason = f"step {step.name} failed" + (f": {known.reason}" if known.reason else "")
-    return Status(state="failed", reason=reason, exit_code=known.exit_code, started=job.started, ended=job.ended)
+    step, status = min(failed, key=lambda pair: pair[0].ended or float("inf"))
+    reason = f"step {step.name} failed" + (f": {status.reason}" if status.reason else "")
+    return Status(state="failed", reason=reason, exit_code=status.exit_code, started=job.started, ended=job.ended)
 
 
 def make_job_status(reference: Reference, job: AzureMLJob, region_error: str) -> Status:
@@ -124,13 +127,13 @@ def _make_status(job: AzureMLJob, reason: str) -> Status:
 
 def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
     """Return the states of jobs by one request for each workspace, without why one failed; None for unknown ones."""
-    found: dict[tuple[Workspace, str], Mapping[str, Any]] = {}
+    runs_by_name: dict[tuple[Workspace, str], Mapping[str, Any]] = {}
     names = [(jobs.get_run_workspace(reference), reference.get("job", "")) for reference in references]
     for workspace in dict.fromkeys(workspace for workspace, _ in names):
         with contextlib.suppress(ArmError):  # the region may be out of reach, and the resource manager not
             runs = jobs.fetch_runs(workspace, [name for other, name in names if other == workspace])
-            found |= {(workspace, name): run for name, run in runs.items()}
-    return [make_listed_status(workspace, found.get((workspace, name))) for workspace, name in names]
+            runs_by_name |= {(workspace, name): run for name, run in runs.items()}
+    return [make_listed_status(workspace, runs_by_name.get((workspace, name))) for workspace, name in names]
 
 
 def make_listed_status(workspace: Workspace, run: Mapping[str, Any] | None) -> Status | None:
@@ -274,8 +277,8 @@ def explain_waiting(job: AzureMLJob, workspace: Workspace, now: float) -> str:
 
 def _explain_exit_code(code: int, job: AzureMLJob) -> str:
     """Return the reason by the exit code of the run itself; its log has details."""
-    known = {**reasons.EXIT_REASONS, KILLED_CODE: KILLED.format(job.other_machine)}
-    return known.get(code, f"it ended with exit code {code}")
+    explanations = {**reasons.EXIT_REASONS, KILLED_CODE: KILLED.format(job.other_machine)}
+    return explanations.get(code, f"it ended with exit code {code}")
 
 
 def explain_failure(job: AzureMLJob, workspace: Workspace, outcome: Outcome | None) -> str:

@@ -26,13 +26,13 @@ def fetch_step_runs(reference: Reference) -> dict[str, dict[str, Any]]:
     facts_of = parse_steps(reference)
     by_run = {facts.run: step for step, facts in facts_of.items()}
     by_job = {facts.key: step for step, facts in facts_of.items()} if is_sweep_reference(reference) else {}
-    found: dict[str, dict[str, Any]] = {}
-    for child in sorted(children, key=lambda one: str(one.get("createdUtc") or "")):
+    runs_by_step: dict[str, dict[str, Any]] = {}
+    for child in sorted(children, key=lambda child: str(child.get("createdUtc") or "")):
         tags = as_mapping(child.get("tags"))
         named = tags.get(STEP_TAG) or by_run.get(str(child.get("displayName")))
         if step := by_job.get(str(child.get("runId"))) if by_job else named:
-            found[step] = child
-    return found
+            runs_by_step[step] = child
+    return runs_by_step
 
 
 def select_step(reference: Reference, child: Mapping[str, Any] | None = None) -> Reference:
@@ -45,11 +45,11 @@ def select_step(reference: Reference, child: Mapping[str, Any] | None = None) ->
         if child is None:
             raise RunGone(f"the step {step} of {reference['job']} has not begun")
         facts, parent = parse_steps(reference)[step], reference["job"]
-        kept = {name: value for name, value in reference.items() if name != STEPS_KEY}
+        fields = {name: value for name, value in reference.items() if name != STEPS_KEY}
         is_trial = is_sweep_reference(reference)
         output = f"azureml/{facts.key}" if is_trial else f"azureml/{parent}-{step}"
         return {
-            **kept,
+            **fields,
             "job": str(child.get("runId")),
             PARENT_KEY: parent,
             "key": facts.key,

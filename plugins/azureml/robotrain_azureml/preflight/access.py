@@ -125,9 +125,9 @@ def try_blobs(preflight: PreflightContext, datastore: Datastore, folder: str = "
         if diagnosis.kind != "role":
             yield context.make_unchecked_problem([f"the datastore {datastore.name}"], diagnosis)
             return
-        title, why = diagnosis.title, redact(diagnosis.why, max_length=MAX_SENTENCE)
+        title, reason = diagnosis.title, redact(diagnosis.why, max_length=MAX_SENTENCE)
         ways = diagnosis.suggestions
-        yield make_problem("platform-forbidden", *ways, where=flag, given=datastore.url, title=title, why=why)
+        yield make_problem("platform-forbidden", *ways, where=flag, given=datastore.url, title=title, why=reason)
 
 
 def _find_account_id(preflight: PreflightContext, name: str) -> str:

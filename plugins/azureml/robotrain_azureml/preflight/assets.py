@@ -78,9 +78,9 @@ def check_asset(
     preflight: PreflightContext, asset: WorkspaceAsset, describing_files: Sequence[str] = ()
 ) -> Iterator[Problem]:
     """Check one asset. Raises ArmError if it cannot be read. `describing_files`: files that every dataset has."""
-    flag, given, workspace = asset.flag, asset.format_value(), _find_asset_workspace(preflight, asset)
+    flag, asset_name, workspace = asset.flag, asset.format_value(), _find_asset_workspace(preflight, asset)
     if workspace is None:
-        yield make_problem("source-unreachable.asset", where=flag, given=given, label=asset.label)
+        yield make_problem("source-unreachable.asset", where=flag, given=asset_name, label=asset.label)
         return
     try:
         properties = preflight.arm.get_properties(_make_asset_path(asset, workspace))
@@ -98,7 +98,7 @@ def check_asset(
             "resource-unsuitable.asset",
             fix,
             where=flag,
-            given=given,
+            given=asset_name,
             severity=severity,
             label=asset.label,
             kind=kind,
@@ -109,7 +109,7 @@ def check_asset(
     if properties.get("isArchived"):
         command = f"{COMMANDS[asset.kind]} restore --name {asset.name} --version {asset.version}"
         fix = Suggestion(preflight.spec.make_az_command(command, workspace), "restores it")
-        yield make_problem("azureml-asset-archived", fix, where=flag, given=given, label=asset.label)
+        yield make_problem("azureml-asset-archived", fix, where=flag, given=asset_name, label=asset.label)
 
 
 def _make_asset_path(asset: WorkspaceAsset, workspace: Workspace) -> str:
@@ -194,12 +194,12 @@ def _check_dataset_asset(
     except ServiceError:
         return
     command = preflight.spec.make_az_command(f"data show --name {asset.name} --version {asset.version}", workspace)
-    given, fix = asset.format_value(), Suggestion(command, "shows its place")
+    asset_name, fix = asset.format_value(), Suggestion(command, "shows its place")
     yield make_problem(
         "source-undescribed",
         fix,
         where=asset.flag,
-        given=given,
+        given=asset_name,
         label=asset.label,
         describing_files=" and no ".join(describing_files),
     )

@@ -102,19 +102,19 @@ def _check_identity(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[P
             return
         by_object_id = [identity for identity in compute.identities if identity.principal.lower() == wanted]
         fixes = [_suggest_identity(identity) for identity in by_object_id or compute.identities]
-        why = "This is an object id: use the client id."
+        reason = "This is an object id: use the client id."
         if not by_object_id:
-            why = 'The job would fail with "Identity not found".'
+            reason = 'The job would fail with "Identity not found".'
             fixes.append(_suggest_assignment(spec, compute))
-        given = spec.identity
+        identity = spec.identity
         yield make_problem(
             "azureml-identity-missing.other",
             *fixes,
             where=IDENTITY_FLAG,
-            given=given,
+            given=identity,
             severity=severity,
             name=name,
-            why=why,
+            why=reason,
         )
 
 
@@ -155,11 +155,11 @@ def fetch_compute_settings(job: Job, settings: AzureMLSettings) -> Mapping[str, 
         compute = machines.parse_compute(arm.get(f"{workspace.resource}/computes/{name}"))
     except ArmError as error:
         raise Rejected([_make_fetch_problem(arm, error, workspace, name, missing)]) from error
-    found = {
+    defaults = {
         "compute_kind": PlatformDefault(compute.kind, f"the kind of {compute.name}"),
         "workload_identity": PlatformDefault(compute.default_identity, f"the first identity of {compute.name}"),
     }
-    return {field: found[field] for field in missing if found[field].value}
+    return {field: defaults[field] for field in missing if defaults[field].value}
 
 
 def _make_fetch_problem(

@@ -90,19 +90,21 @@ def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Seve
     if diagnosis.kind == "signed-out":
         return azureml_errors.make_signed_out_problem(error, workspace, Stage.PREFLIGHT, severity=severity)
     if diagnosis.kind == "untrusted":
-        why, ways = _redact_reason(diagnosis), diagnosis.suggestions
-        return make_problem("platform-untrusted", *ways, title=diagnosis.title, why=why)
+        reason, ways = _redact_reason(diagnosis), diagnosis.suggestions
+        return make_problem("platform-untrusted", *ways, title=diagnosis.title, why=reason)
     if error.is_transient:
         return make_no_answer_problem([f"the workspace {workspace.name}"], error, diagnosis)
     if diagnosis.kind == "other":
         return make_unchecked_problem([f"the workspace {workspace.name}"], diagnosis)
     code = "resource-unknown" if diagnosis.kind == "missing" else "platform-forbidden"
-    why, fixes = _redact_reason(diagnosis), diagnosis.suggestions
+    reason, fixes = _redact_reason(diagnosis), diagnosis.suggestions
     group = error.code == "ResourceGroupNotFound"
-    where, given = ("--resource-group", workspace.group) if group else ("--workspace-name", workspace.name)
+    where, flag_value = ("--resource-group", workspace.group) if group else ("--workspace-name", workspace.name)
     if error.code in errors.SUBSCRIPTION_MISSING_CODES:
-        where, given, severity = "--subscription-id", workspace.subscription, "error"
-    return make_problem(code, *fixes, where=where, given=given, severity=severity, title=diagnosis.title, why=why)
+        where, flag_value, severity = "--subscription-id", workspace.subscription, "error"
+    return make_problem(
+        code, *fixes, where=where, given=flag_value, severity=severity, title=diagnosis.title, why=reason
+    )
 
 
 def make_no_answer_problem(subjects: Iterable[str], error: ArmError, diagnosis: Diagnosis) -> Problem:
@@ -116,8 +118,10 @@ def make_unchecked_problem(checks: Iterable[str], diagnosis: Diagnosis) -> Probl
     """Return the warning for checks that Azure did not let us make."""
     subjects = [*checks]
     more = f" and {len(subjects) - MAX_CHECKS} more" if len(subjects) > MAX_CHECKS else ""
-    why, fixes = _redact_reason(diagnosis), diagnosis.suggestions
-    return make_problem("not-checked-here.parts", *fixes, subjects=", ".join(subjects[:MAX_CHECKS]), more=more, why=why)
+    reason, fixes = _redact_reason(diagnosis), diagnosis.suggestions
+    return make_problem(
+        "not-checked-here.parts", *fixes, subjects=", ".join(subjects[:MAX_CHECKS]), more=more, why=reason
+    )
 
 
 def soften_denial(subject: str, problems: Iterable[Problem]) -> Iterator[Problem]:
@@ -127,8 +131,8 @@ def soften_denial(subject: str, problems: Iterable[Problem]) -> Iterator[Problem
     except ArmError as error:
         if error.status not in (403, 404):
             raise
-        why = redact(f"{error}.", max_length=MAX_SENTENCE)
-        yield make_problem("not-checked-here.denied", subject=subject, why=why)
+        reason = redact(f"{error}.", max_length=MAX_SENTENCE)
+        yield make_problem("not-checked-here.denied", subject=subject, why=reason)
 
 
 class UncheckedParts:

@@ -105,12 +105,12 @@ def check_gpu_count(
     if available == 0:
         yield make_problem("machines-too-small.no-gpu", *alternatives[:1], where=where, machine=machine)
         return
-    given, fixes = f"--num-gpus {spec.gpus}", [*alternatives[:1], f"--num-gpus {available}"]
+    gpu_option, fixes = f"--num-gpus {spec.gpus}", [*alternatives[:1], f"--num-gpus {available}"]
     yield make_problem(
         "machines-too-small.fewer-gpus",
         *fixes,
         where=where,
-        given=given,
+        given=gpu_option,
         machine=machine,
         available=available,
         gpus=spec.gpus,
@@ -147,15 +147,15 @@ def check_quota(
     cores, family = machine.cores * nodes, machine.family
     need = f"a node needs {cores}" if nodes == 1 else f"{nodes} nodes need {cores}"
     usage = Answer()
-    for one in preflight.arm.list_all(_make_location_path(preflight, "usages")):
-        named = one.get_object("name")
+    for quota in preflight.arm.list_all(_make_location_path(preflight, "usages")):
+        named = quota.get_object("name")
         is_family = str(named.get("value")).lower() == machine.family.lower()
         label = f"{named.get('value')} {named.get('localizedValue')}".lower()
         if low_priority and "lowpriority" in label and "total" in label:  # one limit for all families of the region
-            usage, family = one, "all low-priority machines"
+            usage, family = quota, "all low-priority machines"
             break
-        if not usage and is_family and ("lowpriority" in str(one.get("type")).lower()) == low_priority:
-            usage = one
+        if not usage and is_family and ("lowpriority" in str(quota.get("type")).lower()) == low_priority:
+            usage = quota
     limit, used = as_int(usage.get("limit")), as_int(usage.get("currentValue")) or 0
     if limit is None or limit == UNLIMITED or not cores or used + cores <= limit:
         return
@@ -201,11 +201,11 @@ def check_kubernetes_compute(spec: AzureMLSubmissionSpec, compute: Compute) -> I
         return
     large = large or names
     fixes = suggest_names(f"{flag} {{}}", wanted, large, "kubectl get instancetype")
-    why = 'The job would fail with "Invalid instance type".'
+    reason = 'The job would fail with "Invalid instance type".'
     if not names or large != names:
-        why += f" Existing: {', '.join(names) or 'none'}."
+        reason += f" Existing: {', '.join(names) or 'none'}."
     yield make_problem(
-        "resource-unknown.instance-type", *fixes, given=wanted, name=compute.name, wanted=wanted, why=why
+        "resource-unknown.instance-type", *fixes, given=wanted, name=compute.name, wanted=wanted, why=reason
     )
 
 
@@ -231,8 +231,8 @@ def check_managed_compute(preflight: PreflightContext, compute: Compute) -> Iter
         fix = preflight.spec.make_az_command(f"compute start --name {name}")
         yield make_problem("azureml-compute-stopped", fix, given=name, name=name, state=state)
     elif state in BROKEN_STATES:
-        why, details = get_first_message(compute.details, "errors"), suggest_details(preflight.spec)
-        yield make_problem("pool-closed.instance", details, given=name, name=name, state=state, why=why)
+        reason, details = get_first_message(compute.details, "errors"), suggest_details(preflight.spec)
+        yield make_problem("pool-closed.instance", details, given=name, name=name, state=state, why=reason)
     if preflight.nodes > 1:
         yield make_problem("nodes-too-few.instance", given=str(preflight.nodes), name=name)
     yield from _check_size(preflight, compute, 0)
@@ -249,9 +249,9 @@ def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Pr
     idle = as_int(compute.details.get_object("nodeStateCounts").get("idleNodeCount")) or 0
     growth = float("inf") if most is None else max(0, most - now)
     name, wanted = compute.name, preflight.nodes
-    if why := get_first_message(compute.details, "errors"):
+    if reason := get_first_message(compute.details, "errors"):
         details = suggest_details(preflight.spec)
-        yield make_problem("azureml-compute-errors", details, given=name, name=name, why=why)
+        yield make_problem("azureml-compute-errors", details, given=name, name=name, why=reason)
     if most == 0:
         fix = preflight.spec.make_az_command(f"compute update --name {name} --max-instances {wanted}")
         yield make_problem("azureml-compute-empty", fix, given=name, name=name)

@@ -135,9 +135,9 @@ def check_workspace() -> Iterator[Problem | HealthResult]:
         version = "none"
     spec = render.make_submission_spec(job, replace(configured, environment_version=version), "", ())
     preflight = PreflightContext(ArmClient(), replace(spec, instance_type=configured.instance_type or ""))
-    found = [*context.check_workspace(preflight, _list_parts)]
-    yield from found
-    if all(isinstance(one, HealthResult) for one in found):
+    outcomes = [*context.check_workspace(preflight, _list_parts)]
+    yield from outcomes
+    if all(isinstance(outcome, HealthResult) for outcome in outcomes):
         compute = f", and the compute {spec.compute} exists" if spec.compute else ""
         yield report_ok(f"the datastore {spec.datastore} answers{compute}")
 
@@ -158,14 +158,14 @@ def _try_storage(preflight: PreflightContext) -> Iterator[Problem]:
 
 def _check_compute(preflight: PreflightContext) -> Iterator[Problem]:
     """Check the compute with its own kind and identity, as a submit would set them."""
-    found = compute_checks.fetch_compute(preflight)
-    if isinstance(found, Problem):
-        yield found
+    compute = compute_checks.fetch_compute(preflight)
+    if isinstance(compute, Problem):
+        yield compute
         return
     spec = preflight.spec
-    kind, identity = spec.compute_kind or found.kind, spec.identity or found.default_identity
+    kind, identity = spec.compute_kind or compute.kind, spec.identity or compute.default_identity
     spec = replace(spec, compute_kind=kind, identity=identity)
-    yield from compute_checks.check_fetched_compute(replace(preflight, spec=spec), found)
+    yield from compute_checks.check_fetched_compute(replace(preflight, spec=spec), compute)
 
 
 def _is_azure_machine() -> bool:

@@ -121,8 +121,8 @@ def translate_errors(datastore: Datastore) -> Iterator[None]:
     except DeadlineExceeded:
         raise _make_slow_error(datastore.account) from None
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:  # the SDK checks no answer
-        why = f"the answer of the storage account {datastore.account} cannot be read"
-        raise StorageError(why, code=azure_arm.UNREADABLE, account=datastore.account) from error
+        reason = f"the answer of the storage account {datastore.account} cannot be read"
+        raise StorageError(reason, code=azure_arm.UNREADABLE, account=datastore.account) from error
 
 
 def _make_slow_error(account: str) -> StorageError:
@@ -186,8 +186,8 @@ def download_blobs(blobs: DatastoreBlobs, listed: Iterable[DatastoreBlob], folde
                 digest.update(piece)
                 size += len(piece)
         if size != blob.size or (blob.md5 and digest.digest() != blob.md5):
-            why = f"{blob.name} changed during the download, or is incomplete"
-            raise StorageError(why, code="not-whole", account=blobs.store.account)
+            reason = f"{blob.name} changed during the download, or is incomplete"
+            raise StorageError(reason, code="not-whole", account=blobs.store.account)
 
     _run_parallel(download, targets, min(CONNECTIONS, len(targets)))
 

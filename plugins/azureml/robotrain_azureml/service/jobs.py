@@ -93,13 +93,13 @@ def fetch_runs(workspace: Workspace, names: Sequence[str]) -> dict[str, Answer]:
 
     Jobs that it does not know are missing.
     """
-    region, found = get_client(_find_region_host(workspace, None)), dict[str, Answer]()
+    region, runs_by_name = get_client(_find_region_host(workspace, None)), dict[str, Answer]()
     path = f"/history/v1.0{workspace.resource}/batchrundata"
     for start in range(0, len(names), MAX_BATCH):
         requests = {name: {"runId": name, "selectRunMetadata": True} for name in names[start : start + MAX_BATCH]}
         results = region.post(path, HISTORY_API_VERSION, {"requests": requests}).get_object("successfulResults")
-        found |= {one: results.get_object(one).get_object("runMetadata") for one in results}
-    return found
+        runs_by_name |= {name: results.get_object(name).get_object("runMetadata") for name in results}
+    return runs_by_name
 
 
 def _find_region_host(workspace: Workspace, job: Answer | None) -> str:

@@ -76,8 +76,8 @@ def _check_spec_patch(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     protected = [*PROTECTED_KEYS, *(ProtectedKey(("outputs", output, name), _OUTPUT) for name in ("path", "type"))]
     protected += [ProtectedKey((command_job.QUOTED_KEY, name), "robotrain sets it.") for name in variables]
     patch = spec_patch.load_patch(settings.spec_patch)
-    found = [*spec_patch.find_protected_changes(patch, protected)]
-    yield from {problem.given: problem for problem in found}.values()
+    problems = [*spec_patch.find_protected_changes(patch, protected)]
+    yield from {problem.given: problem for problem in problems}.values()
 
 
 def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
@@ -85,8 +85,8 @@ def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
         yield _make_invalid_problem(flag, text, workspace.NAME_FORM, workspace.NAME_REASON, way)
     identity = settings.workload_identity
     if identity and workspace.is_valid_name(IDENTITY_FLAG, identity) and not re.fullmatch(workspace.GUID, identity):
-        why = 'It is a GUID. `az identity list --query "[].[name, clientId]" --output table` lists them.'
-        yield _make_invalid_problem(IDENTITY_FLAG, identity, "the client id of a managed identity", why)
+        reason = 'It is a GUID. `az identity list --query "[].[name, clientId]" --output table` lists them.'
+        yield _make_invalid_problem(IDENTITY_FLAG, identity, "the client id of a managed identity", reason)
     if missing := azure_settings.list_missing_flags(settings):
         is_started = settings.resource_group or settings.workspace_name
         message = "value-missing.workspace-names" if is_started else "value-missing.workspace"
@@ -122,11 +122,11 @@ def _check_compute(settings: AzureMLSettings) -> Iterator[Problem]:
         return
     least, most = _COMPUTE_LENGTHS[settings.compute_kind]
     if not re.fullmatch(_COMPUTE_PATTERN, name) or not least <= len(name) <= most:
-        why = f"It has {least} to {most} letters, digits and `-`, and starts with a letter."
+        reason = f"It has {least} to {most} letters, digits and `-`, and starts with a letter."
         bare = name.removeprefix("azureml:")
         fix = f"--compute {bare}" if bare != name and re.fullmatch(_COMPUTE_PATTERN, bare) else ""
         fix = fix or workspace.find_name_in_id("--compute", name)
-        yield _make_invalid_problem("--compute", name, "a valid compute name", why, fix)
+        yield _make_invalid_problem("--compute", name, "a valid compute name", reason, fix)
 
 
 def _check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
@@ -137,8 +137,8 @@ def _check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
         fixes = (suggest_leaving_out(flag), Suggestion("--compute NAME", "a Kubernetes compute"))
         yield make_problem("option-without-effect", *fixes, given=instance_type)
     else:
-        why = "It has at most 63 letters, digits, `-`, `_` and `.`."
-        yield from GUARD.check_pattern(flag, instance_type, INSTANCE_TYPE_PATTERN, "a valid instance type name", why)
+        reason = "It has at most 63 letters, digits, `-`, `_` and `.`."
+        yield from GUARD.check_pattern(flag, instance_type, INSTANCE_TYPE_PATTERN, "a valid instance type name", reason)
 
 
 def _check_gpus(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
@@ -157,7 +157,7 @@ def _check_gpus(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
             fixes = ("--instance-type NAME", kind, *(f"--num-gpus {count}" for count in near))
             yield make_problem("value-missing.instance-type", *fixes, given=str(gpus), need=need, listed=listed)
     elif (count := job_settings.INSTANCE_TYPE_GPUS.get(instance_type, gpus)) != gpus:
-        why = "The training would not start." if count < gpus else "You would pay for idle GPUs."
+        reason = "The training would not start." if count < gpus else "You would pay for idle GPUs."
         matching = [name for name, number in job_settings.INSTANCE_TYPE_GPUS.items() if number == gpus]
         matching.sort(key=lambda name: ("spot" in name) != ("spot" in instance_type))
         fixes = (*(f"--instance-type {name}" for name in matching[:1]), f"--num-gpus {count}")
@@ -168,7 +168,7 @@ def _check_gpus(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
             need=need,
             instance_type=instance_type,
             count=count,
-            why=why,
+            why=reason,
         )
 
 
@@ -183,14 +183,14 @@ def _check_image(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     image = job_settings.get_image(job.profile, settings)
     reference = checks.parse_image_reference(image)
     if reference is None:
-        why = "A digest is `@sha256:` and 64 hex digits in lowercase." if "@" in image else checks.IMAGE_FORM
+        reason = "A digest is `@sha256:` and 64 hex digits in lowercase." if "@" in image else checks.IMAGE_FORM
         fix = f"--image {job.profile.container.image}"
-        yield _make_invalid_problem("--image", image, "a valid image reference", why, fix)
+        yield _make_invalid_problem("--image", image, "a valid image reference", reason, fix)
     elif not reference.tag and not settings.environment_version:
         name, at, digest = image.partition("@")
-        why = "The tag becomes the version of the environment."
+        reason = "The tag becomes the version of the environment."
         fixes = (f"--image {name}:TAG{at}{digest}", "--environment-version VERSION")
-        yield _make_invalid_problem("--image", image, "an image with a tag", why, *fixes)
+        yield _make_invalid_problem("--image", image, "an image with a tag", reason, *fixes)
     elif not reference.digest and not settings.environment_version:
         version = job_settings.make_environment_version(image)
         yield make_problem("azureml-image-moves", image=image, version=version)
@@ -204,8 +204,8 @@ def _check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]
     name, version = job_settings.get_environment_name(job.profile, settings), settings.environment_version
     if name.startswith(REGISTRY_START):
         if job_settings.parse_registry_environment(name) is None:
-            why = f"It is {REGISTRY_FORM}; a label, such as `latest`, could change."
-            yield _make_invalid_problem("--environment-name", name, "a valid environment name", why)
+            reason = f"It is {REGISTRY_FORM}; a label, such as `latest`, could change."
+            yield _make_invalid_problem("--environment-name", name, "a valid environment name", reason)
             return
         for flag, value in (("--image", settings.image), ("--environment-version", version)):
             if value:
@@ -215,26 +215,28 @@ def _check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]
     if name.lower().startswith(submission_spec.CURATED_PREFIX) and not version:
         yield make_problem("value-invalid.environment-version", name=redact(name))
     if not re.fullmatch(ENVIRONMENT_NAME_PATTERN, name):
-        why = "It has at most 255 letters, digits, `_`, `.` and `-`, and starts with a letter or a digit."
+        reason = "It has at most 255 letters, digits, `_`, `.` and `-`, and starts with a letter or a digit."
         bare = name.removeprefix("azureml:").partition(":")[0]
         fix = f"--environment-name {bare}" if re.fullmatch(ENVIRONMENT_NAME_PATTERN, bare) else ""
-        yield _make_invalid_problem("--environment-name", name, "a valid environment name", why, fix)
+        yield _make_invalid_problem("--environment-name", name, "a valid environment name", reason, fix)
     if version:
-        why, flag = "It has at most 255 letters, digits, `_`, `.` and `-`.", "--environment-version"
-        yield from GUARD.check_pattern(flag, version, ENVIRONMENT_VERSION_PATTERN, "a valid environment version", why)
+        reason, flag = "It has at most 255 letters, digits, `_`, `.` and `-`.", "--environment-version"
+        yield from GUARD.check_pattern(
+            flag, version, ENVIRONMENT_VERSION_PATTERN, "a valid environment version", reason
+        )
 
 
 def _check_quantities(settings: AzureMLSettings) -> Iterator[Problem]:
-    given = settings.shm_size
-    if not re.fullmatch(SHARED_MEMORY_PATTERN, given, re.ASCII):
-        match = re.fullmatch(r"\s*0*([1-9][0-9]{0,14})\s*([bkmg]?)(?:i?b)?\s*", given.lower(), re.ASCII)
+    quantity = settings.shm_size
+    if not re.fullmatch(SHARED_MEMORY_PATTERN, quantity, re.ASCII):
+        match = re.fullmatch(r"\s*0*([1-9][0-9]{0,14})\s*([bkmg]?)(?:i?b)?\s*", quantity.lower(), re.ASCII)
         fix = f"--shm-size {match[1]}{match[2] or 'g'}" if match else "--shm-size 8g"
-        yield _make_invalid_problem("--shm-size", given, "a valid size", SHARED_MEMORY_FORM, fix)
+        yield _make_invalid_problem("--shm-size", quantity, "a valid size", SHARED_MEMORY_FORM, fix)
     try:
         job_settings.parse_timeout(settings)
     except QuantityError as error:
-        given, fix = settings.exec_timeout or "", error.suggestion and f"--exec-timeout {error.suggestion}"
-        yield _make_invalid_problem("--exec-timeout", given, "a valid time limit", str(error), fix)
+        quantity, fix = settings.exec_timeout or "", error.suggestion and f"--exec-timeout {error.suggestion}"
+        yield _make_invalid_problem("--exec-timeout", quantity, "a valid time limit", str(error), fix)
 
 
 JOB_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"
@@ -263,36 +265,36 @@ def _check_names(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
         yield _make_invalid_problem("--experiment-name", name, "a valid experiment name", EXPERIMENT_FORM, fix)
     text = settings.display_name
     if text is not None and not is_display_name(text):
-        why = f"It is one line of at most {MAX_DISPLAY_NAME} characters."
-        yield _make_invalid_problem("--display-name", text, "a valid display name", why)
+        reason = f"It is one line of at most {MAX_DISPLAY_NAME} characters."
+        yield _make_invalid_problem("--display-name", text, "a valid display name", reason)
 
 
 def _check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
     labels = parse_pairs(settings.labels)
     if len(labels) > MAX_LABELS:
-        why = f"A job may have {MAX_LABELS} labels; these are {len(labels)}."
-        yield _make_invalid_problem("--labels", "", "a valid list of tags", why)
+        reason = f"A job may have {MAX_LABELS} labels; these are {len(labels)}."
+        yield _make_invalid_problem("--labels", "", "a valid list of tags", reason)
     for name, value in labels.items():
         if not re.fullmatch(_LABEL_NAME_PATTERN, name, re.ASCII):
-            why = f"{redact(name)!r} is not a valid tag name: it has at most 100 letters, digits and `_-./: `."
+            reason = f"{redact(name)!r} is not a valid tag name: it has at most 100 letters, digits and `_-./: `."
         elif re.match(_RESERVED_LABEL, name):
-            why = f"{redact(name)!r} is a tag that robotrain or Azure ML sets."
+            reason = f"{redact(name)!r} is a tag that robotrain or Azure ML sets."
         elif not is_line(value, MAX_LABEL_VALUE):
-            why = f"The value of {redact(name)!r} must be one line of at most {MAX_LABEL_VALUE} characters."
+            reason = f"The value of {redact(name)!r} must be one line of at most {MAX_LABEL_VALUE} characters."
         else:
             continue
-        yield _make_invalid_problem("--labels", f"{name}={value}", "a valid list of tags", why)
+        yield _make_invalid_problem("--labels", f"{name}={value}", "a valid list of tags", reason)
 
 
 DATASTORE_PATTERN = r"[A-Za-z0-9_]{1,255}"
 
 
 def _check_datastore(settings: AzureMLSettings) -> Iterator[Problem]:
-    name, why = settings.datastore, "It has letters, digits and `_`."
+    name, reason = settings.datastore, "It has letters, digits and `_`."
     if not re.fullmatch(DATASTORE_PATTERN, name):
         match = re.match(rf"(?:azureml:)?(?://datastores/)?({DATASTORE_PATTERN})(?:/|$)", name)
         fix = f"--datastore {match[1] if match else 'workspaceblobstore'}"
-        yield _make_invalid_problem("--datastore", name, "a valid datastore name", why, fix)
+        yield _make_invalid_problem("--datastore", name, "a valid datastore name", reason, fix)
 
 
 def _check_preemption(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
@@ -311,7 +313,9 @@ VAULT_FLAG = "--key-vault"
 
 def _check_secrets(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     """Check the names of secrets, also of those that the job does not need: the value may be the secret itself."""
-    problems = [one for credential in job_settings.CREDENTIALS.values() for one in _check_token(credential, settings)]
+    problems = [
+        problem for credential in job_settings.CREDENTIALS.values() for problem in _check_token(credential, settings)
+    ]
     if settings.secrets:
         from robotrain.cluster.secrets import check_secrets  # costs start-up
 
@@ -341,11 +345,11 @@ def _check_token(credential: job_settings.Credential, settings: AzureMLSettings)
     try:
         job_settings.make_secret_address(text, vault)
     except job_settings.SecretNameError as error:
-        given = ""  # the value may be the secret itself
+        shown_text = ""  # the value may be the secret itself
         yield make_problem(
             "value-invalid.secret",
             where=flag,
-            given=given,
+            given=shown_text,
             why=str(error),
             name=credential.name,
             secret_form=job_settings.SECRET_FORM,
@@ -360,6 +364,6 @@ def _check_vault(flag: str, vault: str) -> Iterator[Problem]:
         yield make_problem("value-missing.vault", *fixes, flag=flag)
     elif not re.fullmatch(job_settings.VAULT_NAME, vault, re.IGNORECASE | re.ASCII):
         match = re.match(rf"https://({job_settings.VAULT_NAME})\.", vault, re.IGNORECASE | re.ASCII)
-        why = "It has 3 to 24 letters, digits and single dashes, and starts with a letter."
+        reason = "It has 3 to 24 letters, digits and single dashes, and starts with a letter."
         fix = f"{VAULT_FLAG} {match[1]}" if match else ""
-        yield _make_invalid_problem(VAULT_FLAG, vault, "a valid key vault name", why, fix)
+        yield _make_invalid_problem(VAULT_FLAG, vault, "a valid key vault name", reason, fix)

@@ -160,7 +160,7 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
 def _mark_expressions(value: Any) -> Any:
     """Return a patch whose texts may hold expressions, such as `${{name}}` in the path of an output."""
     if isinstance(value, Mapping):
-        return {key: _mark_expressions(one) for key, one in value.items()}
+        return {key: _mark_expressions(child) for key, child in value.items()}
     if isinstance(value, list):
-        return [_mark_expressions(one) for one in value]
+        return [_mark_expressions(child) for child in value]
     return Expression(value) if isinstance(value, str) else value

@@ -116,8 +116,8 @@ def list_inputs(job: Job, settings: AzureMLSettings, run: str) -> Iterator[JobIn
                 yield JobInput(name=name, source=source, upload=upload, entry=entry)
             elif source.kind == "datastore_path":
                 workspace = job_settings.get_job_workspace(settings)
-                place = datastore_path.parse_datastore_path(source.uri).relative_to(workspace)
-                yield JobInput(name=name, source=source, entry=_make_entry("uri_folder", "ro_mount", f"{place}/"))
+                path = datastore_path.parse_datastore_path(source.uri).relative_to(workspace)
+                yield JobInput(name=name, source=source, entry=_make_entry("uri_folder", "ro_mount", f"{path}/"))
             else:
                 yield _make_asset_input(name, source, form.flag)
 

@@ -109,8 +109,8 @@ def parse_registry_environment(text: str) -> tuple[str, str, str] | None:
 def make_environment(job: Job, settings: AzureMLSettings) -> WorkspaceEnvironment:
     """Return the environment that the job uses. Raises ValueError."""
     name = get_environment_name(job.profile, settings)
-    if found := parse_registry_environment(name):
-        registry, name, version = found
+    if registry_environment := parse_registry_environment(name):
+        registry, name, version = registry_environment
         return WorkspaceEnvironment(name=name, version=version, image="", registry=registry, chosen=True)
     return WorkspaceEnvironment(
         name=name,

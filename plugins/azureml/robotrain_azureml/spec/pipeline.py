@@ -72,16 +72,16 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
     raise_if_any(spec_patch.check_steps(steps))
     outputs = {step.name: step.job.profile.outputs.folder for step in steps}
     rendered = [_render_step(step, run, finished, outputs) for step in steps]
-    spec = AzureMLPipelineSpec(run=run, steps=tuple(one.spec for one in rendered))
+    spec = AzureMLPipelineSpec(run=run, steps=tuple(rendered_step.spec for rendered_step in rendered))
     first = spec.steps[0].submission.target_workspace
     problems = []
     for step in spec.steps:
         if (other := step.submission.target_workspace) != first:
             names = zip(WORKSPACE_FLAGS, first, other, strict=True)
-            flag, expected, found = next(one for one in names if one[1] != one[2])
-            given = f"{expected}, {found}"
+            flag, expected, actual = next(row for row in names if row[1] != row[2])
+            both_values = f"{expected}, {actual}"
             problems.append(
-                make_problem("steps-differ", where=flag, given=given, first=spec.steps[0].name, second=step.name)
+                make_problem("steps-differ", where=flag, given=both_values, first=spec.steps[0].name, second=step.name)
             )
     if problems:
         raise Rejected(problems)
@@ -96,7 +96,7 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
             "experiment_name": experiment,
             "tags": {command_job.RUN_TAG: run, command_job.DIGEST_TAG: job.digest},
             "settings": {"continue_on_step_failure": False, "force_rerun": True},
-            "jobs": {one.spec.key: one.node for one in rendered},
+            "jobs": {rendered_step.spec.key: rendered_step.node for rendered_step in rendered},
         }
     ).encode()
     if len(document) > MAX_BYTES:
@@ -112,7 +112,7 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
                 )
             ]
         )
-    files = {path: content for one in rendered for path, content in one.files.items()}
+    files = {path: content for rendered_step in rendered for path, content in rendered_step.files.items()}
     return Plan(
         platform="azureml",
         run=run,
@@ -148,7 +148,7 @@ def _render_step(
     if step.hands_over:
         body["outputs"] = {**body["outputs"], HANDOVER: {"type": "uri_folder", "mode": "upload", "path": uri}}
     folders = {other: f"${{AZURE_ML_INPUT_{read[other]}}}" for other in read}
-    mounts = [dataclasses.replace(one, origin=f"step {one.uri}") for one in step.list_mounts(folders)]
+    mounts = [dataclasses.replace(mount, origin=f"step {mount.uri}") for mount in step.list_mounts(folders)]
     placement = dataclasses.replace(
         placement,
         mounts=(*placement.mounts, *mounts),
@@ -198,7 +198,9 @@ def make_node(body: Mapping[str, Any], code: str, name: str) -> dict[str, Any]:
     with what an equal step made before.
     """
     ports = {
-        section: {port: {"type": given["type"], "mode": given["mode"]} for port, given in body[section].items()}
+        section: {
+            port: {"type": port_spec["type"], "mode": port_spec["mode"]} for port, port_spec in body[section].items()
+        }
         for section in ("inputs", "outputs")
         if body.get(section)
     }
@@ -253,8 +255,8 @@ def split_plan(plan: Plan, stage: Stage) -> list[StepPlan]:
             parts.append(StepPlan(step, make_job_plan(plan, step.submission, body, code, step.resumable)))
         return parts
     except (KeyError, TypeError, ValueError):
-        why = f"{PIPELINE_FILE} is not a pipeline job with the steps of this plan."
-        raise Rejected([PIPELINE_SPEC.make_damaged_plan_problem(stage, why)]) from None
+        reason = f"{PIPELINE_FILE} is not a pipeline job with the steps of this plan."
+        raise Rejected([PIPELINE_SPEC.make_damaged_plan_problem(stage, reason)]) from None
 
 
 def load_document(plan: Plan) -> dict[str, Any]:

@@ -24,7 +24,7 @@ SUBMISSION_VARIABLE = "AZUREML_RUN_ID"
 """Variables that Azure ML sets: the tracking run, and the job's name, which is the same for each attempt."""
 SECRET_PLUGINS = {"secrets.key_vault": "robotrain_sources.fetching.key_vault"}
 """The container plugin that reads the secrets of key vaults, as a job document names it."""
-CREDENTIAL_OPTIONS = {kind: f"{one.flag} NAME" for kind, one in job_settings.CREDENTIALS.items()}
+CREDENTIAL_OPTIONS = {kind: f"{credential.flag} NAME" for kind, credential in job_settings.CREDENTIALS.items()}
 
 
 def find_container_plugins(job: Job, settings: AzureMLSettings) -> Mapping[str, str]:

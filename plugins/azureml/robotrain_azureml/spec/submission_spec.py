@@ -56,8 +56,8 @@ class WorkspaceEnvironment:
     @property
     def label(self) -> str:
         """The environment in words."""
-        place = f" of the registry {self.registry}" if self.registry else ""
-        return f"environment {self.name}:{self.version}{place}"
+        registry_note = f" of the registry {self.registry}" if self.registry else ""
+        return f"environment {self.name}:{self.version}{registry_note}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,7 +88,7 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
     limits = {"max_total_trials": count, "max_concurrent_trials": min(sweep.at_most or count, count)}
     search = {
         "sampling_algorithm": {"type": "random", "seed": sweep.sampler_seed} if sweep.sampler == "random" else "grid",
-        "search_space": {name: _make_distribution(one) for name, one in sweep.space.items()},
+        "search_space": {name: _make_distribution(dimension) for name, dimension in sweep.space.items()},
         "objective": {"goal": GOALS[sweep.better], "primary_metric": sweep.metric},
         "limits": limits,
     }
@@ -109,7 +109,7 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
 def _make_distribution(dimension: Dimension) -> dict[str, Any]:
     """Return what Azure ML draws from; of a logarithmic range it takes the logarithms of the ends."""
     if dimension.choices:
-        values = [str(one).lower() if isinstance(one, bool) else one for one in dimension.choices]
+        values = [str(choice).lower() if isinstance(choice, bool) else choice for choice in dimension.choices]
         return {"type": "choice", "values": values}
     ends = [math.log(end) if dimension.log else end for end in (dimension.low, dimension.high)]
     kind = f"{'q' if dimension.integer else ''}{'log' if dimension.log else ''}uniform"
@@ -171,5 +171,5 @@ def split_sweep(plan: Plan, stage: Stage) -> tuple[Plan, AzureMLSubmissionSpec]:
         code = submission_spec.read_code(plan.files)
         return make_job_plan(plan, spec, body, code, whole.resumable), spec
     except (KeyError, TypeError, ValueError, AttributeError):
-        why = f"{SWEEP_FILE} is not a sweep job with the trial of this plan."
-        raise Rejected([SWEEP_SPEC.make_damaged_plan_problem(stage, why)]) from None
+        reason = f"{SWEEP_FILE} is not a sweep job with the trial of this plan."
+        raise Rejected([SWEEP_SPEC.make_damaged_plan_problem(stage, reason)]) from None

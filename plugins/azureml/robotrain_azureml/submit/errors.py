@@ -114,11 +114,11 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
     """Return the rejection for an error of the SDK. `call`: its last request."""
     azure_error = find_azure_error(error, call.host if call else "")
     if azure_error is None:
-        why = "The error contains no answer of Azure's."
+        reason = "The error contains no answer of Azure's."
         if type(error).__module__.startswith("azure."):  # messages of other libraries may repeat any value
             sentence = get_first_sentence(str(getattr(error, "message", "") or error))
-            why = f"{sentence}."
-        return Rejected([make_problem("client-failed", SAME_COMMAND, error=type(error).__name__, why=why)])
+            reason = f"{sentence}."
+        return Rejected([make_problem("client-failed", SAME_COMMAND, error=type(error).__name__, why=reason)])
     has_expired = azure_error.status == 401 and azure_error.code in EXPIRED_TOKEN_CODES
     if has_expired or azure_error.code == SIGNED_OUT:
         problem = errors.make_signed_out_problem(azure_error, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)
@@ -162,17 +162,17 @@ _VALUE_KEYS = {"_schema", "value"}
 
 def make_unreadable_job_problem(error: BaseException, stage: Stage, *, is_patched: bool) -> Problem:
     """Return the problem of a job file that the SDK rejects: its patch is wrong, or robotrain has a bug."""
-    found = (dict(sorted(_parse_keys(str(cause)))) for cause in iter_causes(error))
-    keys = next(filter(None, found), {})  # by key, like `resources.colour`, whether it is unknown
+    parsed_keys = (dict(sorted(_parse_keys(str(cause)))) for cause in iter_causes(error))
+    keys = next(filter(None, parsed_keys), {})  # by key, like `resources.colour`, whether it is unknown
     reasons = [f"{key} {'is not a known key' if unknown else 'has an invalid value'}." for key, unknown in keys.items()]
-    why = redact(" ".join(reasons), max_length=MAX_SENTENCE)
+    explanation = redact(" ".join(reasons), max_length=MAX_SENTENCE)
     if is_patched:
-        reason = why or f"It gives no reason ({type(error).__name__})."
+        reason = explanation or f"It gives no reason ({type(error).__name__})."
         return dataclasses.replace(make_engine_problem("Azure ML's SDK", reason), stage=stage)
     way = Suggestion("robotrain render … --to FOLDER", "shows the job; please report it with its job.yaml")
     where = ", ".join(f"{JOB_FILE}: {key}" for key in keys)
-    why = why or f"robotrain has a bug ({type(error).__name__})."
-    return make_problem("plan-unreadable", way, where=where, why=why, stage=stage)
+    explanation = explanation or f"robotrain has a bug ({type(error).__name__})."
+    return make_problem("plan-unreadable", way, where=where, why=explanation, stage=stage)
 
 
 def _parse_keys(text: str) -> Iterator[tuple[str, bool]]:

@@ -86,9 +86,9 @@ def stage_job(run: str, content: Mapping[str, bytes]) -> Iterator[Path]:
                 files.make_private_folder((folder / path).parent)
                 files.write_private_file(folder / path, data)
         except OSError as error:
-            given = str(error.filename or folder)
+            failed_path = str(error.filename or folder)
             raise Rejected(
-                [make_problem("state-folder-unwritable", given=given, strerror=error.strerror or error)]
+                [make_problem("state-folder-unwritable", given=failed_path, strerror=error.strerror or error)]
             ) from error
         yield folder / next(iter(content))
     finally:

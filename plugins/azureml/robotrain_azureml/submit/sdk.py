@@ -173,9 +173,9 @@ class SdkClient:
     def get_environment_image(self, name: str, version: str) -> str:
         """Return the image of an environment; empty if Azure builds it from files."""
         with _silence_sdk():
-            found = self._client.environments.get(name, version)
-            is_built = bool(found.conda_file or found.build)
-            return "" if is_built else str(found.image or "")
+            environment = self._client.environments.get(name, version)
+            is_built = bool(environment.conda_file or environment.build)
+            return "" if is_built else str(environment.image or "")
 
     def register_environment(self, name: str, version: str, image: str) -> str:
         """Register an environment with an image and return its image."""

@@ -38,12 +38,12 @@ SEAL_SUFFIX = ".complete.json"
 
 def find_uploaded_sources(plan: Plan) -> list[JobSource]:
     """Return the local folders of a plan that are uploaded as they were pinned. Raises Rejected."""
-    found: dict[JobSource, None] = {}
+    uploaded_sources: dict[JobSource, None] = {}
     for part in list_parts(plan, Stage.SUBMIT):
         complete = find_complete_uploads(part.spec, part.spec.uploads)
         sources = local_upload.select_uploaded_sources(part.plan, [(upload.path, upload.to) for upload in complete])
-        found |= dict.fromkeys(sources)
-    return [*found]
+        uploaded_sources |= dict.fromkeys(sources)
+    return [*uploaded_sources]
 
 
 def find_complete_uploads(spec: AzureMLSubmissionSpec, uploads: Collection[DatastoreUpload]) -> set[DatastoreUpload]:
@@ -142,9 +142,9 @@ def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Prepared
             except ServiceError:
                 raise
             except OSError as error:
-                why = f"{error.filename}: {error.strerror}." if error.filename else f"{error}."
+                reason = f"{error.filename}: {error.strerror}." if error.filename else f"{error}."
                 raise Rejected(
-                    [make_problem("upload-unreadable", where=upload.flag, given=upload.path, why=why)]
+                    [make_problem("upload-unreadable", where=upload.flag, given=upload.path, why=reason)]
                 ) from error
             if content is not None:
                 if changed := list(local_upload.find_changes(plan, upload, "while it was uploaded")):

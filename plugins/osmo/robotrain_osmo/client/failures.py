@@ -169,8 +169,8 @@ def diagnose_failure(answer: ProcessResult, words: Sequence[str] = ()) -> Comman
     message = _unwrap_message(answer.stdout.strip()) or answer.stderr.strip()  # usage errors are on stderr
     body = re.search(_RESPONSE_BODY, message, re.DOTALL)
     message = re.sub(_SUBMIT_FAILED, "", _unwrap_message(body[1].strip()) if body else message)
-    found = re.search(_HTTP_STATUS, answer.stdout)
-    status = int(next(filter(None, found.groups()))) if found else 0
+    status_match = re.search(_HTTP_STATUS, answer.stdout)
+    status = int(next(filter(None, status_match.groups()))) if status_match else 0
     text = f"{message}\nHTTP {status}\n{answer.stderr}"
     refusals = [
         kind
@@ -243,8 +243,8 @@ def describe_field_errors(message: str) -> str:
         details = json.loads(message)["detail"]
         fields = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details]
     except (ValueError, KeyError, TypeError, RecursionError):
-        found = re.findall(_FIELD_ERROR, message)
-        fields = [f"{re.sub(_FIELD_PREFIX, '', path)}: {why.rstrip('.')}" for path, why in found]
+        field_errors = re.findall(_FIELD_ERROR, message)
+        fields = [f"{re.sub(_FIELD_PREFIX, '', path)}: {reason.rstrip('.')}" for path, reason in field_errors]
     more = f" (and {len(fields) - MAX_FIELDS} more)" if len(fields) > MAX_FIELDS else ""
     return f"{'; '.join(map(redact, fields[:MAX_FIELDS]))}{more}."
 
@@ -260,12 +260,12 @@ def describe_refused_resources(message: str) -> str:
     machines = [dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header) and row != header]
     limits: dict[str, float] = {}
     for machine in machines:
-        found = re.search(r"Value (\S+?)(?:\.0)? too high for (\w+)$", machine["reason"])
+        match = re.search(r"Value (\S+?)(?:\.0)? too high for (\w+)$", machine["reason"])
         with contextlib.suppress(KeyError, ValueError):
-            if found:
-                name = found[2].lower()
+            if match:
+                name = match[2].lower()
                 unit = "Gi" if name in ("memory", "storage") else ""
-                value = f"{RESOURCE_FLAGS[name]} {found[1]} is too high for machines with up to {{:g}}{unit}"
+                value = f"{RESOURCE_FLAGS[name]} {match[1]} is too high for machines with up to {{:g}}{unit}"
                 limits[value] = max(limits.get(value, 0.0), float(machine[name]))
     if limits:
         sentences = "; ".join(value.format(limit) for value, limit in limits.items())

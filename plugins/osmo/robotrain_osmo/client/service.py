@@ -103,8 +103,8 @@ def list_stored_files(cli: str, url: str, stage: Stage, seconds: float) -> set[s
     """Return the paths of all objects below `url`, or the name of `url` if it is one object. Raise CommandFailed."""
     text, total = _list_storage(cli, url, stage, seconds, "-r")
     keys = [line for line in text[: total.start()].splitlines() if line.strip()]
-    found = re.fullmatch(_STORAGE_PREFIX, url.rstrip("/"))
-    folder = f"{found[1]}/" if found and found[1] else ""
+    match = re.fullmatch(_STORAGE_PREFIX, url.rstrip("/"))
+    folder = f"{match[1]}/" if match and match[1] else ""
     return {key.removeprefix(folder) if key.startswith(folder) else key.rpartition("/")[2] for key in keys}
 
 
@@ -160,8 +160,8 @@ def list_pools(cli: str, seconds: float) -> list[Pool]:
 
 def _parse_pool(data: Mapping[str, Any]) -> Pool:
     usage, platforms = as_mapping(data.get("resource_usage")), dict[str, PoolPlatform]()
-    for name, given in as_mapping(data.get("platforms")).items():
-        mounts = (as_texts(as_mapping(given).get(key)) for key in ("allowed_mounts", "default_mounts"))
+    for name, platform in as_mapping(data.get("platforms")).items():
+        mounts = (as_texts(as_mapping(platform).get(key)) for key in ("allowed_mounts", "default_mounts"))
         platforms[name] = PoolPlatform(*mounts)
     guaranteed = as_int(as_mapping(as_mapping(data.get("resources")).get("gpu")).get("guarantee"))
     return Pool(

@@ -143,11 +143,11 @@ def read_outcomes(reference: Reference, workflow: WorkflowState, nodes: Mapping[
     :param nodes: the rank of the node, of a step of several, that its outcome is that of.
     """
     read = _find_ended_log(reference) or _read_log(reference, workflow)
-    found = {}
+    outcomes = {}
     for name in pipeline_steps.list_step_names(reference):
         own = _select_lines(pipeline_steps.select_step({**reference, STEP_KEY: name}), iter(read.lines))
-        found[name] = _find_outcome((parse_text(raw) for raw in own if raw is not None), nodes.get(name, 0))
-    return found
+        outcomes[name] = _find_outcome((parse_text(raw) for raw in own if raw is not None), nodes.get(name, 0))
+    return outcomes
 
 
 def read_log(reference: Reference, tail: int | None = None) -> Iterator[str]:

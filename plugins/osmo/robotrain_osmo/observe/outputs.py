@@ -61,20 +61,20 @@ def list_outputs(reference: Reference) -> list[Output]:
     """
     reference = pipeline_steps.select_step(reference)
     (run_log, is_cut), url = _read_present_log(reference), reference.get("publishes", "")
-    found = {output.name: output for output in run_log.list_published()}
+    outputs_by_name = {output.name: output for output in run_log.list_published()}
     if storage.is_storage_url(url):
-        found |= {output.name: output for output in _list_copied(reference, url, run_log)}
+        outputs_by_name |= {output.name: output for output in _list_copied(reference, url, run_log)}
     elif url and run_log.trimmed:
         print(f"warning: {TRIMMED_LOG_NOTE}: there may be earlier checkpoints at {url}", file=sys.stderr)
-    found |= {output.name: output for output in _list_published_dataset(reference)}
-    if is_cut and not found:
+    outputs_by_name |= {output.name: output for output in _list_published_dataset(reference)}
+    if is_cut and not outputs_by_name:
         raise _make_unread_error(reference)
-    if not found and not url and (run_log.progress.checkpoint or run_log.evaluation):
+    if not outputs_by_name and not url and (run_log.progress.checkpoint or run_log.evaluation):
         problem = _make_unpublished_problem(reference, run_log)
         if not pipeline_steps.is_step(reference):
             raise Rejected([problem])
         print(f"warning: {problem.title}", file=sys.stderr)  # other steps may have outputs
-    return sorted(found.values(), key=lambda output: output.step or 0)
+    return sorted(outputs_by_name.values(), key=lambda output: output.step or 0)
 
 
 def describe_reference(reference: Reference) -> Mapping[str, str]:
@@ -156,7 +156,7 @@ def find_foreign_steps(reference: Reference, url: str) -> frozenset[int]:
             service.query_text(workflow_state.get_command(reference), *words)
         manifests = [(step, checkpoint.read_manifest(path)) for step, path in checkpoint.list_checkpoints(Path(folder))]
     own = (pipeline_steps.get_submission(reference), reference.get("run", ""))
-    return frozenset(step for step, found in manifests if found and outputs.is_foreign_checkpoint(found, *own))
+    return frozenset(step for step, manifest in manifests if manifest and outputs.is_foreign_checkpoint(manifest, *own))
 
 
 DOWNLOAD_SECONDS = 6 * 3600.0

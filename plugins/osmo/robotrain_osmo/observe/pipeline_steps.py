@@ -66,8 +66,8 @@ def select_step(reference: Reference) -> Reference:
     }
     if tasks := reference.get(f"{TASKS_KEY}:{step}"):
         names = {**names, TASKS_KEY: tasks}
-    kept = ("workflow", "cli", "server")
-    return {**{key: reference[key] for key in kept if key in reference}, **names}
+    keys = ("workflow", "cli", "server")
+    return {**{key: reference[key] for key in keys if key in reference}, **names}
 
 
 def list_group_rows(answer: Mapping[str, Any], task: str) -> list[Mapping[str, Any]]:
@@ -79,7 +79,9 @@ def list_group_rows(answer: Mapping[str, Any], task: str) -> list[Mapping[str, A
 def select_task(answer: Mapping[str, Any], task: str) -> Mapping[str, Any]:
     """Return OSMO's answer about a workflow as if the group of `task` were its only one."""
     groups = as_mappings(answer.get("groups"))
-    own = next((one for one in groups if any(row.get("name") == task for row in as_mappings(one.get("tasks")))), {})
+    own = next(
+        (group for group in groups if any(row.get("name") == task for row in as_mappings(group.get("tasks")))), {}
+    )
     rows = [row for row in as_mappings(own.get("tasks")) if row.get("name") == task]
     newest: Mapping[str, Any] = max(rows, key=lambda row: as_int(row.get("retry_id")) or 0, default={})
     has_nodes = len({row.get("name") for row in as_mappings(own.get("tasks"))}) > 1

@@ -52,10 +52,10 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
         return azure_outputs.register_version(models, name, step, metadata, create)
     except ArmError as error:
         diagnosis = errors.diagnose_workspace_error(error, target)
-        why = diagnosis.why
-        why = redact(why, max_length=MAX_SENTENCE)
+        reason = diagnosis.why
+        reason = redact(reason, max_length=MAX_SENTENCE)
         raise Rejected(
-            [make_problem("not-registered", *diagnosis.suggestions, name=name, title=diagnosis.title, why=why)]
+            [make_problem("not-registered", *diagnosis.suggestions, name=name, title=diagnosis.title, why=reason)]
         ) from None
 
 
@@ -64,17 +64,17 @@ def _make_impossible_problem(reference: Reference, name: str, log: RunLog) -> Pr
     outputs = records.get_output_profile(pipeline_steps.get_whole_run(reference))
     noun, value = outputs.noun, f"--set {outputs.register_parameter}={name}"
     if log.run_id:
-        why = f"Its tracking server is not a workspace or has no model of this {noun}, or its plan is missing here."
+        reason = f"Its tracking server is not a workspace or has no model of this {noun}, or its plan is missing here."
     elif log.trimmed:
-        why = f"It is unknown whether the {noun} was tracked: {TRIMMED_LOG_NOTE}."
+        reason = f"It is unknown whether the {noun} was tracked: {TRIMMED_LOG_NOTE}."
     else:
-        why = f"The log of the {noun} shows no tracking."
+        reason = f"The log of the {noun} shows no tracking."
     again = Suggestion(f"robotrain resubmit {run} {value}", "runs the job again")
     further, download = f"robotrain resume {run} {value}", f"robotrain outputs --checkpoint last --to FOLDER {run}"
     of_checkpoint = (
         Suggestion(further, "continues from the last published checkpoint; needs more --training-steps"),
         Suggestion(download, f"downloads it; then az ml model create --name {name} --path FOLDER"),
     )
-    why = f"{why} A run can also register its model itself."
+    reason = f"{reason} A run can also register its model itself."
     fixes = (again, *(of_checkpoint if outputs.resumable else ()))
-    return make_problem("feature-not-there", *fixes, given=name, run=run, why=why)
+    return make_problem("feature-not-there", *fixes, given=name, run=run, why=reason)

@@ -203,9 +203,9 @@ def explain_failure(workflow: WorkflowState, outcome: Outcome | None = None) -> 
 
     :param outcome: what the run itself logged at its end, which counts more.
     """
-    why = _explain_task_failure(workflow, outcome)
-    is_named = workflow.node is not None and why and workflow.failure != CANCELLED_STATUS
-    return f"node {workflow.node}: {why}" if is_named else why
+    reason = _explain_task_failure(workflow, outcome)
+    is_named = workflow.node is not None and reason and workflow.failure != CANCELLED_STATUS
+    return f"node {workflow.node}: {reason}" if is_named else reason
 
 
 def _explain_task_failure(workflow: WorkflowState, outcome: Outcome | None) -> str:
@@ -302,19 +302,21 @@ def _make_pipeline_status(
     if not workflow.is_finished:
         cancelling = CANCELLING_REASON if workflow_state.is_cancel_requested(reference) else ""
         waiting = {name: explain_waiting(step) for name, step in steps.items() if _has_begun(step)}
-        reason = cancelling or "; ".join(f"step {name}: {why}" for name, why in waiting.items() if why)
+        reason = cancelling or "; ".join(
+            f"step {name}: {explanation}" for name, explanation in waiting.items() if explanation
+        )
         return Status(state="running" if started else "pending", reason=reason, started=started)
     ended = workflow.ended
-    bad = [(name, one) for name, one in steps.items() if one.failure not in ("", SKIPPED_STATUS)]
+    bad = [(name, step) for name, step in steps.items() if step.failure not in ("", SKIPPED_STATUS)]
     if not bad:
         reason = "" if workflow.state == "succeeded" else explain_failure(workflow)
         return Status(state=workflow.state, reason=reason, started=started, ended=ended)
     failed = [pair for pair in bad if pair[1].state in ("failed", "lost")]
     name, first = min(failed or bad, key=lambda pair: pair[1].ended or float("inf"))
-    why = explain_failure(first, outcomes.get(name))
+    explanation = explain_failure(first, outcomes.get(name))
     return Status(
         state="failed" if failed else "cancelled",
-        reason=f"step {name} {first.state}" + (f": {why}" if why else ""),
+        reason=f"step {name} {first.state}" + (f": {explanation}" if explanation else ""),
         exit_code=first.exit_code,
         started=started,
         ended=ended,

@@ -152,7 +152,7 @@ def _rank_cause(row: Mapping[str, Any]) -> int:
 
 def _parse_node(row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]], task: str) -> int | None:
     """Return the rank of the node of a task; None if there is one node."""
-    ranks = {node_names.parse_node(as_text(one.get("name")), task) for one in attempts}
+    ranks = {node_names.parse_node(as_text(attempt.get("name")), task) for attempt in attempts}
     return node_names.parse_node(as_text(row.get("name")), task) if task and len(ranks) > 1 else None
 
 

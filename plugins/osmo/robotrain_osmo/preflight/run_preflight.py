@@ -89,27 +89,31 @@ def _list_plan_checks(plan: Plan) -> list[Check]:
     jobs = [document.parse_document(part.files[DOCUMENT_FILE].decode()) for part, _ in parts]
     submissions = [submission for _, submission in parts]
     tasks = tuple(
-        dict.fromkeys(replace(one, run="", task="", uploads=(), inputs=(), publishes="") for one in submissions)
+        dict.fromkeys(
+            replace(submission, run="", task="", uploads=(), inputs=(), publishes="") for submission in submissions
+        )
     )
-    uploads = {item: partial(check_upload, part, one, item) for part, one in parts for item in one.uploads}
-    inputs = {item: partial(check_input, one, item) for one in submissions for item in one.inputs}
+    uploads = {
+        item: partial(check_upload, part, submission, item) for part, submission in parts for item in submission.uploads
+    }
+    inputs = {item: partial(check_input, submission, item) for submission in submissions for item in submission.inputs}
     datasets = {name: partial(check_dataset, submissions[0], name) for name in _list_datasets(jobs, submissions[0])}
-    targets = filter(None, (workspace.parse_tracking_uri(one.placement.tracking_uri) for one in jobs))
+    targets = filter(None, (workspace.parse_tracking_uri(job.placement.tracking_uri) for job in jobs))
     workspaces = {target: partial(preflight_checks.check_workspace, target) for target in targets}
     data = {  # by what the check depends on
-        (one.workload, one.sources, one.parameters.get("publish_url"), tuple(one.placement.credentials)): partial(
-            preflight_checks.check_data, one
+        (job.workload, job.sources, job.parameters.get("publish_url"), tuple(job.placement.credentials)): partial(
+            preflight_checks.check_data, job
         )
-        for one in jobs
+        for job in jobs
     }
     sources = [*datasets.values(), *inputs.values(), *uploads.values()]
     access = [*workspaces.values(), partial(check_identity_roles, jobs, submissions), *data.values()]
     return [
         Check(name="osmo workflow", run=partial(workflow.check_workflow_size, plan)),
         *(
-            Check(name="osmo patch", run=partial(check_patched_workflow, plan, one))
-            for one in submissions
-            if one.spec_patch
+            Check(name="osmo patch", run=partial(check_patched_workflow, plan, submission))
+            for submission in submissions
+            if submission.spec_patch
         ),
         *_list_service_checks(tasks),
         *(Check(name="osmo inputs", run=check) for check in sources),
@@ -156,18 +160,18 @@ def check_input(submission: OsmoSubmissionSpec, required: OsmoInput) -> Iterator
     try:
         is_empty = service.is_storage_empty(submission.cli, url, QUERY_SECONDS)
     except CommandFailed as error:  # the workflow may be able to read it
-        why = error.failure.title
-        why, fixes = f"{why[:1].upper()}{why[1:]}.", error.failure.suggestions
-        yield make_problem("source-unreachable.input", *fixes, where=flag, given=url, why=why)
+        reason = error.failure.title
+        reason, fixes = f"{reason[:1].upper()}{reason[1:]}.", error.failure.suggestions
+        yield make_problem("source-unreachable.input", *fixes, where=flag, given=url, why=reason)
         return
     if is_empty:
-        why = "OSMO would provide an empty folder and report success."
+        reason = "OSMO would provide an empty folder and report success."
         fixes = (Suggestion(f"osmo data list {url.rpartition('/')[0]} --no-pager", "lists the storage"),)
         if flag == dataset.DATASET_FLAG:
-            why += f" {dataset.LEGACY_DATASET_NOTE}"
+            reason += f" {dataset.LEGACY_DATASET_NOTE}"
             download = "osmo dataset download NAME FOLDER"
             fixes += (Suggestion(download, "with a 6.3 command, then --dataset-path FOLDER"),)
-        yield make_problem("source-missing.empty", *fixes, where=flag, given=url, why=why)
+        yield make_problem("source-missing.empty", *fixes, where=flag, given=url, why=reason)
 
 
 def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -> Iterator[Problem]:
@@ -221,9 +225,9 @@ def check_identity_roles(jobs: Sequence[JobDocument], submissions: Sequence[Osmo
     for job, submission in zip(jobs, submissions, strict=True):
         target = workspace.parse_tracking_uri(job.placement.tracking_uri)
         subscription = submission.subscription or (target.subscription if target else "")
-        known = accounts.setdefault((submission.identity, subscription), {})
+        writes_by_name = accounts.setdefault((submission.identity, subscription), {})
         for name, writes in find_storage_accounts(job, submission).items() if submission.identity else ():
-            known[name] = writes or known.get(name, False)
+            writes_by_name[name] = writes or writes_by_name.get(name, False)
     for (identity, subscription), used in accounts.items():
         if used and subscription:
             yield from preflight_checks.check_identity_blob_roles(identity, subscription, used)

@@ -48,7 +48,7 @@ def query_versions(cli: str) -> OsmoVersions:
     answer = service.query_json(cli, "version", "-t", "json", seconds=SECONDS, stage=Stage.PREFLIGHT)
     numbers = [as_mapping(as_mapping(answer).get(name)) for name in ("client", "service")]
     parts = ("major", "minor", "revision")
-    return OsmoVersions(*(".".join(str(one[part]) for part in parts if part in one) for one in numbers))
+    return OsmoVersions(*(".".join(str(version[part]) for part in parts if part in version) for version in numbers))
 
 
 def check_versions(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem | HealthResult]:
@@ -68,14 +68,14 @@ def compare_versions(configured: str, versions: OsmoVersions) -> Iterator[Proble
     """Compare known versions with each other and with the `server` setting."""
     client, service = (".".join(version.split(".")[:2]) for version in (versions.client, versions.service))
     if service and service != configured:
-        known: tuple[str, ...] = get_args(ServerVersion)
+        known_versions: tuple[str, ...] = get_args(ServerVersion)
         severity: Severity = "warning"
-        if service in known:
+        if service in known_versions:
             severity = "error" if (configured in DATASET_SERVERS) != (service in DATASET_SERVERS) else "warning"
-            why = "Versions up to 6.3 and later ones read data differently."
+            reason = "Versions up to 6.3 and later ones read data differently."
         else:
-            why = f"robotrain does not know OSMO {service}; the newest known version is {known[-1]}."
-        fix = Suggestion(f"--server {service}", "the service's version") if service in known else ""
+            reason = f"robotrain does not know OSMO {service}; the newest known version is {known_versions[-1]}."
+        fix = Suggestion(f"--server {service}", "the service's version") if service in known_versions else ""
         yield make_problem(
             "osmo-server-other",
             fix,
@@ -83,7 +83,7 @@ def compare_versions(configured: str, versions: OsmoVersions) -> Iterator[Proble
             severity=severity,
             service=versions.service,
             configured=configured,
-            why=why,
+            why=reason,
         )
     if service and client and client != service:
         yield make_problem("client-version", client=versions.client, service=versions.service)
@@ -164,9 +164,9 @@ def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) ->
     if pool.status not in ("", ONLINE):
         refused = pool.status == MAINTENANCE
         state = "closed for maintenance" if refused else f"not online ({pool.status.lower()})"
-        why = "" if refused else "OSMO accepts the workflow but starts it only when the pool is online."
+        reason = "" if refused else "OSMO accepts the workflow but starts it only when the pool is online."
         severity: Severity = "error" if refused else "warning"
-        yield make_problem("pool-closed", given=pool.name, severity=severity, name=pool.name, state=state, why=why)
+        yield make_problem("pool-closed", given=pool.name, severity=severity, name=pool.name, state=state, why=reason)
     limit, pool_limit = submission.exec_timeout, pool.max_exec_timeout
     with contextlib.suppress(QuantityError):
         if resources.parse_duration(limit) > resources.parse_duration(pool_limit):
@@ -174,9 +174,13 @@ def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) ->
     machines = pool.platforms.get(submission.gpu_platform)
     if machines is None:
         fixes = suggest_names("--gpu-platform {}", submission.gpu_platform, [*pool.platforms], LIST_POOLS)
-        given = submission.gpu_platform
+        gpu_platform = submission.gpu_platform
         yield make_problem(
-            "resource-unknown.gpu-platform", *fixes, given=given, name=pool.name, gpu_platform=submission.gpu_platform
+            "resource-unknown.gpu-platform",
+            *fixes,
+            given=gpu_platform,
+            name=pool.name,
+            gpu_platform=submission.gpu_platform,
         )
         return
     yield from _check_shared_memory(submission, machines)
@@ -198,8 +202,8 @@ def _check_shared_memory(submission: OsmoSubmissionSpec, machines: PoolPlatform)
     else:
         return
     severity: Severity = "error" if setting else "note"
-    given = setting or "none"
-    yield make_problem(message, given=given, severity=severity, name=name, folder=folder)
+    shown_setting = setting or "none"
+    yield make_problem(message, given=shown_setting, severity=severity, name=name, folder=folder)
 
 
 def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem]:
@@ -216,11 +220,11 @@ def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem]
         if (count := largest.get(name, gpus)) >= gpus:
             continue
         needed = f"{gpus} GPU{'s' if gpus > 1 else ''}"
-        why = f"Its machines have {f'at most {count}' if count else 'none'}, which OSMO does not check."
+        reason = f"Its machines have {f'at most {count}' if count else 'none'}, which OSMO does not check."
         fixes = [Suggestion(f"--gpu-platform {other}") for other, most in sorted(largest.items()) if most >= gpus]
         fixes += [Suggestion(task.make_gpu_options(count))] if count else []
         fixes = fixes or [Suggestion(f"osmo resource list --pool {task.pool}", "lists the machines")]
-        yield make_problem("machines-too-small", *fixes, given=name, name=name, needed=needed, why=why)
+        yield make_problem("machines-too-small", *fixes, given=name, name=name, needed=needed, why=reason)
 
 
 _LOWER = Suggestion("--priority LOW", "may use free GPUs, and is preempted if others need them")
@@ -238,11 +242,11 @@ def _check_gpus(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]
         if each:
             what = f"the guaranteed number{' for each node' if nodes > 1 else ''}"
             fixes.append(Suggestion(submission.make_gpu_options(each), what))
-        count, given = f"{guaranteed} GPU{'s' if guaranteed != 1 else ''}", str(submission.gpus)
-        why = "OSMO refuses the workflow."
+        count, gpu_count = f"{guaranteed} GPU{'s' if guaranteed != 1 else ''}", str(submission.gpus)
+        reason = "OSMO refuses the workflow."
         if nodes > 1:
-            why = f"The {nodes} nodes need {submission.gpus * nodes} together: {why}"
-        yield make_problem("osmo-quota", *fixes, given=given, name=pool.name, count=count, why=why)
+            reason = f"The {nodes} nodes need {submission.gpus * nodes} together: {reason}"
+        yield make_problem("osmo-quota", *fixes, given=gpu_count, name=pool.name, count=count, why=reason)
     counts = [pool.free_gpus] if is_low else [pool.free_gpus, pool.quota_gpus]
     if pool.total_gpus and any(count is not None and count <= 0 for count in counts):
         yield make_problem("pool-full", given=pool.name, name=pool.name)

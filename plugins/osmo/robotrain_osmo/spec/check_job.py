@@ -102,12 +102,12 @@ def check_task_name(job: Job) -> Iterator[Problem]:
         get_longest_task_name(job.training_nodes), MAX_RUN_NAME_LENGTH - len(job.run_name(999)) + len(job.workload)
     )
     if not re.fullmatch(environment.NAME_PATTERN, job.workload) or len(job.workload) > longest:
-        why = f"Task names are a letter followed by letters, digits, `-` and `_`, at most {longest} characters."
+        reason = f"Task names are a letter followed by letters, digits, `-` and `_`, at most {longest} characters."
     elif job.workload.lower().replace("_", "-") == "osmo-ctrl":
-        why = "OSMO uses this name for its own container."
+        reason = "OSMO uses this name for its own container."
     else:
         return
-    yield make_problem("workload-name-refused", given=job.workload, why=why)
+    yield make_problem("workload-name-refused", given=job.workload, why=reason)
 
 
 def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
@@ -116,14 +116,14 @@ def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
     if labels and settings.server in inputs.DATASET_SERVERS:
         yield make_problem("feature-not-there.labels", server=settings.server)
     if len(labels) > MAX_LABELS:
-        why = f"OSMO accepts at most {MAX_LABELS} labels, not {len(labels)}."
-        yield make_invalid_value_problem("--labels", "", "a list of labels for OSMO", why)
+        reason = f"OSMO accepts at most {MAX_LABELS} labels, not {len(labels)}."
+        yield make_invalid_value_problem("--labels", "", "a list of labels for OSMO", reason)
     for name, value in labels.items():
         parts = ((name, "name", name, _LABEL_KEY), (value, "value", f"{name}={value}", _LABEL))
-        for text, part, given, pattern in parts:
+        for text, part, label_text, pattern in parts:
             if not re.fullmatch(pattern, text):
-                why = f"{redact(text)!r} is not the {part} of a label: at most 63 letters, digits, `-`, `_` and `.`."
-                yield make_invalid_value_problem("--labels", given, "a list of Kubernetes labels", why)
+                reason = f"{redact(text)!r} is not the {part} of a label: at most 63 letters, digits, `-`, `_` and `.`."
+                yield make_invalid_value_problem("--labels", label_text, "a list of Kubernetes labels", reason)
 
 
 def check_pool_name(settings: OsmoSettings) -> Iterator[Problem]:
@@ -131,10 +131,10 @@ def check_pool_name(settings: OsmoSettings) -> Iterator[Problem]:
     if settings.pool is None:
         yield make_problem("value-missing.pool")
     names = (("--pool", settings.pool, "a pool"), ("--gpu-platform", settings.gpu_platform, "a pool's platform"))
-    why = "It may contain letters, digits, `-`, `_` and `.`."
+    reason = "It may contain letters, digits, `-`, `_` and `.`."
     for flag, name, what in names:
         if name is not None:
-            yield from GUARD.check_pattern(flag, name, POOL_NAME_PATTERN, f"the name of {what}", why)
+            yield from GUARD.check_pattern(flag, name, POOL_NAME_PATTERN, f"the name of {what}", reason)
 
 
 def check_gpus(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -154,9 +154,9 @@ def check_image(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         expected, fix = "the reference of a container image", f"--image {job.profile.container.image}"
         yield make_invalid_value_problem("--image", image, expected, checks.IMAGE_FORM, fix)
     elif not (reference.tag or reference.digest):
-        why = "Without a tag or a digest the image may change at any time."
+        reason = "Without a tag or a digest the image may change at any time."
         fixes = (f"--image {image}:TAG", f"--image {image}@sha256:DIGEST")
-        yield make_invalid_value_problem("--image", image, "an image with a tag or a digest", why, *fixes)
+        yield make_invalid_value_problem("--image", image, "an image with a tag or a digest", reason, *fixes)
 
 
 def check_quantities(settings: OsmoSettings) -> Iterator[Problem]:
@@ -206,29 +206,35 @@ def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem
         yield from invalid
         return
     credentials = environment.collect_credentials(job, settings)
-    files = {one.name: one.flag for one in credentials if one.flag in environment.CREDENTIAL_FOLDERS}
+    files = {
+        credential.name: credential.flag
+        for credential in credentials
+        if credential.flag in environment.CREDENTIAL_FOLDERS
+    }
     for credential in credentials:
         other = files.get(credential.name, credential.flag)
         if other != credential.flag:
-            given = credential.name
-            yield make_problem("osmo-credential-twice", where=credential.flag, given=given, other=other)
+            name = credential.name
+            yield make_problem("osmo-credential-twice", where=credential.flag, given=name, other=other)
 
 
 def check_buckets(settings: OsmoSettings) -> Iterator[Problem]:
     """Check the names and URLs of buckets."""
     for name, text in parse_pairs(settings.buckets or "").items():
-        why = f"{redact(name)!r} is not the name of a bucket: letters, digits, `-` and `_`."
-        yield from GUARD.check_pattern("--buckets", name, dataset.DATASET_PATTERN, "a list of buckets with URLs", why)
+        reason = f"{redact(name)!r} is not the name of a bucket: letters, digits, `-` and `_`."
+        yield from GUARD.check_pattern(
+            "--buckets", name, dataset.DATASET_PATTERN, "a list of buckets with URLs", reason
+        )
         try:
             storage.parse_storage_url(text)
         except SourceError as error:
             fix = f"--buckets {name}={error.suggestion or storage.FORM}"
             yield make_invalid_value_problem("--buckets", text, "a list of buckets with storage URLs", error.why, fix)
-    bucket, why = settings.dataset_bucket, "It may contain letters, digits, `-` and `_`."
-    yield from GUARD.check_pattern("--dataset-bucket", bucket, dataset.DATASET_PATTERN, "the name of a bucket", why)
+    bucket, reason = settings.dataset_bucket, "It may contain letters, digits, `-` and `_`."
+    yield from GUARD.check_pattern("--dataset-bucket", bucket, dataset.DATASET_PATTERN, "the name of a bucket", reason)
     container, expected = settings.storage_container, "the name of a container"
-    why = "It must be 3 to 63 lowercase letters, digits and single dashes."
-    yield from GUARD.check_pattern("--storage-container", container, storage.CONTAINER_PATTERN, expected, why)
+    reason = "It must be 3 to 63 lowercase letters, digits and single dashes."
+    yield from GUARD.check_pattern("--storage-container", container, storage.CONTAINER_PATTERN, expected, reason)
 
 
 def check_dataset_sources(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -250,17 +256,17 @@ def check_dataset_sources(job: Job, settings: OsmoSettings) -> Iterator[Problem]
         yield from _check_bucket_place(bucket, flag, source.uri, settings)
 
 
-def _check_bucket_place(bucket: str, flag: str, given: str, settings: OsmoSettings) -> Iterator[Problem]:
+def _check_bucket_place(bucket: str, flag: str, flag_value: str, settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the location of a bucket is known, for servers since 6.4."""
     if bucket in parse_pairs(settings.buckets or ""):
         return
     if not settings.storage_account:
-        yield make_problem("resource-unknown.bucket", where=flag, given=given, bucket=bucket)
+        yield make_problem("resource-unknown.bucket", where=flag, given=flag_value, bucket=bucket)
     elif not re.fullmatch(storage.CONTAINER_PATTERN, bucket):
         yield make_problem(
             "resource-unknown.bucket-name",
             where=flag,
-            given=given,
+            given=flag_value,
             bucket=bucket,
             storage_account=settings.storage_account,
         )
@@ -278,17 +284,17 @@ def _check_written_dataset(
 ) -> Iterator[Problem]:
     """Check the name of a dataset. `bucket`: its default bucket. `is_placed`: OSMO itself knows where its bucket is."""
     try:
-        given = dataset.parse_dataset(text)
+        osmo_dataset = dataset.parse_dataset(text)
     except SourceError as error:
         fix = error.suggestion and f"{flag} {error.suggestion}"
         yield make_invalid_value_problem(flag, text, "the name of an OSMO dataset", error.why, fix)
         return
-    if given.version:
-        fix = f"{flag} {dataset.OsmoDataset(given.name, given.bucket)}"
-        why = "The version is chosen when it is written."
-        yield make_invalid_value_problem(flag, text, "a dataset without a version", why, fix)
+    if osmo_dataset.version:
+        fix = f"{flag} {dataset.OsmoDataset(osmo_dataset.name, osmo_dataset.bucket)}"
+        reason = "The version is chosen when it is written."
+        yield make_invalid_value_problem(flag, text, "a dataset without a version", reason, fix)
     elif not is_placed:
-        yield from _check_bucket_place(given.bucket or bucket, flag, text, settings)
+        yield from _check_bucket_place(osmo_dataset.bucket or bucket, flag, text, settings)
 
 
 def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:

@@ -62,8 +62,8 @@ def check_tracking_uri(settings: OsmoSettings) -> Iterator[Problem]:
         yield make_invalid("MLflow cannot open it.")
         return
     if address.scheme.lower() not in ("https", "http") or not address.hostname:
-        why = "It is not the URL of a server. The pod's disk is deleted when the run ends."
-        yield make_invalid(why, SERVER_HINT, workspace.WORKSPACE_USAGE)
+        reason = "It is not the URL of a server. The pod's disk is deleted when the run ends."
+        yield make_invalid(reason, SERVER_HINT, workspace.WORKSPACE_USAGE)
     elif "@" in address.netloc or address.query or address.fragment:
         bare = address._replace(netloc=address.netloc.rpartition("@")[2], query="", fragment="").geturl()
         yield make_invalid("The plan and the run's record would contain it.", f"--tracking-uri {bare}")
@@ -155,5 +155,5 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     if values.get("keep") is not None:
         yield make_problem("option-without-effect.keep", given=str(values["keep"]), url=url.partition(":")[0])
     output = str(values.get("output_dir") or "")
-    expected, why = "a folder that OSMO can copy", "The path may contain letters, digits and `._/+=@~-`."
-    yield from GUARD.check_pattern("--output-dir", output, r"[A-Za-z0-9._/+=@~-]*", expected, why)
+    expected, reason = "a folder that OSMO can copy", "The path may contain letters, digits and `._/+=@~-`."
+    yield from GUARD.check_pattern("--output-dir", output, r"[A-Za-z0-9._/+=@~-]*", expected, reason)

@@ -57,8 +57,8 @@ Scope = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 def _find_docstrings(tree: Scope) -> Iterator[tuple[ast.Expr, bool]]:
     """Yield each string that is a statement, and whether the body has nothing but strings."""
-    strings = [one for one in tree.body if isinstance(one, ast.Expr) and _is_string(one.value)]
-    yield from ((one, len(strings) == len(tree.body)) for one in strings)
+    strings = [statement for statement in tree.body if isinstance(statement, ast.Expr) and _is_string(statement.value)]
+    yield from ((string, len(strings) == len(tree.body)) for string in strings)
     for statement in tree.body:
         if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _find_docstrings(statement)

@@ -140,7 +140,7 @@ GENERIC_TYPE = "GENERIC"
 def make_missing_credential_problem(credential: OsmoCredential, stage: Stage, available: Iterable[str] = ()) -> Problem:
     """Return the problem of a credential that OSMO does not have. `available`: the names it has."""
     names = ", ".join(sorted(available))
-    why = f"It must hold {credential.what} under the key {credential.key}.{f' Available: {names}.' if names else ''}"
+    reason = f"It must hold {credential.what} under the key {credential.key}.{f' Available: {names}.' if names else ''}"
     create = Suggestion(make_credential_command(credential), "creates it from a file that contains only the secret")
     fixes = (create, suggest_another_credential(credential))
     return make_problem(
@@ -150,7 +150,7 @@ def make_missing_credential_problem(credential: OsmoCredential, stage: Stage, av
         given=credential.name,
         stage=stage,
         name=credential.name,
-        why=why,
+        why=reason,
     )
 
 

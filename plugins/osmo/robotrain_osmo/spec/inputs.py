@@ -153,8 +153,8 @@ def _make_dataset_input(source: JobSource, settings: OsmoSettings) -> TaskInput:
 
 
 def _get_bucket_url(bucket: str, settings: OsmoSettings) -> storage.OsmoStorage:
-    if given := parse_pairs(settings.buckets or "").get(bucket):
-        return storage.parse_storage_url(given)
+    if url := parse_pairs(settings.buckets or "").get(bucket):
+        return storage.parse_storage_url(url)
     return storage.OsmoStorage("azure", (settings.storage_account or "", bucket))
 
 
@@ -165,11 +165,11 @@ def find_published_dataset(settings: OsmoSettings, submission: str) -> str:
     """
     if not settings.publish_dataset:
         return ""
-    given = dataset.parse_dataset(settings.publish_dataset)
-    bucket = given.bucket or settings.dataset_bucket
+    osmo_dataset = dataset.parse_dataset(settings.publish_dataset)
+    bucket = osmo_dataset.bucket or settings.dataset_bucket
     if settings.server in DATASET_SERVERS:
-        return str(dataset.OsmoDataset(given.name, bucket))
-    return str(_get_bucket_url(bucket, settings).join(given.name).join(submission))
+        return str(dataset.OsmoDataset(osmo_dataset.name, bucket))
+    return str(_get_bucket_url(bucket, settings).join(osmo_dataset.name).join(submission))
 
 
 COPY_FREQUENCY = "10m"

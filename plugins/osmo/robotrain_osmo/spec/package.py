@@ -39,7 +39,7 @@ def make_files(plan: Plan, settings: Mapping[str, Any], workload: Workload) -> d
         return {}
     document = parse_document(plan.files[DOCUMENT_FILE].decode())
     own = plugin_loader.load_workload_plugin(document)
-    given = [f"--blob-url {shlex.quote(source.uri)}" for source in plan.job.sources if source.kind == "blob_url"]
+    blob_options = [f"--blob-url {shlex.quote(source.uri)}" for source in plan.job.sources if source.kind == "blob_url"]
     name, _, key = str(settings.get("blob_credential") or "").partition(":")
     storage = Template(STORAGE_BY_KEY if name else STORAGE_BY_IDENTITY)
     facts = {
@@ -48,7 +48,9 @@ def make_files(plan: Plan, settings: Mapping[str, Any], workload: Workload) -> d
         "run": plan.run,
         "data": _find_data_folder(document),
         "checkpoints": str(own.checkpoints(document, Path(document.placement.work)) or ""),
-        "source": given[0] if given else "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
+        "source": blob_options[0]
+        if blob_options
+        else "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
         "image": str(settings.get("image") or EXAMPLE_IMAGE.format(plan.job.workload)),
         "pool": str(settings["pool"]),
         "gpu_platform": str(settings["gpu_platform"]),

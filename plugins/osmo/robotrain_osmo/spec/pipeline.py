@@ -54,7 +54,7 @@ WORKFLOW_SETTINGS = {
 def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]) -> plan.Plan:
     """Return the plan of a pipeline. Raise Rejected for what OSMO would refuse."""
     raise_if_any(list(_check_steps(steps)))
-    builders = [_make_builder(step, run, {one.name for one in steps}, finished) for step in steps]
+    builders = [_make_builder(step, run, {other_step.name for other_step in steps}, finished) for step in steps]
     seconds = [resources.parse_duration(_get_time_limit(builder)) for builder in builders]
     tasks = [
         _StepTask(step, builder, _build_document(step, builder), int(limit) if limit < max(seconds) else None)
@@ -102,13 +102,13 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
     for name, flag in WORKFLOW_SETTINGS.items():
         values = {getattr(step.settings, name): step.name for step in steps}
         if len(values) > 1:
-            (one, first), (other, second), *_ = values.items()
-            given = f"{one}, {other}"
-            yield make_problem("steps-differ", where=flag, given=given, first=first, second=second)
+            (expected, first), (other, second), *_ = values.items()
+            both_values = f"{expected}, {other}"
+            yield make_problem("steps-differ", where=flag, given=both_values, first=first, second=second)
 
 
-def _make_name_problem(step: PipelineStep, why: str) -> Problem:
-    return make_problem("step-name-invalid", given=step.name, why=why)
+def _make_name_problem(step: PipelineStep, reason: str) -> Problem:
+    return make_problem("step-name-invalid", given=step.name, why=reason)
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ def _make_builder(step: PipelineStep, run: str, names: set[str], finished: Mappi
     entries += ({"task": name, "regex": r"^step\.json$"} for name in others)
     job, settings = step.job, resources.fill_settings(step.job, step.settings)
     if step.registers:
-        kept = ((name, None if name == PUBLISH_PARAMETER else value) for name, value in job.parameters)
-        job, settings = replace(job, parameters=tuple(kept)), replace(settings, publish_dataset=None)
+        parameters = ((name, None if name == PUBLISH_PARAMETER else value) for name, value in job.parameters)
+        job, settings = replace(job, parameters=tuple(parameters)), replace(settings, publish_dataset=None)
     return TaskBuilder(
         job=job,
         settings=settings,
@@ -197,7 +197,7 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[s
         requested = {task.step.name: workflow.build_resource(task.builder.settings) for task in tasks[:count]}
         whole = replace(settings, exec_timeout=max(limits, key=resources.parse_duration))
         nodes = [task.builder.job.training_nodes for task in tasks[:count]]
-        return workflow.assemble_workflow(run, whole, requested, [make_task(one) for one in tasks[:count]], nodes)
+        return workflow.assemble_workflow(run, whole, requested, [make_task(task) for task in tasks[:count]], nodes)
 
     digest = render.compute_digest(archive, *map(submission_spec.SUBMISSION.dump, submissions))
 
@@ -247,10 +247,10 @@ def _combine_submissions(submissions: Sequence[OsmoSubmissionSpec], run: str) ->
         cli=first.cli,
         pool=first.pool,
         server=first.server,
-        task=",".join(one.run.removeprefix(f"{run}-") for one in submissions),
+        task=",".join(submission.run.removeprefix(f"{run}-") for submission in submissions),
         gpu_platform=first.gpu_platform,
         priority=first.priority,
-        credentials=tuple(dict.fromkeys(item for one in submissions for item in one.credentials)),
+        credentials=tuple(dict.fromkeys(item for submission in submissions for item in submission.credentials)),
     )
 
 
@@ -264,6 +264,6 @@ def _make_too_large_problem(sent: int, expanded: int, fit: int, count: int) -> P
     else:
         size = f"{format_size(expanded)} in OSMO, which stores the code once for each task"
     upload = "uploads them once instead"
-    why = f"It contains the runtime and the modules of all steps: {fit or 'no'} steps fit." if expanded else ""
+    reason = f"It contains the runtime and the modules of all steps: {fit or 'no'} steps fit." if expanded else ""
     ways = (Suggestion("--storage-account NAME", upload),) if expanded else ()
-    return make_problem("spec-over-limit.pipeline", *ways, count=count, size=size, why=why)
+    return make_problem("spec-over-limit.pipeline", *ways, count=count, size=size, why=reason)

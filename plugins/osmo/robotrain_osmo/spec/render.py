@@ -169,9 +169,13 @@ CODE_MEMBER = "code"
 
 def find_inline_code(job: Job, settings: OsmoSettings) -> JobSource | None:
     """Return the folder of code that may travel in the workflow; None if there is none on this machine."""
-    found = (one for one in job.sources if (one.role, one.kind) == ("code", "local_path") and Path(one.uri).is_dir())
+    code_folders = (
+        source
+        for source in job.sources
+        if (source.role, source.kind) == ("code", "local_path") and Path(source.uri).is_dir()
+    )
     is_uploaded = settings.delivery == "dataset" or settings.code_dataset
-    return None if is_uploaded else next(found, None)
+    return None if is_uploaded else next(code_folders, None)
 
 
 @dataclass(frozen=True)
@@ -200,13 +204,13 @@ class TaskBuilder:
             content = code_folder.scan_folder(folder)
             return {f"{CODE_MEMBER}/{path}": Path(real).read_bytes() for path, real in content.files.items()}
         except OSError as error:
-            given = self.code.uri
+            code_uri = self.code.uri
             raise Rejected(
                 [
                     make_problem(
                         "upload-unreadable",
                         where=CODE.flag,
-                        given=given,
+                        given=code_uri,
                         filename=error.filename,
                         strerror=error.strerror,
                     )
@@ -286,8 +290,8 @@ class TaskBuilder:
         """Return the placement of the job."""
         mounts = [item.to_mount(index) for index, item in enumerate(self.task_inputs)]
         if self.code:
-            place, origin = f"{self.work}/{CODE_MEMBER}", "the code in the workflow"
-            mounts.insert(0, Mount(role=self.code.role, uri=self.code.uri, folder=place, origin=origin))
+            folder, origin = f"{self.work}/{CODE_MEMBER}", "the code in the workflow"
+            mounts.insert(0, Mount(role=self.code.role, uri=self.code.uri, folder=folder, origin=origin))
         has_nodes = self.job.training_nodes > 1
         credentials = {item.flag: item for item in environment.collect_credentials(self.job, self.settings)}
         files = {

@@ -163,8 +163,8 @@ def list_parts(plan: Plan, stage: Stage) -> list[tuple[Plan, OsmoSubmissionSpec]
             own = {name: plan.files[get_step_path(step, name)] for name in (SUBMISSION_FILE, DOCUMENT_FILE)}
             document = parse_document(own[DOCUMENT_FILE].decode())
         except (KeyError, ValueError) as error:
-            why = f"{STEPS_FOLDER}/{step}: {error}."
-            raise Rejected([SUBMISSION.make_damaged_plan_problem(stage, why)]) from None
+            reason = f"{STEPS_FOLDER}/{step}: {error}."
+            raise Rejected([SUBMISSION.make_damaged_plan_problem(stage, reason)]) from None
         job = Job(workload=document.workload, parameters=(), sources=document.sources)
         parts.append(replace(plan, run=document.run, job=job, files={**shared, **own}, shown=()))
     return [(part, SUBMISSION.load(part, stage)) for part in parts]

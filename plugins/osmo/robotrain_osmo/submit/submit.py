@@ -269,15 +269,19 @@ def _list_workflows(submission: OsmoSubmissionSpec) -> dict[str, WorkflowState]:
         if len(rows) < count:
             break
         count *= 10
-    found = map(workflow_state.parse_workflow, as_mappings(rows))
-    own = {one.name: one for one in found if re.fullmatch(rf"{re.escape(submission.run)}-\d+", one.name)}
-    return dict(sorted(own.items(), key=lambda one: int(one[0].rpartition("-")[2])))
+    workflows = map(workflow_state.parse_workflow, as_mappings(rows))
+    own = {
+        workflow.name: workflow
+        for workflow in workflows
+        if re.fullmatch(rf"{re.escape(submission.run)}-\d+", workflow.name)
+    }
+    return dict(sorted(own.items(), key=lambda pair: int(pair[0].rpartition("-")[2])))
 
 
 def read_plan_mark(plan: Plan) -> str:
     """Return what tells the workflows of a plan from those of others."""
-    found = re.search(PLAN_MARK_PATTERN, plan.files[plan.spec].decode("utf-8", "replace"))
-    return found[1] if found else ""
+    match = re.search(PLAN_MARK_PATTERN, plan.files[plan.spec].decode("utf-8", "replace"))
+    return match[1] if match else ""
 
 
 def make_reference(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) -> Reference:

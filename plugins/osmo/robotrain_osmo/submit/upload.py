@@ -146,11 +146,13 @@ SEAL_PATTERN = r"\.robotrain-complete-\d+"
 
 def find_uploaded(plan: Plan) -> list[JobSource]:
     """Return the sources of a plan whose pinned content is in the storage."""
-    found: list[JobSource] = []
+    uploaded_sources: list[JobSource] = []
     for part, submission in list_parts(plan, Stage.SUBMIT):
         uploaded = _select_uploaded(submission.cli, submission.uploads)
-        found += local_upload.select_uploaded_sources(part, [(upload.path, upload.url) for upload in uploaded])
-    return found
+        uploaded_sources += local_upload.select_uploaded_sources(
+            part, [(upload.path, upload.url) for upload in uploaded]
+        )
+    return uploaded_sources
 
 
 def is_content_addressed(upload: OsmoUpload) -> bool:
@@ -160,14 +162,14 @@ def is_content_addressed(upload: OsmoUpload) -> bool:
 
 def _select_uploaded(cli: str, uploads: Collection[OsmoUpload]) -> list[OsmoUpload]:
     """Return the uploads whose pinned content is complete in the storage; what cannot be listed is none of them."""
-    found = []
+    selected = []
     for upload in uploads:
         if upload.files is not None and is_content_addressed(upload):
             seconds = service.LIST_SECONDS + upload.files / service.MIN_FILES_PER_SECOND
             with suppress(CommandFailed):
                 if is_complete(upload, service.list_stored_files(cli, upload.url, Stage.SUBMIT, seconds)):
-                    found.append(upload)
-    return found
+                    selected.append(upload)
+    return selected
 
 
 def _exclude_seal(paths: Collection[str]) -> set[str]:

@@ -67,11 +67,11 @@ class Partition:
 def query_partitions(at: Transport, seconds: float | None = None) -> list[Partition]:
     """Return all partitions, hidden ones too. Raise SlurmRefused, Rejected."""
     text = run_slurm(at, "sinfo", "--noheader", "--all", "--exact", f"--format={FORMAT}", seconds=seconds)
-    found = parse_partitions(text.splitlines())
-    if all(one.groups == "all" for one in found):
-        return found
+    partitions = parse_partitions(text.splitlines())
+    if all(partition.groups == "all" for partition in partitions):
+        return partitions
     mine = {"all", *at.query("id -Gn").text.split()}
-    return [_replace(one, is_closed=mine.isdisjoint(one.groups.split(","))) for one in found]
+    return [_replace(partition, is_closed=mine.isdisjoint(partition.groups.split(","))) for partition in partitions]
 
 
 def query_memory_limits(at: Transport) -> dict[str, float]:
@@ -89,14 +89,14 @@ def query_memory_limits(at: Transport) -> dict[str, float]:
 
 def parse_partitions(lines: Iterable[str]) -> list[Partition]:
     """Return the partitions in the lines of sinfo; other lines are left out."""
-    found: dict[str, Partition] = {}
+    partitions_by_name: dict[str, Partition] = {}
     nodes: dict[str, list[NodeGroup]] = {}
     for line in lines:
         fields = [field.strip() for field in line.split("|")]
         if len(fields) != FORMAT.count("|") + 1:
             continue
         name, marked, state, limit, groups, *about_nodes = fields
-        found[name] = Partition(
+        partitions_by_name[name] = Partition(
             name=name,
             is_default=marked.endswith("*") and not name.endswith("*"),
             state=state.lower(),
@@ -105,7 +105,7 @@ def parse_partitions(lines: Iterable[str]) -> list[Partition]:
         )
         if group := _parse_nodes(*about_nodes):
             nodes.setdefault(name, []).append(group)
-    return [_replace(partition, nodes=tuple(nodes.get(name, ()))) for name, partition in found.items()]
+    return [_replace(partition, nodes=tuple(nodes.get(name, ()))) for name, partition in partitions_by_name.items()]
 
 
 def _replace(partition: Partition, **values: Any) -> Partition:
@@ -116,7 +116,7 @@ def _parse_nodes(
     state: str, count: str, cpus: str, memory: str, names: str, gres: str, features: str
 ) -> NodeGroup | None:
     """Return a group of nodes; None for a partition without nodes."""
-    numbers = [int(found[0]) if (found := re.match(r"\d+", text)) else 0 for text in (count, cpus, memory)]
+    numbers = [int(match[0]) if (match := re.match(r"\d+", text)) else 0 for text in (count, cpus, memory)]
     if not numbers[0]:
         return None
     return NodeGroup(
@@ -135,7 +135,7 @@ GPUS = r"(?:^|,)\s*(?:gres/)?gpu(?:[:=](?!\d+(?![\w.-]))(?P<kind>[^:=,()]+))?(?:
 
 def parse_gpus(gres: str) -> list[tuple[str, int]]:
     """Return types and counts of the GPUs in a list of generic resources: `gpu:a100:4(S:0-1),gpu:2,nvme:1`."""
-    return [(found["kind"] or "", int(found["count"] or 1)) for found in re.finditer(GPUS, gres)]
+    return [(match["kind"] or "", int(match["count"] or 1)) for match in re.finditer(GPUS, gres)]
 
 
 def read_limit(text: str) -> float:
@@ -158,14 +158,14 @@ def format_limit(seconds: float) -> str:
 def select_partitions(partitions: Iterable[Partition], wanted: str | None) -> list[Partition]:
     """Return the partitions that an option names, separated by commas, or else the default one."""
     names = [name.strip() for name in (wanted or "").split(",") if name.strip()]
-    return [one for one in partitions if (one.name in names if names else one.is_default)]
+    return [partition for partition in partitions if (partition.name in names if names else partition.is_default)]
 
 
 def list_open_partitions(partitions: Iterable[Partition]) -> list[Partition]:
     """Return the partitions that take jobs of this user's groups."""
-    return [one for one in partitions if one.state == "up" and not one.is_closed]
+    return [partition for partition in partitions if partition.state == "up" and not partition.is_closed]
 
 
 def list_features(partitions: Iterable[Partition]) -> list[str]:
     """Return the features that nodes have, for `--constraint`."""
-    return sorted({feature for one in partitions for nodes in one.nodes for feature in nodes.features})
+    return sorted({feature for partition in partitions for nodes in partition.nodes for feature in nodes.features})

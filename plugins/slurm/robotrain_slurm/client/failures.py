@@ -39,11 +39,11 @@ def load_slurm_refusals() -> tuple[Refusal, ...]:
 
 def explain_command_failure(text: str, command: str) -> Problem:
     """Return the problem of a command such as `sinfo` that failed. `text`: what it printed."""
-    why = f"{command} says: {quote_message(text) or 'nothing'}."
+    reason = f"{command} says: {quote_message(text) or 'nothing'}."
     refusal = find_refusal(load_slurm_refusals(), text)
     if refusal:
-        return refusal[0].make_problem("", why)
-    return make_problem("client-failed", command=command, why=why)
+        return refusal[0].make_problem("", reason)
+    return make_problem("client-failed", command=command, why=reason)
 
 
 def explain_refusal(at: Transport, text: str, options: Options, job: Job, command: str = "sbatch") -> list[Problem]:
@@ -53,28 +53,28 @@ def explain_refusal(at: Transport, text: str, options: Options, job: Job, comman
     :param options: those of the batch script.
     :param command: what printed it.
     """
-    why = f"{command} says: {quote_message(text) or 'nothing'}."
+    reason = f"{command} says: {quote_message(text) or 'nothing'}."
     refusal = find_refusal(load_slurm_refusals(), text)
     if not refusal:
-        return [make_problem("platform-refused", why=why)]
+        return [make_problem("platform-refused", why=reason)]
     kind, match = refusal
-    given = options.get(OPTIONS_OF_FLAGS.get(kind.where, kind.where.removeprefix("--"))) or ""
-    given = given or next(filter(None, match.groups()), "")
-    if kind.where == "--gpus" and given and not parse_gpus(given):  # typed as `--sbatch gres=nvme:100`
+    flag_value = options.get(OPTIONS_OF_FLAGS.get(kind.where, kind.where.removeprefix("--"))) or ""
+    flag_value = flag_value or next(filter(None, match.groups()), "")
+    if kind.where == "--gpus" and flag_value and not parse_gpus(flag_value):  # typed as `--sbatch gres=nvme:100`
         kind = dataclasses.replace(kind, where="--sbatch", asks="")
-        given = f"gres={given}"
+        flag_value = f"gres={flag_value}"
     if kind.asks == "nodes":
         request = JobRequest.parse(options, job)
-        shortfalls = _find_shortfalls(at, request, why)
-        return shortfalls or [kind.make_problem(given, why)]
+        shortfalls = _find_shortfalls(at, request, reason)
+        return shortfalls or [kind.make_problem(flag_value, reason)]
     question = QUESTIONS.get(kind.asks)
-    suggestions = _suggest_existing(question, at, given, options) if question else ()
-    return [kind.make_problem(given, why, *suggestions)]
+    suggestions = _suggest_existing(question, at, flag_value, options) if question else ()
+    return [kind.make_problem(flag_value, reason, *suggestions)]
 
 
-def _find_shortfalls(at: Transport, request: JobRequest, why: str) -> list[Problem]:
+def _find_shortfalls(at: Transport, request: JobRequest, reason: str) -> list[Problem]:
     try:
-        return [*find_shortfalls(request, cluster.query_partitions(at), why)]
+        return [*find_shortfalls(request, cluster.query_partitions(at), reason)]
     except (Rejected, SlurmRefused):
         return []
 
@@ -89,72 +89,72 @@ class Question:
     """What lists it, for a cluster that does not answer."""
 
 
-def _suggest_existing(question: Question, at: Transport, given: str, options: Options) -> list[Suggestion]:
+def _suggest_existing(question: Question, at: Transport, flag_value: str, options: Options) -> list[Suggestion]:
     """Return the names that the cluster has, the nearest first; how to list them if it does not answer."""
     try:
-        return [*question.suggest(at, given, options)]
+        return [*question.suggest(at, flag_value, options)]
     except (Rejected, SlurmRefused):
         return [Suggestion(question.command, "lists what exists")]
 
 
-def suggest_accounts(at: Transport, given: str, options: Options) -> Iterator[Suggestion]:
+def suggest_accounts(at: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield the accounts of this user, or the partitions if the account exists and may be closed to one."""
     accounts, _ = list_associations(at)
-    yield from _suggest_association("--account {}", at, given, options, accounts)
+    yield from _suggest_association("--account {}", at, flag_value, options, accounts)
 
 
-def suggest_qualities(at: Transport, given: str, options: Options) -> Iterator[Suggestion]:
+def suggest_qualities(at: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield the qualities of service of this user, or the partitions if the one that is given exists."""
     _, qualities = list_associations(at)
-    yield from _suggest_association("--qos {}", at, given, options, qualities)
+    yield from _suggest_association("--qos {}", at, flag_value, options, qualities)
 
 
 def _suggest_association(
-    template: str, at: Transport, given: str, options: Options, names: Sequence[str]
+    template: str, at: Transport, flag_value: str, options: Options, names: Sequence[str]
 ) -> Iterator[Suggestion]:
-    if given not in names:
-        yield from suggest_names(template, given, names, LIST_ACCOUNTS)
+    if flag_value not in names:
+        yield from suggest_names(template, flag_value, names, LIST_ACCOUNTS)
     else:
         yield from suggest_partitions(at, options.get("partition") or "", options)
 
 
-def suggest_partitions(at: Transport, given: str, options: Options) -> Iterator[Suggestion]:
+def suggest_partitions(at: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield the partitions that take jobs of this user."""
     partitions = cluster.query_partitions(at)
-    wrong = find_unknown_partition(given, partitions)
+    wrong = find_unknown_partition(flag_value, partitions)
     names = [partition.name for partition in cluster.list_open_partitions(partitions) if partition.name != wrong]
     yield from suggest_names("--partition {}", wrong, names, cluster.LIST_PARTITIONS)
 
 
-def find_unknown_partition(given: str, partitions: Sequence[Partition]) -> str:
+def find_unknown_partition(flag_value: str, partitions: Sequence[Partition]) -> str:
     """Return the first name in a list of partitions that the cluster does not have; the whole list if it has all."""
     existing = {partition.name for partition in partitions}
-    names = (name.strip() for name in given.split(","))
-    return next((name for name in names if name and name not in existing), given)
+    names = (name.strip() for name in flag_value.split(","))
+    return next((name for name in names if name and name not in existing), flag_value)
 
 
-def suggest_features(at: Transport, given: str, options: Options) -> Iterator[Suggestion]:
+def suggest_features(at: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield the features of nodes that are nearest to one of a constraint that no node has."""
     features = cluster.list_features(cluster.query_partitions(at))
     if not features:
         yield Suggestion("leave out --constraint", "nodes have no features here")
         return
-    names = re.findall(r"[^\s&|,\[\]()*!]+", re.sub(r"\*\d+", "", given))
-    wrong = next((name for name in names if name not in features), given)
+    names = re.findall(r"[^\s&|,\[\]()*!]+", re.sub(r"\*\d+", "", flag_value))
+    wrong = next((name for name in names if name not in features), flag_value)
     yield from suggest_names("--constraint {}", wrong, features, cluster.LIST_FEATURES)
 
 
-def suggest_times(at: Transport, given: str, options: Options) -> Iterator[Suggestion]:
+def suggest_times(at: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield the time limits of the partitions."""
     for partition in cluster.select_partitions(cluster.query_partitions(at), options.get("partition")):
         if partition.limit < math.inf:
             yield Suggestion(f"--time {cluster.format_limit(partition.limit)}", f"the limit of {partition.name}")
 
 
-def suggest_array_sizes(at: Transport, given: str, options: Options) -> Iterator[Suggestion]:
+def suggest_array_sizes(at: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield how many trials of a sweep the cluster takes: indices from 1 to one less than its MaxArraySize."""
-    found = re.search(r"(?m)^MaxArraySize\s*=\s*(\d+)", run_slurm(at, "scontrol", "show", "config"))
-    most = int(found[1]) - 1 if found else 0
+    match = re.search(r"(?m)^MaxArraySize\s*=\s*(\d+)", run_slurm(at, "scontrol", "show", "config"))
+    most = int(match[1]) - 1 if match else 0
     if most > 0:
         yield Suggestion(f"--sampler random --samples {most}", "tries some of the combinations")
     yield Suggestion("--points FILE.csv", "a list of the trials: this machine sends each as a run of its own")

@@ -39,20 +39,20 @@ class JobRequest:
     @classmethod
     def parse(cls, options: Mapping[str, str | None], job: Job) -> "JobRequest":
         """Return what a batch script asks for by its options."""
-        given = {name: value or "" for name, value in options.items()}
-        gpus = [one for name in GPU_OPTIONS for one in parse_gpus(_name_gpus(name, given.get(name, "")))]
+        option_texts = {name: value or "" for name, value in options.items()}
+        gpus = [gpu for name in GPU_OPTIONS for gpu in parse_gpus(_name_gpus(name, option_texts.get(name, "")))]
         count = sum(number for _, number in gpus)
         return cls(
-            partition=given.get("partition", ""),
-            qos=given.get("qos", ""),
-            seconds=read_limit(given["time"]) if given.get("time") else 0.0,
-            constraint=given.get("constraint", ""),
+            partition=option_texts.get("partition", ""),
+            qos=option_texts.get("qos", ""),
+            seconds=read_limit(option_texts["time"]) if option_texts.get("time") else 0.0,
+            constraint=option_texts.get("constraint", ""),
             gpus=count,
             gpu_type=next((kind for kind, _ in gpus if kind), ""),
-            cpus=int(given["cpus-per-task"]) if given.get("cpus-per-task", "").isdigit() else 0,
-            memory=given.get("mem", ""),
-            mib=_read_memory(given.get("mem", "")),
-            nodes=int(given["nodes"]) if given.get("nodes", "").isdigit() else 1,
+            cpus=int(option_texts["cpus-per-task"]) if option_texts.get("cpus-per-task", "").isdigit() else 0,
+            memory=option_texts.get("mem", ""),
+            mib=_read_memory(option_texts.get("mem", "")),
+            nodes=int(option_texts["nodes"]) if option_texts.get("nodes", "").isdigit() else 1,
             trains_on_gpus=count == job.training_gpus,
             takes_nodes=NODES_PARAMETER in dict(job.parameters),
             has_device="device" in dict(job.parameters),
@@ -88,4 +88,4 @@ def _read_memory(text: str) -> int:
 
 def _name_gpus(option: str, value: str) -> str:
     """Return the value of an option about GPUs as that of `--gres`."""
-    return value if option == "gres" else ",".join(f"gpu:{one}" for one in value.split(",") if one)
+    return value if option == "gres" else ",".join(f"gpu:{gpu}" for gpu in value.split(",") if gpu)

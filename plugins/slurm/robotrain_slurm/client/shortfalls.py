@@ -16,11 +16,11 @@ MAX_PARTITIONS = 3
 """How many other partitions are suggested."""
 
 
-def find_shortfalls(request: JobRequest, partitions: Sequence[Partition], why: str) -> Iterator[Problem]:
+def find_shortfalls(request: JobRequest, partitions: Sequence[Partition], reason: str) -> Iterator[Problem]:
     """Yield what no node of the partitions of a job has, or how few nodes have it; nothing if that is not why.
 
     :param partitions: all of the cluster.
-    :param why: what Slurm said.
+    :param reason: what Slurm said.
     """
     chosen = select_partitions(partitions, request.partition)
     nodes = [group for partition in chosen for group in partition.nodes]
@@ -29,17 +29,17 @@ def find_shortfalls(request: JobRequest, partitions: Sequence[Partition], why: s
     most = max(request.count_fitting(partition.nodes) for partition in chosen)
     if most:
         if most < request.nodes:
-            yield _make_node_count_problem(request, chosen, partitions, most, why)
+            yield _make_node_count_problem(request, chosen, partitions, most, reason)
         return
     others = [
         partition for partition in partitions if partition not in chosen and request.count_fitting(partition.nodes)
     ]
     problems = [
-        *_check_gpus(request, chosen, partitions, others, why),
-        *_check_amount(request, chosen, others, "--cpus", max(group.cpus for group in nodes), why),
-        *_check_amount(request, chosen, others, "--memory", max(group.memory for group in nodes), why),
+        *_check_gpus(request, chosen, partitions, others, reason),
+        *_check_amount(request, chosen, others, "--cpus", max(group.cpus for group in nodes), reason),
+        *_check_amount(request, chosen, others, "--memory", max(group.memory for group in nodes), reason),
     ]
-    yield from problems or [_make_combination_problem(request, chosen, others, why)]
+    yield from problems or [_make_combination_problem(request, chosen, others, reason)]
 
 
 def describe_partitions(chosen: Sequence[Partition]) -> str:
@@ -53,7 +53,7 @@ def suggest_other_partitions(others: Iterable[Partition]) -> list[Suggestion]:
 
 
 def _make_combination_problem(
-    request: JobRequest, chosen: Sequence[Partition], others: Sequence[Partition], why: str
+    request: JobRequest, chosen: Sequence[Partition], others: Sequence[Partition], reason: str
 ) -> Problem:
     """Return the problem of nodes that have all that a job asks for, each a part of it."""
     nodes = [group for partition in chosen for group in partition.nodes]
@@ -64,7 +64,7 @@ def _make_combination_problem(
             given=request.constraint,
             describe=describe_partitions(chosen),
             constraint="|".join(request.list_features()),
-            why=why,
+            why=reason,
         )
     amounts = {"GPUs": request.gpus, "cores": request.cpus, "MiB of memory": request.mib}
     requested = [f"{value} {unit}" for unit, value in amounts.items() if value]
@@ -74,7 +74,7 @@ def _make_combination_problem(
         *suggest_other_partitions(others),
         describe=describe_partitions(chosen),
         requested=" and ".join(requested),
-        why=why,
+        why=reason,
     )
 
 
@@ -83,7 +83,7 @@ def _check_gpus(
     chosen: Sequence[Partition],
     partitions: Sequence[Partition],
     others: Sequence[Partition],
-    why: str,
+    reason: str,
 ) -> Iterator[Problem]:
     """Check the GPUs: that there are any, their type, and their number."""
     nodes = [group for partition in chosen for group in partition.nodes]
@@ -94,7 +94,7 @@ def _check_gpus(
     kinds = sorted({kind for group in everywhere for kind, _ in group.gpus if kind})
     on_cpu = Suggestion("--gpus 0 --device cpu" if request.has_device else "--gpus 0", "computes on CPUs, slowly")
     flag = "--gpus"
-    given = str(request.gpus)
+    flag_value = str(request.gpus)
     suggestions = suggest_other_partitions(others)
     if not any(group.count_gpus() for group in everywhere):
         title = "the cluster has no GPUs"
@@ -102,7 +102,7 @@ def _check_gpus(
     elif request.gpu_type and request.gpu_type not in kinds:
         title = f"the cluster has no GPUs of the type {request.gpu_type}"
         flag = "--gpu-type"
-        given = request.gpu_type
+        flag_value = request.gpu_type
         suggestions = [*suggest_names("--gpu-type {}", request.gpu_type, kinds, "sinfo --format='%P %G'")]
     elif not most:
         kind = f"{request.gpu_type} GPUs" if request.gpu_type else "GPUs"
@@ -112,7 +112,7 @@ def _check_gpus(
         count = f"{request.gpus} GPU{'s' if request.gpus > 1 else ''}"
         title = f"no node of {describe_partitions(chosen)} has {count}: at most {most}"
         suggestions = [*_suggest_fewer_gpus(request, most), *suggestions]
-    yield make_problem("machines-too-small.one", *suggestions, where=flag, given=given, title=title, why=why)
+    yield make_problem("machines-too-small.one", *suggestions, where=flag, given=flag_value, title=title, why=reason)
 
 
 def _suggest_fewer_gpus(request: JobRequest, most: int) -> Iterator[Suggestion]:
@@ -125,7 +125,7 @@ def _suggest_fewer_gpus(request: JobRequest, most: int) -> Iterator[Suggestion]:
 
 
 def _check_amount(
-    request: JobRequest, chosen: Sequence[Partition], others: Sequence[Partition], flag: str, most: int, why: str
+    request: JobRequest, chosen: Sequence[Partition], others: Sequence[Partition], flag: str, most: int, reason: str
 ) -> Iterator[Problem]:
     """Check the cores, or the memory in MiB, against those of the largest node."""
     is_cores = flag == "--cpus"
@@ -140,12 +140,12 @@ def _check_amount(
         where=flag,
         given=str(request.cpus) if is_cores else request.memory,
         title=f"no node of {describe_partitions(chosen)} has {amount}: at most {value}",
-        why=why,
+        why=reason,
     )
 
 
 def _make_node_count_problem(
-    request: JobRequest, chosen: Sequence[Partition], partitions: Sequence[Partition], most: int, why: str
+    request: JobRequest, chosen: Sequence[Partition], partitions: Sequence[Partition], most: int, reason: str
 ) -> Problem:
     """Return the problem of partitions that have fewer nodes with what the job asks for of each."""
     others = [partition for partition in partitions if request.count_fitting(partition.nodes) >= request.nodes]
@@ -159,7 +159,7 @@ def _make_node_count_problem(
         most=most,
         value="s" * (most > 1),
         nodes=request.nodes,
-        why=why,
+        why=reason,
     )
 
 
@@ -168,7 +168,7 @@ def find_kinds(request: JobRequest, partitions: Sequence[Partition]) -> list[str
     if request.nodes < 2 or not request.gpus or request.gpu_type:
         return []
     chosen = select_partitions(partitions, request.partition)
-    return sorted({_name_kind(group) for one in chosen for group in one.nodes if request.fits(group)})
+    return sorted({_name_kind(group) for partition in chosen for group in partition.nodes if request.fits(group)})
 
 
 def _name_kind(group: NodeGroup) -> str:

@@ -125,7 +125,7 @@ def explain_items(items: Iterator[T], at: Transport) -> Iterator[T]:
 
 def translate(problems: Iterable[Problem], at: Transport) -> list[Problem]:
     """Return problems of a login node in words for this machine."""
-    return [translate_problem(one, at.host) for one in problems] if at.host else [*problems]
+    return [translate_problem(problem, at.host) for problem in problems] if at.host else [*problems]
 
 
 def translate_problem(problem: Problem, login: str) -> Problem:
@@ -134,8 +134,8 @@ def translate_problem(problem: Problem, login: str) -> Problem:
     for way in problem.suggestions:
         text = f"ssh {login} {_quote_command(way.text)}" if way.text.partition(" ")[0] in COMMANDS else way.text
         ways.append(Suggestion(text, way.remark.replace(THIS_MACHINE, login), way.replaces))
-    title, why = (text.replace(THIS_MACHINE, login) for text in (problem.title, problem.why))
-    return replace(problem, title=title, why=why, suggestions=tuple(ways))
+    title, reason = (text.replace(THIS_MACHINE, login) for text in (problem.title, problem.why))
+    return replace(problem, title=title, why=reason, suggestions=tuple(ways))
 
 
 def _quote_command(text: str) -> str:

@@ -29,9 +29,9 @@ def load_ssh_refusals() -> tuple[Refusal, ...]:
     return load_refusals(Path(__file__).with_name("refusals.toml"), Refusal)
 
 
-def make_rejection(code: str, title: str, why: str, *ways: Suggestion, transient: bool = False) -> Rejected:
+def make_rejection(code: str, title: str, reason: str, *ways: Suggestion, transient: bool = False) -> Rejected:
     """Return the error of a login node."""
-    problem = Problem(code=code, stage=Stage.SUBMIT, title=title, where=FLAG, why=why, suggestions=ways)
+    problem = Problem(code=code, stage=Stage.SUBMIT, title=title, where=FLAG, why=reason, suggestions=ways)
     return Rejected([problem], transient=transient)
 
 
@@ -39,7 +39,7 @@ def explain_failure(login: str, text: str, exit_code: int | None) -> Rejected:
     """Return why ssh ended before the login node answered. `text`: what it printed."""
     words = (line.strip() for line in text.splitlines() if re.search(r"\w", line))  # points alone say nothing
     lines = [line for line in words if "Warning: Permanently added" not in line]
-    why = f"ssh says: {redact(lines[-1], max_length=MAX_TEXT_LENGTH).rstrip('.')}." if lines else ""
+    reason = f"ssh says: {redact(lines[-1], max_length=MAX_TEXT_LENGTH).rstrip('.')}." if lines else ""
     if exit_code == NO_COMMAND_CODE:
         return Rejected([make_missing_slurm_problem(login)])
     if exit_code is None:
@@ -49,27 +49,27 @@ def explain_failure(login: str, text: str, exit_code: int | None) -> Rejected:
     refusal = find_refusal(load_ssh_refusals(), text)
     if refusal:
         kind, _ = refusal
-        return Rejected([kind.make_problem("", why, login=login)], transient=kind.transient)
+        return Rejected([kind.make_problem("", reason, login=login)], transient=kind.transient)
     tried = Suggestion(f"ssh {login} true", "shows whether ssh works")
-    why = why or f"ssh ended with exit code {exit_code} and printed nothing."
-    return make_rejection("slurm-login-failed", f"the connection to {login} failed", why, tried)
+    reason = reason or f"ssh ended with exit code {exit_code} and printed nothing."
+    return make_rejection("slurm-login-failed", f"the connection to {login} failed", reason, tried)
 
 
 def _make_shell_rejection(login: str, lines: Sequence[str], exit_code: int) -> Rejected:
     """Return the error of a login node that ssh reached, and whose shell did not run the command."""
     last = f" It printed: {redact(lines[-1], max_length=MAX_TEXT_LENGTH).rstrip('.')}." if lines else ""
-    why = f"It ended with exit code {exit_code}.{last} A line of ~/.bashrc there ends it, or reads its input."
+    reason = f"It ended with exit code {exit_code}.{last} A line of ~/.bashrc there ends it, or reads its input."
     tried = Suggestion(f"ssh {login} echo it works", "prints `it works` once that is mended")
     title = f"the shell of {login} ended before it ran a command"
     if any(re.search(NO_PROCESS, line) for line in lines):
         return make_rejection("slurm-login-shell", title, f"It cannot start a process.{last}", tried, transient=True)
-    return make_rejection("slurm-login-shell", title, why, tried)
+    return make_rejection("slurm-login-shell", title, reason, tried)
 
 
-def make_missing_ssh_error(why: str) -> Rejected:
+def make_missing_ssh_error(reason: str) -> Rejected:
     """Return the error of a machine without ssh."""
     here = Suggestion("ssh -V", "shows whether it is installed")
-    return make_rejection("slurm-login-no-ssh", "there is no `ssh` on this machine", why, here)
+    return make_rejection("slurm-login-no-ssh", "there is no `ssh` on this machine", reason, here)
 
 
 def make_missing_slurm_problem(login: str) -> Problem:
@@ -94,5 +94,5 @@ def make_odd_answer_problem(login: str) -> Problem:
 
 def make_silence_error(login: str, seconds: float) -> Rejected:
     """Return the error of a login node that has not answered in time."""
-    why, way = f"It gave no answer in {seconds:g} s.", Suggestion(f"ssh {login}", "shows whether it answers")
-    return make_rejection("slurm-login-away", f"{login} does not answer", why, way, transient=True)
+    reason, way = f"It gave no answer in {seconds:g} s.", Suggestion(f"ssh {login}", "shows whether it answers")
+    return make_rejection("slurm-login-away", f"{login} does not answer", reason, way, transient=True)

@@ -151,11 +151,11 @@ def read_progress(folder: Path) -> AttemptProgress:
     """Return how far the attempts at a run have come, by their events. Raise OSError."""
     step = checkpoint = restored = 0
     for line in _read_lines(folder / EVENTS_FILE):
-        if found := STEP_PATTERN.search(line):
-            if found[1] == "checkpoint":
-                checkpoint = max(checkpoint, int(found[2]))
+        if match := STEP_PATTERN.search(line):
+            if match[1] == "checkpoint":
+                checkpoint = max(checkpoint, int(match[2]))
             else:
-                step = max(step, int(found[2]))
+                step = max(step, int(match[2]))
         elif WORK_PATTERN.search(line):
             restored = checkpoint
     return AttemptProgress(step, checkpoint, restored)
@@ -178,16 +178,20 @@ def is_nobodys_end(folder: Path, attempt: Attempt, end: AttemptEnd) -> bool:
     """
     if end.exit_code != EXIT_RETRY or read_outcome(folder).get("fault", "") not in ("", "stopped"):
         return False
-    earlier = (one.end for one in read_attempts(folder) if (one.job, one.restart) != (attempt.job, attempt.restart))
+    earlier = (
+        other.end for other in read_attempts(folder) if (other.job, other.restart) != (attempt.job, attempt.restart)
+    )
     same = (EXIT_RETRY, end.step, end.checkpoint)
-    return not any(one and (one.exit_code, one.step, one.checkpoint) == same for one in earlier)
+    return not any(
+        other_end and (other_end.exit_code, other_end.step, other_end.checkpoint) == same for other_end in earlier
+    )
 
 
 def read_outcome(folder: Path) -> dict[str, str]:
     """Return the outcome that the runtime left, by its fields; nothing if there is none."""
     with suppress(OSError, ValueError), (folder / OUTCOME_FILE).open("rb") as file:
-        found = json.loads(file.read(MAX_OUTCOME_BYTES))
-        return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+        outcome = json.loads(file.read(MAX_OUTCOME_BYTES))
+        return {name: str(value) for name, value in outcome.items()} if isinstance(outcome, dict) else {}
     return {}
 
 

@@ -85,17 +85,17 @@ def requeue_job(job: str) -> None:
 def send_script(script: Path, comment: str) -> str:
     """Submit a batch script and return the number of the job. Raise CommandRefused, ControllerAway."""
     answer = run_command("sbatch", "--parsable", f"--comment={comment}", str(script), folder=script.parent)
-    found = re.search(r"^(\d+)(?:;\S+)?\s*$", answer, re.MULTILINE)
-    if not found:
+    match = re.search(r"^(\d+)(?:;\S+)?\s*$", answer, re.MULTILINE)
+    if not match:
         raise ControllerAway("sbatch did not print the number of the job")
-    return found[1]
+    return match[1]
 
 
 def find_job(name: str, comment: str) -> str:
     """Return the number of the job with a comment; empty for none. Raise CommandRefused, ControllerAway."""
     who = (f"--user={os.getuid()}", f"--name={name}", "--states=all", "--all")
     for line in run_command("squeue", "--noheader", *who, "--format=%A|%T|%r|%k").splitlines():
-        number, state, reason, found = line.strip().split("|", 3)
-        if found == comment and (state, reason) != REFUSED_END:
+        number, state, reason, job_comment = line.strip().split("|", 3)
+        if job_comment == comment and (state, reason) != REFUSED_END:
             return number
     return ""

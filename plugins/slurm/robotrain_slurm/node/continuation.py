@@ -113,9 +113,9 @@ def decide(
         (not has_progress, "", NO_PROGRESS),
         (not ways, "", "the job has --continuation never"),
     )
-    for applies, way, why in rules:
+    for applies, way, reason in rules:
         if applies:
-            return Decision(way, why)
+            return Decision(way, reason)
     return Decision(ways[0], FATES.get(fate) or STATES[end.state])
 
 
@@ -140,23 +140,25 @@ def finish_attempt(job: NodeJob, folder: Path, attempt: Attempt, code: int) -> N
     cancelled = (folder / claim.CANCELLED_FILE).exists()
     superseded = attempts.has_later_start(folder, attempt)
     is_nobodys = attempts.is_nobodys_end(folder, attempt, end)
-    way, why = decide(attempt, end, fate, job.ways, cancelled=cancelled, superseded=superseded, is_nobodys=is_nobodys)
+    way, reason = decide(
+        attempt, end, fate, job.ways, cancelled=cancelled, superseded=superseded, is_nobodys=is_nobodys
+    )
     if superseded:
         return
-    attempts.end_attempt(folder, attempt, replace(end, continued_by=way, why=why))
-    if why == NO_PROGRESS:
-        attempts.record_failure(folder, end.exit_code, why)
+    attempts.end_attempt(folder, attempt, replace(end, continued_by=way, why=reason))
+    if reason == NO_PROGRESS:
+        attempts.record_failure(folder, end.exit_code, reason)
     if way in WAYS:
         chosen, refusals = continue_run(job, folder, attempt)
         if chosen != way:
-            way, why = chosen, f"{why}; {refusals}"
-            attempts.end_attempt(folder, attempt, replace(end, continued_by=way, why=why))
+            way, reason = chosen, f"{reason}; {refusals}"
+            attempts.end_attempt(folder, attempt, replace(end, continued_by=way, why=reason))
     with suppress(OSError), (folder / attempts.LOG_FILE).open("a") as log:
         # where the run's lines are, not in the output of the batch script, which users see apart
         if end.state != "succeeded" and not cancelled:
-            log.write(f"[slurm] {SENTENCES[way]}{why}\n")
+            log.write(f"[slurm] {SENTENCES[way]}{reason}\n")
         if not way:
-            _tell_end(folder, end, why, log)
+            _tell_end(folder, end, reason, log)
 
 
 SENTENCES = {
@@ -170,13 +172,17 @@ SENTENCES = {
 TOLD_FIELDS = ("state", "reason", "fault")
 
 
-def _tell_end(folder: Path, end: AttemptEnd, why: str, log: IO[str]) -> None:
+def _tell_end(folder: Path, end: AttemptEnd, reason: str, log: IO[str]) -> None:
     """Tell the run's channels how it ended, now that no attempt follows."""
     with suppress(OSError, ValueError):  # of a document that another program changed
         document = parse_document((folder / DOCUMENT_FILE).read_text())
-        found = attempts.read_outcome(folder)
-        known: Any = {"state": "failed", "reason": why, **{key: found[key] for key in TOLD_FIELDS if key in found}}
-        outcome = Outcome(exit_code=end.exit_code, **known)
+        job_outcome = attempts.read_outcome(folder)
+        fields: Any = {
+            "state": "failed",
+            "reason": reason,
+            **{key: job_outcome[key] for key in TOLD_FIELDS if key in job_outcome},
+        }
+        outcome = Outcome(exit_code=end.exit_code, **fields)
         EndNotice(document).send(outcome, lambda line: log.write(f"{line}\n"))
 
 

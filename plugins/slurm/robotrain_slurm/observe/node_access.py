@@ -24,8 +24,8 @@ def make_shell(at: Transport, job: QueuedJob, folder: str, words: Sequence[str],
 
 def make_forwarding(at: Transport, job: QueuedJob, here: int, there: int) -> Forwarding:
     """Return how a port of the first node of a job is reached."""
-    found = re.match(FIRST_NODE, job.nodes)
-    node = "".join(filter(None, found.groups())) if found else job.nodes
+    match = re.match(FIRST_NODE, job.nodes)
+    node = "".join(filter(None, match.groups())) if match else job.nodes
     if words := at.make_forward_words(here, f"{node}:{there}"):
         return Forwarding(f"127.0.0.1:{here}", TerminalCommand(words))
     return Forwarding(f"{node}:{there}")

@@ -116,12 +116,12 @@ def explain_waiting(job: QueuedJob, has_begun: bool = False) -> str:
     word, _, details = job.reason.partition(",")
     if word == "BeginTime":
         return f"it starts {'again ' * has_begun}{_format_start(job.start, MINUTE, 'at') or 'soon'}"
-    known = WAITING_REASONS.get(word) or WAITING_REASONS.get(word.replace("_", " ")) or _explain_limit(word)
+    template = WAITING_REASONS.get(word) or WAITING_REASONS.get(word.replace("_", " ")) or _explain_limit(word)
     awaited = re.findall(r"\d+(?:_(?:\d+|\*))?", job.dependency)
     dependency = f"{'jobs' if awaited[1:] else 'job'} {', '.join(awaited)}" if awaited else "another job"
     shown = reasons.redact_text(job.reason)
-    text = known.format(job=job.id, dependency=dependency) if known else f"Slurm says {shown}"
-    if known and word and (details or word not in SELF_EXPLANATORY):
+    text = template.format(job=job.id, dependency=dependency) if template else f"Slurm says {shown}"
+    if template and word and (details or word not in SELF_EXPLANATORY):
         text += f" ({shown})"
     if has_begun:
         text = f"it waits to start again: {text}"
@@ -176,8 +176,8 @@ def explain_running(job: QueuedJob, attempts: int) -> str:
 
     :param attempts: how often it has begun.
     """
-    if known := RUNNING_REASONS.get(job.state):
-        return known.format(nodes=job.nodes)
+    if template := RUNNING_REASONS.get(job.state):
+        return template.format(nodes=job.nodes)
     if job.state not in ("RUNNING", "SIGNALING"):
         return f"Slurm says {reasons.redact_text(job.state)}"
     return f"on {job.nodes}" + (f", for the {_format_ordinal(attempts)} time" if attempts > 1 else "")

@@ -37,11 +37,11 @@ def recall_jobs(
     runs: Iterable[tuple[Reference, OwnRecord]], queue: Iterable[QueuedJob]
 ) -> tuple[list[QueuedJob], list[str]]:
     """Return the jobs of runs that are no longer in the queue, as they were last seen there; and those never seen."""
-    known = {(job.name, job.task) for job in queue}
+    queued = {(job.name, job.task) for job in queue}
     seen: list[QueuedJob] = []
     unseen: dict[str, None] = {}
     for reference, own in runs:
-        if (reference["run"], _get_task(reference)) in known:
+        if (reference["run"], _get_task(reference)) in queued:
             continue
         if job := own.load_engine_end():
             seen.append(job)
@@ -64,8 +64,8 @@ def judge_run(
         active = _make_active_status(own, job)
         return JudgedRun(active, own.final_outcome)
     if _is_about_to_go_on(own, job):
-        why = f"it goes on in a moment: {own.why_continued}"
-        return JudgedRun(Status(state="pending", reason=why, started=own.started_at), None)
+        reason = f"it goes on in a moment: {own.why_continued}"
+        return JudgedRun(Status(state="pending", reason=reason, started=own.started_at), None)
     if job is None and not own.final_outcome and not own.is_cancelled:
         _check_cluster(reference, find_cluster())
     status = _make_outcome_status(own, job) if own.final_outcome else _make_ended_status(own, job)
@@ -118,9 +118,9 @@ def find_job(reference: Reference, own: OwnRecord, jobs: Iterable[QueuedJob]) ->
     run, working = reference["run"], own.owner.name if own.owner else ""
     numbers = own.list_jobs(reference["job"])
     same = (job for job in jobs if (job.name, job.task) == (run, _get_task(reference)))
-    known = [job for job in same if job.id in numbers or is_continuation(job, run, numbers)]
-    is_working = {job.id: working in (job.id, job.number) for job in known}
-    return max(known, key=lambda job: (is_active(job), is_working[job.id], int(job.number or 0)), default=None)
+    candidates = [job for job in same if job.id in numbers or is_continuation(job, run, numbers)]
+    is_working = {job.id: working in (job.id, job.number) for job in candidates}
+    return max(candidates, key=lambda job: (is_active(job), is_working[job.id], int(job.number or 0)), default=None)
 
 
 def is_continuation(job: QueuedJob, run: str, numbers: Collection[str]) -> bool:
@@ -162,8 +162,8 @@ def _make_outcome_status(own: OwnRecord, job: QueuedJob | None) -> Status:
     elif outcome.state == "failed" and failure.is_outside_end(outcome.exit_code) and own.why_not_continued:
         reason += f"; {own.why_not_continued}"
     elif outcome.state == "cancelled" and not own.is_cancelled:
-        why = own.why_not_continued
-        reason += " by Slurm, as when its time is up" + (f"; {why}" if why else "")
+        explanation = own.why_not_continued
+        reason += " by Slurm, as when its time is up" + (f"; {explanation}" if explanation else "")
     code, started, ended = outcome.exit_code, own.started_at, own.ended_at
     return Status(state=outcome.state, reason=reason, exit_code=code, started=started, ended=ended)
 
@@ -190,7 +190,7 @@ def _explain_end(own: OwnRecord, job: QueuedJob | None) -> str:
     has_failed = job is None or get_state(job) == "failed"
     if has_failed and own.has_memory_kill:
         return reasons.END_REASONS["OUT_OF_MEMORY"]
-    why = reasons.explain_end(job, has_begun=bool(own.attempts)) if job else FORGOTTEN
+    reason = reasons.explain_end(job, has_begun=bool(own.attempts)) if job else FORGOTTEN
     if own.continued_by and (job is None or get_state(job) != "cancelled"):
-        why += "; it was to go on, and no job continues it"
-    return reasons.append_batch_message(why, own.batch_message if has_failed else "")
+        reason += "; it was to go on, and no job continues it"
+    return reasons.append_batch_message(reason, own.batch_message if has_failed else "")

@@ -45,8 +45,8 @@ def list_checks(slurm: SchedulerEngine, plan: Plan) -> list[Check]:
         for job in spec.jobs:
             read_options(plan.files[get_script(job)].decode())
     except (LookupError, ValueError) as error:
-        why = f"A batch script or a job document of it cannot be read: {error}."
-        raise Rejected([SUBMISSION.make_damaged_plan_problem(Stage.PREFLIGHT, why)]) from None
+        reason = f"A batch script or a job document of it cannot be read: {error}."
+        raise Rejected([SUBMISSION.make_damaged_plan_problem(Stage.PREFLIGHT, reason)]) from None
     pythons = list_needed_pythons(plan)
     survey = _Once(lambda: _take_survey(at, spec, jobs, pythons))
     checks: dict[str, Callable[[], Iterable[Problem]]] = {
@@ -55,7 +55,7 @@ def list_checks(slurm: SchedulerEngine, plan: Plan) -> list[Check]:
     }
     if at.host:  # over one line, and one that is dead is reported once
         every = [*checks.values()]
-        return [Check(name=at.host, run=partial(_explain, at, lambda: chain.from_iterable(one() for one in every)))]
+        return [Check(name=at.host, run=partial(_explain, at, lambda: chain.from_iterable(check() for check in every)))]
     return [Check(name=name, run=partial(_explain, at, check)) for name, check in checks.items()]
 
 
@@ -84,7 +84,11 @@ def _take_survey(
     for job in jobs:
         sources = (source.uri for source in folders.list_read_folders(job))
         paths += [job.placement.cache, *job.placement.secrets.values(), *sources]
-    versions = dict.fromkeys(one for version in pythons.values() for one in interpreter.list_allowed_versions(version))
+    versions = dict.fromkeys(
+        allowed_version
+        for version in pythons.values()
+        for allowed_version in interpreter.list_allowed_versions(version)
+    )
     return take_survey(at, filter(None, paths), TOOLS, versions)
 
 
@@ -135,8 +139,8 @@ def _explain_silence(rejected: Rejected) -> Iterator[Problem]:
         return
     later = Suggestion("the same command", "later; nothing was sent")
     for problem in rejected.problems:
-        why = f"{problem.why} So Slurm was not asked whether it takes the job.".strip()
-        yield replace(problem, stage=Stage.PREFLIGHT, why=why, suggestions=(later, *problem.suggestions))
+        reason = f"{problem.why} So Slurm was not asked whether it takes the job.".strip()
+        yield replace(problem, stage=Stage.PREFLIGHT, why=reason, suggestions=(later, *problem.suggestions))
 
 
 PYXIS_OPTION = "--container-image"

@@ -91,12 +91,12 @@ def check_service(
     """
     others = [partition for partition in partitions if partition not in chosen and _can_start(request, partition)]
     suggestions = suggest_other_partitions(others)
-    given = ",".join(partition.name for partition in chosen)
+    partition_names = ",".join(partition.name for partition in chosen)
     if all(partition.state != "up" for partition in chosen):
         yield make_problem(
             "pool-closed.partition",
             *suggestions,
-            given=given,
+            given=partition_names,
             describe=describe_partitions(chosen),
             state=chosen[0].state.upper(),
         )
@@ -104,7 +104,7 @@ def check_service(
         groups = [group for partition in chosen for group in partition.nodes if not group.is_usable]
         states = ", ".join(sorted({group.state for group in groups}))
         names = ", ".join(dict.fromkeys(group.names for group in groups))
-        yield make_problem("pool-closed.nodes-down", *suggestions, given=given, names=names, states=states)
+        yield make_problem("pool-closed.nodes-down", *suggestions, given=partition_names, names=names, states=states)
 
 
 def _can_start(request: JobRequest, partition: Partition) -> bool:

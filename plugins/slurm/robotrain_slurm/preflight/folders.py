@@ -38,7 +38,7 @@ def check_files(jobs: Sequence[JobDocument], survey: MachineSurvey) -> Iterator[
 def list_read_folders(job: JobDocument) -> list[JobSource]:
     """Return the folders that a job reads, but for those that its run folder has a copy of."""
     copied = {(mount.role, mount.uri) for mount in job.placement.mounts}
-    return [one for one in job.sources if one.kind == "local_path" and (one.role, one.uri) not in copied]
+    return [source for source in job.sources if source.kind == "local_path" and (source.role, source.uri) not in copied]
 
 
 def check_sources(jobs: Sequence[JobDocument], login: str, survey: MachineSurvey) -> Iterator[Problem]:
@@ -73,7 +73,7 @@ def find_unshared_files(
     needed: Mapping[str, str], partitions: Sequence[Partition], survey: MachineSurvey
 ) -> Iterator[Problem]:
     """Warn of folders and files on a disk of this machine, which other nodes hardly see."""
-    nodes = {group.names for one in partitions for group in one.nodes}
+    nodes = {group.names for partition in partitions for group in partition.nodes}
     local = {flag: path for flag, path in needed.items() if survey.paths[path].mount.kind in LOCAL_FILESYSTEMS}
     if not local or nodes <= {*LOCAL_NAMES, survey.host.partition(".")[0], survey.host}:
         return
@@ -97,14 +97,14 @@ LOCAL_OPTIONS = frozenset({"nolock", "local_lock=all", "local_lock=flock", "loca
 def check_locks(cache: str, survey: MachineSurvey) -> Iterator[Problem]:
     """Warn if other nodes do not see the locks of this machine, by how the disk is mounted here."""
     mount = survey.paths[cache].mount
-    if why := explain_missing_locks(mount.kind, mount.list_options()):
-        yield make_problem("slurm-locks-local", given=cache, why=why)
+    if reason := explain_missing_locks(mount.kind, mount.list_options()):
+        yield make_problem("slurm-locks-local", given=cache, why=reason)
 
 
 def explain_missing_locks(kind: str, options: Collection[str]) -> str:
     """Return why locks on a file system do not hold on other nodes; empty if they do, or if that is unknown."""
-    if found := sorted(LOCAL_OPTIONS.intersection(options)):
-        return f"The disk ({kind}) is mounted with {found[0]}: its locks hold on one machine only."
+    if local_options := sorted(LOCAL_OPTIONS.intersection(options)):
+        return f"The disk ({kind}) is mounted with {local_options[0]}: its locks hold on one machine only."
     if kind == "lustre" and "flock" not in options:
         return "The disk (lustre) is mounted without flock: it has no locks."
     return ""

@@ -70,11 +70,11 @@ def check_cluster() -> Iterator[HealthResult]:
     try:
         at = reach(settings.login or "")
         with explained(at):
-            found = list(_survey_cluster(at, place_settings(settings)))
+            outcomes = list(_survey_cluster(at, place_settings(settings)))
     except Rejected as rejected:
         yield from map(convert_problem, rejected.problems)
         return
-    yield from found
+    yield from outcomes
 
 
 def _survey_cluster(at: Transport, settings: SlurmSettings) -> Iterator[HealthResult]:
@@ -95,7 +95,7 @@ def _survey_cluster(at: Transport, settings: SlurmSettings) -> Iterator[HealthRe
 
 def _find_unknown_partitions(named: str, partitions: Sequence[Partition]) -> Iterator[Problem]:
     """Yield a problem for each partition of the settings that the cluster does not have."""
-    names = [one.name for one in partitions]
+    names = [partition.name for partition in partitions]
     for name in filter(None, named.split(",")):
         if name not in names:
             ways = suggest_names("--partition {}", name, names, LIST_PARTITIONS)
@@ -115,15 +115,15 @@ def describe_partitions(partitions: Sequence[Partition], named: str) -> str:
     :param named: the partitions that jobs of this machine go to; empty for the default one.
     """
     parts = []
-    for one in partitions[:MAX_PARTITIONS]:
-        up = sum(group.count for group in one.nodes if group.is_usable and one.state == "up")
-        kinds = sorted({kind or "GPUs" for group in one.nodes for kind, _ in group.gpus})
-        about = [f"{up} node{'' if up == 1 else 's'} up", *(["the default"] if one.is_default else []), *kinds]
-        parts.append(f"{one.name} ({', '.join(about)})")
+    for partition in partitions[:MAX_PARTITIONS]:
+        up = sum(group.count for group in partition.nodes if group.is_usable and partition.state == "up")
+        kinds = sorted({kind or "GPUs" for group in partition.nodes for kind, _ in group.gpus})
+        about = [f"{up} node{'' if up == 1 else 's'} up", *(["the default"] if partition.is_default else []), *kinds]
+        parts.append(f"{partition.name} ({', '.join(about)})")
     if len(partitions) > MAX_PARTITIONS:
         parts.append(f"… ({len(partitions) - MAX_PARTITIONS} more)")
     if not parts:
         return "the cluster has no partitions"
-    has_one = named or any(one.is_default for one in partitions)
+    has_one = named or any(partition.is_default for partition in partitions)
     must_name = "" if has_one else "; none is the default: use --partition NAME"
     return f"partitions: {', '.join(parts)}{must_name}"

@@ -72,7 +72,7 @@ def take_survey(
     for name, words in (("commands", commands), ("versions", pythons), ("paths", paths)):
         script = script.replace(f"{{{name}}}", shlex.join(words))
     lines = at.query(script).text.split("\n")
-    host, home, found, versions, *rest = lines
+    host, home, command_names, versions, *rest = lines
     end = 4 * len(paths)
     mounts, states = "\n".join(rest[end:]), {}
     for index, path in enumerate(paths):
@@ -91,4 +91,4 @@ def take_survey(
             ),
             mount=find_mount(real, mounts),
         )
-    return MachineSurvey(host=host, home=home, commands=found.split(), pythons=versions.split(), paths=states)
+    return MachineSurvey(host=host, home=home, commands=command_names.split(), pythons=versions.split(), paths=states)

@@ -47,20 +47,20 @@ def check_continuation(steps: Iterable[PipelineStep]) -> Iterator[Problem]:
         yield make_problem("slurm-step-continued", given="node")
 
 
-def _make_invalid_value_problem(flag: str, given: str, expected: str, why: str, *fixes: str) -> Problem:
-    return make_problem("value-invalid.value", *fixes, where=flag, given=given, expected=expected, why=why)
+def _make_invalid_value_problem(flag: str, flag_value: str, expected: str, reason: str, *fixes: str) -> Problem:
+    return make_problem("value-invalid.value", *fixes, where=flag, given=flag_value, expected=expected, why=reason)
 
 
 def check_other_options(settings: SlurmSettings) -> Iterator[Problem]:
     """Check the options of --sbatch, and name the variables that have no effect."""
-    given = load_pairs(settings.sbatch)
-    names = [name for name in given if not variables.is_variable(name)]
+    sbatch_options = load_pairs(settings.sbatch)
+    names = [name for name in sbatch_options if not variables.is_variable(name)]
     replaced = SBATCH_FLAG if len(names) == 1 else ""
     for name in names:
-        yield from _check_option(name, given[name], replaced)
-    for name in given:
+        yield from _check_option(name, sbatch_options[name], replaced)
+    for name in sbatch_options:
         if variables.is_variable(name):
-            yield from _check_variable(name, given[name])
+            yield from _check_variable(name, sbatch_options[name])
     taken = {
         **dict.fromkeys(options.MEMORY_OPTIONS, ("--memory", settings.memory)),
         options.CORES_OPTION: ("--cpus", settings.cpus),
@@ -68,7 +68,12 @@ def check_other_options(settings: SlurmSettings) -> Iterator[Problem]:
     for name, (flag, value) in taken.items():
         if name in names and value not in (None, options.NO_MEMORY):
             yield make_problem(
-                "options-conflict.sbatch", where=flag, given=str(value), name=name, text=given[name], value=value
+                "options-conflict.sbatch",
+                where=flag,
+                given=str(value),
+                name=name,
+                text=sbatch_options[name],
+                value=value,
             )
 
 
@@ -116,12 +121,12 @@ def _check_variable(name: str, value: str) -> Iterator[Problem]:
             yield _make_control_problem(name, name, value)
         return
     if option:
-        title, why = f"{name} has no effect", f"robotrain sets the option {option} of sbatch: {substitute}."
+        title, reason = f"{name} has no effect", f"robotrain sets the option {option} of sbatch: {substitute}."
         ways = _list_ways(substitute)
     else:
-        title, why = f"{name} has no effect", "robotrain does not know which option of sbatch it stands for."
+        title, reason = f"{name} has no effect", "robotrain does not know which option of sbatch it stands for."
         ways = (f"{SBATCH_FLAG} NAME=VALUE",)
-    yield make_problem("variable-unused", *ways, where=name, title=title, why=why)
+    yield make_problem("variable-unused", *ways, where=name, title=title, why=reason)
 
 
 def check_quantities(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
@@ -154,8 +159,8 @@ def check_texts(settings: SlurmSettings) -> Iterator[Problem]:
             yield _make_invalid_value_problem(f"--{name}", text, "one line", "An option is one line of the script.")
     for flag, text in (("--runs-dir", settings.runs_dir), ("--cache-dir", settings.cache_dir)):
         if re.search(rf"{_CONTROL}|\\", text):
-            why = "Slurm reads a backslash in the name of a file as the end of what it replaces in it."
-            yield _make_invalid_value_problem(flag, text, "a folder for Slurm", why)
+            reason = "Slurm reads a backslash in the name of a file as the end of what it replaces in it."
+            yield _make_invalid_value_problem(flag, text, "a folder for Slurm", reason)
 
 
 def check_container(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
@@ -178,19 +183,19 @@ def _check_image(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     reference, expected = checks.parse_image_reference(image), "an image with a tag or a digest, or a file of one"
     if not reference:
         fix = f"--image {job.profile.container.image}"
-        why = f"{checks.IMAGE_FORM} A file is /PATH.sif or /PATH.sqsh."
-        yield _make_invalid_value_problem("--image", image, expected, why, fix)
+        reason = f"{checks.IMAGE_FORM} A file is /PATH.sif or /PATH.sqsh."
+        yield _make_invalid_value_problem("--image", image, expected, reason, fix)
     elif not (reference.tag or reference.digest):
-        why = "Without a tag or a digest the image may change at any time."
-        yield _make_invalid_value_problem("--image", image, expected, why, f"--image {image}:TAG")
+        reason = "Without a tag or a digest the image may change at any time."
+        yield _make_invalid_value_problem("--image", image, expected, reason, f"--image {image}:TAG")
 
 
 def check_prologue(settings: SlurmSettings) -> Iterator[Problem]:
     """Check the names of modules and the file of the prologue, which goes into the plan."""
     for name in prologue.list_modules(settings):
         if not re.fullmatch(prologue.MODULE_NAME, name, re.ASCII):
-            why = "It has letters, digits and `_.+/@=-`, and begins with a letter or a digit."
-            yield _make_invalid_value_problem("--module", name, "the name of a module", why, "--module cuda/12.4")
+            reason = "It has letters, digits and `_.+/@=-`, and begins with a letter or a digit."
+            yield _make_invalid_value_problem("--module", name, "the name of a module", reason, "--module cuda/12.4")
             return
     path = settings.prologue or ""
     try:
@@ -198,8 +203,8 @@ def check_prologue(settings: SlurmSettings) -> Iterator[Problem]:
     except prologue.PrologueError as error:
         yield _make_invalid_value_problem("--prologue", path, "a file that a batch script begins with", str(error))
     except OSError as error:
-        why = f"{error.strerror or error}."
-        yield _make_invalid_value_problem("--prologue", path, "a file that can be read", why)
+        reason = f"{error.strerror or error}."
+        yield _make_invalid_value_problem("--prologue", path, "a file that can be read", reason)
     else:
         if any(map(value_holds_secret, lines)):
             yield make_problem("secret-in-job", given=path)

@@ -77,5 +77,5 @@ def check_mounts(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     named = {"--runs-dir": settings.runs_dir, "--cache-dir": settings.cache_dir, "--environment": settings.environment}
     named |= {f"the {source.role}": source.uri for source in job.sources if os.path.isabs(source.uri)}
     for flag, path in named.items():
-        if path and (found := re.search(UNMOUNTABLE, path)):
-            yield make_problem("slurm-mount-name", where=flag, given=path, found=found[0])
+        if path and (match := re.search(UNMOUNTABLE, path)):
+            yield make_problem("slurm-mount-name", where=flag, given=path, found=match[0])

@@ -49,15 +49,15 @@ def list_options(job: Job, settings: SlurmSettings) -> Iterator[Option]:
 
 def collect_other_options(settings: SlurmSettings) -> dict[str, str | None]:
     """Return the options of --sbatch by name, and below them those of variables that have an effect."""
-    given = load_pairs(settings.sbatch)
+    sbatch_options = load_pairs(settings.sbatch)
     named = {
         option: value
-        for name, value in given.items()
+        for name, value in sbatch_options.items()
         if variables.is_variable(name)
         and (option := variables.get_option_name(name))
         and not managed_options.find_substitute(option)
     }
-    named |= {name: value for name, value in given.items() if not variables.is_variable(name)}
+    named |= {name: value for name, value in sbatch_options.items() if not variables.is_variable(name)}
     return {name: _read_value(name, value) for name, value in named.items() if not _is_off(name, value)}
 
 

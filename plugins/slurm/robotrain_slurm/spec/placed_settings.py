@@ -33,8 +33,8 @@ def place_settings(settings: SlurmSettings) -> SlurmSettings:
     if (uri := settings.tracking_uri or "").startswith(f"{SQLITE_SCHEME}~"):
         changes["tracking_uri"] = SQLITE_SCHEME + _expand(uri.removeprefix(SQLITE_SCHEME), find_home)
     if settings.secrets:
-        found = load_pairs(settings.secrets)
-        changes["secrets"] = json.dumps({name: _expand(file, find_home) for name, file in found.items()})
+        secret_files = load_pairs(settings.secrets)
+        changes["secrets"] = json.dumps({name: _expand(file, find_home) for name, file in secret_files.items()})
     return replace(settings, login=None, **changes)
 
 

@@ -124,7 +124,7 @@ class SlurmPlans(SchedulerPlans):
     def choose_shown(self, jobs: Sequence[SchedulerJob]) -> tuple[str, Sequence[str]]:
         first = jobs[0]
         has_container = first.own["container"].tool and not (first.step or first.trials)
-        shown = [*map(get_script, jobs), *(one.documents[0] for one in jobs)]
+        shown = [*map(get_script, jobs), *(job.documents[0] for job in jobs)]
         return SUBMISSION.name if first.step else SCRIPT_FILE, [*shown, *([SUBMISSION.name] if has_container else [])]
 
 

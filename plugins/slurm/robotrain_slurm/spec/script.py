@@ -42,9 +42,9 @@ def make_script(options: Iterable[Option], prologue: Sequence[str] = (), top: st
 
 def read_options(script: str) -> dict[str, str | None]:
     """Return the options of a batch script by their long names; None for a flag."""
-    found: dict[str, str | None] = {}
+    options: dict[str, str | None] = {}
     for line in script.split("\n"):
         if line.startswith("#SBATCH --"):
             name, equals, value = shlex.split(line.removeprefix("#SBATCH --"))[0].partition("=")
-            found[name] = value if equals else None
-    return found
+            options[name] = value if equals else None
+    return options

@@ -51,15 +51,15 @@ def is_variable(name: str) -> bool:
 def find_options() -> tuple[str, str] | None:
     """Return the variables that are no settings of their own, as `--sbatch` has them, and where they are from."""
     own = {variable for parameter in get_parameters(SlurmSettings) for variable in parameter.env}
-    found = {name: value for name, value in sorted(os.environ.items()) if is_variable(name) and name not in own}
-    found = {name: value for name, value in found.items() if not _UNRELATED.fullmatch(name)}
+    options = {name: value for name, value in sorted(os.environ.items()) if is_variable(name) and name not in own}
+    options = {name: value for name, value in options.items() if not _UNRELATED.fullmatch(name)}
     for name in _GPU_VARIABLES:
-        if name in found:
-            gpus, others = split_gpu_request(name, found[name])
-            found |= {name: others} if others or not gpus else {}
+        if name in options:
+            gpus, others = split_gpu_request(name, options[name])
+            options |= {name: others} if others or not gpus else {}
             if gpus and not others:
-                del found[name]
-    return (json.dumps(found), ", ".join(found)) if found else None
+                del options[name]
+    return (json.dumps(options), ", ".join(options)) if options else None
 
 
 def find_gpus() -> tuple[str, str] | None:

@@ -131,5 +131,5 @@ class _Watcher:
                 print_progress(escape_controls(redact(line)))
 
 
-def _make_failure(why: str) -> Problem:
-    return make_problem("slurm-not-staged", why=redact(why, max_length=1000).rstrip("."))
+def _make_failure(reason: str) -> Problem:
+    return make_problem("slurm-not-staged", why=redact(reason, max_length=1000).rstrip("."))

@@ -234,7 +234,9 @@ def summarize(
         f"p{rank}_inference_time_ms": times[min(len(times) - 1, len(times) * rank // 100)] for rank in (50, 95, 99)
     }
     functions: dict[str, Any] = {"mean": statistics.fmean, "std": statistics.pstdev, "min": min, "max": max}
-    rewards = {f"{name}_episode_reward": one(episodes) if episodes else None for name, one in functions.items()}
+    rewards = {
+        f"{name}_episode_reward": function(episodes) if episodes else None for name, function in functions.items()
+    }
     return {
         "total_steps": len(times),
         "total_episodes": len(episodes),

@@ -227,8 +227,8 @@ class ScriptRollout:
 
         def construct_changed(runner: Any, env: Any, train_cfg: Any, *arguments: Any, **named: Any) -> None:
             saved = read_params(rollout.options.params)
-            kept = {name: saved[name] for name in RSL_RL_SETTINGS if name in saved and name in train_cfg}
-            construct(runner, env, {**train_cfg, **kept}, *arguments, **named)
+            settings = {name: saved[name] for name in RSL_RL_SETTINGS if name in saved and name in train_cfg}
+            construct(runner, env, {**train_cfg, **settings}, *arguments, **named)
 
         def load_and_play(runner: Any, *arguments: Any, **named: Any) -> None:
             with weights_only():
@@ -244,7 +244,7 @@ class ScriptRollout:
 
         def construct_changed(runner: Any, env: Any, cfg: Any, *arguments: Any, **named: Any) -> None:
             saved = read_params(rollout.options.params)
-            scalers = {name: one for name, one in saved.get("agent", {}).items() if "_preprocessor" in name}
+            scalers = {name: scaler for name, scaler in saved.get("agent", {}).items() if "_preprocessor" in name}
             models = {"models": saved["models"]} if "models" in saved else {}
             construct(runner, env, {**cfg, **models, "agent": {**cfg["agent"], **scalers}}, *arguments, **named)
             load = runner._agent.load

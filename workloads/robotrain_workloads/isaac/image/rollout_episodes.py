@@ -83,8 +83,8 @@ def find_success(env: Any, extras: Any, ended: Any) -> Any:
     for name in SUCCESS_NAMES:
         if manager is not None and name in manager.active_terms:
             return manager.get_term(name).reshape(number).bool()
-        for place in (extras, extras.get("log") if isinstance(extras, dict) else None):
-            value = place.get(name) if isinstance(place, dict) else None
+        for mapping in (extras, extras.get("log") if isinstance(extras, dict) else None):
+            value = mapping.get(name) if isinstance(mapping, dict) else None
             if value is not None and tuple(getattr(value, "shape", ()))[:1] == (number,):
                 return value.reshape(number).bool()
     log = extras.get("log") if isinstance(extras, dict) else None

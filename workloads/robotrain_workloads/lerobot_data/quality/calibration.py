@@ -38,7 +38,7 @@ class Calibration:
             return
         moved, followed = action - action.mean(axis=0), state - state.mean(axis=0)
         pairs = ((moved, moved), (followed, followed), (moved, followed))
-        self._products = self._products + np.stack([(one * other).sum(axis=0) for one, other in pairs])
+        self._products = self._products + np.stack([(first * other).sum(axis=0) for first, other in pairs])
         difference = (action - state) / self._extent
         velocity = np.gradient(state, axis=0)
         varied = velocity - velocity.mean(axis=0)

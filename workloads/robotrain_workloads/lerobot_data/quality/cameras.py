@@ -104,10 +104,10 @@ class CameraCheck:
     def _compare(
         self, camera: str, episodes: Mapping[int, Array], known_copies: Container[int]
     ) -> Iterator[DataFinding]:
-        numbers = [one for one in episodes if one not in known_copies]
+        numbers = [number for number in episodes if number not in known_copies]
         if len(numbers) < 2:
             return
-        fine = np.stack([episodes[one] for one in numbers]).astype(np.int16)
+        fine = np.stack([episodes[number] for number in numbers]).astype(np.int16)
         scale = fine.shape[-1] // COARSE
         coarse = fine.reshape(len(numbers), COMPARED, COARSE, scale, COARSE, scale).mean(axis=(3, 5)).astype(np.int16)
         coarse = coarse.reshape(len(numbers), -1)
@@ -139,9 +139,9 @@ def _make_span(seen: SampledPictures, begin: int, end: int, length: int) -> Span
 
 
 def _make_dead_finding(code: str, camera: str, what: str, dead: list[_Dead]) -> DataFinding:
-    worst = max(dead, key=lambda one: one.part)
+    worst = max(dead, key=lambda stretch: stretch.part)
     episode, begin, end = worst.span
     where = "throughout" if worst.part >= 0.9 else f"in frames {begin} to {end - 1}"
     more = f", and in {len(dead) - 1} more" if len(dead) > 1 else ""
     text = f"{camera} {what} in episode {episode} {where}{more}"
-    return make_span_finding(code, text, [one.span for one in dead], 100 * worst.part, "%", camera)
+    return make_span_finding(code, text, [stretch.span for stretch in dead], 100 * worst.part, "%", camera)

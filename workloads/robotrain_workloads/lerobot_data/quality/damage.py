@@ -74,7 +74,7 @@ def _can_decode(content: bytes) -> bool:
 
 def list_damaged_times(file: Any) -> list[float]:
     """Return the times of a video's pictures, in seconds, whose headers are none of its codec. Raise as PyAV does."""
-    av, found = importlib.import_module("av"), list[float]()
+    av, times = importlib.import_module("av"), list[float]()
     bitstream = importlib.import_module("av.bitstream")
     with av.open(file) as container:
         stream = container.streams.video[0]
@@ -89,9 +89,9 @@ def list_damaged_times(file: Any) -> list[float]:
                 try:
                     reader.filter(packet)
                 except av.error.FFmpegError:
-                    found.append(seconds)
+                    times.append(seconds)
                     reader = bitstream.BitStreamFilterContext(filter_name, stream)
-    return found
+    return times
 
 
 def list_decodable_times(file: Any) -> list[float]:

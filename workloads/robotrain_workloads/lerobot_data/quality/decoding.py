@@ -61,11 +61,11 @@ class VideoScan:
         decoded = np.array([-math.inf, *times, math.inf])
         count = 0
         for episode in self._episodes:
-            place = self._recording.episodes.find_video(camera, episode)
-            if place.path != path:
+            video = self._recording.episodes.find_video(camera, episode)
+            if video.path != path:
                 continue
             length = self._recording.episodes.get_length(episode)
-            wanted = place.start + np.arange(length) / self._recording.fps
+            wanted = video.start + np.arange(length) / self._recording.fps
             after = np.searchsorted(decoded, wanted)
             distances = np.minimum(decoded[after] - wanted, wanted - decoded[after - 1])
             for frame in np.flatnonzero(distances > self._tolerance).tolist():

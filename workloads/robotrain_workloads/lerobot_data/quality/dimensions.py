@@ -63,8 +63,8 @@ def find_statistics_problems(
         said = statistics.get(feature)
         if not isinstance(said, dict) or (feature == ACTION and counts[STATE] and counts[STATE] != counts[ACTION]):
             continue  # statistics of relative actions count other frames
-        values = {key: np.ravel(np.asarray(one, float)) for key, one in said.items() if key != "count"}
-        values = {key: one for key, one in values.items() if len(one) == len(spread.mean)}
+        values = {key: np.ravel(np.asarray(numbers, float)) for key, numbers in said.items() if key != "count"}
+        values = {key: numbers for key, numbers in values.items() if len(numbers) == len(spread.mean)}
         for explain in (_explain_std, _explain_mean, _explain_limits, _explain_quantiles):
             if problem := explain(spread, values, names[feature]):
                 text, number = problem

@@ -13,11 +13,11 @@ SHORT_SECONDS, SHORT_PART = 0.5, 0.2
 """An episode is short if it has less, and less than this part of the usual length."""
 
 
-def find_short_episodes(lengths: Array, fps: float, kept: Array) -> Iterator[DataFinding]:
+def find_short_episodes(lengths: Array, fps: float, kept_episodes: Array) -> Iterator[DataFinding]:
     """Yield the episodes, of those that are kept, with one frame or two, or that are over at once."""
-    usual = float(np.median(lengths[kept])) if len(kept) else 0.0
+    usual = float(np.median(lengths[kept_episodes])) if len(kept_episodes) else 0.0
     is_short = (lengths <= 2) | ((lengths < SHORT_SECONDS * fps) & (lengths < SHORT_PART * usual))
-    short = kept[is_short[kept]]
+    short = kept_episodes[is_short[kept_episodes]]
     if len(short):
         first = int(short[lengths[short].argmin()])
         frames = int(lengths[first])
@@ -30,7 +30,7 @@ def find_short_episodes(lengths: Array, fps: float, kept: Array) -> Iterator[Dat
             short,
             number=frames,
             unit="frames",
-            spans=[(int(one), 0, int(lengths[one])) for one in short],
+            spans=[(int(episode), 0, int(lengths[episode])) for episode in short],
         )
 
 

@@ -58,7 +58,7 @@ class Following:
         is_moving = (motions > MOVES * usual) & (usual > 0)
         follows = np.median(own, axis=0) > FOLLOWS
         is_odd = is_moving & follows & (1 - own > np.maximum(UNRELATED, UNUSUAL * (1 - np.median(own, axis=0))))
-        found: dict[str, dict[int, list[int]]] = {"other": {}, "inverted": {}, "swapped": {}}
+        rows_by_kind: dict[str, dict[int, list[int]]] = {"other": {}, "inverted": {}, "swapped": {}}
         for row in np.flatnonzero(is_odd.any(axis=1)).tolist():
             joints, compared = np.flatnonzero(is_odd[row]).tolist(), int((is_moving[row] & follows).sum())
             kind = "inverted" if all(own[row, joint] < AGAINST for joint in joints) else ""
@@ -67,13 +67,13 @@ class Following:
             elif not kind and compared >= FEWEST_JOINTS and len(joints) > compared / 2:
                 kind = "other"
             if kind:
-                found[kind][row] = joints
-        for kind, rows in found.items():
+                rows_by_kind[kind][row] = joints
+        for kind, rows in rows_by_kind.items():
             if rows and len(rows) <= MOST_PART * len(own):
                 yield self._make_finding(kind, rows)
 
-    def _are_swapped(self, row: int, one: int, other: int) -> bool:
-        return bool(self._nearest[row][one] == other and self._nearest[row][other] == one)
+    def _are_swapped(self, row: int, joint: int, other: int) -> bool:
+        return bool(self._nearest[row][joint] == other and self._nearest[row][other] == joint)
 
     def _make_finding(self, kind: str, rows: dict[int, list[int]]) -> DataFinding:
         first = min(rows)

@@ -14,7 +14,7 @@ SLOW = 0.003
 """Of a dimension's range: less is no motion, but noise."""
 SAME_DIRECTION = 0.9
 AROUND = 2
-AROUND_STEPS = tuple(one for one in range(-AROUND, AROUND + 1) if one)
+AROUND_STEPS = tuple(offset for offset in range(-AROUND, AROUND + 1) if offset)
 LEAP, LEAPING = 0.15, 0.3
 """How far a state leaps, of the range, that else moves a third of that at most; and the part of joints that do."""
 REPEATED_RUN, REPEATED_PART = 3, 0.05
@@ -63,14 +63,14 @@ class FrameGaps:
     def _find_dropped(self, episode: int, steps: Array, speeds: Array, can_leap: bool) -> None:
         """Note steps that are several times as far as those around them, in the same direction, or as any other."""
         inner = slice(AROUND, len(speeds) - AROUND)
-        around = np.stack([np.roll(speeds, -one)[inner] for one in AROUND_STEPS])
+        around = np.stack([np.roll(speeds, -offset)[inner] for offset in AROUND_STEPS])
         farthest = around.max(axis=0)
         usual = float(np.quantile(speeds, 0.95))
         joints = (np.abs(steps[inner]) > DROPPED * np.quantile(np.abs(steps), 0.95, axis=0) + SLOW).mean(axis=1)
         is_leap = (speeds[inner] > np.maximum(LEAP, DROPPED * np.maximum(usual, farthest))) & (joints > LEAPING)
         is_far = (speeds[inner] > DROPPED * farthest) & (around.min(axis=0) > SLOW)
         for at in np.flatnonzero((is_leap & can_leap) | is_far) + AROUND:
-            near = np.stack([steps[at + one] for one in AROUND_STEPS])
+            near = np.stack([steps[at + offset] for offset in AROUND_STEPS])
             missing = _count_missing(steps[at], near)
             if can_leap and is_leap[at - AROUND]:
                 missing = max(missing, float(speeds[at] / max(usual, SLOW)) - 1)
@@ -94,8 +94,8 @@ class FrameGaps:
         usual = np.quantile(np.abs(np.diff(values, axis=0)), 0.9, axis=0)
         far = np.minimum(np.abs(at - before), np.abs(at - after))
         is_spike = (far > np.maximum(SPIKE, UNUSUAL * usual)) & (np.abs(after - before) < SPIKE_AROUND * far)
-        found = is_spike.any(axis=1)
-        self._spikes += [(motion.episode, int(frame), int(frame) + 1) for frame in np.flatnonzero(found) + 1]
+        has_spike = is_spike.any(axis=1)
+        self._spikes += [(motion.episode, int(frame), int(frame) + 1) for frame in np.flatnonzero(has_spike) + 1]
 
     def _find_uneven(self, numbers: EpisodeNumbers) -> None:
         off = np.abs(numbers.timestamps - np.arange(numbers.length) / self._fps)
@@ -107,7 +107,7 @@ class FrameGaps:
         """Yield what was found."""
         if self._dropped:
             missing, span = max(self._dropped)
-            spans = [one for _, one in self._dropped]
+            spans = [span for _, span in self._dropped]
             text = (
                 f"motion jumps where frames are missing: episode {span[0]}, about {missing:.0f} at frame {span[1] + 1}"
             )
@@ -126,7 +126,7 @@ class FrameGaps:
         elif self._uneven:
             off, (episode, *_) = max(self._uneven)
             text = f"frames are not evenly spaced at {self._fps:g} fps: episode {episode}, up to {off:.3g} s"
-            yield make_span_finding("timestamps-irregular", text, [one for _, one in self._uneven], off, "s")
+            yield make_span_finding("timestamps-irregular", text, [span for _, span in self._uneven], off, "s")
 
 
 def _count_missing(step: Array, around: Array) -> float:

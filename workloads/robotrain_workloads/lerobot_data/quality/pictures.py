@@ -61,7 +61,7 @@ class PictureReader:
     With `decodes_all` each of their pictures is decoded, if they are on this machine.
     """
 
-    def __init__(self, recording: RecordedDataset, kept: Array, *, decodes_all: bool = False) -> None:
+    def __init__(self, recording: RecordedDataset, kept_episodes: Array, *, decodes_all: bool = False) -> None:
         self._recording, self._fps = recording, recording.fps
         self.cameras = [
             name for name in dataset.list_cameras(recording.info) if not dataset.is_depth(recording.features[name])
@@ -69,11 +69,11 @@ class PictureReader:
         self._files = recording.files
         self._threads = THREADS if isinstance(self._files, LocalFiles) else 1
         self._lengths = recording.episodes.lengths
-        possible = np.intersect1d(np.array(recording.numbered, int), kept)
+        possible = np.intersect1d(np.array(recording.numbered, int), kept_episodes)
         most = len(possible) if not self.cameras else max(1, MOST_PICTURES // (FEWEST * len(self.cameras)))
         self.episodes = possible[_choose_evenly(len(possible), most)].tolist()
         self.per_episode = MOST_PICTURES // max(1, len(self.episodes) * len(self.cameras))
-        self._kept, self._known, self.damaged = kept, frozenset(kept.tolist()), DamagedPictures()
+        self._kept, self._known, self.damaged = kept_episodes, frozenset(kept_episodes.tolist()), DamagedPictures()
         self._decodes_all, self._suspects = decodes_all, set[tuple[str, str]]()
         self._decoded = Counter[tuple[str, str]]()
         self.part_read = 0.0
@@ -96,7 +96,7 @@ class PictureReader:
         waiting, self.episodes = order_evenly(self.episodes), []
         for episode in waiting if self.cameras else ():
             try:
-                found = [*self._read([episode])]
+                pictures = [*self._read([episode])]
             except (OSError, table_files.UnreadableTable):
                 if not self._files.is_spent:
                     raise
@@ -104,7 +104,7 @@ class PictureReader:
             if self._files.is_spent:  # it has not all of its pictures
                 break
             self.episodes.append(episode)
-            yield from found
+            yield from pictures
         self._files.limit_reads(math.inf)
 
     def _read(self, episodes: Sequence[int]) -> Iterator[SampledPictures]:
@@ -116,11 +116,11 @@ class PictureReader:
         with ThreadPoolExecutor(self._threads) as pool:
             waiting: list[Future[list[SampledPictures]]] = [pool.submit(self._decode, *task) for task in tasks]
             try:
-                for one in waiting:
-                    yield from one.result()
+                for future in waiting:
+                    yield from future.result()
             finally:
-                for one in waiting:
-                    one.cancel()
+                for future in waiting:
+                    future.cancel()
             if isinstance(self._files, LocalFiles):
                 self._scan_videos(pool)
 
@@ -144,15 +144,15 @@ class PictureReader:
         """Yield the path of a video and the next episodes in it."""
         by_path: dict[str, list[VideoPart]] = defaultdict(list)
         for episode in episodes:
-            place = self._recording.episodes.find_video(camera, episode)
+            video = self._recording.episodes.find_video(camera, episode)
             frames = self.choose_frames(int(self._lengths[episode]))
-            by_path[place.path].append(VideoPart(episode, place.start, frames))
+            by_path[video.path].append(VideoPart(episode, video.start, frames))
         for path, videos in by_path.items():
             for at in range(0, len(videos), EPISODES_AT_ONCE):
                 yield camera, path, videos[at : at + EPISODES_AT_ONCE]
 
     def _decode(self, camera: str, path: str, videos: Sequence[VideoPart]) -> list[SampledPictures]:
-        av, found = importlib.import_module("av"), []
+        av, pictures = importlib.import_module("av"), []
         try:
             with self._files.open(path) as file, av.open(file) as container:
                 decoder = VideoDecoder(container, self._fps)
@@ -170,12 +170,12 @@ class PictureReader:
                             taken[frame] = _shrink_frame(picture)
                     self._decoded[camera, path] += len(video.frames)
                     if taken:
-                        found.append(
+                        pictures.append(
                             SampledPictures(camera, video.episode, np.array([*taken]), np.stack([*taken.values()]))
                         )
         except (OSError, av.error.FFmpegError, IndexError):
-            return found  # the comparison of tables says so
-        return found
+            return pictures  # the comparison of tables says so
+        return pictures
 
     def _read_images(self, cameras: Sequence[str], episodes: Sequence[int]) -> Iterator[SampledPictures]:
         wanted = {episode: set(self.choose_frames(int(self._lengths[episode]))) for episode in episodes}
@@ -198,12 +198,12 @@ class PictureReader:
 
     def _note_damage(self, rows: Sequence[tuple[Any, ...]], cameras: Sequence[str], pool: ThreadPoolExecutor) -> None:
         """Note what pictures, of all frames, cannot be decoded."""
-        kept = [row for row in rows if row[0] in self._known]
+        kept_rows = [row for row in rows if row[0] in self._known]
         if self._decodes_all:
-            self._decoded.update({(camera, ""): len(kept) for camera in cameras})
-        parts = [kept[at :: self._threads] for at in range(self._threads)]
-        for found in pool.map(lambda rows: [*list_unreadable(rows, cameras, decodes=self._decodes_all)], parts):
-            for camera, episode, frame in found:
+            self._decoded.update({(camera, ""): len(kept_rows) for camera in cameras})
+        parts = [kept_rows[at :: self._threads] for at in range(self._threads)]
+        for damaged in pool.map(lambda rows: [*list_unreadable(rows, cameras, decodes=self._decodes_all)], parts):
+            for camera, episode, frame in damaged:
                 self.damaged.add("picture-unreadable", camera, episode, frame)
 
     def _read_rows(self, cameras: Sequence[str], wanted: Any) -> Iterator[list[tuple[Any, ...]]]:
@@ -275,9 +275,9 @@ def _shrink_image(content: Any) -> Array | None:
 def _collect(taken: Any, episode: int, cameras: Sequence[str]) -> Iterator[SampledPictures]:
     """Yield what was read of an episode, and forget it."""
     for camera in cameras:
-        if found := taken.pop((episode, camera), None):
-            frames = np.array([frame for frame, _ in found])
-            yield SampledPictures(camera, episode, frames, np.stack([one for _, one in found]))
+        if samples := taken.pop((episode, camera), None):
+            frames = np.array([frame for frame, _ in samples])
+            yield SampledPictures(camera, episode, frames, np.stack([picture for _, picture in samples]))
 
 
 def _choose_evenly(count: int, most: int) -> list[int]:

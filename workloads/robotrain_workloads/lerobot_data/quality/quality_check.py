@@ -42,10 +42,10 @@ def answer_question(
     recording = RecordedDataset(files)
     count = len(recording.episodes.lengths)
     chosen = episode_numbers.leave_out(options.get("excluded"), count)
-    kept = np.setdiff1d(np.array(chosen, int), options.get("left_out", ()))
+    kept_episodes = np.setdiff1d(np.array(chosen, int), options.get("left_out", ()))
     try:
-        reader = PictureReader(recording, kept, decodes_all=options.get("decode") == ALL_PICTURES)
-        yield from _find_problems(recording, reader, kept, float(options["val_split"]), progress)
+        reader = PictureReader(recording, kept_episodes, decodes_all=options.get("decode") == ALL_PICTURES)
+        yield from _find_problems(recording, reader, kept_episodes, float(options["val_split"]), progress)
     except (OSError, importlib.import_module("pyarrow").ArrowException, UnreadableTable) as error:
         if isinstance(files, LocalFiles):  # whose tables were read completely
             raise
@@ -53,32 +53,32 @@ def answer_question(
         return
     yield {"numbered_episodes": len(recording.numbered)}
     if reader.cameras:
-        yield {"pictured_episodes": len(reader.episodes) + count - len(kept)}
-    pictures = int(recording.episodes.lengths[kept].sum()) * len(reader.cameras)
+        yield {"pictured_episodes": len(reader.episodes) + count - len(kept_episodes)}
+    pictures = int(recording.episodes.lengths[kept_episodes].sum()) * len(reader.cameras)
     yield {"pictures": pictures, "decoded_pictures": min(reader.decoded, pictures)}
 
 
 def _find_problems(
-    recording: RecordedDataset, reader: PictureReader, kept: Array, val_split: float, progress: Progress
+    recording: RecordedDataset, reader: PictureReader, kept_episodes: Array, val_split: float, progress: Progress
 ) -> Iterator[DataFinding]:
     lengths, numbered = recording.episodes.lengths, len(recording.numbered)
     pictured = len(reader.episodes) * len(reader.cameras)
     total = 2 * numbered + pictured
-    first_tasks = {number: recording.episodes.first_tasks[number] for number in kept.tolist()}
-    yield from episode_lengths.find_short_episodes(lengths, recording.fps, kept)
+    first_tasks = {number: recording.episodes.first_tasks[number] for number in kept_episodes.tolist()}
+    yield from episode_lengths.find_short_episodes(lengths, recording.fps, kept_episodes)
     yield from episode_lengths.find_empty_tasks(first_tasks, recording.episodes.task_texts)
     for part in recording.fetch_numbers():
         progress(round(part * numbered), total)
     spreads, names = recording.spreads, {name: _name_dimensions(recording, name) for name in recording.number_features}
     progress(numbered, total)
     for feature, episodes in recording.non_finite.items():
-        if found := sorted(episodes.intersection(kept.tolist())):
-            text = f"{feature} has a value that is not a finite number: episode {found[0]}"
-            yield make_data_finding("number-not-finite", text, found, feature=feature)
+        if affected := sorted(episodes.intersection(kept_episodes.tolist())):
+            text = f"{feature} has a value that is not a finite number: episode {affected[0]}"
+            yield make_data_finding("number-not-finite", text, affected, feature=feature)
     yield from dimensions.find_dimension_problems(spreads, names)
     if numbered == len(lengths):
         yield from dimensions.find_statistics_problems(spreads, recording.statistics, names)
-    checks = _NumberChecks(recording, names, reader.episodes, kept)
+    checks = _NumberChecks(recording, names, reader.episodes, kept_episodes)
     for done in checks.read():
         progress(numbered + done, total)
     yield from checks.list_findings(first_tasks, val_split)
@@ -90,7 +90,7 @@ def _find_problems(
         progress(2 * numbered + max(done, round(reader.part_read * pictured)), total)
     yield from reader.damaged.list_findings()
     yield from pictures.list_findings(checks.copies)
-    if len(reader.episodes) >= min(len(kept), FEWEST_EPISODES):
+    if len(reader.episodes) >= min(len(kept_episodes), FEWEST_EPISODES):
         yield from _find_brightness_problems(recording, reader.cameras, pictures)
 
 
@@ -98,10 +98,10 @@ class _NumberChecks:
     """The checks that look at the numbers of each episode."""
 
     def __init__(
-        self, recording: RecordedDataset, names: dict[str, list[str]], watched: Sequence[int], kept: Array
+        self, recording: RecordedDataset, names: dict[str, list[str]], watched: Sequence[int], kept_episodes: Array
     ) -> None:
         self._recording, self._spreads, self._watched = recording, recording.spreads, frozenset(watched)
-        self._kept = frozenset(kept.tolist())
+        self._kept = frozenset(kept_episodes.tolist())
         lengths, joints = recording.episodes.lengths, names.get(STATE, names.get(ACTION, []))
         self._repeats = Repeats(len(lengths), int(lengths.sum()))
         action, state = self._spreads.get(ACTION), self._spreads.get(STATE)
@@ -118,7 +118,7 @@ class _NumberChecks:
     def read(self) -> Iterator[int]:
         """Look at each episode; yield how many were."""
         for done, numbers in enumerate(self._recording.read_numbers(), 1):
-            if numbers.episode in self._kept and all(np.isfinite(one).all() for one in numbers.values.values()):
+            if numbers.episode in self._kept and all(np.isfinite(array).all() for array in numbers.values.values()):
                 motion = make_motion(numbers, self._spreads)
                 self._idle.add(motion)
                 self._gaps.add(motion, numbers)
@@ -152,10 +152,10 @@ def _name_dimensions(recording: RecordedDataset, feature: str) -> list[str]:
     """Return the names of a feature's dimensions: its own, or numbers in brackets."""
     description, spread = recording.features[feature], recording.spreads.get(feature)
     count = len(spread.mean) if spread else 0
-    given: Any = description.get("names")
-    if isinstance(given, dict):  # such as {"motors": [...]}
-        given = next((one for one in given.values() if isinstance(one, list)), None)
-    names = [str(name) for name in given] if isinstance(given, list) else []
+    listed: Any = description.get("names")
+    if isinstance(listed, dict):  # such as {"motors": [...]}
+        listed = next((names for names in listed.values() if isinstance(names, list)), None)
+    names = [str(name) for name in listed] if isinstance(listed, list) else []
     return names if len(names) == count else [f"{feature}[{at}]" for at in range(count)]
 
 

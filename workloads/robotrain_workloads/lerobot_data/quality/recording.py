@@ -80,13 +80,13 @@ class RecordedDataset:
         self.features, self.fps = dataset.get_features(self.info), float(self.info["fps"])
         self.number_features = [
             name
-            for name, one in self.features.items()
-            if name.startswith(NUMBER_PREFIXES) and dataset.NUMERIC_TYPES.fullmatch(str(one.get("dtype")))
+            for name, feature in self.features.items()
+            if name.startswith(NUMBER_PREFIXES) and dataset.NUMERIC_TYPES.fullmatch(str(feature.get("dtype")))
         ]
         self._has_reward = REWARD in self.features
         self.non_finite = dict[str, set[int]]()
         """By feature with a number that is not finite, the episodes; known with the spreads."""
-        self.videos = [name for name, one in self.features.items() if one.get("dtype") == "video"]
+        self.videos = [name for name, feature in self.features.items() if feature.get("dtype") == "video"]
 
     @cached_property
     def statistics(self) -> Mapping[str, Any]:
@@ -143,12 +143,12 @@ class RecordedDataset:
             file = table_files.open_table(self.files, path)
             for groups in list_groups(file, wanted):
                 for batch in table_files.read_batches(file, path, BATCH_ROWS, columns, groups):
-                    found = {name: convert_column(batch.column(name), batch.num_rows) for name in columns}
+                    arrays = {name: convert_column(batch.column(name), batch.num_rows) for name in columns}
                     if wanted is not None:
-                        is_wanted = np.isin(found["episode_index"][:, 0], [*wanted])
-                        found = {name: values[is_wanted] for name, values in found.items()}
-                    if len(found["episode_index"]):
-                        yield found
+                        is_wanted = np.isin(arrays["episode_index"][:, 0], [*wanted])
+                        arrays = {name: values[is_wanted] for name, values in arrays.items()}
+                    if len(arrays["episode_index"]):
+                        yield arrays
 
     @staticmethod
     def _join(parts: Sequence[Mapping[str, Array]]) -> EpisodeNumbers:
@@ -169,7 +169,7 @@ class RecordedDataset:
                 sums[name].add(values[is_finite])
                 if not is_finite.all():
                     self.non_finite.setdefault(name, set()).add(numbers.episode)
-        return {name: one.compute() for name, one in sums.items() if one.count}
+        return {name: spread.compute() for name, spread in sums.items() if spread.count}
 
 
 class _SpreadSum(NumberSums):

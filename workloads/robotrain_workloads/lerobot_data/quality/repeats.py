@@ -76,27 +76,27 @@ class Repeats:
             if 1 < end - begin <= MOST_ALIKE:
                 first, *others = owners[begin:end].tolist()
                 shared.update((first, other) for other in others)
-        found: dict[int, tuple[int, float]] = {}
+        copies: dict[int, tuple[int, float]] = {}
         for (first, copy), count in shared.items():
             part = count / min(sizes[first], sizes[copy])
-            if part >= REPEATED_PART and part > found.get(copy, (0, 0.0))[1]:
-                found[copy] = (first, part)
-        return dict(sorted(found.items()))
+            if part >= REPEATED_PART and part > copies.get(copy, (0, 0.0))[1]:
+                copies[copy] = (first, part)
+        return dict(sorted(copies.items()))
 
     def list_findings(self, first_tasks: Mapping[int, str], part: float) -> Iterator[DataFinding]:
         """Yield what was found; `part` of the episodes of each task is held out."""
         copies = self.find_copies()
         if not copies:
             return
-        copy, (first, same) = max(copies.items(), key=lambda one: one[1][1])
-        spans = [(one, 0, self._lengths[one]) for one in copies]
+        copy, (first, same) = max(copies.items(), key=lambda pair: pair[1][1])
+        spans = [(copy, 0, self._lengths[copy]) for copy in copies]
         number = len(copies)
         text = f"{number} episode{'s repeat' if number > 1 else ' repeats'} another one"
         where = f"episode {copy} has {same:.0%} of the frames of episode {first}"
         yield make_data_finding(
             "episode-repeated", f"{text}: {where}", copies, number=100 * same, unit="%", spans=spans
         )
-        yield from find_leaks({one: first for one, (first, _) in copies.items()}, first_tasks, part)
+        yield from find_leaks({copy: first for copy, (first, _) in copies.items()}, first_tasks, part)
 
 
 def find_leaks(copies: Mapping[int, int], first_tasks: Mapping[int, str], part: float) -> Iterator[DataFinding]:

@@ -68,7 +68,7 @@ class UnitCheck:
         between = np.median(logs[high], axis=0) - np.median(logs[low], axis=0)
         if not named or np.median(np.abs(between - apart[:, None])) > AGREED:
             return
-        factor = min(named, key=lambda one: abs(apart[0] - np.log(one)))
+        factor = min(named, key=lambda candidate: abs(apart[0] - np.log(candidate)))
         is_larger = len(high) <= len(low)
         odd = high if is_larger else low
         episodes = [numbers[row] for row in odd]

@@ -71,9 +71,9 @@ def answer_question(
     yield {"ways": ways}
     if options.get("warns") and not disagreements:
         recorded = EpisodeFiles(files, info)
-        kept = np.arange(len(recorded.lengths)) if chosen is None else np.array(sorted(chosen), int)
-        tasks = {one: recorded.first_tasks[one] for one in kept.tolist()}
-        yield from episode_lengths.find_short_episodes(recorded.lengths, float(info["fps"]), kept)
+        kept_episodes = np.arange(len(recorded.lengths)) if chosen is None else np.array(sorted(chosen), int)
+        tasks = {episode: recorded.first_tasks[episode] for episode in kept_episodes.tolist()}
+        yield from episode_lengths.find_short_episodes(recorded.lengths, float(info["fps"]), kept_episodes)
         yield from episode_lengths.find_empty_tasks(tasks, recorded.task_texts)
         yield from _find_other_rate(files, float(info["fps"]))
 
@@ -107,16 +107,16 @@ def _find_description_problems(files: DatasetFiles, *, converts: bool) -> list[s
     """Return why the description is not one of a dataset, or names files that are not there."""
     if isinstance(files, LocalFiles):
         return _list_sentences(files.root, files.name, converts=converts, description_only=False)
-    with TemporaryDirectory(prefix="robotrain-") as place:
+    with TemporaryDirectory(prefix="robotrain-") as folder:
         for path in (str(dataset.INFO_FILE), dataset.STATISTICS_FILE):
             if path in files.list_files(path):
-                (Path(place) / path).parent.mkdir(exist_ok=True)
-                (Path(place) / path).write_bytes(files.read(path))
-        return _list_sentences(Path(place), files.name, converts=converts, description_only=True)
+                (Path(folder) / path).parent.mkdir(exist_ok=True)
+                (Path(folder) / path).write_bytes(files.read(path))
+        return _list_sentences(Path(folder), files.name, converts=converts, description_only=True)
 
 
 def _list_sentences(folder: Path, name: str, *, converts: bool, description_only: bool) -> list[str]:
     return [
-        str(one).rstrip(".").replace(f"{folder}/", "")
-        for one in dataset.find_dataset_problems(folder, name, convert=converts, description_only=description_only)
+        str(problem).rstrip(".").replace(f"{folder}/", "")
+        for problem in dataset.find_dataset_problems(folder, name, convert=converts, description_only=description_only)
     ]

@@ -41,12 +41,12 @@ def answer_question(
         if left_out is None:
             break
         results[question] = {}
-        for found in module.answer_question(files, {**options, "left_out": left_out}, progress):
-            if isinstance(found, DataFinding):
-                findings.append(found)
-                yield found
+        for answer in module.answer_question(files, {**options, "left_out": left_out}, progress):
+            if isinstance(answer, DataFinding):
+                findings.append(answer)
+                yield answer
             else:
-                results[question] |= found
+                results[question] |= answer
     yield results
     reads_numbers = "quality" in results
     try:
@@ -72,21 +72,21 @@ def collect_view(
     """
     recording = RecordedDataset(files)
     scores = [*episode_scores.list_scores(recording, findings, reads_numbers=reads_numbers)]
-    numbers = {one.episode: one for one in scores}
+    numbers = {score.episode: score for score in scores}
     shown = next(iter(episode_scores.find_worst(scores)), None) if episode is None else numbers.get(episode)
-    tasks = Counter(one.task for one in scores)
+    tasks = Counter(score.task for score in scores)
     return {
         "name": files.name,
         "version": str(recording.info.get("codebase_version", "")),
         "robot": str(recording.info.get("robot_type") or ""),
         "fps": recording.fps,
         "episodes": len(scores),
-        "frames": sum(one.frames for one in scores),
+        "frames": sum(score.frames for score in scores),
         "last": max(numbers, default=-1),
         "cameras": [_describe_camera(name, recording.features[name]) for name in dataset.list_cameras(recording.info)],
         "tasks": tasks.most_common(MOST_TASKS),
         "task_count": len(tasks),
-        "scores": [one._asdict() for one in episode_scores.select_listed(scores)],
+        "scores": [score._asdict() for score in episode_scores.select_listed(scores)],
         "shown": None if shown is None else _describe_episode(recording, shown),
     }
 
@@ -112,6 +112,6 @@ def _describe_episode(recording: RecordedDataset, shown: episode_scores.EpisodeS
     return {
         **shown._asdict(),
         "strips": strips,
-        "curves": {name: [one._asdict() for one in dimensions] for name, dimensions in curves.items()},
+        "curves": {name: [dimension._asdict() for dimension in dimensions] for name, dimensions in curves.items()},
         "problem": problem,
     }

@@ -38,7 +38,7 @@ def read_rows(recording: RecordedDataset, episode: int, columns: Sequence[str], 
         is_found = False
         with recording.files.open(path) as opened:
             file = parquet.ParquetFile(opened)
-            groups = [one for one in range(file.num_row_groups) if may_hold(file, one, {episode})]
+            groups = [group for group in range(file.num_row_groups) if may_hold(file, group, {episode})]
             for batch in file.iter_batches(batch_rows, groups, [OWNER, *columns]) if groups else ():
                 rows = batch.filter(importlib.import_module("pyarrow.compute").equal(batch.column(OWNER), episode))
                 if rows.num_rows:
@@ -50,16 +50,16 @@ def read_rows(recording: RecordedDataset, episode: int, columns: Sequence[str], 
 
 def read_curves(recording: RecordedDataset, episode: int) -> dict[str, list[DimensionCurve]]:
     """Return the curves of each feature with numbers, those of the actions first."""
-    found = {name: one for name, one in recording.features.items() if _is_drawn(name, one)}
-    batches = [*read_rows(recording, episode, [*found], 10_000)]
+    features = {name: feature for name, feature in recording.features.items() if _is_drawn(name, feature)}
+    batches = [*read_rows(recording, episode, [*features], 10_000)]
     if not batches:
         return {}
     table = importlib.import_module("pyarrow").Table.from_batches(batches).combine_chunks()
     curves = {}
-    for name in sorted(found, key=lambda name: (name != "action", name != "observation.state")):
+    for name in sorted(features, key=lambda name: (name != "action", name != "observation.state")):
         values = convert_column(table.column(name).combine_chunks(), table.num_rows)
-        names = name_dimensions(found[name], values.shape[1])
-        curves[name] = [make_curve(*one) for one in zip(names, values.T, strict=True)]
+        names = name_dimensions(features[name], values.shape[1])
+        curves[name] = [make_curve(*column) for column in zip(names, values.T, strict=True)]
     return curves
 
 
@@ -87,7 +87,7 @@ def make_curve(name: str, values: Array) -> DimensionCurve:
     if len(frames) > MOST_POINTS:
         parts = [part for part in np.array_split(frames, MOST_POINTS // 2) if len(part)]
         ends = ((part[values[part].argmin()], part[values[part].argmax()]) for part in parts)
-        frames = np.unique([frames[0], frames[-1], *(one for pair in ends for one in pair)])
+        frames = np.unique([frames[0], frames[-1], *(end for pair in ends for end in pair)])
     return DimensionCurve(name, [(int(frame), float(f"{values[frame]:.6g}")) for frame in frames], omitted)
 
 

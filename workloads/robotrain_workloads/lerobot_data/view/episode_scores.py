@@ -45,18 +45,18 @@ def list_scores(
     recording: RecordedDataset, findings: Sequence[DataFinding], *, reads_numbers: bool
 ) -> Iterator[EpisodeScores]:
     """Yield the scores of all episodes, in order."""
-    numbers = {one.episode: one for one in (_measure(recording) if reads_numbers else ())}
+    numbers = {measured.episode: measured for measured in (_measure(recording) if reads_numbers else ())}
     codes: dict[int, list[DataFinding]] = {}
     for finding in findings:
         for episode in finding.episodes:
             codes.setdefault(episode, []).append(finding)
     places = recording.episodes
     for episode, frames, task in zip(places.numbers, places.lengths, places.first_tasks, strict=True):
-        found = codes.get(int(episode), [])
-        errors = sum(one.severity == "error" for one in found)
-        names = tuple(dict.fromkeys(one.code for one in found))
+        episode_findings = codes.get(int(episode), [])
+        errors = sum(finding.severity == "error" for finding in episode_findings)
+        names = tuple(dict.fromkeys(finding.code for finding in episode_findings))
         measured = numbers.get(int(episode)) or _Numbers(int(episode))
-        yield EpisodeScores(*measured, int(frames), task, errors, len(found) - errors, names)
+        yield EpisodeScores(*measured, int(frames), task, errors, len(episode_findings) - errors, names)
 
 
 def _measure(recording: RecordedDataset) -> Iterator[_Numbers]:
@@ -75,7 +75,10 @@ def _measure(recording: RecordedDataset) -> Iterator[_Numbers]:
 
 def find_worst(scores: Sequence[EpisodeScores]) -> list[EpisodeScores]:
     """Return the episodes, those with the most errors, warnings and then idle seconds first."""
-    return sorted(scores, key=lambda one: (-one.errors, -one.warnings, -(one.idle or 0) * bool(one.codes), one.episode))
+    return sorted(
+        scores,
+        key=lambda score: (-score.errors, -score.warnings, -(score.idle or 0) * bool(score.codes), score.episode),
+    )
 
 
 def select_listed(scores: Sequence[EpisodeScores]) -> list[EpisodeScores]:
@@ -85,7 +88,9 @@ def select_listed(scores: Sequence[EpisodeScores]) -> list[EpisodeScores]:
         return worst
     ends = set[int]()
     for key in ("frames", "idle", "jump", "episode"):
-        known = sorted((one for one in scores if getattr(one, key) is not None), key=lambda one: getattr(one, key))
-        ends |= {one.episode for one in (*known[:MOST_ENDS], *known[-MOST_ENDS:])}
-    chosen = {one.episode for one in worst[: MOST_EPISODES - len(ends)]} | ends
-    return [one for one in worst if one.episode in chosen]
+        measured = sorted(
+            (score for score in scores if getattr(score, key) is not None), key=lambda score: getattr(score, key)
+        )
+        ends |= {score.episode for score in (*measured[:MOST_ENDS], *measured[-MOST_ENDS:])}
+    chosen = {score.episode for score in worst[: MOST_EPISODES - len(ends)]} | ends
+    return [score for score in worst if score.episode in chosen]

@@ -70,12 +70,12 @@ def make_strip(recording: RecordedDataset, episode: int, camera: str, length: in
     except FileNotFoundError:
         strip.problem = f"{strip.part.path if strip.part else camera} does not exist"
     except (OSError, ValueError, LookupError, importlib.import_module("av").error.FFmpegError) as error:
-        why = getattr(error, "strerror", "") or error
-        strip.problem = f"{strip.part.path if strip.part else camera} cannot be read: {why}"
+        reason = getattr(error, "strerror", "") or error
+        strip.problem = f"{strip.part.path if strip.part else camera} cannot be read: {reason}"
     missing = len(frames) - len(pictures)
     if missing and not strip.problem:
         strip.problem = f"{missing} of {len(frames)} pictures do not exist, or cannot be read"
-    strip.pictures = [(frame, _encode(one)) for frame, one in sorted(_scale_distances(pictures).items())]
+    strip.pictures = [(frame, _encode(picture)) for frame, picture in sorted(_scale_distances(pictures).items())]
     return strip
 
 
@@ -111,13 +111,15 @@ def _shrink(picture: Any) -> Array:
 
 def _scale_distances(pictures: Mapping[int, Array]) -> dict[int, Array]:
     """Return pictures of distances in shades of gray, all of a strip on one scale."""
-    distances = [one for one in pictures.values() if one.ndim == 2]
+    distances = [picture for picture in pictures.values() if picture.ndim == 2]
     if not distances:
         return dict(pictures)
-    low, high = np.percentile(np.concatenate([one.ravel() for one in distances]), [1, 99])
+    low, high = np.percentile(np.concatenate([picture.ravel() for picture in distances]), [1, 99])
     return {
-        frame: np.clip((one - low) * 255 / ((high - low) or 1.0), 0, 255).astype(np.uint8) if one.ndim == 2 else one
-        for frame, one in pictures.items()
+        frame: np.clip((picture - low) * 255 / ((high - low) or 1.0), 0, 255).astype(np.uint8)
+        if picture.ndim == 2
+        else picture
+        for frame, picture in pictures.items()
     }
 
 

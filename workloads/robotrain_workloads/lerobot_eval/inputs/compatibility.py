@@ -45,8 +45,10 @@ def find_mismatches(job: LerobotJob) -> Iterator[Finding | str]:
         yield from policy_features.find_feature_mismatches(settings, info, renames, kind, is_trained=False)
     if env := job.parameters["env"]:
         yield from simulation.find_environment_problems(settings, str(env), job.arguments, kind, renames)
-        given, has_dataset = job.parameters["task_description"], bool(infos)
-        if missing := task_texts.explain_missing_words(kind, str(env), given, folder, may_be_recorded=has_dataset):
+        description, has_dataset = job.parameters["task_description"], bool(infos)
+        if missing := task_texts.explain_missing_words(
+            kind, str(env), description, folder, may_be_recorded=has_dataset
+        ):
             yield missing
 
 

@@ -48,36 +48,38 @@ def load_training_history(root: Path, model: Path) -> TrainingHistory:
     trainings: list[PolicyTraining] = []
     folder: Path | None = model
     while folder is not None and not training_history.is_known(folder, trainings):
-        found, why = _load_trainings(root, folder)
-        trainings += found
-        if why and not trainings:
-            return TrainingHistory([], why)
+        earlier, reason = _load_trainings(root, folder)
+        trainings += earlier
+        if reason and not trainings:
+            return TrainingHistory([], reason)
         last = trainings[-1]
-        if why:
-            return TrainingHistory(trainings, doubt=_format_doubt(last.started_from if found else str(folder), why))
+        if reason:
+            return TrainingHistory(
+                trainings, doubt=_format_doubt(last.started_from if earlier else str(folder), reason)
+            )
         folder = training_history.find_start_folder(last)
         if folder is None and last.started_from and not last.is_resumed:
             return TrainingHistory(trainings, doubt=_format_doubt(last.started_from, "it is not here"))
     return TrainingHistory(trainings)
 
 
-def _format_doubt(start_policy: str, why: str) -> str:
-    return f"it was fine-tuned from {start_policy}, which may have seen them: {why}"
+def _format_doubt(start_policy: str, reason: str) -> str:
+    return f"it was fine-tuned from {start_policy}, which may have seen them: {reason}"
 
 
 def _load_trainings(root: Path, model: Path) -> tuple[list[PolicyTraining], str]:
     """Return the trainings that the files of a policy tell, up to one that is unknown or used another dataset; why."""
     try:
-        found = training_history.read_trainings(model)
-        if not found:
+        saved = training_history.read_trainings(model)
+        if not saved:
             return [], f"the policy has no {training_history.TRAIN_CONFIG_FILE} with its training data"
         own = training_history.read_dataset_statistics(root)
-        same = list(itertools.takewhile(lambda training: is_same_dataset(own, training.statistics), found))
+        same = list(itertools.takewhile(lambda training: is_same_dataset(own, training.statistics), saved))
     except (OSError, ValueError) as error:
         return [], str(error)
     except training_history.FORMAT_ERRORS:
         return [], "the statistics of the dataset or of the policy have an unknown format"
-    return same, "" if len(same) == len(found) else "the policy was trained on another dataset: its statistics differ"
+    return same, "" if len(same) == len(saved) else "the policy was trained on another dataset: its statistics differ"
 
 
 class EpisodeSelection(NamedTuple):
@@ -102,37 +104,37 @@ def choose_episodes(
     Raise ValueError with a sentence.
     """
     total = int(dataset.load_dataset_info(root)["total_episodes"])
-    chosen, is_unseen, why = _choose(requested, root, model, episode_numbers.leave_out(excluded, total))
+    chosen, is_unseen, reason = _choose(requested, root, model, episode_numbers.leave_out(excluded, total))
     numbers = episode_numbers.leave_out(excluded, total, chosen)
     count = f"{_format_episodes(len(numbers))} of {total}" if len(numbers) < total else f"all {_format_episodes(total)}"
     return EpisodeSelection(
-        numbers, is_unseen, f"{count} may be replayed{f', without {excluded}' * bool(excluded)}{why}"
+        numbers, is_unseen, f"{count} may be replayed{f', without {excluded}' * bool(excluded)}{reason}"
     )
 
 
 def _choose(
-    requested: str | None, root: Path, model: Path | None, kept: Collection[int]
+    requested: str | None, root: Path, model: Path | None, kept_episodes: Collection[int]
 ) -> tuple[Collection[int], bool, str]:
     """Return the episodes, of which some may be left out, whether no training saw them, and the end of a sentence.
 
-    :param kept: those that are not left out.
+    :param kept_episodes: those that are not left out.
     """
     if model is None and requested in (None, selection.HELD_OUT):
-        counts = dataset.count_episodes_by_task(root, kept)
+        counts = dataset.count_episodes_by_task(root, kept_episodes)
         if counts and not dataset.find_emptied_tasks(counts, DEFAULT_VAL_SPLIT):
-            default = dataset.select_last_episodes(dataset.read_first_tasks(root), DEFAULT_VAL_SPLIT, kept)
+            default = dataset.select_last_episodes(dataset.read_first_tasks(root), DEFAULT_VAL_SPLIT, kept_episodes)
             return default, True, f": {DEFAULT_REASON}"
-    held, why, doubt = _find_unseen_episodes(root, model)
-    if requested == selection.HELD_OUT and (why or doubt):
-        raise ValueError(f"{REPLAY_EPISODES_FLAG} {requested}: {why or doubt} (--replay-episodes all)")
-    if requested is None and why:
-        return kept, False, f": {why}"
+    held, problem, doubt = _find_unseen_episodes(root, model)
+    if requested == selection.HELD_OUT and (problem or doubt):
+        raise ValueError(f"{REPLAY_EPISODES_FLAG} {requested}: {problem or doubt} (--replay-episodes all)")
+    if requested is None and problem:
+        return kept_episodes, False, f": {problem}"
     if requested in (None, selection.HELD_OUT):
         kind = f"those that the last training held out; {doubt}" if doubt else "those that training held out"
         return held, not doubt, f": {kind}"
     total = int(dataset.load_dataset_info(root)["total_episodes"])
     ranges = selection.parse_episodes(str(requested))
-    numbers = kept if ranges is None else episode_numbers.select_episodes(ranges, total)
+    numbers = kept_episodes if ranges is None else episode_numbers.select_episodes(ranges, total)
     is_unseen = bool(model and held and not doubt and set(numbers) <= set(held))
     reason = "training held them out" if is_unseen else "training may have seen them"
     return numbers, is_unseen, f", as requested: {reason if model else 'the policy is untrained'}"
@@ -150,8 +152,8 @@ def _find_unseen_episodes(root: Path, model: Path | None) -> tuple[list[int], st
     """Return episodes that no known training saw, why there are none, and doubt about unknown trainings."""
     if model is None:
         return [], UNTRAINED_REASON, ""
-    trainings, why, doubt = load_training_history(root, model)
-    if reason := why or _explain_empty_split(trainings):
+    trainings, problem, doubt = load_training_history(root, model)
+    if reason := problem or _explain_empty_split(trainings):
         return [], reason, doubt
     tasks = dict(dataset.read_first_tasks(root))
     held = set(_list_held_out(tasks, trainings[0]))

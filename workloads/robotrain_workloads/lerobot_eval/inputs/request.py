@@ -120,7 +120,7 @@ def read_request(file: Path) -> EvaluationRequest:
     """Return what `EvaluationRequest.save` wrote. Raise OSError."""
     data = json.loads(file.read_bytes())
     policy, *references = (
-        EvaluatedPolicy(**_make_paths(EvaluatedPolicy, one)) for one in (data["policy"], *data["references"])
+        EvaluatedPolicy(**_make_paths(EvaluatedPolicy, policy)) for policy in (data["policy"], *data["references"])
     )
     return EvaluationRequest(
         **{**_make_paths(EvaluationRequest, data), "policy": policy, "references": tuple(references)}

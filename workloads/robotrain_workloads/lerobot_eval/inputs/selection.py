@@ -45,8 +45,8 @@ def _find_step(job: LerobotJob) -> int:
         return manifest.step
     with suppress(OSError, ValueError, TypeError):
         return int(file_formats.read_json_object(folder.parent / policy.STEP_FILE).get("step") or 0)
-    known = model_lineage.read_policy_lineage(Path(job.document.placement.cache), job.folders[source])
-    if step := known.get(model_lineage.POLICY_STEP, ""):
+    policy_lineage = model_lineage.read_policy_lineage(Path(job.document.placement.cache), job.folders[source])
+    if step := policy_lineage.get(model_lineage.POLICY_STEP, ""):
         return int(step) if step.isdecimal() else 0
     match = STEP_PATTERN.search(source.uri)
     return int(match[1] or match[2]) if match else 0

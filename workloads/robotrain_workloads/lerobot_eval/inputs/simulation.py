@@ -162,9 +162,9 @@ def find_environment_problems(
     sizes = {ACTION: environment.action, STATE: environment.state, WORLD: environment.world}
     features: dict[str, Any] = {name: {"dtype": "float32", "shape": [size]} for name, size in sizes.items() if size}
     shape = [3, *environment.picture]
-    for place, name in enumerate(SIZE_OPTIONS, start=1):
+    for index, name in enumerate(SIZE_OPTIONS, start=1):
         value = get_option_value(options, f"--env.{name}") or ""
-        shape[place] = int(value) if value.isdecimal() else shape[place]
+        shape[index] = int(value) if value.isdecimal() else shape[index]
     features |= {
         name: {"dtype": "image", "shape": shape, "names": ["channels", "height", "width"]}
         for name in environment.cameras
@@ -172,8 +172,8 @@ def find_environment_problems(
     origin = FeatureOrigin(env, "show")
     problems = find_feature_mismatches(settings, {"features": features}, renames, model, origin, is_trained=False)
     way = _find_size_way(inputs, environment)
-    for found in map(make_finding, problems):
-        yield make_finding(found, way if " wide and " in found.title else "")
+    for finding in map(make_finding, problems):
+        yield make_finding(finding, way if " wide and " in finding.title else "")
     if environment.is_exclusive and WORLD in inputs and any(is_camera(name) for name in inputs):
         yield f"the policy reads both {WORLD} and {shown[0]}, but {env} shows only one of them"
 
@@ -248,7 +248,9 @@ def parse_starts(text: str | None, env: str) -> Starts | None:
             f"it has {len(text):,} characters, and at most {MOST_CHARACTERS:,} are allowed: use ranges or fewer states"
         )
     if not SIMULATED_ENVIRONMENTS[env].has_placeable_objects:
-        takers = ", ".join(name for name, one in SIMULATED_ENVIRONMENTS.items() if one.has_placeable_objects)
+        takers = ", ".join(
+            name for name, environment in SIMULATED_ENVIRONMENTS.items() if environment.has_placeable_objects
+        )
         raise ValueError(f"{env} chooses its own starts: only {takers} takes --starts")
     if text == EASY_STARTS:
         return StartRanges()
@@ -331,4 +333,4 @@ def _find_farthest_position(ranges: StartRanges) -> Position:
         for turned in (low, high, *(number * QUARTER_TURN for number in quarters)):
             offsets.append((length * math.cos(turned), length * math.sin(turned)))
     agents = [(x + dx, y + dy) for (x, y), (dx, dy) in product(blocks, offsets)]
-    return max([*blocks, *agents], key=lambda place: max(abs(coordinate - center) for coordinate in place))
+    return max([*blocks, *agents], key=lambda position: max(abs(coordinate - center) for coordinate in position))

@@ -16,15 +16,15 @@ DESCRIPTION_FLAG = "--task-description"
 
 
 def explain_missing_words(
-    model: ModelType, env: str, given: object, folder: Path | None, *, may_be_recorded: bool = False
+    model: ModelType, env: str, description: object, folder: Path | None, *, may_be_recorded: bool = False
 ) -> Finding | None:
     """Return what is wrong if a policy would act without the words that it reads; else None.
 
-    :param given: the user's words, if any.
+    :param description: the user's words, if any.
     :param folder: that of the policy; None if it is unknown.
     :param may_be_recorded: whether a dataset of the job may have the words.
     """
-    if not model.reads_task or given is not None or SIMULATED_ENVIRONMENTS[env].has_description:
+    if not model.reads_task or description is not None or SIMULATED_ENVIRONMENTS[env].has_description:
         return None
     if (
         folder is None or may_be_recorded or not (folder / policy.find_weights_file(folder)).is_file()
@@ -41,7 +41,9 @@ def _make_finding(env: str, texts: Sequence[str]) -> Finding:
     return make_finding(reads, f"{DESCRIPTION_FLAG} {example}")
 
 
-def choose_description(kind: str, folder: Path | None, env: str, given: str | None, root: Path | None) -> str | None:
+def choose_description(
+    kind: str, folder: Path | None, env: str, description: str | None, root: Path | None
+) -> str | None:
     """Return what the policy is told; None for the environment's own words. A note says so if the policy reads it.
 
     :param kind: the type of the policy.
@@ -51,8 +53,8 @@ def choose_description(kind: str, folder: Path | None, env: str, given: str | No
     Raise SystemExit with a sentence if a policy that reads its task would be told nothing.
     """
     reads_task = versions.get_installed_version().policies.get(kind, ModelType()).reads_task
-    if given is not None:
-        return _note(given, DESCRIPTION_FLAG) if reads_task else given
+    if description is not None:
+        return _note(description, DESCRIPTION_FLAG) if reads_task else description
     if not reads_task or SIMULATED_ENVIRONMENTS[env].has_description:
         return None
     trained = training_history.read_task_texts(folder) if folder else []

@@ -35,8 +35,8 @@ class UnknownTask(ValueError):
 def get_catalog(env: str, lerobot_version: object = None) -> TaskCatalog:
     """Return the tasks of an environment; none for an environment that is one task."""
     own = {name: "" for name in SIMULATED_ENVIRONMENTS[env].tasks}
-    found = versions.get_version(lerobot_version).read_tasks().get(env, {})
-    return TaskCatalog({**own, **found.get("tasks", {})}, found.get("groups", {}))
+    catalog = versions.get_version(lerobot_version).read_tasks().get(env, {})
+    return TaskCatalog({**own, **catalog.get("tasks", {})}, catalog.get("groups", {}))
 
 
 def split_names(text: str) -> list[str]:

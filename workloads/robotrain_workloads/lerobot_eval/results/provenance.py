@@ -15,11 +15,11 @@ PACKAGES = (
 
 def list_packages() -> dict[str, str]:
     """Return the installed ones of these, with their versions."""
-    found = {}
+    versions = {}
     for name in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+            versions[name] = metadata.version(name)
+    return versions
 
 
 class GpuMemory:
@@ -30,7 +30,9 @@ class GpuMemory:
         self._torch: Any = importlib.import_module("torch") if loaded.device.startswith("cuda") else None
         if self._torch:
             module = loaded.policy
-            self._own = sum(one.numel() * one.element_size() for one in (*module.parameters(), *module.buffers()))
+            self._own = sum(
+                tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers())
+            )
             self._torch.cuda.reset_peak_memory_stats()
             self._before = self._torch.cuda.memory_allocated()
 

@@ -181,9 +181,9 @@ def score_evaluation(result: EvaluationResult) -> dict[str, float]:
 
 def compute_scores(result: EvaluationResult) -> dict[str, float]:
     """Return the scores of the policy."""
-    found: dict[str, float] = {}
+    scores: dict[str, float] = {}
     if replayed := result.replayed:
-        found |= {
+        scores |= {
             "replay/mse": replayed.mean("mse"),
             "replay/mae": replayed.mean("mae"),
             "replay/latency_p50_ms": replayed.latency.p50,
@@ -193,8 +193,8 @@ def compute_scores(result: EvaluationResult) -> dict[str, float]:
             "replay/episodes": float(len(replayed.episodes)),
         }
     if rolled := result.rolled:
-        found |= rolled.compute_scores()
-    return found
+        scores |= rolled.compute_scores()
+    return scores
 
 
 def make_metrics_report(result: EvaluationResult) -> dict[str, Any]:
@@ -208,7 +208,10 @@ def make_metrics_report(result: EvaluationResult) -> dict[str, Any]:
         )
         metrics.append(JudgedMetric("avg_sum_reward", rolled.mean("sum_reward")))
         metrics.append(JudgedMetric("avg_max_reward", rolled.mean("max_reward")))
-        metrics += [JudgedMetric(f"success_rate/{task}", one.success_rate) for task, one in rolled.by_task.items()]
+        metrics += [
+            JudgedMetric(f"success_rate/{task}", task_result.success_rate)
+            for task, task_result in rolled.by_task.items()
+        ]
     return result_files.make_metrics_report(result.passed, metrics)
 
 

@@ -107,11 +107,11 @@ def configure_environment(loaded: LoadedPolicy, request: EvaluationRequest) -> R
     images = any(is_image(name) for name in get_feature_shapes(loaded.policy.config.input_features))
     observation_type = IMAGE_OBSERVATION if images or request.env != "pusht" else STATE_OBSERVATION
     options = [f"--obs_type={observation_type}"]
-    given = [option for option in request.options if option.startswith(ENVIRONMENT_OPTION)]
-    options += [f"--{option.removeprefix(ENVIRONMENT_OPTION)}" for option in given]
+    given_options = [option for option in request.options if option.startswith(ENVIRONMENT_OPTION)]
+    options += [f"--{option.removeprefix(ENVIRONMENT_OPTION)}" for option in given_options]
     if request.env_steps is not None:
         options.append(f"--episode_length={request.env_steps}")
-    config = _parse_config(request.env, options, given)
+    config = _parse_config(request.env, options, given_options)
     if not is_built_by_lerobot(request.env):  # import the package once, before there are worker processes
         registration = importlib.import_module("gymnasium.envs.registration")
         with explain_render_errors(config.type), warnings.catch_warnings():
@@ -121,7 +121,7 @@ def configure_environment(loaded: LoadedPolicy, request: EvaluationRequest) -> R
     if is_scaled:
         _note_once("the policy was trained on key points from -1 to 1: those of the environment are scaled (k/256 - 1)")
     # LeRobot reads the options of the image's size, but does not pass them on to Gymnasium.
-    requested = {option.removeprefix(ENVIRONMENT_OPTION).partition("=")[0] for option in given}
+    requested = {option.removeprefix(ENVIRONMENT_OPTION).partition("=")[0] for option in given_options}
     render_size = {name: getattr(config, name) for name in SIZE_OPTIONS if name in requested}
     return RolloutEnvironment(
         name=request.env, config=config, options=tuple(options), render_size=render_size, renamed={}, scaled=is_scaled
@@ -134,15 +134,15 @@ def _note_once(text: str) -> None:
     emit_event(Note(level="info", text=text))
 
 
-def _parse_config(env: str, options: Sequence[str], given: Sequence[str]) -> Any:
+def _parse_config(env: str, options: Sequence[str], given_options: Sequence[str]) -> Any:
     """Return LeRobot's configuration with options. Raise SystemExit with a sentence for an invalid one.
 
-    :param given: those of the user, as typed.
+    :param given_options: those of the user, as typed.
     """
     draccus: Any = importlib.import_module("draccus")
     config_class = importlib.import_module("lerobot.envs.configs").EnvConfig.get_choice_class(env)
     try:
-        with lerobot_options.explain_parser_errors(given, f"the configuration of {env}"):
+        with lerobot_options.explain_parser_errors(given_options, f"the configuration of {env}"):
             return draccus.parse(config_class, args=list(options))
     except Exception as error:
         raise SystemExit(f"error: {error}") from error
@@ -215,8 +215,8 @@ def explain_render_errors(env: str, scenes: Path | None = None) -> Iterator[None
         yield
     except Exception as error:
         if scenes and str(scenes) in str(error):
-            why = f"the scenes of {env} cannot be used: {str(error).replace(f'{scenes}/', '')}"
-            raise SystemExit(f"error: {make_finding(why, suggest_scenes(env))}") from error
+            reason = f"the scenes of {env} cannot be used: {str(error).replace(f'{scenes}/', '')}"
+            raise SystemExit(f"error: {make_finding(reason, suggest_scenes(env))}") from error
         frames = traceback.extract_tb(error.__traceback__)
         is_render_error = any(OPENGL_PACKAGES & set(Path(frame.filename).parts) for frame in frames)  # messages vary
         if not SIMULATED_ENVIRONMENTS[env].is_mujoco or not is_render_error:

@@ -49,7 +49,7 @@ class LocalEnvironments:
 
     def step(self, actions: Mapping[int, Any]) -> dict[int, StepResult]:
         """Take a step in the environments that are given an action."""
-        return {place: self._running[place].step(action) for place, action in actions.items()}
+        return {index: self._running[index].step(action) for index, action in actions.items()}
 
 
 class RunningEnvironment:
@@ -153,15 +153,15 @@ class WorkerEnvironments:
         """Start these episodes, one in each environment."""
         dealt = [episodes[number :: self._pool.count] for number in range(self._pool.count)]
         answers = self._exchange(RESET_REQUEST, {number: share for number, share in enumerate(dealt) if share})
-        return [answers[place % self._pool.count][place // self._pool.count] for place in range(len(episodes))]
+        return [answers[index % self._pool.count][index // self._pool.count] for index in range(len(episodes))]
 
     def step(self, actions: Mapping[int, Any]) -> dict[int, StepResult]:
         """Take a step in the environments that are given an action."""
         count, dealt = self._pool.count, dict[int, dict[int, Any]]()
-        for place, action in actions.items():
-            dealt.setdefault(place % count, {})[place // count] = action
+        for index, action in actions.items():
+            dealt.setdefault(index % count, {})[index // count] = action
         answers = self._exchange(STEP_REQUEST, dealt)
-        return {place: answers[place % count][place // count] for place in actions}
+        return {index: answers[index % count][index // count] for index in actions}
 
     def _exchange(self, request: str, dealt: Mapping[int, Any]) -> dict[int, Any]:
         """Send all requests, then receive all answers."""

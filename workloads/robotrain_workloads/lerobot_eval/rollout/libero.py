@@ -18,10 +18,10 @@ def prepare(request: EvaluationRequest) -> None:
 
     Raise ModuleNotFoundError.
     """
-    found, config = importlib.util.find_spec(PACKAGE), request.work / "libero"
-    if found is None or not found.origin:
+    spec, config = importlib.util.find_spec(PACKAGE), request.work / "libero"
+    if spec is None or not spec.origin:
         raise ModuleNotFoundError(f"No module named {PACKAGE!r}", name=PACKAGE.partition(".")[0])
-    root = Path(found.origin).parent
+    root = Path(spec.origin).parent
     paths = {"benchmark_root": root, "bddl_files": root / "bddl_files", "init_states": root / "init_files"}
     paths |= {"assets": request.scenes or root / "assets", "datasets": config}
     config.mkdir(parents=True, exist_ok=True)

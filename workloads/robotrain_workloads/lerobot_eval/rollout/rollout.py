@@ -102,8 +102,8 @@ def play_wave(wave: Wave, actor: PolicyActor, environments: EnvironmentGroup, se
     while running:
         actions = actor.act(observations)
         for index in sorted(running):
-            place = f"episode {wave[index]}, step {step}"
-            loaded_policy.require_finite_action(actions[index], "the policy's action", place)
+            location = f"episode {wave[index]}, step {step}"
+            loaded_policy.require_finite_action(actions[index], "the policy's action", location)
         for index, result in environments.step({index: actions[index] for index in sorted(running)}).items():
             observations[index] = result.observation
             if result.ended:
@@ -156,14 +156,16 @@ def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: E
 
 def _measure_latency(actor: PolicyActor, observations: list[EnvironmentObservation], seed: int) -> dict[str, float]:
     """Return how long the policy computes for one observation when it plans anew; it was tried before."""
-    found: list[float] = []
-    while len(found) < MOST_TIMED and sum(found) < MOST_SECONDS:
+    latencies: list[float] = []
+    while len(latencies) < MOST_TIMED and sum(latencies) < MOST_SECONDS:
         actor.reset(seed)
         began = time.perf_counter()
         actor.act(observations)
-        found.append(time.perf_counter() - began)
-    found.sort()
-    return {name: 1000 * found[math.ceil(share * len(found)) - 1] for name, share in (("p50", 0.5), ("p95", 0.95))}
+        latencies.append(time.perf_counter() - began)
+    latencies.sort()
+    return {
+        name: 1000 * latencies[math.ceil(share * len(latencies)) - 1] for name, share in (("p50", 0.5), ("p95", 0.95))
+    }
 
 
 def _draws_random_numbers(
@@ -204,8 +206,8 @@ def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: On
         text = f"videos are recorded of the first {video.MOST_FILMED} of {request.eval_episodes} episodes{each}"
         emit_event(Note(level="info", text=text))
     rolled: list[RolloutEpisode] = []
-    for one in requests:
-        rolled += _roll_out_task(loaded, trial, one, on_episode)
+    for task_request in requests:
+        rolled += _roll_out_task(loaded, trial, task_request, on_episode)
     result = RolloutResult(episodes=rolled, latency_ms=trial.latency_ms)
     counted = result.trials
     if counted < len(rolled):
@@ -227,9 +229,9 @@ def _roll_out_task(
         for episode in episodes:
             waiting[episode.index] = episode
             while (number := request.first + len(rolled)) in waiting:
-                one = waiting.pop(number)
-                start = one.seed if one.start is None or trial.draws else one.start
-                rolled.append(replace(one, trial=trials.setdefault(start, one.seed)))
+                ended = waiting.pop(number)
+                start = ended.seed if ended.start is None or trial.draws else ended.start
+                rolled.append(replace(ended, trial=trials.setdefault(start, ended.seed)))
                 on_episode(rolled[-1])
     folder = request.video_folder
     if folder and (videos := [folder.parent / episode.video for episode in rolled if episode.video]):

@@ -58,7 +58,7 @@ class ActConfig:
             inputs[ENVIRONMENT] = {"type": "ENV", "shape": [self.environment]}
         for name, shape in self.cameras.items():
             inputs[name] = {"type": "VISUAL", "shape": list(shape)}
-        own = {one.name: getattr(self, one.name) for one in fields(self)}
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
         sizes = {name: value for name, value in own.items() if name not in _FEATURES}
         return {
             "type": TYPE,
@@ -95,7 +95,7 @@ class ActConfig:
                 raise PolicyError(f"the policy takes {name} of type {kind}")
         if content.get("normalization_mapping", NORMALIZATION) != NORMALIZATION:
             raise PolicyError("the policy is normalized in another way than mean and standard deviation")
-        own = {one.name for one in fields(ActConfig)} - set(_FEATURES)
+        own = {field.name for field in fields(ActConfig)} - set(_FEATURES)
         sizes["action"] = content["output_features"][ACTION]["shape"][0]
         return ActConfig(**sizes, **{name: content[name] for name in own if name in content})
 

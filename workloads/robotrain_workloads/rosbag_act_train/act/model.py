@@ -180,8 +180,8 @@ class _Layer(nn.Module):
         self, attention: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor, padded: Tensor | None
     ) -> Tensor:
         # With weights, PyTorch computes as LeRobot does, to the bit; without, it is faster by a fused kernel.
-        found: Tensor = attention(query, key, value, key_padding_mask=padded, need_weights=self.training)[0]
-        return found
+        attended: Tensor = attention(query, key, value, key_padding_mask=padded, need_weights=self.training)[0]
+        return attended
 
 
 class _Encoder(nn.Module):
@@ -210,9 +210,9 @@ class _Decoder(nn.Module):
 
 def make_positions(count: int, dim: int) -> Tensor:
     """Return sinusoidal positions, shape (count, dim): sines at even places, cosines at odd ones."""
-    place = torch.arange(count, dtype=torch.float64).unsqueeze(1)
+    positions = torch.arange(count, dtype=torch.float64).unsqueeze(1)
     pair = torch.arange(dim, dtype=torch.float64) // 2
-    angle = place / _POSITION_BASE ** (2 * pair / dim)
+    angle = positions / _POSITION_BASE ** (2 * pair / dim)
     even = torch.arange(dim) % 2 == 0
     return torch.where(even, angle.sin(), angle.cos()).float()
 
@@ -230,8 +230,8 @@ def make_image_positions(features: Tensor, dim: int) -> Tensor:
     even = torch.arange(half, device=features.device) % 2 == 0
 
     def encode(count: int) -> Tensor:
-        place = torch.arange(1, count + 1, dtype=torch.float32, device=features.device)
-        angle = (place / (count + 1e-6) * (2 * math.pi)).unsqueeze(1) / frequency
+        positions = torch.arange(1, count + 1, dtype=torch.float32, device=features.device)
+        angle = (positions / (count + 1e-6) * (2 * math.pi)).unsqueeze(1) / frequency
         return torch.where(even, angle.sin(), angle.cos())
 
     rows = encode(height).unsqueeze(1).expand(height, width, half)

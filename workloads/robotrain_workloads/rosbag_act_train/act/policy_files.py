@@ -82,8 +82,10 @@ def save_policy(folder: Path, model: Act, statistics: Statistics, *, device: str
         },
     )
     used = {"mean": statistics.mean, "std": statistics.std}
-    known = {f"{name}.{key}": value for key, values in used.items() for name, value in values.items()}
-    stored = {name: value.float().cpu().contiguous() for name, value in {**statistics.others, **known}.items()}
+    used_statistics = {f"{name}.{key}": value for key, values in used.items() for name, value in values.items()}
+    stored = {
+        name: value.float().cpu().contiguous() for name, value in {**statistics.others, **used_statistics}.items()
+    }
     save_file(stored, folder / INPUT_STATISTICS)
     save_file(stored, folder / OUTPUT_STATISTICS)
 

@@ -43,19 +43,19 @@ _MAX_LISTED = 12
 class BagError(ValueError):
     """A bag, or a message in it, that cannot be used."""
 
-    def __init__(self, file: Path, why: str, time_ns: int | None = None) -> None:
-        self.file, self.why, self.time_ns = file, why, time_ns
+    def __init__(self, file: Path, reason: str, time_ns: int | None = None) -> None:
+        self.file, self.why, self.time_ns = file, reason, time_ns
         at = "" if time_ns is None else f" at {format_time(time_ns)}"
-        super().__init__(f"{file}{at}: {why}")
+        super().__init__(f"{file}{at}: {reason}")
 
 
 class UnknownBag(BagError):
     """A name that no bag has."""
 
-    def __init__(self, folder: Path, name: str, known: Sequence[str]) -> None:
-        near = difflib.get_close_matches(name, known, 2)
+    def __init__(self, folder: Path, name: str, names: Sequence[str]) -> None:
+        near = difflib.get_close_matches(name, names, 2)
         self.name, self.near = name, near if len(near) == 1 else []
-        listed = ", ".join(known[:_MAX_LISTED]) + (", …" if len(known) > _MAX_LISTED else "")
+        listed = ", ".join(names[:_MAX_LISTED]) + (", …" if len(names) > _MAX_LISTED else "")
         super().__init__(folder, f"no bag has the name {name}, so that it cannot be left out; there are {listed}")
 
 
@@ -104,12 +104,12 @@ def find_bags(folder: Path) -> list[Bag]:
         BagError: there is none.
     """
     bags: list[Bag] = []
-    for one in sorted({folder, *(path.parent for path in folder.rglob("*") if path.is_file())}):
-        if any(part.startswith(".") for part in one.relative_to(folder).parts):
+    for bag_folder in sorted({folder, *(path.parent for path in folder.rglob("*") if path.is_file())}):
+        if any(part.startswith(".") for part in bag_folder.relative_to(folder).parts):
             continue
-        files = sorted((path for path in one.iterdir() if is_storage_file(path)), key=_get_part)
-        if (one / METADATA).is_file():
-            bags.append(Bag(name=_make_name(folder, one), files=tuple(files), folder=one))
+        files = sorted((path for path in bag_folder.iterdir() if is_storage_file(path)), key=_get_part)
+        if (bag_folder / METADATA).is_file():
+            bags.append(Bag(name=_make_name(folder, bag_folder), files=tuple(files), folder=bag_folder))
             continue
         parts: dict[str, list[Path]] = {}
         for file in files:
@@ -118,9 +118,9 @@ def find_bags(folder: Path) -> list[Bag]:
             stem = get_plain_path(file).stem
             match = _PART.match(stem)
             parts.setdefault(match["name"] if match and not _stands_alone(file) else stem, []).append(file)
-        alone = len(parts) == 1 and one != folder
+        alone = len(parts) == 1 and bag_folder != folder
         for stem, group in parts.items():
-            name = _make_name(folder, one) if alone else _make_name(folder, one / stem)
+            name = _make_name(folder, bag_folder) if alone else _make_name(folder, bag_folder / stem)
             bags.append(Bag(name=name, files=tuple(group)))
     if not bags:
         raise BagError(folder, f"holds no ROS 2 bag: no file below it ends in {' or '.join(STORAGE_SUFFIXES)}")
@@ -134,12 +134,12 @@ def select_bags(folders: Sequence[Path], excluded: Collection[str]) -> list[list
         BagError: a folder holds no bag, or none is left.
         UnknownBag: no folder has a bag of one of the names.
     """
-    found = [find_bags(folder) for folder in folders]
-    known = [bag.name for bags in found for bag in bags]
+    bag_groups = [find_bags(folder) for folder in folders]
+    names = [bag.name for bags in bag_groups for bag in bags]
     for name in excluded:
-        if name not in known:
-            raise UnknownBag(folders[0], name, known)
-    left = [[bag for bag in bags if bag.name not in excluded] for bags in found]
+        if name not in names:
+            raise UnknownBag(folders[0], name, names)
+    left = [[bag for bag in bags if bag.name not in excluded] for bags in bag_groups]
     if not any(left):
         raise BagError(folders[0], "all bags are left out")
     return left
@@ -223,17 +223,17 @@ def open_bag(bag: Bag, *, salvage: bool = False) -> Iterator[OpenBag]:
                 salvaged = f"{reader.count} messages, until {format_time(reader.last_ns)}"
         topics = {name: Topic(info.msgtype or "", info.msgcount) for name, info in reader.topics.items()}
         if not sum(topic.count for topic in topics.values()):
-            why = "holds no message"
+            reason = "holds no message"
             if any(Path(f"{file}-journal").exists() for file in bag.files) or bag.folder is None:
-                why += ": the recorder was stopped before it closed the file"
-            raise BagError(bag.path, why)
+                reason += ": the recorder was stopped before it closed the file"
+            raise BagError(bag.path, reason)
         yield OpenBag(bag, topics, iterate, reader.deserialize, salvaged)
 
 
 def check_files(bag: Bag) -> None:
     """Check what the first bytes of a bag's files and its `metadata.yaml` tell. Raise BagError for the first fault."""
-    for file, why in find_file_faults(bag.files, bag.folder):
-        raise BagError(file, why)
+    for file, reason in find_file_faults(bag.files, bag.folder):
+        raise BagError(file, reason)
 
 
 def format_time(time_ns: int) -> str:
@@ -247,10 +247,10 @@ def _explain_unreadable(bag: Bag, error: Exception) -> str:
     if getattr(error, "errno", None) == errno.ENOSPC:
         return f"there is no room in {tempfile.gettempdir()} to decompress it; TMPDIR names another folder"
     if "end magic" in text or isinstance(error, EOFError):
-        why = "the file ends too early: it is cut off, or its recorder was killed"
+        reason = "the file ends too early: it is cut off, or its recorder was killed"
         if any(get_plain_path(file).suffix == ".mcap" for file in bag.files):
-            why += "; --salvage reads the chunks that are whole"
-        return why
+            reason += "; --salvage reads the chunks that are whole"
+        return reason
     if type(error).__name__ == "ZstdError":
         return "the compressed file is damaged; record it again, or leave it out"
     if "malformed" in text or "missing tables" in text:

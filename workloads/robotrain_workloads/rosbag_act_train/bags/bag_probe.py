@@ -67,7 +67,7 @@ class ProbedTopic:
         if not self.shortest_s:
             return 0.0
         apart = [after - before for before, after in itertools.pairwise(self.first)]
-        regular = [one for one in apart if one <= max(5 * statistics.median(apart), statistics.fmean(apart))]
+        regular = [gap for gap in apart if gap <= max(5 * statistics.median(apart), statistics.fmean(apart))]
         return 1e9 / statistics.fmean(regular)
 
 
@@ -81,7 +81,7 @@ def probe_bag(
     :param deadline: by `time.monotonic`.
     :param salvage: an MCAP file that ends too early is read as far as it goes.
     """
-    found: dict[str, ProbedTopic] = {}
+    topics: dict[str, ProbedTopic] = {}
     is_compressed = bag.folder is not None and _is_compressed(bag.folder / METADATA)
     for file in bag.files:
         if file.suffix == COMPRESSED_SUFFIX or is_compressed:
@@ -90,13 +90,13 @@ def probe_bag(
         if part is None:
             return None
         for name, topic in part.items():
-            known = found.setdefault(name, ProbedTopic(topic.type, is_empty=True))
-            known.is_empty = known.is_empty and topic.is_empty
-            known.samples += topic.samples
-            known.recorded += topic.recorded
+            probed = topics.setdefault(name, ProbedTopic(topic.type, is_empty=True))
+            probed.is_empty = probed.is_empty and topic.is_empty
+            probed.samples += topic.samples
+            probed.recorded += topic.recorded
             if len(bag.files) == 1:  # else there is time between files, and more in others
-                known.first, known.longest_ns = topic.first, topic.longest_ns
-    return found or None
+                probed.first, probed.longest_ns = topic.first, topic.longest_ns
+    return topics or None
 
 
 def parse_message(kind: str, data: bytes) -> Any:
@@ -173,17 +173,17 @@ def _probe_sqlite(file: Path, sampled: Collection[str], deadline: float) -> dict
     try:
         with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
-            found = {}
+            topics = {}
             for number, name, kind in connection.execute("SELECT id, name, type FROM topics").fetchall():
                 if name not in sampled:
-                    found[name] = ProbedTopic(kind)
+                    topics[name] = ProbedTopic(kind)
                     continue
                 rows = _sample_rows(connection, number)
                 times = [time for time, _ in rows]
                 first = [time for (time,) in connection.execute(_TIMES, (number,))]
                 longest = times[-1] - times[0] if times else None
-                found[name] = ProbedTopic(kind, not rows, [data for _, data in rows], times, first, longest)
-            return found
+                topics[name] = ProbedTopic(kind, not rows, [data for _, data in rows], times, first, longest)
+            return topics
     except sqlite3.DatabaseError as error:
         if time.monotonic() > deadline:  # it was interrupted
             return None
@@ -209,8 +209,8 @@ def _probe_mcap(file: Path, sampled: Collection[str], salvage: bool) -> dict[str
         if not is_whole or not footer.endswith(MCAP_MAGIC):
             if salvage:
                 return None
-            why = "the file ends too early: it is cut off, or its recorder was killed; --salvage reads what is whole"
-            raise BagError(file, why)
+            reason = "the file ends too early: it is cut off, or its recorder was killed; --salvage reads what is whole"
+            raise BagError(file, reason)
         (start,) = struct.unpack_from("<Q", footer, 9)
         if not 0 < start < size or size - start > LARGEST_READ:
             return None
@@ -220,8 +220,8 @@ def _probe_mcap(file: Path, sampled: Collection[str], salvage: bool) -> dict[str
             return None
 
 
-def _read_at(stream: IO[bytes], place: int, count: int) -> bytes:
-    stream.seek(place)
+def _read_at(stream: IO[bytes], offset: int, count: int) -> bytes:
+    stream.seek(offset)
     return stream.read(count)
 
 
@@ -244,25 +244,25 @@ def _read_index(stream: IO[bytes], index: bytes, sampled: Collection[str]) -> di
             begin, end = struct.unpack_from("<QQ", content, 26)
             longest = end - begin
         elif kind == _CHUNK_INDEX:
-            place, length = struct.unpack_from("<QQ", content, 16)
+            offset, length = struct.unpack_from("<QQ", content, 16)
             (offsets,) = struct.unpack_from("<I", content, 32)
-            chunks.append((place, length, _read_string(content, 36 + offsets + 8)))
+            chunks.append((offset, length, _read_string(content, 36 + offsets + 8)))
     if counts is None or not channels:
         return None
-    found: dict[str, ProbedTopic] = {}
+    topics: dict[str, ProbedTopic] = {}
     for number, (schema, name) in channels.items():
-        topic = found.setdefault(name, ProbedTopic(schemas[schema], is_empty=True))
+        topic = topics.setdefault(name, ProbedTopic(schemas[schema], is_empty=True))
         topic.is_empty = topic.is_empty and not counts.get(number)
         topic.longest_ns = longest
     names = {number: name for number, (_, name) in channels.items()}
-    for place, length, compression in dict.fromkeys((*chunks[:1], *chunks[-1:])):
+    for offset, length, compression in dict.fromkeys((*chunks[:1], *chunks[-1:])):
         if not compression and length <= LARGEST_READ:
-            _add_samples(_read_at(stream, place, length), names, sampled, found)
-    return found
+            _add_samples(_read_at(stream, offset, length), names, sampled, topics)
+    return topics
 
 
 def _add_samples(
-    chunk: bytes, names: Mapping[int, str], sampled: Collection[str], found: Mapping[str, ProbedTopic]
+    chunk: bytes, names: Mapping[int, str], sampled: Collection[str], topics: Mapping[str, ProbedTopic]
 ) -> None:
     """Add the first and the last message of some topics in a chunk that is not compressed."""
     (length,) = struct.unpack_from("<I", chunk, 9 + 28)  # of the name of its compression, which is empty
@@ -272,10 +272,10 @@ def _add_samples(
             (recorded,) = struct.unpack_from("<Q", content, 6)
             messages.setdefault(name, []).append((recorded, content[22:]))
     for name, stored in messages.items():
-        found[name].first = found[name].first or [recorded for recorded, _ in stored[:FIRST_MESSAGES]]
+        topics[name].first = topics[name].first or [recorded for recorded, _ in stored[:FIRST_MESSAGES]]
         for recorded, data in dict.fromkeys((stored[0], stored[-1])):
-            found[name].recorded.append(recorded)
-            found[name].samples.append(data)
+            topics[name].recorded.append(recorded)
+            topics[name].samples.append(data)
 
 
 def _iterate_records(data: bytes) -> Iterator[tuple[int, bytes]]:

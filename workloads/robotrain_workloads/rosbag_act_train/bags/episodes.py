@@ -78,7 +78,7 @@ class BagReading:
     @property
     def jumps(self) -> int:
         """How often a clock jumped, over all topics."""
-        return sum(len(one.jumps) for one in self.topics.values())
+        return sum(len(topic_times.jumps) for topic_times in self.topics.values())
 
 
 def read_bag(
@@ -104,11 +104,11 @@ def read_bag(
     with open_bag(bag, salvage=salvage) as opened:
         settings = settings.select_cameras(opened.topics)
         check_topics(opened, settings)
-        found = _read_messages(opened, settings, dict(joints or {}))
-        times, values = found.times, found.values
+        messages = _read_messages(opened, settings, dict(joints or {}))
+        times, values = messages.times, messages.values
         _check_counts(opened, times)
         salvaged = opened.salvaged
-    reading = BagReading(bag, settings.image_topics, topics=times, salvaged=salvaged, joints=found.joints)
+    reading = BagReading(bag, settings.image_topics, topics=times, salvaged=salvaged, joints=messages.joints)
     stretches = _split_at_jumps(bag, settings, times)
     _check_rates(bag, settings, times)
     pieces = list(find_pieces(stretches, settings))
@@ -130,7 +130,7 @@ def read_bag(
                 filled=piece.filled,
             )
         )
-    _check_pictures(reading, found.damaged)
+    _check_pictures(reading, messages.damaged)
     return reading
 
 
@@ -143,12 +143,12 @@ def check_topics(opened: OpenBag, settings: DataSettings) -> None:
     problems = []
     for topic in settings.topics:
         wanted = IMAGE_TYPES if topic in settings.image_topics else (JOINT_TYPE, *VECTOR_TYPES)
-        found = opened.topics.get(topic)
-        if found is None:
+        recorded = opened.topics.get(topic)
+        if recorded is None:
             problems.append(f"no topic {topic}; it has {', '.join(sorted(opened.topics))}")
-        elif found.type not in wanted:
-            problems.append(f"{topic} has messages of {found.type}, and this needs {' or '.join(wanted)}")
-        elif found.count == 0:
+        elif recorded.type not in wanted:
+            problems.append(f"{topic} has messages of {recorded.type}, and this needs {' or '.join(wanted)}")
+        elif recorded.count == 0:
             problems.append(f"{topic} has no message")
     if settings.state_topic is None and settings.action_topic is None:
         problems.append("no action: give an action topic, or a state topic whose next value is the action")
@@ -201,33 +201,33 @@ def _read_messages(opened: OpenBag, settings: DataSettings, joints: dict[str, tu
             raise BagError(opened.bag.path, f"{topic}: {error}", message.log_ns) from error
         stamp = get_stamp(content) if settings.timestamp == "header" else 0
         stamps[topic].append((message.log_ns, stamp, number))
-    if silent := [topic for topic, found in stamps.items() if not found]:
+    if silent := [topic for topic, stamped in stamps.items() if not stamped]:
         raise BagError(opened.bag.path, f"{', '.join(silent)}: no message could be read")
-    times = {topic: make_topic_times(found) for topic, found in stamps.items()}
-    return _Messages(times, {topic: np.stack(found) for topic, found in rows.items()}, joints, damaged)
+    times = {topic: make_topic_times(stamped) for topic, stamped in stamps.items()}
+    return _Messages(times, {topic: np.stack(vectors) for topic, vectors in rows.items()}, joints, damaged)
 
 
 def _check_counts(opened: OpenBag, times: Mapping[str, TopicTimes]) -> None:
-    for topic, one in times.items():
-        if (declared := opened.topics[topic].count) != len(one.log):
+    for topic, topic_times in times.items():
+        if (declared := opened.topics[topic].count) != len(topic_times.log):
             raise BagError(
                 opened.bag.path,
-                f"{topic} has {len(one.log)} messages, and its metadata says {declared}: messages are lost, or"
+                f"{topic} has {len(topic_times.log)} messages, and its metadata says {declared}: messages are lost, or"
                 " metadata.yaml is of another recording",
-                int(one.log[-1]),
+                int(topic_times.log[-1]),
             )
 
 
 def _split_at_jumps(bag: Bag, settings: DataSettings, times: Mapping[str, TopicTimes]) -> list[Stretch]:
     """Return the stretches between clock jumps. Raise BagError where a jump is refused, or clocks differ."""
     if settings.on_clock_jump == "refuse":
-        for topic, one in times.items():
-            if one.jumps:
+        for topic, topic_times in times.items():
+            if topic_times.jumps:
                 raise BagError(
                     bag.path,
-                    f"the clock of {topic} goes back by {one.measure_jump(one.jumps[0]):.1f} s here;"
+                    f"the clock of {topic} goes back by {topic_times.measure_jump(topic_times.jumps[0]):.1f} s here;"
                     " --on-clock-jump split makes episodes of both sides",
-                    int(one.times[one.jumps[0]]),
+                    int(topic_times.times[topic_times.jumps[0]]),
                 )
     stretches = split_at_jumps(times)
     if problem := find_clock_problem(times, stretches):
@@ -250,7 +250,11 @@ def _check_pictures(reading: BagReading, damaged: Mapping[tuple[str, int], str])
 def _check_rates(bag: Bag, settings: DataSettings, times: Mapping[str, TopicTimes]) -> None:
     if settings.sync == "previous":
         return
-    slow = {name: one.rate for name, one in times.items() if 0 < one.rate * SLOW_FACTOR < settings.fps}
+    slow = {
+        name: topic_times.rate
+        for name, topic_times in times.items()
+        if 0 < topic_times.rate * SLOW_FACTOR < settings.fps
+    }
     if slow:
         named = ", ".join(f"{name} {rate:.1f}" for name, rate in sorted(slow.items()))
         raise BagError(

@@ -42,17 +42,17 @@ def find_file_faults(files: Sequence[Path], folder: Path | None) -> Iterator[tup
 def list_named_files(metadata: Path) -> list[str]:
     """Return the names of the storage files in a `metadata.yaml`."""
     text = _read_text(metadata)
-    found = re.search(
+    match = re.search(
         r"^[ \t]*relative_file_paths:[ \t]*(?:\[([^\]]*)\]|\n((?:[ \t]*-[ \t]+.*\n?)*))", text, re.MULTILINE
     )
-    words = re.split(r",|^[ \t]*-[ \t]+", found[1] or found[2] or "", flags=re.MULTILINE) if found else []
+    words = re.split(r",|^[ \t]*-[ \t]+", match[1] or match[2] or "", flags=re.MULTILINE) if match else []
     return [PurePath(name).name for word in words if (name := word.strip().strip("'\""))]
 
 
 def has_other_formats(folder: Path) -> bool:
     """Return whether `metadata.yaml` names messages that are not of ROS 2: rosbags would refuse all of its bag."""
-    found = re.findall(r"^[ \t-]*serialization_format:[ \t]*(\S+)", _read_text(folder / METADATA), re.MULTILINE)
-    return any(one.strip("'\"") != "cdr" for one in found)
+    formats = re.findall(r"^[ \t-]*serialization_format:[ \t]*(\S+)", _read_text(folder / METADATA), re.MULTILINE)
+    return any(name.strip("'\"") != "cdr" for name in formats)
 
 
 def _read_text(metadata: Path) -> str:
@@ -61,8 +61,8 @@ def _read_text(metadata: Path) -> str:
 
 
 def _get_value(text: str, key: str) -> str:
-    found = re.search(rf"^[ \t]*{key}:[ \t]*(.*?)[ \t]*$", text, re.MULTILINE)
-    return found[1].strip("'\"") if found else ""
+    match = re.search(rf"^[ \t]*{key}:[ \t]*(.*?)[ \t]*$", text, re.MULTILINE)
+    return match[1].strip("'\"") if match else ""
 
 
 def _find_metadata_faults(metadata: Path, files: Sequence[Path]) -> Iterator[tuple[Path, str]]:

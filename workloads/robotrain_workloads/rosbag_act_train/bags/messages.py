@@ -39,12 +39,12 @@ def select_joints(message: Any, names: Sequence[str]) -> NDArray[np.float32]:
     Raises:
         MessageError: a joint is missing.
     """
-    given = list(message.name)
-    if len(message.position) != len(given):
-        raise MessageError(f"{len(given)} joint names but {len(message.position)} positions")
-    if missing := [name for name in names if name not in given]:
-        raise MessageError(f"no joint {', '.join(missing)}; the message has {', '.join(given) or 'none'}")
-    places = {name: index for index, name in enumerate(given)}
+    joint_names = list(message.name)
+    if len(message.position) != len(joint_names):
+        raise MessageError(f"{len(joint_names)} joint names but {len(message.position)} positions")
+    if missing := [name for name in names if name not in joint_names]:
+        raise MessageError(f"no joint {', '.join(missing)}; the message has {', '.join(joint_names) or 'none'}")
+    places = {name: index for index, name in enumerate(joint_names)}
     return np.asarray([message.position[places[name]] for name in names], np.float32)
 
 

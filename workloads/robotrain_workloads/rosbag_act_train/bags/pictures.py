@@ -95,7 +95,7 @@ def read_episode_pictures(
         BagError: as `read_pictures`.
     """
     wanted = {
-        topic: np.unique(np.concatenate([one.pictures[camera] for one in reading.episodes])).tolist()
+        topic: np.unique(np.concatenate([episode.pictures[camera] for episode in reading.episodes])).tolist()
         for topic, camera in reading.image_topics.items()
     }
     pictures = read_pictures(reading.bag, wanted, cache, size=size, salvage=salvage, workers=workers)
@@ -152,8 +152,8 @@ def _decode(
             array.flush()  # type: ignore[attr-defined]
             partial[topic].replace(files[topic])
     finally:
-        for one in running:
-            one[0].cancel()
+        for task in running:
+            task[0].cancel()
         for path in partial.values():
             path.unlink(missing_ok=True)
 

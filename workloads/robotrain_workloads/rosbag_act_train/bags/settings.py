@@ -47,8 +47,8 @@ class DataSettings:
     @property
     def topics(self) -> tuple[str, ...]:
         """Every topic that is read."""
-        given = (*self.image_topics, self.state_topic, self.environment_state_topic, self.action_topic)
-        return tuple(dict.fromkeys(topic for topic in given if topic))
+        topics = (*self.image_topics, self.state_topic, self.environment_state_topic, self.action_topic)
+        return tuple(dict.fromkeys(topic for topic in topics if topic))
 
     @property
     def uses(self) -> dict[str, tuple[str, ...]]:
@@ -60,7 +60,10 @@ class DataSettings:
             "action": self.action_topic,
         }
         return {
-            **{f"camera {one}": tuple(t for t, name in self.image_topics.items() if name == one) for one in cameras},
+            **{
+                f"camera {camera}": tuple(t for t, name in self.image_topics.items() if name == camera)
+                for camera in cameras
+            },
             **{use: (topic,) for use, topic in named.items() if topic},
         }
 
@@ -90,7 +93,7 @@ def suggest_settings(bags: Sequence[Mapping[str, Topic]], rates: Mapping[str, fl
     states; the action is a topic whose name says so. Topics count that at least half of the bags have: a bag that
     lacks one of them cannot be read, so that it does not decide about the others.
     """
-    topics = {name: one for bag in bags for name, one in bag.items()}
+    topics = {name: topic for bag in bags for name, topic in bag.items()}
     cameras = _name_cameras([name for name in topics if topics[name].type in IMAGE_TYPES and "depth" not in name])
     names = [name for name in sorted(topics) if _is_in_most([name], bags)]
     vectors = [name for name in names if topics[name].type in (JOINT_TYPE, *VECTOR_TYPES)]
@@ -103,14 +106,14 @@ def suggest_settings(bags: Sequence[Mapping[str, Topic]], rates: Mapping[str, fl
         image_topics={
             topic: camera
             for topic, camera in cameras.items()
-            if _is_in_most([one for one in cameras if cameras[one] == camera], bags)
+            if _is_in_most([other for other in cameras if cameras[other] == camera], bags)
         },
         state_topic=min(left, key=lambda name: topics[name].type != JOINT_TYPE, default=None),
         environment_state_topic=environment,
         action_topic=action,
     )
     slowest = min((rates[topic] for topic in chosen.topics if rates.get(topic)), default=30.0)
-    usual = min(USUAL_RATES, key=lambda one: abs(one - slowest))
+    usual = min(USUAL_RATES, key=lambda rate: abs(rate - slowest))
     return replace(chosen, fps=float(usual) if abs(usual - slowest) <= 0.1 * usual else round(slowest, 1))
 
 
@@ -128,8 +131,8 @@ def _name_cameras(topics: Iterable[str]) -> dict[str, str]:
     """Return the camera of each topic, compressed topics first: a bag that has both is read from those."""
     ordered = sorted(topics, key=lambda topic: (not topic.endswith("/compressed"), topic))
     base = {topic: topic.removesuffix("/compressed") for topic in ordered}
-    parts = {one: [part for part in one.split("/") if part] for one in base.values()}
-    telling = {one: [part for part in all_ if part not in _PLAIN_SEGMENTS] or all_[:1] for one, all_ in parts.items()}
-    short = {one: segments[-1] for one, segments in telling.items()}
+    parts = {name: [part for part in name.split("/") if part] for name in base.values()}
+    telling = {name: [part for part in all_ if part not in _PLAIN_SEGMENTS] or all_[:1] for name, all_ in parts.items()}
+    short = {name: segments[-1] for name, segments in telling.items()}
     unique = len(set(short.values())) == len(short)
-    return {topic: short[one] if unique else "_".join(telling[one]) for topic, one in base.items()}
+    return {topic: short[name] if unique else "_".join(telling[name]) for topic, name in base.items()}

@@ -73,10 +73,10 @@ def tolerate_other_encodings() -> Iterator[None]:
 
     def get_known_definition(schema: Any) -> MessageDefinition:
         try:
-            found: MessageDefinition = get_definition(schema)
+            definition: MessageDefinition = get_definition(schema)
         except KeyError:
             return MessageDefinition(MessageDefinitionFormat.NONE, "")
-        return found
+        return definition
 
     module.get_msgdef = get_known_definition
     try:

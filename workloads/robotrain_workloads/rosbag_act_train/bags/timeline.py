@@ -168,22 +168,22 @@ def split_at_jumps(topics: Mapping[str, TopicTimes]) -> list[Stretch]:
     recorded = _make_monotonic(topics)
     cuts = _find_cuts(topics, recorded)
     return [
-        {name: _select_ordered(one, recorded[name], cuts, name, number) for name, one in topics.items()}
+        {name: _select_ordered(topic_times, recorded[name], cuts, name, number) for name, topic_times in topics.items()}
         for number in range(len(cuts) + 1)
     ]
 
 
 def _make_monotonic(topics: Mapping[str, TopicTimes]) -> Mapping[str, Times]:
     """Return for each message when it was recorded, on a clock that nobody sets: log times, moved where they jump."""
-    if not any(_find_jumps(one.log, LOG_JUMP_NS) for one in topics.values()):
-        return {name: one.log for name, one in topics.items()}
-    order = np.argsort(np.concatenate([one.sequence for one in topics.values()]))
-    moved = np.concatenate([one.log for one in topics.values()])[order]
+    if not any(_find_jumps(topic_times.log, LOG_JUMP_NS) for topic_times in topics.values()):
+        return {name: topic_times.log for name, topic_times in topics.items()}
+    order = np.argsort(np.concatenate([topic_times.sequence for topic_times in topics.values()]))
+    moved = np.concatenate([topic_times.log for topic_times in topics.values()])[order]
     for jump in _find_jumps(moved, LOG_JUMP_NS):
         moved[jump:] += moved[:jump].max() - moved[jump] + 1
     unsorted = np.empty_like(moved)
     unsorted[order] = moved
-    ends = np.cumsum([len(one.log) for one in topics.values()])
+    ends = np.cumsum([len(topic_times.log) for topic_times in topics.values()])
     return dict(zip(topics, np.split(unsorted, ends[:-1]), strict=True))
 
 
@@ -192,7 +192,9 @@ def _find_cuts(topics: Mapping[str, TopicTimes], recorded: Mapping[str, Times]) 
 
     Topics jump within a second. Header stamps may jump some messages after the log times: those between are left out.
     """
-    jumps = sorted((int(recorded[name][jump]), name) for name, one in topics.items() for jump in one.jumps)
+    jumps = sorted(
+        (int(recorded[name][jump]), name) for name, topic_times in topics.items() for jump in topic_times.jumps
+    )
     cuts: list[dict[str, tuple[int, int]]] = []
     began = 0
     for at, name in jumps:
@@ -205,7 +207,7 @@ def _find_cuts(topics: Mapping[str, TopicTimes], recorded: Mapping[str, Times]) 
 
 
 def _select_ordered(
-    one: TopicTimes, recorded: Times, cuts: Sequence[Mapping[str, tuple[int, int]]], name: str, number: int
+    topic_times: TopicTimes, recorded: Times, cuts: Sequence[Mapping[str, tuple[int, int]]], name: str, number: int
 ) -> tuple[Times, NDArray[np.int64]]:
     """Return the times of a topic's messages between two jumps, ascending, and their positions."""
     inside = np.ones(len(recorded), bool)
@@ -214,8 +216,8 @@ def _select_ordered(
     if number < len(cuts):
         inside &= recorded < cuts[number][name][0]
     positions = np.flatnonzero(inside)
-    order = positions[np.argsort(one.times[positions], kind="stable")]
-    return one.times[order], order
+    order = positions[np.argsort(topic_times.times[positions], kind="stable")]
+    return topic_times.times[order], order
 
 
 def find_clock_problem(topics: Mapping[str, TopicTimes], stretches: Iterable[Stretch]) -> str:

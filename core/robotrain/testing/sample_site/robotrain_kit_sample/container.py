@@ -8,9 +8,9 @@ from robotrain_runtime import plugin
 ENVIRONMENT = plugin.PythonEnvironment(lock=Path(__file__).with_name("lock.txt"), python="3.10-3.14", gib=0.1)
 
 
-def fetch(source: plugin.JobSource, place: plugin.ContainerContext) -> Path:
+def fetch(source: plugin.JobSource, context: plugin.ContainerContext) -> Path:
     """Return an empty folder."""
-    folder = place.cache / "kit-shelves"
+    folder = context.cache / "kit-shelves"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
