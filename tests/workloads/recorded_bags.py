@@ -154,3 +154,8 @@ def add_channel(folder: Path, topic: str, kind: str, encoding: str) -> None:
         number = writer.register_channel(topic, encoding, writer.register_schema(kind, encoding, b"\n\0"))
         writer.add_message(number, log_time=START, publish_time=START, data=b"\0")
         writer.finish()
+
+
+def make_message(kind: str, *fields: Any) -> Any:
+    """Return a message of a type, with its fields in order."""
+    return _store().types[kind](*fields)

@@ -255,6 +255,7 @@ def test_the_lineage_file_has_in_full_what_the_tags_shorten(training):
         "dataset_assets": ["azureml:d:3"],
         "blob_urls": urls,
         "dataset_repo_id": "pusht",
+        "dataset_shares": None,
         "excluded_episodes": None,
         "azureml_run_id": None,
     }

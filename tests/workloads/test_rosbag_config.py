@@ -17,6 +17,7 @@ data:
   action_topic: /action
   joint_names: [shoulder, elbow]
   action_joint_names: null
+  units: {/joint_states: deg}
   fps: 15
   sync: previous
   tolerance_s: 0.02
@@ -63,6 +64,7 @@ train:
 EXPECTED = {
     "image_topics": "/camera/top/compressed=top,/camera/wrist=wrist",
     "joint_names": "shoulder,elbow",
+    "units": "/joint_states=deg",
     "image_size": "48x64",
     "training_steps": 2000,
     "learning_rate": 1e-5,
@@ -99,7 +101,7 @@ def test_every_key_sets_its_parameter(explain, tmp_path):
     found = read_values(explain(WHOLE))
     assert found["dataset"]["value"] == f"local_path {tmp_path / 'project' / 'recordings'}"
     assert {name: found[name]["value"] for name in EXPECTED} == EXPECTED
-    assert found["training_steps"]["origin"] == "config file config.yaml:38"
+    assert found["training_steps"]["origin"] == "config file config.yaml:39"
     content = yaml.safe_load(WHOLE)
     given = [(section, key) for section, keys in content.items() for key, value in keys.items() if value is not None]
     known = config_file.SECTIONS
@@ -120,7 +122,7 @@ def test_the_keys_are_all_parameters_of_the_training():
 def test_flags_and_the_job_file_win(explain, tmp_path, robotrain):
     found = read_values(explain(WHOLE, "--chunk-size", 60, "--dataset-path", tmp_path))
     assert (found["chunk_size"]["value"], found["dataset"]["value"]) == (60, f"local_path {tmp_path}")
-    assert found["chunk_size"]["overrode"][0] == {"value": "50", "origin": "config file config.yaml:21"}
+    assert found["chunk_size"]["overrode"][0] == {"value": "50", "origin": "config file config.yaml:22"}
     job = tmp_path / "project" / "job.yaml"
     job.write_text("workload: rosbag-act-train\nconfig: config.yaml\nparameters: {fps: 10}\n")
     found = read_values(robotrain("explain", job, "--platform", "local", "--json"))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from job_documents import check_findings
-from recorded_bags import COMPRESSED, SECOND, START, Recording
+from recorded_bags import COMPRESSED, FLOATS, SECOND, START, Recording
 
 
 @pytest.fixture
@@ -54,7 +54,9 @@ def test_a_topic_that_few_bags_have_is_not_used_and_is_shown(tmp_path, robotrain
     for number in range(3):
         Recording(without=[] if number == 1 else ["/action"]).write(tmp_path / "bags" / f"ep{number}")
     answer = inspect()
-    assert (answer.exit_code, answer.json["settings"]["action_topic"]) == (0, None)
+    assert (answer.exit_code, answer.json["settings"]["action_topic"]) == (4, None)
+    assert answer.json["action_candidates"] == {"/action": FLOATS}
+    assert inspect("--action-topic", "none").exit_code == 0
     assert answer.json["partial_topics"] == {"/action": {"bags": 1, "of": 3}}
     shown = robotrain("bags", "inspect", tmp_path / "bags", "--chunk-size", 20)
     assert "/action (not used), in 1 of 3" in shown.stderr

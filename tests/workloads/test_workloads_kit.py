@@ -110,7 +110,11 @@ class TestIsaacExport(WorkloadKit):
 class TestRosbagActTrain(WorkloadKit):
     workload = "rosbag-act-train"
     job = ("--dataset-path", str(PUSHT), "--image-topics", "/camera/top=top")
-    changed: ClassVar = {"image_size": "48x64", "pretrained_backbone_weights": "ResNet18_Weights.IMAGENET1K_V1"}
+    changed: ClassVar = {
+        "image_size": "48x64",
+        "pretrained_backbone_weights": "ResNet18_Weights.IMAGENET1K_V1",
+        "units": "/joint_states=deg",
+    }
     tells = ("metrics", "checkpoint")
 
     @pytest.fixture(params=[pytest.param(BAGS, marks=pytest.mark.slow)])

@@ -144,7 +144,7 @@ class LayerStack:
             yield from self._request.terraform.problems()
 
     def _find_fallbacks(self, parameters: Sequence[Parameter], set_names: Collection[str]) -> dict[str, Value]:
-        """Return, by name, Terraform outputs and lookups for parameters not in `set_names`, and lookups for all pairs."""
+        """Return, by name, Terraform outputs and lookups for parameters not in `set_names`; lookups for pairs."""
         if self._request.complete:
             return {}
         missing = [

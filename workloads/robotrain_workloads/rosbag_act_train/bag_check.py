@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract.document import Scalar
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding, suggest_leaving_out
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
 
 from robotrain_workloads.option_kinds import find_near_option
 from robotrain_workloads.rosbag_act_train import parameters
 from robotrain_workloads.rosbag_act_train.bags import SLOW_FACTOR, bag_probe, explain_clocks
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, UnknownBag, check_files, select_bags
 from robotrain_workloads.rosbag_act_train.bags.bag_probe import ProbedTopic
+from robotrain_workloads.rosbag_act_train.bags.number_types import NUMBER_TYPES, shorten_type
 from robotrain_workloads.rosbag_act_train.bags.picture_formats import find_encoding_problem, find_visible_damage
 
 BUDGET_SECONDS = 0.12
@@ -27,7 +28,6 @@ LENGTH_MARGIN = 1.05
 FILES_SECONDS = 1.0
 """How long the beginnings of files are, which is some thousands of them."""
 IMAGES = (bag_probe.IMAGE, bag_probe.COMPRESSED_IMAGE)
-VECTORS = (bag_probe.JOINTS, "std_msgs/msg/Float64MultiArray", "std_msgs/msg/Float32MultiArray")
 TOPICS = {"state_topic": "joint_names", "environment_state_topic": "", "action_topic": "action_joint_names"}
 """The parameters with a topic of numbers, and those with the names of its joints."""
 
@@ -90,8 +90,8 @@ class BagCheck:
                 continue
         return unreadable
 
-    def _add_problem(self, path: Path, text: str, way: Suggestion | str = "") -> None:
-        self._problems.setdefault(make_finding(text, way), []).append(path)
+    def _add_problem(self, path: Path, text: str, *ways: Suggestion | str) -> None:
+        self._problems.setdefault(make_finding(text, *ways), []).append(path)
 
     def _check_bag(self, bag: Bag, deadline: float) -> None:
         sampled = (*self._cameras, *self._topics.values())
@@ -106,10 +106,12 @@ class BagCheck:
                 self._check_pictures(bag, chosen, topics[chosen])
         numbers = {name: topic for name, topic in self._topics.items() if topic not in self._cameras}
         for name, topic in numbers.items():
-            self._check_topic(bag, topics, topic, VECTORS, name)
+            self._check_topic(bag, topics, topic, NUMBER_TYPES, name)
             joints = parameters.parse_names(_get_text(self._values[TOPICS[name]])) if TOPICS[name] else ()
             if joints and topic in topics and topics[topic].type == bag_probe.JOINTS:
                 self._check_joints(bag, topics[topic], name, joints)
+        if self._values["action_topic"] is None:
+            self._check_open_action(bag, topics)
 
         used = {topic: topics[topic] for topic in (*numbers.values(), *self._cameras) if topic in topics}
         if self._values["timestamp"] == "header":
@@ -171,13 +173,27 @@ class BagCheck:
             names = ", ".join(sorted(topics))
             way = Suggestion(f"{flag} {self._replace_topic(topic, near)}" if near else "")
             if not near and name == "action_topic" and "state_topic" in self._topics:
-                way = suggest_leaving_out(flag, remark="the action is the next state")
+                way = Suggestion(f"{flag} {parameters.NO_TOPIC}", "the action is the next state")
             self._add_problem(bag.path, f"no topic {topic} ({flag}); it has {names}", way)
         elif recorded.type not in kinds:
             needs = " or ".join(kinds)
             self._add_problem(bag.path, f"{topic} ({flag}) has messages of {recorded.type}, and this needs {needs}")
         elif recorded.is_empty:
             self._add_problem(bag.path, f"{topic} ({flag}) has no message")
+
+    def _check_open_action(self, bag: Bag, topics: Mapping[str, ProbedTopic]) -> None:
+        """Ask which topic is the action: where one has numbers that nobody reads, it is not the next state unsaid."""
+        used = (*self._cameras, *self._topics.values())
+        candidates = {
+            name: topic.type
+            for name, topic in sorted(topics.items())
+            if topic.type in NUMBER_TYPES and not topic.is_empty and name not in used
+        }
+        if candidates:
+            named = ", ".join(f"{name} ({shorten_type(kind)})" for name, kind in candidates.items())
+            ways = [Suggestion(f"--action-topic {name}") for name in candidates]
+            ways.append(Suggestion(f"--action-topic {parameters.NO_TOPIC}", "the action is the next state"))
+            self._add_problem(bag.path, f"no action is named, and it may be in {named}", *ways)
 
     def _replace_topic(self, topic: str, other: str) -> str:
         if topic not in self._cameras:

@@ -23,7 +23,7 @@ from robotrain_runtime.contract.files import write_given_file
 from robotrain_workloads.rosbag_act_train import config_file
 from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, UnknownBag
 from robotrain_workloads.rosbag_act_train.config_file import BagConfig, write_config
-from robotrain_workloads.rosbag_act_train.parameters import parse_cameras, parse_names
+from robotrain_workloads.rosbag_act_train.parameters import parse_cameras, parse_names, parse_units
 
 if TYPE_CHECKING:
     from robotrain_workloads.rosbag_act_train.survey import BagSurvey
@@ -34,6 +34,7 @@ PACKAGES = ("rosbags", "mcap", "simplejpeg", "PIL")
 """What the extra `rosbag` brings."""
 CHUNK = 100
 TASK = "do the recorded task"
+NEXT_STATE_WAY = Suggestion("--action-topic none", "the action of a step is the next state")
 
 FolderArgument = Annotated[
     Path | None, typer.Argument(metavar="[DIR]", help="The folder of bags; default: that of --config.")
@@ -50,6 +51,9 @@ EnvironmentOption = Annotated[
 ]
 ActionOption = Annotated[
     str, option("--action-topic", "TOPIC", "The topic of the actions; none: the next state is the action.")
+]
+UnitOption = Annotated[
+    list[str] | None, option("--unit", "TOPIC=deg", "A topic of angles in degrees, which become radians [repeatable].")
 ]
 FpsOption = Annotated[
     float | None, typer.Option("--fps", metavar="N", help="Steps per second; default: the slowest topic's rate.")
@@ -85,6 +89,7 @@ def inspect(
     state_topic: StateOption = "",
     environment_state_topic: EnvironmentOption = "",
     action_topic: ActionOption = "",
+    unit: UnitOption = None,
     fps: FpsOption = None,
     sync: SyncOption = None,
     max_gap_s: GapOption = None,
@@ -129,7 +134,8 @@ def inspect(
         print_result(format_table(rows))
         _print_strips(survey, salvage)
         _print_summary(survey, chunk, save_config, html)
-    if survey.refused or not any(reading.episodes for reading in survey.usable):
+    is_refused = survey.refused or survey.action_candidates
+    if is_refused or not any(reading.episodes for reading in survey.usable):
         raise typer.Exit(Stage.PREFLIGHT.exit_code)
 
 
@@ -141,6 +147,7 @@ def convert(
     state_topic: StateOption = "",
     environment_state_topic: EnvironmentOption = "",
     action_topic: ActionOption = "",
+    unit: UnitOption = None,
     fps: FpsOption = None,
     sync: SyncOption = None,
     max_gap_s: GapOption = None,
@@ -170,6 +177,7 @@ def convert(
     salvage = salvage or bag_config.salvage
     survey = _survey(bag_config, 2, salvage)
     excluded = survey.settings.exclude_bags
+    raise_if_any(_find_open_action(survey))
     raise_if_any(_make_bag_problem(facts.problem, (*excluded, facts.bag.name)) for facts in survey.refused)
     if not any(reading.episodes for reading in survey.usable):
         raise Rejected([_make_bag_problem(f"{survey.folder}: no bag makes an episode")])
@@ -214,6 +222,10 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
         except ValueError as error:
             problems.append(make_problem("usage.value", name=name.replace("_", "-"), why=str(error)))
 
+    try:
+        settings |= {"units": parse_units(",".join(options["unit"]))} if options["unit"] else {}
+    except ValueError as error:
+        problems.append(make_problem("usage.value", name="unit", why=str(error)))
     convert_option("fps", config_file.make_positive)
     convert_option("max_gap_s", config_file.make_positive)
     convert_option("image_size", config_file.parse_size)
@@ -240,6 +252,17 @@ def _survey(bag_config: BagConfig, min_steps: int, salvage: bool) -> BagSurvey:
 def _make_bag_problem(text: str, excluded: Sequence[str] = ()) -> Problem:
     ways = (Suggestion(_format_exclusion(excluded), "leaves the bag out"),) if excluded else ()
     return make_problem("rosbag-unusable", *ways, title=text)
+
+
+def _find_open_action(survey: BagSurvey) -> list[Problem]:
+    """Return the question which topic is the action, if it has to be answered."""
+    candidates = survey.action_candidates
+    if not candidates:
+        return []
+    from robotrain_workloads.rosbag_act_train.bags.settings import describe_candidates
+
+    ways = (*(Suggestion(f"--action-topic {topic}") for topic in candidates), NEXT_STATE_WAY)
+    return [make_problem("rosbag-action-open", *ways, topics=describe_candidates(candidates))]
 
 
 def _check_packages() -> None:
@@ -293,7 +316,11 @@ def _print_summary(survey: BagSurvey, chunk: int, config: Path | None, html: Pat
         lines.append(f"dropped: {dropped} pieces shorter than a chunk of {chunk} steps")
     if filled:
         lines.append(f"{filled} steps take a message that is farther away than {survey.settings.tolerance:.3f} s")
-    if survey.settings.action_topic is None:
+    if survey.action_candidates:
+        from robotrain_workloads.rosbag_act_train.bags.settings import explain_open_action
+
+        lines.append(f"would be refused: {explain_open_action(survey.action_candidates)}")
+    elif survey.settings.action_topic is None:
         lines.append("no topic of actions: the action of a step is the next state")
     lines += [f"salvaged of {reading.bag.name}: {reading.salvaged}" for reading in survey.usable if reading.salvaged]
     lines += [f"no episode has, of {reading.bag.name}, {reading.unused}" for reading in survey.usable if reading.unused]

@@ -36,7 +36,7 @@ BACKBONE = "backbone_path"
 _PLACES = {FOLDER: "dataset.local_path", BLOB_URL: "dataset.blob_url", STORAGE: "dataset.blob_url"}
 _BAG_KEYS = (
     *("image_topics", "state_topic", "environment_state_topic", "action_topic", "joint_names", "action_joint_names"),
-    *("fps", "sync", "tolerance_s", "max_gap_s", "timestamp", "image_size", "on_clock_jump", "exclude_bags"),
+    *("units", "fps", "sync", "tolerance_s", "max_gap_s", "timestamp", "image_size", "on_clock_jump", "exclude_bags"),
 )
 """The keys of `data:` that are fields of DataSettings, as well as parameters."""
 _MODEL_KEYS = (
@@ -139,6 +139,8 @@ def write_config(file: Path, folder: Path, settings: DataSettings, *, chunk_size
 
     target = os.path.relpath(folder.resolve(), file.resolve().parent)
     data = {FOLDER: target, **settings.dump(), **({"salvage": True} if salvage else {})}
+    if settings.is_action_open:
+        del data["action_topic"]  # null is an answer
     content = {"data": data, "model": {"chunk_size": chunk_size}}
     text = HEADER.format(name=file.name) + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     write_given_file(file, text.encode())
@@ -195,7 +197,7 @@ def _read_entries(file: Path) -> Iterator[_Entry | Problem]:
 def _read_value(file: Path, section: str, key: str, node: YamlNode) -> Iterator[_Entry | Problem]:
     where = f"{file.name}:{node.line}"
     if node.null:
-        if key == "state_topic":  # its default is a topic
+        if key in ("state_topic", "action_topic"):  # without it there is a default, or a question
             yield _Entry(section, key, parameters.NO_TOPIC, where)
         return
     try:
@@ -216,8 +218,11 @@ def _format_texts(key: str, node: YamlNode) -> Iterator[str]:
         parts = (f"https://{fields['account']}.blob.core.windows.net", fields["container"], fields.get("prefix", ""))
         yield "/".join(part.strip("/") for part in parts if part)
     elif key == "image_topics":
-        reason = "It is a mapping from topics to names of cameras."
-        yield ",".join(f"{topic.text}={_get_text(camera, reason)}" for topic, camera in _list_pairs(node))
+        form = "It is a mapping from topics to names of cameras."
+        yield ",".join(f"{topic.text}={_get_text(camera, form)}" for topic, camera in _list_pairs(node))
+    elif key == "units":
+        form = "It is a mapping from topics to units."
+        yield ",".join(f"{topic.text}={_get_text(unit, form)}" for topic, unit in _list_pairs(node))
     elif key in LISTS:
         if node.kind != "sequence":
             raise ValueError("It is [height, width] in pixels." if key == "image_size" else "It is a list.")
@@ -255,6 +260,8 @@ def _parse_setting(name: str, text: str) -> Any:
         return text
     if name == "image_topics":
         return parameters.parse_cameras(text)
+    if name == "units":
+        return parameters.parse_units(text)
     if name == "image_size":
         return parse_size(text)
     if name in LISTS:
@@ -293,8 +300,10 @@ def format_config(values: Mapping[str, Any], folder: str) -> str:
 
 def _parse_list(key: str, value: Any) -> Any:
     """Return a parameter as its key has it: lists and mappings where the parameter is a text."""
-    if not value or key not in ("image_topics", *LISTS):
+    if not value or key not in ("image_topics", "units", *LISTS):
         return value
     if key == "image_size":
         return list(parse_size(value))
+    if key == "units":
+        return parameters.parse_units(value)
     return parameters.parse_cameras(value) if key == "image_topics" else value.split(",")

@@ -11,10 +11,12 @@ from robotrain_runtime.contract.parameter import Param
 from robotrain_workloads.lerobot import parameters as shared
 from robotrain_workloads.parameters import CheckpointsUrl, SystemMetrics, make_model_param
 from robotrain_workloads.rosbag_act_train.bags import Clock, ClockJump, Sync
+from robotrain_workloads.rosbag_act_train.bags.number_types import DEGREES
 
 TOPIC = r"/?[A-Za-z_~{}][A-Za-z0-9_~{}/]*"
 TOPIC_PATTERN = f"^{TOPIC}$"
 TOPICS_PATTERN = f"^{TOPIC}(=[A-Za-z0-9_-]+)?(,{TOPIC}(=[A-Za-z0-9_-]+)?)*$"
+UNITS_PATTERN = f"^{TOPIC}={DEGREES}(,{TOPIC}={DEGREES})*$"
 SIZE_PATTERN = r"^[1-9][0-9]*x[1-9][0-9]*$"
 NAMES_PATTERN = r"^[^,\s]+(,[^,\s]+)*$"
 NO_TOPIC = "none"
@@ -58,10 +60,21 @@ class RosbagActParameters:
         str | None, _make_topic_param("a topic with the state of what is around the robot")._replace(common=False)
     ] = None
     action_topic: Annotated[
-        str | None, _make_topic_param("the topic of the actions (default: the action is the next state)")
+        str | None,
+        _make_topic_param("the topic of the actions, or none: the action is the next state")._replace(takes_none=True),
     ] = None
     joint_names: Annotated[str | None, _make_joints_param("state")] = None
     action_joint_names: Annotated[str | None, _make_joints_param("action")] = None
+    units: Annotated[
+        str | None,
+        Param(
+            help="topics of angles in degrees, which become radians, such as /joint_states=deg",
+            aliases=("--unit",),
+            pattern=UNITS_PATTERN,
+            pattern_help="topics with `=deg` after each and commas between them",
+            metavar="TOPIC=deg,…",
+        ),
+    ] = None
     fps: Annotated[float, Param(help="steps per second", common=True, gt=0)] = 30.0
     sync: Annotated[Sync, Param(help="which message counts at a step: the nearest, or the one before")] = "nearest"
     tolerance_s: Annotated[
@@ -173,6 +186,14 @@ def parse_cameras(text: str) -> dict[str, str]:
     """Return the camera of each topic; the topic names it where nothing else does."""
     topics = [part.partition("=") for part in text.split(",") if part]
     return {topic: camera or topic.strip("/").replace("/", "_") for topic, _, camera in topics}
+
+
+def parse_units(text: str | None) -> dict[str, str]:
+    """Return the unit of each topic. Raise ValueError."""
+    pairs = [part.partition("=") for part in (text or "").split(",") if part]
+    if wrong := next((f"{topic}{sign}{unit}" for topic, sign, unit in pairs if unit != DEGREES or not topic), ""):
+        raise ValueError(f"It is TOPIC={DEGREES}, for angles in degrees, which become radians; not {wrong}.")
+    return {topic: unit for topic, _, unit in pairs}
 
 
 def parse_names(text: str | None) -> tuple[str, ...]:

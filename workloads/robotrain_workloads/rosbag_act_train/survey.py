@@ -9,11 +9,17 @@ from typing import Any
 
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, Topic, format_time, open_bag, select_bags
 from robotrain_workloads.rosbag_act_train.bags.episodes import BagReading, dump_counts, read_bag
-from robotrain_workloads.rosbag_act_train.bags.messages import IMAGE_TYPES, JOINT_TYPE, VECTOR_TYPES, get_stamp
-from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings, count_bags, suggest_settings
+from robotrain_workloads.rosbag_act_train.bags.messages import IMAGE_TYPES, get_stamp
+from robotrain_workloads.rosbag_act_train.bags.number_types import NUMBER_TYPES
+from robotrain_workloads.rosbag_act_train.bags.settings import (
+    DataSettings,
+    count_bags,
+    list_action_candidates,
+    suggest_settings,
+)
 from robotrain_workloads.rosbag_act_train.bags.timeline import TopicTimes, make_topic_times
 
-READABLE_TYPES = (*IMAGE_TYPES, JOINT_TYPE, *VECTOR_TYPES)
+READABLE_TYPES = (*IMAGE_TYPES, *NUMBER_TYPES)
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,15 @@ class BagSurvey:
         return {name: (count, len(opened)) for name, count in counted.items() if count < len(opened)}
 
     @property
+    def action_candidates(self) -> dict[str, str]:
+        """The topics that may be the action, with their types, if nobody said what it is."""
+        candidates: dict[str, str] = {}
+        for bag in self.bags if self.settings.is_action_open else ():
+            topics = {name: Topic(facts.type, facts.messages) for name, facts in bag.topics.items()}
+            candidates |= list_action_candidates(topics, self.settings)
+        return candidates
+
+    @property
     def usable(self) -> list[BagReading]:
         """The bags that would train."""
         return [bag_facts.reading for bag_facts in self.bags if bag_facts.reading and not bag_facts.problem]
@@ -76,7 +91,7 @@ def survey_bags(
 
     Args:
         folder: The folder.
-        given: The settings that the user gave, in place of those that are guessed from the topics.
+        given_settings: The settings that the user gave, in place of those that are guessed from the topics.
         min_steps: Shorter pieces do not train: the chunk size.
         salvage: Read the whole chunks of MCAP files that end too early.
         report: Takes a line before each bag.
@@ -91,6 +106,7 @@ def survey_bags(
         report(f"reading {bag.name} ({number} of {len(bags)})")
         facts.append(_read_topics(bag, salvage))
     settings = replace(_suggest(facts), **given_settings)
+    is_open = settings.action_topic is None and "action_topic" not in given_settings
     joints: Mapping[str, tuple[str, ...]] = {}
     for bag_facts in facts:
         bag_facts.problem = bag_facts.problem or _find_missing_topics(bag_facts, facts, settings)
@@ -105,12 +121,13 @@ def survey_bags(
         if not bag_facts.reading.episodes and not bag_facts.reading.dropped:
             bag_facts.problem = f"{bag_facts.bag.path}: there is no time at which every topic has messages"
     state_joints, action_joints = (joints.get(topic or "") for topic in (settings.state_topic, settings.action_topic))
-    full_settings = replace(
+    settings = replace(
         settings,
+        is_action_open=is_open,
         joint_names=settings.joint_names or state_joints,
         action_joint_names=settings.action_joint_names or action_joints,
     )
-    return BagSurvey(folder, full_settings, facts)
+    return BagSurvey(folder, settings, facts)
 
 
 def _find_missing_topics(bag_facts: BagFacts, facts: Sequence[BagFacts], settings: DataSettings) -> str:
@@ -129,6 +146,7 @@ def dump_survey(survey: BagSurvey) -> dict[str, Any]:
     return {
         "folder": str(survey.folder),
         "settings": survey.settings.dump(),
+        "action_candidates": survey.action_candidates,
         "partial_topics": {name: {"bags": has, "of": of} for name, (has, of) in survey.partial_topics.items()},
         "bags": [
             {

@@ -14,7 +14,7 @@ from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, select
 from robotrain_workloads.rosbag_act_train.bags.episodes import BagReading, read_bag
 from robotrain_workloads.rosbag_act_train.bags.pictures import EpisodePictures, read_episode_pictures
 from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
-from robotrain_workloads.rosbag_act_train.parameters import parse_cameras, parse_names, read_topic
+from robotrain_workloads.rosbag_act_train.parameters import parse_cameras, parse_names, parse_units, read_topic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,6 +61,8 @@ def make_settings(values: Mapping[str, Any]) -> DataSettings:
         exclude_bags=parse_names(values["exclude_bags"]),
         joint_names=parse_names(values["joint_names"]) or None,
         action_joint_names=parse_names(values["action_joint_names"]) or None,
+        units=parse_units(values["units"]),
+        is_action_open=values["action_topic"] is None,
         **topics,
         **{name: values[name] for name in unchanged},
     )

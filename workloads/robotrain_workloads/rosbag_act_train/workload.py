@@ -41,7 +41,7 @@ def check_job(job: "Job") -> Iterator[Problem]:
         ways: tuple[Suggestion, ...] = (Suggestion(most),) if problem.startswith("--n-action-steps ") else ()
         yield make_problem("rosbag-policy-impossible.setting", *ways, title=problem)
     if is_action_the_state(dict(job.parameters)):
-        ways = (suggest_leaving_out("--action-topic", remark="the action is the next state"), Suggestion(ACTION_FORM))
+        ways = (Suggestion("--action-topic none", "the action is the next state"), Suggestion(ACTION_FORM))
         topic = redact(str(job["action_topic"]))
         yield make_problem("rosbag-policy-impossible.action-is-state", *ways, given=topic)
     starts = [source.role for source in job.sources if source.role in rules.START_ROLES]

@@ -234,7 +234,7 @@ def _find_unsafe_names(outputs: Sequence[Output]) -> Iterator[Problem]:
     for run_output in outputs:
         path = PurePosixPath(run_output.name)
         if not run_output.name.isprintable() or not run_output.name or path.is_absolute() or ".." in path.parts:
-            yield make_problem("run_output-name-unsafe", name=run_output.name)
+            yield make_problem("output-name-unsafe", name=run_output.name)
 
 
 def _find_existing(places: Sequence[Path]) -> Iterator[Problem]:

@@ -294,8 +294,8 @@ def _print_tracked(tracked: Sequence[TrackedRun]) -> None:
         delete = f"MLFLOW_TRACKING_URI={address} {mlflow} runs delete --run-id"
         one_by_one = f"for id in {' '.join(ids)}; do {delete} $id; done"
         print_message(
-            f"MLflow still has {_count_runs(len(tracked_runs))}, with {size} of checkpoints and files, which registered "
-            f"models may need; to remove {'them' if len(ids) > 1 else 'it'} there too:\n"
+            f"MLflow still has {_count_runs(len(tracked_runs))}, with {size} of checkpoints and files, which "
+            f"registered models may need; to remove {'them' if len(ids) > 1 else 'it'} there too:\n"
             f"  {one_by_one if len(ids) > 1 else f'{delete} {ids[0]}'}\n"
             f"  {mlflow} gc --tracking-uri {address} --backend-store-uri {address} --run-ids {','.join(ids)}"
         )

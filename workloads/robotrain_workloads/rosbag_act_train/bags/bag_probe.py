@@ -18,10 +18,11 @@ from typing import IO, Any
 
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError
 from robotrain_workloads.rosbag_act_train.bags.file_checks import MCAP_MAGIC, METADATA, SQLITE_DAMAGED
+from robotrain_workloads.rosbag_act_train.bags.number_types import JOINT_TYPE, STAMPED_TYPES
 from robotrain_workloads.rosbag_act_train.bags.storage import COMPRESSED_SUFFIX
 
 IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-JOINTS = "sensor_msgs/msg/JointState"
+JOINTS = JOINT_TYPE
 FOOTER_BYTES = 29 + len(MCAP_MAGIC)
 LARGEST_READ = 64 << 20
 """Bytes of an index, or of a chunk of messages, that are read."""
@@ -121,7 +122,7 @@ def parse_message(kind: str, data: bytes) -> Any:
 
 def read_stamp(kind: str, data: bytes) -> int:
     """Return the time in the header of a message, in nanoseconds; 0 if it has none, or of another type."""
-    if kind not in (IMAGE, COMPRESSED_IMAGE, JOINTS) or len(data) < 12:
+    if kind not in (IMAGE, COMPRESSED_IMAGE, *STAMPED_TYPES) or len(data) < 12:
         return 0
     seconds, rest = struct.unpack_from("<iI" if data[1:2] in (b"\1", b"\3") else ">iI", data, 4)
     return int(seconds) * 10**9 + int(rest)

@@ -12,15 +12,18 @@ from robotrain_workloads.rosbag_act_train.bags import SLOW_FACTOR
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, OpenBag, open_bag
 from robotrain_workloads.rosbag_act_train.bags.messages import (
     IMAGE_TYPES,
-    JOINT_TYPE,
-    VECTOR_TYPES,
     MessageError,
     find_damage,
     get_stamp,
-    read_vector,
 )
+from robotrain_workloads.rosbag_act_train.bags.number_types import NUMBER_TYPES
+from robotrain_workloads.rosbag_act_train.bags.numbers import NumberReader
 from robotrain_workloads.rosbag_act_train.bags.picture_formats import find_encoding_problem
-from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
+from robotrain_workloads.rosbag_act_train.bags.settings import (
+    DataSettings,
+    explain_open_action,
+    list_action_candidates,
+)
 from robotrain_workloads.rosbag_act_train.bags.timeline import (
     Stretch,
     TopicTimes,
@@ -73,7 +76,7 @@ class BagReading:
     unused: str = ""
     """How many seconds are in no piece, and which topics lack them; empty for less than a second."""
     joints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The joint names of the state and action topics that have them."""
+    """The names of the values of the topics that have them."""
 
     @property
     def jumps(self) -> int:
@@ -142,7 +145,7 @@ def check_topics(opened: OpenBag, settings: DataSettings) -> None:
     """
     problems = []
     for topic in settings.topics:
-        wanted = IMAGE_TYPES if topic in settings.image_topics else (JOINT_TYPE, *VECTOR_TYPES)
+        wanted = IMAGE_TYPES if topic in settings.image_topics else NUMBER_TYPES
         recorded = opened.topics.get(topic)
         if recorded is None:
             problems.append(f"no topic {topic}; it has {', '.join(sorted(opened.topics))}")
@@ -150,6 +153,10 @@ def check_topics(opened: OpenBag, settings: DataSettings) -> None:
             problems.append(f"{topic} has messages of {recorded.type}, and this needs {' or '.join(wanted)}")
         elif recorded.count == 0:
             problems.append(f"{topic} has no message")
+    if unread := [topic for topic in settings.units if topic not in settings.topics or topic in settings.image_topics]:
+        problems.append(f"--unit is for topics whose numbers are read, and {', '.join(unread)} is none of them")
+    if settings.is_action_open and (candidates := list_action_candidates(opened.topics, settings)):
+        problems.append(explain_open_action(candidates))
     if settings.state_topic is None and settings.action_topic is None:
         problems.append("no action: give an action topic, or a state topic whose next value is the action")
     if problems:
@@ -183,13 +190,15 @@ def _read_messages(opened: OpenBag, settings: DataSettings, joints: dict[str, tu
         joints[settings.state_topic] = settings.joint_names
     if settings.action_topic and settings.action_joint_names:
         joints[settings.action_topic] = settings.action_joint_names
+    readers = {
+        topic: NumberReader(opened.topics[topic].type, joints.get(topic), settings.units.get(topic, ""))
+        for topic in rows
+    }
     for number, message in enumerate(opened.read(settings.topics)):
         topic, content = message.topic, message.content
         try:
             if topic in rows:
-                if hasattr(content, "position"):
-                    joints.setdefault(topic, tuple(content.name))
-                row = read_vector(content, joints.get(topic))
+                row = readers[topic].read(content)
                 if rows[topic] and len(row) != len(rows[topic][0]):
                     raise MessageError(f"{len(row)} values, after messages of {len(rows[topic][0])}")
                 rows[topic].append(row)
@@ -201,6 +210,7 @@ def _read_messages(opened: OpenBag, settings: DataSettings, joints: dict[str, tu
             raise BagError(opened.bag.path, f"{topic}: {error}", message.log_ns) from error
         stamp = get_stamp(content) if settings.timestamp == "header" else 0
         stamps[topic].append((message.log_ns, stamp, number))
+    joints.update({topic: reader.names for topic, reader in readers.items() if reader.names is not None})
     if silent := [topic for topic, stamped in stamps.items() if not stamped]:
         raise BagError(opened.bag.path, f"{', '.join(silent)}: no message could be read")
     times = {topic: make_topic_times(stamped) for topic, stamped in stamps.items()}

@@ -1,4 +1,4 @@
-"""Messages of bags as arrays: pictures, joints by name, and vectors. Each refusal says why, and what to record."""
+"""Pictures of bags as arrays, and the time of a message. Each refusal says why, and what to record."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-JOINT_TYPE = "sensor_msgs/msg/JointState"
-VECTOR_TYPES = ("std_msgs/msg/Float64MultiArray", "std_msgs/msg/Float32MultiArray")
 _END_BYTES = 64
 
 
@@ -33,40 +31,10 @@ class MessageError(ValueError):
     """A message that does not fit; the text says why."""
 
 
-def select_joints(message: Any, names: Sequence[str]) -> NDArray[np.float32]:
-    """Return the positions of a JointState by name, in this order, shape (joints,), in the message's unit.
-
-    Raises:
-        MessageError: a joint is missing.
-    """
-    joint_names = list(message.name)
-    if len(message.position) != len(joint_names):
-        raise MessageError(f"{len(joint_names)} joint names but {len(message.position)} positions")
-    if missing := [name for name in names if name not in joint_names]:
-        raise MessageError(f"no joint {', '.join(missing)}; the message has {', '.join(joint_names) or 'none'}")
-    places = {name: index for index, name in enumerate(joint_names)}
-    return np.asarray([message.position[places[name]] for name in names], np.float32)
-
-
 def get_stamp(message: Any) -> int:
     """Return the time in a message's header in nanoseconds; 0 without a header."""
     header = getattr(message, "header", None)
     return 0 if header is None else header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
-
-
-def read_vector(message: Any, joints: Sequence[str] | None) -> NDArray[np.float32]:
-    """Return the numbers of a JointState or a float array, shape (values,).
-
-    Raises:
-        MessageError: a joint is missing, or a number is NaN or infinite.
-    """
-    if hasattr(message, "position"):
-        values = select_joints(message, message.name if joints is None else joints)
-    else:
-        values = np.asarray(message.data, np.float32).reshape(-1)
-    if not np.isfinite(values).all():
-        raise MessageError("a value is NaN or infinite")
-    return values
 
 
 def decode_picture(message: Any, size: tuple[int, int] | None) -> NDArray[np.uint8]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from robotrain_workloads.rosbag_act_train.bags import Clock, ClockJump, Sync
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Topic
-from robotrain_workloads.rosbag_act_train.bags.messages import IMAGE_TYPES, JOINT_TYPE, VECTOR_TYPES
+from robotrain_workloads.rosbag_act_train.bags.messages import IMAGE_TYPES
+from robotrain_workloads.rosbag_act_train.bags.number_types import JOINT_TYPE, NUMBER_TYPES, STATE_TYPES, shorten_type
 
 _PLAIN_SEGMENTS = {"image", "image_raw", "image_rect", "color", "compressed", "raw", "rgb", "image_color", "camera"}
 _ACTION_WORDS = re.compile(r"action|command|cmd|target|goal|leader", re.IGNORECASE)
@@ -28,9 +29,13 @@ class DataSettings:
     environment_state_topic: str | None = None
     action_topic: str | None = None
     """None: the action of a step is the state of the next one."""
+    is_action_open: bool = False
+    """Whether nobody said what the action is, so that a bag with topics that it may be is refused."""
     joint_names: tuple[str, ...] | None = None
     """The joints of the state, in order; None: those of the first message of the first bag."""
     action_joint_names: tuple[str, ...] | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+    """By topic: `deg` for angles that become radians."""
     fps: float = 30.0
     sync: Sync = "nearest"
     tolerance_s: float | None = None
@@ -83,7 +88,30 @@ class DataSettings:
 
     def dump(self) -> dict[str, Any]:
         """Return the keys of `data:` in config.yaml."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {name: value for name, value in values.items() if name != "is_action_open"}
+
+
+def list_action_candidates(topics: Mapping[str, Topic], settings: DataSettings) -> dict[str, str]:
+    """Return the type of each topic of numbers that is used for nothing."""
+    used = settings.topics
+    return {
+        name: topic.type
+        for name, topic in sorted(topics.items())
+        if topic.type in NUMBER_TYPES and topic.count and name not in used
+    }
+
+
+def explain_open_action(candidates: Mapping[str, str]) -> str:
+    """Return the question which of these topics, by their types, is the action, with what to type."""
+    ways = ", ".join(f"--action-topic {topic}" for topic in candidates)
+    question = f"no action is named, and it may be in {describe_candidates(candidates)}"
+    return f"{question}: {ways}; with --action-topic none it is the next state"
+
+
+def describe_candidates(candidates: Mapping[str, str]) -> str:
+    """Return topics with their types, as text."""
+    return ", ".join(f"{topic} ({shorten_type(kind)})" for topic, kind in candidates.items())
 
 
 def suggest_settings(bags: Sequence[Mapping[str, Topic]], rates: Mapping[str, float]) -> DataSettings:
@@ -96,12 +124,13 @@ def suggest_settings(bags: Sequence[Mapping[str, Topic]], rates: Mapping[str, fl
     topics = {name: topic for bag in bags for name, topic in bag.items()}
     cameras = _name_cameras([name for name in topics if topics[name].type in IMAGE_TYPES and "depth" not in name])
     names = [name for name in sorted(topics) if _is_in_most([name], bags)]
-    vectors = [name for name in names if topics[name].type in (JOINT_TYPE, *VECTOR_TYPES)]
+    vectors = [name for name in names if topics[name].type in NUMBER_TYPES]
     action = next((name for name in vectors if _ACTION_WORDS.search(name)), None)
+    states = [name for name in vectors if topics[name].type in STATE_TYPES and name != action]
     environment = next(
-        (name for name in vectors if _ENVIRONMENT_WORDS.search(name) and topics[name].type != JOINT_TYPE), None
+        (name for name in states if _ENVIRONMENT_WORDS.search(name) and topics[name].type != JOINT_TYPE), None
     )
-    left = [name for name in vectors if name not in (action, environment)]
+    left = [name for name in states if name != environment]
     chosen = DataSettings(
         image_topics={
             topic: camera
