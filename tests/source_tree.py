@@ -31,6 +31,8 @@ placed fit alike nearest close
 """
 VAGUE_WORDS = frozenset(VAGUE.split())
 """Words that name nothing by themselves: no module or function is called by them alone."""
+VAGUE_VARIABLES = frozenset(("one", "found", "given", "known", "why"))
+"""Words that do not say what a variable holds."""
 STANDARD_METHODS = frozenset({"close", "find"})
 """Methods that Python's own types and the platform interface name so: `file.close`, `Platform.find`."""
 
@@ -213,6 +215,22 @@ def find_vague_names(modules: Iterable[Module]) -> list[str]:
             if not one.is_class and one.name.strip("_") in VAGUE_WORDS and not is_standard:
                 found.append(f"{module.name}:{one.line} {one.name}")
     return found
+
+
+def find_vague_variables(modules: Iterable[Module]) -> list[str]:
+    """Variables and parameters that one vague word names. `given` and `why` are also fields of a problem."""
+    named = []
+    for module in modules:
+        tree = ast.parse(module.text)
+        bodies = (node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+        fields = {statement.target for body in bodies for statement in body if isinstance(statement, ast.AnnAssign)}
+        for node in ast.walk(tree):
+            is_stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node not in fields
+            if isinstance(node, ast.Name) and is_stored and node.id in VAGUE_VARIABLES:
+                named.append(f"{module.name}:{node.lineno} {node.id}")
+            elif isinstance(node, ast.arg) and node.arg in VAGUE_VARIABLES - {"given", "why"}:
+                named.append(f"{module.name}:{node.lineno} {node.arg}")
+    return named
 
 
 def find_repeated_classes(modules: Iterable[Module]) -> dict[str, list[str]]:

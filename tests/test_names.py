@@ -10,6 +10,10 @@ def test_no_module_or_function_is_named_by_a_vague_word():
     assert source_tree.find_vague_names(MODULES) == []
 
 
+def test_a_variable_says_what_it_holds():
+    assert source_tree.find_vague_variables(MODULES) == []
+
+
 def test_no_two_classes_share_a_name():
     assert source_tree.find_repeated_classes(MODULES) == {}
 

@@ -30,7 +30,7 @@ class PipelineRun(api.Run):
 
     def steps(self) -> dict[str, StepStatus]:
         """Return the status of each step by its name, in the plan's order."""
-        return {one.name: one for one in self._platform.engine.list_steps(self._submitted_record.reference)}
+        return {step.name: step for step in self._platform.engine.list_steps(self._submitted_record.reference)}
 
     def step(self, name: str) -> api.Run:
         """Return the run of a step. Raise Rejected if there is no such step, or it has no run yet."""

@@ -76,10 +76,10 @@ def _describe_frame_cache(job: LerobotJob, infos: Collection[Mapping[str, Any]])
         return "nothing to keep: no videos"
     needed = f"{format_size(size)} of decoded frames"
     if limit and limit * frame_options.GB < size:
-        kept = (
+        share = (
             "of which none is kept" if mode == "auto" else f"of which {format_size(limit * frame_options.GB)} are kept"
         )
-        return f"{needed}, {kept} (--frame-cache-size {limit:g})"
+        return f"{needed}, {share} (--frame-cache-size {limit:g})"
     return f"{needed} on the job's disk" + ", if a third of what is free is enough" * (mode == "auto" and not limit)
 
 

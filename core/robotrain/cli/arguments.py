@@ -302,31 +302,37 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
     record, platform = open_run(ctx, run)
     if not step:
         return record, platform
-    steps = {one.name: one for one in platform.engine.list_steps(record.reference)} if record.steps else {}
+    steps = (
+        {listed_step.name: listed_step for listed_step in platform.engine.list_steps(record.reference)}
+        if record.steps
+        else {}
+    )
     if step not in steps:
         near = suggest_name(step, steps, prefix="--step ")
         names = ", ".join(steps) or "none"
         raise Rejected([make_problem("step-unknown", *near, run=record.run, step=redact(step), steps=names)])
-    found = steps[step]
-    while wait and found.state in NOT_BEGUN and not platform.engine.status(record.reference).finished:
+    step_status = steps[step]
+    while wait and step_status.state in NOT_BEGUN and not platform.engine.status(record.reference).finished:
         time.sleep(STEP_POLL_SECONDS)
-        found = next(one for one in platform.engine.list_steps(record.reference) if one.name == step)
-    if record.native and found.state not in (*NOT_BEGUN, "skipped"):
+        step_status = next(
+            listed_step for listed_step in platform.engine.list_steps(record.reference) if listed_step.name == step
+        )
+    if record.native and step_status.state not in (*NOT_BEGUN, "skipped"):
         engine = cast("NativeEngine", platform.engine)
         reference = engine.refer_to_step(record.reference, step)
         return dataclasses.replace(record, reference=reference, steps=()), engine.step_platform
-    if not found.run:
+    if not step_status.run:
         begins = "It begins when the steps that it needs have succeeded."
-        reason = found.reason or (begins if found.state in NOT_BEGUN else "It has no run of its own.")
+        reason = step_status.reason or (begins if step_status.state in NOT_BEGUN else "It has no run of its own.")
         problem = make_problem(
             "step-without-run",
             step=step,
             run=record.run,
-            state=found.state,
+            state=step_status.state,
             why=reason.rstrip("."),
         )
         raise Rejected([problem])
-    return open_run(ctx, found.run)
+    return open_run(ctx, step_status.run)
 
 
 def open_runs(

@@ -56,8 +56,8 @@ def preview_plan(rendered: RenderedPlan, platform: Platform, plugins: Plugins) -
         return []
     plan, declared = rendered.plan, {parameter.name for parameter in get_parameters(platform.settings)}
     settings = platform.settings(**{name: value for name, value in rendered.settings.items() if name in declared})
-    place = platform.plans.describe_run(plan.job, settings, plan.run)
-    return [_preview_job("", rendered, plugins.workload(plan.job.workload), platform, place, JobFacts())]
+    run_place = platform.plans.describe_run(plan.job, settings, plan.run)
+    return [_preview_job("", rendered, plugins.workload(plan.job.workload), platform, run_place, JobFacts())]
 
 
 def _preview_job(

@@ -62,7 +62,7 @@ def require_one_training(record: RunRecord, platform: Platform, option: str = ""
         reason = ""
         ways = [Suggestion(f"{option} {name}", remark) for name in steps]
         if not option:
-            runs = {one.name: one.run for one in platform.engine.list_steps(record.reference)}
+            runs = {step_status.name: step_status.run for step_status in platform.engine.list_steps(record.reference)}
             names = [f"{record.run}-{name}" if record.native else runs.get(name) or name for name in steps]
             reason, ways = f"Name the run of one: {', '.join(names)}.", []
         raise Rejected([make_problem("step-ambiguous", *ways, run=record.run, why=reason)])

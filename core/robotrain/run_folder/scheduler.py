@@ -87,14 +87,21 @@ class SchedulerEngine(SchedulerPlans, SchedulerRuns):
 
     def list_statuses(self, references: Sequence[Reference]) -> list[Status | None]:
         """Return the status of each run, all by one request. None for one whose folder is gone. Raise Rejected."""
-        asked = [one for one in references if not is_whole(one)]
-        facts = self.find_facts([one["folder"] for one in asked])
-        known = {id(one): (one, found) for one, found in zip(asked, facts, strict=True) if found}
-        here = [one for one, _ in known.values()]
-        jobs = self.query_jobs(here, [found for _, found in known.values()]) if here else None
-        later = self.find_facts([one["folder"] for one in here])
-        statuses = {id(one): self._find_listed_status(one, now, jobs) for one, now in zip(here, later, strict=True)}
-        return [statuses.get(id(one)) for one in references]
+        single_runs = [reference for reference in references if not is_whole(reference)]
+        facts = self.find_facts([reference["folder"] for reference in single_runs])
+        facts_by_id = {
+            id(reference): (reference, run_facts)
+            for reference, run_facts in zip(single_runs, facts, strict=True)
+            if run_facts
+        }
+        here = [reference for reference, _ in facts_by_id.values()]
+        jobs = self.query_jobs(here, [run_facts for _, run_facts in facts_by_id.values()]) if here else None
+        later = self.find_facts([reference["folder"] for reference in here])
+        statuses = {
+            id(reference): self._find_listed_status(reference, now, jobs)
+            for reference, now in zip(here, later, strict=True)
+        }
+        return [statuses.get(id(reference)) for reference in references]
 
     def _find_listed_status(self, reference: Reference, facts: FolderFacts | None, jobs: Any) -> Status | None:
         try:
@@ -111,8 +118,8 @@ class SchedulerEngine(SchedulerPlans, SchedulerRuns):
     def find_other_writer(self, reference: Reference) -> str:
         """Return how somebody else may have written a run folder, in words; empty if nobody may. Raise RunGone."""
         folder = self.require_folder(reference)
-        why = self.folders.find_other_writer(folder)
-        return why and f"{folder} {why}"
+        reason = self.folders.find_other_writer(folder)
+        return reason and f"{folder} {reason}"
 
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove the folder of an ended run; return the bytes freed, None if it is another user's.

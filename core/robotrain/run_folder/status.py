@@ -191,25 +191,30 @@ class RunFolderEngine(PlatformEngine):
 
         :param facts: those of each run, as they were before.
         """
-        jobs = {one["folder"]: _get_job(one, known) for one, known in zip(references, facts, strict=True)}
+        jobs = {
+            reference["folder"]: _get_job(reference, run_facts)
+            for reference, run_facts in zip(references, facts, strict=True)
+        }
         states = self.get_engine_states({*jobs.values()}) if jobs else {}
         return {folder: states.get(job, "") for folder, job in jobs.items()}
 
     def judge_run(self, reference: Reference, facts: FolderFacts, jobs: Any) -> JudgedRun:
         """Return what the engine's answer and the facts of a run, which were read after it, amount to. Pure."""
-        says, known = jobs[reference["folder"]], facts.read(ENGINE_END_FILE).decode(errors="replace")
-        job = self.explain_state(says or known)
+        says, earlier_state = jobs[reference["folder"]], facts.read(ENGINE_END_FILE).decode(errors="replace")
+        job = self.explain_state(says or earlier_state)
         status = get_run_status(facts, job, self.platform.name)
         if status is job and status.state in ("failed", "lost") and (line := self._find_last_line(facts)):
             status = replace(status, reason=f"{status.reason}: {line}")
-        return JudgedRun(status, facts.outcome, says.encode() if job.finished and says not in ("", known) else b"")
+        return JudgedRun(
+            status, facts.outcome, says.encode() if job.finished and says not in ("", earlier_state) else b""
+        )
 
     def status(self, reference: Reference) -> Status:
         """Return the status of a run, a whole pipeline or sweep, or one of its parts. Raise RunGone or Rejected."""
         part = self.select_step(reference)
-        found = self.query_pipeline(reference)[0] if self.list_parts(reference) else self._query_status(part)
+        run_status = self.query_pipeline(reference)[0] if self.list_parts(reference) else self._query_status(part)
         self.folders.update_events_file(Path(part["folder"]))  # afterwards: the last ones are there
-        return found
+        return run_status
 
     def _query_status(self, reference: Reference) -> Status:
         """Return the status of a run or a part."""
@@ -232,8 +237,11 @@ class RunFolderEngine(PlatformEngine):
 
     def read_all_facts(self, references: Sequence[Reference]) -> list[FolderFacts]:
         """Return the facts of each run folder. Raise RunGone if one of them does not exist."""
-        found = self.find_facts([one["folder"] for one in references])
-        return [facts or self._read_facts_again(one) for one, facts in zip(references, found, strict=True)]
+        facts_of_runs = self.find_facts([reference["folder"] for reference in references])
+        return [
+            facts or self._read_facts_again(reference)
+            for reference, facts in zip(references, facts_of_runs, strict=True)
+        ]
 
     def _read_facts_again(self, reference: Reference) -> FolderFacts:
         """Return the facts of a folder that was not seen. Raise RunGone only if it is said to be missing."""
@@ -272,8 +280,8 @@ class RunFolderEngine(PlatformEngine):
     def events_file(self, reference: Reference) -> Path | None:
         """Return the events file, once it is there. Raise RunGone."""
         part = self.select_step(reference)
-        if found := self.folders.find_events_file(Path(part["folder"])):
-            return found
+        if events := self.folders.find_events_file(Path(part["folder"])):
+            return events
         self.require_folder(part)
         return None
 
@@ -288,9 +296,9 @@ class RunFolderEngine(PlatformEngine):
             try:
                 self.folders.write_file((folder := Path(part["folder"])) / claim.CANCELLED_FILE)
             except OSError as error:  # on a full disk the job is stopped all the same, and only a restart is not
-                why = error.strerror or str(error)
-                if any(sign in why for sign in FORBIDDEN):
-                    problem = make_problem("cancel-refused", given=str(folder), name=folder.name, why=why)
+                reason = error.strerror or str(error)
+                if any(sign in reason for sign in FORBIDDEN):
+                    problem = make_problem("cancel-refused", given=str(folder), name=folder.name, why=reason)
                     raise Rejected([problem]) from None
         note, signalled = Path(self.select_step(reference)["folder"], cancel.SIGNALLED_FILE), list[str]()
         with suppress(OSError, ValueError):
@@ -308,12 +316,12 @@ class RunFolderEngine(PlatformEngine):
 
     def list_jobs_to_stop(self, references: Sequence[Reference]) -> Mapping[str, NeededStop]:
         """Return the jobs of these runs that have not ended, and how each is to be stopped. Raise RunGone, Rejected."""
-        jobs, found = self.query_jobs(references, self.read_all_facts(references)), dict[str, NeededStop]()
-        for one, facts in zip(references, self.read_all_facts(references), strict=True):
-            status = self.judge_run(one, facts, jobs).status
+        jobs, jobs_to_stop = self.query_jobs(references, self.read_all_facts(references)), dict[str, NeededStop]()
+        for reference, facts in zip(references, self.read_all_facts(references), strict=True):
+            status = self.judge_run(reference, facts, jobs).status
             if not status.finished:
-                found[_get_job(one, facts)] = "waiting" if status.state == "pending" else "running"
-        return found
+                jobs_to_stop[_get_job(reference, facts)] = "waiting" if status.state == "pending" else "running"
+        return jobs_to_stop
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
         """Return the complete checkpoints, then other files. Raise RunGone."""

@@ -17,7 +17,7 @@ def require_own_run(record: RunRecord, platform: Platform, act: str) -> None:
 
     :param act: what is asked for, as a participle: `cancelled`.
     """
-    why = platform.engine.find_other_writer(record.reference) if record.is_adopted else ""
-    if why:
-        ways = ownership.suggest_closing(record.reference.get("folder", "FOLDER"), why)
-        raise Rejected([make_problem("run-of-others", *ways, run=record.run, act=act, why=why)])
+    reason = platform.engine.find_other_writer(record.reference) if record.is_adopted else ""
+    if reason:
+        ways = ownership.suggest_closing(record.reference.get("folder", "FOLDER"), reason)
+        raise Rejected([make_problem("run-of-others", *ways, run=record.run, act=act, why=reason)])

@@ -34,10 +34,10 @@ def read_name_holder(
     :param can_be_new: whether suggestions can offer `--new`.
     """
     try:
-        found = platform.engine.find_submitted(text, settings)
-        if found is None:
+        submitted_run = platform.engine.find_submitted(text, settings)
+        if submitted_run is None:
             raise RunGone(f"{platform.name} has no run {text}")
-        return read_found_run(text, found, platform, plugins, settings)
+        return read_found_run(text, submitted_run, platform, plugins, settings)
     except Rejected as rejected:
         way = Suggestion("--new", "starts a run of another name")
         if not can_be_new:

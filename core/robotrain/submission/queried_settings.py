@@ -45,6 +45,6 @@ def _apply_answers(prepared: PreparedJob, answers: Mapping[str, PlatformDefault]
     changes = {name: getattr(typed, name) for name in raw}
     origins = {name: str(value.origin) for name, value in raw.items()}
     changed = prepared.with_settings(dataclasses.replace(settings, **changes), changes, origins)
-    known = [*platform.plans.check(prepared.job, settings)]
-    found = platform.plans.check(changed.job, changed.settings)
-    return changed, [problem for problem in found if problem not in known]
+    earlier_problems = [*platform.plans.check(prepared.job, settings)]
+    new_problems = platform.plans.check(changed.job, changed.settings)
+    return changed, [problem for problem in new_problems if problem not in earlier_problems]

@@ -58,7 +58,9 @@ def find_last_checkpoint(
         status = platform.engine.status(record.reference)
         if not status.finished:
             raise Rejected([make_problem("run-goes-on.still", run=run, state=status.state)])
-        if checkpoints := [one for one in platform.engine.outputs(record.reference) if one.kind == "checkpoint"]:
+        if checkpoints := [
+            output for output in platform.engine.outputs(record.reference) if output.kind == "checkpoint"
+        ]:
             return find_last_intact_checkpoint(checkpoints, prepared, say)
     except RunGone as gone:
         title = gone.problems[0].title

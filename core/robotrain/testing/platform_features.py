@@ -42,8 +42,8 @@ class EngineFeatureTests(PlatformTestBase):
             plan = render(f"kit-cut-{number}")
             with SubmitScript(monkeypatch).kill_at(before=before, after=after), contextlib.suppress(Unanswered):
                 engine.submit(plan)
-            found = _list_jobs(engine, plan)
-            if number == len(STEP_CUTS) and not all(queued_job.is_held for queued_job in found["first"]):
+            jobs_by_step = _list_jobs(engine, plan)
+            if number == len(STEP_CUTS) and not all(queued_job.is_held for queued_job in jobs_by_step["first"]):
                 yield (
                     "native_dag is declared yes, but the first step can begin before all steps are sent: set"
                     " `hold_words`, and `is_held` of what `search_jobs` returns"
@@ -51,17 +51,17 @@ class EngineFeatureTests(PlatformTestBase):
             with contextlib.suppress(Unanswered):  # of steps that cannot be released
                 if not engine.find(plan):
                     engine.submit(plan)
-            found = _list_jobs(engine, plan)
-            for step, jobs in found.items():
+            jobs_by_step = _list_jobs(engine, plan)
+            for step, jobs in jobs_by_step.items():
                 if len(jobs) != 1:
                     yield (
                         f"after a submit that was cut, the engine has {len(jobs)} jobs of step {step}, not 1: set"
                         " `is_waiting` and `needs` of what `search_jobs` returns, and return every job with its mark"
                     )
-            if any(queued_job.is_held for queued_job in found["first"]):
+            if any(queued_job.is_held for queued_job in jobs_by_step["first"]):
                 yield "native_dag is declared yes, but the first step is never released: set `release_command`"
-        needed = {queued_job.job for queued_job in found["first"]}
-        if not all(needed <= {*queued_job.needs} for queued_job in found["second"]):
+        needed = {queued_job.job for queued_job in jobs_by_step["first"]}
+        if not all(needed <= {*queued_job.needs} for queued_job in jobs_by_step["second"]):
             yield (
                 "native_dag is declared yes, but step second does not wait for step first: set `dependency_words` (and"
                 " `job_separator`), and `needs` of what `search_jobs` returns"
@@ -93,7 +93,7 @@ class EngineFeatureTests(PlatformTestBase):
             yield from gaps
             return
         reference = yield from _submit_engine_plan(bench, "a sweep", render, {*trials})
-        if is_scheduler and len({one.reference["job"] for one in engine.list_parts(reference).values()}) == 1:
+        if is_scheduler and len({part.reference["job"] for part in engine.list_parts(reference).values()}) == 1:
             yield "native_sweep is declared yes, but trials share one job: `format_trial` returns the name of each"
 
     @pytest.mark.parametrize(("name", "least", "nothing"), [("time", "1s", "0s"), ("memory", "1K", "0K")])
@@ -108,8 +108,8 @@ class EngineFeatureTests(PlatformTestBase):
         job, settings = bench.arguments[:2]
         (sent,) = bench.engine.load_spec(bench.plans[-1]).jobs
         variants = (dataclasses.replace(settings, **{name: text}) for text in (least, nothing))
-        asked, none = (_format_request(bench.engine, job, variant, sent) for variant in variants)
-        if asked == none:
+        least_request, none = (_format_request(bench.engine, job, variant, sent) for variant in variants)
+        if least_request == none:
             yield f"--{name} {least} asks the scheduler for {nothing}: refuse it in `check`, or round up"
 
     def test_several_nodes_are_asked_for(self, bench: Bench) -> Iterator[str]:
@@ -130,8 +130,8 @@ class EngineFeatureTests(PlatformTestBase):
             single_node_job = dataclasses.replace(
                 job, parameters=tuple({**dict(job.parameters), "num_nodes": 1}.items())
             )
-            asked, alone = (_format_request(bench.engine, job, settings, sent) for job in (job, single_node_job))
-            if asked == alone:
+            request, alone = (_format_request(bench.engine, job, settings, sent) for job in (job, single_node_job))
+            if request == alone:
                 yield "multi_node is declared yes, but a job of two nodes is sent as one of one: ask for them all"
 
 
@@ -183,9 +183,9 @@ def _submit_engine_plan(
 def _list_jobs(engine: SchedulerEngine, plan: Plan) -> dict[str, list[FoundJob]]:
     """Return the jobs of a plan that the scheduler has, by step."""
     jobs = engine.load_spec(plan).jobs
-    found = [*engine.search_jobs(jobs)]
+    engine_jobs = [*engine.search_jobs(jobs)]
     return {
-        step_job.step: [job for job in found if (job.name, job.token) == (step_job.name, step_job.token)]
+        step_job.step: [job for job in engine_jobs if (job.name, job.token) == (step_job.name, step_job.token)]
         for step_job in jobs
     }
 
@@ -209,7 +209,7 @@ def _find_array_gaps(engine: Any, sweep: SweepSpec, render: Callable[[], Plan]) 
         "as many jobs as `sent.trials` has": dataclasses.replace(sent, trials=(*sent.trials, "trial-3")),
         "at most `sent.at_most` at the same time": dataclasses.replace(sent, at_most=0),
     }
-    asked = _format_request(engine, sweep.jobs[0], sweep.settings, sent)
+    request = _format_request(engine, sweep.jobs[0], sweep.settings, sent)
     for what, other in others.items():
-        if _format_request(engine, sweep.jobs[0], sweep.settings, other) == asked:
+        if _format_request(engine, sweep.jobs[0], sweep.settings, other) == request:
             yield f"native_sweep is declared yes, but the words of the job do not ask for {what}"

@@ -140,11 +140,11 @@ class SubmitTests(PlatformTestBase):
         if bench.engine.find(plan) is not None:
             yield "`find` returned a run for a plan that was not submitted"
         run = bench.submit_job()
-        found = bench.engine.find(plan)
-        if found is None:
+        found_reference = bench.engine.find(plan)
+        if found_reference is None:
             yield "`find` returned None for a plan that was submitted"
         else:
-            states = [bench.engine.status(reference).state for reference in (found, run.reference)]
+            states = [bench.engine.status(reference).state for reference in (found_reference, run.reference)]
             yield from compare("the state of what `find` returned", *states)
         files = {**plan.files, plan.spec: plan.files[plan.spec] + b"\n", "kit-another.txt": b"another"}
         if bench.engine.find(dataclasses.replace(plan, files=files)) is not None:
@@ -240,14 +240,14 @@ class ObservationTests(SubmitTests):
         yield from report(f"`native_states` maps to {', '.join(STATES)}; not to", {*natives.values()} - {*STATES})
         for native, state in sorted(natives.items(), key=lambda pair: STATES.index(pair[1])):
             bench.world.set_native_state(run.reference, native)
-            if (found := bench.engine.status(run.reference).state) != state:
-                yield f"{native} is mapped to {found}, and the world says that it means {state}"
+            if (own_state := bench.engine.status(run.reference).state) != state:
+                yield f"{native} is mapped to {own_state}, and the world says that it means {state}"
             listed = [status.state for status in bench.engine.list_statuses([run.reference]) if status]
             if any(
-                listed_state != found and {listed_state, found} & {"pending", "running", "succeeded"}
+                listed_state != own_state and {listed_state, own_state} & {"pending", "running", "succeeded"}
                 for listed_state in listed
             ):
-                yield f"{native} is mapped to {found} by `status`, and to {listed[0]} by `list_statuses`"
+                yield f"{native} is mapped to {own_state} by `status`, and to {listed[0]} by `list_statuses`"
         if bench.world.only_native_states:
             return
         bench.world.set_native_state(run.reference, UNKNOWN_STATE)
@@ -302,9 +302,9 @@ class ObservationTests(SubmitTests):
             for count in ("first", "second"):
                 bench.run_for("cancel", run.run).require(f"the {count} `cancel` of a {state} run must succeed")
             call_in_time("cancel", bench.engine.cancel, run.reference)
-            found = bench.engine.status(run.reference).state
-            if found != state and (found in CANCELLED_STATES or state in ("succeeded", "failed")):
-                yield f"a run that was {state} is {found} after `cancel`"
+            last_state = bench.engine.status(run.reference).state
+            if last_state != state and (last_state in CANCELLED_STATES or state in ("succeeded", "failed")):
+                yield f"a run that was {state} is {last_state} after `cancel`"
 
     def test_new_run_has_no_outputs(self, bench: Bench) -> Iterator[str]:
         """`outputs` returns at once, without a checkpoint; `register` is rejected; what is shown is text."""

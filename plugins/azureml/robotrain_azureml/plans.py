@@ -1,12 +1,22 @@
 """What makes the plans of the platform `azureml`: each method is a function of `spec/`."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformPlans
 from robotrain.model.preview import RunPlace
+from robotrain.model.reference import Reference
 
 from robotrain_azureml.settings import AzureMLSettings
-from robotrain_azureml.spec import check_job, job_settings, pipeline, sweep
+from robotrain_azureml.spec import check_job, job_settings
 from robotrain_azureml.spec import render as rendering
+
+if TYPE_CHECKING:
+    from robotrain.model.pipeline import PipelineStep, SweepSpec
+    from robotrain.model.plan import Plan
 
 
 class AzureMLPlans(PlatformPlans):
@@ -17,10 +27,27 @@ class AzureMLPlans(PlatformPlans):
     container_plugins = staticmethod(rendering.find_container_plugins)
     check = staticmethod(check_job.check_job)
     render = staticmethod(rendering.render_plan)
-    find_sweep_obstacle = staticmethod(sweep.find_sweep_obstacle)
-    render_sweep = staticmethod(sweep.render_sweep)
-    render_pipeline = staticmethod(pipeline.render_pipeline)
 
     def describe_run(self, job: Job, settings: AzureMLSettings, run: str) -> RunPlace:
         """Return the workspace and the compute that a run works on."""
         return rendering.describe_run(settings)
+
+    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
+        """Return why Azure ML cannot run a sweep, as the end of a sentence; empty if it can."""
+        from robotrain_azureml.spec.sweep import find_sweep_obstacle  # costs start-up of `render`
+
+        return find_sweep_obstacle(sweep)
+
+    def render_sweep(self, sweep: SweepSpec, job: Job, run: str) -> Plan:
+        """Return a sweep job."""
+        from robotrain_azureml.spec.sweep import render_sweep  # costs start-up of `render`
+
+        return render_sweep(sweep, job, run)
+
+    def render_pipeline(
+        self, steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]
+    ) -> Plan:
+        """Return a pipeline job."""
+        from robotrain_azureml.spec.pipeline import render_pipeline  # costs start-up of `render`
+
+        return render_pipeline(steps, job, run, finished)

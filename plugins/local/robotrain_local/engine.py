@@ -16,8 +16,7 @@ from robotrain.run_folder.outputs import download_output, list_outputs
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Registered
 
-from robotrain_local import observe, shell
-from robotrain_local import render as rendering
+from robotrain_local import observe
 from robotrain_local import submit as submission
 from robotrain_local.observe import find_run_folder
 from robotrain_local.settings import LocalSettings
@@ -41,9 +40,11 @@ class LocalEngine(PlatformEngine):
         return preflight.list_checks(plan)
 
     def pin_source(self, source: JobSource, settings: LocalSettings) -> str:
-        from robotrain_sources.mlflow import registry  # costs start-up
+        from robotrain_sources.mlflow import registry  # costs start-up of `status`
 
-        return registry.find_latest_version(source, rendering.get_tracking_uri(settings))
+        from robotrain_local.render import get_tracking_uri
+
+        return registry.find_latest_version(source, get_tracking_uri(settings))
 
     def find_submitted(self, text: str, settings: LocalSettings) -> SubmittedRun | None:
         from robotrain_local import submitted_runs  # costs start-up of `status`
@@ -59,6 +60,8 @@ class LocalEngine(PlatformEngine):
         return find_events_file(find_run_folder(reference))
 
     def make_shell(self, reference: Reference, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
+        from robotrain_local import shell  # costs start-up of `status`
+
         return shell.make_shell(reference, words)
 
     def make_forwarding(self, reference: Reference, here: int, there: int) -> Forwarding:

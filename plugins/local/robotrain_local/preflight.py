@@ -96,9 +96,9 @@ def check_gpus() -> Iterator[HealthResult]:
         return
     try:
         present = hardware.query_gpus()
-    except hardware.DriverUnavailable as why:
+    except hardware.DriverUnavailable as error:
         report = report_ok if shutil.which("nvidia-smi") is None else report_warning
-        yield report(f"none: training uses the CPU ({str(why)[0].lower()}{str(why)[1:]})")
+        yield report(f"none: training uses the CPU ({str(error)[0].lower()}{str(error)[1:]})")
         return
     memory = hardware.query_gpu_memory()
     usable = Counter(describe_gpu(gpu, *memory.get(gpu.uuid, (0, 0))) for gpu in hardware.select_visible(present))

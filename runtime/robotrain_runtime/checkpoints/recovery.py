@@ -59,15 +59,15 @@ def read_earlier_attempts(work: Path) -> EarlierAttempts:
         if '"event": "metrics"' in line:  # most lines: not parsed
             continue
         match record.event if (record := event.parse_event(line)) else None:
-            case Tracking() as found:
-                tracking = found
-            case Checkpoint(step=step, path=path) as found:
-                checkpoints[path] = found
+            case Tracking() as latest:
+                tracking = latest
+            case Checkpoint(step=step, path=path) as latest:
+                checkpoints[path] = latest
                 published.pop(step, None)  # saved again
             case Published(step=step, to=to):
                 published[step] = published.get(step, frozenset()) | {to}
-            case Evaluated() as found:
-                evaluated = found
+            case Evaluated() as latest:
+                evaluated = latest
             case Delivered(to=to):
                 delivered |= {to}
     return EarlierAttempts(

@@ -97,9 +97,9 @@ def find_gpu_problems(required: GpuRequirement | None, placement: Placement) -> 
     many = f"{required.count} GPU{'s' if required.count > 1 else ''}"
     try:
         present = query_gpus()
-    except DriverUnavailable as why:
+    except DriverUnavailable as error:
         title = f"the job asks for {many}, and this machine shows none"
-        yield _make_gpu_finding("gpu-missing", title, f"{why}.", *_list_ways(required, 0))
+        yield _make_gpu_finding("gpu-missing", title, f"{error}.", *_list_ways(required, 0))
         return
     gpus = select_visible(present)
     if len(gpus) < required.count:

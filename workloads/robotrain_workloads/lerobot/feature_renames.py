@@ -128,5 +128,5 @@ def find_likely_renames(
 
 def _compare_names(name: str, other: str) -> float:
     """Return how much the last parts of two names are alike: 0 to 1."""
-    one, two = (text.removeprefix("observation.").removeprefix("images.").lower() for text in (name, other))
-    return difflib.SequenceMatcher(a=one, b=two).ratio()
+    first, second = (text.removeprefix("observation.").removeprefix("images.").lower() for text in (name, other))
+    return difflib.SequenceMatcher(a=first, b=second).ratio()

@@ -15,14 +15,14 @@ make_problem = Messages(__file__)
 
 def check_mixture(job: LerobotJob) -> Iterator[Problem]:
     """Require a weight greater than 0 for each dataset, and datasets that are not streamed."""
-    given = job.parameters[MIXTURE]
-    if not given:
+    mixture = job.parameters[MIXTURE]
+    if not mixture:
         return
     try:
         shares = list_shares(job.parameters, job.sources)
     except ValueError as error:
         way = Suggestion(f"{MIXTURE_FLAG} WEIGHTS", f"one for each dataset, in their order, such as {EXAMPLE}")
-        yield make_problem("value-invalid.mixture", way, given=redact(str(given)), why=str(error))
+        yield make_problem("value-invalid.mixture", way, given=redact(str(mixture)), why=str(error))
         return
     if shares and job.option_values.get(STREAMING) is True:
-        yield make_problem("options-conflict.mixture-streamed", suggest_leaving_out(STREAMING), given=str(given))
+        yield make_problem("options-conflict.mixture-streamed", suggest_leaving_out(STREAMING), given=str(mixture))

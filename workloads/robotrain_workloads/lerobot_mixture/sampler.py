@@ -68,10 +68,10 @@ class MixtureSampler:
         drawn = self.count_draws(position)
         frames = [self._read_source(sampler, start) for sampler, start in zip(self._sources, drawn, strict=True)]
         order = self._order_block(position // BLOCK)
-        for place in range(position, position + count):
-            if place % BLOCK == 0:
-                order = self._order_block(place // BLOCK)
-            yield next(frames[order[place % BLOCK]])
+        for sample in range(position, position + count):
+            if sample % BLOCK == 0:
+                order = self._order_block(sample // BLOCK)
+            yield next(frames[order[sample % BLOCK]])
 
     def _read_source(self, sampler: Any, drawn: int) -> Iterator[int]:
         """Yield the frames of a source without end, after those that were drawn before."""

@@ -39,18 +39,18 @@ def forward(
     """
     here, there = _parse_ports(port)
     record, platform = open_accessible_run(ctx, run, step, "forward")
-    found = platform.engine.make_forwarding(record.reference, here, there)
-    if found.command is not None:
+    forwarding = platform.engine.make_forwarding(record.reference, here, there)
+    if forwarding.command is not None:
         _check_is_free(here, there, format_run(run, step) if step else record.run)
-    if found.command is None:
-        _check_is_known(found.address, record.run)
-        print_result(f"http://{found.address}")
+    if forwarding.command is None:
+        _check_is_known(forwarding.address, record.run)
+        print_result(f"http://{forwarding.address}")
         print_message("there is nothing to forward: this machine reaches it")
         if login := find_ssh_login():
-            print_message(f"To open it on yours, run there:\n  {make_forward_line(here, login, found.address)}")
+            print_message(f"To open it on yours, run there:\n  {make_forward_line(here, login, forwarding.address)}")
         return
-    with _announce(here, f"http://{found.address}"):
-        code = run_on_terminal(found.command)
+    with _announce(here, f"http://{forwarding.address}"):
+        code = run_on_terminal(forwarding.command)
     if code not in (0, EXIT_INTERRUPTED):  # what it printed says why
         raise Rejected([make_problem("forwarding-ended", run=record.run, code=code)])
 

@@ -66,10 +66,10 @@ def merge_checkpoint(ctx: typer.Context, training: TrainingRun, checkpoint: Outp
         print_message(f"merging step {checkpoint.step} of {record.run} on this machine")
         _announce_environment(prepared)
         merge = _run(ctx, prepared, plugins)
-    found = [one for one in here.engine.outputs(merge.reference) if one.kind == "checkpoint"]
-    if not found:
+    checkpoints = [output for output in here.engine.outputs(merge.reference) if output.kind == "checkpoint"]
+    if not checkpoints:
         raise Rejected([make_problem("outputs-missing.no-policy", run=merge.run)])
-    return MergedPolicy(merge, here, found[-1])
+    return MergedPolicy(merge, here, checkpoints[-1])
 
 
 def _find_platform_here(record: RunRecord, plugins: Plugins) -> Platform:

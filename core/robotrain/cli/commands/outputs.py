@@ -77,8 +77,8 @@ def outputs(
     chosen = _select_outputs(available, checkpoint, record)
     has_checkpoint = any(output.kind == "checkpoint" for output in available)
     if record.makes == "checkpoints" and not has_checkpoint and not _is_evaluated(record, platform):
-        why = _explain_no_outputs(platform.engine.status(record.reference))
-        print_message(f"there is no checkpoint among them: {why}")
+        reason = _explain_no_outputs(platform.engine.status(record.reference))
+        print_message(f"there is no checkpoint among them: {reason}")
     downloaded = download_outputs(chosen, platform, record, to) if to else {}
     if json:
         print_json({"run": record.run, "outputs": [_dump_output(output, downloaded) for output in chosen]})

@@ -146,7 +146,8 @@ class PruneCandidates:
                 if not (candidate.interrupted or self._keeps_outputs(candidate.run))
             ]
             outputs = self._query_platforms(
-                finished, lambda record, platform: tuple(one.uri for one in platform.engine.outputs(record.reference))
+                finished,
+                lambda record, platform: tuple(output.uri for output in platform.engine.outputs(record.reference)),
             )
             candidates = [_add_outputs(candidate, outputs.get(candidate.run)) for candidate in candidates]
             gone = {candidate.run for candidate in self.plan.removed}

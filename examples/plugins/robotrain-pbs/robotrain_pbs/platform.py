@@ -52,15 +52,15 @@ class PBSEngine(SchedulerEngine):
         return client.explain_refusal(answer, get_queue(job))
 
     def search_jobs(self, jobs: Sequence[SchedulerJob]) -> Iterator[FoundJob]:
-        for one in client.query_jobs():
-            variables = dict(pair.partition("=")[::2] for pair in one.get("Variable_List", "").split(","))
+        for job in client.query_jobs():
+            variables = dict(pair.partition("=")[::2] for pair in job.get("Variable_List", "").split(","))
             yield FoundJob(
-                job=one["name"],
-                name=one.get("Job_Name", ""),
+                job=job["name"],
+                name=job.get("Job_Name", ""),
                 token=variables.get("ROBOTRAIN_TOKEN", ""),
-                is_waiting=one.get("job_state", "") in WAITING,
-                is_held="u" in one.get("Hold_Types", ""),
-                needs=re.findall(r"(?<=:)[^:@]+", one.get("depend", "")),
+                is_waiting=job.get("job_state", "") in WAITING,
+                is_held="u" in job.get("Hold_Types", ""),
+                needs=re.findall(r"(?<=:)[^:@]+", job.get("depend", "")),
             )
 
     def find_begun_job(self, facts: FolderFacts) -> str:
@@ -73,7 +73,7 @@ class PBSEngine(SchedulerEngine):
         return super().find_sweep_obstacle(sweep) or ("an array has at least two jobs" if len(sweep.trials) < 2 else "")
 
     def get_engine_states(self, jobs: Collection[str]) -> Mapping[str, str]:
-        return {one["name"]: client.describe_job(one) for one in client.query_jobs(*jobs)}
+        return {job["name"]: client.describe_job(job) for job in client.query_jobs(*jobs)}
 
     def explain_state(self, engine_state: str) -> Status:
         return client.explain_state(engine_state)
@@ -84,7 +84,7 @@ class PBSEngine(SchedulerEngine):
         answers = [client.COMMANDS.run(*command, job) for job in jobs]
         refusals = (answer.stderr for answer in answers if answer.exit_code)
         over = "Unknown Job Id|has finished|invalid for state"
-        return next((client.COMMANDS.quote(one) for one in refusals if not re.search(over, one)), "")
+        return next((client.COMMANDS.quote(refusal) for refusal in refusals if not re.search(over, refusal)), "")
 
 
 def get_queue(job: SchedulerJob) -> str:

@@ -191,8 +191,8 @@ def _use(plan: FramePlan, cache: Path, present: int) -> CacheLease:
         pass
     os.environ[VARIABLE] = str(plan_file)
     join()
-    kept = f"up to {format_size(plan.size)}, of which {format_size(min(present, plan.size))} are there"
-    _emit_note("info", f"decoded frames are kept in {plan.folder}: {kept}")
+    share = f"up to {format_size(plan.size)}, of which {format_size(min(present, plan.size))} are there"
+    _emit_note("info", f"decoded frames are kept in {plan.folder}: {share}")
     return lease
 
 
