@@ -111,6 +111,19 @@ IMPORTS = [
 ]
 
 
+def test_engine_that_does_not_load(robotrain, install_source):
+    """It is loaded at the first act: declared help works, and other platforms are asked all the same."""
+    install_source(PLATFORM.replace("engine_class=PlainEngine", 'engine_class="nosuch_engine:PlainEngine"'))
+    answer = robotrain("render", *ON_PLAIN)
+    answer.check_problems(1, "plugin-failed")
+    assert "nosuch_engine:PlainEngine" in answer.stderr
+    assert "robotrain --without platform.plain" in answer.stderr
+    assert robotrain("submit", "--platform", "plain", "--help").exit_code == 0
+    assert robotrain(*ON_LOCAL).exit_code == 0
+    checks = {check["name"]: check for check in robotrain("doctor", "--json").json["checks"]}
+    assert "nosuch_engine" in str(checks["plugins"]["findings"])
+
+
 @pytest.mark.parametrize(("source", "reason"), IMPORTS)
 def test_module_that_does_not_load(robotrain, install_source, source, reason):
     install_source(source)

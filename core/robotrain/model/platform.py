@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.capabilities import FEATURES, Capabilities
+from robotrain.model.platform_loading import load_part
 from robotrain.model.preview import RunPlace
 from robotrain.model.reference import LOGIN_KEY
 from robotrain.model.source import SourceError
@@ -80,16 +80,14 @@ class Platform:
 
     @cached_property
     def engine(self) -> PlatformEngine:
-        """What acts for the platform."""
-        named = self.engine_class
-        engine: PlatformEngine = (resolve_name(named) if isinstance(named, str) else named)(self)
+        """What acts for the platform. Raise PlatformNotLoaded."""
+        engine: PlatformEngine = load_part(self.engine_class, self)
         return engine
 
     @cached_property
     def plans(self) -> PlatformPlans:
-        """What makes its plans."""
-        named = self.plans_class or self.engine_class
-        plans: PlatformPlans = (resolve_name(named) if isinstance(named, str) else named)(self)
+        """What makes its plans. Raise PlatformNotLoaded."""
+        plans: PlatformPlans = load_part(self.plans_class or self.engine_class, self)
         return plans
 
 

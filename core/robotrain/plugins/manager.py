@@ -16,6 +16,7 @@ from robotrain.command_table import COMMANDS
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
+from robotrain.model.platform_loading import PlatformNotLoaded
 from robotrain.plugins.discovery import HOOKS, Claim, exclude_claims, read_claims
 from robotrain.plugins.failures import (
     PluginError,
@@ -182,7 +183,10 @@ class Plugins:
         checks: list[tuple[Claim, Check]] = []
         for claim in self.list_claims("platform", platform):
             if loaded := self._get(claim):
-                checks += [(claim, check) for check in cast(Platform, loaded).engine.list_checks(None)]
+                try:
+                    checks += [(claim, check) for check in cast(Platform, loaded).engine.list_checks(None)]
+                except PlatformNotLoaded as error:
+                    self.failures[claim] = make_failure(claim, error.__cause__ or error)
         for owners, implementation in self.list_implementations(HOOKS["health"]):
             if any(_is_relevant(owner, platform) for owner in owners):
                 checks += [(owners[0], check) for check in implementation.function()]

@@ -55,6 +55,7 @@ from robotrain_workloads.lerobot_train.episode_options import (
     parse_episodes,
 )
 from robotrain_workloads.lerobot_train.frames import frame_cache
+from robotrain_workloads.lerobot_train.launcher_options import parse_launcher_options
 from robotrain_workloads.lerobot_train.random_draws import RandomDraws
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 from robotrain_workloads.lerobot_train.trainer_options import DECODER, TOLERANCE
@@ -271,7 +272,7 @@ def _prepare_training(options: Sequence[str]) -> None:
 def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     """Run the trainer. Raise SystemExit with a sentence, or with the exit code of a trainer that was stopped."""
     separator = arguments.index("--")
-    own, trainer = _parse_own_options(arguments[:separator]), list(arguments[separator + 1 :])
+    own, trainer = parse_launcher_options(arguments[:separator]), list(arguments[separator + 1 :])
     if device.is_first_rank() and own.tag:
         emit_event(Track(tags=dict(tag.split("=", 1) for tag in own.tag)))
     if isinstance(stop_handler, NodesStop):
@@ -437,33 +438,6 @@ def _kill_workers() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would hide the real error
     for process in multiprocessing.active_children():
         process.kill()
-
-
-def _parse_own_options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="launcher")
-    parser.add_argument("--device", required=True)
-    parser.add_argument("--trains", default="policy", help="what the names of its options begin with")
-    parser.add_argument("--weights", type=Path, help="a file of weights that the cameras' network starts from")
-    parser.add_argument("--weights-name", default="", help="the name that torchvision has for them")
-    parser.add_argument("--given-weights", action="store_true", help="the user gives the file")
-    parser.add_argument("--first", type=int, default=0, help="the step to continue from")
-    parser.add_argument("--loads-alone", action="store_true", help="the user wants no process that loads data")
-    parser.add_argument("--allow-non-finite", action="store_true", help="keep NaN and infinite weights")
-    parser.add_argument("--base", type=Path, help="the folder of the policy that the trained adapter belongs to")
-    parser.add_argument("--base-reference", default="", help="where it comes from, as JSON")
-    parser.add_argument("--new-processors", action="store_true", help="of a policy use only the network")
-    parser.add_argument("--reads-task", action="store_true", help="the text of the task is trained on")
-    parser.add_argument("--exclude-episodes", default="", help="numbers of those that are left out")
-    parser.add_argument("--computed-statistics", action="store_true", help="of numbers, from the frames that are read")
-    parser.add_argument("--relative-statistics", action="store_true", help="actions are normalized when relative")
-    parser.add_argument("--mixture", type=json.loads, help="name and share of the samples of each dataset")
-    parser.add_argument("--read-numbers", type=json.loads, default={}, help="features, by option of the comparison")
-    parser.add_argument("--frame-cache", type=json.loads, default={}, help="of decoded frames, as JSON")
-    parser.add_argument("--nodes", type=int, default=1, help="how many train together")
-    parser.add_argument("--ranks", type=int, default=1, help="the processes on all of them")
-    parser.add_argument("--batch", type=int, default=0, help="the samples of a step on each")
-    parser.add_argument("--tag", action="append", default=[], help="NAME=VALUE, for the tracking run")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.model.job import parse_workload
 from robotrain.model.platform import Platform, has_own_method
+from robotrain.model.platform_loading import PlatformNotLoaded
 from robotrain.model.run import RunRecord
 from robotrain.model.submitted_run import ListedSubmission
 from robotrain.plugins.manager import Plugins
@@ -66,7 +67,7 @@ def list_found_runs(
     :param since: when the oldest that `accept` takes may have been created: nothing older is asked for.
     """
     platforms = {platform: plugins.platform(platform)} if platform else plugins.platforms()
-    able = [candidate for candidate in platforms.values() if has_own_method(candidate.engine, "list_submitted")]
+    able = [candidate for candidate in platforms.values() if _can_list(candidate)]
     answers = [PlatformOutcome(name, "cannot-list") for name, candidate in platforms.items() if candidate not in able]
     recorded = defaultdict[str, list[str]](list)
     for name in records.iterate_runs():
@@ -93,6 +94,14 @@ def list_found_runs(
     silent = {answer.platform for answer in answers if answer.outcome == "silent"}
     more = number is not None and len(every) > number
     return every[:number], answers, problems, more or any(found_run.record.platform in silent for found_run in every)
+
+
+def _can_list(platform: Platform) -> bool:
+    """Return whether the engine of a platform lists runs; one that cannot be loaded is asked, and says so."""
+    try:
+        return has_own_method(platform.engine, "list_submitted")
+    except PlatformNotLoaded:
+        return True
 
 
 def _collect_runs(
