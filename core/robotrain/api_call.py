@@ -110,10 +110,8 @@ def add_values(
         sources=(*request.line.sources, *_collect_sources(values, valid_names, prefix)),
         arguments=request.line.arguments if arguments is None else arguments,
     )
-    title, unknown = (
-        f"{workload.name} on {platform.name} has no value",
-        (name for name in values if name not in valid_names),
-    )
+    title = f"{workload.name} on {platform.name} has no value"
+    unknown = (name for name in values if name not in valid_names)
     problems += [_make_unknown_problem(title, name, valid_names, names, prefix) for name in unknown]
     return dataclasses.replace(request, line=line), problems
 
@@ -208,5 +206,6 @@ def _make_ambiguous_problem(name: str, fitting: Sequence[str]) -> Problem:
 
 def _make_unknown_problem(title: str, name: str, valid_names: Mapping[str, Any], names: Names, prefix: str) -> Problem:
     shown = re.sub(r"[^\w<>-]", "?", redact(name))
-    where, ways = f"{prefix}{shown}" if prefix else "", suggest_name(names.find_short(name) or name, valid_names)
+    where = f"{prefix}{shown}" if prefix else ""
+    ways = suggest_name(names.find_short(name) or name, valid_names)
     return make_problem("value-unknown.call", *ways, where=where, title=title, shown=shown)

@@ -200,7 +200,8 @@ def check_folder(folder: Path, name: str, free_space: Suggestion) -> Iterator[He
     if reason := _describe_write_failure(folder):
         yield report_failure(f"{folder} cannot be written: {reason}", another)
         return
-    kind, free = files.get_filesystem(folder), disk_cache.get_free_bytes(folder)
+    kind = files.get_filesystem(folder)
+    free = disk_cache.get_free_bytes(folder)
     shared = "shared over a network" if files.is_network_filesystem(kind) else ""
     facts = (kind, shared, f"{format_size(free)} free", "" if folder.exists() else "created when needed")
     about = ", ".join(filter(None, facts))

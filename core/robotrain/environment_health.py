@@ -45,7 +45,8 @@ def _check_environment(needed: PythonEnvironment, own_environment: str | None) -
     elif folder:
         yield report_ok(f"the environment is built ({folder})")
     else:
-        python, program = interpreter.find_interpreter(needed.python), uv_program.find_uv(cache)
+        python = interpreter.find_interpreter(needed.python)
+        program = uv_program.find_uv(cache)
         installer = str(program) if program else f"{uv_program.get_uv_version()}, downloaded with pip first"
         yield report_ok(
             f"the environment can be built on first use: Python {needed.python} is {python}, uv is {installer}"

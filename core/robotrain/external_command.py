@@ -91,7 +91,8 @@ def _end_processes_at_exit() -> None:
 
 
 def _explain_start_error(command: str, program: str, error: OSError) -> CommandStartError:
-    program_path, sentence = shutil.which(program), f"{error.strerror or error}."
+    program_path = shutil.which(program)
+    sentence = f"{error.strerror or error}."
     if error.errno == errno.ENOEXEC:
         sentence = f"{program_path or command} is not a program for this type of machine."
     elif isinstance(error, FileNotFoundError) and program_path:

@@ -62,7 +62,8 @@ def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) ->
         if declared is None:
             continue
         lock = Path(declared.lock).read_bytes()
-        path, name = Path(declared.lock), Path(declared.lock).name
+        path = Path(declared.lock)
+        name = Path(declared.lock).name
         if any(other.name == name and other.lock != lock for other in environments_by_lock.values()):
             name = f"{path.stem}-{hashlib.sha256(lock).hexdigest()[:8]}{path.suffix}"
         env = LockedEnvironment(

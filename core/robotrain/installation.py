@@ -99,7 +99,8 @@ def _read_receipt_entry(entry: dict[str, Any]) -> _Requirement:
         revision = next((f"@{fields[key]}" for key in ("rev", "tag", "branch") if key in fields), "")
         folder = f"#subdirectory={fields['subdirectory']}" if "subdirectory" in fields else ""
         source = f"git+{address}{revision}{folder}"
-    extras, version = tuple(map(str, entry.get("extras") or ())), str(entry.get("specifier", ""))
+    extras = tuple(map(str, entry.get("extras") or ()))
+    version = str(entry.get("specifier", ""))
     return _Requirement(str(entry["name"]), extras, version, source, str(entry.get("editable", "")))
 
 

@@ -86,7 +86,8 @@ def _read_address(file: str) -> str:
 
 def _find_mistakes(channel: NoticeChannel, file: str) -> Iterator[Problem]:
     """Yield what is wrong with a channel, without its address. `file`: what the configuration says, perhaps that."""
-    path, text = Path(os.path.expanduser(file)), "" if "://" in file else file
+    path = Path(os.path.expanduser(file))
+    text = "" if "://" in file else file
     if not (path.is_absolute() and channel.address):
         reason = "An address is a secret: put it in a file." if "://" in file else "It holds no address."
         reason = reason if file else f'It names no file of this machine: {CHANNEL_FILE} = "~/.secrets/{channel.name}".'

@@ -58,7 +58,8 @@ def run_job(document: JobDocument) -> Outcome:
 
     Raise OSError, or JobFailed if the rank of this node is unknown.
     """
-    earlier, notice = recovery.read_earlier_attempts(Path(document.placement.work)), EndNotice(document)
+    earlier = recovery.read_earlier_attempts(Path(document.placement.work))
+    notice = EndNotice(document)
     with _open_services(document) as services:
         outcome = redaction.hide_secrets_of_event(_run_to_outcome(document, services, earlier))
         if services.tracker is not None:
@@ -245,7 +246,8 @@ class Engine:
         except BaseException:
             self._relay.emit(StageEvent(name=name, state="failed", seconds=round(time.monotonic() - began, 3)))
             raise
-        seconds, detail = round(time.monotonic() - began, 3), "; ".join(filter(None, details))
+        seconds = round(time.monotonic() - began, 3)
+        detail = "; ".join(filter(None, details))
         self._relay.emit(StageEvent(name=name, state="done", seconds=seconds, detail=detail))
 
     def _run_preflight(self) -> None:

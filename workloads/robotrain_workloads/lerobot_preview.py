@@ -30,7 +30,8 @@ UNREAD = "what is in it is not known from here"
 
 def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
     """Return the policy, what is in the datasets, and the frames that are trained on."""
-    lerobot_job, infos = LerobotJob(job, folders), dict[JobSource, Mapping[str, Any]]()
+    lerobot_job = LerobotJob(job, folders)
+    infos = dict[JobSource, Mapping[str, Any]]()
     datasets = [source for source in job.sources if source.role == "dataset"]
     for source in datasets:
         with suppress(OSError, ValueError, KeyError):

@@ -131,7 +131,8 @@ def check_combinations(
             phrase = f"{format_refusal('merge', support)} {both}"
             accepts_both = functools.partial(get_pair_support, kind=kind, other=other)
             elsewhere = suggest_platforms(platform, platforms, accepts_both, "accepts both")
-            where, text = pair.source.origin.where, str(pair.source.source)
+            where = pair.source.origin.where
+            text = str(pair.source.source)
             yield make_refusal("combination-not-accepted", phrase, support, platform.name, elsewhere, where, text)
 
 
@@ -192,7 +193,8 @@ def check_requirement(
         others = suggest_platforms(platform, platforms, lambda can: can.feature(requirement.feature), "can")
         if requirement.flag and not requirement.where.startswith("-"):  # a file's, so that the job may do without
             others = (*others, suggest_leaving_out(requirement.flag))
-        phrase, support = f"cannot {_describe_feature(requirement)}", can.feature(requirement.feature)
+        phrase = f"cannot {_describe_feature(requirement)}"
+        support = can.feature(requirement.feature)
         where, text = requirement.where, requirement.given
         yield make_refusal("feature-not-there", phrase, support, platform.name, others, where, text)
         return
@@ -263,7 +265,8 @@ def check_job(
         yield from check_requirement(need, platform, resolution.settings, platforms)
     yield from publish_targets.check_targets(resolution, workload, platform, kinds, platforms)
     unsupported = {need.flag for need in requirements if not can.feature(need.feature)}
-    job, misplaced = resolution.job, {problem.given for problem in resolution.problems if problem.message in MISPLACED}
+    job = resolution.job
+    misplaced = {problem.given for problem in resolution.problems if problem.message in MISPLACED}
     if misplaced:  # options of robotrain among those of its program are reported already
         job = dataclasses.replace(job, trainer_args=drop_options(resolution.trainer_args, misplaced, workload))
     stays_here = bool(platform.capabilities.feature("runs_here"))

@@ -112,7 +112,8 @@ def check_targets(
         target.parameter: target for target in list_targets(resolution.job, workload, kinds, platform.capabilities)
     }
     for name in workload.targets:
-        text, where = str(resolution.job[name] or ""), resolution.parameters[name].origin.where
+        text = str(resolution.job[name] or "")
+        where = resolution.parameters[name].origin.where
         if target := places.get(name):
             yield from _check_target(target, flags[name], where, platform, platforms, makes_checkpoints)
         elif is_address(text):
@@ -148,7 +149,8 @@ def _check_target(
         return
     support = platform.capabilities.source(PUBLISH_ROLE, kind)
     if not support:
-        phrase, text = f"{format_refusal('publish', support)} to {kind.title}", redact(target.text)
+        phrase = f"{format_refusal('publish', support)} to {kind.title}"
+        text = redact(target.text)
         others = suggest_platforms(
             platform, platforms, lambda can: can.source(PUBLISH_ROLE, kind), f"publishes to {kind.name}"
         )

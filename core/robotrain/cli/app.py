@@ -113,7 +113,8 @@ class RootGroup(HelpInTwoSizes, TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands by group, from the table: help imports no command."""
-        of_plugins, width = list_plugin_commands(ctx), max(map(len, COMMANDS))
+        of_plugins = list_plugin_commands(ctx)
+        width = max(map(len, COMMANDS))
         for title, group in GROUPS.items():
             if ctx.meta[HELP_ALL] or title != EXPERT:
                 with formatter.section(title):

@@ -54,7 +54,8 @@ def preview_plan(rendered: RenderedPlan, platform: Platform, plugins: Plugins) -
     """Return the rows of a plan that was rendered before, whose sources are not read; none of a pipeline."""
     if rendered.steps:
         return []
-    plan, declared = rendered.plan, {parameter.name for parameter in get_parameters(platform.settings)}
+    plan = rendered.plan
+    declared = {parameter.name for parameter in get_parameters(platform.settings)}
     settings = platform.settings(**{name: value for name, value in rendered.settings.items() if name in declared})
     run_place = platform.plans.describe_run(plan.job, settings, plan.run)
     return [_preview_job("", rendered, plugins.workload(plan.job.workload), platform, run_place, JobFacts())]

@@ -82,7 +82,8 @@ def prepare_evaluated(
 
 def take_step_changes(values: dict[str, Any]) -> list[str]:
     """Return what `--set STEP.KEY=VALUE` gives; the other texts stay."""
-    assignments, names = values.get(SET_NAME) or (), (train_eval.TRAIN, train_eval.EVALUATE, train_eval.REGISTER)
+    assignments = values.get(SET_NAME) or ()
+    names = (train_eval.TRAIN, train_eval.EVALUATE, train_eval.REGISTER)
     step_assignments = [text for text in assignments if text.partition(".")[0] in names]
     values[SET_NAME] = [text for text in assignments if text not in step_assignments]
     return step_assignments

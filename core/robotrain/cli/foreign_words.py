@@ -49,7 +49,9 @@ def find_foreign_option(
     table = next(tables, None)
     if table is None or (flag == VARIABLE_OPTION and not is_variable(flag, value)):
         return None
-    valid_flags, sentence, feature = set(flags), table["why"], table.get("same", "")
+    valid_flags = set(flags)
+    sentence = table["why"]
+    feature = table.get("same", "")
     parameters = get_parameters(workload.parameters) if workload else ()
     required = (
         parameter for parameter in reversed(parameters) if parameter.param.requires and parameter.flag in valid_flags

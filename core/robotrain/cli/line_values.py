@@ -19,7 +19,8 @@ def read_line(values: Mapping[str, Any], order: Sequence[str], options: Composed
     :param values: of all options, by their names.
     :param order: the names of the options as they were typed.
     """
-    line_values, problems = dict(read_declared(values, options)), list[Problem]()
+    line_values = dict(read_declared(values, options))
+    problems = list[Problem]()
     if texts := _drop_flags(values.get("param"), options):
         from robotrain.config import own_parameters  # costs start-up
 

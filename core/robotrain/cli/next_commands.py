@@ -137,7 +137,8 @@ def _suggest_after_evaluation(record: RunRecord, status: Status, progress: Progr
 
 def _suggest_winner(record: RunRecord, evaluated: "Evaluated", *, can_register: bool) -> Iterator[tuple[str, str]]:
     """Yield the line that registers the winner of a comparison: the evaluated policy, or that of another run."""
-    winner, text = str(evaluated.compared.get("winner") or ""), f"register {RUN_FIELD} MODEL"
+    winner = str(evaluated.compared.get("winner") or "")
+    text = f"register {RUN_FIELD} MODEL"
     run, _, step = winner.rpartition("@")
     if evaluated.compared.get("wins") and evaluated.passed is not False:
         if can_register:

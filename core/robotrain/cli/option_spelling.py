@@ -73,7 +73,8 @@ def format_option(flag: str, value: str, options: ComposedOptions) -> str:
     A value that may be a secret is not repeated.
     """
     name = options.flags[flag]
-    option, parameter = next(option for option in options.options if option.name == name), options.declared.get(name)
+    option = next(option for option in options.options if option.name == name)
+    parameter = options.declared.get(name)
     if not option.metavar:
         off = option.flags[0].partition("/")[2]
         return off if value.lower() == "false" else flag if value.lower() in ("", "true") else ""

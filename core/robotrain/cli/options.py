@@ -219,7 +219,9 @@ def add_declared(
     :param free_only: leave out those whose flag another option has, and spellings that are taken.
     """
     for parameter in get_parameters(declared):
-        name, flags, help = f"{table}.{parameter.name}", parameter.flags, format_option_help(parameter)
+        name = f"{table}.{parameter.name}"
+        flags = parameter.flags
+        help = format_option_help(parameter)
         if free_only:
             flags = tuple(flag for flag in flags if not options.find_owner(flag))
             if parameter.flag not in flags or options.find_owner(parameter.env[0]):

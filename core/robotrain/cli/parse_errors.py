@@ -40,14 +40,20 @@ MAX_LISTED_OPTIONS = 12
 
 def explain_parse_error(error: Any) -> Problem:
     """Return the problem of a usage error that the parser raised."""
-    title, where, typed_text, reason, ways = "", "", "", "", list[Suggestion]()
-    context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
+    title = ""
+    where = ""
+    typed_text = ""
+    reason = ""
+    ways = list[Suggestion]()
+    context = getattr(error, "ctx", None)
+    parameter = getattr(error, "param", None)
     command = f"`{_get_path(context)}`" if context else "robotrain"
     flag = redact(str(getattr(error, "option_name", None) or ""))
     match type(error).__name__:
         case "MissingParameter" if context and parameter:
             kind = "the option " if parameter.param_type_name == "option" else "an argument: "
-            title, reason = f"{command} needs {kind}{_name_parameter(parameter, context)}", _get_help(parameter)
+            title = f"{command} needs {kind}{_name_parameter(parameter, context)}"
+            reason = _get_help(parameter)
             ways = [_suggest_usage(context)]
         case "NoSuchOption" if context:
             return _explain_unknown_option(flag, command, context)
@@ -56,11 +62,13 @@ def explain_parse_error(error: Any) -> Problem:
             metavar = _get_metavar(option, context) if option else "VALUE"
             needs_value = "requires" in error.message
             title = f"{flag} needs a value" if needs_value else f"{flag} takes no value"
-            where, ways = flag, [Suggestion(f"{flag} {metavar}" if needs_value else flag)]
+            where = flag
+            ways = [Suggestion(f"{flag} {metavar}" if needs_value else flag)]
             reason = _get_help(option) if option and needs_value else ""
         case "BadParameter" if context and parameter:
             typed = VALUE.match(error.message)  # a message of the parser begins with the value
-            where, typed_text = _name_parameter(parameter, context), redact(typed[1] or typed[2] if typed else "")
+            where = _name_parameter(parameter, context)
+            typed_text = redact(typed[1] or typed[2] if typed else "")
             wanted = _describe_type(parameter.type)
             title = f"{where} takes {wanted}" if wanted else f"{where}: {redact(error.message.rstrip('.'))}"
             prefix = f"{max(parameter.opts, key=len)} " if parameter.param_type_name == "option" else ""
@@ -70,8 +78,10 @@ def explain_parse_error(error: Any) -> Problem:
             ways = [_suggest_usage(context)]
         case "UsageError" if context and (unknown_command := UNKNOWN_COMMAND.match(error.message)):
             names = _list_commands(context)
-            title, reason = f"{command} has no command {redact(unknown_command[1])!r}", f"Commands: {', '.join(names)}."
-            path, word = _get_path(context).split()[1:], unknown_command[1]
+            title = f"{command} has no command {redact(unknown_command[1])!r}"
+            reason = f"Commands: {', '.join(names)}."
+            path = _get_path(context).split()[1:]
+            word = unknown_command[1]
             rest = list(context.find_root().meta.get(ARGUMENTS_KEY, ()))[len(path) :]
             if is_job_file(word) and "submit" in names:
                 path, rest = [*path, "submit"], [word, *rest]
@@ -81,7 +91,8 @@ def explain_parse_error(error: Any) -> Problem:
                     Suggestion(_repeat_line([*path, suggestion.text], rest)) for suggestion in suggest_name(word, names)
                 ]
         case "UsageError" if context and error.message.startswith("Missing command"):
-            title, reason = f"{command} needs a command", f"Commands: {', '.join(_list_commands(context))}."
+            title = f"{command} needs a command"
+            reason = f"Commands: {', '.join(_list_commands(context))}."
             ways = [Suggestion(f"{_get_path(context)} --help", "says what each does")]
     title = title or redact(error.format_message().rstrip("."))
     return make_problem("usage.other", *ways, where=where, given=typed_text, title=title, why=reason)

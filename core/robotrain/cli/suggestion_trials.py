@@ -39,7 +39,8 @@ def keep_working_ways(command: Any, ctx: Any, problems: Iterable[Problem]) -> tu
 def offer_job_file(ctx: Any, problems: Iterable[Problem]) -> Iterator[Problem]:
     """Yield the problems; where a source is missing, the line with the job file of this folder is the first way."""
     is_there = not (ctx.params.get("words") or ctx.params.get("plan")) and Path(JOB_FILE).is_file()
-    line, size = [PROGRAM, *read_typed_line(ctx)], len(ctx.command_path.split())
+    line = [PROGRAM, *read_typed_line(ctx)]
+    size = len(ctx.command_path.split())
     way = Suggestion(shlex.join([*line[:size], JOB_FILE, *line[size:]]), "the job file of this folder")
     for problem in problems:
         offers = is_there and problem.code == "source-missing"
@@ -82,7 +83,8 @@ class _Trials:
         None if it is not tried: something is to be chosen, it is about another command or a file, or no trial finds the
         problem.
         """
-        words, size = edit_line(self._words, problem, way, self._options), len(self._head)
+        words = edit_line(self._words, problem, way, self._options)
+        size = len(self._head)
         if words is None or words[:size] != self._head or self._count >= MAX_TRIALS:
             return None
         if self._before is None:
@@ -100,7 +102,8 @@ class _Trials:
 
     def _repeats_job(self, way: Suggestion, problem: Problem) -> bool:
         """Return whether a suggestion says what the job has already, from wherever."""
-        flags, size = read_edit(way, self._options).flags, len(self._head)
+        flags = read_edit(way, self._options).flags
+        size = len(self._head)
         words = edit_line(self._words, problem, way, self._options)
         if not flags or words is None or words[:size] != self._head or self._count >= MAX_TRIALS:
             return False
@@ -133,7 +136,9 @@ class _Trials:
     def _check(self, arguments: Sequence[str]) -> tuple[Resolution, list[Problem]]:
         """Return the job of a line, with what the pure checks find. Raise Rejected, UsageError."""
         context = self._command.make_context(self._name, [*arguments], parent=self._parent)
-        command, plugins, values = context.command, get_plugins(context), dict(context.params)
+        command = context.command
+        plugins = get_plugins(context)
+        values = dict(context.params)
         request, workload, platform, problems = command.read_request(context, command.choice, values)
         request = dataclasses.replace(request, terraform=None, lookups=None)
         assets_only = bool(values.get("assets_only"))
@@ -154,7 +159,8 @@ def _is_of_trial(trial_problem: Problem, problem: Problem) -> bool:
 
 def read_line_options(command: Any) -> LineOptions:
     """Return what is known about the options of a command's line."""
-    names, switches = dict[str, str](), list[str]()
+    names = dict[str, str]()
+    switches = list[str]()
     for param in command.params:
         if param.param_type_name == "option":
             spellings = [*param.opts, *param.secondary_opts]

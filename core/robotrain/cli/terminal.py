@@ -165,7 +165,8 @@ def _typed_raw(terminal: int) -> Iterator[None]:
     def copy_size(*_: object) -> None:
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8)))
 
-    former, handler = termios.tcgetattr(0), signal.signal(signal.SIGWINCH, copy_size)
+    former = termios.tcgetattr(0)
+    handler = signal.signal(signal.SIGWINCH, copy_size)
     copy_size()
     tty.setraw(0)
     try:

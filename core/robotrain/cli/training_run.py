@@ -81,7 +81,8 @@ def open_training(
     if steps:
         record, platform = open_step(ctx, record.run, steps[0])
     stored = plans.read_stored_plan(record.run)
-    name, step = record.run, record.reference.get(STEP_KEY, "") if record.native else ""
+    name = record.run
+    step = record.reference.get(STEP_KEY, "") if record.native else ""
     if not step:
         return TrainingRun(record, platform, name, stored.plan.job)
     jobs = StepJobs(stored.plan, stored.values, platform, get_plugins(ctx))

@@ -36,7 +36,8 @@ def make_unknown_option_problem(
     flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: Plugins
 ) -> Problem:
     """Return the problem of an unknown option. A suggestion repeats its value only if that is no secret."""
-    shown, unknown_option = redact(flag), _UnknownOption(redact(flag), value, choice, options, plugins)
+    shown = redact(flag)
+    unknown_option = _UnknownOption(redact(flag), value, choice, options, plugins)
     ways_to_explain = (
         unknown_option.explain_argument,
         unknown_option.explain_hint,

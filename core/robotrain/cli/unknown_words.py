@@ -146,7 +146,8 @@ TRUTHS = {**dict.fromkeys(("true", "yes", "on", "1"), True), **dict.fromkeys(("f
 
 def _explain_truth(word: str, line: Sequence[str], options: ComposedOptions) -> Problem | None:
     """Return the problem of a word after a switch that says yes or no; None for any other."""
-    truth, position = TRUTHS.get(word.lower()), line.index(word) if word in line else 0
+    truth = TRUTHS.get(word.lower())
+    position = line.index(word) if word in line else 0
     flag = line[position - 1] if position else ""
     option = next((option for option in options.options if option.name == options.flags.get(flag)), None)
     if truth is None or option is None or option.metavar:

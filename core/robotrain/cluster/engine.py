@@ -82,10 +82,8 @@ def make_cancel_error(platform: Platform, engine: str, reference: Reference, ref
     else:
         message = "cancel-pending"
         command = Suggestion(f"robotrain wait {run}".rstrip(), "waits for its end")
-    ways, reason = (
-        (command, Suggestion(force, "if its cluster is gone") if force else ""),
-        redact(refusal, max_length=500),
-    )
+    ways = (command, Suggestion(force, "if its cluster is gone") if force else "")
+    reason = redact(refusal, max_length=500)
     return Rejected([make_problem(message, *ways, engine=engine, name=name, seconds=seconds, why=reason.rstrip("."))])
 
 

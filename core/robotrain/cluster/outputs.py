@@ -55,7 +55,8 @@ class RunLog:
 
     def make_checkpoint(self, step: int, source: str, uri: str) -> Output:
         """Return a checkpoint as an output. `source`: the source kind that reads `uri`."""
-        name, model = make_checkpoint_name(step), self.models.get(step, "")
+        name = make_checkpoint_name(step)
+        model = self.models.get(step, "")
         addresses = self.progress.list_addresses(step)
         others = tuple(address for address in addresses if make_output_uri(address) != uri)
         return Output(name=name, kind="checkpoint", source=source, uri=uri, step=step, model=model, addresses=others)
@@ -89,7 +90,8 @@ class RunLog:
 
     def find_artifacts(self, run_id: str) -> dict[int, str]:
         """Return the artifact path of each model, or of the evaluated policy, by step."""
-        start, published = f"runs:/{run_id}/", self.progress.published if run_id else ()
+        start = f"runs:/{run_id}/"
+        published = self.progress.published if run_id else ()
         paths = {item.step: item.to.removeprefix(start) for item in published if item.to.startswith(start)}
         if self.evaluation and (policy := self.tags.get(POLICY_TAG)):
             paths[self.evaluation.step] = policy
@@ -98,8 +100,10 @@ class RunLog:
 
 def parse_run_log(lines: Iterable[str], trimmed: bool = False) -> RunLog:
     """Parse the lines of a log."""
-    progress, models = Progress(), dict[int, str]()
-    tags, params = dict[str, str](), dict[str, Scalar]()
+    progress = Progress()
+    models = dict[int, str]()
+    tags = dict[str, str]()
+    params = dict[str, Scalar]()
     for line in lines:
         if record := event.parse_event(line):
             progress.add_event(record)

@@ -119,7 +119,8 @@ def _read_row(row: Mapping[str, str], where: str, has_comma: bool, problems: lis
     for name in REQUIRED:
         if not row[name]:
             problems.append(make_problem("scores-invalid.no-value", where=where, name=name))
-    success, score = row.get("success", ""), row.get("score", "")
+    success = row.get("success", "")
+    score = row.get("score", "")
     if success and success.lower() not in ANSWERS:
         problems.append(make_problem("scores-invalid.success", where=where, given=success))
     number: float | None = None

@@ -123,7 +123,8 @@ def _withhold_missing(
     verdicts: Sequence[PairVerdict], filled: Sequence[PairVerdict], plan: ComparisonPlan
 ) -> tuple[list[PairVerdict], list[str]]:
     """Return the verdicts without those that `filled`, with missing episodes as failures, does not have; and notes."""
-    final_verdicts, notes = list[PairVerdict](), list[str]()
+    final_verdicts = list[PairVerdict]()
+    notes = list[str]()
     for left_out, failed in zip(verdicts, filled, strict=True):
         if left_out.pairs and left_out.verdict != failed.verdict:
             final_verdicts.append(replace(left_out, verdict="not decided", withheld="missing"))

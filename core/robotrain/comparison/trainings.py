@@ -64,7 +64,8 @@ def compare_trainings(first: Sequence[float], second: Sequence[float], plan: Com
     difference = statistics.fmean(first) - statistics.fmean(second)
     is_different = p_value is not None and p_value <= 1 - plan.confidence
     bounds = (-math.inf if low is None else low, math.inf if high is None else high)
-    verdict, withheld = decide(*bounds, is_different, difference > 0, plan, is_last=True), None
+    verdict = decide(*bounds, is_different, difference > 0, plan, is_last=True)
+    withheld = None
     if verdict in ("not worse", "equal") and not (is_different and difference > 0):
         withheld = find_floor(first, second, plan)
     return TrainingVerdict(
@@ -138,7 +139,8 @@ def compute_t_tails(value: float, freedom: float) -> float:
     That is the regularized incomplete beta function at freedom / (freedom + value²), by its continued fraction.
     """
     half = freedom / 2
-    share, rest = freedom / (freedom + value**2), value**2 / (freedom + value**2)
+    share = freedom / (freedom + value**2)
+    rest = value**2 / (freedom + value**2)
     if not rest:
         return 1.0
     scale = math.exp(

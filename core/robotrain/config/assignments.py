@@ -144,7 +144,8 @@ class _AssignmentParser:
 
     def add_pair(self, key: str, full: str, name: str, text: str) -> None:
         """Add one name to a parameter with pairs; that the name, or the whole, is given already is a problem."""
-        origin, entries = self.make_origin(key), list[tuple[str, Value]]()
+        origin = self.make_origin(key)
+        entries = list[tuple[str, Value]]()
         for earlier in filter(None, (self.request.line.values.get(full), self.values.get(full))):
             if not isinstance(earlier.value, ValueTable) or name in dict(earlier.value.entries):
                 self.add_conflict(earlier.origin.where, key)
@@ -191,7 +192,8 @@ class _AssignmentParser:
         is_shown = self.flag.startswith(SET_FLAG) and can_repeat(value) and value.isprintable()
         shown = shlex.quote(value) if is_shown and value else "VALUE"
         near = suggest_name(self._find_spelling(key) or key, keys, prefix=self.flag)
-        reason, ways = "", tuple(Suggestion(f"{way.text}={shown}") for way in near)
+        reason = ""
+        ways = tuple(Suggestion(f"{way.text}={shown}") for way in near)
         if key in ("workload", "platform", "profile"):
             reason = "It has an argument or option of its own."
             ways = (Suggestion("robotrain … WORKLOAD" if key == "workload" else f"--{key} NAME"),)
@@ -205,7 +207,8 @@ class _AssignmentParser:
             ways = options
         elif self.workload.own_command and not ways and re.fullmatch(NAME_PATTERN, key):
             ways = (Suggestion(f"{self.flag}params.{key}={shown}", "a new parameter of your own"),)
-        ways, where = self.replace(key, ways), self.format_place(key)
+        ways = self.replace(key, ways)
+        where = self.format_place(key)
         self.problems.append(make_problem("value-unknown", *ways, where=where, key=redact(key), why=reason))
 
     def _find_options(self, key: str, value: str) -> tuple[Suggestion, ...]:

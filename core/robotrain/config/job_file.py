@@ -99,7 +99,8 @@ class JobReader:
     def is_other_kind(self, root: YamlNode) -> bool:
         """Report a pipeline file that is read as a job file, or the other way round; return whether it is one."""
         keys = {key.text for key, _ in root.pairs}
-        is_job, is_pipeline = not keys.isdisjoint(JOB_KEYS), "steps" in keys
+        is_job = not keys.isdisjoint(JOB_KEYS)
+        is_pipeline = "steps" in keys
         if is_job == is_pipeline or is_pipeline == (self.kind == "pipeline"):
             return False
         kind, command = ("job", "robotrain submit") if is_job else ("pipeline", "robotrain pipeline submit")

@@ -198,7 +198,8 @@ def _make_fields_schema(declared: type) -> dict[str, Any]:
 def _make_value_schema(parameter: Parameter, generated: dict[str, Any]) -> dict[str, Any]:
     """Return pydantic's schema of a parameter as files take it: with its help, for its text too, and for no value."""
     schema = generated | generated.get("anyOf", ({},))[0]  # that of `int` for `int | None`
-    kind, pattern = schema.pop("type", ""), schema.pop("pattern", None)
+    kind = schema.pop("type", "")
+    pattern = schema.pop("pattern", None)
     fields = {name: value for name, value in schema.items() if value is not None and name not in OMITTED_KEYS}
     schema = {"description": parameter.param.help} | fields
     if parameter.choices:

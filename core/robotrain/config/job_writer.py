@@ -26,7 +26,8 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
 
     Parameters that name programs are left out, with a comment: a file may not choose them.
     """
-    job, chosen = resolution.job, [item for item in resolution.inputs.chosen if not item.implied]
+    job = resolution.job
+    chosen = [item for item in resolution.inputs.chosen if not item.implied]
     sources = ["sources:"] if chosen else []
     for role in dict.fromkeys(item.role for item in chosen):
         sources.append(f"  {role}:")
@@ -66,7 +67,8 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
 def save_job_file(resolution: Resolution | None, platform: str, name: str) -> None:
     """Write the job file atomically. Raise Rejected if the file exists with another content, OSError."""
     assert resolution is not None, "only a resolved job can be saved"
-    path, content = Path(name), format_job_file(resolution, platform).encode()
+    path = Path(name)
+    content = format_job_file(resolution, platform).encode()
     if os.path.lexists(path):
         if path.is_file() and path.read_bytes() == content:
             return

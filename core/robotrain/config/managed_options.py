@@ -47,7 +47,8 @@ def find_misplaced_args(
         if not equals and following is not None and not str(following.value).startswith("--"):
             value = str(following.value)
         managed = name if name in workload.managed_options else workload.get_option_name(name + equals)  # `+a.b=1`
-        needed, roles = workload.managed_with_roles.get(name, ()), {chosen.role for chosen in inputs.chosen}
+        needed = workload.managed_with_roles.get(name, ())
+        roles = {chosen.role for chosen in inputs.chosen}
         if needed and roles.isdisjoint(needed):
             way, where = suggest_leaving_out(name), argument.origin.where
             yield make_problem(
@@ -200,7 +201,8 @@ def replace_managed_option(option: str, value: str, workload: Workload) -> tuple
 
 def _choose_alternative(unfilled: str, filled: str, value: str) -> str:
     """Return the one of two hints that fits a value: the first of a truth, else the one that was filled in."""
-    before, after = unfilled.split(ALTERNATIVE), filled.split(ALTERNATIVE)
+    before = unfilled.split(ALTERNATIVE)
+    after = filled.split(ALTERNATIVE)
     if len(before) != 2 or len(after) != 2:
         return filled
     is_switch = before[1] == f"--no-{before[0][2:]}"

@@ -127,12 +127,14 @@ class LayerStack:
         merged = {}
         for parameter in parameters:
             name = parameter.name
-            values, gone = values_by_name.get(name, []), lost.get(name, [])
+            values = values_by_name.get(name, [])
+            gone = lost.get(name, [])
             if name in fallbacks and (not values or parameter.param.form == "pairs"):
                 values = [*values, fallbacks[name]]
             below = [layer[name] for layer in weakest if name in layer and layer[name].value != ""]
             if parameter.param.form == "pairs":
-                values, gone = pairs.merge_values(values), pairs.merge_values(gone)
+                values = pairs.merge_values(values)
+                gone = pairs.merge_values(gone)
             values = [*values, *below, Value(parameter.default, DEFAULT_ORIGIN)]
             merged[name] = values[0]._replace(overrode=(*gone, *values[1:]))
         return merged

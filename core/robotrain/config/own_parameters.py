@@ -35,7 +35,8 @@ BASE_ATTRIBUTE = "robotrain_declared"
 
 def extend_workload(workload: Workload, names: Iterable[str], platform: Platform | None = None) -> Workload:
     """Return the workload with a parameter more for each of these names that can be one of its user's own."""
-    declared, own_names = get_declared(workload.parameters), list_own_names(workload.parameters)
+    declared = get_declared(workload.parameters)
+    own_names = list_own_names(workload.parameters)
     base = dataclasses.replace(workload, parameters=declared)
     allowed = [
         name for name in dict.fromkeys(names) if name not in own_names and not explain_refusal(name, base, platform)

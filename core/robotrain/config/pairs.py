@@ -28,7 +28,8 @@ def make_table(flag: str, form: str, texts: Iterable[str], origin: Origin, *, ba
         if (equals or bare_names) and name.strip() and name not in entries:
             entries[name] = Value(value, origin)
             continue
-        message, shown_text = "value-invalid.no-pair", "" if looks_like_secret(text) else text
+        message = "value-invalid.no-pair"
+        shown_text = "" if looks_like_secret(text) else text
         if name in entries:
             message, shown_text = "value-invalid.repeated-name", name
         where, shown = origin.where, redact(name)

@@ -78,7 +78,8 @@ def add_needs(
     words = [str(value.value) for value in request.after_dashes]
     needs = find_needs(program.code, program.path, words, set_names)
     parameters = {parameter.name: parameter for parameter in get_parameters(workload.parameters)}
-    defaults, derived = dict[str, Value](), list[str]()
+    defaults = dict[str, Value]()
+    derived = list[str]()
     for name, (value, reason) in needs.parameters.items():
         parameter = parameters[name]
         text = str(program.code / value) if parameter.param.path else value

@@ -165,7 +165,8 @@ class _ProjectReader:
         if name in JOB_KEYS:
             reason = f"{name} belongs in a job file or on the command line; {PROJECT_FILE} has what all jobs share."
         suggestions = () if name in JOB_KEYS else suggest_name(name, keys)
-        where, shown = self.format_place(at), redact(name)
+        where = self.format_place(at)
+        shown = redact(name)
         self.problems.append(
             make_problem("file-unknown-key.project-file", *suggestions, where=where, name=shown, why=reason)
         )

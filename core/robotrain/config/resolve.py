@@ -73,7 +73,8 @@ def resolve_job(
         from robotrain.config import own_parameters  # costs start-up
 
         request, workload, own_problems = own_parameters.apply_params(request, workload, platform)
-    config, of_platform = _read_config(request, workload), f"platforms.{platform.name}"
+    config = _read_config(request, workload)
+    of_platform = f"platforms.{platform.name}"
     layers, weight_problems = take_weights([*list_layers(request, workload, platform, kinds, config)], workload.roles)
     stack = LayerStack(request, layers)
     settings = stack.merge_values(platform.settings, of_platform)

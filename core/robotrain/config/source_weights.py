@@ -29,7 +29,8 @@ def take_weights(layers: Sequence[Layer], roles: Mapping[str, Role]) -> tuple[li
 
     The layer whose sources count gives the weights, in the order of the sources.
     """
-    taken, problems = list(layers), list[Problem]()
+    taken = list(layers)
+    problems = list[Problem]()
     for role, rule in roles.items():
         is_chosen = False
         for index, layer in enumerate(taken):

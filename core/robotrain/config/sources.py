@@ -247,7 +247,9 @@ def _find_missing_folder(
 
     :param offered: the names of the kinds to suggest.
     """
-    text, base, path = source.text, source.base, os.path.join(source.base, source.text)
+    text = source.text
+    base = source.base
+    path = os.path.join(source.base, source.text)
     kind = next((kind for kind in candidates if kind.recognizes(path)), None)
     if kind is None or not re.fullmatch(r"[^:\s/]+(/[^:\s/]+)*/?", text) or os.path.exists(path):
         return None
@@ -274,7 +276,8 @@ def _suggest_sources(
     text: SourceText, kind: SourceKind, error: SourceError, offered: Mapping[str, SourceKind]
 ) -> tuple[Suggestion, ...]:
     """Return what to use instead; `offered` are the possible kinds for the role."""
-    own, path = kind.roles[text.role].flag, os.path.join(text.base, text.text)
+    own = kind.roles[text.role].flag
+    path = os.path.join(text.base, text.text)
     origin_flag = text.origin.where if text.origin.where.startswith("-") else ""
 
     def suggest(option: str) -> Suggestion:

@@ -182,7 +182,8 @@ class TerraformLayer:
             return _TerraformState(problems=rejected.problems)
         if folder is None:
             return _TerraformState()
-        shown, path = format_folder(folder), folder.absolute()
+        shown = format_folder(folder)
+        path = folder.absolute()
         if path in _failed_reads:
             return _TerraformState(shown, error=_failed_reads[path])
         try:

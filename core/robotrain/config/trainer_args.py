@@ -41,7 +41,8 @@ def collect_trainer_args(request: Request, workload: Workload) -> tuple[Value, .
     )  # the first one shows all they replace
     options = list(split_options(request.after_dashes, workload))
     names = {option.name for option in options}
-    merged, replaced = list[Value](), dict[str, list[Value]]()
+    merged = list[Value]()
+    replaced = dict[str, list[Value]]()
     for option in split_options(below, workload):
         if option.name in names:
             replaced.setdefault(option.name, []).append(option.join())

@@ -29,7 +29,8 @@ def find_unknown_keys(request: Request, workload: Workload, platform: Platform) 
     project = request.surroundings.project
     of_project = project.list_layers(workload.name, platform.name) if project else ()
     own = [layer for layer in of_project if not layer.is_shared]
-    names, owners = Names(workload, platform), (f"workload {workload.name}", f"platform {platform.name}")
+    names = Names(workload, platform)
+    owners = (f"workload {workload.name}", f"platform {platform.name}")
     for layers, file in ((request.files, "job"), (own, "project")):
         for (table, declared), owner in zip(names.tables.items(), owners, strict=True):
             valid_names = [parameter.name for parameter in get_parameters(declared)]
@@ -62,7 +63,8 @@ def find_unknown_tables(files: Iterable[Layer], project: Project | None, plugins
         installed = plugins.list_names(family)
         if name not in installed:
             message = "file-strange-table.job-file" if is_of_job else "file-strange-table.project-file"
-            ways, where = suggest_name(name, installed), value.origin.where if value else ""
+            ways = suggest_name(name, installed)
+            where = value.origin.where if value else ""
             yield make_problem(message, *ways, where=where, family=family, name=redact(name))
     shared = {name: value for level in levels for name, value in level.parameters.items()}
     workloads = plugins.workloads().values() if shared else ()

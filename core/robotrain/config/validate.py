@@ -240,7 +240,8 @@ def _make_stand_in(declared: type) -> Any:
 
 def _check_text(parameter: Parameter, value: Value) -> Problem | None:
     """Return the problem of a text that pydantic would accept."""
-    text, where = str(value.value), value.origin.where or value.origin.layer
+    text = str(value.value)
+    where = value.origin.where or value.origin.layer
     if len(text) > MAX_LETTERS:
         message = "value-invalid.too-long"
     elif any(map(value_holds_secret, _list_texts(parameter, text))):

@@ -111,7 +111,8 @@ class _YamlComposer:
         if event.tag is not None:
             self.add_unsupported(event, "tags are not supported; write only the value, in quotes if needed")
         if isinstance(event, events.ScalarEvent):
-            text, is_plain = str(event.value), bool(event.implicit[0])
+            text = str(event.value)
+            is_plain = bool(event.implicit[0])
             node = YamlNode("scalar", line, text=text, plain=is_plain, null=is_plain and text in NULLS)
         elif isinstance(event, events.SequenceStartEvent):
             node = YamlNode("sequence", line, items=tuple(self.compose_children(events.SequenceEndEvent, depth)))

@@ -85,7 +85,8 @@ def dump_table(progress: Progress) -> dict[str, Any] | None:
     scored = sorted(progress.scored, key=lambda checkpoint: checkpoint.step)
     if not scored:
         return None
-    best, metric = find_best(scored, progress.declared_metrics), find_headline(scored, progress.declared_metrics)
+    best = find_best(scored, progress.declared_metrics)
+    metric = find_headline(scored, progress.declared_metrics)
     rows = [
         {
             "step": checkpoint.step,

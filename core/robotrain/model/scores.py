@@ -213,7 +213,8 @@ def format_success(evaluated: Evaluated, metric: Metric | None) -> str:
     rate = get_share(evaluated.scores, metric.name) if metric else None
     if rate is None:
         return ""
-    count, interval = format_success_count(evaluated, metric), format_interval(evaluated, metric)
+    count = format_success_count(evaluated, metric)
+    interval = format_interval(evaluated, metric)
     return (f"{count}, " if count else "") + f"{rate:.0%}" + (f" ({interval})" if interval else "")
 
 
@@ -227,7 +228,8 @@ def count_successes(evaluated: Evaluated, metric: Metric | None) -> tuple[int, i
     """Return how many episodes succeeded, and of how many; None if unknown."""
     if metric is None:
         return None
-    rate, tried = get_share(evaluated.scores, metric.name), get_number(evaluated.scores, metric.count)
+    rate = get_share(evaluated.scores, metric.name)
+    tried = get_number(evaluated.scores, metric.count)
     group = metric.name.partition("/")[0]
     if tried is None and all(name.partition("/")[0] == group for name in evaluated.scores):
         tried = evaluated.episodes

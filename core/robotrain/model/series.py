@@ -81,7 +81,8 @@ def _select_extremes(points: Sequence[Point]) -> list[Point]:
     finite = [point for point in points if math.isfinite(point[1])]
     if not finite:
         return list(points[:1])
-    low, high = min(finite, key=_GET_VALUE), max(finite, key=_GET_VALUE)
+    low = min(finite, key=_GET_VALUE)
+    high = max(finite, key=_GET_VALUE)
     return [low] if low is high else [low, high] if low[0] < high[0] else [high, low]
 
 

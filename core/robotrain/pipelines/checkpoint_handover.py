@@ -44,7 +44,8 @@ def hand_over_checkpoints(
             )
             continue
         which = each.pop() if len(each) == 1 else checkpoint.ALL
-        job, origin = prepared[maker], str(Origin(PIPELINE_LAYER, "the steps that read it"))
+        job = prepared[maker]
+        origin = str(Origin(PIPELINE_LAYER, "the steps that read it"))
         changed = job.job.with_parameter(parameter, which)
         rows = [
             {**row, "value": which, "origin": origin} if row["name"] == parameter and row["value"] != which else row

@@ -165,7 +165,8 @@ class PipelineDriver:
     def _mark_ends(self) -> None:
         """Tell the jobs that follow a step that it has ended, in whatever way."""
         for name in {step.follows for step in self._jobs.plan.steps if step.follows}:
-            marker, state = get_end_marker(self.run, name), self._progress.steps[name]
+            marker = get_end_marker(self.run, name)
+            state = self._progress.steps[name]
             if state.finished and not marker.exists():
                 files.write_private_file(marker, f"{state.state}\n".encode())
 

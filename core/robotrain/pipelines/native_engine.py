@@ -108,7 +108,8 @@ class NativeEngine(PipelineEngine):
         job = prepared.job
         if step.policy_from:
             source = JobSource(role="policy", kind=STEP_KIND, uri=step.policy_from)
-            job, takes = dataclasses.replace(job, sources=(source,)), {step.policy_from: POLICY_FOLDER}
+            job = dataclasses.replace(job, sources=(source,))
+            takes = {step.policy_from: POLICY_FOLDER}
         else:
             roles = self._plugins.workload(job.workload).roles
             takes = {
@@ -187,7 +188,8 @@ class NativeEngine(PipelineEngine):
 
         `pipeline resume` needs it when the engine no longer has the run.
         """
-        path, plan = records.get_run_folder(reference[REFERENCE_KEY]) / ENDED_STEPS_FILE, self._read_plan(reference)
+        path = records.get_run_folder(reference[REFERENCE_KEY]) / ENDED_STEPS_FILE
+        plan = self._read_plan(reference)
         if path.exists():
             return
         policy_by_step: dict[str, dict[str, str]] = {}

@@ -142,7 +142,8 @@ class _StepLogFollower:
         while True:
             if not ended:
                 status, listed = self.step_platform.query_pipeline(self._reference)
-                ended, steps = status.finished, {step_status.name: step_status for step_status in listed}
+                ended = status.finished
+                steps = {step_status.name: step_status for step_status in listed}
                 with_log = {name for name, step in steps.items() if self.step_platform.has_log(step)}
             for name in steps:
                 if name in with_log and name not in self._readers and not self._is_after_unread(steps[name], steps):

@@ -147,7 +147,8 @@ class _PipelineReader(JobReader):
 
     def read_step(self, name: str, line: int, node: YamlNode) -> StepRequest:
         """Return a step."""
-        what, where = f"step {redact(name)}", self.format_place(line)
+        what = f"step {redact(name)}"
+        where = self.format_place(line)
         entries = dict(self.read_mapping(node, what, STEP_KEYS))
         after = tuple(self.read_names(entries[AFTER_KEY], f"{what}.{AFTER_KEY}")) if AFTER_KEY in entries else ()
         if REGISTER_KEY not in entries:

@@ -143,7 +143,8 @@ def _find_copies(plan: PipelinePlan, engine: NativeEngine) -> PipelinePlan:
 
     Raise Rejected if such an output was not published.
     """
-    finished, problems = dict(plan.finished), list[Problem]()
+    finished = dict(plan.finished)
+    problems = list[Problem]()
     left = [step for step in plan.steps if step.name not in finished]
     for step, name in [
         (left_step, name) for left_step in left for name in list_read_steps(left_step) if name in finished

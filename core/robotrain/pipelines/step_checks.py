@@ -32,7 +32,8 @@ def check_pipeline_name(name: str) -> Iterator[Problem]:
 def check_inputs(step_request: StepRequest, workload: Workload, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
     """Yield problems of inputs that the role does not take, or that their step does not make."""
     for step_input in step_request.inputs:
-        role, maker = workload.roles.get(step_input.role), workloads.get(step_input.step)
+        role = workload.roles.get(step_input.role)
+        maker = workloads.get(step_input.step)
         if role is None or step_input.step == step_request.name:  # reported as an unknown role, or as a cycle
             continue
         if role.takes is None:
@@ -74,7 +75,8 @@ def check_registration(
         yield dataclasses.replace(
             problem, where=f"step {step_request.policy_from}: {step_request.where}"
         )  # whose settings it has
-    maker, workload = by_name.get(step_request.policy_from), workloads.get(step_request.policy_from)
+    maker = by_name.get(step_request.policy_from)
+    workload = workloads.get(step_request.policy_from)
     if maker is None or (maker.request and workload is None):  # an unknown step or workload is reported
         return
     if workload is None or not (workload.produces == "checkpoints" or workload.evaluates):

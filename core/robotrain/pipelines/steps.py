@@ -196,5 +196,6 @@ def _check_names(steps: Sequence[StepRequest]) -> Iterator[Problem]:
         same = first.setdefault(step.name.casefold().replace("-", "_"), step)
         if same is not step:
             message = "step-name-repeated.same" if same.name == step.name else "step-name-repeated.alike"
-            name, other = redact(step.name), redact(same.name)
+            name = redact(step.name)
+            other = redact(same.name)
             yield make_problem(message, where=step.where, name=name, other=other, place=same.where)

@@ -147,7 +147,8 @@ def normalize_name(distribution: str) -> str:
 
 def exclude_claims(claims: Sequence[Claim], without: Iterable[str]) -> tuple[Claim, ...]:
     """Return the claims that are not excluded. Raise Rejected for names that exclude nothing."""
-    names, problems = list(dict.fromkeys(without)), list[Problem]()
+    names = list(dict.fromkeys(without))
+    problems = list[Problem]()
     for name in names:
         if any(claim.matches(name) for claim in claims):
             continue

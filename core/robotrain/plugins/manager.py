@@ -118,7 +118,8 @@ class Plugins:
 
     def platform_of_plan(self, rendered: RenderedPlan) -> Platform:
         """Return the platform of a plan, as `platform_of` does of its run. Raise PluginError."""
-        platform, is_sweep = self.platform(rendered.plan.platform), rendered.plan.job.profile.outputs.is_sweep
+        platform = self.platform(rendered.plan.platform)
+        is_sweep = rendered.plan.job.profile.outputs.is_sweep
         return self.make_pipeline_platform(platform, rendered.native, is_sweep) if rendered.steps else platform
 
     def make_pipeline_platform(self, platform: Platform, is_native: bool, is_sweep: bool) -> Platform:
@@ -161,7 +162,8 @@ class Plugins:
     def source_kinds(self) -> dict[str, SourceKind]:
         """Return every source kind that loads, by name, and those of the platforms loaded so far."""
         kind_by_name: dict[str, SourceKind] = {}
-        claimed, names = self._list_working("source"), self.list_names("source")
+        claimed = self._list_working("source")
+        names = self.list_names("source")
         for owners, kind in self.list_provided("source"):  # built-in ones first
             of_platform = kind.name not in names and any(owner.family == "platform" for owner in owners)
             if of_platform or claimed.get(kind.name) is kind:

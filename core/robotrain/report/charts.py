@@ -135,7 +135,8 @@ def make_chart(
     if not points:
         return Chart(height=height, omitted=omitted)
     steps = [at for series in (points, *map(_select_drawable, others)) for at, _ in series]
-    first, last = min(steps), max(steps)
+    first = min(steps)
+    last = max(steps)
     values = [value for _, value in points]
     is_log = is_loss and spans_decades(values)
     bottom, top = (min(values) / 1.2, max(values) * 1.2) if is_log else _choose_range(values)
@@ -213,7 +214,8 @@ def make_sparkline(
         return []
     (first, _), (last, _) = drawn[0], drawn[-1]
     values = [*(value for _, value in drawn), *(ends or ())]
-    low, high = min(values), max(values)
+    low = min(values)
+    high = max(values)
     return [
         (width * (at - first) / ((last - first) or 1.0), height * (high - value) / ((high - low) or 1.0))
         for at, value in drawn
@@ -222,7 +224,8 @@ def make_sparkline(
 
 def _choose_range(values: Sequence[float]) -> tuple[float, float]:
     """Return the range of the vertical axis; it begins at zero if the lowest value is near."""
-    low, high = min(values), max(values)
+    low = min(values)
+    high = max(values)
     if 0 < low < high / 2:
         low = 0.0
     margin = (high - low) * 0.05 or abs(high) * 0.1 or 1.0
@@ -240,7 +243,8 @@ def compute_ticks(low: float, high: float, count: int = GRID_LINES) -> list[floa
 
 def compute_log_ticks(low: float, high: float) -> list[float]:
     """Return powers of ten from `low` to `high`, not more than about seven of them."""
-    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    first = math.ceil(math.log10(low) - 1e-9)
+    last = math.floor(math.log10(high) + 1e-9)
     return [10.0**power for power in range(first, last + 1, 1 + (last - first) // 7)]
 
 

@@ -243,7 +243,8 @@ def collect_all_facts(runs: Sequence[str], plugins: Plugins, on_progress: Callab
 
 def _collect_all(runs: Sequence[str], collect: Callable[[str], T]) -> list[T]:
     """Return the answer for each run. Raise Rejected with the problems of all runs."""
-    collected, problems = list[T](), list[Problem]()
+    collected = list[T]()
+    problems = list[Problem]()
     for run in runs:
         with collect_problems(problems):
             collected.append(collect(run))

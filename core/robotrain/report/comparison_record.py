@@ -33,7 +33,8 @@ def list_sentences(record: Mapping[str, Any]) -> list[str]:
 
 def list_notes(record: Mapping[str, Any]) -> list[str]:
     """Return what limits the answers, and how many more episodes may decide what a job left open."""
-    notes, verdicts = [*map(str, record.get("notes") or ())], record["verdicts"]
+    notes = [*map(str, record.get("notes") or ())]
+    verdicts = record["verdicts"]
     is_open = any(verdict["verdict"] == "not decided" and not verdict.get("withheld") for verdict in verdicts)
     if record.get("ended") != "given" and is_open:
         names = ("confidence", "detect", "equal_within", "margin", "measure")

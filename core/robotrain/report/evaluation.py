@@ -250,9 +250,11 @@ def collect_evaluation(
     if evaluated is None:
         return None
     name, reader = results_file or ("", None)
-    name, remarks = record.outputs.complete_file or name, tuple[str, ...]()
+    name = record.outputs.complete_file or name
+    remarks = tuple[str, ...]()
     with tempfile.TemporaryDirectory(prefix="robotrain-report-") as scratch:
-        folder, reason = _find_local_results(platform, evaluated, outputs), ""
+        folder = _find_local_results(platform, evaluated, outputs)
+        reason = ""
         shown = str(folder or "")
         if folder is None and complete:
             named = (output for output in outputs if _is_results_output(output, evaluated))
@@ -264,7 +266,8 @@ def collect_evaluation(
             return EvaluationFacts(evaluated=evaluated, remarks=remarks)
         results, remarks = _parse_results_file(folder, name, reader)
         comparison = _read_comparison(folder)
-        media, omitted = list[MediaFile](), list[OmittedFile]()
+        media = list[MediaFile]()
+        omitted = list[OmittedFile]()
         if complete:
             with contextlib.suppress(OSError):
                 media, omitted = load_media(folder)
@@ -291,7 +294,8 @@ def _read_comparison(folder: Path) -> Mapping[str, Any] | None:
 
 def _is_comparison(data: Mapping[str, Any]) -> bool:
     """Return whether an object has what is shown of a comparison, in the types that it has."""
-    policies, verdicts = data.get("policies"), data.get("verdicts")
+    policies = data.get("policies")
+    verdicts = data.get("verdicts")
     if not isinstance(policies, list) or not isinstance(verdicts, list):
         return False
     numbers = [policy.get(name) for policy in policies if isinstance(policy, dict) for name in POLICY_NUMBERS]

@@ -266,7 +266,8 @@ def _list_score_tiles(evaluation: EvaluationFacts, declared: Sequence[Metric]) -
                     low, high = (scores.get_share(evaluated.scores, name) for name in (metric.low, metric.high))
                     bar = Bar(metric.title, share, text, low, high)
             else:
-                value, remarks = format_number(scores.get_number(values, metric.name), 3), []
+                value = format_number(scores.get_number(values, metric.name), 3)
+                remarks = []
                 text = f"{value}{scores.format_unit(metric)}" if value else ""
                 if text and (bounds := scores.format_bounds(evaluated, metric)):
                     remarks.append(f"95% interval {bounds}")

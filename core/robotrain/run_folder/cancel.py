@@ -45,7 +45,9 @@ def stop_all(
     :param note_signalled: keeps all of them.
     """
     requested: set[tuple[str, Stop]] = {(job, "running") for job in signalled}
-    until, pause, has_begun = time.monotonic() + SAVE_SECONDS, FIRST_PAUSE, False
+    until = time.monotonic() + SAVE_SECONDS
+    pause = FIRST_PAUSE
+    has_begun = False
     while True:
         late = time.monotonic() - until
         try:

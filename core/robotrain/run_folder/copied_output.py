@@ -8,7 +8,8 @@ from pathlib import Path
 
 def is_inside(path: str | Path, folder: str | Path) -> bool:
     """Return whether what a path leads to is a folder, or below it."""
-    resolved, top = os.path.realpath(path), os.path.realpath(folder)
+    resolved = os.path.realpath(path)
+    top = os.path.realpath(folder)
     return os.path.commonpath((resolved, top)) == top
 
 
@@ -20,12 +21,14 @@ def copy_output(source: Path, to: Path) -> list[str]:
     if not source.is_dir():
         shutil.copy2(source, to)
         return []
-    links, left_out = dict[str, str](), list[str]()
+    links = dict[str, str]()
+    left_out = list[str]()
     for folder, names, files in os.walk(source, onerror=_raise):
         inside = os.path.relpath(folder, source)
         (to / inside).mkdir()
         for name in (*names, *files):
-            path, there = os.path.join(folder, name), os.path.normpath(os.path.join(inside, name))
+            path = os.path.join(folder, name)
+            there = os.path.normpath(os.path.join(inside, name))
             if os.path.islink(path):
                 links[there] = os.readlink(path)
             elif os.path.isfile(path):

@@ -93,7 +93,8 @@ def _find_tail_start(path: Path, count: int) -> int:
     size = os.stat(path).st_size if path.exists() else 0
     if count <= 0 or not size:
         return size
-    at, remaining = size, count + (_read_chunk(path, size - 1, 1) == b"\n")
+    at = size
+    remaining = count + (_read_chunk(path, size - 1, 1) == b"\n")
     while at > 0:
         begin = max(0, at - CHUNK_SIZE)
         chunk = _read_chunk(path, begin, at - begin)

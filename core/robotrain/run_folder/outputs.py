@@ -67,7 +67,8 @@ CHECKPOINTS_FOLDER = "checkpoints"
 
 def list_outputs(folder: Path) -> Iterator[Output]:
     """Yield the checkpoints, oldest first, then the runtime's files, then other files in the work folder."""
-    checkpoints, progress = list_checkpoints(folder), log.read_published(folder)
+    checkpoints = list_checkpoints(folder)
+    progress = log.read_published(folder)
     for item in checkpoints:
         name = f"{item.folder.parent.name}/{item.folder.name}"
         output = _make_output(name, "checkpoint", item.folder, step=item.step, model=item.model, digest=item.digest)

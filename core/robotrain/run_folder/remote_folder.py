@@ -269,7 +269,8 @@ class RemoteRunFolders(RunFolders):
         """Return the facts of run folders, by one question; None for one that does not exist."""
         folders, script = [*folders], [READ_FILE, READ_LINK]
         for folder in folders:
-            quoted_folder, link = shlex.quote(folder), shlex.quote(os.path.join(folder, claim.CLAIM_LINK))
+            quoted_folder = shlex.quote(folder)
+            link = shlex.quote(os.path.join(folder, claim.CLAIM_LINK))
             script.append(f"if [ -d {quoted_folder} ]; then stat -L -c %u -- {quoted_folder} || exit; else echo; fi")
             script += [format_file(os.path.join(folder, name), -most) for name, most in files.items()]
             script.append(f"read_link {link}")

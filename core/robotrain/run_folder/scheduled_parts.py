@@ -61,7 +61,8 @@ class ScheduledParts(RunFolderEngine):
 
     def _list_trials(self, reference: Reference) -> dict[str, Reference]:
         """Return the references of the trials of a sweep, by name. They all have the name of the sweep."""
-        root, array = os.path.join(reference["folder"], TRIALS_FOLDER), reference[JOB_KEY]
+        root = os.path.join(reference["folder"], TRIALS_FOLDER)
+        array = reference[JOB_KEY]
         return {
             name: _refer_to_part(reference, "", os.path.join(root, str(number)), self.format_trial(array, number))
             for number, name in enumerate(self.read_spec(reference).jobs[0].trials, start=1)

@@ -126,7 +126,8 @@ class SchedulerEngine(SchedulerPlans, SchedulerRuns):
 
         Raise RunGone, Rejected, OSError.
         """
-        folder, spec = self.require_folder(reference), make_spec_file(self.platform.name).name
+        folder = self.require_folder(reference)
+        spec = make_spec_file(self.platform.name).name
         try:
             run = self.read_spec(reference).run
         except Rejected:  # it has none

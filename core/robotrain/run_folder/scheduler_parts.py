@@ -90,7 +90,8 @@ class SchedulerPlans(PlatformPlans):
 
     def describe_run(self, job: Job, settings: Any, run: str) -> RunPlace:
         """Return where a run works; pure."""
-        host, limit = getattr(settings, "login", None), fill_settings(job, settings).time
+        host = getattr(settings, "login", None)
+        limit = fill_settings(job, settings).time
         folder = os.path.join(f"{host}:{settings.runs_dir}" if host else settings.runs_dir, run)
         return RunPlace(str(limit), folder, tracking=settings.tracking_uri or NO_TRACKING)
 
@@ -202,7 +203,8 @@ class SchedulerPlans(PlatformPlans):
         :param handovers: by step, the folder of its output.
         :param names: the steps of this run, without those that an earlier one finished.
         """
-        name, folder = f"{run}-{step.name}", os.path.join(root, STEPS_FOLDER, step.name)
+        name = f"{run}-{step.name}"
+        folder = os.path.join(root, STEPS_FOLDER, step.name)
         document = self._render_document(
             step.job,
             step.settings,
@@ -223,7 +225,8 @@ class SchedulerPlans(PlatformPlans):
         The values of all trials are chosen here, and stand in their job documents.
         """
         first, settings = self.place(sweep.jobs[0], sweep.settings)
-        folder, count = os.path.join(settings.runs_dir, run), len(sweep.trials)
+        folder = os.path.join(settings.runs_dir, run)
+        count = len(sweep.trials)
         at_most = sweep.at_most if sweep.at_most and sweep.at_most < count else 0
         sent = SchedulerJob(name=run, folder=folder, trials=sweep.trials, at_most=at_most)
         documents = [*self._render_trials(sweep, first, settings, sent)]
@@ -310,7 +313,8 @@ class SchedulerPlans(PlatformPlans):
         jobs, scripts = self._render_jobs(parts, token)
         login = getattr(settings, "login", "") or ""
         spec = SchedulerSpec(run=run, folder=jobs[0].root, jobs=tuple(jobs), login=login)
-        spec_file, documents = make_spec_file(self.platform.name), dict[str, bytes]()
+        spec_file = make_spec_file(self.platform.name)
+        documents = dict[str, bytes]()
         for part in parts:
             documents |= zip(part.sent.documents, part.documents, strict=True)
         files = {
@@ -325,7 +329,8 @@ class SchedulerPlans(PlatformPlans):
 
     def _render_jobs(self, parts: Sequence[_RenderedJob], token: str) -> tuple[list[SchedulerJob], dict[str, bytes]]:
         """Return the jobs as they are sent, marked with a token, and their scripts by the path in the plan."""
-        jobs, scripts = list[SchedulerJob](), dict[str, bytes]()
+        jobs = list[SchedulerJob]()
+        scripts = dict[str, bytes]()
         for job, settings, sent, _ in parts:
             marked = replace(sent, token=token)
             jobs.append(replace(marked, words=tuple(self.make_submit_words(job, settings, marked))))

@@ -200,7 +200,8 @@ class RunFolderEngine(PlatformEngine):
 
     def judge_run(self, reference: Reference, facts: FolderFacts, jobs: Any) -> JudgedRun:
         """Return what the engine's answer and the facts of a run, which were read after it, amount to. Pure."""
-        says, earlier_state = jobs[reference["folder"]], facts.read(ENGINE_END_FILE).decode(errors="replace")
+        says = jobs[reference["folder"]]
+        earlier_state = facts.read(ENGINE_END_FILE).decode(errors="replace")
         job = self.explain_state(says or earlier_state)
         status = get_run_status(facts, job, self.platform.name)
         if status is job and status.state in ("failed", "lost") and (line := self._find_last_line(facts)):
@@ -316,7 +317,8 @@ class RunFolderEngine(PlatformEngine):
 
     def list_jobs_to_stop(self, references: Sequence[Reference]) -> Mapping[str, NeededStop]:
         """Return the jobs of these runs that have not ended, and how each is to be stopped. Raise RunGone, Rejected."""
-        jobs, jobs_to_stop = self.query_jobs(references, self.read_all_facts(references)), dict[str, NeededStop]()
+        jobs = self.query_jobs(references, self.read_all_facts(references))
+        jobs_to_stop = dict[str, NeededStop]()
         for reference, facts in zip(references, self.read_all_facts(references), strict=True):
             status = self.judge_run(reference, facts, jobs).status
             if not status.finished:

@@ -123,7 +123,8 @@ class SchedulerRuns(SubmitScripts):
                     return reference
             raise Unanswered(self.make_away_error(answer).problems)
         earlier = [job.step for job in spec.jobs[: spec.jobs.index(missing)]]
-        refusal, sent = "", [jobs[step] for step in jobs if step in earlier or step in waiting_jobs]
+        refusal = ""
+        sent = [jobs[step] for step in jobs if step in earlier or step in waiting_jobs]
         if sent:
             with self._as_unanswered():
                 refusal = self.stop_jobs(sent, "waiting")
@@ -225,7 +226,8 @@ class SchedulerRuns(SubmitScripts):
         if held := [
             queued_job.job for queued_job in self._search(spec.jobs) if queued_job.is_held
         ]:  # others were cancelled meanwhile
-            reason, command = self.commands.quote(report.error), shlex.join([*self.release_command, *held])
+            reason = self.commands.quote(report.error)
+            command = shlex.join([*self.release_command, *held])
             raise Unanswered([make_problem("steps-held", given=spec.run, why=reason, command=command)])
 
     def _is_unsure(self, job: SchedulerJob, report: SubmitReport) -> bool:

@@ -137,7 +137,9 @@ class SubmitScripts(ScheduledParts):
             result = self.at.run(text, archive, seconds, is_question=True)
         first, *rest = result.text.split("\n")
         state, code, me, user, owner, cluster = first.split(" ", 5)
-        job_by_step, answers, number = dict[str, str](), dict[str, str | None](), 0
+        job_by_step = dict[str, str]()
+        answers = dict[str, str | None]()
+        number = 0
         for number, job in enumerate(spec.jobs):
             answer = parse_file(rest[2 * number + 1])
             answers[job.step] = answer.content.decode(errors="replace") if answer else None

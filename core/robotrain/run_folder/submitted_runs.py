@@ -27,7 +27,8 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
 
     Raise RunGone, Rejected.
     """
-    at, spec_file = scheduler.at, make_spec_file(scheduler.platform.name, scheduler.engine_name)
+    at = scheduler.at
+    spec_file = make_spec_file(scheduler.platform.name, scheduler.engine_name)
     content = _read_document(at, folder, spec_file.name)
     if content is None:
         name = shlex.quote(folder)

@@ -92,7 +92,8 @@ def _find_heaviest(weights: Mapping[str, int], prefix: str = "") -> str:
 
 def scan_folder(folder: Path) -> CodeContent:
     """Return the content of a folder; of one with too many files only the first ones. Raise OSError."""
-    content, root = CodeContent(), os.path.realpath(folder)
+    content = CodeContent()
+    root = os.path.realpath(folder)
     above, ignored = _read_ignore_files_above(root)
     for count, (path, entry) in enumerate(_refuse_depth(_list_entries(root, "", above, ignored))):
         content.names[path[: path.rfind("/") + 1]] += 1
@@ -129,7 +130,8 @@ def _read_ignore_files_above(folder: str) -> tuple[str, IgnoreRules]:
 
     Both are empty outside a repository, in its root, and in a folder that the rules name: it was asked for by name.
     """
-    path, root = Path(folder), find_repository_root(folder)
+    path = Path(folder)
+    root = find_repository_root(folder)
     ignored: IgnoreRules = ()
     if root == path:
         return "", ()
@@ -186,7 +188,8 @@ def _list_entries(
         if os.path.isfile(file):
             ignored = _add_rules(ignored, f"{above}{parent_path}", file)
     for entry in ordered:
-        path, is_folder = f"{parent_path}{entry.name}", entry.is_dir(follow_symlinks=False)
+        path = f"{parent_path}{entry.name}"
+        is_folder = entry.is_dir(follow_symlinks=False)
         if _is_ignored(f"{above}{path}/" if is_folder else f"{above}{path}", ignored):
             yield path, None
         elif is_folder:

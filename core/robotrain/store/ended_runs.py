@@ -50,7 +50,8 @@ class EndedRun(NamedTuple):
 
 def summarize_progress(progress: Progress) -> ListedProgress:
     """Return what the list shows: the newest loss; the scores of the evaluation, or before its end the newest one."""
-    main, newest = progress.main_metric, progress.curve[-1][1] if progress.curve else None
+    main = progress.main_metric
+    newest = progress.curve[-1][1] if progress.curve else None
     scores: Mapping[str, float] = progress.evaluated.scores if progress.evaluated else {}
     validated = progress.get_points(progress.validation_metric.name) if progress.validation_metric else []
     if not progress.evaluated and main and main.kind in ("score", "curve") and newest is not None:

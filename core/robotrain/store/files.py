@@ -80,7 +80,8 @@ def load_or_compute(
 
     if (computed := load_computed(key, folder)) is not None:
         return computed
-    result, path = compute(), get_cache_folder() / folder / key
+    result = compute()
+    path = get_cache_folder() / folder / key
     with suppress(OSError):
         make_private_folder(get_cache_folder())
         path.parent.mkdir(exist_ok=True)
@@ -201,7 +202,8 @@ def list_project_folders(folder: Path) -> Iterator[Path]:
 
     A folder of another owner ends the search: its files, which can name an interpreter, are not trusted.
     """
-    owner, home = _get_owner(folder), Path(os.path.expanduser("~"))
+    owner = _get_owner(folder)
+    home = Path(os.path.expanduser("~"))
     for parent in (folder, *folder.parents):
         if _get_owner(parent) != owner:
             return

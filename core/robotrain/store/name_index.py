@@ -138,11 +138,13 @@ def read_names(newest: int | None = None) -> dict[str, str]:
     indexed: dict[str, NamedRun] = {}
     with contextlib.suppress(OSError, ValueError, TypeError):  # there is none, or it is damaged
         indexed = {run: NamedRun(*entry) for run, entry in files.read_checked_json(path).items()}
-    named_runs, top = dict[str, NamedRun](), str(records.get_runs_folder())
+    named_runs = dict[str, NamedRun]()
+    top = str(records.get_runs_folder())
     for run in itertools.islice(records.iterate_runs(), newest):
         with contextlib.suppress(OSError, Rejected):
             stat = os.stat(f"{top}/{run}/{records.RECORD_FILE}")
-            entry, version = indexed.get(run), f"{stat.st_ino} {stat.st_mtime_ns}"
+            entry = indexed.get(run)
+            version = f"{stat.st_ino} {stat.st_mtime_ns}"
             if entry is None or entry.version != version:
                 record = records.read_record(run)
                 entry = NamedRun(version, record.name, bool(record.pipeline))

@@ -45,7 +45,8 @@ def _list_places(folder: OwnFolder) -> Iterator[str]:
 
 
 def _make_problem(place: str, why: str, folder: OwnFolder) -> Problem:
-    status, ways = os.stat(place), [Suggestion(f"{folder.variable}=FOLDER robotrain …", "a folder of your own")]
+    status = os.stat(place)
+    ways = [Suggestion(f"{folder.variable}=FOLDER robotrain …", "a folder of your own")]
     if status.st_uid == os.geteuid():
         recursive = "-R " if stat.S_ISDIR(status.st_mode) else ""
         ways.insert(0, Suggestion(f"chmod {recursive}go-w {shlex.quote(place)}"))
@@ -73,7 +74,9 @@ def find_other_writer(path: str | Path) -> str:
     user = os.geteuid()
     if status.st_uid in (0, user) and not status.st_mode & 0o022:  # most are so, and names take time
         return ""
-    owner, group, is_private = _name_user(status.st_uid), _name_group(status.st_gid), _is_private_group(status.st_gid)
+    owner = _name_user(status.st_uid)
+    group = _name_group(status.st_gid)
+    is_private = _is_private_group(status.st_gid)
     return explain_access(Access(status.st_uid, owner, status.st_mode, group, is_private, user, _name_user(user)))
 
 

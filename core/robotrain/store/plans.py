@@ -240,7 +240,8 @@ def get_plan_folder(run: str) -> Path:
 
 def store_plan(rendered: RenderedPlan) -> None:
     """Store a plan before it is submitted, unless it is stored already. Raise Rejected."""
-    folder, stored = get_plan_folder(rendered.plan.run), find_stored_plan(rendered.plan.run)
+    folder = get_plan_folder(rendered.plan.run)
+    stored = find_stored_plan(rendered.plan.run)
     if stored and not stored.changed and stored.plan.digest == rendered.plan.digest:
         return
     with records.report_write_errors():
@@ -313,7 +314,8 @@ def read_stored_values(run: str) -> list[dict[str, Any]]:
 
 def _store_payload(rendered: RenderedPlan) -> Path | None:
     """Return the shared copy of a payload, to which all plans link; None if it cannot be written."""
-    path, content = files.get_state_folder() / "payloads" / f"{rendered.payload.digest}.zip", rendered.payload.archive
+    path = files.get_state_folder() / "payloads" / f"{rendered.payload.digest}.zip"
+    content = rendered.payload.archive
     with contextlib.suppress(OSError):
         files.make_private_folder(path.parent)
         files.close_to_others(path.parent)

@@ -51,7 +51,8 @@ def read_run_log(
 
     :param on_error: is given what the platform raises; what was read before then counts.
     """
-    progress, ordinary = Progress(record.metrics), deque[str](maxlen=max_lines)
+    progress = Progress(record.metrics)
+    ordinary = deque[str](maxlen=max_lines)
     if record.is_sweep:
         return progress, []
     try:

@@ -88,5 +88,6 @@ def _find_needed_runs(
 
 def _overlaps(uri: str, output: str) -> bool:
     """Return whether two addresses are equal, or one is below the other."""
-    uri, output = uri.rstrip("/"), output.rstrip("/")
+    uri = uri.rstrip("/")
+    output = output.rstrip("/")
     return uri == output or uri.startswith(f"{output}/") or output.startswith(f"{uri}/")

@@ -37,7 +37,8 @@ def make_unwritable_problem(error: OSError) -> Problem:
     """Return the problem of a state folder that cannot be written."""
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     message = "state-folder-unwritable.full" if is_full else "state-folder-unwritable.refused"
-    where, folder = _find_state_variable(), str(files.get_state_folder())
+    where = _find_state_variable()
+    folder = str(files.get_state_folder())
     return make_problem(message, where=where, given=folder, why=error.strerror or str(error))
 
 
@@ -53,7 +54,8 @@ def make_being_submitted_problem(record: RunRecord) -> Problem:
 
 def _make_other_format_problem(path: Path, data: Mapping[str, Any]) -> Problem:
     """Return the problem of a record in another format, with what finds the run on its engine, and ends it there."""
-    reference, command = data.get("reference"), data.get("cancel_command")
+    reference = data.get("reference")
+    command = data.get("cancel_command")
     reason = f"{describe_format(data['schema'], SCHEMA)}."
     if reference and isinstance(reference, dict):
         facts = ", ".join(f"{name} {value}" for name, value in reference.items())

@@ -153,7 +153,8 @@ def _iterate_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, RunV
         if name == TRAINER_ARGS:
             arguments.setdefault(step, []).append({**row, "name": name})
             continue
-        text, is_chosen = format_value(row["value"]), is_chosen_row(row)
+        text = format_value(row["value"])
+        is_chosen = is_chosen_row(row)
         yield row["name"], RunValue(text, format_default(row) if is_chosen else text, is_chosen)
     for step, step_rows in arguments.items():
         for option, text in join_trainer_args(step_rows).items():

@@ -97,5 +97,6 @@ def _list_ways(source: JobSource, platform: Platform, kinds: Mapping[str, Source
         form, remark = kind.get_form(source.role), kind.title
         form = re.sub("REVISION|COMMIT", lambda name: commit or name[0], form)
         if kind.name == LOCAL_KIND:
-            form, remark = "FOLDER", "a copy of it" + (f" at the commit {commit}" if commit else "")
+            form = "FOLDER"
+            remark = "a copy of it" + (f" at the commit {commit}" if commit else "")
         yield Suggestion(f"{SET_FLAG} {shlex.quote(f'sources.{source.role}.{kind.name}={form}')}", remark)

@@ -234,7 +234,8 @@ def _restore_prepared(
     text: str, document: JobDocument, platform: Platform, plugins: Plugins, own: Any
 ) -> tuple[PreparedJob, list[tuple[str, str]]]:
     """Return the job of a run as it was prepared, and the settings that this machine does not take over."""
-    workload, kinds = plugins.workload(document.workload), plugins.source_kinds()
+    workload = plugins.workload(document.workload)
+    kinds = plugins.source_kinds()
     try:
         job = carried_record.restore_job(document, workload)
         carried = dict(document.record.get("settings", {}))

@@ -121,7 +121,8 @@ def restore_values(
     document: JobDocument, job: Job, settings: Mapping[str, Any], workload: Workload
 ) -> Iterator[dict[str, Any]]:
     """Yield the values of a job, as those of a plan: who chose them is known, and not where."""
-    chosen, origin = document.record.get("values", {}), str(Origin("run", document.run))
+    chosen = document.record.get("values", {})
+    origin = str(Origin("run", document.run))
     for source in job.sources:
         made_by = Origin("run", job.record.get("parent", "")) if source.role == RESUME_ROLE else origin
         text = "implied" if source.implied else str(made_by)

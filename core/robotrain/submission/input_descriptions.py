@@ -42,7 +42,8 @@ class InputDescriptions:
 
     def describe_output(self, step: str, prepared: PreparedJob) -> None:
         """Note what is known of the policy that a step of a pipeline will train, for the steps that read it."""
-        plugin, folder = load_workload_container(prepared.container_plugins), self._place / f"step-{step}"
+        plugin = load_workload_container(prepared.container_plugins)
+        folder = self._place / f"step-{step}"
         with contextlib.suppress(Exception):  # the run will compare what it made
             folder.mkdir()
             if plugin:

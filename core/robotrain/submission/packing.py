@@ -149,7 +149,8 @@ def _find_named_files(module: Path) -> dict[str, str]:
 @functools.lru_cache(maxsize=64)
 def _parse_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return the top-level names that a module imports, and its string constants."""
-    imported, texts = set[str](), set[str]()
+    imported = set[str]()
+    texts = set[str]()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             imported |= {name.name.partition(".")[0] for name in node.names}

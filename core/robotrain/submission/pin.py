@@ -224,10 +224,8 @@ def _merge_alike(
     for group in alike.values():
         first, more = group[0], len(group) - MAX_NAMED_SOURCES
         if len(group) > 1:
-            title, where = (
-                titles[first.code].format(len(group)),
-                ", ".join(dict.fromkeys(problem.where for problem in group)),
-            )
+            title = titles[first.code].format(len(group))
+            where = ", ".join(dict.fromkeys(problem.where for problem in group))
             text = ", ".join(problem.given for problem in group[:MAX_NAMED_SOURCES])
             text += f" and {more} more" if more > 0 else ""
             first = dataclasses.replace(first, title=title, where=where, given=text, source="")
@@ -242,7 +240,8 @@ def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
     """
     distinct = list({(p.severity, p.message, p.title, p.given, p.why): p for p in problems}.values())
     errors = select_errors(distinct)
-    titles, failed = {(p.message, p.title) for p in errors}, {_get_source(p) for p in errors}
+    titles = {(p.message, p.title) for p in errors}
+    failed = {_get_source(p) for p in errors}
     distinct = [
         p
         for p in distinct

@@ -113,7 +113,8 @@ def settle_steps(
     is_refused = any(problem.source not in uris for problem in select_errors(problems))
     if not any(map(_may_imply, jobs.values())):
         return jobs, problems
-    files, step_problems = SourceFiles(), list[Problem]()
+    files = SourceFiles()
+    step_problems = list[Problem]()
     with tempfile.TemporaryDirectory(prefix="robotrain-") as scratch:
         descriptions = InputDescriptions(Path(scratch), files)
         for step in steps:

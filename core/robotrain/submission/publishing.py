@@ -114,7 +114,8 @@ def _open_publication(
 
     Raise JobFailed, Rejected. The document is for this machine: without folders and credentials of the platform.
     """
-    workload, cache = plugins.workload(job.workload), str(files.get_cache_folder())
+    workload = plugins.workload(job.workload)
+    cache = str(files.get_cache_folder())
     modules = {f"workload.{workload.name}": workload.container_plugin, f"target.{kind.name}": kind.target}
     placement = Placement(work=cache, cache=cache)
     document = make_job_document(

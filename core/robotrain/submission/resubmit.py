@@ -44,7 +44,8 @@ def read_plan_to_repeat(run: str) -> RenderedPlan:
         problem = make_problem("plan-not-kept.unreadable", *ways, given=folder, run=run, why=cause.why)
         raise Rejected([problem]) from rejected
     if stored.changed:
-        folder, changed = str(plans.get_plan_folder(run)), ", ".join(stored.changed)
+        folder = str(plans.get_plan_folder(run))
+        changed = ", ".join(stored.changed)
         raise Rejected([make_problem("plan-not-kept.changed", given=folder, run=run, changed=changed)])
     return stored
 
@@ -125,7 +126,8 @@ def change_job(
     :param flags: robotrain's own options of the command, which are no options for the trainer.
     """
     job = stored.plan.job
-    workload, platform = plugins.workload(job.workload), plugins.platform(stored.plan.platform)
+    workload = plugins.workload(job.workload)
+    platform = plugins.platform(stored.plan.platform)
     kinds = plugins.source_kinds()
     file = _make_job_file(stored, workload)
     request = Request(complete=True, after_dashes=read_after_dashes(trainer_args), flags=flags, files=(file,))

@@ -111,7 +111,9 @@ def check_branch(job: Job, stored: RenderedPlan, plugins: Plugins, command: str)
     """
     if not job.publishes_to_hub:
         return
-    earlier, run, kinds = stored.plan.job, stored.plan.run, plugins.source_kinds()
+    earlier = stored.plan.job
+    run = stored.plan.run
+    kinds = plugins.source_kinds()
     before, after = (publish_targets.find_address(compared_job, kinds) for compared_job in (earlier, job))
     if before == after:
         target = after.partition("@")[0]

@@ -38,7 +38,8 @@ def make_labels(name: str, note: str, name_line: str = "--name") -> RunLabels:
 
     :param name_line: the words before the name, in a line to type.
     """
-    problems, where = [], name_line if name_line.startswith("-") else "NAME"
+    problems = []
+    where = name_line if name_line.startswith("-") else "NAME"
     for flag, text in ((where, name), ("--note", note)):
         if value_holds_secret(text):
             problems.append(make_problem("secret-in-job", where=flag, given=text))

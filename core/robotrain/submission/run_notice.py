@@ -60,7 +60,8 @@ def _collect_references(
 
     :param is_here: whether the run is one of this machine, which has the file of a channel.
     """
-    references, problems = dict[str, str](), list[Problem]()
+    references = dict[str, str]()
+    problems = list[Problem]()
     for name, places in chosen.items():
         own_file = places.get(CHANNEL_FILE, "") if is_here else ""
         if where := places.get(platform) or own_file:

@@ -176,7 +176,8 @@ class _Answer(NamedTuple):
 
 def _run_checker(question: _Question, checker: Checker, archive: bytes, options: CheckOptions) -> _Answer | Problem:
     """Return the verdicts that the checker prints, or what is wrong with it."""
-    code, home = question.place / "code", question.place / "home"
+    code = question.place / "code"
+    home = question.place / "home"
     with zipfile.ZipFile(io.BytesIO(archive)) as packed:
         packed.extractall(code)
     home.mkdir()
@@ -224,7 +225,8 @@ def _make_problems(question: _Question, checker: Checker, verdict: Verdict) -> I
     if verdict.result == "unchecked":
         yield make_problem("options-unchecked.here", workload=question.prepared.job.workload, why=text)
     elif verdict.result in ("refused", "doubtful"):
-        option_text, message = " ".join(verdict.options), "options-refused"
+        option_text = " ".join(verdict.options)
+        message = "options-refused"
         if verdict.result == "doubtful":
             message = "options-doubtful"
         program = question.prepared.workload.program if question.prepared.workload else "the trainer"

@@ -253,7 +253,8 @@ def _choose_metrics(request: SweepRequest, problems: list[Problem]) -> tuple[tup
             message = "sweep-metric-unknown.no-direction"
             ways = tuple(Suggestion(f"{request.metric_flag} {redact(name)}:{word}") for word in BETTER)
         where = request.metric_flag
-        metrics, workload = ", ".join(metric_by_name) or "none", request.workload.name
+        metrics = ", ".join(metric_by_name) or "none"
+        workload = request.workload.name
         problems.append(make_problem(message, *ways, where=where, workload=workload, name=name, known=metrics))
         return ()
     main = [

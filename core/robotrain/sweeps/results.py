@@ -120,11 +120,14 @@ def _group_trials(over: Sequence[str], trials: Sequence[Trial]) -> tuple[TrialGr
     groups = []
     for key, group in grouped.items():
         finite_scores = [trial.score for trial in group if trial.score is not None and math.isfinite(trial.score)]
-        mean, low, high = statistics.fmean(finite_scores) if finite_scores else None, None, None
+        mean = statistics.fmean(finite_scores) if finite_scores else None
+        low = None
+        high = None
         if mean is not None and len(finite_scores) > 1:
             quantile = T_VALUES[len(finite_scores) - 2] if len(finite_scores) - 2 < len(T_VALUES) else NORMAL_VALUE
             half = quantile * statistics.stdev(finite_scores) / math.sqrt(len(finite_scores))
-            low, high = mean - half, mean + half
+            low = mean - half
+            high = mean + half
         groups.append(TrialGroup(dict(key), tuple(group), mean, low, high))
     return tuple(groups)
 

@@ -204,7 +204,8 @@ def _parse_value(dimension: Dimension, text: str) -> Scalar:
 def _draw_value(axis: Axis, source: random.Random, integers: Collection[str]) -> str:
     if not axis.is_range:
         return source.choice(axis.values)
-    low, high = float(axis.low), float(axis.high)
+    low = float(axis.low)
+    high = float(axis.high)
     drawn = (
         math.exp(source.uniform(math.log(low), math.log(high))) if axis.scale == "log" else source.uniform(low, high)
     )

@@ -52,6 +52,7 @@ def _make_distribution(optuna: Any, dimension: Dimension) -> Any:
     if dimension.choices:
         return optuna.distributions.CategoricalDistribution(dimension.choices)
     if dimension.integer:
-        low, high = round(dimension.low), round(dimension.high)
+        low = round(dimension.low)
+        high = round(dimension.high)
         return optuna.distributions.IntDistribution(low, high, log=dimension.log)
     return optuna.distributions.FloatDistribution(dimension.low, dimension.high, log=dimension.log)

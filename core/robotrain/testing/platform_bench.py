@@ -296,7 +296,8 @@ OTHER_HOST = {"seed": "4", "shift": 40 * 86400, "TZ": "America/New_York", "COLUM
 def render_elsewhere(bench: Bench, folder: Path, **host: Any) -> dict[str, Any]:
     """Render a job in another process, of another user, host and time, and return the plan as data."""
     folder.mkdir()
-    request, words = folder / "request.json", bench.make_command("render", "--json", *bench.complete_words())
+    request = folder / "request.json"
+    words = bench.make_command("render", "--json", *bench.complete_words())
     request.write_text(json.dumps({**host, "words": words}))
     environ = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},

@@ -80,7 +80,8 @@ class EngineFeatureTests(PlatformTestBase):
         if not numbers:
             pytest.skip("the job has no number to vary")
         name, value = numbers[0]
-        space, trials = {name: Dimension(choices=(value, value + 1))}, ("trial-1", "trial-2")
+        space = {name: Dimension(choices=(value, value + 1))}
+        trials = ("trial-1", "trial-2")
         compared: dict[str, Any] = {"sampler": "grid", "at_most": 1, "metric": "loss", "better": "lower"}
         sweep = SweepSpec(jobs=(job,), trials=trials, space=space, **compared, **parts)
         engine = bench.engine

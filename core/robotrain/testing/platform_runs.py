@@ -31,7 +31,8 @@ class SubmitTests(PlatformTestBase):
 
     def test_each_submit_creates_one_run(self, bench: Bench) -> Iterator[str]:
         """A second submit with `--new` is another run; a reference has texts by which the run is found again."""
-        first, second = bench.submit_job(), bench.submit_job()
+        first = bench.submit_job()
+        second = bench.submit_job()
         if first.reference == second.reference:
             yield f"two runs have the same reference: {first.reference}"
         for run in (first, second):

@@ -174,7 +174,8 @@ class SourceKit(ImportTests):
         if not (module := declaration.container_plugin):
             pytest.skip("it has no container plugin")
         yield from find_outside_imports(tmp_path, *filter(None, [module, declaration.target]))
-        plugin, names = load_container_plugin(module, SourceContainerPlugin), {"preflight", "fetch"}
+        plugin = load_container_plugin(module, SourceContainerPlugin)
+        names = {"preflight", "fetch"}
         if plugin.CARRIER:
             module, names = plugin.CARRIER, {"deliver"}
         yield from report(f"{module} has no", sorted(names - {*vars(importlib.import_module(module))}))
@@ -257,7 +258,9 @@ class SourceKit(ImportTests):
 
     def test_pin_identifies_the_content(self, declaration: SourceKind, served: Served, fetch: Fetch) -> Iterator[str]:
         """A pin is a digest or a commit; a pinned job reads what it was pinned to, or reports that it is gone."""
-        pinning, source, role = declaration.pinning, declaration.parse(served.text, BASE_FOLDER), served.role
+        pinning = declaration.pinning
+        source = declaration.parse(served.text, BASE_FOLDER)
+        role = served.role
         if pinning is None:
             pytest.skip("it declares no pinning")
         pin, again = (pinning.resolve(source, role) for _ in range(2))

@@ -171,14 +171,17 @@ class ArmClient:
             next_link = page.get_text("nextLink")
             if not next_link:
                 return
-            own, other = urlsplit(self._base), urlsplit(next_link)
+            own = urlsplit(self._base)
+            other = urlsplit(next_link)
             if (own.scheme, own.netloc) != (other.scheme, other.netloc.lower().removesuffix(":443")):
                 # the token must not be sent elsewhere
                 raise ArmError(f"the next page of {path} is on another host")
             page = self._send_with_retries("GET", next_link, {})
 
     def _send_with_retries(self, method: str, url: str, query: Mapping[str, str], body: object = None) -> Answer:
-        until, pause, renewals_text = time.monotonic() + self._patience, 1.0, os.environ.get(RENEWALS_VARIABLE, "")
+        until = time.monotonic() + self._patience
+        pause = 1.0
+        renewals_text = os.environ.get(RENEWALS_VARIABLE, "")
         renewals = int(renewals_text) if renewals_text.isdecimal() else 3
         while True:
             try:
@@ -219,7 +222,8 @@ class ArmClient:
         except ArmError:  # a gateway's page
             error_body = None
         details = error_body if isinstance(error_body, dict) else {}
-        code, message = str(details.get("code") or ""), shorten_message(str(details.get("message") or ""), status)
+        code = str(details.get("code") or "")
+        message = shorten_message(str(details.get("message") or ""), status)
         seconds = response.headers.get("Retry-After", "")
         retry_after = float(seconds) if seconds.isdecimal() else 0.0
         if retry_after >= LONG_PAUSE:

@@ -71,7 +71,8 @@ def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagn
         command = f"{LIST_WORKSPACES} --subscription {workspace.subscription} --output table"
         return Diagnosis(kind="missing", title=title, why=f"{error}.", suggestions=(command,))
     if error.code == SIGNED_OUT or (error.status == 401 and error.code in credential.EXPIRED_TOKEN_CODES):
-        title, reason = _UNREADABLE.format(workspace.name), credential.explain_sign_in_error(error)
+        title = _UNREADABLE.format(workspace.name)
+        reason = credential.explain_sign_in_error(error)
         return Diagnosis(
             kind="signed-out", title=title, why=reason, suggestions=(credential.suggest_sign_in(str(error)),)
         )
@@ -83,12 +84,11 @@ def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagn
         ways = (command,) if error.status == 403 else (LOGIN_ELSEWHERE,)
         return Diagnosis(kind="role", title=title, why=f"{error}.", suggestions=ways)
     if error.code == UNREADABLE:
-        title, advice = (
-            _UNREADABLE.format(workspace.name),
-            "the same command without a proxy, which may answer in Azure's place",
-        )
+        title = _UNREADABLE.format(workspace.name)
+        advice = "the same command without a proxy, which may answer in Azure's place"
         return Diagnosis(kind="other", title=title, why=f"{error}.", suggestions=(advice,))
-    title, transient = _UNREADABLE.format(workspace.name), error.status in (0, 429) or error.status >= 500
+    title = _UNREADABLE.format(workspace.name)
+    transient = error.status in (0, 429) or error.status >= 500
     fixes = (RETRY_LATER,) if transient else ()
     return Diagnosis(kind="other", title=title, why=f"{error}.", suggestions=fixes, network=transient)
 

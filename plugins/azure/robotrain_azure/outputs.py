@@ -38,7 +38,8 @@ def download_source(kind: str, uri: str, to: Path) -> None:
 
     The reason of JobFailed may hold secrets.
     """
-    source, cache = JobSource(role="resume", kind=kind, uri=uri), files.get_cache_folder()
+    source = JobSource(role="resume", kind=kind, uri=uri)
+    cache = files.get_cache_folder()
     plugin = load_container_plugin(Plugins().source_kinds()[kind].container_plugin, SourceContainerPlugin)
     carrier = load_batch_fetcher(plugin.CARRIER)
     lock, python = carrier.ENVIRONMENT.lock, carrier.ENVIRONMENT.python

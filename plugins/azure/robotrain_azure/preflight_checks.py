@@ -65,7 +65,8 @@ def check_identity_blob_roles(
     if not accounts:
         return
     arm = arm or ArmClient(PATIENCE_SECONDS)
-    holder, subject = RoleHolder("", IDENTITY_FLAG, client_id), ", ".join(sorted(accounts))
+    holder = RoleHolder("", IDENTITY_FLAG, client_id)
+    subject = ", ".join(sorted(accounts))
     reason: ArmError | str = f"You can see no identity with that client id in the subscription {subscription}."
     try:
         if principal := roles.find_principal(arm, subscription, client_id):

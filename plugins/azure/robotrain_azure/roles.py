@@ -37,7 +37,8 @@ def check_tracking_permissions(arm: ArmClient, workspace: Workspace) -> Iterator
 
 def is_allowed(role: Answer, action: str, allow_field: str = "actions", deny_field: str = "notActions") -> bool:
     """Return whether a part of a role allows an action. Wildcards match any text; case is ignored."""
-    allowed, denied = role.get_texts(allow_field), role.get_texts(deny_field)
+    allowed = role.get_texts(allow_field)
+    denied = role.get_texts(deny_field)
     return _matches_any(allowed, action) and not _matches_any(denied, action)
 
 

@@ -62,7 +62,8 @@ class Datastore:
 def get_datastore(arm: ArmClient, workspace: Workspace, name: str) -> Datastore:
     """Return a datastore of a workspace. Raises ArmError, and StorageError if it holds no blobs."""
     properties = arm.get_properties(f"{workspace.resource}/datastores/{name}")
-    kind, account = properties.get_text("datastoreType"), properties.get_text("accountName")
+    kind = properties.get_text("datastoreType")
+    account = properties.get_text("accountName")
     container = properties.get_text("containerName") or properties.get_text("filesystem")
     if kind not in BLOB_DATASTORE_TYPES or not account or not container:
         raise StorageError(f"the datastore {name} holds no blobs: its type is {kind or 'unknown'}", code=NO_BLOBS_CODE)
@@ -82,18 +83,21 @@ UNKNOWN_ACCOUNT = "ACCOUNT"
 
 def diagnose_storage_error(error: StorageError, workspace: Workspace) -> Diagnosis:
     """Explain an error of storage. Roles are suggested for the signed-in identity, if its token names it."""
-    account, sentence = error.account, f"{str(error)[:1].upper()}{str(error)[1:]}."
+    account = error.account
+    sentence = f"{str(error)[:1].upper()}{str(error)[1:]}."
     if untrusted := diagnose_certificate(error):
         return untrusted
     if error.code == SIGNED_OUT:
-        title, reason = credential.make_sign_in_title(str(error)), credential.explain_sign_in_error(error)
+        title = credential.make_sign_in_title(str(error))
+        reason = credential.explain_sign_in_error(error)
         return Diagnosis(
             kind="signed-out", title=title, why=reason, suggestions=(credential.suggest_sign_in(str(error)),)
         )
     subject = f"the storage account {account}" if account else "the storage of the workspace"
     answer = f"The answer was {f'HTTP {error.status} {error.code}'.rstrip()}." if error.status else sentence
     if error.code == KEYS_DISABLED_CODE:
-        title, command = f"{subject} does not accept keys", make_identity_auth_command(workspace)
+        title = f"{subject} does not accept keys"
+        command = make_identity_auth_command(workspace)
         return Diagnosis(kind="role", title=title, why=answer, suggestions=(command,))
     if error.status in (401, 403):
         suggestions: tuple[str, ...] = (NETWORK_HINT,)

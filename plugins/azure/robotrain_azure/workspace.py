@@ -24,7 +24,8 @@ def find_default_subscription() -> tuple[str, str] | None:
     listed = profile.get("subscriptions") if isinstance(profile, dict) else None
     subscriptions = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     ids = [item.get("id") for item in subscriptions if item.get("isDefault") and item.get("state") == "Enabled"]
-    shown, home = str(file), str(Path.home())
+    shown = str(file)
+    home = str(Path.home())
     if shown.startswith(home + os.sep):
         shown = f"~{shown.removeprefix(home)}"
     return (ids[0], f"az account ({shown})") if ids and isinstance(ids[0], str) and ids[0] else None

@@ -133,11 +133,13 @@ def _list_jobs(workspace: Workspace, everyone: bool) -> Iterator[ListedSubmissio
     with errors.reject_errors(workspace, "list the jobs of the workspace"):
         mine = frozenset() if everyone else credential.get_caller_names()
         for job in jobs.get_client().list_all(f"{workspace.resource}/jobs", tag=RUN_TAG):
-            name, properties = job.get_text("name"), job.get_object("properties")
+            name = job.get_text("name")
+            properties = job.get_object("properties")
             run = properties.get_object("tags").get_text(RUN_TAG)
             told = job.get_object("systemData")
             user = told.get_text("createdBy")
             if RUN_PATTERN.fullmatch(run) and (not mine or user in mine):
-                state, created = job_state.parse_job(job, {}).state, parse_time(told.get_text("createdAt"))
+                state = job_state.parse_job(job, {}).state
+                created = parse_time(told.get_text("createdAt"))
                 is_single = properties.get_text("jobType") == SINGLE
                 yield ListedSubmission(name, run, state, {"job": name}, created, user, is_single)

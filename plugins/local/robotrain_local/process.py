@@ -192,7 +192,8 @@ def list_run_processes(supervisor: Process, folder: Path) -> list[int]:
     """
     if supervisor.is_host_restarted or not supervisor.host.is_here:
         return []
-    ours, marked = list_session(supervisor.pid), _list_marked(supervisor.make_mark(folder))
+    ours = list_session(supervisor.pid)
+    marked = _list_marked(supervisor.make_mark(folder))
     return sorted({*marked, *(ours if supervisor.is_supervisor_of(folder) or marked & {*ours} else ())})
 
 

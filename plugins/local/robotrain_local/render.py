@@ -37,7 +37,8 @@ def render_plan(
 ) -> plan.Plan:
     """Return the plan: the process, the job document and the payload."""
     folder = get_run_folder(settings, run)
-    cache, tracking_uri = str(files.get_cache_folder()), get_tracking_uri(settings)
+    cache = str(files.get_cache_folder())
+    tracking_uri = get_tracking_uri(settings)
     placement = make_placement(job, settings, str(folder), cache=cache, tracking_uri=tracking_uri)
     process = spec.ProcessSpec(
         run=run,

@@ -51,7 +51,8 @@ def _find_python(document: JobDocument) -> Path | None:
     with suppress(JobFailed), program_environment.temporary_lock(document) as own:
         if python := plugin_loader.get_program_python(document):
             return python
-        required, placement = own or plugin_loader.get_job_environment(document), document.placement
+        required = own or plugin_loader.get_job_environment(document)
+        placement = document.placement
         built = placement.environment or environment.find_environment(
             required.lock, required.python, Path(placement.cache), placement.torch_backend
         )

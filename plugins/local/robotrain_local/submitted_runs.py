@@ -43,7 +43,8 @@ def find_submitted(text: str) -> SubmittedRun | None:
 
 def list_submitted(settings: LocalSettings, everyone: bool) -> Iterator[ListedSubmission]:
     """Yield the runs in the folder for runs, the newest first."""
-    top, run_folders = get_run_folder(settings, "runs").parent, list[tuple[float, int, Path]]()
+    top = get_run_folder(settings, "runs").parent
+    run_folders = list[tuple[float, int, Path]]()
     for name in os.listdir(top) if top.is_dir() else ():
         with suppress(OSError):
             about = (top / name / spec.SPEC_FILE).stat()

@@ -49,7 +49,8 @@ class Supervisor:
             self._child.terminate()
         exit_code = self._child.wait()
         # end what it left running, such as a trainer whose runtime was killed
-        until, signaled = time.monotonic() + self._spec.grace_seconds, set[int]()
+        until = time.monotonic() + self._spec.grace_seconds
+        signaled = set[int]()
         while (pids := self._list_others()) and time.monotonic() < until:
             process.send_signal(new := {*process.find_heads(pids)} - signaled, signal.SIGTERM)
             signaled |= new

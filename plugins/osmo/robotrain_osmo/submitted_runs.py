@@ -138,7 +138,8 @@ def list_submitted(settings: OsmoSettings, everyone: bool) -> Iterator[ListedSub
 
 
 def _list_workflows(cli: str, everyone: bool) -> Iterator[ListedSubmission]:
-    size, workloads = int(workflow_state.LISTED), get_plugins().list_names("workload")
+    size = int(workflow_state.LISTED)
+    workloads = get_plugins().list_names("workload")
     for offset in itertools.count(step=size):
         chosen = [*(["-a"] if everyone else []), *(["-f", str(offset)] if offset else [])]  # older commands have no -f
         answer = service.query_json(cli, "workflow", "list", "-c", str(size), *chosen, "-t", "json")
@@ -147,8 +148,11 @@ def _list_workflows(cli: str, everyone: bool) -> Iterator[ListedSubmission]:
             workflow = as_text(row.get("name"))
             run = workflow.rpartition("-")[0]
             if RUN_PATTERN.fullmatch(run):
-                state, created = workflow_state.parse_workflow(row).state, parse_time(row.get("submit_time"))
-                keys, user, is_job = {"workflow": workflow}, as_text(row.get("user")), parse_workload(run) in workloads
+                state = workflow_state.parse_workflow(row).state
+                created = parse_time(row.get("submit_time"))
+                keys = {"workflow": workflow}
+                user = as_text(row.get("user"))
+                is_job = parse_workload(run) in workloads
                 yield ListedSubmission(workflow, run, state, keys, created, user, is_job)
         if len(rows) < size:
             return

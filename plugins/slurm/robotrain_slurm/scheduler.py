@@ -172,7 +172,8 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine):
 
     def list_jobs_to_stop(self, references: Sequence[Reference]) -> dict[str, NeededStop]:
         records = [OwnRecord.parse(facts) for facts in self.read_all_facts(references)]
-        queue, stops = self._ask_slurm([*zip(references, records, strict=True)]), dict[str, NeededStop]()
+        queue = self._ask_slurm([*zip(references, records, strict=True)])
+        stops = dict[str, NeededStop]()
         later = self.read_all_facts(references)  # again: one may have ended meanwhile
         for reference, own in zip(references, map(OwnRecord.parse, later), strict=True):
             job = status.find_job(reference, own, queue)

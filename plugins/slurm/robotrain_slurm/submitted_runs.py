@@ -178,7 +178,8 @@ def _group_rows(at: Transport, rows: Sequence[_Row]) -> Iterator[ListedSubmissio
         text = folder if is_pipeline else str(jobs[0].number)
         is_single = not is_pipeline and all(row.id.isdecimal() for row in jobs)
         state = next(state for state in SHOWN_FIRST if state in states)
-        keys, created = {"folder": folder, LOGIN_KEY: at.host}, parse_seconds(jobs[0].submitted)
+        keys = {"folder": folder, LOGIN_KEY: at.host}
+        created = parse_seconds(jobs[0].submitted)
         text = f"{at.host}:{text}" if at.host else text
         submission = ListedSubmission(text, run, state, keys, created, jobs[0].user, is_single)
         submissions.append((created or 0.0, jobs[0].number, submission))

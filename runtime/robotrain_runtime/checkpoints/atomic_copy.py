@@ -137,7 +137,8 @@ def copy_sealed_into(folder: Path, to: Path, is_cancelled: CancelCheck) -> bool:
     Files that an earlier attempt of the run copied and that are not sealed any more are removed. Raise OSError,
     Cancelled, or PermanentError if `to` holds files of another run.
     """
-    manifest, existing = checkpoint.read_manifest(folder), checkpoint.read_manifest(to)
+    manifest = checkpoint.read_manifest(folder)
+    existing = checkpoint.read_manifest(to)
     if manifest is None:
         raise PermanentError(f"{folder} was never completed")
     if existing and existing.run != manifest.run:

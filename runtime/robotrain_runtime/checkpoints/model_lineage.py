@@ -183,7 +183,8 @@ def replace_score_tags(existing: Mapping[str, str], scores: Mapping[str, str]) -
 
 def find_replaced_run(existing: Mapping[str, str], scores: Mapping[str, str]) -> str:
     """Return the run whose scores are replaced by those of another run; empty for none."""
-    before, after = existing.get(SCORED_BY_TAG, ""), scores.get(SCORED_BY_TAG, "")
+    before = existing.get(SCORED_BY_TAG, "")
+    after = scores.get(SCORED_BY_TAG, "")
     return before if after and before != after else ""
 
 

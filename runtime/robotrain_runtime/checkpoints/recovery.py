@@ -123,7 +123,8 @@ def set_unshared_aside(
 
     Return the earlier attempts without them. `log_line` is called with each. Raise OSError.
     """
-    own, candidates = _get_checkpoint_folder(document), _find_candidates(document, inspected)
+    own = _get_checkpoint_folder(document)
+    candidates = _find_candidates(document, inspected)
     shared = candidates[-1].step if candidates else 0
     unshared = [saved for saved in checkpoint.list_checkpoints(own) if saved[0] > shared] if own else []
     for step, folder in unshared:
@@ -208,7 +209,8 @@ def _get_checkpoint_folder(document: JobDocument) -> Path | None:
 
 
 def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
-    own, platform_folder = contract_document.read_submission_id(document), targets.get_platform_folder(document)
+    own = contract_document.read_submission_id(document)
+    platform_folder = targets.get_platform_folder(document)
     left: Path | None = None
     with suppress(contract_document.UnsetVariable):
         left = contract_document.resolve_folder(document.placement.left) if document.placement.left else None
@@ -219,7 +221,8 @@ def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
         folders.clear()
         manifest = checkpoint.read_manifest(folder)
         if manifest and manifest.run == document.run and (not own or manifest.submission == own):
-            published, name = folder.parent == platform_folder, targets.get_platform_folder_name(document)
+            published = folder.parent == platform_folder
+            name = targets.get_platform_folder_name(document)
             display_name = f"{name}/{folder.name}" if published and name else ""
             yield _make_recoverable(folder, manifest, published, display_name)
     for target in plugin_loader.load_workload_plugin(document).targets(document, {}) if own else ():
@@ -256,7 +259,8 @@ def _fetch_recoverable(recoverable: RecoverableCheckpoint, fetch: Callable[[Reco
 
 def _read_expected_manifest(document: JobDocument, expected: RecoverableCheckpoint, folder: Path) -> CheckpointManifest:
     """Return the manifest of a checkpoint. Raise PermanentError if it is not the expected one."""
-    manifest, own = checkpoint.read_manifest(folder), contract_document.read_submission_id(document)
+    manifest = checkpoint.read_manifest(folder)
+    own = contract_document.read_submission_id(document)
     if manifest is None:
         raise PermanentError(f"{folder} was never completed")
     if (manifest.run, manifest.job, manifest.step) != (document.run, document.job, expected.step):

@@ -82,7 +82,8 @@ def find_target_problems(
 
 def _find_foreign_owner(document: JobDocument, target: InspectedTarget) -> str:
     """Return whom the whole place belongs to, if that is not this run."""
-    owner, own = target.inspection.owner, contract_document.read_submission_id(document)
+    owner = target.inspection.owner
+    own = contract_document.read_submission_id(document)
     if owner is None or (owner.run == document.run and (not own or owner.submission in ("", own))):
         return ""
     if owner.run != document.run:
@@ -94,7 +95,8 @@ def list_target_warnings(
     document: JobDocument, targets: Iterable[InspectedTarget], *, is_restarted: bool = False
 ) -> Iterator[str]:
     """Yield why an address can perhaps not be written to, where that does not end the run."""
-    outputs, targets = plugin_loader.describe_outputs(document), list(targets)
+    outputs = plugin_loader.describe_outputs(document)
+    targets = list(targets)
     for target in targets:
         for warning in target.inspection.warnings:
             yield f"it is not known whether {outputs} can be published to {target.to}: {warning}"
@@ -105,7 +107,8 @@ def list_target_warnings(
 
 def _find_foreign_checkpoints(document: JobDocument, target: InspectedTarget) -> Iterator[str]:
     """Yield checkpoints of other runs whose names this run will use."""
-    saves, own = target.target.saves_step, contract_document.read_submission_id(document)
+    saves = target.target.saves_step
+    own = contract_document.read_submission_id(document)
     for step, run in sorted(target.inspection.runs.items()):
         mark = target.inspection.marks.get(step)
         if saves is None or not saves(step):

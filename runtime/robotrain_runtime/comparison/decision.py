@@ -232,7 +232,8 @@ def plan_pairs(plan: ComparisonPlan, comparisons: int = 1) -> PlannedPairs:
     """
     error = (1 - plan.confidence) / comparisons
     cap = CAP if plan.equal_within is plan.margin is None else BOUND_CAP
-    sure, quantile = NormalDist().inv_cdf(1 - error / 2), NormalDist().inv_cdf(POWER)
+    sure = NormalDist().inv_cdf(1 - error / 2)
+    quantile = NormalDist().inv_cdf(POWER)
     if plan.equal_within is not None:
         both = NormalDist().inv_cdf((1 + POWER) / 2)  # it must be found on both sides
         fixed = (sure + both) ** 2 * 2 * OPPOSITE / plan.equal_within**2

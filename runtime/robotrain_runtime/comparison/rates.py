@@ -7,7 +7,8 @@ Z_95 = 1.959963984540054
 
 def compute_success_interval(successes: float, trials: int) -> tuple[float, float]:
     """Return Wilson's 95 % confidence interval of a success rate, sound for few trials and for rates of 0 and 1."""
-    rate, square = successes / trials, Z_95**2 / trials
+    rate = successes / trials
+    square = Z_95**2 / trials
     middle = (rate + square / 2) / (1 + square)
     margin = Z_95 * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials)) / (1 + square)
     low = 0.0 if successes == 0 else middle - margin

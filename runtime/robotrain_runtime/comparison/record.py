@@ -104,7 +104,9 @@ def summarize(made: Mapping[str, Any]) -> dict[str, Any]:
 
 def describe_verdict(verdict: PairVerdict, plan: ComparisonPlan) -> str:
     """Return e.g. `A is better than B by 20 points (4 to 36), 40 pairs, e = 57`."""
-    first, second, pairs = verdict.first, verdict.second, f"{verdict.pairs} pair{'s' * (verdict.pairs != 1)}"
+    first = verdict.first
+    second = verdict.second
+    pairs = f"{verdict.pairs} pair{'s' * (verdict.pairs != 1)}"
     evidence = f"e = {format_evidence(verdict.e_value)}"
     if verdict.verdict in ("better", "worse") and plan.margin is None:
         sign = 1 if verdict.verdict == "better" else -1

@@ -57,7 +57,8 @@ def take_claim(folder: Path, name: str) -> str:
     Programs that this process starts inherit its claim. An earlier process that was alive just now has ended when this
     returns. Raise OSError.
     """
-    link, token = folder.absolute() / CLAIM_LINK, os.urandom(8).hex()
+    link = folder.absolute() / CLAIM_LINK
+    token = os.urandom(8).hex()
     claim = f"{name}:{token}:{os.getpid()}"
     try:
         link.symlink_to(claim)
@@ -129,7 +130,8 @@ def _kill_programs() -> bool:
 
     Linux only.
     """
-    mark, has_killed = f"{CLAIM_VARIABLE}={os.environ[CLAIM_VARIABLE].partition(':')[0]}:".encode(), False
+    mark = f"{CLAIM_VARIABLE}={os.environ[CLAIM_VARIABLE].partition(':')[0]}:".encode()
+    has_killed = False
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or is somebody else's
             if folder.name != str(os.getpid()) and mark in (folder / "environ").read_bytes():

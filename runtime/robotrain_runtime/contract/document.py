@@ -312,7 +312,8 @@ def convert_fields(kind: type[Fields], data: Any) -> Fields:
 
 def convert_json(kind: Any, value: Any, path: str, errors: list[str]) -> Any:
     """Convert a JSON value to the type `kind`. Errors are added to `errors` as `path: why`, without the value."""
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    origin = typing.get_origin(kind)
+    args = typing.get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _convert_object(kind, value, path, errors)
     if origin is tuple and isinstance(value, list):

@@ -134,7 +134,8 @@ def explain_exit(code: int, lines: Sequence[str]) -> str:
 
     A shell or a supervisor ends with 128 + the signal that ended its program, and such a program often says nothing.
     """
-    number, output = get_signal_number(code), strip_rank_prefixes(lines)
+    number = get_signal_number(code)
+    output = strip_rank_prefixes(lines)
     if lines and re.match(NODE_END_PATTERN, lines[-1]):
         return lines[-1].removeprefix("error: ")
     is_silent = number in (*CRASH_SIGNALS, signal.SIGTERM) and not _find_error(output)
@@ -245,8 +246,10 @@ def diagnose_exit(code: int, lines: Sequence[str], out_of_memory: bool) -> JobFa
 
     `out_of_memory` says that the kernel killed a process meanwhile: only then memory is to blame for a kill.
     """
-    reason, status = explain_exit(code, lines), find_exit_code(code, lines)
-    output, number = strip_rank_prefixes(lines), get_signal_number(code)
+    reason = explain_exit(code, lines)
+    status = find_exit_code(code, lines)
+    output = strip_rank_prefixes(lines)
+    number = get_signal_number(code)
     if number == signal.SIGKILL or any(re.search(KILLED_PATTERN, line) for line in lines):
         is_told = MEMORY_RAN_OUT in reason  # by the node that it was killed on
         cause = describe_cause(HOST_MEMORY if out_of_memory or is_told else KILLED, output)

@@ -134,7 +134,8 @@ def hide_secrets(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX
     """
     redacted = _apply_rules(text, schemes, max_length)
     while redacted != text:  # the result of one rule may match another
-        text, redacted = redacted, _apply_rules(redacted, schemes, max_length)
+        text = redacted
+        redacted = _apply_rules(redacted, schemes, max_length)
     return redacted
 
 

@@ -105,7 +105,8 @@ def has_token(text: str) -> bool:
 
 def holds_secret(text: str) -> bool:
     """Return whether a text certainly contains a secret, so that it must not be stored."""
-    patterns, lower = list_possible_shapes(text), text.lower()
+    patterns = list_possible_shapes(text)
+    lower = text.lower()
     if (":/" in lower or ":\\" in lower) and any(character in lower for character in "@＠%"):
         patterns += [rf"{SCHEME}[^/\\?#\s]*:[^/\\?#\s]*{AT}", rf"(?<![a-z0-9+.-])https?:[/\\]+[^/\\?#\s@]+{AT}"]
     if any(name in lower for name in ("sig=", "signature=", "key=")):

@@ -52,7 +52,9 @@ def parse_verdict(line: str) -> Verdict | None:
         return None
     if not isinstance(body, dict) or body.get("verdict") not in get_args(Result):
         return None
-    text, options, ways = body.get("text", ""), body.get("options", []), body.get("ways", [])
+    text = body.get("text", "")
+    options = body.get("options", [])
+    ways = body.get("ways", [])
     if not isinstance(text, str) or not all(isinstance(part, list) for part in (options, ways, *ways)):
         return None
     made = tuple(Suggestion(*map(str, way)) for way in ways if 1 <= len(way) <= len(Suggestion._fields))

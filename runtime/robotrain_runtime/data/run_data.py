@@ -164,7 +164,8 @@ class RunData:
 
         :param document: that of the whole job.
         """
-        needed, folders = self.batches.settle(document, data), dict[JobSource, Path]()
+        needed = self.batches.settle(document, data)
+        folders = dict[JobSource, Path]()
         for source in (*needed, *self.batches.waiting):
             certain = replace(source, uncertain=False)
             part = replace(self.document, sources=(certain,))

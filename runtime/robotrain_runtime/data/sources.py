@@ -66,7 +66,8 @@ class SourceBatches:
         Raise JobFailed if a survey fails, StopRequested.
         """
         workload = plugin_loader.load_workload_plugin(self.document)
-        described, new = workload.DESCRIBED, dict[JobSource, SurveyedSource]()
+        described = workload.DESCRIBED
+        new = dict[JobSource, SurveyedSource]()
         left_out = self.waiting.union(*(sources for _, sources in self._started))
         for name, sources in group_by_fetcher(self.document, left_out).items():
             patterns = {source: workload.needed_files(self.document, source) for source in sources}

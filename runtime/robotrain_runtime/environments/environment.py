@@ -302,7 +302,8 @@ class EnvironmentBuild:
                 self._run(*pip, *LOCKED_FLAGS, others)
             if self.image_torch:
                 return self._link_image_torch(split, self.image_torch, scratch)
-            versions, backend = Path(temporary, "versions.txt"), str(self.torch_backend)
+            versions = Path(temporary, "versions.txt")
+            backend = str(self.torch_backend)
             versions.write_text(split.versions, encoding="utf-8")
             options = ("--no-build", "--torch-backend", backend, "--constraints", versions)
             unpinned = self._run(*pip, *options, *split.torch_pins)

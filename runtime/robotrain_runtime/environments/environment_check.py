@@ -110,7 +110,8 @@ def _make_platform_finding(required: PythonEnvironment, machine: str, torch_back
 def _make_python_finding(version: str) -> Finding:
     newest = interpreter.list_allowed_versions(version)[0]
     package = "python3" if "-" in version else f"python{version}"
-    chosen, variable = os.environ.get(interpreter.PYTHON_VARIABLE, ""), interpreter.PYTHON_VARIABLE
+    chosen = os.environ.get(interpreter.PYTHON_VARIABLE, "")
+    variable = interpreter.PYTHON_VARIABLE
     search = f"{variable} does not name one that runs" if chosen else "it is not on PATH, nor in pyenv, uv or /opt"
     return Finding(
         code="python-missing",

@@ -57,7 +57,8 @@ class ProgramEnvironment:
             self._relay.emit(StageEvent(name="environment", state="started"))
         python = environment.get_python(self._build.wait())
         while not self._lease.acquire(python):  # another process just removed it
-            cache, backend = Path(self._placement.cache), self._placement.torch_backend
+            cache = Path(self._placement.cache)
+            backend = self._placement.torch_backend
             python = environment.build_python(self._required, cache, self._relay.write_line, self._stop, backend)
         if not self._build.is_started:
             remark = environment.read_remark(python.parent.parent)

@@ -67,12 +67,14 @@ class BackgroundBuild:
         if self._placement.environment is not None:
             self._built = Path(self._placement.environment)
         else:
-            cache, backend = Path(self._placement.cache), self._placement.torch_backend
+            cache = Path(self._placement.cache)
+            backend = self._placement.torch_backend
             self._built = environment.find_environment(required.lock, required.python, cache, backend)
         if self._built is not None:
             return
         self._relay.emit(StageEvent(name="environment", state="started"))
-        placement, root = self._placement, Path(str(robotrain_runtime.__file__)).parents[1]
+        placement = self._placement
+        root = Path(str(robotrain_runtime.__file__)).parents[1]
         command = [sys.executable, "-m", "robotrain_runtime", "environment", os.path.abspath(required.lock)]
         command += ["--cache", os.path.abspath(placement.cache), "--python", required.python]
         command += ["--gib", f"{required.gib:g}"]
@@ -150,7 +152,8 @@ def get_run_python(document: JobDocument, log_line: Callable[[str], None], stop:
     placement = plugin_loader.get_run_placement(document)
     if placement.environment is not None:
         return environment.get_python(Path(placement.environment))
-    required, cache = plugin_loader.get_job_environment(document), Path(placement.cache)
+    required = plugin_loader.get_job_environment(document)
+    cache = Path(placement.cache)
     return environment.build_python(required, cache, log_line, stop, placement.torch_backend)
 
 

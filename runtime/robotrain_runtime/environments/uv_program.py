@@ -135,7 +135,8 @@ def fetch_uv(cache: Path, stop: StopSignal) -> Path:
             words = ("-m", "pip", "install", *PIP_FLAGS, "--target", fetched.absolute(), "-r", UV_LOCK.absolute())
             command = child_python.make_isolated_command(python.absolute(), *words)
             if child.run_program(command, environ=os.environ, stop=stop, on_line=output.append, folder=NEUTRAL_FOLDER):
-                reason, fault = output[-1] if output else "no reason given", classify_uv_error("\n".join(output))
+                reason = output[-1] if output else "no reason given"
+                fault = classify_uv_error("\n".join(output))
                 raise JobFailed(f"uv {get_uv_version()} could not be fetched with pip: {reason}", fault=fault)
     return path
 

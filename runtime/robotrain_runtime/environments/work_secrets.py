@@ -46,7 +46,8 @@ class WorkSecrets:
         findings: list[Finding] = []
         for name, where in self._locations.items():
             if where in self._variables:
-                text, problem = self._variables[where], f"the platform did not set {_parse_variable(where)}"
+                text = self._variables[where]
+                problem = f"the platform did not set {_parse_variable(where)}"
             elif _is_address(where):
                 continue
             else:

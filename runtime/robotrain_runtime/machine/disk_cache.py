@@ -110,7 +110,8 @@ def list_cache_entries(top: Path, deadline: float = float("inf")) -> list[CacheE
         name = path.relative_to(top).as_posix()
         is_built = not name.startswith(f"{ENVIRONMENTS}/") or (path / COMPLETE).is_file()
         complete = is_built and _get_entry_name(path.name) == path.name
-        size, used = measure_folder(path, deadline), _get_last_use(path)
+        size = measure_folder(path, deadline)
+        used = _get_last_use(path)
         entries.append(CacheEntry(path=path, name=name, used=used, busy=busy, complete=complete, folder_size=size))
     return sorted(entries, key=lambda entry: (entry.used, entry.name))
 

@@ -266,7 +266,8 @@ def read_system_metrics() -> dict[str, float]:
 
 def _read_cpu_and_memory() -> Iterator[tuple[str, float]]:
     psutil: Any = importlib.import_module("psutil")
-    memory, disk = psutil.virtual_memory(), psutil.disk_usage("/")
+    memory = psutil.virtual_memory()
+    disk = psutil.disk_usage("/")
     yield "system/cpu_utilization_percentage", psutil.cpu_percent(interval=0.1)
     yield "system/memory_used_megabytes", memory.used / MEGA
     yield "system/memory_available_megabytes", memory.available / MEGA

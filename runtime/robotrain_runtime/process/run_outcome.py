@@ -43,7 +43,8 @@ def make_cancelled(document: JobDocument, stop: StopSignal) -> Outcome:
 
 def make_failure(failed: JobFailed) -> Outcome:
     """Return the outcome of a run that failed."""
-    code, cause = failure.choose_exit_code(failed.exit_code, failed.fault), failed.cause._replace(fault=failed.fault)
+    code = failure.choose_exit_code(failed.exit_code, failed.fault)
+    cause = failed.cause._replace(fault=failed.fault)
     return Outcome(state="failed", exit_code=code, reason=failed.reason, **cause._asdict())
 
 

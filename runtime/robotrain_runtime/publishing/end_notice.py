@@ -64,6 +64,7 @@ def format_notice(document: JobDocument, outcome: Outcome) -> str:
         again = "report" if score else "outputs"
     elif outcome.state == "failed" and not outcome.worth_a_retry:
         again = "logs --tail 40"
-    name, where = document.record.get("name") or run, f"run: {run} on {document.platform}"
+    name = document.record.get("name") or run
+    where = f"run: {run} on {document.platform}"
     lines = (f"{name} {outcome.state}", outcome.reason, score, where, f"next: robotrain {again} {run}")
     return "\n".join(redaction.hide_if_secret(line) for line in lines if line)

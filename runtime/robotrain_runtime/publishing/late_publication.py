@@ -82,7 +82,8 @@ class LatePublication:
 
     def publish(self, folder: Path) -> LateCopy:
         """Write a sealed checkpoint, in a folder that is named by its step; retry what may pass."""
-        manifest, wrong = checkpoint.read_manifest(folder), checkpoint.validate_checkpoint(folder)
+        manifest = checkpoint.read_manifest(folder)
+        wrong = checkpoint.validate_checkpoint(folder)
         if manifest is not None and not wrong and manifest.run != self._document.run:
             wrong = f"it is a checkpoint of the run {manifest.run}"
         if manifest is None or wrong:

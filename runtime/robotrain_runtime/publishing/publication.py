@@ -230,7 +230,8 @@ class Publication:
         publish_targets = list_publish_targets(plugin_loader.load_workload_plugin(document), document, {}, spec)
         destinations += [self._make_destination(target) for target in publish_targets]
         if folder:
-            target, name = ArtifactTarget(to=str(folder)), targets.get_platform_folder_name(document)
+            target = ArtifactTarget(to=str(folder))
+            name = targets.get_platform_folder_name(document)
             destinations.append(PlatformFolderDestination(target, document.run, name, is_referenced))
         needed = self._needed = bool(publish_targets or folder or spec.register or document.placement.handover)
         self._publisher = Publisher(
@@ -276,7 +277,8 @@ class Publication:
 
     def _hand_over(self, is_cancelled: CancelCheck) -> list[str]:
         """Hand the policy and the results over to later steps. Return why that failed."""
-        evaluated, tracking_run = self._publisher.evaluated, self._get_tracking_run()
+        evaluated = self._publisher.evaluated
+        tracking_run = self._get_tracking_run()
         try:
             candidate = self._choose_candidate() if evaluated is None or self._publisher.policy else None
             chosen = self._select_handed_over()

@@ -264,7 +264,8 @@ class Publisher:
                         queue.finish(cancel=True)
             if time.monotonic() > next_report:
                 self._emit(Note(level="info", text="still publishing: " + "; ".join(self._describe_progress())))
-                next_report, pause = next_report + pause, pause * 2
+                next_report = next_report + pause
+                pause = pause * 2
         self._cancel()
         self._closed = True
         sealing.remove_results_copy(self._document)
@@ -309,7 +310,8 @@ class Publisher:
         if not sealed.folder.is_dir():
             raise PermanentError("it was removed before")
         copy = to.publish(sealed, is_cancelled)
-        step, seconds = sealed.manifest.step, round(time.monotonic() - began, 3)
+        step = sealed.manifest.step
+        seconds = round(time.monotonic() - began, 3)
         if sealed.kind == "policy":
             self._emit_while_open(Track(tags={POLICY_TAG: copy.address.split("/", 2)[-1]}))
         elif sealed.kind == "results":

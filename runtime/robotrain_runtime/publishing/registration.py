@@ -58,7 +58,8 @@ def _choose_policy(document: JobDocument, evaluated: Evaluated, step: int | None
         raise JobFailed(NO_POLICY, EXIT_PREFLIGHT)
     if step not in (None, evaluated.step):
         raise JobFailed(f"the run evaluated the policy of step {evaluated.step}, not of step {step}", EXIT_PREFLIGHT)
-    folder, manifest_path = Path(evaluated.policy), sealing.get_policy_seal_path(document)
+    folder = Path(evaluated.policy)
+    manifest_path = sealing.get_policy_seal_path(document)
     if problem := checkpoint.validate_checkpoint(folder, manifest_path):
         raise JobFailed(problem, EXIT_PREFLIGHT)
     manifest = checkpoint.read_manifest(folder, manifest_path)
@@ -101,7 +102,9 @@ def register_model(
         "lineage": dict(spec.lineage),
     }
     reply = _request_with_retries(document, tracker, python, request, stop, log_line)
-    version, new, replaced = str(reply["version"]), bool(reply["new"]), str(reply.get("replaced") or "")
+    version = str(reply["version"])
+    new = bool(reply["new"])
+    replaced = str(reply.get("replaced") or "")
     if not new:
         scores = f": the scores of {replaced} are replaced by those of {document.run}" if replaced else ""
         log_line(f"{candidate.display_name} is already version {version} of {name}{scores}")
@@ -113,7 +116,8 @@ def register_ended_run(
     document: JobDocument, name: str, step: int | None, stop: StopSignal, log_line: LogFunction
 ) -> Registered:
     """Register the evaluated policy or a checkpoint of an ended run. Raise JobFailed or StopRequested."""
-    work, uri = Path(document.placement.work), document.placement.tracking_uri
+    work = Path(document.placement.work)
+    uri = document.placement.tracking_uri
     if not re.fullmatch(MODEL_NAME_PATTERN, name):
         raise JobFailed(
             f"{name!r} is not a valid model name: use at most 255 letters, digits, `_`, `.` and `-`", EXIT_REFUSED
@@ -162,7 +166,8 @@ def _open_tracker(document: JobDocument, tracker: Tracker | None, python: Path) 
     """Return the run's tracking process; if that has ended, or has no run, one for a request."""
     if tracker is not None and tracker.run_id and tracker.is_alive:
         return nullcontext(tracker)
-    environ, uri = run_environment.make_program_environ(document), document.placement.tracking_uri
+    environ = run_environment.make_program_environ(document)
+    uri = document.placement.tracking_uri
     return closing(Tracker(python, uri, system_metrics=False, environ=environ, on_event=lambda record: None))
 
 

@@ -176,7 +176,8 @@ def _write_seal(
     artifact: CompleteArtifact, job_document: JobDocument, folder: Path, tracking: str, manifest_path: Path | None
 ) -> CheckpointManifest:
     """Write the manifest. The tracking run is named only where a platform has submissions: others do not resume it."""
-    event, submission = artifact.event, document.read_submission_id(job_document)
+    event = artifact.event
+    submission = document.read_submission_id(job_document)
     return checkpoint.seal_checkpoint(
         folder,
         step=event.step,

@@ -300,7 +300,8 @@ def upload_model(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, An
     `file` that has a place of its own.
     """
     store.open_run(request["run_id"])
-    name, what = Path(request["folder"]).name, request.get("what", "checkpoint")
+    name = Path(request["folder"]).name
+    what = request.get("what", "checkpoint")
     sealed, placed = f"{what}_{name}_sha256", f"{what}_{name}_artifact"
     if new := store.get_tag(sealed) != request["digest"]:
         folder = Path(request["folder"], request["model"])

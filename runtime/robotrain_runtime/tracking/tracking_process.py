@@ -98,7 +98,8 @@ def register_version(store: MlflowStore, request: Mapping[str, Any]) -> dict[str
             if scores:
                 models.tag(name, version, model_lineage.replace_score_tags(existing, scores))
             return {"version": version, "new": False, "replaced": model_lineage.find_replaced_run(existing, scores)}
-        lineage_file, lineage = model_lineage.LINEAGE_FILE, request.get("lineage")
+        lineage_file = model_lineage.LINEAGE_FILE
+        lineage = request.get("lineage")
         if lineage and not Path(request["folder"], request["model"], lineage_file).exists():
             content = model_lineage.format_lineage(lineage, request["run_id"], store.experiment_id)
             store.upload_file(content, f"{at}/{lineage_file}")  # one that another process uploaded is the same

@@ -83,7 +83,8 @@ def _explain_status(
         identity, role = identity_and_role
         is_known = not status_text.endswith(UNAUTHENTICATED_CODES)
         is_let_in = code == RIGHT_MISSING_CODE
-        who, remedy = identity.describe(), identity.describe_remedy(role, is_known=is_known, is_let_in=is_let_in)
+        who = identity.describe()
+        remedy = identity.describe_remedy(role, is_known=is_known, is_let_in=is_let_in)
         reason = f"let {who} read {subject}" if is_known else f"accept the sign-in of {who} for {subject}"
         return FetchError(f"Azure does not {reason} ({status_text}): {remedy}", "configuration")
     if code == "ContainerNotFound":

@@ -98,7 +98,8 @@ class FileIdentity:
 
     def get_sdk_credential(self, account: str) -> Any:
         """Return a credential for the SDK."""
-        secret, core = read_storage_secret(self._file), importlib.import_module("azure.core.credentials")
+        secret = read_storage_secret(self._file)
+        core = importlib.import_module("azure.core.credentials")
         if secret.form == "key":
             return core.AzureNamedKeyCredential(account, secret.text)
         return core.AzureSasCredential(secret.text) if secret.form == "sas" else self

@@ -116,7 +116,9 @@ def _is_uploaded(blob: ListedBlob | None, upload: BlobUpload) -> bool:
 
 def _make_upload(folder: Path, path: str, expected_sha256: str) -> BlobUpload:
     """Return a file to upload. Raise PermanentError if it changed since it was sealed."""
-    sha256, md5, size = hashlib.sha256(), hashlib.md5(), 0
+    sha256 = hashlib.sha256()
+    md5 = hashlib.md5()
+    size = 0
     try:
         with (folder / path).open("rb") as file:
             while chunk := file.read(CHUNK_SIZE):

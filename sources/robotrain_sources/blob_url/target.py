@@ -52,7 +52,8 @@ class BlobTargetWriter:
 
     def __init__(self, address: str, context: ContainerContext) -> None:
         kind = reference.BlobPrefix.kind
-        credential, remedy = context.credentials.get(kind, ""), context.credential_hints.get(kind, "")
+        credential = context.credentials.get(kind, "")
+        remedy = context.credential_hints.get(kind, "")
         self.publisher = BlobPublisher(reference.parse_blob_url(address), credential, remedy)
 
     def write(self, folder: Path, manifest: CheckpointManifest, halted: Callable[[], bool]) -> bool:

@@ -127,7 +127,8 @@ def _explain_access_denied(status_text: str, code: str, message: str, secret: Va
         return FetchError(
             f"{reason}: it must belong to the vault's tenant, and have the role {VAULT_ROLE} there", "configuration"
         )
-    object_id, resource_id = re.search(_OBJECT_ID, message), re.search(_RESOURCE_ID, message)
+    object_id = re.search(_OBJECT_ID, message)
+    resource_id = re.search(_RESOURCE_ID, message)
     assignee = client or (object_id[1] if object_id else "OBJECT-ID")
     if code == "ForbiddenByPolicy" or "secrets get permission" in message:
         remedy = "the vault's access policy must allow it"

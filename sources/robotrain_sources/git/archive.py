@@ -90,7 +90,8 @@ def _make_links(folder: Path, links: Mapping[str, str]) -> None:
 
 def list_archives(repository: GitRepository, commit: str, token: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the addresses that may have an archive of a commit, each with the headers of its request."""
-    root, name = repository.url.removesuffix(".git"), repository.path.rpartition("/")[2]
+    root = repository.url.removesuffix(".git")
+    name = repository.path.rpartition("/")[2]
     origin = root.removesuffix(f"/{repository.path}")
     if repository.host == "github.com":
         if token:
@@ -114,7 +115,8 @@ class _SafeRedirections(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         new = super().redirect_request(req, fp, code, msg, headers, newurl)
-        old, to = urlsplit(req.full_url), urlsplit(newurl)
+        old = urlsplit(req.full_url)
+        to = urlsplit(newurl)
         if old.scheme == "https" and to.scheme != "https":
             raise urllib.error.URLError("redirected to an address without encryption")
         if new is not None and old.netloc != to.netloc:

@@ -94,7 +94,8 @@ class RepositoryFetcher:
 
     def _fetch_with_git(self, commit: str, target: Path) -> None:
         """Fetch exactly one commit and write its files to `target`. Raise FetchError."""
-        url, scratch = self._repository.url, self._make_scratch(target.with_name("repository"))
+        url = self._repository.url
+        scratch = self._make_scratch(target.with_name("repository"))
         kind = ("--object-format=sha256",) if len(commit) == 64 else ()
         self._run(scratch, "init", "--quiet", "--bare", "--template=", *kind, ".")
         try:

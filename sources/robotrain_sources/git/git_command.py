@@ -107,7 +107,8 @@ def make_command(
 
 
 def _make_token_environ(folder: Path, token: GitToken) -> dict[str, str]:
-    scheme, host = token.url.split("/")[0], token.url.split("/")[2]
+    scheme = token.url.split("/")[0]
+    host = token.url.split("/")[2]
     text = _ASK_PASS.format(
         origin=f"{scheme}//{host}", login=f"{scheme}//x-access-token@{host}", variable=TOKEN_VARIABLE
     )

@@ -57,7 +57,8 @@ def _find_commit(repository: GitRepository) -> str:
     commits = _list_references(repository, *wanted)
     if commit := next((commits[name] for name in wanted if name in commits), ""):
         return commit
-    name, where = str(GitRepository(repository.url)), f"{repository.host}/{repository.path}"
+    name = str(GitRepository(repository.url))
+    where = f"{repository.host}/{repository.path}"
     if re.fullmatch(r"[0-9a-f]{4,63}", revision):
         raise SourceNotFound(f"{where} has no branch or tag {revision}; a commit is given by all its 40 digits.")
     references = _list_references(repository, "refs/heads/*", "refs/tags/*")

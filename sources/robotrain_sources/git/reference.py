@@ -65,7 +65,11 @@ def parse_repository(text: str) -> GitRepository:
     match = re.fullmatch(_ADDRESS, text)
     if match is None:
         _raise_not_an_address(text)
-    scheme, host, rest, query, fragment = match[1].lower(), match[2].lower(), match[3] or "", match[4], match[5] or ""
+    scheme = match[1].lower()
+    host = match[2].lower()
+    rest = match[3] or ""
+    query = match[4]
+    fragment = match[5] or ""
     path, _, revision = rest.partition("@")
     path = path.rstrip("/")
     if "@" in host:

@@ -33,7 +33,8 @@ class SingleFile(DataOrigin):
     def list_files(self) -> Iterator[SourceFile]:
         """Yield the file with its size and ETag."""
         headers = errors.retry_once(self._request_headers)
-        etag, modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
+        etag = headers.get("ETag", "")
+        modified = headers.get("Last-Modified", "")
         ranged = re.fullmatch(r"bytes 0-0/(\d+)", headers.get("Content-Range", ""))
         size = ranged[1] if ranged else headers.get("Content-Length", "")
         if not size.isdigit():

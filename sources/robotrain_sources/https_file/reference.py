@@ -47,7 +47,10 @@ def parse_https_file(text: str) -> HttpsFile:
     match = re.fullmatch(_ADDRESS, text)
     if match is None:
         raise SourceError(f"The URL of a file has the form {FORM}.")
-    scheme, host, path, rest = match[1].lower(), match[2].lower(), match[3], match[4]
+    scheme = match[1].lower()
+    host = match[2].lower()
+    path = match[3]
+    rest = match[4]
     if "@" in host:
         reason = "A user name or password in a URL is a secret, and a job must not contain secrets."
         raise SourceError(reason, _suggest_url(f"{scheme}://{host.rpartition('@')[2]}{path}"))

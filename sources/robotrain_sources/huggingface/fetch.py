@@ -265,7 +265,8 @@ def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> Repos
     if problem := find_endpoint_problem():
         raise FetchError(problem, "configuration")
     kind = "dataset" if role in DATASET_ROLES else "model"
-    pinned, token = Repository(repository.id, pin or repository.revision), load_hub_token(credential)
+    pinned = Repository(repository.id, pin or repository.revision)
+    token = load_hub_token(credential)
     return RepositoryFiles(pinned, kind, token, way, is_checkpoint=role == "resume")
 
 

@@ -151,7 +151,9 @@ def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[
         return []
 
     def query_missing_paths() -> list[str]:
-        hub, kind, revision = _make_hub_client(), _get_repository_kind(role), repository.revision or None
+        hub = _make_hub_client()
+        kind = _get_repository_kind(role)
+        revision = repository.revision or None
         where = _map_paths(repository.id, kind, revision or "main", paths) if role == "resume" else {}
         return [
             path

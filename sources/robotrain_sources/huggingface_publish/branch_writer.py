@@ -271,7 +271,8 @@ class BranchWriter:
         """Raise CommitMismatch if the commit does not have every file of the checkpoint as it was sealed."""
         there = self._client.read_commit(commit).files
         for path, where in files.paths.items():
-            stored, lfs = there.get(where), getattr(there.get(where), "lfs", None)
+            stored = there.get(where)
+            lfs = getattr(there.get(where), "lfs", None)
             content = files.contents.get(path)
             if lfs:
                 is_same = lfs.sha256 == files.manifest.files[path]

@@ -74,10 +74,8 @@ class HubTargetWriter:
     """Publishes to one branch."""
 
     def __init__(self, address: str, context: ContainerContext) -> None:
-        credential, remedy = (
-            context.credentials.get(Repository.kind, ""),
-            context.credential_hints.get(Repository.kind, ""),
-        )
+        credential = context.credentials.get(Repository.kind, "")
+        remedy = context.credential_hints.get(Repository.kind, "")
         self._place = context
         self.publisher = HubPublisher(reference.parse_branch(address), credential, remedy)
 

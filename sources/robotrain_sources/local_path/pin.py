@@ -143,7 +143,8 @@ class _FolderReader:
 
     def _digest_file(self, path: str, stopped: threading.Event) -> tuple[str, str]:
         """Return digest and key of a file; no key if a later write might leave the key unchanged."""
-        hasher, start = hashlib.sha256(), time.time()
+        hasher = hashlib.sha256()
+        start = time.time()
         with open(path, "rb", buffering=0) as file:
             before = os.fstat(file.fileno())
             piece = bytearray(min(READ_SIZE, before.st_size + 1))

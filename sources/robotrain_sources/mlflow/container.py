@@ -32,8 +32,10 @@ def fetch(source: JobSource, context: ContainerContext) -> Path:
     """Return the folder of the model's files, or of the policy or checkpoint. Raise OSError with a sentence."""
     for problem in preflight(source, context):
         raise OSError(problem)
-    parsed_source, environ = _parse(source), {"MLFLOW_TRACKING_URI": context.tracking_uri}
-    folder, cache = context.cache / "sources", ("--cache", str(context.cache))
+    parsed_source = _parse(source)
+    environ = {"MLFLOW_TRACKING_URI": context.tracking_uri}
+    folder = context.cache / "sources"
+    cache = ("--cache", str(context.cache))
     if not isinstance(parsed_source, RunArtifact):
         to = ("--to", str(folder / RegisteredModel.kind / parsed_source.name))
         return program.run_program(

@@ -42,7 +42,8 @@ _DELETED = "Deleted_Internal"
 
 def find_latest_version(source: JobSource, address: str) -> str:
     """Return the latest version of a source's model in the registry at a tracking address. Raise SourceError."""
-    name, flag = parse_registered_model(source.uri).name, MODEL_FLAGS[source.role]
+    name = parse_registered_model(source.uri).name
+    flag = MODEL_FLAGS[source.role]
     if address.startswith(SQLITE):
         shown = address.removeprefix(SQLITE)
         versions, names = _read_database(Path(shown), name)

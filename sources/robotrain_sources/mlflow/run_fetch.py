@@ -37,7 +37,8 @@ def find_truncation(file: Path) -> str:
         ends = [int(tensor["data_offsets"][1]) for name, tensor in tensors.items() if name != "__metadata__"]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return "has no readable header"
-    expected, size = HEADER_LENGTH_BYTES + header + max(ends, default=0), file.stat().st_size
+    expected = HEADER_LENGTH_BYTES + header + max(ends, default=0)
+    size = file.stat().st_size
     return "" if size == expected else f"has {size:,} bytes of {expected:,}"
 
 
@@ -185,7 +186,8 @@ class RunArtifactFetcher:
                     raise
                 reason = f"there is no run {self._run} at {self._shown_address}: use the run's id, not its name"
                 raise errors.FetchError(reason) from error
-        root, tags = str(run.info.artifact_uri), dict(run.data.tags)
+        root = str(run.info.artifact_uri)
+        tags = dict(run.data.tags)
         listing = ArtifactListing(self._client, self._run, tags)
         if self._role == CHECKPOINT_ROLE:
             artifacts = listing.find_checkpoint(path)
@@ -234,7 +236,8 @@ def main() -> None:
             address = tracking_address.resolve_address(uri)
         except tracking_address.AddressUnavailable as error:
             raise errors.FetchError(str(error)) from error
-        shown, may_be_any = redact_address(uri), options.policy == ANY_POLICY
+        shown = redact_address(uri)
+        may_be_any = options.policy == ANY_POLICY
         fetcher = RunArtifactFetcher(mlflow, address, options.run, shown, options.role, may_be_any)
         return fetcher.fetch_into(options.path, options.to)
 

@@ -34,7 +34,9 @@ def find_tracked_run(text: str, servers: Sequence[str]) -> str | None:
     if match is None:
         return None
     parts = match.groupdict()
-    run, server, model = parts.get("run", ""), parts.get("server"), parts.get("name")
+    run = parts.get("run", "")
+    server = parts.get("server")
+    model = parts.get("name")
     addresses = (
         [server] if server else [url for url in dict.fromkeys(servers) if url.startswith(("http://", "https://"))]
     )

@@ -65,7 +65,8 @@ class ProgressMeter:
 
     def report(self) -> None:
         """Report how far it is, with a line for people now and then."""
-        now, rate = time.monotonic(), self._compute_rate()
+        now = time.monotonic()
+        rate = self._compute_rate()
         self._on_progress(self._done, self._total, rate)
         if now - self._last_line >= LINE_SECONDS:
             self._last_line = now
@@ -84,7 +85,8 @@ class ProgressMeter:
     def finish(self, files: int) -> None:
         """Report that everything has arrived."""
         self._on_progress(self._total, self._total, self._compute_rate())
-        seconds, fetched = time.monotonic() - self._started, max(0, self._done - self._initial_bytes)
+        seconds = time.monotonic() - self._started
+        fetched = max(0, self._done - self._initial_bytes)
         self._log_line(f"fetched {format_size(fetched)} in {seconds:.1f} s: {files:,} files, each one verified")
 
     def _compute_rate(self) -> float:

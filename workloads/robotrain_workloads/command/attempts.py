@@ -57,7 +57,8 @@ def prepare_outputs(spec: ProgramSpec) -> None:
     A program that continues finds its files and its complete checkpoints; one that starts from the beginning finds
     nothing. Raise OSError.
     """
-    outputs, pattern = Path(spec.outputs), str(spec.values["checkpoints"] or "")
+    outputs = Path(spec.outputs)
+    pattern = str(spec.values["checkpoints"] or "")
     pattern = pattern or find_usual_pattern(outputs)
     Path(spec.work, program_spec.REPORT_FILE).unlink(missing_ok=True)
     is_repeated = outputs.is_dir() and any(outputs.iterdir())
@@ -103,7 +104,8 @@ def _set_unused_aside(spec: ProgramSpec, pattern: str) -> None:
 
     A killed program may not have completed those that the run does not have.
     """
-    outputs, last = Path(spec.outputs), Path(spec.resume).name
+    outputs = Path(spec.outputs)
+    last = Path(spec.resume).name
     rule = CompletionRule.parse(str(spec.values["checkpoint_complete"]))
     last_step = int(last) if last.isdecimal() else -1
     for name, step in list(CheckpointPattern(pattern).find_checkpoints(outputs)):

@@ -208,7 +208,8 @@ class CheckpointFollower:
 
     def _keep_rest(self) -> None:
         """Take weights that the program wrote beside the checkpoints that were recognized: maybe its last policy."""
-        saved, tops = SavedCheckpoint(self._get_step() or 0, self._outputs), {*self._saved}
+        saved = SavedCheckpoint(self._get_step() or 0, self._outputs)
+        tops = {*self._saved}
         whole = program_checkpoint.read_signature(self._outputs)
         saved.signature = {
             name: facts
@@ -310,7 +311,8 @@ class CheckpointFollower:
         is_below = saved.path.is_relative_to(self._outputs) and saved.path != self._outputs
         path = saved.path.relative_to(self._outputs).as_posix() if is_below else ""
         is_part = self._is_usual and saved.path == self._outputs
-        location, target = Place(path, saved.path.is_file(), is_part), self._get_target(saved.step)
+        location = Place(path, saved.path.is_file(), is_part)
+        target = self._get_target(saved.step)
         try:
             if foreign := program_checkpoint.find_foreign_path(saved.path, self._outputs):
                 raise PermissionError(foreign)

@@ -62,7 +62,9 @@ class CheckpointPattern:
             if step is not None:
                 yield path, step
             return
-        part, expression, is_last = self._parts[number], self._expressions[number], number + 1 == len(self._parts)
+        part = self._parts[number]
+        expression = self._expressions[number]
+        is_last = number + 1 == len(self._parts)
         if part == ANY_FOLDERS:
             yield from self._match_parts(top, path, number + 1, step)
             for entry in _list_entries(top, path):

@@ -74,14 +74,17 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the supervisor's command; what it starts is in its environment."""
-    own, outputs = checkpoints(document, work), work / "outputs" / program_spec.OUTPUTS_FOLDER
+    own = checkpoints(document, work)
+    outputs = work / "outputs" / program_spec.OUTPUTS_FOLDER
     resume = attempts.find_resume_point(document, data, own, outputs)
     values = list_values(document, data, outputs, resume.path)
     code = next((folder for source, folder in data.items() if source.role == "code"), None)
-    variables, secrets = load_pairs(str(document.parameters["environ"] or "")), document.placement.secrets
+    variables = load_pairs(str(document.parameters["environ"] or ""))
+    secrets = document.placement.secrets
     text = "--set-env {0} has no effect: --secret {0} gives the program its value"
     hidden = tuple(Note(level="warning", text=text.format(name)) for name in variables if name in secrets)
-    nodes, launched = job_node.count_nodes(document), document.placement.node_launcher
+    nodes = job_node.count_nodes(document)
+    launched = document.placement.node_launcher
     alone = program_start.list_node_values(node_group.make_alone()) if nodes == 1 else {}
     values = {**values, **alone}
     spec = ProgramSpec(

@@ -188,7 +188,9 @@ def _format_option(name: str) -> str:
 
 def _parse_report(report: dict[str, object]) -> MetricRow | None:
     """Return the row of a report; None for one about something else."""
-    step, values, total = parse_step(report.get("step")), report.get("values"), parse_step(report.get("total"))
+    step = parse_step(report.get("step"))
+    values = report.get("values")
+    total = parse_step(report.get("total"))
     if step is None or report.get("event") not in ("metrics", "progress"):
         return None
     numbers = dict(list_numbers(values)) if isinstance(values, dict) else {}

@@ -44,7 +44,8 @@ def find_obstacle(uri: str, packages: ProgramPackages) -> str:
     if scheme != "sqlite":
         return ""
 
-    own, theirs = metadata.version("mlflow-skinny"), packages.get_version("mlflow")
+    own = metadata.version("mlflow-skinny")
+    theirs = packages.get_version("mlflow")
     if theirs.split(".")[:2] != own.split(".")[:2]:  # another one would change the tables, or refuse them
         return (
             f"its MLflow is {theirs or 'unknown'}, and the file with the runs is of MLflow {own}: install mlflow=={own}"

@@ -19,7 +19,8 @@ from robotrain_workloads.supervision.launcher_watch import LauncherWatch
 def main() -> None:
     """Run the program that the environment describes. Raise SystemExit as it ended."""
     os.environ[EVENTS_DESCRIPTOR] = str(os.open(os.devnull, os.O_WRONLY))  # the supervisor has sent the same notes
-    spec, group = program_spec.read_spec(os.environ[program_spec.SPEC_VARIABLE]), node_group.join_group()
+    spec = program_spec.read_spec(os.environ[program_spec.SPEC_VARIABLE])
+    group = node_group.join_group()
     node_group.report_start(group.ends)
     try:
         program = program_start.start_program(spec, program_start.make_environ(spec), group, has_pipe=True)

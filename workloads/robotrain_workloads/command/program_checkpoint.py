@@ -109,7 +109,8 @@ def keep_checkpoint(path: Path, signature: Signature, target: Path, location: Pl
     with make_atomically(target, replace=True, key="save") as scratch:
         scratch.mkdir()
         for name in signature:
-            source, copy = (path if location.is_file else path / name), scratch / name
+            source = path if location.is_file else path / name
+            copy = scratch / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             try:
                 name.encode()
@@ -174,7 +175,8 @@ def is_kept(path: Path, target: Path) -> bool:
     """Return whether a checkpoint of the run has the very files of a program's checkpoint, and is sealed."""
     if checkpoint.read_manifest(target) is None:
         return False
-    signature, kept_signature = read_signature(path), read_signature(target)
+    signature = read_signature(path)
+    kept_signature = read_signature(target)
     return bool(signature) and {name: facts[:2] for name, facts in signature.items()} == {
         name: facts[:2] for name, facts in kept_signature.items()
     }
@@ -185,7 +187,8 @@ def restore_checkpoint(folder: Path, location: Place, outputs: Path, *, is_linke
 
     :param is_linked: whether the program may share the files with it, which it may change.
     """
-    target, names = outputs / location.path, list_files(folder)
+    target = outputs / location.path
+    names = list_files(folder)
     provide = _link_file if is_linked else shutil.copy2
     if is_kept(target, folder):
         return

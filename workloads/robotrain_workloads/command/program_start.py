@@ -110,7 +110,8 @@ def start_program(
     """
     arguments, folder = spec.arguments, Path(spec.folder)
     if group:
-        arguments, environ = make_node_arguments(spec, group), add_node_variables(environ, spec, group)
+        arguments = make_node_arguments(spec, group)
+        environ = add_node_variables(environ, spec, group)
     elif spec.node_launcher:
         return ChildGroup(make_starter_command(spec), has_pipe=has_pipe)
     try:

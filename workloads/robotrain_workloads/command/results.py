@@ -197,12 +197,14 @@ def find_policy_step(policy: str) -> int:
 
 def link_results(spec: ProgramSpec, pattern: str) -> Path:
     """Return a folder with what a program wrote except its checkpoints, as hard links."""
-    outputs, folder = Path(spec.outputs), Path(spec.outputs).with_name(RESULTS_FOLDER)
+    outputs = Path(spec.outputs)
+    folder = Path(spec.outputs).with_name(RESULTS_FOLDER)
     saved = {path for path, _ in CheckpointPattern(pattern).find_checkpoints(outputs)}
     with result_files.fill_folder(folder) as partial:
         for path in sorted(outputs.rglob("*")):
             relative = path.relative_to(outputs)
-            name, above = relative.as_posix(), {folder.as_posix() for folder in relative.parents}
+            name = relative.as_posix()
+            above = {folder.as_posix() for folder in relative.parents}
             if path.is_file() and not path.is_symlink() and not saved & {name, *above}:
                 (partial / name).parent.mkdir(parents=True, exist_ok=True)
                 link_file(path, partial / name)

@@ -211,7 +211,8 @@ def find_program_file(job: "Job") -> str:
 
 def read_script(job: "Job") -> script_facts.ScriptFacts:
     """Return what the script that a Python runs says; nothing where it cannot be read from here."""
-    name, code = find_program_file(job), code_rules.find_code(job)
+    name = find_program_file(job)
+    code = code_rules.find_code(job)
     if not name.endswith(".py") or code is None or code.kind != "local_path":
         return script_facts.ScriptFacts()
     return script_facts.read_script(Path(code.uri, name))
@@ -257,7 +258,8 @@ def check_outputs(job: "Job") -> Iterator[Problem]:
         return
     if job["checkpoints"] or any(folder in text or OUTPUTS_VARIABLE in text for text in texts):
         return
-    facts, ways = read_script(job), [Suggestion("--publish-url none", "keeps nothing, on purpose")]
+    facts = read_script(job)
+    ways = [Suggestion("--publish-url none", "keeps nothing, on purpose")]
     option = facts.output_option or "OPTION"
     ways.insert(0, Suggestion(f"-- … {option} {folder}", "the program's own option for its outputs"))
     if facts.output_folder and not facts.output_option:

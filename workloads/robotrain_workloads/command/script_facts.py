@@ -95,7 +95,9 @@ def find_needs(
     :param words: those of its command.
     :param parameter_names: the names of parameters and settings that the user gave.
     """
-    facts, arguments, parameters = read_script(folder / name), tuple[str, ...](), dict[str, tuple[str, str]]()
+    facts = read_script(folder / name)
+    arguments = tuple[str, ...]()
+    parameters = dict[str, tuple[str, str]]()
     outputs = f"{{{OUTPUTS}}}"
     if not OUTPUT_NAMES & {*parameter_names} and not any(outputs in word for word in words):
         if typed := _find_typed_folder(facts.output_option, words):

@@ -53,7 +53,8 @@ class Follower(Protocol):
 
 def make_followers(spec: ProgramSpec, lines: OutputLines, reader: LineReader | UsualOutput | None) -> list[Follower]:
     """Return what follows a program. `lines` are those of its output, in which `reader` finds metrics."""
-    report, outputs = Path(spec.work, program_spec.REPORT_FILE), Path(spec.outputs)
+    report = Path(spec.work, program_spec.REPORT_FILE)
+    outputs = Path(spec.outputs)
 
     missing = MissingModule(spec)
 
@@ -71,7 +72,8 @@ def make_followers(spec: ProgramSpec, lines: OutputLines, reader: LineReader | U
 
 def make_line_reader(spec: ProgramSpec) -> LineReader | UsualOutput:
     """Return what finds metrics in the program's output: by the expressions of the job, else in what is usual."""
-    metrics, step = load_pairs(str(spec.values["metrics"] or "")), spec.values["step_pattern"]
+    metrics = load_pairs(str(spec.values["metrics"] or ""))
+    step = spec.values["step_pattern"]
     return LineReader(metrics, str(step or "")) if metrics or step else UsualOutput()
 
 
@@ -94,7 +96,8 @@ def run_program(spec: ProgramSpec) -> int:
     if spec.values["launcher"] and (problem := launcher.explain_missing_torch(spec.arguments[0], environ)):
         print(f"error: {problem}", flush=True)
         return program_start.NOT_FOUND
-    group, lines = node_group.read_group(), OutputLines()
+    group = node_group.read_group()
+    lines = OutputLines()
     is_lead = group is None or group.rank == 0
     reader = make_line_reader(spec) if is_lead else None
     followers = make_followers(spec, lines, reader) if is_lead else []

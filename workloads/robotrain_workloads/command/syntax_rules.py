@@ -37,7 +37,8 @@ NEWER_SYNTAX = re.compile(
 
 def check_syntax(job: "Job") -> Iterator[Problem]:
     """Refuse a program with a file that the Python of its job cannot read; warn where a newer Python may read it."""
-    name, code = find_program_file(job), code_rules.find_code(job)
+    name = find_program_file(job)
+    code = code_rules.find_code(job)
     if not name.endswith(".py") or code is None or code.kind != LOCAL_KIND:
         return
     version = _find_named_version(job)

@@ -103,7 +103,8 @@ class UsualOutput:
 
     def _find_step(self, line: str, *, has_values: bool) -> tuple[int, int | None] | None:
         """Return the step and the last one that a line tells; None if it tells none of the training."""
-        bar, epoch = BAR.search(line), EPOCH.search(line)
+        bar = BAR.search(line)
+        epoch = EPOCH.search(line)
         match = bar or STEP.search(line)
         if epoch and not match:
             self._epoch = int(epoch[1])
@@ -111,7 +112,8 @@ class UsualOutput:
             return None if number is None else (number, parse_step(epoch[2]))
         if not match or VALIDATION.search(line[: match.start()]):
             return None
-        number, total = parse_step(match[1]), parse_step(match[2])
+        number = parse_step(match[1])
+        total = parse_step(match[2])
         if number is None or (total is not None and number > total):
             return None
         if not has_values and bar:
@@ -143,7 +145,9 @@ def _find_losses(line: str) -> dict[str, float]:
     losses: dict[str, float] = {}
     end = 0
     for match in LOSS.finditer(line):
-        before, end, name = line[end : match.start()][-MAX_BEFORE:], match.end(), match[1].lower()
+        before = line[end : match.start()][-MAX_BEFORE:]
+        end = match.end()
+        name = match[1].lower()
         if OTHER_VALUES.search(name.replace("_", " ")) or OTHER_VALUES.search(before):
             continue
         word = (WORD.search(before) or ("", ""))[1].lower()

@@ -47,7 +47,8 @@ def read_results(content: bytes) -> EvaluationResults:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(data, dict):
         raise ValueError("it is not an object")
-    rollout, policy = get_object(data, "rollout"), get_object(data, "policy")
+    rollout = get_object(data, "rollout")
+    policy = get_object(data, "policy")
     played = _list_rows(rollout.get("per_episode"), MAX_EPISODES)
     rolled = played[:MAX_ROWS]
     latencies = get_object(data, "latency_ms")
@@ -87,7 +88,8 @@ def _describe_policy(data: Row, policy: Row, rollout: Row) -> dict[str, Any]:
 
 
 def _describe_conditions(data: Row, rollout: Row) -> dict[str, Any]:
-    packages, options = get_object(data, "packages"), data.get("options")
+    packages = get_object(data, "packages")
+    options = data.get("options")
     return {
         "text": _get_text(data, "conditions").partition("; ")[0] or None,
         "env": _get_text(rollout, "env") or None,
@@ -152,7 +154,9 @@ def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Ro
 
 
 def _make_outcome(index: int, row: Row) -> EpisodeOutcome:
-    reward, seed, success = get_number(row, "max_reward"), get_number(row, "seed"), row.get("success")
+    reward = get_number(row, "max_reward")
+    seed = get_number(row, "seed")
+    success = row.get("success")
     trial = get_number(row, "trial")
     reached = [f"greatest reward {format_number(reward)}"] if reward is not None else []
     return EpisodeOutcome(
@@ -199,7 +203,8 @@ def _make_joint_bars(joints: Any) -> Iterator[Bar]:
         joints = [{"name": name, **(row if isinstance(row, dict) else {"mae": row})} for name, row in joints.items()]
     for index, row in _list_rows(joints):
         name = _get_text(row, "name") or _get_text(row, "joint") or str(index)
-        error, largest = get_number(row, "mae"), get_number(row, "max_error")
+        error = get_number(row, "mae")
+        largest = get_number(row, "max_error")
         if error is not None:
             most = f", at most {format_number(largest)}" if largest is not None else ""
             yield Bar(name, error, format_number(error) + most)
@@ -215,7 +220,8 @@ def _list_facts(
     yield "policy digest", _get_text(policy, "sha256")
     yield "dataset", _get_text(data, "dataset_repo_id")
     yield "environment", _get_text(rollout, "env")
-    played, trials = get_number(rollout, "episodes"), get_number(rollout, "trials")
+    played = get_number(rollout, "episodes")
+    trials = get_number(rollout, "trials")
     repeats = played and trials and trials < played
     yield "episodes that count", f"{trials:.0f} of {played:.0f}: the others repeat a start" if repeats else ""
     yield "device", _get_text(data, "device")

@@ -69,7 +69,8 @@ def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iter
     needed = list_needed_files(document.parameters, document.sources, document.trainer_args)
     if not needed:
         return
-    task, source = str(document.parameters["task"]), find_source(document.sources)
+    task = str(document.parameters["task"])
+    source = find_source(document.sources)
     if source is not None:
         problem = find_folder_problem(data[source], needed, task) if source in data else None
     else:

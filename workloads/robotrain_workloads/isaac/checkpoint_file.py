@@ -151,7 +151,8 @@ def read_length(file: Path) -> tuple[int, int] | None:
     for folder in file.parents[:2]:
         with suppress(OSError, ValueError, TypeError, KeyError):
             content = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
-            total, rollouts = int(content[TOTAL]), int(content[ROLLOUTS])
+            total = int(content[TOTAL])
+            rollouts = int(content[ROLLOUTS])
             if total > 0 < rollouts:
                 return total, rollouts
     return None

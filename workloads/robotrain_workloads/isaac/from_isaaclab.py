@@ -147,7 +147,8 @@ class _Program:
 def _find_program(words: Sequence[str]) -> _Program:
     """Return the program of a line. Raise Rejected if it has none that is translated."""
     for index, word in enumerate(words):
-        before, name = words[index - 1] if index else "", word.removeprefix("!")
+        before = words[index - 1] if index else ""
+        name = word.removeprefix("!")
         match = re.fullmatch(PROGRAMS, name)
         if match and match["action"]:
             return _Program(index, (name,), match["action"], match["library"] or "")  # type: ignore[arg-type]
@@ -288,8 +289,10 @@ class _Translator:
 
     def add_checkpoint(self, backend: str) -> None:
         """Add the checkpoint that a training starts from, or that is played."""
-        is_training, value = self.program.action == "train", self.options.pop(CHECKPOINT, "")
-        resumed, run = self.options.pop(RESUME, None) is not None, self.options.pop(RUN, "")
+        is_training = self.program.action == "train"
+        value = self.options.pop(CHECKPOINT, "")
+        resumed = self.options.pop(RESUME, None) is not None
+        run = self.options.pop(RUN, "")
         way = f"{CHECKPOINT_HINT} --checkpoint-mode resume" if is_training else CHECKPOINT_HINT
         if "--use_pretrained_checkpoint" in self.options:
             self.launched.refused["--use_pretrained_checkpoint"] = LOGS_REASON.format(way)
@@ -310,7 +313,8 @@ class _Translator:
 
     def count_iterations(self, checkpoint: str, backend: str) -> None:
         """Add the iterations before the checkpoint to those of the line, which come after it."""
-        more, match = self.options.get(ITERATIONS, ""), NUMBERED.fullmatch(checkpoint)
+        more = self.options.get(ITERATIONS, "")
+        match = NUMBERED.fullmatch(checkpoint)
         if not more.isdecimal():
             return
         if match and backend in ("", "rsl_rl"):

@@ -122,7 +122,8 @@ def program_environment(document: JobDocument, work: Path) -> PythonEnvironment 
 
 def find_gpu_requirement(document: JobDocument) -> GpuRequirement:
     """Return the GPUs that a job needs: with one process, it takes one if there is one."""
-    count, built = document.parameters.get("num_gpus"), program_environment(document, Path(document.placement.work))
+    count = document.parameters.get("num_gpus")
+    built = program_environment(document, Path(document.placement.work))
     cuda = lab_3_0.CUDA if built and lab_3_0.find_device(document.trainer_args) != "cpu" else ""
     return GpuRequirement(count=count if isinstance(count, int) and count > 1 else 0, cuda=cuda)
 

@@ -70,8 +70,11 @@ def check_options(document: JobDocument, work: Path) -> WorkCommand | None:
     None for an Isaac Lab that the image or the user brings, with code of the user, which nothing but the job runs, and
     for a policy whose task or library is not known here.
     """
-    values, source = document.parameters, checkpoint_file.find_checkpoint_source(document.sources)
-    task, backend, agent = str(values["task"] or ""), str(values["backend"] or ""), ""
+    values = document.parameters
+    source = checkpoint_file.find_checkpoint_source(document.sources)
+    task = str(values["task"] or "")
+    backend = str(values["backend"] or "")
+    agent = ""
     if user_code.find_code(document.sources) or installation.program_environment(document, work) is None:
         return None
     if source is not None and source.kind == "local_path":
@@ -82,7 +85,8 @@ def check_options(document: JobDocument, work: Path) -> WorkCommand | None:
             backend = backend or checkpoint_content.read_content(file).backend
     if not task or not backend:
         return None
-    num_envs, seed = int(str(values["num_envs"])), int(str(values["seed"]))
+    num_envs = int(str(values["num_envs"]))
+    seed = int(str(values["seed"]))
     own = rollout.list_play_options(task, agent, num_envs, seed, document.trainer_args)
     arguments = ("-m", installation.OPTION_CHECK, "play", backend, *own, "--", *document.trainer_args)
     return WorkCommand(arguments=arguments, environ={})
@@ -92,7 +96,8 @@ def make_program_options(
     document: JobDocument, data: Mapping[JobSource, Path], work: Path, results: str, forwarded: Collection[str]
 ) -> list[str]:
     """Return the options that say what is played and where results go. `forwarded`: parameters that are options too."""
-    values, source = document.parameters, checkpoint_file.find_checkpoint_source(data)
+    values = document.parameters
+    source = checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
     options = {name: values[name] for name in forwarded if values[name] is not None}
     return [

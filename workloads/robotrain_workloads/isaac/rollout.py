@@ -79,7 +79,8 @@ def follow_rollout(group: ChildGroup, report: Path, handle: Callable[[Report], N
 
 def explain_failure(report: Report, exit_code: int) -> str:
     """Return why a rollout has failed: by its last report, or by the exit code if there is none."""
-    kind, message = str(report.get("kind", "")), str(report.get("why", ""))
+    kind = str(report.get("kind", ""))
+    message = str(report.get("why", ""))
     if not kind:
         return f"Isaac Lab's script ended with exit code {exit_code}, before the policy was played: see its log above"
     if kind == "NameNotFound":

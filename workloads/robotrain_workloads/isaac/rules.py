@@ -155,7 +155,8 @@ def check_own_tasks(job: "Job") -> Iterator[Problem]:
 
 def _check_agent(job: "Job", name: str, task: tasks.Task, version: str) -> Iterator[Problem]:
     """Require an agent of the job's library; the user may name another entry point."""
-    backend, options = job["backend"], {argument.partition("=")[0] for argument in job.trainer_args}
+    backend = job["backend"]
+    options = {argument.partition("=")[0] for argument in job.trainer_args}
     if "--agent" in options:
         yield from _check_named_agent(job, name, task, version)
         return

@@ -162,7 +162,9 @@ def _check_override(text: str, script: Script, version: str) -> Iterator[OptionP
             text, f"{text!r} is neither an option nor an override", form, "agent.NAME=VALUE", replaces=text
         )
         return
-    root, path, value = match["root"], match["path"], (match["value"] or "=")[1:]
+    root = match["root"]
+    path = match["path"]
+    value = (match["value"] or "=")[1:]
     if root + path in script.owned:
         return  # every workload's owned options are refused in one place
     selectors = load_options(version)["selectors"]
@@ -174,7 +176,8 @@ def _check_override(text: str, script: Script, version: str) -> Iterator[OptionP
         near = difflib.get_close_matches(root, (*ROOTS, *selectors), 1)
         suggestion = _correct_key(text, root, near[0], script) if near else ""
         title = f"there is no {root!r} to override in Isaac Lab {version}"
-        reason, replaced = f"{form} {PASS_UNKNOWN} hands on what is none of them.", text.partition("=")[0]
+        reason = f"{form} {PASS_UNKNOWN} hands on what is none of them."
+        replaced = text.partition("=")[0]
         yield OptionProblem(text, title, reason, suggestion, replaces=replaced)
     elif fault := _find_value_fault(value):
         yield OptionProblem(text, f"the value of {root}{path} cannot be read", fault)
@@ -196,10 +199,8 @@ def _check_presets(text: str, selector: str, value: str, script: Script, version
     for name in filter(None, map(str.strip, value.split(","))):
         if earlier.get(name, name) in names or name in names:
             continue
-        title, level = (
-            f"{script.task} has no preset {name!r} for {selector}=",
-            "warning" if script.pass_unknown else "error",
-        )
+        title = f"{script.task} has no preset {name!r} for {selector}="
+        level = "warning" if script.pass_unknown else "error"
         reason = f"It has {', '.join(names)}." if names else "It has none."
         near = difflib.get_close_matches(name, names, 1)
         suggestion = text.replace(name, near[0]) if near else ""
@@ -208,7 +209,8 @@ def _check_presets(text: str, selector: str, value: str, script: Script, version
 
 def _check_field(text: str, path: str, script: Script, version: str) -> Iterator[OptionProblem]:
     """Warn of a field that agents of the library have not: 2.3 refuses it late, 3.0 sets it without effect."""
-    fields, backend = script.list_agent_fields(version), script.backend or "Isaac Lab"
+    fields = script.list_agent_fields(version)
+    backend = script.backend or "Isaac Lab"
     for name in re.findall(r"[A-Za-z_]\w*", path):
         near = "" if name in fields else "".join(difflib.get_close_matches(name, sorted(fields), 1, 0.75))
         if name in fields or not (near or version == "3.0"):
@@ -216,7 +218,8 @@ def _check_field(text: str, path: str, script: Script, version: str) -> Iterator
         suggestion = _correct_key(text, name, near, script) if near else ""
         has = f"{backend} has {near}; " if near else ""
         late = "Isaac Lab 3.0 would take it, without any effect." if version == "3.0" else "Hydra refuses other keys."
-        title, replaced = f"agents of {backend} usually have no {name}", text.partition("=")[0]
+        title = f"agents of {backend} usually have no {name}"
+        replaced = text.partition("=")[0]
         yield OptionProblem(text, title, has + late, suggestion, "warning", replaced)
         return
 
@@ -230,7 +233,8 @@ def _correct_key(text: str, part: str, correct: str, script: Script) -> str:
 
 def _find_type_problem(text: str, match: re.Match[str], script: Script, version: str) -> OptionProblem | None:
     """Return why the type of a value is wrong: that of the task's own one counts."""
-    path, value = match["path"].lstrip("."), (match["value"] or "=")[1:].strip()
+    path = match["path"].lstrip(".")
+    value = (match["value"] or "=")[1:].strip()
     if match["root"] == "env":
         kind = load_options(version)["environment"].get(path, "")
     else:

@@ -62,7 +62,8 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
 
     def examine(lab: installation.IsaacLab | None, source: JobSource) -> policy_container.Examination:
         with tempfile.TemporaryDirectory() as scratch:
-            address, config = checkpoint_file.get_address(source), str(values["agent_config"] or "")
+            address = checkpoint_file.get_address(source)
+            config = str(values["agent_config"] or "")
             files = fetch_files(data[source], address, config, Path(scratch))
             if problems := list(find_file_problems(files, str(values["sha256"] or ""))):
                 return problems, ""
@@ -77,7 +78,8 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the exporter's command; it finds Isaac Lab and the checkpoint's files where it runs."""
-    values, source = document.parameters, checkpoint_file.find_checkpoint_source(data)
+    values = document.parameters
+    source = checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
     step = 0
     with contextlib.suppress(OSError):  # `inspect` reported it
@@ -101,7 +103,8 @@ def check_command(document: JobDocument, described: Mapping[JobSource, Path], wo
 
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the metadata of the tracking run. Names: contract, F.4."""
-    values, source = document.parameters, checkpoint_file.find_checkpoint_source(document.sources)
+    values = document.parameters
+    source = checkpoint_file.find_checkpoint_source(document.sources)
     return policy_container.describe_tracking_run(
         document,
         experiment=str(values["experiment_name"] or f"inference-{values['task'] or 'policy'}"),
@@ -118,7 +121,8 @@ def tracked(document: JobDocument) -> TrackingSpec:
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of the registered policy."""
-    values, source = document.parameters, checkpoint_file.find_checkpoint_source(data)
+    values = document.parameters
+    source = checkpoint_file.find_checkpoint_source(data)
     address = checkpoint_file.get_address(source) if source else ""
     facts = {"checkpoint_uri": address, "task": str(values["task"] or "")}
     tags = {name: value for name, value in facts.items() if value}

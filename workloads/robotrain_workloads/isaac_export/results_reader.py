@@ -23,7 +23,8 @@ def read_results(content: bytes) -> EvaluationResults:
     data = json.loads(content)
     if not isinstance(data, dict):
         raise ValueError("it is not an object")
-    metrics, comparison = get_object(data, "metrics"), get_object(data, "comparison")
+    metrics = get_object(data, "metrics")
+    comparison = get_object(data, "comparison")
     rows = []
     for name in comparison:
         worst = get_number(get_object(comparison, name), "max_error")

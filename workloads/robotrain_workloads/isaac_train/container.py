@@ -37,7 +37,8 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
     """Yield why Isaac Lab would not train, as far as its versions and the checkpoint tell without the simulator."""
     yield from assets.find_problems(document, data)
     yield from user_code.find_problems(document, data)
-    values, backend = document.parameters, str(document.parameters["backend"])
+    values = document.parameters
+    backend = str(document.parameters["backend"])
     code = training_folder.find_source(document)
     program = data.get(code) if code else None
     try:
@@ -71,14 +72,17 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     """Return the supervisor's command; it finds Isaac Lab and the checkpoint's file where it runs."""
     if training_folder.find_source(document):
         return training_folder.make_command(document, data, work)
-    values, checkpoints_folder = document.parameters, checkpoints(document, work)
+    values = document.parameters
+    checkpoints_folder = checkpoints(document, work)
     point, notes = checkpoint.find_resume_point(checkpoints_folder, run=document.run, job=document.job)
     recovered = point and point[1]
-    begin, mode = recovered or start.find_start_path(document, data), start.find_start_mode(document, recovered)
+    begin = recovered or start.find_start_path(document, data)
+    mode = start.find_start_mode(document, recovered)
     own = ["--backend", str(values["backend"]), "--task", str(values["task"]), "--work", str(work)]
     own += ["--checkpoints", str(checkpoints_folder), f"--num-gpus={values['num_gpus']}"]
     own += ["--headless"] if values["headless"] else []
-    nodes, launched = job_node.count_nodes(document), document.placement.node_launcher
+    nodes = job_node.count_nodes(document)
+    launched = document.placement.node_launcher
     own += [f"--num-nodes={nodes}", f"--node-launcher={json.dumps(launched)}"] if nodes > 1 else []
     for name in ("isaaclab_path", "isaac_version"):
         if values[name] is not None:

@@ -76,7 +76,8 @@ def find_iteration_problem(document: JobDocument, start: CheckpointStart, conten
         return None
     is_same_run = any(source.role == "resume" for source in document.sources)
     length = read_length(start.file)
-    total, rollouts = document.parameters["max_iterations"], length[1] if length else 1
+    total = document.parameters["max_iterations"]
+    rollouts = length[1] if length else 1
     if total is None and length and is_same_run:
         total = length[0] // rollouts
     number = content.timesteps if content.timesteps is not None else start.number

@@ -197,7 +197,8 @@ def make_command(own: argparse.Namespace, arguments: Sequence[str], group: JobNo
 
     :param group: the nodes of several, with the rank of this one. Isaac Lab's own `train_multigpu` knows one node only.
     """
-    lab, ranks = installation.find_installation(own.isaaclab_path, own.isaac_version), own.num_gpus * own.num_nodes
+    lab = installation.find_installation(own.isaaclab_path, own.isaac_version)
+    ranks = own.num_gpus * own.num_nodes
     yield from lab.python
     if ranks != 1:
         alone = ("--standalone", f"--nproc_per_node={own.num_gpus}")

@@ -42,7 +42,8 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
     own += ["--name", name] if labels else []
     for option in ("isaaclab_path", "isaac_version"):
         own += [f"--{option.replace('_', '-')}={values[option]}"] if values[option] is not None else []
-    mode, model = start.find_start_mode(document), parameters.make_model_name(values)
+    mode = start.find_start_mode(document)
+    model = parameters.make_model_name(values)
     path = start.find_start_path(document, data)
     checkpoint = str(checkpoint_file.find_checkpoint_file(path, str(values["backend"]))) if path else ""
     arguments = ["--mode", "train", "--task", str(values["task"]), "--num_envs", str(values["num_envs"])]

@@ -58,7 +58,8 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the supervisor's command; it finds Isaac Lab and the checkpoint's file where it runs."""
-    values, source = document.parameters, checkpoint_file.find_checkpoint_source(data)
+    values = document.parameters
+    source = checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
     own = policy_container.make_program_options(document, data, work, RESULTS_FOLDER, FORWARDED_PARAMETERS)
     own += [f"--source-kind={source.kind}", f"--job-name={parameters.make_job_name(values)}"]

@@ -237,7 +237,8 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> None:
     """Validate. Raise SystemExit with a sentence, also for a policy that is not good enough."""
     own = parse_options(arguments)
-    scratch, report = own.work / SCRATCH_FOLDER, own.work / REPORT_FILE
+    scratch = own.work / SCRATCH_FOLDER
+    report = own.work / REPORT_FILE
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     report.unlink(missing_ok=True)
@@ -252,7 +253,8 @@ def main(arguments: Sequence[str]) -> None:
     task = checkpoint.choose_task(own.task)
     emit_event(Track(tags={"task": task, "framework": checkpoint.backend, "checkpoint_file": checkpoint.file.name}))
     played = (f"--episodes={own.eval_episodes}", f"--video-length={own.video_length}")
-    command, log = make_rollout(own, checkpoint, lab).make_command(report, *played), EpisodeLog(own.eval_episodes)
+    command = make_rollout(own, checkpoint, lab).make_command(report, *played)
+    log = EpisodeLog(own.eval_episodes)
     follow_rollout(start_script(command, scratch), report, log.add_report)
     names = ("index", "steps", "sum_reward", "max_reward", "final_reward", "success", "seconds")
     ordered = sorted(log.episodes, key=lambda episode: int(episode["index"]))

@@ -92,7 +92,8 @@ def is_adapter(settings: Mapping[str, Any]) -> bool:
 def load_adapter(folder: Path) -> Adapter:
     """Return the adapter of a model's folder. Raise OSError or ValueError with a sentence."""
     settings = file_formats.read_json_object(folder / CONFIG_FILE)
-    rank, method = settings.get("r"), settings.get("peft_type")
+    rank = settings.get("r")
+    method = settings.get("peft_type")
     if not isinstance(method, str):
         raise ValueError(f"{folder / CONFIG_FILE}: peft_type must be the name of a method")
     return Adapter(method, rank if isinstance(rank, int) else None, settings, _load_base(folder, settings))
@@ -104,7 +105,8 @@ def _load_base(folder: Path, settings: Mapping[str, Any]) -> Base:
         texts = {name: str(saved[name]) for name in Base._fields if isinstance(saved.get(name), str)}
         size = saved.get("size")
         return Base()._replace(**texts, size=size if isinstance(size, int) else 0)
-    name, revision = str(settings.get("base_model_name_or_path") or ""), settings.get("revision")
+    name = str(settings.get("base_model_name_or_path") or "")
+    revision = settings.get("revision")
     if REPOSITORY.fullmatch(name):
         return Base(HUB_KIND, name, str(revision or ""))
     return Base("local_path", name) if Path(name).is_absolute() else Base()

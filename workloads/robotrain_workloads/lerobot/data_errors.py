@@ -107,7 +107,8 @@ def is_from_data(error: Exception) -> bool:
 
 def describe_frame(data: Any, row: int, error: Exception) -> str:
     """Return which frame of an open dataset cannot be read, why, and what helps."""
-    root, values = Path(data.root), dict[str, Any]()
+    root = Path(data.root)
+    values = dict[str, Any]()
     with suppress(Exception):  # whatever is damaged: the reason is told nevertheless
         table = data.hf_dataset.data
         values = _read_row(table, row)
@@ -118,7 +119,8 @@ def describe_frame(data: Any, row: int, error: Exception) -> str:
     reason, helps = explain_error(error, root, values)
     if (number := values.get("episode_index")) is None:
         return reason
-    off, margin = re.search(NEAREST.format(NUMBER), reason), dataset.compute_frame_tolerance(root)
+    off = re.search(NEAREST.format(NUMBER), reason)
+    margin = dataset.compute_frame_tolerance(root)
     is_near = off is not None and float(off[1]) < 2 * (margin or 0.0)  # half the time between two frames
     way = f"{TOLERANCE}{float(off[1]) + 0.001:.3f}" if off and is_near else f"{EXCLUDE_FLAG} {number}"
     return f"episode {number}, frame {values.get('frame_index')}: {reason}{f' ({way})' * helps}"
@@ -207,7 +209,10 @@ def _find_damaged_table(root: Path) -> str:
 def _find_odd_pictures(root: Path) -> str:
     """Return the first picture of another size than the first one of its camera, and all episodes; empty if none is."""
     parquet: Any = importlib.import_module("pyarrow.parquet")
-    info, first, episodes, sentence = dataset.load_dataset_info(root), dict[str, Any](), set[int](), ""
+    info = dataset.load_dataset_info(root)
+    first = dict[str, Any]()
+    episodes = set[int]()
+    sentence = ""
     cameras = [name for name, feature in dataset.get_features(info).items() if feature.get("dtype") == "image"]
     for path in sorted(root.glob(TABLES[-1])):
         for batch in parquet.ParquetFile(path).iter_batches(ROWS, columns=["episode_index", "frame_index", *cameras]):

@@ -191,7 +191,8 @@ def _find_shape_problems(info: Mapping[str, Any], name: str) -> Iterator[str]:
         yield f"{name} has {len(features):,} features: at most {MOST_FEATURES:,} are read"
         return
     for feature, description in features.items():
-        shape, kind = description.get("shape", []), description.get("dtype", "float32")
+        shape = description.get("shape", [])
+        kind = description.get("dtype", "float32")
         if kind not in OTHER_TYPES and not NUMERIC_TYPES.fullmatch(str(kind)):
             yield f"{INFO_FILE} of {name}: {feature} has the dtype {str(kind)[:40]!r}, which LeRobot does not read"
         if "/" in feature or feature in (".", ".."):
@@ -255,7 +256,8 @@ def _explain_statistics(values: Mapping[str, Any], description: Mapping[str, Any
         return "std of {} is negative"
     if any(low > high for low, high in zip(numbers.get("min", ()), numbers.get("max", ()), strict=False)):
         return "min of {} is larger than max"
-    lengths, shape = {key: len(statistic) for key, statistic in numbers.items()}, description.get("shape")
+    lengths = {key: len(statistic) for key, statistic in numbers.items()}
+    shape = description.get("shape")
     if description.get("dtype") in CAMERA_TYPES:
         wrong = [key for key, length in lengths.items() if not 1 <= length <= MOST_CHANNELS]
         return f"{', '.join(wrong)} of {{}} must have a number a channel" if wrong else ""
@@ -350,7 +352,8 @@ def select_last_episodes(
 
     `episodes` holds each episode's number and task; `among` restricts the choice, and has an order of its own.
     """
-    tasks, tasks_by_episode = defaultdict[str, list[int]](list), dict(episodes)
+    tasks = defaultdict[str, list[int]](list)
+    tasks_by_episode = dict(episodes)
     for number in tasks_by_episode if among is None else among:
         if number in tasks_by_episode:
             tasks[tasks_by_episode[number]].append(number)

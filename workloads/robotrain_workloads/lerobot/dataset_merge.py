@@ -249,7 +249,8 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, required=True, help="files in this folder are linked, others are copied")
     parser.add_argument("out", type=Path, help="the folder to fill")
     values = parser.parse_args()
-    cache, out = values.cache.resolve(), values.out.absolute()
+    cache = values.cache.resolve()
+    out = values.out.absolute()
     folders = [(Path(folder).resolve(), name) for folder, name in values.dataset]
     datasets = [SourceDataset(folder, name, dataset.load_dataset_info(folder, name)) for folder, name in folders]
     logging.disable(logging.WARNING)  # LeRobot warns of fields that only older versions had

@@ -201,7 +201,8 @@ def _compare_feature(
     for key in sorted((base.keys() | other_feature.keys()) - {"dtype", "info"}):
         if base.get(key) != other_feature.get(key):
             yield _describe_difference(f"{key} of {feature}", first, base.get(key), name, other_feature.get(key))
-    info, other_info = base.get("info") or {}, other_feature.get("info") or {}
+    info = base.get("info") or {}
+    other_info = other_feature.get("info") or {}
     for key in sorted((info.keys() & other_info.keys()) - ENCODER_KEYS):
         if info[key] != other_info[key]:
             is_encoding = key in ("video.codec", "video.pix_fmt")

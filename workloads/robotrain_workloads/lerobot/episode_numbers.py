@@ -17,7 +17,8 @@ def parse_ranges(text: str) -> list[range]:
         match = RANGE_PATTERN.fullmatch(part)
         if not match:
             raise ValueError(f"{part!r} is neither an episode number nor a range" if part else "a number is missing")
-        first, last = int(match[1]), int(match[2] or match[1])
+        first = int(match[1])
+        last = int(match[2] or match[1])
         if last < first:
             raise ValueError(f"the range {part} ends before it begins")
         ranges.append(range(first, last + 1))

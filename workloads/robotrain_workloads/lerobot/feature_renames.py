@@ -66,10 +66,8 @@ def find_rename_problems(
     """
     counts = Counter(renames.get(name, name) for name in recorded)
     for name, renamed in renames.items():
-        begin, observations = (
-            f"{RENAME_FLAG} {name}={renamed}",
-            [feature for feature in recorded if feature.startswith(OBSERVATION)],
-        )
+        begin = f"{RENAME_FLAG} {name}={renamed}"
+        observations = [feature for feature in recorded if feature.startswith(OBSERVATION)]
         if name in (read or ()) and renamed in recorded and name not in recorded:
             yield make_finding(f"{begin}: the dataset's name comes first", format_flag({renamed: name}))
         elif name not in observations:

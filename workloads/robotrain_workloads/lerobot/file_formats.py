@@ -73,7 +73,8 @@ def _is_complete_mp4(file: BinaryIO, end: int) -> bool:
         if offset + MP4_HEAD > end:
             break
         file.seek(offset)
-        size, name = int.from_bytes(file.read(4), "big"), file.read(4)
+        size = int.from_bytes(file.read(4), "big")
+        name = file.read(4)
         if size == 1:  # the length follows in 8 bytes
             size = int.from_bytes(file.read(8), "big")
         elif size == 0:  # the part reaches to the end
@@ -88,7 +89,8 @@ def _is_complete_parquet(file: BinaryIO, size: int) -> bool:
     file.seek(0)
     head = file.read(4)
     file.seek(max(0, size - 8))
-    length, tail = int.from_bytes(file.read(4), "little"), file.read(4)
+    length = int.from_bytes(file.read(4), "little")
+    tail = file.read(4)
     file.seek(max(0, size - 8 - length))
     return head == tail == PARQUET_MARK and length <= size - 12 and file.read(1) == PARQUET_FOOTER
 

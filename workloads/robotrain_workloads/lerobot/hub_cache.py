@@ -50,7 +50,8 @@ def fill_cache(data: Mapping[JobSource, Path], work: Path, trusted: Collection[s
     :param trusted: names of repositories.
     """
     for source in list_backbones(data):
-        name, commit = get_repository_name(source), get_snapshot_name(source)
+        name = get_repository_name(source)
+        commit = get_snapshot_name(source)
         entry = work / CACHE_FOLDER / f"models--{name.replace('/', '--')}"
         for branch in {"main", _get_branch(source) or "main"}:
             path = entry / "refs" / branch

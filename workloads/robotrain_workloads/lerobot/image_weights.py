@@ -53,7 +53,9 @@ def find_mistake(values: Mapping[str, Any]) -> tuple[str, str]:
 
     :param values: as for `read_name`.
     """
-    weights, name, network = values.get(WEIGHTS_OPTION), read_name(values), _read_network(values)
+    weights = values.get(WEIGHTS_OPTION)
+    name = read_name(values)
+    network = _read_network(values)
     if network not in NETWORKS or weights is None:
         return "", ""  # LeRobot refuses the network, or has no such option
     names = list_known(network)
@@ -135,7 +137,9 @@ def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
 
 def list_warnings(job: LerobotJob) -> Iterator[str]:
     """Yield what has no effect: weights that nothing reads, and the option beside a policy to start from."""
-    model, name, option = job.model, find_needed(job), job.model.format_flag(WEIGHTS_OPTION)
+    model = job.model
+    name = find_needed(job)
+    option = job.model.format_flag(WEIGHTS_OPTION)
     setting = job.options.get(option)
     if job.start_source is not None and job.option_values.get(option) is not None:
         yield f"{option}={setting} has no effect: the training starts with the weights of a {model.noun}"

@@ -49,7 +49,8 @@ def _find_processor_reasons(path: Path) -> Iterator[str]:
     for step in steps if isinstance(steps, list) else ():
         if not isinstance(step, Mapping):
             continue
-        called, config = str(step.get("class") or ""), step.get("config")
+        called = str(step.get("class") or "")
+        config = step.get("config")
         if "registry_name" not in step and not called.startswith(OWN_PACKAGE):
             yield f"the class {called}"
         for key, value in (config if isinstance(config, Mapping) else {}).items():

@@ -61,7 +61,8 @@ def read_policy_files(folder: Path, *, with_processors: bool) -> PolicyFiles:
     :param with_processors: whether its processors are used; of initial weights they are not.
     """
     model = find_model_folder(folder)
-    settings, path = load_policy_settings(model), model / PROCESSOR_FILES[0]
+    settings = load_policy_settings(model)
+    path = model / PROCESSOR_FILES[0]
     names = tuple(_list_processor_names(path)) if with_processors and path.is_file() else ()
     return PolicyFiles(settings=settings, processor_names=names)
 

@@ -45,7 +45,8 @@ def find_feature_mismatches(
     model: the policy's type.
     is_trained: whether the policy is trained on these features, so that ACT, or a crop, may get used to another size.
     """
-    recorded, inputs = rename_features(info, renames), get_policy_inputs(settings)
+    recorded = rename_features(info, renames)
+    inputs = get_policy_inputs(settings)
     for name in (STATE, WORLD):
         if name in inputs and name not in recorded:
             yield f"the policy reads {name}, which {origin.name} does not {origin.verb}"
@@ -211,7 +212,8 @@ def _compare_images(
 
 def get_image_shape(feature: Mapping[str, Any]) -> list[int]:
     """Return the shape with the channels first, as a policy has it."""
-    shape, names = _get_shape(feature), list(feature.get("names") or ())
+    shape = _get_shape(feature)
+    names = list(feature.get("names") or ())
     channels_last = len(shape) == 3 and (names[2] in CHANNELS if len(names) == 3 else shape[2] <= 4)
     return [shape[2], shape[0], shape[1]] if channels_last else shape
 

@@ -65,7 +65,8 @@ def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     for repository in backbones.list_missing(reads.needed, job.sources):
         flag = f"{BACKBONE_FLAG} {repository.name}" + (f"@{repository.revision}" if repository.revision else "")
         yield make_finding(f"{model.kind} reads {repository.name}, which this job does not bring", flag)
-    needed, sources = _list_repositories(job, reads), backbones.list_backbones(job.sources)
+    needed = _list_repositories(job, reads)
+    sources = backbones.list_backbones(job.sources)
     own = {repository.name for repository in needed}
     if start and start.kind == HUB_KIND and get_repository_name(start) in own:
         sources.append(start)

@@ -73,7 +73,8 @@ def find_trust_problems(
     brought = {backbones.get_repository_name(source): source for source in sources}
     with_code = {repository.name: repository.reason for repository in needed if repository.runs_code}
     for name, reason in with_code.items():
-        source, commit = brought.get(name), trusted.get(name, "")
+        source = brought.get(name)
+        commit = trusted.get(name, "")
         snapshot = _get_known_snapshot(source, are_pinned) if source else ""
         if not commit and source and source.kind != HUB_KIND and not snapshot:
             continue  # its pin will say what to trust

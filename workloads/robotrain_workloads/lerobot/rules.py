@@ -140,7 +140,8 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
     if any(source.role in START_ROLES for source in job.sources):
         return
     type_name = choose_model(values, {}).kind
-    needed, brought = backbones.list_needed(values, job.trainer_args, None), backbones.list_backbones(job.sources)
+    needed = backbones.list_needed(values, job.trainer_args, None)
+    brought = backbones.list_backbones(job.sources)
     findings = remote_code.find_trust_problems(type_name, needed, trusted, brought, are_pinned=False)
     for finding in findings:
         flag, _, wanted = finding.ways[0].text.partition(" ")

@@ -61,7 +61,8 @@ def _compare_features(job: LerobotJob) -> Iterator[Finding | str]:
 
 def _choose_inputs(job: LerobotJob) -> Mapping[str, Any]:
     """Return the settings with the features that the user adds or changes, LeRobot merges them."""
-    settings, features = job.start.settings, job.option_values.get(INPUTS_OPTION)
+    settings = job.start.settings
+    features = job.option_values.get(INPUTS_OPTION)
     are_read = isinstance(features, dict) and all(isinstance(feature, dict) for feature in features.values())
     name = policy.FEATURE_KEYS[0]
     return {**settings, name: {**(settings.get(name) or {}), **features}} if features and are_read else settings

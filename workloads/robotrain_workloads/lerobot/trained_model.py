@@ -83,7 +83,8 @@ class TrainedModel(NamedTuple):
 def make_model(lerobot: LeRobotVersion, section: str, kind: str) -> TrainedModel:
     """Return a type of policy or of reward model."""
     types = lerobot.get_types(section)
-    facts, options = types.get(kind, ModelType()), lerobot.get_model_options(section, kind)
+    facts = types.get(kind, ModelType())
+    options = lerobot.get_model_options(section, kind)
     prefix = "policy" if section == versions.POLICIES else "reward_model"
     defaults = {name: field[1] if len(field) > 1 else None for name, field in options.items()}
     return TrainedModel(lerobot, section, kind, facts, options, kind in types, prefix, defaults)

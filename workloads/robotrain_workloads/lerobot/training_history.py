@@ -144,7 +144,8 @@ def _read_training(model: Path) -> PolicyTraining | None:
     dataset_config = config.get("dataset")
     if not isinstance(dataset_config, dict):
         return None
-    part, episodes = dataset_config.get("eval_split") or 0, dataset_config.get("episodes") or []
+    part = dataset_config.get("eval_split") or 0
+    episodes = dataset_config.get("episodes") or []
     if isinstance(part, bool) or not isinstance(part, int | float) or not 0 <= part <= 1:
         raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.eval_split must be a number from 0 to 1")
     if not isinstance(episodes, list) or not all(isinstance(number, int) for number in episodes):

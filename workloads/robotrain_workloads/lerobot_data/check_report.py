@@ -77,7 +77,8 @@ class CheckedDataset(NamedTuple):
 
     def explain_unchecked(self) -> str:
         """Return what was not looked at, as a sentence without a full stop; empty if everything was."""
-        quality, tables = self.results.get("quality", {}), self.results.get("tables", {})
+        quality = self.results.get("quality", {})
+        tables = self.results.get("tables", {})
         if self.failure:
             return ""
         if "quality" not in self.results and not self.can_train:
@@ -92,7 +93,8 @@ class CheckedDataset(NamedTuple):
     @property
     def looked_at(self) -> int | None:
         """In how many episodes everything was looked at; None for all."""
-        quality, total = self.results.get("quality"), self.results.get("tables", {}).get("episodes", 0)
+        quality = self.results.get("quality")
+        total = self.results.get("tables", {}).get("episodes", 0)
         fewest = 0 if quality is None else min(quality.get(key, total) for key in LOOKED_AT.values())
         return fewest if fewest < total else None
 
@@ -137,7 +139,8 @@ def format_text(finding: DataFinding) -> str:
 
 def _say_decoded(quality: Mapping[str, Any]) -> str:
     """Return how many pictures were decoded; empty if there are none, or if none was to be."""
-    pictures, decoded = quality.get("pictures", 0), quality.get("decoded_pictures", 0)
+    pictures = quality.get("pictures", 0)
+    decoded = quality.get("decoded_pictures", 0)
     return f"{decoded:,} of {pictures:,} pictures decoded" if pictures else ""
 
 

@@ -59,12 +59,15 @@ class EpisodeFiles:
     def _data_paths(self) -> Mapping[int, str]:
         """The file with the frames of each episode by the metadata; empty if that does not say it."""
         if self._is_old:
-            template, size = self._info.get("data_path") or episode_tables.DATA_PATH_V21, self._info.get("chunks_size")
-            numbers, size = self.numbers.tolist(), int(size or episode_tables.FOLDER_FILES)
+            template = self._info.get("data_path") or episode_tables.DATA_PATH_V21
+            size = self._info.get("chunks_size")
+            numbers = self.numbers.tolist()
+            size = int(size or episode_tables.FOLDER_FILES)
             return {
                 number: str(template).format(episode_chunk=number // size, episode_index=number) for number in numbers
             }
-        paths, template = self._files.list_files(table_files.EPISODE_FILES), self._info.get("data_path") or DATA_PATH
+        paths = self._files.list_files(table_files.EPISODE_FILES)
+        template = self._info.get("data_path") or DATA_PATH
         try:
             columns = table_files.read_columns(self._files, paths, PLACES)
         except table_files.UnreadableTable:

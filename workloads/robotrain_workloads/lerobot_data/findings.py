@@ -125,7 +125,8 @@ def list_cured(findings: Iterable[DataFinding], facts: Mapping[str, Any]) -> lis
 
     :param facts: what the answer to the question `tables` holds.
     """
-    uncured, most = CONVERTED if facts.get("converts") else (), facts.get("episodes", 0) / 2
+    uncured = CONVERTED if facts.get("converts") else ()
+    most = facts.get("episodes", 0) / 2
     curable = (
         finding for finding in findings if finding.kind.is_cured_by_exclusion and not finding.code.startswith(uncured)
     )

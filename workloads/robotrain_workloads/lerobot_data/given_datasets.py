@@ -51,7 +51,8 @@ def parse_datasets(texts: Sequence[str], plugins: Plugins) -> list[GivenDataset]
     """Return the datasets that the arguments of `data check` name. Raise Rejected with the problems of all."""
     kinds = plugins.source_kinds()
     names = tuple(name for name, kind in kinds.items() if ROLE in kind.roles)
-    parsed, problems = list[GivenDataset](), list[Problem]()
+    parsed = list[GivenDataset]()
+    problems = list[Problem]()
     for text in texts:
         possible = (LOCAL_KIND,) if Path(text).expanduser().is_dir() else names  # it may look like a name of the Hub
         source_text = SourceText(ROLE, possible, text, Origin("flag", ARGUMENT), Path.cwd())
@@ -122,7 +123,8 @@ def inspect_given(
 
 def _find_remote_files(dataset: GivenDataset) -> RemoteFiles | None:
     """Return how the files of a dataset are read that is elsewhere; None if they cannot be. Raise SourceError."""
-    kinds, kind = manager.get_plugins().source_kinds(), dataset.source.kind
+    kinds = manager.get_plugins().source_kinds()
+    kind = dataset.source.kind
     if not (pinning := kinds[kind].pinning):
         return None
     source = JobSource(role="dataset", kind=kind, uri=str(dataset.source), pin=pinning.resolve(dataset.source, ROLE))

@@ -71,7 +71,8 @@ def answer_request(channel: Channel) -> None:
         files = LocalFiles(Path(dataset["folder"]))
     else:
         files = RangedFiles(dataset["name"], dataset["files"], channel.read_ranges)
-    findings, facts = list[DataFinding](), dict[str, Any]()
+    findings = list[DataFinding]()
+    facts = dict[str, Any]()
     for question, options in request["questions"].items():
         module: QuestionModule = importlib.import_module(QUESTIONS[question])
         if "refused" in facts or (left_out := leave_out_errors(findings, facts)) is None:

@@ -95,7 +95,8 @@ class RangedFiles:
         meta = file.metadata
         firsts = [0, *itertools.accumulate(meta.row_group(number).num_rows for number in range(meta.num_row_groups))]
         share = max(1, len(self.list_files(f"{path.split('/')[0]}/*/*.parquet")))
-        parts, ranges = list[RowPart](), list[FileRange]()
+        parts = list[RowPart]()
+        ranges = list[FileRange]()
         for names, most_groups, most_bytes in (
             (columns, MOST_GROUPS, MOST_COLUMN_BYTES),
             ([*columns, *numbers] if numbers else (), FEW_GROUPS, MOST_NUMBER_BYTES),
@@ -195,7 +196,8 @@ class _RangedFile(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer, to its end but at the end of the file, or of a block of a video."""
-        start, stop = self._place, min(self._size, self._place + len(buffer))
+        start = self._place
+        stop = min(self._size, self._place + len(buffer))
         if start >= stop:
             return 0
         begin, end = start, max(stop, start + FEWEST_BYTES)

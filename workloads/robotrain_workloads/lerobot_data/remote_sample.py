@@ -22,7 +22,9 @@ class EpisodeSample(NamedTuple):
 
 def choose_sample(files: RangedFiles, places: EpisodeFiles, columns: Sequence[str]) -> EpisodeSample:
     """Return the episodes whose numbers are read. Raise what pyarrow raises for a damaged file."""
-    left, ends, paths = MOST_NUMBER_BYTES, dict[str, FileRange](), dict[int, str]()
+    left = MOST_NUMBER_BYTES
+    ends = dict[str, FileRange]()
+    paths = dict[int, str]()
     for episode in order_evenly(places.numbers.tolist())[:MOST_EPISODES]:
         if not (path := places.find_data_file(episode)):
             continue
@@ -35,7 +37,8 @@ def choose_sample(files: RangedFiles, places: EpisodeFiles, columns: Sequence[st
         paths[episode] = path
     files.fetch(ends.values())
     tables = {path: _Table(files, path, columns) for path in ends}
-    chosen, parts = list[int](), dict[FileRange, None]()
+    chosen = list[int]()
+    parts = dict[FileRange, None]()
     for episode, path in paths.items():
         new = [part for part in tables[path].list_parts(episode) if part not in parts]
         left -= sum(stop - start for path, start, stop in new if not files.has_range((path, start, stop)))

@@ -113,7 +113,8 @@ def measure_picture(content: bytes) -> tuple[int, int] | None:
 
 
 def _compare_size(name: str, feature: Mapping[str, Any], size: tuple[int, int], what: str) -> Iterator[TableProblem]:
-    shape, names = feature.get("shape") or (), feature.get("names") or ()
+    shape = feature.get("shape") or ()
+    names = feature.get("names") or ()
     if len(shape) != 3 or "height" not in names or "width" not in names:
         return
     declared = (shape[names.index("width")], shape[names.index("height")])
@@ -149,9 +150,11 @@ class Videos:
         :param margin: how much shorter a video may be, in seconds.
         """
         yield from self._find_range_problems()
-        problems, opened = ProblemList(), dict[str, _Video]()
+        problems = ProblemList()
+        opened = dict[str, _Video]()
         for row, number in enumerate(self._numbers.tolist()):
-            path, stop = self._format_path(row), float(self._to[row])
+            path = self._format_path(row)
+            stop = float(self._to[row])
             if path not in opened:
                 video = self._open(path, number, is_opened=len(opened) < self._files.most_pictures)
                 opened[path] = video._replace(problem=video.problem or self._find_other_times(path, row, video, margin))
@@ -168,8 +171,10 @@ class Videos:
         if not video.seconds:
             return None
         chunks, places, starts, ends = self._stored
-        is_here, fps = (chunks == self._chunks[row]) & (places == self._places[row]), 1 / self._interval
-        first, beyond = float(starts[is_here].min()), float(ends[is_here].max()) - self._interval - video.seconds
+        is_here = (chunks == self._chunks[row]) & (places == self._places[row])
+        fps = 1 / self._interval
+        first = float(starts[is_here].min())
+        beyond = float(ends[is_here].max()) - self._interval - video.seconds
         has_rate = not video.rate or abs(video.rate / fps - 1) <= RATE_PART
         if not has_rate and (video.rate < LEAST_DENSE * fps or beyond > margin):  # else each frame has one near it
             said = f"{dataset.INFO_FILE} says fps {fps:g}: frames have no picture, or that of another time"

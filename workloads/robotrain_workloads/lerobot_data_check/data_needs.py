@@ -144,7 +144,8 @@ class DataNeeds:
 
     def _find_camera_problems(self) -> Iterator[str]:
         fewest, most = self._facts.cameras or (0, None)
-        takes_world, count = self._facts.environment_state, len(self._pictures)
+        takes_world = self._facts.environment_state
+        count = len(self._pictures)
         has_world = WORLD in (self._inputs or self._features)
         has = f"{self.model.format_flag(FEATURES_OPTION)} names" if self._inputs else "the dataset has"
         if count < (fewest or 0) and not (takes_world and has_world):
@@ -176,7 +177,8 @@ class DataNeeds:
 
     def _find_form_problem(self) -> Finding | str:
         """Return why LeRobot cannot read the features that the user gives; empty if it can, or if only it knows."""
-        features, flag = self.values.get(FEATURES_OPTION), self.model.format_flag(FEATURES_OPTION)
+        features = self.values.get(FEATURES_OPTION)
+        flag = self.model.format_flag(FEATURES_OPTION)
         if features is None or (isinstance(features, str) and features.startswith("{")):  # YAML that is not JSON
             return ""
         if not isinstance(features, dict) or not all(isinstance(feature, dict) for feature in features.values()):
@@ -266,7 +268,8 @@ class DataNeeds:
         Options change the sizes of a new policy; a trained one has them in its weights.
         """
         for feature in (STATE, ACTION):
-            count, has_space = self._count_values(feature), feature == ACTION and self._get_space_size() is not None
+            count = self._count_values(feature)
+            has_space = feature == ACTION and self._get_space_size() is not None
             begin = f"{feature} has {_format_count(count)} in the dataset, and {self.model.kind} takes"
             option = self._facts.largest_sizes.get(feature, "")
             largest = self._get_size(option)
@@ -281,7 +284,8 @@ class DataNeeds:
 
     def _find_space_problems(self) -> Iterator[Finding | str]:
         """Yield a sentence if an action has more values than its kind of action has: LeRobot would cut them off."""
-        count, size = self._count_values(ACTION), self._get_space_size()
+        count = self._count_values(ACTION)
+        size = self._get_space_size()
         if size is not None and count > size:
             option = self._facts.largest_sizes.get(ACTION, "")
             way = self.format_way(SPACE_OPTION, OWN_SPACE)
@@ -291,7 +295,8 @@ class DataNeeds:
 
     def list_space_warnings(self) -> Iterator[str]:
         """Yield a sentence if an action has fewer values than its kind of action has."""
-        count, size = self._count_values(ACTION), self._get_space_size()
+        count = self._count_values(ACTION)
+        size = self._get_space_size()
         if size is not None and 0 < count < size:
             way = self.model.format_option(SPACE_OPTION, OWN_SPACE)
             zeros = f"the others are trained as zeros (-- {way} takes the actions of any robot)"

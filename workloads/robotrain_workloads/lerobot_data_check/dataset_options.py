@@ -77,7 +77,8 @@ def _describe_range(first: int, count: int) -> str:
 
 def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield one sentence for each option that LeRobot would refuse for the dataset, which is valid."""
-    streams, model = is_streamed(job), job.model if job.is_start_known else None
+    streams = is_streamed(job)
+    model = job.model if job.is_start_known else None
     if not streams:
         refused = list(_find_episode_problems(job))
         yield from refused or _find_exclusion_problems(job)
@@ -115,7 +116,8 @@ def _list_split_warnings(job: LerobotJob) -> Iterator[str]:
 
     Each task keeps its own episodes: of several only the trainer's machine knows how many each has.
     """
-    part, recorded = float(job.parameters["val_split"] or 0), count_recorded(job)
+    part = float(job.parameters["val_split"] or 0)
+    recorded = count_recorded(job)
     if not part or job.parameters["eval_freq"] == 0 or recorded is None or len(recorded.counts) != 1:
         return
     with suppress(ValueError):
@@ -221,7 +223,8 @@ def _find_exclusion_problems(job: LerobotJob) -> Iterator[Finding | str]:
 
 
 def _list_numbers(numbers: Sequence[int]) -> str:
-    named, more = dict.fromkeys(numbers), len(dict.fromkeys(numbers)) - MOST_NAMED
+    named = dict.fromkeys(numbers)
+    more = len(dict.fromkeys(numbers)) - MOST_NAMED
     return ", ".join(map(str, list(named)[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 

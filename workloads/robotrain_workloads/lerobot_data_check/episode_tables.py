@@ -62,7 +62,8 @@ def read_episodes(files: DatasetFiles, info: Mapping[str, Any]) -> EpisodeTables
 def _read_old_episodes(files: DatasetFiles, info: Mapping[str, Any], videos: Sequence[str]) -> EpisodeTables:
     np: Any = importlib.import_module("numpy")
     numbers, lengths = _read_lines(files, EPISODES_V21, ("episode_index", "length"))
-    template, size = info.get("data_path") or DATA_PATH_V21, int(info.get("chunks_size") or FOLDER_FILES)
+    template = info.get("data_path") or DATA_PATH_V21
+    size = int(info.get("chunks_size") or FOLDER_FILES)
     stored = {*files.list_files(DATA_FILES)}
     paths = {
         number: str(template).format(episode_chunk=number // size, episode_index=number) for number in numbers.tolist()
@@ -70,7 +71,8 @@ def _read_old_episodes(files: DatasetFiles, info: Mapping[str, Any], videos: Seq
     if missing := [number for number, path in paths.items() if path not in stored]:
         text = f"{paths[missing[0]]}, the frames of episode {missing[0]}, does not exist"
         raise UnreadableTable(TableProblem("file-missing", text, missing))
-    ends, seconds = np.cumsum(lengths), lengths / float(info["fps"])
+    ends = np.cumsum(lengths)
+    seconds = lengths / float(info["fps"])
     places = (numbers // size, numbers, np.zeros(len(numbers)), seconds)
     columns = dict(zip(RANGE_COLUMNS, (numbers, lengths, ends - lengths, ends), strict=True))
     columns |= {
@@ -95,8 +97,12 @@ def _read_lines(files: DatasetFiles, path: str, keys: Sequence[str]) -> Any:
 
 def find_episode_problems(info: Mapping[str, Any], episodes: EpisodeTables) -> Iterator[TableProblem]:
     """Yield how the episodes are not all there, once and in order."""
-    np, columns, where = importlib.import_module("numpy"), episodes.columns, episodes.where
-    numbers, count, frames = columns["episode_index"], len(columns["length"]), int(columns["length"].sum())
+    np = importlib.import_module("numpy")
+    columns = episodes.columns
+    where = episodes.where
+    numbers = columns["episode_index"]
+    count = len(columns["length"])
+    frames = int(columns["length"].sum())
     if wrong := find_wrong(numbers != np.arange(count)):
         text = f"{where} has episode {numbers[wrong[0]]} where episode {wrong[0]} belongs"
         yield TableProblem("episodes-disagree", text, wrong)

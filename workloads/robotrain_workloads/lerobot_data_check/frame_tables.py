@@ -68,7 +68,8 @@ class FrameTables:
                 row += file.metadata.num_rows
                 break
             for part in self._files.plan_rows(file, name, FRAME_COLUMNS, present[len(FRAME_COLUMNS) :]):
-                read, at = [feature for feature in trained if feature in part.columns], row + part.first
+                read = [feature for feature in trained if feature in part.columns]
+                at = row + part.first
                 for table in read_batches(file, name, BATCH_ROWS, part.columns, part.groups):
                     rows = self._np.arange(at, at + table.num_rows)
                     at += table.num_rows
@@ -127,7 +128,8 @@ class FrameTables:
         """Yield the rows whose value is missing, has another length, or is not finite; and what the first one is."""
         is_wrong = column.is_null().to_numpy(zero_copy_only=False)
         yield find_wrong(is_wrong & is_read), "has no value"
-        types, shape = importlib.import_module("pyarrow.types"), self.features[feature].get("shape") or [1]
+        types = importlib.import_module("pyarrow.types")
+        shape = self.features[feature].get("shape") or [1]
         if types.is_list(column.type) and len(shape) == 1:
             lengths = column.value_lengths().fill_null(shape[0]).to_numpy(zero_copy_only=False)
             if wrong := find_wrong((lengths != shape[0]) & is_read):
@@ -185,11 +187,14 @@ def _find_column_problems(schema: Any, features: Mapping[str, Mapping[str, Any]]
 
 def _compare_type(arrow_type: Any, feature: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return what a column holds of a feature, and what the description says; None if it may be the same."""
-    types, kind, shape = importlib.import_module("pyarrow.types"), str(feature.get("dtype")), feature.get("shape")
+    types = importlib.import_module("pyarrow.types")
+    kind = str(feature.get("dtype"))
+    shape = feature.get("shape")
     count, is_known, size = 1, True, math.prod(shape or [1])
     while types.is_list(arrow_type) or types.is_large_list(arrow_type) or types.is_fixed_size_list(arrow_type):
         is_known &= hasattr(arrow_type, "list_size")
-        count, arrow_type = count * getattr(arrow_type, "list_size", 1), arrow_type.value_type
+        count = count * getattr(arrow_type, "list_size", 1)
+        arrow_type = arrow_type.value_type
     is_number = types.is_integer(arrow_type) or types.is_boolean(arrow_type)
     if not is_number and not (types.is_floating(arrow_type) and "int" not in kind and "bool" not in kind):
         return str(arrow_type), kind

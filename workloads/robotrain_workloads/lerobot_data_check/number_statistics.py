@@ -42,7 +42,8 @@ class NumberSums:
         """Add rows of finite numbers: an array of rows by dimensions, of 64 bits."""
         if not len(values):
             return
-        mean, count = values.mean(axis=0), self.count + len(values)
+        mean = values.mean(axis=0)
+        count = self.count + len(values)
         away = mean - self.mean
         self._squares = self._squares + ((values - mean) ** 2).sum(axis=0)
         self._squares = self._squares + away**2 * (self.count * len(values) / count)
@@ -61,7 +62,8 @@ def compute_statistics(read: Callable[[], Iterable[Array]]) -> dict[str, Array]:
 
     :param read: return the rows, in parts; they are read twice if there are more values than `MOST_EXACT`.
     """
-    sums, rows = NumberSums(), list[Array]()
+    sums = NumberSums()
+    rows = list[Array]()
     for values in _keep_finite(read()):
         sums.add(values)
         if sums.count * values.shape[1] <= MOST_EXACT:
@@ -104,7 +106,8 @@ def _estimate_quantiles(parts: Iterable[Array], sums: NumberSums) -> Array:
     quantiles = []
     for quantile in QUANTILES.values():  # between two values as numpy does, which may be far from each other
         rank, part = divmod(quantile * (sums.count - 1), 1)
-        low, high = find_value(int(rank)), find_value(min(int(rank) + 1, sums.count - 1))
+        low = find_value(int(rank))
+        high = find_value(min(int(rank) + 1, sums.count - 1))
         quantiles.append(low + (high - low) * part)
     return np.array(quantiles)
 

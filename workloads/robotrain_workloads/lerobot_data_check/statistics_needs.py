@@ -129,7 +129,8 @@ def list_warnings(needs: DataNeeds) -> Iterator[str]:
     statistics = _read_statistics(needs.job)
     if needs.resumes or not statistics or are_computed(needs.job.parameters, needs.job.sources):
         return
-    modes, features = _get_modes(needs.job), dataset.get_features(needs.info)
+    modes = _get_modes(needs.job)
+    features = dataset.get_features(needs.info)
     kinds = {STATE: "STATE", ACTION: "ACTION"}
     normalized = [name for name, kind in kinds.items() if name in features and MODES.get(modes.get(kind, ""))]
     raw = [name for name in normalized if not isinstance(statistics.get(name), dict)]
@@ -147,7 +148,8 @@ def _list_relative_warnings(needs: DataNeeds, statistics: Mapping[str, Any]) -> 
     LeRobot's tool computes those of relative actions over all chunks, of anything else over the frames.
     """
     count, frames = ((statistics.get(name) or {}).get("count") for name in (ACTION, STATE))
-    wanted, are_relative = needs.values.get(RELATIVE_OPTION) is True, count != frames
+    wanted = needs.values.get(RELATIVE_OPTION) is True
+    are_relative = count != frames
     if count is None or frames is None or wanted == are_relative:
         return
     learned, other = ("relative", "absolute") if wanted else ("absolute", "relative")
@@ -169,7 +171,8 @@ def _get_modes(job: LerobotJob) -> Mapping[str, str]:
 
 def _find_mapping_problems(needs: DataNeeds) -> Iterator[Finding | str]:
     """Yield a sentence for each kind or mode that LeRobot does not have."""
-    modes, flag = _get_modes(needs.job), needs.model.format_flag(NORMALIZATION_OPTION)
+    modes = _get_modes(needs.job)
+    flag = needs.model.format_flag(NORMALIZATION_OPTION)
     if needs.model.section != versions.POLICIES or not needs.model.facts.normalization:
         return
     mapping = needs.values.get(NORMALIZATION_OPTION)
@@ -204,10 +207,12 @@ def _find_mode_problems(
     needs: DataNeeds, statistics: Mapping[str, Any], *, has_imagenet: bool, file: str = dataset.STATISTICS_FILE
 ) -> Iterator[Finding | str]:
     """Yield a sentence if the dataset lacks statistics that the type normalizes with."""
-    modes, cameras = _get_modes(needs.job), dataset.list_cameras(needs.info)
+    modes = _get_modes(needs.job)
+    cameras = dataset.list_cameras(needs.info)
     numbers = {} if are_computed(needs.job.parameters, needs.job.sources) else NUMBER_KINDS
     for feature, kind in {**numbers, **dict.fromkeys(cameras, "VISUAL")}.items():
-        mode, recorded = modes.get(kind, ""), statistics.get(feature)
+        mode = modes.get(kind, "")
+        recorded = statistics.get(feature)
         own = IMAGENET_STATISTICS if has_imagenet and kind == "VISUAL" else ()
         missing = [name for name in MODES.get(mode, ()) if isinstance(recorded, dict) and name not in (*recorded, *own)]
         if missing:

@@ -60,7 +60,8 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
         emit_event(score)
         print(f"checkpoint {score.step}: {score.error or _describe(score)}", flush=True)
         scores_by_folder[folder] = score
-    best, failed = choose_best([*scores_by_folder.values()]), explain_failures([*scores_by_folder.values()])
+    best = choose_best([*scores_by_folder.values()])
+    failed = explain_failures([*scores_by_folder.values()])
     if best is None:
         raise SystemExit(f"error: {failed or 'no checkpoint was evaluated'}")
     folder = next(folder for folder, score in scores_by_folder.items() if score is best)
@@ -108,7 +109,8 @@ def _list_checkpoints(request: EvaluationRequest, folder: Path) -> Iterator[tupl
 
 def _select(request: EvaluationRequest, folder: Path) -> EvaluationRequest:
     """Return the request that evaluates one checkpoint."""
-    model, name = policy.find_model_folder(folder), f"{request.policy.name.rstrip('/')}/{folder.name}"
+    model = policy.find_model_folder(folder)
+    name = f"{request.policy.name.rstrip('/')}/{folder.name}"
     return replace(request, policy=replace(request.policy, name=name, step=int(folder.name), folder=model))
 
 

@@ -43,12 +43,14 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
     names = _make_names(request)
     _refuse_same_policy(request, names)
     plan = make_plan({name: getattr(request, name) for name in PARAMETERS})
-    tasks, limit = max(len(request.tasks), 1), _count_starts(request)
+    tasks = max(len(request.tasks), 1)
+    limit = _count_starts(request)
     planned = plan_pairs(plan, len(request.references))
     limit = min(limit, max(1, (plan.at_most or planned.at_most) // tasks))
     plan = replace(plan, at_most=limit * tasks, block=tasks)
     print(f"comparing {len(names)} policies in at most {limit * tasks} episodes of each", flush=True)
-    rounds, table = list[int](), list[Observation]()
+    rounds = list[int]()
+    table = list[Observation]()
     while True:
         rounds.append(_choose_round(rounds, limit, request))
         table += _play_round(request, rounds, limit, names, evaluate)
@@ -227,17 +229,16 @@ def _merge_parts(request: EvaluationRequest, parts: Sequence[Path], folder: Path
     played = [(part, episode) for part in parts for episode in _read_episodes(part)]
     order = {task: number for number, task in enumerate(request.tasks)}
     played.sort(key=lambda pair: (order.get(pair[1].task, 0), pair[1].seed))
-    episodes, trials = list[RolloutEpisode](), dict[tuple[str, int], int | None]()
+    episodes = list[RolloutEpisode]()
+    trials = dict[tuple[str, int], int | None]()
     for index, (part, episode) in enumerate(played):
         trial = episode.trial
         if episode.start is not None:
             trial = trials.setdefault((episode.task, episode.start), trial)
         video = _link_video(part, episode, index, folder) if episode.video else None
         episodes.append(replace(episode, index=index, trial=trial, video=video))
-    first, memory = (
-        reports[0],
-        [report["peak_memory_mib"] for report in reports if report["peak_memory_mib"] is not None],
-    )
+    first = reports[0]
+    memory = [report["peak_memory_mib"] for report in reports if report["peak_memory_mib"] is not None]
     return EvaluationResult(
         request=request,
         policy=first["policy"],

@@ -76,7 +76,8 @@ targets = publish_url.list_targets
 
 def environment(document: JobDocument) -> PythonEnvironment:
     """Return the environment of the job's LeRobot."""
-    lock, version = choose_lock(document.parameters), document.parameters["lerobot_version"]
+    lock = choose_lock(document.parameters)
+    version = document.parameters["lerobot_version"]
     return run_setup.make_environment(lock, version, gib=9.0 if lock == "eval" else 10.0)
 
 
@@ -173,7 +174,8 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield problems in small files that LeRobot would fail on."""
-    jobs, output = make_jobs(document, data, is_complete=True), _get_output(document)
+    jobs = make_jobs(document, data, is_complete=True)
+    output = _get_output(document)
     job = jobs[0]
     yield from policy_checkpoints.find_problems(document, data)
     yield from _find_problems(jobs)
@@ -231,14 +233,16 @@ def gpus(document: JobDocument) -> GpuRequirement | None:
 
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the experiment, the run's name, parameters and tags. The launcher adds what only it knows."""
-    values, has_dataset = document.parameters, bool(lineage.list_dataset_sources(document))
+    values = document.parameters
+    has_dataset = bool(lineage.list_dataset_sources(document))
     here = {
         source: Path(source.uri)
         for source in document.sources
         if source.role in START_MODES and source.kind == "local_path"
     }
     job = make_job(document, here)
-    reference, dataset_name = selection.find_policy(job), get_dataset_name(document)
+    reference = selection.find_policy(job)
+    dataset_name = get_dataset_name(document)
     compared = [lineage.format_source_uri(source) for source in references.list_references(document.sources)]
     params = {
         "policy_repo_id": reference.name,
@@ -272,9 +276,12 @@ def tracked(document: JobDocument) -> TrackingSpec:
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of a registered policy."""
     job = make_job(document, data)
-    values, reference, model = document.parameters, selection.find_policy(job), job.known_model
+    values = document.parameters
+    reference = selection.find_policy(job)
+    model = job.known_model
     kind = model.kind if model else ""
-    training_tags, azureml_tags = _make_training_tags(job), lineage.make_azureml_tags(document)
+    training_tags = _make_training_tags(job)
+    azureml_tags = lineage.make_azureml_tags(document)
     origin = {"policy_uri": reference.name, "policy_source": reference.source, "policy_pin": reference.pin}
     lines = [
         f"LeRobot {kind} policy: {reference.name}{lineage.describe_pin(reference.pin)}",
@@ -291,7 +298,8 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         **azureml_tags,
         **policy_packages.describe(document),
     }
-    env, datasets = str(values["env"] or ""), lineage.list_dataset_sources(document)
+    env = str(values["env"] or "")
+    datasets = lineage.list_dataset_sources(document)
     compared = references.list_references(document.sources)
     return PublishingSpec(
         register=str(values["register_model"] or ""),
@@ -318,7 +326,9 @@ def _make_training_tags(job: LerobotJob) -> dict[str, str]:
 
     Of several checkpoints it is not known yet which is meant: its step is a tag as the name of its folder.
     """
-    parents, source, cache = lineage.make_parent_tags(job.folders), job.start_source, job.document.placement.cache
+    parents = lineage.make_parent_tags(job.folders)
+    source = job.start_source
+    cache = job.document.placement.cache
     tags: Mapping[str, str] = {name.replace("parent", "policy", 1): value for name, value in parents.items()}
     if not tags and source and source in job.folders:
         tags = model_lineage.read_policy_lineage(Path(cache), job.folders[source])
@@ -338,13 +348,16 @@ def _find_policy_problems(job: LerobotJob) -> Iterator[Finding | str]:
 
 def _find_missing_episodes(job: LerobotJob) -> Iterator[str]:
     """Yield a sentence if the datasets do not have an episode to replay, or to leave out."""
-    requested, flag = job.parameters["replay_episodes"] or selection.ALL, held_out.REPLAY_EPISODES_FLAG
-    datasets, excluded = lineage.list_dataset_sources(job.document), job.parameters[episode_numbers.EXCLUDED]
+    requested = job.parameters["replay_episodes"] or selection.ALL
+    flag = held_out.REPLAY_EPISODES_FLAG
+    datasets = lineage.list_dataset_sources(job.document)
+    excluded = job.parameters[episode_numbers.EXCLUDED]
     if not datasets or len(datasets) != len(job.datasets):
         return
     with suppress(OSError, ValueError, KeyError, TypeError):  # dataset problems are reported already
         total = sum(int(dataset.load_dataset_info(job.folders[source])["total_episodes"]) for source in datasets)
-        parts, numbers = selection.parse_episodes(str(requested)) or [], None
+        parts = selection.parse_episodes(str(requested)) or []
+        numbers = None
         try:
             numbers = episode_numbers.select_episodes(parts, total) or None
         except ValueError as error:
@@ -372,8 +385,11 @@ def _find_split_problems(job: LerobotJob) -> Iterator[Finding | str]:
 
 def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -> EvaluationRequest:
     """Return what the launcher is asked for. `work`: the run's own folder."""
-    values, output, source = job.parameters, run_setup.resolve_output_folder(job.document, work), job.start_source
-    evaluated, several = selection.find_policy(job), takes_any_policy(job.document)
+    values = job.parameters
+    output = run_setup.resolve_output_folder(job.document, work)
+    source = job.start_source
+    evaluated = selection.find_policy(job)
+    several = takes_any_policy(job.document)
     kept_policy = None
     if not values["builtin_policy"] and (values["keep_policy"] or values["register_model"]):
         kept_policy = output / POLICY_FOLDER if several else output / POLICY_FOLDER / f"{evaluated.step:06}"

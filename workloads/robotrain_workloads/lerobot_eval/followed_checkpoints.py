@@ -21,7 +21,8 @@ def follow_checkpoints(
 
     :param until: the file that appears once the training has ended. If its folder is gone, nobody will write it.
     """
-    done, seen = set[int](), set[int]()
+    done = set[int]()
+    seen = set[int]()
     is_waiting = False
     while True:
         has_ended = until.exists() or not until.parent.is_dir()  # asked first: all that was saved is listed then

@@ -76,7 +76,10 @@ def evaluate(
     """Replay and roll out; videos go to `folder`. Raise SystemExit with a sentence."""
     with quick_imports():
         loaded = load(request)
-    root, policy, episodes, held = request.root, request.policy, list[int](), None
+    root = request.root
+    policy = request.policy
+    episodes = list[int]()
+    held = None
     if root and not request.skip:  # a confirmation replays nothing: recorded episodes have no fresh starts
         selection = _choose_episodes(request, root)
         episodes, held = selection.episodes[: request.eval_episodes], selection.held_out

@@ -49,7 +49,8 @@ def view_newest(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[J
     Without any, the policy is left out: a description of files from elsewhere does not have them. That of what a step
     of a pipeline will train is one policy, and stays.
     """
-    which, source = document.parameters[PARAMETER], find_start_source(document.sources)
+    which = document.parameters[PARAMETER]
+    source = find_start_source(document.sources)
     if which is None or source is None or source not in data:
         return dict(data)
     if checkpoints := list_complete(data[source]):
@@ -63,7 +64,8 @@ def _is_policy(folder: Path) -> bool:
 
 def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield a sentence if the policy is no folder of checkpoints."""
-    which, source = document.parameters[PARAMETER], find_start_source(document.sources)
+    which = document.parameters[PARAMETER]
+    source = find_start_source(document.sources)
     if which is None or source is None or source not in data or list_complete(data[source]):
         return
     folder = data[source]

@@ -87,7 +87,8 @@ class Recording:
         `ahead`: stretches that are read while the policy acts; with 0 nothing runs meanwhile.
         """
         torch: Any = importlib.import_module("torch")
-        longest, threads = max(map(self.count_frames, episodes)), count_cores() - 1
+        longest = max(map(self.count_frames, episodes))
+        threads = count_cores() - 1
         starts = range(0, longest, self._length)
         with (
             ThreadPoolExecutor(max(1, min(MOST_THREADS, threads))) as pool,
@@ -158,7 +159,8 @@ def compute_stretch_length(features: Mapping[str, Any], keys: Sequence[str], bat
 
 def get_action_names(feature: Mapping[str, Any]) -> list[str]:
     """Return the names of an action's dimensions, or numbered names."""
-    count, names = math.prod(feature["shape"]), feature.get("names")
+    count = math.prod(feature["shape"])
+    names = feature.get("names")
     if isinstance(names, Mapping):
         names = next(iter(names.values()), None)
     unique_names = [str(name) for name in names] if isinstance(names, Sequence) and not isinstance(names, str) else []
@@ -220,7 +222,8 @@ def replay_wave(
         recorded.append(frame.action)
         for index, (episode, count) in enumerate(zip(episodes, steps, strict=True)):
             if frame_number <= count:
-                location, damage = f"episode {episode}, frame {frame_number - 1}", "the dataset may be damaged"
+                location = f"episode {episode}, frame {frame_number - 1}"
+                damage = "the dataset may be damaged"
                 loaded_policy.require_finite_action(recorded[-1][index], "the recorded action", location, damage)
                 loaded_policy.require_finite_action(predicted[-1][index], "the policy's action", location)
             if count == frame_number:
@@ -237,7 +240,8 @@ def measure_errors(
     predicted_actions = torch.stack(list(predicted)).numpy()
     recorded_actions = torch.stack(list(recorded)).float().numpy()
     errors = predicted_actions.astype("float64") - recorded_actions
-    square, absolute = errors**2, abs(errors)
+    square = errors**2
+    absolute = abs(errors)
     return ReplayEpisode(
         episode=episode,
         steps=len(predicted_actions),

@@ -90,7 +90,8 @@ def check_comparison(job: "Job") -> Iterator[Problem]:
     if not compared:
         for name in references.PARAMETERS:
             if job[name] not in (None, False):
-                flag, shown = _make_flag(name), "" if job[name] is True else f"{job[name]:g}"
+                flag = _make_flag(name)
+                shown = "" if job[name] is True else f"{job[name]:g}"
                 yield make_problem("option-without-effect.reference", where=flag, given=shown, flag=flag)
         return
     if job["builtin_policy"]:
@@ -201,7 +202,8 @@ def _check_tasks(job: "Job", env: str) -> Iterator[Problem]:
 
 
 def _find_unknown_tasks(env: str, env_tasks: str, catalog: tasks.TaskCatalog) -> Iterator[Problem]:
-    shown, names = redact(env_tasks, max_length=LONGEST_VALUE), tasks.split_names(env_tasks)
+    shown = redact(env_tasks, max_length=LONGEST_VALUE)
+    names = tasks.split_names(env_tasks)
     if not catalog.tasks:
         ways = (suggest_leaving_out(TASKS_FLAG),)
         yield make_problem("option-without-effect.one-task", *ways, given=shown, env=env)
@@ -214,7 +216,8 @@ def _find_unknown_tasks(env: str, env_tasks: str, catalog: tasks.TaskCatalog) ->
     listed = ", ".join(catalog.tasks) if len(catalog.tasks) <= MOST_LISTED else f"{len(catalog.tasks)} tasks"
     groups = f"; groups of them are {', '.join(catalog.groups)}" if catalog.groups else ""
     for name in (name for name in names if name not in catalog.names):
-        prefix, same = f"{TASKS_FLAG} ", [task for task in catalog.tasks if _get_root(task) == _get_root(name)]
+        prefix = f"{TASKS_FLAG} "
+        same = [task for task in catalog.tasks if _get_root(task) == _get_root(name)]
         near = tuple(Suggestion(prefix + task, "the version that LeRobot has") for task in same)
         yield make_problem(
             "value-invalid.unknown-task",
@@ -277,7 +280,8 @@ def _check_confirmation(job: "Job") -> Iterator[Problem]:
     if job["checkpoints"] is None:
         ways = [Suggestion("--checkpoints all"), suggest_leaving_out(flag)]
         yield make_problem("confirmation-not-fresh.one-checkpoint", *ways, given=str(episodes), flag=flag)
-    count, needed = len({*_list_states(job)}), job["eval_episodes"] + episodes
+    count = len({*_list_states(job)})
+    needed = job["eval_episodes"] + episodes
     if 0 < count < needed:
         ways = [Suggestion("--starts easy", "each episode has its own start"), suggest_leaving_out(flag)]
         yield make_problem(
@@ -329,7 +333,8 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
     """Require that all options after `--` are LeRobot's for the environment or the policy."""
     before = ""
     for argument in job.trainer_args:
-        is_value, before = before in OWNED_OPTIONS and not argument.startswith("--"), argument
+        is_value = before in OWNED_OPTIONS and not argument.startswith("--")
+        before = argument
         if is_value or argument.partition("=")[0] in OWNED_OPTIONS:  # reported already, with a suggestion
             continue
         match = re.fullmatch(OPTION_PATTERN, argument)
@@ -338,7 +343,8 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
         elif match[1] == "env" and job["env"] is not None:
             env = str(job["env"])  # the options of environments are known here, those of a policy are not
             option, _, value = argument.partition("=")
-            name, shown = option.removeprefix("--env.").partition(".")[0], redact(argument, max_length=LONGEST_VALUE)
+            name = option.removeprefix("--env.").partition(".")[0]
+            shown = redact(argument, max_length=LONGEST_VALUE)
             names = (*simulation.COMMON_OPTIONS, *simulation.SIMULATED_ENVIRONMENTS[env].options)
             if name not in names:
                 suggestions = suggest_name(name, names, prefix="-- --env.")

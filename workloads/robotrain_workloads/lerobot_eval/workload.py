@@ -93,7 +93,8 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
 def follow_run(job: "Job", earlier: "Job") -> dict[str, tuple[Any, str]]:
     """Return the packages of the run whose policy a job takes, and the episodes that it left out of the same data."""
-    parameters, excluded = packages.follow_run(job, earlier), dict(earlier.parameters).get(EXCLUDED)
+    parameters = packages.follow_run(job, earlier)
+    excluded = dict(earlier.parameters).get(EXCLUDED)
     data, earlier_data = (
         [source.uri for source in given_job.sources if source.role == "dataset"] for given_job in (job, earlier)
     )

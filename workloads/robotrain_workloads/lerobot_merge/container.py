@@ -70,7 +70,8 @@ def _find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     if not adapter.is_adapter(job.start.settings):
         yield f"{source.uri} is a whole policy already: there is no adapter to merge"
         return
-    has_own_types, kind = job.has_packages or job.document.placement.environment is not None, model.kind
+    has_own_types = job.has_packages or job.document.placement.environment is not None
+    kind = model.kind
     if job.start.settings.get("type") and kind not in model.lerobot.types and not has_own_types:
         owner = f"LeRobot {model.lerobot.name}"
         yield make_finding(f"{source.uri} has the policy type {kind}, which {owner} does not have", policy.WITH_PACKAGE)
@@ -85,7 +86,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     job = LerobotJob(document, data, is_complete=True)
     hub_cache.fill_cache(data, work, job.trusted)
     assert job.start_source is not None
-    base, step = policy_repositories.find_base(job), _read_step(data[job.start_source])
+    base = policy_repositories.find_base(job)
+    step = _read_step(data[job.start_source])
     arguments = (
         *("-m", LAUNCHER, f"--adapter={job.policy_folder}"),
         *([f"--base={base[-1]}"] if base else []),
@@ -104,7 +106,8 @@ def _read_step(folder: Path) -> int:
 
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the metadata of the tracking run."""
-    values, source = document.parameters, lineage.find_start_source(document.sources)
+    values = document.parameters
+    source = lineage.find_start_source(document.sources)
     policies = {"policy_repo_id": source.uri} if source else {}
     return TrackingSpec(
         experiment="lerobot-merge",

@@ -36,7 +36,8 @@ def translate_edit(options: Sequence[str]) -> TranslatedLine:
     if operation not in NOTES:
         shown = f"--{OPERATION}={operation}"
         return TranslatedLine((), {}, refused={f"--{OPERATION}": OTHER_REASON.format(shown)})
-    flags, refused = list[str](), dict[str, str]()
+    flags = list[str]()
+    refused = dict[str, str]()
     if operation == MERGE:
         flags += _list_merged(option_values, refused)
     else:

@@ -133,7 +133,8 @@ def _correct(translator: LineTranslator, job: Job, problems: Sequence[Problem]) 
         translator.notes[f"--{start}"] = option_reasons.START_NOTE.format(trained.model)
         unknown = (f"{trained.model}.", PRECISION)
         differences = {name: both for name, both in differences.items() if not name.startswith(unknown)}
-    flags, arguments = dict[str, tuple[str, ...]](), list[str]()
+    flags = dict[str, tuple[str, ...]]()
+    arguments = list[str]()
     for name, (value, _) in differences.items():
         hint = translator.find_hint(name) or ""
         words = ("--mixed-precision", str(value)) if name == PRECISION else fill_in_hint(hint, format_value(value))

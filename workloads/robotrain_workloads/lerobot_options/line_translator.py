@@ -326,7 +326,8 @@ class LineTranslator:
 
     def add_tasks(self) -> None:
         """Translate the tasks of an environment: groups and tasks by name, with the numbers of tasks in them."""
-        names, numbers = self.given.get(TASK) or "", self.read_value(TASK_NUMBERS)
+        names = self.given.get(TASK) or ""
+        numbers = self.read_value(TASK_NUMBERS)
         if not numbers:
             tasks = names
         elif isinstance(numbers, list) and names:
@@ -374,7 +375,8 @@ class LineTranslator:
         else:
             trained = self.trained
             chosen = {trained.model: trained.kind} if self.is_training and trained.kind else {}
-            managed, version = dict.fromkeys(self.workload.managed_options, ""), trained.lerobot.name
+            managed = dict.fromkeys(self.workload.managed_options, "")
+            version = trained.lerobot.name
             if problem := next(rejected_options.find_option_problems([argument], chosen, managed, version), None):
                 is_unknown = bool(trained.kind) and trained.kind not in trained.types  # it has no option to offer
                 meant = self.find_meant_option(name, value) or problem.suggestion or self.find_near_option(name, value)

@@ -223,7 +223,8 @@ class RuleCheck:
 
     def _describe(self, broken: BrokenRule, name: str, reason: str) -> str:
         """Return the value of an option that is not given."""
-        value, option = broken.values.get(name, SET), f"--{broken.place.prefix}{name}"
+        value = broken.values.get(name, SET)
+        option = f"--{broken.place.prefix}{name}"
         if value == SET or value is None or not isinstance(value, bool | int | float | str) or "." in name:
             return ""
         if re.search(rf"(?<!\w){re.escape(str(value))}(?!\w)", reason) and re.search(rf"(?<!\w){name}(?!\w)", reason):
@@ -254,7 +255,8 @@ def format_given(option_class: OptionClass, names: Sequence[str], option_values:
 
 def find_common_problems(arguments: Sequence[str], lerobot: versions.LeRobotVersion) -> list[OptionProblem]:
     """Return the problems of options for a policy or reward model of an unknown type: those of every type."""
-    option_values, tree = read_given(tuple(arguments)), load_option_tree(lerobot.name)
+    option_values = read_given(tuple(arguments))
+    tree = load_option_tree(lerobot.name)
     common: list[OptionProblem] = []
     for model in list_models(option_values, tree, lerobot):
         problems = [*RuleCheck(arguments, model, None, starts=True).find_problems()]

@@ -20,7 +20,8 @@ def find_rule_problems(
     :param settings: the configuration of what it starts from; None if that is unknown.
     :param loads: whether LeRobot reads the options of the policy beside the configuration that it starts from.
     """
-    option_values, values = read_given(tuple(arguments)), model.read_options(arguments, as_json=loads)
+    option_values = read_given(tuple(arguments))
+    values = model.read_options(arguments, as_json=loads)
     yield from _check_number_format(values, model)
     yield from _check_adapter(option_values, model)
     yield from _check_group_norm(option_values, values, model)
@@ -71,8 +72,10 @@ def _check_adapter(option_values: Mapping[str, str | None], model: TrainedModel)
     adapter = [option for option in options if option.startswith("--peft.")]
     if adapter and model.prefix == "reward_model":
         title = f"LeRobot {model.lerobot.name} trains adapters of policies only"
-        reason, names = "A reward model trains all its weights.", {option.partition("=")[0] for option in adapter}
-        suggestion, replaces = f"leave out {' '.join(sorted(names))}", " ".join(sorted(names))
+        reason = "A reward model trains all its weights."
+        names = {option.partition("=")[0] for option in adapter}
+        suggestion = f"leave out {' '.join(sorted(names))}"
+        replaces = " ".join(sorted(names))
         yield OptionProblem(" ".join(adapter), title, reason, suggestion, replaces=replaces)
 
 

@@ -40,7 +40,8 @@ def _find_problems(job: "Job", reason: str) -> Iterator[OptionProblem]:
     values = dict(job.parameters)
     version = match[1] if (match := VERSION.search(reason)) else values["lerobot_version"]
     values["lerobot_version"] = version if version in {other.name for other in versions.list_versions()} else None
-    model, starts = choose_model(values, {}), any(source.role in START_ROLES for source in job.sources)
+    model = choose_model(values, {})
+    starts = any(source.role in START_ROLES for source in job.sources)
     is_typed = not starts or bool(values["policy_type"] or values["reward_model"])
     types = {model.prefix: model.kind} if is_typed else {}
     resumes = any(source.role == "resume" for source in job.sources)

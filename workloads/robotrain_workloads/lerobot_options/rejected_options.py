@@ -68,7 +68,8 @@ def find_missing_options(
     :param owned: options that robotrain sets itself, each with robotrain's own.
     :param given_elsewhere: those of robotrain's own that the job has.
     """
-    tree, options = load_option_tree(version), dict(split_options(arguments))
+    tree = load_option_tree(version)
+    options = dict(split_options(arguments))
     for name, value in options.items():
         prefix, _, part = name.rpartition(".")
         option_place = find_place(tree, name, {}) if part == "type" else None
@@ -95,7 +96,8 @@ def find_option(flag: str, value: str) -> str:
         return option
     if "." in flag:
         return problem.suggestion
-    tree, name = load_option_tree(), flag.removeprefix("--").replace("-", "_")
+    tree = load_option_tree()
+    name = flag.removeprefix("--").replace("-", "_")
     is_of_policy = any(name in tree.classes[policy_class] for policy_class in _list_policies(tree).values())
     return _format(f"policy.{name}", value or None) if is_of_policy else ""
 
@@ -114,10 +116,8 @@ def _check_option(
         yield _explain_unknown(tree, name, value, option_place, types, owned)
     elif option_place.is_choice:
         if option_place.part == "type" and value is not None and value not in option_place.choices:
-            reason, near = (
-                describe_kinds(["|".join(option_place.choices)]),
-                find_near_option(value, option_place.choices),
-            )
+            reason = describe_kinds(["|".join(option_place.choices)])
+            near = find_near_option(value, option_place.choices)
             suggestion = f"--{name}={near}" if near else ""
             yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", reason, suggestion)
     elif option_place.is_open or value is None or not _is_refused(option_place, value, as_json=as_json):
@@ -170,7 +170,9 @@ def _explain_unknown(
     types: Mapping[str, str],
     owned: Mapping[str, str],
 ) -> OptionProblem:
-    prefix, part, argument = option_place.prefix, option_place.part, _format(name, value)
+    prefix = option_place.prefix
+    part = option_place.part
+    argument = _format(name, value)
     title = f"LeRobot {tree.version} has no option --{name}"
     owners = sorted(key for key in _list_policies(tree) if part in tree.classes[_list_policies(tree)[key]])
     chosen = types.get("policy", "")
@@ -178,7 +180,8 @@ def _explain_unknown(
         title += f" for {chosen}" if owners and prefix == "policy." and chosen else ""
         return OptionProblem(argument, title, *explanation)
     if prefix == "policy." and owners:
-        title, reason = f"LeRobot {tree.version}'s {chosen} has no option --{name}", ", ".join(owners)
+        title = f"LeRobot {tree.version}'s {chosen} has no option --{name}"
+        reason = ", ".join(owners)
         formats = [ours for ours, theirs in precision.DTYPES.items() if part == precision.DTYPE and value == theirs]
         suggestion = f"--mixed-precision {formats[0]}" if formats else f"leave out --{name}"
         return OptionProblem(argument, title, f"These policies have it: {reason}.", suggestion, replaces=f"--{name}")
@@ -186,7 +189,8 @@ def _explain_unknown(
     is_of_type = prefix.startswith(("policy.", "reward_model."))
     reason = f"`robotrain policies {kind or 'TYPE'}` lists all options." if is_of_type else "TAB lists them after --."
     rest = name[len(prefix) + len(part) :]
-    of_policy, policy_class = name.replace("-", "_"), _list_policies(tree).get(types.get("policy", ""))
+    of_policy = name.replace("-", "_")
+    policy_class = _list_policies(tree).get(types.get("policy", ""))
     if not prefix and policy_class and of_policy in tree.classes[policy_class]:
         return OptionProblem(argument, title, reason, _format(f"policy.{of_policy}", value), replaces=f"--{name}")
     if (flag := f"--{name.replace('_', '-')}") in owned and not prefix:

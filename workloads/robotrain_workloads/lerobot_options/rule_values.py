@@ -32,7 +32,8 @@ def list_classes(tree: OptionTree, option_values: Mapping[str, Any], types: Mapp
         for part in name.split(".")[:-1]:
             kind = tree.classes[current.name].get(part, [None])[0]
             prefix = f"{current.prefix}{part}."
-            choices, nested = list_choices(kind), [*list_nested(kind)]
+            choices = list_choices(kind)
+            nested = [*list_nested(kind)]
             class_name = choices.get(types.get(prefix[:-1], "")) if choices else nested[0] if len(nested) == 1 else None
             if class_name is None:
                 break

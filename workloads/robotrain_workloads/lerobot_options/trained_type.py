@@ -66,7 +66,8 @@ def find_trained_type(
     """
     is_reward = any(name in option_values for name in (f"{REWARD_MODEL}.type", f"{REWARD_MODEL}.path"))
     trained = TrainedType(lerobot, REWARD_MODEL if is_reward else POLICY)
-    path, kind = option_values.get(f"{trained.model}.path"), option_values.get(f"{trained.model}.type")
+    path = option_values.get(f"{trained.model}.path")
+    kind = option_values.get(f"{trained.model}.type")
     weights = f"{trained.model}.pretrained_path"
     if is_reward and any(name.startswith(f"{POLICY}.") for name in option_values):
         trained.refused[next(f"--{name}" for name in option_values if name.startswith(f"{POLICY}."))] = BOTH_REASON
@@ -87,7 +88,8 @@ def find_trained_type(
 def _read_start(
     path: str, option_values: Mapping[str, str | None], trained: TrainedType, kinds: Mapping[str, "SourceKind"]
 ) -> None:
-    option, kind = f"--{trained.model}.path", option_values.get(f"{trained.model}.type")
+    option = f"--{trained.model}.path"
+    kind = option_values.get(f"{trained.model}.type")
     try:
         trained.settings = read_policy_config(
             path, option_values.get(f"{trained.model}.pretrained_revision") or "", kinds
@@ -107,7 +109,8 @@ def _read_start(
 
 def _explain_untrained(trained: TrainedType) -> str:
     """Return why robotrain does not train the type; empty if it does."""
-    lerobot, kind = f"LeRobot {trained.lerobot.name}", redact(trained.kind)
+    lerobot = f"LeRobot {trained.lerobot.name}"
+    kind = redact(trained.kind)
     if trained.kind in trained.types:
         return f"{lerobot} cannot train {kind}: {trained.facts.refused}" if trained.facts.refused else ""
     other_model = REWARD_MODEL if trained.model == POLICY else POLICY

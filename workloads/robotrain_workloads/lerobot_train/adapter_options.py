@@ -59,7 +59,10 @@ def explain_unknown_modules(model: TrainedModel) -> tuple[str, str]:
 
 def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield why LeRobot cannot train the adapter that the job asks for, if what it starts from can be read."""
-    rank, options, start, source = job.parameters["lora_rank"], read_given(job), job.start, job.start_source
+    rank = job.parameters["lora_rank"]
+    options = read_given(job)
+    start = job.start
+    source = job.start_source
     if source is None or start.mode == "scratch":
         return
     if adapter.is_adapter(start.settings):

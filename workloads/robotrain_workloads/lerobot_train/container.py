@@ -187,7 +187,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
 
 def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command that imports LeRobot and checks its options, as far as they are known."""
-    alone, job = _count_ranks(document) == 1, LerobotJob(document, described)
+    alone = _count_ranks(document) == 1
+    job = LerobotJob(document, described)
     options: tuple[str, ...] = ()
     needs_backbone = backbones.is_read_at_parsing(job.parameters)  # which is not here yet
     if job.is_start_known and job.start.mode != "checkpoint" and not needs_backbone:

@@ -56,7 +56,8 @@ def parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:
 
     None for all, and for values that only LeRobot can read.
     """
-    text, config = get_option_value(arguments, EPISODES_OPTION), get_option_value(arguments, "--config_path")
+    text = get_option_value(arguments, EPISODES_OPTION)
+    config = get_option_value(arguments, "--config_path")
     try:
         if text is None and config:
             saved = (file_formats.read_json_object(Path(config)).get("dataset") or {}).get("episodes")

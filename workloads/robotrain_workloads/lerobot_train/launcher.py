@@ -272,7 +272,8 @@ def _prepare_training(options: Sequence[str]) -> None:
 def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     """Run the trainer. Raise SystemExit with a sentence, or with the exit code of a trainer that was stopped."""
     separator = arguments.index("--")
-    own, trainer = parse_launcher_options(arguments[:separator]), list(arguments[separator + 1 :])
+    own = parse_launcher_options(arguments[:separator])
+    trainer = list(arguments[separator + 1 :])
     if device.is_first_rank() and own.tag:
         emit_event(Track(tags=dict(tag.split("=", 1) for tag in own.tag)))
     if isinstance(stop_handler, NodesStop):
@@ -372,7 +373,8 @@ def _find_problems(own: argparse.Namespace, trainer: Sequence[str], root: Path) 
     """Return why the tables of the dataset do not agree, for a trainer with these options. Raise as the comparison."""
     from robotrain_workloads.lerobot_data_check import dataset_tables  # numpy starts threads
 
-    tolerance, chosen = get_option_value(trainer, TOLERANCE), parse_episodes(trainer)
+    tolerance = get_option_value(trainer, TOLERANCE)
+    chosen = parse_episodes(trainer)
     return dataset_tables.list_table_problems(
         LocalFiles(root),
         float(tolerance) if tolerance else None,

@@ -48,7 +48,8 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="processes")
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--mixed-precision", required=True)
-    own, launcher = parser.parse_args(arguments[:separator]), arguments[separator + 1 :]
+    own = parser.parse_args(arguments[:separator])
+    launcher = arguments[separator + 1 :]
     nodes = node_group.read_group()
     if nodes and nodes.ends:
         node_group.report_start(nodes.ends)
@@ -77,7 +78,8 @@ def main(arguments: Sequence[str]) -> None:
                 raise
         status, reason = _choose_status(failures, agreement, own.count * (nodes.count if nodes else 1))
         is_done = all(agreement.list_ranks().values())
-    status, text = status or int(bool(text)), text or reason
+    status = status or int(bool(text))
+    text = text or reason
     if status == -signal.SIGKILL and failure.count_oom_kills() > memory_kills:
         text += f": {failure.MEMORY_RAN_OUT}"
     if stop_handler.stopped_at:

@@ -14,7 +14,8 @@ from robotrain_workloads.lerobot.job import LerobotJob
 
 def list_targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
     """Yield the target of `--publish-url`, where checkpoints are copied to."""
-    url, keep = str(document.parameters["publish_url"] or ""), document.parameters["keep"]
+    url = str(document.parameters["publish_url"] or "")
+    keep = document.parameters["keep"]
     if not url:
         return
     job = LerobotJob(document, data)

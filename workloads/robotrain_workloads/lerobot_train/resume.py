@@ -57,10 +57,12 @@ def list_notes(job: LerobotJob) -> Iterator[Note]:
 
 def _list_surprises(job: LerobotJob, saved: Mapping[str, Any]) -> Iterator[str]:
     parameters = job.parameters
-    rate, saved_rate = parameters["learning_rate"], (saved.get("optimizer") or {}).get("lr")
+    rate = parameters["learning_rate"]
+    saved_rate = (saved.get("optimizer") or {}).get("lr")
     if rate is not None and saved_rate not in (None, rate):
         yield f"--learning-rate {rate} has no effect: the optimizer resumes with its saved rate, {saved_rate}"
-    scheduler, steps = saved.get("scheduler") or {}, parameters["training_steps"]
+    scheduler = saved.get("scheduler") or {}
+    steps = parameters["training_steps"]
     warmup = parameters["lr_warmup_steps"]
     if warmup not in (None, scheduler.get("num_warmup_steps")):
         yield f"--lr-warmup-steps {warmup} has no effect: the schedule resumes as it was saved"

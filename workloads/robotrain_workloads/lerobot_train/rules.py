@@ -49,7 +49,8 @@ make_problem = Messages(__file__)
 
 def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
     """Return the type that a job trains and its learning rate, as far as this machine knows them."""
-    begin, resumed = find_start_source(job.sources), dict[str, Any]()
+    begin = find_start_source(job.sources)
+    resumed = dict[str, Any]()
     if begin is not None and not Path(begin.uri).is_absolute():
         return {}
     lerobot_job = LerobotJob(job, {begin: Path(begin.uri)} if begin else {})
@@ -214,7 +215,8 @@ def check_rename(job: LerobotJob) -> Iterator[Problem]:
 def check_adapter(job: LerobotJob) -> Iterator[Problem]:
     """Require a policy to start from with --lora-rank, one way to say it, and modules that LeRobot knows."""
     rank = job.parameters["lora_rank"]
-    options, flag = adapter_options.read_given(job), adapter_options.RANK_FLAG
+    options = adapter_options.read_given(job)
+    flag = adapter_options.RANK_FLAG
     if rank is None and not options:
         return
     again = [name for name in (adapter_options.METHOD, adapter_options.RANK) if name in options]
@@ -297,7 +299,8 @@ def check_scored_checkpoints(job: LerobotJob) -> Iterator[Problem]:
         )
     if not str(which).isdecimal():
         return
-    every, saved = int(which), int(job.parameters["save_freq"])
+    every = int(which)
+    saved = int(job.parameters["save_freq"])
     if every % saved:
         nearest = max(round(every / saved), 1) * saved
         ways = (
@@ -328,7 +331,8 @@ def find_idle_options(job: LerobotJob) -> "Iterator[OptionProblem]":
         return [name for name in job.options if name.lstrip("-").partition(".")[0] in groups]
 
     if simulated := find_names("env", "eval"):
-        title, flags = f"{', '.join(simulated)}: no effect on a training", " ".join(simulated)
+        title = f"{', '.join(simulated)}: no effect on a training"
+        flags = " ".join(simulated)
         way = f"leave out {' and '.join(simulated)}"
         yield OptionProblem(flags, title, f"{SIMULATOR[0].upper()}{SIMULATOR[1:]}.", way, "warning", flags)
     of_preset = find_names("optimizer", "scheduler")
@@ -336,7 +340,8 @@ def find_idle_options(job: LerobotJob) -> "Iterator[OptionProblem]":
     is_off = job.option_values.get(PRESET) is False or is_replaced
     resumes = any(source.role == "resume" for source in job.sources)  # with what the checkpoint has
     if of_preset and not is_off and not resumes:
-        title, flags = f"{', '.join(of_preset)}: no effect, since LeRobot uses the policy's preset", " ".join(of_preset)
+        title = f"{', '.join(of_preset)}: no effect, since LeRobot uses the policy's preset"
+        flags = " ".join(of_preset)
         missing = [f"{option}=TYPE" for option in (OPTIMIZER_TYPE, SCHEDULER_TYPE) if option not in job.options]
         way = " ".join(["--", f"{PRESET}=false", *missing])
         yield OptionProblem(

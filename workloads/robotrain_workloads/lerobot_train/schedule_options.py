@@ -31,7 +31,8 @@ def _make_warm_up_options(job: LerobotJob, steps: int) -> Iterator[str]:
     model, settings = job.model, job.start.settings
     if WARM_UP_OPTION in model.options or not model.is_known:
         yield model.format_option(WARM_UP_OPTION, steps)
-        decay, total = settings.get(DECAY_STEPS, model.defaults.get(DECAY_STEPS)), job.parameters["training_steps"]
+        decay = settings.get(DECAY_STEPS, model.defaults.get(DECAY_STEPS))
+        total = job.parameters["training_steps"]
         is_free = model.format_flag(DECAY_STEPS) not in job.options
         if is_free and isinstance(decay, int) and total < decay:
             yield model.format_option(DECAY_STEPS, total)  # else LeRobot shortens the warm-up as it does the decay

@@ -107,7 +107,8 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
     """Return the experiment, the run's name, parameters and tags."""
     values, sources = document.parameters, document.sources
     policies = [source.uri for source in sources if source.role == "policy"]
-    batch, ranks = int(str(values["batch_size"])), int(str(values["num_gpus"])) * count_nodes(document)
+    batch = int(str(values["batch_size"]))
+    ranks = int(str(values["num_gpus"])) * count_nodes(document)
     params = {
         "dataset_repo_id": values["dataset_id"],
         **name_type(values),

@@ -34,7 +34,9 @@ def make_options(
 def make_owned_options(job: LerobotJob, root: Path, output: Path, workers: int | None = None) -> Iterator[str]:
     """Yield the options that no user sets after `--`."""
     parameters, start, model = job.parameters, job.start, job.model
-    steps, eval_freq, split = parameters["training_steps"], parameters["eval_freq"], parameters["val_split"] or 0
+    steps = parameters["training_steps"]
+    eval_freq = parameters["eval_freq"]
+    split = parameters["val_split"] or 0
     every = parameters["save_freq"] if eval_freq is None else eval_freq
     interval = _limit_interval(every, start.step, steps) if split else 0  # LeRobot refuses a loss of no episodes
     if start.mode == "checkpoint":

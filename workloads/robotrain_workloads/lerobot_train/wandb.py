@@ -107,7 +107,8 @@ def find_server_address(environ: Mapping[str, str]) -> str:
 
 def is_signed_in(environ: Mapping[str, str]) -> bool:
     """Return whether `wandb login` saved a key, in the netrc file."""
-    netrc_file, home = environ.get("NETRC"), _get_home(environ)
+    netrc_file = environ.get("NETRC")
+    home = _get_home(environ)
     files = [Path(netrc_file).expanduser()] if netrc_file else [home / ".netrc", home / "_netrc"]
     with suppress(OSError, ValueError, netrc.NetrcParseError, StopIteration):
         keys = netrc.netrc(next(file for file in files if file.is_file()))

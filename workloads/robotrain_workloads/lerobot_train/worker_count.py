@@ -47,7 +47,8 @@ def choose_worker_count(job: LerobotJob) -> tuple[int, tuple[Note, ...]]:
 
     Raise OSError if that is none, and LeRobot needs one.
     """
-    values, available = job.parameters, get_free_shared_memory(SHARED_MEMORY)
+    values = job.parameters
+    available = get_free_shared_memory(SHARED_MEMORY)
     requested, batch_size, ranks = values["num_workers"], values["batch_size"], int(values["num_gpus"])
     loaders = 2 if values["val_split"] and values["eval_freq"] != 0 else 1  # one for held-out episodes
     wanted, notes = requested, tuple[Note, ...]()
@@ -57,7 +58,8 @@ def choose_worker_count(job: LerobotJob) -> tuple[int, tuple[Note, ...]]:
         notes = (Note(level="info", text=text),)
     least = int(is_streamed(job))
     if requested is None and wanted < least:  # the rule for a number that is typed
-        wanted, text = least, f"data is loaded {_describe_place(least)}: {NO_LOADER}"
+        wanted = least
+        text = f"data is loaded {_describe_place(least)}: {NO_LOADER}"
         notes = (Note(level="info", text=text),)
     if available is None:
         return wanted, notes

@@ -143,7 +143,8 @@ class _LauncherReader:
             elif variable := ASSIGNMENT.fullmatch(word):
                 self.line.variables[variable[1]] = variable[2]
             elif word not in ("", "--", self.launcher.word):
-                way, names = Suggestion(shlex.join(self.translation)), ", ".join(self.launchers)
+                way = Suggestion(shlex.join(self.translation))
+                names = ", ".join(self.launchers)
                 raise Rejected([make_problem("program-unknown", way, where=redact(word), launchers=names)])
         self.add_left_out()
         self.add_counts()
@@ -202,7 +203,8 @@ class _LauncherReader:
         """Add the nodes of a job, and the GPUs of each, one a process."""
         line, numbers = self.line, self.numbers
         option, nodes = numbers.get(NODES, ("", 1))
-        total, each = numbers.get(TOTAL), numbers.get(EACH)
+        total = numbers.get(TOTAL)
+        each = numbers.get(EACH)
         if total and each and not option and each[1] and total[1] % each[1] == 0:  # tasks, and those of a node
             option, nodes = total[0], total[1] // each[1]
         if nodes > 1:

@@ -60,7 +60,8 @@ def find_program_line(name: str, starts_program: Callable[[Sequence[str]], bool]
         raise Rejected([make_problem("script-without-program", given=name)])
     variables = dict[str, str]()
     program_lines = list[tuple[str, ...]]()
-    directives, others = list[str](), list[str]()
+    directives = list[str]()
+    others = list[str]()
     for line in _list_lines(path.read_text(encoding="utf-8", errors="replace")):
         if directive := DIRECTIVE.match(line):
             directives.append(directive[1].strip())

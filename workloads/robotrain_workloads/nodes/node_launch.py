@@ -21,7 +21,8 @@ def make_arguments(document: JobDocument, work: Path, program: Sequence[str]) ->
 
     :param program: the arguments on a node.
     """
-    count, launcher = job_node.count_nodes(document), document.placement.node_launcher
+    count = job_node.count_nodes(document)
+    launcher = document.placement.node_launcher
     return make_starter_arguments(count, launcher, work, program) if count > 1 and launcher else [*program]
 
 

@@ -37,9 +37,11 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--launcher", type=json.loads, required=True, help="the platform's command, as JSON")
     parser.add_argument("--ends", type=Path, required=True, help="a folder that all nodes see")
     parser.add_argument("--stops-by-file", action="store_true", help="the program looks there for a stop")
-    own, program = parser.parse_args(arguments[:separator]), arguments[separator + 1 :]
+    own = parser.parse_args(arguments[:separator])
+    program = arguments[separator + 1 :]
     shutil.rmtree(own.ends, ignore_errors=True)  # of an earlier attempt
-    host, attempt = socket.gethostname(), uuid.uuid4().hex
+    host = socket.gethostname()
+    attempt = uuid.uuid4().hex
     ends = own.ends / attempt  # a node that was lost may still report the end of an earlier attempt
     ends.mkdir(parents=True)
     group = JobNodes(count=own.count, address=host, port=node_group.find_free_port(), id=attempt, ends=str(ends))
@@ -52,7 +54,8 @@ def main(arguments: Sequence[str]) -> None:
         message = f"the nodes are not started, because {host} cannot run {own.launcher[0]}: {error.strerror}"
         raise SystemExit(f"error: {message} (on the PATH of the job there)") from None
     code = launch.wait()
-    ended, started = node_group.read_ends(ends), node_group.list_started(ends)
+    ended = node_group.read_ends(ends)
+    started = node_group.list_started(ends)
     shutil.rmtree(own.ends, ignore_errors=True)
     status, text = outcome.choose_end(ended, started, code, own.count, launch.is_stopped)
     if text:

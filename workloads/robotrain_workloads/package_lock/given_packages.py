@@ -114,7 +114,9 @@ def _read_package(text: str, *, allow_builds: bool) -> _Package:
 
 def _read_wheel(path: Path) -> _Package:
     """Return a wheel, with what it needs: uv would ask a host that it names. Raise OSError and ValueError."""
-    name, content, needs = parse_wheel_filename(path.name)[0], read_limited_file(path, MAX_READ), list[str]()
+    name = parse_wheel_filename(path.name)[0]
+    content = read_limited_file(path, MAX_READ)
+    needs = list[str]()
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             texts = [archive.read(member) for member in archive.infolist() if member.filename.endswith("METADATA")]
@@ -129,8 +131,11 @@ def _read_wheel(path: Path) -> _Package:
 def _read_folder(path: Path) -> _Package:
     """Return the files of a package as an archive that the job builds. Raise Rejected."""
     data = tomllib.loads(read_limited_file(path / "pyproject.toml", MAX_READ).decode())
-    project, builders = data["project"], data.get("build-system", {}).get("requires", ())
-    name, version, dynamic = project["name"], project.get("version", "0"), {*project.get("dynamic", ())}
+    project = data["project"]
+    builders = data.get("build-system", {}).get("requires", ())
+    name = project["name"]
+    version = project.get("version", "0")
+    dynamic = {*project.get("dynamic", ())}
     is_of_git = "version" in dynamic and any(map(GIT_BUILDERS.match, builders))
     if is_of_git or "dependencies" in dynamic:
         what = "version" if is_of_git else "dependencies"

@@ -130,8 +130,10 @@ def read_project(folder: Path) -> LockInput | None:
 
 
 def _read_uv_lock(folder: Path, texts: Mapping[str, str], content: str) -> LockInput:
-    lock, data = tomllib.loads(content), tomllib.loads(texts.get(PROJECT_FILE, ""))
-    project, settings = data.get("project", {}), data.get("tool", {}).get("uv", {})
+    lock = tomllib.loads(content)
+    data = tomllib.loads(texts.get(PROJECT_FILE, ""))
+    project = data.get("project", {})
+    settings = data.get("tool", {}).get("uv", {})
     settings = settings if UV_FILE not in texts else tomllib.loads(texts[UV_FILE])  # as uv itself chooses
     packages: dict[str, Mapping[str, Any]] = {str(package.get("name")): package for package in lock.get("package", ())}
     sources = {name: package.get("source", {}) for name, package in packages.items()}
@@ -160,7 +162,8 @@ def _is_below(folder: Path, path: str) -> bool:
 def _read_dependencies(texts: Mapping[str, str]) -> LockInput | None:
     text = texts.get(PROJECT_FILE, "")
     data = tomllib.loads(text)
-    project, tools = data.get("project", {}), data.get("tool", {})
+    project = data.get("project", {})
+    tools = data.get("tool", {})
     is_dynamic = "dependencies" in project.get("dynamic", ())
     inputs = LockInput(origin=PROJECT_FILE, requires_python=str(project.get("requires-python", "")))
     if is_dynamic or (not project and "poetry" in tools):

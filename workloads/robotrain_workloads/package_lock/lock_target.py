@@ -75,7 +75,8 @@ def choose_python(requested: object, version_file: str, requires: str, where: st
     if requested is not None and not re.fullmatch(r"3\.\d+(?:\.\d+)?", str(requested)):
         raise Rejected([make_problem("value-invalid", given=str(requested), pythons=PYTHONS[0])])
     match = re.search(r"^(?:cpython[@-]?)?(3\.\d+)", str(requested or version_file), re.MULTILINE)
-    wanted, allowed = (match[1],) if match else PYTHONS, SpecifierSet(requires)
+    wanted = (match[1],) if match else PYTHONS
+    allowed = SpecifierSet(requires)
     fitting = [version for version in wanted if any(f"{version}.{patch}" in allowed for patch in (0, 99))]
     if not fitting:
         requested = f"requires-python = {requires}"

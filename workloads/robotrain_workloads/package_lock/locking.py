@@ -110,7 +110,9 @@ def _name_some(named: Sequence[str], locked: Mapping[str, str]) -> str:
 
 def _lock_package(package: Mapping[str, Any], inputs: LockInput, target: Target) -> tuple[list[str], int] | Problem:
     """Return the words of a package in the lock, and the size of its file; or why it cannot be installed by hash."""
-    name, version, archive = package["name"], package.get("version", ""), package.get("archive", {})
+    name = package["name"]
+    version = package.get("version", "")
+    archive = package.get("archive", {})
     where = inputs.origin
     if origin := next((kind for field, kind in ELSEWHERE.items() if field in package or field in archive), ""):
         return make_problem("not-lockable.other-source", where=where, given=name, name=name, place=origin)
@@ -122,7 +124,8 @@ def _lock_package(package: Mapping[str, Any], inputs: LockInput, target: Target)
     if not chosen:
         machine = target.description
         return make_problem("not-lockable.no-wheel", where=where, given=name, name=name, machine=machine)
-    hashes, pin = [file.get("hashes", {}).get("sha256") for file in chosen], f"{name}=={version}"
+    hashes = [file.get("hashes", {}).get("sha256") for file in chosen]
+    pin = f"{name}=={version}"
     is_elsewhere = archive or "+" in version or package.get("index", "").rstrip("/") in inputs.own_indexes
     if is_elsewhere and (url := chosen[0].get("url")):  # the job asks its own index for all others by name
         parts = urlsplit(url)

@@ -47,7 +47,8 @@ def _read_input(job: Job) -> LockInput | None:
     texts = list_given(dict(job.parameters))
     if not texts:
         return None
-    environment, builds = find_environment(job), bool(job["allow_builds"])
+    environment = find_environment(job)
+    builds = bool(job["allow_builds"])
     locked = list_packages(environment.lock.read_text(encoding="utf-8"))
     present: dict[str, str] = {canonicalize_name(name): version for name, version in locked.items()}
     owner = f"the environment of {job.workload}"

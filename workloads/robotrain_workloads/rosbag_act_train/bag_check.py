@@ -77,7 +77,8 @@ class BagCheck:
 
     def _check_files(self, bags: Sequence[Bag]) -> list[Bag]:
         """Look at the beginning of all files, which takes no time; return the bags that cannot be opened."""
-        end, unreadable = time.monotonic() + FILES_SECONDS, list[Bag]()
+        end = time.monotonic() + FILES_SECONDS
+        unreadable = list[Bag]()
         for bag in bags:
             if time.monotonic() > end:
                 break
@@ -165,7 +166,8 @@ class BagCheck:
     def _check_topic(
         self, bag: Bag, topics: Mapping[str, ProbedTopic], topic: str, kinds: Sequence[str], name: str
     ) -> None:
-        flag, recorded = f"--{name.replace('_', '-')}", topics.get(topic)
+        flag = f"--{name.replace('_', '-')}"
+        recorded = topics.get(topic)
         if recorded is None:
             taken = (*self._cameras, *self._topics.values())  # the state is not the action
             fitting = [other for other in topics if topics[other].type in kinds and other not in taken]

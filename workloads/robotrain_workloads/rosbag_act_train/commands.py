@@ -117,7 +117,8 @@ def inspect(
     """
     _check_packages()
     bag_config = _read_given(config, folder, locals())
-    chunk, salvage = chunk_size or bag_config.chunk_size or CHUNK, salvage or bag_config.salvage
+    chunk = chunk_size or bag_config.chunk_size or CHUNK
+    salvage = salvage or bag_config.salvage
     survey = _survey(bag_config, chunk, salvage)
     rows = _make_rows(survey)
     if html:

@@ -224,7 +224,8 @@ def find_policy_problems(values: Mapping[str, Any]) -> list[str]:
         problems.append(f"--dim-model {values['dim_model']} is not divisible by --n-heads {values['n_heads']} and by 4")
     if not values["image_topics"] and not read_topic(values["environment_state_topic"]):
         problems.append("a policy needs --image-topics or --environment-state-topic")
-    state, action = read_topic(values["state_topic"]), read_topic(values["action_topic"])
+    state = read_topic(values["state_topic"])
+    action = read_topic(values["action_topic"])
     if state is None and values["use_vae"]:
         problems.append("the variational objective needs --state-topic, or --no-use-vae")
     if state is None and action is None:

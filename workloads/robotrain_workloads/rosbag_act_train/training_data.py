@@ -135,7 +135,8 @@ def _read_bags(
             joints = reading.joints
             readings.append((source, reading))
     if problems:
-        first, others = problems[0][1], [f"\n{error}" for _, error in problems[1:]]
+        first = problems[0][1]
+        others = [f"\n{error}" for _, error in problems[1:]]
         names = ",".join(dict.fromkeys((*settings.exclude_bags, *(name for name, _ in problems))))
         # A plain remedy stands where `robotrain status` finds it: at the end of the first line.
         way = f"--exclude-bags {shlex.quote(names)}" if readings else ""
@@ -222,7 +223,8 @@ class BatchMaker:
 
     def _take_step(self, step: int) -> dict[str, NDArray[Any]]:
         number = int(np.searchsorted(self._starts, step, side="right")) - 1
-        episode, position = self._episodes[number], step - int(self._starts[number])
+        episode = self._episodes[number]
+        position = step - int(self._starts[number])
         ahead = np.arange(position, position + self._chunk)
         row: dict[str, NDArray[Any]] = {
             name: values[position] for name, values in episode.values.items() if name != ACTION

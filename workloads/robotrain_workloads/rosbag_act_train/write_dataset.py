@@ -19,7 +19,8 @@ def write_dataset(job: dict[str, Any]) -> None:
     features: dict[str, dict[str, Any]] = {}
     for name, shape in job["episodes"][0]["shapes"].items():
         if name.startswith("observation.images."):
-            kind, names = ("video" if job["video"] else "image"), ["height", "width", "channels"]
+            kind = "video" if job["video"] else "image"
+            names = ["height", "width", "channels"]
         else:
             kind = "float32"
             names = job["names"].get(name) or [f"{name.rpartition('.')[2]}_{index}" for index in range(shape[0])]

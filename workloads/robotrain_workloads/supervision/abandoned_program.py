@@ -37,7 +37,8 @@ class AbandonedProgram:
         if self._ends and now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
             if any(end.status == 0 for end in node_group.read_ends(Path(self._ends))):
-                lines, written = self._count_lines(), _read_written_bytes(self._pid)
+                lines = self._count_lines()
+                written = _read_written_bytes(self._pid)
                 if self._alone_since > now or lines > self._lines or written - self._written >= WORK_BYTES:
                     self._alone_since, self._lines, self._written = now, lines, written
         return now - self._alone_since > SILENT_SECONDS

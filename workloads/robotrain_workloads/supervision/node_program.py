@@ -36,7 +36,8 @@ def follow_program(group: JobNodes, program: ChildGroup, launcher: LauncherWatch
     """
     claim.start_watch()  # the process that started the nodes may be lost with its own
     follower = GroupFollower(program, max(1.0, child.get_grace_seconds() - MARGIN_SECONDS))
-    output, memory_kills = NodeOutput(f"[node {group.rank}] " if group.rank else "", launcher), count_oom_kills()
+    output = NodeOutput(f"[node {group.rank}] " if group.rank else "", launcher)
+    memory_kills = count_oom_kills()
     assert program.output is not None
     reader = child.start_reader(output.forward, program.output)
     alone = AbandonedProgram(group.ends, program.pid, output.count_lines)

@@ -125,7 +125,8 @@ class CompareCommand(JobCommand):
         """Compare what was played before; submit a job for anything else."""
         _, *words = ctx.params.get("words") or []
         policies = _list_policies(words)
-        file, than = ctx.params.get("scores"), ctx.params.get("not_worse_than") or ""
+        file = ctx.params.get("scores")
+        than = ctx.params.get("not_worse_than") or ""
         if not file and (ctx.params.get("parameters.env") or self.choice.file):
             return super().invoke(ctx)
 
@@ -151,9 +152,12 @@ class CompareCommand(JobCommand):
     ) -> tuple[Request, Sequence[Problem]]:
         """Return what the arguments ask for, with the policies among the words as sources of the job."""
         request, request_problems = super().make_request(ctx, choice, values, workload, platform, problems)
-        than, margin = values.get("not_worse_than") or "", values.get(self.options.flags[MARGIN])
-        texts, kinds = [*self.policies, *([than] if than else [])], get_plugins(ctx).source_kinds()
-        mistakes, sources = [*_find_mistakes(self.policies, than, margin)], list[SourceText]()
+        than = values.get("not_worse_than") or ""
+        margin = values.get(self.options.flags[MARGIN])
+        texts = [*self.policies, *([than] if than else [])]
+        kinds = get_plugins(ctx).source_kinds()
+        mistakes = [*_find_mistakes(self.policies, than, margin)]
+        sources = list[SourceText]()
         if values.get("missing"):
             mistakes.append(make_problem("option-without-effect.missing", suggest_leaving_out(MISSING)))
         for number, text in enumerate(texts):
@@ -176,7 +180,8 @@ class CompareCommand(JobCommand):
 
     def _read_plan(self, values: dict[str, Any]) -> ComparisonPlan:
         """Return what is asked. Raise Rejected for what cannot be asked."""
-        plan_values, problems = dict[str, Any](), list[Problem]()
+        plan_values = dict[str, Any]()
+        problems = list[Problem]()
         for flag in QUESTIONS:
             text = values.get(self.options.flags.get(flag, "")) or ""
             try:
@@ -269,7 +274,8 @@ def show_record(ctx: typer.Context, record: Mapping[str, Any]) -> None:
         print_json(record)
     else:
         text = (record.get("conditions") or {}).get("text")
-        sentences, notes = comparison_record.list_sentences(record), comparison_record.list_notes(record)
+        sentences = comparison_record.list_sentences(record)
+        notes = comparison_record.list_notes(record)
         parts = [*([f"{text}\n"] if text else []), f"{format_table(comparison_record.list_policies(record))}\n"]
         print_text("\n".join([*parts, *sentences, *(f"  {note}" for note in notes)]))
     if (record.get("gate") or {"passed": True})["passed"] is not True:

@@ -69,7 +69,8 @@ def compare_runs(
     words: Sequence[str], plan: ComparisonPlan, than: str, missing: Missing | None, plugins: Plugins
 ) -> Mapping[str, Any]:
     """Compare finished evaluations; of one run that compared policies, return what it found."""
-    texts, problems = [*words, *([than] if than else [])], list[Problem]()
+    texts = [*words, *([than] if than else [])]
+    problems = list[Problem]()
     if not texts:
         ways = [
             ("robotrain compare RUN RUN", "finished evaluations"),
@@ -94,7 +95,8 @@ def compare_runs(
     if len(named_facts) == len(groups):
         raise_if_any(compared_evaluations.find_same_policies(named_facts))
     evaluations = compared_evaluations.make_table([(_name_run(text, facts), facts) for text, facts in named_facts])
-    references, plan = _find_references(plan, texts, than), replace(plan, block=evaluations.tasks)
+    references = _find_references(plan, texts, than)
+    plan = replace(plan, block=evaluations.tasks)
     episodes, sides = evaluations.episodes, evaluations.sides
     by_training = len(named_facts) > len(groups)
     if by_training:
@@ -109,7 +111,8 @@ def _group_trainings(
 
     Evaluations of one training count as one. Raise Rejected if it stands on two sides.
     """
-    texts, firsts = [*itertools.chain(*groups)], compared_evaluations.find_trainings(facts)
+    texts = [*itertools.chain(*groups)]
+    firsts = compared_evaluations.find_trainings(facts)
     if evaluations.conditions is None:
         raise Rejected([make_problem("not-comparable.trainings-conditions")])
     names = _name_groups(groups)
@@ -216,6 +219,7 @@ def _compare(
     except ValueError as error:
         raise Rejected([make_problem("value-invalid.comparison", error=str(error))]) from None
     if apart := [verdict for verdict in compared.verdicts if not verdict.pairs]:
-        first, second = redact(apart[0].first), redact(apart[0].second)
+        first = redact(apart[0].first)
+        second = redact(apart[0].second)
         raise Rejected([make_problem("not-comparable.no-pair", first=first, second=second)])
     return table.dump_comparison(compared, conditions)

@@ -75,7 +75,8 @@ def _find_runs(named: Sequence[str]) -> list[str]:
 
     Raise Rejected with the problems of all, or if they are one run.
     """
-    runs, problems = list[str](), list[Problem]()
+    runs = list[str]()
+    problems = list[Problem]()
     for text in named:
         with collect_problems(problems):
             runs.append(find_run(text))

@@ -32,7 +32,8 @@ class DoctorCommand(OwnCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, with the options of the platform that they, a file or the environment choose."""
-        plugins, options = get_plugins(ctx), ComposedOptions()
+        plugins = get_plugins(ctx)
+        options = ComposedOptions()
         if platform := load_or_none(plugins.platform, choose_without_job(read_option(args, "--platform")).platform):
             options.owners.update((flag, "doctor") for param in self.get_params(ctx) for flag in param.opts)
             owner = f"platform {platform.name}"
@@ -75,7 +76,8 @@ def doctor(
     if chosen and chosen not in plugins.list_names("platform"):  # one that fails to load is a result of the checks
         load_named_plugin(plugins, "platform", chosen, choice.origins[1])
     default = network_deadline.LONG_SECONDS if online else network_deadline.SHORT_SECONDS
-    limit, done = network_deadline.get_limit(default), list[str]()
+    limit = network_deadline.get_limit(default)
+    done = list[str]()
     variables = _read_settings(ctx, plugins.platform(chosen).settings) if any(ctx.meta[VALUES_KEY].values()) else {}
     with _setting(variables):
         results = run_checks(list_checks(plugins, chosen, online), limit)

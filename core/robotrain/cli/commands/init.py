@@ -75,7 +75,8 @@ def init(
     if example:
         if workload or pipeline:
             raise Rejected([make_problem("usage.example", option="--workload" if workload else "--pipeline")])
-        target, files = Path(folder or example), read_example(plugins, example, folder or example)
+        target = Path(folder or example)
+        files = read_example(plugins, example, folder or example)
         answer: dict[str, Any] = {"example": example}
     else:
         target = Path(folder)
@@ -188,7 +189,8 @@ def make_files(
             raise Rejected(existing.problems)
     name = workload_name or (existing.find_text("workload") if existing else "")
     workload = load_named_plugin(plugins, "workload", name or plugins.default_workload(), Origin("flag", "--workload"))
-    inputs, kinds = _find_inputs(plugins, workload, folder), plugins.source_kinds()
+    inputs = _find_inputs(plugins, workload, folder)
+    kinds = plugins.source_kinds()
     other = ""
     if not name and not with_pipeline:
         default, default_inputs = workload, inputs

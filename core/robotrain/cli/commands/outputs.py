@@ -245,7 +245,8 @@ def _find_existing(places: Sequence[Path]) -> Iterator[Problem]:
 def _find_space_problems(outputs: Sequence[Output], to: Path) -> Iterator[Problem]:
     """Find targets that exist, and a disk that is too small."""
     yield from _find_existing([to / output.name for output in outputs])
-    needed, free = sum(output.size or 0 for output in outputs), disk_cache.get_free_bytes(to.absolute())
+    needed = sum(output.size or 0 for output in outputs)
+    free = disk_cache.get_free_bytes(to.absolute())
     if needed > free:
         title = f"{amounts.format_size(free)} free, {amounts.format_size(needed)} needed"
         yield make_problem("disk-too-small", given=str(to), title=title)

@@ -190,7 +190,8 @@ def schema(ctx: typer.Context, json: JsonOption = False) -> None:
     robotrain pipeline schema > pipeline.schema.json
     """
     plugins = get_plugins(ctx)
-    workloads, platforms = plugins.workloads().values(), plugins.platforms().values()
+    workloads = plugins.workloads().values()
+    platforms = plugins.platforms().values()
     print_json(make_pipeline_schema(workloads, platforms, plugins.source_kinds(), plugins.default_workload()))
 
 

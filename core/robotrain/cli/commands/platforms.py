@@ -186,7 +186,8 @@ def _split_to_width(first: Column, columns: Sequence[Column], within: int | None
         room -= GAP + column.width
         if within is not None and room < 0 and len(part) > 1:
             yield part
-            part, room = [first], within - first.width - GAP - column.width
+            part = [first]
+            room = within - first.width - GAP - column.width
         part.append(column)
     yield part
 

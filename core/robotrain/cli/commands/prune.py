@@ -287,10 +287,8 @@ def _print_tracked(tracked: Sequence[TrackedRun]) -> None:
     """Say what MLflow keeps of removed runs, and how that is removed: registered models may need it."""
     for uri in dict.fromkeys(tracked_run.uri for tracked_run in tracked):
         tracked_runs = [tracked_run for tracked_run in tracked if tracked_run.uri == uri]
-        size, ids = (
-            amounts.format_size(sum(tracked_run.bytes for tracked_run in tracked_runs)),
-            [tracked_run.run_id for tracked_run in tracked_runs],
-        )
+        size = amounts.format_size(sum(tracked_run.bytes for tracked_run in tracked_runs))
+        ids = [tracked_run.run_id for tracked_run in tracked_runs]
         mlflow, address = tracked_runs[0].command, shlex.quote(uri)
         delete = f"MLFLOW_TRACKING_URI={address} {mlflow} runs delete --run-id"
         one_by_one = f"for id in {' '.join(ids)}; do {delete} $id; done"
@@ -313,7 +311,8 @@ def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None],
     if selected:
         rows = [("RUN", "STATE", "PLATFORM", "ENDED", "SIZE")]
         for candidate in selected:
-            bytes, age = sizes[candidate.run], amounts.format_age(now - candidate.end_time)
+            bytes = sizes[candidate.run]
+            age = amounts.format_age(now - candidate.end_time)
             size = "-" if bytes is None else amounts.format_size(bytes)
             rows.append(
                 (candidate.run, _format_state(candidate), candidates.records[candidate.run].platform, age, size)

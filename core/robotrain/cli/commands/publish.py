@@ -38,11 +38,9 @@ def publish(
     progress, _ = read_run_log(record, platform)
     is_whole = name == whole.run
     others = list_evaluating_runs(whole, progress, plugins) if is_whole else list_scored_runs(whole, plugins)
-    named, log, sent = (
-        dataclasses.replace(record, run=name),
-        [progress, *(other_progress for _, other_progress in others)],
-        [],
-    )
+    named = dataclasses.replace(record, run=name)
+    log = [progress, *(other_progress for _, other_progress in others)]
+    sent = []
     try:
         for publication in publishing.publish_outputs(
             named, job, platform, outputs, target, log, plugins, print_message

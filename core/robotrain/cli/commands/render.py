@@ -102,7 +102,8 @@ class RenderCommand(JobCommand):
 
 def write_package(plugins: Plugins, rendered: RenderedPlan, folder: Path) -> list[str]:
     """Write the files that the platform adds to a plan; return their paths. Raise OSError."""
-    plan, platform = rendered.plan, plugins.platform(rendered.plan.platform)
+    plan = rendered.plan
+    platform = plugins.platform(rendered.plan.platform)
     files = dict(platform.plans.make_package(plan, dict(rendered.settings), plugins.workload(plan.job.workload)))
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -116,7 +116,8 @@ def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
         else str(progress.step),
         "" if seconds is None else format_duration(seconds),
     )
-    what, submitted = f"{record.workload} on {record.platform}", format_time(record.created)
+    what = f"{record.workload} on {record.platform}"
+    submitted = format_time(record.created)
     return RunRow(listed_run.run, record.name, listed_run.state, what, submitted, read.curve, cells)
 
 

@@ -213,7 +213,8 @@ def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> Run
 
 def _require_training_steps(ctx: typer.Context, run: str, value: str) -> None:
     """Raise Rejected for a run whose workload has no training_steps, with the parameters that may count its steps."""
-    record, plugins = records.read_record(name_index.find_run(run)), get_plugins(ctx)
+    record = records.read_record(name_index.find_run(run))
+    plugins = get_plugins(ctx)
     adopted = earlier_run.read_adopted_run(record, plugins).stored if record.is_adopted else None
     job = (adopted or read_plan_to_repeat(record.run)).plan.job
     declared = {parameter.name for parameter in get_parameters(plugins.workload(job.workload).parameters)}
@@ -232,7 +233,8 @@ def _prepare_again_from_record(
 
     :param replaced: the roles whose sources the command replaces.
     """
-    record, plugins = records.read_record(name_index.find_run(run)), get_plugins(ctx)
+    record = records.read_record(name_index.find_run(run))
+    plugins = get_plugins(ctx)
     if record.is_adopted:
         earlier = earlier_run.read_adopted_run(record, plugins)
         return record, earlier.stored, _prepare_earlier_run(ctx, earlier, sets, repin, platform, replaced)
@@ -257,7 +259,8 @@ def _submit_again(
     :param name: that of the run before, which the new one gets without an own one.
     :param job_folder: where the job file of the run before is.
     """
-    run, workload = stored.plan.run, get_plugins(ctx).workload(prepared.job.workload)
+    run = stored.plan.run
+    workload = get_plugins(ctx).workload(prepared.job.workload)
     prepared = name_job(prepared, stored, options["name"])
     differences = list(find_differences(stored, prepared, workload))
     what = "plan" if stored.payload.archive else "job"

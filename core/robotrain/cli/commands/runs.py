@@ -246,7 +246,8 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
             columns[at] = dataclasses.replace(column, cells=cells)
     titles, *rows = fit_columns(columns, width)
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
-    has_reasons, state = titles[-1].rstrip() == "REASON", [title.rstrip() for title in titles].index("STATE")
+    has_reasons = titles[-1].rstrip() == "REASON"
+    state = [title.rstrip() for title in titles].index("STATE")
     for listed_run, cells, reason, changed in zip(listed, rows, reasons, changes, strict=True):
         style = output.STATE_STYLES.get(listed_run.state, "")
         cells[state] = output.paint_text(cells[state], style, colour)
@@ -261,7 +262,8 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
 
 def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: list[str]) -> "list[Column]":
     """Return the columns of the table, names and runs first and reasons last."""
-    now, progresses = time.time(), [listed_run.progress for listed_run in listed]
+    now = time.time()
+    progresses = [listed_run.progress for listed_run in listed]
     declared = [listed_run.record.metrics if listed_run.record else () for listed_run in listed]
     headlines = [
         progress.winner or scores.format_headline_score(progress.scores, metrics)
@@ -292,7 +294,8 @@ def _format_changes(listed_run: ListedRun) -> str:
     changes = run_differences.format_changes(listed_run.changes)
     if not listed_run.parent:
         return changes
-    parent, result = RUN_START.sub("", listed_run.parent), listed_run.result_change
+    parent = RUN_START.sub("", listed_run.parent)
+    result = listed_run.result_change
     return f"{result.format_text(parent) + ';' if result else f'from {parent}:'} {changes or 'no change'}"
 
 

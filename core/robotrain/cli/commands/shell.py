@@ -36,7 +36,8 @@ def shell(ctx: typer.Context, run: RunArgument = "", step: StepOption = "") -> N
 
     robotrain shell latest -- nvidia-smi
     """
-    words, is_typed = ctx.meta[AFTER_DASHES_KEY] or [], has_terminal()
+    words = ctx.meta[AFTER_DASHES_KEY] or []
+    is_typed = has_terminal()
     if not (words or is_typed):
         raise Rejected([make_problem("shell-without-terminal", run=format_run(run or "latest", step))])
     record, platform = open_accessible_run(ctx, run, step, "shell")

@@ -122,7 +122,8 @@ class SubmitCommand(JobCommand):
         from robotrain.cli import unknown_words, usage
         from robotrain.store import plans
 
-        words, order = values.get("words") or [], ctx.meta.get(ORDER_KEY, [])
+        words = values.get("words") or []
+        order = ctx.meta.get(ORDER_KEY, [])
         mistakes = [
             *usage.find_swallowed_flags(values, self.options),
             *usage.find_repeated_options(order, self.options),
@@ -188,7 +189,8 @@ def submit_job(
     print_problems(prepared.warnings)
     plugins, new, pinning = get_plugins(ctx), bool(options.get("new")), not options.get("no_pin")
     prepared, options = _choose_teller(prepared, options, plugins)
-    checker_option, has_flag = options.get("checker") or "", "checker" in options
+    checker_option = options.get("checker") or ""
+    has_flag = "checker" in options
     seen: list[tuple[InputStep, JobFacts]] = []
     data: list[Mapping[str, Any]] = []
     checks = CheckOptions(
@@ -349,7 +351,9 @@ def finish_submission(
     from robotrain.model.job import parse_attempt
     from robotrain.plugins import site
 
-    run, plugins, as_json = record.run, get_plugins(ctx), bool(options.get("json"))
+    run = record.run
+    plugins = get_plugins(ctx)
+    as_json = bool(options.get("json"))
     if is_new and (attempt := parse_attempt(run)) > 1:
         print_message(f"  this is attempt {attempt} of the same job")
     native = dict(run_summary.list_native_names(record, platform))
@@ -360,7 +364,9 @@ def finish_submission(
     if waits_for_end(options):
         from robotrain.cli.commands.watch import follow_submitted
 
-        stream, timeout, poll = bool(options.get("stream")), options.get("timeout") or "", options.get("poll_seconds")
+        stream = bool(options.get("stream"))
+        timeout = options.get("timeout") or ""
+        poll = options.get("poll_seconds")
         channels = options.get("channels") or ()
         follow_submitted(record, platform, plugins, as_json, stream, timeout, poll, is_new, channels)
     elif as_json:

@@ -163,7 +163,8 @@ def _read_space(
     sampler_name = values.get("sampler") or "grid"
     sampler: SamplerName = next((name for name in SAMPLERS if name == sampler_name), "grid")
     if sampler_name != sampler:
-        ways, reason = list(suggest_name(sampler_name, SAMPLERS, prefix="--sampler ")), ""
+        ways = list(suggest_name(sampler_name, SAMPLERS, prefix="--sampler "))
+        reason = ""
         if sampler_name.lower() in ("bayesian", "bayes"):
             ways = [Suggestion("--sampler tpe --samples N", "a Bayesian method; this machine submits the trials")]
             reason = "The engines of platforms run grid and random sweeps only."

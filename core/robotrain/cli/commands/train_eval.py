@@ -115,7 +115,8 @@ class TrainEvalCommand(JobCommand):
             problems.append(make_problem("evaluation-missing", name=workload.name))
         settings = _collect_step_settings(values, platform)
         if not model:
-            way, unused = Suggestion("--register-model NAME"), settings[train_eval.REGISTER]
+            way = Suggestion("--register-model NAME")
+            unused = settings[train_eval.REGISTER]
             flags = [value.origin.where for value in unused.values()]
             problems += (make_problem("options-conflict.not-registered", way, where=flag) for flag in flags)
         wanted = train_eval.TrainEval(

@@ -99,7 +99,8 @@ def list_runs(
     :param with_steps: include the runs of pipelines' steps.
     """
     names = records.iterate_runs(with_steps=with_steps)
-    selected, uncertain = list[ListedRun](), list[ListedRun]()
+    selected = list[ListedRun]()
+    uncertain = list[ListedRun]()
     examined = 0
     while number is None or len(selected) < number:
         batch = list(itertools.islice(_read_records(names, accept), number or MAX_EXAMINED))

@@ -244,7 +244,8 @@ def _find_value_names(
 
 def _list_declared_names(plugins: Plugins) -> dict[str, dict[str, None]]:
     """Return the names that plugins declare, and their flags with and without dashes, with what these mean."""
-    workloads, platforms = plugins.workloads().values(), plugins.platforms().values()
+    workloads = plugins.workloads().values()
+    platforms = plugins.platforms().values()
     meanings: dict[str, dict[str, None]] = {}
     for flag, key in list_flag_keys(workloads, platforms, plugins.source_kinds()):
         name = key.split(".")[1] if key.startswith("sources.") else key

@@ -29,7 +29,8 @@ def draw_curve(points: Sequence[tuple[float, float]], title: str) -> str:
     wide = min(6, max(1, CURVE_WIDTH // len(finite)))  # few values are repeated
     means = map(_compute_mean, _slice_points(finite, CURVE_WIDTH))
     columns = [mean for mean in means if mean is not None for _ in range(wide)]
-    low, high = min(0.0, *columns), max(columns)
+    low = min(0.0, *columns)
+    high = max(columns)
     scale = (high - low) or 1.0
     eighths = [max(1, round((value - low) / scale * CURVE_HEIGHT * 8)) for value in columns]
     rows = []
@@ -58,7 +59,8 @@ def draw_sparkline(points: Sequence[tuple[float, float]], width: int, blocks: st
     """
     means = [_compute_mean(part[:: 1 + len(part) // MAX_SAMPLES]) for part in _slice_points(points, width)]
     finite = [mean for mean in means if mean is not None]
-    low, scale = min(finite, default=0.0), (max(finite, default=0.0) - min(finite, default=0.0)) or 1.0
+    low = min(finite, default=0.0)
+    scale = (max(finite, default=0.0) - min(finite, default=0.0)) or 1.0
     return "".join(dot if mean is None else blocks[round((mean - low) / scale * (len(blocks) - 1))] for mean in means)
 
 
@@ -220,7 +222,8 @@ def _list_outputs(progress: Progress, canvas: Canvas) -> Iterator[str]:
 
 
 def _format_place(name: str, where: str, canvas: Canvas) -> str:
-    where, left = to_plain_line(where), canvas.columns - len(name) - 4
+    where = to_plain_line(where)
+    left = canvas.columns - len(name) - 4
     if measure_width(where) > left > 1:
         where = canvas.glyphs.mark + where[len(where) - left + 1 :]
     return f"{name}  {where}"
@@ -232,7 +235,8 @@ GPU_PATTERN = re.compile(r"system/gpu_(\d+)_memory_used_megabytes")
 def format_machine(values: Mapping[str, float]) -> str:
     """Return the machine's load, such as `memory 4.2 of 16.8 GB  cpu 87%  gpu 0 12.1 GB (31%) busy 98%`."""
     parts = []
-    used, free = values.get("system/memory_used_megabytes"), values.get("system/memory_available_megabytes")
+    used = values.get("system/memory_used_megabytes")
+    free = values.get("system/memory_available_megabytes")
     if used is not None:
         of = f" of {(used + free) / 1000:.1f}" if free is not None else ""
         parts.append(f"memory {used / 1000:.1f}{of} GB")
@@ -240,7 +244,8 @@ def format_machine(values: Mapping[str, float]) -> str:
         parts.append(f"cpu {busy:.0f}%")
     for number in sorted(int(match[1]) for name in values if (match := GPU_PATTERN.fullmatch(name))):
         name = f"system/gpu_{number}"
-        share, busy = values.get(f"{name}_memory_percent"), values.get(f"{name}_utilization_percentage")
+        share = values.get(f"{name}_memory_percent")
+        busy = values.get(f"{name}_utilization_percentage")
         text = f"gpu {number} {values[f'{name}_memory_used_megabytes'] / 1000:.1f} GB"
         text += "" if share is None else f" ({share:.0f}%)"
         parts.append(text + ("" if busy is None else f" busy {busy:.0f}%"))

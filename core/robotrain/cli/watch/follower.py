@@ -209,7 +209,9 @@ class FollowedRun:
         """Note that the platform does not answer; give up after a while when its log is silent too."""
         now = time.monotonic()
         self._status_trouble_since = self._status_trouble_since or now
-        run, platform, reason = self.record.run, self.record.platform, describe_exception(error)
+        run = self.record.run
+        platform = self.record.platform
+        reason = describe_exception(error)
         self._status_trouble = f"{platform} does not return the status of {run}: {reason}"
         self._report_trouble(self._status_trouble)
         log_silent = self._log_trouble or self._log_ended.is_set()

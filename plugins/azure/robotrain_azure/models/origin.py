@@ -52,7 +52,9 @@ def parse_location(uri: str, workspace: Workspace) -> ModelLocation | None:
             workspace = Workspace(match["subscription"], match["group"], match["workspace"])
         return DatastoreFolder(workspace, match["datastore"], match["path"].strip("/"))
     if match := re.fullmatch(_JOB_URI, uri):
-        job, output, path = match["job"], match["output"], (match["path"] or "").strip("/")
+        job = match["job"]
+        output = match["output"]
+        path = (match["path"] or "").strip("/")
         if output == ARTIFACTS_OUTPUT:
             return _locate_artifact(workspace, job, path)
         return JobOutputFolder(workspace, job, output, path)

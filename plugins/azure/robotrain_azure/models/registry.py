@@ -17,7 +17,8 @@ PATIENCE_SECONDS = 2.0
 
 def find_latest_version(source: JobSource, workspace: Workspace) -> str:
     """Return the latest version of a source's model in the workspace. Raise SourceError."""
-    name, arm = parse_registered_model(source.uri).name, ArmClient(PATIENCE_SECONDS)
+    name = parse_registered_model(source.uri).name
+    arm = ArmClient(PATIENCE_SECONDS)
     models = f"{workspace.resource}/models"
     try:
         try:

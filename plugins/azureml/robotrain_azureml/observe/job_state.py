@@ -92,7 +92,8 @@ class AzureMLJob:
         """Whether the job reached its own time limit: its times must agree, other timeouts do not count."""
         if self.limit is None or not (self.ended and self.started):
             return False
-        ran, messages = self.ended - self.started, " ".join((self.message, *self.warnings))
+        ran = self.ended - self.started
+        messages = " ".join((self.message, *self.warnings))
         if self.job_status in (CANCELED, "Failed") and re.search(_TIMEOUT_PATTERN, messages):
             return ran >= self.limit - _TIMEOUT_SLACK_SECONDS
         return self.job_status == CANCELED and ran >= self.limit
@@ -162,7 +163,8 @@ def query_job(reference: Reference) -> tuple[AzureMLJob, str]:
 
 def query_job_region(reference: Reference) -> AzureMLJob:
     """Return the state and the logs from the region's service. Raises RunGone, Rejected."""
-    workspace, name = jobs.get_run_workspace(reference), reference.get("job", "")
+    workspace = jobs.get_run_workspace(reference)
+    name = reference.get("job", "")
     with errors.reject_errors(workspace, f"ask the workspace's region for the job {name}"):
         details = jobs.fetch_run_details(workspace, name)
     return parse_job({} if details else jobs.get_job(reference), details)

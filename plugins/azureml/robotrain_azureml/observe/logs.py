@@ -79,7 +79,8 @@ class RemoteLogReader:
         content = b""
         while start and content.count(b"\n") <= count:
             before = max(0, start - max(WINDOW_BYTES, 3 * len(content)))
-            content, start = b"".join(self._read_bytes(before, start)) + content, before
+            content = b"".join(self._read_bytes(before, start)) + content
+            start = before
         lines = content.split(b"\n")
         self.offset, self._unfinished = start + len(content), lines.pop()
         return [_decode_line(line) for line in lines[-count:]] if count else []  # an incomplete first line is dropped
@@ -241,7 +242,8 @@ SETTLED_SECONDS = 1.0
 def follow_log(reference: Reference, tail: int | None) -> Iterator[str]:
     """Yield the lines of the log until the job ends, beginning with its last ones so far. Raises RunGone, Rejected."""
     files = JobLogs(reference, AzureMLJob())
-    queried, answered = float("-inf"), time.monotonic()
+    queried = float("-inf")
+    answered = time.monotonic()
     pause, quiet = FIRST_PAUSE, False
     while True:
         before, is_answered = files.offset, True
@@ -266,7 +268,8 @@ def follow_log(reference: Reference, tail: int | None) -> Iterator[str]:
                 return
             quiet, pause = True, SETTLED_SECONDS
         else:
-            quiet, pause = False, min(pause * 1.5, LONGEST_PAUSE) if silent else FIRST_PAUSE
+            quiet = False
+            pause = min(pause * 1.5, LONGEST_PAUSE) if silent else FIRST_PAUSE
         time.sleep(pause if select_run_logs(files.job.logs) or quiet else BEGIN_SECONDS)
 
 

@@ -58,7 +58,8 @@ class SealedOutput:
 
 def get_datastore(reference: Reference, name: str = "") -> Datastore:
     """Return a datastore of the workspace: that of the output without a name. Raises Rejected."""
-    workspace, name = jobs.get_run_workspace(reference), name or reference.get("datastore", "")
+    workspace = jobs.get_run_workspace(reference)
+    name = name or reference.get("datastore", "")
     with errors.reject_errors(workspace, f"read the datastore {name} of the workspace"):
         return storage.get_datastore(jobs.get_client(), workspace, name)
 
@@ -77,8 +78,10 @@ def get_results_name(reference: Reference) -> str:
 
 def list_sealed_outputs(reference: Reference) -> list[SealedOutput]:
     """Return checkpoints by step, or the results, including incomplete ones. Raises Rejected."""
-    store, workspace = get_datastore(reference), jobs.get_run_workspace(reference)
-    output, in_folders = reference.get("output", "").strip("/"), not has_results(reference)
+    store = get_datastore(reference)
+    workspace = jobs.get_run_workspace(reference)
+    output = reference.get("output", "").strip("/")
+    in_folders = not has_results(reference)
     rejecting = errors.reject_errors(workspace, f"list the output of {reference['job']}")
     sealed = []
     with rejecting, datastore.open_datastore(jobs.get_client(), store) as blobs:
@@ -88,13 +91,15 @@ def list_sealed_outputs(reference: Reference) -> list[SealedOutput]:
             if last != MANIFEST or not re.fullmatch(r"\d+" if in_folders else "", folder):
                 continue
             manifest = checkpoint.parse_manifest(blobs.read_blob(seal.name))
-            job, run = reference.get("job", ""), reference.get("run", "")
+            job = reference.get("job", "")
+            run = reference.get("run", "")
             if manifest is None or outputs.is_foreign_checkpoint(manifest, job, run):
                 continue
             files = {file: listed.get(f"{folder}/{file}" if folder else file) for file in manifest.files}
             size = sum(blob.size for blob in files.values() if blob)
             path = f"{output}/{folder}".rstrip("/")
-            uri, url = str(DatastorePath(reference.get("datastore", ""), path, workspace)), f"{store.url}/{path}"
+            uri = str(DatastorePath(reference.get("datastore", ""), path, workspace))
+            url = f"{store.url}/{path}"
             missing = tuple(file for file, blob in files.items() if blob is None)
             item = SealedOutput(folder=folder, uri=uri, url=url, manifest=manifest, size=size, missing_files=missing)
             sealed.append(item)
@@ -103,8 +108,10 @@ def list_sealed_outputs(reference: Reference) -> list[SealedOutput]:
 
 def make_no_outputs_problem(reference: Reference, job: AzureMLJob, incomplete: Mapping[str, SealedOutput]) -> Problem:
     """Return the problem of a job that reported outputs of which none is complete."""
-    run, datastore_name = reference.get("run") or reference["job"], reference.get("datastore", "")
-    noun, folder = "results" if has_results(reference) else "checkpoints", reference.get("output", "")
+    run = reference.get("run") or reference["job"]
+    datastore_name = reference.get("datastore", "")
+    noun = "results" if has_results(reference) else "checkpoints"
+    folder = reference.get("output", "")
     if not job.is_finished:
         message = "outputs-missing.at-end" if job.output_mode == "Upload" else "outputs-missing.copying"
         fix = Suggestion(f"robotrain wait {run}", "waits for its end")
@@ -208,7 +215,8 @@ def fetch_output(reference: Reference, output: Output, to: Path) -> None:
         return
     if output.source == DatastorePath.kind:
         path = datastore_path.parse_datastore_path(output.uri)
-        store, folder = get_datastore(reference, path.datastore), path.path
+        store = get_datastore(reference, path.datastore)
+        folder = path.path
     else:
         store = get_datastore(reference, storage.ARTIFACT_DATASTORE)
         folder = output.uri.removeprefix(f"{store.url}/")

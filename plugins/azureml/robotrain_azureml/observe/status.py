@@ -192,7 +192,8 @@ def find_cause(message: str, job: AzureMLJob, workspace: Workspace) -> str:
     if not sentence:
         return ""
     name = _match_group(_ACCOUNT_PATTERN, message)
-    account, output = make_account_id(workspace, name), make_account_id(workspace, name or job.storage_account)
+    account = make_account_id(workspace, name)
+    output = make_account_id(workspace, name or job.storage_account)
     holder = job.identity or UNKNOWN_OBJECT_ID
     facts = {
         "compute": job.compute or "COMPUTE",

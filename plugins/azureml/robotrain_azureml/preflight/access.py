@@ -36,7 +36,8 @@ KNOWN_MODES = (*KEY_MODES, "identity", "userdelegationsas")
 
 def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterator[Problem]:
     """Check that code, folders, outputs and published checkpoints can be written. Raises ArmError."""
-    spec, command = preflight.spec, preflight.spec.make_az_command("datastore list")
+    spec = preflight.spec
+    command = preflight.spec.make_az_command("datastore list")
     try:
         store = preflight.get_datastore()
     except StorageError as error:
@@ -75,9 +76,11 @@ def _check_accounts(preflight: PreflightContext, datastore: Datastore) -> Iterat
 def _check_account(preflight: PreflightContext, resource: str, keyed: bool) -> Iterator[Problem]:
     """Check the keys and the firewall of an account. `keyed`: whether a key or a signature is used with it."""
     properties = preflight.arm.get_properties(resource, roles.ACCOUNTS_API_VERSION)
-    account, datastore = _get_resource_name(resource), preflight.spec.datastore
+    account = _get_resource_name(resource)
+    datastore = preflight.spec.datastore
     if properties.get("allowSharedKeyAccess") is False:
-        is_own, mode = resource == preflight.get_property("storageAccount"), preflight.get_property(AUTH_MODE)
+        is_own = resource == preflight.get_property("storageAccount")
+        mode = preflight.get_property(AUTH_MODE)
         if keyed:
             yield _make_keys_problem(preflight, resource)
         elif is_own and mode.lower() not in KNOWN_MODES:

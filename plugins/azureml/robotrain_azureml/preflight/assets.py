@@ -78,7 +78,9 @@ def check_asset(
     preflight: PreflightContext, asset: WorkspaceAsset, describing_files: Sequence[str] = ()
 ) -> Iterator[Problem]:
     """Check one asset. Raises ArmError if it cannot be read. `describing_files`: files that every dataset has."""
-    flag, asset_name, workspace = asset.flag, asset.format_value(), _find_asset_workspace(preflight, asset)
+    flag = asset.flag
+    asset_name = asset.format_value()
+    workspace = _find_asset_workspace(preflight, asset)
     if workspace is None:
         yield make_problem("source-unreachable.asset", where=flag, given=asset_name, label=asset.label)
         return
@@ -140,7 +142,8 @@ def _make_asset_problem(
     if error.status == 404:
         problem = context.make_workspace_problem(error, workspace)
         return replace(problem, where=asset.flag, given=asset.format_value())
-    subjects, diagnosis = [f"the {asset.label} of {workspace.name}"], errors.diagnose_workspace_error(error, workspace)
+    subjects = [f"the {asset.label} of {workspace.name}"]
+    diagnosis = errors.diagnose_workspace_error(error, workspace)
     if error.is_transient:
         return context.make_no_answer_problem(subjects, error, diagnosis)
     return context.make_unchecked_problem(subjects, diagnosis)
@@ -194,7 +197,8 @@ def _check_dataset_asset(
     except ServiceError:
         return
     command = preflight.spec.make_az_command(f"data show --name {asset.name} --version {asset.version}", workspace)
-    asset_name, fix = asset.format_value(), Suggestion(command, "shows its place")
+    asset_name = asset.format_value()
+    fix = Suggestion(command, "shows its place")
     yield make_problem(
         "source-undescribed",
         fix,

@@ -42,7 +42,8 @@ def fetch_compute(preflight: PreflightContext) -> Compute | Problem:
     except ArmError as error:
         if not errors.is_part_missing(error, spec.compute):
             raise
-    path, command = f"{spec.target_workspace.resource}/computes", spec.make_az_command("compute list")
+    path = f"{spec.target_workspace.resource}/computes"
+    command = spec.make_az_command("compute list")
     fixes = context.suggest_existing(preflight.arm, path, "--compute {}", spec.compute, command)
     return make_missing_compute_problem(spec.compute, *fixes)
 
@@ -146,7 +147,8 @@ def fetch_compute_settings(job: Job, settings: AzureMLSettings) -> Mapping[str, 
 
     Raises Rejected if that fails: an error if Azure gave no answer, else a warning, as the preflight gives details.
     """
-    workspace, name = get_workspace(settings), job_settings.get_compute_name(settings)
+    workspace = get_workspace(settings)
+    name = job_settings.get_compute_name(settings)
     missing = [field for field in UNKNOWN_SETTINGS if getattr(settings, field) is None]
     if not missing or workspace is None or not name:
         return {}

@@ -109,7 +109,8 @@ def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Seve
 
 def make_no_answer_problem(subjects: Iterable[str], error: ArmError, diagnosis: Diagnosis) -> Problem:
     """Return the problem of look-ups that Azure did not answer for as long as a submit waits: nothing is sent."""
-    names, minutes = ", ".join([*subjects][:MAX_CHECKS]), PATIENCE_SECONDS / 60 if error.is_passing else None
+    names = ", ".join([*subjects][:MAX_CHECKS])
+    minutes = PATIENCE_SECONDS / 60 if error.is_passing else None
     message = "platform-away" if error.code == UNREACHABLE else "platform-busy"
     return make_problem(message, names=names, reason=_redact_reason(diagnosis), minutes=minutes)
 
@@ -159,7 +160,8 @@ class UncheckedParts:
         for subject, error in sorted(self._errors, key=lambda item: item[0]):
             groups.setdefault((error.status, error.code), []).append((subject, error))
         for group in groups.values():
-            subjects, error = dict.fromkeys(subject for subject, _ in group), group[0][1]
+            subjects = dict.fromkeys(subject for subject, _ in group)
+            error = group[0][1]
             diagnosis = errors.diagnose_workspace_error(error, self._workspace)
             if error.is_transient:
                 yield make_no_answer_problem(subjects, error, diagnosis)

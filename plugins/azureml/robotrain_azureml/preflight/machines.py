@@ -62,7 +62,8 @@ class Compute:
 
 def parse_compute(body: Answer) -> Compute:
     """Parse an answer of the resource manager. Raises ArmError."""
-    properties, identity = body.get_object("properties"), body.get_object("identity")
+    properties = body.get_object("properties")
+    identity = body.get_object("identity")
     assigned = identity.get_object("userAssignedIdentities")
     return Compute(
         name=body.get_text("name"),
@@ -135,7 +136,8 @@ def find_machine_size(preflight: PreflightContext, size: str) -> MachineSize | N
     """Return a machine size by name; None if the region does not list it. Raises ArmError."""
     for item in preflight.arm.list_all(_make_location_path(preflight, "vmSizes")):
         if str(item.get("name")).lower() == size.lower():
-            cores, gpus = as_int(item.get("vCPUs")) or 0, as_int(item.get("gpus"))
+            cores = as_int(item.get("vCPUs")) or 0
+            gpus = as_int(item.get("gpus"))
             return MachineSize(size, item.get_text("family"), cores, gpus)
     return None
 
@@ -156,16 +158,15 @@ def check_quota(
             break
         if not usage and is_family and ("lowpriority" in str(quota.get("type")).lower()) == low_priority:
             usage = quota
-    limit, used = as_int(usage.get("limit")), as_int(usage.get("currentValue")) or 0
+    limit = as_int(usage.get("limit"))
+    used = as_int(usage.get("currentValue")) or 0
     if limit is None or limit == UNLIMITED or not cores or used + cores <= limit:
         return
     name, command = preflight.spec.compute, f"compute list-usage --location {preflight.region}"
     more = Suggestion("https://ml.azure.com/quota", "to request more")
     usage_fix = Suggestion(preflight.spec.make_az_command(command), "shows the usage")
-    message, what = (
-        "azureml-quota.never" if cores > limit else "azureml-quota.later",
-        "a node" if nodes == 1 else "them",
-    )
+    message = "azureml-quota.never" if cores > limit else "azureml-quota.later"
+    what = "a node" if nodes == 1 else "them"
     yield make_problem(
         message,
         more,
@@ -193,10 +194,13 @@ def check_kubernetes_compute(spec: AzureMLSubmissionSpec, compute: Compute) -> I
     types = compute.details.get_object("instanceTypes")
     if compute.details.get("instanceTypes") is None or not spec.instance_type:
         return
-    flag, wanted, names = "--instance-type", spec.instance_type, sorted(types)
+    flag = "--instance-type"
+    wanted = spec.instance_type
+    names = sorted(types)
     large = [name for name in names if (count_gpus(types.get_object(name)) or 0) >= spec.gpus]
     if wanted in types:
-        gpus, alternatives = count_gpus(types.get_object(wanted)), [f"{flag} {name}" for name in large]
+        gpus = count_gpus(types.get_object(wanted))
+        alternatives = [f"{flag} {name}" for name in large]
         yield from check_gpu_count(spec, gpus, f"the instance type {wanted}", flag, alternatives)
         return
     large = large or names
@@ -231,7 +235,8 @@ def check_managed_compute(preflight: PreflightContext, compute: Compute) -> Iter
         fix = preflight.spec.make_az_command(f"compute start --name {name}")
         yield make_problem("azureml-compute-stopped", fix, given=name, name=name, state=state)
     elif state in BROKEN_STATES:
-        reason, details = get_first_message(compute.details, "errors"), suggest_details(preflight.spec)
+        reason = get_first_message(compute.details, "errors")
+        details = suggest_details(preflight.spec)
         yield make_problem("pool-closed.instance", details, given=name, name=name, state=state, why=reason)
     if preflight.nodes > 1:
         yield make_problem("nodes-too-few.instance", given=str(preflight.nodes), name=name)

@@ -98,8 +98,10 @@ def check_sign_in() -> Iterator[HealthResult]:
 
 def check_settings() -> Iterator[HealthResult]:
     """Check that a workspace and a compute are set; without both, Azure ML may not be used from here."""
-    configured, terraform = read_configured_settings(AzureMLSettings, PLATFORM_NAME), find_terraform_folder()
-    workspace, compute = get_workspace(configured), job_settings.get_compute_name(configured)
+    configured = read_configured_settings(AzureMLSettings, PLATFORM_NAME)
+    terraform = find_terraform_folder()
+    workspace = get_workspace(configured)
+    compute = job_settings.get_compute_name(configured)
     if terraform and not (workspace and compute):
         yield report_ok(f"missing settings are read from Terraform's outputs in {terraform} at submission")
         if not configured.subscription_id:
@@ -163,7 +165,8 @@ def _check_compute(preflight: PreflightContext) -> Iterator[Problem]:
         yield compute
         return
     spec = preflight.spec
-    kind, identity = spec.compute_kind or compute.kind, spec.identity or compute.default_identity
+    kind = spec.compute_kind or compute.kind
+    identity = spec.identity or compute.default_identity
     spec = replace(spec, compute_kind=kind, identity=identity)
     yield from compute_checks.check_fetched_compute(replace(preflight, spec=spec), compute)
 

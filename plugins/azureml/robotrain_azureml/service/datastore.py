@@ -178,7 +178,9 @@ def download_blobs(blobs: DatastoreBlobs, listed: Iterable[DatastoreBlob], folde
         folder.mkdir(parents=True, exist_ok=True)
 
     def download(path: Path, stopped: threading.Event) -> None:
-        blob, size, digest = targets[path], 0, hashlib.md5(usedforsecurity=False)
+        blob = targets[path]
+        size = 0
+        digest = hashlib.md5(usedforsecurity=False)
         with translate_errors(blobs.store), path.open("wb") as file:
             for piece in blobs.read_pieces(blob.name, blob.size):
                 _raise_if_stopped(stopped)

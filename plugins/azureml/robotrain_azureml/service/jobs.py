@@ -39,7 +39,8 @@ def find_job(arm: ArmClient, workspace: Workspace, name: str) -> Answer | None:
 
 def get_job(reference: Reference) -> Answer:
     """Return the job of a run. Raises RunGone, Rejected."""
-    workspace, name = get_run_workspace(reference), reference.get("job", "")
+    workspace = get_run_workspace(reference)
+    name = reference.get("job", "")
     with errors.reject_errors(workspace, f"ask Azure ML for the job {name}"):
         job = find_job(get_client(), workspace, name)
         if job is not None:
@@ -93,7 +94,8 @@ def fetch_runs(workspace: Workspace, names: Sequence[str]) -> dict[str, Answer]:
 
     Jobs that it does not know are missing.
     """
-    region, runs_by_name = get_client(_find_region_host(workspace, None)), dict[str, Answer]()
+    region = get_client(_find_region_host(workspace, None))
+    runs_by_name = dict[str, Answer]()
     path = f"/history/v1.0{workspace.resource}/batchrundata"
     for start in range(0, len(names), MAX_BATCH):
         requests = {name: {"runId": name, "selectRunMetadata": True} for name in names[start : start + MAX_BATCH]}

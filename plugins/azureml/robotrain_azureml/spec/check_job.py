@@ -72,7 +72,8 @@ PROTECTED_KEYS = (
 
 def _check_spec_patch(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     """Check that a patch leaves what identifies and starts the run, its variables, and where its output is."""
-    output, variables = job.profile.outputs.folder, command_job.make_variables(job, settings)
+    output = job.profile.outputs.folder
+    variables = command_job.make_variables(job, settings)
     protected = [*PROTECTED_KEYS, *(ProtectedKey(("outputs", output, name), _OUTPUT) for name in ("path", "type"))]
     protected += [ProtectedKey((command_job.QUOTED_KEY, name), "robotrain sets it.") for name in variables]
     patch = spec_patch.load_patch(settings.spec_patch)
@@ -145,7 +146,8 @@ def _check_gpus(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     gpus, instance_type = job.training_gpus, settings.instance_type
     if not gpus or settings.compute_kind == "managed":
         return
-    need, defaults = f"the job trains on {gpus} GPU{'' if gpus == 1 else 's'}", job_settings.DEFAULT_INSTANCE_TYPES
+    need = f"the job trains on {gpus} GPU{'' if gpus == 1 else 's'}"
+    defaults = job_settings.DEFAULT_INSTANCE_TYPES
     if instance_type is None:
         if gpus not in defaults:
             listed = ", ".join(f"{name} ({count})" for count, name in defaults.items())
@@ -201,7 +203,8 @@ REGISTRY_FORM = "azureml://registries/REGISTRY/environments/NAME/versions/VERSIO
 
 
 def _check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
-    name, version = job_settings.get_environment_name(job.profile, settings), settings.environment_version
+    name = job_settings.get_environment_name(job.profile, settings)
+    version = settings.environment_version
     if name.startswith(REGISTRY_START):
         if job_settings.parse_registry_environment(name) is None:
             reason = f"It is {REGISTRY_FORM}; a label, such as `latest`, could change."
@@ -339,7 +342,9 @@ def _check_secrets(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
 
 
 def _check_token(credential: job_settings.Credential, settings: AzureMLSettings) -> Iterator[Problem]:
-    text, vault, flag = credential.get_value(settings), settings.key_vault or "", credential.flag
+    text = credential.get_value(settings)
+    vault = settings.key_vault or ""
+    flag = credential.flag
     if not text:
         return
     try:

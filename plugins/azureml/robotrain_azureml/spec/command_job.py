@@ -127,7 +127,8 @@ def choose_display_name(job: Job, settings: AzureMLSettings) -> str:
 
 def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iterable[JobInput]) -> dict[str, Any]:
     """Return the job without empty values. Its command is always the same: no value of the user is in it."""
-    own_tags, environment = {RUN_TAG: run, DIGEST_TAG: job.digest}, job_settings.make_environment(job, settings)
+    own_tags = {RUN_TAG: run, DIGEST_TAG: job.digest}
+    environment = job_settings.make_environment(job, settings)
     output = job.profile.outputs.folder
     uri = Expression(spec_inputs.make_output_uri(settings.datastore, spec_inputs.OWN_NAME, output))
     machine = drop_empty({"instance_type": job_settings.choose_instance_type(job, settings)})

@@ -147,7 +147,8 @@ def make_asset_uri(asset: WorkspaceAsset) -> str:
 
 def _make_asset_input(name: str, source: JobSource, flag: str) -> JobInput:
     if source.kind == "data_asset":
-        asset, form = _make_asset("data", data_asset.parse_data_asset(source.uri), flag), ("uri_folder", "ro_mount")
+        asset = _make_asset("data", data_asset.parse_data_asset(source.uri), flag)
+        form = ("uri_folder", "ro_mount")
     else:
         form, model = ("custom_model", "download"), get_model_name(source)
         if model.endswith(f":{LATEST}"):  # not pinned: Azure ML looks for it

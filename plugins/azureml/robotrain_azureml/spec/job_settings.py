@@ -229,7 +229,8 @@ LOOKED_UP = "looked up in the workspace at submission"
 
 def derive_defaults(job: Job, settings: AzureMLSettings) -> dict[str, PlatformDefault]:
     """Return the defaults that depend on other settings, by name; the caller ignores those that are set."""
-    for_workload, defaults = f"for {job.workload}", dict[str, PlatformDefault]()
+    for_workload = f"for {job.workload}"
+    defaults = dict[str, PlatformDefault]()
     if compute := get_compute_name(settings):
         defaults["compute"] = PlatformDefault(compute, f"for the AKS cluster {settings.aks_cluster}")
     if instance_type := choose_instance_type(job, settings):

@@ -100,7 +100,8 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
         }
     ).encode()
     if len(document) > MAX_BYTES:
-        size, count = len(document), len(steps)
+        size = len(document)
+        count = len(steps)
         raise Rejected(
             [
                 make_problem(

@@ -97,7 +97,8 @@ class WorkspaceAsset:
 
     def format_value(self, name: str = "", version: str = "") -> str:
         """Return the asset as an option's value, optionally with another name or version."""
-        name, version = name or self.name, version or str(self.version)
+        name = name or self.name
+        version = version or str(self.version)
         if not self.scope:
             return f"azureml:{name}:{version}"
         return f"azureml://{self.scope}/{self.kind}/{name}/versions/{version}"

@@ -50,7 +50,8 @@ def get_http_status(error: BaseException) -> int:
 
 
 def _parse_answer(error: BaseException) -> ServiceError | None:
-    status, body = getattr(error, "status_code", None), getattr(error, "error", None)
+    status = getattr(error, "status_code", None)
+    body = getattr(error, "error", None)
     if not isinstance(status, int):
         return None
     code = str(getattr(body, "code", None) or datastore.get_error_code(error))

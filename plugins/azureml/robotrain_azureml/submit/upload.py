@@ -169,7 +169,8 @@ def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path)
         raise Rejected([local_upload.make_mixed_problem(upload, _make_uri(blobs, upload), others, command)])
     files = {name: folder / name for name in content.files}
     if uploaded:
-        count, size = local_upload.format_file_count(len(uploaded)), sum(blob.size for blob in uploaded.values())
+        count = local_upload.format_file_count(len(uploaded))
+        size = sum(blob.size for blob in uploaded.values())
         print_progress(f"comparing {upload.path} with its uploaded part: {count}, {format_size(size)}")
     missing = datastore.find_differing_files(files, uploaded)
     present = len(files) - len(missing)

@@ -183,7 +183,8 @@ def diagnose_failure(answer: ProcessResult, words: Sequence[str] = ()) -> Comman
         failure = kind.make_failure(match, message)
         is_query = kind.is_of_submit and tuple(words[:2]) != SUBMIT_WORDS
         return replace(failure, title=REFUSED_QUERY, suggestions=REFUSED_QUERY_WAYS) if is_query else failure
-    line, exit_code = redact(_select_line(message), max_length=MAX_TEXT_LENGTH).rstrip(". "), answer.exit_code
+    line = redact(_select_line(message), max_length=MAX_TEXT_LENGTH).rstrip(". ")
+    exit_code = answer.exit_code
     if exit_code < 0:
         line = f"killed by signal {-exit_code}"
     return CommandFailure(

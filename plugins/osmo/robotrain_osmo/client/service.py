@@ -159,7 +159,8 @@ def list_pools(cli: str, seconds: float) -> list[Pool]:
 
 
 def _parse_pool(data: Mapping[str, Any]) -> Pool:
-    usage, platforms = as_mapping(data.get("resource_usage")), dict[str, PoolPlatform]()
+    usage = as_mapping(data.get("resource_usage"))
+    platforms = dict[str, PoolPlatform]()
     for name, platform in as_mapping(data.get("platforms")).items():
         mounts = (as_texts(as_mapping(platform).get(key)) for key in ("allowed_mounts", "default_mounts"))
         platforms[name] = PoolPlatform(*mounts)

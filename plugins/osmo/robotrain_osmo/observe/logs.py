@@ -348,7 +348,8 @@ class OsmoLogFollower:
         """Yield the lines until the workflow ends. Raise RunGone or Rejected."""
         pause = FIRST_PAUSE
         while True:
-            before, workflow = self._deduplicator.count, self._query_workflow()
+            before = self._deduplicator.count
+            workflow = self._query_workflow()
             if workflow is not None and workflow.has_no_log:
                 time.sleep(BEGIN_POLL_SECONDS)
                 continue
@@ -382,7 +383,9 @@ class OsmoLogFollower:
 
     def _limit_lines(self, raw_lines: Iterator[str | None]) -> Iterator[str]:
         """Yield the texts of the lines, but only the last `tail` of those that exist at first."""
-        tail, held, began = self._tail, deque[str](maxlen=self._tail), time.monotonic()
+        tail = self._tail
+        held = deque[str](maxlen=self._tail)
+        began = time.monotonic()
         for raw in raw_lines:
             self._caught_up = self._caught_up or raw is None or time.monotonic() - began > CATCH_UP_SECONDS
             if tail is not None and self._caught_up:

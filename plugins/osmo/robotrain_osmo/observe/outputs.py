@@ -136,7 +136,8 @@ def _get_source(url: str) -> tuple[str, str]:
 
 
 def _make_unpublished_problem(reference: Reference, run_log: RunLog) -> Problem:
-    run, progress = pipeline_steps.get_whole_run(reference) or reference["workflow"], run_log.progress
+    run = pipeline_steps.get_whole_run(reference) or reference["workflow"]
+    progress = run_log.progress
     noun, tracked = ("results", "them") if run_log.evaluation else ("checkpoints", "the models")
     notes = [f"The tracking run has {tracked}: {progress.tracking_ui}."] if progress.tracking_ui else []
     notes += [f"The model is registered: {model.name}, version {model.version}." for model in progress.registered]

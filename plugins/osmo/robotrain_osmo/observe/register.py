@@ -30,7 +30,8 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     """
     reference = pipeline_steps.select_step(reference)
     run_log = read_run_log(reference)
-    task, is_step = reference.get("task", ""), pipeline_steps.is_step(reference)
+    task = reference.get("task", "")
+    is_step = pipeline_steps.is_step(reference)
     file = get_step_path(task, DOCUMENT_FILE) if is_step else DOCUMENT_FILE
     document = azure_outputs.load_submitted_document(pipeline_steps.get_whole_run(reference), file)
     target = workspace.parse_tracking_uri(document.placement.tracking_uri) if document else None

@@ -184,7 +184,8 @@ def explain_waiting(workflow: WorkflowState, event: str = "") -> str:
         return f"its OSMO status {workflow.workflow_status or '(empty)'} is unknown to robotrain"
     if workflow.state == "running":
         return restart
-    since, limit = reasons.format_wait(workflow.queued_seconds), workflow.queue_timeout
+    since = reasons.format_wait(workflow.queued_seconds)
+    limit = workflow.queue_timeout
     if workflow.task_status == "INITIALIZING":
         pending = "its image is being pulled and its inputs downloaded"
     elif workflow.task_status in ("SUBMITTING", "WAITING", "PROCESSING"):
@@ -269,7 +270,8 @@ def list_steps(reference: Reference) -> list[StepStatus]:
 def query_pipeline(reference: Reference) -> tuple[Status, list[StepStatus]]:
     """Return the status of a pipeline and its steps, by one request. Raise RunGone or Rejected."""
     answer = workflow_state.query_answer(reference)
-    steps, workflow = _parse_steps(reference, answer), workflow_state.parse_workflow(answer)
+    steps = _parse_steps(reference, answer)
+    workflow = workflow_state.parse_workflow(answer)
     outcomes: Mapping[str, Outcome | None] = {}
     if workflow.is_finished and any(is_own_failure(step) for step in steps.values()):
         with contextlib.suppress(Rejected):  # the states are known without the log

@@ -170,7 +170,8 @@ def query_workflow(reference: Reference) -> WorkflowState:
 
     :param reference: of a run, a whole pipeline, or a step as `pipeline_steps.select_step` returns it.
     """
-    answer, task = query_answer(reference), reference.get("task", "")
+    answer = query_answer(reference)
+    task = reference.get("task", "")
     return parse_step(answer, task) if pipeline_steps.is_step(reference) else parse_workflow(answer, task)
 
 

@@ -242,7 +242,8 @@ def _check_gpus(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]
         if each:
             what = f"the guaranteed number{' for each node' if nodes > 1 else ''}"
             fixes.append(Suggestion(submission.make_gpu_options(each), what))
-        count, gpu_count = f"{guaranteed} GPU{'s' if guaranteed != 1 else ''}", str(submission.gpus)
+        count = f"{guaranteed} GPU{'s' if guaranteed != 1 else ''}"
+        gpu_count = str(submission.gpus)
         reason = "OSMO refuses the workflow."
         if nodes > 1:
             reason = f"The {nodes} nodes need {submission.gpus * nodes} together: {reason}"

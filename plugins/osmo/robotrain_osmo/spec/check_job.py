@@ -25,7 +25,8 @@ make_problem = Messages(__file__)
 def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check everything that OSMO would refuse or misread, and missing settings."""
     filled = resources.fill_settings(job, settings)
-    variables, flags = environment.make_compat_env(job), {"BLOB_URLS": ("--blob-url",)}
+    variables = environment.make_compat_env(job)
+    flags = {"BLOB_URLS": ("--blob-url",)}
     problems = [
         *check_pool_name(filled),
         *check_gpus(job, filled),
@@ -242,7 +243,8 @@ def check_dataset_sources(job: Job, settings: OsmoSettings) -> Iterator[Problem]
     for source in job.sources:
         if source.kind != dataset.KIND.name or settings.server in inputs.DATASET_SERVERS:
             continue
-        reference, flag = dataset.parse_dataset(source.uri), inputs.INPUT_FLAGS[source.role, source.kind]
+        reference = dataset.parse_dataset(source.uri)
+        flag = inputs.INPUT_FLAGS[source.role, source.kind]
         if reference.version and not re.fullmatch(inputs.VERSION_PATTERN, reference.version):
             unversioned = dataset.OsmoDataset(reference.name, reference.bucket)
             yield make_problem(

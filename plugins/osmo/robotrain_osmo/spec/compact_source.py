@@ -34,7 +34,8 @@ def compact_module(path: str, content: bytes) -> bytes:
         return content
     lines = _remove_comments(content).split(b"\n")
     for statement, is_alone in _find_docstrings(ast.parse(content)):
-        first, last = statement.lineno - 1, (statement.end_lineno or statement.lineno) - 1
+        first = statement.lineno - 1
+        last = (statement.end_lineno or statement.lineno) - 1
         indent = lines[first][: statement.col_offset]
         if not indent.strip() and not lines[last][statement.end_col_offset :].strip():
             # `pass`: TorchScript, which compiles methods from their source, has no `...`.

@@ -156,7 +156,8 @@ def make_missing_credential_problem(credential: OsmoCredential, stage: Stage, av
 
 def make_credential_command(credential: OsmoCredential) -> str:
     """Return the command that creates the credential."""
-    name, key = shlex.quote(credential.name), shlex.quote(credential.key)
+    name = shlex.quote(credential.name)
+    key = shlex.quote(credential.key)
     return f"osmo credential set {name} --type {GENERIC_TYPE} --payload-file {key}=/path/to/file"
 
 
@@ -185,7 +186,8 @@ def make_compat_env(job: Job) -> dict[str, str]:
 
 def make_environment(job: Job, settings: OsmoSettings, inputs: int, plan: str) -> dict[str, str]:
     """Return the task's environment. `inputs`: their number. `plan`: the mark of its plan."""
-    uri, tracking = get_tracking_uri(settings), dict[str, str]()
+    uri = get_tracking_uri(settings)
+    tracking = dict[str, str]()
     if target := workspace.parse_tracking_uri(uri):
         tracking = {
             "AZURE_SUBSCRIPTION_ID": target.subscription,

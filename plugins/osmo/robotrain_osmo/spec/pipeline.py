@@ -143,10 +143,12 @@ def _make_builder(step: PipelineStep, run: str, names: set[str], finished: Mappi
         entries.append({"task": task, "regex": rf"^(step\.json|{part}/.*)$"})
     others = [name for name in step.needs if name in names and name not in step.takes]
     entries += ({"task": name, "regex": r"^step\.json$"} for name in others)
-    job, settings = step.job, resources.fill_settings(step.job, step.settings)
+    job = step.job
+    settings = resources.fill_settings(step.job, step.settings)
     if step.registers:
         parameters = ((name, None if name == PUBLISH_PARAMETER else value) for name, value in job.parameters)
-        job, settings = replace(job, parameters=tuple(parameters)), replace(settings, publish_dataset=None)
+        job = replace(job, parameters=tuple(parameters))
+        settings = replace(settings, publish_dataset=None)
     return TaskBuilder(
         job=job,
         settings=settings,

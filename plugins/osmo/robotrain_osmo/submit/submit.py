@@ -218,7 +218,9 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
     except CommandFailed:
         return problem
     if failure.code == "resource-unknown.pool":
-        flag, wanted, names = "--pool {}", submission.pool, [pool.name for pool in pools]
+        flag = "--pool {}"
+        wanted = submission.pool
+        names = [pool.name for pool in pools]
     else:
         names = [name for pool in pools if pool.name == submission.pool for name in pool.platforms]
         flag, wanted = "--gpu-platform {}", submission.gpu_platform

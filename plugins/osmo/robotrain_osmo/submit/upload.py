@@ -75,7 +75,8 @@ def find_missing_uploads(plan: Plan, submission: OsmoSubmissionSpec) -> list[Osm
 
 def _upload_folder(cli: str, upload: OsmoUpload, folder: Path) -> int:
     """Upload a folder unless it is complete in the storage. Return the number of uploaded files. Raise Rejected."""
-    content, name = local_upload.scan_folder(folder), upload.path or "the payload"
+    content = local_upload.scan_folder(folder)
+    name = upload.path or "the payload"
     list_seconds = service.LIST_SECONDS + len(content.files) / service.MIN_FILES_PER_SECOND
     stored = service.list_stored_files(cli, upload.url, Stage.SUBMIT, list_seconds)
     data = _exclude_seal(stored)

@@ -94,5 +94,6 @@ def make_odd_answer_problem(login: str) -> Problem:
 
 def make_silence_error(login: str, seconds: float) -> Rejected:
     """Return the error of a login node that has not answered in time."""
-    reason, way = f"It gave no answer in {seconds:g} s.", Suggestion(f"ssh {login}", "shows whether it answers")
+    reason = f"It gave no answer in {seconds:g} s."
+    way = Suggestion(f"ssh {login}", "shows whether it answers")
     return make_rejection("slurm-login-away", f"{login} does not answer", reason, way, transient=True)

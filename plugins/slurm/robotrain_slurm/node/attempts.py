@@ -200,7 +200,8 @@ def describe_end(folder: Path, code: int) -> AttemptEnd:
 
     :param code: its exit code, negative for a signal.
     """
-    state, progress = read_outcome_state(folder) or "killed", read_progress(folder)
+    state = read_outcome_state(folder) or "killed"
+    progress = read_progress(folder)
     exit_code = code if code >= 0 else 128 - code
     return AttemptEnd(state, exit_code, progress.step, progress.checkpoint, restored=progress.restored)
 

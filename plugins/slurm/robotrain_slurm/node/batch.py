@@ -75,7 +75,8 @@ class RuntimeProcess:
 
 def main() -> int:
     """Run the job of the current folder, or that of a trial below it. Return its exit code."""
-    runtime, number = RuntimeProcess(), trial.get_job_name()
+    runtime = RuntimeProcess()
+    number = trial.get_job_name()
     spec = Path(os.environ["PYTHONPATH"].partition(os.pathsep)[0]).parent / SPEC
     job = continuation.read_node_job(spec, os.environ["SLURM_JOB_NAME"])
     trial.enter_trial()
@@ -92,7 +93,8 @@ def main() -> int:
 
 def find_idle_reason(folder: Path, number: str) -> str:
     """Return why there is nothing to do for a job; empty if it may work."""
-    owner, following = claim.find_owner(folder), continuation.read_continuation(folder, number)
+    owner = claim.find_owner(folder)
+    following = continuation.read_continuation(folder, number)
     if following or (owner and owner.name != number):
         return f"the job {following or (owner and owner.name)} does the work of this run"
     is_done = attempts.read_outcome_state(folder) == "succeeded"  # and Slurm lost its node before it heard of that

@@ -95,7 +95,8 @@ def decide(
     :param superseded: whether the job was started a second time while this attempt lived on.
     :param is_nobodys: whether it failed by nothing that the run did, and none before it at the same step.
     """
-    before, saved = max(attempt.step, end.restored), max(attempt.checkpoint, end.restored)
+    before = max(attempt.step, end.restored)
+    saved = max(attempt.checkpoint, end.restored)
     is_killed_work = (
         end.was_killed and end.state == "failed"
     )  # a runtime that was killed itself may be tried after a step
@@ -241,7 +242,8 @@ def send_again(job: NodeJob, folder: Path, ended: str) -> str:
     :param folder: of the run.
     :param ended: the number of the job that ended.
     """
-    intent, comment = folder / f"{CONTINUED_PREFIX}{ended}", f"{job.comment}:{ended}"
+    intent = folder / f"{CONTINUED_PREFIX}{ended}"
+    comment = f"{job.comment}:{ended}"
     try:
         write_new_file(intent, b"")
         number = ""

@@ -49,7 +49,8 @@ class OwnRecord:
     @classmethod
     def parse(cls, facts: FolderFacts) -> "OwnRecord":
         """Return what the facts of a run folder, with its attempts, say."""
-        outcome, printed = facts.files.get(log.OUTCOME_FILE), facts.files.get(OUTPUT_FILE)
+        outcome = facts.files.get(log.OUTCOME_FILE)
+        printed = facts.files.get(OUTPUT_FILE)
         lines = printed.content.decode(errors="replace").splitlines() if printed else []
         return cls(
             folder=facts.folder,

@@ -135,7 +135,9 @@ def _explain_limit(word: str) -> str:
     match = LIMIT.fullmatch(word)
     if match is None or not (match["owner"] or match["per"]):
         return ""
-    owner, what, per = OWNERS[match["owner"]], AMOUNTS.get(match["what"].lower(), ""), match["per"]
+    owner = OWNERS[match["owner"]]
+    what = AMOUNTS.get(match["what"].lower(), "")
+    per = match["per"]
     if match["time"]:
         return f"the budget of {owner} is used up"
     if match["kind"] == "Min":

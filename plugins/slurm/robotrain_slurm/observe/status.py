@@ -154,7 +154,8 @@ def _make_outcome_status(own: OwnRecord, job: QueuedJob | None) -> Status:
     """Return the status of a run that recorded its outcome, with the reason of Slurm where that tells more."""
     outcome = own.final_outcome
     assert outcome
-    reason, outside = outcome.reason, reasons.explain_outside_end(job) if job and not own.is_settled else ""
+    reason = outcome.reason
+    outside = reasons.explain_outside_end(job) if job and not own.is_settled else ""
     if outside:
         reason = f"{reason.removesuffix(f': {failure.MEMORY_RAN_OUT}')}: {outside}"
     elif outcome.fault == "network" and own.attempts and not (own.attempts[-1].end or own.attempts[-1]).step:

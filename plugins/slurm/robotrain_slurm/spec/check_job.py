@@ -101,7 +101,8 @@ def _make_control_problem(what: str, where: str, shown: str) -> Problem:
 
 
 def _make_managed_option_problem(title: str, option: str, shown: str, value: str, replaced: str) -> Problem:
-    substitute, own = managed_options.find_substitute(option), f"--{option} "
+    substitute = managed_options.find_substitute(option)
+    own = f"--{option} "
     repeated = own + shlex.quote(value) if value and not re.search(_CONTROL, value) else ""
     texts = [repeated if repeated and text.startswith(own) else text for text in _list_ways(substitute)]
     ways = [Suggestion(text, replaces=replaced) for text in texts] or [suggest_leaving_out(SBATCH_FLAG)]
@@ -180,7 +181,8 @@ def _check_image(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     image = settings.image or job.profile.container.image
     if re.fullmatch(IMAGE_FILE, image) and not re.search(_CONTROL, image):
         return
-    reference, expected = checks.parse_image_reference(image), "an image with a tag or a digest, or a file of one"
+    reference = checks.parse_image_reference(image)
+    expected = "an image with a tag or a digest, or a file of one"
     if not reference:
         fix = f"--image {job.profile.container.image}"
         reason = f"{checks.IMAGE_FORM} A file is /PATH.sif or /PATH.sqsh."

@@ -12,7 +12,8 @@ def keep_home(text: str) -> str:
     """Return a path of a cluster that does not depend on a folder of this machine, with `~` for the home folder."""
     if text.startswith("~"):
         return text
-    home, path = os.path.expanduser("~").rstrip("/"), make_absolute_path(text)
+    home = os.path.expanduser("~").rstrip("/")
+    path = make_absolute_path(text)
     return f"~{path[len(home) :]}" if home and (path == home or path.startswith(f"{home}/")) else path
 
 

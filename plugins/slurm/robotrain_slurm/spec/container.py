@@ -48,7 +48,9 @@ def name_image(image: str, tool: str) -> str:
     match = re.fullmatch(_REFERENCE, image)
     if image.startswith("/") or match is None:
         return image
-    name, tag, digest = match["name"], match["tag"] or "", match["digest"] or ""
+    name = match["name"]
+    tag = match["tag"] or ""
+    digest = match["digest"] or ""
     if tool == "apptainer":
         return f"docker://{name}{digest or tag}"
     registry, slash, path = name.partition("/")

@@ -32,7 +32,8 @@ NO_MEMORY = "none"
 
 def list_options(job: Job, settings: SlurmSettings) -> Iterator[Option]:
     """Yield the options that the settings ask for, in their order. Raise QuantityError."""
-    filled, others = fill_settings(job, settings), collect_other_options(settings)
+    filled = fill_settings(job, settings)
+    others = collect_other_options(settings)
     for name in ("partition", "account", "qos", "constraint", "exclude"):
         if value := getattr(filled, name):
             yield name, value

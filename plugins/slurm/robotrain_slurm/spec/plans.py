@@ -96,7 +96,8 @@ class SlurmPlans(SchedulerPlans):
         return values
 
     def make_node_launcher(self, job: Job, settings: SlurmSettings) -> Sequence[str]:
-        count, others = job.training_nodes, options.collect_other_options(settings)
+        count = job.training_nodes
+        others = options.collect_other_options(settings)
         cores = () if options.CORES_OPTION in others else (f"--cpus-per-task={fill_settings(job, settings).cpus}",)
         return (
             "srun",

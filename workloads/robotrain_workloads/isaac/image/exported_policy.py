@@ -53,10 +53,14 @@ def play_format(name: str, policy: Any, options: Any, append_report: Callable[..
     for _ in range(WARM_UPS):
         exported.act(first)
     exported.reset(torch.ones(count, dtype=torch.bool, device=device))
-    comparison, video = ActionComparison(), Video(env, os.path.join(options.videos, f"{name}_play"), options.frames)
+    comparison = ActionComparison()
+    video = Video(env, os.path.join(options.videos, f"{name}_play"), options.frames)
     steps = max(options.steps, options.frames, math.ceil(OBSERVATIONS / count))
     episodes = rollout_episodes.Episodes(torch, count, steps * count, device)
-    returns, seconds, total, reported = list[float](), list[float](), 0.0, 0.0
+    returns = list[float]()
+    seconds = list[float]()
+    total = 0.0
+    reported = 0.0
     began, played = time.perf_counter(), 0.0
     for step in range(steps):
         actions, took = exported.act(torch.cat(policy.list_inputs(observations), dim=-1))

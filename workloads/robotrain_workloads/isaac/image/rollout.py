@@ -102,7 +102,8 @@ class RslRlPolicy(PlayedPolicy):
             for name in formats:
                 write[name](folder)
             return
-        exporters, policy = importlib.import_module("isaaclab_rl.rsl_rl"), runner.alg.policy
+        exporters = importlib.import_module("isaaclab_rl.rsl_rl")
+        policy = runner.alg.policy
         normalizer = getattr(policy, "actor_obs_normalizer", getattr(policy, "student_obs_normalizer", None))
         write = {"onnx": exporters.export_policy_as_onnx, "jit": exporters.export_policy_as_jit}
         for name in formats:

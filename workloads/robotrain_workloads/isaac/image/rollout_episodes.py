@@ -60,12 +60,14 @@ class Episodes:
 def play_episodes(policy: Any, options: Any, append_report: Callable[..., None]) -> None:
     """Play as many episodes as `options` say, and report each."""
     torch, env = importlib.import_module("torch"), policy.env
-    number, limit = policy.number, getattr(env.unwrapped, "max_episode_length", None)
+    number = policy.number
+    limit = getattr(env.unwrapped, "max_episode_length", None)
     with torch.inference_mode():
         observations = policy.begin()
         episodes = Episodes(torch, number, options.episodes, env.device)
         append_report("began", device=str(env.device), num_envs=number, limit=limit)
-        steps, most = 0, (options.episodes // number + 2) * int(limit) if limit else None
+        steps = 0
+        most = (options.episodes // number + 2) * int(limit) if limit else None
         while episodes.remaining or steps < options.video_length:
             observations, rewards, ended, extras = policy.step(policy.act(observations))
             steps += 1

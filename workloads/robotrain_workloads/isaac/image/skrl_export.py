@@ -34,7 +34,8 @@ def export_policy(agent: Any, folder: str, formats: Sequence[str], size: int) ->
         flag = getattr(agent.policy, name, False)
         if any(flag.values()) if isinstance(flag, dict) else flag:  # before skrl 2 by role
             raise ValueError("its actions are clipped to the limits of the environment, which no file has")
-    actor, example = Actor(agent).cpu().eval(), torch.zeros(2, size)
+    actor = Actor(agent).cpu().eval()
+    example = torch.zeros(2, size)
     with torch.no_grad():
         if "jit" in formats:
             torch.jit.trace(actor, example).save(os.path.join(folder, "policy.pt"))

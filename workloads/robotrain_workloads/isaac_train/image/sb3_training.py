@@ -42,7 +42,8 @@ class Sb3Training:
                 training.stop.end()
 
         def learn_more(agent: Any, total_timesteps: int, *arguments: Any, **named: Any) -> Any:
-            rollout, total = agent.n_steps * agent.n_envs, int(total_timesteps)
+            rollout = agent.n_steps * agent.n_envs
+            total = int(total_timesteps)
             first = self.load(agent)
             first -= first % rollout  # what an update has not seen is collected again
             if first and first >= total:

@@ -36,7 +36,8 @@ class Calibration:
         """Look at the next episode."""
         if len(action) < FEWEST_FRAMES:
             return
-        moved, followed = action - action.mean(axis=0), state - state.mean(axis=0)
+        moved = action - action.mean(axis=0)
+        followed = state - state.mean(axis=0)
         pairs = ((moved, moved), (followed, followed), (moved, followed))
         self._products = self._products + np.stack([(first * other).sum(axis=0) for first, other in pairs])
         difference = (action - state) / self._extent
@@ -54,7 +55,8 @@ class Calibration:
         """Yield an offset of each joint that all episodes have, or some."""
         if not self._offsets:
             return
-        offsets, episodes = np.stack(self._offsets), np.array(self._episodes)
+        offsets = np.stack(self._offsets)
+        episodes = np.array(self._episodes)
         moved, followed, both = np.maximum(self._products, 1e-30)
         slope = both / moved
         follows = (both / np.sqrt(moved * followed) > FOLLOWS) & (slope > SAME_UNIT[0]) & (slope < SAME_UNIT[1])

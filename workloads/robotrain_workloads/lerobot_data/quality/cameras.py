@@ -78,7 +78,8 @@ class CameraCheck:
         self._changes[seen.camera] += changes[moved > 0.01].tolist()
         is_same = (changes <= UNCHANGED) & (differences.mean(axis=(1, 2)) <= UNCHANGED_MEAN)
         for begin, end in find_runs(is_same):
-            first, last = int(seen.frames[begin]), int(seen.frames[end])
+            first = int(seen.frames[begin])
+            last = int(seen.frames[end])
             drift = np.abs(pictures[begin] - pictures[end]).max()
             if drift > UNCHANGED or path[last] - path[first] < MOVED:
                 continue

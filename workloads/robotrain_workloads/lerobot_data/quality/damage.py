@@ -52,7 +52,8 @@ def is_readable(content: bytes, *, decodes: bool = False) -> bool:
 
 
 def _has_all_chunks(content: bytes) -> bool:
-    at, view = len(PNG), memoryview(content)
+    at = len(PNG)
+    view = memoryview(content)
     while at + CHUNK <= len(content):
         end = at + CHUNK + int.from_bytes(view[at : at + 4], "big")
         if end > len(content) or zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
@@ -74,7 +75,8 @@ def _can_decode(content: bytes) -> bool:
 
 def list_damaged_times(file: Any) -> list[float]:
     """Return the times of a video's pictures, in seconds, whose headers are none of its codec. Raise as PyAV does."""
-    av, times = importlib.import_module("av"), list[float]()
+    av = importlib.import_module("av")
+    times = list[float]()
     bitstream = importlib.import_module("av.bitstream")
     with av.open(file) as container:
         stream = container.streams.video[0]
@@ -101,7 +103,10 @@ def list_decodable_times(file: Any) -> list[float]:
     before, and where decoding does not begin there, it may find other pictures in its place. Raise as PyAV does.
     """
     av = importlib.import_module("av")
-    groups, decoded, damaged, group = dict[int, int](), set[int](), set[int](), 0
+    groups = dict[int, int]()
+    decoded = set[int]()
+    damaged = set[int]()
+    group = 0
     with av.open(file) as container:
         stream = container.streams.video[0]
         stream.thread_count = 1

@@ -84,7 +84,8 @@ def list_unreadable(
     """
     for episode, frame, *pictures in rows:
         for camera, picture in zip(cameras, pictures, strict=True):
-            content, path = (picture or {}).get("bytes"), (picture or {}).get("path")
+            content = (picture or {}).get("bytes")
+            path = (picture or {}).get("path")
             is_whole = is_readable(content, decodes=decodes) if content else bool(path)  # beside the tables
             if not is_whole:
                 yield camera, episode, frame
@@ -92,7 +93,8 @@ def list_unreadable(
 
 def find_unreadable_episodes(root: Path, chosen: Collection[int] | None) -> UnreadableEpisodes:
     """Return the episodes of a dataset, of those that are read, with a picture that cannot be decoded."""
-    recording, damaged = RecordedDataset(LocalFiles(root)), DamagedPictures()
+    recording = RecordedDataset(LocalFiles(root))
+    damaged = DamagedPictures()
     numbers = recording.episodes.numbers.tolist()
     episodes = [number for number in numbers if chosen is None or number in chosen]
     end = time.monotonic() + LONGEST_SCAN

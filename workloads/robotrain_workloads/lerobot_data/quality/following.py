@@ -36,7 +36,8 @@ class Following:
         self._equal = self._equal and bool((action == state).all())
         if len(action) < FEWEST_FRAMES:
             return
-        moved, followed = action - action.mean(axis=0), state - state.mean(axis=0)
+        moved = action - action.mean(axis=0)
+        followed = state - state.mean(axis=0)
         sizes = np.sqrt((moved**2).sum(axis=0)), np.sqrt((followed**2).sum(axis=0))
         both = moved.T @ followed / np.maximum(np.outer(*sizes), 1e-30)
         self._episodes.append(episode)
@@ -53,14 +54,16 @@ class Following:
                 "action-is-state", "the action of each frame equals its state: a policy learns to stay where it is"
             )
             return
-        own, motions = np.stack(self._own), np.stack(self._motions)
+        own = np.stack(self._own)
+        motions = np.stack(self._motions)
         usual = np.median(motions, axis=0)
         is_moving = (motions > MOVES * usual) & (usual > 0)
         follows = np.median(own, axis=0) > FOLLOWS
         is_odd = is_moving & follows & (1 - own > np.maximum(UNRELATED, UNUSUAL * (1 - np.median(own, axis=0))))
         rows_by_kind: dict[str, dict[int, list[int]]] = {"other": {}, "inverted": {}, "swapped": {}}
         for row in np.flatnonzero(is_odd.any(axis=1)).tolist():
-            joints, compared = np.flatnonzero(is_odd[row]).tolist(), int((is_moving[row] & follows).sum())
+            joints = np.flatnonzero(is_odd[row]).tolist()
+            compared = int((is_moving[row] & follows).sum())
             kind = "inverted" if all(own[row, joint] < AGAINST for joint in joints) else ""
             if len(joints) == 2 and self._are_swapped(row, *joints):
                 kind = "swapped"
@@ -77,7 +80,8 @@ class Following:
 
     def _make_finding(self, kind: str, rows: dict[int, list[int]]) -> DataFinding:
         first = min(rows)
-        names, episode = " and ".join(self._names[joint] for joint in rows[first]), self._episodes[first]
+        names = " and ".join(self._names[joint] for joint in rows[first])
+        episode = self._episodes[first]
         texts = {
             "inverted": ("sign-differs", f"{names} of the action moves against its state in episode {episode}"),
             "swapped": ("joints-swapped", f"{names} are swapped between action and state in episode {episode}"),

@@ -83,7 +83,8 @@ class FrameGaps:
             is_moving = begin >= 2 and end < motion.length and min(speeds[begin - 2], speeds[end - 1]) > SLOW
             if is_moving:
                 runs.append((motion.episode, begin, end))
-        longest, total = max((end - begin for _, begin, end in runs), default=0), sum(b - a for _, a, b in runs)
+        longest = max((end - begin for _, begin, end in runs), default=0)
+        total = sum(b - a for _, a, b in runs)
         if longest >= REPEATED_RUN or (total >= REPEATED_RUN and total >= REPEATED_PART * motion.length):
             self._repeated += runs
 
@@ -131,7 +132,8 @@ class FrameGaps:
 
 def _count_missing(step: Array, around: Array) -> float:
     """Return how many steps such as those around it a step stands for, less one; 0 if it is no motion like theirs."""
-    direction, usual = around.mean(axis=0), np.abs(around).mean(axis=0)
+    direction = around.mean(axis=0)
+    usual = np.abs(around).mean(axis=0)
     norms = np.linalg.norm(direction) * np.linalg.norm(step)
     ratios = np.abs(step[usual > SLOW]) / usual[usual > SLOW]  # of the joints that move
     is_alike = len(ratios) and norms and np.median(ratios) > DROPPED and direction @ step / norms > SAME_DIRECTION

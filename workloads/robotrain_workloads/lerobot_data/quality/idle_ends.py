@@ -40,7 +40,8 @@ class IdleEnds:
         if motion.action.shape[1] and np.ptp(motion.action, axis=0).max() < CONSTANT:
             self._constant.append(whole)
             return
-        start, end = count_still(motion.both), count_still(motion.both[::-1])
+        start = count_still(motion.both)
+        end = count_still(motion.both[::-1])
         if start < motion.length and start / self._fps >= IDLE_SECONDS:
             self._starts.append((motion.episode, 0, start))
         if end < motion.length and end / self._fps >= IDLE_SECONDS:
@@ -51,7 +52,8 @@ class IdleEnds:
         """Note each joint of which one of action and state stays the same while the other one moves."""
         if motion.action.shape != motion.state.shape:
             return
-        action, state = np.ptp(motion.action, axis=0), np.ptp(motion.state, axis=0)
+        action = np.ptp(motion.action, axis=0)
+        state = np.ptp(motion.state, axis=0)
         for kind, still, moving in (("action", action, state), ("state", state, action)):
             for dimension in np.flatnonzero(self._is_smooth & (still == 0) & (moving > MOVED)):
                 self._stuck.setdefault((kind, int(dimension)), []).append(whole)

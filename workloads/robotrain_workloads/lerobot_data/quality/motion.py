@@ -46,7 +46,8 @@ def make_motion(numbers: EpisodeNumbers, spreads: Mapping[str, Spread]) -> Motio
 
 
 def _scale(numbers: EpisodeNumbers, spreads: Mapping[str, Spread], name: str) -> Array:
-    values, spread = numbers.values.get(name), spreads.get(name)
+    values = numbers.values.get(name)
+    spread = spreads.get(name)
     if values is None or spread is None:
         return np.zeros((numbers.length, 0))
     extent = spread.range

@@ -61,7 +61,8 @@ def answer_question(
 def _find_problems(
     recording: RecordedDataset, reader: PictureReader, kept_episodes: Array, val_split: float, progress: Progress
 ) -> Iterator[DataFinding]:
-    lengths, numbered = recording.episodes.lengths, len(recording.numbered)
+    lengths = recording.episodes.lengths
+    numbered = len(recording.numbered)
     pictured = len(reader.episodes) * len(reader.cameras)
     total = 2 * numbered + pictured
     first_tasks = {number: recording.episodes.first_tasks[number] for number in kept_episodes.tolist()}
@@ -69,7 +70,8 @@ def _find_problems(
     yield from episode_lengths.find_empty_tasks(first_tasks, recording.episodes.task_texts)
     for part in recording.fetch_numbers():
         progress(round(part * numbered), total)
-    spreads, names = recording.spreads, {name: _name_dimensions(recording, name) for name in recording.number_features}
+    spreads = recording.spreads
+    names = {name: _name_dimensions(recording, name) for name in recording.number_features}
     progress(numbered, total)
     for feature, episodes in recording.non_finite.items():
         if affected := sorted(episodes.intersection(kept_episodes.tolist())):
@@ -102,9 +104,11 @@ class _NumberChecks:
     ) -> None:
         self._recording, self._spreads, self._watched = recording, recording.spreads, frozenset(watched)
         self._kept = frozenset(kept_episodes.tolist())
-        lengths, joints = recording.episodes.lengths, names.get(STATE, names.get(ACTION, []))
+        lengths = recording.episodes.lengths
+        joints = names.get(STATE, names.get(ACTION, []))
         self._repeats = Repeats(len(lengths), int(lengths.sum()))
-        action, state = self._spreads.get(ACTION), self._spreads.get(STATE)
+        action = self._spreads.get(ACTION)
+        state = self._spreads.get(STATE)
         is_comparable = action and state and len(action.mean) == len(state.mean)
         is_smooth = action.is_smooth & state.is_smooth if action and state and is_comparable else np.zeros(0, bool)
         self._idle, self._gaps = IdleEnds(recording.fps, joints, is_smooth), FrameGaps(recording.fps)
@@ -150,7 +154,8 @@ class _NumberChecks:
 
 def _name_dimensions(recording: RecordedDataset, feature: str) -> list[str]:
     """Return the names of a feature's dimensions: its own, or numbers in brackets."""
-    description, spread = recording.features[feature], recording.spreads.get(feature)
+    description = recording.features[feature]
+    spread = recording.spreads.get(feature)
     count = len(spread.mean) if spread else 0
     listed: Any = description.get("names")
     if isinstance(listed, dict):  # such as {"motors": [...]}
@@ -179,7 +184,8 @@ def _find_brightness_problems(
 ) -> Iterator[DataFinding]:
     """Yield each camera whose statistics are not of its pictures."""
     for camera in cameras:
-        said, seen = recording.statistics.get(camera), pictures.compute_mean(camera)
+        said = recording.statistics.get(camera)
+        seen = pictures.compute_mean(camera)
         if not isinstance(said, dict) or "mean" not in said or seen is None:
             continue
         mean = float(np.mean(np.asarray(said["mean"], float)))

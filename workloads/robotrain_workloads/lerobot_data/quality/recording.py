@@ -153,7 +153,8 @@ class RecordedDataset:
     @staticmethod
     def _join(parts: Sequence[Mapping[str, Array]]) -> EpisodeNumbers:
         joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        episode, timestamps = int(joined.pop("episode_index")[0, 0]), joined.pop("timestamp")[:, 0]
+        episode = int(joined.pop("episode_index")[0, 0])
+        timestamps = joined.pop("timestamp")[:, 0]
         return EpisodeNumbers(episode, timestamps, joined, joined.pop(REWARD, None))
 
     @cached_property

@@ -47,7 +47,8 @@ def answer_question(
         "cameras": len(dataset.list_cameras(info)),
         "converts": dataset.is_convertible(info),
     }
-    chosen, ways = options.get("episodes"), list[str]()
+    chosen = options.get("episodes")
+    ways = list[str]()
     if options.get("excluded"):
         try:
             chosen = episode_numbers.leave_out(options["excluded"], int(info["total_episodes"]), chosen)

@@ -92,7 +92,8 @@ def collect_view(
 
 
 def _describe_camera(name: str, feature: Any) -> dict[str, Any]:
-    names, shape = feature.get("names") or (), feature.get("shape") or ()
+    names = feature.get("names") or ()
+    shape = feature.get("shape") or ()
     sizes = dict(zip(names, shape, strict=False)) if isinstance(names, list) else {}
     kind = "depth" if dataset.is_depth(feature) else str(feature["dtype"])
     return {"name": name, "kind": kind, "width": sizes.get("width"), "height": sizes.get("height")}

@@ -54,7 +54,8 @@ def make_strip(recording: RecordedDataset, episode: int, camera: str, length: in
 
     :param room: how many bytes the video may have.
     """
-    strip, frames = CameraStrip(camera, []), choose_frames(length)
+    strip = CameraStrip(camera, [])
+    frames = choose_frames(length)
     pictures = dict[int, Array]()
     try:
         if recording.features[camera].get("dtype") == "image":
@@ -156,7 +157,8 @@ def _add_clip(strip: CameraStrip, recording: RecordedDataset, room: int) -> None
 def _cut_video(source: Any, part: VideoPlace) -> tuple[bytes, float]:
     """Return a part of a video from the key frame before it on, as it is encoded, and where the part begins in it."""
     stream, written = source.streams.video[0], io.BytesIO()
-    unit, base = float(stream.time_base), stream.start_time or 0
+    unit = float(stream.time_base)
+    base = stream.start_time or 0
     source.seek(base + int(part.start / unit) + 1, stream=stream)
     first: int | None = None
     with importlib.import_module("av").open(written, "w", format="mp4") as target:

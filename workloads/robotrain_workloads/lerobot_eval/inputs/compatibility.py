@@ -45,7 +45,8 @@ def find_mismatches(job: LerobotJob) -> Iterator[Finding | str]:
         yield from policy_features.find_feature_mismatches(settings, info, renames, kind, is_trained=False)
     if env := job.parameters["env"]:
         yield from simulation.find_environment_problems(settings, str(env), job.arguments, kind, renames)
-        description, has_dataset = job.parameters["task_description"], bool(infos)
+        description = job.parameters["task_description"]
+        has_dataset = bool(infos)
         if missing := task_texts.explain_missing_words(
             kind, str(env), description, folder, may_be_recorded=has_dataset
         ):
@@ -54,7 +55,9 @@ def find_mismatches(job: LerobotJob) -> Iterator[Finding | str]:
 
 def _find_type_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield why LeRobot does not know the policy's type or options, or why the type is not the requested one."""
-    settings, model, name = job.start.settings, job.model, job.start_source.uri if job.start_source else ""
+    settings = job.start.settings
+    model = job.model
+    name = job.start_source.uri if job.start_source else ""
     if not (kind := settings.get("type")):
         return
     yield from policy.find_type_problem(name, model, job.parameters["policy_type"])

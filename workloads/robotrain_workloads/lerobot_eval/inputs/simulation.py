@@ -156,7 +156,9 @@ def find_environment_problems(
     """
     if any(option.startswith(DECIDING_OPTIONS) for option in options):
         return
-    environment, inputs, renames = SIMULATED_ENVIRONMENTS[env], get_policy_inputs(settings), renames or {}
+    environment = SIMULATED_ENVIRONMENTS[env]
+    inputs = get_policy_inputs(settings)
+    renames = renames or {}
     shown = list(environment.cameras)
     renames = {**match_single_camera(inputs, shown, renames), **renames}
     sizes = {ACTION: environment.action, STATE: environment.state, WORLD: environment.world}
@@ -327,8 +329,10 @@ def _find_farthest_position(ranges: StartRanges) -> Position:
     offsets: list[Position] = []
     """Of the agent from the block: at the corners, and where a turn moves a corner farthest to a side."""
     for x, y in product(ranges.agent_across, ranges.agent_behind):
-        length, angle = math.hypot(x, y), math.atan2(-y, x) + GOAL_ANGLE
-        low, high = angle + first, angle + min(last, first + 4 * QUARTER_TURN)
+        length = math.hypot(x, y)
+        angle = math.atan2(-y, x) + GOAL_ANGLE
+        low = angle + first
+        high = angle + min(last, first + 4 * QUARTER_TURN)
         quarters = range(math.ceil(low / QUARTER_TURN), math.floor(high / QUARTER_TURN) + 1)
         for turned in (low, high, *(number * QUARTER_TURN for number in quarters)):
             offsets.append((length * math.cos(turned), length * math.sin(turned)))

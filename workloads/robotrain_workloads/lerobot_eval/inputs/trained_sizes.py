@@ -25,7 +25,8 @@ def correct_sizes(settings: Mapping[str, Any], folder: Path, model: ModelType) -
     :param folder: that of the policy's files; where its statistics are not here yet, any size that it pads fits.
     :param model: the policy's type.
     """
-    inputs, trained = get_policy_inputs(settings), dict(_read_sizes(folder))
+    inputs = get_policy_inputs(settings)
+    trained = dict(_read_sizes(folder))
     sizes = {
         name: trained.get(name, largest)
         for name in (STATE, WORLD)

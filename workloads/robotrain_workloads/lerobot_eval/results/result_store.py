@@ -99,7 +99,8 @@ def draw_plots(episodes: Sequence[ReplayEpisode], folder: Path, fps: float) -> N
     for episode in episodes[:MOST_PLOTTED]:
         episode_folder = folder / f"episode_{episode.episode:03d}"
         episode_folder.mkdir(parents=True)
-        path, title = episode_folder / "action_deltas.png", f"Episode {episode.episode}: actions"
+        path = episode_folder / "action_deltas.png"
+        title = f"Episode {episode.episode}: actions"
         _plot_curves(episode, episode.recorded, episode.predicted, fps, title, path)
         path = episode_folder / "cumulative_positions.png"
         title = f"Episode {episode.episode}: cumulative actions (positions, if actions are steps)"
@@ -185,7 +186,8 @@ def draw_bars(panel: Any, names: Sequence[str], values: Sequence[float], title: 
 def label_bars(panel: Any, names: Sequence[str], first: int = 0) -> None:
     """Label the x axis; `first` is the position of the first name."""
     ticks = choose_ticks(names)
-    texts, rotation = [shorten_label(names[index]) for index in ticks], 90 if len(ticks) > MOST_FLAT_LABELS else 0
+    texts = [shorten_label(names[index]) for index in ticks]
+    rotation = 90 if len(ticks) > MOST_FLAT_LABELS else 0
     panel.set_xticks([index + first for index in ticks], texts, fontsize=7, rotation=rotation)
 
 

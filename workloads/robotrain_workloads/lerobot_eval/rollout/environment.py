@@ -177,8 +177,10 @@ def is_image(name: str) -> bool:
 
 def require_matching_features(env: str, loaded: LoadedPolicy, available: Shapes) -> None:
     """Raise SystemExit with a sentence about all mismatches."""
-    config, kind = loaded.policy.config, versions.get_installed_version().policies.get(loaded.kind, UNKNOWN_TYPE)
-    inputs, outputs = get_feature_shapes(config.input_features), get_feature_shapes(config.output_features)
+    config = loaded.policy.config
+    kind = versions.get_installed_version().policies.get(loaded.kind, UNKNOWN_TYPE)
+    inputs = get_feature_shapes(config.input_features)
+    outputs = get_feature_shapes(config.output_features)
     if loaded.folder:
         trained = get_policy_inputs(trained_sizes.correct_sizes(loaded.settings, loaded.folder, kind))
         inputs = {name: tuple(trained.get(name, shape)) for name, shape in inputs.items()}

@@ -94,7 +94,8 @@ class RunningEnvironment:
         self._record_frame()
         ended = None
         if terminated or truncated or len(self._rewards) >= self._limit:
-            best, required = max(self._rewards), self._request.success_reward
+            best = max(self._rewards)
+            required = self._request.success_reward
             ended = RolloutEpisode(
                 index=self._request.first + self._episode,
                 seed=self._seed,

@@ -18,7 +18,8 @@ def prepare(request: EvaluationRequest) -> None:
 
     Raise ModuleNotFoundError.
     """
-    spec, config = importlib.util.find_spec(PACKAGE), request.work / "libero"
+    spec = importlib.util.find_spec(PACKAGE)
+    config = request.work / "libero"
     if spec is None or not spec.origin:
         raise ModuleNotFoundError(f"No module named {PACKAGE!r}", name=PACKAGE.partition(".")[0])
     root = Path(spec.origin).parent

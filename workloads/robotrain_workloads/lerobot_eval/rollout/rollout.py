@@ -98,7 +98,9 @@ def _stack_observations(observations: Sequence[Any]) -> Any:
 def play_wave(wave: Wave, actor: PolicyActor, environments: EnvironmentGroup, seed: int) -> Iterator[RolloutEpisode]:
     """Yield each episode when it ends. `seed` is that of episode 0."""
     actor.reset(seed + wave[0])
-    observations, running, step = environments.reset(wave), set(range(len(wave))), 0
+    observations = environments.reset(wave)
+    running = set(range(len(wave)))
+    step = 0
     while running:
         actions = actor.act(observations)
         for index in sorted(running):
@@ -245,7 +247,8 @@ def _roll_out_task(
 
 
 def _play_episodes(loaded: LoadedPolicy, trial: TrialResult, request: EvaluationRequest) -> Generator[RolloutEpisode]:
-    actor, environments = PolicyActor(loaded, trial.environment), LocalEnvironments(trial.environment, request)
+    actor = PolicyActor(loaded, trial.environment)
+    environments = LocalEnvironments(trial.environment, request)
     if not request.env_workers:
         yield from _play_waves(deal_waves(request), actor, environments, request)
     elif loaded.device == "cpu":

@@ -96,12 +96,14 @@ class Act(nn.Module):
             tokens.append(self.encoder_robot_state_input_proj(batch[STATE]))
         if config.environment:
             tokens.append(self.encoder_env_state_input_proj(batch[ENVIRONMENT]))
-        sequence, positions = torch.stack(tokens), self.encoder_1d_feature_pos_embed.weight.unsqueeze(1)
+        sequence = torch.stack(tokens)
+        positions = self.encoder_1d_feature_pos_embed.weight.unsqueeze(1)
         for camera in config.cameras:
             features = self.backbone(batch[camera])["feature_map"]
             where = make_image_positions(features, config.dim_model)
             picture = self.encoder_img_feat_input_proj(features).flatten(2).permute(2, 0, 1)
-            sequence, positions = torch.cat([sequence, picture]), torch.cat([positions, where])
+            sequence = torch.cat([sequence, picture])
+            positions = torch.cat([positions, where])
         memory = self.encoder(sequence, positions)
         queries = self.decoder_pos_embed.weight.unsqueeze(1)
         start = sequence.new_zeros(config.chunk_size, sequence.shape[1], config.dim_model)

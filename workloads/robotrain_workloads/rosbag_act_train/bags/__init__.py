@@ -24,7 +24,8 @@ def explain_clocks(late: Mapping[str, float]) -> str:
     own = [name for name, seconds in late.items() if abs(seconds - usual) > MAX_APART_S]
     if not own:
         return ""
-    seconds, others = late[own[0]], ", ".join(name for name in late if name not in own)
+    seconds = late[own[0]]
+    others = ", ".join(name for name in late if name not in own)
     return (
         f"{', '.join(own)} {'has a clock of its own' if len(own) == 1 else 'have a clock of their own'}:"
         f" the header stamps are {abs(seconds):.1f} s {'behind' if seconds > 0 else 'ahead of'} the times of"

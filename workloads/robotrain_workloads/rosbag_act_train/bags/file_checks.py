@@ -72,7 +72,8 @@ def _find_metadata_faults(metadata: Path, files: Sequence[Path]) -> Iterator[tup
     elif missing := [key for key in NEEDED_KEYS if not re.search(rf"(?:^|[{{,\s]){key}:", text)]:
         yield metadata, f"the file is cut off or damaged: it has no {missing[0]}; {READ_WITHOUT}"
     else:
-        version, storage = _get_value(text, "version"), _get_value(text, "storage_identifier")
+        version = _get_value(text, "version")
+        storage = _get_value(text, "storage_identifier")
         if version.isdecimal() and int(version) > NEWEST_VERSION:
             yield metadata, f"it has version {version}, and versions up to {NEWEST_VERSION} can be read; {READ_WITHOUT}"
         if storage and storage not in STORAGES:

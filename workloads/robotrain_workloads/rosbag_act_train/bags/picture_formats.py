@@ -60,7 +60,8 @@ def find_visible_damage(message: Any) -> str:
 
 def _has_all_pixels(data: bytes) -> bool:
     """Return whether the pixels of a png are complete."""
-    stream, at = zlib.decompressobj(), len(PNG)
+    stream = zlib.decompressobj()
+    at = len(PNG)
     while at + 8 <= len(data) and not stream.eof:
         length = int.from_bytes(data[at : at + 4], "big")
         if data[at + 4 : at + 8] == b"IDAT":

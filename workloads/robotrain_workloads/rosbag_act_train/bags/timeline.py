@@ -145,7 +145,8 @@ def explain_unused(stretches: Iterable[Stretch], pieces: Iterable[Piece]) -> str
         spans = {name: (int(times[0]), int(times[-1])) for name, (times, _) in ordered.items() if len(times)}
         if not spans:
             continue
-        first, last = min(begin for begin, _ in spans.values()), max(end for _, end in spans.values())
+        first = min(begin for begin, _ in spans.values())
+        last = max(end for _, end in spans.values())
         whole += last - first
         for name, (begin, end) in spans.items():
             gap = int(np.diff(ordered[name][0]).max(initial=0))

@@ -109,7 +109,8 @@ class ProbeEngine(plugin.PlatformPlans, plugin.PlatformEngine):
         self, job: plugin.Job, settings: Any, run: str, payload: plugin.Payload, plugins: Mapping[str, str]
     ) -> plugin.Plan:
         """Return a plan with the document alone."""
-        name, placement = self.platform.name, plugin.Placement(work="/probe/work", cache="/probe/cache")
+        name = self.platform.name
+        placement = plugin.Placement(work="/probe/work", cache="/probe/cache")
         body = plugin.make_job_document(job, run=run, platform=name, container_plugins=plugins, placement=placement)
         files = {"job.json": body.to_json().encode()}
         return plugin.Plan(platform=name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
