@@ -87,7 +87,8 @@ def open_judge(folder: Path, checkers: Mapping[str, Path]) -> Iterator[Judge]:
     from robotrain.submission import checked_plan, trainer_check
     from robotrain_runtime.environments import environment_check
 
-    versions, read = dict[str, Any](), environment_check.read_versions
+    versions = dict[tuple[str, ...], Any]()
+    read = environment_check.read_versions
     inherited = {name: os.environ[name] for name in trainer_check.KEPT_VARIABLES if name in os.environ}
     servers = {
         name: share_lerobot(folder, python.parent.parent, inherited | trainer_check.OFFLINE, CACHED_DESCRIPTIONS)
@@ -110,9 +111,10 @@ def open_judge(folder: Path, checkers: Mapping[str, Path]) -> Iterator[Judge]:
         return None
 
     def read_once(python: Path, names: Any) -> Any:
-        if str(python) not in versions:
-            versions[str(python)] = read(python, names)
-        return versions[str(python)]
+        key = (str(python), *names)
+        if key not in versions:
+            versions[key] = read(python, names)
+        return versions[key]
 
     environ = {
         "ROBOTRAIN_STATE": str(folder / "state"),

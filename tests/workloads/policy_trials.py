@@ -38,6 +38,10 @@ class PolicyTrial:
     every_time: tuple[str, ...] = ()
     """What follows `--` at a new training, a fine-tuning and a resumption."""
 
+    reads_quantiles: bool = False
+    """Whether it normalizes with quantiles. They are computed: those that LeRobot stored with the examples are refused.
+    """
+
     evaluated_with: tuple[str, ...] = ()
     """What follows `--` at an evaluation."""
 
@@ -183,6 +187,7 @@ POLICIES: tuple[PolicyTrial, ...] = (
         reason=REDUCED_PI.format("4.1 billion"),
         options=(*CHUNK_OF_4, "--policy.tokenizer_max_length=32"),
         every_time=WITH_REDUCED_PI,
+        reads_quantiles=True,
         backbones=(PALIGEMMA,),
     ),
     PolicyTrial(
@@ -258,6 +263,7 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
         stages=("train", "evaluate"),
         evaluated_with=("--policy.inference_action_mode=continuous",),
         options=CHUNK_OF_4,
+        reads_quantiles=True,
         backbones=("allenai/MolmoAct2", "allenai/MolmoAct2-FAST-Tokenizer"),
     ),
     PolicyTrial(

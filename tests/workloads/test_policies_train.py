@@ -148,6 +148,7 @@ def submit(run: Run, environment: Path, training_environment: str, tmp_path_fact
     def submit(trial: PolicyTrial, steps: int, *words: object, to: Path | None = None) -> Path:
         folder = to or tmp_path_factory.mktemp(trial.type)
         own = ("--environment", environment if trial.every_time else training_environment)
+        own += ("--statistics", "computed") if trial.reads_quantiles else ()
         new = () if {"--policy-path", "--resume-from"} & {*words} else trial.options
         run(trial, folder, [*QUICK, "--training-steps", steps, *words, *own], [*new, *trial.every_time])
         return folder / f"outputs/checkpoints/{steps:06}"

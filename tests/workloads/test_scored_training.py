@@ -72,7 +72,7 @@ def test_checkpoints_of_a_training_are_scored_and_the_best_is_registered(robotra
         stored = opened.execute("select step, value from metrics where key = 'rollout/success_rate'").fetchall()
         tags = dict(opened.execute("select key, value from model_version_tags").fetchall())
     assert dict(stored) == rates
-    assert tags["score_rollout_episodes"] == "3", "its score is the confirmed one"
+    assert tags["score_rollout_episodes"] == "10", "its score is the confirmed one"
     assert tags["evaluated_in"].endswith("; best of 2 checkpoints, confirmed from fresh starts")
 
     (training,) = [
