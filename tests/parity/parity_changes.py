@@ -76,6 +76,7 @@ VALUES = {
     "exclude_episodes": "3,7-9",
     "agent_config": "/data/agent.yaml",
     "action_topic": "/commands",
+    "units": "/joint_states=deg",
     **COMPARISON,
     "rename": "observation.image=observation.images.camera1",
     "statistics": "computed",

@@ -53,6 +53,9 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
         "LeRobotDataset.save_episode": (),
         "LeRobotDataset.finalize": (),
     },
+    "lerobot.datasets.dataset_reader": {
+        "decode_video_frames": ("video_path", "timestamps", "tolerance_s", "backend", "return_uint8", "is_depth"),
+    },
     "lerobot.datasets.aggregate": {
         "shutil": (),
         "aggregate_datasets": ("repo_ids", "aggr_repo_id", "roots", "aggr_root", "concatenate_videos"),
