@@ -85,8 +85,9 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
 
 def _find_success_rules(evaluations: Sequence[tuple[str, RunFacts]]) -> Iterable[Problem]:
     """Yield a problem for evaluations of one policy that differ only in what counts as a success."""
-    played = [{name: _dump_conditions(facts).get(name) for name in EPISODE_KEYS} for _, facts in evaluations]
-    rules = [_dump_conditions(facts).get("success_reward") for _, facts in evaluations]
+    conditions = [_dump_conditions(facts) for _, facts in evaluations]
+    played = [{name: own_conditions.get(name) for name in EPISODE_KEYS} for own_conditions in conditions]
+    rules = [own_conditions.get("success_reward") for own_conditions in conditions]
     for at in range(1, len(evaluations)):
         if played[at]["env"] and played[at] == played[0] and rules[at] != rules[0]:
             yield make_problem("not-comparable.success-rule", first=evaluations[0][0], second=evaluations[at][0])
