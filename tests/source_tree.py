@@ -34,7 +34,7 @@ VAGUE_WORDS = frozenset(VAGUE.split())
 VAGUE_VARIABLES = frozenset(("one", "found", "given", "known", "why"))
 """Words that do not say what a variable holds."""
 STANDARD_METHODS = frozenset({"close", "find"})
-"""Methods that Python's own types and the platform interface name so: `file.close`, `Platform.find`."""
+"""Methods that Python's own types and the engines of platforms name so: `file.close`, `PlatformEngine.find`."""
 
 
 class Definition(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 Reference = Mapping[str, str]
-"""What `Platform.submit` returned: the platform finds the run again by it."""
+"""What `PlatformEngine.submit` returned: the platform finds the run again by it."""
 STEP_KEY = "step"
 """The key of the reference of a pipeline that is about one of its steps."""
 LOGIN_KEY = "login"

@@ -1,4 +1,4 @@
-"""A pipeline that the engine of its platform runs on its own, as one submission (`Platform.render_pipeline`)."""
+"""A pipeline that the engine of its platform runs on its own, as one submission (`PlatformPlans.render_pipeline`)."""
 
 import contextlib
 import dataclasses
