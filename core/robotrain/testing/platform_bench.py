@@ -20,7 +20,7 @@ from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.model.plan import Plan
-from robotrain.model.platform import Platform
+from robotrain.model.platform import Platform, PlatformPlans
 from robotrain.model.reference import Reference
 from robotrain.model.run import RunRecord, RunState
 from robotrain.model.source import Source, SourceKind
@@ -258,13 +258,14 @@ class Bench:
             yield f"the engine has {count} runs named {run}, not {expected}{when}"
 
     def wrap_method(self, name: str, wrapper: Callable[..., Any]) -> AbstractContextManager[object]:
-        """Return a block in which `wrapper(method, arguments)` is called in place of a method of the engine."""
-        original: Any = getattr(self.engine, name)
+        """Return a block in which `wrapper(method, arguments)` is called in place of a method of plans or engine."""
+        part = self.platform.plans if hasattr(PlatformPlans, name) else self.engine
+        original: Any = getattr(part, name)
 
-        def method(engine: Any, *args: Any, **kwargs: Any) -> Any:
+        def method(part: Any, *args: Any, **kwargs: Any) -> Any:
             return wrapper(original, [*args, *kwargs.values()])
 
-        return mock.patch.object(type(self.engine), name, method)
+        return mock.patch.object(type(part), name, method)
 
     def record_plan(self, render: Callable[..., Plan], arguments: list[Any]) -> Plan:
         """Call `render`, and keep its arguments and the plan."""

@@ -85,10 +85,10 @@ class EngineFeatureTests(PlatformTestBase):
         compared: dict[str, Any] = {"sampler": "grid", "at_most": 1, "metric": "loss", "better": "lower"}
         sweep = SweepSpec(jobs=(job,), trials=trials, space=space, **compared, **parts)
         engine = bench.engine
-        if obstacle := engine.find_sweep_obstacle(sweep):
+        if obstacle := bench.platform.plans.find_sweep_obstacle(sweep):
             yield f"`find_sweep_obstacle` names one for a plain sweep: {obstacle}"
             return
-        render = functools.partial(engine.render_sweep, sweep, job, f"{run}-kit-sweep")
+        render = functools.partial(bench.platform.plans.render_sweep, sweep, job, f"{run}-kit-sweep")
         is_scheduler = isinstance(engine, SchedulerEngine)
         if is_scheduler and (gaps := [*_find_array_gaps(engine, sweep, render)]):
             yield from gaps
