@@ -151,7 +151,7 @@ def test_lineage_is_written_beside_a_tracked_model(finished_run, observing, robo
     values = {"dataset_source": "azureml-data-asset", "dataset_assets": ["azureml:episodes:3"], "blob_urls": []}
     found = lineage(observing, job)
     assert found == {"000400": found["000400"] | ids | values}
-    assert len(found["000400"]) == 10
+    assert len(found["000400"]) == 11
 
 
 @pytest.mark.slow
