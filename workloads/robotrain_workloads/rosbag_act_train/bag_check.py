@@ -18,7 +18,12 @@ from robotrain_workloads.rosbag_act_train import parameters
 from robotrain_workloads.rosbag_act_train.bags import SLOW_FACTOR, bag_probe, explain_clocks
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, UnknownBag, check_files, select_bags
 from robotrain_workloads.rosbag_act_train.bags.bag_probe import ProbedTopic
-from robotrain_workloads.rosbag_act_train.bags.number_types import NUMBER_TYPES, shorten_type
+from robotrain_workloads.rosbag_act_train.bags.number_types import (
+    JOINT_TYPE,
+    NUMBER_TYPES,
+    describe_topics,
+    list_unused_numbers,
+)
 from robotrain_workloads.rosbag_act_train.bags.picture_formats import find_encoding_problem, find_visible_damage
 
 BUDGET_SECONDS = 0.12
@@ -109,7 +114,7 @@ class BagCheck:
         for name, topic in numbers.items():
             self._check_topic(bag, topics, topic, NUMBER_TYPES, name)
             joints = parameters.parse_names(_get_text(self._values[TOPICS[name]])) if TOPICS[name] else ()
-            if joints and topic in topics and topics[topic].type == bag_probe.JOINTS:
+            if joints and topic in topics and topics[topic].type == JOINT_TYPE:
                 self._check_joints(bag, topics[topic], name, joints)
         if self._values["action_topic"] is None:
             self._check_open_action(bag, topics)
@@ -186,16 +191,12 @@ class BagCheck:
     def _check_open_action(self, bag: Bag, topics: Mapping[str, ProbedTopic]) -> None:
         """Ask which topic is the action: where one has numbers that nobody reads, it is not the next state unsaid."""
         used = (*self._cameras, *self._topics.values())
-        candidates = {
-            name: topic.type
-            for name, topic in sorted(topics.items())
-            if topic.type in NUMBER_TYPES and not topic.is_empty and name not in used
-        }
+        types = {name: topic.type for name, topic in topics.items() if not topic.is_empty}
+        candidates = list_unused_numbers(types, used)
         if candidates:
-            named = ", ".join(f"{name} ({shorten_type(kind)})" for name, kind in candidates.items())
             ways = [Suggestion(f"--action-topic {name}") for name in candidates]
             ways.append(Suggestion(f"--action-topic {parameters.NO_TOPIC}", "the action is the next state"))
-            self._add_problem(bag.path, f"no action is named, and it may be in {named}", *ways)
+            self._add_problem(bag.path, f"no action is named, and it may be in {describe_topics(candidates)}", *ways)
 
     def _replace_topic(self, topic: str, other: str) -> str:
         if topic not in self._cameras:

@@ -260,10 +260,10 @@ def _find_open_action(survey: BagSurvey) -> list[Problem]:
     candidates = survey.action_candidates
     if not candidates:
         return []
-    from robotrain_workloads.rosbag_act_train.bags.settings import describe_candidates
+    from robotrain_workloads.rosbag_act_train.bags.number_types import describe_topics
 
     ways = (*(Suggestion(f"--action-topic {topic}") for topic in candidates), NEXT_STATE_WAY)
-    return [make_problem("rosbag-action-open", *ways, topics=describe_candidates(candidates))]
+    return [make_problem("rosbag-action-open", *ways, topics=describe_topics(candidates))]
 
 
 def _check_packages() -> None:

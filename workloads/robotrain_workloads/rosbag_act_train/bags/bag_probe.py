@@ -22,7 +22,6 @@ from robotrain_workloads.rosbag_act_train.bags.number_types import JOINT_TYPE, S
 from robotrain_workloads.rosbag_act_train.bags.storage import COMPRESSED_SUFFIX
 
 IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-JOINTS = JOINT_TYPE
 FOOTER_BYTES = 29 + len(MCAP_MAGIC)
 LARGEST_READ = 64 << 20
 """Bytes of an index, or of a chunk of messages, that are read."""
@@ -104,11 +103,11 @@ def parse_message(kind: str, data: bytes) -> Any:
     """Return the fields of a picture or of joints; None for another type. Raise ValueError if it has not its form."""
     try:
         reader = _CdrReader(data)
-        if kind not in (IMAGE, COMPRESSED_IMAGE, JOINTS):
+        if kind not in (IMAGE, COMPRESSED_IMAGE, JOINT_TYPE):
             return None
         reader.skip(8)  # the stamp
         reader.read_bytes()  # the frame
-        if kind == JOINTS:
+        if kind == JOINT_TYPE:
             return SimpleNamespace(name=[reader.read_text() for _ in range(reader.read_number())])
         if kind == COMPRESSED_IMAGE:
             return SimpleNamespace(format=reader.read_text(), data=reader.read_bytes())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 JOINT_TYPE = "sensor_msgs/msg/JointState"
 TRAJECTORY_TYPE = "trajectory_msgs/msg/JointTrajectory"
@@ -34,6 +34,14 @@ DEGREES = "deg"
 """The unit of a topic whose angles become radians."""
 
 
-def shorten_type(kind: str) -> str:
-    """Return the name of a type without its package."""
-    return kind.rpartition("/")[2]
+def list_unused_numbers(types: Mapping[str, str], used: Collection[str]) -> dict[str, str]:
+    """Return the type of each topic of numbers that is used for nothing: it may be the action.
+
+    :param types: by topic, of those that have messages.
+    """
+    return {topic: kind for topic, kind in sorted(types.items()) if kind in NUMBER_TYPES and topic not in used}
+
+
+def describe_topics(types: Mapping[str, str]) -> str:
+    """Return topics with their types, without the packages of these, as text."""
+    return ", ".join(f"{topic} ({kind.rpartition('/')[2]})" for topic, kind in types.items())

@@ -10,7 +10,13 @@ from typing import Any
 from robotrain_workloads.rosbag_act_train.bags import Clock, ClockJump, Sync
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Topic
 from robotrain_workloads.rosbag_act_train.bags.messages import IMAGE_TYPES
-from robotrain_workloads.rosbag_act_train.bags.number_types import JOINT_TYPE, NUMBER_TYPES, STATE_TYPES, shorten_type
+from robotrain_workloads.rosbag_act_train.bags.number_types import (
+    JOINT_TYPE,
+    NUMBER_TYPES,
+    STATE_TYPES,
+    describe_topics,
+    list_unused_numbers,
+)
 
 _PLAIN_SEGMENTS = {"image", "image_raw", "image_rect", "color", "compressed", "raw", "rgb", "image_color", "camera"}
 _ACTION_WORDS = re.compile(r"action|command|cmd|target|goal|leader", re.IGNORECASE)
@@ -94,24 +100,15 @@ class DataSettings:
 
 def list_action_candidates(topics: Mapping[str, Topic], settings: DataSettings) -> dict[str, str]:
     """Return the type of each topic of numbers that is used for nothing."""
-    used = settings.topics
-    return {
-        name: topic.type
-        for name, topic in sorted(topics.items())
-        if topic.type in NUMBER_TYPES and topic.count and name not in used
-    }
+    types = {name: topic.type for name, topic in topics.items() if topic.count}
+    return list_unused_numbers(types, settings.topics)
 
 
 def explain_open_action(candidates: Mapping[str, str]) -> str:
     """Return the question which of these topics, by their types, is the action, with what to type."""
     ways = ", ".join(f"--action-topic {topic}" for topic in candidates)
-    question = f"no action is named, and it may be in {describe_candidates(candidates)}"
+    question = f"no action is named, and it may be in {describe_topics(candidates)}"
     return f"{question}: {ways}; with --action-topic none it is the next state"
-
-
-def describe_candidates(candidates: Mapping[str, str]) -> str:
-    """Return topics with their types, as text."""
-    return ", ".join(f"{topic} ({shorten_type(kind)})" for topic, kind in candidates.items())
 
 
 def suggest_settings(bags: Sequence[Mapping[str, Topic]], rates: Mapping[str, float]) -> DataSettings:
