@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime.contract.checkpoint import hash_file
 from robotrain_runtime.machine.disk_cache import LOCK_SUFFIX
 
 from robotrain_workloads.lerobot import dataset
@@ -23,7 +24,6 @@ FORMAT = 1
 """Of the files; another one has other folders."""
 FOLDER = "frames"
 """That of the cache's entries."""
-BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ def make_plan(root: Path, cache: Path, backend: str, tolerance: float, limit: in
     videos = []
     for path in list_videos(root):
         identity = identify_file(path)
-        digest = compute_digest(path)
+        digest = hash_file(path)
         content.update(digest.encode())
         video = _describe_video(path, identity, digest)
         if video and identify_file(path) == identity:
@@ -101,15 +101,6 @@ def list_videos(root: Path) -> Iterator[Path]:
     for name, feature in sorted(dataset.get_features(dataset.load_dataset_info(root)).items()):
         if is_kept(feature):
             yield from sorted((root / "videos" / name).glob("*/*.mp4"))
-
-
-def compute_digest(path: Path) -> str:
-    """Return the digest of a file. Raise OSError."""
-    content = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            content.update(block)
-    return content.hexdigest()
 
 
 def _describe_video(path: Path, identity: tuple[int, ...], digest: str) -> PlannedVideo | None:
