@@ -17,16 +17,12 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Registered
 
 from robotrain_local import observe
-from robotrain_local import submit as submission
 from robotrain_local.observe import find_run_folder
 from robotrain_local.settings import LocalSettings
 
 
 class LocalEngine(PlatformEngine):
     """Runs a job as a background process of this machine."""
-
-    submit = staticmethod(submission.submit_plan)
-    find = staticmethod(submission.find_run)
 
     status = staticmethod(observe.query_status)
     logs = staticmethod(observe.read_logs)
@@ -45,6 +41,16 @@ class LocalEngine(PlatformEngine):
         from robotrain_local.render import get_tracking_uri
 
         return registry.find_latest_version(source, get_tracking_uri(settings))
+
+    def submit(self, plan: Plan) -> Reference:
+        from robotrain_local.submit import submit_plan  # costs start-up of `status`
+
+        return submit_plan(plan)
+
+    def find(self, plan: Plan) -> Reference | None:
+        from robotrain_local.submit import find_run  # costs start-up of `status`
+
+        return find_run(plan)
 
     def find_submitted(self, text: str, settings: LocalSettings) -> SubmittedRun | None:
         from robotrain_local import submitted_runs  # costs start-up of `status`
