@@ -85,9 +85,8 @@ def list_found_runs(
             answers.append(PlatformOutcome(candidate.name, "silent", problems[-1].why))
         else:
             answers.append(PlatformOutcome(candidate.name, "listed" if reply.value else "not-set-up"))
-    every = [
-        found_run for found_runs in collected for found_run in [*found_runs]
-    ]  # copied: a question that was given up may go on
+    copies = [[*found_runs] for found_runs in collected]  # a question that was given up may go on
+    every = [found_run for found_runs in copies for found_run in found_runs]
     if not every and not any(answer.outcome == "listed" for answer in answers):
         raise Rejected([replace(problem, severity="error") for problem in problems] or [*_explain_nothing(answers)])
     every.sort(key=lambda found_run: found_run.record.created, reverse=True)
