@@ -163,7 +163,7 @@ def serve_drops(server: socket.socket) -> None:
 
 
 def send_drops(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
+    with connection, contextlib.suppress(OSError):
         while True:
             connection.sendall(b"x")
             time.sleep(0.05)
