@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from robotrain.store import files
-from robotrain_local import process
+from robotrain_local import process, process_list
 from robotrain_runtime.contract import checkpoint
 
 from kill_subjects.commands import Commands
@@ -147,7 +147,7 @@ class Training:
         number = signal.SIGTERM if what.endswith("SIGTERM") else signal.SIGKILL
         for sign in (PARTS[what], PARTS["runtime"]):
             if pids := [pid for pid, line in self._list_processes(run) if sign in line]:
-                process.send_signal(pids[:1], number)
+                process_list.send_signal(pids[:1], number)
                 return True
         return False
 
@@ -207,7 +207,7 @@ class Training:
         with contextlib.suppress(OSError):
             supervisor = process.parse_process(json.loads((run / "supervisor.json").read_text()))
             if supervisor is not None:
-                processes = ((pid, _read_command(pid)) for pid in process.list_run_processes(supervisor, run))
+                processes = ((pid, _read_command(pid)) for pid in process_list.list_run_processes(supervisor, run))
                 return [(pid, line) for pid, line in processes if line and "robotrain_local.supervisor" not in line]
         return []
 

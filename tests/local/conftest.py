@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from local_runs import Runs
-from robotrain_local import process
+from robotrain_local import process_list
 
 
 @pytest.fixture
@@ -15,4 +15,4 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
     started = Runs(tmp_path / "machine")
     yield started
     for facts in (started.folder / "runs").glob("*/supervisor.json"):
-        process.send_signal(started.processes({"folder": str(facts.parent)}), signal.SIGKILL)
+        process_list.send_signal(started.processes({"folder": str(facts.parent)}), signal.SIGKILL)

@@ -13,7 +13,7 @@ from robotrain.model.plan import Plan
 from robotrain.model.reference import Reference
 from robotrain.model.run import Status
 from robotrain.submission.packing import pack_modules
-from robotrain_local import process, spec
+from robotrain_local import process_list, spec
 from robotrain_local.platform import LOCAL
 from robotrain_local.settings import LocalSettings
 from robotrain_runtime.contract import checkpoint
@@ -93,7 +93,7 @@ class Runs:
         return next(pid for pid in self.processes(reference) if b"robotrain_runtime\0run" in command_line_of(pid))
 
     def processes(self, reference: Reference) -> list[int]:
-        return process.list_session(self.supervisor(reference))
+        return process_list.list_session(self.supervisor(reference))
 
 
 def command_line_of(pid: int) -> bytes:

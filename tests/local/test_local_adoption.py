@@ -11,7 +11,7 @@ import pytest
 from local_runs import wait_for
 from robotrain.model.reference import ADOPTED_KEY
 from robotrain.store import records
-from robotrain_local import process
+from robotrain_local import process, process_list
 from robotrain_local.platform import LOCAL
 from robotrain_local.process import Process
 
@@ -72,7 +72,7 @@ def test_the_shell_of_a_run_in_a_folder_that_others_can_write_to_takes_nothing_f
 def bystander() -> Iterator[Process]:
     """A process of this user that belongs to no run."""
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as child:
-        yield process.identify_process(child.pid)
+        yield process_list.identify_process(child.pid)
         child.kill()
 
 
@@ -84,15 +84,15 @@ def test_a_process_that_only_a_folder_names_is_not_stopped(robotrain, folder, by
     folder.chmod(mode)
     run, _ = adopt(robotrain, folder)
     robotrain("cancel", run).check_problems(1, code)
-    assert bystander.is_alive
+    assert process_list.is_alive(bystander)
     assert not (folder / "cancel.json").exists()
 
 
 def test_processes_of_another_run_do_not_belong_to_a_folder_that_names_its_supervisor(folder, bystander):
     environ = {process.MARK_VARIABLE: bystander.make_mark(folder)}
     with subprocess.Popen(["sleep", "60"], start_new_session=True, env=environ) as child:
-        wait_for(lambda: process.list_run_processes(bystander, folder) == [child.pid])
-        assert process.list_run_processes(bystander, folder.parent) == []
+        wait_for(lambda: process_list.list_run_processes(bystander, folder) == [child.pid])
+        assert process_list.list_run_processes(bystander, folder.parent) == []
         child.kill()
 
 

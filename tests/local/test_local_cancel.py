@@ -11,7 +11,7 @@ import pytest
 from crash import line_plan, put_in_place
 from local_runs import SLEEP, Runs, wait_for
 from robotrain.model.reference import Reference
-from robotrain_local import process, spec, submit
+from robotrain_local import process_list, spec, submit
 
 pytestmark = pytest.mark.slow  # real processes and their patience
 
@@ -50,7 +50,7 @@ def test_a_cancelled_run_has_ended_when_cancel_returns(runs: Runs) -> None:
     assert (status.state, status.exit_code) == ("cancelled", 143)
     assert status.reason
     assert status.ended is not None
-    assert not any(process.get_birth(pid) for pid in before)
+    assert not any(process_list.get_birth(pid) for pid in before)
 
 
 def cancel_twice(runs: Runs, reference: Reference) -> None:
@@ -101,7 +101,7 @@ def test_deaf_run_is_killed_after_the_grace_period(runs: Runs) -> None:
     before = runs.processes(reference)
     runs.local.cancel(reference)
     assert runs.local.status(reference).state == "cancelled"
-    wait_for(lambda: not any(process.get_birth(pid) for pid in before))
+    wait_for(lambda: not any(process_list.get_birth(pid) for pid in before))
 
 
 def test_cancelling_an_ended_run_changes_nothing(runs: Runs) -> None:
@@ -160,7 +160,7 @@ def test_a_trainer_without_supervisor_and_runtime_saves_while_its_workers_live(r
     write_it = f"open({str(saved)!r}, 'w').write(f'saved, alive: {{worker.is_alive()}}')"
     reference = runs.submit(WORKER.replace(print_it, write_it))
     runs.wait_until_ready(reference)
-    process.send_signal([runs.supervisor(reference), runs.runtime(reference)], signal.SIGKILL)
+    process_list.send_signal([runs.supervisor(reference), runs.runtime(reference)], signal.SIGKILL)
     runs.local.cancel(reference)
     assert runs.local.status(reference).state == "cancelled"
     assert saved.read_text() == "saved, alive: True"
@@ -178,9 +178,9 @@ time.sleep(600)
     reference = runs.submit(program)
     runs.wait_until_ready(reference)
     left = int((tmp_path / "pid").read_text())
-    assert process.get_birth(left)
+    assert process_list.get_birth(left)
     runs.local.cancel(reference)
-    wait_for(lambda: not process.get_birth(left))
+    wait_for(lambda: not process_list.get_birth(left))
 
 
 def test_run_started_by_a_run_goes_on(runs: Runs, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from local_runs import Runs, wait_for
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.plan import Plan
 from robotrain.model.reference import Reference
+from robotrain.run_folder.file_names import PAYLOAD_FOLDER
 from robotrain_local import process, spec, submit, supervisor
 from robotrain_local import spec as files
 
@@ -52,7 +53,7 @@ def submit_again(runs: Runs, plan: Plan) -> Reference:
 def is_complete(plan: Plan) -> bool:
     folder = folder_of(plan)
     payload = zipfile.ZipFile(io.BytesIO(plan.files[files.PAYLOAD_FILE]))
-    unpacked = {f"{files.PAYLOAD_FOLDER}/{name}": payload.read(name) for name in payload.namelist()}
+    unpacked = {f"{PAYLOAD_FOLDER}/{name}": payload.read(name) for name in payload.namelist()}
     expected = {**plan.files, **unpacked}
     return not submit.list_partial_folders(folder) and all(
         (folder / path).read_bytes() == expected[path] for path in expected

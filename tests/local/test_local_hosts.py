@@ -15,7 +15,7 @@ from local_runs import SLEEP, Runs, wait_for
 from problem_assertions import check_problems
 from robotrain.errors import Rejected
 from robotrain.model.reference import Reference
-from robotrain_local import process
+from robotrain_local import process, process_list
 
 LOOK = """
 import json, sys
@@ -103,7 +103,7 @@ def test_run_is_lost_after_a_restart_of_its_machine(runs: Runs) -> None:
     """Also when its process number is taken again, by a process that leads a session as a supervisor does."""
     reference = runs.submit(SLEEP)
     runs.wait_until_ready(reference)
-    process.send_signal(runs.processes(reference), signal.SIGKILL)
+    process_list.send_signal(runs.processes(reference), signal.SIGKILL)
     wait_for(lambda: runs.local.status(reference).finished)
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
         before = {**supervisor(reference)["host"], "boot": "before"}
@@ -120,7 +120,7 @@ def test_session_that_reuses_the_pid_of_a_supervisor_is_not_the_run(runs: Runs) 
     """Its leader is gone too, so that the number is nobody's."""
     reference = runs.submit(SLEEP)
     runs.wait_until_ready(reference)
-    process.send_signal(runs.processes(reference), signal.SIGKILL)
+    process_list.send_signal(runs.processes(reference), signal.SIGKILL)
     wait_for(lambda: runs.local.status(reference).finished)
     leader = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!"], start_new_session=True, stdout=subprocess.PIPE)
     assert leader.stdout is not None
@@ -129,10 +129,10 @@ def test_session_that_reuses_the_pid_of_a_supervisor_is_not_the_run(runs: Runs) 
     leader.wait()
     try:
         edit_supervisor_facts(reference, pid=leader.pid)
-        assert process.list_session(leader.pid) == [left]
+        assert process_list.list_session(leader.pid) == [left]
         assert runs.local.status(reference).state == "lost"
         runs.local.cancel(reference)
-        assert process.get_birth(left)
+        assert process_list.get_birth(left)
     finally:
         os.kill(left, signal.SIGKILL)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from robotrain.model.reference import Reference
 from robotrain.testing import PlatformKit, World
-from robotrain_local import process, submit
+from robotrain_local import process, process_list, submit
 from robotrain_local import spec as files
 
 pytestmark = pytest.mark.slow  # about ninety command lines
@@ -113,7 +113,7 @@ class LocalWorld(World):
 
     def _start(self, run: Path) -> None:
         supervisor = process.parse_process(files.read_json(run / files.SUPERVISOR_FILE))
-        if supervisor is None or not supervisor.is_alive:
+        if supervisor is None or not process_list.is_alive(supervisor):
             (run / files.SUPERVISOR_FILE).unlink(missing_ok=True)
             os.posix_spawn(sys.executable, [sys.executable, "", "", "robotrain_local.supervisor", str(run)], os.environ)
             while not (run / files.SUPERVISOR_FILE).exists():
@@ -121,8 +121,8 @@ class LocalWorld(World):
 
     def _kill(self, run: Path) -> None:
         if supervisor := process.parse_process(files.read_json(run / files.SUPERVISOR_FILE)):
-            process.send_signal([supervisor.pid] * supervisor.is_alive, signal.SIGKILL)
-            while supervisor.is_alive:
+            process_list.send_signal([supervisor.pid] * process_list.is_alive(supervisor), signal.SIGKILL)
+            while process_list.is_alive(supervisor):
                 time.sleep(0.001)
 
     def _ends(self, run: Path, native: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from local_runs import Runs, wait_for
 from robotrain.run_folder import log
-from robotrain_local import process
+from robotrain_local import process_list
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Outcome
 
@@ -122,5 +122,5 @@ def test_status_does_not_read_a_large_log(runs: Runs) -> None:
     with Path(reference["folder"], "log.txt").open("r+b") as file:
         file.truncate(50_000_000_000)
     assert runs.local.status(reference).state == "running"
-    process.send_signal(runs.processes(reference), signal.SIGKILL)
+    process_list.send_signal(runs.processes(reference), signal.SIGKILL)
     assert runs.wait_for_end(reference).state == "lost"

@@ -15,7 +15,7 @@ from local_runs import SAVES, SLEEP, Runs, wait_for
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.reference import Reference
 from robotrain.model.run import RunGone
-from robotrain_local import process
+from robotrain_local import process_list
 from robotrain_runtime.contract import checkpoint
 
 pytestmark = pytest.mark.slow  # real processes and their patience
@@ -72,7 +72,7 @@ def test_a_run_outlives_the_process_that_submitted_it(runs: Runs, tmp_path: Path
 def test_a_hangup_sent_to_the_run_itself_is_ignored(runs: Runs) -> None:
     reference = runs.submit("import time; print('ready'); time.sleep(0.5)")
     runs.wait_until_ready(reference)
-    process.send_signal([runs.supervisor(reference), runs.runtime(reference)], signal.SIGHUP)
+    process_list.send_signal([runs.supervisor(reference), runs.runtime(reference)], signal.SIGHUP)
     assert runs.wait_for_end(reference).state == "succeeded"
 
 
@@ -86,13 +86,13 @@ def test_killed_runtime_is_a_failed_run_that_names_its_checkpoint_and_leaves_no_
     assert "killed by signal 9 (SIGKILL)" in status.reason
     assert f"Its last complete checkpoint, of step 400, is at {last}" in status.reason
     assert len(before) >= 3
-    wait_for(lambda: not any(process.get_birth(pid) for pid in before))
+    wait_for(lambda: not any(process_list.get_birth(pid) for pid in before))
 
 
 def test_lost_run_names_its_complete_and_incomplete_checkpoints(runs: Runs) -> None:
     reference = runs.submit(SAVED)
     first, last = runs.sealed(reference)
-    process.send_signal(runs.processes(reference), signal.SIGKILL)
+    process_list.send_signal(runs.processes(reference), signal.SIGKILL)
     status = runs.wait_for_end(reference)
     assert status.state == "lost"
     assert "memory" not in status.reason  # nothing says so
@@ -113,7 +113,7 @@ def test_lost_run_names_a_checkpoint_that_was_only_sealed(runs: Runs) -> None:
     folder.mkdir(parents=True)
     (folder / "weights").write_text("w")
     checkpoint.seal_checkpoint(folder, step=100, run="tiny-1", job="j")
-    process.send_signal(runs.processes(reference), signal.SIGKILL)
+    process_list.send_signal(runs.processes(reference), signal.SIGKILL)
     assert f"of step 100, is at {folder}" in runs.wait_for_end(reference).reason
 
 
@@ -124,12 +124,12 @@ def test_run_without_its_supervisor_goes_on_and_can_be_cancelled(
     reference = runs.submit(SLEEP, grace=10)
     runs.wait_until_ready(reference)
     before = runs.processes(reference)
-    process.send_signal([find(runs, reference) for find in killed], signal.SIGKILL)
+    process_list.send_signal([find(runs, reference) for find in killed], signal.SIGKILL)
     wait_for(lambda: runs.local.status(reference).reason)
     assert runs.local.status(reference).state == "running"
     runs.local.cancel(reference)
     assert runs.local.status(reference).state == "cancelled"
-    wait_for(lambda: not any(process.get_birth(pid) for pid in before))
+    wait_for(lambda: not any(process_list.get_birth(pid) for pid in before))
 
 
 def test_a_run_whose_submit_was_interrupted_is_pending(runs: Runs, tmp_path: Path) -> None:

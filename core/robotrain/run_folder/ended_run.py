@@ -22,7 +22,7 @@ from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.run import RemovedInPart, Status
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain.run_folder import log
+from robotrain.run_folder import file_names, log
 from robotrain.store import ownership
 
 make_problem = Messages(__file__)
@@ -64,7 +64,7 @@ def register_model(
     :param run: runs the runtime; of a run on another machine, there.
     :param find_other_writer: as that of `ownership`; of a run on another machine, there.
     """
-    payload = payload or folder / log.PAYLOAD_FOLDER
+    payload = payload or folder / file_names.PAYLOAD_FOLDER
     for path in dict.fromkeys((folder, payload.parent, payload)):
         if reason := find_other_writer(path):
             raise Rejected([_make_open_folder_problem(folder, name, path, reason)])

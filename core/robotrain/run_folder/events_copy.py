@@ -9,7 +9,7 @@ from typing import ClassVar
 from robotrain_runtime.contract.document_limits import MAX_EVENTS_BYTES
 from robotrain_runtime.contract.files import lock_file
 
-from robotrain.run_folder import log
+from robotrain.run_folder import file_names
 from robotrain.run_folder.transport import Transport
 from robotrain.store import files
 
@@ -23,7 +23,7 @@ class EventsCopy:
     _followed: ClassVar[set[Path]] = set()
 
     def __init__(self, at: Transport, folder: str) -> None:
-        self._transport, self._source = at, os.path.join(folder, log.EVENTS_FILE)
+        self._transport, self._source = at, os.path.join(folder, file_names.EVENTS_FILE)
         name = hashlib.sha256(f"{at.host}\0{folder}".encode()).hexdigest()[:32]
         self.path = files.get_cache_folder() / "events" / f"{name}.jsonl"
 

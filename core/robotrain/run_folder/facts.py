@@ -12,12 +12,12 @@ from robotrain_runtime.contract.document_limits import MAX_ENGINE_END_BYTES, MAX
 from robotrain_runtime.contract.event import Outcome
 from robotrain_runtime.contract.files import open_regular_file
 
-from robotrain.run_folder import log
+from robotrain.run_folder import file_names
 
 ENGINE_END_FILE = "engine-end"
 """How the job ended, in the engine's words: most engines forget ended jobs."""
 FACT_FILES: Mapping[str, int] = {
-    log.OUTCOME_FILE: MAX_OUTCOME_BYTES,
+    file_names.OUTCOME_FILE: MAX_OUTCOME_BYTES,
     ENGINE_END_FILE: MAX_ENGINE_END_BYTES,
     claim.CANCELLED_FILE: 0,
 }
@@ -55,13 +55,13 @@ class FolderFacts:
     def outcome(self) -> Outcome | None:
         """The outcome that the runtime recorded; None if it was stopped before."""
         with suppress(ValueError):  # for example an incomplete file
-            return parse_fields(Outcome, self.read(log.OUTCOME_FILE))
+            return parse_fields(Outcome, self.read(file_names.OUTCOME_FILE))
         return None
 
     @property
     def has_damaged_outcome(self) -> bool:
         """Whether an outcome was recorded that cannot be read."""
-        return log.OUTCOME_FILE in self.files and self.outcome is None
+        return file_names.OUTCOME_FILE in self.files and self.outcome is None
 
     def read(self, name: str) -> bytes:
         """Return the end of a file; nothing if it is missing."""

@@ -27,11 +27,8 @@ from robotrain_runtime.contract.files import open_regular_file, read_limited_fil
 from robotrain.errors import Rejected
 from robotrain.model.progress import Progress
 from robotrain.model.run import Status
+from robotrain.run_folder.file_names import EVENTS_FILE, LOG_FILE, OUTCOME_FILE
 
-LOG_FILE = "log.txt"
-PAYLOAD_FOLDER = "payload"
-EVENTS_FILE = "events.jsonl"
-OUTCOME_FILE = "outcome.json"
 DAMAGED_OUTCOME = f"its {OUTCOME_FILE} is damaged"
 
 POLL_SECONDS = 0.2

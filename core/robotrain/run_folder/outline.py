@@ -14,7 +14,7 @@ from robotrain_runtime.contract.document_limits import MAX_MANIFEST_BYTES
 from robotrain_runtime.contract.event import Checkpoint, Evaluated
 
 from robotrain.model.run import Output
-from robotrain.run_folder import log
+from robotrain.run_folder import file_names
 from robotrain.run_folder.transport import Entry, Transport
 
 PATH_FIELDS: Mapping[type, tuple[str, ...]] = {Checkpoint: ("path",), Evaluated: ("results", "policy")}
@@ -42,11 +42,11 @@ def open_outline(at: Transport, folder: str) -> Iterator[Path]:
             if state and len(content) < state.size <= MAX_MANIFEST_BYTES:
                 content = at.read_whole(name, MAX_MANIFEST_BYTES) or b""
             manifests[name].write_bytes(content)
-        if (top / log.EVENTS_FILE).exists():
-            events = shlex.quote(os.path.join(folder, log.EVENTS_FILE))
+        if (top / file_names.EVENTS_FILE).exists():
+            events = shlex.quote(os.path.join(folder, file_names.EVENTS_FILE))
             matches = at.query(f"grep -aE '{OUTPUT_EVENTS}' -- {events} || [ $? = 1 ]").stdout
             lines = [_move_event(line, Path(folder), top) for line in matches.decode(errors="replace").split("\n")]
-            _write_sized(top / log.EVENTS_FILE, "".join(f"{line}\n" for line in lines if line).encode())
+            _write_sized(top / file_names.EVENTS_FILE, "".join(f"{line}\n" for line in lines if line).encode())
         yield top
 
 

@@ -14,7 +14,7 @@ from robotrain.cluster.outputs import download_atomically
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.run import Output
-from robotrain.run_folder import log
+from robotrain.run_folder import file_names, log
 from robotrain.run_folder.copied_output import copy_output, is_inside
 
 make_problem = Messages(__file__)
@@ -59,7 +59,7 @@ def describe_surviving_checkpoints(folder: Path) -> Iterator[str]:
         yield f"Its last checkpoint, of step {last.step}, is at {last.folder}; it may be incomplete"
 
 
-RUNTIME_FILES = (log.LOG_FILE, log.EVENTS_FILE, log.OUTCOME_FILE, DOCUMENT_FILE)
+RUNTIME_FILES = (file_names.LOG_FILE, file_names.EVENTS_FILE, file_names.OUTCOME_FILE, DOCUMENT_FILE)
 
 OUTPUTS_FOLDER = "outputs"
 CHECKPOINTS_FOLDER = "checkpoints"

@@ -11,8 +11,6 @@ from robotrain.model.run import Status, StepStatus
 from robotrain.pipelines.progress import PipelineProgress, StepState
 from robotrain.run_folder.facts import FolderFacts
 
-HANDOVER_FOLDER = "handover"
-"""In the folder of a step: what later steps read."""
 STOPPED_STATES = ("failed", "cancelled", "lost", "skipped")
 
 

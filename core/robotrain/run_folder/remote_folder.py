@@ -21,7 +21,7 @@ from robotrain_runtime.contract.event import Registered
 
 from robotrain.cluster.outputs import download_atomically
 from robotrain.model.run import Output
-from robotrain.run_folder import ended_run, log, outputs
+from robotrain.run_folder import ended_run, file_names, outputs
 from robotrain.run_folder.answer import CHUNK_BYTES
 from robotrain.run_folder.copied_output import make_links
 from robotrain.run_folder.events_copy import EventsCopy
@@ -160,7 +160,7 @@ class RemoteLog(FolderLog):
     @cached_property
     def ends(self) -> dict[str, FileState | None]:
         """The ends of the files as they are first."""
-        return self.at.read({str(self.folder / name): -CHUNK_BYTES for name in (log.LOG_FILE, self.output_file)})
+        return self.at.read({str(self.folder / name): -CHUNK_BYTES for name in (file_names.LOG_FILE, self.output_file)})
 
     def open(self, name: str, tail: int | None) -> LogReader:
         """Return a reader of a file of the run folder."""
@@ -323,7 +323,8 @@ class RemoteRunFolders(RunFolders):
     def register(self, folder: Path, name: str, step: int | None, top: Path) -> Registered:
         """Register a checkpoint of a run with its own runtime, there. Raise Rejected."""
         run = partial(self._run_runtime, top / SEARCH_FILE)
-        return ended_run.register_model(folder, name, step, top / log.PAYLOAD_FOLDER, run, self.find_other_writer)
+        payload = top / file_names.PAYLOAD_FOLDER
+        return ended_run.register_model(folder, name, step, payload, run, self.find_other_writer)
 
     def find_other_writer(self, path: Path) -> str:
         """Return how somebody else may have written what is at a path there, as `ownership` does here."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from robotrain.model.plan import Plan
-from robotrain.run_folder.log import PAYLOAD_FOLDER
+from robotrain.run_folder.file_names import PAYLOAD_FOLDER
 from robotrain.run_folder.scheduler_plan import PAYLOAD_FILE, SchedulerSpec, list_code_copies
 from robotrain.store import code_folder
 

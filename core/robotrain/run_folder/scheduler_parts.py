@@ -17,8 +17,7 @@ from robotrain.model.plan import Payload, Plan, make_job_document
 from robotrain.model.platform import PlatformPlans
 from robotrain.model.preview import RunPlace
 from robotrain.model.reference import Reference
-from robotrain.run_folder import log
-from robotrain.run_folder.parts import HANDOVER_FOLDER
+from robotrain.run_folder import file_names
 from robotrain.run_folder.placement import CODE_FOLDER, make_placement
 from robotrain.run_folder.scheduler_plan import (
     PAYLOAD_FILE,
@@ -109,11 +108,11 @@ class SchedulerPlans(PlatformPlans):
         name = f"${{{self.job_variable}}}"
         if sent.trials:  # some engines have one number for all elements of an array
             name = self.format_trial(name, f"${{{self.array_variable}}}")
-        runtime = ("-m robotrain_runtime run", DOCUMENT_FILE, f'--once "{name}"', f"--log {log.LOG_FILE}")
-        become = format_become_python(top + SEARCH_FILE, top + log.PAYLOAD_FOLDER, *runtime, "</dev/null")
+        runtime = ("-m robotrain_runtime run", DOCUMENT_FILE, f'--once "{name}"', f"--log {file_names.LOG_FILE}")
+        become = format_become_python(top + SEARCH_FILE, top + file_names.PAYLOAD_FOLDER, *runtime, "</dev/null")
         ended = json.dumps({"state": "failed", "exit_code": 1, "reason": TOO_OFTEN})
-        guard = {"most": MAX_STARTS, "reason": TOO_OFTEN, "outcome": ended, "file": log.OUTCOME_FILE}
-        return START_SCRIPT.format(below=below, become=become, events=log.EVENTS_FILE, **guard)
+        guard = {"most": MAX_STARTS, "reason": TOO_OFTEN, "outcome": ended, "file": file_names.OUTCOME_FILE}
+        return START_SCRIPT.format(below=below, become=become, events=file_names.EVENTS_FILE, **guard)
 
     def format_trial(self, array: str, number: int | str) -> str:
         """Return the name of the job of a trial; for `native_sweep`. Pure.
@@ -340,4 +339,4 @@ class SchedulerPlans(PlatformPlans):
 
 
 def _get_handover(root: str, name: str) -> str:
-    return os.path.join(root, STEPS_FOLDER, name, HANDOVER_FOLDER)
+    return os.path.join(root, STEPS_FOLDER, name, file_names.HANDOVER_FOLDER)

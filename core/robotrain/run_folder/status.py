@@ -28,10 +28,10 @@ from robotrain.model.reference import Reference
 from robotrain.model.run import Output, RunGone, RunState, Status, StepStatus
 from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain.run_folder import cancel, log, settings_rules
+from robotrain.run_folder import cancel, file_names, log, settings_rules
 from robotrain.run_folder.cancel import NeededStop, Stop
 from robotrain.run_folder.facts import ENGINE_END_FILE, FACT_FILES, FolderFacts
-from robotrain.run_folder.parts import HANDOVER_FOLDER, JudgedRun, RunPart, judge_parts
+from robotrain.run_folder.parts import JudgedRun, RunPart, judge_parts
 from robotrain.run_folder.run_folders import RunFolders
 
 make_problem = Messages(__file__)
@@ -82,8 +82,8 @@ def create_run_folder(plan: Plan, folder: Path) -> bool:
     try:
         with make_atomically(folder) as part:
             plans.write_plan_files(plan, part)
-            with zipfile.ZipFile(io.BytesIO(plan.files[f"{log.PAYLOAD_FOLDER}.zip"])) as packed:
-                packed.extractall(part / log.PAYLOAD_FOLDER)
+            with zipfile.ZipFile(io.BytesIO(plan.files[f"{file_names.PAYLOAD_FOLDER}.zip"])) as packed:
+                packed.extractall(part / file_names.PAYLOAD_FOLDER)
         is_new = True
     except OSError as error:
         if not folder.is_dir():
@@ -336,7 +336,7 @@ class RunFolderEngine(PlatformEngine):
     def has_step_output(self, reference: Reference) -> bool:
         """Return whether a later pipeline can read what a step handed over."""
         with suppress(OSError, ValueError):
-            self.folders.read_file(Path(self.select_step(reference)["folder"], HANDOVER_FOLDER, STEP_FILE))
+            self.folders.read_file(Path(self.select_step(reference)["folder"], file_names.HANDOVER_FOLDER, STEP_FILE))
             return True
         return False
 

@@ -27,7 +27,7 @@ from robotrain.model.source import Source, SourceKind
 from robotrain.model.support import Support
 from robotrain.model.workload import Workload
 from robotrain.plugins.discovery import Claim
-from robotrain.run_folder import log
+from robotrain.run_folder import file_names
 from robotrain.run_folder.outputs import CHECKPOINTS_FOLDER, OUTPUTS_FOLDER
 from robotrain.store import records
 from robotrain.testing import harness
@@ -99,7 +99,7 @@ class World:
 
     def write_log(self, reference: Reference, *lines: str) -> None:
         """Make a run print lines: by default into the log of its run folder, the `folder` of its reference."""
-        with Path(reference["folder"], log.LOG_FILE).open("a", encoding="utf-8") as file:
+        with Path(reference["folder"], file_names.LOG_FILE).open("a", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in lines)
 
     def leave_checkpoint(self, reference: Reference, step: int) -> Mapping[str, bytes]:

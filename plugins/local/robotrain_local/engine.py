@@ -26,9 +26,13 @@ class LocalEngine(PlatformEngine):
 
     status = staticmethod(observe.query_status)
     logs = staticmethod(observe.read_logs)
-    cancel = staticmethod(observe.cancel_run)
     find_other_writer = staticmethod(observe.find_other_writer)
     remove_outputs = staticmethod(observe.remove_run)
+
+    def cancel(self, reference: Reference) -> None:
+        from robotrain_local.cancel import cancel_run  # costs start-up of `status`
+
+        cancel_run(reference)
 
     def list_checks(self, plan: Plan | None) -> Iterable[Check]:
         from robotrain_local import preflight  # costs start-up of `status`

@@ -1,17 +1,15 @@
 """The status of a run, from its folder and its processes, and how a run is cancelled."""
 
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.amounts import format_duration
 from robotrain.model.reference import Reference
 from robotrain.model.run import RunGone, Status
-from robotrain.run_folder import ended_run, log, outputs
-from robotrain.run_folder.log import EVENTS_FILE
+from robotrain.run_folder import ended_run, file_names, log, outputs
+from robotrain.run_folder.file_names import EVENTS_FILE
 from robotrain.store import ownership
 from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.files import is_locked
@@ -55,7 +53,7 @@ def query_status(reference: Reference) -> Status:
 def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
     """Return the log so far, its last lines, or all of it until the run ends. Raise RunGone if it is gone."""
     folder = find_run_folder(reference)
-    return log.read_log_lines(folder / spec.LOG_FILE, lambda: not follow or read_status(folder).finished, tail)
+    return log.read_log_lines(folder / file_names.LOG_FILE, lambda: not follow or read_status(folder).finished, tail)
 
 
 def remove_run(reference: Reference, dry_run: bool = False) -> int | None:
@@ -73,11 +71,15 @@ def remove_run(reference: Reference, dry_run: bool = False) -> int | None:
 
 def read_status(folder: Path) -> Status:
     """Return the state and its reason. The runtime's own outcome takes precedence over exit codes."""
-    supervisor = _read_supervisor(folder)
-    # before reading exit.json: an end in between is then noticed
+    supervisor = read_supervisor(folder)
+    if ended := spec.read_exit(folder):
+        return _read_ended_status(folder, supervisor.started if supervisor else None, ended)
+    from robotrain_local import process_list  # costs start-up: most runs that are shown have ended
+
+    # before reading exit.json again: an end in between is then noticed
     alive: bool | None = False  # None: this machine cannot know
     if supervisor and supervisor.host.is_here:
-        alive = supervisor.is_alive
+        alive = process_list.is_alive(supervisor)
     elif supervisor:
         alive = is_locked(folder / spec.SUPERVISOR_FILE) if supervisor.host.has_same_kernel else None
     if ended := spec.read_exit(folder):
@@ -91,7 +93,7 @@ def read_status(folder: Path) -> Status:
         return Status(state="lost", reason=START_INTERRUPTED_REASON)
     if alive or (alive is None and log.read_outcome(folder) is None):
         return Status(state="running", reason=_describe_remote_run(folder, supervisor.host), started=supervisor.started)
-    if process.list_run_processes(supervisor, folder):
+    if process_list.list_run_processes(supervisor, folder):
         return Status(state="running", reason=ORPHANED_REASON, started=supervisor.started)
     return _read_lost_status(folder, supervisor)
 
@@ -148,91 +150,6 @@ def _describe_survivors(folder: Path) -> str:
     return "".join(f". {sentence}" for sentence in outputs.describe_surviving_checkpoints(folder))
 
 
-SUPERVISOR_START_SECONDS = 2.0
-MARGIN_SECONDS = 5.0
-EXIT_SECONDS = 1.0
-"""A process that is being killed has no working directory any more, and is alive for a moment all the same."""
-HANDOVER_SECONDS = 2.0
-"""A process that ends so soon after SIGTERM, while its run goes on, was killed and passed no signal on."""
-
-
-def cancel_run(reference: Reference) -> None:
-    """End the run and wait until it has ended; do nothing if it has ended.
-
-    Raise RunGone, or Rejected if it runs on another host, which signals do not reach, or its folder names a process of
-    something else.
-    """
-    if read_status(folder := find_run_folder(reference)).finished:
-        return
-    supervisor = _read_supervisor(folder)
-    if supervisor and not (host := supervisor.host).is_here:
-        command = f"robotrain cancel {folder.name}"
-        here = Suggestion(command, "in that container" if host.is_container else "outside this container")
-        fix = here if host.has_same_kernel else Suggestion(f"ssh {host.name} {command}")
-        raise Rejected([make_problem("run-elsewhere", fix, name=folder.name, location=host.location)])
-    _require_own_process(folder, supervisor)
-    # first: a supervisor that is just starting checks for this file
-    is_first = spec.create_json(folder / spec.CANCEL_FILE, {"asked": time.time()})
-    _wait_until(lambda: (folder / spec.SUPERVISOR_FILE).exists(), SUPERVISOR_START_SECONDS)
-    _require_own_process(folder, supervisor := _read_supervisor(folder))
-    if supervisor is None:
-        return spec.record_exit(folder, process.TERMINATED_EXIT_CODE, "cancelled before it started")
-    _end_run(folder, supervisor, is_first)
-
-
-def _require_own_process(folder: Path, supervisor: Process | None) -> None:
-    """Raise Rejected if the supervisor that a folder names is a process of something else."""
-    if supervisor is None or _wait_until(lambda: _has_ended_or_supervises(supervisor, folder), EXIT_SECONDS):
-        return
-    raise Rejected([make_problem("process-not-of-run", folder=folder, name=folder.name, pid=supervisor.pid)])
-
-
-def _has_ended_or_supervises(supervisor: Process, folder: Path) -> bool:
-    return not supervisor.is_alive or supervisor.is_supervisor_of(folder)
-
-
-def _end_run(folder: Path, supervisor: Process, is_first: bool) -> None:
-    """Ask the run to end, and kill it after its grace period."""
-    signaled = {supervisor.pid} if supervisor.is_supervisor_of(folder) else set()
-    process.send_signal(signaled, signal.SIGTERM)  # the supervisor passes on only the first one
-    if is_first:  # a second signal would interrupt the saving that the first one started
-        _signal_new_heads(folder, supervisor, signaled)
-    grace_seconds = spec.read_spec(folder).grace_seconds
-    in_time = _wait_until(lambda: read_status(folder).finished, grace_seconds + MARGIN_SECONDS)
-    if in_time:  # the process that recorded the end is exiting
-        _wait_until(lambda: not process.list_run_processes(supervisor, folder), HANDOVER_SECONDS)
-    else:
-        _wait_until(lambda: not _kill_processes(folder, supervisor), MARGIN_SECONDS)
-    spec.record_exit(folder, process.TERMINATED_EXIT_CODE if in_time else process.KILLED_EXIT_CODE)
-
-
-def _signal_new_heads(folder: Path, supervisor: Process, signaled: set[int]) -> None:
-    """Signal processes that become heads of the run because the signaled ones were killed."""
-    until = time.monotonic() + HANDOVER_SECONDS
-    while time.monotonic() < until and not read_status(folder).finished:
-        is_led = signaled and all(process.get_birth(pid) for pid in signaled)
-        if not is_led and (fresh := {*process.find_heads(process.list_run_processes(supervisor, folder))} - signaled):
-            process.send_signal(fresh, signal.SIGTERM)
-            signaled |= fresh
-            until = time.monotonic() + HANDOVER_SECONDS
-        time.sleep(process.POLL_SECONDS)
-
-
-def _kill_processes(folder: Path, supervisor: Process) -> list[int]:
-    """Kill the run's processes and return them; the caller repeats this because they may fork meanwhile."""
-    pids = process.list_run_processes(supervisor, folder)
-    process.send_signal(pids, signal.SIGKILL)
-    return pids
-
-
-def _read_supervisor(folder: Path) -> Process | None:
+def read_supervisor(folder: Path) -> Process | None:
+    """Return the process that a run's folder names as its supervisor."""
     return process.parse_process(spec.read_json(folder / spec.SUPERVISOR_FILE))
-
-
-def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(process.POLL_SECONDS)
-    return True

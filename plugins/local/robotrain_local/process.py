@@ -1,4 +1,4 @@
-"""Processes and hosts: which processes belong to a run, whether they are alive, and on which machine.
+"""A process that a file names: on which machine, and whether it is alive.
 
 Two machines may share the run's folder. So may two containers of one machine, which share a kernel but have separate
 process ids.
@@ -10,13 +10,11 @@ import functools
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 from robotrain_runtime.contract.document import convert_fields
 
 NAMESPACE_LINK, BOOT_ID_FILE = Path("/proc/self/ns/pid"), Path("/proc/sys/kernel/random/boot_id")
@@ -119,15 +117,6 @@ class Process:
     host: Host = field(default_factory=get_host)
 
     @property
-    def is_alive(self) -> bool:
-        """Whether this process runs."""
-        birth = get_birth(self.pid)
-        if not birth:  # an ended child stays a zombie until it is waited for
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self.pid, os.WNOHANG)
-        return birth == self.birth != "" and self.host.is_here
-
-    @property
     def is_host_restarted(self) -> bool:
         """Whether its machine was restarted since, so that nothing of it is left."""
         return not {self.birth.partition("@")[2], self.host.boot} <= {"", get_host().boot}
@@ -135,19 +124,6 @@ class Process:
     def make_mark(self, folder: Path) -> str:
         """Return the value of MARK_VARIABLE in the processes that it started for the run in a folder."""
         return f"{self.pid} {self.birth} {os.path.realpath(folder)}"
-
-    def is_supervisor_of(self, folder: Path) -> bool:
-        """Whether this process runs, and works in the folder of a run as a supervisor does: any file may name it."""
-        if self.pid == os.getpid() or not self.is_alive:
-            return self.is_alive
-        with contextlib.suppress(psutil.Error, OSError):
-            return os.path.samefile(psutil.Process(self.pid).cwd(), folder)
-        return False
-
-
-def identify_process(pid: int) -> Process:
-    """Return the process that has `pid` now."""
-    return Process(pid, get_birth(pid), time.time())
 
 
 def parse_process(data: dict[str, Any] | None) -> Process | None:
@@ -159,69 +135,3 @@ def parse_process(data: dict[str, Any] | None) -> Process | None:
     except ValueError:
         return None
     return process if process.pid > 0 else None
-
-
-def get_birth(pid: int) -> str:
-    """Return when a process started, or "" if it has ended or is a zombie.
-
-    It is in seconds since the machine's start, which another setting of the clock does not change, with the boot id.
-    """
-    try:
-        process = psutil.Process(pid)
-        has_ended = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-        started = process.create_time() - psutil.boot_time()
-    except psutil.NoSuchProcess:
-        return ""
-    return "" if has_ended else f"{started:.2f}@{get_host().boot}"
-
-
-def list_session(leader: int) -> list[int]:
-    """Return the processes of a session, whose leader may have ended."""
-    members = []
-    for pid in psutil.pids():
-        with contextlib.suppress(OSError):  # it has ended
-            if os.getsid(pid) == leader and get_birth(pid):
-                members.append(pid)
-    return members
-
-
-def list_run_processes(supervisor: Process, folder: Path) -> list[int]:
-    """Return every process of the run in a folder, its supervisor included: its session and marked processes outside.
-
-    After the supervisor has ended, its pid may name an unrelated session, whose processes lack the mark.
-    """
-    if supervisor.is_host_restarted or not supervisor.host.is_here:
-        return []
-    ours = list_session(supervisor.pid)
-    marked = _list_marked(supervisor.make_mark(folder))
-    return sorted({*marked, *(ours if supervisor.is_supervisor_of(folder) or marked & {*ours} else ())})
-
-
-def find_heads(pids: Collection[int]) -> list[int]:
-    """Return the pids whose parent is not among them; they pass a signal on to their children."""
-    return [pid for pid in pids if _get_parent(pid) not in pids]
-
-
-def send_signal(pids: Iterable[int], number: signal.Signals) -> None:
-    """Signal each of `pids` that still exists."""
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-
-
-def _list_marked(mark: str) -> set[int]:
-    """Return the processes with this mark."""
-    marked = set[int]()
-    for pid in psutil.pids():
-        with contextlib.suppress(psutil.Error):  # of another user, or ended
-            if psutil.Process(pid).environ().get(MARK_VARIABLE) == mark and get_birth(pid):
-                marked.add(pid)
-    return marked
-
-
-def _get_parent(pid: int) -> int:
-    """Return the parent of a process, or 0 if it has ended."""
-    try:
-        return psutil.Process(pid).ppid()
-    except psutil.NoSuchProcess:
-        return 0

@@ -12,7 +12,7 @@ from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
 from robotrain.model.preview import RunPlace
-from robotrain.run_folder import settings_rules
+from robotrain.run_folder import file_names, settings_rules
 from robotrain.run_folder.placement import make_placement
 from robotrain.run_folder.settings import NO_TRACKING, SQLITE_SCHEME
 from robotrain.store import files
@@ -46,7 +46,7 @@ def render_plan(
         payload=payload.digest,
         arguments=("run", DOCUMENT_FILE),
         environment={
-            "PYTHONPATH": str(folder / spec.PAYLOAD_FOLDER),
+            "PYTHONPATH": str(folder / file_names.PAYLOAD_FOLDER),
             "PYTHONUNBUFFERED": "1",
             GRACE_VARIABLE: str(TRAINER_GRACE_SECONDS),
         },

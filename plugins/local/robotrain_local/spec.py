@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from robotrain.run_folder import file_names
 from robotrain.store import files
 from robotrain_runtime.contract import event, failure
 from robotrain_runtime.contract.address import TRACKING_VARIABLES
@@ -68,8 +69,6 @@ def read_spec(folder: Path) -> ProcessSpec:
 
 
 PAYLOAD_FILE = "payload.zip"
-PAYLOAD_FOLDER = "payload"
-LOG_FILE = "log.txt"
 SUBMITTED_FILE = "sent"  # the submit finished
 SUPERVISOR_FILE = "supervisor.json"  # created once by the supervisor, which keeps it locked
 CANCEL_FILE = "cancel.json"  # a cancel was requested
@@ -157,7 +156,7 @@ TAIL_BYTES = 1 << 14
 def read_failure_reason(folder: Path) -> str:
     """Return the reason of a failure from the end of the log, or \"\"."""
     try:
-        with open_regular_file(folder / LOG_FILE) as log:
+        with open_regular_file(folder / file_names.LOG_FILE) as log:
             log.seek(max(0, os.fstat(log.fileno()).st_size - TAIL_BYTES))
             lines = log.read(TAIL_BYTES).decode(errors="replace").splitlines()
     except OSError:

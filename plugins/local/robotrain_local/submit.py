@@ -16,6 +16,7 @@ from robotrain.messages import Messages
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
 from robotrain.model.reference import Reference
+from robotrain.run_folder.file_names import LOG_FILE, PAYLOAD_FOLDER
 from robotrain.run_folder.placement import CODE_FOLDER, list_code_folders
 from robotrain.run_folder.settings import SQLITE_SCHEME
 from robotrain.store import code_folder, files
@@ -103,7 +104,7 @@ def _start_supervisor(folder: Path, process_spec: spec.ProcessSpec) -> int:
     """Start the supervisor, which outlives the terminal. Return its pid."""
     without = {*process_spec.without, process.MARK_VARIABLE}
     environ = {name: value for name, value in os.environ.items() if name not in without}
-    log = folder / spec.LOG_FILE
+    log = folder / LOG_FILE
     return background.start_module("robotrain_local.supervisor", str(folder), log, environ, files.PRIVATE_FILE)
 
 
@@ -145,7 +146,8 @@ def is_interrupted_submit(plan: Plan, folder: Path) -> bool:
         names = os.listdir(folder)
     except OSError:
         return False
-    expected_names = {spec.PAYLOAD_FOLDER, CODE_FOLDER, spec.LOG_FILE, *(path.partition("/")[0] for path in plan.files)}
+    planned_names = {path.partition("/")[0] for path in plan.files}
+    expected_names = {PAYLOAD_FOLDER, CODE_FOLDER, LOG_FILE, *planned_names}
     same = all(content.startswith(_read_bytes(folder / path)) for path, content in plan.files.items())
     return same and all(name in expected_names or name.startswith(".") for name in names)
 
@@ -183,7 +185,7 @@ def _create_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> No
         with make_atomically(folder) as part:
             files.make_private_folder(part)
             plans.write_plan_files(plan, part)
-            payload.extractall(part / spec.PAYLOAD_FOLDER)
+            payload.extractall(part / PAYLOAD_FOLDER)
             files.make_tree_private(part)
             _copy_code(plan, part)
     except OSError:
@@ -193,9 +195,7 @@ def _create_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> No
 
 def _complete_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> None:
     """Write missing or incomplete files one by one: a supervisor may be starting in the folder."""
-    unpacked = {
-        f"{spec.PAYLOAD_FOLDER}/{name}": payload.read(name) for name in payload.namelist() if not name.endswith("/")
-    }
+    unpacked = {f"{PAYLOAD_FOLDER}/{name}": payload.read(name) for name in payload.namelist() if not name.endswith("/")}
     for path, content in {**unpacked, **plan.files}.items():
         if _read_bytes(folder / path) != content:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)

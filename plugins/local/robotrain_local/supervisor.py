@@ -15,7 +15,7 @@ from types import FrameType
 from robotrain.store import files
 from robotrain_runtime.contract import child_python
 
-from robotrain_local import process, spec
+from robotrain_local import process, process_list, spec
 from robotrain_local.process import Process
 from robotrain_local.spec import ProcessSpec, read_spec
 
@@ -52,12 +52,12 @@ class Supervisor:
         until = time.monotonic() + self._spec.grace_seconds
         signaled = set[int]()
         while (pids := self._list_others()) and time.monotonic() < until:
-            process.send_signal(new := {*process.find_heads(pids)} - signaled, signal.SIGTERM)
+            process_list.send_signal(new := {*process_list.find_heads(pids)} - signaled, signal.SIGTERM)
             signaled |= new
             time.sleep(process.POLL_SECONDS)
         until = time.monotonic() + KILL_SECONDS
         while (pids := self._list_others()) and time.monotonic() < until:  # they may fork while being killed
-            process.send_signal(pids, signal.SIGKILL)
+            process_list.send_signal(pids, signal.SIGKILL)
             time.sleep(process.POLL_SECONDS)
         return exit_code if exit_code >= 0 else 128 - exit_code
 
@@ -70,15 +70,15 @@ class Supervisor:
             self._child.terminate()
 
     def _list_others(self) -> list[int]:
-        return [pid for pid in process.list_run_processes(self._me, self._folder) if pid != self._me.pid]
+        return [pid for pid in process_list.list_run_processes(self._me, self._folder) if pid != self._me.pid]
 
     def _kill_others(self, number: int, frame: FrameType | None) -> None:
-        process.send_signal(self._list_others(), signal.SIGKILL)
+        process_list.send_signal(self._list_others(), signal.SIGKILL)
 
 
 def main(folder: Path) -> None:
     """Run the spec in `folder` to its end, unless another supervisor has claimed the folder."""
-    me = process.identify_process(os.getpid())
+    me = process_list.identify_process(os.getpid())
     os.chdir(folder)  # first: it shows whose supervisor this is
     if spec.create_locked_json(folder / spec.SUPERVISOR_FILE, dataclasses.asdict(me)) is None:
         return

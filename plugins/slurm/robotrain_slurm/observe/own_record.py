@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from robotrain.run_folder import log
+from robotrain.run_folder import file_names
 from robotrain.run_folder.facts import ENGINE_END_FILE, FolderFacts
 from robotrain_runtime.contract.claim import RunOwner
 from robotrain_runtime.contract.document import parse_fields
@@ -49,7 +49,7 @@ class OwnRecord:
     @classmethod
     def parse(cls, facts: FolderFacts) -> "OwnRecord":
         """Return what the facts of a run folder, with its attempts, say."""
-        outcome = facts.files.get(log.OUTCOME_FILE)
+        outcome = facts.files.get(file_names.OUTCOME_FILE)
         printed = facts.files.get(OUTPUT_FILE)
         lines = printed.content.decode(errors="replace").splitlines() if printed else []
         return cls(

@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from robotrain.run_folder.log import PAYLOAD_FOLDER
+from robotrain.run_folder.file_names import PAYLOAD_FOLDER
 from robotrain.run_folder.scheduler_plan import SEARCH_FILE, format_become_python
 
 from robotrain_slurm.spec.options import Option, format_option
