@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from robotrain_runtime.contract.container_plugin import ArtifactTarget
 from robotrain_runtime.contract.finding import Finding, make_finding
 
 if TYPE_CHECKING:
+    from robotrain_runtime.contract.container_plugin import ArtifactTarget
     from robotrain_runtime.contract.document import JobDocument
 
 PUBLISH_URL_FLAG = "--publish-url"
@@ -50,6 +50,8 @@ def parse_publish_url(url: str) -> str:
 
 def list_targets(document: "JobDocument", data: object) -> "Iterator[ArtifactTarget]":
     """Yield the target of a job's `--publish-url`, if it has one. Raise ValueError as `parse_folder` does."""
+    from robotrain_runtime.contract.container_plugin import ArtifactTarget  # costs start-up
+
     if url := str(document.parameters["publish_url"] or ""):
         yield ArtifactTarget(to=parse_publish_url(url), suggestion=OTHER_FOLDER_HINT)
 

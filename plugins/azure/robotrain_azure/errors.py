@@ -9,7 +9,7 @@ from robotrain_sources.fetching.errors import iter_causes
 
 from robotrain_azure import credential
 from robotrain_azure.arm import SIGNED_OUT, UNREADABLE, UNTRUSTED, ServiceError
-from robotrain_azure.workspace import GUID, Workspace
+from robotrain_azure.workspace import GUID, LIST_WORKSPACES, Workspace
 
 DATA_SCIENTIST_ROLE = "AzureML Data Scientist"
 SUBSCRIPTION_MISSING_CODES = ("SubscriptionNotFound", "InvalidSubscriptionId")
@@ -20,7 +20,6 @@ _WORKSPACE_PART = r"workspaces/[^/']+/"
 LOGIN_ELSEWHERE = "az login --tenant TENANT-ID"
 LIST_SUBSCRIPTIONS = "az account list --output table"
 RETRY_LATER = "try again later"
-LIST_WORKSPACES = "az resource list --resource-type Microsoft.MachineLearningServices/workspaces"
 _OBJECT_ID = r"object id '([0-9a-fA-F-]{36})'"
 
 DiagnosisKind = Literal["missing", "role", "signed-out", "untrusted", "other"]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
 
 PROFILE_FILE = "azureProfile.json"
+LIST_WORKSPACES = "az resource list --resource-type Microsoft.MachineLearningServices/workspaces"
 
 
 def find_default_subscription() -> tuple[str, str] | None:

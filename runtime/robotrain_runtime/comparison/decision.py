@@ -8,6 +8,7 @@ from typing import Literal
 
 from robotrain_runtime.comparison.betting import BETS, MOST, ConfidenceSequence
 from robotrain_runtime.comparison.observations import Measure, Pairing, compute_difference, get_value
+from robotrain_runtime.comparison.rates import MOST_MARGIN
 
 Verdict = Literal["better", "worse", "equal", "not worse", "not decided", "continue"]
 """Of the first side. `continue`: not yet decided, and there may be more pairs."""
@@ -19,8 +20,6 @@ POWER = 0.8
 """The probability with which a comparison finds the difference that it is planned for."""
 OPPOSITE = 0.1
 """The share of starts at which the worse policy is assumed to do better, for planning."""
-MOST_MARGIN = 0.5
-"""A policy that fails wherever another one succeeds half of the time would be not worse by more than that."""
 CAP = 1.5
 """How many times the pairs of a test of fixed size a comparison may use: it needs fewer in the mean, at times more."""
 BOUND_CAP = 2

@@ -1,7 +1,9 @@
-"""The confidence interval of a success rate."""
+"""The confidence interval of a success rate, and how far apart two rates may be to count as equal."""
 
 import math
 
+MOST_MARGIN = 0.5
+"""A policy that fails wherever another one succeeds half of the time would be not worse by more than that."""
 Z_95 = 1.959963984540054
 
 

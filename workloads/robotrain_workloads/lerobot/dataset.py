@@ -21,6 +21,8 @@ from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
 from robotrain_workloads.lerobot import file_formats
 
 INFO_FILE = Path("meta", "info.json")
+SIZES_FILE = Path("meta", "robotrain.json")
+"""In a merged dataset: how much each of its sources has."""
 DATASET_VERSION = "v3.0"
 READABLE_VERSIONS = re.compile(r"v?3(?:\.\d+)*")
 CONVERTIBLE_VERSION = re.compile(r"v?2\.1")

@@ -121,7 +121,7 @@ def make_view(source: SourceDataset, folder: Path) -> Path:
         if path.name != META_FOLDER and not path.name.startswith("."):
             (folder / path.name).symlink_to(path)
     for path in sorted((source.folder / META_FOLDER).iterdir()):
-        if path.name not in (dataset.INFO_FILE.name, dataset_preparation.SIZES_FILE.name):
+        if path.name not in (dataset.INFO_FILE.name, dataset.SIZES_FILE.name):
             (folder / META_FOLDER / path.name).symlink_to(path)
     if source.needs_conversion:
         _convert_v21(source, folder)

@@ -36,7 +36,6 @@ DatasetFeatures = dict[str, dict[str, Any]]
 ENCODER_KEYS = {f"video.{name}" for name in ("g", "crf", "preset", "fast_decode", "extra_options", "video_backend")}
 """How a video was encoded: LeRobot merges videos that differ in these."""
 LEGACY_KEYS = {"video.is_depth_map": "is_depth_map"}
-SIZES_FILE = Path("meta", "robotrain.json")
 MERGED_PATHS = {
     "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
     "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
@@ -132,14 +131,14 @@ def unify_video_info(sets: Sequence[DatasetFeatures]) -> list[DatasetFeatures]:
 def write_source_sizes(folder: Path, infos: Sequence[Mapping[str, Any]]) -> None:
     """Write the episodes and frames of each source, in order."""
     made_of = [{"episodes": int(info["total_episodes"]), "frames": int(info["total_frames"])} for info in infos]
-    (folder / SIZES_FILE).write_text(json.dumps({"made_of": made_of}, indent=1) + "\n", encoding="utf-8")
+    (folder / dataset.SIZES_FILE).write_text(json.dumps({"made_of": made_of}, indent=1) + "\n", encoding="utf-8")
 
 
 def read_source_size(folder: Path, index: int, count: int) -> tuple[int, int] | None:
     """Return episodes and frames of source `index` of `count` that `folder` was made of; None when unknown."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         if count > 1:
-            made_of = file_formats.read_json_object(folder / SIZES_FILE)["made_of"]
+            made_of = file_formats.read_json_object(folder / dataset.SIZES_FILE)["made_of"]
             return (int(made_of[index]["episodes"]), int(made_of[index]["frames"])) if len(made_of) == count else None
         info = dataset.load_dataset_info(folder)
         return int(info["total_episodes"]), int(info["total_frames"])

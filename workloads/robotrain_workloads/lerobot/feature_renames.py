@@ -5,14 +5,16 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.document import Scalar
-from robotrain_runtime.contract.event import Note
 from robotrain_runtime.contract.finding import Finding, make_finding, suggest_leaving_out
 
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import find_near_option
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.event import Note
 
 RENAME_FLAG = "--rename"
 RENAME_OPTION = "--rename_map"
@@ -42,12 +44,14 @@ def format_flag(renames: Mapping[str, str]) -> str:
     return f"{RENAME_FLAG} {shlex.quote(','.join(f'{name}={renamed}' for name, renamed in renames.items()))}"
 
 
-def list_notes(renames: Mapping[str, str], settings: Mapping[str, Any], model: TrainedModel) -> Iterator[Note]:
+def list_notes(renames: Mapping[str, str], settings: Mapping[str, Any], model: TrainedModel) -> "Iterator[Note]":
     """Yield a note if renamed features are normalized, which LeRobot by itself does not do.
 
     :param settings: the configuration of the policy that a training starts from.
     :param model: its type.
     """
+    from robotrain_runtime.contract.event import Note  # costs start-up
+
     inputs = settings.get("input_features") or {}
     modes = settings.get("normalization_mapping") or model.facts.normalization
     kinds = {name: str((inputs.get(name) or {}).get("type")) for name in renames.values()}

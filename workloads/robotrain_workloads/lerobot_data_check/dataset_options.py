@@ -14,7 +14,6 @@ from robotrain_runtime.contract.finding import Finding, make_finding, suggest_le
 
 from robotrain_workloads import packages
 from robotrain_workloads.lerobot import dataset, versions
-from robotrain_workloads.lerobot.dataset_preparation import SIZES_FILE
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, EXCLUDED, leave_out
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value, read_yaml
@@ -139,7 +138,7 @@ def count_recorded(job: LerobotJob) -> Recorded | None:
     if len(sources) != len(job.datasets):
         return None
     with suppress(OSError, ValueError, KeyError, TypeError):
-        if sources and (job.folders[sources[0]] / SIZES_FILE).is_file():  # they are merged already
+        if sources and (job.folders[sources[0]] / dataset.SIZES_FILE).is_file():  # they are merged already
             sources = sources[:1]
         counts = [int(dataset.load_dataset_info(job.folders[source])["total_episodes"]) for source in sources]
         return Recorded([source.uri for source in sources], counts)

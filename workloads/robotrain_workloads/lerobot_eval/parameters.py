@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from robotrain_runtime.comparison.decision import MOST_MARGIN
+from robotrain_runtime.comparison.rates import MOST_MARGIN
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared

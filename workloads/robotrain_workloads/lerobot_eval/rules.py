@@ -14,7 +14,6 @@ from robotrain.errors import (
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
-from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.finding import Finding
 
 from robotrain_workloads import rules
@@ -30,6 +29,7 @@ from robotrain_workloads.lerobot_options import package_options, rejected_option
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+    from robotrain_runtime.contract.container_plugin import WorkCommand
 
 make_problem = Messages(__file__)
 
@@ -401,8 +401,10 @@ def find_unmet_needs(job: LerobotJob) -> Iterator[Finding | str]:
     yield from comparison.find_policy_problems(job)
 
 
-def make_check_command(job: LerobotJob, environ: Mapping[str, str]) -> WorkCommand | None:
+def make_check_command(job: LerobotJob, environ: Mapping[str, str]) -> "WorkCommand | None":
     """Return the command that asks LeRobot about the policy's options; None without any, or for an unknown type."""
+    from robotrain_runtime.contract.container_plugin import WorkCommand  # costs start-up
+
     options = [argument for argument in job.arguments if argument.startswith("--policy.")]
     kind = str(job.start.settings.get("type")) if job.start_source else job.model.kind
     if not options or kind not in job.model.lerobot.policies:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
-from robotrain_workloads.lerobot import dataset_preparation, device
+from robotrain_workloads.lerobot import dataset, dataset_preparation, device
 from robotrain_workloads.lerobot.dataset_shares import Share
 from robotrain_workloads.lerobot_mixture.sampler import MixtureSampler
 
@@ -24,9 +24,7 @@ def install_mixture(trainer: ModuleType, shares: Iterable[tuple[str, float]], ro
     sizes = [dataset_preparation.read_source_size(root, index, len(named)) for index in range(len(named))]
     episodes = [size[0] for size in sizes if size]
     if len(episodes) != len(named):
-        raise SystemExit(
-            f"error: {root / dataset_preparation.SIZES_FILE} does not say which episodes are of which dataset"
-        )
+        raise SystemExit(f"error: {root / dataset.SIZES_FILE} does not say which episodes are of which dataset")
     Mixture(named, episodes, samples).install(trainer)
 
 

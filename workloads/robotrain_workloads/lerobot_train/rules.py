@@ -13,7 +13,6 @@ from robotrain.errors import (
     suggest_leaving_out,
 )
 from robotrain.messages import Messages
-from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.finding import Finding, make_finding
 from robotrain_runtime.contract.parameter import list_flags
 
@@ -43,6 +42,7 @@ WITH_WAY = Suggestion(f"{WITH_FLAG} PACKAGE", "a package that has it")
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+    from robotrain_runtime.contract.container_plugin import WorkCommand
 
 make_problem = Messages(__file__)
 
@@ -190,11 +190,13 @@ def find_broken_rules(job: LerobotJob) -> Iterator[Finding]:
             )
 
 
-def make_check_command(job: LerobotJob, work: Path, environ: Mapping[str, str]) -> WorkCommand | None:
+def make_check_command(job: LerobotJob, work: Path, environ: Mapping[str, str]) -> "WorkCommand | None":
     """Return the command that asks LeRobot about the options of the training: the line that its container would make.
 
     None if its start is not here, or for a type that LeRobot does not have.
     """
+    from robotrain_runtime.contract.container_plugin import WorkCommand  # costs start-up
+
     is_torn = job.start.mode == "checkpoint" and not (job.start.folder / start.TRAIN_CONFIG_FILE).is_file()
     if not job.is_start_known or is_torn or not job.model.is_known:  # a package has the type, which is not here
         return None

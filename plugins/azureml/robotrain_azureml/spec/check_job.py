@@ -16,7 +16,6 @@ from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.redaction import redact
 from robotrain_azure import settings as azure_settings
 from robotrain_azure import workspace
-from robotrain_azure.errors import LIST_WORKSPACES
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_azureml.settings import AzureMLSettings
@@ -101,7 +100,7 @@ def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
             where=missing[0],
             names=", ".join(missing),
             count=len(missing),
-            list_workspaces=LIST_WORKSPACES,
+            list_workspaces=workspace.LIST_WORKSPACES,
         )
 
 
