@@ -56,7 +56,20 @@ def test_what_is_not_decided_says_how_many_episodes_it_may_take(robotrain, recor
     record_evaluation("eval-2", [True] * 11 + [False] * 9)
     shown = robotrain("compare", "eval-1", "eval-2").stdout
     assert "not decided after 20 pairs whether eval-1 or eval-2 is better: the difference is -5 points" in shown
-    assert "a difference of 20 points may take up to 96 more episodes of each" in shown
+    assert "a difference of 20 points is found with a probability of 1% where 20% of pairs differ (here 5%)" in shown
+    assert "a difference of 20 points may take up to 36 more episodes of each" in shown
+
+
+@pytest.mark.parametrize(
+    ("discordance", "power", "more"), [(0.2, "more than 99%", 113), (0.4, "82%", 348), (0.6, "58%", 54)]
+)
+def test_power_is_that_of_the_discordance_that_was_seen(robotrain, write_scores, discordance, power, more):
+    changed = round(120 * discordance)
+    outcomes = [(at < changed and at % 2 == 0, at < changed and at % 2 == 1) for at in range(120)]
+    rows = [f"{name},{at},{int(pair[side])}" for at, pair in enumerate(outcomes) for side, name in enumerate("ab")]
+    shown = robotrain("compare", "--scores", write_scores("policy,start,success", *rows)).stdout
+    assert f"a difference of 20 points is found with a probability of {power} where" in shown
+    assert f"may take up to {more} more episodes of each" in shown
 
 
 def test_one_episode_decides_nothing(robotrain, record_evaluation):

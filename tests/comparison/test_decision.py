@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from robotrain_runtime.comparison.decision import ComparisonPlan, adjust_p_values, compare, plan_pairs
 from robotrain_runtime.comparison.observations import Observation, Side, pair_sides, shuffle_pairs
+from robotrain_runtime.comparison.power import compute_power
 
 
 def make_pairing(wins: int, losses: int = 0, ties: int = 0, *, names: str = "ab"):
@@ -172,6 +173,18 @@ def test_p_values_are_corrected_as_by_holm(given, adjusted):
 def test_the_pairs_that_may_be_needed_are_known_before(asked, fixed, at_most):
     planned = plan_pairs(ComparisonPlan(**asked))
     assert (planned.fixed, planned.at_most, planned.fewest) == (fixed, at_most, 9)
+
+
+@pytest.mark.parametrize(("discordance", "power"), [(0.2, 0.9999), (0.4, 0.809), (0.6, 0.567), (1, 0.301)])
+def test_power_depends_on_how_often_policies_differ(discordance, power):
+    plan = ComparisonPlan()
+    assert compute_power(plan, 116, discordance) == pytest.approx(power, abs=5e-4)
+    assert compute_power(plan, 116, discordance, comparisons=3) < compute_power(plan, 116, discordance)
+
+
+def test_fewer_pairs_than_decide_anything_have_no_power():
+    assert compute_power(ComparisonPlan(detect=1), 8, 1) == 0
+    assert compute_power(ComparisonPlan(detect=1), 9, 1) == pytest.approx(1)
 
 
 def test_more_comparisons_need_more_pairs_each():

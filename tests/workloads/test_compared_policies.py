@@ -213,10 +213,21 @@ def test_the_threshold_holds_beside_the_comparison(compare):
     assert events[Evaluated][0].passed is False
 
 
+def test_rounds_are_a_fifth_of_what_is_played_however_large_a_batch_is(compare):
+    made, _, _ = compare({"one": 0.5, "other": 0.5}, eval_batch_size=50, at_most=40)
+    assert read(made)["rounds"] == [10, 2, 3, 3, 4, 5, 6, 7]
+
+
+def test_rounds_of_several_tasks_have_as_many_pairs(compare):
+    tasks = ("push", "reach", "pick")
+    made, _, _ = compare({"one": 0.5, "other": 0.5}, tasks=tasks, at_most=60, starts=None, env="metaworld")
+    assert read(made)["rounds"] == [4, 1, 1, 2, 2, 2, 3, 3, 2], "of each task"
+
+
 def test_repeated_starts_count_once_and_end_the_comparison(compare):
     states = json.dumps([[100 + number, 400, 200, 300, 0.8] for number in range(13)])
     made, _, _ = compare({"one": 0.5, "other": 0.5}, starts=states, eval_batch_size=5, eval_episodes=5)
-    assert (read(made)["rounds"], read(made)["verdicts"][0]["pairs"]) == ([5, 5, 3], 13)
+    assert (read(made)["rounds"], read(made)["verdicts"][0]["pairs"]) == ([5, 5, 2, 1], 13)
     same = json.dumps([[100, 400, 200, 300, 0.8]] * 30)
     assert read(compare({"one": 0.5, "other": 0.5}, starts=same)[0])["ended"] in ("starts", "at_most")
 

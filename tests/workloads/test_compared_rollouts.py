@@ -75,7 +75,7 @@ def test_a_comparison_that_was_killed_goes_on_where_it_stopped(policies, tmp_pat
     given |= {"at_most": 12, "eval_batch_size": 4, **EASY}
     process = start_launcher(tmp_path, **given)
     list(read_lines_until(process, "round 1: 4 pairs"))
-    list(read_lines_until(process, '"step": 13,'))  # the other policy, within the second round
+    list(read_lines_until(process, '"step": 15,'))  # the other policy, within the second round
     process.kill()
     process.communicate()
     parts = tmp_path / "outputs/.eval_comparison"

@@ -71,6 +71,12 @@ def test_a_comparison_says_how_many_episodes_it_may_need():
     more = check_rules(POLICY, REFERENCE, REFERENCE, env="pusht", detect=0.1)["comparison-planned"]
     assert more[0].severity == "note"
     assert more[0].title != note.title
+    assert "a difference of 20 points is found with a probability of about 100, 81 or 57%" in note.why.lower()
+    assert "20, 40 or 60% of the starts" in note.why
+    (short,) = check_rules(POLICY, REFERENCE, env="pusht", at_most=40)["comparison-planned"]
+    assert "about 41, 26 or 18%" in short.why
+    (gate,) = check_rules(POLICY, REFERENCE, env="pusht", margin=0.1)["comparison-planned"]
+    assert "probability" not in gate.why
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from robotrain_runtime.comparison import record
 from robotrain_runtime.comparison.decision import (
+    POWER,
     ComparisonPlan,
     PairVerdict,
     PlannedPairs,
@@ -26,6 +27,7 @@ from robotrain_runtime.comparison.observations import (
     pool_repetitions,
     shuffle_pairs,
 )
+from robotrain_runtime.comparison.power import compute_power
 from robotrain_runtime.comparison.rates import compute_success_interval
 
 Missing = Literal["drop", "failure"]
@@ -219,27 +221,53 @@ def _list_unpaired(pairings: Sequence[Pairing], missing: Missing | None) -> Iter
 
 def _list_notes(verdicts: Sequence[PairVerdict], plan: ComparisonPlan) -> Iterator[str]:
     """Yield what limits the answer, and how many more episodes it may take."""
-    pairs = min(verdict.pairs for verdict in verdicts)
     if len(verdicts) > 1:
         yield f"{plan.confidence:.0%} holds for all {len(verdicts)} pairs together (Holm)"
-    if any(verdict.verdict in ("not decided", "continue") and not verdict.withheld for verdict in verdicts):
-        yield from list_needs(pairs, plan, len(verdicts))
+    undecided = [verdict for verdict in verdicts if verdict.verdict in ("not decided", "continue")]
+    if any(not verdict.withheld for verdict in undecided):
+        pairs = min(verdict.pairs for verdict in verdicts)
+        yield from list_needs(pairs, max(verdict.discordance for verdict in undecided), plan, len(verdicts))
 
 
-def list_needs(pairs: int, plan: ComparisonPlan, comparisons: int) -> Iterator[str]:
-    """Yield how many more episodes it may take to decide."""
-    planned = plan_pairs(plan, comparisons)
-    if pairs < planned.fewest:
-        yield f"fewer than {planned.fewest} pairs can decide nothing, even if one policy wins each of them"
+def list_needs(pairs: int, discordance: float, plan: ComparisonPlan, comparisons: int) -> Iterator[str]:
+    """Yield what so many pairs would have found, and how many more episodes it may take to decide.
+
+    :param discordance: the mean squared difference of the pairs that were seen; of too few it does not count.
+    """
+    fewest = plan_pairs(plan, comparisons).fewest
+    if pairs < fewest:
+        yield f"fewer than {fewest} pairs can decide nothing, even if one policy wins each of them"
+    planned = plan_pairs(plan, comparisons, discordance if pairs >= fewest else None)
     if plan.margin is not None or plan.equal_within is not None:
         if planned.at_most > pairs:
             yield f"up to {planned.at_most - pairs} more episodes of each may decide it, if the policies are equal"
         return
     size, most = plan.detect, planned.at_most
-    if most <= pairs:
-        size = plan.detect * SMALLER
-        most = plan_pairs(replace(plan, detect=size), comparisons).at_most
+    if pairs >= fewest:
+        power = compute_power(plan, pairs, discordance, comparisons)
+        found = f"a difference of {format_points(size)} is found with a probability of {format_share(power)}"
+        yield f"{found} where {describe_discordance(discordance, plan)}"
+        if power >= POWER:
+            size = plan.detect * SMALLER
+            most = plan_pairs(replace(plan, detect=size), comparisons, discordance).at_most
     if most > pairs:
-        yield f"a difference of {100 * size:.3g} points may take up to {most - pairs} more episodes of each"
-    else:
-        yield f"a difference of {100 * size:.3g} points would probably have been found"
+        yield f"a difference of {format_points(size)} may take up to {most - pairs} more episodes of each"
+
+
+def describe_discordance(discordance: float, plan: ComparisonPlan) -> str:
+    """Return how many pairs differ, as they were seen to; a difference is at least as frequent as it is large."""
+    if plan.measure == "score":
+        return "scores differ as much as here"
+    if discordance < plan.detect:
+        return f"{plan.detect:.0%} of pairs differ (here {discordance:.0%})"
+    return f"{discordance:.0%} of pairs differ, as here"
+
+
+def format_points(share: float) -> str:
+    """Return a difference of rates in points."""
+    return f"{100 * share:.3g} points"
+
+
+def format_share(share: float) -> str:
+    """Return a probability in percent, without calling one certain that is not."""
+    return "more than 99%" if 0.99 < share < 1 else f"{share:.0%}"

@@ -35,11 +35,13 @@ def list_notes(record: Mapping[str, Any]) -> list[str]:
     """Return what limits the answers, and how many more episodes may decide what a job left open."""
     notes = [*map(str, record.get("notes") or ())]
     verdicts = record["verdicts"]
-    is_open = any(verdict["verdict"] == "not decided" and not verdict.get("withheld") for verdict in verdicts)
-    if record.get("ended") != "given" and is_open:
+    undecided = [verdict for verdict in verdicts if verdict["verdict"] == "not decided"]
+    if record.get("ended") != "given" and any(not verdict.get("withheld") for verdict in undecided):
         names = ("confidence", "detect", "equal_within", "margin", "measure")
         plan = ComparisonPlan(**{name: record[name] for name in names})
-        notes += table.list_needs(min(verdict["pairs"] for verdict in verdicts), plan, len(verdicts))
+        pairs = min(verdict["pairs"] for verdict in verdicts)
+        discordance = max(verdict["discordance"] for verdict in undecided)
+        notes += table.list_needs(pairs, discordance, plan, len(verdicts))
     return notes
 
 

@@ -10,6 +10,7 @@ below a bound.
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 
 BETS = {0.05: 0.03, 0.1: 0.07, 0.2: 0.1, 0.35: 0.2, 0.5: 0.4, 0.7: 0.15, 0.9: 0.05}
 """The bets, and the part of the first capital that each has: most for what grows quickest where one policy wins in 30 %
@@ -25,7 +26,7 @@ MOST = 1e300
 class Capital:
     """The capital of who bets that the mean of differences is above one value."""
 
-    def __init__(self, mean: float, differences: Counter[float]) -> None:
+    def __init__(self, mean: float, differences: Mapping[float, int]) -> None:
         self.mean = mean
         self.logarithms = [math.log(part) for part in BETS.values()]
         for difference, count in differences.items():

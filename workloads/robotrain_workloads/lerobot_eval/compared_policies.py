@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.comparison import record
-from robotrain_runtime.comparison.decision import ComparisonPlan, PairVerdict, compare, plan_pairs
+from robotrain_runtime.comparison.decision import ComparisonPlan, PairVerdict, choose_round, compare, plan_pairs
 from robotrain_runtime.comparison.observations import Observation, Side, find_repeated, pair_sides, shuffle_starts
 from robotrain_runtime.contract.event import Note, emit_event
 
@@ -33,8 +33,6 @@ COMPARISON_FILE, REFERENCES_FOLDER = "comparison.json", "references"
 FRESH = 1_000_000
 """How many starts of the seed are left out: those are for evaluations that choose a policy."""
 MOST_FILMED = 50
-GROWTH = 4
-"""A round is as long as the first, or a part of what is played: one of so many."""
 
 
 def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
@@ -102,10 +100,10 @@ def _count_starts(request: EvaluationRequest) -> int:
 
 
 def _choose_round(rounds: Sequence[int], limit: int, request: EvaluationRequest) -> int:
-    """Return how many episodes the next round has: more, the more are played, in whole batches."""
-    played, batch = sum(rounds), request.eval_batch_size
-    wanted = max(request.eval_episodes, math.ceil(played / GROWTH / batch) * batch)
-    return min(wanted, limit - played)
+    """Return how many episodes of each task the next round has, whatever the size of a batch is."""
+    played, tasks = sum(rounds), max(len(request.tasks), 1)
+    pairs = choose_round(played * tasks, request.eval_episodes)
+    return min(math.ceil(pairs / tasks), limit - played)
 
 
 def _list_requests(request: EvaluationRequest) -> list[EvaluationRequest]:

@@ -144,7 +144,7 @@ class EvalParameters:
     eval_episodes: Annotated[
         int,
         Param(
-            help="episodes to roll out, and the most to replay; of a comparison, those of its first round",
+            help="episodes to roll out, and the most to replay; of a comparison, the pairs of its first round",
             common=True,
             aliases=("--episodes",),
             env=("EVAL_EPISODES",),

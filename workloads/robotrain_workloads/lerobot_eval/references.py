@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.comparison.decision import ComparisonPlan, PlannedPairs, plan_pairs
+from robotrain_runtime.comparison.power import compute_power, list_discordances
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 ROLE, POLICY_ROLE = "reference", "policy"
@@ -24,6 +25,24 @@ def plan_comparison(values: Mapping[str, Any], count: int) -> PlannedPairs:
     plan = make_plan({name: values[name] for name in PARAMETERS})
     planned = plan_pairs(plan, count)
     return planned if plan.at_most is None else dataclasses.replace(planned, at_most=plan.at_most)
+
+
+def describe_power(values: Mapping[str, Any], count: int, pairs: int) -> str | None:
+    """Return how surely so many pairs find the difference, by how often policies differ; None for other questions."""
+    plan = make_plan({name: values[name] for name in PARAMETERS})
+    if plan.margin is not None or plan.equal_within is not None:
+        return None
+    shares = list_discordances(plan)
+    powers = [compute_power(plan, pairs, share, count) for share in shares]
+    return (
+        f"A difference of {100 * plan.detect:.3g} points is found with a probability of about {_join_percents(powers)}"
+        f" if only one of two policies succeeds at {_join_percents(shares)} of the starts."
+    )
+
+
+def _join_percents(shares: Iterable[float]) -> str:
+    *first, last = [f"{100 * share:.0f}" for share in shares]
+    return f"{', '.join(first)} or {last}%"
 
 
 def make_plan(values: Mapping[str, Any]) -> ComparisonPlan:

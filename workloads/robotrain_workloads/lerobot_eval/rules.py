@@ -130,6 +130,7 @@ def check_comparison(job: "Job") -> Iterator[Problem]:
             fixed=planned.fixed,
             fewest=planned.fewest,
             at_most=planned.at_most,
+            power=references.describe_power(dict(job.parameters), len(compared), planned.at_most),
         )
 
 
