@@ -24,7 +24,7 @@ SAMPLE_PIN = "0123456789abcdef" * 2 + "01234567"
 
 
 class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
-    """The standard tests of a platform, as in docs/plugins.md.
+    """The standard tests of a platform, as in docs/plugin-testing.md.
 
     `platform` is the name of an installed platform; the fixture `world` returns a `robotrain.testing.World`.
     `public_only` is False if the plugin is released together with robotrain, and may import more than public names.

@@ -70,7 +70,7 @@ class Served:
 
 
 class SourceKit(ImportTests):
-    """The standard tests of a source kind, as in docs/plugins.md.
+    """The standard tests of a source kind, as in docs/plugin-testing.md.
 
     `kind` is its name. `good` has texts that name a source, each with its printed form; relative names start from
     `/work`. `bad` has texts that people type and that name none. The fixture `served` returns a source that can be

@@ -48,7 +48,7 @@ Collect = Callable[[JobDocument], list[Any]]
 
 
 class WorkloadKit(ImportTests):
-    """The standard tests of a workload, as in docs/plugins.md.
+    """The standard tests of a workload, as in docs/plugin-testing.md.
 
     `workload` is its name. `job` has the words of a complete job on any platform; its sources are local folders, or the
     fixture `data` returns the folder of each. `changed` has another value of a parameter if the kit finds none.
