@@ -252,7 +252,7 @@ def submit(
     prepared = tell_by_run(prepared, notify, plugins) if notify else prepared
     warnings: list[Problem] = list(prepared.warnings)
     checks = CheckOptions(checker=checker, has_flag=True)
-    record, is_new = submitter.submit_job(
+    record, is_new, _ = submitter.submit_job(
         prepared, warnings.extend, lambda run: None, plugins, new=new, pinning=pin, labels=labels, checks=checks
     )
     warnings += site.notify_run_changed(plugins, record) if is_new else []

@@ -115,7 +115,7 @@ def _submit(
     labels: RunLabels = NO_LABELS,
 ) -> PipelineRun:
     warnings = list(problems)
-    record, is_new = submitter.submit_job(
+    record, is_new, _ = submitter.submit_job(
         prepared, warnings.extend, lambda run: None, plugins, new=new, pinning=False, labels=labels
     )
     warnings += site.notify_run_changed(plugins, record) if is_new else []

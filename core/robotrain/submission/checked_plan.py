@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
+from typing import NamedTuple
 
 from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.document import JobSource
@@ -9,15 +10,16 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain.errors import Problem, Rejected, raise_if_any, select_errors
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
-from robotrain.submission import input_check, pin, pinned_job, program_lock, source_files
+from robotrain.plugins.manager import Plugins
+from robotrain.submission import existing_run, input_check, pin, pinned_job, program_lock, source_files
 from robotrain.submission.channel_variables import name_channels
-from robotrain.submission.checker import CheckOptions
+from robotrain.submission.checker import NO_OPTIONS, CheckOptions
+from robotrain.submission.existing_run import NO_RUN, ExistingRun
+from robotrain.submission.input_check import NO_INPUTS, InputCheck
 from robotrain.submission.machine_folders import find_output_problems
 from robotrain.submission.plan_secrets import find_secrets_in_plan
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.queried_settings import query_platform_settings
-
-ReportProblems = Callable[[Iterable[Problem]], None]
 
 
 def pin_sources(
@@ -48,29 +50,70 @@ def _pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[Pr
     return pinned_job.settle_sources(completed.with_job(job), all_problems, described)
 
 
-def render_and_preflight(
+class SubmitCheck(NamedTuple):
+    """What is checked of a job before it is sent."""
+
+    name: str = ""
+    """What the user wants to call the run."""
+    pinning: bool = True
+    asks_existing: bool = True
+    """Whether a run of the same job matters: not to a step of a pipeline, and not with `--new`."""
+    joins_existing: bool = True
+    """Whether a run of the same job that goes on ends the check: not in a dry run."""
+    options: CheckOptions = NO_OPTIONS
+
+
+class Checked(NamedTuple):
+    """A job that may be sent, or that is joined: a run of it goes on."""
+
+    plan: RenderedPlan | None
+    """None if the job is joined."""
+    existing: ExistingRun
+    problems: list[Problem]
+    """Warnings and notes, those on the existing run first."""
+    inputs: InputCheck = NO_INPUTS
+
+
+def check_job(prepared: PreparedJob, attempt: int, plugins: Plugins, check: SubmitCheck) -> Checked:
+    """Return the plan of an attempt: pinned, compared, asked, rendered, and after preflight.
+
+    Raise Rejected with all problems.
+    """
+    pinned, problems = pin_sources(prepared, attempt, check.pinning, check.options.say)
+    existing = NO_RUN
+    if check.asks_existing and not select_errors(problems):
+        existing = existing_run.find_existing_run(pinned, plugins, check.name)
+        if existing.running and check.joins_existing:
+            return Checked(None, existing, list(existing.notes))
+    try:
+        return _render_and_preflight(pinned, attempt, existing, problems, check.options)
+    except Rejected as rejected:
+        raise Rejected([*rejected.problems, *existing.notes], transient=rejected.transient) from rejected
+
+
+def _render_and_preflight(
     prepared: PreparedJob,
     attempt: int,
-    report: ReportProblems,
+    existing: ExistingRun,
     earlier_problems: Iterable[Problem],
-    checks: CheckOptions,
-) -> RenderedPlan:
+    options: CheckOptions,
+) -> Checked:
     """Return the plan after preflight. Raise Rejected with all problems of pins and preflight.
 
     Preflight asks services, and may build an environment: inputs that do not fit end before it.
     """
     earlier = [*earlier_problems, *find_output_problems(prepared.job, prepared.workload, prepared.platform)]
-    unfit = input_check.find_input_problems(prepared, checks, is_rejected=bool(select_errors(earlier)))
-    problems = [*earlier, *unfit]
+    inputs = input_check.check_inputs(prepared, options, is_rejected=bool(select_errors(earlier)))
+    problems = [*earlier, *inputs.problems]
     try:
-        if select_errors(unfit):
+        if select_errors(inputs.problems):
             raise Rejected(pin.deduplicate_problems(problems))
         rendered = prepared.render(attempt)
-        run_preflight(rendered, prepared.platform, report, problems)
+        notes = run_preflight(rendered, prepared.platform, problems)
     except Rejected as rejected:
         failure = input_check.suggest_copies(rejected, prepared)
         raise Rejected(pin.merge_failures(failure.problems), transient=failure.transient) from rejected
-    return rendered
+    return Checked(rendered, existing, [*existing.notes, *notes], inputs)
 
 
 def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]:
@@ -82,11 +125,11 @@ def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]
 
 
 def run_preflight(
-    rendered: RenderedPlan, platform: Platform, report: ReportProblems, earlier_problems: Iterable[Problem] = ()
-) -> None:
-    """Let the platform check a plan, and report its warnings and notes. Raise Rejected."""
+    rendered: RenderedPlan, platform: Platform, earlier_problems: Iterable[Problem] = ()
+) -> list[Problem]:
+    """Let the platform check a plan, and return its warnings and notes. Raise Rejected."""
     raise_if_any(find_secrets_in_plan(rendered.plan))
     problems = [*earlier_problems, *name_channels(platform.engine.preflight(rendered.plan))]
     problems = pin.deduplicate_problems(problems)
     raise_if_any(problems)
-    report(problems)
+    return problems

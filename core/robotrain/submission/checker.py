@@ -11,7 +11,7 @@ import platform
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkloadContainerPlugin
 from robotrain_runtime.contract.document import Placement
@@ -24,9 +24,7 @@ from robotrain.config.values import Origin, Value
 from robotrain.config.variables import read_dotenv_files
 from robotrain.errors import Problem, Rejected, Severity, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.data_report import DataReport
 from robotrain.model.health import convert_finding
-from robotrain.model.preview import JobFacts
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
@@ -53,10 +51,6 @@ class CheckOptions(NamedTuple):
     """The value of `--checker`."""
     say: Callable[[str], None] = lambda text: None
     """Shows a message while a check takes long."""
-    show: Callable[[Any, JobFacts], None] = lambda step, facts: None
-    """Called with each job whose inputs are compared, an `InputStep`, and what its sources tell."""
-    add_data: Callable[[DataReport], None] = lambda report: None
-    """Called with what the files of a source hold."""
     has_flag: bool = False
     """Whether the command has `--checker`; each has the variable."""
 

@@ -21,8 +21,8 @@ from robotrain.submission.trainer_check import get_time_limit
 make_problem = Messages(__file__)
 
 
-def find_data_problems(steps: Sequence[InputStep], options: CheckOptions) -> Iterator[Problem]:
-    """Yield what is wrong with the files of the data of jobs, and say what they hold: those of each source once."""
+def read_data(steps: Sequence[InputStep], options: CheckOptions) -> Iterator[DataReport]:
+    """Yield what the files of the data of jobs hold, those of each source once."""
     choice = read_choice(options.checker)[0]
     if choice and choice.value == NONE:
         return
@@ -38,7 +38,7 @@ def find_data_problems(steps: Sequence[InputStep], options: CheckOptions) -> Ite
                 continue
             reading = DataReading(options.checker, options.say, get_time_limit(), may_build=not starts_here)
             if describe and (report := describe(step.job.job, source, files, reading)):
-                yield from _tell_report(report, step.job, options)
+                yield report
 
 
 def _find_files(source: JobSource, prepared: PreparedJob) -> Path | RemoteFiles | None:
@@ -63,8 +63,8 @@ def make_remote_files(source: JobSource, kinds: Mapping[str, SourceKind]) -> Rem
     )
 
 
-def _tell_report(report: DataReport, prepared: PreparedJob, options: CheckOptions) -> Iterator[Problem]:
-    options.add_data(report)
+def find_data_problems(report: DataReport, options: CheckOptions) -> Iterator[Problem]:
+    """Yield what is wrong with the files of a source; say what they hold if nothing is."""
     if report.unread:
         yield make_problem("data-unread", why=f"{redact(report.unread)}.")
         return

@@ -12,9 +12,9 @@ from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import checked_plan, input_check, pin, submitter, unfinished
+from robotrain.submission import checked_plan, existing_run, input_check, pin, submitter, unfinished
 from robotrain.submission.carried_record import carry_labels
-from robotrain.submission.checked_plan import ReportProblems
+from robotrain.submission.checked_plan import Checked, SubmitCheck
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.name_holder import find_name_holder, read_name_holder
 from robotrain.submission.prepare import PreparedJob
@@ -27,31 +27,35 @@ make_problem = Messages(__file__)
 
 def dry_run_job(
     prepared: PreparedJob,
-    report: ReportProblems,
     plugins: Plugins,
     *,
     new: bool = False,
     pinning: bool = True,
     labels: RunLabels = NO_LABELS,
     checks: CheckOptions = NO_OPTIONS,
-) -> RenderedPlan:
-    """Do everything but submit the job. Raise Rejected if preflight fails."""
+) -> Checked:
+    """Do everything but submit the job, and return the plan and what to tell of it. Raise Rejected."""
     raise_if_any(name_lock.check_state_folder())
     prepared = prepared.with_job(carry_labels(prepared.job, labels, new=new))
     claim = name_lock.claim_run_name(
         prepared.job, lambda record: not new and unfinished.is_same_submission(record, prepared, NO_OWNER)
     )
-    attempt = parse_attempt(_release_claim(claim, report))
-    pinned, problems = checked_plan.pin_sources(prepared, attempt, pinning, checks.say)
-    if not new and not select_errors(problems):
-        submitter.find_same_run(pinned, plugins, report)
-    checks = checks._replace(is_dry_run=True)
+    run, notes = _release_claim(claim)
+    attempt = parse_attempt(run)
+    check = SubmitCheck(
+        pinning=pinning,
+        asks_existing=not new,
+        joins_existing=False,
+        options=checks._replace(is_dry_run=True),
+    )
     while True:
         try:
-            return checked_plan.render_and_preflight(pinned, attempt, report, problems, checks)
+            checked = checked_plan.check_job(prepared, attempt, plugins, check)
         except Rejected as refusal:
             note = _make_held_name_note(refusal, prepared.platform, prepared.settings, plugins, can_be_new=True)
-            report([] if new else [note])
+            notes += [] if new else [note]
+        else:
+            return checked._replace(problems=[*notes, *checked.problems])
         attempt += 1
         while name_lock.is_taken(prepared.job.run_name(attempt)):
             attempt += 1
@@ -72,29 +76,33 @@ def check_job(prepared: PreparedJob, checks: CheckOptions) -> list[Problem]:
     """Return what its inputs and its trainer say against a job that is not sent. Raise Rejected."""
     pinned, problems = checked_plan.pin_sources(prepared, 1, pinning=True, say=checks.say)
     is_rejected = bool(select_errors(problems))
-    problems += input_check.find_input_problems(pinned, checks._replace(is_dry_run=True), is_rejected=is_rejected)
-    return pin.merge_failures(pin.deduplicate_problems(problems))
+    inputs = input_check.check_inputs(pinned, checks._replace(is_dry_run=True), is_rejected=is_rejected)
+    return pin.merge_failures(pin.deduplicate_problems([*problems, *inputs.problems]))
 
 
-def dry_run_plan(rendered: RenderedPlan, platform: Platform, report: ReportProblems, plugins: Plugins) -> None:
-    """Do everything but submit the plan. Raise Rejected if preflight fails or the plan's name is taken."""
+def dry_run_plan(rendered: RenderedPlan, platform: Platform, plugins: Plugins) -> list[Problem]:
+    """Do everything but submit the plan, and return what to tell of it.
+
+    Raise Rejected if preflight fails or the plan's name is taken.
+    """
     raise_if_any(name_lock.check_state_folder())
-    if same := unfinished.find_run_of_plan(rendered, plugins):
-        return report([unfinished.make_same_run_note(same, rendered.settings, new=False)])
-    _release_claim(submitter.claim_plan_name(rendered), report)
+    existing = existing_run.find_run_of_plan(rendered, plugins)
+    if existing.running:
+        return list(existing.notes)
+    _, notes = _release_claim(submitter.claim_plan_name(rendered))
     try:
-        checked_plan.run_preflight(rendered, platform, report)
+        return [*notes, *checked_plan.run_preflight(rendered, platform)]
     except Rejected as refusal:
         settings, _ = restore_settings(rendered.settings, platform, Origin("plan", rendered.plan.run))
-        report([_make_held_name_note(refusal, platform, settings, plugins, can_be_new=False)])
+        return [*notes, _make_held_name_note(refusal, platform, settings, plugins, can_be_new=False)]
 
 
-def _release_claim(claimed: tuple[NameLock, RunRecord | None], report: ReportProblems) -> str:
-    """Release a claim after a dry run and return the claimed name."""
+def _release_claim(claimed: tuple[NameLock, RunRecord | None]) -> tuple[str, list[Problem]]:
+    """Release a claim after a dry run; return the claimed name, and a note if its submit was interrupted."""
     lock, interrupted = claimed
     if interrupted is None:
         lock.release_and_remove()
-    else:
-        lock.release()
-        report([make_problem("run-interrupted.looked-for", given=interrupted.run, platform=interrupted.platform)])
-    return lock.run
+        return lock.run, []
+    lock.release()
+    note = make_problem("run-interrupted.looked-for", given=interrupted.run, platform=interrupted.platform)
+    return lock.run, [note]

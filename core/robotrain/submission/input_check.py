@@ -6,6 +6,7 @@ import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.finding import make_finding
@@ -13,6 +14,7 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.errors import Problem, Rejected, Suggestion, select_errors
 from robotrain.messages import Messages
+from robotrain.model.data_report import DataReport
 from robotrain.model.health import convert_finding
 from robotrain.model.preview import JobFacts
 from robotrain.model.source import LOCAL_KIND
@@ -51,10 +53,22 @@ def _find_facts(prepared: PreparedJob, descriptions: InputDescriptions) -> JobFa
     return JobFacts()
 
 
-def find_input_problems(
-    prepared: PreparedJob, options: CheckOptions = NO_OPTIONS, *, is_rejected: bool = False
-) -> list[Problem]:
-    """Return why the sources whose description can be read do not fit the job, and notes on those that could not.
+class InputCheck(NamedTuple):
+    """What was seen of the inputs of a job, or of the steps of a pipeline."""
+
+    problems: list[Problem]
+    """Why they do not fit, and notes on what could not be read."""
+    facts: list[tuple[InputStep, JobFacts]]
+    """What the sources of each step tell of its work."""
+    data: list[DataReport]
+    """What the files of its data hold."""
+
+
+NO_INPUTS = InputCheck([], [], [])
+
+
+def check_inputs(prepared: PreparedJob, options: CheckOptions = NO_OPTIONS, *, is_rejected: bool = False) -> InputCheck:
+    """Compare the sources whose description can be read with the job and each other.
 
     Of a pipeline each step is compared, also with what an earlier step will make. If nothing is wrong, the files of the
     data are read, and the trainers are asked whether they accept their options.
@@ -62,14 +76,16 @@ def find_input_problems(
     :param is_rejected: whether the job has errors already: then no data is read and no trainer is asked.
     """
     problems: list[Problem] = []
+    steps = prepared.list_input_steps()
     with tempfile.TemporaryDirectory(prefix="robotrain-") as scratch:
         files = prepared.source_files or SourceFiles()
         descriptions = InputDescriptions(Path(scratch), files)
-        for step in prepared.list_input_steps():
+        facts_of_steps = []
+        for step in steps:
             for problem in _compare_inputs(step.job, descriptions):
                 problems.append(dataclasses.replace(problem, where=step.where or problem.where))
             facts = _find_facts(step.job, descriptions)
-            options.show(step, facts)
+            facts_of_steps.append((step, facts))
             if workload := step.job.workload:
                 for problem in find_doubts(step.job.job, workload, step.job.describe_run(), facts):
                     where = ": ".join(filter(None, (step.where, problem.where)))
@@ -78,12 +94,15 @@ def find_input_problems(
                 descriptions.describe_output(step.name, step.job)
         runs_here = prepared.platform.capabilities.feature("runs_here")
         is_asked = not is_rejected and not select_errors(problems) and not (runs_here and _lacks_folder(prepared))
+        data = []
         if is_asked:
-            problems += data_check.find_data_problems(prepared.list_input_steps(), options)
+            for report in data_check.read_data(steps, options):
+                data.append(report)
+                problems += data_check.find_data_problems(report, options)
             is_asked = not select_errors(problems)
         if is_asked and (options.is_dry_run or options.checker or not runs_here):
-            problems += _ask_trainers(prepared.list_input_steps(), descriptions, Path(scratch), options)
-        return [*problems, *files.notes]
+            problems += _ask_trainers(steps, descriptions, Path(scratch), options)
+        return InputCheck([*problems, *files.notes], facts_of_steps, data)
 
 
 def _lacks_folder(prepared: PreparedJob) -> bool:

@@ -13,7 +13,6 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import RunGone, RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.submission.adoption import AdoptableRun, read_found_run, record_found_run
-from robotrain.submission.checked_plan import ReportProblems
 from robotrain.submission.prepare import PreparedJob
 
 make_problem = Messages(__file__)
@@ -51,15 +50,15 @@ def read_name_holder(
         raise Rejected(problems, transient=rejected.transient) from rejected
 
 
-def record_name_holder(text: str, holder: AdoptableRun, report: ReportProblems) -> RunRecord:
-    """Return the record of the run that holds the name, made here if it is not recorded yet. Raise Rejected.
+def record_name_holder(text: str, holder: AdoptableRun) -> tuple[RunRecord, list[Problem]]:
+    """Return the record of the run that holds the name, made here if it is not recorded yet, with notes on that.
 
-    This process holds the lock of the job.
+    Raise Rejected. This process holds the lock of the job.
     """
     adoption = record_found_run(holder, is_locked=True)
-    if adoption.is_new:
-        report([make_problem("run-sent-elsewhere", given=text, run=adoption.record.run), *adoption.notes])
-    return adoption.record
+    if not adoption.is_new:
+        return adoption.record, []
+    return adoption.record, [make_problem("run-sent-elsewhere", given=text, run=adoption.record.run), *adoption.notes]
 
 
 def describe_step_holder(text: str, refusal: Rejected, key: str, prepared: PreparedJob, plugins: Plugins) -> Problem:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from robotrain.errors import NotSubmitted, Problem, Rejected, Suggestion, Unanswered
 from robotrain.messages import Messages
+from robotrain.model.data_report import DataReport
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.reference import Reference
@@ -18,8 +19,6 @@ from robotrain.plugins.manager import Plugins
 from robotrain.store import plans, records, run_differences
 from robotrain.store.name_lock import NameLock
 from robotrain.submission.channel_variables import name_channels
-from robotrain.submission.checked_plan import ReportProblems
-from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.interrupted_submit import (
     format_error,
     make_sent_record,
@@ -41,6 +40,7 @@ class StepOwner(NamedTuple):
 
 NO_OWNER = StepOwner()
 AnnounceRun = Callable[[str], None]
+ReportProblems = Callable[[Iterable[Problem]], None]
 
 
 class Submission(NamedTuple):
@@ -49,6 +49,8 @@ class Submission(NamedTuple):
     record: RunRecord
     is_new: bool = True
     """Whether this submit sent or completed it; otherwise the job was running already, and nothing was sent."""
+    data: tuple[DataReport, ...] = ()
+    """What was read of the files of its data."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,7 +71,6 @@ class SubmitContext:
     on_claim: AnnounceRun = lambda run: None
     """Called with the run's name before anything else is recorded of it."""
     labels: RunLabels = NO_LABELS
-    checks: CheckOptions = NO_OPTIONS
 
 
 def store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitContext) -> Submission:

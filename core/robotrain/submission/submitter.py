@@ -5,12 +5,10 @@ is asked for the run first: if it has the run, the run is adopted; if not, the s
 """
 
 import contextlib
-from collections.abc import Callable
 from functools import partial
 
-from robotrain.config.validate import list_fields
 from robotrain.config.values import Origin
-from robotrain.errors import Rejected, raise_if_any, select_errors
+from robotrain.errors import Rejected, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import PIPELINE_KEY, SAME_KEY, Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
@@ -19,10 +17,10 @@ from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, plans, records
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import checked_plan, left_run, unfinished
+from robotrain.submission import checked_plan, existing_run, unfinished
 from robotrain.submission.adoption import AdoptableRun
 from robotrain.submission.carried_record import carry_labels
-from robotrain.submission.checked_plan import ReportProblems
+from robotrain.submission.checked_plan import SubmitCheck
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.interrupted_submit import (
     ADOPTED_NOTE,
@@ -48,6 +46,7 @@ from robotrain.submission.run_labels import NO_LABELS, RunLabels
 from robotrain.submission.run_sender import (
     NO_OWNER,
     AnnounceRun,
+    ReportProblems,
     StepOwner,
     Submission,
     SubmitContext,
@@ -56,7 +55,6 @@ from robotrain.submission.run_sender import (
     store_and_submit,
     submit_to_platform,
 )
-from robotrain.submission.unfinished import UnfinishedRun
 
 make_problem = Messages(__file__)
 
@@ -89,7 +87,8 @@ def submit_job(
     :param checks: how its inputs and options are checked before it is sent.
     """
     raise_if_any(name_lock.check_state_folder())
-    given_name = labels.name
+    asks_existing = not new and owner == NO_OWNER
+    check = SubmitCheck(labels.name, pinning, asks_existing=asks_existing, options=checks)
     folder = labels.job_folder or prepared.job_folder
     labels = labels._replace(name=labels.name or prepared.default_name, job_folder=folder)
     context = SubmitContext(
@@ -99,37 +98,28 @@ def submit_job(
         owner=owner,
         on_claim=on_claim,
         labels=labels,
-        checks=checks,
     )
     prepared = prepared.with_job(carry_labels(prepared.job, labels, new=new))
-
-    def find_same(job: PreparedJob) -> UnfinishedRun | None:
-        return None if new or owner != NO_OWNER else find_same_run(job, plugins, report, given_name)
-
     with _lock_job(prepared.job, context, new):
-        return _submit_once(prepared, context, find_same, new=new, pinning=pinning)
+        return _submit_once(prepared, context, check)
 
 
-def _submit_once(
-    prepared: PreparedJob,
-    context: SubmitContext,
-    find_same: Callable[[PreparedJob], UnfinishedRun | None],
-    *,
-    new: bool,
-    pinning: bool,
-) -> Submission:
+def _submit_once(prepared: PreparedJob, context: SubmitContext, check: SubmitCheck) -> Submission:
     left_alone: dict[str, RunRecord] = {}  # interrupted submits that this one must not finish
     taken = 0  # the last attempt whose name another machine's run has at the engine
     while True:
         lock, interrupted = name_lock.claim_run_name(
             prepared.job,
-            lambda record: not new and _must_finish_submit(record, prepared, context.owner, left_alone),
+            lambda record: not context.is_new and _must_finish_submit(record, prepared, context.owner, left_alone),
             above=taken,
         )
         with lock:
             if interrupted is not None:
-                if same := find_same(prepared):
-                    return Submission(same.record, is_new=False)
+                if check.asks_existing:
+                    existing = existing_run.find_existing_run(prepared, context.plugins, check.name)
+                    context.report(existing.notes)
+                    if existing.running:
+                        return Submission(existing.running.record, is_new=False)
                 if finished := _finish_interrupted(lock, interrupted, read_recorded_plan(interrupted), context):
                     return finished
                 left_alone[interrupted.run] = interrupted
@@ -138,29 +128,18 @@ def _submit_once(
             attempt = parse_attempt(lock.run)
             try:
                 with release_on_failure(lock):
-                    ahead = _check_and_render(prepared, attempt, context, find_same, pinning)
-                if isinstance(ahead, RenderedPlan):
-                    return store_and_submit(lock, ahead, context)
+                    checked = checked_plan.check_job(prepared, attempt, context.plugins, check)
+                context.report(checked.problems)
+                if checked.plan:
+                    submission = store_and_submit(lock, checked.plan, context)
+                    return submission._replace(data=tuple(checked.inputs.data))
             except Rejected as refusal:  # the name is free again
                 _record_name_holder(refusal, prepared, context)
                 taken = attempt
                 continue
             lock.release_and_remove()
-            return Submission(ahead.record, is_new=False)
-
-
-def _check_and_render(
-    prepared: PreparedJob,
-    attempt: int,
-    context: SubmitContext,
-    find_same: Callable[[PreparedJob], UnfinishedRun | None],
-    pinning: bool,
-) -> RenderedPlan | UnfinishedRun:
-    """Return the plan to send, or the run of the same job that has not ended. Raise Rejected."""
-    pinned, problems = checked_plan.pin_sources(prepared, attempt, pinning, context.checks.say)
-    if not select_errors(problems) and (same := find_same(pinned)):
-        return same
-    return checked_plan.render_and_preflight(pinned, attempt, context.report, problems, context.checks)
+            assert checked.existing.running is not None
+            return Submission(checked.existing.running.record, is_new=False)
 
 
 def _record_name_holder(refusal: Rejected, prepared: PreparedJob, context: SubmitContext) -> None:
@@ -180,8 +159,8 @@ def _record_name_holder(refusal: Rejected, prepared: PreparedJob, context: Submi
         raise_if_any([problem])
         context.report([problem])
         return
-    holder = _read_name_holder(text, refusal, context)
-    record_name_holder(text, holder, context.report)
+    _, notes = record_name_holder(text, _read_name_holder(text, refusal, context))
+    context.report(notes)
 
 
 def _read_name_holder(text: str, refusal: Rejected, context: SubmitContext) -> AdoptableRun:
@@ -189,10 +168,12 @@ def _read_name_holder(text: str, refusal: Rejected, context: SubmitContext) -> A
     return read_name_holder(text, refusal, platform, settings, plugins, can_be_new=context.can_be_new)
 
 
-def _join_name_holder(refusal: Rejected, rendered: RenderedPlan, context: SubmitContext) -> UnfinishedRun:
+def _join_name_holder(refusal: Rejected, rendered: RenderedPlan, context: SubmitContext, name: str) -> Submission:
     """Return the run of another machine that has the name of a plan, and record it: it is of the same job.
 
     Raise the refusal if it is not, or has ended.
+
+    :param name: what the user wants to call the run.
     """
     text = find_name_holder(refusal, context.platform)
     if not text or context.owner != NO_OWNER:
@@ -200,10 +181,13 @@ def _join_name_holder(refusal: Rejected, rendered: RenderedPlan, context: Submit
     holder = _read_name_holder(text, refusal, context)
     if holder.document.record.get(SAME_KEY) != rendered.plan.job.same_key:
         raise refusal
-    record = record_name_holder(text, holder, context.report)
-    if same := unfinished.choose_running(unfinished.list_unfinished([record], context.plugins)):
-        return same
-    raise refusal
+    record, notes = record_name_holder(text, holder)
+    context.report(notes)
+    same = unfinished.choose_running(unfinished.list_unfinished([record], context.plugins))
+    if same is None:
+        raise refusal
+    context.report(existing_run.join_run(same, rendered.settings, name).notes)
+    return Submission(same.record, is_new=False)
 
 
 def submit_plan(
@@ -229,22 +213,21 @@ def submit_plan(
         labels=labels,
     )
 
-    def join(same: UnfinishedRun) -> Submission:
-        report([unfinished.make_same_run_note(same, rendered.settings, labels.name, new=False)])
-        return Submission(same.record, is_new=False)
-
     with _lock_job(rendered.plan.job, context):
-        if owner == NO_OWNER and (same := unfinished.find_run_of_plan(rendered, plugins)):
-            return join(same)
+        if owner == NO_OWNER:
+            existing = existing_run.find_run_of_plan(rendered, plugins, labels.name)
+            report(existing.notes)
+            if existing.running:
+                return Submission(existing.running.record, is_new=False)
         lock, interrupted = claim_plan_name(rendered)
         with lock:
             if interrupted is None:
                 try:
                     with release_on_failure(lock):
-                        checked_plan.run_preflight(rendered, platform, report)
+                        report(checked_plan.run_preflight(rendered, platform))
                     return store_and_submit(lock, rendered, context)
                 except Rejected as refusal:  # the name is free again
-                    return join(_join_name_holder(refusal, rendered, context))
+                    return _join_name_holder(refusal, rendered, context, labels.name)
             if finished := _finish_interrupted(lock, interrupted, rendered, context):
                 return finished
             raise Rejected([make_other_machine_problem(interrupted)])
@@ -259,20 +242,6 @@ def _lock_job(job: Job, context: SubmitContext, new: bool = False) -> contextlib
         context.report([make_problem("run-being-sent", name=context.platform.name)])
 
     return name_lock.lock_job(job, context.platform.name, report_waiting)
-
-
-def find_same_run(
-    prepared: PreparedJob, plugins: Plugins, report: ReportProblems, name: str = ""
-) -> UnfinishedRun | None:
-    """Return the run of the same job that has not ended, and report it, or what an earlier one left; None if there is
-    none. Raise Rejected.
-    """
-    same = unfinished.find_same_run(prepared, plugins, report)
-    if same:
-        report([unfinished.make_same_run_note(same, dict(list_fields(prepared.settings)), name)])
-    elif left := left_run.find_left_run(prepared, plugins):
-        report([left_run.make_left_note(left)])
-    return same
 
 
 def claim_plan_name(rendered: RenderedPlan) -> tuple[NameLock, RunRecord | None]:
@@ -303,7 +272,7 @@ def _finish_interrupted(
         return None
     context.report([make_problem("run-adopted.again", given=record.run, platform=record.platform)])
     try:
-        checked_plan.run_preflight(rendered, context.platform, context.report)
+        context.report(checked_plan.run_preflight(rendered, context.platform))
     except Rejected as rejected:  # the run may still appear on the platform: the name stays taken
         way = suggest_new(record) if context.can_be_new else ""
         note = make_problem("run-interrupted.not-finished", way, given=record.run)

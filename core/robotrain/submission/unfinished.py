@@ -1,7 +1,7 @@
 """Runs that have not ended: the same job is submitted again only with `--new`, and no shared name is acted on."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -73,12 +73,10 @@ def _read_answer(record: RunRecord, answer: network_deadline.Reply) -> Unfinishe
     return UnfinishedRun(record, status) if goes_on else None
 
 
-def find_same_run(
-    prepared: PreparedJob, plugins: Plugins, report: Callable[[Iterable[Problem]], None]
-) -> UnfinishedRun | None:
-    """Return the newest unfinished run of a job with its settings and pins; None if there is none.
+def find_same_run(prepared: PreparedJob, plugins: Plugins) -> tuple[UnfinishedRun | None, list[Problem]]:
+    """Return the newest unfinished run of a job with its settings and pins, and notes on those with others.
 
-    Report those with other settings or pins. Raise Rejected if it is not known whether one goes on.
+    Raise Rejected if it is not known whether one goes on.
     """
     of_job: list[RunRecord] = []
     for attempt in reversed(name_lock.list_attempts(prepared.job)):
@@ -88,12 +86,8 @@ def find_same_run(
                 of_job.append(record)
     alike = list_unfinished(of_job, plugins)
     same = [unfinished_run for unfinished_run in alike if has_same_inputs(unfinished_run.record, prepared)]
-    report(
-        _make_alike_note(unfinished_run)
-        for unfinished_run in alike
-        if unfinished_run not in same and unfinished_run.status
-    )
-    return choose_running(same)
+    others = [unfinished_run for unfinished_run in alike if unfinished_run not in same and unfinished_run.status]
+    return choose_running(same), list(map(_make_alike_note, others))
 
 
 def find_run_of_plan(rendered: RenderedPlan, plugins: Plugins) -> UnfinishedRun | None:

@@ -144,7 +144,7 @@ def _run(ctx: typer.Context, prepared: PreparedJob, plugins: Plugins) -> RunReco
     """Submit the job, and wait for its end. Raise Rejected, or typer.Exit if the run does not succeed."""
     print_problems(prepared.warnings)
     with interrupt_on_sigterm():
-        record, is_new = submitter.submit_job(prepared, print_problems, print_message, plugins)
+        record, is_new, _ = submitter.submit_job(prepared, print_problems, print_message, plugins)
     renderer = LiveLineRenderer()
     follower = RunFollower([(record, prepared.platform)], renderer, plugins, just_sent=is_new)
     watch.follow(follower, renderer, "wait", follower.wait_until_over)

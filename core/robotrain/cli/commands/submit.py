@@ -39,10 +39,9 @@ if TYPE_CHECKING:
     from robotrain.cli.dry_run_preview import DryRun
     from robotrain.model.plan import RenderedPlan
     from robotrain.model.platform import Platform
-    from robotrain.model.preview import JobFacts
     from robotrain.model.run import RunRecord
     from robotrain.pipelines.prepare import PreparedPipeline
-    from robotrain.submission.prepare import InputStep, PreparedJob
+    from robotrain.submission.prepare import PreparedJob
     from robotrain.submission.run_sender import Submission
 
 make_problem = Messages(__file__)
@@ -191,28 +190,24 @@ def submit_job(
     prepared, options = _choose_teller(prepared, options, plugins)
     checker_option = options.get("checker") or ""
     has_flag = "checker" in options
-    seen: list[tuple[InputStep, JobFacts]] = []
     data: list[Mapping[str, Any]] = []
-    checks = CheckOptions(
-        checker=checker_option,
-        say=print_message,
-        has_flag=has_flag,
-        show=lambda step, facts: seen.append((step, facts)),
-        add_data=lambda report: data.append(report.content),
-    )
+    checks = CheckOptions(checker=checker_option, say=print_message, has_flag=has_flag)
 
     def dry_run() -> DryRun:
-        rendered = dry_run_job(
-            prepared, print_problems, plugins, new=new, pinning=pinning, labels=labels, checks=checks
-        )
-        return DryRun(rendered, dry_run_preview.preview_steps(rendered, seen))
+        checked = dry_run_job(prepared, plugins, new=new, pinning=pinning, labels=labels, checks=checks)
+        print_problems(checked.problems)
+        data.extend(report.content for report in checked.inputs.data)
+        assert checked.plan is not None  # a dry run joins no run
+        return DryRun(checked.plan, dry_run_preview.preview_steps(checked.plan, checked.inputs.facts))
 
     def submit(announce: Announcer) -> Submission:
         if own_defaults := list_hidden_differences(prepared.values, ()):
             print_message(f"robotrain's own defaults: {own_defaults}")
-        return submitter.submit_job(
+        submission = submitter.submit_job(
             prepared, print_problems, announce, plugins, new=new, pinning=pinning, labels=labels, checks=checks
         )
+        data.extend(report.content for report in submission.data)
+        return submission
 
     _submit_or_dry_run(ctx, prepared.platform, {**options, DATA: data}, dry_run, submit, finish)
 
@@ -288,7 +283,7 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     print_problems(problems)
 
     def dry_run() -> DryRun:
-        dry_run_plan(rendered, platform, print_problems, plugins)
+        print_problems(dry_run_plan(rendered, platform, plugins))
         return DryRun(rendered, dry_run_preview.preview_plan(rendered, platform, plugins))
 
     def submit(announce: Announcer) -> Submission:

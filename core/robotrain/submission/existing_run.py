@@ -1,0 +1,57 @@
+"""Whether a job has a run already: the one place that is asked before a plan is sent, and when the platform refuses it.
+
+- It goes on: the submit ends with that run (`unfinished`).
+- It ended, and left a checkpoint: that is said, and the job is sent (`left_run`).
+- Its submit was interrupted: `name_lock` finds it with the name, and the platform is asked (`interrupted_submit`).
+- Another machine sent it: known only from the platform, which refuses its name a second time (`name_holder`).
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from robotrain.config.validate import list_fields
+from robotrain.errors import Problem
+from robotrain.model.plan import RenderedPlan
+from robotrain.plugins.manager import Plugins
+from robotrain.submission import left_run, unfinished
+from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.unfinished import UnfinishedRun
+
+
+class ExistingRun(NamedTuple):
+    """What exists of a job."""
+
+    running: UnfinishedRun | None = None
+    """The run that goes on."""
+    notes: tuple[Problem, ...] = ()
+    """For the user: that run, runs that differ in settings or pins, and what an earlier run left."""
+
+
+NO_RUN = ExistingRun()
+
+
+def find_existing_run(prepared: PreparedJob, plugins: Plugins, name: str = "") -> ExistingRun:
+    """Return what exists of a job with its settings and pins. Raise Rejected if it is not known whether a run goes on.
+
+    :param name: what the user wants to call the run.
+    """
+    same, notes = unfinished.find_same_run(prepared, plugins)
+    if same:
+        notes.append(unfinished.make_same_run_note(same, dict(list_fields(prepared.settings)), name))
+    elif left := left_run.find_left_run(prepared, plugins):
+        notes.append(left_run.make_left_note(left))
+    return ExistingRun(same, tuple(notes))
+
+
+def find_run_of_plan(rendered: RenderedPlan, plugins: Plugins, name: str = "") -> ExistingRun:
+    """Return the run that a plan was submitted as, if it goes on. Raise Rejected if that is not known."""
+    same = unfinished.find_run_of_plan(rendered, plugins)
+    return join_run(same, rendered.settings, name) if same else NO_RUN
+
+
+def join_run(same: UnfinishedRun, settings: Mapping[str, Any], name: str = "") -> ExistingRun:
+    """Return a run that a plan is not sent beside.
+
+    :param settings: those of the platform.
+    """
+    return ExistingRun(same, (unfinished.make_same_run_note(same, settings, name, new=False),))
