@@ -7,8 +7,16 @@ import pytest
 from parsed_page import read_page
 from robotrain.store import plans
 from robotrain_runtime.comparison import record
+from robotrain_runtime.comparison.continuation import (
+    KEY,
+    EarlierComparison,
+    PairCounts,
+    dump_continuation,
+    load_comparisons,
+)
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Evaluated
+from robotrain_workloads.lerobot_eval import references
 
 GOOD, MIDDLE, BAD = ([at % 10 < share for at in range(60)] for share in (9, 5, 1))
 
@@ -451,6 +459,49 @@ def test_policies_without_an_evaluation_are_played_in_one_job(robotrain, fake_pl
     asked = robotrain("compare", new, "--not-worse-than", old, "--margin", "0.1", *PLAY, "--dry-run", "--no-pin")
     assert asked.exit_code == 0, asked.stderr
     assert "reference" in asked.stdout
+
+
+def end_comparison(fake_platform, run, policies):
+    """Runs elsewhere end as a comparison of policies, by their digests, in the conditions of `run`."""
+    stored = plans.find_stored_plan(run).plan.job
+    conditions = references.digest_conditions(dict(stored.parameters), stored.trainer_args)
+    own = EarlierComparison(
+        run="", policies=policies, counts=[PairCounts(9, 3, 4, 4)], seed=1000, skip=1_000_000, episodes=20
+    )
+    compared = {**LOST, KEY: dump_continuation(conditions, own, [])}
+    evaluated = Evaluated(episodes=20, scores={"rollout/success_rate": 0.5}, results="/x", compared=compared)
+    content = {"state": "succeeded", "log": [event.format_event(evaluated)]}
+    (fake_platform / "others.json").write_text(json.dumps(content))
+
+
+def read_continued(run):
+    """The runs that a comparison goes on from."""
+    text = plans.find_stored_plan(run).plan.job["earlier_comparisons"]
+    return [comparison.run for comparison in load_comparisons(text)]
+
+
+def test_a_second_comparison_under_equal_conditions_goes_on_from_what_was_seen(robotrain, fake_platform, policies):
+    words = ("compare", *policies, *PLAY, "--no-pin", "--json")
+    first = robotrain(*words).json["run"]
+    assert read_continued(first) == []
+    end_comparison(fake_platform, first, ["a" * 64, "b" * 64])
+    unseen = robotrain(*words, "--dry-run", "--seed", "5")
+    assert "comparison-continued" not in unseen.stderr
+    robotrain("status", first)
+    again = robotrain(*words)
+    second = again.json["run"]
+    again.check_problems(0, "comparison-continued")
+    assert first in again.stderr
+    assert (read_continued(second), second) == ([first], f"{first[:-1]}2"), "the same job, in another attempt"
+    assert read_continued(robotrain(*words, "--seed", "5").json["run"]) == [first]
+    assert read_continued(robotrain(*words, "--env-steps", "80").json["run"]) == [], "other conditions"
+    assert read_continued(robotrain(*words, "--seed", "6", "--earlier-comparisons", "none").json["run"]) == []
+
+
+def test_earlier_comparisons_that_are_none_are_refused(robotrain, fake_platform, policies):
+    words = ("compare", *policies, *PLAY, "--no-pin", "--earlier-comparisons")
+    for text in ("x", "[1]", '[{"run": "x"}]'):
+        robotrain(*words, text).check_problems(2, "value-invalid --earlier-comparisons")
 
 
 @pytest.mark.parametrize(("state", "passed", "code"), [("succeeded", True, 0), ("failed", False, 5)])

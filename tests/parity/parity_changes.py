@@ -25,7 +25,14 @@ ROLLOUT = (
     "env_workers",
     "task_description",
 )
-COMPARISON = {"at_most": "50", "confidence": "0.9", "detect": "0.3", "equal_within": "0.1", "margin": "0.1"}
+COMPARISON = {
+    "at_most": "50",
+    "confidence": "0.9",
+    "detect": "0.3",
+    "equal_within": "0.1",
+    "margin": "0.1",
+    "earlier_comparisons": "[]",
+}
 BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("lerobot-train", "keep"): {"--publish-url": PLACE},
     ("lerobot-train", "frame_cache_size"): {"--frame-cache": "on"},

@@ -5,6 +5,7 @@ import random
 
 import pytest
 from eval_launcher import list_events, read_strict_json
+from robotrain_runtime.comparison import continuation
 from robotrain_runtime.contract.event import Evaluated, Metrics, Note
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.lerobot_eval import compared_policies
@@ -257,6 +258,76 @@ def test_what_an_interrupted_attempt_played_is_not_played_again(compare, tmp_pat
     whole, _, _ = compare({"one": 0.5, "other": 0.4}, at_most=40, results=tmp_path / "whole/eval_results")
     assert made.played + again.played == whole.played
     assert read(again)["verdicts"] == read(whole)["verdicts"]
+
+
+def continue_from(*events):
+    """The parameter of a comparison, after runs that sent these events."""
+    answers = {f"run-{number}": sent[Evaluated][0].compared for number, sent in enumerate(events, start=1)}
+    return continuation.dump_comparisons(continuation.load_continuations(answers, ""))
+
+
+def test_a_second_comparison_goes_on_from_the_first_with_new_starts(compare, tmp_path):
+    rates = {"one": 0.55, "other": 0.45}
+    first, sent, _ = compare(rates, at_most=20)
+    again = {"at_most": 30, "earlier_comparisons": continue_from(sent)}
+    second, sent_again, _ = compare(rates, results=tmp_path / "second/eval_results", **again)
+    (before,), (after,) = read(first)["verdicts"], read(second)["verdicts"]
+    assert (after["pairs"], after["earlier"], after["at_most"]) == (50, 20, 50)
+    whole, _, _ = compare(rates, at_most=50, results=tmp_path / "whole/eval_results")
+    counted = ("wins", "losses", "ties", "discordance", "difference", "verdict")
+    assert [after[name] for name in counted] == [read(whole)["verdicts"][0][name] for name in counted]
+    assert after["e_value"] <= read(whole)["verdicts"][0]["e_value"], "earlier looks do not count again"
+    assert second.played[0][1] == first.request.skip + compared_policies.FRESH + 20, "the starts are new"
+    assert read(second)["continues"] == ["run-1"]
+    assert any("goes on from run-1" in note for note in read(second)["notes"])
+    assert any("goes on from run-1" in note.text for note in sent_again[Note])
+    assert "50 pairs (20 of them earlier)" in after["sentence"]
+    third, _, _ = compare(
+        {"other": 0.45, "one": 0.55},
+        results=tmp_path / "third/eval_results",
+        at_most=10,
+        earlier_comparisons=continue_from(sent, sent_again),
+    )
+    (swapped,) = read(third)["verdicts"]
+    assert (swapped["earlier"], swapped["pairs"]) == (50, 60), "each pair counts once"
+    assert swapped["losses"] >= after["wins"] > before["wins"]
+
+
+def test_comparisons_of_the_same_starts_count_once_and_those_of_other_policies_never(compare, tmp_path):
+    rates = {"one": 0.6, "other": 0.4}
+    _, sent, _ = compare(rates, at_most=20)
+    _, same, _ = compare(rates, at_most=20, results=tmp_path / "same/eval_results", seed=SEED + 10)
+    third, _, _ = compare(
+        rates, at_most=10, results=tmp_path / "third/eval_results", earlier_comparisons=continue_from(sent, same)
+    )
+    assert read(third)["continues"] == ["run-1"]
+    others, _, _ = compare(
+        {"one": 0.6, "third": 0.4},
+        at_most=10,
+        results=tmp_path / "others/eval_results",
+        earlier_comparisons=continue_from(sent),
+    )
+    assert (read(others)["continues"], read(others)["verdicts"][0]["earlier"]) == ([], 0)
+    assert others.played[0][1] == compared_policies.FRESH
+
+
+def test_listed_starts_that_an_earlier_comparison_played_are_not_played_again(compare, tmp_path):
+    starts = json.dumps([[100 + number, 400, 200, 300, 0.8] for number in range(30)])
+    rates = {"one": 0.5, "other": 0.5}
+    first, sent, _ = compare(rates, starts=starts, at_most=12)
+    second, sent_again, _ = compare(
+        rates, starts=starts, seed=5, results=tmp_path / "second/eval_results", earlier_comparisons=continue_from(sent)
+    )
+    assert (sum(read(second)["rounds"]), read(second)["verdicts"][0]["pairs"]) == (18, 30)
+    rows = [row for made in (first, second) for row in read(made, "eval_results.json")["rollout"]["per_episode"]]
+    assert sorted(row["start"] for row in rows) == [*range(30)]
+    third, _, sentence = compare(
+        rates,
+        starts=starts,
+        results=tmp_path / "third/eval_results",
+        earlier_comparisons=continue_from(sent, sent_again),
+    )
+    assert ("run-1 and run-2 played all of the starts" in sentence, third.played) == (True, [])
 
 
 def test_two_policies_of_one_name_that_do_the_same_tie_every_pair(compare, tmp_path):

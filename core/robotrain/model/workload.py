@@ -32,6 +32,9 @@ def get_option_name(argument: str) -> str:
     return name if OPTION_NAME.fullmatch(name) and not NEGATIVE_WORD.fullmatch(argument) else ""
 
 
+ListAnswers = Callable[[], Mapping[str, Mapping[str, Any]]]
+
+
 class Role(NamedTuple):
     """An input of a workload."""
 
@@ -280,6 +283,11 @@ class Workload:
     follow_run: Callable[["Job", "Job"], Mapping[str, tuple[Any, str]]] | None = None
     """Called with the job, and that of the run that one of its sources names: return defaults of parameters that it
     takes over, as `derive_defaults` does.
+    """
+    continue_runs: Callable[["Job", ListAnswers], Mapping[str, tuple[Any, str]]] | None = None
+    """Called with the job, and a function that returns what earlier runs of the workload that compared policies found,
+    by run, the oldest first (`Evaluated.compared`): return defaults of parameters that the job goes on from, as
+    `derive_defaults` does. Like pins they are looked up at each submit, and not part of the job's digest.
     """
     merge: str = ""
     """What makes a whole policy of a checkpoint that belongs to another policy, as words after `robotrain submit`:

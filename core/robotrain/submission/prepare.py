@@ -26,6 +26,7 @@ from robotrain.model.workload import Produces, Workload
 from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret
+from robotrain.store.latest_run import REFERENCE_ROLE
 from robotrain.submission.carried_record import carry_record
 from robotrain.submission.container_plugins import collect_container_plugins, load_workload_container
 from robotrain.submission.implied_sources import add_known_sources
@@ -194,6 +195,10 @@ def check_request(
     whoever gave it: what a project says is not changed without its user.
     """
     resolution = resolve_job(request, workload, platform, kinds)
+    if not request.complete and any(source.role == REFERENCE_ROLE for source in resolution.job.sources):
+        from robotrain.submission.earlier_results import add_earlier_results  # costs start-up
+
+        resolution = add_earlier_results(resolution, plugins)
     full = resolution.workload
     implied: list[Problem] = []
     is_run = platform.capabilities.workload(full.name) and not select_errors(resolution.problems)

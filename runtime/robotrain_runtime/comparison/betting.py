@@ -66,13 +66,13 @@ class LowerBound:
         self._zero = Capital(0, self._differences)
         self._next = self._make_capital(1)
 
-    def add(self, difference: float, *, looks: bool = True) -> None:
-        """Bet on one more difference, and look at what it gave."""
-        self._differences[difference] += 1
-        self._zero.add(difference)
-        self._next.add(difference)
+    def add(self, difference: float, count: int = 1, *, looks: bool = True) -> None:
+        """Bet on some more equal differences, and look at what they gave."""
+        self._differences[difference] += count
+        self._zero.add(difference, count)
+        self._next.add(difference, count)
         if self._asked:
-            self._asked.add(difference)
+            self._asked.add(difference, count)
         if not looks:
             return
         self.last = self._zero.logarithm
@@ -117,12 +117,18 @@ class ConfidenceSequence:
         self.total = 0.0
         self.count = 0
 
-    def add(self, difference: float, *, looks: bool = True) -> None:
-        """Bet on one more difference, and look at what it gave."""
-        self._below.add(difference, looks=looks)
-        self._above.add(-difference, looks=looks)
-        self.total += difference
-        self.count += 1
+    def add(self, difference: float, count: int = 1, *, looks: bool = True) -> None:
+        """Bet on some more equal differences, and look at what they gave."""
+        self._below.add(difference, count, looks=looks)
+        self._above.add(-difference, count, looks=looks)
+        self.total += difference * count
+        self.count += count
+
+    def resume(self, differences: Mapping[float, int]) -> None:
+        """Go on from the differences of earlier comparisons: with the capital that they left, not with their looks."""
+        counts = [(difference, count) for difference, count in differences.items() if count]
+        for number, (difference, count) in enumerate(counts, start=1):
+            self.add(difference, count, looks=number == len(counts))
 
     @property
     def low(self) -> float:

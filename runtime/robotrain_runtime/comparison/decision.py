@@ -7,6 +7,7 @@ from statistics import NormalDist
 from typing import Literal
 
 from robotrain_runtime.comparison.betting import BETS, MOST, ConfidenceSequence
+from robotrain_runtime.comparison.continuation import PairCounts
 from robotrain_runtime.comparison.observations import Measure, Pairing, compute_difference, get_value
 from robotrain_runtime.comparison.rates import MOST_MARGIN
 
@@ -94,6 +95,8 @@ class PairVerdict:
     """Pairs in which the first did better."""
     losses: int
     ties: int
+    earlier: int
+    """Pairs of earlier comparisons of the two, which this one goes on from; they are among those counted here."""
     unmatched: int
     """Episodes without their pair, which do not count unless it is asked for."""
     discordance: float
@@ -111,22 +114,27 @@ class PairVerdict:
     """Why it is not decided although some look would have decided it; None if none would."""
 
 
-def compare(pairings: Sequence[Pairing], plan: ComparisonPlan) -> list[PairVerdict]:
+def compare(pairings: Sequence[Pairing], plan: ComparisonPlan, earlier: Sequence[PairCounts] = ()) -> list[PairVerdict]:
     """Return what is known of each comparison; the confidence is that of all together.
+
+    :param plan: its most pairs are those of the pairings.
+    :param earlier: of each pairing, how its pairs in earlier comparisons ended; empty without any.
 
     The intervals hold together (Bonferroni); whether one policy is better is decided by Holm's method on 1 / evidence,
     which refutes all that Bonferroni's does. More pairs revoke a decision only if they deny it: then it is withheld.
     Raise ValueError for an episode that lacks what is measured.
     """
     at_most = plan.at_most or plan_pairs(plan, len(pairings)).at_most
+    earlier = earlier or [PairCounts()] * len(pairings)
     differences = [[compute_difference(pair, plan.measure) for pair in pairing.pairs] for pairing in pairings]
     tested_mean = -(plan.margin or 0)
     sequences = [ConfidenceSequence(1 - (1 - plan.confidence) / len(pairings), tested_mean) for _ in pairings]
-    for sequence, values in zip(sequences, differences, strict=True):
+    for sequence, values, counts in zip(sequences, differences, earlier, strict=True):
+        sequence.resume(counts.differences)
         for number, value in enumerate(values, start=1):
             sequence.add(value, looks=number % plan.block == 0)
     p_values = adjust_p_values([min(1.0, 1 / sequence.e_value) for sequence in sequences])
-    compared = zip(pairings, sequences, differences, p_values, strict=True)
+    compared = zip(pairings, sequences, differences, earlier, p_values, strict=True)
     return [_judge_pairing(*comparison, plan, at_most, len(pairings)) for comparison in compared]
 
 
@@ -134,6 +142,7 @@ def _judge_pairing(
     pairing: Pairing,
     sequence: ConfidenceSequence,
     differences: Sequence[float],
+    earlier: PairCounts,
     p_value: float,
     plan: ComparisonPlan,
     at_most: int,
@@ -150,7 +159,7 @@ def _judge_pairing(
         verdict, withheld = ("not decided", "order") if is_last else ("continue", None)
     elif verdict in ("not worse", "equal") and not (is_different and sequence.is_above):
         first, second = ([get_value(pair[number], plan.measure) for pair in pairing.pairs] for number in (0, 1))
-        withheld = find_floor(first, second, plan)
+        withheld = find_floor([*first, *earlier.list_values(0)], [*second, *earlier.list_values(1)], plan)
         verdict = "not decided" if withheld else verdict
     if plan.margin is not None:  # its interval decides (Bonferroni), and so does its evidence
         p_value = min(1.0, comparisons / sequence.asked_e_value)
@@ -159,13 +168,14 @@ def _judge_pairing(
         first=name_side(pairing, 0),
         second=name_side(pairing, 1),
         verdict=verdict,
-        pairs=len(differences),
-        at_most=at_most,
-        wins=sum(value > 0 for value in differences),
-        losses=sum(value < 0 for value in differences),
-        ties=sum(value == 0 for value in differences),
+        pairs=sequence.count,
+        at_most=at_most + earlier.total,
+        wins=sum(value > 0 for value in differences) + earlier.wins,
+        losses=sum(value < 0 for value in differences) + earlier.losses,
+        ties=sum(value == 0 for value in differences) + earlier.both + earlier.neither,
+        earlier=earlier.total,
         unmatched=len(pairing.only_first) + len(pairing.only_second),
-        discordance=sum(value**2 for value in differences) / max(1, len(differences)),
+        discordance=(sum(value**2 for value in differences) + earlier.wins + earlier.losses) / max(1, sequence.count),
         difference=mean,
         low=None if mean is None else low,
         high=None if mean is None else high,

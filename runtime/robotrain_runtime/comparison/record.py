@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
+from robotrain_runtime.comparison.continuation import EarlierComparison
 from robotrain_runtime.comparison.decision import ComparisonPlan, PairVerdict, PlannedPairs, Withheld
 
 SCHEMA = 1
@@ -42,13 +43,17 @@ def make_comparison_record(
     rounds: Sequence[int] = (),
     notes: Sequence[str] = (),
     paired: bool = True,
+    earlier: Sequence[EarlierComparison] = (),
 ) -> dict[str, Any]:
     """Return the object of `comparison.json`; what is not known is None.
 
     :param policies: what is known of each, by POLICY_KEYS.
     :param sides: of each verdict, which of the policies it is about.
     :param conditions: those of all policies, by CONDITION_KEYS; None if they differ.
+    :param earlier: the comparisons that it goes on from.
     """
+    if earlier:
+        notes = [*notes, _describe_continued(earlier, verdicts)]
     sentences = [describe_verdict(verdict, plan) for verdict in verdicts]
     title = "; ".join(sentences)
     return {
@@ -61,6 +66,7 @@ def make_comparison_record(
         "at_most": planned.at_most if plan.at_most is None else plan.at_most,
         "fixed": planned.fixed,
         "rounds": [*rounds],
+        "continues": [comparison.run for comparison in earlier],
         "conditions": conditions and {name: conditions.get(name) for name in CONDITION_KEYS},
         "policies": [{name: policy.get(name) for name in POLICY_KEYS} for policy in policies],
         "verdicts": [
@@ -70,6 +76,17 @@ def make_comparison_record(
         "gate": make_gate(plan, [verdict.verdict for verdict in verdicts], title),
         "notes": [*notes],
     }
+
+
+def _describe_continued(earlier: Sequence[EarlierComparison], verdicts: Sequence[PairVerdict]) -> str:
+    counts = " and ".join(dict.fromkeys(f"{verdict.earlier} of {verdict.pairs}" for verdict in verdicts))
+    runs = name_runs(earlier)
+    return f"goes on from {runs}, which compared the same policies: {counts} pairs were played there, and count as well"
+
+
+def name_runs(comparisons: Sequence[EarlierComparison]) -> str:
+    """Return the names of runs for a sentence."""
+    return " and ".join(comparison.run for comparison in comparisons)
 
 
 def make_gate(plan: ComparisonPlan, verdicts: Sequence[str], title: str) -> dict[str, Any] | None:
@@ -107,6 +124,7 @@ def describe_verdict(verdict: PairVerdict, plan: ComparisonPlan) -> str:
     first = verdict.first
     second = verdict.second
     pairs = f"{verdict.pairs} pair{'s' * (verdict.pairs != 1)}"
+    pairs += f" ({verdict.earlier} of them earlier)" if verdict.earlier else ""
     evidence = f"e = {format_evidence(verdict.e_value)}"
     if verdict.verdict in ("better", "worse") and plan.margin is None:
         sign = 1 if verdict.verdict == "better" else -1

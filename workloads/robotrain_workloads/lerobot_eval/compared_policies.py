@@ -6,14 +6,33 @@ starts are not those of an evaluation with the same seed: those may have chosen 
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.comparison import record
+from robotrain_runtime.comparison.continuation import (
+    KEY,
+    EarlierComparison,
+    PairCounts,
+    choose_skip,
+    count_pairs,
+    dump_continuation,
+    load_comparisons,
+    select_continued,
+    sum_counts,
+)
 from robotrain_runtime.comparison.decision import ComparisonPlan, PairVerdict, choose_round, compare, plan_pairs
-from robotrain_runtime.comparison.observations import Observation, Side, find_repeated, pair_sides, shuffle_starts
+from robotrain_runtime.comparison.observations import (
+    Observation,
+    Pairing,
+    Side,
+    find_repeated,
+    pair_sides,
+    shuffle_starts,
+)
 from robotrain_runtime.contract.event import Note, emit_event
 
 from robotrain_workloads.evaluation import result_files
@@ -33,28 +52,45 @@ COMPARISON_FILE, REFERENCES_FOLDER = "comparison.json", "references"
 FRESH = 1_000_000
 """How many starts of the seed are left out: those are for evaluations that choose a policy."""
 MOST_FILMED = 50
+NUMBERED = re.compile(r"(?:^|/)#\d+$")
+"""The name of a start that was listed or recorded, behind its task."""
 
 
 def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
     """Compare the policy with its references. Raise SystemExit with a sentence, also for a policy that is too bad."""
     request = _shuffle_states(request)
     names = _make_names(request)
-    _refuse_same_policy(request, names)
+    digests = _digest_policies(request, names)
     plan = make_plan({name: getattr(request, name) for name in PARAMETERS})
     tasks = max(len(request.tasks), 1)
+    earlier = select_continued(load_comparisons(request.earlier_comparisons), digests)
+    counts = [sum_counts(earlier, digests[0], digest) for digest in digests[1:]]
+    played_starts = {start for comparison in earlier for start in comparison.starts}
     limit = _count_starts(request)
+    if limit < FRESH:
+        limit -= sum(comparison.episodes for comparison in earlier)
     planned = plan_pairs(plan, len(request.references))
     limit = min(limit, max(1, (plan.at_most or planned.at_most) // tasks))
+    if limit < 1:
+        raise SystemExit(_explain_no_start(earlier))
+    request = replace(request, skip=choose_skip(earlier, request.seed, FRESH, limit))
     plan = replace(plan, at_most=limit * tasks, block=tasks)
+    if earlier:
+        emit_event(Note(level="info", text=f"goes on from {record.name_runs(earlier)}, with new starts"))
     print(f"comparing {len(names)} policies in at most {limit * tasks} episodes of each", flush=True)
     rounds = list[int]()
     table = list[Observation]()
     while True:
         rounds.append(_choose_round(rounds, limit, request))
-        table += _play_round(request, rounds, limit, names, evaluate)
-        repeats = any(find_repeated(table))
+        played = _play_round(request, rounds, limit, names, evaluate)
+        new = [observation for observation in played if observation.start not in played_starts]
+        table += new
+        repeats = len(new) < len(played) or any(find_repeated(table))
+        if not table:
+            raise SystemExit(_explain_no_start(earlier))
         is_last = repeats or sum(rounds) >= limit
-        verdicts = _decide(table, names, plan, is_last=is_last)
+        pairings = [pair_sides(table, Side(names[0]), Side(name)) for name in names[1:]]
+        verdicts = _decide(pairings, plan, counts, is_last=is_last)
         _say_round(len(rounds), verdicts)
         if all(verdict.verdict != "continue" for verdict in verdicts):
             break
@@ -64,17 +100,35 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
         ended = "floor"
     elif undecided:
         ended = "starts" if repeats else "at_most"
-    _finish(request, rounds, plan, verdicts, names, ended)
+    own = EarlierComparison(
+        run="",
+        policies=digests,
+        counts=[count_pairs(pairing.pairs) for pairing in pairings],
+        seed=request.seed,
+        skip=request.skip,
+        episodes=sum(rounds),
+        starts=sorted({observation.start for observation in table if NUMBERED.search(observation.start)}),
+    )
+    continuation = dump_continuation(request.conditions_digest, own, earlier)
+    _finish(request, rounds, plan, verdicts, names, ended, earlier, continuation)
 
 
-def _refuse_same_policy(request: EvaluationRequest, names: Sequence[str]) -> None:
-    """Raise SystemExit if a reference is the evaluated policy, whatever it is called."""
+def _explain_no_start(earlier: Sequence[EarlierComparison]) -> str:
+    return (
+        f"error: {record.name_runs(earlier)} played all of the starts with the same policies: what they found is the"
+        " answer, and other --starts ask again"
+    )
+
+
+def _digest_policies(request: EvaluationRequest, names: Sequence[str]) -> list[str]:
+    """Return the digests. Raise SystemExit if a reference is the evaluated policy, whatever it is called."""
     folders = [policy.folder for policy in (request.policy, *request.references)]
     digests = [result_store.digest_policy(folder) if folder else "" for folder in folders]
     for name, digest in zip(names[1:], digests[1:], strict=True):
         if digest and digest == digests[0]:
             same = f"{names[0]} and {name} are the same policy (sha256:{digest[:12]})"
             raise SystemExit(f"error: {same}: there is nothing to compare")
+    return digests
 
 
 def _make_names(request: EvaluationRequest) -> list[str]:
@@ -124,7 +178,7 @@ def _play_round(
     rows: list[tuple[int, int, Observation]] = []
     for number, policy_request in enumerate(_list_requests(request)):
         round_request = replace(
-            policy_request, references=(), eval_episodes=size, skip=FRESH + before, record_video=films
+            policy_request, references=(), eval_episodes=size, skip=request.skip + before, record_video=films
         )
         done = (before * len(names) + number * size) * tasks
         part = _name_part(request, len(rounds), number)
@@ -150,12 +204,11 @@ def _observe(episode: RolloutEpisode, name: str) -> Observation:
 
 
 def _decide(
-    table: Sequence[Observation], names: Sequence[str], plan: ComparisonPlan, *, is_last: bool
+    pairings: Sequence[Pairing], plan: ComparisonPlan, earlier: Sequence[PairCounts], *, is_last: bool
 ) -> list[PairVerdict]:
-    pairings = [pair_sides(table, Side(names[0]), Side(name)) for name in names[1:]]
     if is_last:
         plan = replace(plan, at_most=min(len(pairing.pairs) for pairing in pairings))
-    return compare(pairings, plan)
+    return compare(pairings, plan, earlier)
 
 
 def _say_round(number: int, verdicts: Sequence[PairVerdict]) -> None:
@@ -183,6 +236,8 @@ def _finish(
     verdicts: Sequence[PairVerdict],
     names: Sequence[str],
     ended: record.Ending,
+    earlier: Sequence[EarlierComparison],
+    continuation: str,
 ) -> None:
     """Write the results of all, and send those of the evaluated policy."""
     with result_files.fill_folder(request.results) as folder:
@@ -207,6 +262,7 @@ def _finish(
             conditions=_describe_conditions(results[0], sum(rounds)),
             ended=ended,
             rounds=rounds,
+            earlier=earlier,
         )
         result_files.write_json(folder / COMPARISON_FILE, made)
     for row in made["verdicts"]:
@@ -215,7 +271,8 @@ def _finish(
     too_low = summary.explain_low_success(score, request.success_threshold)
     if gate := made["gate"]:
         score = replace(score, passed=gate["passed"] and score.passed is not False)
-    evaluated_parts.report(request, score, request.policy.folder, request.kept_policy, record.summarize(made))
+    summarized = {**record.summarize(made), KEY: continuation}
+    evaluated_parts.report(request, score, request.policy.folder, request.kept_policy, summarized)
     refused = [row["sentence"] for row in made["verdicts"] if gate and row["verdict"] != "not worse"]
     if text := "; ".join(filter(None, [*refused, too_low])):
         raise SystemExit(f"error: {text}")
@@ -283,7 +340,7 @@ def _describe_conditions(result: EvaluationResult, episodes: int) -> dict[str, A
         **{name: getattr(request, name) for name in names},
         "tasks": list(request.tasks),
         "batch": request.eval_batch_size,
-        "first_seed": request.seed + FRESH,
+        "first_seed": request.seed + request.skip,
         "episodes": episodes,
         "options": list(request.options),
         "renames": dict(request.renames),

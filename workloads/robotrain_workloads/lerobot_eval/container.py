@@ -410,6 +410,7 @@ def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -
         kept_policy=kept_policy,
         link_policy=_can_link_policy(job),
         lock=_digest_lock(job.document),
+        conditions_digest=references.digest_conditions(values, job.document.trainer_args),
         tags=_make_training_tags(job),
     )
 

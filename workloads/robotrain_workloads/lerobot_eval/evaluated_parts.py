@@ -20,7 +20,7 @@ from robotrain_runtime.contract.event import Evaluated, Note, Scored, emit_event
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
-from robotrain_workloads.lerobot_eval.references import PARAMETERS
+from robotrain_workloads.lerobot_eval.references import EARLIER, PARAMETERS
 from robotrain_workloads.lerobot_eval.results import result_store, summary
 from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult
 from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
@@ -28,7 +28,7 @@ from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
 SCORES_FILE = "checkpoint.json"
 OWN_FIELDS = (
     *("policy", "checkpoints", "checkpoints_folder", "grows_until", "confirm", "references"),
-    *("results", "kept_policy", "link_policy", "tags", *PARAMETERS),
+    *("results", "kept_policy", "link_policy", "tags", *PARAMETERS, EARLIER, "conditions_digest"),
 )
 """What of a request does not change the scores of a policy, besides its files."""
 

@@ -133,6 +133,15 @@ class EvalParameters:
     allow_floor: Annotated[
         bool, Param(help="let policies be not worse, or equal, where one never succeeds or both always do")
     ] = False
+    earlier_comparisons: Annotated[
+        str | None,
+        Param(
+            help="what earlier comparisons found, which a comparison of the same policies goes on from with new starts"
+            " (default: those that this machine knows; none: begin anew)",
+            metavar="JSON",
+            form="json",
+        ),
+    ] = None
     job_name: shared.JobName = "lerobot-eval"
     output_dir: Annotated[
         str | None, shared.make_output_param("a folder for results, from the run's own (default: outputs)")
@@ -144,7 +153,7 @@ class EvalParameters:
     eval_episodes: Annotated[
         int,
         Param(
-            help="episodes to roll out, and the most to replay; of a comparison, the pairs of its first round",
+            help="episodes to roll out, and the most to replay; of a comparison, its first pairs",
             common=True,
             aliases=("--episodes",),
             env=("EVAL_EPISODES",),

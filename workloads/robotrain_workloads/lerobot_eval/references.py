@@ -4,7 +4,10 @@ Whatever is asked of the evaluated policy (what it reads, what is wrong with it)
 only.
 """
 
+import contextlib
 import dataclasses
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,10 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 ROLE, POLICY_ROLE = "reference", "policy"
 PARAMETERS = ("at_most", "confidence", "detect", "equal_within", "margin", "allow_floor")
 """What only a comparison reads."""
+EARLIER = "earlier_comparisons"
+"""The parameter with the comparisons that one may go on from."""
+CONDITIONS = ("env", "env_tasks", "starts", "success_reward", "env_steps", "rename", "task_description")
+"""The parameters that the outcome of an episode depends on, beside its policy and its start."""
 OWN_PARAMETERS = ("policy_type", "checkpoints")
 """What is said of the evaluated policy alone."""
 
@@ -43,6 +50,16 @@ def describe_power(values: Mapping[str, Any], count: int, pairs: int) -> str | N
 def _join_percents(shares: Iterable[float]) -> str:
     *first, last = [f"{100 * share:.0f}" for share in shares]
     return f"{', '.join(first)} or {last}%"
+
+
+def digest_conditions(values: Mapping[str, Any], options: Iterable[str]) -> str:
+    """Return a digest that comparisons under equal conditions have in common: listed starts in whatever order."""
+    conditions = {name: values[name] for name in CONDITIONS}
+    with contextlib.suppress(ValueError):
+        starts = json.loads(str(conditions["starts"]))
+        conditions["starts"] = sorted(map(json.dumps, starts)) if isinstance(starts, list) else starts
+    body = json.dumps([conditions, *options], sort_keys=True)
+    return hashlib.sha256(body.encode()).hexdigest()
 
 
 def make_plan(values: Mapping[str, Any]) -> ComparisonPlan:

@@ -14,6 +14,8 @@ from robotrain.errors import (
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
+from robotrain_runtime.comparison.continuation import load_comparisons
+from robotrain_runtime.comparison.record import name_runs
 from robotrain_runtime.contract.finding import Finding
 
 from robotrain_workloads import rules
@@ -88,10 +90,10 @@ def check_comparison(job: "Job") -> Iterator[Problem]:
     """Check a comparison with references, and say how many episodes it may need."""
     compared = references.list_references(job.sources)
     if not compared:
-        for name in references.PARAMETERS:
+        for name in (*references.PARAMETERS, references.EARLIER):
             if job[name] not in (None, False):
                 flag = _make_flag(name)
-                shown = "" if job[name] is True else f"{job[name]:g}"
+                shown = f"{job[name]:g}" if isinstance(job[name], float) else ""
                 yield make_problem("option-without-effect.reference", where=flag, given=shown, flag=flag)
         return
     if job["builtin_policy"]:
@@ -116,6 +118,13 @@ def check_comparison(job: "Job") -> Iterator[Problem]:
     if job["allow_floor"] and job["equal_within"] is job["margin"] is None:
         yield make_problem("option-without-effect.floor", suggest_leaving_out("--allow-floor"))
         return
+    try:
+        earlier = load_comparisons(job[references.EARLIER])
+    except ValueError as error:
+        yield make_problem("value-invalid.earlier", why=str(error))
+        return
+    if earlier:
+        yield make_problem("comparison-continued", runs=name_runs(earlier))
     planned = references.plan_comparison(dict(job.parameters), len(compared))
     states = _list_states(job) if job["env"] else ()
     if states and len({*states}) < planned.fewest:

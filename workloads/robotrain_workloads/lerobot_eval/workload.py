@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.model.preview import WorkPreview
-from robotrain.model.workload import FoundInput, JobTemplate, Role, Workload
+from robotrain.model.workload import FoundInput, JobTemplate, ListAnswers, Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
@@ -99,6 +99,22 @@ def follow_run(job: "Job", earlier: "Job") -> dict[str, tuple[Any, str]]:
         [source.uri for source in given_job.sources if source.role == "dataset"] for given_job in (job, earlier)
     )
     return {**parameters, EXCLUDED: (excluded, packages.OWNER)} if excluded and data == earlier_data else parameters
+
+
+def continue_runs(job: "Job", list_answers: ListAnswers) -> dict[str, tuple[Any, str]]:
+    """Return the comparisons under equal conditions; the job goes on from those of the same policies."""
+    from robotrain_runtime.comparison import continuation
+
+    from robotrain_workloads.lerobot_eval import references
+
+    if job["env"] is None or not references.list_references(job.sources):
+        return {}
+    conditions = references.digest_conditions(dict(job.parameters), job.trainer_args)
+    comparisons = continuation.load_continuations(list_answers(), conditions)
+    if not comparisons:
+        return {}
+    runs = " and ".join(comparison.run for comparison in comparisons)
+    return {references.EARLIER: (continuation.dump_comparisons(comparisons), f"of {runs}")}
 
 
 def implies_sources(job: "Job") -> bool:
@@ -217,6 +233,7 @@ LEROBOT_EVAL = Workload(
     load_locker=lerobot_declarations.load_locker,
     needs_lock=packages.needs_lock,
     follow_run=follow_run,
+    continue_runs=continue_runs,
     preview=WorkPreview(
         {"environment": "env", "episodes": "eval_episodes", "batch": "eval_batch_size", "checkpoints": "checkpoints"}
         | {"left out": EXCLUDED},

@@ -17,7 +17,7 @@ from robotrain.model.run import RunRecord, RunState, Status, StepStatus
 from robotrain.model.scores import find_headline_score, format_value
 from robotrain.model.workload_profile import Metric
 from robotrain.plugins.manager import Plugins
-from robotrain.store import ended_runs, name_lock, records, run_differences, run_values
+from robotrain.store import ended_runs, found_answers, name_lock, records, run_differences, run_values
 from robotrain.store.ended_runs import ListedProgress
 from robotrain.store.run_differences import Difference
 
@@ -287,6 +287,8 @@ def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
         if isinstance(answer, FailedQuery) or listed_run.status is None:
             continue
         progress, file = answer
+        if not file:
+            found_answers.store_answer(listed_run.run, progress.evaluated)
         listed_run.progress = ended_runs.summarize_progress(progress)
         status, outcome = listed_run.status, progress.outcome
         if outcome and status.finished:

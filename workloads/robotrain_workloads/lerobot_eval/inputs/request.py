@@ -67,6 +67,10 @@ class EvaluationRequest:
     equal_within: float | None = None
     margin: float | None = None
     allow_floor: bool = False
+    earlier_comparisons: str | None = None
+    """JSON of those that this one may go on from, of whatever policies."""
+    conditions_digest: str = ""
+    """Of what the outcome of an episode depends on, beside its policy and its start."""
     policy: EvaluatedPolicy = EvaluatedPolicy()
     """Of several checkpoints the newest, until each has its turn."""
     references: Sequence[EvaluatedPolicy] = ()
