@@ -245,8 +245,8 @@ def list_needs(pairs: int, discordance: float, plan: ComparisonPlan, comparisons
     size, most = plan.detect, planned.at_most
     if pairs >= fewest:
         power = compute_power(plan, pairs, discordance, comparisons)
-        found = f"a difference of {format_points(size)} is found with a probability of {format_share(power)}"
-        yield f"{found} where {describe_discordance(discordance, plan)}"
+        sentence = f"a difference of {format_points(size)} is found with a probability of {format_share(power)}"
+        yield f"{sentence} where {describe_discordance(discordance, plan)}"
         if power >= POWER:
             size = plan.detect * SMALLER
             most = plan_pairs(replace(plan, detect=size), comparisons, discordance).at_most

@@ -24,10 +24,10 @@ def add_earlier_results(resolution: Resolution, plugins: Plugins) -> Resolution:
     workload = resolution.workload
     if workload.continue_runs is None:
         return resolution
-    found = workload.continue_runs(resolution.job, lambda: list_answers(workload.name, plugins))
+    followed = workload.continue_runs(resolution.job, lambda: list_answers(workload.name, plugins))
     defaults = {
         name: Value(value, Origin(DEFAULT_ORIGIN.layer, owner))
-        for name, (value, owner) in found.items()
+        for name, (value, owner) in followed.items()
         if resolution.parameters[name].origin == DEFAULT_ORIGIN and name not in resolution.unset
     }
     if not defaults:

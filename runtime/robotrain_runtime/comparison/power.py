@@ -30,7 +30,7 @@ def compute_power(plan: ComparisonPlan, pairs: int, discordance: float, comparis
     reached = _compute_tails(pairs, discordance)
     courses = {0: 1.0}
     """The probability of so many wins, among the discordant pairs so far, without a decision."""
-    found = 0.0
+    power = 0.0
     least = 1
     for count in range(1, pairs + 1):
         if reached[count] < NEGLIGIBLE:
@@ -41,13 +41,13 @@ def compute_power(plan: ComparisonPlan, pairs: int, discordance: float, comparis
             later[wins] = later.get(wins, 0.0) + probability * (1 - rate)
         while least <= count and not _is_decided(least, count - least, needed):
             least += 1
-        found += reached[count] * sum(probability for wins, probability in later.items() if wins >= least)
+        power += reached[count] * sum(probability for wins, probability in later.items() if wins >= least)
         courses = {
             wins: probability
             for wins, probability in later.items()
             if count - least < wins < least and probability >= NEGLIGIBLE
         }
-    return found
+    return power
 
 
 def _is_decided(wins: int, losses: int, needed: float) -> bool:
