@@ -16,7 +16,10 @@ from robotrain import plugin
 from robotrain.cli.app import app
 from robotrain.cli.command_factory import HELP_ALL
 from robotrain.command_table import COMMANDS
+from robotrain_azureml.settings import AzureMLSettings
+from robotrain_osmo.settings import OsmoSettings
 from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_slurm.settings import SlurmSettings
 from robotrain_workloads.lerobot_eval.workload import OWNED_OPTIONS as EVALUATION_OPTIONS
 from robotrain_workloads.lerobot_train.workload import OWNED_OPTIONS as TRAINING_OPTIONS
 from typer.testing import CliRunner
@@ -77,6 +80,28 @@ def _format_hint(hint: str) -> str:
     if not hint.startswith(("--", "robotrain")):
         return hint
     return ", or ".join(f"`{way}`" for way in hint.split(", or "))
+
+
+PLATFORM_SETTINGS: Mapping[str, type] = {"osmo": OsmoSettings, "azureml": AzureMLSettings, "slurm": SlurmSettings}
+"""The settings of platforms whose pages list them."""
+
+
+def format_settings(platform: str) -> str:
+    """Return a table of the settings of a platform: option, variable, default, and help."""
+    rows = "".join(
+        f"| {_format_names(parameter.flag, parameter.param.short, *parameter.param.env)} "
+        f"| {_format_default(parameter.default)} | {_join_lines(parameter.param.help)} |\n"
+        for parameter in get_parameters(PLATFORM_SETTINGS[platform])
+    )
+    return f"| option, variable | default | meaning |\n| --- | --- | --- |\n{rows}"
+
+
+def _format_names(*names: str) -> str:
+    return ", ".join(f"`{name}`" for name in names if name)
+
+
+def _format_default(value: object) -> str:
+    return "" if value in (None, False) else f"`{value}`"
 
 
 SCHEDULER_METHODS = (

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from platform_document import DocumentTests, PlatformDocument
-from robotrain_azureml.settings import AzureMLSettings
 
 DOCUMENT = PlatformDocument("azureml", {"ACCOUNT": "robots", "OWNER/PRIVATE": "me/private", "VAULT": "robots-kv"})
 WORKSPACE = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w-1", "--compute", "k8s-robot")
@@ -13,7 +12,7 @@ FILES = {"--save-spec", "--to"}
 
 
 class TestDocument(DocumentTests):
-    document, settings = DOCUMENT, AzureMLSettings
+    document = DOCUMENT
 
 
 def test_a_run_with_required_settings_only_renders(robotrain):

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import robotrain_osmo
 from platform_document import DocumentTests, PlatformDocument
-from robotrain_osmo.settings import OsmoSettings
 
 DOCUMENT = PlatformDocument(
     "osmo", {"POOL": "default", "ACCOUNT": "robots", "OWNER/PRIVATE": "me/private", "MLFLOW-HOST": "mlflow.example.com"}
@@ -16,7 +15,7 @@ OSMO = ("--platform", "osmo", "--pool", "default")
 
 
 class TestDocument(DocumentTests):
-    document, settings = DOCUMENT, OsmoSettings
+    document = DOCUMENT
 
 
 def test_neither_the_first_command_nor_a_run_of_the_first_settings_loses_its_checkpoints(robotrain):

@@ -16,7 +16,7 @@ SUBMITS = [line for line in DOCUMENT.commands if line.startswith("robotrain subm
 
 
 class TestDocument(DocumentTests):
-    document, settings = DOCUMENT, SlurmSettings
+    document = DOCUMENT
 
 
 @pytest.mark.parametrize("line", SUBMITS)
@@ -40,12 +40,12 @@ def test_first_settings_are_settings(robotrain):
 
 
 def test_defaults_of_the_table_are_those_of_the_workloads():
-    table = DOCUMENT.part("## Arguments")
+    table = DOCUMENT.part("## What a job gets")
     for flag, name in {"--time": "time", "--cpus": "cpus", "--memory": "memory"}.items():
-        row = next(line for line in table.splitlines() if line.startswith(f"| `{flag}`"))
-        for of in (job(), evaluation()):
+        row = next(line for line in table.splitlines() if line.startswith(f"| `{flag}`")).split("|")
+        for cell, of in ((row[2], job()), (row[3], evaluation())):
             value = options.derive_defaults(of, SlurmSettings())[name].value.removesuffix("i")
-            assert f"`{value}`" in row.split("|")[2]
+            assert f"`{value}`" in cell
 
 
 def test_codes_and_flags_of_the_troubleshooting_exist():
