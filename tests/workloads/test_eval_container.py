@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,12 @@ def test_the_launcher_is_asked_for_nothing_that_was_not_given(make_evaluation, t
         kept_policy=tmp_path / "work/outputs/policy/000000",
         lock=hashlib.sha256(container.ENVIRONMENT.lock.read_bytes()).hexdigest(),
     )
+
+
+def test_the_launcher_is_told_which_interrupted_run_it_takes_over(make_evaluation):
+    document = make_evaluation()
+    placement = replace(document.placement, interrupted="/runs/eval-1")
+    assert read_work(replace(document, placement=placement)).interrupted == Path("/runs/eval-1")
 
 
 def test_every_given_parameter_reaches_the_launcher(make_evaluation):

@@ -78,7 +78,9 @@ def _iter_suggestions(record: RunRecord, status: Status, progress: Progress) -> 
     elif progress.checkpoint and fault not in JOB_FAULTS:
         yield again, f"continue from step {progress.checkpoint_step}"
     elif status.state != "failed":
-        yield again, "start it over"
+        from robotrain.store.latest_run import REFERENCE_ROLE  # costs start-up
+
+        yield again, "go on from what it finished" if REFERENCE_ROLE in record.values else "start it over"
 
 
 def _suggest_after_success(record: RunRecord, progress: Progress) -> Iterator[tuple[str, str]]:

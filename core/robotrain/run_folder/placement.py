@@ -10,7 +10,7 @@ from typing import Any
 from robotrain_runtime.contract.document import JobSource, Mount, Placement
 from robotrain_runtime.contract.parameter import load_pairs
 
-from robotrain.model.job import Job
+from robotrain.model.job import INTERRUPTED_KEY, Job
 from robotrain.run_folder.settings import NO_TRACKING
 
 CODE_FOLDER = "code"
@@ -31,6 +31,7 @@ def make_placement(
     credentials = {kind: getattr(settings, name) for kind, name in CREDENTIAL_SETTINGS.items()}
     return Placement(
         work=folder,
+        interrupted=str(job.record.get(INTERRUPTED_KEY, "")),
         cache=cache,
         tracking_uri="" if tracking_uri == NO_TRACKING else tracking_uri or "",
         environment=settings.environment,

@@ -11,7 +11,7 @@ from robotrain.errors import Problem, Rejected, raise_if_any, select_errors
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.plugins.manager import Plugins
-from robotrain.submission import existing_run, input_check, pin, pinned_job, program_lock, source_files
+from robotrain.submission import existing_run, input_check, left_run, pin, pinned_job, program_lock, source_files
 from robotrain.submission.channel_variables import name_channels
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.existing_run import NO_RUN, ExistingRun
@@ -85,6 +85,8 @@ def check_job(prepared: PreparedJob, attempt: int, plugins: Plugins, check: Subm
         existing = existing_run.find_existing_run(pinned, plugins, check.name)
         if existing.running and check.joins_existing:
             return Checked(None, existing, list(existing.notes))
+    if existing.parts:
+        pinned = left_run.take_over_parts(pinned, existing.parts)
     try:
         return _render_and_preflight(pinned, attempt, existing, problems, check.options)
     except Rejected as rejected:

@@ -1,7 +1,7 @@
 """Whether a job has a run already: the one place that is asked before a plan is sent, and when the platform refuses it.
 
 - It goes on: the submit ends with that run (`unfinished`).
-- It ended, and left a checkpoint: that is said, and the job is sent (`left_run`).
+- It ended, and left a checkpoint: that is said, and the job is sent (`left_run`). Finished parts are taken over.
 - Its submit was interrupted: `name_lock` finds it with the name, and the platform is asked (`interrupted_submit`).
 - Another machine sent it: known only from the platform, which refuses its name a second time (`name_holder`).
 """
@@ -14,6 +14,7 @@ from robotrain.errors import Problem
 from robotrain.model.plan import RenderedPlan
 from robotrain.plugins.manager import Plugins
 from robotrain.submission import left_run, unfinished
+from robotrain.submission.left_run import LeftParts
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.unfinished import UnfinishedRun
 
@@ -25,6 +26,8 @@ class ExistingRun(NamedTuple):
     """The run that goes on."""
     notes: tuple[Problem, ...] = ()
     """For the user: that run, runs that differ in settings or pins, and what an earlier run left."""
+    parts: LeftParts | None = None
+    """What an earlier run finished, which the next one takes over."""
 
 
 NO_RUN = ExistingRun()
@@ -40,6 +43,8 @@ def find_existing_run(prepared: PreparedJob, plugins: Plugins, name: str = "") -
         notes.append(unfinished.make_same_run_note(same, dict(list_fields(prepared.settings)), name))
     elif left := left_run.find_left_run(prepared, plugins):
         notes.append(left_run.make_left_note(left))
+    elif parts := left_run.find_left_parts(prepared, plugins):
+        return ExistingRun(None, (*notes, left_run.make_parts_note(parts)), parts)
     return ExistingRun(same, tuple(notes))
 
 

@@ -1,6 +1,7 @@
 """Parts of an evaluation of several policies: each is a folder that is complete whenever it exists.
 
-An attempt that begins again in the same run's folder finds the parts of the earlier one. Standard library only.
+An attempt that begins again in the same run's folder finds the parts of the earlier one; a run of the same job, those
+of an earlier run that was interrupted. Standard library only.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
 SCORES_FILE = "checkpoint.json"
 OWN_FIELDS = (
     *("policy", "checkpoints", "checkpoints_folder", "grows_until", "confirm", "references"),
-    *("results", "kept_policy", "link_policy", "tags", *PARAMETERS, EARLIER, "conditions_digest"),
+    *("results", "kept_policy", "link_policy", "tags", "interrupted", "conditions_digest", *PARAMETERS, EARLIER),
 )
 """What of a request does not change the scores of a policy, besides its files."""
 
@@ -88,14 +90,32 @@ def score_part(
     :param name: what is evaluated, for people.
     """
     key = _make_key(request)
-    if earlier := _read_earlier(part, key):
+    if earlier := _read_earlier(part, key) or _take_over(request, part, key):
         emit_event(Note(level="info", text=f"{name} was evaluated before"))
         return earlier
     with result_files.fill_folder(part) as folder:
         score = score_policy(request, folder, evaluate, make_progress)
-        result_files.write_json(folder / SCORES_FILE, {"key": key, "score": collect_fields(score)})
+        _write_score(folder, key, score)
     free_memory()
     return score
+
+
+def _take_over(request: EvaluationRequest, part: Path, key: str) -> Scored | None:
+    """Return the score of a part that an interrupted run of the same job finished, as a part of this run."""
+    interrupted = request.interrupted
+    if interrupted is None or not part.is_relative_to(request.work):
+        return None
+    finished_part = interrupted / part.relative_to(request.work)
+    score = _read_earlier(finished_part, _make_key(replace(request, work=interrupted)))
+    if score:
+        with result_files.fill_folder(part) as folder:
+            link_files(finished_part, folder)
+            _write_score(folder, key, score)
+    return score
+
+
+def _write_score(folder: Path, key: str, score: Scored) -> None:
+    result_files.write_json(folder / SCORES_FILE, {"key": key, "score": collect_fields(score)})
 
 
 def _read_earlier(part: Path, key: str) -> Scored | None:
