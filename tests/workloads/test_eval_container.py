@@ -11,7 +11,7 @@ from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot import loaded_policy
-from robotrain_workloads.lerobot_eval import container
+from robotrain_workloads.lerobot_eval import container, references
 from robotrain_workloads.lerobot_eval.inputs import request
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluatedPolicy, EvaluationRequest
 from robotrain_workloads.lerobot_eval.results import result_store
@@ -36,7 +36,8 @@ def read_work(document, data=None):
 
 def test_the_launcher_is_asked_for_nothing_that_was_not_given(make_evaluation, tmp_path):
     mine = EvaluatedPolicy(name=str(tmp_path / "policy"), source="local-path", folder=tmp_path / "policy")
-    assert read_work(make_evaluation()) == EvaluationRequest(
+    document = make_evaluation()
+    assert read_work(document) == EvaluationRequest(
         job_name="lerobot-eval",
         policy=mine,
         root=tmp_path / "data",
@@ -47,6 +48,7 @@ def test_the_launcher_is_asked_for_nothing_that_was_not_given(make_evaluation, t
         work=tmp_path / "work",
         kept_policy=tmp_path / "work/outputs/policy/000000",
         lock=hashlib.sha256(container.ENVIRONMENT.lock.read_bytes()).hexdigest(),
+        conditions_digest=references.digest_conditions(document.parameters, ()),
     )
 
 
