@@ -1,11 +1,14 @@
 """`robotrain compare --scores` of files that would mislead: each has its right word."""
 
 import random
+from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract.event import Track
 
 STARTS = range(60)
+FILES = Path(__file__).with_name("misleading_scores")
+"""As people really wrote them."""
 
 
 def draw_outcomes(*names):
@@ -28,6 +31,24 @@ def compare(robotrain, write_scores):
         return answer.json["verdicts"][0], answer.json
 
     return run
+
+
+@pytest.mark.parametrize(
+    ("name", "pairs", "withheld", "note"),
+    [
+        ("eq_sorted_policy_success", 60, None, "a difference of 20 points"),
+        ("eq_drop_failed", 30, "missing", "30 of old"),
+        ("drift", 60, None, "82% of pairs differ"),
+        ("zero", 70, None, "a difference of 20 points"),
+        ("onestart", 1, None, "80 episodes are repetitions of 1 start"),
+    ],
+)
+def test_no_file_makes_equal_policies_differ(robotrain, name, pairs, withheld, note):
+    found = robotrain("compare", "--scores", FILES / f"{name}.csv", "--json").json
+    (verdict,) = found["verdicts"]
+    assert (verdict["verdict"], verdict["pairs"], verdict["withheld"]) == ("not decided", pairs, withheld)
+    assert any(note in text for text in found["notes"]), found["notes"]
+    assert robotrain("compare", "--scores", FILES / f"{name}.csv", "new", "old", "--margin", "0.1").exit_code == 5
 
 
 def test_a_file_that_a_spreadsheet_sorted_says_what_the_unsorted_one_says(compare):

@@ -82,6 +82,17 @@ def check_registration(
     if workload is None or not (workload.produces == "checkpoints" or workload.evaluates):
         reason = f"{workload.name} makes {workload.produces}." if workload else "It is a registration itself."
         yield make_problem("step-output-missing.no-policy", where=step_request.where, name=maker.name, why=reason)
+    elif source:
+        yield from _find_refused_registration(step_request, source, workload)
+
+
+def _find_refused_registration(step_request: StepRequest, source: PreparedJob, workload: Workload) -> Iterator[Problem]:
+    """Yield what the workload of the step that made a policy says against a job that registers it."""
+    parameter = workload.profile.outputs.register_parameter
+    earlier = [*workload.check(source.job)]
+    for problem in workload.check(source.job.with_parameter(parameter, step_request.model)):
+        if problem.severity == "error" and problem not in earlier:
+            yield dataclasses.replace(problem, where=step_request.where)
 
 
 def settle_following(

@@ -399,7 +399,9 @@ def _check_success_reward(job: "Job", env: str) -> Iterator[Problem]:
 
 
 def check_registration(job: "Job") -> Iterator[Problem]:
-    """Reject the registration of an untrained policy."""
+    """Reject the registration of an untrained policy, and of one that may lose a comparison."""
+    if references.list_references(job.sources) and job["register_model"] is not None and job["margin"] is None:
+        yield make_problem("value-missing.gate", given=job["register_model"])
     if job["builtin_policy"] and job["register_model"] is not None:
         yield make_problem(
             "option-without-effect.untrained", suggest_leaving_out("--register-model"), given=job["register_model"]
