@@ -40,7 +40,13 @@ def record_evaluation(scripted, tmp_path):
         low, high = compute_success_interval(successes, len(outcomes))
         known = {"success_rate": successes / len(outcomes), "success_rate_low": low, "success_rate_high": high}
         scores = {f"rollout/{key}": value for key, value in {**known, "episodes": len(outcomes)}.items()}
-        result = Evaluated(episodes=len(outcomes), scores=scores, results="/x/eval_results", conditions=conditions)
+        result = Evaluated(
+            episodes=len(outcomes),
+            scores=scores,
+            results="/x/eval_results",
+            conditions=conditions,
+            digest=(policy or {}).get("sha256", ""),
+        )
         run = scripted.run(name, result, state="succeeded", called=called)
         run.add_output("outputs/eval_results", kind="file", uri=str(folder))
         return run

@@ -1,6 +1,7 @@
 """`robotrain compare --scores` of files that would mislead: each has its right word."""
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,43 @@ def test_checkpoints_of_one_run_are_one_training(robotrain, record_trainings, sc
     assert answer.json["verdicts"][0]["assumes_normality"]
     made["eval-new-0"].log(Track(tags={"policy_run": "train-1"}))
     robotrain("compare", *GROUPS).check_problems(2, "not-comparable")
+
+
+@pytest.fixture
+def record_checkpoints(record_evaluation, scripted):
+    """Record evaluations of checkpoints of one run, by their successes of 20 episodes, on this machine."""
+
+    def record(*successes, **fields):
+        scripted.run("train-1", state="succeeded")
+        for number, count in enumerate(successes, start=1):
+            policy = {"sha256": str(number) * 64}
+            made = record_evaluation(f"eval-{number}", [at < count for at in range(20)], policy=policy, **fields)
+            made.log(Track(tags={"policy_run": "train-1"}))
+            shutil.copyfile(made.folder / "log.txt", made.folder / "events.jsonl")
+        record_evaluation("eval-old", [at < 10 for at in range(20)], policy={"sha256": "f" * 64})
+
+    return record
+
+
+def test_the_best_of_several_checkpoints_on_the_starts_that_chose_it_is_named(robotrain, record_checkpoints):
+    record_checkpoints(11, 14, 9)
+    (note,) = [note for note in robotrain("compare", "eval-2", "eval-old", "--json").json["notes"] if "best of" in note]
+    assert note.startswith("eval-2 is the best of 3 checkpoints of its training on these starts")
+    assert "eval-1" in note
+    assert "eval-3" in note
+    for other in ("eval-1", "eval-3"):
+        assert "best of" not in robotrain("compare", other, "eval-old").stdout, "its score did not choose it"
+    assert "best of" not in robotrain("compare", "eval-1", "eval-2", "eval-3").stdout, "all of them are compared"
+
+
+def test_a_policy_that_was_evaluated_before_is_named(robotrain, record_checkpoints, record_evaluation):
+    record_checkpoints(11)
+    record_evaluation("eval-again", [at < 15 for at in range(20)], policy={"sha256": "1" * 64}, first=5000)
+    record_evaluation("eval-then", [at < 10 for at in range(20)], policy={"sha256": "f" * 64}, first=5000)
+    notes = robotrain("compare", "eval-again", "eval-then", "--json").json["notes"]
+    assert any(
+        "eval-again is one of 2 evaluations of its policy under equal conditions (eval-1)" in note for note in notes
+    )
 
 
 def test_policies_that_never_succeed_do_not_pass_a_gate(compare):

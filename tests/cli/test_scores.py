@@ -46,6 +46,17 @@ def test_a_comparison_is_offered_only_where_it_answers(robotrain, record_evaluat
     assert robotrain(*words[1:]).exit_code == 0
 
 
+def test_several_evaluations_of_one_policy_or_its_copies_are_named(robotrain, record_evaluation):
+    for number, digest in enumerate("1121", start=1):
+        record_evaluation(f"eval-{number}", [True] * number + [False] * 10, policy={"sha256": digest * 64})
+    record_evaluation("eval-5", [True], "pusht, default starts", policy={"sha256": "1" * 64})
+    sentence = "was evaluated 3 times under equal conditions: 29% (12-55%) in eval-4, 17% (5-45%) in eval-2, 9%"
+    assert f"sha256:{'1' * 12} {sentence}" in robotrain("scores").stderr
+    assert f"sha256:{'1' * 12} {sentence}" in robotrain("scores", "--format", "markdown").stdout
+    rows = [row for group in robotrain("scores", "--json").json["groups"] for row in group["evaluations"]]
+    assert {row["run"] for row in rows if row["digest"] == "1" * 64} == {"eval-1", "eval-2", "eval-4", "eval-5"}
+
+
 def test_markdown_is_ready_for_a_paper(robotrain, evaluations):
     shown = robotrain("scores", "old", "--format", "markdown").stdout.splitlines()
     date = shown[4].split("|")[3].strip()

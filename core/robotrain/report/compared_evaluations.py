@@ -10,6 +10,8 @@ from typing import Any
 from robotrain_runtime.comparison.decision import ComparisonPlan
 from robotrain_runtime.comparison.observations import Observation, Side, find_repeated, pair_sides
 from robotrain_runtime.comparison.record import describe_verdict
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.comparison import table
 from robotrain.comparison.table import ComparedSide, Comparison, describe_side
@@ -56,7 +58,7 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
     problems = [problem for label, facts in evaluations for problem in _find_problems(label, facts)]
     raise_if_any(problems)
     conditions = [_list_conditions(facts) for _, facts in evaluations]
-    digests = {_get_digest(facts) for _, facts in evaluations}
+    digests = {get_digest(facts) for _, facts in evaluations}
     differ = [own for own in conditions if own != conditions[0]]
     if differ and (len(digests) > 1 or None in digests):
         raise_if_any([_make_conditions_problem(evaluations, conditions)])
@@ -97,7 +99,7 @@ def find_same_policies(evaluations: Sequence[tuple[str, RunFacts]]) -> Iterable[
     """Yield a problem for each evaluation of the same policy as an earlier one under the same conditions."""
     first: dict[tuple[Any, ...], str] = {}
     for label, facts in evaluations:
-        key = (_get_digest(facts), *_list_conditions(facts))
+        key = (get_digest(facts), *_list_conditions(facts))
         earlier = first.setdefault(key, label)
         if key[0] and earlier != label:
             yield make_problem("not-comparable.same-policy", first=earlier, second=label, digest=key[0][:12])
@@ -130,14 +132,21 @@ def find_trainings(evaluations: Sequence[RunFacts]) -> list[int]:
 
 
 def _list_training_marks(facts: RunFacts) -> set[tuple[str, str]]:
-    """Return what policies of one training have in common: bytes, a folder of checkpoints, or a run."""
-    digest = _get_digest(facts)
+    return list_training_marks(facts.sources, facts.training_run, get_digest(facts) or "")
+
+
+def list_training_marks(sources: Iterable[JobSource], training_run: str, digest: str) -> set[tuple[str, str]]:
+    """Return what policies of one training have in common: bytes, a folder of checkpoints, or a run.
+
+    :param sources: those of the evaluation.
+    :param training_run: the run that trained the policy; empty if it is not known.
+    """
     marks = {("digest", digest)} if digest else set[tuple[str, str]]()
-    for source in facts.sources:
+    for source in sources:
         checkpoint = CHECKPOINT_STEP.search(source.uri)
         if source.role == POLICY_ROLE and checkpoint:
             marks.add(("folder", source.uri[: checkpoint.start()]))
-    run = facts.training_run
+    run = training_run
     with contextlib.suppress(records.UnknownRun, Rejected):
         while run and not (record := records.read_record(run)).steps and ("run", run) not in marks:
             marks.add(("run", run))
@@ -155,7 +164,7 @@ def _compare_groups(compared: Sequence[RunFacts]) -> list[Comparison]:
         label = facts.label or facts.record.run
         if not any(_find_problems(label, facts)):
             group = groups.setdefault(_list_conditions(facts), [])
-            if not (digest := _get_digest(facts)) or digest not in map(_get_digest, group):
+            if not (digest := get_digest(facts)) or digest not in map(get_digest, group):
                 group.append(facts)
     comparisons: list[Comparison] = []
     for group in groups.values():
@@ -223,10 +232,16 @@ def _make_conditions_problem(
 
 
 def _list_conditions(facts: RunFacts) -> tuple[str, ...]:
-    """Return the parts of the conditions, with the cameras that were renamed, which no sentence names."""
-    evaluated = facts.progress.evaluated
+    return list_conditions(facts.progress.evaluated, facts.values)
+
+
+def list_conditions(evaluated: Evaluated | None, values: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the parts of the conditions, with the cameras that were renamed, which no sentence names.
+
+    :param values: those of the evaluation's job.
+    """
     text, _ = scores.split_selection(scores.format_conditions(evaluated)) if evaluated else ("", "")
-    renames = next((value["value"] for value in facts.values if value["name"] == "rename" and value["value"]), "")
+    renames = next((value["value"] for value in values if value["name"] == "rename" and value["value"]), "")
     return (*filter(None, text.split(", ")), *([f"renamed {renames}"] if renames else []))
 
 
@@ -241,7 +256,8 @@ def _name_policy(facts: RunFacts) -> str:
     return name_sources(facts.sources, POLICY_ROLE, facts.training_run) or facts.record.run
 
 
-def _get_digest(facts: RunFacts) -> str | None:
+def get_digest(facts: RunFacts) -> str | None:
+    """Return the digest of the policy of an evaluation; None if it is not known."""
     return (facts.results.policy.get("sha256") if facts.results else None) or None
 
 

@@ -14,6 +14,7 @@ from robotrain.model import scores
 from robotrain.model.workload_profile import Metric
 
 HEAD = ("policy", "type", "date", "run", "chosen")
+SHORT_DIGEST = 12
 MARKDOWN_SIGNS = re.compile(r"[\\|`*_<>]")
 DATE_FORMAT = "%Y-%m-%d"
 
@@ -42,6 +43,8 @@ class ScoredPolicy:
     """What people call the run."""
     selection: str
     """How its checkpoint, or the number of episodes, was chosen by scores; empty if neither was."""
+    digest: str
+    """Of the policy, which a copy of it has too; empty if it is not known."""
 
 
 def make_row(
@@ -73,6 +76,7 @@ def make_row(
         run=run,
         name=name,
         selection=chosen,
+        digest=evaluated.digest,
     )
 
 
@@ -119,16 +123,19 @@ def list_table(group: Sequence[ScoredPolicy]) -> list[tuple[str, ...]]:
 
 
 def list_repeated(groups: Iterable[Sequence[ScoredPolicy]]) -> Iterator[str]:
-    """Yield a sentence for each policy that was evaluated several times under equal conditions."""
+    """Yield a sentence for each policy, or copies of it, that was evaluated several times under equal conditions."""
     for group in groups:
         by_policy: dict[str, list[ScoredPolicy]] = {}
         for row in group:
-            if row.policy and row.conditions and not row.selection:
-                by_policy.setdefault(row.policy, []).append(row)
-        for policy, rows in by_policy.items():
+            if (row.digest or row.policy) and row.conditions and not row.selection:
+                by_policy.setdefault(row.digest or row.policy, []).append(row)
+        for rows in by_policy.values():
             if len(rows) > 1:
-                values = ", ".join(_format_value(row) for row in rows)
-                yield f"{policy} was evaluated {len(rows)} times under equal conditions: {values}; report all of them"
+                names = list(dict.fromkeys(row.policy for row in rows if row.policy))
+                policy = " and ".join(names) or f"the policy sha256:{rows[0].digest[:SHORT_DIGEST]}"
+                values = ", ".join(f"{_format_value(row)} in {row.name or row.run}" for row in rows)
+                was = "are one policy, which was" if len(names) > 1 else "was"
+                yield f"{policy} {was} evaluated {len(rows)} times under equal conditions: {values}; report all of them"
 
 
 def format_markdown(groups: Sequence[Sequence[ScoredPolicy]]) -> str:
@@ -143,6 +150,8 @@ def _format_markdown_group(group: Sequence[ScoredPolicy]) -> Iterator[str]:
     yield "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     if group[0].unit == "share" and any(row.low is not None for row in group):
         yield "In parentheses: the 95% confidence interval."
+    for text in list_repeated([group]):
+        yield _escape(f"{text[:1].upper()}{text[1:]}.")
 
 
 def format_csv(groups: Sequence[Sequence[ScoredPolicy]]) -> str:

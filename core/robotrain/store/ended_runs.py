@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from robotrain.model.progress import Progress
 
 ENDED_FILE = "listed.json"
-SCHEMA = 3
+SCHEMA = 4
 """To be increased with each change of what is listed of the same events."""
 
 
@@ -37,6 +37,8 @@ class ListedProgress(NamedTuple):
     """The newest loss on held-out data."""
     winner: str = ""
     """Of a comparison, its answer as a cell."""
+    digest: str = ""
+    """Of the policy that was evaluated; empty if it is not known."""
 
 
 class EndedRun(NamedTuple):
@@ -65,6 +67,7 @@ def summarize_progress(progress: Progress) -> ListedProgress:
         format_conditions(progress.evaluated) if progress.evaluated else "",
         validated[-1][1] if validated else None,
         format_winner(progress.evaluated) if progress.evaluated else "",
+        progress.evaluated.digest if progress.evaluated else "",
     )
 
 

@@ -153,6 +153,30 @@ def load_continuations(runs: Mapping[str, Mapping[str, Any]], conditions: str) -
     return [*comparisons.values()]
 
 
+def find_unrelated(runs: Mapping[str, Mapping[str, Any]], run: str) -> list[str]:
+    """Return the runs that compared the same policies under equal conditions as a run, and neither went on from the
+    other.
+
+    :param runs: as for `load_continuations`.
+    """
+    try:
+        conditions = str(json.loads(str(runs[run][KEY]))["conditions"])
+    except (ValueError, TypeError, LookupError):
+        return []
+    related = {name: load_continuations({name: facts}, conditions) for name, facts in runs.items()}
+    own = next((comparison for comparison in related[run] if comparison.run == run), None)
+    if own is None:
+        return []
+    names = [{comparison.run for comparison in related[name]} for name in runs]
+    return [
+        name
+        for name, continued in zip(runs, names, strict=True)
+        if run not in continued
+        and name not in {comparison.run for comparison in related[run]}
+        and any(comparison.run == name and select_continued([comparison], own.policies) for comparison in related[name])
+    ]
+
+
 def dump_comparisons(comparisons: Iterable[EarlierComparison]) -> str:
     """Return comparisons as JSON."""
     return json.dumps([asdict(comparison) for comparison in comparisons])

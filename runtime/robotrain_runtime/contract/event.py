@@ -145,6 +145,8 @@ class Evaluated:
     """Of these, what is better: `lower` or `higher`."""
     compared: Mapping[str, str | float | bool | None] = field(default_factory=dict)
     """What a comparison of the policy with others found (`comparison.record.summarize`); empty without one."""
+    digest: str = ""
+    """The SHA-256 of the evaluated policy, which a copy of it has too; empty if it is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)

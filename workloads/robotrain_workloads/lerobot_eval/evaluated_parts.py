@@ -65,7 +65,8 @@ def report(
     kept_policy: Path | None,
     compared: Mapping[str, Any] | None = None,
 ) -> None:
-    """Keep the policy of a score, and send the score, with what a comparison found."""
+    """Keep the policy of a score, whose results are written, and send the score, with what a comparison found."""
+    results = json.loads((request.results / result_store.RESULTS_FILE).read_text(encoding="utf-8"))
     if kept_policy and model:
         result_store.copy_policy(model, kept_policy, link=request.link_policy)
     emit_event(
@@ -78,6 +79,7 @@ def report(
             passed=score.passed,
             conditions=score.conditions,
             compared=compared or {},
+            digest=results["policy"].get("sha256") or "",
         )
     )
 

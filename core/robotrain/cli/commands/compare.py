@@ -256,11 +256,12 @@ def finish_comparison(
     follower = RunFollower([(record, platform)], renderer, plugins, just_sent=is_new)
     watch.follow(follower, renderer, "wait", follower.wait_until_over)
     (followed,) = follower.runs
-    evaluation = None if followed.failure else compared_runs.collect_with_results(record.run, plugins).evaluation
-    if evaluation is None or evaluation.comparison is None:
+    facts = None if followed.failure else compared_runs.collect_with_results(record.run, plugins)
+    evaluation = facts.evaluation if facts else None
+    if facts is None or evaluation is None or evaluation.comparison is None:
         return watch.print_end(followed, bool(options.get("json")), with_tail=not options.get("stream"))
     print_message(f"robotrain report {record.run}   shows it on a page")
-    show_record(ctx, evaluation.comparison)
+    show_record(ctx, compared_runs.add_unrelated(evaluation.comparison, facts, plugins))
 
 
 def find_comparing(plugins: Plugins) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime.comparison import continuation
 from robotrain_runtime.comparison.decision import ComparisonPlan
 from robotrain_runtime.comparison.observations import Observation, Side
 from robotrain_runtime.contract.files import read_limited_file
@@ -21,11 +22,12 @@ from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
 from robotrain.messages import Messages
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-from robotrain.report import collect, compared_evaluations
+from robotrain.report import collect, compared_evaluations, other_evaluations
 from robotrain.report.collect import RunFacts
 from robotrain.report.compared_evaluations import PLAIN, EvaluationTable
 from robotrain.store import name_index, records
 from robotrain.store.latest_run import NEWEST_NAMES
+from robotrain.submission import earlier_results
 
 make_problem = Messages(__file__)
 
@@ -89,7 +91,7 @@ def compare_runs(
             compared_evaluations.make_table(named_facts)
         if evaluation is None or evaluation.comparison is None:
             raise Rejected([make_problem("value-missing.second-policy", given=texts[0])])
-        return evaluation.comparison
+        return add_unrelated(evaluation.comparison, named_facts[0][1], plugins)
     if repeated := next((text for text, facts in named_facts if _count_runs(named_facts, facts) > 1), ""):
         raise Rejected([make_problem("word-repeated.evaluation", given=repeated)])
     if len(named_facts) == len(groups):
@@ -101,7 +103,19 @@ def compare_runs(
     by_training = len(named_facts) > len(groups)
     if by_training:
         episodes, sides = _group_trainings(evaluations, groups, [facts for _, facts in named_facts])
-    return _compare(episodes, sides, plan, references, missing, evaluations.conditions, by_training=by_training)
+    made = _compare(episodes, sides, plan, references, missing, evaluations.conditions, by_training=by_training)
+    return {**made, "notes": [*made["notes"], *other_evaluations.list_notes(named_facts, plugins)]}
+
+
+def add_unrelated(comparison: Mapping[str, Any], facts: RunFacts, plugins: Plugins) -> Mapping[str, Any]:
+    """Return what a run found, with a note about others of the same policies that it did not go on from."""
+    answers = earlier_results.list_answers(facts.record.workload, plugins)
+    notes = [
+        f"{name_index.find_unique_name(run)} compared the same policies under equal conditions and is not counted"
+        f" here: {answers[run].get('answer')}"
+        for run in continuation.find_unrelated(answers, facts.record.run)
+    ]
+    return {**comparison, "notes": [*(comparison.get("notes") or ()), *notes]} if notes else comparison
 
 
 def _group_trainings(

@@ -113,7 +113,9 @@ def _list_rows(listed: Sequence[ListedRun], plugins: Plugins) -> "Iterator[Score
         record, progress = listed_run.record, listed_run.progress
         if record is None or not progress.scores or listed_run.run in pipelines or record.is_sweep:
             continue
-        evaluated = Evaluated(episodes=0, scores=progress.scores, results="", conditions=progress.conditions)
+        evaluated = Evaluated(
+            episodes=0, scores=progress.scores, results="", conditions=progress.conditions, digest=progress.digest
+        )
         policy = _describe_policy(record, plugins)
         row = score_table.make_row(listed_run.run, record.name, record.created, policy, evaluated, record.metrics)
         if row:

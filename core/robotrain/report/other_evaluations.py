@@ -1,0 +1,115 @@
+"""Evaluations beside those that are compared: a score that was chosen among several is too good."""
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from robotrain_runtime.contract.event import Evaluated
+
+from robotrain.errors import Rejected
+from robotrain.model import scores
+from robotrain.model.progress import Progress
+from robotrain.model.run import RunRecord
+from robotrain.plugins.manager import Plugins
+from robotrain.report import all_runs, collect, compared_evaluations
+from robotrain.report.collect import RunFacts
+from robotrain.store import ended_runs, plans, records
+from robotrain.store.latest_run import REFERENCE_ROLE
+
+MAX_EXAMINED = 500
+"""How many of the newest runs are looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherEvaluation:
+    """An evaluation, as far as it is known without asking its platform."""
+
+    run: str
+    name: str
+    digest: str
+    conditions: tuple[str, ...]
+    seed: Any
+    """None if it is not known."""
+    result: float
+    """The headline score, or minus it where less is better."""
+    trained_by: str
+    """The run that trained its policy, if its log says that."""
+
+    def list_marks(self) -> set[tuple[str, str]]:
+        """Return what policies of its training have in common."""
+        sources = plans.read_stored_sources(self.run)
+        training_run = collect.find_training_run(sources, {collect.TRAINING_RUN_TAG: self.trained_by})
+        return compared_evaluations.list_training_marks(sources, training_run, "")
+
+
+def list_notes(evaluations: Sequence[tuple[str, RunFacts]], plugins: Plugins) -> Iterator[str]:
+    """Yield a sentence about each compared evaluation beside which there are others that may have chosen it."""
+    compared = {facts.record.run for _, facts in evaluations}
+    others = [*_list_others(compared, plugins)]
+    for label, facts in evaluations:
+        own = _describe(facts.record, facts.progress, facts.values)
+        if own is None:
+            continue
+        equal = [other for other in others if other.conditions == own.conditions]
+        repeated = [other for other in equal if own.digest and other.digest == own.digest]
+        rivals = [other for other in equal if other not in repeated and other.seed == own.seed]
+        marks = own.list_marks() if rivals else set[tuple[str, str]]()
+        checkpoints = [other for other in rivals if not other.list_marks().isdisjoint(marks)]
+        if repeated:
+            yield (
+                f"{label} is one of {1 + len(repeated)} evaluations of its policy under equal conditions"
+                f" ({_name(repeated)}): they count as well"
+            )
+        if checkpoints and all(own.result >= other.result for other in checkpoints):
+            count = f"{1 + len(checkpoints)} checkpoints of its training"
+            yield (
+                f"{label} is the best of {count} on these starts (the others: {_name(checkpoints)}): if its score chose"
+                " it, it looks better than it is, and new episodes (--env) tell"
+            )
+
+
+def _name(others: Sequence[OtherEvaluation]) -> str:
+    return ", ".join(other.name for other in others)
+
+
+def _list_others(compared: set[str], plugins: Plugins) -> Iterator[OtherEvaluation]:
+    for run in itertools.islice(records.iterate_runs(), MAX_EXAMINED):
+        with contextlib.suppress(Rejected, OSError):
+            record = records.read_record(run)
+            if run in compared or record.makes != "results" or REFERENCE_ROLE in record.values:
+                continue
+            progress = all_runs.read_progress(record, (), plugins)
+            progress.evaluated = progress.evaluated or _read_listed(run)
+            if other := _describe(record, progress, plans.read_stored_values(run)):
+                yield other
+
+
+def _read_listed(run: str) -> Evaluated | None:
+    """Return the result of an evaluation elsewhere, as `robotrain runs` stored it."""
+    if (ended := ended_runs.read_ended_run(run)) is None:
+        return None
+    listed = ended.progress
+    return Evaluated(episodes=0, scores=listed.scores, results="", conditions=listed.conditions, digest=listed.digest)
+
+
+def _describe(record: RunRecord, progress: Progress, values: Sequence[Mapping[str, Any]]) -> OtherEvaluation | None:
+    """Return an evaluation; None without a result under known conditions, or if it chose among several itself."""
+    evaluated = progress.evaluated
+    if evaluated is None or not evaluated.conditions:
+        return None
+    _, selection = scores.split_selection(scores.format_conditions(evaluated))
+    headline = scores.find_headline_score(evaluated.scores, record.metrics)
+    if selection or headline is None:
+        return None
+    metric, result = headline
+    return OtherEvaluation(
+        run=record.run,
+        name=record.name or record.run,
+        digest=evaluated.digest,
+        conditions=compared_evaluations.list_conditions(evaluated, values),
+        seed=next((row["value"] for row in values if row["name"] == "seed"), None),
+        trained_by=progress.tags.get(collect.TRAINING_RUN_TAG, ""),
+        result=-result if metric.direction == "lower" else result,
+    )
