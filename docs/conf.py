@@ -63,7 +63,7 @@ def _describe_module(name: str, described: dict[int, str]) -> str:
     members = [member for member in importlib.import_module(name).__all__ if not member.startswith("_")]
     listed = "\n".join(_describe_member(name, member, described) for member in members)
     opened = f".. automodule:: {name}\n   :no-members:\n\n.. currentmodule:: {name}\n"
-    return f"### {name}\n\n```{{eval-rst}}\n{opened}\n{listed}\n```\n"
+    return f"## {name}\n\n```{{eval-rst}}\n{opened}\n{listed}\n```\n"
 
 
 def _describe_member(module: str, member: str, described: dict[int, str]) -> str:

@@ -138,7 +138,7 @@ def format_scheduler() -> str:
         "Fields of `Placement`": _list_attributes(plugin.Placement),
         "Arguments of `Param`": _list_attributes(plugin.Param),
     }
-    return "\n".join(f"### {title}\n\n{_format_rows(rows)}" for title, rows in tables.items())
+    return "\n".join(f"## {title}\n\n{_format_rows(rows)}" for title, rows in tables.items())
 
 
 def _format_rows(rows: Iterable[tuple[str, str, str]]) -> str:
@@ -185,7 +185,7 @@ def _format_public_module(name: str) -> str:
     module = importlib.import_module(name)
     names = [member for member in module.__all__ if not member.startswith("_")]
     rows = "".join(f"| `{member}` | {_read_first_line(getattr(module, member), member)} |\n" for member in names)
-    return f"### `{name}`\n\n| name | what it is |\n| --- | --- |\n{rows}"
+    return f"## `{name}`\n\n| name | what it is |\n| --- | --- |\n{rows}"
 
 
 def _read_first_line(thing: object, name: str) -> str:
