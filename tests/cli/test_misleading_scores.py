@@ -200,3 +200,11 @@ def test_policies_that_never_succeed_do_not_pass_a_gate(compare):
     verdict, known = compare(rows, *gate, "--allow-floor")
     assert (verdict["verdict"], known["gate"]["passed"], known["allow_floor"]) == ("not worse", True, True)
     assert compare(rows)[0]["verdict"] == "not decided"
+
+
+def test_an_answer_that_is_less_sure_than_usual_says_so(compare):
+    rows = [*draw_outcomes("new", "old")]
+    verdict, _ = compare(rows, "new", "old", "--margin", "0.3", "--confidence", "0.6")
+    assert verdict["sentence"].endswith(", at a confidence of 60%")
+    verdict, _ = compare(rows)
+    assert "confidence" not in verdict["sentence"]

@@ -79,6 +79,7 @@ def describe_trainings(verdict: TrainingVerdict, first: str, second: str, plan: 
             *([f"p = {verdict.p_value:.2g} ({METHODS[verdict.method]})"] if verdict.p_value is not None else []),
         ]
     )
+    evidence += record.format_confidence(plan)
     if verdict.verdict in ("better", "worse") and plan.margin is None:
         better, worse = (first, second)[::sign]
         return f"{better} is better than {worse} by {evidence}"
@@ -92,7 +93,6 @@ def _list_notes(verdicts: Sequence[TrainingVerdict]) -> list[str]:
     if fewest == 1:
         notes.append("one training says nothing about the next: at least two of each are needed")
     elif any(verdict.assumes_normality for verdict in verdicts):
-        notes.append(
-            f"the interval assumes that trainings are distributed normally; from {FEWEST} of each on it is exact"
-        )
+        exact = f"; from {FEWEST} of each on it is exact" if fewest < FEWEST else ""
+        notes.append(f"the interval assumes that trainings are distributed normally{exact}")
     return notes

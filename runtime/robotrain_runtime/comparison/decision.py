@@ -17,6 +17,8 @@ Withheld = Literal["order", "missing", "floor", "ceiling"]
 """Why a verdict is withheld: all pairs together deny what a part of them showed; it would be another one if a start
 that a policy lacks were its failure; a policy never succeeds, or both always do, so that no start tells them apart.
 """
+CONFIDENCE = 0.95
+"""That of a comparison whose plan says no other."""
 POWER = 0.8
 """The probability with which a comparison finds the difference that it is planned for."""
 OPPOSITE = 0.1
@@ -35,7 +37,7 @@ A decision then takes at most 1.09 times the pairs of looking after each (1.11 w
 class ComparisonPlan:
     """What is asked, all of it before the first episode. Raises ValueError for what cannot be asked."""
 
-    confidence: float = 0.95
+    confidence: float = CONFIDENCE
     """Of all that is said of all pairs of policies together, at every look."""
     detect: float = 0.2
     """The difference to be found, between 0 and 1; the number of pairs follows from it."""

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from robotrain_runtime.comparison.continuation import EarlierComparison
-from robotrain_runtime.comparison.decision import ComparisonPlan, PairVerdict, PlannedPairs, Withheld
+from robotrain_runtime.comparison.decision import CONFIDENCE, ComparisonPlan, PairVerdict, PlannedPairs, Withheld
 
 SCHEMA = 1
 POLICY_KEYS = (
@@ -125,7 +125,7 @@ def describe_verdict(verdict: PairVerdict, plan: ComparisonPlan) -> str:
     second = verdict.second
     pairs = f"{verdict.pairs} pair{'s' * (verdict.pairs != 1)}"
     pairs += f" ({verdict.earlier} of them earlier)" if verdict.earlier else ""
-    evidence = f"e = {format_evidence(verdict.e_value)}"
+    evidence = f"e = {format_evidence(verdict.e_value)}{format_confidence(plan)}"
     if verdict.verdict in ("better", "worse") and plan.margin is None:
         sign = 1 if verdict.verdict == "better" else -1
         better, worse = (first, second)[::sign]
@@ -156,6 +156,11 @@ def describe_answer(verdict: str, first: str, second: str, plan: ComparisonPlan,
     goal = "not worse" if plan.margin is not None else "equal" if plan.equal_within is not None else ""
     question = answers.get(goal, f"{first} or {second} is better")
     return answers.get(verdict, f"not decided{after} whether {question}")
+
+
+def format_confidence(plan: ComparisonPlan) -> str:
+    """Return how sure an answer is, as the end of a sentence, if that is not what everybody assumes."""
+    return "" if plan.confidence == CONFIDENCE else f", at a confidence of {100 * plan.confidence:.3g}%"
 
 
 def format_evidence(e_value: float) -> str:
