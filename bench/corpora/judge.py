@@ -96,19 +96,18 @@ def open_judge(folder: Path, checkers: Mapping[str, Path]) -> Iterator[Judge]:
     }
     preflight = checked_plan.run_preflight
 
-    def run_preflight(rendered: Any, platform: Any, report: Any, earlier_problems: Any = ()) -> None:
+    def run_preflight(rendered: Any, platform: Any, earlier_problems: Any = ()) -> Any:
         paths = [Path(source.uri) for source in rendered.plan.job.sources]
         is_here = all(path.is_absolute() for path in paths)
         is_here |= any(path.is_absolute() and not path.exists() for path in paths)  # that is refused whatever else is
         problems = list(earlier_problems)
         if platform.name == "local" and is_here and rendered.plan.job.workload in FILES_ALONE:
             try:
-                return preflight(rendered, platform, report, earlier_problems)
+                return preflight(rendered, platform, earlier_problems)
             except Rejected as rejected:
                 problems = [problem for problem in rejected.problems if problem.code not in OF_THE_MACHINE]
         raise_if_any(problems)
-        report(problems)
-        return None
+        return problems
 
     def read_once(python: Path, names: Any) -> Any:
         key = (str(python), *names)
