@@ -9,6 +9,7 @@ from parity_cells import capabilities_of
 from parity_command import PLATFORMS
 from robotrain.model.workload import Workload
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
+from robotrain_workloads import bag_parameters
 
 PLACE = "https://account1.blob.core.windows.net/train/runs"
 UNTRAINED = {"--builtin-policy": "", "--policy-repo-id": None}
@@ -33,6 +34,7 @@ COMPARISON = {
     "margin": "0.1",
     "earlier_comparisons": "[]",
 }
+OF_BAGS = (*bag_parameters.NAMES, "task")
 BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("lerobot-train", "keep"): {"--publish-url": PLACE},
     ("lerobot-train", "frame_cache_size"): {"--frame-cache": "on"},
@@ -57,6 +59,7 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("command", "step_pattern"): {"--metric": "loss=loss (.*)"},
     **{("command", name): {"--requirements": str(REQUIREMENTS)} for name in ("python_version", "allow_builds")},
     ("rosbag-act-train", "pretrained_backbone_weights"): {"--image-topics": "/camera"},
+    **{("lerobot-train", name): {"--bags": ""} for name in OF_BAGS},
 }
 """What some do nothing without."""
 VALUES = {
@@ -107,6 +110,8 @@ WHAT: Mapping[str, tuple[str, ...]] = {
     "convert_v21": ("compared",),
 }
 """What those change that change something else than the command, or more."""
+PREPARED = {("lerobot-train", name): ("prepared",) for name in ("bags", *OF_BAGS)}
+"""Those of a workload that change what is made of the data before the work."""
 ENVIRONMENTS = ("lerobot_version",)
 """Those that choose the environment alone."""
 REFUSED = ("accept_eula",)
@@ -127,6 +132,7 @@ LENIENT = ("pass_unknown", "trust_remote_code", "allow_secret_file")
 
 
 ALONE = (
+    "bags",
     "shell",
     "install",
     "shipped_environment",

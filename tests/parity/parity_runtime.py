@@ -10,7 +10,8 @@ from robotrain_runtime.contract import document, plugin_loader
 from robotrain_runtime.contract.container_plugin import DataPreparation
 from robotrain_runtime.contract.document import JobDocument
 
-FEATURES = {"observation.state": {"dtype": "float32", "shape": [2]}, "action": {"dtype": "float32", "shape": [2]}}
+NUMBERS = ("observation.state", "observation.environment_state", "action")
+FEATURES = {name: {"dtype": "float32", "shape": [2]} for name in NUMBERS}
 
 
 def record_dataset(folder: Path, version: str = "v3.0") -> Path:
@@ -37,8 +38,8 @@ def normalise_names(read_arrived: JobDocument) -> JobDocument:
 
 
 def execute(read_arrived: JobDocument, data: Path, old: Path, policy: Path) -> dict[str, Any]:
-    """By what it is: the command, what is tracked, what a registered model is told, where checkpoints go, the GPUs that
-    are asked for, and what is said of an old dataset.
+    """By what it is: what is made of the data, the command, what is tracked, what a registered model is told, where
+    checkpoints go, the GPUs that are asked for, and what is said of an old dataset.
     """
     job = normalise_names(read_arrived)
     work = data.parent / "work"  # what the work needs there is made
@@ -48,7 +49,9 @@ def execute(read_arrived: JobDocument, data: Path, old: Path, policy: Path) -> d
     weights.touch()
     own = {"policy": policy, "reference": policy, "backbone": weights}
     there, before = ({source: own.get(source.role, folder) for source in job.sources} for folder in (data, old))
+    digests = dict.fromkeys(job.sources, "1" * 64)
     return {
+        "prepared": container_plugin.prepare(job, there, digests),
         "command": read_named_files(container_plugin.work(job, there, work), work),
         "tracked": container_plugin.tracked(job),
         "registered": container_plugin.publishing(job, there),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from parity_cells import workloads
-from parity_changes import COMMAND, ENVIRONMENTS, WHAT, Group, list_groups
+from parity_changes import COMMAND, ENVIRONMENTS, PREPARED, WHAT, Group, list_groups
 from parity_command import DATASET, LEAST, PLATFORMS
 from parity_document import Arrived
 from parity_runtime import execute, record_dataset, write_policy
@@ -32,7 +32,8 @@ def check_changes(before: JobDocument, after: JobDocument, group: Group, execute
     for parameter in group.parameters:
         alone = {**before.parameters, parameter.name: after.parameters[parameter.name]}
         new = execute_document(after if len(group.parameters) == 1 else replace(before, parameters=alone))
-        for what in WHAT.get(parameter.name, COMMAND):
+        default = WHAT.get(parameter.name, COMMAND)
+        for what in PREPARED.get((before.workload, parameter.name), default):
             assert old[what] != new[what], f"{parameter.flag} does not change the {what}"
 
 

@@ -1,11 +1,13 @@
 """Every kind of source, in every role that it can fill, on every platform."""
 
+import json
 from pathlib import Path
 
 import pytest
 from parity_cells import is_supported, kinds, list_cells
 from parity_command import COMPARED, DATASET, FROM_CHECKPOINT, IN_SIMULATION, NEEDED, OWN_PROGRAM, PLATFORMS, ways_out
 from parity_lines import list_lines
+from parity_runtime import prepare_data
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.support import ANY
 from robotrain_runtime.contract.document import JobSource
@@ -42,6 +44,26 @@ def printed(kind: str) -> str:
 
 def test_only_the_kind_run_has_no_example() -> None:
     assert [name for name, kind in kinds().items() if not kind.example] == ["run"]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_bags_of_every_accepted_kind_of_dataset_are_converted(render_job, platform: str) -> None:
+    accepted = list_cells(
+        "sources", platform, taken=True, where=lambda role, kind: role == "dataset" and is_read(role, kind)
+    )
+    kinds_with_bags = {cell.what[1] for cell in accepted}
+    assert {"huggingface", "blob_url"} <= kinds_with_bags
+    for kind in sorted(kinds_with_bags):
+        given = NEEDED.get((platform, kind), {})
+        words = (*source_words("dataset", kind), "--bags", "--fps", "10", "--exclude-bag", "ep001", "--task", "push")
+        document = render_job(platform, *words, given=given).document
+        preparation = prepare_data(document, Path("/data"))
+        assert preparation is not None
+        assert preparation.environment is not None
+        assert preparation.environment.lock.name == "bags.txt"
+        (settings,) = (word for word in preparation.arguments if word.startswith("--settings="))
+        assert json.loads(settings.partition("=")[2]) == {"fps": 10.0, "exclude_bags": "ep001"}
+        assert {"--bags=/data", "--task=push"} <= {*preparation.arguments}
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

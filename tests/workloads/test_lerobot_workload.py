@@ -47,20 +47,10 @@ ENVIRONMENT_SIDE = {
     "lerobot_mixture/": {"numpy"},
     "lerobot_data/": {"robotrain", "numpy", "PIL", "typer"},
     "isaac/image/": {"torch", "yaml"},  # runs with the Python of Isaac Lab
+    "rosbag/": {"numpy", "rosbags", "mcap", "backports", "compression", "simplejpeg", "PIL", "lerobot"},
     "rosbag_act_train/": {
-        *("robotrain", "typer", "yaml", "jinja2", "lerobot"),
-        *(
-            "numpy",
-            "rosbags",
-            "mcap",
-            "backports",
-            "compression",
-            "simplejpeg",
-            "PIL",
-            "torch",
-            "torchvision",
-            "safetensors",
-        ),
+        *("robotrain", "typer", "yaml", "jinja2"),
+        *("numpy", "PIL", "torch", "torchvision", "safetensors"),
     },
 }
 """What is imported by folders whose programs have an environment of their own; `robotrain bags` has an extra."""
@@ -98,6 +88,7 @@ def test_declaring_it_imports_only_its_parameters():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     own, heavy = result.stdout.splitlines()
     assert set(own.replace("robotrain_workloads.", "").split()) - {"robotrain_workloads"} == {
+        "bag_parameters",
         "lerobot",
         "lerobot.parameters",
         "lerobot.version_parameters",

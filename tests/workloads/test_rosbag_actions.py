@@ -7,11 +7,11 @@ import pytest
 import yaml
 from recorded_bags import JOINTS, SECOND, START, Recording, header, joint_state, make_message
 from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.rosbag.bag_files import BagError, find_bags
+from robotrain_workloads.rosbag.episodes import read_bag
+from robotrain_workloads.rosbag.number_types import POSE_NAMES, POSE_TYPES, TWIST_NAMES, TWIST_TYPES
+from robotrain_workloads.rosbag.settings import DataSettings
 from robotrain_workloads.rosbag_act_train import container
-from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, find_bags
-from robotrain_workloads.rosbag_act_train.bags.episodes import read_bag
-from robotrain_workloads.rosbag_act_train.bags.number_types import POSE_NAMES, POSE_TYPES, TWIST_NAMES, TWIST_TYPES
-from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
 
 SETTINGS = DataSettings(image_topics={"/camera/top": "top"}, state_topic="/joint_states", action_topic="/out", fps=10)
 TRAJECTORY, POINT = "trajectory_msgs/msg/JointTrajectory", "trajectory_msgs/msg/JointTrajectoryPoint"

@@ -12,8 +12,8 @@ from bag_training import make_parameters
 from job_documents import check_findings, format_finding
 from recorded_bags import COMPRESSED, SECOND, START, Recording, header
 from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.rosbag.bag_files import BagError
 from robotrain_workloads.rosbag_act_train import container
-from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
 from robotrain_workloads.rosbag_act_train.training_data import load_bags, make_settings
 
 CAMERA = "/camera/top"
@@ -166,7 +166,7 @@ import sys
 for name in ("rosbags", "mcap", "numpy", "PIL", "simplejpeg", "yaml"):
     sys.modules[name] = None
 from pathlib import Path
-from robotrain_workloads.rosbag_act_train.bag_check import BagCheck
+from robotrain_workloads.rosbag.bag_check import BagCheck
 values = {make_parameters(image_topics=f"{CAMERA}=top")!r}
 print(BagCheck(values).find_problems([Path({str(folder.parent)!r})]))
 """

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from job_documents import check_findings
 from recorded_bags import SECOND, Recording
-from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, find_bags
-from robotrain_workloads.rosbag_act_train.bags.episodes import read_bag
-from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
+from robotrain_workloads.rosbag.bag_files import BagError, find_bags
+from robotrain_workloads.rosbag.episodes import read_bag
+from robotrain_workloads.rosbag.settings import DataSettings
 
 SETTINGS = DataSettings(
     image_topics={"/camera/top": "top"}, state_topic="/joint_states", action_topic="/action", fps=10

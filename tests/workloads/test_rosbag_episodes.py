@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from job_documents import check_findings
 from recorded_bags import SECOND, START, Recording, compress, floats, image, joint_state, make_picture
-from robotrain_workloads.rosbag_act_train.bags import pictures
-from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, find_bags
-from robotrain_workloads.rosbag_act_train.bags.episodes import read_bag
-from robotrain_workloads.rosbag_act_train.bags.pictures import read_pictures
-from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
+from robotrain_workloads.rosbag import pictures
+from robotrain_workloads.rosbag.bag_files import BagError, find_bags
+from robotrain_workloads.rosbag.episodes import read_bag
+from robotrain_workloads.rosbag.pictures import read_pictures
+from robotrain_workloads.rosbag.settings import DataSettings
 
 SETTINGS = DataSettings(
     image_topics={"/camera/top/compressed": "top", "/camera/top": "top"},

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import yaml
 from job_documents import PLATFORMS
-from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, find_bags, open_bag
-from robotrain_workloads.rosbag_act_train.bags.episodes import read_bag
-from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
+from robotrain_workloads.rosbag.bag_files import Bag, find_bags, open_bag
+from robotrain_workloads.rosbag.episodes import read_bag
+from robotrain_workloads.rosbag.settings import DataSettings
 from robotrain_workloads.rosbag_act_train.config_file import read_bag_settings
 from source_tree import ROOT
 
@@ -89,7 +89,7 @@ def test_the_commands_of_the_walk_are_accepted(robotrain, clone):
     found = list_commands()
     assert [words[:2] for words in found if words[0] == "bags"] == [["bags", "inspect"]] * 2 + [["bags", "convert"]]
     runs = [words for words in found if words[0] in ("submit", "pipeline")]
-    assert len(runs) == 4
+    assert len(runs) == 5
     for words in runs:
         if "latest" not in words and "pusht-v3" not in words:
             answer = robotrain(*(word for word in words if word != "--wait"), "--dry-run")

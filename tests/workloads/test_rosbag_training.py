@@ -12,8 +12,8 @@ import source_tree
 from bag_training import BagTraining, make_parameters, read_losses
 from job_documents import check_findings
 from recorded_bags import Recording
+from robotrain_workloads.rosbag.bag_files import BagError
 from robotrain_workloads.rosbag_act_train import training_data
-from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
 from robotrain_workloads.rosbag_act_train.parameters import find_policy_problems
 from robotrain_workloads.rosbag_act_train.training_data import (
     BatchMaker,

@@ -27,8 +27,15 @@ LOCKED_ONLY = {"allow_builds": "it decides what is locked, before the job is sen
 class TestLerobotTrain(WorkloadKit):
     workload = "lerobot-train"
     job = ("--dataset-path", str(PUSHT))
-    changed: ClassVar = {"rename": "observation.image=observation.images.camera1", "statistics": "computed"}
-    unchanged: ClassVar = {"convert_v21": "what was recorded in the newest format is not converted", **LOCKED_ONLY}
+    changed: ClassVar = {
+        **{"rename": "observation.image=observation.images.camera1", "statistics": "computed"},
+        **{"units": "/joint_states=deg", "image_size": "48x64"},
+    }
+    unchanged: ClassVar = {
+        "convert_v21": "what was recorded in the newest format is not converted",
+        "bags": "it decides that the job carries what converts bags, which says what is done",
+        **LOCKED_ONLY,
+    }
     tells = ("metrics", "checkpoint")
 
     @pytest.fixture(params=[pytest.param(QUICK, marks=pytest.mark.slow)])

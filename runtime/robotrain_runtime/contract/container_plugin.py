@@ -17,6 +17,8 @@ PLATFORM_TRACKING_VARIABLE = "ROBOTRAIN_TRACKING_GIVEN"
 
 PROGRAM_PYTHON_VARIABLE = "ROBOTRAIN_PROGRAM_PYTHON"
 """The environment variable of the work with the interpreter of the program's environment, if it has one."""
+RUN_PYTHON_VARIABLE = "ROBOTRAIN_RUN_PYTHON"
+"""The environment variable of a preparation with the interpreter of the run's environment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +244,7 @@ class GpuRequirement:
 
 @dataclass(frozen=True, kw_only=True)
 class DataPreparation:
-    """A command that prepares data from several sources, once, into the cache."""
+    """A command that prepares data of sources, once, into the cache."""
 
     sources: tuple[JobSource, ...]
     """The sources that the prepared data replaces."""
@@ -251,7 +253,9 @@ class DataPreparation:
     arguments: tuple[str, ...]
     """The arguments of the environment's Python; the new folder to fill is added as the last one."""
     environ: Mapping[str, str] = field(default_factory=dict)
-    """Added to the process environment."""
+    """Added to the process environment, as `RUN_PYTHON_VARIABLE` is."""
+    environment: PythonEnvironment | None = None
+    """That of the command, built when the cache does not have the data yet; None for the environment of the run."""
 
 
 class SourceContainerPlugin:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from robotrain_runtime.contract import document, failure, files, plugin_loader
-from robotrain_runtime.contract.container_plugin import DataPreparation, PythonEnvironment
+from robotrain_runtime.contract.container_plugin import RUN_PYTHON_VARIABLE, DataPreparation, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.contract.finding import make_finding
@@ -125,8 +125,11 @@ class RunData:
             self._make_room(sum(surveys[source].size for source in preparation.sources if source in surveys))
 
         def fill_folder(to: Path) -> None:
-            command = [str(python), *preparation.arguments, str(to)]
-            environ = run_environment.make_program_environ(self.document, preparation.environ)
+            required = preparation.environment
+            command_python = self.build_python(required) if required else python
+            command = [str(command_python), *preparation.arguments, str(to)]
+            added = {**preparation.environ, RUN_PYTHON_VARIABLE: str(python)}
+            environ = run_environment.make_program_environ(self.document, added)
             try:
                 program = child.Program(command, environ=environ, on_line=log_line, on_event=self._relay.forward)
                 program.wait_successfully(self._stop)

@@ -16,8 +16,9 @@ from typing import Any
 
 from robotrain_runtime.contract.container_plugin import DataPreparation
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
 
+from robotrain_workloads.bag_storage import has_bags
 from robotrain_workloads.lerobot import dataset, file_formats
 from robotrain_workloads.lerobot.job import LerobotJob
 
@@ -59,6 +60,11 @@ def find_source_problems(job: LerobotJob, source: JobSource, *, description_only
     folder, convert = job.folders[source], job.parameters["convert_v21"] is True
     if source.kind == "local_path" and not description_only:  # fetched data may be linked into a cache
         yield from dataset.find_unsafe_links(folder, source.uri)
+    if not (folder / dataset.INFO_FILE).is_file() and has_bags(folder):
+        yield make_finding(
+            f"{source.uri} holds ROS 2 bags, not a LeRobot dataset", Suggestion("--bags", "converts them")
+        )
+        return
     problems = dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
     nested = dataset.list_nested_datasets(folder) if source.kind == "local_path" else []
     for finding in map(make_finding, problems):
@@ -128,10 +134,20 @@ def unify_video_info(sets: Sequence[DatasetFeatures]) -> list[DatasetFeatures]:
     return unified
 
 
-def write_source_sizes(folder: Path, infos: Sequence[Mapping[str, Any]]) -> None:
-    """Write the episodes and frames of each source, in order."""
+def write_source_sizes(
+    folder: Path, infos: Sequence[Mapping[str, Any]], bag_episodes: Sequence[int] | None = None
+) -> None:
+    """Write the episodes and frames of each source, in order, and the episodes of each bag if it is made of bags."""
     made_of = [{"episodes": int(info["total_episodes"]), "frames": int(info["total_frames"])} for info in infos]
-    (folder / dataset.SIZES_FILE).write_text(json.dumps({"made_of": made_of}, indent=1) + "\n", encoding="utf-8")
+    bags = {} if bag_episodes is None else {"bag_episodes": list(bag_episodes)}
+    (folder / dataset.SIZES_FILE).write_text(json.dumps({"made_of": made_of, **bags}) + "\n", encoding="utf-8")
+
+
+def read_bag_episodes(folder: Path) -> list[int]:
+    """Return the episodes of each bag that a dataset is made of, in order; empty if it is made of none."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return [int(count) for count in file_formats.read_json_object(folder / dataset.SIZES_FILE)["bag_episodes"]]
+    return []
 
 
 def read_source_size(folder: Path, index: int, count: int) -> tuple[int, int] | None:

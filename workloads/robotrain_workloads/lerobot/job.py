@@ -55,6 +55,15 @@ class PolicyReads(NamedTuple):
         return [repository.name for repository in self.needed]
 
 
+def _leave_out_bags(folders: Mapping[JobSource, Path]) -> dict[JobSource, Path]:
+    """Return the folders without those of datasets that are still bags: the job's machine converts them."""
+    return {
+        source: folder
+        for source, folder in folders.items()
+        if source.role != "dataset" or (folder / dataset.INFO_FILE).is_file()
+    }
+
+
 class LerobotJob:
     """A job, and what the files of its sources tell.
 
@@ -74,7 +83,8 @@ class LerobotJob:
     ) -> None:
         self.given = given_job
         self.parameters: Mapping[str, Any] = dict(given_job.parameters)
-        self.sources, self.folders, self.is_complete = given_job.sources, folders or {}, is_complete
+        self.sources, self.is_complete = given_job.sources, is_complete
+        self.folders = _leave_out_bags(folders or {}) if self.parameters.get("bags") else folders or {}
         self.beside: Sequence[LerobotJob] = ()
         """The jobs of other policies that the same work evaluates."""
         self.arguments = given_job.trainer_args

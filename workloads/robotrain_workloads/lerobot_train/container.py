@@ -1,13 +1,16 @@
 """`lerobot-train` in the container: environment, problems with inputs, LeRobot's options, and where it publishes."""
 
+import importlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from robotrain_runtime.contract import job_node
 from robotrain_runtime.contract.container_plugin import (
+    DataPreparation,
     GpuRequirement,
     PublishingSpec,
     PythonEnvironment,
@@ -16,7 +19,8 @@ from robotrain_runtime.contract.container_plugin import (
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note
-from robotrain_runtime.contract.finding import Finding
+from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
+from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads.lerobot import (
     backbones,
@@ -73,11 +77,12 @@ DESCRIBED = {
     ),
 }
 FULL_PRECISION = "no"
+BAGS_PLUGIN = "data.bags"
+"""What the module is called in the job document that reads bags."""
 SHORT_WAIT = {"GOMP_SPINCOUNT": "1000"}
 """Threads that wait for others soon leave their core, which is by default after milliseconds: measured where other
 programs use the cores, a step on the CPU takes a sixth of the time. Its result is the same.
 """
-prepare = dataset_preparation.plan_preparation
 checkpoints = run_setup.get_checkpoints_folder
 implied_sources = implied_inputs.implied_sources
 list_job_options = trainer_options.list_job_options
@@ -89,8 +94,26 @@ def environment(document: JobDocument) -> PythonEnvironment:
     return run_setup.make_environment("train", document.parameters["lerobot_version"])
 
 
+def prepare(
+    document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
+) -> DataPreparation | None:
+    """Return the program that makes the dataset; None if one is used as it is. Raise OSError or ValueError."""
+    if bags := _load_bags(document):
+        conversion: DataPreparation = bags.plan_conversion(document, data, digests)
+        return conversion
+    return dataset_preparation.plan_preparation(document, data, digests)
+
+
+def _load_bags(document: JobDocument) -> Any:
+    """Return the module that reads bags; None for a job that has none, which does not carry it."""
+    module = document.container_plugins.get(BAGS_PLUGIN)
+    return importlib.import_module(module) if module else None
+
+
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
+    if bags := _load_bags(document):
+        yield from bags.find_problems(document, described)
     job = LerobotJob(document, described)
     yield from _find_problems(job)
     with suppress(ModuleNotFoundError):  # on the machine of a job, LeRobot itself has the rules
@@ -118,8 +141,17 @@ def _find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     yield from (f"{title}\n{', or '.join(ways)}" for title, ways in precision.find_problems(job))
 
 
+def _find_mismatches(job: LerobotJob) -> Iterator[Finding | str]:
+    """Yield why what is trained does not fit the dataset that was made of bags."""
+    yield from start_check.find_problems(job, job.root)
+    if job.root:
+        yield from comparison.find_problems(job)
+
+
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield what LeRobot accepts, though it is probably not what is meant."""
+    if bags := _load_bags(document):
+        yield from bags.list_warnings(document, described)
     yield from _list_warnings(LerobotJob(document, described))
 
 
@@ -143,6 +175,8 @@ def describe_output(document: JobDocument, described: Mapping[JobSource, Path], 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield problems in small files that LeRobot would fail on."""
+    if bags := _load_bags(document):
+        yield from bags.find_problems(document, data, is_complete=True)
     job = LerobotJob(document, data, is_complete=True)
     yield from _find_problems(job)
     yield from map("\n".join, parameters.find_device_problems(job.parameters))
@@ -156,6 +190,9 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command, for the training environment. Raise OSError."""
     job = LerobotJob(document, data, is_complete=True)
+    mismatches = list(_find_mismatches(job)) if document.parameters["bags"] else []  # which are not known before
+    if mismatches:
+        raise JobFailed("; ".join(map(str, map(make_finding, mismatches))), EXIT_PREFLIGHT, "data")
     hub_cache.fill_cache(data, work, job.trusted)
     output = run_setup.resolve_output_folder(document, work)
     recovered, notes = resume.recover_earlier_attempt(job, output)

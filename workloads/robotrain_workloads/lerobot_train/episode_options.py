@@ -1,11 +1,12 @@
 """The episodes that LeRobot's trainer reads, and whether some are held out: options that the dataset itself decides."""
 
+import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
-from robotrain_workloads.lerobot import dataset, device, episode_numbers, file_formats
+from robotrain_workloads.lerobot import dataset, dataset_preparation, device, episode_numbers, file_formats
 from robotrain_workloads.lerobot.options import end_as_preflight, get_option_value
 from robotrain_workloads.lerobot_data_check import dataset_options
 
@@ -27,6 +28,37 @@ def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
         )
         emit_event(Note(level="warning", text=text))
     return [f"{SPLIT_OPTION}=0", "--eval_steps=0"]
+
+
+def hold_out_whole_bags(root: Path, arguments: Sequence[str]) -> list[str]:
+    """Return the option with which LeRobot holds out all episodes of a bag, or none; empty for a dataset without bags.
+
+    LeRobot holds out the last episodes. If some of a bag's are among them, its others are held out as well.
+    """
+    part = float(get_option_value(arguments, SPLIT_OPTION) or 0)
+    sizes = dataset_preparation.read_bag_episodes(root)
+    if not part or not sizes:
+        return []
+    bags = [bag for bag, count in enumerate(sizes) for _ in range(count)]
+    chosen = parse_episodes(arguments)
+    owners = bags if chosen is None else [bags[episode] for episode in chosen if episode < len(bags)]
+    first = len(owners) - math.ceil(len(owners) * part)
+    if first <= 0:  # nothing would be left: said elsewhere
+        return []
+    held_out = first
+    while held_out and owners[held_out - 1] == owners[first]:
+        held_out -= 1
+    if not held_out:  # of the first bag
+        held_out = next((place for place, owner in enumerate(owners) if owner != owners[0]), len(owners))
+    if held_out == first:
+        return []
+    count = len(owners) - held_out
+    if device.is_first_rank():
+        held = len(set(owners[held_out:]))
+        text = f"{count} of {len(owners)} episodes are held out: those of {held} bag{'s' * (held != 1)}"
+        emit_event(Note(level="info", text=text if count else "no episodes are held out: all are of one bag"))
+    # LeRobot takes the next greater whole number of the product
+    return [f"{SPLIT_OPTION}={(count - 0.5) / len(owners):.9f}"] if count else [f"{SPLIT_OPTION}=0", "--eval_steps=0"]
 
 
 def make_episode_options(excluded: str, root: Path, arguments: Sequence[str]) -> list[str]:

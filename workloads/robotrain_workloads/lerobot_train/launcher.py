@@ -51,6 +51,7 @@ from robotrain_workloads.lerobot_train.data_wait import DataWait
 from robotrain_workloads.lerobot_train.episode_options import (
     SPLIT_OPTION,
     disable_empty_split,
+    hold_out_whole_bags,
     make_episode_options,
     parse_episodes,
 )
@@ -291,6 +292,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         trainer += make_episode_options(own.exclude_episodes, root, trainer)
         if device.is_first_rank() and not own.first:
             _check_tables(own, trainer, root)
+        trainer += hold_out_whole_bags(root, trainer)
         trainer += disable_empty_split(root, trainer)
         if device.is_first_rank():  # known only now: a task of one episode disables it
             recorded = {"val_split": SPLIT_OPTION, "video_backend": DECODER}

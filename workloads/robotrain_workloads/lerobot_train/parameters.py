@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from robotrain_runtime.contract.parameter import Param
 
+from robotrain_workloads import bag_parameters
+from robotrain_workloads.bag_parameters import Clock, ClockJump, Sync
 from robotrain_workloads.lerobot import parameters as shared
 from robotrain_workloads.lerobot import version_parameters, versions
 from robotrain_workloads.packages import AllowBuilds, Packages
@@ -67,6 +69,17 @@ OWNED_OPTIONS: Mapping[str, str] = {
 }
 
 
+def _of_bags(param: Param, default: str = "") -> Param:
+    """Return a parameter of bags, which has an effect with --bags only. `default`: what counts without it."""
+    note = f" (default: {default})" if default else ""
+    return param._replace(common=False, help=f"with --bags: {param.help}{note}")
+
+
+def _guessed(param: Param) -> Param:
+    """Return a parameter that names topics, which are guessed without it; `none` stands for no topic."""
+    return _of_bags(param, "as `robotrain bags inspect` guesses")._replace(takes_none=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainParameters:
     """The parameters of `lerobot-train`."""
@@ -103,6 +116,27 @@ class TrainParameters:
         shared.DEFAULT_DATASET_NAME
     )
     convert_v21: shared.ConvertV21 = False
+    bags: Annotated[bool, Param(help="the datasets are ROS 2 bags, which the run converts first")] = False
+    image_topics: Annotated[str | None, _guessed(bag_parameters.IMAGE_TOPICS)] = None
+    state_topic: Annotated[str | None, _guessed(bag_parameters.STATE_TOPIC)] = None
+    environment_state_topic: Annotated[str | None, _guessed(bag_parameters.ENVIRONMENT_STATE_TOPIC)] = None
+    action_topic: Annotated[str | None, _guessed(bag_parameters.ACTION_TOPIC)] = None
+    joint_names: Annotated[str | None, _of_bags(bag_parameters.JOINT_NAMES)] = None
+    action_joint_names: Annotated[str | None, _of_bags(bag_parameters.ACTION_JOINT_NAMES)] = None
+    units: Annotated[str | None, _of_bags(bag_parameters.UNITS)] = None
+    fps: Annotated[float | None, _of_bags(bag_parameters.FPS, "the rate of the slowest topic")] = None
+    sync: Annotated[Sync | None, _of_bags(bag_parameters.SYNC, "nearest")] = None
+    tolerance_s: Annotated[float | None, _of_bags(bag_parameters.TOLERANCE_S)] = None
+    timestamp: Annotated[Clock | None, _of_bags(bag_parameters.TIMESTAMP, "header")] = None
+    max_gap_s: Annotated[float | None, _of_bags(bag_parameters.MAX_GAP_S, "0.5")] = None
+    on_clock_jump: Annotated[ClockJump | None, _of_bags(bag_parameters.ON_CLOCK_JUMP, "refuse")] = None
+    exclude_bags: Annotated[str | None, _of_bags(bag_parameters.EXCLUDE_BAGS)] = None
+    image_size: Annotated[str | None, _of_bags(bag_parameters.IMAGE_SIZE)] = None
+    salvage: Annotated[bool, _of_bags(bag_parameters.SALVAGE)] = False
+    task: Annotated[
+        str | None,
+        _of_bags(Param(help="the task that every episode shows", metavar="TEXT"), repr(bag_parameters.DEFAULT_TASK)),
+    ] = None
     exclude_episodes: Annotated[
         str | None,
         shared.make_excluded_param("episodes to neither train on nor hold out"),

@@ -13,10 +13,11 @@ from robotrain.errors import (
     suggest_leaving_out,
 )
 from robotrain.messages import Messages
+from robotrain.redaction import redact
 from robotrain_runtime.contract.finding import Finding, make_finding
 from robotrain_runtime.contract.parameter import list_flags
 
-from robotrain_workloads import publish_url
+from robotrain_workloads import bag_parameters, publish_url
 from robotrain_workloads import rules as shared_rules
 from robotrain_workloads.lerobot import precision, start, versions
 from robotrain_workloads.lerobot.job import LerobotJob
@@ -349,3 +350,25 @@ def find_idle_options(job: LerobotJob) -> "Iterator[OptionProblem]":
         yield OptionProblem(
             flags, title, "A preset is the optimizer and the schedule of the policy's type.", way, "warning"
         )
+
+
+def check_bags(job: LerobotJob) -> Iterator[Problem]:
+    """Require --bags with the options of bags, and none of those of LeRobot datasets with it."""
+    values = job.parameters
+    if not values["bags"]:
+        for name, value in {**bag_parameters.list_given(values), "task": values["task"]}.items():
+            if value is not None:
+                flag = f"--{name.replace('_', '-')}"
+                given = "" if value is True else redact(str(value))
+                ways = (Suggestion("--bags"), suggest_leaving_out(flag))
+                yield make_problem("option-without-effect.no-bags", *ways, where=flag, given=given)
+        return
+    if bag_parameters.is_action_the_state(values):
+        yield make_problem(
+            "bags-impossible.action-is-state",
+            Suggestion("--action-topic none", "the action is the next state"),
+            Suggestion("--action-topic TOPIC"),
+            given=redact(str(values["action_topic"])),
+        )
+    if values["convert_v21"]:
+        yield make_problem("option-without-effect.bags-converted", suggest_leaving_out("--convert-v21"))

@@ -65,6 +65,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_single_start(job)
     yield from rules.check_excluded_episodes(job)
     yield from check_mixture(lerobot_job)
+    yield from train_rules.check_bags(lerobot_job)
     yield from rules.check_steps_left(job)
     yield from shared_rules.check_publish_url(job)
     yield from shared_rules.check_builds(job)
@@ -93,6 +94,12 @@ def implied_sources(document: "JobDocument", described: Mapping["JobSource", Pat
     return implied_inputs.implied_sources(document, described)
 
 
+def list_data_packages(job: "Job") -> dict[str, str]:
+    """Return what the container plugin reads of a job's LeRobot, and of bags if its data are bags."""
+    bags = {"bags": "robotrain_workloads.rosbag.bag_datasets"} if job["bags"] else {}
+    return version_parameters.list_data_packages(job) | bags
+
+
 def logs_metric(job: "Job", metric: str) -> bool:
     """Return whether a training reports a metric: no validation loss without held-out episodes or an interval."""
     values = dict(job.parameters)
@@ -113,6 +120,8 @@ def describe_data(
     """Return the report on a dataset, whose tables are compared."""
     from robotrain_workloads.lerobot_data.data_report import describe_dataset
 
+    if job["bags"]:  # their tables are compared once the run has made a dataset of them
+        return None
     return describe_dataset(job, source, files, reading)
 
 
@@ -141,7 +150,7 @@ LEROBOT_TRAIN = Workload(
         "backbone": Role(many=True),
     },
     container_plugin="robotrain_workloads.lerobot_train.container",
-    data_packages=version_parameters.list_data_packages,
+    data_packages=list_data_packages,
     implies_sources=implies_sources,
     implied_sources=implied_sources,
     targets=("publish_url",),

@@ -18,22 +18,22 @@ from robotrain.cli.output import format_table, has_color, print_json, print_mess
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.installation import format_install_command
 from robotrain.messages import Messages
+from robotrain.store import files
 from robotrain_runtime.contract.files import write_given_file
 
+from robotrain_workloads.bag_parameters import DEFAULT_TASK, parse_cameras, parse_names, parse_units
+from robotrain_workloads.rosbag.bag_files import BagError, UnknownBag
 from robotrain_workloads.rosbag_act_train import config_file
-from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, UnknownBag
 from robotrain_workloads.rosbag_act_train.config_file import BagConfig, write_config
-from robotrain_workloads.rosbag_act_train.parameters import parse_cameras, parse_names, parse_units
 
 if TYPE_CHECKING:
-    from robotrain_workloads.rosbag_act_train.survey import BagSurvey
+    from robotrain_workloads.rosbag.survey import BagSurvey
 
 make_problem = Messages(__file__)
 
 PACKAGES = ("rosbags", "mcap", "simplejpeg", "PIL")
 """What the extra `rosbag` brings."""
 CHUNK = 100
-TASK = "do the recorded task"
 NEXT_STATE_WAY = Suggestion("--action-topic none", "the action of a step is the next state")
 
 FolderArgument = Annotated[
@@ -51,6 +51,12 @@ EnvironmentOption = Annotated[
 ]
 ActionOption = Annotated[
     str, option("--action-topic", "TOPIC", "The topic of the actions; none: the next state is the action.")
+]
+JointsOption = Annotated[
+    str, option("--joint-names", "NAME,…", "The joints of the state, in order; default: as in the first bag.")
+]
+ActionJointsOption = Annotated[
+    str, option("--action-joint-names", "NAME,…", "The joints of the action, in order; default: as in the first bag.")
 ]
 UnitOption = Annotated[
     list[str] | None, option("--unit", "TOPIC=deg", "A topic of angles in degrees, which become radians [repeatable].")
@@ -89,6 +95,8 @@ def inspect(
     state_topic: StateOption = "",
     environment_state_topic: EnvironmentOption = "",
     action_topic: ActionOption = "",
+    joint_names: JointsOption = "",
+    action_joint_names: ActionJointsOption = "",
     unit: UnitOption = None,
     fps: FpsOption = None,
     sync: SyncOption = None,
@@ -128,7 +136,7 @@ def inspect(
     if save_config:
         write_config(save_config, survey.folder, survey.settings, chunk_size=chunk, salvage=salvage)
     if json:
-        from robotrain_workloads.rosbag_act_train.survey import dump_survey
+        from robotrain_workloads.rosbag.survey import dump_survey
 
         print_json(dump_survey(survey))
     else:
@@ -148,6 +156,8 @@ def convert(
     state_topic: StateOption = "",
     environment_state_topic: EnvironmentOption = "",
     action_topic: ActionOption = "",
+    joint_names: JointsOption = "",
+    action_joint_names: ActionJointsOption = "",
     unit: UnitOption = None,
     fps: FpsOption = None,
     sync: SyncOption = None,
@@ -157,7 +167,7 @@ def convert(
     timestamp: TimestampOption = None,
     exclude_bag: ExcludeOption = None,
     salvage: SalvageOption = False,
-    task: Annotated[str, typer.Option(metavar="TEXT", help="The task that every episode shows.")] = TASK,
+    task: Annotated[str, typer.Option(metavar="TEXT", help="The task that every episode shows.")] = DEFAULT_TASK,
     robot: Annotated[str, option("--robot", "NAME", "The kind of robot.")] = "",
     images: Annotated[bool, typer.Option("--images", help="Store pictures as images, not as video.")] = False,
     json: JsonOption = False,
@@ -182,10 +192,21 @@ def convert(
     raise_if_any(_make_bag_problem(facts.problem, (*excluded, facts.bag.name)) for facts in survey.refused)
     if not any(reading.episodes for reading in survey.usable):
         raise Rejected([_make_bag_problem(f"{survey.folder}: no bag makes an episode")])
-    from robotrain_workloads.rosbag_act_train.convert_to_lerobot import ConversionFailed, convert_bags
+    from robotrain_workloads.rosbag.convert_to_lerobot import ConversionFailed, convert_bags
+    from robotrain_workloads.rosbag.pictures import CACHE_FOLDER
 
     try:
-        written = convert_bags(survey, to, task=task, robot=robot, video=not images, salvage=salvage, say=print_message)
+        written = convert_bags(
+            survey,
+            to,
+            task=task,
+            robot=robot,
+            video=not images,
+            salvage=salvage,
+            cache=files.get_cache_folder() / CACHE_FOLDER,
+            find_python=_find_lerobot_python,
+            say=print_message,
+        )
     except ConversionFailed as error:
         problem = make_problem("rosbag-conversion-failed", title=str(error))
         raise Rejected([problem]) from None
@@ -195,6 +216,19 @@ def convert(
     print_message(f"{written['episodes']} episodes, {written['frames']} frames at {written['fps']:g} per second")
     print_message(f"train on it: robotrain submit lerobot-train --dataset-path {to} --platform local")
     print_result(str(to))
+
+
+def _find_lerobot_python() -> Path:
+    """Return the interpreter of LeRobot's environment; build it on first use."""
+    from robotrain_runtime.environments import environment
+    from robotrain_runtime.process.stop import StopSignal
+
+    from robotrain_workloads.lerobot_train.container import ENVIRONMENT
+
+    cache = files.get_cache_folder()
+    if environment.find_environment(ENVIRONMENT.lock, ENVIRONMENT.python, cache) is None:
+        print_message(f"building the environment of LeRobot ({ENVIRONMENT.gib:g} GiB), once")
+    return environment.build_python(ENVIRONMENT, cache, print_message, StopSignal())
 
 
 def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any]) -> BagConfig:
@@ -213,6 +247,9 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
         settings["image_topics"] = parse_cameras(",".join(options["image_topic"]))
     if options["exclude_bag"]:
         settings["exclude_bags"] = parse_names(",".join(options["exclude_bag"]))
+    for name in ("joint_names", "action_joint_names"):
+        if options[name]:
+            settings[name] = parse_names(options[name])
     problems: list[Problem] = []
 
     def convert_option(name: str, parse: Callable[[Any], Any]) -> None:
@@ -235,13 +272,13 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
 
 
 def _survey(bag_config: BagConfig, min_steps: int, salvage: bool) -> BagSurvey:
-    from robotrain_workloads.rosbag_act_train.survey import survey_bags
+    from robotrain_workloads.rosbag.survey import survey_bags
 
     assert bag_config.folder is not None
 
     try:
         return survey_bags(
-            bag_config.folder, bag_config.settings, min_steps=min_steps, salvage=salvage, report=print_message
+            [bag_config.folder], bag_config.settings, min_steps=min_steps, salvage=salvage, report=print_message
         )
     except UnknownBag as error:
         near = tuple(Suggestion(f"--exclude-bag {name}") for name in error.near)
@@ -260,7 +297,7 @@ def _find_open_action(survey: BagSurvey) -> list[Problem]:
     candidates = survey.action_candidates
     if not candidates:
         return []
-    from robotrain_workloads.rosbag_act_train.bags.number_types import describe_topics
+    from robotrain_workloads.rosbag.number_types import describe_topics
 
     ways = (*(Suggestion(f"--action-topic {topic}") for topic in candidates), NEXT_STATE_WAY)
     return [make_problem("rosbag-action-open", *ways, topics=describe_topics(candidates))]
@@ -318,7 +355,7 @@ def _print_summary(survey: BagSurvey, chunk: int, config: Path | None, html: Pat
     if filled:
         lines.append(f"{filled} steps take a message that is farther away than {survey.settings.tolerance:.3f} s")
     if survey.action_candidates:
-        from robotrain_workloads.rosbag_act_train.bags.settings import explain_open_action
+        from robotrain_workloads.rosbag.settings import explain_open_action
 
         lines.append(f"would be refused: {explain_open_action(survey.action_candidates)}")
     elif survey.settings.action_topic is None:

@@ -19,10 +19,10 @@ from robotrain.model.workload import ConfigValue
 from robotrain.nearest_name import suggest_name
 from robotrain_runtime.contract.files import write_given_file
 
-from robotrain_workloads.rosbag_act_train import parameters
+from robotrain_workloads import bag_parameters
 
 if TYPE_CHECKING:
-    from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
+    from robotrain_workloads.rosbag.settings import DataSettings
 
 make_problem = Messages(__file__)
 
@@ -198,7 +198,7 @@ def _read_value(file: Path, section: str, key: str, node: YamlNode) -> Iterator[
     where = f"{file.name}:{node.line}"
     if node.null:
         if key in ("state_topic", "action_topic"):  # without it there is a default, or a question
-            yield _Entry(section, key, parameters.NO_TOPIC, where)
+            yield _Entry(section, key, bag_parameters.NO_TOPIC, where)
         return
     try:
         for text in _format_texts(key, node):
@@ -259,14 +259,14 @@ def _parse_setting(name: str, text: str) -> Any:
             raise ValueError(f"It is {' or '.join(_CHOICES[name])}, not {text}.")
         return text
     if name == "image_topics":
-        return parameters.parse_cameras(text)
+        return bag_parameters.parse_cameras(text)
     if name == "units":
-        return parameters.parse_units(text)
+        return bag_parameters.parse_units(text)
     if name == "image_size":
         return parse_size(text)
     if name in LISTS:
         return tuple(text.split(","))
-    return make_positive(text) if name in _NUMBERS else parameters.read_topic(text)
+    return make_positive(text) if name in _NUMBERS else bag_parameters.read_topic(text)
 
 
 def _make_unknown(file: Path, section: str, key: YamlNode, keys: Mapping[str, str] | tuple[str, ...]) -> Problem:
@@ -305,5 +305,5 @@ def _parse_list(key: str, value: Any) -> Any:
     if key == "image_size":
         return list(parse_size(value))
     if key == "units":
-        return parameters.parse_units(value)
-    return parameters.parse_cameras(value) if key == "image_topics" else value.split(",")
+        return bag_parameters.parse_units(value)
+    return bag_parameters.parse_cameras(value) if key == "image_topics" else value.split(",")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robotrain_workloads.rosbag_act_train.bags.bag_files import open_bag
-from robotrain_workloads.rosbag_act_train.bags.messages import MessageError, decode_picture
-from robotrain_workloads.rosbag_act_train.survey import BagFacts, BagSurvey
+from robotrain_workloads.rosbag.bag_files import open_bag
+from robotrain_workloads.rosbag.messages import MessageError, decode_picture
+from robotrain_workloads.rosbag.survey import BagFacts, BagSurvey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,14 +20,15 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
 from robotrain_runtime.contract.finding import Finding, make_finding
 
-from robotrain_workloads import publish_url
+from robotrain_workloads import bag_parameters, publish_url
+from robotrain_workloads.bag_storage import STORAGE_SUFFIXES, is_storage_file
 from robotrain_workloads.lerobot import device, image_weights, lineage, policy, run_setup, start
 from robotrain_workloads.lerobot.backbones import BACKBONE_ROLE, TORCHVISION_KIND, is_weights
 from robotrain_workloads.lerobot.policy import STEP_FILE
-from robotrain_workloads.rosbag_act_train import bag_check, parameters, policy_start
+from robotrain_workloads.rosbag import bag_check
+from robotrain_workloads.rosbag.bag_files import BagError, select_bags
+from robotrain_workloads.rosbag_act_train import parameters, policy_start
 from robotrain_workloads.rosbag_act_train.act.config import TYPE
-from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, select_bags
-from robotrain_workloads.rosbag_act_train.bags.storage import STORAGE_SUFFIXES, is_storage_file
 
 TRAINER = "robotrain_workloads.rosbag_act_train.trainer"
 LAUNCHER = "robotrain_workloads.rosbag_act_train.launcher"
@@ -97,7 +98,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
         elif source.role == "policy":
             yield from _find_policy_problems(document, folder)
     folders = [folder for source, folder in data.items() if source.role == "dataset"]
-    if excluded := parameters.parse_names(document.parameters["exclude_bags"]):  # type: ignore[arg-type]
+    if excluded := bag_parameters.parse_names(document.parameters["exclude_bags"]):  # type: ignore[arg-type]
         try:
             select_bags(folders, excluded)
         except BagError as error:

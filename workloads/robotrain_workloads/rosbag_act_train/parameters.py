@@ -8,33 +8,12 @@ from typing import Annotated, Any, Literal
 
 from robotrain_runtime.contract.parameter import Param
 
+from robotrain_workloads import bag_parameters
+from robotrain_workloads.bag_parameters import Clock, ClockJump, Sync, read_topic
 from robotrain_workloads.lerobot import parameters as shared
 from robotrain_workloads.parameters import CheckpointsUrl, SystemMetrics, make_model_param
-from robotrain_workloads.rosbag_act_train.bags import Clock, ClockJump, Sync
-from robotrain_workloads.rosbag_act_train.bags.number_types import DEGREES
 
-TOPIC = r"/?[A-Za-z_~{}][A-Za-z0-9_~{}/]*"
-TOPIC_PATTERN = f"^{TOPIC}$"
-TOPICS_PATTERN = f"^{TOPIC}(=[A-Za-z0-9_-]+)?(,{TOPIC}(=[A-Za-z0-9_-]+)?)*$"
-UNITS_PATTERN = f"^{TOPIC}={DEGREES}(,{TOPIC}={DEGREES})*$"
-SIZE_PATTERN = r"^[1-9][0-9]*x[1-9][0-9]*$"
-NAMES_PATTERN = r"^[^,\s]+(,[^,\s]+)*$"
-NO_TOPIC = "none"
-"""What stands for no topic where the default is one."""
 PRETRAINED_PATTERN = r"^(ResNet(18|34|50)_Weights\.(IMAGENET1K_V1|DEFAULT)|ResNet50_Weights\.IMAGENET1K_V2)$"
-
-
-def _make_topic_param(help: str) -> Param:
-    return Param(help=help, common=True, pattern=TOPIC_PATTERN, pattern_help="a topic", metavar="TOPIC")
-
-
-def _make_joints_param(what: str) -> Param:
-    return Param(
-        help=f"the joints of the {what}, in order (default: as in the first bag)",
-        pattern=NAMES_PATTERN,
-        pattern_help="names with commas between them",
-        metavar="NAME,…",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,67 +24,23 @@ class RosbagActParameters:
     output_dir: Annotated[
         str | None, shared.make_output_param("a new folder for checkpoints, from the run's own (default: outputs)")
     ] = None
-    image_topics: Annotated[
-        str | None,
-        Param(
-            help="the cameras: topics and their names, as /camera/top=top,/camera/wrist=wrist",
-            common=True,
-            pattern=TOPICS_PATTERN,
-            pattern_help="topics with commas between them, each with `=` and the camera's name after it",
-            metavar="TOPIC=CAMERA,…",
-        ),
-    ] = None
-    state_topic: Annotated[str | None, _make_topic_param("the topic of the robot's state, or none")] = "/joint_states"
-    environment_state_topic: Annotated[
-        str | None, _make_topic_param("a topic with the state of what is around the robot")._replace(common=False)
-    ] = None
-    action_topic: Annotated[
-        str | None,
-        _make_topic_param("the topic of the actions, or none: the action is the next state")._replace(takes_none=True),
-    ] = None
-    joint_names: Annotated[str | None, _make_joints_param("state")] = None
-    action_joint_names: Annotated[str | None, _make_joints_param("action")] = None
-    units: Annotated[
-        str | None,
-        Param(
-            help="topics of angles in degrees, which become radians, such as /joint_states=deg",
-            aliases=("--unit",),
-            pattern=UNITS_PATTERN,
-            pattern_help="topics with `=deg` after each and commas between them",
-            metavar="TOPIC=deg,…",
-        ),
-    ] = None
-    fps: Annotated[float, Param(help="steps per second", common=True, gt=0)] = 30.0
-    sync: Annotated[Sync, Param(help="which message counts at a step: the nearest, or the one before")] = "nearest"
-    tolerance_s: Annotated[
-        float | None, Param(help="how far a message may be from its step, in seconds (default: half a step)", gt=0)
-    ] = None
-    timestamp: Annotated[
-        Clock, Param(help="the time that counts: of headers, where all have one, or of the recording")
-    ] = "header"
-    max_gap_s: Annotated[float, Param(help="a longer silence splits a bag into episodes, in seconds", gt=0)] = 0.5
-    on_clock_jump: Annotated[ClockJump, Param(help="what a clock that goes back does to its bag")] = "refuse"
-    exclude_bags: Annotated[
-        str | None,
-        Param(
-            help="bags that are left out, by the names that `robotrain bags inspect` shows",
-            aliases=("--exclude-bag",),
-            pattern=r"^[^,]+(,[^,]+)*$",
-            pattern_help="names with commas between them",
-            metavar="NAME,…",
-        ),
-    ] = None
-    image_size: Annotated[
-        str | None,
-        Param(
-            help="the size that pictures are scaled to (default: their own)",
-            pattern=SIZE_PATTERN,
-            pattern_help="HEIGHTxWIDTH in pixels, such as 480x640",
-            metavar="HEIGHTxWIDTH",
-        ),
-    ] = None
+    image_topics: Annotated[str | None, bag_parameters.IMAGE_TOPICS] = None
+    state_topic: Annotated[str | None, bag_parameters.STATE_TOPIC] = "/joint_states"
+    environment_state_topic: Annotated[str | None, bag_parameters.ENVIRONMENT_STATE_TOPIC] = None
+    action_topic: Annotated[str | None, bag_parameters.ACTION_TOPIC] = None
+    joint_names: Annotated[str | None, bag_parameters.JOINT_NAMES] = None
+    action_joint_names: Annotated[str | None, bag_parameters.ACTION_JOINT_NAMES] = None
+    units: Annotated[str | None, bag_parameters.UNITS] = None
+    fps: Annotated[float, bag_parameters.FPS] = 30.0
+    sync: Annotated[Sync, bag_parameters.SYNC] = "nearest"
+    tolerance_s: Annotated[float | None, bag_parameters.TOLERANCE_S] = None
+    timestamp: Annotated[Clock, bag_parameters.TIMESTAMP] = "header"
+    max_gap_s: Annotated[float, bag_parameters.MAX_GAP_S] = 0.5
+    on_clock_jump: Annotated[ClockJump, bag_parameters.ON_CLOCK_JUMP] = "refuse"
+    exclude_bags: Annotated[str | None, bag_parameters.EXCLUDE_BAGS] = None
+    image_size: Annotated[str | None, bag_parameters.IMAGE_SIZE] = None
     num_workers: Annotated[int, Param(help="threads that decode pictures (0: one for each core)", ge=0)] = 0
-    salvage: Annotated[bool, Param(help="read the whole chunks of MCAP files that end too early")] = False
+    salvage: Annotated[bool, bag_parameters.SALVAGE] = False
     val_split: Annotated[
         float,
         Param(
@@ -180,36 +115,6 @@ class RosbagActParameters:
 def get_experiment_name(parameters: Mapping[str, Any]) -> str:
     """Return the name of the tracking experiment."""
     return str(parameters["experiment_name"] or f"rosbag-act-{parameters['job_name']}")
-
-
-def parse_cameras(text: str) -> dict[str, str]:
-    """Return the camera of each topic; the topic names it where nothing else does."""
-    topics = [part.partition("=") for part in text.split(",") if part]
-    return {topic: camera or topic.strip("/").replace("/", "_") for topic, _, camera in topics}
-
-
-def parse_units(text: str | None) -> dict[str, str]:
-    """Return the unit of each topic. Raise ValueError."""
-    pairs = [part.partition("=") for part in (text or "").split(",") if part]
-    if wrong := next((f"{topic}{sign}{unit}" for topic, sign, unit in pairs if unit != DEGREES or not topic), ""):
-        raise ValueError(f"It is TOPIC={DEGREES}, for angles in degrees, which become radians; not {wrong}.")
-    return {topic: unit for topic, _, unit in pairs}
-
-
-def parse_names(text: str | None) -> tuple[str, ...]:
-    """Return the names of a list with commas."""
-    return tuple(text.split(",")) if text else ()
-
-
-def read_topic(text: str | None) -> str | None:
-    """Return the topic; None for none."""
-    return None if text in (None, NO_TOPIC) else text
-
-
-def is_action_the_state(values: Mapping[str, Any]) -> bool:
-    """Return whether the action of a step is the state of the same step."""
-    action, state = (read_topic(values[name]) for name in ("action_topic", "state_topic"))
-    return action is not None and action == state and values["joint_names"] == values["action_joint_names"]
 
 
 def find_policy_problems(values: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from robotrain_runtime.contract.finding import Finding, make_finding, suggest_leaving_out
 from robotrain_runtime.contract.parameter import get_parameters
 
+from robotrain_workloads import bag_parameters
 from robotrain_workloads.rosbag_act_train import parameters
 from robotrain_workloads.rosbag_act_train.act.config import ACTION, ENVIRONMENT, STATE, TYPE, ActConfig, PolicyError
 
@@ -70,13 +71,13 @@ def predict_settings(values: Mapping[str, Any]) -> dict[str, Any]:
             shape = {"type": kind, "shape": [len(joints)] if joints else []}
             (outputs if feature == ACTION else inputs)[feature] = shape
     height, _, width = (values["image_size"] or "").partition("x")
-    for camera in parameters.parse_cameras(values["image_topics"] or "").values():
+    for camera in bag_parameters.parse_cameras(values["image_topics"] or "").values():
         inputs[f"{IMAGES}.{camera}"] = {"type": "VISUAL", "shape": [3, int(height), int(width)] if height else []}
     return {"type": TYPE, "input_features": inputs, "output_features": outputs}
 
 
 def _compare_cameras(values: Mapping[str, Any], config: ActConfig) -> Iterator[Finding | str]:
-    names = {f"{IMAGES}.{camera}" for camera in parameters.parse_cameras(values["image_topics"] or "").values()}
+    names = {f"{IMAGES}.{camera}" for camera in bag_parameters.parse_cameras(values["image_topics"] or "").values()}
     listed = f"only {', '.join(sorted(names))}" if names else "no camera"
     for name in config.cameras:
         if name not in names:
@@ -97,7 +98,8 @@ def _compare_vectors(values: Mapping[str, Any], config: ActConfig) -> Iterator[F
             yield make_finding(f"the policy reads {feature}, for which the job names no topic", f"{flag} TOPIC")
         elif topic and not size:
             yield make_finding(
-                f"the policy does not read {feature}, which the job takes from {topic}", f"{flag} {parameters.NO_TOPIC}"
+                f"the policy does not read {feature}, which the job takes from {topic}",
+                f"{flag} {bag_parameters.NO_TOPIC}",
             )
         elif joints and len(joints) != size:
             yield f"{feature} has {size} values in the policy, but the job names {len(joints)} joints"
@@ -105,8 +107,8 @@ def _compare_vectors(values: Mapping[str, Any], config: ActConfig) -> Iterator[F
 
 def _list_vectors(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None, tuple[str, ...]]]:
     """Yield feature, kind, topic and joints; without a topic of actions the next state is the action."""
-    state, action = (parameters.read_topic(values[name]) for name in ("state_topic", "action_topic"))
-    joints, action_joints = (parameters.parse_names(values[name]) for name in ("joint_names", "action_joint_names"))
+    state, action = (bag_parameters.read_topic(values[name]) for name in ("state_topic", "action_topic"))
+    joints, action_joints = (bag_parameters.parse_names(values[name]) for name in ("joint_names", "action_joint_names"))
     yield STATE, "STATE", state, joints
-    yield ENVIRONMENT, "ENV", parameters.read_topic(values["environment_state_topic"]), ()
+    yield ENVIRONMENT, "ENV", bag_parameters.read_topic(values["environment_state_topic"]), ()
     yield ACTION, "ACTION", action or state, action_joints if action else joints

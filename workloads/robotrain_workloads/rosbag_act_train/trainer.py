@@ -30,12 +30,12 @@ from torch import Tensor
 from robotrain_workloads.lerobot.device import choose_device, count_ranks
 from robotrain_workloads.lerobot.policy import MODEL_FOLDER, STEP_FILE
 from robotrain_workloads.lerobot_training import process_group, weights_file
+from robotrain_workloads.rosbag.bag_files import BagError
+from robotrain_workloads.rosbag.pictures import CACHE_FOLDER
 from robotrain_workloads.rosbag_act_train import policy_start
 from robotrain_workloads.rosbag_act_train.act.config import ActConfig, PolicyError
 from robotrain_workloads.rosbag_act_train.act.model import NOISE, PADDED, Act, Loss
 from robotrain_workloads.rosbag_act_train.act.policy_files import load_policy, save_policy
-from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
-from robotrain_workloads.rosbag_act_train.bags.pictures import CACHE_FOLDER
 from robotrain_workloads.rosbag_act_train.model_setup import (
     fit_config,
     load_backbone,

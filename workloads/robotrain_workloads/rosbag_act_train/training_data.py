@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, select_bags
-from robotrain_workloads.rosbag_act_train.bags.episodes import BagReading, read_bag
-from robotrain_workloads.rosbag_act_train.bags.pictures import EpisodePictures, read_episode_pictures
-from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
-from robotrain_workloads.rosbag_act_train.parameters import parse_cameras, parse_names, parse_units, read_topic
+from robotrain_workloads.bag_parameters import (
+    TOPIC_PARAMETERS,
+    parse_cameras,
+    parse_names,
+    parse_size,
+    parse_units,
+    read_topic,
+)
+from robotrain_workloads.rosbag.bag_files import BagError, select_bags
+from robotrain_workloads.rosbag.episodes import BagReading, read_bag
+from robotrain_workloads.rosbag.pictures import EpisodePictures, read_episode_pictures
+from robotrain_workloads.rosbag.settings import DataSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,13 +58,11 @@ class LoadedBags:
 
 def make_settings(values: Mapping[str, Any]) -> DataSettings:
     """Return how bags are read, from the workload's parameters."""
-    height, _, width = (values["image_size"] or "").partition("x")
-    names = ("state_topic", "environment_state_topic", "action_topic")
-    topics: dict[str, Any] = {name: read_topic(values[name]) for name in names}
+    topics: dict[str, Any] = {name: read_topic(values[name]) for name in TOPIC_PARAMETERS}
     unchanged = ("fps", "sync", "tolerance_s", "max_gap_s", "timestamp", "on_clock_jump")
     return DataSettings(
         image_topics=parse_cameras(values["image_topics"] or ""),
-        image_size=(int(height), int(width)) if height else None,
+        image_size=parse_size(values["image_size"]),
         exclude_bags=parse_names(values["exclude_bags"]),
         joint_names=parse_names(values["joint_names"]) or None,
         action_joint_names=parse_names(values["action_joint_names"]) or None,

@@ -12,11 +12,11 @@ from robotrain.model.workload_profile import Container, Metric, OutputProfile, R
 from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import redact
 
+from robotrain_workloads.bag_parameters import is_action_the_state
 from robotrain_workloads.lerobot.parameters import TRAINING_HINTS
 from robotrain_workloads.rosbag_act_train.parameters import (
     RosbagActParameters,
     find_policy_problems,
-    is_action_the_state,
 )
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robotrain_workloads.rosbag_act_train.bags import explain_clocks
+from robotrain_workloads.rosbag import explain_clocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
+    from robotrain_workloads.rosbag.settings import DataSettings
 
     Times = NDArray[np.int64]
     """Nanoseconds since 1970."""

@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from robotrain_runtime.contract import child_python
-from robotrain_runtime.environments import environment
-from robotrain_runtime.process.stop import StopSignal
 
-from robotrain_workloads.lerobot_train.container import ENVIRONMENT
-from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
-from robotrain_workloads.rosbag_act_train.bags.pictures import CACHE_FOLDER, read_episode_pictures
+from robotrain_workloads.rosbag.bag_files import BagError
+from robotrain_workloads.rosbag.pictures import read_episode_pictures
 
 if TYPE_CHECKING:
-    from robotrain_workloads.rosbag_act_train.bags.episodes import BagReading
-    from robotrain_workloads.rosbag_act_train.survey import BagSurvey
+    from robotrain_workloads.rosbag.episodes import BagReading
+    from robotrain_workloads.rosbag.survey import BagSurvey
 
 PROGRAM = Path(__file__).with_name("write_dataset.py")
 LAST_LINES = 5
@@ -32,7 +29,16 @@ class ConversionFailed(Exception):
 
 
 def convert_bags(
-    survey: BagSurvey, to: Path, *, task: str, robot: str, video: bool, salvage: bool, say: Callable[[str], None]
+    survey: BagSurvey,
+    to: Path,
+    *,
+    task: str,
+    robot: str,
+    video: bool,
+    salvage: bool,
+    cache: Path,
+    find_python: Callable[[], Path],
+    say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Write a dataset of all episodes and return what was written: `episodes`, `frames`, `fps` and `path`.
 
@@ -43,6 +49,8 @@ def convert_bags(
         robot: The kind of robot; may be empty.
         video: Store pictures as video, else as images.
         salvage: Read the whole chunks of MCAP files that end too early.
+        cache: The folder of decoded pictures.
+        find_python: Returns the interpreter of LeRobot's environment.
         say: Takes lines of progress.
 
     Raises:
@@ -55,7 +63,7 @@ def convert_bags(
             episodes = [
                 episode
                 for number, reading in enumerate(survey.usable)
-                for episode in _decode(reading, survey, work / str(number), salvage, say)
+                for episode in _decode(reading, survey, work / str(number), cache, salvage, say)
             ]
         except BagError as error:
             raise ConversionFailed(str(error)) from error
@@ -77,21 +85,18 @@ def convert_bags(
         if settings.fps != round(settings.fps):
             raise ConversionFailed(f"LeRobot takes whole frames per second, not {settings.fps:g}: give --fps")
         (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        _run_program(_find_python(say), work / "job.json", say)
+        _run_program(find_python(), work / "job.json", say)
         shutil.move(work / "dataset", to)
     frames = sum(episode["steps"] for episode in episodes)
     return {"episodes": len(episodes), "frames": frames, "fps": survey.settings.fps, "path": str(to)}
 
 
 def _decode(
-    reading: BagReading, survey: BagSurvey, work: Path, salvage: bool, say: Callable[[str], None]
+    reading: BagReading, survey: BagSurvey, work: Path, cache: Path, salvage: bool, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """Write the values and pictures of a bag's episodes as arrays; return what LeRobot's side needs of each."""
-    from robotrain.store import files
-
     say(f"decoding {reading.bag.name}")
     work.mkdir()
-    cache = files.get_cache_folder() / CACHE_FOLDER
     taken = read_episode_pictures(reading, cache, size=survey.settings.image_size, salvage=salvage)
     written = []
     for number, (episode, pictures) in enumerate(zip(reading.episodes, taken, strict=True)):
@@ -109,15 +114,6 @@ def _decode(
             shapes[feature] = camera.pictures.shape[1:]
         written.append({"steps": episode.steps, "arrays": arrays, "cameras": cameras, "shapes": shapes})
     return written
-
-
-def _find_python(say: Callable[[str], None]) -> Path:
-    from robotrain.store import files
-
-    cache = files.get_cache_folder()
-    if environment.find_environment(ENVIRONMENT.lock, ENVIRONMENT.python, cache) is None:
-        say(f"building the environment of LeRobot ({ENVIRONMENT.gib:g} GiB), once")
-    return environment.build_python(ENVIRONMENT, cache, say, StopSignal())
 
 
 def _run_program(python: Path, job: Path, say: Callable[[str], None]) -> None:

@@ -6,6 +6,7 @@ import re
 import zlib
 from typing import Any
 
+IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 CHANNELS = {"rgb8": 3, "bgr8": 3, "mono8": 1}
 """Of a raw picture, by its encoding."""
 JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"

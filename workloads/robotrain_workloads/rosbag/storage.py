@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-STORAGE_SUFFIXES = (".db3", ".mcap")
-COMPRESSED_SUFFIX = ".zstd"
-"""What `ros2 bag record --compression-mode file` appends to the name of a storage file."""
+from robotrain_workloads.bag_storage import COMPRESSED_SUFFIX, get_plain_path
+
 # CROSS JOIN: messages are read in the order of their table, without sorting them.
 _SQLITE_QUERY = """
 SELECT topics.name, messages.timestamp, messages.data FROM messages CROSS JOIN topics ON topics.id = messages.topic_id
@@ -28,16 +27,6 @@ class RawMessage(NamedTuple):
     log_ns: int
     """Nanoseconds since 1970 when the recorder received it."""
     data: bytes
-
-
-def get_plain_path(path: Path) -> Path:
-    """Return the path of a storage file without the suffix of its compression."""
-    return path.with_suffix("") if path.suffix == COMPRESSED_SUFFIX else path
-
-
-def is_storage_file(path: Path) -> bool:
-    """Return whether the name is that of a storage file, compressed or not."""
-    return get_plain_path(path).suffix in STORAGE_SUFFIXES
 
 
 def open_storage(path: Path) -> IO[bytes]:

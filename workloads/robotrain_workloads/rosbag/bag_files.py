@@ -17,20 +17,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from robotrain_workloads.rosbag_act_train.bags.file_checks import (
+from robotrain_workloads.bag_storage import COMPRESSED_SUFFIX, STORAGE_SUFFIXES, get_plain_path, is_storage_file
+from robotrain_workloads.rosbag.file_checks import (
     METADATA,
     SQLITE_DAMAGED,
     find_file_faults,
     has_other_formats,
 )
-from robotrain_workloads.rosbag_act_train.bags.storage import (
-    COMPRESSED_SUFFIX,
-    STORAGE_SUFFIXES,
+from robotrain_workloads.rosbag.storage import (
     RawMessage,
     SalvagedReader,
     decompress_file,
-    get_plain_path,
-    is_storage_file,
     iterate_messages,
     tolerate_other_encodings,
 )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
-from robotrain_workloads.rosbag_act_train.bags.storage import COMPRESSED_SUFFIX
+from robotrain_workloads.bag_storage import COMPRESSED_SUFFIX
 
 METADATA = "metadata.yaml"
 MCAP_MAGIC, SQLITE_MAGIC = b"\x89MCAP0\r\n", b"SQLite format 3\0"

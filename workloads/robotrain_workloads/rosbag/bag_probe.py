@@ -16,10 +16,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
-from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError
-from robotrain_workloads.rosbag_act_train.bags.file_checks import MCAP_MAGIC, METADATA, SQLITE_DAMAGED
-from robotrain_workloads.rosbag_act_train.bags.number_types import JOINT_TYPE, STAMPED_TYPES
-from robotrain_workloads.rosbag_act_train.bags.storage import COMPRESSED_SUFFIX
+from robotrain_workloads.bag_storage import COMPRESSED_SUFFIX
+from robotrain_workloads.rosbag.bag_files import Bag, BagError
+from robotrain_workloads.rosbag.file_checks import MCAP_MAGIC, METADATA, SQLITE_DAMAGED
+from robotrain_workloads.rosbag.number_types import JOINT_TYPE, STAMPED_TYPES
 
 IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 FOOTER_BYTES = 29 + len(MCAP_MAGIC)

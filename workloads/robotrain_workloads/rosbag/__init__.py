@@ -1,14 +1,7 @@
 """Reading ROS 2 bags: files, messages, time, episodes and pictures. Needs the extra `rosbag`."""
 
 from collections.abc import Mapping
-from typing import Literal
 
-Sync = Literal["nearest", "previous"]
-"""Which message counts at a step: the nearest one, or the one before."""
-Clock = Literal["header", "log"]
-"""Which time counts: that of header stamps, where all are set, or that of the recording."""
-ClockJump = Literal["refuse", "split"]
-"""What a clock that goes back does to its bag."""
 MAX_APART_S = 1.0
 """How much the header stamps of topics may differ in their distance from the times of recording."""
 SLOW_FACTOR = 1.5

@@ -30,8 +30,6 @@ FIXED_NAMES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(POSE_TYPES, POSE_NAMES),
 }
 """What the values of a type are called, where the type says it."""
-DEGREES = "deg"
-"""The unit of a topic whose angles become radians."""
 
 
 def list_unused_numbers(types: Mapping[str, str], used: Collection[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robotrain_workloads.rosbag_act_train.bags.picture_formats import (
+from robotrain_workloads.rosbag.picture_formats import (
     CHANNELS,
     JPEG,
     JPEG_END,
@@ -23,7 +23,6 @@ from robotrain_workloads.rosbag_act_train.bags.picture_formats import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _END_BYTES = 64
 
 

@@ -7,24 +7,32 @@ files tell at a glance is said before.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
 
+from robotrain_workloads import bag_parameters
 from robotrain_workloads.option_kinds import find_near_option
-from robotrain_workloads.rosbag_act_train import parameters
-from robotrain_workloads.rosbag_act_train.bags import SLOW_FACTOR, bag_probe, explain_clocks
-from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, UnknownBag, check_files, select_bags
-from robotrain_workloads.rosbag_act_train.bags.bag_probe import ProbedTopic
-from robotrain_workloads.rosbag_act_train.bags.number_types import (
+from robotrain_workloads.rosbag import SLOW_FACTOR, bag_probe, explain_clocks
+from robotrain_workloads.rosbag.bag_files import (
+    Bag,
+    BagError,
+    Topic,
+    UnknownBag,
+    check_files,
+    select_bags,
+)
+from robotrain_workloads.rosbag.bag_probe import ProbedTopic
+from robotrain_workloads.rosbag.number_types import (
     JOINT_TYPE,
     NUMBER_TYPES,
     describe_topics,
     list_unused_numbers,
 )
-from robotrain_workloads.rosbag_act_train.bags.picture_formats import find_encoding_problem, find_visible_damage
+from robotrain_workloads.rosbag.picture_formats import find_encoding_problem, find_visible_damage
+from robotrain_workloads.rosbag.settings import suggest_settings
 
 BUDGET_SECONDS = 0.12
 """How long bags are looked at: the first of many, the others by the job."""
@@ -41,23 +49,27 @@ class BagCheck:
     """What the bags of a job show at a glance.
 
     :param values: the parameters of the job.
+    :param guesses: whether topics that it does not name, and a rate, are guessed from the bags.
     """
 
-    def __init__(self, values: Mapping[str, Scalar]) -> None:
-        self._values = values
-        self._cameras = parameters.parse_cameras(str(values["image_topics"] or ""))
-        named = {name: parameters.read_topic(_get_text(values[name])) for name in TOPICS}
+    def __init__(self, values: Mapping[str, Scalar], *, guesses: bool = False) -> None:
+        self._values, self._guesses = values, guesses
+        images = bag_parameters.read_topic(_get_text(values["image_topics"]))
+        self._cameras = bag_parameters.parse_cameras(images or "")
+        named = {name: bag_parameters.read_topic(_get_text(values[name])) for name in TOPICS}
         self._topics = {name: topic for name, topic in named.items() if topic}
         self._problems: dict[Finding, list[Path]] = {}
         """The bags of each."""
         self._steps: list[int] = []
         """The most steps of each bag whose length is known."""
+        self._probed: list[Mapping[str, ProbedTopic]] = []
+        """The topics of each bag that could be read."""
         self.warnings: list[str] = []
         """What may stop the training."""
 
     def find_problems(self, folders: Sequence[Path]) -> list[Finding]:
         """Return each reason why the training would stop."""
-        excluded = parameters.parse_names(_get_text(self._values["exclude_bags"]))
+        excluded = bag_parameters.parse_names(_get_text(self._values["exclude_bags"]))
         try:
             bags = [bag for folder_bags in select_bags(folders, excluded) for bag in folder_bags]
         except UnknownBag as error:
@@ -77,6 +89,8 @@ class BagCheck:
             except OSError:  # the job says it
                 continue
         self._check_lengths(folders, bags)
+        if self._guesses and len(self._probed) == len(bags):
+            self._check_guesses(bags)
         problems = self._problems.items()
         return [finding._replace(title=f"{_describe_bags(paths)}: {finding.title}") for finding, paths in problems]
 
@@ -104,6 +118,7 @@ class BagCheck:
         topics = bag_probe.probe_bag(bag, sampled, deadline, salvage=bool(self._values["salvage"]))
         if topics is None:
             return
+        self._probed.append(topics)
         for camera in dict.fromkeys(self._cameras.values()):
             choices = [topic for topic, name in self._cameras.items() if name == camera]
             chosen = next((topic for topic in choices if topic in topics), choices[0])
@@ -113,15 +128,16 @@ class BagCheck:
         numbers = {name: topic for name, topic in self._topics.items() if topic not in self._cameras}
         for name, topic in numbers.items():
             self._check_topic(bag, topics, topic, NUMBER_TYPES, name)
-            joints = parameters.parse_names(_get_text(self._values[TOPICS[name]])) if TOPICS[name] else ()
+            joints = bag_parameters.parse_names(_get_text(self._values[TOPICS[name]])) if TOPICS[name] else ()
             if joints and topic in topics and topics[topic].type == JOINT_TYPE:
                 self._check_joints(bag, topics[topic], name, joints)
-        if self._values["action_topic"] is None:
-            self._check_open_action(bag, topics)
-
+        if self._values["action_topic"] is None and not self._guesses:
+            self._check_open_action(bag, topics, (*self._cameras, *self._topics.values()))
         used = {topic: topics[topic] for topic in (*numbers.values(), *self._cameras) if topic in topics}
         if self._values["timestamp"] == "header":
             self._check_clocks(bag, used)
+        if self._values["fps"] is None:
+            return
         self._check_rates(bag, used)
         lengths = [topic.longest_ns for topic in used.values()]
         if lengths and None not in lengths:
@@ -180,7 +196,7 @@ class BagCheck:
             names = ", ".join(sorted(topics))
             way = Suggestion(f"{flag} {self._replace_topic(topic, near)}" if near else "")
             if not near and name == "action_topic" and "state_topic" in self._topics:
-                way = Suggestion(f"{flag} {parameters.NO_TOPIC}", "the action is the next state")
+                way = Suggestion(f"{flag} {bag_parameters.NO_TOPIC}", "the action is the next state")
             self._add_problem(bag.path, f"no topic {topic} ({flag}); it has {names}", way)
         elif recorded.type not in kinds:
             needs = " or ".join(kinds)
@@ -188,14 +204,24 @@ class BagCheck:
         elif recorded.is_empty:
             self._add_problem(bag.path, f"{topic} ({flag}) has no message")
 
-    def _check_open_action(self, bag: Bag, topics: Mapping[str, ProbedTopic]) -> None:
+    def _check_guesses(self, bags: Sequence[Bag]) -> None:
+        """Ask which topic is the action, where the topics of all bags give no guess."""
+        topics = [{name: Topic(topic.type, not topic.is_empty) for name, topic in bag.items()} for bag in self._probed]
+        guessed = suggest_settings(topics, {})
+        cameras = guessed.image_topics if self._values["image_topics"] is None else self._cameras
+        guesses = {name: getattr(guessed, name) for name in TOPICS if self._values[name] is None}
+        if self._values["action_topic"] is None and not guesses["action_topic"]:
+            used = [topic for topic in (*cameras, *self._topics.values(), *guesses.values()) if topic]
+            for bag, probed in zip(bags, self._probed, strict=True):
+                self._check_open_action(bag, probed, used)
+
+    def _check_open_action(self, bag: Bag, topics: Mapping[str, ProbedTopic], used: Collection[str]) -> None:
         """Ask which topic is the action: where one has numbers that nobody reads, it is not the next state unsaid."""
-        used = (*self._cameras, *self._topics.values())
         types = {name: topic.type for name, topic in topics.items() if not topic.is_empty}
         candidates = list_unused_numbers(types, used)
         if candidates:
             ways = [Suggestion(f"--action-topic {name}") for name in candidates]
-            ways.append(Suggestion(f"--action-topic {parameters.NO_TOPIC}", "the action is the next state"))
+            ways.append(Suggestion(f"--action-topic {bag_parameters.NO_TOPIC}", "the action is the next state"))
             self._add_problem(bag.path, f"no action is named, and it may be in {describe_topics(candidates)}", *ways)
 
     def _replace_topic(self, topic: str, other: str) -> str:

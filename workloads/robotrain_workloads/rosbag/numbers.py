@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robotrain_workloads.rosbag_act_train.bags.messages import MessageError
-from robotrain_workloads.rosbag_act_train.bags.number_types import (
-    DEGREES,
+from robotrain_workloads.bag_parameters import DEGREES
+from robotrain_workloads.rosbag.messages import MessageError
+from robotrain_workloads.rosbag.number_types import (
     FIXED_NAMES,
     JOINT_TYPE,
     POINT_TYPE,

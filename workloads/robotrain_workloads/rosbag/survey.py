@@ -7,17 +7,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, Topic, format_time, open_bag, select_bags
-from robotrain_workloads.rosbag_act_train.bags.episodes import BagReading, dump_counts, read_bag
-from robotrain_workloads.rosbag_act_train.bags.messages import IMAGE_TYPES, get_stamp
-from robotrain_workloads.rosbag_act_train.bags.number_types import NUMBER_TYPES
-from robotrain_workloads.rosbag_act_train.bags.settings import (
+from robotrain_workloads.rosbag.bag_files import Bag, BagError, Topic, format_time, open_bag, select_bags
+from robotrain_workloads.rosbag.episodes import BagReading, dump_counts, read_bag
+from robotrain_workloads.rosbag.messages import get_stamp
+from robotrain_workloads.rosbag.number_types import NUMBER_TYPES
+from robotrain_workloads.rosbag.picture_formats import IMAGE_TYPES
+from robotrain_workloads.rosbag.settings import (
     DataSettings,
     count_bags,
     list_action_candidates,
     suggest_settings,
 )
-from robotrain_workloads.rosbag_act_train.bags.timeline import TopicTimes, make_topic_times
+from robotrain_workloads.rosbag.timeline import TopicTimes, make_topic_times
 
 READABLE_TYPES = (*IMAGE_TYPES, *NUMBER_TYPES)
 
@@ -37,6 +38,8 @@ class BagFacts:
     """A bag, its content, and the episodes to train on."""
 
     bag: Bag
+    source: int = 0
+    """Which of the folders it is in."""
     topics: Mapping[str, TopicFacts] = field(default_factory=dict)
     reading: BagReading | None = None
     problem: str = ""
@@ -45,11 +48,16 @@ class BagFacts:
 
 @dataclass(frozen=True)
 class BagSurvey:
-    """A folder of bags."""
+    """The bags of one folder, or of several."""
 
-    folder: Path
+    folders: Sequence[Path]
     settings: DataSettings
     bags: Sequence[BagFacts]
+
+    @property
+    def folder(self) -> Path:
+        """The first folder."""
+        return self.folders[0]
 
     @property
     def partial_topics(self) -> dict[str, tuple[int, int]]:
@@ -74,6 +82,11 @@ class BagSurvey:
         return candidates
 
     @property
+    def usable_sources(self) -> list[int]:
+        """Which of the folders each of the bags is in that would train."""
+        return [bag_facts.source for bag_facts in self.bags if bag_facts.reading and not bag_facts.problem]
+
+    @property
     def usable(self) -> list[BagReading]:
         """The bags that would train."""
         return [bag_facts.reading for bag_facts in self.bags if bag_facts.reading and not bag_facts.problem]
@@ -85,26 +98,32 @@ class BagSurvey:
 
 
 def survey_bags(
-    folder: Path, given_settings: Mapping[str, Any], *, min_steps: int, salvage: bool, report: Callable[[str], None]
+    folders: Sequence[Path],
+    given_settings: Mapping[str, Any],
+    *,
+    min_steps: int,
+    salvage: bool,
+    report: Callable[[str], None],
 ) -> BagSurvey:
-    """Read every bag in a folder.
+    """Read every bag in some folders.
 
     Args:
-        folder: The folder.
+        folders: The folders, in the order of their episodes.
         given_settings: The settings that the user gave, in place of those that are guessed from the topics.
         min_steps: Shorter pieces do not train: the chunk size.
         salvage: Read the whole chunks of MCAP files that end too early.
         report: Takes a line before each bag.
 
     Raises:
-        BagError: the folder holds no bag, or none is left.
+        BagError: a folder holds no bag, or none is left.
         UnknownBag: no bag has one of the names.
     """
-    (bags,) = select_bags([folder], given_settings.get("exclude_bags", ()))
+    bags = select_bags(folders, given_settings.get("exclude_bags", ()))
+    pairs = [(source, bag) for source, folder_bags in enumerate(bags) for bag in folder_bags]
     facts = []
-    for number, bag in enumerate(bags, 1):
-        report(f"reading {bag.name} ({number} of {len(bags)})")
-        facts.append(_read_topics(bag, salvage))
+    for number, (source, bag) in enumerate(pairs, 1):
+        report(f"reading {bag.name} ({number} of {len(pairs)})")
+        facts.append(_read_topics(bag, source, salvage))
     settings = replace(_suggest(facts), **given_settings)
     is_open = settings.action_topic is None and "action_topic" not in given_settings
     joints: Mapping[str, tuple[str, ...]] = {}
@@ -127,7 +146,7 @@ def survey_bags(
         joint_names=settings.joint_names or state_joints,
         action_joint_names=settings.action_joint_names or action_joints,
     )
-    return BagSurvey(folder, settings, facts)
+    return BagSurvey(folders, settings, facts)
 
 
 def _find_missing_topics(bag_facts: BagFacts, facts: Sequence[BagFacts], settings: DataSettings) -> str:
@@ -175,8 +194,8 @@ def _dump_topic(facts: TopicFacts) -> dict[str, Any]:
     return fields
 
 
-def _read_topics(bag: Bag, salvage: bool) -> BagFacts:
-    facts = BagFacts(bag)
+def _read_topics(bag: Bag, source: int, salvage: bool) -> BagFacts:
+    facts = BagFacts(bag, source)
     try:
         with open_bag(bag, salvage=salvage) as opened:
             read = [name for name, topic in opened.topics.items() if topic.type in READABLE_TYPES]

@@ -8,23 +8,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from robotrain_workloads.rosbag_act_train.bags import SLOW_FACTOR
-from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, OpenBag, open_bag
-from robotrain_workloads.rosbag_act_train.bags.messages import (
-    IMAGE_TYPES,
+from robotrain_workloads.rosbag import SLOW_FACTOR
+from robotrain_workloads.rosbag.bag_files import Bag, BagError, OpenBag, open_bag
+from robotrain_workloads.rosbag.messages import (
     MessageError,
     find_damage,
     get_stamp,
 )
-from robotrain_workloads.rosbag_act_train.bags.number_types import NUMBER_TYPES
-from robotrain_workloads.rosbag_act_train.bags.numbers import NumberReader
-from robotrain_workloads.rosbag_act_train.bags.picture_formats import find_encoding_problem
-from robotrain_workloads.rosbag_act_train.bags.settings import (
+from robotrain_workloads.rosbag.number_types import NUMBER_TYPES
+from robotrain_workloads.rosbag.numbers import NumberReader
+from robotrain_workloads.rosbag.picture_formats import IMAGE_TYPES, find_encoding_problem
+from robotrain_workloads.rosbag.settings import (
     DataSettings,
     explain_open_action,
     list_action_candidates,
 )
-from robotrain_workloads.rosbag_act_train.bags.timeline import (
+from robotrain_workloads.rosbag.timeline import (
     Stretch,
     TopicTimes,
     explain_unused,

@@ -7,16 +7,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from robotrain_workloads.rosbag_act_train.bags import Clock, ClockJump, Sync
-from robotrain_workloads.rosbag_act_train.bags.bag_files import Topic
-from robotrain_workloads.rosbag_act_train.bags.messages import IMAGE_TYPES
-from robotrain_workloads.rosbag_act_train.bags.number_types import (
+from robotrain_workloads.bag_parameters import Clock, ClockJump, Sync
+from robotrain_workloads.rosbag.bag_files import Topic
+from robotrain_workloads.rosbag.number_types import (
     JOINT_TYPE,
     NUMBER_TYPES,
     STATE_TYPES,
     describe_topics,
     list_unused_numbers,
 )
+from robotrain_workloads.rosbag.picture_formats import IMAGE_TYPES
 
 _PLAIN_SEGMENTS = {"image", "image_raw", "image_rect", "color", "compressed", "raw", "rgb", "image_color", "camera"}
 _ACTION_WORDS = re.compile(r"action|command|cmd|target|goal|leader", re.IGNORECASE)

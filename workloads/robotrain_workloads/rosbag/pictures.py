@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from robotrain_runtime.machine.hardware import count_cores
 
-from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, open_bag
-from robotrain_workloads.rosbag_act_train.bags.messages import MessageError, decode_picture, describe_size
+from robotrain_workloads.rosbag.bag_files import Bag, BagError, open_bag
+from robotrain_workloads.rosbag.messages import MessageError, decode_picture, describe_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from robotrain_workloads.rosbag_act_train.bags.episodes import BagReading
+    from robotrain_workloads.rosbag.episodes import BagReading
 
 CACHE_FOLDER = "bag-pictures"
 """Below robotrain's cache."""

@@ -1,0 +1,131 @@
+"""Parameters with which ROS 2 bags are read: their options, and what their texts mean. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from robotrain_runtime.contract.parameter import Param
+
+Sync = Literal["nearest", "previous"]
+"""Which message counts at a step: the nearest one, or the one before."""
+Clock = Literal["header", "log"]
+"""Which time counts: that of header stamps, where all are set, or that of the recording."""
+ClockJump = Literal["refuse", "split"]
+"""What a clock that goes back does to its bag."""
+DEGREES = "deg"
+"""The unit of a topic whose angles become radians."""
+NO_TOPIC = "none"
+"""What stands for no topic where the default is one."""
+TOPIC = r"/?[A-Za-z_~{}][A-Za-z0-9_~{}/]*"
+TOPIC_PATTERN = f"^{TOPIC}$"
+TOPICS_PATTERN = f"^{TOPIC}(=[A-Za-z0-9_-]+)?(,{TOPIC}(=[A-Za-z0-9_-]+)?)*$"
+UNITS_PATTERN = f"^{TOPIC}={DEGREES}(,{TOPIC}={DEGREES})*$"
+SIZE_PATTERN = r"^[1-9][0-9]*x[1-9][0-9]*$"
+NAMES_PATTERN = r"^[^,\s]+(,[^,\s]+)*$"
+TOPIC_PARAMETERS = ("state_topic", "environment_state_topic", "action_topic")
+"""Those with a topic of numbers."""
+DEFAULT_TASK = "do the recorded task"
+"""The text of the task that every episode of a converted bag shows."""
+
+
+def _make_topic_param(help: str) -> Param:
+    return Param(help=help, common=True, pattern=TOPIC_PATTERN, pattern_help="a topic", metavar="TOPIC")
+
+
+def _make_joints_param(what: str) -> Param:
+    return Param(
+        help=f"the joints of the {what}, in order (default: as in the first bag)",
+        pattern=NAMES_PATTERN,
+        pattern_help="names with commas between them",
+        metavar="NAME,…",
+    )
+
+
+IMAGE_TOPICS = Param(
+    help="the cameras: topics and their names, as /camera/top=top,/camera/wrist=wrist",
+    common=True,
+    pattern=TOPICS_PATTERN,
+    pattern_help="topics with commas between them, each with `=` and the camera's name after it",
+    metavar="TOPIC=CAMERA,…",
+)
+STATE_TOPIC = _make_topic_param("the topic of the robot's state, or none")
+ENVIRONMENT_STATE_TOPIC = _make_topic_param("a topic with the state of what is around the robot")._replace(common=False)
+ACTION_TOPIC = _make_topic_param("the topic of the actions, or none: the action is the next state")._replace(
+    takes_none=True
+)
+JOINT_NAMES = _make_joints_param("state")
+ACTION_JOINT_NAMES = _make_joints_param("action")
+UNITS = Param(
+    help="topics of angles in degrees, which become radians, such as /joint_states=deg",
+    aliases=("--unit",),
+    pattern=UNITS_PATTERN,
+    pattern_help="topics with `=deg` after each and commas between them",
+    metavar="TOPIC=deg,…",
+)
+FPS = Param(help="steps per second", common=True, gt=0)
+SYNC = Param(help="which message counts at a step: the nearest, or the one before")
+TOLERANCE_S = Param(help="how far a message may be from its step, in seconds (default: half a step)", gt=0)
+TIMESTAMP = Param(help="the time that counts: of headers, where all have one, or of the recording")
+MAX_GAP_S = Param(help="a longer silence splits a bag into episodes, in seconds", gt=0)
+ON_CLOCK_JUMP = Param(help="what a clock that goes back does to its bag")
+EXCLUDE_BAGS = Param(
+    help="bags that are left out, by the names that `robotrain bags inspect` shows",
+    aliases=("--exclude-bag",),
+    pattern=r"^[^,]+(,[^,]+)*$",
+    pattern_help="names with commas between them",
+    metavar="NAME,…",
+)
+IMAGE_SIZE = Param(
+    help="the size that pictures are scaled to (default: their own)",
+    pattern=SIZE_PATTERN,
+    pattern_help="HEIGHTxWIDTH in pixels, such as 480x640",
+    metavar="HEIGHTxWIDTH",
+)
+SALVAGE = Param(help="read the whole chunks of MCAP files that end too early")
+NAMES = (
+    *("image_topics", *TOPIC_PARAMETERS, "joint_names", "action_joint_names", "units", "fps", "sync", "tolerance_s"),
+    *("timestamp", "max_gap_s", "on_clock_jump", "exclude_bags", "image_size", "salvage"),
+)
+"""The parameters above, as every workload that reads bags calls them."""
+
+
+def list_given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of these parameters that have a value, where the default of each is none."""
+    return {name: values[name] for name in NAMES if values[name] not in (None, False)}
+
+
+def parse_cameras(text: str) -> dict[str, str]:
+    """Return the camera of each topic; the topic names it where nothing else does."""
+    topics = [part.partition("=") for part in text.split(",") if part]
+    return {topic: camera or topic.strip("/").replace("/", "_") for topic, _, camera in topics}
+
+
+def parse_units(text: str | None) -> dict[str, str]:
+    """Return the unit of each topic. Raise ValueError."""
+    pairs = [part.partition("=") for part in (text or "").split(",") if part]
+    if wrong := next((f"{topic}{sign}{unit}" for topic, sign, unit in pairs if unit != DEGREES or not topic), ""):
+        raise ValueError(f"It is TOPIC={DEGREES}, for angles in degrees, which become radians; not {wrong}.")
+    return {topic: unit for topic, _, unit in pairs}
+
+
+def parse_names(text: str | None) -> tuple[str, ...]:
+    """Return the names of a list with commas."""
+    return tuple(text.split(",")) if text else ()
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """Return the height and the width; None for a text that is empty."""
+    height, _, width = (text or "").partition("x")
+    return (int(height), int(width)) if height else None
+
+
+def read_topic(text: str | None) -> str | None:
+    """Return the topic; None for none."""
+    return None if text in (None, NO_TOPIC) else text
+
+
+def is_action_the_state(values: Mapping[str, Any]) -> bool:
+    """Return whether the action of a step is the state of the same step."""
+    action, state = (read_topic(values[name]) for name in ("action_topic", "state_topic"))
+    return action is not None and action == state and values["joint_names"] == values["action_joint_names"]

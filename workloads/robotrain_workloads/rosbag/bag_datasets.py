@@ -1,0 +1,93 @@
+"""Bags as the data of a training with LeRobot: what is wrong with them, and their conversion. Standard library only.
+
+A job that names `--bags` carries this module as its plugin `data.bags`; other jobs of that workload do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from robotrain_runtime.contract.container_plugin import DataPreparation, PythonEnvironment
+from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.finding import Finding, make_finding, suggest_leaving_out
+
+from robotrain_workloads import bag_parameters
+from robotrain_workloads.bag_storage import STORAGE_SUFFIXES, has_bags
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.rosbag.bag_check import BagCheck
+from robotrain_workloads.rosbag.settings import DataSettings
+
+ENVIRONMENT = PythonEnvironment(
+    lock=Path(__file__).parent / "locks" / "bags.txt", python="3.12", gib=0.3, platform="Linux-x86_64"
+)
+PROGRAM = "robotrain_workloads.rosbag.dataset_conversion"
+FORMAT = 1
+"""Incremented when the same bags would become another dataset."""
+LOCAL_KIND = "local_path"
+SHORTEST_EPISODE = 2
+"""Steps of the shortest piece of a bag that is converted."""
+
+
+def find_problems(
+    document: JobDocument, data: Mapping[JobSource, Path], *, is_complete: bool = False
+) -> Iterator[Finding | str]:
+    """Yield why the bags cannot be converted, as far as their files tell at a glance.
+
+    :param is_complete: whether the folders have all files, also those of sources that are fetched.
+    """
+    sources = [source for source in document.sources if source.role == "dataset"]
+    bags = []
+    for source in dict.fromkeys(source for source in sources if source in data):
+        folder = data[source]
+        if has_bags(folder):
+            bags.append(folder)
+        elif (folder / dataset.INFO_FILE).is_file():
+            yield make_finding(
+                f"{source.uri} is a LeRobot dataset, not ROS 2 bags: --bags is for these", suggest_leaving_out("--bags")
+            )
+        elif is_complete or source.kind == LOCAL_KIND:
+            yield f"{source.uri} holds no ROS 2 bag: no file in it ends in {' or '.join(STORAGE_SUFFIXES)}"
+    if bags and len(bags) == len(set(sources)):
+        yield from _make_check(document).find_problems(bags)
+
+
+def list_warnings(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield what may stop the conversion."""
+    bags = [folder for source, folder in data.items() if source.role == "dataset" and has_bags(folder)]
+    check = _make_check(document)
+    if bags:
+        check.find_problems(bags)
+    yield from check.warnings
+
+
+def _make_check(document: JobDocument) -> BagCheck:
+    values = document.parameters
+    defaults = {
+        name: getattr(DataSettings, name) if values[name] is None else values[name]
+        for name in ("timestamp", "max_gap_s", "sync")
+    }
+    return BagCheck({**values, **defaults, "chunk_size": SHORTEST_EPISODE}, guesses=True)
+
+
+def plan_conversion(
+    document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
+) -> DataPreparation:
+    """Return the program that makes one dataset of all bags."""
+    sources = [source for source in document.sources if source.role == "dataset"]
+    values = bag_parameters.list_given(document.parameters)
+    task = str(document.parameters["task"] or bag_parameters.DEFAULT_TASK)
+    source_digests = [digests.get(source, "") for source in sources]  # empty when the content of a source is unknown
+    facts = [FORMAT, document.parameters["lerobot_version"], values, task, source_digests]
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest() if all(source_digests) else ""
+    return DataPreparation(
+        sources=tuple(dict.fromkeys(sources)),
+        key=key,
+        arguments=(
+            *("-m", PROGRAM, f"--settings={json.dumps(values)}", f"--task={task}"),
+            *(f"--bags={data[source]}" for source in sources),
+        ),
+        environment=ENVIRONMENT,
+    )
