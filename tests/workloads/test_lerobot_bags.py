@@ -7,12 +7,14 @@ import os
 from pathlib import Path
 
 import pytest
-from job_documents import PLATFORMS, check_findings, training
+from job_documents import PLATFORMS, check_findings, check_job, training
+from problem_assertions import check_problems
 from recorded_bags import SECOND, START, Recording, make_message
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot.dataset_preparation import read_bag_episodes, write_source_sizes
 from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_train.episode_options import SPLIT_OPTION, hold_out_whole_bags
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 from robotrain_workloads.rosbag import bag_datasets, dataset_conversion
 from robotrain_workloads.rosbag.survey import survey_bags
 from small_training import SMALL
@@ -69,6 +71,18 @@ def test_options_of_bags_are_refused_without_bags(robotrain, option, value):
     words = (option, value) if value else (option,)
     answer = robotrain("render", "lerobot-train", "-d", "lerobot/pusht", *words, "--platform", "local")
     answer.check_problems(2, f"option-without-effect {option}")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "problem"),
+    [
+        ({"evaluate_checkpoints": "all"}, "bags-impossible --evaluate-checkpoints"),
+        ({"state_topic": "/a", "action_topic": "/a"}, "bags-impossible --action-topic"),
+        ({"convert_v21": True}, "option-without-effect --convert-v21"),
+    ],
+)
+def test_what_bags_cannot_have_is_refused(parameters, problem):
+    check_problems(check_job(LEROBOT_TRAIN, policy_type="act", bags=True, **parameters), problem)
 
 
 def test_a_topic_that_no_bag_has_and_one_that_may_be_the_action_are_found_at_a_glance(tmp_path, bags):
@@ -178,6 +192,8 @@ def test_act_trains_on_bags_and_holds_out_whole_ones(robotrain, training_environ
     assert answer.exit_code == 0, answer.stderr
     model = find_model(answer)
     assert {*CONTENT} <= {path.name for path in model.iterdir()}
+    assert "lerobot-eval --policy-run" in answer.stderr
+    assert "--env TASK" in answer.stderr
     config = json.loads((model / "train_config.json").read_text())
     assert config["dataset"]["eval_split"] == pytest.approx(0.375)  # of four episodes the two of the last bag
     root = Path(config["dataset"]["root"])

@@ -1,6 +1,7 @@
 """The workload `lerobot-train`: its declaration. Imports nothing heavy."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +139,30 @@ PARAMETERS = {
 """What `robotrain init` shows of the parameters."""
 EXAMPLES = {"pusht-mini": Path(__file__).parents[1] / "examples/pusht-mini"}
 
+PROFILE = WorkloadProfile(
+    container=Container(environment="lerobot-training-env"),
+    outputs=OutputProfile(
+        noun="training",
+        evaluation="lerobot-eval --policy-run {run} {dataset} {backbone?}",
+        not_evaluated_with="reward_model",
+    ),
+    metrics=(
+        Metric(name="train/loss", kind="loss", label="training loss", brief="loss", better="lower"),
+        Metric(name="val/loss", kind="validation", label="validation loss", brief="val", better="lower"),
+        Metric(name="train/data_wait", label="time that waits for data", brief="data wait", share=True),
+    ),
+    experiment="lerobot-training",
+)
+
+
+def derive_profile(job: "Job") -> WorkloadProfile:
+    """Return the profile of a job: no evaluation can replay the episodes of bags."""
+    if not job["bags"]:
+        return PROFILE
+    evaluation = "lerobot-eval --policy-run {run} --env TASK {backbone?}"
+    return replace(PROFILE, outputs=replace(PROFILE.outputs, evaluation=evaluation))
+
+
 LEROBOT_TRAIN = Workload(
     name="lerobot-train",
     summary="train a policy or a reward model with LeRobot",
@@ -154,20 +179,8 @@ LEROBOT_TRAIN = Workload(
     implies_sources=implies_sources,
     implied_sources=implied_sources,
     targets=("publish_url",),
-    profile=WorkloadProfile(
-        container=Container(environment="lerobot-training-env"),
-        outputs=OutputProfile(
-            noun="training",
-            evaluation="lerobot-eval --policy-run {run} {dataset} {backbone?}",
-            not_evaluated_with="reward_model",
-        ),
-        metrics=(
-            Metric(name="train/loss", kind="loss", label="training loss", brief="loss", better="lower"),
-            Metric(name="val/loss", kind="validation", label="validation loss", brief="val", better="lower"),
-            Metric(name="train/data_wait", label="time that waits for data", brief="data wait", share=True),
-        ),
-        experiment="lerobot-training",
-    ),
+    profile=PROFILE,
+    derive_profile=derive_profile,
     managed_options=OWNED_OPTIONS,
     managed_with_roles={"--rename_map": ("policy", "init_policy", "resume")},
     derive_defaults=derive_defaults,
