@@ -47,6 +47,8 @@ class Defect(NamedTuple):
     video: bool | None = None
     episodes: int = 0
     """How many the dataset needs at least."""
+    still: bool = False
+    """Whether it needs a camera that does not move."""
 
 
 class Planted(NamedTuple):
@@ -65,7 +67,11 @@ def plant(name: str, seed: int, folder: Path) -> Planted:
     kind = "position" if not defect.cameras or draw.random() < 0.7 else "difference"
     attempt = 0
     made = make_dataset(seed, cameras=defect.cameras, video=defect.video, kind=kind)
-    while STATE not in made.names or len(made.episodes) < defect.episodes:
+    while (
+        STATE not in made.names
+        or len(made.episodes) < defect.episodes
+        or (defect.still and not _list_still_cameras(made))
+    ):
         attempt += 1_000_000
         made = make_dataset(seed + attempt, cameras=defect.cameras, video=defect.video, kind=kind)
     found = defect.change(made, draw) if defect.change else []
@@ -78,6 +84,16 @@ def _choose(made: MadeDataset, draw: Any, most: int = 3) -> list[int]:
     """Return one or some episodes."""
     count = int(draw.integers(1, min(most, len(made.episodes) - 2) + 1))
     return sorted(draw.choice(len(made.episodes), count, replace=False).tolist())
+
+
+def _list_still_cameras(made: MadeDataset) -> list[str]:
+    """Return the cameras whose mean picture is much the same in all episodes."""
+    still = []
+    for camera in made.cameras:
+        means = np.stack([episode.pictures[camera].mean(axis=0) for episode in made.episodes])
+        if np.abs(means - np.median(means, axis=0)).mean() < 10:
+            still.append(camera)
+    return still
 
 
 def _find_busy(made: MadeDataset, episode: MadeEpisode, frames: int) -> int:
@@ -111,6 +127,43 @@ def _change_pictures(show: Callable[[Array, Any], Array], *, in_motion: bool = F
 
 def _show_black(pictures: Array, draw: Any) -> Array:
     return np.abs(draw.normal(0, 1.5, pictures.shape)).astype(np.uint8)
+
+
+def freeze_camera_shortly(made: MadeDataset, draw: Any) -> list[int]:
+    """Show one picture of a camera that does not move for about a second in which the robot moves most."""
+    camera = str(draw.choice(_list_still_cameras(made)))
+    episodes = _choose(made, draw)
+    for number in episodes:
+        episode = made.episodes[number]
+        frames = round(draw.uniform(0.8, 1.3) * made.fps)
+        begin = _find_busy(made, episode, frames)
+        pictures = episode.pictures[camera].copy()
+        pictures[begin : begin + frames] = pictures[begin]
+        episode.pictures = {**episode.pictures, camera: pictures}
+    return episodes
+
+
+def _change_view(show: Callable[[Array], Array]) -> Change:
+    """Return a change of all pictures of a camera in some episodes."""
+
+    def change(made: MadeDataset, draw: Any) -> list[int]:
+        camera = str(draw.choice(_list_still_cameras(made)))
+        episodes = _choose(made, draw, 2)
+        for number in episodes:
+            episode = made.episodes[number]
+            episode.pictures = {**episode.pictures, camera: np.ascontiguousarray(show(episode.pictures[camera]))}
+        return episodes
+
+    return change
+
+
+def show_one_camera_twice(made: MadeDataset, draw: Any) -> list[int]:
+    first, other = draw.choice(list(made.cameras), 2, replace=False)
+    episodes = _choose(made, draw) if draw.random() < 0.5 else range(len(made.episodes))
+    for number in episodes:
+        episode = made.episodes[number]
+        episode.pictures = {**episode.pictures, str(other): episode.pictures[str(first)]}
+    return [] if isinstance(episodes, range) else episodes
 
 
 def _copy(made: MadeDataset, draw: Any, first: int, place: int, cut: int = 0) -> list[int]:
@@ -476,6 +529,17 @@ QUALITY: dict[str, Defect] = {
         _change_pictures(lambda old, draw: np.repeat(old[:1], len(old), 0), in_motion=True),
         cameras=2,
     ),
+    "camera frozen shortly": Defect(("camera-frozen",), freeze_camera_shortly, cameras=1, still=True),
+    "camera mirrored": Defect(
+        ("camera-flipped",), _change_view(lambda old: old[:, :, ::-1]), cameras=1, episodes=6, still=True
+    ),
+    "camera upside down": Defect(
+        ("camera-flipped",), _change_view(lambda old: old[:, ::-1, ::-1]), cameras=1, episodes=6, still=True
+    ),
+    "red and blue exchanged": Defect(
+        ("colors-exchanged",), _change_view(lambda old: old[..., ::-1]), cameras=1, episodes=6, still=True
+    ),
+    "one camera twice": Defect(("cameras-equal",), show_one_camera_twice, cameras=2),
     "episode copied": Defect(("episode-repeated",), copy_episode),
     "episode copied, shifted": Defect(("episode-repeated",), copy_shifted),
     "copy across the split": Defect(("episode-in-validation",), copy_into_validation),

@@ -52,6 +52,15 @@ KINDS: Mapping[str, FindingKind] = {
     "camera-black": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
     "camera-constant": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
     "camera-frozen": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
+    "camera-flipped": FindingKind(
+        "warning", "Turn the pictures, or leave out the episodes.", is_cured_by_exclusion=True
+    ),
+    "colors-exchanged": FindingKind(
+        "warning", "Exchange the colors, or leave out the episodes.", is_cured_by_exclusion=True
+    ),
+    "cameras-equal": FindingKind(
+        "warning", "Correct the recording; in some episodes: leave them out.", is_cured_by_exclusion=True
+    ),
     "episode-repeated": FindingKind("warning", "Leave out the copies.", is_cured_by_exclusion=True),
     "episode-in-validation": FindingKind("warning", "Leave out the copies.", is_cured_by_exclusion=True),
     "validation-empty": FindingKind("warning", "Record more episodes, or set `--val-split 0`."),

@@ -1,18 +1,23 @@
-"""Cameras that show nothing: black, of one color or frozen; and the same pictures in two episodes."""
+"""Cameras that show nothing: black, of one color or frozen; the same pictures in two episodes; and odd views."""
 
 from collections import defaultdict
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from robotrain_workloads.lerobot_data.findings import DataFinding, Span, make_data_finding, make_span_finding
+from robotrain_workloads.lerobot_data.quality.camera_views import CameraViews
 from robotrain_workloads.lerobot_data.quality.motion import find_runs
 from robotrain_workloads.lerobot_data.quality.pictures import SampledPictures
 from robotrain_workloads.lerobot_data.quality.recording import Array
 
-BLACK, ONE_COLOR = 24, 1.5
-"""The brightest part of a black picture, and the standard deviation of one with one color, of 255."""
+DARKEST, BLACK, ONE_COLOR = 8, 24, 1.5
+"""The brightest part of a black picture whatever the scene is, and in a bright one; and the standard deviation of a
+picture with one color, of 255.
+"""
+BLACK_PART = 0.4
+"""Of the usual brightness: a picture of a dark scene is not black."""
 LEAST_PART, LEAST_SECONDS = 0.15, 2.0
 """How long a camera shows nothing before it counts: of the episode, or in seconds."""
 FROZEN_SECONDS = 1.5
@@ -34,6 +39,20 @@ class _Dead(NamedTuple):
     span: Span
 
 
+class _Brightness(NamedTuple):
+    """How bright the pictures of a camera are in an episode."""
+
+    episode: int
+    frames: Array
+    """The number of the frame of each picture."""
+    length: int
+    """Frames of the episode."""
+    brightest: Array
+    """Of each picture, without the brightest twentieth."""
+    is_plain: Array
+    """Of each picture, whether it has one color."""
+
+
 class CameraCheck:
     """The judgement on the pictures of all cameras and episodes."""
 
@@ -41,33 +60,44 @@ class CameraCheck:
         """`paths` says for each frame of an episode how far the robot moved until then."""
         self._fps, self._paths = fps, paths
         self._dead: dict[tuple[str, str], list[_Dead]] = defaultdict(list)
+        self._brightness: dict[str, list[_Brightness]] = defaultdict(list)
         self._frozen: dict[str, list[tuple[bool, _Dead]]] = defaultdict(list)
         self._changes: dict[str, list[float]] = defaultdict(list)
         self._compared: dict[str, dict[int, Array]] = defaultdict(dict)
         self._means: dict[str, list[float]] = defaultdict(list)
+        self._views = CameraViews()
 
     def add(self, seen: SampledPictures, length: int) -> None:
         """Look at the pictures of a camera in the next episode."""
         pictures = seen.pictures.astype(np.float32)
         flat = pictures.reshape(len(pictures), -1)
         self._means[seen.camera].append(float(flat.mean()) / 255)
-        is_black = np.quantile(flat, 0.95, axis=1) < BLACK
-        is_plain = (flat.std(axis=1) < ONE_COLOR) & ~is_black
-        for code, is_dead in (("camera-black", is_black), ("camera-constant", is_plain)):
-            if is_dead.any():
-                self._add_dead(seen, length, code, is_dead)
-        if not (is_black | is_plain).any():
+        brightest = np.quantile(flat, 0.95, axis=1)
+        is_plain = flat.std(axis=1) < ONE_COLOR
+        self._brightness[seen.camera].append(_Brightness(seen.episode, seen.frames, length, brightest, is_plain))
+        if not (is_plain | (brightest < DARKEST)).any():
+            self._views.add(seen)
             self._find_frozen(seen, length, pictures)
             if len(pictures) >= COMPARED:
                 chosen = np.linspace(0, len(pictures) - 1, COMPARED).round().astype(int)
                 self._compared[seen.camera][seen.episode] = seen.pictures[chosen]
 
-    def _add_dead(self, seen: SampledPictures, length: int, code: str, is_dead: Array) -> None:
+    def _find_dead(self, camera: str, episodes: Sequence["_Brightness"]) -> None:
+        """Note where a camera is black, by how bright its pictures usually are, or shows one color."""
+        usual = float(np.median(np.concatenate([episode.brightest for episode in episodes])))
+        limit = min(BLACK, max(DARKEST, BLACK_PART * usual))
+        for episode in episodes:
+            is_black = episode.brightest < limit
+            for code, is_dead in (("camera-black", is_black), ("camera-constant", episode.is_plain & ~is_black)):
+                if is_dead.any():
+                    self._add_dead(episode, camera, code, is_dead)
+
+    def _add_dead(self, seen: "_Brightness", camera: str, code: str, is_dead: Array) -> None:
         begin, end = max(find_runs(is_dead), key=lambda run: run[1] - run[0])
-        span = _make_span(seen, begin, end, length)
-        part = (span[2] - span[1]) / length
+        span = _make_span(seen, begin, end)
+        part = (span[2] - span[1]) / seen.length
         if part >= LEAST_PART or (span[2] - span[1]) / self._fps >= LEAST_SECONDS:
-            self._dead[code, seen.camera].append(_Dead(part, span))
+            self._dead[code, camera].append(_Dead(part, span))
 
     def _find_frozen(self, seen: SampledPictures, length: int, pictures: Array) -> None:
         differences = np.abs(np.diff(pictures, axis=0))
@@ -91,6 +121,8 @@ class CameraCheck:
 
     def list_findings(self, known_copies: Container[int]) -> Iterator[DataFinding]:
         """Yield what was found; `known_copies` are episodes that repeat another one by their numbers."""
+        for camera, episodes in self._brightness.items():
+            self._find_dead(camera, episodes)
         words = {"camera-black": "is black", "camera-constant": "shows one color"}
         for (code, camera), dead in self._dead.items():
             yield _make_dead_finding(code, camera, words[code], dead)
@@ -99,8 +131,9 @@ class CameraCheck:
             sees_robot = bool(changes) and float(np.quantile(changes, 0.75)) > CHANGING
             if counted := [dead for is_whole, dead in runs if is_whole or sees_robot]:
                 yield _make_dead_finding("camera-frozen", camera, "shows one picture in motion", counted)
-        for camera, episodes in self._compared.items():
-            yield from self._compare(camera, episodes, known_copies)
+        for camera, pictures in self._compared.items():
+            yield from self._compare(camera, pictures, known_copies)
+        yield from self._views.list_findings(self._compared)
 
     def _compare(
         self, camera: str, episodes: Mapping[int, Array], known_copies: Container[int]
@@ -133,9 +166,9 @@ class CameraCheck:
         return float(np.mean(means)) if means else None
 
 
-def _make_span(seen: SampledPictures, begin: int, end: int, length: int) -> Span:
+def _make_span(seen: _Brightness, begin: int, end: int) -> Span:
     """Return the frames that a run of pictures stands for: up to the next picture."""
-    last = int(seen.frames[end]) if end < len(seen.frames) else length
+    last = int(seen.frames[end]) if end < len(seen.frames) else seen.length
     return seen.episode, int(seen.frames[begin]), last
 
 

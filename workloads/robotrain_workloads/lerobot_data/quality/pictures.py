@@ -23,6 +23,8 @@ from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 
 SIZE = 32
 """Width and height of a small picture in pixels: of gray."""
+COLOR_SIZE = 8
+"""The same of a small picture in red, green and blue."""
 PER_SECOND, FEWEST, MOST = 2.0, 8, 40
 """Pictures of an episode and camera."""
 MOST_PICTURES = 12_000
@@ -43,6 +45,15 @@ class SampledPictures(NamedTuple):
     """The number of the frame of each picture."""
     pictures: Array
     """Pictures by height by width, from 0 to 255."""
+    colors: Array
+    """Their mean in colors: height by width by red, green and blue, from 0 to 255."""
+
+
+class SmallPicture(NamedTuple):
+    """A picture that was made small."""
+
+    gray: Array
+    color: Array
 
 
 class VideoPart(NamedTuple):
@@ -170,16 +181,14 @@ class PictureReader:
                             taken[frame] = _shrink_frame(picture)
                     self._decoded[camera, path] += len(video.frames)
                     if taken:
-                        pictures.append(
-                            SampledPictures(camera, video.episode, np.array([*taken]), np.stack([*taken.values()]))
-                        )
+                        pictures.append(_make_samples(camera, video.episode, [*taken.items()]))
         except (OSError, av.error.FFmpegError, IndexError):
             return pictures  # the comparison of tables says so
         return pictures
 
     def _read_images(self, cameras: Sequence[str], episodes: Sequence[int]) -> Iterator[SampledPictures]:
         wanted = {episode: set(self.choose_frames(int(self._lengths[episode]))) for episode in episodes}
-        taken: dict[tuple[int, str], list[tuple[int, Array]]] = defaultdict(list)
+        taken: dict[tuple[int, str], list[tuple[int, SmallPicture]]] = defaultdict(list)
         current = -1
         with ThreadPoolExecutor(self._threads) as pool:
             for rows in self._read_rows(cameras, wanted):
@@ -255,19 +264,22 @@ class VideoDecoder:
         return None
 
 
-def _shrink_frame(frame: Any) -> Array:
-    small = frame.reformat(SIZE, SIZE, format="gray", interpolation="AREA")
-    return small.to_ndarray()
+def _shrink_frame(frame: Any) -> SmallPicture:
+    gray = frame.reformat(SIZE, SIZE, format="gray", interpolation="AREA")
+    color = frame.reformat(COLOR_SIZE, COLOR_SIZE, format="rgb24", interpolation="AREA")
+    return SmallPicture(gray.to_ndarray(), color.to_ndarray())
 
 
-def _shrink_image(content: Any) -> Array | None:
+def _shrink_image(content: Any) -> SmallPicture | None:
     image = importlib.import_module("PIL.Image")
     if not (data := (content or {}).get("bytes")):
         return None
     try:
         with image.open(io.BytesIO(data)) as opened:
-            opened.draft("L", (SIZE * 4, SIZE * 4))
-            return np.asarray(opened.convert("L").resize((SIZE, SIZE), image.Resampling.BOX))
+            opened.draft("RGB", (SIZE * 4, SIZE * 4))
+            small = opened.convert("RGB").resize((SIZE, SIZE), image.Resampling.BOX)
+            color = small.resize((COLOR_SIZE, COLOR_SIZE), image.Resampling.BOX)
+            return SmallPicture(np.asarray(small.convert("L")), np.asarray(color))
     except Exception:  # of which decoders have many; it is noted as damaged
         return None
 
@@ -276,8 +288,14 @@ def _collect(taken: Any, episode: int, cameras: Sequence[str]) -> Iterator[Sampl
     """Yield what was read of an episode, and forget it."""
     for camera in cameras:
         if samples := taken.pop((episode, camera), None):
-            frames = np.array([frame for frame, _ in samples])
-            yield SampledPictures(camera, episode, frames, np.stack([picture for _, picture in samples]))
+            yield _make_samples(camera, episode, samples)
+
+
+def _make_samples(camera: str, episode: int, samples: Sequence[tuple[int, SmallPicture]]) -> SampledPictures:
+    frames = np.array([frame for frame, _ in samples])
+    pictures = np.stack([picture.gray for _, picture in samples])
+    colors = np.mean([picture.color for _, picture in samples], axis=0)
+    return SampledPictures(camera, episode, frames, pictures, colors)
 
 
 def _choose_evenly(count: int, most: int) -> list[int]:
