@@ -129,16 +129,15 @@ def _show_black(pictures: Array, draw: Any) -> Array:
     return np.abs(draw.normal(0, 1.5, pictures.shape)).astype(np.uint8)
 
 
-def freeze_camera_shortly(made: MadeDataset, draw: Any) -> list[int]:
-    """Show one picture of a camera that does not move for about a second in which the robot moves most."""
+def freeze_camera_early(made: MadeDataset, draw: Any) -> list[int]:
+    """Show one picture of a camera that does not move, from soon after the beginning on."""
     camera = str(draw.choice(_list_still_cameras(made)))
     episodes = _choose(made, draw)
+    begin = round(0.8 * made.fps)
     for number in episodes:
         episode = made.episodes[number]
-        frames = round(draw.uniform(0.8, 1.3) * made.fps)
-        begin = _find_busy(made, episode, frames)
         pictures = episode.pictures[camera].copy()
-        pictures[begin : begin + frames] = pictures[begin]
+        pictures[begin:] = pictures[begin]
         episode.pictures = {**episode.pictures, camera: pictures}
     return episodes
 
@@ -529,7 +528,7 @@ QUALITY: dict[str, Defect] = {
         _change_pictures(lambda old, draw: np.repeat(old[:1], len(old), 0), in_motion=True),
         cameras=2,
     ),
-    "camera frozen shortly": Defect(("camera-frozen",), freeze_camera_shortly, cameras=1, still=True),
+    "camera frozen early": Defect(("camera-frozen",), freeze_camera_early, cameras=1, still=True),
     "camera mirrored": Defect(
         ("camera-flipped",), _change_view(lambda old: old[:, :, ::-1]), cameras=1, episodes=6, still=True
     ),
