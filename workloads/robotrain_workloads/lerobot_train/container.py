@@ -319,6 +319,8 @@ def _make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
         yield f"--read-numbers={json.dumps(read)}"
     if settings := frame_options.make_settings(job):
         yield f"--frame-cache={json.dumps(settings)}"
+    if values["stop_after_no_improvement"]:
+        yield f"--stop-after={values['stop_after_no_improvement']}"
     if values["allow_non_finite"]:
         yield "--allow-non-finite"
     if not tracking.name_type(values):  # the job names none, and its start could not be read before

@@ -48,6 +48,7 @@ from robotrain_workloads.lerobot_data_check.table_files import TableProblem
 from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.base_policy import BasePolicy
 from robotrain_workloads.lerobot_train.data_wait import DataWait
+from robotrain_workloads.lerobot_train.early_stop import EarlyStop, TrainingEnded
 from robotrain_workloads.lerobot_train.episode_options import (
     SPLIT_OPTION,
     disable_empty_split,
@@ -345,6 +346,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         texts=read_dataset_texts(root),
         root=root,
         waits=waits,
+        early_stop=_make_early_stop(own, trainer),
     )
     monitor.install(module)
     RandomDraws(own.first, loads_alone=own.loads_alone).install(module)
@@ -352,6 +354,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     try:
         with frame_cache.start(root, trainer, own.frame_cache):
             module.main()
+    except TrainingEnded:
+        pass
     except Exception as error:
         if sentence := _explain_trainer_error(error, own, trainer, root):
             raise SystemExit(f"error: {episode_numbers.keep_excluded(sentence, own.exclude_episodes)}") from error
@@ -359,6 +363,16 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     finally:
         _kill_workers()
     monitor.require_finite_loss()
+
+
+def _make_early_stop(own: argparse.Namespace, trainer: Sequence[str]) -> EarlyStop | None:
+    """Return what ends the training early, with what it saw before a resume; None if nothing does."""
+    if not own.stop_after or not float(get_option_value(trainer, SPLIT_OPTION) or 0):
+        return None
+    early_stop = EarlyStop(own.stop_after)
+    if own.first:
+        early_stop.load(Path(get_option_value(trainer, "--config_path") or "").parents[1])
+    return early_stop
 
 
 def _place_weights(own: argparse.Namespace) -> None:

@@ -212,6 +212,15 @@ class TrainParameters:
             pattern_help=shared.CHECKPOINTS_HELP,
         ),
     ] = None
+    stop_after_no_improvement: Annotated[
+        int | None,
+        Param(
+            help="end the training after N validations without a lower loss, and save a checkpoint at each one that has"
+            " it; needs --val-split",
+            metavar="N",
+            gt=0,
+        ),
+    ] = None
     log_freq: shared.LogFreq = 200
     val_split: Annotated[
         float,

@@ -50,11 +50,15 @@ def find_problems(job: LerobotJob, output: Path) -> Iterator[Finding | str]:
 
 
 def list_saved_steps(job: LerobotJob) -> list[int]:
-    """Return the steps after the first one at which a checkpoint is saved."""
+    """Return the steps after the first one at which a checkpoint is saved; none if that depends on validations."""
+    if job.parameters["stop_after_no_improvement"]:
+        return []
     last, every = job.parameters["training_steps"], job.parameters["save_freq"]
     return [step for step in (*range(every, last, every), last) if step > job.start.step]
 
 
 def _is_saved_step(job: LerobotJob, first: int, step: int) -> bool:
-    last, every = job.parameters["training_steps"], job.parameters["save_freq"]
-    return bool(first < step <= last and (step % every == 0 or step == last))
+    values = job.parameters
+    last, every = values["training_steps"], values["save_freq"]
+    validated = (values["eval_freq"] or every) if values["stop_after_no_improvement"] else every
+    return bool(first < step <= last and (step % every == 0 or step % validated == 0 or step == last))

@@ -291,6 +291,23 @@ def check_frame_cache(job: LerobotJob) -> Iterator[Problem]:
         )
 
 
+def check_early_stop(job: LerobotJob) -> Iterator[Problem]:
+    """Require a validation loss for --stop-after-no-improvement."""
+    values = job.parameters
+    patience = values["stop_after_no_improvement"]
+    if patience is None or (values["val_split"] and values["eval_freq"] != 0):
+        return
+    lacks_split = values["eval_freq"] != 0
+    way = Suggestion("--val-split 0.1", "holds out episodes") if lacks_split else suggest_leaving_out("--eval-freq")
+    yield make_problem(
+        "option-without-effect.early-stop",
+        way,
+        suggest_leaving_out("--stop-after-no-improvement"),
+        given=str(patience),
+        absent=("val_split",) if lacks_split else ("eval_freq",),
+    )
+
+
 def check_scored_checkpoints(job: LerobotJob) -> Iterator[Problem]:
     """Require checkpoints of a policy, at the steps that are to be scored."""
     which, flag = job.parameters["evaluate_checkpoints"], "--evaluate-checkpoints"

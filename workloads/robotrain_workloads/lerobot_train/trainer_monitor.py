@@ -21,6 +21,7 @@ from robotrain_workloads.lerobot.policy import MODEL_FOLDER, find_weights_file
 from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot_train import data_wait
 from robotrain_workloads.lerobot_train.data_wait import DataWait
+from robotrain_workloads.lerobot_train.early_stop import EarlyStop, LateDecision, TrainingEnded
 from robotrain_workloads.lerobot_train.wrapped_attribute import wrap_attribute
 from robotrain_workloads.lerobot_training.process_group import StopHandler
 
@@ -69,13 +70,14 @@ class TrainerMonitor:
         texts: Sequence[str] = (),
         root: Path | None = None,
         waits: DataWait | None = None,
+        early_stop: EarlyStop | None = None,
     ) -> None:
         """`total`: steps of the training. `first`: the step that it continues from.
 
         `allow_non_finite` keeps checkpoints whose weights or loss are NaN or infinite. `ranks`: the nodes, processes on
         all of them, and samples of a step on each, that there must be. `earlier`: the trainings of the policy that this
         one starts from. `texts`: those of its tasks, in words. `root`: the dataset. `waits`: what measures the wait for
-        data.
+        data. `early_stop`: what ends it once the validation loss does not improve.
         """
         self._ranks = ranks
         self._total = total
@@ -83,6 +85,7 @@ class TrainerMonitor:
         self._allow_non_finite = allow_non_finite
         self._earlier, self._texts, self._root = earlier, texts, root
         self._waits = waits
+        self._early_stop, self._has_validated, self._is_ending = early_stop, False, False
         self._last_loss = (first, 0.0)
         """Step and value of the last training loss."""
         self._stopping = False
@@ -100,6 +103,8 @@ class TrainerMonitor:
         wrap_attribute(accelerator, "reduce", self._remember_reduced)
         wrap_attribute(accelerator, "wait_for_everyone", self._leave_group)
         wrap_attribute(trainer, "update_last_checkpoint", self._send_checkpoint)
+        if self._early_stop:
+            wrap_attribute(trainer, "should_save_checkpoint", self._decide_save_later)
         wrap_attribute(trainer.TrainPipelineConfig, "validate", self._watch_interval)
 
     def _send_window(self, original: Callable[..., Any], tracker: Any) -> None:
@@ -116,7 +121,7 @@ class TrainerMonitor:
         """Remember the validation loss, the only reduced number without a dimension."""
         result = original(*arguments, **named)
         if getattr(result, "ndim", None) == 0:
-            self._reduced = float(result.item())
+            self._reduced, self._has_validated = float(result.item()), True
         return result
 
     def _filter_record(self, record: logging.LogRecord) -> bool:
@@ -149,6 +154,24 @@ class TrainerMonitor:
             claim.end_if_superseded()
         return saves
 
+    def _decide_save_later(self, original: Callable[..., Any], step: int, *arguments: Any) -> LateDecision:
+        """Let LeRobot decide after the validation of a step whether it saves it."""
+        is_planned = bool(original(step, *arguments))
+        self._has_validated = False
+        return LateDecision(lambda: self._should_save_late(step, is_planned))
+
+    def _should_save_late(self, step: int, is_planned: bool) -> bool:
+        """Return whether a step is saved: as planned, or its validation loss is the lowest, or it is the last one."""
+        early_stop = self._early_stop
+        if early_stop is None or not self._has_validated:
+            return is_planned
+        has_improved = early_stop.add(step, self._reduced)
+        self._is_ending = early_stop.is_over and not self._stopping and step < self._total
+        saves = is_planned or has_improved or self._is_ending
+        if saves and not is_planned:
+            claim.end_if_superseded()
+        return saves
+
     def _send_checkpoint(self, original: Callable[..., Any], folder: Path, *arguments: Any, **named: Any) -> Any:
         step = int(folder.name)
         weights = folder / MODEL_FOLDER / find_weights_file(folder / MODEL_FOLDER)
@@ -158,6 +181,8 @@ class TrainerMonitor:
             self.require_finite_loss()
         with suppress(OSError, ValueError, *training_history.FORMAT_ERRORS):  # its trainings are unknown then
             training_history.write_record(folder / MODEL_FOLDER, self._earlier, self._texts, self._root)
+        if self._early_stop:
+            self._early_stop.save(folder)
         result = original(folder, *arguments, **named)
         if problem := self._find_loss_problem():
             emit_event(Note(level="warning", text=f"checkpoint {folder.name} is not used: {problem}"))
@@ -165,6 +190,10 @@ class TrainerMonitor:
             emit_event(Checkpoint(step=step, path=str(folder.absolute()), model=MODEL_FOLDER))
         if self._stopping and not self._stop_handler.is_group:
             raise SystemExit(STOPPED_STATUS)
+        if self._is_ending and self._early_stop:
+            self._total = step
+            self._send_metrics(step, {})
+            emit_event(Note(level="info", text=self._early_stop.describe_end(step)))
         return result
 
     def require_finite_loss(self) -> None:
@@ -183,6 +212,9 @@ class TrainerMonitor:
         if self._stopping and self._stop_handler.is_group:
             accelerator.end_training()
             raise SystemExit(0)  # no failure: the launching process knows of the stop
+        if self._is_ending:
+            accelerator.end_training()
+            raise TrainingEnded
         return result
 
     def _require_ranks(self, count: int) -> None:

@@ -74,6 +74,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from train_rules.check_adapter(lerobot_job)
     yield from train_rules.check_keep(lerobot_job)
     yield from train_rules.check_frame_cache(lerobot_job)
+    yield from train_rules.check_early_stop(lerobot_job)
     yield from train_rules.check_scored_checkpoints(lerobot_job)
     yield from train_rules.check_wandb_project(lerobot_job)
 
