@@ -184,7 +184,8 @@ SUGGESTIONS: list[tuple[Job, dict[str, object], str, list[str]]] = [
 
 # the job, its settings, the code of a problem that stops nobody, and its severity; None: there is no such problem
 NOTICES: list[tuple[Job, dict[str, object], str, str | None]] = [
-    *((job(num_workers=n), {}, "osmo-no-shared-memory", "warning") for n in (4, None)),  # None: the container chooses
+    # without a number the container chooses
+    *((job(num_workers=n), {}, "osmo-no-shared-memory", "warning") for n in (4, None, "auto")),
     *((job(num_workers=n), {"shared_memory": "none"}, "osmo-no-shared-memory", "warning") for n in (4, None)),
     *((job(num_workers=n), {"shared_memory": "mount"}, "osmo-no-shared-memory", None) for n in (4, None)),
     (job(num_workers=0), {}, "osmo-no-shared-memory", None),

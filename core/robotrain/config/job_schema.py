@@ -215,4 +215,7 @@ def _make_value_schema(parameter: Parameter, generated: dict[str, Any]) -> dict[
     if parameter.param.form == "table":
         return schema | {"anyOf": [{"type": ["string", "null"], "pattern": f"{TABLE_PATTERN}|^$"}, _TABLE_SCHEMA]}
     text = {"type": [*SCALAR, "null"]} | ({"pattern": f"{pattern}|^$"} if pattern else {})
-    return schema | FORMS.get(kind, text)
+    form = FORMS.get(kind, text)
+    if words := parameter.param.words:
+        form = form | {"pattern": f"{form['pattern']}|^({'|'.join(words)})$"}
+    return schema | form

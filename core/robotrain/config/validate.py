@@ -142,7 +142,9 @@ def validate_values(declared: type, raw: Mapping[str, Value]) -> Validated:
 
 
 def _is_opened(parameter: Parameter, text: object, texts: Mapping[str, Any]) -> bool:
-    """Return whether a text is a value beside the choices, since what may bring it is given too."""
+    """Return whether a text is a value beside choices, since what may bring it is given too, or beside numbers."""
+    if text in parameter.param.words:
+        return True
     is_other = bool(parameter.param.open_with) and text not in parameter.choices
     return is_other and bool(texts.get(parameter.param.open_with)) and bool(OPEN_WORD.fullmatch(str(text)))
 
@@ -218,13 +220,15 @@ def is_kind_of_value(parameter: Parameter, text: str) -> bool:
     if parameter.choices:
         return text in parameter.choices or text.lower() in dict(parameter.param.foreign_values)
     if parameter.bare_type in (int, float):
-        return bool(re.fullmatch(r"[+-]?[0-9][0-9_.]*([eE][+-]?[0-9]+|[kKmM%])?", text))
+        return text in parameter.param.words or bool(
+            re.fullmatch(r"[+-]?[0-9][0-9_.]*([eE][+-]?[0-9]+|[kKmM%])?", text)
+        )
     return True
 
 
 def is_refused_number(parameter: Parameter, text: str) -> bool:
     """Return whether a parameter that takes a number refuses a text: it is none, or is out of bounds."""
-    if parameter.bare_type not in (int, float) or parameter.choices:
+    if parameter.bare_type not in (int, float) or parameter.choices or text in parameter.param.words:
         return False
     is_plain = bool(re.fullmatch(FLOAT_PATTERN, text))
     return not is_kind_of_value(parameter, text) or (is_plain and _convert_plain_value(parameter, text) is None)
@@ -401,7 +405,8 @@ def describe_expected_value(parameter: Parameter) -> str:
     words_of_bounds = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
     bounds = [(text, getattr(parameter.param, name)) for name, text in words_of_bounds.items()]
     limits = " and ".join(f"{text} {bound:.12g}" for text, bound in bounds if bound is not None)
-    return f"{words} {limits}".strip()
+    others = "".join(f", or {word}" for word in parameter.param.words)
+    return f"{words} {limits}".strip() + others
 
 
 def list_fields(instance: Any) -> tuple[tuple[str, Any], ...]:

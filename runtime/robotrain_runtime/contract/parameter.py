@@ -109,6 +109,8 @@ class Param(NamedTuple):
     """Of texts: a regular expression for those that name code to run: files of a project may not give them."""
     takes_none: bool = False
     """`none` is a value of its own. Of any other parameter whose default is None it unsets what weaker layers say."""
+    words: tuple[str, ...] = ()
+    """Of a number: words that are values too, such as `auto`."""
     open_with: str = ""
     """Of a parameter with choices: the one with which any other word is a value too, since it may bring it."""
 

@@ -205,7 +205,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         renames = feature_renames.parse_renames(job.parameters)
         renamed = feature_renames.list_notes(renames, job.start.settings, job.model)
         notes = (*notes, *resume.list_notes(job), *warnings, *renamed)
-    workers, worker_notes = worker_count.choose_worker_count(job)
+    workers = worker_count.choose_worker_count(job)
     user_options = image_weights.list_read_options(job)
     wandb_options: Iterable[str] = ("--wandb.enable=false",)
     if job.parameters["wandb"]:
@@ -213,12 +213,13 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         project = tracking.get_experiment_name({**job.parameters, job.model.parameter: job.model.kind})
         wandb_options = wandb.make_wandb_options(project, user_options, os.environ, new_run=new_run)
     root = job.root or Path()
-    options = trainer_options.make_options(job, root, output, workers, dataset.compute_frame_tolerance(root))
-    words = [*_make_launcher_arguments(job), "--", *options, *wandb_options, *user_options]
+    options = trainer_options.make_options(job, root, output, workers.processes, dataset.compute_frame_tolerance(root))
+    measured = (f"--measured-workers={workers.most}",) if workers.most else ()
+    words = [*_make_launcher_arguments(job), *measured, "--", *options, *wandb_options, *user_options]
     return WorkCommand(
         arguments=(*node_launch.make_arguments(document, work, words),),
         environ={**make_environ(document, work), **node_launch.make_environ(document)},
-        notes=(*notes, *worker_notes),
+        notes=(*notes, *workers.notes),
     )
 
 

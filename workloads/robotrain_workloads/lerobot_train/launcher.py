@@ -58,6 +58,7 @@ from robotrain_workloads.lerobot_train.episode_options import (
 )
 from robotrain_workloads.lerobot_train.frames import frame_cache
 from robotrain_workloads.lerobot_train.launcher_options import parse_launcher_options
+from robotrain_workloads.lerobot_train.loading_speed import LoaderChoice
 from robotrain_workloads.lerobot_train.random_draws import RandomDraws
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 from robotrain_workloads.lerobot_train.trainer_options import DECODER, TOLERANCE
@@ -350,6 +351,9 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     )
     monitor.install(module)
     RandomDraws(own.first, loads_alone=own.loads_alone).install(module)
+    if own.measured_workers:
+        usual = int(get_option_value(trainer, "--num_workers") or 0)
+        LoaderChoice(usual, own.measured_workers, own.ranks).install(module)
     data_errors.guard_frames()
     try:
         with frame_cache.start(root, trainer, own.frame_cache):

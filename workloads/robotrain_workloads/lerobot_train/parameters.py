@@ -267,7 +267,13 @@ class TrainParameters:
     seed: shared.Seed = 1000
     num_workers: Annotated[
         int | None,
-        Param(help="processes that load data, for each GPU (default: chosen for the machine, at most 4)", ge=0),
+        Param(
+            help="processes that load data, for each GPU; auto: the number that loads fastest, measured before"
+            " the first step (default: chosen for the machine, at most 4)",
+            metavar="N|auto",
+            ge=0,
+            words=("auto",),
+        ),
     ] = None
     frame_cache: Annotated[
         FrameCacheMode,

@@ -12,6 +12,8 @@ from typing import Any
 from robotrain_workloads.lerobot_train.wrapped_attribute import wrap_attribute
 
 SAMPLER = "EpisodeAwareSampler"
+MEASURED = "robotrain_measured"
+"""An attribute of loaders that are none of the training."""
 
 
 class RandomDraws:
@@ -47,6 +49,8 @@ class RandomDraws:
 
     def _begin_to_read(self, original: Callable[..., Any], loader: Any) -> Any:
         torch = importlib.import_module("torch")
+        if getattr(loader, MEASURED, False):
+            return original(loader)
         before = torch.get_rng_state()
         iterator = original(loader)
         if not self._would_draw(loader):

@@ -23,6 +23,8 @@ COPIED_PARAMETERS = (
     *("system_metrics", "num_gpus", "mixed_precision", "seed", "num_workers", "eval_freq", "log_freq"),
     "image_normalization",
 )
+MEASURED_LATER = (("num_workers", "auto"),)
+"""Parameters of which the training tells the value: a tracking run takes each once."""
 TAGGED_PARAMETERS = ("job_name", "num_gpus", "mixed_precision")
 MODEL_URI_FORMS = (
     r"models:/(?P<name>[^/@]+)/(?P<version>\d+)",
@@ -112,7 +114,7 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
     params = {
         "dataset_repo_id": values["dataset_id"],
         **name_type(values),
-        **{name: values[name] for name in COPIED_PARAMETERS},
+        **{name: values[name] for name in COPIED_PARAMETERS if (name, values[name]) not in MEASURED_LATER},
         "statistics": statistics_needs.choose_statistics(values, sources),
         "distributed": ranks > 1,
         "effective_batch_size": batch * ranks,

@@ -7,14 +7,18 @@ import math
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from robotrain_runtime.contract.event import Note
 from robotrain_runtime.machine.hardware import count_cores, get_available_memory
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
 from robotrain_workloads.lerobot_data_check.dataset_options import NO_LOADER, is_streamed
+from robotrain_workloads.lerobot_train.loading_speed import read_chosen_count
 
+AUTO = "auto"
 MAX_AUTO_WORKERS = 4
 """For each GPU: LeRobot's own default."""
 FEW_CORES = 2
@@ -42,17 +46,48 @@ def get_free_shared_memory(folder: Path = SHARED_MEMORY) -> int | None:
     return None
 
 
-def choose_worker_count(job: LerobotJob) -> tuple[int, tuple[Note, ...]]:
+class WorkerCount(NamedTuple):
+    """The number of processes of a training that load its data."""
+
+    processes: int
+    notes: tuple[Note, ...] = ()
+    """Why."""
+    most: int = 0
+    """With `auto`: up to how many are tried before the first step; 0 if none is."""
+
+
+def choose_worker_count(job: LerobotJob) -> WorkerCount:
     """Return the requested number, or one for this machine, and why; at most as many as shared memory allows.
 
     Raise OSError if that is none, and LeRobot needs one.
     """
+    if job.parameters["num_workers"] != AUTO:
+        return _choose_count(job, job.parameters["num_workers"])
+    if job.start.mode == "checkpoint":  # as before: the number changes what random image transforms draw
+        return _choose_count(job, read_chosen_count(job.start.folder / TRAIN_CONFIG_FILE))
+    usual = _choose_count(job, None)
+    if is_streamed(job):
+        return usual
+    ranks = int(job.parameters["num_gpus"])
+    by_memory = (get_available_memory() or math.inf) // 2 // (ranks * _count_loaders(job) * WORKER_BYTES)
+    limit = int(max(0, min(count_cores() // ranks, by_memory)))
+    most = _choose_count(job, limit).processes
+    note = Note(level="info", text=f"the speed of loading is measured with up to {most} processes, in some 20 seconds")
+    return WorkerCount(min(usual.processes, most), (note,), most)
+
+
+def _count_loaders(job: LerobotJob) -> int:
+    """Return the loaders of a process: there is one for held-out episodes, too."""
+    return 2 if job.parameters["val_split"] and job.parameters["eval_freq"] != 0 else 1
+
+
+def _choose_count(job: LerobotJob, requested: int | None) -> WorkerCount:
     values = job.parameters
     available = get_free_shared_memory(SHARED_MEMORY)
-    requested, batch_size, ranks = values["num_workers"], values["batch_size"], int(values["num_gpus"])
-    loaders = 2 if values["val_split"] and values["eval_freq"] != 0 else 1  # one for held-out episodes
+    batch_size, ranks = values["batch_size"], int(values["num_gpus"])
+    loaders = _count_loaders(job)
     wanted, notes = requested, tuple[Note, ...]()
-    if not isinstance(wanted, int):
+    if wanted is None:
         wanted, reason = choose_auto_count(ranks, ranks * loaders, count_cores(), get_available_memory())
         text = f"data is loaded {_describe_place(wanted)}: {reason} (--num-workers N sets another number)"
         notes = (Note(level="info", text=text),)
@@ -62,7 +97,7 @@ def choose_worker_count(job: LerobotJob) -> tuple[int, tuple[Note, ...]]:
         text = f"data is loaded {_describe_place(least)}: {NO_LOADER}"
         notes = (Note(level="info", text=text),)
     if available is None:
-        return wanted, notes
+        return WorkerCount(wanted, notes)
     batch: int = loaders * batch_size * _estimate_sample_bytes(job)
     prefetch = _get_number_option(job, PREFETCH_OPTION, DEFAULT_PREFETCH)
 
@@ -71,7 +106,7 @@ def choose_worker_count(job: LerobotJob) -> tuple[int, tuple[Note, ...]]:
 
     fitting = next((count for count in range(wanted, 0, -1) if count_bytes(count) <= available), 0)
     if fitting == wanted:
-        return fitting, notes
+        return WorkerCount(fitting, notes)
     if fitting < least:
         lacks = f"{SHARED_MEMORY} has {available / MIB:.0f} MiB free, too little for its batches"
         raise OSError(f"{NO_LOADER}, and {lacks} (add shared memory to the container, or reduce --batch-size)")
@@ -80,7 +115,7 @@ def choose_worker_count(job: LerobotJob) -> tuple[int, tuple[Note, ...]]:
         f" {wanted} may need {math.ceil(count_bytes(wanted) / MIB)} MiB (add shared memory to the container, or"
         f" set --num-workers {fitting})"
     )
-    return fitting, (Note(level="warning", text=text),)
+    return WorkerCount(fitting, (Note(level="warning", text=text),))
 
 
 def choose_auto_count(ranks: int, loaders: int, cores: int, memory: int | None) -> tuple[int, str]:

@@ -177,7 +177,7 @@ def check_data_loading(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Warn of data loading processes without shared memory, of which a pod has 64 MiB."""
     workers = dict(job.parameters).get("num_workers", 0)
     if workers != 0 and settings.shared_memory != resources.MOUNT_SHARED_MEMORY:
-        many = "several" if workers is None else workers  # None: the container chooses, perhaps the most that it may
+        many = workers if isinstance(workers, int) else "several"  # else the container chooses, perhaps the most
         yield make_problem("osmo-no-shared-memory", many=many)
 
 
