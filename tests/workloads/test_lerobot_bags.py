@@ -106,6 +106,13 @@ def test_bags_that_are_fetched_are_not_judged_by_what_describes_them(tmp_path):
     check_findings(container.inspect(document, {source: described}), 1, "no ROS 2 bag")
 
 
+def test_bags_need_no_files_of_a_dataset_where_another_machine_reads_them(robotrain, fake_platform, bags):
+    answer = robotrain("submit", "--platform", "fake", "--dataset-path", bags)
+    answer.check_problems(4, f"source-undescribed dataset {bags}", "data-unusable")
+    answer = robotrain("submit", "--platform", "fake", "--dataset-path", bags, "--bags")
+    assert answer.exit_code == 0, answer.stderr
+
+
 def test_a_conversion_is_named_by_content_and_settings(tmp_path, bags):
     document = make_document(tmp_path, bags)
     key = plan(document).key

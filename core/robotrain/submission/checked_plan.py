@@ -11,10 +11,12 @@ from robotrain.errors import Problem, Rejected, raise_if_any, select_errors
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.plugins.manager import Plugins
-from robotrain.submission import existing_run, input_check, left_run, pin, pinned_job, program_lock, source_files
+from robotrain.submission import existing_run, input_check, left_run, pin, pinned_job, program_lock
 from robotrain.submission.channel_variables import name_channels
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
+from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.existing_run import NO_RUN, ExistingRun
+from robotrain.submission.implied_sources import make_description_document
 from robotrain.submission.input_check import NO_INPUTS, InputCheck
 from robotrain.submission.machine_folders import find_output_problems
 from robotrain.submission.plan_secrets import find_secrets_in_plan
@@ -43,11 +45,21 @@ def _pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[Pr
     if not pinning:
         return pinned_job.settle_sources(prepared, problems, pinning=False)
     query = DeadlineFuture(partial(query_platform_settings, prepared))  # in parallel with the pins
-    described = source_files.find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
+    described = _find_describing_files(prepared)
     job, pin_problems = pinned_job.pin_prepared(prepared, described)
     completed, query_problems = query.result()
     all_problems = [*problems, *pin_problems, *query_problems]
     return pinned_job.settle_sources(completed.with_job(job), all_problems, described)
+
+
+def _find_describing_files(prepared: PreparedJob) -> pin.DescribingFiles:
+    """Return the files of which sources have one; none on a platform that runs here and sees the data."""
+    is_here = prepared.platform.capabilities.feature("runs_here")
+    plugin = None if is_here else load_workload_container(prepared.container_plugins)
+    if plugin is None:
+        return pin.NO_DESCRIBING_FILES
+    document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
+    return dict(plugin.identifying_files(document))
 
 
 class SubmitCheck(NamedTuple):

@@ -6,27 +6,15 @@ from robotrain_runtime.contract.document import JobSource
 
 from robotrain.errors import Problem
 from robotrain.messages import Messages
-from robotrain.model.capabilities import Capabilities
 from robotrain.model.source import SourceKind
-from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.pin import (
     FAILURES,
-    NO_DESCRIBING_FILES,
-    DescribingFiles,
     explain_error,
     parse_source,
     query_in_parallel,
 )
 
 make_problem = Messages(__file__)
-
-
-def find_describing_files(can: Capabilities, container_plugins: Mapping[str, str]) -> DescribingFiles:
-    """Return the describing files that the workload declares; none on a platform that runs here and sees the data."""
-    if can.feature("runs_here"):
-        return NO_DESCRIBING_FILES
-    plugin = load_workload_container(container_plugins)
-    return dict(plugin.DESCRIBED) if plugin else NO_DESCRIBING_FILES
 
 
 class SourceFiles:

@@ -315,6 +315,10 @@ class WorkloadContainerPlugin:
         """Return the environment of this very job."""
         return self.ENVIRONMENT
 
+    def identifying_files(self, document: JobDocument) -> Mapping[str, Sequence[str]]:
+        """Return by role the files of which a source of this very job has at least one."""
+        return self.DESCRIBED
+
     def takes_any_policy(self, document: JobDocument) -> bool:
         """Return whether a policy of this very job may be any files, or a folder of several checkpoints."""
         return self.TAKES_ANY_POLICY

@@ -110,6 +110,11 @@ def _load_bags(document: JobDocument) -> Any:
     return importlib.import_module(module) if module else None
 
 
+def identifying_files(document: JobDocument) -> Mapping[str, Sequence[str]]:
+    """Return by role the files of which a source has at least one: bags have any names."""
+    return {**DESCRIBED, **({"dataset": ()} if document.parameters["bags"] else {})}
+
+
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
     if bags := _load_bags(document):

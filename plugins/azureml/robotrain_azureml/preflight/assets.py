@@ -173,7 +173,7 @@ _BLOB_URL = r"https://([a-z0-9]{3,24})\.(?:blob|dfs)\.([a-z.]+)/([a-z0-9$-]{1,63
 def list_describing_files(document: JobDocument) -> Sequence[str]:
     """Return the files of which a dataset of the job's workload must have one; empty if none are declared."""
     plugin = load_workload_container(document.container_plugins)
-    return tuple(plugin.DESCRIBED.get(DATASET_ROLE, ())) if plugin else ()
+    return tuple(plugin.identifying_files(document).get(DATASET_ROLE, ())) if plugin else ()
 
 
 def _check_dataset_asset(
