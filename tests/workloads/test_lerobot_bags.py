@@ -104,6 +104,8 @@ def test_bags_that_are_fetched_are_not_judged_by_what_describes_them(tmp_path):
     described.mkdir()
     assert list(container.compare(document, {source: described})) == []
     check_findings(container.inspect(document, {source: described}), 1, "no ROS 2 bag")
+    without = training(source, {"work": str(tmp_path / "work"), "cache": str(tmp_path / "cache")})
+    check_findings(container.compare(without, {source: described}), 1, "--bags")
 
 
 def test_bags_need_no_files_of_a_dataset_where_another_machine_reads_them(robotrain, fake_platform, bags):

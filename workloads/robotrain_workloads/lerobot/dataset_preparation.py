@@ -22,6 +22,8 @@ from robotrain_workloads.bag_storage import has_bags
 from robotrain_workloads.lerobot import dataset, file_formats
 from robotrain_workloads.lerobot.job import LerobotJob
 
+BAGS = "bags"
+"""The parameter with which a job's datasets are bags."""
 DESCRIPTION_FILES = {"dataset": (dataset.INFO_FILE.as_posix(),)}
 MERGE_PROGRAM = "robotrain_workloads.lerobot.dataset_merge"
 MERGE_FORMAT = 1
@@ -60,10 +62,11 @@ def find_source_problems(job: LerobotJob, source: JobSource, *, description_only
     folder, convert = job.folders[source], job.parameters["convert_v21"] is True
     if source.kind == "local_path" and not description_only:  # fetched data may be linked into a cache
         yield from dataset.find_unsafe_links(folder, source.uri)
-    if not (folder / dataset.INFO_FILE).is_file() and has_bags(folder):
-        yield make_finding(
-            f"{source.uri} holds ROS 2 bags, not a LeRobot dataset", Suggestion("--bags", "converts them")
-        )
+    is_described = (folder / dataset.INFO_FILE).is_file()
+    takes_bags = not is_described and BAGS in job.parameters
+    if not is_described and has_bags(folder):
+        way = Suggestion("--bags", "converts them") if takes_bags else ""
+        yield make_finding(f"{source.uri} holds ROS 2 bags, not a LeRobot dataset", way)
         return
     problems = dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
     nested = dataset.list_nested_datasets(folder) if source.kind == "local_path" else []
@@ -74,7 +77,9 @@ def find_source_problems(job: LerobotJob, source: JobSource, *, description_only
             if faults := [make_finding(fault).title for fault in later]:
                 yield f"{finding.title}; it cannot be converted: {'; '.join(faults)}"
                 continue
-        meant = f"--dataset-path {shlex.quote(str(nested[0]))}" if nested and not finding.ways else ""
+        meant: Suggestion | str = f"--dataset-path {shlex.quote(str(nested[0]))}" if nested and not finding.ways else ""
+        if takes_bags and source.kind != "local_path":  # of which only what describes it is here
+            meant = Suggestion("--bags", "if it holds ROS 2 bags")
         yield make_finding(finding, meant)
 
 
