@@ -8,8 +8,9 @@ by dynamic programming over the numbers of pairs that either policy wins. A look
 pair. Missed: the better policy was not found before the last pair. The floor of episodes is the size of McNemar's test
 that finds 20 points at discordance 0.4 with a probability of 80 %, two-sided, at 5 %; it takes that many in any case.
 
-What may mislead a comparison is simulated: tables of equal policies that were sorted by success, lack the failures of
-one side, or have a good morning, and gates at the floor.
+What may mislead a comparison is simulated with equal policies: tables that were sorted by success, lack the failures of
+one side, repeat each start, or have a good morning; gates at the floor; an evaluation that broke off; evaluations of
+one checkpoint that pass as trainings; checkpoints of which the best is compared; and comparing again until one wins.
 """
 
 import argparse
@@ -19,13 +20,27 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import rows
+from robotrain.comparison.scores_file import read_scores
 from robotrain.comparison.table import ComparedSide, compare_sides
+from robotrain.comparison.training_table import dump_trainings
+from robotrain.report.compared_evaluations import find_trainings
 from robotrain_runtime.comparison.betting import Capital
+from robotrain_runtime.comparison.continuation import (
+    EarlierComparison,
+    choose_skip,
+    count_pairs,
+    select_continued,
+    sum_counts,
+)
 from robotrain_runtime.comparison.decision import ComparisonPlan, choose_round, compare, plan_pairs
 from robotrain_runtime.comparison.observations import Observation, Side, pair_sides
 from rows import Row
@@ -37,6 +52,10 @@ SCORED_PAIRS = 3000
 REPETITIONS = 2000
 ROUNDS_CEILING = 1.1
 """The pairs of a comparison in rounds, in those of one that looks after each."""
+TRIED_DISCORDANCES = (0.1, 0.3, 0.5)
+KEPT = 0.8
+"""How often a comparison that is to be killed gets through one more round."""
+VERDICTS = ("better", "worse", "not worse")
 MISLED_CEILING = 6
 """5 %, and one point for the error of so many repetitions."""
 
@@ -167,27 +186,51 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     yield measure_time(100 if options.quick else SCORED_PAIRS)
 
 
-def measure_misleading(repetitions: int) -> Iterator[Row]:
-    """Simulate tables that would mislead: how often a verdict is given that is not true of equal policies."""
-    inputs = {
-        "rows as they were played": (draw_table, {}),
-        "rows sorted by success": (sort_by_success, {}),
-        "one side's failures left out": (leave_failures_out, {}),
-        "a good morning, a bad afternoon": (draw_drift, {}),
-        "a gate where neither ever succeeds": (draw_floor, {"margin": 0.1}),
+def list_inputs() -> dict[str, Callable[[random.Random], bool]]:
+    """Return what may mislead, by name: each draws one of it, and returns whether a false verdict is given."""
+    inputs: dict[str, Callable[[random.Random], bool]] = {
+        "rows as they were played": lambda draw: is_misled(draw_table(draw)),
+        "rows sorted by success": lambda draw: is_misled(sort_by_success(draw)),
+        "one side's failures left out": lambda draw: is_misled(leave_failures_out(draw)),
+        "a good morning, a bad afternoon": lambda draw: is_misled(draw_drift(draw)),
+        "a gate where neither ever succeeds": lambda draw: is_misled(draw_floor(draw), margin=0.1),
+        "five repetitions of each start": lambda draw: is_misled(draw_repetitions(draw)),
+        "an evaluation broken off when it was best": lambda draw: is_misled(break_off(draw)),
+        "four evaluations of one checkpoint as trainings": lambda draw: compare_trainings(draw, trainings=1),
+        "four trainings": lambda draw: compare_trainings(draw, trainings=4),
+        "the best of 3 checkpoints on the starts that chose it": compare_best,
+        "3 checkpoints compared together": compare_checkpoints,
     }
-    sides = [ComparedSide(side=Side(name), facts={}) for name in "ab"]
-    for name, (draw, plan_fields) in inputs.items():
-        random_numbers, wrong = random.Random(67), 0
-        for _ in range(repetitions):
-            comparison = compare_sides(draw(random_numbers), sides, ComparisonPlan(**plan_fields))
-            wrong += comparison.verdicts[0].verdict in ("better", "worse", "not worse")
-        yield Row(
-            name=f"{name}, {repetitions:,} tables: a false verdict",
-            ours=100 * wrong / repetitions,
-            unit="%",
-            ceiling=MISLED_CEILING,
-        )
+    for discordance in TRIED_DISCORDANCES:
+        name = f"up to 3 tries, discordance {discordance:g}"
+        inputs[f"{name}: each goes on"] = partial(try_again, discordance=discordance)
+    inputs["up to 3 tries, each killed once"] = partial(try_again, discordance=0.3, is_killed=True)
+    return inputs
+
+
+def measure_misleading(repetitions: int) -> Iterator[Row]:
+    """Simulate what would mislead: how often a verdict is given that is not true of equal policies."""
+    names = [*list_inputs()]
+    with ProcessPoolExecutor() as pool:
+        for name, wrong in zip(names, pool.map(partial(count_wrong, repetitions=repetitions), names), strict=True):
+            yield Row(
+                name=f"{name}, {repetitions:,} times: a false verdict",
+                ours=100 * wrong / repetitions,
+                unit="%",
+                ceiling=MISLED_CEILING,
+            )
+
+
+def count_wrong(name: str, repetitions: int) -> int:
+    """Return how often an input leads to a false verdict."""
+    draw, is_wrong = random.Random(67), list_inputs()[name]
+    return sum(is_wrong(draw) for _ in range(repetitions))
+
+
+def is_misled(episodes: Sequence[Observation], first: str = "a", second: str = "b", **question: float) -> bool:
+    """Return whether a verdict about two policies is given."""
+    sides = [ComparedSide(side=Side(name), facts={}) for name in (first, second)]
+    return compare_sides(episodes, sides, ComparisonPlan(**question)).verdicts[0].verdict in VERDICTS
 
 
 def draw_table(draw: random.Random, rate: float = 0.5) -> list[Observation]:
@@ -221,6 +264,120 @@ def draw_drift(draw: random.Random) -> list[Observation]:
 def draw_floor(draw: random.Random) -> list[Observation]:
     """Return failures alone."""
     return draw_table(draw, 0)
+
+
+def draw_repetitions(draw: random.Random) -> list[Observation]:
+    """Return episodes of a file in which each start suits one of the policies, and is repeated."""
+    lines = ["policy,start,success"]
+    for start in range(12):
+        suited = draw.choice("ab")
+        for repetition in range(1, 6):
+            suffix = f"-{repetition}" if repetition > 1 else ""
+            lines += [
+                f"{name},{start}{suffix},{int(draw.random() < (0.9 if name == suited else 0.1))}" for name in "ab"
+            ]
+    return read_scores("\n".join(lines).encode(), "episodes.csv")
+
+
+def break_off(draw: random.Random) -> list[Observation]:
+    """Return episodes of which those of the first end at the start after which it looked best."""
+    episodes = draw_table(draw)
+    first, second = ([episode for episode in episodes if episode.policy == name] for name in "ab")
+    leads = [
+        (
+            sum(mine.success - yours.success for mine, yours in zip(first[:count], second, strict=False)) / count**0.5,
+            count,
+        )
+        for count in range(10, len(first) + 1)
+    ]
+    return [*first[: max(leads)[1]], *second]
+
+
+def compare_trainings(draw: random.Random, trainings: int) -> bool:
+    """Return whether one of two equal methods is called better, of four evaluations of so many trainings each."""
+    episodes, facts = list[Observation](), list[Any]()
+    for name in "ab":
+        rates = [draw.uniform(0.2, 0.8) for _ in range(trainings)]
+        for number in range(4):
+            training = number % trainings
+            policy = {"sha256": f"{name}{training}"}
+            facts.append(SimpleNamespace(results=SimpleNamespace(policy=policy), sources=(), training_run=""))
+            episodes += [
+                Observation(
+                    policy=name, start=str(start), success=draw.random() < rates[training], training=f"{name}{number}"
+                )
+                for start in range(60)
+            ]
+    firsts = find_trainings(facts)
+    labels = [f"{name}{number}" for name in "ab" for number in range(4)]
+    joined = dict(zip(labels, [labels[first] for first in firsts], strict=True))
+    episodes = [replace(episode, training=joined[episode.training]) for episode in episodes]
+    sides = [ComparedSide(side=Side(name), facts={"label": name}) for name in "ab"]
+    return dump_trainings(episodes, sides, ComparisonPlan(), None, None)["verdicts"][0]["verdict"] in VERDICTS
+
+
+def draw_checkpoints(draw: random.Random) -> list[Observation]:
+    """Return episodes of an old policy, and of three checkpoints that are as good."""
+    names = ("old", *range(3))
+    return [
+        Observation(policy=str(name), start=str(start), success=draw.random() < 0.5)
+        for start in range(60)
+        for name in names
+    ]
+
+
+def compare_best(draw: random.Random) -> bool:
+    """Return whether the best of the checkpoints, or the old policy, is called better."""
+    episodes = draw_checkpoints(draw)
+    successes = Counter(episode.policy for episode in episodes if episode.success and episode.policy != "old")
+    best = successes.most_common(1)[0][0]
+    return is_misled(episodes, best, "old")
+
+
+def compare_checkpoints(draw: random.Random) -> bool:
+    """Return whether one of the checkpoints is called better or worse than the old policy."""
+    sides = [ComparedSide(side=Side(name), facts={}) for name in ("0", "1", "2", "old")]
+    comparison = compare_sides(draw_checkpoints(draw), sides, ComparisonPlan(), references=[3])
+    return any(verdict.verdict in VERDICTS for verdict in comparison.verdicts)
+
+
+def try_again(draw: random.Random, discordance: float, *, is_killed: bool = False) -> bool:
+    """Return whether up to three comparisons of equal policies find one better, each only if none before it did.
+
+    :param is_killed: whether each is killed after a round, and goes on from it.
+    """
+    plan = ComparisonPlan(at_most=plan_pairs(ComparisonPlan()).at_most)
+    earlier = list[EarlierComparison]()
+    for _ in range(3):
+        skip = choose_skip(earlier, seed=0, skip=0, episodes=plan.at_most)
+        outcomes = [draw.random() for _ in range(plan.at_most)]
+        table = [
+            Observation(
+                policy=name,
+                start=str(skip + start),
+                success=outcome < discordance and (outcome < discordance / 2) == (name == "a"),
+            )
+            for start, outcome in enumerate(outcomes)
+            for name in "ab"
+        ]
+        rounds = [0]
+        while is_killed and draw.random() < KEPT and rounds[-1] < plan.at_most:
+            rounds.append(min(plan.at_most, rounds[-1] + choose_round(rounds[-1])))
+        counts = [sum_counts(select_continued(earlier, ("a", "b")), "a", "b")]
+        for played in (*rounds[-1:] * is_killed, plan.at_most):
+            pairing = pair_sides(table[: 2 * played], Side("a"), Side("b"))
+            if compare([pairing], plan, counts)[0].verdict in VERDICTS:
+                return True
+        own = EarlierComparison(
+            run=str(skip),
+            policies=("a", "b"),
+            counts=[count_pairs(pairing.pairs)],
+            seed=0,
+            skip=skip,
+            episodes=plan.at_most,
+        )
+        earlier.append(own)
+    return False
 
 
 def measure_time(pairs: int) -> Row:
