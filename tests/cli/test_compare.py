@@ -69,7 +69,7 @@ def test_what_is_not_decided_says_how_many_episodes_it_may_take(robotrain, recor
 
 
 @pytest.mark.parametrize(
-    ("discordance", "power", "more"), [(0.2, "more than 99%", 113), (0.4, "82%", 348), (0.6, "58%", 54)]
+    ("discordance", "power", "more"), [(0.2, "more than 99%", 113), (0.4, "74%", 348), (0.6, "43%", 54)]
 )
 def test_power_is_that_of_the_discordance_that_was_seen(robotrain, write_scores, discordance, power, more):
     changed = round(120 * discordance)

@@ -7,7 +7,6 @@ from robotrain_runtime.comparison.observations import (
     compute_difference,
     find_repeated,
     pair_sides,
-    shuffle_pairs,
 )
 
 
@@ -23,19 +22,6 @@ def test_episodes_of_the_same_start_are_a_pair_in_the_order_of_the_starts():
         ("a", "1", "1"),
     ]
     assert [compute_difference(pair, "success") for pair in found.pairs] == [-1, 0]
-
-
-def test_shuffled_pairs_have_an_order_that_only_their_starts_decide():
-    table = [episode(policy, str(start), success=start < 20) for start in range(40) for policy in "ab"]
-    pairs = pair_sides(table, Side("a"), Side("b")).pairs
-    shuffled = shuffle_pairs(pairs)
-    turned = shuffle_pairs(pairs[::-1])
-    assert shuffled == turned
-    assert {*shuffled} == {*pairs}
-    assert 5 < sum(pair.first.success for pair in shuffled[:20]) < 15
-    blocks = shuffle_pairs(pairs, 2)
-    assert {blocks[at : at + 2] for at in range(0, 40, 2)} == {pairs[at : at + 2] for at in range(0, 40, 2)}
-    assert blocks != pairs
 
 
 def test_starts_that_only_one_policy_has_are_named():

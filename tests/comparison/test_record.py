@@ -6,7 +6,7 @@ import pytest
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.comparison import record
 from robotrain_runtime.comparison.decision import ComparisonPlan, compare, plan_pairs
-from robotrain_runtime.comparison.observations import Observation, Side, pair_sides, shuffle_pairs
+from robotrain_runtime.comparison.observations import Observation, Side, pair_sides
 from robotrain_runtime.contract.event import Evaluated
 
 GRID = range(100)
@@ -20,7 +20,7 @@ def judge(first, second, plan):
         for start in GRID
     ]
     pairing = pair_sides(rows, Side("A"), Side("B"))
-    return compare([replace(pairing, pairs=shuffle_pairs(pairing.pairs))], plan)
+    return compare([pairing], replace(plan, looks_once=True))
 
 
 @pytest.mark.parametrize(

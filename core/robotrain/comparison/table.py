@@ -25,7 +25,6 @@ from robotrain_runtime.comparison.observations import (
     pair_sides,
     pool_pairs,
     pool_repetitions,
-    shuffle_pairs,
 )
 from robotrain_runtime.comparison.power import compute_power
 from robotrain_runtime.comparison.rates import compute_success_interval
@@ -102,10 +101,10 @@ def compare_sides(
     filled = [pool_pairs(pairing) for pairing in filled]
     pairings = filled if missing == "failure" else [pool_pairs(pairing) for pairing in pairings]
     least = min(len(pairing.pairs) for pairing in pairings)
-    bounded_plan = replace(plan, at_most=max(1, least))
-    verdicts = _compare_shuffled(pairings, bounded_plan)
+    bounded_plan = replace(plan, at_most=max(1, least), looks_once=True)
+    verdicts = compare(pairings, bounded_plan)
     if missing is None and filled != pairings:
-        verdicts, missing_notes = _withhold_missing(verdicts, _compare_shuffled(filled, bounded_plan), bounded_plan)
+        verdicts, missing_notes = _withhold_missing(verdicts, compare(filled, bounded_plan), bounded_plan)
         notes += missing_notes
     return Comparison(
         plan=bounded_plan,
@@ -113,12 +112,8 @@ def compare_sides(
         sides=sides,
         pairs=pairs,
         verdicts=verdicts,
-        notes=[*notes, *_list_notes(verdicts, plan)],
+        notes=[*notes, *_list_notes(verdicts, replace(plan, looks_once=True))],
     )
-
-
-def _compare_shuffled(pairings: Sequence[Pairing], plan: ComparisonPlan) -> list[PairVerdict]:
-    return compare([replace(pairing, pairs=shuffle_pairs(pairing.pairs, plan.block)) for pairing in pairings], plan)
 
 
 def _withhold_missing(
@@ -247,7 +242,7 @@ def list_needs(pairs: int, discordance: float, plan: ComparisonPlan, comparisons
         power = compute_power(plan, pairs, discordance, comparisons)
         sentence = f"a difference of {format_points(size)} is found with a probability of {format_share(power)}"
         yield f"{sentence} where {describe_discordance(discordance, plan)}"
-        if power >= POWER:
+        if power >= POWER or most <= pairs:
             size = plan.detect * SMALLER
             most = plan_pairs(replace(plan, detect=size), comparisons, discordance).at_most
     if most > pairs:

@@ -54,6 +54,10 @@ class ComparisonPlan:
     """How many pairs are looked at together: one of each task, where tasks differ. The mean over tasks is asked for:
     against it the capital of fixed bets is not expected to grow over a whole block, as it may within one.
     """
+    looks_once: bool = False
+    """Whether all pairs are looked at together: those of a table, whose order is not that in which they were played.
+    The capital that they leave is the same in any order, so a table that grows between looks is one comparison.
+    """
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -134,7 +138,8 @@ def compare(pairings: Sequence[Pairing], plan: ComparisonPlan, earlier: Sequence
     for sequence, values, counts in zip(sequences, differences, earlier, strict=True):
         sequence.resume(counts.differences)
         for number, value in enumerate(values, start=1):
-            sequence.add(value, looks=number % plan.block == 0)
+            is_last = number == len(values)
+            sequence.add(value, looks=is_last if plan.looks_once else number % plan.block == 0)
     p_values = adjust_p_values([min(1.0, 1 / sequence.e_value) for sequence in sequences])
     compared = zip(pairings, sequences, differences, earlier, p_values, strict=True)
     return [_judge_pairing(*comparison, plan, at_most, len(pairings)) for comparison in compared]

@@ -89,8 +89,8 @@ def pair_sides(observations: Sequence[Observation], first: Side, second: Side) -
     """Return the pairs, in the order in which the table first names their starts.
 
     Looks at a comparison that goes on are honest only if that order was planned: rows in the order in which episodes
-    ended would show the quick ones, which are often successes, first. `shuffle_pairs` makes one that is honest for
-    episodes that were played before. Of repeated episodes the first counts.
+    ended would show the quick ones, which are often successes, first. Episodes that were played before are looked at
+    once. Of repeated episodes the first counts.
     """
     rows: dict[StartKey, tuple[list[Observation], list[Observation]]] = {}
     for observation in observations:
@@ -159,17 +159,6 @@ def count_missing_as_failures(pairing: Pairing, *, of_first: bool = True, of_sec
     failed = [Pair(observation, fail(observation, pairing.second)) for observation in pairing.only_first if of_second]
     failed += [Pair(fail(observation, pairing.first), observation) for observation in pairing.only_second if of_first]
     return replace(pairing, pairs=(*pairing.pairs, *failed))
-
-
-def shuffle_pairs(pairs: Sequence[Pair], block: int = 1) -> tuple[Pair, ...]:
-    """Return pairs in an order that their starts alone decide: neither the order of rows nor an outcome does.
-
-    A table that was sorted by success would otherwise show all wins before the first loss.
-
-    :param block: how many pairs after each other stay together.
-    """
-    names = [f"{pair.first.start}\0{pair.first.condition}\0{pair.second.condition}" for pair in pairs]
-    return tuple(pairs[position] for position in shuffle_starts(names, block))
 
 
 def shuffle_starts(starts: Sequence[str], block: int = 1) -> list[int]:

@@ -16,7 +16,7 @@ def list_discordances(plan: ComparisonPlan) -> Sequence[float]:
 
 
 def compute_power(plan: ComparisonPlan, pairs: int, discordance: float, comparisons: int = 1) -> float:
-    """Return the probability that the better of two policies is found in so many pairs, with a look after each.
+    """Return the probability that the better of two policies is found in so many pairs, with the looks of the plan.
 
     Exact for successes, by dynamic programming over the pairs with different outcomes: all others change no capital.
 
@@ -29,7 +29,7 @@ def compute_power(plan: ComparisonPlan, pairs: int, discordance: float, comparis
     needed = -math.log((1 - plan.confidence) / comparisons / 2)
     reached = _compute_tails(pairs, discordance)
     courses = {0: 1.0}
-    """The probability of so many wins, among the discordant pairs so far, without a decision."""
+    """The probability of so many wins, among the discordant pairs so far, without a decision at an earlier look."""
     power = 0.0
     least = 1
     for count in range(1, pairs + 1):
@@ -41,7 +41,12 @@ def compute_power(plan: ComparisonPlan, pairs: int, discordance: float, comparis
             later[wins] = later.get(wins, 0.0) + probability * (1 - rate)
         while least <= count and not _is_decided(least, count - least, needed):
             least += 1
-        power += reached[count] * sum(probability for wins, probability in later.items() if wins >= least)
+        decided = sum(probability for wins, probability in later.items() if wins >= least)
+        if plan.looks_once:
+            power += (reached[count] - reached[count + 1]) * decided
+            courses = {wins: probability for wins, probability in later.items() if probability >= NEGLIGIBLE}
+            continue
+        power += reached[count] * decided
         courses = {
             wins: probability
             for wins, probability in later.items()
