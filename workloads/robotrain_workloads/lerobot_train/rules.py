@@ -376,9 +376,9 @@ def check_bags(job: LerobotJob) -> Iterator[Problem]:
         for name, value in {**bag_parameters.list_given(values), "task": values["task"]}.items():
             if value is not None:
                 flag = f"--{name.replace('_', '-')}"
-                given = "" if value is True else redact(str(value))
+                shown = "" if value is True else redact(str(value))
                 ways = (Suggestion("--bags"), suggest_leaving_out(flag))
-                yield make_problem("option-without-effect.no-bags", *ways, where=flag, given=given)
+                yield make_problem("option-without-effect.no-bags", *ways, where=flag, given=shown)
         return
     if bag_parameters.is_action_the_state(values):
         yield make_problem(
