@@ -201,6 +201,11 @@ REPORTS = {
         "error: the dataset cannot be used: episode 3, frame 10: the picture of a cannot be decoded",
         ("dataset", "data", ""),
     ),
+    "quantiles that LeRobot averaged": (
+        1,
+        "error: the dataset cannot be used: the quantiles in meta/stats.json, by which the policy normalizes, …",
+        ("stored-quantiles", "data", ""),
+    ),
     "data that a program of the user's reads with LeRobot": (
         1,
         "{T}lerobot.datasets.video_utils.FrameTimestampError: One or several query timestamps unexpectedly violate",

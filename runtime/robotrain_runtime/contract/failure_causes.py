@@ -285,6 +285,13 @@ CAUSES: tuple[Cause, ...] = (
         r"(?:size mismatch for |key\(s\) in state_dict: \")([\w.]+)",
     ),
     Cause(
+        "stored-quantiles",
+        "data",
+        r"\bthe dataset cannot be used: the quantiles in ",
+        "train with `--statistics computed`: the stored ones are not those of the frames",
+        flags=("--statistics",),
+    ),
+    Cause(
         "dataset",
         "data",
         r"\bthe dataset cannot be used: |\b(FrameTimestamp|DatasetGeneration|UnidentifiedImage|InvalidData)Error\b"
