@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from parsed_page import Page
 from robotrain_workloads.lerobot_data.dataset_page import render_dataset_page
-from robotrain_workloads.lerobot_data.findings import make_data_finding
+from robotrain_workloads.lerobot_data_check.findings import make_data_finding
 from snapshots import check_snapshot
 
 FPS = 10.0

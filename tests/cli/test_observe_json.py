@@ -41,7 +41,7 @@ CHANGES = {
     "withdrawn": "to",
     "discarded": "step path",
     "registered": "name version step uri new replaced",
-    "evaluated": "episodes scores results policy step passed conditions units better compared",
+    "evaluated": "episodes scores results policy step passed conditions units better compared digest",
     "delivered": "to seconds",
     "note": "level text ways",
     "outcome": "state exit_code reason fault cause subject remedy",
@@ -81,7 +81,7 @@ def test_json_of_status(robotrain):
     assert answer["metrics"] == {"train/loss": "nan", "val/loss": 0.5, "grad_norm": "inf"}
     assert (answer["checkpoint"], answer["checkpoint_step"]) == ("/x/000400", 400)
     assert answer["log_end"] == ['say "oh"']
-    shown = {*CHANGES["evaluated"].split(), "successes", "tried"} - {"units", "better", "compared"}
+    shown = {*CHANGES["evaluated"].split(), "successes", "tried"} - {"units", "better", "compared", "digest"}
     assert set(answer["evaluated"]) == shown
     assert (answer["evaluated"]["successes"], answer["evaluated"]["tried"]) == (None, None)  # a replay has episodes too
     assert answer["evaluated"]["scores"] == {"rollout/success_rate": 0.75, "replay/mse": "nan"}

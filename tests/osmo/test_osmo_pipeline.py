@@ -137,7 +137,7 @@ def test_twenty_steps_are_one_workflow(osmo):
 
 
 @pytest.mark.parametrize(
-    ("count", "kib", "fact", "fit"), [(20, 420, "11.6 MB in OSMO", "13 steps"), (2, 900, "1 MiB", "no")]
+    ("count", "kib", "fact", "fit"), [(20, 420, "11.7 MB in OSMO", "13 steps"), (2, 900, "1 MiB", "no")]
 )
 def test_too_large_workflow_is_refused_with_the_steps_that_fit(count, kib, fact, fit):
     with pytest.raises(Rejected) as rejected:

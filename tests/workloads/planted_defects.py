@@ -623,9 +623,9 @@ def check_dataset(folder: Path) -> list[Any]:
     """Return the findings about a dataset, as `robotrain data check` finds them."""
     import importlib
 
-    from robotrain_workloads.lerobot_data.findings import DataFinding
     from robotrain_workloads.lerobot_data.inspection import QUESTIONS
     from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
+    from robotrain_workloads.lerobot_data_check.findings import DataFinding
 
     options, found = {"quality": {"val_split": 0.1, "left_out": []}}, list[DataFinding]()
     for question in ("tables", "quality"):

@@ -10,7 +10,7 @@ from robotrain_workloads.lerobot_data.check_report import (
     list_next_lines,
     list_rows,
 )
-from robotrain_workloads.lerobot_data.findings import load_data_finding, make_data_finding
+from robotrain_workloads.lerobot_data_check.findings import load_data_finding, make_data_finding
 
 COUNTS = {"tables": {"episodes": 10, "frames": 12040, "cameras": 2}, "quality": {}}
 

@@ -90,7 +90,7 @@ def main(good: Path, out: Path) -> None:
     """Make each dataset, and print why it cannot be read, as JSON."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     from robotrain_workloads.lerobot import data_errors, episode_numbers
-    from robotrain_workloads.lerobot_data.quality.decoding import find_unreadable_episodes
+    from robotrain_workloads.lerobot_data_check.decoding import find_unreadable_episodes
 
     data_errors.guard_frames()
     found = {}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot.dataset import CONVERT_FLAG
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, format_ranges, parse_ranges, select_episodes
-from robotrain_workloads.lerobot_data.findings import BRIGHTNESS_UNIT, DataFinding, list_cured
+from robotrain_workloads.lerobot_data_check.findings import BRIGHTNESS_UNIT, DataFinding, list_cured
 from robotrain_workloads.lerobot_data_check.statistics_needs import COMPUTED_WAY
 
 SEVERITIES = ("error", "warning")

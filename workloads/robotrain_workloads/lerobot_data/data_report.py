@@ -14,9 +14,9 @@ from robotrain_workloads.lerobot import episode_numbers
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_data.check_report import format_text
 from robotrain_workloads.lerobot_data.data_python import build_data_python, find_data_python
-from robotrain_workloads.lerobot_data.findings import leave_out_errors
 from robotrain_workloads.lerobot_data.inspector import InspectedDataset, InspectionFailed, inspect_dataset
 from robotrain_workloads.lerobot_data_check import dataset_options, statistics_needs
+from robotrain_workloads.lerobot_data_check.findings import leave_out_errors
 
 TABLES = "tables"
 

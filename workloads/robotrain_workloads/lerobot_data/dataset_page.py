@@ -11,7 +11,7 @@ from robotrain.report.charts import LARGE, MAX_LINES, SMALL, Chart, Points, Span
 from robotrain.report.template import redact_text, render_template, split_constant
 
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, format_ranges
-from robotrain_workloads.lerobot_data.findings import KINDS, DataFinding
+from robotrain_workloads.lerobot_data_check.findings import KINDS, DataFinding
 
 ACTION, STATE = "action", "observation.state"
 TITLES = {ACTION: "Actions", STATE: "States"}

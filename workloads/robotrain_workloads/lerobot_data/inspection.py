@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from robotrain_workloads.lerobot_data.findings import DataFinding, leave_out_errors
-from robotrain_workloads.lerobot_data.ranged_files import FileRange, RangedFiles
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, leave_out_errors
+from robotrain_workloads.lerobot_data_check.ranged_files import FileRange, RangedFiles
 
 QUESTIONS = {
     "tables": "robotrain_workloads.lerobot_data.tables.table_check",

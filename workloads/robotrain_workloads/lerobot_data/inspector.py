@@ -22,7 +22,7 @@ from robotrain.submission.packing import pack_payload
 from robotrain.submission.trainer_check import KEPT_VARIABLES, OFFLINE
 from robotrain_runtime.contract import child_python
 
-from robotrain_workloads.lerobot_data.findings import DataFinding, load_data_finding
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, load_data_finding
 
 if TYPE_CHECKING:
     import subprocess

@@ -26,7 +26,7 @@ class TableProblem(NamedTuple):
     """A kind of disagreement, with the first value that shows it."""
 
     kind: str
-    """A code of `lerobot_data.findings`."""
+    """A code of `lerobot_data_check.findings`."""
     text: str
     """A sentence without a full stop."""
     episodes: Sequence[int] = ()

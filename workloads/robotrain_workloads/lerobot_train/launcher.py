@@ -439,7 +439,7 @@ def _load_earlier_trainings(trainer: Sequence[str]) -> list[PolicyTraining]:
 
 def _explain_trainer_error(error: Exception, own: argparse.Namespace, trainer: Sequence[str], root: Path) -> str:
     """Return a sentence for known errors of LeRobot; else empty."""
-    from robotrain_workloads.lerobot_data.quality.decoding import find_unreadable_episodes  # numpy starts threads
+    from robotrain_workloads.lerobot_data_check.decoding import find_unreadable_episodes  # numpy starts threads
 
     if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
         return f"the policy's weights do not match the network that its configuration describes: {mismatch}"

@@ -126,7 +126,7 @@ class TrainParameters:
     units: Annotated[str | None, _of_bags(bag_parameters.UNITS)] = None
     fps: Annotated[float | None, _of_bags(bag_parameters.FPS, "the rate of the slowest topic")] = None
     sync: Annotated[Sync | None, _of_bags(bag_parameters.SYNC, "nearest")] = None
-    tolerance_s: Annotated[float | None, _of_bags(bag_parameters.TOLERANCE_S)] = None
+    tolerance_s: Annotated[float | None, _of_bags(bag_parameters.TOLERANCE_S)._replace(flag="--bag-tolerance-s")] = None
     timestamp: Annotated[Clock | None, _of_bags(bag_parameters.TIMESTAMP, "header")] = None
     max_gap_s: Annotated[float | None, _of_bags(bag_parameters.MAX_GAP_S, "0.5")] = None
     on_clock_jump: Annotated[ClockJump | None, _of_bags(bag_parameters.ON_CLOCK_JUMP, "refuse")] = None

@@ -15,7 +15,7 @@ from robotrain.errors import (
 from robotrain.messages import Messages
 from robotrain.redaction import redact
 from robotrain_runtime.contract.finding import Finding, make_finding
-from robotrain_runtime.contract.parameter import list_flags
+from robotrain_runtime.contract.parameter import get_parameters, list_flags
 
 from robotrain_workloads import bag_parameters, publish_url
 from robotrain_workloads import rules as shared_rules
@@ -373,9 +373,10 @@ def check_bags(job: LerobotJob) -> Iterator[Problem]:
     """Require --bags with the options of bags, and none of those of LeRobot datasets with it."""
     values = job.parameters
     if not values["bags"]:
+        flags = {parameter.name: parameter.flag for parameter in get_parameters(parameters.TrainParameters)}
         for name, value in {**bag_parameters.list_given(values), "task": values["task"]}.items():
             if value is not None:
-                flag = f"--{name.replace('_', '-')}"
+                flag = flags[name]
                 shown = "" if value is True else redact(str(value))
                 ways = (Suggestion("--bags"), suggest_leaving_out(flag))
                 yield make_problem("option-without-effect.no-bags", *ways, where=flag, given=shown)

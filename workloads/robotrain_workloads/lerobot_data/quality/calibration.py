@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
-from robotrain_workloads.lerobot_data.quality.recording import Array, Spread
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data_check.recording import Array, Spread
 
 FOLLOWS = 0.9
 """The least correlation of a state with its action."""

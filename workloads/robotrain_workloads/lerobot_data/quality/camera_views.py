@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data.quality.pictures import SampledPictures
-from robotrain_workloads.lerobot_data.quality.recording import Array
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data_check.recording import Array
 
 FEWEST_EPISODES = 5
 """Of a camera, so that there is a usual picture."""

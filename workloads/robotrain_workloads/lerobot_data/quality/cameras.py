@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robotrain_workloads.lerobot_data.findings import DataFinding, Span, make_data_finding, make_span_finding
 from robotrain_workloads.lerobot_data.quality.camera_views import CameraViews
 from robotrain_workloads.lerobot_data.quality.motion import find_runs
 from robotrain_workloads.lerobot_data.quality.pictures import SampledPictures
-from robotrain_workloads.lerobot_data.quality.recording import Array
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, Span, make_data_finding, make_span_finding
+from robotrain_workloads.lerobot_data_check.recording import Array
 
 DARKEST, BLACK, ONE_COLOR = 8, 24, 1.5
 """The brightest part of a black picture whatever the scene is, and in a bright one; and the standard deviation of a

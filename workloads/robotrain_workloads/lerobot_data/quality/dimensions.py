@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
-from robotrain_workloads.lerobot_data.quality.recording import ACTION, STATE, Array, Spread
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data_check.number_statistics import MOST_OUTSIDE, describe_outside, is_outside
+from robotrain_workloads.lerobot_data_check.recording import ACTION, STATE, Array, Spread
 
 NOISE = 1.0
 """The unevenness from which on a dimension is noise (`Spread.unevenness`)."""

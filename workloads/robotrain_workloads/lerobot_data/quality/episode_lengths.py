@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
-from robotrain_workloads.lerobot_data.quality.recording import Array
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data_check.recording import Array
 
 SHORT_SECONDS, SHORT_PART = 0.5, 0.2
 """An episode is short if it has less, and less than this part of the usual length."""

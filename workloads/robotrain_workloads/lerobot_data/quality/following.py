@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
-from robotrain_workloads.lerobot_data.quality.recording import Array
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data_check.recording import Array
 
 FOLLOWS, AGAINST = 0.9, -0.6
 """The correlation of a joint's state with its action: in most episodes, and if its sign is inverted."""

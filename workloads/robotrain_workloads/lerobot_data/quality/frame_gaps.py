@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robotrain_workloads.lerobot_data.findings import DataFinding, Span, make_data_finding, make_span_finding
 from robotrain_workloads.lerobot_data.quality.motion import Motion, find_runs
-from robotrain_workloads.lerobot_data.quality.recording import Array, EpisodeNumbers
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, Span, make_data_finding, make_span_finding
+from robotrain_workloads.lerobot_data_check.recording import Array, EpisodeNumbers
 
 DROPPED = 2.8
 """How many times as far as in the frames around it a robot moves where frames are missing."""

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robotrain_workloads.lerobot_data.findings import DataFinding, Span, make_span_finding
 from robotrain_workloads.lerobot_data.quality.motion import Motion
-from robotrain_workloads.lerobot_data.quality.recording import Array
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, Span, make_span_finding
+from robotrain_workloads.lerobot_data_check.recording import Array
 
 IDLE_SECONDS = 2.0
 STILL = 0.012

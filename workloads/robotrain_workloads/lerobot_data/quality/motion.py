@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robotrain_workloads.lerobot_data.quality.recording import ACTION, STATE, Array, EpisodeNumbers, Spread
+from robotrain_workloads.lerobot_data_check.recording import ACTION, STATE, Array, EpisodeNumbers, Spread
 
 
 class Motion(NamedTuple):

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data.episode_files import list_groups
-from robotrain_workloads.lerobot_data.quality.damage import DamagedPictures
-from robotrain_workloads.lerobot_data.quality.decoding import VideoScan, list_unreadable
-from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
-from robotrain_workloads.lerobot_data.ranged_files import RangedFiles
-from robotrain_workloads.lerobot_data.remote_sample import order_evenly
 from robotrain_workloads.lerobot_data_check import table_files
+from robotrain_workloads.lerobot_data_check.damage import DamagedPictures
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
+from robotrain_workloads.lerobot_data_check.decoding import VideoScan, list_unreadable
+from robotrain_workloads.lerobot_data_check.episode_files import list_groups
+from robotrain_workloads.lerobot_data_check.ranged_files import RangedFiles
+from robotrain_workloads.lerobot_data_check.recording import Array, RecordedDataset
+from robotrain_workloads.lerobot_data_check.remote_sample import order_evenly
 
 SIZE = 32
 """Width and height of a small picture in pixels: of gray."""

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from robotrain_workloads.lerobot import episode_numbers
-from robotrain_workloads.lerobot_data.findings import BRIGHTNESS_UNIT, DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data.quality import dimensions, episode_lengths
 from robotrain_workloads.lerobot_data.quality.calibration import Calibration
 from robotrain_workloads.lerobot_data.quality.cameras import CameraCheck
@@ -16,10 +15,11 @@ from robotrain_workloads.lerobot_data.quality.frame_gaps import RATE_PART, Frame
 from robotrain_workloads.lerobot_data.quality.idle_ends import IdleEnds
 from robotrain_workloads.lerobot_data.quality.motion import make_motion
 from robotrain_workloads.lerobot_data.quality.pictures import PictureReader
-from robotrain_workloads.lerobot_data.quality.recording import ACTION, STATE, Array, RecordedDataset
 from robotrain_workloads.lerobot_data.quality.repeats import Repeats
 from robotrain_workloads.lerobot_data.quality.units import UnitCheck
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
+from robotrain_workloads.lerobot_data_check.findings import BRIGHTNESS_UNIT, DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data_check.recording import ACTION, STATE, Array, RecordedDataset
 from robotrain_workloads.lerobot_data_check.table_files import UnreadableTable
 
 BRIGHTNESS, FEWEST_EPISODES = 0.2, 20

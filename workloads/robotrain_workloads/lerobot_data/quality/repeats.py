@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator, Mapping
 import numpy as np
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data.quality.motion import Motion
-from robotrain_workloads.lerobot_data.quality.recording import Array
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data_check.recording import Array
 
 CONSECUTIVE = 4
 HASHES_PER_EPISODE, MOST_HASHES = 32, 2_000_000

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
-from robotrain_workloads.lerobot_data.quality.recording import Array
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data_check.recording import Array
 
 FACTORS: Mapping[float, str] = {
     180 / np.pi: "degrees among radians",

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from robotrain_workloads.lerobot import dataset, episode_numbers
-from robotrain_workloads.lerobot_data.episode_files import EpisodeFiles
-from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data.quality import episode_lengths, frame_gaps
-from robotrain_workloads.lerobot_data.ranged_files import MOST_COLUMN_BYTES, RangedFiles
 from robotrain_workloads.lerobot_data_check import dataset_tables, table_files
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
+from robotrain_workloads.lerobot_data_check.episode_files import EpisodeFiles
 from robotrain_workloads.lerobot_data_check.episode_tables import find_episode_problems, read_episodes
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data_check.ranged_files import MOST_COLUMN_BYTES, RangedFiles
 from robotrain_workloads.lerobot_data_check.table_files import (
     DATA_FILES,
     TableProblem,

@@ -11,14 +11,14 @@ from dataclasses import asdict
 from typing import Any
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data.findings import DataFinding, leave_out_errors
 from robotrain_workloads.lerobot_data.quality import quality_check
-from robotrain_workloads.lerobot_data.quality.recording import RecordedDataset
 from robotrain_workloads.lerobot_data.tables import table_check
 from robotrain_workloads.lerobot_data.view import episode_scores
 from robotrain_workloads.lerobot_data.view.episode_rows import read_curves
 from robotrain_workloads.lerobot_data.view.pictures import LARGEST_CLIPS, make_strip
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, leave_out_errors
+from robotrain_workloads.lerobot_data_check.recording import RecordedDataset
 
 MOST_TASKS = 20
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data.episode_files import may_hold
-from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
 from robotrain_workloads.lerobot_data_check import frame_tables
+from robotrain_workloads.lerobot_data_check.episode_files import may_hold
 from robotrain_workloads.lerobot_data_check.number_statistics import convert_column
+from robotrain_workloads.lerobot_data_check.recording import Array, RecordedDataset
 
 OWNER = "episode_index"
 BATCH_ROWS = 256

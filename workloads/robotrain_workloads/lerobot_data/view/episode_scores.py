@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robotrain_workloads.lerobot_data.findings import DataFinding
 from robotrain_workloads.lerobot_data.quality.idle_ends import count_still
 from robotrain_workloads.lerobot_data.quality.motion import make_motion
-from robotrain_workloads.lerobot_data.quality.recording import RecordedDataset
+from robotrain_workloads.lerobot_data_check.findings import DataFinding
+from robotrain_workloads.lerobot_data_check.recording import RecordedDataset
 
 SPARKS = 40
 """Points of the curve of an episode's motion."""

@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data.episode_files import VideoPlace
 from robotrain_workloads.lerobot_data.quality.pictures import VideoDecoder
-from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
 from robotrain_workloads.lerobot_data.view.episode_rows import read_pictures
+from robotrain_workloads.lerobot_data_check.episode_files import VideoPlace
+from robotrain_workloads.lerobot_data_check.recording import Array, RecordedDataset
 
 PICTURES = 16
 """Of a strip."""

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data.episode_files import EpisodeFiles, list_groups
-from robotrain_workloads.lerobot_data.ranged_files import RangedFiles
-from robotrain_workloads.lerobot_data.remote_sample import EpisodeSample, choose_sample
 from robotrain_workloads.lerobot_data_check import table_files
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
+from robotrain_workloads.lerobot_data_check.episode_files import EpisodeFiles, list_groups
 from robotrain_workloads.lerobot_data_check.number_statistics import NumberSums, convert_column
+from robotrain_workloads.lerobot_data_check.ranged_files import RangedFiles
+from robotrain_workloads.lerobot_data_check.remote_sample import EpisodeSample, choose_sample
 
 ACTION, STATE, REWARD = "action", "observation.state", "next.reward"
 NUMBER_PREFIXES = (ACTION, "observation.")

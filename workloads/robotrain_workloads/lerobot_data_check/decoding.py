@@ -11,15 +11,15 @@ import numpy as np
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.data_errors import UnreadableEpisodes
-from robotrain_workloads.lerobot_data.quality.damage import (
+from robotrain_workloads.lerobot_data_check import table_files
+from robotrain_workloads.lerobot_data_check.damage import (
     DamagedPictures,
     is_readable,
     list_damaged_times,
     list_decodable_times,
 )
-from robotrain_workloads.lerobot_data.quality.recording import RecordedDataset
-from robotrain_workloads.lerobot_data_check import table_files
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
+from robotrain_workloads.lerobot_data_check.recording import RecordedDataset
 
 ROWS = 64
 """Of a table with pictures, at a time."""

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from robotrain_workloads.lerobot_data.findings import DataFinding, Span, make_span_finding
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, Span, make_span_finding
 
 PNG, PNG_END, CHUNK = b"\x89PNG\r\n\x1a\n", b"IEND", 12
 """The beginning of a PNG file, its last chunk, and the bytes of a chunk beside its content."""

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from robotrain_workloads.lerobot_data.episode_files import EpisodeFiles, find_limits
-from robotrain_workloads.lerobot_data.ranged_files import FEWEST_BYTES, FileRange, RangedFiles, list_parts
+from robotrain_workloads.lerobot_data_check.episode_files import EpisodeFiles, find_limits
+from robotrain_workloads.lerobot_data_check.ranged_files import FEWEST_BYTES, FileRange, RangedFiles, list_parts
 
 MOST_EPISODES, MOST_NUMBER_BYTES = 5000, 20_000_000
 """Of which the numbers are read; half of the bytes may be the ends of large files, which say where the numbers are."""
