@@ -17,7 +17,7 @@ from robotrain.errors import Rejected, format_problem
 from robotrain.model.plan import Plan
 from robotrain.model.reference import Reference
 from robotrain.run_folder.file_names import PAYLOAD_FOLDER
-from robotrain_local import process, spec, submit, supervisor
+from robotrain_local import process_list, spec, submit, supervisor
 from robotrain_local import spec as files
 
 pytestmark = pytest.mark.slow  # real processes and their patience
@@ -85,7 +85,8 @@ def test_supervisor_killed_at_any_step_of_its_start_runs_at_most_once(
     runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submit, "STARTING_SECONDS", 0.1)
-    monkeypatch.setattr(process, "list_run_processes", lambda me, folder: [])  # its end is not what is looked at here
+    # its end is not what is looked at here
+    monkeypatch.setattr(process_list, "list_run_processes", lambda me, folder: [])
 
     def begins(step: int) -> Callable[[], object]:
         folder = put_in_place(plan(step))
