@@ -153,29 +153,30 @@ def test_message_of_an_evaluation_has_its_scores(job, tmp_path):
     assert after == "next: robotrain report pretend-1"
 
 
-def serve_drops(server: socket.socket) -> None:
-    """Answer each request with a byte of a header now and then."""
+def serve_drops(server: socket.socket, ended: threading.Event) -> None:
+    """Answer each request with a byte of a header now and then, until that is ended."""
     with contextlib.suppress(OSError):
         while True:
             connection = server.accept()[0]
             connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-            threading.Thread(target=send_drops, args=(connection,), daemon=True).start()
+            threading.Thread(target=send_drops, args=(connection, ended), daemon=True).start()
 
 
-def send_drops(connection: socket.socket) -> None:
+def send_drops(connection: socket.socket, ended: threading.Event) -> None:
     with connection, contextlib.suppress(OSError):
-        while True:
+        while not ended.wait(0.05):
             connection.sendall(b"x")
-            time.sleep(0.05)
 
 
 def test_host_that_answers_by_drops_holds_no_notice_and_the_others_are_told(webhook):
+    ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=serve_drops, args=(server,), daemon=True).start()
+        threading.Thread(target=serve_drops, args=(server, ended), daemon=True).start()
         slow = f"http://127.0.0.1:{server.getsockname()[1]}"
         began = time.monotonic()
         failures = tell_all([slow, webhook.address, slow], lambda address: post_notice(address, "pick failed"), 0.5)
         assert time.monotonic() - began < 2
+        ended.set()
     assert failures == ["timed out", "", "timed out"]
     assert webhook.texts == ["pick failed"]
 
