@@ -100,7 +100,7 @@ def _find_doubled(compared: Mapping[str, Mapping[int, Array]]) -> Iterator[DataF
     for index, camera in enumerate(cameras):
         for other in cameras[:index]:
             common = [episode for episode in compared[camera] if episode in compared[other]]
-            same = [episode for episode in common if _is_same(compared[camera][episode], compared[other][episode])]
+            same = [episode for episode in common if _show_same(compared[camera][episode], compared[other][episode])]
             if same:
                 where = "all episodes" if len(same) == len(common) else f"episode {same[0]}{_format_more(same)}"
                 text = f"{camera} shows the same pictures as {other} in {where}"
@@ -108,10 +108,16 @@ def _find_doubled(compared: Mapping[str, Mapping[int, Array]]) -> Iterator[DataF
                 yield make_data_finding("cameras-equal", text, episodes, feature=camera)
 
 
-def _is_same(pictures: Array, others: Array) -> bool:
-    difference = np.abs(pictures.astype(np.int16) - others)
-    changes = np.ptp(pictures.astype(np.int16), axis=0).max()
-    return bool(difference.max() <= SAME and difference.mean() <= SAME_MEAN and changes > CHANGING)
+def is_same(pictures: Array, others: Array) -> bool:
+    """Return whether pictures, as signed numbers, are the same but for their encoding."""
+    difference = np.abs(pictures - others)
+    return bool(difference.max() <= SAME and difference.mean() <= SAME_MEAN)
+
+
+def _show_same(pictures: Array, others: Array) -> bool:
+    """Return whether two cameras show the same, which changes."""
+    signed = pictures.astype(np.int16)
+    return is_same(signed, others) and bool(np.ptp(signed, axis=0).max() > CHANGING)
 
 
 def _format_more(episodes: Mapping[int, str] | Sequence[int]) -> str:

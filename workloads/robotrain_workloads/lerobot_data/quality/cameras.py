@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robotrain_workloads.lerobot_data.quality.camera_views import CameraViews
+from robotrain_workloads.lerobot_data.quality.camera_views import SAME, CameraViews, is_same
 from robotrain_workloads.lerobot_data.quality.motion import find_runs
 from robotrain_workloads.lerobot_data.quality.pictures import SampledPictures
 from robotrain_workloads.lerobot_data_check.findings import DataFinding, Span, make_data_finding, make_span_finding
@@ -31,7 +31,8 @@ CHANGED = 20
 """How much pictures change in an episode that is compared."""
 COMPARED, COARSE = 6, 8
 """Pictures of an episode that are compared with those of others, and their size at first."""
-SAME_COARSE, SAME, SAME_MEAN = 5, 14, 1.0
+SAME_COARSE = 5
+"""How much small pictures differ that may be the same, at most."""
 
 
 class _Dead(NamedTuple):
@@ -152,8 +153,7 @@ class CameraCheck:
                 continue
             near = np.flatnonzero(np.abs(coarse[at + 1 :] - coarse[at]).max(axis=1) <= SAME_COARSE) + at + 1
             for other in near:
-                difference = np.abs(fine[other] - fine[at])
-                if difference.max() <= SAME and difference.mean() <= SAME_MEAN:
+                if is_same(fine[other], fine[at]):
                     copies.setdefault(numbers[other], numbers[at])
         if copies:
             copy, first = next(iter(copies.items()))
