@@ -1,7 +1,6 @@
 """The facts of a report: a run's record, plan, log and outputs, and related runs."""
 
 import contextlib
-import itertools
 import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,8 +25,8 @@ from robotrain.submission import interrupted_submit
 
 T = TypeVar("T")
 
-MAX_EXAMINED, MAX_RELATED = 500, 20
-"""How many of the newest runs are examined, and how many of those are queried."""
+MAX_RELATED = 20
+"""How many of the newest runs are queried."""
 URI_SEPARATORS = re.compile(r"[/:@]+")
 POLICY_ROLE = "policy"
 CHECKPOINT_STEP = re.compile(r"/checkpoints/0*(\d+)(?=/|$)")
@@ -64,7 +63,7 @@ def find_evaluations(
     names = {record.run, str((progress.tracking or {}).get("run_id") or "")} - {""}
     if progress.evaluated or not (places or progress.checkpoint):
         return ()
-    others = [name for name in itertools.islice(records.iterate_runs(), MAX_EXAMINED) if name != record.run]
+    others = [name for name in records.iterate_newest_runs() if name != record.run]
     policies = {
         name: [source for source in plans.read_stored_sources(name) if source.role == POLICY_ROLE] for name in others
     }

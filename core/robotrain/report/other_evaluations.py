@@ -1,7 +1,6 @@
 """Evaluations beside those that are compared: a score that was chosen among several is too good."""
 
 import contextlib
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +16,6 @@ from robotrain.report import all_runs, collect, compared_evaluations
 from robotrain.report.collect import RunFacts
 from robotrain.store import ended_runs, plans, records
 from robotrain.store.latest_run import REFERENCE_ROLE
-
-MAX_EXAMINED = 500
-"""How many of the newest runs are looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +71,7 @@ def _name(others: Sequence[OtherEvaluation]) -> str:
 
 
 def _list_others(compared: set[str], plugins: Plugins) -> Iterator[OtherEvaluation]:
-    for run in itertools.islice(records.iterate_runs(), MAX_EXAMINED):
+    for run in records.iterate_newest_runs():
         with contextlib.suppress(Rejected, OSError):
             record = records.read_record(run)
             if run in compared or record.makes != "results" or REFERENCE_ROLE in record.values:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import itertools
 import json
 import os
 import re
@@ -191,6 +192,15 @@ def iterate_runs(accept: Callable[[str], bool] = lambda name: True, *, with_step
         name for name in _list_names_by_age(top) if accept(name) and os.path.lexists(f"{top}/{name}/{RECORD_FILE}")
     )
     return names if with_steps else (name for name in names if not is_step(name))
+
+
+MAX_EXAMINED = 500
+"""How many of the newest runs are looked at where all would take too long."""
+
+
+def iterate_newest_runs() -> Iterator[str]:
+    """Yield the names of the newest recorded runs, those of steps too, newest first."""
+    return itertools.islice(iterate_runs(), MAX_EXAMINED)
 
 
 def is_step(run: str) -> bool:

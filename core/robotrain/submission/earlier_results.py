@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,6 @@ from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import found_answers, progress_cache, records
 from robotrain.store.latest_run import REFERENCE_ROLE
-
-MAX_EXAMINED = 500
-"""How many of the newest runs are looked at."""
 
 
 def add_earlier_results(resolution: Resolution, plugins: Plugins) -> Resolution:
@@ -49,7 +45,7 @@ def list_answers(workload: str, plugins: Plugins) -> dict[str, Mapping[str, Any]
     No platform is asked over a network: of runs elsewhere it is known what this machine has seen.
     """
     answers: dict[str, Mapping[str, Any]] = {}
-    for run in itertools.islice(records.iterate_runs(), MAX_EXAMINED):
+    for run in records.iterate_newest_runs():
         with contextlib.suppress(Rejected, OSError):
             record = records.read_record(run)
             is_comparison = record.workload == workload and REFERENCE_ROLE in record.values
