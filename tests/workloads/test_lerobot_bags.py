@@ -76,7 +76,6 @@ def test_options_of_bags_are_refused_without_bags(robotrain, option, value):
 @pytest.mark.parametrize(
     ("parameters", "problem"),
     [
-        ({"evaluate_checkpoints": "all"}, "bags-impossible --evaluate-checkpoints"),
         ({"state_topic": "/a", "action_topic": "/a"}, "bags-impossible --action-topic"),
         ({"convert_v21": True}, "option-without-effect --convert-v21"),
     ],
@@ -113,6 +112,28 @@ def test_bags_need_no_files_of_a_dataset_where_another_machine_reads_them(robotr
     answer.check_problems(4, f"source-undescribed dataset {bags}", "data-unusable")
     answer = robotrain("submit", "--platform", "fake", "--dataset-path", bags, "--bags")
     assert answer.exit_code == 0, answer.stderr
+
+
+@pytest.mark.parametrize("command", [("pipeline", "train-eval"), ("submit", "--evaluate-checkpoints")])
+def test_an_evaluation_gets_the_policy_and_no_bags(robotrain, fake_platform, bags, command):
+    words = ("--dataset-path", bags, "--bags", "--platform", "fake", "--env", "pusht", "--exclude-episodes", "1")
+    answer = robotrain(*command, *words, "--dry-run", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    steps = {step["name"]: step for step in json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]}
+    assert "dataset" in [source["role"] for source in steps["train"]["sources"]]
+    assert [source["role"] for source in steps["evaluate"]["sources"]] == ["policy"]
+    assert steps["train"]["parameters"]["exclude_episodes"] == "1"
+    assert steps["evaluate"]["parameters"]["exclude_episodes"] is None
+    answer = robotrain(*command, *words[:5], "--dry-run")
+    answer.check_problems(2, "source-missing")  # there is no environment either
+
+
+def test_bags_without_cameras_need_no_weights_of_a_camera_network(robotrain, bags):
+    words = ("explain", "lerobot-train", "--platform", "local", "--dataset-path", bags, "--bags", "--json")
+    implied = [row["value"] for row in robotrain(*words).json["values"] if row["name"] == "backbone"]
+    assert implied
+    without = robotrain(*words, "--image-topics", "none").json["values"]
+    assert "backbone" not in [row["name"] for row in without]
 
 
 def test_a_conversion_is_named_by_content_and_settings(tmp_path, bags):

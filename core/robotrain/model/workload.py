@@ -49,6 +49,10 @@ class Role(NamedTuple):
     """The parameter, if there is one, with which it takes all checkpoints of a run, or those that an earlier step hands
     over, in place of the newest: `all`, or a number whose multiples are their steps.
     """
+    training_only_with: str = ""
+    """The switch, if there is one, with which its sources are for the training alone: no evaluation gets them."""
+    described_by: tuple[str, ...] = ()
+    """The parameters that have no effect without one."""
     weights: str = ""
     """The parameter, if there is one, that gets the weights of its sources, `a/b=0.7`, in their order."""
     is_program: bool = False

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config.request import Request
+from robotrain.config.resolve import OFF_VALUES
 from robotrain.config.values import PIPELINE_LAYER, Layer, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem, suggest_leaving_out
 from robotrain.messages import Messages
@@ -52,7 +54,7 @@ def make_train_eval(
     training: Request, workload: Workload, wanted: TrainEval, problems: list[Problem]
 ) -> PipelineRequest:
     """Return the pipeline of a request for a training."""
-    named = _find_job_name(training, workload)
+    named = _find_value(training, workload, NAME_KEY)
     names = str(named.value) if named and named.value else NAME
     origin = named.origin if named else ORIGIN
     own = {**_name_job(names, TRAIN, origin), **wanted.settings.get(TRAIN, {})}
@@ -60,7 +62,7 @@ def make_train_eval(
     train = dataclasses.replace(training, line=line, name=_name_run(training.name, TRAIN))
     steps = [StepRequest(name=TRAIN, request=train, workload=workload.name)]
     if wanted.evaluation is not None:
-        request = _request_evaluation(training, wanted, _name_job(names, EVALUATE, origin))
+        request = _request_evaluation(training, workload, wanted, _name_job(names, EVALUATE, origin))
         follows = TRAIN if wanted.checkpoints else ""
         steps.append(StepRequest(name=EVALUATE, request=request, workload=wanted.evaluation.name, follows=follows))
     if wanted.model:
@@ -93,10 +95,18 @@ SUFFIXES = {TRAIN: "train", EVALUATE: "eval"}
 """What the names of the steps' jobs end with."""
 
 
-def _find_job_name(training: Request, workload: Workload) -> Value | None:
-    """Return the name of the job, whichever layer gives it."""
+def _find_value(training: Request, workload: Workload, key: str) -> Value | None:
+    """Return a value of the training, whichever layer gives it."""
     weaker = training.surroundings.list_layers(workload.name, "", {"parameters": workload.parameters})
-    return next((layer.values[NAME_KEY] for layer in (*training.layers, *weaker) if NAME_KEY in layer.values), None)
+    return next((layer.values[key] for layer in (*training.layers, *weaker) if key in layer.values), None)
+
+
+def _is_on(training: Request, workload: Workload, name: str) -> bool:
+    """Return whether a switch of the training is on, by its default if nobody gives it."""
+    value = _find_value(training, workload, f"parameters.{name}")
+    if value is not None:
+        return str(value.value).lower() not in OFF_VALUES
+    return any(parameter.name == name and parameter.default for parameter in get_parameters(workload.parameters))
 
 
 def _name_job(name: str, step: str, origin: Origin) -> dict[str, Value]:
@@ -107,17 +117,22 @@ def _name_run(label: Value | None, step: str) -> Value | None:
     return label and label._replace(value=f"{label.value}-{SUFFIXES[step]}")
 
 
-def _request_evaluation(training: Request, wanted: TrainEval, named: Mapping[str, Value]) -> Request:
-    """Return the request for the evaluation: on the training's data, of the policy that it trains."""
+def _request_evaluation(
+    training: Request, workload: Workload, wanted: TrainEval, named: Mapping[str, Value]
+) -> Request:
+    """Return the request for the evaluation: of the policy that it trains, on its data unless only it can read them."""
     assert wanted.evaluation is not None
     declared = wanted.evaluation.roles
-    roles = {DATASET_ROLE, *({BACKBONE_ROLE} & declared.keys())}
+    switch = workload.roles[DATASET_ROLE].training_only_with if DATASET_ROLE in workload.roles else ""
+    is_shared = not (switch and _is_on(training, workload, switch))
+    roles = {*([DATASET_ROLE] * is_shared), *({BACKBONE_ROLE} & declared.keys())}
 
     def is_read(source: SourceText) -> bool:
         return source.role not in declared or declared[source.role].reads(source.text)
 
     policy = SourceText(role=POLICY_ROLE, kinds=(STEP_KIND,), text=TRAIN, origin=ORIGIN, base=Path.cwd())
-    inherited = [f"parameters.{name}" for name in wanted.evaluation.inherits]
+    useless = () if is_shared else declared[DATASET_ROLE].described_by
+    inherited = [f"parameters.{name}" for name in wanted.evaluation.inherits if name not in useless]
 
     def share(layer: Layer) -> Layer:
         """Return what a training and its evaluation have in common; a model repository takes no results."""

@@ -11,7 +11,6 @@ from typing import Any
 from robotrain_runtime.contract.document import JobSource, UncertainText
 from robotrain_runtime.contract.finding import Finding, make_finding
 
-from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.backbones import TORCHVISION_KIND, WEIGHTS_SUFFIXES, is_weights
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.options import split_options
@@ -80,7 +79,7 @@ def find_needed(job: LerobotJob) -> str:
     if job.start_source is not None:
         return ""
     name = read_name(job.values)
-    return "" if job.info and not dataset.list_cameras(job.info) else name
+    return name if job.may_have_cameras else ""
 
 
 def list_implied(job: LerobotJob) -> list[str]:

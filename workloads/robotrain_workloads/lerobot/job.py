@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
-from robotrain_workloads import packages
+from robotrain_workloads import bag_parameters, packages
 from robotrain_workloads.lerobot import adapter, backbones, dataset, feature_renames, file_formats, policy, remote_code
 from robotrain_workloads.lerobot.backbones import NeededRepository, PolicyFiles
 from robotrain_workloads.lerobot.lineage import START_MODES
@@ -165,6 +165,13 @@ class LerobotJob:
         with suppress(OSError, ValueError):
             return dataset.load_dataset_info(self.root) if self.root else {}
         return {}
+
+    @property
+    def may_have_cameras(self) -> bool:
+        """Whether its data have cameras, as far as it is known: what bags become is not, unless the user says it."""
+        if self.info:
+            return bool(dataset.list_cameras(self.info))
+        return not (self.parameters.get("bags") and self.parameters["image_topics"] == bag_parameters.NO_TOPIC)
 
     @cached_property
     def datasets(self) -> list[JobSource]:

@@ -189,7 +189,7 @@ LEROBOT_EVAL = Workload(
     roles={
         "policy": Role(typical=True, takes="checkpoints", takes_all="checkpoints"),
         "reference": Role(many=True, takes="checkpoints"),
-        "dataset": Role(many=True, typical=True),
+        "dataset": Role(many=True, typical=True, described_by=("dataset_id", "convert_v21", EXCLUDED)),
         "backbone": Role(many=True, reads=lambda text: not re.search(WEIGHTS, text)),
         "scenes": Role(default=choose_scenes),
     },

@@ -388,11 +388,5 @@ def check_bags(job: LerobotJob) -> Iterator[Problem]:
             Suggestion("--action-topic TOPIC"),
             given=redact(str(values["action_topic"])),
         )
-    if values["evaluate_checkpoints"] is not None:
-        yield make_problem(
-            "bags-impossible.evaluated",
-            suggest_leaving_out("--evaluate-checkpoints"),
-            given=str(values["evaluate_checkpoints"]),
-        )
     if values["convert_v21"]:
         yield make_problem("option-without-effect.bags-converted", suggest_leaving_out("--convert-v21"))

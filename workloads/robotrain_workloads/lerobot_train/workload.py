@@ -169,7 +169,7 @@ LEROBOT_TRAIN = Workload(
     summary="train a policy or a reward model with LeRobot",
     parameters=TrainParameters,
     roles={
-        "dataset": Role(required=True, many=True, weights="mixture"),
+        "dataset": Role(required=True, many=True, weights="mixture", training_only_with="bags"),
         "policy": Role(takes="checkpoints"),
         "init_policy": Role(),
         "resume": Role(),
