@@ -117,7 +117,7 @@ class OsmoSettings(AzureSettings):
         Literal["auto", "inline", "dataset"],
         Param(
             help="how the folder of --code is sent: inline, in the workflow; dataset, uploaded once for each "
-            "content; auto: inline while the workflow has at most 512 KiB"
+            "content; auto: inline while the workflow has at most 400 KiB"
         ),
     ] = "auto"
     code_dataset: Annotated[

@@ -144,7 +144,7 @@ def render_plan(
     size = len(files[WORKFLOW_FILE])
     expanded = workflow.compute_expanded_size(size, archive, job.training_nodes)
     fits = workflow.is_accepted_size(size, expanded)
-    is_small = fits and size <= (MAX_INLINE_BYTES if code else workflow.LARGE_WORKFLOW_BYTES)
+    is_small = fits and size <= workflow.LARGE_WORKFLOW_BYTES
     if code and settings.delivery == "auto" and not is_small and settings.storage_account:
         return render_plan(job, replace(settings, delivery="dataset"), run, payload, container_plugins)
     if not code and not is_small and settings.storage_account:
@@ -161,8 +161,6 @@ def render_plan(
     )
 
 
-MAX_INLINE_BYTES = 512 << 10
-"""Of the workflow with a folder of code in it, if the user does not ask for either."""
 CODE_MEMBER = "code"
 """Folder of the user's code in the archive, and so in the run's folder."""
 
