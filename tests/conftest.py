@@ -481,8 +481,8 @@ def isaac_lab_python() -> Path:
 
 @pytest.fixture(scope="session")
 def rosbag_python() -> Path:
-    """The Python of the environment that trains on bags."""
-    return Path(build_environment("robotrain_workloads.rosbag_act_train.container"), "bin/python")
+    """The Python of the environment that converts bags."""
+    return Path(build_environment("robotrain_workloads.rosbag.bag_datasets"), "bin/python")
 
 
 @pytest.fixture(scope="session")

@@ -198,4 +198,4 @@ def test_bags_are_sent_with_the_environment_at_start_or_in_an_image(observing, r
     assert answer.exit_code == 0, answer.stderr
     (job,) = observing.jobs.values()
     assert read_image(observing, job) == image
-    assert "/environments/rosbag-act-training-env/" in str(job.body)
+    assert "/environments/lerobot-training-env/" in str(job.body)

@@ -10,10 +10,8 @@ OSMO = "submit --platform osmo --pool p --storage-account acct --tracking-uri no
 AZURE = "submit --platform azureml --dataset-path x --compute k8s-1 --workspace-name w-1 --resource-group r"
 AZURE += " --subscription-id 01234567-89ab-cdef-0123-456789abcdef"
 ISAAC = "submit isaac-train --platform local"
-BAGS = "submit rosbag-act-train --platform local --dataset-path x --environment-state-topic /points"
 PIPELINE = "pipeline train-eval --platform local --dataset-path x"
 LINES = {
-    f"{BAGS} --num-nodes 2": "option-elsewhere --num-nodes",
     f"{ISAAC} --nodes 2": "option-unknown --nodes",
     "submit isaac-validate --platform local --checkpoint-uri ./x --nodes 2": "option-unknown --nodes",
     f"{TRAIN} --nproc_per_node 2": "option-unknown --nproc_per_node",
@@ -23,7 +21,6 @@ LINES = {
     f"{TRAIN} --bs 3": "option-elsewhere --bs",
     f"{TRAIN} --max_steps 300": "option-elsewhere --max_steps",
     f"{TRAIN} --fp16": "option-elsewhere --fp16",
-    f"{BAGS} --fp16": "option-elsewhere --fp16",
     f"{AZURE} --time 3h": "option-unknown --time",
     f"{TRAIN} --nodes 2": "option-unknown --nodes",
     f"{AZURE} --config-preview": "option-elsewhere --config-preview",

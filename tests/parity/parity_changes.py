@@ -35,9 +35,10 @@ COMPARISON = {
     "earlier_comparisons": "[]",
 }
 OF_BAGS = (*bag_parameters.NAMES, "task")
+TRAININGS = ("lerobot-train", "rosbag-act-train")
 BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
-    ("lerobot-train", "keep"): {"--publish-url": PLACE},
-    ("lerobot-train", "frame_cache_size"): {"--frame-cache": "on"},
+    **{(training, "keep"): {"--publish-url": PLACE} for training in TRAININGS},
+    **{(training, "frame_cache_size"): {"--frame-cache": "on"} for training in TRAININGS},
     ("lerobot-train", "rename"): {"--policy-repo-id": "lab/act"},
     ("lerobot-train", "lora_rank"): {"--policy-repo-id": "lab/act"},
     ("lerobot-eval", "policy_type"): UNTRAINED,
@@ -58,7 +59,6 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("command", "num_nodes"): {"--launcher": "torchrun"},
     ("command", "step_pattern"): {"--metric": "loss=loss (.*)"},
     **{("command", name): {"--requirements": str(REQUIREMENTS)} for name in ("python_version", "allow_builds")},
-    ("rosbag-act-train", "pretrained_backbone_weights"): {"--image-topics": "/camera"},
     **{("lerobot-train", name): {"--bags": ""} for name in OF_BAGS},
 }
 """What some do nothing without."""
@@ -83,13 +83,14 @@ VALUES = {
     "success_reward": "0.9",
     "success_threshold": "0.5",
     "replay_episodes": "0,2-4",
-    "exclude_episodes": "3,7-9",
+    "exclude_episodes": "1",
     "agent_config": "/data/agent.yaml",
     "action_topic": "/commands",
     "units": "/joint_states=deg",
     **COMPARISON,
     "rename": "observation.image=observation.images.camera1",
     "statistics": "computed",
+    "dropout": "0.2",
 }
 """Of those whose values have a form of their own."""
 COMMAND = ("command",)
@@ -110,19 +111,20 @@ WHAT: Mapping[str, tuple[str, ...]] = {
     "convert_v21": ("compared",),
 }
 """What those change that change something else than the command, or more."""
-PREPARED = {("lerobot-train", name): ("prepared",) for name in ("bags", *OF_BAGS)}
+PREPARED = {(training, name): ("prepared",) for training in TRAININGS for name in ("bags", *OF_BAGS)}
 """Those of a workload that change what is made of the data before the work."""
 ENVIRONMENTS = ("lerobot_version",)
 """Those that choose the environment alone."""
 REFUSED = ("accept_eula",)
 """Those whose other value is refused everywhere."""
 ELSEWHERE = {
-    *(
-        (workload, "allow_builds") for workload in ("lerobot-train", "lerobot-eval", "lerobot-merge")
-    ),  # test_added_packages
+    *((workload, "allow_builds") for workload in (*TRAININGS, "lerobot-eval", "lerobot-merge")),  # test_added_packages
     ("isaac-train", "job_name"),  # test_isaac_nodes.py
-    ("lerobot-train", "mixture"),  # test_parity_features.py, test_mixtures.py
-    ("lerobot-train", "evaluate_checkpoints"),  # test_evaluate_checkpoints.py
+    *((training, "mixture") for training in TRAININGS),  # test_parity_features.py, test_mixtures.py
+    *((training, "evaluate_checkpoints") for training in TRAININGS),  # test_evaluate_checkpoints.py
+    *(("rosbag-act-train", name) for name in ("policy_type", "reward_model", "bags")),  # test_rosbag_act_train.py
+    ("rosbag-act-train", "convert_v21"),  # test_lerobot_bags.py
+    *(("rosbag-act-train", name) for name in ("rename", "lora_rank")),  # as lerobot-train's; bags need whole policies
     ("lerobot-eval", "checkpoints"),  # test_checkpoint_scores.py
     ("lerobot-eval", "confirm"),  # test_checkpoint_scores.py
 }

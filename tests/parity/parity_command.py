@@ -22,13 +22,13 @@ OWN_PROGRAM = ("isaac-train",)
 """A job without data that may run a program of the user's."""
 COMPARED = ("lerobot-eval", "--policy-repo-id", "lerobot/act_pusht", "--env", "pusht")
 """A policy that is compared with others."""
-BAGS = ("rosbag-act-train", "--environment-state-topic", "/keypoints")
+BAGS = ("rosbag-act-train",)
 """A training on bags, without its dataset."""
 LEAST: Mapping[str, Mapping[str, str]] = {
     "lerobot-train": {"-d": "lerobot/pusht"},
     "lerobot-eval": {"-d": "lerobot/pusht", "--policy-repo-id": "lerobot/act_pusht"},
     "lerobot-merge": {"--policy-repo-id": "lab/act", "--register-checkpoint": "merged"},
-    "rosbag-act-train": {"-d": "lerobot/pusht", "--environment-state-topic": "/keypoints"},
+    "rosbag-act-train": {"-d": "lerobot/pusht"},
     "command": {},
     "isaac-train": {},
     "isaac-export": {"--checkpoint-uri": "https://account1.blob.core.windows.net/train/set1"},

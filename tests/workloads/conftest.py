@@ -228,12 +228,13 @@ def small(training_environment, recorded, made_once) -> Small:
 
 @pytest.fixture
 def bag_document(tmp_path):
-    """Make the document of a training on bags."""
-    from bag_training import make_parameters
+    """Make the document of a training on bags: `bag_document([folder], fps=10.0)`."""
+    from robotrain_workloads.rosbag import bag_datasets
 
-    def make(**changed) -> JobDocument:
-        made = job_documents.training("/bags", {"work": str(tmp_path / "work"), "cache": ""})
-        return replace(made, workload="rosbag-act-train", parameters=make_parameters(**changed))
+    def make(data, **changed) -> JobDocument:
+        place = {"work": str(tmp_path / "work"), "cache": str(tmp_path / "cache")}
+        made = job_documents.training(data, place, bags=True, **changed)
+        return replace(made, container_plugins={**made.container_plugins, "data.bags": bag_datasets.__name__})
 
     return make
 

@@ -1,6 +1,7 @@
 """Trainings of a few steps: a small network, the files of a run, and datasets that are recorded for them."""
 
 import json
+import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -130,3 +131,9 @@ def read_tensors(path: Path) -> dict[str, bytes]:
     return {
         name: content[start + one["data_offsets"][0] : start + one["data_offsets"][1]] for name, one in header.items()
     }
+
+
+def find_model(answer) -> Path:
+    """Return the folder of the last policy that a run on this machine left."""
+    run = Path(os.environ["ROBOTRAIN_STATE"], "local", answer.json["run"])
+    return max(run.glob("outputs/checkpoints/0*")) / "pretrained_model"

@@ -1,9 +1,7 @@
 """`lerobot-train --bags`: what is refused before it is sent, the conversion, and which episodes are held out."""
 
-import dataclasses
 import json
 import math
-import os
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,7 @@ from robotrain_workloads.lerobot_train.episode_options import SPLIT_OPTION, hold
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 from robotrain_workloads.rosbag import bag_datasets, dataset_conversion
 from robotrain_workloads.rosbag.survey import survey_bags
-from small_training import SMALL
+from small_training import SMALL, find_model
 
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini/dataset"
 CONTENT = ("config.json", "model.safetensors", "policy_preprocessor.json", "policy_postprocessor.json")
@@ -35,13 +33,6 @@ def bags(tmp_path) -> Path:
     return tmp_path / "bags"
 
 
-def make_document(tmp_path, *data, **parameters):
-    place = {"work": str(tmp_path / "work"), "cache": str(tmp_path / "cache")}
-    document = training(list(data), place, bags=True, **parameters)
-    plugins = {**document.container_plugins, "data.bags": bag_datasets.__name__}
-    return dataclasses.replace(document, container_plugins=plugins)
-
-
 def compare(document):
     return container.compare(document, {source: Path(source.uri) for source in document.sources})
 
@@ -51,12 +42,12 @@ def plan(document, digests=None):
     return container.prepare(document, data, digests or {source: source.uri for source in document.sources})
 
 
-def test_bags_are_accepted_and_a_dataset_in_their_place_is_refused(tmp_path, bags):
-    assert list(compare(make_document(tmp_path, bags))) == []
-    check_findings(compare(make_document(tmp_path, PUSHT)), 1, "leave out --bags")
+def test_bags_are_accepted_and_a_dataset_in_their_place_is_refused(tmp_path, bags, bag_document):
+    assert list(compare(bag_document(bags))) == []
+    check_findings(compare(bag_document(PUSHT)), 1, "leave out --bags")
     empty = tmp_path / "empty"
     empty.mkdir()
-    check_findings(compare(make_document(tmp_path, empty)), 1, "no ROS 2 bag")
+    check_findings(compare(bag_document(empty)), 1, "no ROS 2 bag")
 
 
 def test_bags_without_the_option_are_refused_with_it(tmp_path, bags):
@@ -84,21 +75,21 @@ def test_what_bags_cannot_have_is_refused(parameters, problem):
     check_problems(check_job(LEROBOT_TRAIN, policy_type="act", bags=True, **parameters), problem)
 
 
-def test_a_topic_that_no_bag_has_and_one_that_may_be_the_action_are_found_at_a_glance(tmp_path, bags):
-    check_findings(compare(make_document(tmp_path, bags, action_topic="/acton")), 1, "--action-topic /action")
+def test_a_topic_that_no_bag_has_and_one_that_may_be_the_action_are_found_at_a_glance(tmp_path, bags, bag_document):
+    check_findings(compare(bag_document(bags, action_topic="/acton")), 1, "--action-topic /action")
     open_bag = Recording(without=("/action",))
     for step in range(open_bag.steps):
         log = START + step * SECOND // 10
         open_bag.messages.append(("/wheels", "std_msgs/msg/Float64", log, make_message("std_msgs/msg/Float64", 1.0)))
     folder = open_bag.write(tmp_path / "open")
-    check_findings(compare(make_document(tmp_path, folder)), 1, "--action-topic /wheels")
-    assert list(compare(make_document(tmp_path, folder, action_topic="none"))) == []
-    assert list(compare(make_document(tmp_path, folder, action_topic="/wheels"))) == []
+    check_findings(compare(bag_document(folder)), 1, "--action-topic /wheels")
+    assert list(compare(bag_document(folder, action_topic="none"))) == []
+    assert list(compare(bag_document(folder, action_topic="/wheels"))) == []
 
 
-def test_bags_that_are_fetched_are_not_judged_by_what_describes_them(tmp_path):
+def test_bags_that_are_fetched_are_not_judged_by_what_describes_them(tmp_path, bag_document):
     source = JobSource(role="dataset", kind="blob_url", uri="https://account1.blob.core.windows.net/train/bags")
-    document = make_document(tmp_path, source)
+    document = bag_document(source)
     described = tmp_path / "described"
     described.mkdir()
     assert list(container.compare(document, {source: described})) == []
@@ -136,14 +127,14 @@ def test_bags_without_cameras_need_no_weights_of_a_camera_network(robotrain, bag
     assert "backbone" not in [row["name"] for row in without]
 
 
-def test_a_conversion_is_named_by_content_and_settings(tmp_path, bags):
-    document = make_document(tmp_path, bags)
+def test_a_conversion_is_named_by_content_and_settings(tmp_path, bags, bag_document):
+    document = bag_document(bags)
     key = plan(document).key
     assert key
     assert plan(document).key == key
-    assert plan(make_document(tmp_path, bags, training_steps=5)).key == key
-    assert plan(make_document(tmp_path, bags, fps=5.0)).key != key
-    assert plan(make_document(tmp_path, bags, task="push")).key != key
+    assert plan(bag_document(bags, training_steps=5)).key == key
+    assert plan(bag_document(bags, fps=5.0)).key != key
+    assert plan(bag_document(bags, task="push")).key != key
     assert plan(document, {source: "other" for source in document.sources}).key != key
     assert plan(document, {source: "" for source in document.sources}).key == ""
 
@@ -248,10 +239,3 @@ def test_diffusion_trains_on_a_mixture_of_bags_which_are_converted_once(
         assert answer.exit_code == 0, answer.stderr
         assert {*CONTENT} <= {path.name for path in find_model(answer).iterdir()}
     assert "made before" in answer.stderr
-
-
-def find_model(answer) -> Path:
-    """Return the folder of the policy that a run left."""
-    run = Path(os.environ["ROBOTRAIN_STATE"], "local", answer.json["run"])
-    (checkpoint,) = (folder for folder in run.glob("outputs/checkpoints/0*") if folder.is_dir())
-    return checkpoint / "pretrained_model"

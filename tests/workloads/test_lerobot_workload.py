@@ -51,10 +51,7 @@ ENVIRONMENT_SIDE = {
     "lerobot_data/": {"robotrain", "numpy", "PIL", "typer"},
     "isaac/image/": {"torch", "yaml"},  # runs with the Python of Isaac Lab
     "rosbag/": {"numpy", "rosbags", "mcap", "backports", "compression", "simplejpeg", "PIL", "lerobot"},
-    "rosbag_act_train/": {
-        *("robotrain", "typer", "yaml", "jinja2"),
-        *("numpy", "PIL", "torch", "torchvision", "safetensors"),
-    },
+    "rosbag_act_train/": {"robotrain", "typer", "yaml"},
 }
 """What is imported by folders whose programs have an environment of their own; `robotrain bags` has an extra."""
 CONTAINER_SIDE = [path for path in sorted(FOLDER.rglob("*.py")) if path.stem not in SUBMIT_SIDE]

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import yaml
 from recorded_bags import JOINTS, SECOND, START, Recording, header, joint_state, make_message
-from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.rosbag.bag_files import BagError, find_bags
 from robotrain_workloads.rosbag.episodes import read_bag
 from robotrain_workloads.rosbag.number_types import POSE_NAMES, POSE_TYPES, TWIST_NAMES, TWIST_TYPES
 from robotrain_workloads.rosbag.settings import DataSettings
-from robotrain_workloads.rosbag_act_train import container
 
 SETTINGS = DataSettings(image_topics={"/camera/top": "top"}, state_topic="/joint_states", action_topic="/out", fps=10)
 TRAJECTORY, POINT = "trajectory_msgs/msg/JointTrajectory", "trajectory_msgs/msg/JointTrajectoryPoint"
@@ -165,10 +164,8 @@ def test_a_topic_whose_name_says_so_is_the_guess(tmp_path, inspect):
 @pytest.mark.parametrize(("action", "is_asked"), [(None, True), ("none", False), ("/wheels", False)])
 def test_a_training_is_asked_before_it_is_sent(tmp_path, bag_document, action, is_asked):
     folder = record(tmp_path / "bags" / "one", TWIST_TYPES[0], make_twist, topic="/wheels")
-    given = {"image_topics": "/camera/top=top", "environment_state_topic": None, "chunk_size": 2}
-    document = bag_document(**given, action_topic=action)
-    source = JobSource(role="dataset", kind="local_path", uri=str(folder.parent))
-    document = replace(document, sources=(source,))
+    document = bag_document(folder.parent, action_topic=action)
+    (source,) = document.sources
     problems = list(container.compare(document, {source: folder.parent}))
     assert [[way.text for way in one.ways] for one in problems] == (
         [["--action-topic /wheels", "--action-topic none"]] if is_asked else []

@@ -1,6 +1,5 @@
 """Bags that a training would stop at are named before anything is sent, by this machine's standard library alone."""
 
-import dataclasses
 import itertools
 import subprocess
 import sys
@@ -8,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 import recorded_bags
-from bag_training import make_parameters
 from job_documents import check_findings, format_finding
 from recorded_bags import COMPRESSED, SECOND, START, Recording, header
-from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.bag_parameters import list_given
+from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.rosbag.bag_files import BagError
-from robotrain_workloads.rosbag_act_train import container
-from robotrain_workloads.rosbag_act_train.training_data import load_bags, make_settings
+from robotrain_workloads.rosbag.dataset_conversion import find_problems, make_settings
+from robotrain_workloads.rosbag.survey import survey_bags
 
 CAMERA = "/camera/top"
 STORAGES = ("sqlite3", "mcap")
@@ -63,30 +62,34 @@ TABLE = [
 ]
 
 
-def read(folder, values, chunk=2):
-    """Read a folder of bags as a training does; return why it stops, else nothing."""
+def read(folder, document):
+    """Read a folder of bags as the conversion does; return why it stops, else nothing."""
+    settings = make_settings(list_given(document.parameters))
     try:
-        load_bags([folder], make_settings(values), folder.parent / "cache", chunk=chunk, salvage=False, report=str)
+        survey = survey_bags([folder], settings, min_steps=2, salvage=False, report=str)
     except BagError as error:
         return str(error)
-    return ""
+    return "\n".join(find_problems(survey))
 
 
 @pytest.fixture
-def compare(bag_document):
+def job(bag_document):
+    """The document of a job on a folder of bags."""
+    topics = {"image_topics": f"{CAMERA}=top", "state_topic": "/joint_states", "action_topic": "/action"}
+
+    def make(folder, **changes):
+        return bag_document(folder, **{**topics, "environment_state_topic": "none", "fps": 10.0, **changes})
+
+    return make
+
+
+@pytest.fixture
+def compare(job):
     """What is found of a job on a folder of bags: `compare(folder, fps=10.0)` → problems, warnings."""
 
     def make(folder, **changes):
-        given = {
-            "image_topics": f"{CAMERA}=top",
-            "action_topic": "/action",
-            "salvage": False,
-            "chunk_size": 2,
-            **changes,
-        }
-        document = bag_document(**given)
-        described = {JobSource(role="dataset", kind="local_path", uri=str(folder)): folder}
-        document = dataclasses.replace(document, sources=tuple(described))
+        document = job(folder, **changes)
+        described = {source: folder for source in document.sources}
         problems = map(format_finding, container.compare(document, described))
         return list(problems), list(container.list_warnings(document, described))
 
@@ -94,13 +97,13 @@ def compare(bag_document):
 
 
 @pytest.mark.parametrize(("storage", "recorded", "changes", "is_wrong"), pair_with_storages(TABLE))
-def test_a_bag_is_compared_with_the_job(compare, tmp_path, storage, recorded, changes, is_wrong):
+def test_a_bag_is_compared_with_the_job(job, compare, tmp_path, storage, recorded, changes, is_wrong):
     folder = Recording(steps=6, **recorded).write(tmp_path / "bags" / "one", storage)
     problems, warnings = compare(folder.parent, **changes)
     check_findings(problems, is_wrong)
     assert warnings == []
-    values = {**make_parameters(image_topics=f"{CAMERA}=top", action_topic="/action"), **changes}
-    assert bool(read(folder.parent, values)) == is_wrong, "a training stops where it is said, and only there"
+    stop = read(folder.parent, job(folder.parent, **changes))
+    assert bool(stop) == is_wrong, "a training stops where it is said, and only there"
     if way := "".join(problems).partition("\n")[2]:
         flag, _, value = way.partition(" ")
         assert compare(folder.parent, **{**changes, flag[2:].replace("-", "_"): value})[0] == []
@@ -159,7 +162,7 @@ def test_a_name_that_no_bag_has(compare, tmp_path):
         check_findings(compare(tmp_path / "bags", exclude_bags=name)[0])
 
 
-def test_the_check_needs_no_package(tmp_path):
+def test_the_check_needs_no_package(job, tmp_path):
     folder = Recording(encoding="yuv422", steps=4).write(tmp_path / "bags" / "one")
     code = f"""
 import sys
@@ -167,7 +170,7 @@ for name in ("rosbags", "mcap", "numpy", "PIL", "simplejpeg", "yaml"):
     sys.modules[name] = None
 from pathlib import Path
 from robotrain_workloads.rosbag.bag_check import BagCheck
-values = {make_parameters(image_topics=f"{CAMERA}=top")!r}
+values = {dict(job(folder.parent, timestamp="header", sync="nearest", max_gap_s=0.5).parameters)!r}
 print(BagCheck(values).find_problems([Path({str(folder.parent)!r})]))
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -223,42 +226,46 @@ FILES = [
 
 
 @pytest.mark.parametrize(("damage", "name"), FILES)
-def test_a_file_that_cannot_be_read_is_named_alike_before_the_job_and_in_it(compare, tmp_path, damage, name):
+def test_a_file_that_cannot_be_read_is_named_alike_before_the_job_and_in_it(job, compare, tmp_path, damage, name):
     folder = Recording(steps=6).write(tmp_path / "bags" / "one", "mcap")
     damage(folder)
     (problem,), warnings = compare(folder.parent)
     assert (warnings, problem.startswith(f"{folder / name}: ")) == ([], True), problem
     check_findings([problem])
-    values = make_parameters(image_topics=f"{CAMERA}=top", action_topic="/action")
-    assert read(folder.parent, values) == problem
+    document = job(folder.parent)
+    assert read(folder.parent, document) == problem
     if name == "metadata.yaml" and "remove metadata.yaml" in problem:
         (folder / name).unlink()
-        assert (compare(folder.parent), read(folder.parent, values)) == (([], []), "")
+        assert (compare(folder.parent), read(folder.parent, document)) == (([], []), "")
 
 
 @pytest.mark.parametrize("is_in_metadata", [False, True])
-def test_a_channel_of_another_encoding_does_not_refuse_the_others(compare, tmp_path, is_in_metadata):
+def test_a_channel_of_another_encoding_does_not_refuse_the_others(job, compare, tmp_path, is_in_metadata):
     folder = Recording(steps=6).write(tmp_path / "bags" / "one", "mcap")
     recorded_bags.add_channel(folder, "/log", "foxglove.Log", "protobuf")
     change = change_metadata(
         lambda text: text.replace("serialization_format: cdr", "serialization_format: protobuf", 1)
     )
     change(folder) if is_in_metadata else (folder / "metadata.yaml").unlink()
-    values = make_parameters(image_topics=f"{CAMERA}=top", action_topic="/action")
-    assert (compare(folder.parent), read(folder.parent, values)) == (([], []), "")
+    assert (compare(folder.parent), read(folder.parent, job(folder.parent))) == (([], []), "")
 
 
-def test_the_state_is_not_offered_as_the_action(compare, tmp_path, robotrain):
+def test_the_state_is_not_offered_as_the_action(job, compare, tmp_path, robotrain):
     folder = Recording(steps=6, without=("/action",)).write(tmp_path / "bags" / "one", "mcap")
-    (problem,), _ = compare(folder.parent, environment_state_topic=None)
+    (problem,), _ = compare(folder.parent)
     assert problem.partition("\n")[2].startswith("--action-topic none")
     for topic in (None, "none"):  # there is no topic that it could be
-        assert compare(folder.parent, environment_state_topic=None, action_topic=topic)[0] == []
+        assert compare(folder.parent, action_topic=topic)[0] == []
     words = ("render", "rosbag-act-train", "--platform", "local", "--dataset-path", folder)
-    topics = ("--image-topics", f"{CAMERA}=top", "--action-topic", "/joint_states")
-    robotrain(*words, *topics).check_problems(2, "rosbag-policy-impossible --action-topic")
-    two_arms = ("--joint-names", "pusher_x", "--action-joint-names", "pusher_y")
-    assert robotrain(*words, *topics, *two_arms).exit_code == 0
+    topics = ("--state-topic", "/joint_states", "--action-topic", "/joint_states")
+    robotrain(*words, *topics).check_problems(2, "bags-impossible --action-topic")
+    two_arms = {"joint_names": "pusher_x", "action_joint_names": "pusher_y"}
+    flags = ("--joint-names", "pusher_x", "--action-joint-names", "pusher_y")
+    assert robotrain(*words, *topics, *flags).exit_code == 0
+    for names, is_wrong in (({}, True), (two_arms, False)):  # the state is guessed
+        given = {"state_topic": None, "action_topic": "/joint_states", **names}
+        check_findings(compare(folder.parent, **given)[0], is_wrong)
+        assert bool(read(folder.parent, job(folder.parent, **given))) == is_wrong
 
 
 TIMES = [
@@ -273,27 +280,23 @@ TIMES = [
     ({"fps": 1}, {"fps": 1.0, "max_gap_s": 1.5}, False),
     ({"fps": 8}, {}, False),
     ({"steps": 1}, {}, True),
-    ({"steps": 30}, {"chunk_size": 40}, True),
-    ({"steps": 30}, {"chunk_size": 30}, False),
     ({"steps": 30, "lost": range(10, 20)}, {}, False),
 ]
 
 
 @pytest.mark.parametrize(("storage", "recorded", "changes", "is_wrong"), pair_with_storages(TIMES))
-def test_times_that_a_training_refuses_are_told_before(compare, tmp_path, storage, recorded, changes, is_wrong):
+def test_times_that_a_training_refuses_are_told_before(job, compare, tmp_path, storage, recorded, changes, is_wrong):
     folder = Recording(**recorded).write(tmp_path / "bags" / "one", storage)
-    given = {"fps": 10.0, "environment_state_topic": None, **changes}
-    problems, warnings = compare(folder.parent, **given)
+    problems, warnings = compare(folder.parent, **changes)
     check_findings(problems, is_wrong)
     assert warnings == []
-    values = {**make_parameters(image_topics=f"{CAMERA}=top", action_topic="/action"), **given}
-    stop = read(folder.parent, values, changes.get("chunk_size", 2))
+    stop = read(folder.parent, job(folder.parent, **changes))
     assert bool(stop) == is_wrong
 
 
 def test_messages_that_are_all_farther_apart_than_the_largest_gap(compare, tmp_path):
     folder = Recording(fps=1).write(tmp_path / "bags" / "one", "mcap")
-    given = {"fps": 1.0, "environment_state_topic": None}
+    given = {"fps": 1.0}
     (problem,), _ = compare(folder.parent, **given)
     assert problem.endswith("\n--max-gap-s 2")
     assert compare(folder.parent, max_gap_s=2.0, **given) == ([], [])

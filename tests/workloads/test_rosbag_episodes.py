@@ -276,16 +276,6 @@ def test_inspect_guesses_the_topics_and_says_what_would_train(tmp_path, robotrai
     assert "ends too early" in third["problem"]
 
 
-def test_inspect_writes_a_page(tmp_path, robotrain):
-    Recording().write(tmp_path / "bags" / "ep000")
-    page = tmp_path / "bags.html"
-    assert robotrain("bags", "inspect", tmp_path / "bags", "--chunk-size", 20, "--html", page).exit_code == 0
-    text = page.read_text()
-    assert text.count("data:image/jpeg;base64,") == 6
-    assert "http" not in text.replace("http-equiv", "")
-    assert "prefers-color-scheme: dark" in text  # the page of `report`, with its style
-
-
 def test_a_config_is_checked_whole(tmp_path, robotrain):
     config = tmp_path / "config.yaml"
     config.write_text("data:\n  bag_dir: .\n  fsp: 30\n  sync: sometimes\n  image_size: 3\nmodle: {}\n")

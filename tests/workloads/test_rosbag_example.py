@@ -53,6 +53,7 @@ def test_inspect_guesses_the_settings_of_the_example(robotrain, tmp_path):
     assert [Path(one["files"][0]).suffix for one in bags.values()] == [".db3", ".mcap"]
     assert [(one["episodes"], one["steps"], one["filled_steps"]) for one in bags.values()] == [(1, 40, 0)] * 2
     job = yaml.safe_load((EXAMPLE / "job.yaml").read_text())["parameters"]
+    assert job["image_topics"] == "none", "the key points say where the T is"
     for name in ("state_topic", "environment_state_topic", "action_topic", "fps"):
         assert guessed[name] == job[name]
     assert ",".join(guessed["joint_names"]) == job["joint_names"]

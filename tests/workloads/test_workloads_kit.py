@@ -18,6 +18,7 @@ QUICK = ("--training-steps", "4", "--batch-size", "2", "--num-workers", "0", "--
 
 BAGS = (
     *("--environment-state-topic", "/action", "--action-topic", "/action", "--fps", "10", "--chunk-size", "4"),
+    *("--image-topics", "none", "--num-workers", "0"),
     *("--dim-model", "16", "--n-heads", "2", "--dim-feedforward", "32", "--batch-size", "4", "--device", "cpu"),
     *("--training-steps", "4", "--save-freq", "2", "--log-freq", "2"),
 )
@@ -117,11 +118,8 @@ class TestIsaacExport(WorkloadKit):
 class TestRosbagActTrain(WorkloadKit):
     workload = "rosbag-act-train"
     job = ("--dataset-path", str(PUSHT), "--image-topics", "/camera/top=top")
-    changed: ClassVar = {
-        "image_size": "48x64",
-        "pretrained_backbone_weights": "ResNet18_Weights.IMAGENET1K_V1",
-        "units": "/joint_states=deg",
-    }
+    changed: ClassVar = {**TestLerobotTrain.changed, "action_topic": "none"}
+    unchanged: ClassVar = LOCKED_ONLY
     tells = ("metrics", "checkpoint")
 
     @pytest.fixture(params=[pytest.param(BAGS, marks=pytest.mark.slow)])

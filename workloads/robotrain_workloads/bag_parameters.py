@@ -125,6 +125,9 @@ def read_topic(text: str | None) -> str | None:
     return None if text in (None, NO_TOPIC) else text
 
 
+ACTION_IS_STATE = "the topic of the action is that of the state: the action would be what the policy sees"
+
+
 def is_action_the_state(values: Mapping[str, Any]) -> bool:
     """Return whether the action of a step is the state of the same step."""
     action, state = (read_topic(values[name]) for name in ("action_topic", "state_topic"))

@@ -13,7 +13,16 @@ from typing import Any, NamedTuple, Protocol
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads import bag_parameters, packages
-from robotrain_workloads.lerobot import adapter, backbones, dataset, feature_renames, file_formats, policy, remote_code
+from robotrain_workloads.lerobot import (
+    adapter,
+    backbones,
+    dataset,
+    feature_renames,
+    file_formats,
+    policy,
+    policy_parameters,
+    remote_code,
+)
 from robotrain_workloads.lerobot.backbones import NeededRepository, PolicyFiles
 from robotrain_workloads.lerobot.lineage import START_MODES
 from robotrain_workloads.lerobot.option_tree import load_option_tree, read_options
@@ -64,6 +73,13 @@ def _leave_out_bags(folders: Mapping[JobSource, Path]) -> dict[JobSource, Path]:
     }
 
 
+def _add_named_options(parameters: Mapping[str, Any], typed: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the options that parameters stand for and the typed ones, which replace them."""
+    names = {f"--{name}" for name, _ in split_options(typed)}
+    named = policy_parameters.list_options(parameters)
+    return (*(option for option in named if option.partition("=")[0] not in names), *typed)
+
+
 class LerobotJob:
     """A job, and what the files of its sources tell.
 
@@ -87,8 +103,8 @@ class LerobotJob:
         self.folders = _leave_out_bags(folders or {}) if self.parameters.get("bags") else folders or {}
         self.beside: Sequence[LerobotJob] = ()
         """The jobs of other policies that the same work evaluates."""
-        self.arguments = given_job.trainer_args
-        """The user's options for LeRobot, as typed after `--`."""
+        self.arguments = _add_named_options(self.parameters, given_job.trainer_args)
+        """The user's options for LeRobot: as typed after `--`, and those that parameters stand for."""
         self.options = {f"--{name}": value for name, value in split_options(self.arguments) if name}
         """Their texts as typed; None for one without. What they mean `option_values` says."""
         self.start_source = next((source for source in self.sources if source.role in START_MODES), None)

@@ -219,7 +219,7 @@ LEROBOT_EVAL = Workload(
         metrics=METRICS,
         experiment="lerobot-evaluation",
     ),
-    evaluates=("lerobot-train",),
+    evaluates=("lerobot-train", "rosbag-act-train"),
     inherits=(
         "dataset_id",
         "publish_url",

@@ -80,24 +80,28 @@ def _guessed(param: Param) -> Param:
     return _of_bags(param, "as `robotrain bags inspect` guesses")._replace(takes_none=True)
 
 
+TrainedPolicyType = Annotated[
+    version_parameters.PolicyType | None,
+    Param(
+        help="the type of policy to train, as `robotrain policies` lists them (default: act, or the type of the"
+        " policy to start from)",
+        common=True,
+        aliases=("--policy",),
+        short="-p",
+        env=("POLICY_TYPE",),
+        metavar="TYPE",
+        foreign_values=version_parameters.list_other_types(versions.POLICIES, "--reward-model"),
+        open_with="packages",
+    ),
+]
+Bags = Annotated[bool, Param(help="the datasets are ROS 2 bags, which the run converts first")]
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainParameters:
     """The parameters of `lerobot-train`."""
 
-    policy_type: Annotated[
-        version_parameters.PolicyType | None,
-        Param(
-            help="the type of policy to train, as `robotrain policies` lists them (default: act, or the type of the"
-            " policy to start from)",
-            common=True,
-            aliases=("--policy",),
-            short="-p",
-            env=("POLICY_TYPE",),
-            metavar="TYPE",
-            foreign_values=version_parameters.list_other_types(versions.POLICIES, "--reward-model"),
-            open_with="packages",
-        ),
-    ] = None
+    policy_type: TrainedPolicyType = None
     reward_model: Annotated[
         version_parameters.RewardModelType | None,
         Param(
@@ -116,7 +120,7 @@ class TrainParameters:
         shared.DEFAULT_DATASET_NAME
     )
     convert_v21: shared.ConvertV21 = False
-    bags: Annotated[bool, Param(help="the datasets are ROS 2 bags, which the run converts first")] = False
+    bags: Bags = False
     image_topics: Annotated[str | None, _guessed(bag_parameters.IMAGE_TOPICS)] = None
     state_topic: Annotated[str | None, _guessed(bag_parameters.STATE_TOPIC)] = None
     environment_state_topic: Annotated[str | None, _guessed(bag_parameters.ENVIRONMENT_STATE_TOPIC)] = None

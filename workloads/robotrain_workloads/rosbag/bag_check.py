@@ -40,6 +40,8 @@ LENGTH_MARGIN = 1.05
 """How much longer a bag may be than the times of its recording say: header stamps are others."""
 FILES_SECONDS = 1.0
 """How long the beginnings of files are, which is some thousands of them."""
+SHORTEST_EPISODE = 2
+"""Steps of the shortest piece of a bag that is converted; a policy pads it to its chunk."""
 IMAGES = (bag_probe.IMAGE, bag_probe.COMPRESSED_IMAGE)
 TOPICS = {"state_topic": "joint_names", "environment_state_topic": "", "action_topic": "action_joint_names"}
 """The parameters with a topic of numbers, and those with the names of its joints."""
@@ -48,12 +50,13 @@ TOPICS = {"state_topic": "joint_names", "environment_state_topic": "", "action_t
 class BagCheck:
     """What the bags of a job show at a glance.
 
+    Topics that the job does not name, and a rate, are guessed from the bags.
+
     :param values: the parameters of the job.
-    :param guesses: whether topics that it does not name, and a rate, are guessed from the bags.
     """
 
-    def __init__(self, values: Mapping[str, Scalar], *, guesses: bool = False) -> None:
-        self._values, self._guesses = values, guesses
+    def __init__(self, values: Mapping[str, Scalar]) -> None:
+        self._values = values
         images = bag_parameters.read_topic(_get_text(values["image_topics"]))
         self._cameras = bag_parameters.parse_cameras(images or "")
         named = {name: bag_parameters.read_topic(_get_text(values[name])) for name in TOPICS}
@@ -89,7 +92,7 @@ class BagCheck:
             except OSError:  # the job says it
                 continue
         self._check_lengths(folders, bags)
-        if self._guesses and len(self._probed) == len(bags):
+        if len(self._probed) == len(bags):
             self._check_guesses(bags)
         problems = self._problems.items()
         return [finding._replace(title=f"{_describe_bags(paths)}: {finding.title}") for finding, paths in problems]
@@ -131,8 +134,6 @@ class BagCheck:
             joints = bag_parameters.parse_names(_get_text(self._values[TOPICS[name]])) if TOPICS[name] else ()
             if joints and topic in topics and topics[topic].type == JOINT_TYPE:
                 self._check_joints(bag, topics[topic], name, joints)
-        if self._values["action_topic"] is None and not self._guesses:
-            self._check_open_action(bag, topics, (*self._cameras, *self._topics.values()))
         used = {topic: topics[topic] for topic in (*numbers.values(), *self._cameras) if topic in topics}
         if self._values["timestamp"] == "header":
             self._check_clocks(bag, used)
@@ -161,7 +162,7 @@ class BagCheck:
         fps = float(str(self._values["fps"]))
         gap = float(str(self._values["max_gap_s"]))
         alone = {name: topic.shortest_s for name, topic in used.items() if topic.is_complete and topic.shortest_s > gap}
-        if alone and int(str(self._values["chunk_size"])) > 1:
+        if alone:
             text = f"all messages of {', '.join(alone)} are farther apart than --max-gap-s {gap:g}, which splits there"
             self._add_problem(bag.path, text, f"--max-gap-s {2 * max(alone.values()):.3g}")
         slow = {name: topic for name, topic in used.items() if 0 < topic.rate * SLOW_FACTOR < fps}
@@ -176,13 +177,9 @@ class BagCheck:
             self.warnings.append(f"{bag.path}: {text} at the beginning; training stops if all of it is so")
 
     def _check_lengths(self, folders: Sequence[Path], bags: Sequence[Bag]) -> None:
-        """Say that no bag is as long as a chunk, if all were looked at."""
-        chunk = int(str(self._values["chunk_size"]))
-        if self._problems or len(self._steps) < len(bags) or max(self._steps) >= chunk:
-            return
-        most = max(self._steps)
-        text = f"no episode is left: all bags are shorter than a chunk of {chunk} steps"
-        self._add_problem(folders[0], text, f"--chunk-size {most}" if most > 1 else "")
+        """Say that no bag is long enough, if all were looked at."""
+        if not self._problems and len(self._steps) == len(bags) and max(self._steps) < SHORTEST_EPISODE:
+            self._add_problem(folders[0], f"no episode is left: all bags have less than {SHORTEST_EPISODE} steps")
 
     def _check_topic(
         self, bag: Bag, topics: Mapping[str, ProbedTopic], topic: str, kinds: Sequence[str], name: str
@@ -210,6 +207,9 @@ class BagCheck:
         guessed = suggest_settings(topics, {})
         cameras = guessed.image_topics if self._values["image_topics"] is None else self._cameras
         guesses = {name: getattr(guessed, name) for name in TOPICS if self._values[name] is None}
+        if bag_parameters.is_action_the_state({**self._values, **guesses}) and "state_topic" in guesses:
+            ways = (f"--action-topic {bag_parameters.NO_TOPIC}", "--state-topic TOPIC")
+            self._add_problem(bags[0].path, bag_parameters.ACTION_IS_STATE, *ways)
         if self._values["action_topic"] is None and not guesses["action_topic"]:
             used = [topic for topic in (*cameras, *self._topics.values(), *guesses.values()) if topic]
             for bag, probed in zip(bags, self._probed, strict=True):

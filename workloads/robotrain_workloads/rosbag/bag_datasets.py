@@ -27,8 +27,6 @@ PROGRAM = "robotrain_workloads.rosbag.dataset_conversion"
 FORMAT = 1
 """Incremented when the same bags would become another dataset."""
 LOCAL_KIND = "local_path"
-SHORTEST_EPISODE = 2
-"""Steps of the shortest piece of a bag that is converted."""
 
 
 def find_problems(
@@ -69,7 +67,7 @@ def _make_check(document: JobDocument) -> BagCheck:
         name: getattr(DataSettings, name) if values[name] is None else values[name]
         for name in ("timestamp", "max_gap_s", "sync")
     }
-    return BagCheck({**values, **defaults, "chunk_size": SHORTEST_EPISODE}, guesses=True)
+    return BagCheck({**values, **defaults})
 
 
 def plan_conversion(

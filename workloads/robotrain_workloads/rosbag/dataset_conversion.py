@@ -20,14 +20,13 @@ from robotrain_runtime.contract.container_plugin import RUN_PYTHON_VARIABLE
 
 from robotrain_workloads import bag_parameters
 from robotrain_workloads.lerobot.dataset_preparation import write_source_sizes
+from robotrain_workloads.rosbag.bag_check import SHORTEST_EPISODE
 from robotrain_workloads.rosbag.bag_files import BagError
 from robotrain_workloads.rosbag.convert_to_lerobot import ConversionFailed, convert_bags
 from robotrain_workloads.rosbag.settings import explain_open_action
 from robotrain_workloads.rosbag.survey import BagSurvey, survey_bags
 
 SCRATCH = ".making"
-MIN_STEPS = 2
-"""Shorter pieces of bags are left out; a policy pads longer ones."""
 say = partial(print, flush=True)
 
 
@@ -48,6 +47,8 @@ def find_problems(survey: BagSurvey) -> Iterator[str]:
     """Yield why the bags make no dataset."""
     if survey.action_candidates:
         yield explain_open_action(survey.action_candidates)
+    if bag_parameters.is_action_the_state(vars(survey.settings)):
+        yield bag_parameters.ACTION_IS_STATE
     refused = survey.refused
     names = ",".join((*survey.settings.exclude_bags, *(facts.bag.name for facts in refused)))
     for number, facts in enumerate(refused):  # what to type stands at the end of the first line
@@ -88,7 +89,7 @@ def convert(folders: Sequence[Path], values: Mapping[str, Any], task: str, out: 
     """Fill the folder `out` with the dataset. Raise BagError, ConversionFailed or OSError."""
     salvage = bool(values.get("salvage"))
     settings = make_settings({name: value for name, value in values.items() if name != "salvage"})
-    survey = survey_bags(folders, settings, min_steps=MIN_STEPS, salvage=salvage, report=say)
+    survey = survey_bags(folders, settings, min_steps=SHORTEST_EPISODE, salvage=salvage, report=say)
     if problems := [*find_problems(survey)]:
         raise ConversionFailed("\n".join(problems))
     for line in describe_reading(survey):

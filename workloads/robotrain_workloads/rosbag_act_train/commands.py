@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from inspect import getdoc
 from pathlib import Path
@@ -14,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from robotrain.cli.arguments import JsonOption, option
 from robotrain.cli.command_factory import format_help, make_plain_app
-from robotrain.cli.output import format_table, has_color, print_json, print_message, print_result
+from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.installation import format_install_command
 from robotrain.messages import Messages
 from robotrain.store import files
-from robotrain_runtime.contract.files import write_given_file
 
 from robotrain_workloads.bag_parameters import DEFAULT_TASK, parse_cameras, parse_names, parse_units
 from robotrain_workloads.rosbag.bag_files import BagError, UnknownBag
@@ -110,7 +107,6 @@ def inspect(
         int | None,
         typer.Option(metavar="N", min=1, help="The policy's chunk: shorter pieces do not train.  [default: 100]"),
     ] = None,
-    html: Annotated[Path | None, option("--html", "FILE", "Write a page with pictures of each camera.")] = None,
     save_config: Annotated[
         Path | None, option("--write-config", "FILE", "Write the settings as a config.yaml.")
     ] = None,
@@ -121,7 +117,7 @@ def inspect(
     Topics are guessed from names and types where no option names them. The exit code is 4 if
     a bag would be refused, or if nothing would train.
 
-    robotrain bags inspect recordings --write-config config.yaml --html bags.html
+    robotrain bags inspect recordings --write-config config.yaml
     """
     _check_packages()
     bag_config = _read_given(config, folder, locals())
@@ -129,10 +125,6 @@ def inspect(
     salvage = salvage or bag_config.salvage
     survey = _survey(bag_config, chunk, salvage)
     rows = _make_rows(survey)
-    if html:
-        from robotrain_workloads.rosbag_act_train.contact_sheet import render_page
-
-        write_given_file(html, render_page(survey, rows, salvage=salvage).encode())
     if save_config:
         write_config(save_config, survey.folder, survey.settings, chunk_size=chunk, salvage=salvage)
     if json:
@@ -141,8 +133,7 @@ def inspect(
         print_json(dump_survey(survey))
     else:
         print_result(format_table(rows))
-        _print_strips(survey, salvage)
-        _print_summary(survey, chunk, save_config, html)
+        _print_summary(survey, chunk, save_config)
     is_refused = survey.refused or survey.action_candidates
     if is_refused or not any(reading.episodes for reading in survey.usable):
         raise typer.Exit(Stage.PREFLIGHT.exit_code)
@@ -329,19 +320,7 @@ def _make_rows(survey: BagSurvey) -> list[list[str]]:
     return rows
 
 
-def _print_strips(survey: BagSurvey, salvage: bool) -> None:
-    if not has_color(sys.stdout):
-        return
-    from robotrain_workloads.rosbag_act_train.contact_sheet import format_strip, get_terminal_width, make_strips
-
-    width = get_terminal_width(os.get_terminal_size().columns)
-    for strip in make_strips(survey, salvage=salvage, width=width):
-        print_result(f"\n{strip.bag}, {strip.camera}{f': {strip.problem}' if strip.problem else ''}")
-        if strip.pictures:
-            print_result(format_strip(strip))
-
-
-def _print_summary(survey: BagSurvey, chunk: int, config: Path | None, html: Path | None) -> None:
+def _print_summary(survey: BagSurvey, chunk: int, config: Path | None) -> None:
     episodes = [episode for reading in survey.usable for episode in reading.episodes]
     steps = sum(episode.steps for episode in episodes)
     lines = [
@@ -372,7 +351,8 @@ def _print_summary(survey: BagSurvey, chunk: int, config: Path | None, html: Pat
     if survey.refused and survey.usable:
         names = (*survey.settings.exclude_bags, *(bag_facts.bag.name for bag_facts in survey.refused))
         lines.append(f"leave them out with {_format_exclusion(names)}")
-    lines += [f"{name} written: {path}" for name, path in (("settings", config), ("page", html)) if path]
+    if config:
+        lines.append(f"settings written: {config}")
     print_message("\n".join(lines))
 
 

@@ -45,7 +45,7 @@ _MODEL_KEYS = (
     *("latent_dim", "kl_weight", "dropout", "temporal_ensemble_coeff"),
 )
 _TRAIN_KEYS = (
-    *("lr_backbone", "weight_decay", "batch_size", "accumulate", "mixed_precision", "num_gpus", "save_freq"),
+    *("lr_backbone", "weight_decay", "batch_size", "mixed_precision", "num_gpus", "save_freq"),
     *("log_freq", "seed", "num_workers", "device", "output_dir"),
 )
 SECTIONS: Mapping[str, Mapping[str, str]] = {
@@ -59,6 +59,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
 }
 """The keys of each section, with the parameter or source that each one sets."""
+REMOVED = {"accumulate": "LeRobot adds no gradients of batches up: `batch_size` has as many samples in a step."}
+"""Keys that the trainer of its own had, and what to use instead."""
 LISTS = ("joint_names", "action_joint_names", "image_size", "exclude_bags")
 _NUMBERS = ("fps", "tolerance_s", "max_gap_s")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -274,7 +276,7 @@ def _make_unknown(file: Path, section: str, key: YamlNode, keys: Mapping[str, st
     sets = SECTIONS.get(section[:-1], {})
     same = tuple(Suggestion(f"{section}{name}") for name, parameter in sets.items() if parameter == key.text)
     near = elsewhere or same or suggest_name(key.text, keys)
-    reason = f"Known keys: {', '.join(keys)}."
+    reason = REMOVED.get(key.text) or f"Known keys: {', '.join(keys)}."
     return _make_problem(f"{file.name}:{key.line}", f"{file}: unknown key {section}{key.text}", reason, near)
 
 
@@ -293,7 +295,8 @@ def format_config(values: Mapping[str, Any], folder: str) -> str:
     content: dict[str, dict[str, Any]] = {"data": {FOLDER: folder}}
     for section, keys in SECTIONS.items():
         key_by_name = {name: key for key, name in keys.items()}  # of two keys, the last is the parameter's own name
-        fields = {key: _parse_list(key, values[name]) for name, key in key_by_name.items() if name in values}
+        given = {name: key for name, key in key_by_name.items() if values.get(name) is not None}
+        fields = {key: _parse_list(key, values[name]) for name, key in given.items()}
         content[section] = {**content.get(section, {}), **fields}
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 

@@ -1,23 +1,19 @@
-"""The workload `rosbag-act-train`: its declaration. Imports nothing heavy."""
+"""The workload `rosbag-act-train`: a name for `lerobot-train --policy-type act --bags` that reads config.yaml."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.errors import Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
-from robotrain.model.preview import WorkPreview
-from robotrain.model.workload import JobTemplate, Role, Workload
-from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
+from robotrain.model.workload import JobTemplate, Workload
+from robotrain.model.workload_profile import Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
-from robotrain.redaction import redact
 
-from robotrain_workloads.bag_parameters import is_action_the_state
-from robotrain_workloads.lerobot.parameters import TRAINING_HINTS
-from robotrain_workloads.rosbag_act_train.parameters import (
-    RosbagActParameters,
-    find_policy_problems,
-)
+from robotrain_workloads.lerobot_train import workload as lerobot_train
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
+from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -26,51 +22,29 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-
-ACTION_FORM = "--action-topic TOPIC"
-
-
-def check_job(job: "Job") -> Iterator[Problem]:
-    """Check what does not depend on the platform."""
-    from robotrain_workloads import rules as shared_rules
-    from robotrain_workloads.lerobot import rules
-    from robotrain_workloads.lerobot.backbones import is_weights
-
-    most = f"--n-action-steps {job['chunk_size']}"
-    for problem in find_policy_problems(dict(job.parameters)):
-        ways: tuple[Suggestion, ...] = (Suggestion(most),) if problem.startswith("--n-action-steps ") else ()
-        yield make_problem("rosbag-policy-impossible.setting", *ways, title=problem)
-    if is_action_the_state(dict(job.parameters)):
-        ways = (Suggestion("--action-topic none", "the action is the next state"), Suggestion(ACTION_FORM))
-        topic = redact(str(job["action_topic"]))
-        yield make_problem("rosbag-policy-impossible.action-is-state", *ways, given=topic)
-    starts = [source.role for source in job.sources if source.role in rules.START_ROLES]
-    backbones = [source for source in job.sources if source.role == "backbone" and not source.implied]
-    texts = [redact(source.uri) for source in backbones]
-    texts += ["--pretrained-backbone-weights"] * (job["pretrained_backbone_weights"] is not None)
-    if starts and texts:
-        yield make_problem("rosbag-policy-impossible.weights-given", text=texts[0], starts=starts[0])
-    if backbones and not job["image_topics"]:
-        yield make_problem("rosbag-policy-impossible.no-images", text=texts[0])
-    for source in backbones:
-        if not is_weights(source):
-            way = Suggestion("--backbone-path FILE.pth")
-            yield make_problem("rosbag-policy-impossible.camera-weights", uri=redact(source.uri))
-    for argument in job.trainer_args[:1]:
-        way = suggest_leaving_out(argument.partition("=")[0])
-        yield make_problem("script-option-invalid", way, given=argument)
-    yield from rules.check_device(job)
-    yield from rules.check_single_start(job)
-    yield from rules.check_steps_left(job)
-    yield from shared_rules.check_publish_url(job)
-
-
+RESOURCES = Resources(cpu=4, memory="16Gi")
 OPTION_HINTS = {
-    **TRAINING_HINTS,
-    "--evaluate-checkpoints": "no workload evaluates the policies of rosbag-act-train: try them on your robot",
-    "--num-nodes": "its own trainer has processes on one machine, one for each GPU: --num-gpus N",
-    **dict.fromkeys(("--fp16", "--amp"), "rosbag-act-train has no fp16: --mixed-precision bf16 takes as little memory"),
+    **lerobot_train.OPTION_HINTS,
+    "--accumulate": "LeRobot adds no gradients of batches up: --batch-size N has as many samples in a step",
 }
+
+
+def check_job(job: "Job") -> "Iterator[Problem]":
+    """Check what does not depend on the platform."""
+    kind = job["reward_model"] or job["policy_type"]
+    if not job["bags"]:
+        yield make_problem("type-not-trainable.no-bags", suggest_leaving_out("--no-bags"))
+    elif kind != "act":
+        flag = "--reward-model" if job["reward_model"] else "--policy-type"
+        way = Suggestion(f"robotrain submit lerobot-train --bags {flag} {kind} …")
+        yield make_problem("type-not-trainable.not-act", way, suggest_leaving_out(flag), where=flag, given=str(kind))
+    else:
+        yield from lerobot_train.check_job(job)
+
+
+def derive_profile(job: "Job") -> WorkloadProfile:
+    """Return the profile of a job."""
+    return replace(lerobot_train.derive_profile(job), resources=RESOURCES)
 
 
 def read_config(file: Path) -> "Iterator[ConfigValue | Problem]":
@@ -87,11 +61,6 @@ def format_config(values: Mapping[str, Any], folder: str) -> str:
     return config_file.format_config(values, folder)
 
 
-def logs_metric(job: "Job", metric: str) -> bool:
-    """Return whether a training reports a metric: no validation loss without held-out episodes."""
-    return metric != "val/loss" or bool(job["val_split"])
-
-
 PARAMETERS = {
     "image_topics": "/camera/top=top",
     "state_topic": "/joint_states",
@@ -106,36 +75,20 @@ PARAMETERS = {
 """What `robotrain init` shows of the parameters."""
 EXAMPLES = {"pusht-bags": Path(__file__).parents[1] / "examples/pusht-bags"}
 
-ROSBAG_ACT_TRAIN = Workload(
+ROSBAG_ACT_TRAIN = replace(
+    LEROBOT_TRAIN,
     name="rosbag-act-train",
-    summary="train an ACT policy from ROS 2 bags",
+    summary="train an ACT policy from ROS 2 bags: lerobot-train --policy-type act --bags",
     parameters=RosbagActParameters,
-    roles={
-        "dataset": Role(required=True, many=True),
-        "policy": Role(takes="checkpoints"),
-        "resume": Role(),
-        "backbone": Role(),
-    },
-    implies_sources=lambda job: job["pretrained_backbone_weights"] is not None,
-    container_plugin="robotrain_workloads.rosbag_act_train.container",
-    targets=("publish_url",),
-    profile=WorkloadProfile(
-        resources=Resources(cpu=4, memory="16Gi"),
-        container=Container(environment="rosbag-act-training-env"),
-        outputs=OutputProfile(noun="training"),
-        metrics=(
-            Metric(name="train/loss", kind="loss", label="training loss", brief="loss", better="lower"),
-            Metric(name="val/loss", kind="validation", label="validation loss", brief="val", better="lower"),
-        ),
-        experiment="rosbag-act-training",
-    ),
+    profile=replace(LEROBOT_TRAIN.profile, resources=RESOURCES),
+    derive_profile=derive_profile,
     option_hints=OPTION_HINTS,
+    named_by=(),
+    default=False,
     check=check_job,
-    logs_metric=logs_metric,
     read_config=read_config,
-    preview=WorkPreview({"steps": "training_steps", "batch": "batch_size"}),
-    template=JobTemplate(parameters=PARAMETERS, examples=EXAMPLES),
     format_config=format_config,
+    template=JobTemplate(parameters=PARAMETERS, examples=EXAMPLES),
 )
 
 
