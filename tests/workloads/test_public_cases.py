@@ -20,7 +20,6 @@ EXPECTED = tomllib.loads((FOLDER / "expected.toml").read_text())
 CAMERA = Path(__file__).parents[2] / "examples/pusht-camera/dataset"
 DRY_RUN = ("submit", "--platform", "local", "--dry-run", "--no-pin", "--json")
 TOPICS = ("--image-topics", "/camera/image_raw", "--state-topic", "/joint_states")
-CHUNK = ("--chunk-size", "10")
 
 
 @pytest.fixture(autouse=True)
@@ -95,9 +94,9 @@ def test_bag_is_judged_alike_by_inspect_and_by_a_dry_run(robotrain, tmp_path):
 def judge_bag(robotrain, bag, folder):
     shutil.copytree(bag, folder / bag.name / bag.name)
     config = folder / f"{bag.name}.yaml"
-    inspected = robotrain("bags", "inspect", folder / bag.name, *CHUNK, "--write-config", config, "--json")
+    inspected = robotrain("bags", "inspect", folder / bag.name, "--write-config", config, "--json")
     has_topics = inspected.json.get("settings", {}).get("image_topics")
-    words = ("--config", config) if has_topics else (*TOPICS, *CHUNK)
+    words = ("--config", config) if has_topics else TOPICS
     sent = robotrain(*DRY_RUN, "rosbag-act-train", "--dataset-path", folder / bag.name, *words)
     if bool(inspected.exit_code) != bool(sent.exit_code):
         return f"inspect: {inspected.stdout}, dry run: {judge(sent)}"

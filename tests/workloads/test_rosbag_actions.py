@@ -132,7 +132,7 @@ def test_degrees_become_radians(tmp_path):
 @pytest.fixture
 def inspect(tmp_path, robotrain):
     def run(*words):
-        return robotrain("bags", "inspect", tmp_path / "bags", "--chunk-size", 5, *words, "--json")
+        return robotrain("bags", "inspect", tmp_path / "bags", *words, "--json")
 
     return run
 

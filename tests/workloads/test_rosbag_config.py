@@ -178,7 +178,7 @@ def test_a_mistake_is_named_with_its_line_and_the_nearest_key(explain, text, whe
 def test_what_inspect_writes_is_what_trains(tmp_path, robotrain, explain):
     bags, config = tmp_path / "project" / "recordings", tmp_path / "project" / "written.yaml"
     Recording().write(bags / "ep000")
-    words = ("--chunk-size", 20, "--image-size", "24x32", "--salvage", "--write-config", config)
+    words = ("--image-size", "24x32", "--salvage", "--write-config", config)
     assert robotrain("bags", "inspect", bags, *words).exit_code == 0
     found = read_values(robotrain("explain", "rosbag-act-train", "--platform", "local", "--config", config, "--json"))
     assert found["dataset"]["value"] == f"local_path {bags}"
@@ -188,7 +188,7 @@ def test_what_inspect_writes_is_what_trains(tmp_path, robotrain, explain):
     assert (faster["settings"]["fps"], faster["bags"][0]["steps"]) == (5, 20)
     given = list_given({name: found[name]["value"] for name in NAMES} | {"salvage": False})
     assert DataSettings(**make_settings(given)).dump() == settings
-    assert (found["chunk_size"]["value"], found["salvage"]["value"]) == (20, True)
+    assert (found["chunk_size"]["value"], found["salvage"]["value"]) == (None, True)
     assert found["joint_names"]["value"] == "pusher_x,pusher_y"
 
 
@@ -201,7 +201,7 @@ def test_times_of_the_recording_count_on_request(tmp_path, robotrain):
         ("header", ("--timestamp", "log"), "log"),
     ):
         config.write_text(f"bag_dir: bags\ndata: {{timestamp: {given}, fps: 10}}\n")
-        answer = robotrain("bags", "inspect", "--config", config, "--chunk-size", 5, *words, "--json")
+        answer = robotrain("bags", "inspect", "--config", config, *words, "--json")
         assert answer.json["settings"]["timestamp"] == timestamp
         assert answer.json["bags"][0]["topics"]["/joint_states"]["time"] == "header"
         steps = answer.json["bags"][0].get("steps", 0)

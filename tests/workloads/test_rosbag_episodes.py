@@ -264,7 +264,7 @@ def test_inspect_guesses_the_topics_and_says_what_would_train(tmp_path, robotrai
         bags / "ep001", "mcap"
     )
     cut_short(Recording(size=(48, 64)).write(bags / "ep002", "mcap"))
-    answer = robotrain("bags", "inspect", bags, "--chunk-size", 20, "--json")
+    answer = robotrain("bags", "inspect", bags, "--json")
     assert answer.exit_code == 4
     found = answer.json
     assert found["settings"]["image_topics"] == {"/camera/top/compressed": "top", "/camera/top": "top"}

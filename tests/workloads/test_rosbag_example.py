@@ -41,7 +41,7 @@ def list_commands() -> list[list[str]]:
 
 
 def inspect(robotrain, folder):
-    answer = robotrain("bags", "inspect", folder, "--chunk-size", "16", "--json")
+    answer = robotrain("bags", "inspect", folder, "--json")
     return answer.exit_code, {one["name"]: one for one in answer.json["bags"]}, answer.json["settings"]
 
 
@@ -67,7 +67,7 @@ def test_inspect_names_the_damage_of_each_bag(robotrain):
     assert code == 4
     lost = bags["camera_lost"]
     assert lost["topics"]["/camera/top/compressed"]["longest_gap_s"] == pytest.approx(1.1, abs=0.02)
-    assert (lost["problem"], lost["episodes"], lost["steps"], lost["dropped_pieces"]) == ("", 1, 20, 1)
+    assert (lost["problem"], lost["episodes"], lost["steps"], lost["dropped_pieces"]) == ("", 2, 30, 0)
     assert "truncated/truncated.mcap: the file ends too early" in bags["truncated"]["problem"]
 
 
@@ -90,7 +90,7 @@ def test_the_commands_of_the_walk_are_accepted(robotrain, clone):
     found = list_commands()
     assert [words[:2] for words in found if words[0] == "bags"] == [["bags", "inspect"]] * 2 + [["bags", "convert"]]
     runs = [words for words in found if words[0] in ("submit", "pipeline")]
-    assert len(runs) == 5
+    assert len(runs) == 4
     for words in runs:
         if "latest" not in words and "pusht-v3" not in words:
             answer = robotrain(*(word for word in words if word != "--wait"), "--dry-run")

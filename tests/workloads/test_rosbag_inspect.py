@@ -14,7 +14,7 @@ def inspect(tmp_path, robotrain):
     """Inspect the folder of bags: `inspect("--fps", 5)`."""
 
     def run(*words):
-        return robotrain("bags", "inspect", tmp_path / "bags", "--chunk-size", 20, *words, "--json")
+        return robotrain("bags", "inspect", tmp_path / "bags", *words, "--json")
 
     return run
 
@@ -58,7 +58,7 @@ def test_a_topic_that_few_bags_have_is_not_used_and_is_shown(tmp_path, robotrain
     assert answer.json["action_candidates"] == {"/action": FLOATS}
     assert inspect("--action-topic", "none").exit_code == 0
     assert answer.json["partial_topics"] == {"/action": {"bags": 1, "of": 3}}
-    shown = robotrain("bags", "inspect", tmp_path / "bags", "--chunk-size", 20)
+    shown = robotrain("bags", "inspect", tmp_path / "bags")
     assert "/action (not used), in 1 of 3" in shown.stderr
 
 
@@ -99,10 +99,9 @@ def cut_picture(message):
 )
 def test_seconds_of_a_bag_that_no_episode_has_are_named_with_the_topic(tmp_path, robotrain, inspect, lost, unused):
     Recording(lost=lost).write(tmp_path / "bags/ep0")
-    words = ("--chunk-size", 2)
-    found = inspect(*words).json["bags"][0]["unused"]
+    found = inspect().json["bags"][0]["unused"]
     assert found == unused
-    assert not unused or unused in robotrain("bags", "inspect", tmp_path / "bags", *words).stderr
+    assert not unused or unused in robotrain("bags", "inspect", tmp_path / "bags").stderr
 
 
 @pytest.mark.parametrize(("fps", "encoding"), [(10, "jpeg"), (10, "png"), (10, "rgb8"), (4, "jpeg")])

@@ -19,6 +19,7 @@ from robotrain.messages import Messages
 from robotrain.store import files
 
 from robotrain_workloads.bag_parameters import DEFAULT_TASK, parse_cameras, parse_names, parse_units
+from robotrain_workloads.rosbag.bag_check import SHORTEST_EPISODE
 from robotrain_workloads.rosbag.bag_files import BagError, UnknownBag
 from robotrain_workloads.rosbag_act_train import config_file
 from robotrain_workloads.rosbag_act_train.config_file import BagConfig, write_config
@@ -30,7 +31,6 @@ make_problem = Messages(__file__)
 
 PACKAGES = ("rosbags", "mcap", "simplejpeg", "PIL")
 """What the extra `rosbag` brings."""
-CHUNK = 100
 NEXT_STATE_WAY = Suggestion("--action-topic none", "the action of a step is the next state")
 
 FolderArgument = Annotated[
@@ -103,10 +103,6 @@ def inspect(
     timestamp: TimestampOption = None,
     exclude_bag: ExcludeOption = None,
     salvage: SalvageOption = False,
-    chunk_size: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="The policy's chunk: shorter pieces do not train.  [default: 100]"),
-    ] = None,
     save_config: Annotated[
         Path | None, option("--write-config", "FILE", "Write the settings as a config.yaml.")
     ] = None,
@@ -121,19 +117,18 @@ def inspect(
     """
     _check_packages()
     bag_config = _read_given(config, folder, locals())
-    chunk = chunk_size or bag_config.chunk_size or CHUNK
     salvage = salvage or bag_config.salvage
-    survey = _survey(bag_config, chunk, salvage)
+    survey = _survey(bag_config, salvage)
     rows = _make_rows(survey)
     if save_config:
-        write_config(save_config, survey.folder, survey.settings, chunk_size=chunk, salvage=salvage)
+        write_config(save_config, survey.folder, survey.settings, salvage=salvage)
     if json:
         from robotrain_workloads.rosbag.survey import dump_survey
 
         print_json(dump_survey(survey))
     else:
         print_result(format_table(rows))
-        _print_summary(survey, chunk, save_config)
+        _print_summary(survey, save_config)
     is_refused = survey.refused or survey.action_candidates
     if is_refused or not any(reading.episodes for reading in survey.usable):
         raise typer.Exit(Stage.PREFLIGHT.exit_code)
@@ -177,7 +172,7 @@ def convert(
         raise Rejected([make_problem("usage.exists", to=to)])
     bag_config = _read_given(config, folder, locals())
     salvage = salvage or bag_config.salvage
-    survey = _survey(bag_config, 2, salvage)
+    survey = _survey(bag_config, salvage)
     excluded = survey.settings.exclude_bags
     raise_if_any(_find_open_action(survey))
     raise_if_any(_make_bag_problem(facts.problem, (*excluded, facts.bag.name)) for facts in survey.refused)
@@ -224,7 +219,7 @@ def _find_lerobot_python() -> Path:
 
 def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any]) -> BagConfig:
     """Return the settings of bags from a config file and from options, which win: a folder at least."""
-    configured = config_file.read_bag_settings(config) if config else config_file.BagConfig(None, {}, None, False)
+    configured = config_file.read_bag_settings(config) if config else config_file.BagConfig(None, {}, False)
     settings = dict(configured.settings)
     bag_folder = folder or configured.folder
     if bag_folder is None:
@@ -262,14 +257,14 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
     return configured._replace(folder=bag_folder, settings=settings)
 
 
-def _survey(bag_config: BagConfig, min_steps: int, salvage: bool) -> BagSurvey:
+def _survey(bag_config: BagConfig, salvage: bool) -> BagSurvey:
     from robotrain_workloads.rosbag.survey import survey_bags
 
     assert bag_config.folder is not None
 
     try:
         return survey_bags(
-            [bag_config.folder], bag_config.settings, min_steps=min_steps, salvage=salvage, report=print_message
+            [bag_config.folder], bag_config.settings, min_steps=SHORTEST_EPISODE, salvage=salvage, report=print_message
         )
     except UnknownBag as error:
         near = tuple(Suggestion(f"--exclude-bag {name}") for name in error.near)
@@ -320,7 +315,7 @@ def _make_rows(survey: BagSurvey) -> list[list[str]]:
     return rows
 
 
-def _print_summary(survey: BagSurvey, chunk: int, config: Path | None) -> None:
+def _print_summary(survey: BagSurvey, config: Path | None) -> None:
     episodes = [episode for reading in survey.usable for episode in reading.episodes]
     steps = sum(episode.steps for episode in episodes)
     lines = [
@@ -330,7 +325,7 @@ def _print_summary(survey: BagSurvey, chunk: int, config: Path | None) -> None:
     dropped = sum(len(reading.dropped) for reading in survey.usable)
     filled = sum(episode.filled for episode in episodes)
     if dropped:
-        lines.append(f"dropped: {dropped} pieces shorter than a chunk of {chunk} steps")
+        lines.append(f"dropped: {dropped} pieces shorter than {SHORTEST_EPISODE} steps")
     if filled:
         lines.append(f"{filled} steps take a message that is farther away than {survey.settings.tolerance:.3f} s")
     if survey.action_candidates:

@@ -86,7 +86,6 @@ class BagConfig(NamedTuple):
     folder: Path | None
     settings: Mapping[str, Any]
     """Fields of DataSettings."""
-    chunk_size: int | None
     salvage: bool
 
 
@@ -108,7 +107,7 @@ def read_bag_settings(file: Path) -> BagConfig:
     problems: list[Problem] = []
     settings: dict[str, Any] = {}
     folders: list[Path] = []
-    chunk_size, salvage = None, False
+    salvage = False
     try:
         entries = list(_read_entries(file))
     except OSError as error:
@@ -122,8 +121,6 @@ def read_bag_settings(file: Path) -> BagConfig:
                 folders.append(file.parent / entry.text)
             elif entry.key in _BAG_KEYS:
                 settings[entry.key] = _parse_setting(entry.key, entry.text)
-            elif entry.key == "chunk_size":
-                chunk_size = int(entry.text)
             elif entry.key == "salvage":
                 salvage = entry.text.lower() in ("true", "yes", "on", "1")
         except ValueError as error:
@@ -132,10 +129,10 @@ def read_bag_settings(file: Path) -> BagConfig:
         problems.append(_make_problem(str(file), f"{file} names several folders of bags", "Name one as an argument."))
     if problems:
         raise Rejected(problems)
-    return BagConfig(folders[0] if folders else None, settings, chunk_size, salvage)
+    return BagConfig(folders[0] if folders else None, settings, salvage)
 
 
-def write_config(file: Path, folder: Path, settings: DataSettings, *, chunk_size: int, salvage: bool) -> None:
+def write_config(file: Path, folder: Path, settings: DataSettings, *, salvage: bool) -> None:
     """Write a file that `--config` reads; the folder of bags is relative to it where it can be."""
     import yaml
 
@@ -143,8 +140,7 @@ def write_config(file: Path, folder: Path, settings: DataSettings, *, chunk_size
     data = {FOLDER: target, **settings.dump(), **({"salvage": True} if salvage else {})}
     if settings.is_action_open:
         del data["action_topic"]  # null is an answer
-    content = {"data": data, "model": {"chunk_size": chunk_size}}
-    text = HEADER.format(name=file.name) + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    text = HEADER.format(name=file.name) + yaml.safe_dump({"data": data}, sort_keys=False, allow_unicode=True)
     write_given_file(file, text.encode())
 
 
