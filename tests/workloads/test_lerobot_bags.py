@@ -213,8 +213,9 @@ def test_act_trains_on_bags_and_holds_out_whole_ones(robotrain, training_environ
     assert answer.exit_code == 0, answer.stderr
     model = find_model(answer)
     assert {*CONTENT} <= {path.name for path in model.iterdir()}
-    assert "lerobot-eval --policy-run" in answer.stderr
-    assert "--env TASK" in answer.stderr
+    shown = robotrain("status", "latest").stdout
+    assert "lerobot-eval --policy-run" in shown
+    assert "--env TASK" in shown
     config = json.loads((model / "train_config.json").read_text())
     assert config["dataset"]["eval_split"] == pytest.approx(0.375)  # of four episodes the two of the last bag
     root = Path(config["dataset"]["root"])
