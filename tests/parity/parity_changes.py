@@ -119,6 +119,9 @@ REFUSED = ("accept_eula",)
 """Those whose other value is refused everywhere."""
 ELSEWHERE = {
     *((workload, "allow_builds") for workload in (*TRAININGS, "lerobot-eval", "lerobot-merge")),  # test_added_packages
+    *(
+        (f"isaac-{action}", name) for action in ("train", "validate", "export") for name in ("packages", "allow_builds")
+    ),  # test_isaac_packages
     ("isaac-train", "job_name"),  # test_isaac_nodes.py
     *((training, "mixture") for training in TRAININGS),  # test_parity_features.py, test_mixtures.py
     *((training, "evaluate_checkpoints") for training in TRAININGS),  # test_evaluate_checkpoints.py

@@ -113,12 +113,3 @@ def test_an_own_task_is_trained_and_validated_for_real(isaac_lab_python: Path, t
     trained = submit(EXAMPLE / "job.yaml", "--num-envs", 16, "--max-iterations", 3)
     played = ("--checkpoint-uri", trained["run"], "--code", EXAMPLE, "--num-envs", 4, "--eval-episodes", 4)
     submit("isaac-validate", *played, "--success-threshold", 0)
-
-
-@pytest.mark.parametrize("words", [TRAIN, PLAY, ("isaac-export", "--checkpoint-uri", ".")])
-@pytest.mark.parametrize("option", ["--with", "--packages"])
-def test_a_package_that_nothing_installs_is_answered_with_what_brings_it(
-    robotrain: Any, words: tuple[str, ...], option: str
-) -> None:
-    refused = robotrain("render", *words, "--platform", "local", option, "my_tasks")
-    refused.check(2, "[option-elsewhere]", "--code FOLDER, or --environment PATH")

@@ -159,7 +159,7 @@ def test_isaac_lab_is_asked_about_the_options_of_a_policy(
     words = ("--checkpoint-uri", tmp_path, "--num-envs", "4", "--seed", "1", "--isaac-version", "3.0")
     line = ("render", workload, "--platform", "local", *words, "--json")
     document = parse_document(robotrain(*line, "--", *given).json["files"]["job.json"]["text"])
-    command = policy_container.check_options(document, tmp_path / "place")
+    command = policy_container.check_options(document)
     assert command is not None
     assert command.arguments[2:] == ("play", "rsl_rl", *owned, "--", *given)
 

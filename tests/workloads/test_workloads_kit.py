@@ -72,6 +72,8 @@ class TestLerobotMerge(WorkloadKit):
 
 
 ONLY_JUDGED = {
+    **LOCKED_ONLY,
+    "packages": "what is locked of them is added to the environment",
     "accept_eula": "without Isaac Sim there are no terms",
     "pass_unknown": "it changes which options after -- are refused",
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.model.preview import JobFacts
-from robotrain.model.workload import FoundInput, OptionFinder, ProgramLocker, ProgramOptions
+from robotrain.model.workload import FoundInput, OptionFinder, ProgramOptions
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -17,13 +17,6 @@ def load_option_finder() -> OptionFinder:
     from robotrain_workloads.lerobot_options import option_finder
 
     return option_finder
-
-
-def load_locker() -> ProgramLocker:
-    """Import what locks the packages that a job adds."""
-    from robotrain_workloads.package_lock import package_locker
-
-    return package_locker
 
 
 def find_copies(role: str, text: str) -> Iterator[FoundInput]:

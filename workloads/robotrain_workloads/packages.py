@@ -3,18 +3,21 @@
 import json
 import re
 from collections.abc import Mapping
+from textwrap import shorten
 from typing import Annotated, Any
 
 from robotrain_runtime.contract.parameter import Param, load_texts
 
 WITH_FLAG, BUILDS_FLAG = "--with", "--allow-builds"
+HINT = f"use {WITH_FLAG} PACKAGE"
+"""For those who look for the name that packages have in a job file."""
 PATH_FORM = r"[.~/].*|(?!-|.*(?:@|://)).*(?:/.*|\.whl)"
 """Texts that are paths: all others are requirements, as in numpy==2.2.1."""
 Packages = Annotated[
     str | None,
     Param(
-        help="a package to add to the environment, such as a policy of your own: a requirement (lerobot_policy_x==1.2),"
-        " a wheel file, or with --allow-builds a folder",
+        help="a package to add to the environment, such as a policy or tasks of your own: a requirement"
+        " (lerobot_policy_x==1.2), a wheel file, or with --allow-builds a folder",
         flag=WITH_FLAG,
         metavar="PACKAGE",
         form="texts",
@@ -36,6 +39,8 @@ def list_given(parameters: Mapping[str, Any]) -> list[str]:
 
 
 PARAMETERS = ("packages", "allow_builds")
+LONGEST_VALUE = 250
+"""Characters that a tag of a model may have everywhere."""
 OWNER = "of the run of the policy"
 """Where a value comes from that a job takes over."""
 
@@ -78,3 +83,16 @@ def normalize_name(name: str) -> str:
 def needs_lock(job: Any) -> bool:
     """Return whether a job adds packages."""
     return bool(dict(job.parameters).get("packages"))
+
+
+def describe(document: Any) -> dict[str, str]:
+    """Return the packages that a job adds, with their versions, as a value of tracking; nothing if there are none.
+
+    :param document: the job's.
+    """
+    from robotrain_runtime.contract.added_packages import list_packages
+
+    texts = [
+        f"{name}=={version}" if version else name for name, version in list_packages(document.program_lock).items()
+    ]
+    return {"packages": shorten(", ".join(texts), LONGEST_VALUE, placeholder=" …")} if texts else {}

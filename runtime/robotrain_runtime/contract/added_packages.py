@@ -99,6 +99,7 @@ def _write_lock(folder: Path, lock: str, added: str, packages: Mapping[str, str]
         for name, text in packages.items():
             (scratch / Path(name).name).write_bytes(decode_file(text))
         added = added.replace(FILES_PLACE, folder.as_uri())
-        texts = {BASE_FILE: lock, ADDED_FILE: added, LOCK_FILE: f"{lock.rstrip()}\n{added}"}
+        each = "\n".join(f"--only-binary {name}" for name in list_packages(added))  # of the base, some may be built
+        texts = {BASE_FILE: lock, ADDED_FILE: added, LOCK_FILE: f"{lock.rstrip()}\n{added.replace(WHEELS_ONLY, each)}"}
         for name, text in texts.items():
             (scratch / name).write_text(text, encoding="utf-8")

@@ -4,7 +4,8 @@ import dataclasses
 import errno
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,11 +48,8 @@ def get_job_environment(document: JobDocument) -> PythonEnvironment:
     """Return the environment that the job runs in, with the packages that it adds. Raise JobFailed."""
     plugin = load_workload_plugin(document)
     environment = plugin.environment(document)
-    try:
+    with _explain_unwritable_packages(document):
         return environment if plugin.RUNS_PROGRAM else added_packages.add_packages(environment, document)
-    except OSError as error:
-        reason = f"the packages of the job cannot be written to the cache {document.placement.cache}: {error.strerror}"
-        raise JobFailed(reason, EXIT_REFUSED, "disk_full" if error.errno in DISK_ERRORS else "") from error
 
 
 def get_run_placement(document: JobDocument) -> Placement:
@@ -64,7 +62,18 @@ def get_run_placement(document: JobDocument) -> Placement:
 def get_program_environment(document: JobDocument, work: Path) -> PythonEnvironment | None:
     """Return the environment of the user's program, with its lock below `work`; None for none. Raise JobFailed."""
     plugin = load_workload_plugin(document)
-    return plugin.program_environment(document, work) if plugin.RUNS_PROGRAM else None
+    with _explain_unwritable_packages(document):
+        return plugin.program_environment(document, work) if plugin.RUNS_PROGRAM else None
+
+
+@contextmanager
+def _explain_unwritable_packages(document: JobDocument) -> Iterator[None]:
+    """Raise JobFailed for an OSError of the packages that a job adds."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"the packages of the job cannot be written to the cache {document.placement.cache}: {error.strerror}"
+        raise JobFailed(reason, EXIT_REFUSED, "disk_full" if error.errno in DISK_ERRORS else "") from error
 
 
 def get_program_python(document: JobDocument) -> Path | None:

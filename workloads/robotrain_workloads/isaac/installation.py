@@ -10,14 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from robotrain_runtime.contract import added_packages
 from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE, GpuRequirement, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding
+from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding, suggest_leaving_out
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import signal_group
 
-from robotrain_workloads.isaac import script_options
+from robotrain_workloads.isaac import script_options, user_code
 from robotrain_workloads.isaac.versions import LABS, lab_3_0
+from robotrain_workloads.packages import WITH_FLAG as PACKAGES_FLAG
 
 IMAGE_FOLDER = Path("/workspace/isaaclab")
 """Where the images have it."""
@@ -99,9 +101,13 @@ def find_present(document: JobDocument) -> IsaacLab | None:
         title = f"Isaac Lab 2.3 starts by the scripts of its folder, and {environment} is an environment"
         ways = ("--isaac-version 3.0", Suggestion("--isaaclab-path FOLDER", "that of 2.3"))
         raise FindingError(make_finding(title, *ways))
-    if environment is not None or program_environment(document, Path(document.placement.work)):
+    if environment is not None or is_built(document):
         return None
-    return find_installation(values["isaaclab_path"], values["isaac_version"])
+    lab = find_installation(values["isaaclab_path"], values["isaac_version"])
+    if document.program_lock:
+        title = f"{PACKAGES_FLAG} adds packages to an Isaac Lab that robotrain builds, and {lab.name} has one"
+        raise FindingError(make_finding(title, suggest_leaving_out(PACKAGES_FLAG), "--image IMAGE"))
+    return lab
 
 
 def choose_series(lab: IsaacLab | None) -> str:
@@ -114,17 +120,28 @@ def program_environment(document: JobDocument, work: Path) -> PythonEnvironment 
 
     None if the image or the user brings it.
     """
+    return added_packages.add_packages(lab_3_0.ENVIRONMENT, document) if is_built(document) else None
+
+
+def is_built(document: JobDocument) -> bool:
+    """Return whether robotrain builds the environment with Isaac Lab for a job."""
     values = document.parameters
-    if values["isaac_version"] != "3.0" or values["isaaclab_path"]:
-        return None
-    return None if (_choose_folder(None) / SCRIPT).is_file() else lab_3_0.ENVIRONMENT
+    is_brought = bool(values["isaaclab_path"]) or (_choose_folder(None) / SCRIPT).is_file()
+    return values["isaac_version"] == "3.0" and not is_brought
+
+
+def can_be_asked(document: JobDocument) -> bool:
+    """Return whether Isaac Lab can be asked about a job's options before: not one that the image or the user brings.
+
+    Nor with code or packages of the user, which nothing but the job runs.
+    """
+    return is_built(document) and not user_code.find_code(document.sources) and not document.parameters["packages"]
 
 
 def find_gpu_requirement(document: JobDocument) -> GpuRequirement:
     """Return the GPUs that a job needs: with one process, it takes one if there is one."""
     count = document.parameters.get("num_gpus")
-    built = program_environment(document, Path(document.placement.work))
-    cuda = lab_3_0.CUDA if built and lab_3_0.find_device(document.trainer_args) != "cpu" else ""
+    cuda = lab_3_0.CUDA if is_built(document) and lab_3_0.find_device(document.trainer_args) != "cpu" else ""
     return GpuRequirement(count=count if isinstance(count, int) and count > 1 else 0, cuda=cuda)
 
 

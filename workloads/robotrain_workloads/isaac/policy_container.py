@@ -11,7 +11,7 @@ from robotrain_runtime.contract.container_plugin import TrackingSpec, WorkComman
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.finding import Finding, get_finding
 
-from robotrain_workloads import publish_url
+from robotrain_workloads import packages, publish_url
 from robotrain_workloads.isaac import (
     assets,
     checkpoint_content,
@@ -64,18 +64,17 @@ def inspect_policy(
     yield from installation.find_script_problems(document, installation.choose_series(lab), script)
 
 
-def check_options(document: JobDocument, work: Path) -> WorkCommand | None:
+def check_options(document: JobDocument) -> WorkCommand | None:
     """Return the command that asks Isaac Lab about the options, as `WorkloadContainerPlugin.check_command` does.
 
-    None for an Isaac Lab that the image or the user brings, with code of the user, which nothing but the job runs, and
-    for a policy whose task or library is not known here.
+    None if it cannot be asked, and for a policy whose task or library is not known here.
     """
     values = document.parameters
     source = checkpoint_file.find_checkpoint_source(document.sources)
     task = str(values["task"] or "")
     backend = str(values["backend"] or "")
     agent = ""
-    if user_code.find_code(document.sources) or installation.program_environment(document, work) is None:
+    if not installation.can_be_asked(document):
         return None
     if source is not None and source.kind == "local_path":
         with contextlib.suppress(OSError):  # other rules name it
@@ -129,7 +128,12 @@ def describe_tracking_run(
     return TrackingSpec(
         experiment=experiment,
         run_name=run_name,
-        params={**{name: values[name] for name in copied if values[name] is not None}, **params, **options},
+        params={
+            **{name: values[name] for name in copied if values[name] is not None},
+            **params,
+            **packages.describe(document),
+            **options,
+        },
         tags={name: str(value) for name, value in facts.items() if value},
         machine=bool(values["system_metrics"]),
     )

@@ -30,11 +30,6 @@ PROGRAMS = (
 )
 """The words that start Isaac Lab: its command, and the scripts of its folder and of projects made from its template."""
 ISAAC_OPTIONS = ProgramOptions(translator="from-isaaclab", programs=PROGRAMS)
-PACKAGES_HINTS = dict.fromkeys(
-    ("--packages", "--with"),
-    "nothing is added to Isaac Lab's environment: use --code FOLDER, or --environment PATH that has the package",
-)
-"""For those who look for the option of LeRobot's workloads."""
 LAB_2_3_IMAGES = re.compile(r"isaac-?lab:v?2\b")
 DEFAULTS_2_3 = {"task": "Isaac-Velocity-Rough-Anymal-C-v0", "backend": "skrl"}
 """What the reference's scripts train. Names: contract, A.3."""

@@ -12,7 +12,7 @@ from robotrain.messages import Messages
 from robotrain.redaction import redact
 from robotrain_runtime.contract.finding import FindingError
 
-from robotrain_workloads import code_rules, rules
+from robotrain_workloads import code_rules, packages, rules
 from robotrain_workloads.isaac import assets, parameters, script_options, tasks, user_code
 from robotrain_workloads.isaac.version_data import VERSIONS
 
@@ -56,6 +56,7 @@ def check_played_policy(job: "Job", owned_options: Mapping[str, str]) -> Iterato
     yield from check_digest(job)
     yield from check_task(job)
     yield from check_assets(job)
+    yield from check_packages(job)
     yield from check_own_tasks(job)
     script = script_options.Script("play", owned_options, job["backend"] or "")
     yield from check_script_options(job, script)
@@ -125,6 +126,8 @@ def _check_unknown_task(job: "Job", name: str, version: str) -> Iterator[Problem
     elif meant := tasks.find_meant_task(name, version):
         way = f"--task {meant}"
         yield make_problem("task-unknown.like", way, given=name, severity=severity, version=version, name=shown)
+    elif job["packages"]:
+        yield make_problem("task-of-packages", given=name, name=shown, version=version, flag=packages.WITH_FLAG)
     elif is_refused:
         yield make_problem("task-unknown.unlike", given=name, version=version, name=shown)
 
@@ -132,7 +135,9 @@ def _check_unknown_task(job: "Job", name: str, version: str) -> Iterator[Problem
 def _may_bring_tasks(job: "Job") -> bool:
     """Return whether tasks may come with the job that Isaac Lab itself does not bring."""
     has_callback = any(argument.partition("=")[0] == "--external_callback" for argument in job.trainer_args)
-    return bool(has_callback or code_rules.find_code(job) or job["isaaclab_path"] or job["pass_unknown"])
+    return bool(
+        has_callback or code_rules.find_code(job) or job["isaaclab_path"] or job["pass_unknown"] or job["packages"]
+    )
 
 
 def check_own_tasks(job: "Job") -> Iterator[Problem]:
@@ -207,6 +212,15 @@ def check_assets(job: "Job") -> Iterator[Problem]:
     if is_here and (problem := assets.find_folder_problem(folder, needed, str(job["task"]))):
         title = redact(problem.title, max_length=1000)
         yield make_problem("assets-incomplete", *problem.ways, given=source.uri, title=title)
+
+
+def check_packages(job: "Job") -> Iterator[Problem]:
+    """Refuse packages for an Isaac Lab that robotrain does not build."""
+    yield from rules.check_builds(job)
+    option = "--isaaclab-path" if job["isaaclab_path"] else "--isaac-version 2.3"
+    if job["packages"] and (job["isaaclab_path"] or job["isaac_version"] == "2.3"):
+        ways = (suggest_leaving_out(packages.WITH_FLAG), suggest_leaving_out(option.split()[0]))
+        yield make_problem("option-without-effect.packages", *ways, flag=packages.WITH_FLAG, option=option)
 
 
 def check_device(job: "Job") -> Iterator[Problem]:

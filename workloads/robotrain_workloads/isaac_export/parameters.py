@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
+from robotrain_workloads.packages import AllowBuilds, Packages
 from robotrain_workloads.parameters import ResultsUrl, SystemMetrics, make_model_param
 
 Format = Literal["onnx", "jit", "both"]
@@ -74,6 +75,8 @@ class IsaacExportParameters:
         str | None, make_model_param("register the exported policy as a model of this name", "REGISTER_MODEL")
     ] = None
     publish_url: ResultsUrl = None
+    packages: Packages = None
+    allow_builds: AllowBuilds = False
     isaac_version: shared.IsaacLabVersion = "3.0"
     pass_unknown: shared.PassUnknown = False
     isaaclab_path: shared.IsaacLabPath = None

@@ -8,6 +8,7 @@ from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
+from robotrain_workloads import package_lock, packages
 from robotrain_workloads.isaac import profile
 from robotrain_workloads.isaac_export.parameters import OWNED_OPTIONS, IsaacExportParameters
 
@@ -43,7 +44,7 @@ def _make_metrics(name: str, title: str) -> Iterator[Metric]:
 
 
 OPTION_HINTS = {
-    **profile.PACKAGES_HINTS,
+    "--packages": packages.HINT,
     "--num-nodes": "a policy is exported on one machine, in one process",
     "--checkpoint": "use --checkpoint-uri URI",
     "--model": "use --checkpoint-uri URI: the checkpoint is exported first",
@@ -115,6 +116,9 @@ ISAAC_EXPORT = Workload(
     option_hints=OPTION_HINTS,
     named_by=("task",),
     preview=WorkPreview({"task": "task", "format": "format"}),
+    load_locker=package_lock.load_locker,
+    needs_lock=packages.needs_lock,
+    follow_run=packages.follow_run,
     check=check_job,
 )
 

@@ -11,7 +11,7 @@ from robotrain_runtime.contract.container_plugin import PublishingSpec, Tracking
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.finding import Finding, get_finding
 
-from robotrain_workloads import publish_url
+from robotrain_workloads import packages, publish_url
 from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation, user_code
 from robotrain_workloads.isaac.versions import lab_3_0
 from robotrain_workloads.isaac_train import parameters, start, training_folder
@@ -110,11 +110,8 @@ def list_script_options(document: JobDocument) -> list[str]:
 
 
 def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
-    """Return the command that asks Isaac Lab about the options; None for one that the image or the user brings.
-
-    None too with code of the user, which nothing but the job runs.
-    """
-    if user_code.find_code(document.sources) or program_environment(document, work) is None:
+    """Return the command that asks Isaac Lab about the options; None if it cannot be asked."""
+    if not installation.can_be_asked(document):
         return None
     own = (str(document.parameters["backend"]), *list_script_options(document))
     return WorkCommand(
@@ -145,6 +142,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
         **({job_node.NODES_PARAMETER: nodes} if (nodes := job_node.count_nodes(document)) > 1 else {}),
         "algorithm": "PPO",
         **{name: values[name] for name in ("max_iterations", "seed") if values[name] is not None},
+        **packages.describe(document),
         **({"options": " ".join(document.trainer_args)} if document.trainer_args else {}),
     }
     tags = {

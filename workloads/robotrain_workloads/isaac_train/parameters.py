@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
+from robotrain_workloads.packages import AllowBuilds, Packages
 from robotrain_workloads.parameters import AllowSecretFile, CheckpointsUrl, NumNodes, SystemMetrics, make_model_param
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ class IsaacTrainParameters:
     ] = None
     skip_register_checkpoint: Annotated[bool, Param(help="do not register the last checkpoint")] = False
     publish_url: CheckpointsUrl = None
+    packages: Packages = None
+    allow_builds: AllowBuilds = False
     isaac_version: shared.IsaacLabVersion = "3.0"
     pass_unknown: shared.PassUnknown = False
     allow_secret_file: AllowSecretFile = None

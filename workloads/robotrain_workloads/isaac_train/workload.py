@@ -9,6 +9,7 @@ from robotrain.model.workload import JobTemplate, Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
+from robotrain_workloads import package_lock, packages
 from robotrain_workloads.isaac import profile
 from robotrain_workloads.isaac.parameters import TASKS_ENTRY
 from robotrain_workloads.isaac_train.parameters import ENTRY, OWNED_OPTIONS, IsaacTrainParameters
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 ITERATIONS_HINT = "training is counted in iterations: --max-iterations N"
 OPTION_HINTS = {
+    "--packages": packages.HINT,
     **dict.fromkeys(("--epochs", "--num-epochs", "--max-epochs"), ITERATIONS_HINT),
     **dict.fromkeys(("--steps", "--max-steps", "--training-steps"), ITERATIONS_HINT),
-    **profile.PACKAGES_HINTS,
     "--dataset-name": "only on OSMO, where it names code in a bucket: use --code FOLDER",
     "--job-name": "use --name NAME",
     "--checkpoint": "use --checkpoint-uri URI with --checkpoint-mode warm-start or resume",
@@ -42,6 +43,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_iterations_left(job)
     yield from rules.check_training_folder(job)
     yield from isaac_rules.check_assets(job)
+    yield from isaac_rules.check_packages(job)
     has_program = any(source.role == "code" for source in job.sources) and job["entry"] != TASKS_ENTRY
     if not has_program:  # nobody knows what the user's program takes
         yield from isaac_rules.check_task(job, trains=True)
@@ -114,6 +116,9 @@ ISAAC_TRAIN = Workload(
     option_hints=OPTION_HINTS,
     program_options=profile.ISAAC_OPTIONS,
     named_by=("task", "backend"),
+    load_locker=package_lock.load_locker,
+    needs_lock=packages.needs_lock,
+    follow_run=packages.follow_run,
     check=check_job,
 )
 

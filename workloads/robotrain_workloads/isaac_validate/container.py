@@ -75,7 +75,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
 
 def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
     """Return the command that asks Isaac Lab about the options of the play script."""
-    return policy_container.check_options(document, work)
+    return policy_container.check_options(document)
 
 
 def tracked(document: JobDocument) -> TrackingSpec:

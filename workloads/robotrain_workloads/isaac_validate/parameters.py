@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
+from robotrain_workloads.packages import AllowBuilds, Packages
 from robotrain_workloads.parameters import ResultsUrl, SystemMetrics
 
 DEFAULT_NAME = "isaac-validate"
@@ -57,6 +58,8 @@ class IsaacValidateParameters:
     video_length: Annotated[int, Param(help="steps of the video", env=("VIDEO_LENGTH",), gt=0)] = 200
     experiment_name: Annotated[str | None, Param(help="the tracking experiment (default: isaaclab-evaluation)")] = None
     publish_url: ResultsUrl = None
+    packages: Packages = None
+    allow_builds: AllowBuilds = False
     isaac_version: shared.IsaacLabVersion = "3.0"
     pass_unknown: shared.PassUnknown = False
     isaaclab_path: shared.IsaacLabPath = None

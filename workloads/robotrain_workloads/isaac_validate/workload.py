@@ -10,6 +10,7 @@ from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
+from robotrain_workloads import package_lock, packages
 from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE
 from robotrain_workloads.isaac import profile
 from robotrain_workloads.isaac_validate.parameters import (
@@ -40,7 +41,7 @@ METRICS = (
     Metric(name="episode_(?:return|length|success)", pattern=True, kind="episode"),
 )
 OPTION_HINTS = {
-    **profile.PACKAGES_HINTS,
+    "--packages": packages.HINT,
     "--num-nodes": "a validation runs one simulator, on one machine",
     "--checkpoint": "use --checkpoint-uri URI",
     "--max-steps": "use --eval-episodes N",
@@ -101,6 +102,9 @@ ISAAC_VALIDATE = Workload(
     program_options=profile.ISAAC_OPTIONS,
     named_by=("task",),
     preview=WorkPreview({"task": "task", "environments": "num_envs", "episodes": "eval_episodes"}),
+    load_locker=package_lock.load_locker,
+    needs_lock=packages.needs_lock,
+    follow_run=packages.follow_run,
     check=check_job,
 )
 

@@ -8,7 +8,6 @@ import importlib.metadata
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from textwrap import shorten
 from typing import Any, NoReturn
 
 from robotrain_runtime.contract.added_packages import list_packages
@@ -21,8 +20,6 @@ PACKAGES_VARIABLE = "ROBOTRAIN_POLICY_PACKAGES"
 """The environment variable of the work with the names of the packages that the user gave, separated by commas."""
 PLUGIN_PREFIXES = tuple(f"lerobot-{kind}-" for kind in ("policy", "env", "robot", "camera", "teleoperator"))
 """What the normalized names of LeRobot's plugins begin with."""
-LONGEST_VALUE = 250
-"""Characters that a tag of a model may have everywhere."""
 NO_MODULES = ("", "..", "bin", "share", "etc")
 
 
@@ -34,14 +31,6 @@ def list_names(document: JobDocument) -> list[str]:
     files = {packages.normalize_name(file.partition("-")[0]) for file in document.program_files}
     locked_names = [name for name in locked if name in files]
     return list(dict.fromkeys([*(name for name in names if name), *locked_names]))
-
-
-def describe(document: JobDocument) -> dict[str, str]:
-    """Return the packages that a job adds, with their versions, as a value of tracking; nothing if there are none."""
-    texts = [
-        f"{name}=={version}" if version else name for name, version in list_packages(document.program_lock).items()
-    ]
-    return {"packages": shorten(", ".join(texts), LONGEST_VALUE, placeholder=" …")} if texts else {}
 
 
 def make_environ(document: JobDocument) -> Mapping[str, str]:

@@ -21,7 +21,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.finding import Finding, make_finding
 
-from robotrain_workloads import publish_url
+from robotrain_workloads import packages, publish_url
 from robotrain_workloads.lerobot import (
     backbones,
     dataset,
@@ -252,7 +252,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
         **({"references": " ".join(compared)} if compared else {}),
         **({"starts": simulation.summarize_starts(str(values["starts"]))} if values["starts"] else {}),
         **({"options": format_options(document.trainer_args)} if document.trainer_args else {}),
-        **policy_packages.describe(document),
+        **packages.describe(document),
     }
     tags = {
         "lerobot.framework": "lerobot",
@@ -296,7 +296,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         **origin,
         **training_tags,
         **azureml_tags,
-        **policy_packages.describe(document),
+        **packages.describe(document),
     }
     env = str(values["env"] or "")
     datasets = lineage.list_dataset_sources(document)

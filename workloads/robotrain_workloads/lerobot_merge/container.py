@@ -8,7 +8,7 @@ from robotrain_runtime.contract.container_plugin import PublishingSpec, PythonEn
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.finding import Finding, make_finding
 
-from robotrain_workloads import model_card, publish_url
+from robotrain_workloads import model_card, packages, publish_url
 from robotrain_workloads.lerobot import (
     adapter,
     backbones,
@@ -112,7 +112,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     return TrackingSpec(
         experiment="lerobot-merge",
         run_name=document.run,
-        params={**policies, "float32": values["float32"], **policy_packages.describe(document)},
+        params={**policies, "float32": values["float32"], **packages.describe(document)},
         tags={
             "lerobot.framework": "lerobot",
             **({"model.register_name": str(name)} if (name := values["register_checkpoint"]) else {}),
@@ -130,7 +130,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         "policy_uri": source.uri if source else "",
         "policy_pin": source.pin if source else "",
         **lineage.make_parent_tags(data),
-        **policy_packages.describe(document),
+        **packages.describe(document),
     }
     with suppress(OSError, ValueError):
         if job.policy_folder:

@@ -8,7 +8,8 @@ from robotrain_runtime.contract.container_plugin import TrackingSpec
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.job_node import NODES_PARAMETER, count_nodes
 
-from robotrain_workloads.lerobot import dataset_preparation, episode_numbers, lineage, policy_packages, start
+from robotrain_workloads import packages
+from robotrain_workloads.lerobot import dataset_preparation, episode_numbers, lineage, start
 from robotrain_workloads.lerobot.dataset_shares import MIXTURE
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.options import format_options
@@ -68,7 +69,7 @@ def make_model_tags(job: LerobotJob) -> dict[str, str]:
         **lineage.make_dataset_tags(document),
         **lineage.make_azureml_tags(document),
         **base,
-        **policy_packages.describe(document),
+        **packages.describe(document),
         **lineage.make_parent_tags(job.folders),
         **adapter_options.make_tags(job),
     }
@@ -123,7 +124,7 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
         **({"policy_repo_id": policies[0]} if policies else {}),
         **{name: values[name] for name in ("lora_rank", MIXTURE, episode_numbers.EXCLUDED) if values[name]},
         **({"options": format_options(document.trainer_args)} if document.trainer_args else {}),
-        **policy_packages.describe(document),
+        **packages.describe(document),
         **start.read_saved_parameters(sources),
     }
     tags = {
@@ -134,7 +135,7 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
         "dataset.repo_id": str(values["dataset_id"]),
         "dataset.source": lineage.describe_dataset_kind(sources),
         **({"model.register_name": str(values["register_checkpoint"])} if values["register_checkpoint"] else {}),
-        **{f"lerobot.{name}": value for name, value in policy_packages.describe(document).items()},
+        **{f"lerobot.{name}": value for name, value in packages.describe(document).items()},
         **_make_warm_start_tags(sources),
     }
     return TrackingSpec(

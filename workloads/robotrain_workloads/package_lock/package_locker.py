@@ -40,7 +40,8 @@ def find_environment(job: Job) -> PythonEnvironment:
     module = get_plugins().workload(job.workload).container_plugin
     placement = Placement(work="", cache="", environment="")
     document = make_job_document(job, run="", platform="", container_plugins={}, placement=placement)
-    return load_container_plugin(module, WorkloadContainerPlugin).environment(document)
+    plugin = load_container_plugin(module, WorkloadContainerPlugin)
+    return plugin.PROGRAM_ENVIRONMENT or plugin.environment(document)
 
 
 def _read_input(job: Job) -> LockInput | None:

@@ -16,7 +16,7 @@ import runpy
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 STOPPED = 128 + signal.SIGTERM
@@ -199,7 +199,7 @@ class Training:
             return
         torch = importlib.import_module("torch")
         content = torch.load(self.options.checkpoint, map_location="cpu", weights_only=True)
-        load_changed(torch, {name: part for name, part in content.items() if name != "optimizer"}, agent.load)
+        load_changed(torch, drop_optimizers(content), agent.load)
 
     def watch_skrl(self, agent: Any, folder: str, first: int, total: int, rollouts: int) -> None:
         """Count timesteps from those of the checkpoint; report what is saved; save and end if that is asked for."""
@@ -214,9 +214,11 @@ class Training:
             return shifted
 
         def report_written(*arguments: Any, **named: Any) -> None:
-            write(*arguments, **named)
             step = named["timestep"] if "timestep" in named else arguments[0]
             path = os.path.join(folder, "checkpoints", f"agent_{step}.pt")
+            if os.path.isfile(path):  # Isaac Lab 3.0 writes the last one again, while that is copied
+                return
+            write(*arguments, **named)
             if os.path.isfile(path):  # an agent may store its parts separately
                 self.reporter.append_report("checkpoint", path=path, step=int(step))
 
@@ -260,6 +262,15 @@ class Training:
             return result
 
         trainer.env.step = step_with_tensors
+
+
+def drop_optimizers(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint of skrl without its optimizer, or those of its agents: of several, each has its parts."""
+    return {
+        name: {key: value for key, value in part.items() if key != "optimizer"} if isinstance(part, dict) else part
+        for name, part in content.items()
+        if name != "optimizer"
+    }
 
 
 def load_changed(torch: Any, content: Any, load: Callable[[str], Any]) -> None:
