@@ -85,7 +85,7 @@ def test_runs_shows_what_differs_from_the_run_before(submit_plain, robotrain, sc
     ]
     assert (oldest["changed"], oldest["values"]["batch_size"]) == ([], "8")
     assert robotrain("runs", "-n", "1", "--json").json["runs"][0]["changed"] == newest["changed"]
-    assert robotrain("runs").stdout.splitlines()[1].endswith("batch_size 8 → 16, seed 7 → 1000")
+    assert robotrain("runs").stdout.splitlines()[2] == "  batch_size 8 → 16, seed 7 → 1000"
 
 
 def test_runs_shows_what_differs_from_the_run_that_is_continued(robotrain, fake_platform, pusht, tmp_path):
@@ -132,8 +132,8 @@ def test_runs_compares_a_repeated_run_with_its_parent(scripted, robotrain, loss,
         {"metric": "train/loss", "before": 0.25, "after": loss, "is_better": is_better},
     )
     assert [one["result"] for one in others] == [None, None]
-    row = next(line for line in robotrain("runs").stdout.splitlines() if line.startswith("train-3"))
-    assert row.endswith(shown)
+    _, row, below, *_ = robotrain("runs").stdout.splitlines()
+    assert (row.startswith("train-3"), below) == (True, f"  {shown}")
 
 
 def test_the_validation_loss_decides_where_both_runs_have_one(scripted, robotrain):

@@ -56,7 +56,7 @@ OTHER_OPTIONS = {
 }
 """What people call options of this command; below "" what it does not do."""
 STATES_WITH_COMMAND = ("broken", "interrupted", "lost", "unknown")
-"""States whose reason ends in a command to paste, which stays whole."""
+"""States whose reason ends in a command to paste, which stays whole where there is no terminal."""
 MIN_REASON_WIDTH = 40
 """The fewest terminal columns of reasons beside the other columns; with less, each has a line of its own."""
 RUN_START = re.compile("^.+-(?=[0-9a-f]{8}-[0-9]+$)")
@@ -65,8 +65,8 @@ MAX_KEPT_ORDER = 3
 """The drop order up to which columns are kept by shortening names and runs: those of results."""
 MAX_NARROW_NAME = 24
 """The most columns of a name on a narrow terminal."""
-MAX_PIPED_TEXT = 80
-"""The most columns of a sentence where there is no terminal: there each run is one line, with every column."""
+WIDTH_IN_SCRIPTS = 120
+"""Columns where there is no terminal. What a program reads is --json."""
 
 
 def _complete_states(incomplete: str) -> list[str]:
@@ -220,31 +220,22 @@ def _check_everywhere(everywhere: bool, user: str, of_records: dict[str, Any]) -
 
 
 def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
-    """Return the table; on a terminal, names and runs are shortened and less important columns left out until it fits.
-    What differs from the run before is a line of its own there, and so is the reason where there is too little room
-    beside the other columns. Without one, as in a script, each run is one line.
+    """Return the table: names and runs are shortened, and less important columns left out, until it fits.
+    What differs from the run before is a line of its own, and so is the reason in a script, and where there is too
+    little room beside the other columns.
     """
-    colour, width = output.has_color(output.get_results()), output.get_table_width()
-
-    def to_cell(text: str, is_whole: bool = width is not None) -> str:
-        plain = to_plain_line(text)
-        return plain if is_whole else truncate(plain, MAX_PIPED_TEXT)
-
+    colour, terminal_width = output.has_color(output.get_results()), output.get_table_width()
+    is_terminal, width = terminal_width is not None, terminal_width or WIDTH_IN_SCRIPTS
     reasons = [
-        to_cell(listed_run.reason, width is not None or listed_run.state in STATES_WITH_COMMAND)
-        if listed_run.state in STATES_WITH_REASON
-        else ""
-        for listed_run in listed
+        to_plain_line(listed_run.reason) if listed_run.state in STATES_WITH_REASON else "" for listed_run in listed
     ]
-    changes = [to_cell(_format_changes(listed_run)) for listed_run in listed]
-    columns = _make_columns(listed, [to_cell(listed_run.progress.conditions) for listed_run in listed], reasons)
-    if width is None:
-        columns.append(Column("CHANGED", changes, drop_order=9))
-    elif measure_columns([column for column in columns if column.drop_order <= MAX_KEPT_ORDER]) > width:
+    changes = [to_plain_line(_format_changes(listed_run)) for listed_run in listed]
+    columns = _make_columns(listed, [to_plain_line(listed_run.progress.conditions) for listed_run in listed], reasons)
+    if measure_columns([column for column in columns if column.drop_order <= MAX_KEPT_ORDER]) > width:
         for at, column in enumerate(columns[:2]):  # names and runs; a run without its workload is still found
             cells = [truncate(RUN_START.sub("", cell), MAX_NARROW_NAME) for cell in column.cells]
             columns[at] = dataclasses.replace(column, cells=cells)
-    titles, *rows = fit_columns(columns, width)
+    titles, *rows = fit_columns(columns if is_terminal else columns[:-1], width)
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
     has_reasons = titles[-1].rstrip() == "REASON"
     state = [title.rstrip() for title in titles].index("STATE")
@@ -252,11 +243,10 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
         style = output.STATE_STYLES.get(listed_run.state, "")
         cells[state] = output.paint_text(cells[state], style, colour)
         lines.append((" " * GAP).join(cells).rstrip())
-        if width is None:
-            continue
-        below = [(reason, style)] if reason and not has_reasons else []
-        for text, of_text in [*below, *([(changed, "dim")] if changed else [])]:
-            lines.append(output.paint_text(" " * GAP + truncate(text, width - GAP), of_text, colour))
+        is_whole = not is_terminal and listed_run.state in STATES_WITH_COMMAND
+        below = [(reason, style, is_whole)] if reason and not has_reasons else []
+        for text, of_text, whole in [*below, *([(changed, "dim", False)] if changed else [])]:
+            lines.append(output.paint_text(" " * GAP + (text if whole else truncate(text, width - GAP)), of_text, colour))
     return lines
 
 
