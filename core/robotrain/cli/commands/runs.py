@@ -246,7 +246,8 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
         is_whole = not is_terminal and listed_run.state in STATES_WITH_COMMAND
         below = [(reason, style, is_whole)] if reason and not has_reasons else []
         for text, of_text, whole in [*below, *([(changed, "dim", False)] if changed else [])]:
-            lines.append(output.paint_text(" " * GAP + (text if whole else truncate(text, width - GAP)), of_text, colour))
+            line = text if whole else truncate(text, width - GAP)
+            lines.append(output.paint_text(" " * GAP + line, of_text, colour))
     return lines
 
 

@@ -124,7 +124,8 @@ def _serve(command: str, path: str, has_browser: bool) -> None:
     words = [*shlex.split(command), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # seven processes less
     is_downloaded = " mlflow@" in command
-    print_message(f"starting MLflow{', which uv downloads the first time, in a minute or two' if is_downloaded else ''} …")
+    how_long = ", which uv downloads the first time, in a minute or two" if is_downloaded else ""
+    print_message(f"starting MLflow{how_long} …")
     with tempfile.TemporaryFile() as output:
         try:
             server = subprocess.Popen(
