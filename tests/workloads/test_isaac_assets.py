@@ -2,7 +2,9 @@
 
 import ast
 import dataclasses
+import shutil
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -10,11 +12,13 @@ from typing import Any
 
 import pytest
 from local_server import QuietHandler, serve
+from robotrain_runtime.contract import files
+from robotrain_runtime.contract.container_plugin import PREPARED_FILE, get_prepared_folder
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_sources.blob_url.kind import KIND as BLOB
 from robotrain_sources.huggingface.kind import KIND as HUB
 from robotrain_sources.local_path.kind import KIND as FOLDER
-from robotrain_workloads.isaac import assets
+from robotrain_workloads.isaac import assets, installation
 from robotrain_workloads.isaac_export import container as export_container
 from robotrain_workloads.isaac_export.parameters import IsaacExportParameters
 from robotrain_workloads.isaac_train import container as train_container
@@ -211,6 +215,70 @@ def test_copies_of_isaac_lab_need_no_server(find_problems: Callable[..., list[st
     (folder.parent / "temporary/http/127.0.0.1_9").mkdir(parents=True)
     (folder.parent / "temporary/http/127.0.0.1_9/assets").symlink_to(folder)
     assert find_problems("http://127.0.0.1:9/assets") == []
+
+
+@pytest.mark.parametrize("workload", CONTAINERS)
+def test_what_was_fetched_before_needs_no_server(
+    workload: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(assets.ROOT_VARIABLE, "http://127.0.0.1:9/assets/")
+    monkeypatch.delenv(installation.PATH_VARIABLE, raising=False)
+    plugin = CONTAINERS[workload][0]
+    document = make_document(tmp_path, workload=workload)
+    preparation = plugin.prepare(document, {}, {})
+    assert preparation.arguments[1:] == ("http://127.0.0.1:9/assets", GROUND, ROBOT)
+    assert preparation.environment.required_packages == {"isaaclab": "3.0"}
+    assert assets.make_environ(document, {}) == {}
+
+    def fill(to: Path) -> None:
+        shutil.copytree(folder, to / "http/127.0.0.1_9/assets")
+
+    place = get_prepared_folder(document, preparation.key)
+    files.fill_cache_folder(place, PREPARED_FILE, fill, on_wait=lambda: None)
+    root = Path(assets.make_environ(document, {})[assets.ROOT_VARIABLE])
+    assert (root / ROBOT).is_file()
+    assert list(assets.find_problems(document, {})) == []
+    assert plugin.prepare(document, {}, {}) == preparation
+
+
+def test_what_isaac_lab_fetches_itself_is_not_fetched_before(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, given = make_document(tmp_path), make_document(tmp_path, make_source(folder))
+    own = dataclasses.replace(document, parameters={**document.parameters, "isaaclab_path": "/lab"})
+    monkeypatch.setenv(assets.ROOT_VARIABLE, "http://127.0.0.1:9/assets")
+    assert assets.prepare(given, {}, {}) is assets.prepare(own, {}, {}) is None
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary/http/127.0.0.1_9").mkdir(parents=True)
+    (tmp_path / "temporary/http/127.0.0.1_9/assets").symlink_to(folder)
+    assert assets.prepare(document, {}, {}) is None  # it has copies, and the server does not answer
+    monkeypatch.setenv(assets.ROOT_VARIABLE, str(folder))
+    assert assets.prepare(document, {}, {}) is None
+
+
+@pytest.mark.slow
+def test_isaac_lab_follows_the_files_that_a_robot_names(isaac_lab_python: Path, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    (served / "robot/parts").mkdir(parents=True)
+    (served / "robot/cart.usda").write_text("#usda 1.0\n(\n    subLayers = [@./parts/body.usda@]\n)\n")
+    (served / "robot/parts/body.usda").write_text('#usda 1.0\ndef Xform "cart"\n{\n}\n')
+
+    class Handler(QuietHandler):
+        def do_HEAD(self) -> None:
+            file = served / self.path.lstrip("/")
+            self.answer(file.read_bytes() if file.is_file() else b"", status=200 if file.is_file() else 404)
+
+        do_GET = do_HEAD
+
+    def fetch(root: str, file: str) -> subprocess.CompletedProcess[str]:
+        command = (isaac_lab_python, assets.FETCH_PROGRAM, root, file, tmp_path / file)
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    with serve(Handler) as root:
+        assert fetch(root, "robot/cart.usda").returncode == 0
+        lost = fetch(root, "lost.usda")
+    assert [path.name for path in (tmp_path / "robot").rglob("*.usda")].count("body.usda") == 1
+    assert (lost.returncode, f"error: {root} does not give lost.usda" in lost.stderr) == (1, True)
 
 
 def test_the_root_may_be_a_folder_of_the_machine(find_problems: Callable[..., list[str]], folder: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from robotrain_runtime.contract import files
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Download, Fault, Note
 from robotrain_runtime.contract.finding import Finding, Suggestion
@@ -17,6 +18,8 @@ PLATFORM_TRACKING_VARIABLE = "ROBOTRAIN_TRACKING_GIVEN"
 
 PROGRAM_PYTHON_VARIABLE = "ROBOTRAIN_PROGRAM_PYTHON"
 """The environment variable of the work with the interpreter of the program's environment, if it has one."""
+PREPARED_FILE = "prepared.json"
+"""The list of the files in the cache's folder of a preparation."""
 RUN_PYTHON_VARIABLE = "ROBOTRAIN_RUN_PYTHON"
 """The environment variable of a preparation with the interpreter of the run's environment."""
 
@@ -256,6 +259,16 @@ class DataPreparation:
     """Added to the process environment, as `RUN_PYTHON_VARIABLE` is."""
     environment: PythonEnvironment | None = None
     """That of the command, built when the cache does not have the data yet; None for the environment of the run."""
+
+
+def get_prepared_folder(document: JobDocument, key: str) -> Path:
+    """Return the folder of the cache for what a job prepares under a key."""
+    return Path(document.placement.cache, "prepared", document.workload, key)
+
+
+def find_prepared_files(document: JobDocument, key: str) -> Path | None:
+    """Return the files that were prepared under a key; None if they were not, or not completely."""
+    return files.find_complete_files(get_prepared_folder(document, key), PREPARED_FILE)
 
 
 class SourceContainerPlugin:

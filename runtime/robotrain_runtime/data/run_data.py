@@ -8,7 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from robotrain_runtime.contract import document, failure, files, plugin_loader
-from robotrain_runtime.contract.container_plugin import RUN_PYTHON_VARIABLE, DataPreparation, PythonEnvironment
+from robotrain_runtime.contract.container_plugin import (
+    PREPARED_FILE,
+    RUN_PYTHON_VARIABLE,
+    DataPreparation,
+    PythonEnvironment,
+    get_prepared_folder,
+)
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.contract.finding import make_finding
@@ -22,8 +28,6 @@ from robotrain_runtime.machine.disk_cache import CacheLease
 from robotrain_runtime.process import child
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopSignal
-
-PREPARED_FILE = "prepared.json"
 
 
 class RunData:
@@ -116,7 +120,7 @@ class RunData:
         """Return the prepared data, and whether it was in the cache. Raise JobFailed or StopRequested."""
         log_line = self._relay.write_line
         if preparation.key:
-            folder = self._cache / "prepared" / self.document.workload / preparation.key
+            folder = get_prepared_folder(self.document, preparation.key)
         else:
             folder = Path(self.document.placement.work) / "prepared"
         is_cached = bool(preparation.key) and files.find_complete_files(folder, PREPARED_FILE) is not None

@@ -1,6 +1,7 @@
 """Assets of Isaac Lab 3: robots, grounds and networks that a task loads while it starts, and where they come from."""
 
 import functools
+import hashlib
 import http.client
 import os
 import shlex
@@ -12,11 +13,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
+from robotrain_runtime.contract.container_plugin import DataPreparation, find_prepared_files
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
 
-from robotrain_workloads.isaac import tasks
+from robotrain_workloads.isaac import installation, tasks
 
 ROLE, FLAG = "scenes", "--assets"
 ROOT_VARIABLE, REGION_VARIABLE = "ISAACSIM_ASSET_ROOT", "ISAACSIM_ASSET_REGION_PROFILE"
@@ -29,6 +31,7 @@ LEFT_OUT = ("Isaac/Props/UIElements/", "newton:")
 """Arrows and frames, which are loaded for a window alone, and what has a server of its own."""
 OTHER_FILES = ("_path=", "_file=", "presets=")
 """What an override has that names a file of the user's own in place of one of the task's, or chooses other files."""
+FETCH_PROGRAM = Path(__file__).parent / "image" / "asset_fetch.py"
 ANSWER_SECONDS = 5.0
 MAX_PARENTS = 3
 MAX_NAMES = 3
@@ -40,9 +43,54 @@ def find_source(sources: Iterable[JobSource]) -> JobSource | None:
 
 
 def make_environ(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:
-    """Return the environment variables with which Isaac Lab reads the job's assets; none if it has no assets."""
+    """Return the environment variables with which Isaac Lab reads the job's assets; none if it fetches them itself."""
     source = find_source(document.sources)
-    return {} if source is None else {ROOT_VARIABLE: str(data[source])}
+    if source is not None:
+        return {ROOT_VARIABLE: str(data[source])}
+    fetched = _find_fetched(document)
+    return {ROOT_VARIABLE: str(fetched)} if fetched else {}
+
+
+def prepare(
+    document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
+) -> DataPreparation | None:
+    """Return what fetches the task's assets from their server into the cache, once: for nodes without a network.
+
+    None where Isaac Lab does so itself: outside of an environment that robotrain builds, or with copies that it has
+    of a server that does not answer.
+    """
+    root = _get_server(document)
+    if not root or not installation.is_built(document):
+        return None
+    needed = _list_files(document)
+    if not _find_fetched(document) and _has_copies(root, needed) and _find_server_problem(root, needed[0], ""):
+        return None
+    environment = installation.program_environment(document, Path(document.placement.work))
+    arguments = (str(FETCH_PROGRAM), root, *needed)
+    return DataPreparation(sources=(), key=_make_key(root, needed), arguments=arguments, environment=environment)
+
+
+def _list_files(document: JobDocument) -> tuple[str, ...]:
+    return list_needed_files(document.parameters, document.sources, document.trainer_args)
+
+
+def _get_server(document: JobDocument) -> str:
+    """Return the address of the server that a job's task loads from; empty without, and for one of a region."""
+    root = os.environ.get(ROOT_VARIABLE, "").rstrip("/") or SERVER
+    is_regional = root == SERVER and bool(os.environ.get(REGION_VARIABLE))
+    is_asked = find_source(document.sources) is None and bool(_list_files(document))
+    return root if is_asked and not is_regional and root.startswith(("http://", "https://")) else ""
+
+
+def _make_key(root: str, files: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join([root, *files]).encode()).hexdigest()[:16]
+
+
+def _find_fetched(document: JobDocument) -> Path | None:
+    """Return the root that `prepare` filled for a job; None if it did not."""
+    root = _get_server(document)
+    prepared = find_prepared_files(document, _make_key(root, _list_files(document))) if root else None
+    return _make_copies_folder(prepared, root) if prepared else None
 
 
 def list_needed_files(
@@ -66,7 +114,7 @@ def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iter
 
     :param data: the folders of the sources that are on this machine.
     """
-    needed = list_needed_files(document.parameters, document.sources, document.trainer_args)
+    needed = _list_files(document)
     if not needed:
         return
     task = str(document.parameters["task"])
@@ -74,12 +122,11 @@ def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iter
     if source is not None:
         problem = find_folder_problem(data[source], needed, task) if source in data else None
     else:
-        root = os.environ.get(ROOT_VARIABLE, "").rstrip("/") or SERVER
-        scheme = urllib.parse.urlsplit(root).scheme
-        is_regional = root == SERVER and bool(os.environ.get(REGION_VARIABLE))
-        if not scheme:
-            problem = find_folder_problem(Path(root), needed, task)
-        elif is_regional or scheme not in ("http", "https") or _has_copies(root, needed):
+        root = _get_server(document)
+        folder = os.environ.get(ROOT_VARIABLE, "")
+        if folder and not urllib.parse.urlsplit(folder).scheme:
+            problem = find_folder_problem(Path(folder), needed, task)
+        elif not root or _find_fetched(document) or _has_copies(root, needed):
             problem = None
         else:
             problem = _find_server_problem(root, needed[0], task)
@@ -113,9 +160,13 @@ def _find_root(folder: Path, needed: Collection[str]) -> Path | None:
 
 def _has_copies(root: str, needed: Iterable[str]) -> bool:
     """Return whether Isaac Lab has fetched the files before: without the server it uses these copies."""
+    return not _list_missing(_make_copies_folder(Path(tempfile.gettempdir()), root), needed)
+
+
+def _make_copies_folder(folder: Path, root: str) -> Path:
+    """Return where Isaac Lab puts copies of a server's files below a folder."""
     address = urllib.parse.urlsplit(root)
-    copies = Path(tempfile.gettempdir(), address.scheme, address.netloc.replace(":", "_"), address.path.lstrip("/"))
-    return not _list_missing(copies, needed)
+    return Path(folder, address.scheme, address.netloc.replace(":", "_"), address.path.lstrip("/")).absolute()
 
 
 def _find_server_problem(root: str, file: str, task: str) -> Finding | None:

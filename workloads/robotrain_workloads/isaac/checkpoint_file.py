@@ -16,6 +16,8 @@ from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobSource
 
+from robotrain_workloads.isaac.image import sb3_files
+
 NUMBERED = {"rsl_rl": r"model_(\d+)\.pt", "skrl": r"agent_(\d+)\.pt", "sb3": r"model_(\d+)_steps\.zip"}
 """Names of checkpoints: with iterations in those of rsl_rl, timesteps in the others."""
 SUFFIXES = (".pt", ".zip")
@@ -79,7 +81,7 @@ def find_several_agents(file: Path) -> str:
 
 def get_statistics_name(file: Path) -> str:
     """Return the name of the file beside a checkpoint of sb3 that scales its observations; empty for others."""
-    return file.with_suffix(".pkl").name.replace("model", "model_vecnormalize", 1) if file.suffix == ".zip" else ""
+    return sb3_files.get_statistics_file(file.name) if file.suffix == ".zip" else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

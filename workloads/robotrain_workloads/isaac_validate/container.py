@@ -40,6 +40,7 @@ RUNS_PROGRAM = True
 PROGRAM_ENVIRONMENT = lab_3_0.ENVIRONMENT
 targets = publish_url.list_targets
 program_environment = installation.program_environment
+prepare = assets.prepare
 gpus = installation.find_gpu_requirement
 
 
