@@ -18,6 +18,19 @@ TASK, ROLLOUTS, SB3_ROLLOUTS = "Isaac-Cartpole-Direct", 32, 16
 """The last: the timesteps of an iteration of skrl, and those of each environment of sb3."""
 SMALL = ("--task", TASK, "--num-envs", "16", "--seed", "42", "--skip-register-checkpoint")
 
+MAKE_DOUBLE_PENDULUM = """
+import importlib.util, sys
+from pathlib import Path
+newton = Path(importlib.util.find_spec("newton").origin)
+text = newton.with_name("examples").joinpath("assets/cartpole.usda").read_text()
+names = {"railCartJoint": "slider_to_cart", "cartPoleJoint": "cart_to_pole", "polePoleJoint": "pole_to_pendulum"}
+for old, new in (names | {"pole1": "pole", "pole2": "pendulum"}).items():
+    text = text.replace(old, new)
+path = Path(sys.argv[1], "Isaac/IsaacLab/Robots/Classic/CartDoublePendulum/cart_double_pendulum.usd")
+path.parent.mkdir(parents=True, exist_ok=True)
+path.write_text(text)
+"""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -103,8 +116,9 @@ def test_a_policy_is_trained_without_a_gpu_an_image_or_a_license(trained: Ended)
 
 @pytest.mark.long
 def test_the_weights_are_those_of_isaac_lab_by_hand(
-    trained: Ended, isaac_lab_python: Path, assets: Path, tmp_path: Path
+    submit: Submit, isaac_lab_python: Path, assets: Path, tmp_path: Path
 ) -> None:
+    trained = submit("isaac-train", *SMALL, "--max-iterations", 20)
     command: list[str | Path] = [
         isaac_lab_python.with_name("isaaclab"),
         "train",
@@ -113,12 +127,12 @@ def test_the_weights_are_those_of_isaac_lab_by_hand(
         "--task",
         TASK,
     ]
-    command += ["--num_envs=16", "--max_iterations=3", "--seed=42", "--device=cpu", "agent.device=cpu"]
+    command += ["--num_envs=16", "--max_iterations=20", "--seed=42", "--device=cpu", "agent.device=cpu"]
     environ = {**os.environ, "ISAACSIM_ASSET_ROOT": str(assets)}
     subprocess.run(command, cwd=tmp_path, env=environ, check=True, capture_output=True, timeout=500)
-    (by_hand,) = tmp_path.glob("logs/rsl_rl/*/*/model_2.pt")
-    weights = "[value.double().sum().item() for value in c['actor_state_dict'].values()]"
-    ours = read_checkpoint(isaac_lab_python, trained.checkpoint(2) / "model_2.pt", weights)
+    (by_hand,) = tmp_path.glob("logs/rsl_rl/*/*/model_19.pt")
+    weights = "{name: value.numpy().tobytes().hex() for name, value in c['actor_state_dict'].items()}"
+    ours = read_checkpoint(isaac_lab_python, trained.checkpoint(19) / "model_19.pt", weights)
     assert ours == read_checkpoint(isaac_lab_python, by_hand, weights)
 
 
@@ -157,6 +171,33 @@ def test_a_policy_of_sb3_is_trained_resumed_and_validated(submit: Submit) -> Non
     assert resumed.steps == [steps + SB3_ROLLOUTS * 16]
     validated = submit("isaac-validate", *start, "--eval-episodes", 4, "--num-envs", 4, "--success-threshold", 0)
     assert validated.code == 0, validated.output
+
+
+@pytest.mark.long
+def test_several_agents_of_skrl_train_together_and_start_warm(
+    submit: Submit, assets: Path, isaac_lab_python: Path
+) -> None:
+    subprocess.run([isaac_lab_python, "-c", MAKE_DOUBLE_PENDULUM, assets], check=True)
+    line = ("isaac-train", "--task", "Isaac-Pendulum-MARL-Direct", *SMALL[2:])
+    mappo = ("--", "--algorithm", "MAPPO")
+    trained = submit(*line, "--max-iterations", 7, *mappo, timeout=1800)
+    assert trained.code == 0, trained.output
+    assert trained.steps[-1] == 7 * 16
+    assert {
+        "mean_reward",
+        "Metrics/success_rate",
+        "Loss / Value loss cart",
+        "Loss / Value loss pendulum",
+    } <= trained.metrics
+    parts = "sorted([*c, *c['cart']])"
+    content = read_checkpoint(isaac_lab_python, trained.checkpoint(7 * 16) / f"agent_{7 * 16}.pt", parts)
+    assert {"cart", "pendulum", "policy", "optimizer"} <= {*content}
+    start = ("--checkpoint-uri", trained.checkpoint(7 * 16), "--checkpoint-mode", "warm-start")
+    warm = submit(*line, "--max-iterations", 1, *start, *mappo, timeout=1800)
+    assert warm.code == 0, warm.output
+    assert warm.steps[-1] == 16
+    refused = submit("isaac-validate", "--checkpoint-uri", trained.checkpoint(7 * 16))
+    assert "has policies of several agents (MAPPO), which are not played yet" in refused.output
 
 
 def check_export(exported: Ended) -> None:

@@ -1,0 +1,54 @@
+"""Checkpoints of skrl: how its training in Isaac Lab is watched, and what a warm start takes of one."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from robotrain_workloads.isaac_train.image import launcher
+
+
+class Agent:
+    """An agent that writes checkpoints as skrl does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.written = folder, list[int]()
+
+    def write_checkpoint(self, *, timestep: int, timesteps: int) -> None:
+        self.written.append(timestep)
+        self.save(self.folder / "checkpoints" / f"agent_{timestep}.pt")
+
+    def save(self, path: Any) -> None:
+        Path(path).write_text(str(len(self.written)))
+
+    def post_interaction(self, **named: int) -> None: ...
+
+    pre_interaction = act = record_transition = post_interaction
+
+
+def make_training(reports: list[dict[str, Any]]) -> launcher.Training:
+    training = launcher.Training.__new__(launcher.Training)
+    append = lambda event, **facts: reports.append({"event": event, **facts})  # noqa: E731
+    training.reporter = SimpleNamespace(append_report=append)  # type: ignore[assignment]
+    training.stop = launcher.StopRequest()
+    return training
+
+
+def test_a_checkpoint_that_was_reported_is_not_written_again(tmp_path: Path) -> None:
+    """Isaac Lab 3.0 writes that of the end again, while it is copied."""
+    (tmp_path / "checkpoints").mkdir()
+    reports: list[dict[str, Any]] = []
+    agent, training = Agent(tmp_path), make_training(reports)
+    training.watch_skrl(agent, str(tmp_path), first=0, total=64, rollouts=16)
+    agent.write_checkpoint(timestep=48, timesteps=64)
+    training.save_skrl(agent, str(tmp_path), 64)
+    agent.write_checkpoint(timestep=64, timesteps=64)
+    assert agent.written == [48]
+    assert [report["step"] for report in reports] == [48, 64]
+
+
+def test_a_warm_start_leaves_out_the_optimizer_of_each_agent() -> None:
+    parts = {"policy": {"net.0.weight": 1.0}, "optimizer": {"state": {}}}
+    one = {**parts, "value": None}
+    assert launcher.drop_optimizers(one) == {"policy": {"net.0.weight": 1.0}, "value": None}
+    several = {"cart": dict(parts), "pendulum": dict(parts)}
+    assert launcher.drop_optimizers(several) == {name: {"policy": {"net.0.weight": 1.0}} for name in several}
