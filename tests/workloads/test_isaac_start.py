@@ -2,12 +2,21 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import job_documents
 import pytest
 from robotrain_workloads.isaac import checkpoint_file
 from robotrain_workloads.isaac.checkpoint_content import CheckpointContent
 from robotrain_workloads.isaac_train import start
+
+
+@pytest.mark.parametrize(("trained", "codes"), [("Isaac-Cartpole", ["other-task"]), ("Isaac-Cartpole-Direct", [])])
+def test_a_checkpoint_of_another_task_is_told(robotrain: Any, tmp_path: Path, trained: str, codes: list[str]) -> None:
+    checkpoint_file.write_facts(tmp_path, trained, "rsl_rl")
+    (tmp_path / "model_2.pt").write_bytes(b"weights")
+    start = ("--checkpoint-uri", tmp_path, "--checkpoint-mode", "warm-start")
+    robotrain("render", "isaac-train", "--platform", "local", *start).check_problems(0, *codes)
 
 
 @pytest.mark.parametrize(

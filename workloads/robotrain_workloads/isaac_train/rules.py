@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Suggestion, suggest_choosing, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.redaction import redact
+from robotrain.store.files import get_cache_folder
 
 from robotrain_workloads import code_rules
 from robotrain_workloads.code_rules import CODE_FLAG
+from robotrain_workloads.isaac import checkpoint_file
 from robotrain_workloads.isaac.parameters import TASKS_ENTRY
 from robotrain_workloads.isaac.profile import get_option_name
 from robotrain_workloads.isaac.rules import CHECKPOINT_FLAG, check_own_tasks
@@ -50,6 +53,23 @@ def check_start(job: "Job") -> Iterator[Problem]:
             mode=mode,
             checkpoint_flag=CHECKPOINT_FLAG,
         )
+
+
+def check_trained_task(job: "Job") -> Iterator[Problem]:
+    """Warn of a checkpoint of this machine that was trained for another task."""
+    for source in job.sources:
+        folder = Path(source.uri)
+        if source.role != "checkpoint" or source.kind != "local_path" or not folder.exists():
+            continue  # what is not here is checked where the job runs
+        try:
+            file = checkpoint_file.find_checkpoint_file(folder, job["backend"])
+        except OSError:
+            continue  # the job's preflight says why
+        task = checkpoint_file.read_facts(file, folder, get_cache_folder()).task
+        if task not in ("", job["task"]):
+            yield make_problem(
+                "other-task", f"--task {redact(task)}", given=source.uri, trained=redact(task), task=job["task"]
+            )
 
 
 def check_library(job: "Job") -> Iterator[Problem]:

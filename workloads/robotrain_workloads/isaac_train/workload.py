@@ -47,6 +47,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     has_program = any(source.role == "code" for source in job.sources) and job["entry"] != TASKS_ENTRY
     if not has_program:  # nobody knows what the user's program takes
         yield from isaac_rules.check_task(job, trains=True)
+        yield from rules.check_trained_task(job)
         yield from isaac_rules.check_script_options(job, parameters.make_script(job["backend"]))
     yield from shared_rules.check_publish_url(job)
 
