@@ -1,4 +1,7 @@
-"""Convert bags to a LeRobot dataset: decoded here, written by LeRobot in its locked environment."""
+"""Convert bags to a LeRobot dataset: decoded here, written by LeRobot in its locked environment.
+
+Bag by bag, so that the disk holds the pictures of two bags at most: while LeRobot writes one, the next is decoded.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 
 PROGRAM = Path(__file__).with_name("write_dataset.py")
 LAST_LINES = 5
+WRITTEN = "bag written"
+"""The line with which LeRobot's side says that it needs the files of a bag no more."""
 
 
 class ConversionFailed(Exception):
@@ -36,7 +42,6 @@ def convert_bags(
     robot: str,
     video: bool,
     salvage: bool,
-    cache: Path,
     find_python: Callable[[], Path],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -49,55 +54,67 @@ def convert_bags(
         robot: The kind of robot; may be empty.
         video: Store pictures as video, else as images.
         salvage: Read the whole chunks of MCAP files that end too early.
-        cache: The folder of decoded pictures.
         find_python: Returns the interpreter of LeRobot's environment.
         say: Takes lines of progress.
 
     Raises:
         ConversionFailed: a picture is damaged, or LeRobot failed.
     """
+    settings = survey.settings
+    if settings.fps != round(settings.fps):
+        raise ConversionFailed(f"LeRobot takes whole frames per second, not {settings.fps:g}: give --fps")
+    action = settings.action_joint_names or (settings.joint_names if settings.action_topic is None else None)
+    joints = {"observation.state": settings.joint_names, "action": action}
     to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}.") as scratch:
         work = Path(scratch).absolute()  # LeRobot's side starts elsewhere
-        try:
-            episodes = [
-                episode
-                for number, reading in enumerate(survey.usable)
-                for episode in _decode(reading, survey, work / str(number), cache, salvage, say)
-            ]
-        except BagError as error:
-            raise ConversionFailed(str(error)) from error
-        shapes = {tuple(sorted(episode["shapes"].items())) for episode in episodes}
-        if len(shapes) > 1:
-            raise ConversionFailed("the bags have values or pictures of different sizes; --image-size scales pictures")
-        settings = survey.settings
-        action = settings.action_joint_names or (settings.joint_names if settings.action_topic is None else None)
-        joints = {"observation.state": settings.joint_names, "action": action}
-        job = {
+        dataset = {
             "to": str(work / "dataset"),
             "fps": settings.fps,
             "task": task,
             "robot": robot,
             "video": video,
             "names": {feature: list(names) for feature, names in joints.items() if names},
-            "episodes": episodes,
+            "episodes": sum(len(reading.episodes) for reading in survey.usable),
         }
-        if settings.fps != round(settings.fps):
-            raise ConversionFailed(f"LeRobot takes whole frames per second, not {settings.fps:g}: give --fps")
-        (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        _run_program(find_python(), work / "job.json", say)
+        with _start_writer(find_python(), say) as writer:
+            writer.send(dataset)
+            _send_bags(survey, work, writer, salvage, say)
         shutil.move(work / "dataset", to)
-    frames = sum(episode["steps"] for episode in episodes)
-    return {"episodes": len(episodes), "frames": frames, "fps": survey.settings.fps, "path": str(to)}
+    steps = [episode.steps for reading in survey.usable for episode in reading.episodes]
+    return {"episodes": len(steps), "frames": sum(steps), "fps": settings.fps, "path": str(to)}
 
 
-def _decode(
-    reading: BagReading, survey: BagSurvey, work: Path, cache: Path, salvage: bool, say: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def _send_bags(survey: BagSurvey, work: Path, writer: _Writer, salvage: bool, say: Callable[[str], None]) -> None:
+    """Decode the bags one after another, and have each written. Raise ConversionFailed."""
+    first_shapes: Mapping[str, Any] | None = None
+    writing: Path | None = None
+    readings = [reading for reading in survey.usable if reading.episodes]  # pieces of others are all too short
+    for number, reading in enumerate(readings):
+        say(f"decoding {reading.bag.name}")
+        folder = work / str(number)
+        try:
+            episodes = _decode(reading, survey, folder, salvage)
+        except BagError as error:
+            raise ConversionFailed(str(error)) from error
+        for episode in episodes:
+            first_shapes = first_shapes or episode["shapes"]
+            if episode["shapes"] != first_shapes:
+                raise ConversionFailed(
+                    "the bags have values or pictures of different sizes; --image-size scales pictures"
+                )
+        if writing:
+            writer.wait()
+            shutil.rmtree(writing)
+        writer.send(episodes)
+        writing = folder
+    writer.wait()
+
+
+def _decode(reading: BagReading, survey: BagSurvey, work: Path, salvage: bool) -> list[dict[str, Any]]:
     """Write the values and pictures of a bag's episodes as arrays; return what LeRobot's side needs of each."""
-    say(f"decoding {reading.bag.name}")
     work.mkdir()
-    taken = read_episode_pictures(reading, cache, size=survey.settings.image_size, salvage=salvage)
+    taken = read_episode_pictures(reading, work, size=survey.settings.image_size, salvage=salvage)
     written = []
     for number, (episode, pictures) in enumerate(zip(reading.episodes, taken, strict=True)):
         arrays: dict[str, str] = {}
@@ -116,20 +133,67 @@ def _decode(
     return written
 
 
-def _run_program(python: Path, job: Path, say: Callable[[str], None]) -> None:
+class _Writer:
+    """LeRobot's side: it reads the dataset's description and then the episodes of each bag, one JSON a line."""
+
+    def __init__(self, process: subprocess.Popen[str], say: Callable[[str], None]) -> None:
+        self._process, self._say = process, say
+        self._lines: list[str] = []
+
+    def send(self, content: Any) -> None:
+        """Send a line; if the program has ended, `wait` says why."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(content) + "\n")
+            self._process.stdin.flush()
+
+    def wait(self) -> None:
+        """Wait until the last bag is written. Raise ConversionFailed."""
+        if not self._read_to(WRITTEN):
+            self._process.wait()
+            raise self.make_failure()
+
+    def finish(self) -> None:
+        """Wait until the dataset is whole. Raise ConversionFailed."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._read_to("")
+        if self._process.wait():
+            raise self.make_failure()
+
+    def make_failure(self) -> ConversionFailed:
+        """Return the error, with the last lines of the program."""
+        return ConversionFailed("LeRobot could not write the dataset: " + " / ".join(self._lines[-LAST_LINES:]))
+
+    def _read_to(self, last: str) -> bool:
+        """Read lines up to one, and say those of progress; return whether it came before the end."""
+        for line in self._process.stdout or ():
+            text = line.rstrip()
+            if text and text == last:
+                return True
+            if text.startswith("episode "):
+                self._say(text)
+            elif text:
+                self._lines.append(text)
+        return False
+
+
+@contextmanager
+def _start_writer(python: Path, say: Callable[[str], None]) -> Iterator[_Writer]:
+    """Start LeRobot's side, and end it at the end of the block. Raise ConversionFailed."""
     with subprocess.Popen(
-        child_python.make_isolated_command(python, PROGRAM, job),
+        child_python.make_isolated_command(python, PROGRAM),
         cwd=child_python.NEUTRAL_FOLDER,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
     ) as process:
-        lines: list[str] = []
-        for line in process.stdout or ():
-            if line.startswith("episode "):
-                say(line.rstrip())
-            elif line.strip():
-                lines.append(line.rstrip())
-    if process.returncode:
-        raise ConversionFailed("LeRobot could not write the dataset: " + " / ".join(lines[-LAST_LINES:]))
+        try:
+            writer = _Writer(process, say)
+            yield writer
+            writer.finish()
+        finally:
+            process.kill()

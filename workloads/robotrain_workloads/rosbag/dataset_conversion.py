@@ -102,7 +102,6 @@ def convert(folders: Sequence[Path], values: Mapping[str, Any], task: str, out: 
         robot="",
         video=True,
         salvage=salvage,
-        cache=scratch / "pictures",
         find_python=lambda: Path(os.environ[RUN_PYTHON_VARIABLE]),
         say=say,
     )

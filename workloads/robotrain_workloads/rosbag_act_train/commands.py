@@ -179,7 +179,6 @@ def convert(
     if not any(reading.episodes for reading in survey.usable):
         raise Rejected([_make_bag_problem(f"{survey.folder}: no bag makes an episode")])
     from robotrain_workloads.rosbag.convert_to_lerobot import ConversionFailed, convert_bags
-    from robotrain_workloads.rosbag.pictures import CACHE_FOLDER
 
     try:
         written = convert_bags(
@@ -189,7 +188,6 @@ def convert(
             robot=robot,
             video=not images,
             salvage=salvage,
-            cache=files.get_cache_folder() / CACHE_FOLDER,
             find_python=_find_lerobot_python,
             say=print_message,
         )
