@@ -226,7 +226,8 @@ class Engine:
                 self._restore_checkpoint()
             self._on_environment_ready(python := self._wait_for_python())
             self._program.wait()
-            if (preparation := self._data.get_preparation(data)) is None:
+            preparation = self._data.get_preparation(data)
+            if preparation is None or (preparation.is_staged and self._does_work):
                 return python, data, data
             with self._run_stage("merge") as details:
                 prepared, from_cache = self._data.prepare(preparation, python)

@@ -70,6 +70,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "assets"
 
 
+def copy_tree(folder: Path, to: Path) -> None:
+    shutil.copytree(folder, to)
+
+
 @pytest.fixture
 def find_problems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
     """Return what preflight says of a job without assets, where the variable has a root."""
@@ -226,19 +230,32 @@ def test_what_was_fetched_before_needs_no_server(
     plugin = CONTAINERS[workload][0]
     document = make_document(tmp_path, workload=workload)
     preparation = plugin.prepare(document, {}, {})
-    assert preparation.arguments[1:] == ("http://127.0.0.1:9/assets", GROUND, ROBOT)
+    assert preparation.arguments[1:] == ("http://127.0.0.1:9/assets", GROUND, ROBOT, "--")
+    assert preparation.is_staged
     assert preparation.environment.required_packages == {"isaaclab": "3.0"}
     assert assets.make_environ(document, {}) == {}
 
-    def fill(to: Path) -> None:
-        shutil.copytree(folder, to / "http/127.0.0.1_9/assets")
-
     place = get_prepared_folder(document, preparation.key)
-    files.fill_cache_folder(place, PREPARED_FILE, fill, on_wait=lambda: None)
+    files.fill_cache_folder(
+        place, PREPARED_FILE, lambda to: copy_tree(folder, to / "http/127.0.0.1_9/assets"), on_wait=lambda: None
+    )
     root = Path(assets.make_environ(document, {})[assets.ROOT_VARIABLE])
     assert (root / ROBOT).is_file()
     assert list(assets.find_problems(document, {})) == []
     assert plugin.prepare(document, {}, {}) == preparation
+
+
+def test_a_server_that_answers_is_asked_though_its_files_were_fetched(
+    server: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(assets.ROOT_VARIABLE, f"{server}/whole")
+    document = make_document(tmp_path)
+    preparation = assets.prepare(document, {}, {})
+    assert preparation is not None
+    copies = f"http/{server.removeprefix('http://').replace(':', '_')}/whole"
+    place = get_prepared_folder(document, preparation.key)
+    files.fill_cache_folder(place, PREPARED_FILE, lambda to: copy_tree(folder, to / copies), on_wait=lambda: None)
+    assert assets.make_environ(document, {}) == {}
 
 
 def test_what_isaac_lab_fetches_itself_is_not_fetched_before(
@@ -248,10 +265,6 @@ def test_what_isaac_lab_fetches_itself_is_not_fetched_before(
     own = dataclasses.replace(document, parameters={**document.parameters, "isaaclab_path": "/lab"})
     monkeypatch.setenv(assets.ROOT_VARIABLE, "http://127.0.0.1:9/assets")
     assert assets.prepare(given, {}, {}) is assets.prepare(own, {}, {}) is None
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "temporary/http/127.0.0.1_9").mkdir(parents=True)
-    (tmp_path / "temporary/http/127.0.0.1_9/assets").symlink_to(folder)
-    assert assets.prepare(document, {}, {}) is None  # it has copies, and the server does not answer
     monkeypatch.setenv(assets.ROOT_VARIABLE, str(folder))
     assert assets.prepare(document, {}, {}) is None
 
@@ -271,12 +284,13 @@ def test_isaac_lab_follows_the_files_that_a_robot_names(isaac_lab_python: Path, 
         do_GET = do_HEAD
 
     def fetch(root: str, file: str) -> subprocess.CompletedProcess[str]:
-        command = (isaac_lab_python, assets.FETCH_PROGRAM, root, file, tmp_path / file)
+        command = (isaac_lab_python, assets.FETCH_PROGRAM, root, file, "--", "sky.hdr", tmp_path / file)
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     with serve(Handler) as root:
-        assert fetch(root, "robot/cart.usda").returncode == 0
+        fetched = fetch(root, "robot/cart.usda")
         lost = fetch(root, "lost.usda")
+    assert (fetched.returncode, "sky.hdr, which only a window or a camera shows" in fetched.stdout) == (0, True)
     assert [path.name for path in (tmp_path / "robot").rglob("*.usda")].count("body.usda") == 1
     assert (lost.returncode, f"error: {root} does not give lost.usda" in lost.stderr) == (1, True)
 

@@ -257,6 +257,8 @@ class DataPreparation:
     """The arguments of the environment's Python; the new folder to fill is added as the last one."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """Added to the process environment, as `RUN_PYTHON_VARIABLE` is."""
+    is_staged: bool = False
+    """Whether it is only made where inputs are fetched for another machine: the work finds out whether it was."""
     environment: PythonEnvironment | None = None
     """That of the command, built when the cache does not have the data yet; None for the environment of the run."""
 

@@ -27,7 +27,8 @@ SERVER = "https://omniverse-content-production.s3-us-west-2.amazonaws.com/Assets
 """The root that Isaac Lab 3.0 has without these variables."""
 LOADED_SUFFIXES = (".usd", ".usda", ".usdc", ".urdf", ".xml", ".pt", ".pth", ".json", ".yaml")
 """Of files that have to be there. Pictures and materials are only named: a renderer alone looks for them."""
-LEFT_OUT = ("Isaac/Props/UIElements/", "newton:")
+NEWTON_ASSETS = "newton:"
+LEFT_OUT = ("Isaac/Props/UIElements/", NEWTON_ASSETS)
 """Arrows and frames, which are loaded for a window alone, and what has a server of its own."""
 OTHER_FILES = ("_path=", "_file=", "presets=")
 """What an override has that names a file of the user's own in place of one of the task's, or chooses other files."""
@@ -43,31 +44,39 @@ def find_source(sources: Iterable[JobSource]) -> JobSource | None:
 
 
 def make_environ(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:
-    """Return the environment variables with which Isaac Lab reads the job's assets; none if it fetches them itself."""
+    """Return the environment variables with which Isaac Lab reads the job's assets; none if it fetches them itself.
+
+    Those that were fetched before the job was sent are read where the server does not answer: it has more.
+    """
     source = find_source(document.sources)
     if source is not None:
         return {ROOT_VARIABLE: str(data[source])}
     fetched = _find_fetched(document)
-    return {ROOT_VARIABLE: str(fetched)} if fetched else {}
+    if not fetched or not _find_server_problem(_get_server(document), _list_files(document)[0], ""):
+        return {}
+    return {ROOT_VARIABLE: str(fetched)}
 
 
 def prepare(
     document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
 ) -> DataPreparation | None:
-    """Return what fetches the task's assets from their server into the cache, once: for nodes without a network.
+    """Return what fetches the task's assets from their server into the cache, for nodes without a network.
 
-    None where Isaac Lab does so itself: outside of an environment that robotrain builds, or with copies that it has
-    of a server that does not answer.
+    None outside of an environment that robotrain builds.
     """
     root = _get_server(document)
     if not root or not installation.is_built(document):
         return None
     needed = _list_files(document)
-    if not _find_fetched(document) and _has_copies(root, needed) and _find_server_problem(root, needed[0], ""):
-        return None
-    environment = installation.program_environment(document, Path(document.placement.work))
-    arguments = (str(FETCH_PROGRAM), root, *needed)
-    return DataPreparation(sources=(), key=_make_key(root, needed), arguments=arguments, environment=environment)
+    task = tasks.list_tasks("3.0")[str(document.parameters["task"]).rpartition(":")[2]]
+    others = (file for file in task.assets if file not in needed and not file.startswith(NEWTON_ASSETS))
+    return DataPreparation(
+        sources=(),
+        key=_make_key(root, needed),
+        arguments=(str(FETCH_PROGRAM), root, *needed, "--", *others),
+        environment=installation.program_environment(document, Path(document.placement.work)),
+        is_staged=True,
+    )
 
 
 def _list_files(document: JobDocument) -> tuple[str, ...]:

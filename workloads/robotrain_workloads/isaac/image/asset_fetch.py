@@ -1,6 +1,7 @@
-"""Fetch assets of Isaac Lab into a folder: `python asset_fetch.py ROOT FILE … FOLDER`, with Isaac Lab's own Python.
+"""Fetch assets into a folder, with Isaac Lab's Python: `python asset_fetch.py ROOT FILE … -- FILE … FOLDER`.
 
-Isaac Lab follows the files that USD files name. Each is put where its address is, below the folder.
+Isaac Lab follows the files that USD files name. Each is put where its address is, below the folder. Those behind `--`
+are not needed: only a window or a camera shows them.
 """
 
 import importlib
@@ -9,17 +10,20 @@ import sys
 from typing import Any
 
 
-def main(root: str, files: list[str], folder: str) -> None:
+def main(root: str, needed: list[str], others: list[str], folder: str) -> None:
     """Fetch the files below a root. Raise SystemExit with a sentence."""
     os.makedirs(folder)
     assets: Any = importlib.import_module("isaaclab.utils.assets")
-    for number, file in enumerate(files, 1):
-        print(f"fetching asset {number} of {len(files)}: {file}", flush=True)
+    for number, file in enumerate([*needed, *others], 1):
+        print(f"fetching asset {number} of {len(needed) + len(others)}: {file}", flush=True)
         try:
             assets.retrieve_file_path(f"{root}/{file}", folder)
         except (OSError, RuntimeError) as error:
-            raise SystemExit(f"error: {root} does not give {file}: {error}") from error
+            if number <= len(needed):
+                raise SystemExit(f"error: {root} does not give {file}: {error}") from error
+            print(f"{root} does not give {file}, which only a window or a camera shows", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:-1], sys.argv[-1])
+    separator = sys.argv.index("--")
+    main(sys.argv[1], sys.argv[2:separator], sys.argv[separator + 1 : -1], sys.argv[-1])
