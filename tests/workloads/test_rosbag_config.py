@@ -148,6 +148,11 @@ def test_the_bags_may_lie_in_any_of_the_places(explain, text, kind, uri):
     assert len(found) == text.count("recordings") or kind == "blob_url"
 
 
+def test_no_cameras_are_none_and_not_guessed(explain):
+    assert read_values(explain("bag_dir: recordings\ndata: {image_topics: {}}\n"))["image_topics"]["value"] == "none"
+    assert config_file.format_config({"image_topics": "none"}, "bags").count("image_topics: {}") == 1
+
+
 def test_a_state_topic_of_null_means_no_state(explain):
     text = "bag_dir: recordings\ndata: {state_topic: null, environment_state_topic: /k, action_topic: /a}\n"
     assert read_values(explain(text + "model: {use_vae: false}\n"))["state_topic"]["value"] == "none"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PROGRAM = Path(__file__).with_name("write_dataset.py")
 LAST_LINES = 5
+ENCODER_LINES = "Svt["
+"""What lines of the video encoder begin with: they say what it does, not why LeRobot ends."""
 WRITTEN = "bag written"
 """The line with which LeRobot's side says that it needs the files of a bag no more."""
 
@@ -164,7 +166,8 @@ class _Writer:
 
     def make_failure(self) -> ConversionFailed:
         """Return the error, with the last lines of the program."""
-        return ConversionFailed("LeRobot could not write the dataset: " + " / ".join(self._lines[-LAST_LINES:]))
+        reasons = self._lines[-LAST_LINES:] or [f"it ended with status {self._process.returncode}"]
+        return ConversionFailed("LeRobot could not write the dataset: " + " / ".join(reasons))
 
     def _read_to(self, last: str) -> bool:
         """Read lines up to one, and say those of progress; return whether it came before the end."""
@@ -174,7 +177,7 @@ class _Writer:
                 return True
             if text.startswith("episode "):
                 self._say(text)
-            elif text:
+            elif text and not text.startswith(ENCODER_LINES):
                 self._lines.append(text)
         return False
 

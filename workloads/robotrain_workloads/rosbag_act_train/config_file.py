@@ -217,7 +217,8 @@ def _format_texts(key: str, node: YamlNode) -> Iterator[str]:
         yield "/".join(part.strip("/") for part in parts if part)
     elif key == "image_topics":
         form = "It is a mapping from topics to names of cameras."
-        yield ",".join(f"{topic.text}={_get_text(camera, form)}" for topic, camera in _list_pairs(node))
+        pairs = [f"{topic.text}={_get_text(camera, form)}" for topic, camera in _list_pairs(node)]
+        yield ",".join(pairs) or bag_parameters.NO_TOPIC
     elif key == "units":
         form = "It is a mapping from topics to units."
         yield ",".join(f"{topic.text}={_get_text(unit, form)}" for topic, unit in _list_pairs(node))
@@ -257,7 +258,7 @@ def _parse_setting(name: str, text: str) -> Any:
             raise ValueError(f"It is {' or '.join(_CHOICES[name])}, not {text}.")
         return text
     if name == "image_topics":
-        return bag_parameters.parse_cameras(text)
+        return bag_parameters.parse_cameras(bag_parameters.read_topic(text) or "")
     if name == "units":
         return bag_parameters.parse_units(text)
     if name == "image_size":
@@ -305,4 +306,6 @@ def _parse_list(key: str, value: Any) -> Any:
         return list(parse_size(value))
     if key == "units":
         return bag_parameters.parse_units(value)
-    return bag_parameters.parse_cameras(value) if key == "image_topics" else value.split(",")
+    if key == "image_topics":
+        return bag_parameters.parse_cameras(bag_parameters.read_topic(value) or "")
+    return value.split(",")
