@@ -42,8 +42,6 @@ class LockedEnvironment:
     """The version, or a range of versions."""
     gib: float
     """The disk space that it needs."""
-    base_torch: bool = False
-    """Whether it keeps the base image's PyTorch of the locked release, whatever its build."""
 
     @property
     def digest(self) -> str:
@@ -66,9 +64,7 @@ def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) ->
         name = Path(declared.lock).name
         if any(other.name == name and other.lock != lock for other in environments_by_lock.values()):
             name = f"{path.stem}-{hashlib.sha256(lock).hexdigest()[:8]}{path.suffix}"
-        env = LockedEnvironment(
-            name=name, lock=lock, python=declared.python, gib=declared.gib, base_torch=declared.base_torch
-        )
+        env = LockedEnvironment(name=name, lock=lock, python=declared.python, gib=declared.gib)
         environments_by_lock.setdefault(lock, env)
     return list(environments_by_lock.values())
 
@@ -102,12 +98,8 @@ HEADER = """\
 #
 # A run finds these environments by the digests of their locks:
 {listed}
-# {torch}
+# If the base image has the locked torch for this Python, it is used and not downloaded.
 """
-LOCKED_TORCH = "If the base image has the locked torch for this Python, it is used and not downloaded."
-BASE_TORCH = """\
-The base image's torch is kept if it is a build of the locked release; that of another release stops the build.
-# All other packages of the lock are installed over it with --no-deps. A base without torch gets the locked one."""
 
 
 SEARCH_FILE = "python.sh"
@@ -119,8 +111,7 @@ def format_dockerfile(workload: str, image: str, locked: Sequence[LockedEnvironm
     """Return the Dockerfile for versions of uv and robotrain."""
     width = max(len(env.name) for env in locked)
     listed = "\n".join(f"#   {env.name:<{width}}  {env.digest}  (Python {env.python})" for env in locked)
-    torch = BASE_TORCH if any(env.base_torch for env in locked) else LOCKED_TORCH
-    head = HEADER.format(image=image, workload=workload, version=version, listed=listed, torch=torch)
+    head = HEADER.format(image=image, workload=workload, version=version, listed=listed)
     lines = [f"ARG BASE={image}", "FROM ${BASE}", *_list_layers(locked, uv)]
     return head + "\n" + "\n".join(lines) + "\n"
 
@@ -140,7 +131,6 @@ def _list_layers(locked: Sequence[LockedEnvironment], uv: str) -> Iterator[str]:
     variables = f"UV_CACHE_DIR={CACHE_MOUNT}/uv UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 PYTHONPATH={CONTEXT_MOUNT}"
     for env in sorted(locked, key=lambda env: env.gib):
         options = f"{CONTEXT_MOUNT}/{LOCKS_FOLDER}/{env.name} --python {env.python} --gib {env.gib:g}"
-        options += " --base-torch" * env.base_torch
         command = f"{PYTHON} -B -m {RUNTIME_PACKAGE} environment {options} --cache {IMAGE_FOLDER}"
         yield _run_instruction(f"{variables} {command}")
 

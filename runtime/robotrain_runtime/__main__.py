@@ -100,10 +100,7 @@ def _build_environment(options: argparse.Namespace) -> int:
     try:
         with StopSignal() as stop:
             where = (options.lock, options.python, options.cache, print_line, stop)
-            if options.base_torch:
-                built = environment.build_on_base_torch(*where)
-            else:
-                built = environment.build_environment(*where, options.torch_backend)
+            built = environment.build_environment(*where, options.torch_backend)
     except StopRequested:
         return stop.exit_code
     except (JobFailed, OSError) as error:

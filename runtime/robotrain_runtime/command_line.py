@@ -32,10 +32,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     build.add_argument("lock", type=Path, metavar="LOCK")
     build.add_argument("--python", default="3.12", help="Python version, or a range such as 3.10-3.14 (3.12)")
     build.add_argument("--gib", type=float, default=1.0, help="disk space of the environment in GiB (1)")
-    torch = build.add_mutually_exclusive_group()
-    torch.add_argument("--torch-backend", metavar="NAME", help="another build of PyTorch, such as cu126")
-    base = "use the image's PyTorch of the locked release, whatever its build"
-    torch.add_argument("--base-torch", action="store_true", help=base)
+    build.add_argument("--torch-backend", metavar="NAME", help="another build of PyTorch, such as cu126")
     build.add_argument("--cache", type=Path, help="cache folder")
     options = parser.parse_args(words)
     if options.command == "environment" and options.cache is None:

@@ -300,68 +300,6 @@ def test_preflight_asks_for_less_disk_space_if_the_image_has_torch(lock, strange
     assert [found.code for found in environment_check.find_environment_problems(wanted, placement)] == ["disk-full"]
 
 
-BUILDS = {"of the development before it": "97.1.0a0+9f2b.nv25", "without CUDA": "97.1.0+cpu", "the very same": "97.1.0"}
-
-
-def command_line(lock: Path, cache: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "robotrain_runtime", "environment", str(lock), "--base-torch"]
-    options = ("--python", VERSION, "--cache", str(cache), "--gib", "0.01")
-    return subprocess.run([*command, *options], capture_output=True, text=True)
-
-
-@needs_uv
-@pytest.mark.parametrize("kind", BUILDS)
-def test_a_base_image_keeps_any_build_of_the_locked_torch_and_runs_find_it(kind, lock, stranger, image, tmp_path):
-    shutil.rmtree(stranger.site / "torch")
-    shutil.rmtree(stranger.site / "torch-97.1.0+cu126.dist-info")
-    stranger.install("torch", BUILDS[kind])
-    done = command_line(lock, image)
-    assert done.returncode == 0, done.stderr
-    built = Path(done.stdout.strip())
-    assert built == environment.get_environment_folder(lock, image)
-    assert {name: read_constant(built, name) for name in ("torch", "torchvision", "arm")} == {
-        "torch": "image",
-        "torchvision": "image",
-        "arm": "locked",
-    }
-    messages: list[str] = []
-    assert build(lock, tmp_path / "cache", messages) == built
-    (remark,) = messages
-    assert f"torch {BUILDS[kind]} and torchvision 97.2.0+cu126 from the image's" in remark
-    assert command_line(lock, image).stdout == done.stdout
-
-
-@needs_uv
-def test_a_base_image_with_another_release_of_torch_stops_the_build(lock, stranger, tmp_path):
-    for name in ("torch", "torchvision"):
-        text = lock.read_text().replace({"torch": "97.1.0", "torchvision": "97.2.0"}[name], "98.0.0")
-        other = write_lock(tmp_path / "other.txt", text)
-        done = command_line(other, tmp_path / "cache")
-        assert done.returncode == 1
-        assert f"{name} 98.0.0" in done.stderr
-        assert "the base image has torch 97.1.0+cu126 and torchvision 97.2.0+cu126" in done.stderr
-        assert not list((tmp_path / "cache/environments").glob("*/"))
-
-
-@needs_uv
-def test_a_base_image_without_torch_gets_the_locked_one(lock, stranger, image, tmp_path):
-    for name in ("torch", "torchvision"):
-        shutil.rmtree(next(stranger.site.glob(f"{name}-*")))
-    done = command_line(lock, image)
-    assert done.returncode == 0, done.stderr
-    assert read_constant(Path(done.stdout.strip()), "torch") == "locked"
-
-
-@needs_uv
-def test_an_environment_with_the_base_torch_is_not_used_if_the_image_torch_is_off(
-    lock, stranger, image, tmp_path, monkeypatch
-):
-    assert command_line(lock, image).returncode == 0
-    monkeypatch.setenv("ROBOTRAIN_IMAGE_TORCH", "0")
-    assert environment.find_environment(lock, VERSION, tmp_path / "cache") is None
-    assert read_constant(build(lock, tmp_path / "cache"), "torch") == "locked"
-
-
 @pytest.mark.slow
 @needs_uv
 @pytest.mark.long

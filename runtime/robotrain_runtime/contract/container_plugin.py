@@ -38,8 +38,6 @@ class PythonEnvironment:
     """The machine that the lock is for, such as `Linux-x86_64`; empty for any."""
     required_packages: Mapping[str, str] = field(default_factory=dict)
     """The distributions, with a prefix of the version, that a user's own environment must have."""
-    base_torch: bool = False
-    """Whether `robotrain image` keeps the base's PyTorch of the locked release, whatever its build."""
 
 
 @dataclass(frozen=True, kw_only=True)

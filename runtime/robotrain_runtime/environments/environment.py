@@ -174,27 +174,6 @@ def build_environment(
     return built
 
 
-def build_on_base_torch(lock: Path, version: str, cache: Path, log_line: LogFunction, stop: StopSignal) -> Path:
-    """Return the folder of an environment with the image's torch of the locked release, whatever its build.
-
-    A run finds it by the lock alone. In an image without torch the locked one is installed.
-
-    Raises:
-        JobFailed: the build failed, or the image has a torch of another release.
-        StopRequested: the user stopped it.
-    """
-    torch = torch_build.find_image_torch(lock, version, any_build=True)
-    if torch is None:
-        return build_environment(lock, version, cache, log_line, stop)
-    folder = get_environment_folder(lock, cache)
-    try:
-        built = EnvironmentBuild(folder, lock, torch.python, cache, log_line, stop, image_torch=torch).build_once()
-    except ImageTorchUnusable as error:
-        raise JobFailed(f"{torch.description} does not work: {error}") from error
-    log_line(read_remark(built))
-    return built
-
-
 def _find_complete(cache: Path, lock: Path, name: str) -> Path | None:
     for folder in (cache, uv_program.get_image_folder()):
         built = folder / ENVIRONMENTS / name

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import interpreter
 
 TORCH_PACKAGES = ("torch", "torchvision", "torchaudio")
@@ -188,28 +187,13 @@ class ImageTorch:
             link_tree(top, site_packages / top.name)
 
 
-def find_image_torch(lock: Path, wanted: str, any_build: bool = False) -> ImageTorch | None:
-    """Return a torch that fits `lock` and a Python of a `wanted` version; None if there is none, or it is off.
-
-    any_build: one of the locked release will do, whatever its build: 2.10.0a0+b4e4ee8 for 2.10.0, with or without CUDA.
-
-    Raises:
-        JobFailed: any build will do, and the image has only torches of other releases.
-    """
+def find_image_torch(lock: Path, wanted: str) -> ImageTorch | None:
+    """Return a torch that fits `lock` and a Python of a `wanted` version; None if there is none, or it is off."""
     split = split_lock(lock.read_text(encoding="utf-8"))
     if split is None or is_image_torch_off():
         return None
-    others = []
-    for python, answer in _probe(split, wanted):
-        if torch := _match_image_torch(split, python, answer, any_build):
-            return torch
-        if packages := answer.get("found", {}):
-            pins = [f"{name}=={packages[name]['version']}" for name in TORCH_PACKAGES if name in packages]
-            others.append(f"{' and '.join(_format_torch_pins(pins))} in {python}")
-    if others and any_build:
-        locked = " and ".join(_format_torch_pins(split.torch_pins))
-        raise JobFailed(f"the lock needs {locked}, and the base image has {', '.join(others)}: use another base image")
-    return None
+    found = (_match_image_torch(split, python, answer) for python, answer in _probe(split, wanted))
+    return next(filter(None, found), None)
 
 
 def is_image_torch_off() -> bool:
@@ -241,13 +225,12 @@ def _probe(split: SplitLock, wanted: str) -> list[tuple[Path, Mapping[str, Any]]
         return list(zip(pythons, pool.map(lambda python: _probe_interpreter(python, question), pythons), strict=True))
 
 
-def _match_image_torch(split: SplitLock, python: Path, answer: Mapping[str, Any], any_build: bool) -> ImageTorch | None:
+def _match_image_torch(split: SplitLock, python: Path, answer: Mapping[str, Any]) -> ImageTorch | None:
     packages: Mapping[str, Mapping[str, Any]] = answer.get("found", {})
     installed = {name: package["version"] for name, package in packages.items() if package["tops"]}
-    fits = _has_locked_release if any_build else _has_locked_version
-    if not all(fits(pin, installed) for pin in split.locked_torch_pins):
+    if not all(_has_locked_version(pin, installed) for pin in split.locked_torch_pins):
         return None
-    if split.cuda and not answer["cuda"] and not any_build:
+    if split.cuda and not answer["cuda"]:
         return None
     tops = [Path(package["root"], top) for package in packages.values() for top in package["tops"]]
     return ImageTorch(
@@ -263,17 +246,6 @@ def _has_locked_version(pin: str, installed: Mapping[str, str]) -> bool:
     name, _, locked = pin.partition("==")
     version = installed.get(name, "")
     return bool(locked) and locked in (version, version.partition("+")[0])
-
-
-def _has_locked_release(pin: str, installed: Mapping[str, str]) -> bool:
-    """Whether a build of the locked release is installed, also one before the release itself."""
-    name, _, locked = pin.partition("==")
-    return _get_release(installed.get(name, "")) == _get_release(locked) != ""
-
-
-def _get_release(version: str) -> str:
-    match = re.match(r"\d+(?:\.\d+)*", version)
-    return match[0] if match else ""
 
 
 @functools.cache
