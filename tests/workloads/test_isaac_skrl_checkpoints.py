@@ -4,6 +4,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from robotrain_workloads.isaac_train import parameters, workload
 from robotrain_workloads.isaac_train.image import launcher
 
 
@@ -44,6 +46,25 @@ def test_a_checkpoint_that_was_reported_is_not_written_again(tmp_path: Path) -> 
     agent.write_checkpoint(timestep=64, timesteps=64)
     assert agent.written == [48]
     assert [report["step"] for report in reports] == [48, 64]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "algorithm"),
+    [
+        ((), "PPO"),
+        (("--algorithm", "MAPPO"), "MAPPO"),
+        (("--algorithm=ippo",), "IPPO"),
+        (("--agent", "skrl_mappo_cfg_entry_point"), "MAPPO"),
+        (("agent.agent.experiment.directory=mappo",), "PPO"),
+    ],
+)
+def test_policies_of_several_agents_are_tagged_and_not_offered_to_validate(
+    arguments: tuple[str, ...], algorithm: str
+) -> None:
+    assert parameters.find_algorithm(arguments) == algorithm
+    values = {"isaac_version": "3.0"}
+    job = type("Job", (), {"trainer_args": arguments, "__getitem__": lambda _, name: values[name]})()
+    assert bool(workload.derive_profile(job).outputs.evaluation) == (algorithm == "PPO")
 
 
 def test_a_warm_start_leaves_out_the_optimizer_of_each_agent() -> None:

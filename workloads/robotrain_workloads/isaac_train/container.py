@@ -141,7 +141,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
         "num_envs": values["num_envs"],
         "distributed": is_distributed(document),
         **({job_node.NODES_PARAMETER: nodes} if (nodes := job_node.count_nodes(document)) > 1 else {}),
-        "algorithm": "PPO",
+        "algorithm": parameters.find_algorithm(document.trainer_args),
         **{name: values[name] for name in ("max_iterations", "seed") if values[name] is not None},
         **packages.describe(document),
         **({"options": " ".join(document.trainer_args)} if document.trainer_args else {}),
@@ -171,7 +171,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
     tags = {
         "framework": str(values["backend"]),
         "task": str(values["task"]),
-        "algorithm": "PPO",
+        "algorithm": parameters.find_algorithm(document.trainer_args),
         "evaluated": "false",
         "checkpoint_mode": parameters.choose_mode(values, {source.role for source in data}),
         "success_threshold": SUCCESS_THRESHOLD,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations  # evaluated for the jobs of this workload alone
 
-from collections.abc import Collection, Mapping
+import itertools
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -25,6 +27,10 @@ MODE_PATTERN = (
     + ")$"
 )
 """In any case, in a form that JSON Schema knows too."""
+PPO = "PPO"
+ALGORITHM_OPTIONS = ("--algorithm", "--agent")
+SEVERAL_AGENTS = re.compile(r"(?:^|_)(ippo|mappo)(?:_|$)", re.IGNORECASE)
+"""In the values of these: MAPPO, skrl_mappo_cfg_entry_point."""
 OWNED_OPTIONS: Mapping[str, str] = {
     "--task": "--task",
     "--num_envs": "--num-envs",
@@ -154,6 +160,16 @@ def choose_mode(parameters: Mapping[str, Any], roles: Collection[str]) -> Mode:
     requested = str(parameters["checkpoint_mode"] or "").lower()
     modes: tuple[Mode, ...] = ("warm-start", "resume")
     return next((mode for mode in modes if mode == requested), "from-scratch")
+
+
+def find_algorithm(arguments: Sequence[str]) -> str:
+    """Return the algorithm that options after `--` choose: IPPO or MAPPO, for several agents of skrl, or PPO."""
+    for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
+        option, equals, value = argument.partition("=")
+        match = SEVERAL_AGENTS.search(value if equals else following) if option in ALGORITHM_OPTIONS else None
+        if match:
+            return match[1].upper()
+    return PPO
 
 
 def make_model_name(parameters: Mapping[str, Any]) -> str:

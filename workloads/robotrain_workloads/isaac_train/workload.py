@@ -1,5 +1,6 @@
 """The workload `isaac-train`: its declaration. Imports nothing heavy."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from robotrain.plugins.hookspecs import hook
 from robotrain_workloads import package_lock, packages
 from robotrain_workloads.isaac import profile
 from robotrain_workloads.isaac.parameters import TASKS_ENTRY
-from robotrain_workloads.isaac_train.parameters import ENTRY, OWNED_OPTIONS, IsaacTrainParameters
+from robotrain_workloads.isaac_train.parameters import ENTRY, OWNED_OPTIONS, PPO, IsaacTrainParameters, find_algorithm
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -97,6 +98,16 @@ PROFILE = WorkloadProfile(
     ),
     experiment="isaaclab-training",
 )
+
+
+def derive_profile(job: "Job") -> WorkloadProfile:
+    """Return the profile of a job: policies of several agents are not evaluated yet."""
+    derived = profile.derive_profile(PROFILE, job)
+    if find_algorithm(job.trainer_args) == PPO:
+        return derived
+    return dataclasses.replace(derived, outputs=dataclasses.replace(derived.outputs, evaluation=""))
+
+
 ISAAC_TRAIN = Workload(
     name="isaac-train",
     summary="train a policy with Isaac Lab: rsl_rl, skrl or sb3",
@@ -110,7 +121,7 @@ ISAAC_TRAIN = Workload(
     template=JobTemplate(parameters=PARAMETERS, examples=EXAMPLES),
     derive_defaults=derive_defaults,
     derive_image_defaults=profile.derive_image_defaults,
-    derive_profile=lambda job: profile.derive_profile(PROFILE, job),
+    derive_profile=derive_profile,
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,
