@@ -97,6 +97,13 @@ def test_merge_is_staged_as_well(stage, run, job, tmp_path):
     assert ran.ordinary == ["['a+b', 'a+b']"]
 
 
+def test_what_is_only_staged_is_not_made_by_a_run(stage, run, job):
+    made = job(SHOW, carried=["a"], publish={"join": JOIN + "print('joined')", "staged": True})
+    ran = run(made)
+    assert (ran.exit_code, ran.ordinary) == (0, ["['a']"]), ran.lines
+    assert stage(made) == (["joined"], "")
+
+
 def test_source_that_is_mounted_later_is_left_to_the_run(stage, run, job, tmp_path):
     later = tmp_path / "earlier-step"
     mount = Mount(role="dataset", uri="train", folder=str(later))

@@ -243,6 +243,8 @@ def test_what_was_fetched_before_needs_no_server(
     assert (root / ROBOT).is_file()
     assert list(assets.find_problems(document, {})) == []
     assert plugin.prepare(document, {}, {}) == preparation
+    later_step = dataclasses.replace(document, workload="isaac-export")
+    assert assets.make_environ(later_step, {}) == assets.make_environ(document, {})
 
 
 def test_a_server_that_answers_is_asked_though_its_files_were_fetched(

@@ -65,7 +65,8 @@ def prepare(
         return None
     folders = map(str, data.values())
     key = ".".join(digests.values()) if all(digests.values()) else ""
-    return DataPreparation(sources=tuple(data), key=key, arguments=("-c", str(program), *folders))
+    is_staged = bool(document.parameters.get("staged"))
+    return DataPreparation(sources=tuple(data), key=key, arguments=("-c", str(program), *folders), is_staged=is_staged)
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[str]:

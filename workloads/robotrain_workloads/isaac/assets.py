@@ -1,5 +1,6 @@
 """Assets of Isaac Lab 3: robots, grounds and networks that a task loads while it starts, and where they come from."""
 
+import dataclasses
 import functools
 import hashlib
 import http.client
@@ -32,6 +33,8 @@ LEFT_OUT = ("Isaac/Props/UIElements/", NEWTON_ASSETS)
 """Arrows and frames, which are loaded for a window alone, and what has a server of its own."""
 OTHER_FILES = ("_path=", "_file=", "presets=")
 """What an override has that names a file of the user's own in place of one of the task's, or chooses other files."""
+WORKLOADS = ("isaac-train", "isaac-validate", "isaac-export")
+"""Those that load the same files of a task."""
 FETCH_PROGRAM = Path(__file__).parent / "image" / "asset_fetch.py"
 ANSWER_SECONDS = 5.0
 MAX_PARENTS = 3
@@ -96,10 +99,13 @@ def _make_key(root: str, files: Iterable[str]) -> str:
 
 
 def _find_fetched(document: JobDocument) -> Path | None:
-    """Return the root that `prepare` filled for a job; None if it did not."""
+    """Return the root that `prepare` filled, for this job or for another step of its pipeline; None if it did not."""
     root = _get_server(document)
-    prepared = find_prepared_files(document, _make_key(root, _list_files(document))) if root else None
-    return _make_copies_folder(prepared, root) if prepared else None
+    key = _make_key(root, _list_files(document)) if root else ""
+    for workload in WORKLOADS if root else ():
+        if prepared := find_prepared_files(dataclasses.replace(document, workload=workload), key):
+            return _make_copies_folder(prepared, root)
+    return None
 
 
 def list_needed_files(
