@@ -1,14 +1,17 @@
 """Decoded frames are kept and read again: right pictures or none, and the same weights."""
 
 import fcntl
+import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from job_documents import check_job
 from problem_assertions import check_problems
+from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot_train.frames import frame_cache, frame_file
 from robotrain_workloads.lerobot_train.frames.frame_cache import FrameCache
@@ -282,3 +285,22 @@ def test_a_cache_that_cannot_be_written_is_told_and_trained_without(train, tmp_p
     (tmp_path / "cache/frames").write_text("no folder")
     ran = train(CAMERA, SMALL["act"], frame_cache="on", **GROWING)
     assert any("no decoded frames are kept" in note for note in ran.notes)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_processes_that_share_a_cache_read_right_pictures(training_python, tmp_path) -> None:
+    """One that was killed, two that fill it at once, workers; a video that does not decode, one that was replaced."""
+    folders = [ROOT / "workloads", ROOT / "runtime", Path(__file__).parent]
+    environ = child_python.make_import_environ(folders, os.environ)
+    damaged = shutil.copytree(CAMERA, tmp_path / "damaged-set")
+    damage = "import sys, pathlib, damaged_datasets; damaged_datasets.damage_middle(pathlib.Path(sys.argv[1]))"
+    subprocess.run([training_python, "-c", damage, damaged], env=environ, check=True)
+    words = [training_python, Path(__file__).with_name("shared_frames.py"), CAMERA, damaged, tmp_path]
+    read = json.loads(subprocess.run(words, env=environ, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    assert read.pop("killed") == "False"
+    sentences = [read.pop(name) for name in ("damaged", "damaged, cached", "replaced")]
+    assert all("episode 3" in sentence for sentence in sentences), sentences
+    assert sentences[0] == sentences[1]
+    assert len(read["plain"]) == 64
+    assert set(read.values()) == {read["plain"]}
