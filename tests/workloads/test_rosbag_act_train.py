@@ -123,4 +123,9 @@ def test_bags_are_converted_trained_resumed_and_evaluated(robotrain, training_en
     assert (settings["type"], settings["chunk_size"], settings["n_action_steps"]) == ("act", 8, 8)
     resumed = robotrain("resume", answer.json["run"], "--set", "training_steps=6", "--wait", "--json")
     assert resumed.exit_code == 0, resumed.stderr
-    assert find_model(resumed).parent.name == "000006"
+    model = find_model(resumed)
+    assert model.parent.name == "000006"
+    dataset = json.loads((model / "train_config.json").read_text())["dataset"]["root"]
+    words = ("--dataset-path", dataset, "--replay-episodes", "0", "--device", "cpu", "--wait", "--json")
+    answer = robotrain("submit", "lerobot-eval", "--platform", "local", "--policy-run", resumed.json["run"], *words)
+    assert answer.exit_code == 0, answer.stderr
