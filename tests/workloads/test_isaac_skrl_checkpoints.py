@@ -1,5 +1,7 @@
 """Checkpoints of skrl: how its training in Isaac Lab is watched, and what a warm start takes of one."""
 
+import math
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -65,6 +67,20 @@ def test_policies_of_several_agents_are_tagged_and_not_offered_to_validate(
     values = {"isaac_version": "3.0"}
     job = type("Job", (), {"trainer_args": arguments, "__getitem__": lambda _, name: values[name]})()
     assert bool(workload.derive_profile(job).outputs.evaluation) == (algorithm == "PPO")
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_reward_that_is_not_a_number_ends_the_training(monkeypatch: pytest.MonkeyPatch, several: bool) -> None:
+    isnan = lambda rewards: SimpleNamespace(any=lambda: any(map(math.isnan, rewards)))  # noqa: E731
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(isnan=isnan))
+    rewards = [1.0, 2.0]
+    env = SimpleNamespace(step=lambda: (None, {"cart": [0.0], "pole": rewards} if several else rewards, None, None, {}))
+    trainer = SimpleNamespace(env=env, environment_info="log")
+    make_training([]).watch_steps(trainer)
+    trainer.env.step()
+    rewards[1] = math.nan
+    with pytest.raises(ValueError, match="rewards that the environment returns contain NaN"):
+        trainer.env.step()
 
 
 def test_a_warm_start_leaves_out_the_optimizer_of_each_agent() -> None:

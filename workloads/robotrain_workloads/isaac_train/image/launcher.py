@@ -180,7 +180,7 @@ class Training:
             folder = str(agent.experiment_dir)
             training.report_start(folder, first, total, rollouts, trainer.env)
             training.watch_skrl(agent, folder, first, total, rollouts)
-            training.track_numbers(trainer)
+            training.watch_steps(trainer)
             settings.timesteps = total - first
             training.stop.install()
             result = original(runner, mode, *arguments, **named)
@@ -244,15 +244,21 @@ class Training:
         agent.save(path)
         self.reporter.append_report("checkpoint", path=path, step=step)
 
-    def track_numbers(self, trainer: Any) -> None:
-        """Turn plain numbers of the environment's log into tensors: skrl records no others."""
+    def watch_steps(self, trainer: Any) -> None:
+        """Turn plain numbers of the environment's log into tensors: skrl records no others.
+
+        A reward that is NaN raises ValueError, as rsl_rl does: skrl would go on with weights that are NaN.
+        """
         key = getattr(trainer, "environment_info", None) or getattr(trainer.cfg, "environment_info", "log")
         step = trainer.env.step
 
         def step_with_tensors(*arguments: Any, **named: Any) -> Any:
             torch = importlib.import_module("torch")
             result = step(*arguments, **named)
-            infos = result[-1]
+            rewards, infos = result[1], result[-1]
+            parts = rewards.values() if isinstance(rewards, dict) else (rewards,)
+            if any(bool(torch.isnan(part).any()) for part in parts):
+                raise ValueError("the rewards that the environment returns contain NaN")
             log = infos.get(key) if isinstance(infos, dict) else None
             if isinstance(log, dict):
                 infos[key] = {
