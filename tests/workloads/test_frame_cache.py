@@ -4,7 +4,9 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -94,6 +96,29 @@ def test_processes_that_fill_one_file_leave_right_frames_or_none(tmp_path) -> No
         children = [child for child in children if os.waitpid(child, os.WNOHANG)[0] == 0]
     assert seen == {True}
     assert all(file.read(Slot(number, number / 10)) == fill(number % 256) for number in range(300))
+
+
+def test_a_process_that_is_killed_leaves_right_frames_or_none(tmp_path) -> None:
+    counts = []
+    for attempt in range(5):
+        child = os.fork()
+        if not child:
+            file = FrameFile(tmp_path / "video", SIZE)
+            for number in range(100_000):
+                file.write(Slot(number, number / 10), fill(number % 256))
+            os._exit(0)
+        index = tmp_path / "video.index"
+        while not index.exists() or index.stat().st_size < (attempt + 1) * 50 * frame_file.RECORD.size:
+            time.sleep(0.001)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        file = FrameFile(tmp_path / "video", SIZE)
+        last = index.stat().st_size // frame_file.RECORD.size
+        frames = {number: file.read(Slot(number, number / 10)) for number in range(last + 1)}
+        assert all(pixels in (None, fill(number % 256)) for number, pixels in frames.items())
+        counts.append(sum(pixels is not None for pixels in frames.values()))
+    assert counts[0] >= 49
+    assert counts == sorted(counts)  # those of earlier attempts stay
 
 
 def test_the_size_is_that_of_the_videos_without_depth() -> None:
