@@ -125,7 +125,17 @@ class RootGroup(HelpInTwoSizes, TyperGroup):
             formatter.write_text("`robotrain --help-all` says what they do, and lists robotrain's own options.")
         elif of_plugins:
             with formatter.section("Commands of plugins"):
-                formatter.write_dl([(name, f"From {distribution}.") for name, distribution in of_plugins.items()])
+                formatter.write_dl(
+                    [(name.ljust(width), self._summarize_plugin_command(ctx, name)) for name in of_plugins]
+                )
+
+    def _summarize_plugin_command(self, ctx: Any, name: str) -> str:
+        """Return what a command of a plugin does, which its module says; or from which package it is."""
+        try:
+            command = self.get_command(ctx, name)
+        except Exception:  # a plugin that cannot be imported hides no other command
+            command = None
+        return (command and command.get_short_help_str(100)) or f"From {list_plugin_commands(ctx)[name]}."
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the global options; note whether problems are to be printed as JSON."""

@@ -88,9 +88,7 @@ KIND = SourceKind(
     example="/data/episodes",
     help="A folder of the machine that runs the job.",
     roles={
-        "dataset": RoleFlag(
-            "--dataset-path", help="A dataset in a folder of the machine that runs the job.", common=True
-        ),
+        "dataset": RoleFlag("--dataset-path", help="A dataset in a folder of this machine.", common=True),
         "policy": RoleFlag(
             "--policy-path",
             repeatable=False,

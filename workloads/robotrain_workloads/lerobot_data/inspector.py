@@ -121,7 +121,7 @@ def _ask_process(
         except CommandStartError as error:
             raise InspectionFailed(f"{python} does not start: {error}") from error
         if is_late.is_set():
-            raise InspectionFailed(f"there was no answer within {seconds:g} s")
+            raise InspectionFailed(f"reading them took longer than {seconds:g} s")
         errors.seek(0)
         last = next((line for line in reversed(errors.read().decode("utf-8", "replace").splitlines()) if line), "")
         reason = dialogue.failure or last or f"exit code {process.returncode}"

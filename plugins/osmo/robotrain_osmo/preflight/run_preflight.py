@@ -36,7 +36,7 @@ make_problem = Messages(__file__)
 QUERY_SECONDS = service.REQUEST_SECONDS
 """For each query of the storage."""
 INSTALL_SUGGESTION = Suggestion(
-    "--osmo-cli /path/to/osmo", "if it is installed elsewhere; or osmo_cli in robotrain.toml"
+    "--osmo-cli /path/to/osmo", "if it is installed elsewhere; or ROBOTRAIN_OSMO_CLI in the environment"
 )
 POOL_SUGGESTION = Suggestion(
     "--pool NAME", "at each submit, or OSMO_POOL, or pool in robotrain.toml; `osmo pool list` lists the pools"
