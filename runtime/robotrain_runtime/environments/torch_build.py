@@ -192,8 +192,8 @@ def find_image_torch(lock: Path, wanted: str) -> ImageTorch | None:
     split = split_lock(lock.read_text(encoding="utf-8"))
     if split is None or is_image_torch_off():
         return None
-    found = (_match_image_torch(split, python, answer) for python, answer in _probe(split, wanted))
-    return next(filter(None, found), None)
+    matches = (_match_image_torch(split, python, answer) for python, answer in _probe(split, wanted))
+    return next(filter(None, matches), None)
 
 
 def is_image_torch_off() -> bool:

@@ -292,8 +292,8 @@ def format_config(values: Mapping[str, Any], folder: str) -> str:
     content: dict[str, dict[str, Any]] = {"data": {FOLDER: folder}}
     for section, keys in SECTIONS.items():
         key_by_name = {name: key for key, name in keys.items()}  # of two keys, the last is the parameter's own name
-        given = {name: key for name, key in key_by_name.items() if values.get(name) is not None}
-        fields = {key: _parse_list(key, values[name]) for name, key in given.items()}
+        written_keys = {name: key for name, key in key_by_name.items() if values.get(name) is not None}
+        fields = {key: _parse_list(key, values[name]) for name, key in written_keys.items()}
         content[section] = {**content.get(section, {}), **fields}
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
