@@ -20,6 +20,7 @@ SUBMIT_SIDE = (
         "line_translator",
         "effective_options",
         "program_line",
+        "lazy_locker",
         "trained_type",
         "saved_config",
     ),
@@ -97,6 +98,8 @@ def test_declaring_it_imports_only_its_parameters():
         "lerobot_train",
         "lerobot_train.parameters",
         "lerobot_train.workload",
+        "package_lock",
+        "package_lock.lazy_locker",
         "packages",
         "parameters",
     }

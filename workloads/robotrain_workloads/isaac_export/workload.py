@@ -8,9 +8,10 @@ from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads import package_lock, packages
+from robotrain_workloads import packages
 from robotrain_workloads.isaac import profile
 from robotrain_workloads.isaac_export.parameters import OWNED_OPTIONS, IsaacExportParameters
+from robotrain_workloads.package_lock import lazy_locker
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -116,7 +117,7 @@ ISAAC_EXPORT = Workload(
     option_hints=OPTION_HINTS,
     named_by=("task",),
     preview=WorkPreview({"task": "task", "format": "format"}),
-    load_locker=package_lock.load_locker,
+    load_locker=lazy_locker.load_locker,
     needs_lock=packages.needs_lock,
     follow_run=packages.follow_run,
     check=check_job,

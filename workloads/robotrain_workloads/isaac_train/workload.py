@@ -10,10 +10,11 @@ from robotrain.model.workload import JobTemplate, Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads import package_lock, packages
+from robotrain_workloads import packages
 from robotrain_workloads.isaac import profile
 from robotrain_workloads.isaac.parameters import TASKS_ENTRY
 from robotrain_workloads.isaac_train.parameters import ENTRY, OWNED_OPTIONS, PPO, IsaacTrainParameters, find_algorithm
+from robotrain_workloads.package_lock import lazy_locker
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -128,7 +129,7 @@ ISAAC_TRAIN = Workload(
     option_hints=OPTION_HINTS,
     program_options=profile.ISAAC_OPTIONS,
     named_by=("task", "backend"),
-    load_locker=package_lock.load_locker,
+    load_locker=lazy_locker.load_locker,
     needs_lock=packages.needs_lock,
     follow_run=packages.follow_run,
     check=check_job,

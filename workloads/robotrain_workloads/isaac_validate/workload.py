@@ -10,7 +10,7 @@ from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads import package_lock, packages
+from robotrain_workloads import packages
 from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE
 from robotrain_workloads.isaac import profile
 from robotrain_workloads.isaac_validate.parameters import (
@@ -18,6 +18,7 @@ from robotrain_workloads.isaac_validate.parameters import (
     IsaacValidateParameters,
     make_default_checkpoint,
 )
+from robotrain_workloads.package_lock import lazy_locker
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -102,7 +103,7 @@ ISAAC_VALIDATE = Workload(
     program_options=profile.ISAAC_OPTIONS,
     named_by=("task",),
     preview=WorkPreview({"task": "task", "environments": "num_envs", "episodes": "eval_episodes"}),
-    load_locker=package_lock.load_locker,
+    load_locker=lazy_locker.load_locker,
     needs_lock=packages.needs_lock,
     follow_run=packages.follow_run,
     check=check_job,

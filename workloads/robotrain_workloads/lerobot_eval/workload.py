@@ -10,12 +10,13 @@ from robotrain.model.workload import FoundInput, JobTemplate, ListAnswers, Role,
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads import lerobot_declarations, package_lock, packages
+from robotrain_workloads import lerobot_declarations, packages
 from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE, TASK_SUCCESS_RATE
 from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 from robotrain_workloads.lerobot.parameters import ID_HINTS
 from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters, choose_lock
+from robotrain_workloads.package_lock import lazy_locker
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -231,7 +232,7 @@ LEROBOT_EVAL = Workload(
         "trust_remote_code",
         *packages.PARAMETERS,
     ),
-    load_locker=package_lock.load_locker,
+    load_locker=lazy_locker.load_locker,
     needs_lock=packages.needs_lock,
     follow_run=follow_run,
     continue_runs=continue_runs,

@@ -9,9 +9,10 @@ from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Container, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads import package_lock, packages
+from robotrain_workloads import packages
 from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.lerobot_merge.parameters import MergeParameters
+from robotrain_workloads.package_lock import lazy_locker
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -51,7 +52,7 @@ LEROBOT_MERGE = Workload(
     data_packages=version_parameters.list_data_packages,
     implies_sources=lambda job: True,
     program="LeRobot",
-    load_locker=package_lock.load_locker,
+    load_locker=lazy_locker.load_locker,
     needs_lock=packages.needs_lock,
     follow_run=follow_run,
     profile=WorkloadProfile(

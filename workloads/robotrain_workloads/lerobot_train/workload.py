@@ -10,10 +10,11 @@ from robotrain.model.workload import JobTemplate, Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads import lerobot_declarations, package_lock, packages
+from robotrain_workloads import lerobot_declarations, packages
 from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.lerobot.parameters import ID_HINTS, TRAINING_HINTS
 from robotrain_workloads.lerobot_train.parameters import OWNED_OPTIONS, TrainParameters
+from robotrain_workloads.package_lock import lazy_locker
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -200,7 +201,7 @@ LEROBOT_TRAIN = Workload(
     check=check_job,
     logs_metric=logs_metric,
     describe_data=describe_data,
-    load_locker=package_lock.load_locker,
+    load_locker=lazy_locker.load_locker,
     needs_lock=packages.needs_lock,
     follow_run=packages.follow_run,
     evaluated_with="evaluate_checkpoints",
