@@ -18,7 +18,7 @@ import rows
 from rows import ROBOTRAIN, Row
 
 BLOBS = [f"https://acct.blob.core.windows.net/set/{day}" for day in "abc"]
-WORKSPACE = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}
+WORKSPACE = {"subscription_id": "s", "resource_group": "g", "workspace_name": "ws-1"}
 PLATFORMS = {
     "local": {},
     "osmo": {"pool": "p", **WORKSPACE},

@@ -89,7 +89,7 @@ SMALLEST: dict[str, Sequence[str]] = {
     "data_check": ["--quick"],
     "data_plane": ["--quick", "--only", "look"],
     "first_step": ["--quick"],
-    "loading": ["--epochs", "1", "--frames", "20", "--workers", "0"],
+    "loading": ["--quick", "--frames", "20", "--workers", "0"],
     "listing": ["--quick", "--records", "1000", "--lines", "10"],
     "pipeline_plan": ["--quick"],
     "plan_size": ["--quick"],
