@@ -44,7 +44,7 @@ def plan(document, digests=None):
 
 def test_bags_are_accepted_and_a_dataset_in_their_place_is_refused(tmp_path, bags, bag_document):
     assert list(compare(bag_document(bags))) == []
-    check_findings(compare(bag_document(PUSHT)), 1, "leave out --bags")
+    check_findings(compare(bag_document(PUSHT)), 1, "without --bags")
     empty = tmp_path / "empty"
     empty.mkdir()
     check_findings(compare(bag_document(empty)), 1, "no ROS 2 bag")

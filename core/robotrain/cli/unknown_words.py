@@ -16,6 +16,7 @@ from robotrain.config.trainer_args import find_option_of_program
 from robotrain.config.values import DEFAULT_ORIGIN
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
+from robotrain.model.workload import Workload
 from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import can_repeat, redact, remember_secrets
@@ -41,7 +42,7 @@ def find_unknown_words(
             yield make_problem("word-repeated", first=redact(names[0]), second=redact(names[1]))
     for word in plain:
         if word not in workloads and word not in files and word != choice.program:
-            yield _explain_truth(word, line, options) or explain_unknown_word(word, choice, plugins)
+            yield _explain_truth(word, line, options) or explain_unknown_word(word, choice, plugins, line)
 
 
 def make_pasted_line_problem(line: Sequence[str], plugins: Plugins) -> Problem | None:
@@ -157,13 +158,13 @@ def _explain_truth(word: str, line: Sequence[str], options: ComposedOptions) -> 
     return make_problem("word-unknown.switch", *([way] if way else []), where=flag, given=word)
 
 
-def explain_unknown_word(word: str, choice: Choice, plugins: Plugins) -> Problem:
+def explain_unknown_word(word: str, choice: Choice, plugins: Plugins, line: Sequence[str]) -> Problem:
     """Return the problem of a word that is neither a workload nor a job file."""
     if word == "-" or word.startswith(("/dev/stdin", "/dev/fd/")):
         return make_problem("standard-input")
     workloads = plugins.list_names("workload")
     of_kind = [name for name in workloads if name.startswith(f"{word}-") or name.endswith(f"-{word}")]
-    meanings = tuple(_suggest_meanings(word, choice, plugins))
+    meanings = tuple(_suggest_meanings(word, choice, plugins, line))
     near = tuple(map(Suggestion, of_kind)) or suggest_name(word, workloads)
     if of_kind[1:]:
         near = (Suggestion("WORKLOAD", "one of these"), *near)
@@ -178,7 +179,7 @@ def explain_unknown_word(word: str, choice: Choice, plugins: Plugins) -> Problem
     )
 
 
-def _suggest_meanings(word: str, choice: Choice, plugins: Plugins) -> Iterator[Suggestion]:
+def _suggest_meanings(word: str, choice: Choice, plugins: Plugins, line: Sequence[str]) -> Iterator[Suggestion]:
     """Yield what a word may stand for: a platform, a folder, an address, or a value; secrets are not repeated."""
     folder = Path(word)
     if word in plugins.list_names("platform"):
@@ -194,10 +195,22 @@ def _suggest_meanings(word: str, choice: Choice, plugins: Plugins) -> Iterator[S
     elif folder.is_dir() or ("/" in word and not word.startswith((".", "/", "~"))):
         workload = load_or_none(plugins.workload, choice.workload)
         address = os.path.abspath(word) if folder.is_dir() else word
-        for role in workload.roles if workload else ():
+        for role in _list_open_roles(workload, plugins, line) if workload else ():
             for kind in plugins.source_kinds().values():
                 if role in kind.roles and kind.recognizes(address):
                     yield Suggestion(f"{kind.roles[role].flag} {shlex.quote(word)}", replaces=word)
+
+
+def _list_open_roles(workload: Workload, plugins: Plugins, line: Sequence[str]) -> list[str]:
+    """Return the roles that a job needs and a line does not give; all roles if it gives them, perhaps by a job file."""
+    kinds = plugins.source_kinds().values()
+    typed = {word.partition("=")[0] for word in line}
+    needed = [
+        role
+        for role, rule in workload.roles.items()
+        if rule.required and not any(role in kind.roles and kind.roles[role].flag in typed for kind in kinds)
+    ]
+    return [*workload.roles] if not needed or any(map(is_job_file, line)) else needed
 
 
 def _suggest_value(word: str, choice: Choice, plugins: Plugins) -> Iterator[Suggestion]:

@@ -378,7 +378,7 @@ def check_bags(job: LerobotJob) -> Iterator[Problem]:
             if value is not None:
                 flag = flags[name]
                 shown = "" if value is True else redact(str(value))
-                ways = (Suggestion("--bags"), suggest_leaving_out(flag))
+                ways = (suggest_leaving_out(flag), Suggestion("--bags", "if the dataset is of ROS 2 bags"))
                 yield make_problem("option-without-effect.no-bags", *ways, where=flag, given=shown)
         return
     if bag_parameters.is_action_the_state(values):

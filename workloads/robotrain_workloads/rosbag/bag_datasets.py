@@ -12,7 +12,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import DataPreparation, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import Finding, make_finding, suggest_leaving_out
+from robotrain_runtime.contract.finding import Finding
 
 from robotrain_workloads import bag_parameters
 from robotrain_workloads.bag_storage import STORAGE_SUFFIXES, has_bags
@@ -43,9 +43,7 @@ def find_problems(
         if has_bags(folder):
             bags.append(folder)
         elif (folder / dataset.INFO_FILE).is_file():
-            yield make_finding(
-                f"{source.uri} is a LeRobot dataset, not ROS 2 bags: --bags is for these", suggest_leaving_out("--bags")
-            )
+            yield f"{source.uri} is a LeRobot dataset, not ROS 2 bags: lerobot-train takes it without --bags"
         elif is_complete or source.kind == LOCAL_KIND:
             yield f"{source.uri} holds no ROS 2 bag: no file in it ends in {' or '.join(STORAGE_SUFFIXES)}"
     if bags and len(bags) == len(set(sources)):
