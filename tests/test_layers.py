@@ -95,7 +95,7 @@ DEPENDENCIES = {
     "robotrain_azure": {"robotrain", "robotrain_runtime", "robotrain_sources", "azure"},
     "robotrain_osmo": {"robotrain", "robotrain_runtime", "robotrain_sources", "robotrain_azure", "yaml"},
     "robotrain_azureml": {"robotrain", "robotrain_runtime", "robotrain_sources", "robotrain_azure", "yaml", "azure"},
-    "robotrain_slurm": {"robotrain", "robotrain_runtime"},
+    "robotrain_slurm": {"robotrain", "robotrain_runtime", "robotrain_sources"},
 }
 """What each package may import: what its distribution declares."""
 TESTING_DEPENDENCIES = {"pytest", "hypothesis"}

@@ -8,7 +8,7 @@ import pytest
 from fake_engine import answer_submits, set_run_state
 from hub_platform import HUB_PLATFORM
 from robotrain.model.plan import Payload
-from robotrain.model.run import Output
+from robotrain.model.run import Output, locate_output
 from robotrain.store import plans, records
 from robotrain.submission import prepare, resume
 from robotrain_runtime.contract import checkpoint
@@ -323,6 +323,8 @@ def test_resume_skips_a_damaged_checkpoint(tmp_path):
     here, there = (SimpleNamespace(is_remote_folder=lambda source, far=far: far) for far in (False, True))
     assert resume.find_last_intact_checkpoint(found, here, messages.append).step == 4
     (tmp_path / "000004/model").write_text("torn")
+    elsewhere = [locate_output(output, "me@cluster") for output in found]
+    assert resume.find_last_intact_checkpoint(elsewhere, here, messages.append).uri == f"me@cluster:{tmp_path}/000004"
     assert resume.find_last_intact_checkpoint(found, there, messages.append).step == 4, "it is on another machine"
     assert resume.find_last_intact_checkpoint(found, here, messages.append).step == 2
     assert (len(messages), f"{tmp_path}/000004/model" in messages[0]) == (1, True)

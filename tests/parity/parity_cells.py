@@ -9,11 +9,13 @@ from parity_command import PLATFORMS
 from robotrain.check import matrix
 from robotrain.check.matrix import MatrixSection, ParityMatrix
 from robotrain.model.capabilities import Capabilities
-from robotrain.model.source import SourceKind
+from robotrain.model.source import REMOTE_KIND, SourceKind
 from robotrain.model.support import Support
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
+
+OWN_TESTS = ("slurm", True)
 
 
 class Cell(NamedTuple):
@@ -41,13 +43,17 @@ def cells(
 
 
 def list_cells(section: MatrixSection, platform: str, **chosen: Any) -> list[Cell]:
-    """Those of a section and a platform."""
+    """Those of a section and a platform.
+
+    Folders of a Slurm cluster need `--login`, with which others are read on this machine: `tests/slurm` has them.
+    """
     found = (param.values[0] for param in cells(section, **chosen))
-    return [cell for cell in found if cell.platform == platform]
+    return [cell for cell in found if cell.platform == platform and (platform, REMOTE_KIND in cell.what) != OWN_TESTS]
 
 
 def is_supported(section: MatrixSection, platform: str, *what: str) -> bool:
-    return any(cell.what == what for cell in list_cells(section, platform, taken=True))
+    found = (param.values[0] for param in cells(section, taken=True))
+    return any((cell.platform, cell.what) == (platform, what) for cell in found)
 
 
 @functools.cache

@@ -44,6 +44,7 @@ AFTER_OPTION: Mapping[str, tuple[str, ...]] = {
 """What stands there in place of it beside these options."""
 NEEDED: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("osmo", "registered_model"): {"--tracking-uri": "https://mlflow.example"},
+    ("slurm", "remote_path"): {"--login": "me@login.lab.example", "--runs-dir": "/runs", "--cache-dir": "/cache"},
 }
 """By platform and kind of source, what else has to be said of it."""
 FILLED = {

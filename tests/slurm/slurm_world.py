@@ -85,6 +85,11 @@ class SlurmLoginWorld(SlurmWorld):
         patched.setenv("PATH", f"{self.node.bin}:{os.environ['PATH'].partition(':')[2]}")
         self.node.start()
         self.options = (*self.options, "--login", HOST)
+        (episodes := folder / "episodes").mkdir()
+        (episodes / "episode.txt").write_text("1")
+        self.texts = {"local_path": str(episodes), "remote_path": f"{HOST}:{episodes}"}
+        there = ("--checkpoint-uri", f"{HOST}:/model.pt")  # one of this machine would be read
+        self.needs = {**self.needs, "isaac-export": there}
 
     def close(self) -> None:
         close_connections()

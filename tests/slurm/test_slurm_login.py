@@ -264,43 +264,131 @@ def test_plan_with_absolute_folders_needs_no_connection(robotrain, login_node):
     assert login_node.list_calls() == []
 
 
-def test_data_on_the_laptop_is_no_data_of_the_cluster(robotrain, login_node, words):
-    gone = ("submit", "lerobot-train", *words[2:6], "--dataset-path", "/nowhere/episodes", *words[8:])
-    answer = robotrain(*gone, "--dry-run")
-    assert "slurm-login-source" in answer.stderr
-    assert f"the dataset is not on {HOST}" in answer.stderr
-    assert f"rsync -a /nowhere/episodes {HOST}:FOLDER" in answer.stderr
+@pytest.fixture
+def job(words):
+    """The words of a training."""
+    return ("lerobot-train", *words[2:6], *words[8:])
 
 
-def test_data_in_the_home_folder_is_in_that_of_the_login_node(robotrain, login_node, words):
-    data = ("--dataset-path", Path.home() / "my data", "--policy-path", "~/policy")
-    job = ("lerobot-train", *words[2:6], *words[8:])
-    answer = robotrain("render", *job, *data)
+def test_path_that_is_not_here_is_offered_as_one_of_the_cluster(robotrain, login_node, job):
+    answer = robotrain("submit", *job, "--dataset-path", "/nowhere/episodes", "--dry-run")
+    answer.check_problems(2, "slurm-not-here --dataset-path")
+    assert f"--dataset-path {HOST}:/nowhere/episodes" in answer.stderr
+    assert login_node.list_calls() == []
+    answer = robotrain("render", *job, "--policy-path", Path.home() / "my policy")
+    assert f"--policy-path '{HOST}:~/my policy'" in answer.stderr
+
+
+def test_folder_of_the_cluster_is_read_there_and_not_here(robotrain, login_node, job, tmp_path):
+    (meta := tmp_path / "data/meta").mkdir(parents=True)
+    (meta / "info.json").write_text("{}")
+    data = ("--dataset-path", f"{HOST}:{meta.parent}")
+    answer = robotrain("render", *job, "--pin", *data, "--policy-path", f"{HOST}:~/policy")
     assert answer.exit_code == 0, answer.stderr
-    assert f'"uri": "{login_node.home}/my data"' in answer.stdout
-    assert f'"uri": "{login_node.home}/policy"' in answer.stdout
-    answer = robotrain("submit", *job, *data, "--dry-run")
-    assert f"rsync -a ~/'my data' {HOST}:FOLDER" in answer.stderr
+    document, _ = json.JSONDecoder().raw_decode(answer.stdout, answer.stdout.index("{\n"))
+    sources = {source["role"]: (source["kind"], source["uri"], source["pin"]) for source in document["sources"]}
+    assert sources["dataset"] == ("local_path", str(meta.parent), "")
+    assert sources["policy"] == ("local_path", f"{login_node.home}/policy", "")
+    assert document["placement"]["mounts"] == []
+    assert robotrain("submit", *job, *data, "--dry-run").exit_code == 0
     for command in (
+        ("submit", *job),
         ("sweep", *job, "--over", "batch-size=2,3"),
         ("pipeline", "train-eval", *job[1:], "--env", "pusht"),
     ):
-        answer = robotrain(*command, *data[:2], "--dry-run")
-        assert f"{login_node.home}/my data" in answer.stderr
+        answer = robotrain(*command, "--dataset-path", f"{HOST}:/nowhere/episodes", "--dry-run")
+        assert f"the dataset is not on {HOST}" in answer.stderr
 
 
-def test_folder_of_the_same_path_on_the_laptop_is_not_read(robotrain, login_node, words, tmp_path):
-    (meta := tmp_path / "data/meta").mkdir(parents=True)
-    (meta / "info.json").write_text("{}")
-    data = ("--dataset-path", meta.parent)
-    answer = robotrain("render", "--pin", *words[1:], *data, *PROGRAM)
+@pytest.fixture
+def episodes():
+    """A folder of the laptop that a program reads."""
+    (folder := Path("episodes/meta")).mkdir(parents=True)
+    (folder / "info.json").write_text("{}")
+    (folder.parent / "run it.sh").write_text("echo\n")
+    (folder.parent / "run it.sh").chmod(0o755)
+    (folder.parent / ".secret").write_text("stays here")
+    return folder.parent
+
+
+def list_files(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_folder_of_the_laptop_is_copied_once_per_content(submit, robotrain, words, login_node, tmp_path, episodes):
+    data, uploads = ("--dataset-path", "episodes"), tmp_path / "cache/uploads"
+    answer = robotrain(*words, *data, "--dry-run", *PROGRAM)
     assert answer.exit_code == 0, answer.stderr
-    document, _ = json.JSONDecoder().raw_decode(answer.stdout, answer.stdout.index("{\n"))
-    pins = {source["role"]: source["pin"] for source in document["sources"]}
-    assert (pins["dataset"], pins["code"].partition(":")[0]) == ("", "folder")
-    job = ("submit", "lerobot-train", *words[2:6], *words[8:])
-    answer = robotrain(*job, *data, "--dry-run")
+    assert f"copied to {HOST} once: 2 files, 7 bytes (not uploaded: .secret)" in answer.stderr
+    assert not uploads.exists()
+    run, folder = submit(*data)
+    document = json.loads((folder / "job.json").read_text())
+    (mount,) = (mount for mount in document["placement"]["mounts"] if mount["role"] == "dataset")
+    copy = Path(mount["folder"])
+    assert (copy.parent, mount["uri"]) == (uploads, str(episodes.absolute()))
+    assert list_files(copy) == {"meta/info.json": "{}", "run it.sh": "echo\n"}
+    assert os.access(copy / "run it.sh", os.X_OK)
+    assert f":{copy.name}:" in f":{document['sources'][0]['pin']}:"
+    stamp = copy.stat().st_mtime_ns
+    Path("same").symlink_to("episodes")
+    submit("--new", "--dataset-path", "same")
+    assert ([*uploads.glob("[!.]*[!k]")], copy.stat().st_mtime_ns) == ([copy], stamp), "nothing was copied again"
+    (episodes / "meta/info.json").write_text("{ }")
+    answer = robotrain("resubmit", run, "--json", "--new")
     assert answer.exit_code == 0, answer.stderr
+    assert [*uploads.glob("[!.]*[!k]")] == [copy], "as it was is there, so the changed folder is not needed"
+    submit(*data)
+    assert len([*uploads.glob("[!.]*[!k]")]) == 2
+
+
+def test_copy_that_was_cut_goes_on_with_the_files_that_are_missing(
+    submit, robotrain, words, slurm, login_node, tmp_path, episodes
+):
+    (episodes / "video.mp4").write_bytes(os.urandom(1 << 26))
+    part = tmp_path / "cache/uploads"
+
+    def has_begun() -> bool:
+        return any(path.stat().st_size for path in part.glob("*.part/video.mp4"))
+
+    def cut() -> None:
+        _wait_until(has_begun, "the copy", 120)
+        _cut_lines(login_node)
+
+    killer = threading.Thread(target=cut)
+    killer.start()
+    answer = robotrain(*words, "--dataset-path", "episodes", *PROGRAM)
+    killer.join()
+    assert answer.exit_code != 0
+    assert "the same command copies the rest" in answer.stderr
+    assert (slurm.read_jobs(), records.list_runs()) == ([], [])
+    close_connections()
+    answer = robotrain(*words, "--dataset-path", "episodes", *PROGRAM)
+    assert answer.exit_code == 0, answer.stderr
+    assert "2 files are there already" in answer.stderr
+    (copy,) = part.glob("*/video.mp4")
+    assert copy.read_bytes() == (episodes / "video.mp4").read_bytes()
+
+
+def test_folder_without_its_pin_is_copied_for_its_run(submit, login_node, tmp_path, episodes):
+    data = ("--no-pin", "--dataset-path", "episodes")
+    run, _ = submit(*data)
+    (copy,) = (tmp_path / "cache/uploads").glob(f"{run}-*[!k]")
+    assert list_files(copy) == {"meta/info.json": "{}", "run it.sh": "echo\n"}
+    (episodes / "meta/info.json").write_text("[]")
+    other, _ = submit("--new", *data)
+    (copy,) = (tmp_path / "cache/uploads").glob(f"{other}-*[!k]")
+    assert list_files(copy)["meta/info.json"] == "[]"
+
+
+def test_refused_copy_says_why_and_sends_nothing(robotrain, words, slurm, login_node, tmp_path, episodes):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/uploads").write_text("a file is in the way")
+    answer = robotrain(*words, "--dataset-path", "episodes", *PROGRAM)
+    answer.check_problems(1, "slurm-not-uploaded --dataset-path")
+    assert slurm.read_jobs() == []
+    (episodes / "link").symlink_to("/etc/passwd")
+    answer = robotrain(*words, "--dataset-path", "episodes", *PROGRAM)
+    assert "[upload-links]" in answer.stderr
 
 
 @pytest.mark.parametrize("layer", ["robotrain.toml", ".env"])

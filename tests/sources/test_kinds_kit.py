@@ -139,6 +139,16 @@ class TestLocalPath(SourceKit):
         return Served(text=str(folder), files=FILES, missing=f"{folder}-2", change=lambda: change("[]"))
 
 
+class TestRemotePath(SourceKit):
+    kind = "remote_path"
+    good: ClassVar = {
+        "me@host:/data/./pusht/": "me@host:/data/pusht",
+        "host:~/x": "host:~/x",
+        "me@runs:/x": "me@runs:/x",
+    }
+    bad = ("host:~other/x", "host:/a\nb")
+
+
 class TestRegisteredModel(SourceKit):
     kind = "registered_model"
     good: ClassVar = {"act:3": "models:/act/3", "models:/act/3": "models:/act/3", "act:latest": "models:/act/latest"}

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.reference import Reference
+from robotrain.model.source import LOCAL_KIND, REMOTE_KIND
 from robotrain.model.workload import Produces
 from robotrain.model.workload_profile import Metric, OutputProfile
 from robotrain.redaction import escape_controls, redact_if_secret
@@ -114,6 +115,13 @@ class Output:
     """Bytes, if known."""
     addresses: tuple[str, ...] = ()
     """Where else it is: `runs:/…` of an artifact, `models:/…` of a registered model, `https://…` of a copy."""
+
+
+def locate_output(output: Output, host: str) -> Output:
+    """Return an output as other jobs name it: a folder of a host that ssh reaches, as `HOST:/PATH`."""
+    if not (host and output.source == LOCAL_KIND):
+        return output
+    return replace(output, source=REMOTE_KIND, uri=f"{host}:{output.uri}")
 
 
 UNPUBLISHED_CODE = "outputs-unpublished"

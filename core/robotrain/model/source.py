@@ -20,6 +20,8 @@ FETCHED_ROLES = tuple(role for role in ROLES if role != "code")
 
 LOCAL_KIND = "local_path"
 """The kind of a folder or file of a machine."""
+REMOTE_KIND = "remote_path"
+"""The kind of a folder of a cluster that is reached by ssh: `HOST:/PATH`."""
 
 
 class Source(Protocol):

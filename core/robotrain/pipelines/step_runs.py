@@ -15,7 +15,8 @@ from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
 from robotrain.model.platform import Platform
-from robotrain.model.run import Output
+from robotrain.model.reference import LOGIN_KEY
+from robotrain.model.run import Output, locate_output
 from robotrain.model.source import LOCAL_KIND, SourceError
 from robotrain.pipelines.checkpoint_handover import find_taken_checkpoints
 from robotrain.pipelines.plan import (
@@ -119,7 +120,9 @@ class StepJobs:
     def _find_input(self, role: str, run: str, step: str, prepared: PreparedJob) -> JobSource:
         """Return what the run of a step made, checked where it lies on this machine. Raise Rejected."""
         record = records.read_record(run)
-        outputs = list(self._plugins.platform(record.platform).engine.outputs(record.reference))
+        host = record.reference.get(LOGIN_KEY, "")
+        listed = self._plugins.platform(record.platform).engine.outputs(record.reference)
+        outputs = [locate_output(output, host) for output in listed]
         rule = self._plugins.workload(prepared.job.workload).roles[role]
         try:
             if rule.takes == "checkpoints":

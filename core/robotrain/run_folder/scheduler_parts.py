@@ -142,6 +142,15 @@ class SchedulerPlans(PlatformPlans):
         """
         return ()
 
+    def list_mounts(self, job: Job, settings: Any, cache: str, run: str) -> Iterable[Mount]:
+        """Return what a job reads that its submit brings to its cluster, beside the code. Pure.
+
+        :param settings: as the user gave them.
+        :param cache: the folder of cached data there.
+        :param run: the run that it is a part of.
+        """
+        return ()
+
     def choose_shown(self, jobs: Sequence[SchedulerJob]) -> tuple[str, Sequence[str]]:
         """Return the file of a plan that is its native spec, and those that `render` shows."""
         spec = make_spec_file(self.platform.name).name
@@ -171,7 +180,8 @@ class SchedulerPlans(PlatformPlans):
         """Return the plan: how the job is sent, its document, the payload and the start script."""
         own, placed = self.place(job, settings)
         folder = os.path.join(placed.runs_dir, run)
-        document = self._render_document(own, placed, run, folder, container_plugins)
+        mounts = self.list_mounts(job, settings, placed.cache_dir, run)
+        document = self._render_document(own, placed, run, folder, container_plugins, job.digest, mounts=mounts)
         sent = SchedulerJob(name=run, folder=folder)
         return self._make_plan([self._make_part(own, placed, sent, [document])], job, run, payload, settings)
 
@@ -189,18 +199,32 @@ class SchedulerPlans(PlatformPlans):
         handovers |= {step.name: _get_handover(root, step.name) for step in steps}
         names = {step.name for step in steps}
         parts = [
-            self._render_step(replace(step, job=own, settings=settings), run, root, handovers, names)
+            self._render_step(
+                replace(step, job=own, settings=settings),
+                *(run, root, handovers, names),
+                step.job.digest,
+                [*self.list_mounts(step.job, step.settings, settings.cache_dir, run)],
+            )
             for step, (own, settings) in zip(steps, placed, strict=True)
         ]
         return self._make_plan(parts, job, run, Payload.merge(step.payload for step in steps), steps[0].settings)
 
     def _render_step(
-        self, step: PipelineStep, run: str, root: str, handovers: Mapping[str, str], names: Collection[str]
+        self,
+        step: PipelineStep,
+        run: str,
+        root: str,
+        handovers: Mapping[str, str],
+        names: Collection[str],
+        digest: str,
+        brought: Sequence[Mount],
     ) -> _RenderedJob:
         """Return a step.
 
         :param handovers: by step, the folder of its output.
         :param names: the steps of this run, without those that an earlier one finished.
+        :param digest: that of its job as it was given.
+        :param brought: what its submit brings.
         """
         name = f"{run}-{step.name}"
         folder = os.path.join(root, STEPS_FOLDER, step.name)
@@ -210,7 +234,8 @@ class SchedulerPlans(PlatformPlans):
             name,
             folder,
             step.container_plugins,
-            mounts=[replace(mount, origin=f"step {mount.uri}") for mount in step.list_mounts(handovers)],
+            digest,
+            mounts=[*brought, *(replace(mount, origin=f"step {mount.uri}") for mount in step.list_mounts(handovers))],
             handover=handovers[step.name] if step.hands_over else "",
             registers=step.registers,
         )
@@ -236,16 +261,21 @@ class SchedulerPlans(PlatformPlans):
     def _render_trials(self, sweep: SweepSpec, job: Job, settings: Any, sent: SchedulerJob) -> Iterator[bytes]:
         """Yield the job document of each trial."""
         parameters = dict(job.parameters)
+        as_given = sweep.jobs[0]
+        mounts = [*self.list_mounts(as_given, sweep.settings, settings.cache_dir, sent.name)]
         chosen = list_trial_values(sweep.space, sweep.sampler, len(sweep.trials), sweep.sampler_seed)
         for number, (trial, values) in enumerate(zip(sweep.trials, chosen, strict=True), start=1):
             own = fit_values(values, parameters)
+            changed = tuple({**parameters, **own}.items())
             yield self._render_document(
-                replace(job, parameters=tuple({**parameters, **own}.items())),
+                replace(job, parameters=changed),
                 settings,
                 f"{sent.name}-{trial}",
                 os.path.join(sent.folder, TRIALS_FOLDER, str(number)),
                 sweep.container_plugins,
+                replace(as_given, parameters=changed).digest,
                 code_folder=os.path.join(sent.folder, CODE_FOLDER),
+                mounts=mounts,
                 space={name: Dimension(choices=(value,)) for name, value in own.items()},
             )
 
@@ -256,6 +286,7 @@ class SchedulerPlans(PlatformPlans):
         run: str,
         folder: str,
         container_plugins: Mapping[str, str],
+        digest: str,
         *,
         code_folder: str = "",
         mounts: Iterable[Mount] = (),
@@ -264,8 +295,9 @@ class SchedulerPlans(PlatformPlans):
     ) -> bytes:
         """Return the job document of a job that works in `folder`.
 
+        :param digest: that of the job as it was given: its folders may have other addresses on its nodes.
         :param code_folder: the run's copy of the user's code, if it is not below `folder`.
-        :param mounts: what it reads beside the code: outputs of earlier steps.
+        :param mounts: what it reads beside the code: what the submit brings, and outputs of earlier steps.
         :param handover: the folder that later steps read; empty for none.
         :param parts: other fields of the document, such as `registers`.
         """
@@ -285,7 +317,7 @@ class SchedulerPlans(PlatformPlans):
                 tells_end=self.tells_end,
             ),
         )
-        return format_document(replace(document, **parts)).encode()
+        return format_document(replace(document, job=digest, **parts)).encode()
 
     def _make_part(self, job: Job, settings: Any, sent: SchedulerJob, documents: Sequence[bytes]) -> _RenderedJob:
         """Return a job with the program that starts it."""

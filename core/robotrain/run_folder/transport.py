@@ -13,9 +13,10 @@ import shlex
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.deadline import limit_seconds
@@ -29,6 +30,10 @@ END_SECONDS = 30.0
 MAX_ANSWER_BYTES = 1 << 28
 MAX_ENTRIES = 1_000_000
 """How many files a run or an output may have."""
+
+
+Input = bytes | Callable[[IO[bytes]], None]
+"""What a script reads: some bytes, or what writes them."""
 
 
 class Unreached(Exception):
@@ -126,7 +131,7 @@ class Transport:
     def run(
         self,
         script: str,
-        stdin: bytes = b"",
+        stdin: Input = b"",
         seconds: float = SECONDS,
         receive: Callable[[IO[bytes]], bytes] | None = None,
         *,
@@ -135,7 +140,7 @@ class Transport:
     ) -> Result:
         """Run a script there and return what it did. Raise Unreached unless it came to its end.
 
-        :param stdin: what the script reads.
+        :param stdin: what the script reads, or what writes that while it runs; what that raises is raised.
         :param is_question: whether nothing follows from what it printed unless it ended with 0.
         :param stall_seconds: after so long without a byte it is given up.
         :param receive: reads what the script prints, while it runs; what it returns is `stdout`.
@@ -143,7 +148,8 @@ class Transport:
         mark = f"robotrain-{os.urandom(8).hex()}"
         text = f"{BEGIN.format(mark=mark)}{script}\n".encode()
         words = [word.replace("{size}", str(len(text))) for word in self.command]
-        process = _start(words, text + stdin)
+        writer = None if isinstance(stdin, bytes) else _InputWriter(text, stdin)
+        process = _start(words, text + stdin if isinstance(stdin, bytes) else writer)
         answer = ScriptAnswer(process, mark, limit_seconds(seconds), stall_seconds, self.tell_silence)
         content, limit, how = b"", "", signal.SIGTERM
         try:
@@ -158,6 +164,10 @@ class Transport:
                 signal_group(process.pid, how)
                 wait_or_kill(process, END_SECONDS)
             answer.close()
+            if writer:
+                writer.join()
+        if writer and writer.error:
+            raise writer.error
         if answer.exit_code is None or (answer.exit_code and is_question):
             raise Unreached(
                 limit or answer.errors or answer.noise,
@@ -284,16 +294,45 @@ def _parse_entry(row: bytes) -> Entry:
     return Entry(os.fsdecode(path), kind.decode("ascii"), parse_count(size.decode("ascii")))
 
 
-def _start(words: Sequence[str], content: bytes) -> "subprocess.Popen[bytes]":
-    """Start a program that reads some bytes. Raise Unreached."""
-    with tempfile.TemporaryFile() as source:
-        source.write(content)
-        source.seek(0)
+class _InputWriter(threading.Thread):
+    """Writes what a program reads, while it runs."""
+
+    def __init__(self, text: bytes, write: Callable[[IO[bytes]], None]) -> None:
+        super().__init__(daemon=True)
+        self._text, self._write = text, write
+        self._stream: IO[bytes] | None = None
+        self.error: BaseException | None = None
+        """Why not all of it could be made; that nobody reads the rest is none."""
+
+    def write_to(self, stream: IO[bytes]) -> None:
+        """Begin."""
+        self._stream = stream
+        self.start()
+
+    def run(self) -> None:
+        """Write all of it, and close the stream."""
+        assert self._stream
         try:
-            return subprocess.Popen(
+            with self._stream:
+                self._stream.write(self._text)
+                self._write(self._stream)
+        except BrokenPipeError:  # the program has ended, and says why
+            pass
+        except BaseException as error:
+            self.error = error
+
+
+def _start(words: Sequence[str], source: bytes | _InputWriter | None) -> "subprocess.Popen[bytes]":
+    """Start a program that reads some bytes. Raise Unreached."""
+    with tempfile.TemporaryFile() as file:
+        if isinstance(source, bytes):
+            file.write(source)
+            file.seek(0)
+        try:
+            process = subprocess.Popen(
                 words,
                 bufsize=0,
-                stdin=source,
+                stdin=file if isinstance(source, bytes) else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=child_python.NEUTRAL_FOLDER,
@@ -301,6 +340,9 @@ def _start(words: Sequence[str], content: bytes) -> "subprocess.Popen[bytes]":
             )
         except OSError as error:
             raise Unreached(f"{error.strerror or error}.", None) from None
+    if process.stdin and isinstance(source, _InputWriter):
+        source.write_to(io.BufferedWriter(cast(io.RawIOBase, process.stdin), CHUNK_BYTES))
+    return process
 
 
 def _read_all(output: IO[bytes]) -> bytes:

@@ -44,7 +44,7 @@ def carry_record(
     """Return the job with what its document needs beside what the runtime reads: settings, chosen values, labels.
 
     :param values: as those of a plan.
-    :param is_placed: whether the document may have other addresses than its sources.
+    :param is_placed: whether the document may have other addresses and kinds than its sources.
     :param default_name: the name of a run whose user gives it none.
     :param same: what the same job has on every machine.
     """
@@ -59,6 +59,7 @@ def carry_record(
         "labels": dict(job.labels),
         "title": job.title,
         "uris": [source.uri for source in job.sources] if is_placed else [],
+        "kinds": [source.kind for source in job.sources] if is_placed else [],
     }
     return dataclasses.replace(job, record={key: value for key, value in record.items() if value})
 
@@ -69,7 +70,8 @@ def restore_job(document: JobDocument, workload: Workload) -> Job:
     values = {**document.parameters, **record.get(MANAGED_KEY, {})}
     declared = [parameter.name for parameter in get_parameters(workload.parameters) if parameter.name in values]
     uris = record.get("uris") or [source.uri for source in document.sources]
-    for text in (*uris, record.get("title", ""), *(record.get(key, "") for key in LABEL_KEYS)):
+    kinds = record.get("kinds") or [source.kind for source in document.sources]
+    for text in (*uris, *kinds, record.get("title", ""), *(record.get(key, "") for key in LABEL_KEYS)):
         if not isinstance(text, str):
             raise TypeError("the record has a value that is no text")
     for value, default in record.get("values", {}).values():
@@ -78,7 +80,10 @@ def restore_job(document: JobDocument, workload: Workload) -> Job:
     return Job(
         workload=document.workload,
         parameters=tuple((name, values[name]) for name in dict.fromkeys([*declared, *values])),
-        sources=tuple(dataclasses.replace(source, uri=uri) for source, uri in zip(document.sources, uris, strict=True)),
+        sources=tuple(
+            dataclasses.replace(source, uri=uri, kind=kind)
+            for source, uri, kind in zip(document.sources, uris, kinds, strict=True)
+        ),
         trainer_args=document.trainer_args,
         profile=workload.profile,
         labels=tuple(record.get("labels", {}).items()),

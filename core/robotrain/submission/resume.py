@@ -13,7 +13,8 @@ from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import RenderedPlan
-from robotrain.model.run import Output, RunGone, RunRecord
+from robotrain.model.reference import LOGIN_KEY
+from robotrain.model.run import Output, RunGone, RunRecord, locate_output
 from robotrain.model.source import LOCAL_KIND
 from robotrain.model.support import UNKNOWN
 from robotrain.plugins.manager import Plugins
@@ -59,7 +60,9 @@ def find_last_checkpoint(
         if not status.finished:
             raise Rejected([make_problem("run-goes-on.still", run=run, state=status.state)])
         if checkpoints := [
-            output for output in platform.engine.outputs(record.reference) if output.kind == "checkpoint"
+            locate_output(output, record.reference.get(LOGIN_KEY, ""))
+            for output in platform.engine.outputs(record.reference)
+            if output.kind == "checkpoint"
         ]:
             return find_last_intact_checkpoint(checkpoints, prepared, say)
     except RunGone as gone:
@@ -136,8 +139,9 @@ def find_published_checkpoint(stored: RenderedPlan, prepared: PreparedJob, plugi
     for kind, uri in publish_targets.list_published_copies(
         job, plugins.workload(job.workload), plugins.source_kinds(), RESUME_ROLE
     ):
-        if kind != LOCAL_KIND or not _is_here(prepared, Path(uri)):
-            return _make_output(kind, uri)
+        host = getattr(prepared.settings, LOGIN_KEY, None) or ""
+        if kind != LOCAL_KIND or host or not _is_here(prepared, Path(uri)):
+            return locate_output(_make_output(kind, uri), host)
         if last_checkpoint := checkpoint.find_last_complete(Path(uri), run=run):
             return _make_output(kind, str(last_checkpoint[1]), last_checkpoint[0])
     return None

@@ -1,7 +1,7 @@
 """What Slurm supports."""
 
 from robotrain.model.capabilities import Capabilities
-from robotrain.model.source import FETCHED_ROLES
+from robotrain.model.source import FETCHED_ROLES, REMOTE_KIND
 from robotrain.model.support import ANY, YES, Support, no
 from robotrain.run_folder.settings import NO_TRACKING
 
@@ -18,6 +18,7 @@ CAPABILITIES = Capabilities(
         **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url", "torchvision")},
         **{("scenes", kind): YES for kind in ("huggingface", "local_path", "blob_url")},
         **{("code", kind): YES for kind in ("local_path", "git")},
+        **{(role, REMOTE_KIND): YES for role in FETCHED_ROLES if role not in ("init_policy", "publish")},
         **{(role, ANY): YES for role in FETCHED_ROLES},
     },
     workloads={ANY: YES},

@@ -31,6 +31,7 @@ class SlurmEngine(PlatformEngine):
 
     list_checks = route_to_scheduler(SlurmScheduler.list_checks)
     prepare = route_to_scheduler(SlurmScheduler.prepare)
+    find_uploaded = route_to_scheduler(SlurmScheduler.find_uploaded)
     submit = route_to_scheduler(SlurmScheduler.submit)
     find = route_to_scheduler(SlurmScheduler.find)
     status = route_to_scheduler(SlurmScheduler.status)

@@ -24,6 +24,7 @@ from robotrain.run_folder.scheduler_plan import SchedulerJob
 from robotrain.run_folder.submit import FoundJob
 from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, limit_seconds
+from robotrain_runtime.contract.document import JobSource
 
 from robotrain_slurm.client.accounting import query_accounting
 from robotrain_slurm.client.commands import COMMANDS, SlurmRefused, run_slurm
@@ -43,7 +44,7 @@ from robotrain_slurm.spec.submission_spec import (
     get_script,
     read_own,
 )
-from robotrain_slurm.submit import staging
+from robotrain_slurm.submit import staging, upload
 
 Subject = TypeVar("Subject")
 Values = ParamSpec("Values")
@@ -92,9 +93,14 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine):
         return checks.list_checks(self, plan) if plan else setup.list_checks()
 
     def prepare(self, plan: Plan) -> Iterator[str]:
-        return staging.prepare_plan(self.at, plan)
+        yield from upload.upload_folders(self.at, plan)
+        yield from staging.prepare_plan(self.at, plan)
+
+    def find_uploaded(self, plan: Plan) -> list[JobSource]:
+        return upload.find_uploaded(self.at, plan)
 
     def fetch_other_files(self, plan: Plan) -> Mapping[str, bytes]:
+        upload.upload_folders(self.at, plan)
         if not read_own(self.load_spec(plan).jobs[0]).is_staged:
             return {}
         return staging.place_staged_files(staging.fetch_inputs(self.at, plan))

@@ -10,6 +10,7 @@ from typing import ClassVar
 from robotrain.model.source import PinModule, Pinning, RoleFlag, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 
+from robotrain_sources.local_path.remote_folder import RemoteFolder, is_remote, parse_remote_folder
 from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME, make_scenes_flag
 from robotrain_sources.torchvision import weights_table
 
@@ -69,6 +70,11 @@ def find_warnings(folder: LocalFolder) -> list[str]:
     return [] if is_known else [f"the file is none of torchvision's: its SHA-256 is {digest}"]
 
 
+def parse_source(text: str, base: Path) -> LocalFolder | RemoteFolder:
+    """Return the folder that `text` names, of another machine if a host stands before it. Raise SourceError."""
+    return parse_remote_folder(text) if is_remote(text) else parse_folder(text, base)
+
+
 _HINT = r"(?i)\s*(?:/(?!/)|\.\.?(?:/|$)|~|file:)"
 _FOLDER_NAME = r"[^:/\s]+/?"
 """Where no other kind has names without a slash."""
@@ -110,7 +116,7 @@ KIND = SourceKind(
         "scenes": make_scenes_flag(lambda text: bool(re.match(_HINT, text) or re.fullmatch(_FOLDER_NAME, text))),
     },
     recognizes=lambda text: bool(re.match(_HINT, text)),
-    parse=parse_folder,
+    parse=parse_source,
     warn=find_warnings,  # type: ignore[arg-type]
     container_plugin="robotrain_sources.local_path.container",
     pinning=Pinning.from_module(load_pin),

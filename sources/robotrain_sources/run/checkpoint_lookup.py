@@ -9,8 +9,9 @@ from pathlib import Path
 from robotrain.errors import Rejected
 from robotrain.model.job import Job
 from robotrain.model.platform import Platform
-from robotrain.model.run import Output, RunGone, RunRecord
-from robotrain.model.source import Source, SourceError
+from robotrain.model.reference import LOGIN_KEY
+from robotrain.model.run import Output, RunGone, RunRecord, locate_output
+from robotrain.model.source import LOCAL_KIND, REMOTE_KIND, Source, SourceError
 from robotrain.plugins.manager import Plugins
 from robotrain.store import latest_run, name_index, name_lock, plans, records
 
@@ -24,7 +25,8 @@ def complete_run_name(incomplete: str) -> list[str]:
 
 def list_checkpoints(record: RunRecord, platform: Platform) -> Mapping[int, Output]:
     """Return the complete checkpoints of a run by step. Raise Rejected."""
-    outputs = platform.engine.outputs(record.reference)
+    host = record.reference.get(LOGIN_KEY, "")
+    outputs = (locate_output(output, host) for output in platform.engine.outputs(record.reference))
     return {output.step: output for output in outputs if output.kind == "checkpoint" and output.step is not None}
 
 
@@ -59,7 +61,7 @@ def format_problems(rejected: Rejected) -> str:
     return " ".join(filter(None, sentences))
 
 
-FOLDER_KINDS = ("local_path", "blob_url", "datastore_path")
+FOLDER_KINDS = (LOCAL_KIND, REMOTE_KIND, "blob_url", "datastore_path")
 """Kinds whose printed form is a folder, to which a subfolder can be appended."""
 
 START_MARK = ":policy"

@@ -5,14 +5,11 @@ from __future__ import annotations  # the types below are for readers and checke
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.model.reference import LOGIN_KEY
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import JobSource
 
 make_problem = Messages(__file__)
 
@@ -35,11 +32,6 @@ def check_login(login: str | None) -> Iterator[Problem]:
         yield make_problem("slurm-login-invalid.value", given=login)
     elif login and (port := re.fullmatch(PORT, login)):
         yield make_problem("slurm-login-invalid.port", given=login, port=port[2], host=port[1])
-
-
-def is_cluster_folder(source: JobSource) -> bool:
-    """Return whether a source of a job for a login node is a folder there: only code comes from this machine."""
-    return source.kind == "local_path" and source.role != "code"
 
 
 def find_login(subject: Any) -> str:

@@ -17,7 +17,7 @@ from robotrain.messages import Messages
 from robotrain.model.run import RunGone
 from robotrain.redaction import redact
 from robotrain.run_folder.ssh_transport import SshTransport
-from robotrain.run_folder.transport import SECONDS, LostAnswer, Result, Transport, Unreached
+from robotrain.run_folder.transport import SECONDS, Input, LostAnswer, Result, Transport, Unreached
 
 from robotrain_slurm.login.address import is_address
 from robotrain_slurm.login.ssh_failures import (
@@ -54,7 +54,7 @@ class LoginNode(SshTransport):
     def run(
         self,
         script: str,
-        stdin: bytes = b"",
+        stdin: Input = b"",
         seconds: float = SECONDS,
         receive: Callable[[IO[bytes]], bytes] | None = None,
         *,

@@ -32,6 +32,7 @@ from robotrain_slurm.preflight.engine_check import ask_slurm, find_job_problems
 from robotrain_slurm.preflight.survey import MachineSurvey, take_survey
 from robotrain_slurm.spec.script import has_prologue, read_options
 from robotrain_slurm.spec.submission_spec import SUBMISSION, get_script, read_own
+from robotrain_slurm.submit.upload import check_uploads
 
 make_problem = Messages(__file__)
 
@@ -110,6 +111,7 @@ def check_machine(
     yield from folders.check_locks(jobs[0].placement.cache, survey)
     if at.host:
         yield from folders.check_sources(jobs, at.host, survey)
+        yield from check_uploads(at, plan)
 
 
 def check_cluster(

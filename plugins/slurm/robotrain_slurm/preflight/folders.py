@@ -10,6 +10,7 @@ from robotrain.messages import Messages
 from robotrain.run_folder.folder_access import judge_folder
 from robotrain.run_folder.scheduler_plan import SchedulerSpec
 from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_sources.local_path.remote_kind import KIND
 
 from robotrain_slurm.client.cluster import Partition
 from robotrain_slurm.preflight.survey import MachineSurvey
@@ -42,18 +43,12 @@ def list_read_folders(job: JobDocument) -> list[JobSource]:
 
 
 def check_sources(jobs: Sequence[JobDocument], login: str, survey: MachineSurvey) -> Iterator[Problem]:
-    """Check that the folders that jobs read are on the login node: those of the user's own machine are not."""
+    """Check that the folders of the cluster that jobs read are on the login node."""
     for source in dict.fromkeys(source for job in jobs for source in list_read_folders(job)):
         if not survey.paths[source.uri].exists:
-            copy = f"rsync -a {_quote_path(source.uri, survey.home)} {login}:FOLDER"
-            there = Suggestion(copy, "copies it; then give that folder instead")
-            yield make_problem("slurm-login-source", there, given=source.uri, role=source.role)
-
-
-def _quote_path(path: str, home: str) -> str:
-    """Return a path as a word of a line for the other machine, whose home folder is another one."""
-    home = home.rstrip("/")
-    return f"~/{shlex.quote(path[len(home) + 1 :])}" if home and path.startswith(f"{home}/") else shlex.quote(path)
+            flag = KIND.roles[source.role].flag
+            here = Suggestion(f"{flag} {shlex.quote(source.uri)}", "if it is of this machine: it is copied there")
+            yield make_problem("slurm-login-source", here, where=flag, given=f"{login}:{source.uri}", role=source.role)
 
 
 def list_needed_files(spec: SchedulerSpec, jobs: Sequence[JobDocument]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Rules of Slurm on a job. Pure, except that the prologue is read."""
 
+import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator
@@ -11,14 +12,19 @@ from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.job import NODES_FLAG, Job
 from robotrain.model.pipeline import PipelineStep
+from robotrain.model.source import REMOTE_KIND
 from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.contract.secret_rules import value_holds_secret
+from robotrain_sources.local_path.remote_folder import is_same_host, parse_remote_folder
+from robotrain_sources.local_path.remote_kind import KIND as REMOTE_FOLDERS
 
 from robotrain_slurm.login.address import check_login
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import managed_options, options, prologue, variables
+from robotrain_slurm.spec.cluster_paths import keep_home
 from robotrain_slurm.spec.container import check_mounts
+from robotrain_slurm.spec.uploads import is_uploaded
 
 make_problem = Messages(__file__)
 
@@ -37,6 +43,7 @@ def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     yield from check_prologue(settings)
     yield from check_staging(job, settings)
     yield from check_nodes(job, settings)
+    yield from check_remote_folders(job, settings)
     if settings.gpu_type and not fill_settings(job, settings).gpus:
         yield make_problem("option-without-effect.gpu-type", given=settings.gpu_type)
 
@@ -227,6 +234,25 @@ def check_staging(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     for flag, address in services.items():
         if is_address(address) and not address.startswith("sqlite:"):
             yield make_problem("slurm-stage-writes", suggest_leaving_out(flag), where=flag, given=address)
+
+
+def check_remote_folders(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
+    """Check that folders of the cluster are those of the login node, and that others are on this machine."""
+    for source in job.sources:
+        if source.kind == REMOTE_KIND:
+            folder = parse_remote_folder(source.uri)
+            flag, path, host = REMOTE_FOLDERS.roles[source.role].flag, folder.path, folder.host
+            if not settings.login:
+                here = path
+                yield make_problem("slurm-other-host.no-login", where=flag, given=source.uri, host=host, path=here)
+            elif not is_same_host(host, settings.login):
+                login, there = settings.login, f"{settings.login}:{path}"
+                yield make_problem(
+                    "slurm-other-host.differs", where=flag, given=source.uri, host=host, login=login, there=there
+                )
+        elif settings.login and is_uploaded(source) and not source.pin and not os.path.exists(source.uri):
+            flag, there = REMOTE_FOLDERS.roles[source.role].flag, f"{settings.login}:{keep_home(source.uri)}"
+            yield make_problem("slurm-not-here", where=flag, given=source.uri, there=there, login=settings.login)
 
 
 def check_nodes(job: Job, settings: SlurmSettings) -> Iterator[Problem]:

@@ -62,7 +62,12 @@ def name_image(image: str, tool: str) -> str:
 def _list_files(document: JobDocument) -> Iterator[str]:
     """Yield the files and folders of the cluster that a job reads."""
     placement = document.placement
-    yield from (source.uri for source in document.sources if os.path.isabs(source.uri))
+    mounted = {(mount.role, mount.uri) for mount in placement.mounts}
+    yield from (
+        source.uri
+        for source in document.sources
+        if os.path.isabs(source.uri) and (source.role, source.uri) not in mounted
+    )
     yield from (mount.folder for mount in placement.mounts)
     yield from placement.credentials.values()
     yield from placement.secrets.values()

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from robotrain.model.source import LOCAL_KIND, REMOTE_KIND
 from robotrain.run_folder.settings import SQLITE_SCHEME
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_sources.local_path.remote_folder import parse_remote_folder
 
-from robotrain_slurm.login.address import is_cluster_folder
 from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec.cluster_paths import keep_home
 
 FOLDERS = ("runs_dir", "cache_dir", "environment", "blob_credential_file", "hub_token_file", "git_token_file", "image")
 
@@ -45,11 +45,13 @@ def place_sources(sources: Iterable[JobSource], login: str) -> tuple[JobSource, 
     """
     if not login:
         return tuple(sources)
-    find_home = functools.partial(_find_home, login)
-    return tuple(
-        replace(source, uri=_expand(keep_home(source.uri), find_home)) if is_cluster_folder(source) else source
-        for source in sources
-    )
+    find_home = functools.cache(functools.partial(_find_home, login))
+    return tuple(_place_source(source, find_home) if source.kind == REMOTE_KIND else source for source in sources)
+
+
+def _place_source(source: JobSource, find_home: Callable[[], str]) -> JobSource:
+    """Return a folder of the cluster as one of the machine that runs the job."""
+    return replace(source, kind=LOCAL_KIND, uri=_expand(parse_remote_folder(source.uri).path, find_home))
 
 
 def _expand(text: str, find_home: Callable[[], str]) -> str:

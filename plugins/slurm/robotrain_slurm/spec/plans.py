@@ -13,15 +13,16 @@ from robotrain.errors import Problem
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.platform import PlatformDefault
+from robotrain.model.source import LOCAL_KIND, REMOTE_KIND
 from robotrain.run_folder import scheduler_settings, settings_rules
 from robotrain.run_folder.scheduler_parts import SchedulerPlans
 from robotrain.run_folder.scheduler_plan import SchedulerJob
 from robotrain.run_folder.scheduler_settings import fill_settings
-from robotrain_runtime.contract.document import JobSource, collect_fields
+from robotrain_runtime.contract.document import JobSource, Mount, collect_fields
+from robotrain_sources.local_path import kind as local_path
 
-from robotrain_slurm.login.address import is_cluster_folder
 from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec import options
+from robotrain_slurm.spec import options, uploads
 from robotrain_slurm.spec.check_job import check_continuation, check_job
 from robotrain_slurm.spec.container import make_container
 from robotrain_slurm.spec.options import Option
@@ -37,6 +38,8 @@ from robotrain_slurm.spec.submission_spec import (
     get_script,
 )
 
+FOLDER_READER = local_path.KIND.container_plugin
+"""What reads a folder of the cluster: for the job it is one of its machine."""
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 EXPORT = f"PATH={PATH},LANG=C.UTF-8,HOME,USER,LOGNAME"
 """The environment of a job. sbatch takes the last three from who submits, so that a plan is the same for everyone."""
@@ -63,7 +66,9 @@ class SlurmPlans(SchedulerPlans):
         yield from settings_rules.check_settings(job, settings, "Slurm", ("SLURM_", "SBATCH_"))
 
     def container_plugins(self, job: Job, settings: SlurmSettings) -> Mapping[str, str]:
-        return {"platform.slurm": BATCH_MODULE}
+        reader = {f"source.{LOCAL_KIND}": FOLDER_READER}
+        has_remote = any(source.kind == REMOTE_KIND for source in job.sources)
+        return {"platform.slurm": BATCH_MODULE, **(reader if has_remote else {})}
 
     def choose_registration_settings(
         self, job: Job, settings: SlurmSettings, own: Collection[str]
@@ -73,7 +78,7 @@ class SlurmPlans(SchedulerPlans):
 
     def is_remote_folder(self, source: JobSource, settings: SlurmSettings) -> bool:
         """Return whether a source is a folder of the cluster, which this machine reaches by ssh."""
-        return bool(settings.login) and is_cluster_folder(source)
+        return source.kind == REMOTE_KIND
 
     def make_submit_words(self, job: Job, settings: SlurmSettings, sent: SchedulerJob) -> Sequence[str]:
         return ("--parsable", sent.program[-1])
@@ -112,6 +117,9 @@ class SlurmPlans(SchedulerPlans):
     def place(self, job: Job, settings: SlurmSettings) -> tuple[Job, SlurmSettings]:
         sources = place_sources(job.sources, settings.login or "")
         return replace(job, sources=sources), place_settings(settings)
+
+    def list_mounts(self, job: Job, settings: SlurmSettings, cache: str, run: str) -> Iterable[Mount]:
+        return uploads.list_mounts(job.sources, settings.login or "", cache, run)
 
     def check_steps(self, steps: Sequence[PipelineStep]) -> Iterator[Problem]:
         yield from check_continuation(steps)

@@ -1,0 +1,66 @@
+"""Folders of this machine that jobs of a cluster read: in the cache there, under the digest of their content. Pure.
+
+One that is not pinned (`--no-pin`) is copied for its run alone, and has the name of that.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from robotrain.errors import Stage
+from robotrain.model.plan import Plan
+from robotrain.model.source import LOCAL_KIND
+from robotrain_runtime.contract.document import JobSource, Mount, parse_document
+from robotrain_sources.local_path import folder_content
+from robotrain_sources.local_path.kind import KIND
+
+from robotrain_slurm.spec.submission_spec import SUBMISSION
+
+UPLOADS_FOLDER = "uploads"
+"""In the cache of the cluster."""
+OWN_DIGITS = 12
+"""Digits that tell the folders of one run apart that are not pinned."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderUpload:
+    """A folder or file of this machine that is copied to the cluster."""
+
+    path: str
+    flag: str
+    """The option that gives it."""
+    to: str
+    """The folder there, which ends with the digest."""
+    is_pinned: bool
+    """Whether the folder there has the name of its content: then it is the same for all runs."""
+
+
+def is_uploaded(source: JobSource) -> bool:
+    """Return whether a source of a job for a login node is copied to its cache: code goes into the run folder."""
+    return source.kind == LOCAL_KIND and source.role != "code"
+
+
+def list_mounts(sources: Iterable[JobSource], login: str, cache: str, run: str) -> Iterator[Mount]:
+    """Yield where a job finds the folders that are uploaded; nothing of a job that is sent from its cluster."""
+    for source in sources if login else ():
+        if is_uploaded(source):
+            pin = folder_content.parse_pin(source.pin)
+            of_run = hashlib.sha256(f"{source.role} {source.uri}".encode()).hexdigest()[:OWN_DIGITS]
+            to = os.path.join(cache, UPLOADS_FOLDER, pin.hex if pin else f"{run}-{of_run}")
+            yield Mount(role=source.role, uri=source.uri, folder=to, origin=f"{login}:{to}")
+
+
+def list_uploads(plan: Plan) -> dict[FolderUpload, Plan]:
+    """Return the uploads of a plan, each with the plan of a job that reads it. Raise Rejected for a damaged one."""
+    uploads: dict[FolderUpload, Plan] = {}
+    for job in SUBMISSION.load(plan, Stage.SUBMIT).jobs:
+        document = parse_document(plan.files[job.documents[0]].decode())  # trials have the same inputs
+        part = replace(plan, job=replace(plan.job, sources=document.sources))
+        folder = os.path.join(document.placement.cache, UPLOADS_FOLDER)
+        for mount in document.placement.mounts:
+            if os.path.dirname(mount.folder) == folder:
+                is_pinned = len(os.path.basename(mount.folder)) == folder_content.DIGEST_LENGTHS[0]
+                upload = FolderUpload(mount.uri, KIND.roles[mount.role].flag, mount.folder, is_pinned)
+                uploads.setdefault(upload, part)
+    return uploads

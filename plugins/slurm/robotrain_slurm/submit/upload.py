@@ -1,0 +1,191 @@
+"""Folders of this machine, copied by ssh into the cache of the cluster: once for each content.
+
+The files come into a folder beside the final one, which is renamed when all are there. A copy that was interrupted goes
+on with the files that are missing; one that is not pinned begins again, since nobody knows whether the folder is the
+same. The lock has another name than those of the cache's entries: so nothing that prunes the cache removes what a
+queued job needs.
+"""
+
+import shlex
+import stat
+import tarfile
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from robotrain.cluster.outputs import print_progress
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage
+from robotrain.messages import Messages
+from robotrain.model.amounts import format_size
+from robotrain.model.plan import Plan
+from robotrain.redaction import redact
+from robotrain.run_folder.transport import Transport
+from robotrain_runtime.contract.document import JobSource
+from robotrain_sources.local_path import folder_content
+from robotrain_sources.local_path import upload as local_upload
+from robotrain_sources.local_path.upload import FolderContent
+
+from robotrain_slurm.spec.uploads import FolderUpload, list_uploads
+
+make_problem = Messages(__file__)
+
+ENGINE = "Slurm"
+DAYS = 7 * 86400.0
+STALL_SECONDS = 3600.0
+LATER = "The files that have come stay; the same command copies the rest."
+BUSY = 75
+"""The exit code of a script where another submit copies the same folder."""
+PROGRESS_SECONDS = 10.0
+ASK = """\
+for folder in {folders}; do if [ -d "$folder" ]; then echo yes; else echo no; fi; done
+"""
+LOCK = """\
+folder={folder}
+part=$folder.part
+umask 077
+mkdir -p "$(dirname "$folder")" && exec 9>>"$folder.copylock" || exit 1
+flock -n -E {busy} 9 2>/dev/null
+[ $? -ne {busy} ] || exit {busy}
+touch "$folder.copylock"
+"""
+SKIP_COMPLETE = '[ ! -d "$folder" ] || exit 0\n'
+CREATE = 'mkdir -p "$part"'
+BEGIN_AGAIN = 'rm -rf "$part" "$folder" && mkdir -p "$part"'
+REMOVE_PART = 'rm -rf "$part"'
+RECEIVE = 'tar -xmf - -C "$part" --no-same-permissions'
+FINISH = """\
+[ "$(find "$part" -type f | wc -l)" -ge {count} ] || { echo 'not all files have come' >&2; exit 1; }
+{ sync -f "$part" 2>/dev/null || sync; } && mv -T "$part" "$folder"
+"""
+
+
+def find_uploaded(at: Transport, plan: Plan) -> list[JobSource]:
+    """Return the folders of a plan that the cluster has as they were pinned. Raise Rejected."""
+    uploads = list_uploads(plan)
+    complete = find_complete(at, uploads)
+    return [
+        source
+        for upload in complete
+        for source in local_upload.select_uploaded_sources(uploads[upload], [(upload.path, upload.to)])
+    ]
+
+
+def find_complete(at: Transport, uploads: Collection[FolderUpload]) -> list[FolderUpload]:
+    """Return the uploads that are there as they were pinned. Raise Unreached, Rejected."""
+    pinned = [upload for upload in uploads if upload.is_pinned]
+    if not pinned:
+        return []
+    answer = at.query(ASK.replace("{folders}", shlex.join(upload.to for upload in pinned))).text
+    return [upload for upload, state in zip(pinned, answer.split(), strict=True) if state == "yes"]
+
+
+def check_uploads(at: Transport, plan: Plan) -> Iterator[Problem]:
+    """Check the folders that the cluster lacks, and say how much is to be copied. Raise Unreached, Rejected."""
+    uploads = list_uploads(plan)
+    complete = find_complete(at, uploads)
+    for upload, part in uploads.items():
+        if upload in complete:
+            continue
+        problems = [*local_upload.check_upload(part, upload, Stage.PREFLIGHT, ENGINE)]
+        yield from problems or (_describe_upload(at, part, upload),)
+        yield from local_upload.check_upload_secrets(part, upload)
+
+
+def _describe_upload(at: Transport, part: Plan, upload: FolderUpload) -> Problem:
+    content = str(local_upload.scan_folder(local_upload.select_uploaded_part(part, upload.path)))
+    message = "slurm-upload-needed" if upload.is_pinned else "slurm-upload-needed.unpinned"
+    return make_problem(message, where=upload.flag, given=upload.path, content=content, host=at.host, to=upload.to)
+
+
+def upload_folders(at: Transport, plan: Plan) -> list[str]:
+    """Copy what the cluster does not have yet; return a line for each upload. Raise Rejected, NotSubmitted."""
+    uploads = list_uploads(plan)
+    problems = {upload: local_upload.find_upload_problems(part, upload, ENGINE) for upload, part in uploads.items()}
+    complete = find_complete(at, uploads)
+    _, blocking = local_upload.drop_complete(problems, lambda affected: [*{*affected} & {*complete}])
+    if blocking:
+        raise Rejected(blocking)
+    for upload, part in uploads.items():
+        if upload not in complete:
+            _copy_folder(at, upload, part)
+    return [f"{upload.path} {at.host}:{upload.to}" for upload in uploads]
+
+
+def _copy_folder(at: Transport, upload: FolderUpload, part: Plan) -> None:
+    folder = local_upload.select_uploaded_part(part, upload.path)
+    content = local_upload.scan_folder(folder)
+    lock = LOCK.replace("{folder}", shlex.quote(upload.to)).replace("{busy}", str(BUSY))
+    _run(at, upload, lock + (SKIP_COMPLETE + CREATE if upload.is_pinned else BEGIN_AGAIN))
+    lock += SKIP_COMPLETE
+    present = {entry.path for entry in at.list(f"{upload.to}.part") if content.files.get(entry.path) == entry.size}
+    missing = [name for name in content.files if name not in present]
+    resumed = f"; {local_upload.format_file_count(len(present))} are there already" if present else ""
+    print_progress(f"copying {upload.path} to {at.host}:{upload.to}: {content}{resumed}")
+    try:
+        _run(at, upload, lock + RECEIVE, partial(_write_files, folder, content, missing))
+        if changed := [*local_upload.find_changes(part, upload, "while it was copied")]:
+            _run(at, upload, lock + REMOVE_PART)
+            raise Rejected(changed)
+        _run(at, upload, lock + FINISH.replace("{count}", str(len(content.files))))
+    except KeyboardInterrupt:  # what has come stays, and the next try goes on with it
+        raise NotSubmitted from None
+
+
+def _run(at: Transport, upload: FolderUpload, script: str, write: "_Write | None" = None) -> None:
+    try:
+        result = at.run(script, write or b"", DAYS, stall_seconds=STALL_SECONDS if write is None else DAYS)
+    except Rejected as failure:
+        problems = [replace(problem, why=f"{problem.why} {LATER}".strip()) for problem in failure.problems]
+        raise Rejected(problems, transient=failure.transient) from None
+    except OSError as error:
+        reason = f"{error.filename or upload.path}: {error.strerror or error}"
+        raise Rejected([make_problem("slurm-not-uploaded", where=upload.flag, given=upload.path, why=reason)]) from None
+    if result.exit_code == BUSY:
+        raise Rejected([make_problem("slurm-upload-busy", where=upload.flag, given=upload.path)], transient=True)
+    if result.exit_code:
+        last = redact(result.stderr.strip().rpartition("\n")[2], max_length=300).rstrip(".")
+        reason = last or f"the command there ended with exit code {result.exit_code}"
+        raise Rejected([make_problem("slurm-not-uploaded", where=upload.flag, given=upload.path, why=reason)])
+
+
+_Write = partial[None]
+
+
+def _write_files(folder: Path, content: FolderContent, names: Sequence[str], stream: IO[bytes]) -> None:
+    """Write files as an archive. Raise OSError."""
+    progress = _Progress(sum(content.files[name] for name in names))
+    paths = {path: Path(entry.path) for path, entry in folder_content.list_entries(folder)}
+    with tarfile.open(fileobj=stream, mode="w|", bufsize=1 << 20) as archive:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            with paths[name].open("rb") as file:
+                mode = paths[name].stat().st_mode
+                entry.size, entry.mode = content.files[name], 0o755 if mode & stat.S_IXUSR else 0o644
+                archive.addfile(entry, progress.count(file))
+
+
+class _Progress:
+    """Lines on how much of an upload has been sent."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._sent, self._next_time = total, 0, time.monotonic() + PROGRESS_SECONDS
+        self._file: IO[bytes] | None = None
+
+    def count(self, file: IO[bytes]) -> IO[bytes]:
+        """Return what reads a file and counts its bytes."""
+        self._file = file
+        return self  # type: ignore[return-value]  # an archive only reads
+
+    def read(self, size: int = -1) -> bytes:
+        """Read a part of the file."""
+        assert self._file
+        content = self._file.read(size)
+        self._sent += len(content)
+        if time.monotonic() >= self._next_time:
+            self._next_time = time.monotonic() + PROGRESS_SECONDS
+            share = min(100, self._sent * 100 // max(1, self._total))
+            print_progress(f"  {share} %: {format_size(self._sent)} of {format_size(self._total)}")
+        return content
