@@ -58,8 +58,8 @@ def test_a_short_run_is_logged_at_its_end_at_least(training):
 
 
 def test_an_option_after_the_dashes_takes_precedence_over_a_default(training):
-    spaced = get_work(training(args=["--dataset.video_backend", "torchcodec"])).arguments
-    assert "--dataset.video_backend=pyav" not in spaced
+    words = get_work(training(policy_type="lingbot_va", args=["--policy.attn_mode", "torch"])).arguments
+    assert [word for word in words if "attn_mode" in word] == ["--policy.attn_mode"]
 
 
 @pytest.mark.parametrize("kind", ["act", "diffusion", "vqbet"])

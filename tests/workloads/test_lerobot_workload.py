@@ -44,6 +44,7 @@ ENVIRONMENT_SIDE = {
     "lerobot_training/weights_file": {"torch", "torchvision", "safetensors"},
     "lerobot_data_check/number_statistics": {"numpy"},
     "lerobot_data_check/quantile_check": {"numpy"},
+    "lerobot_data_check/counted_pictures": {"numpy"},
     "lerobot_data_check/decoding": {"numpy"},
     "lerobot_data_check/recording": {"numpy"},
     "lerobot_data_check/remote_sample": {"numpy"},

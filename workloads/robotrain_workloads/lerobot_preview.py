@@ -25,6 +25,7 @@ STATISTICS_WORDS = {
     statistics_needs.COMPUTED: "computed of all frames that are read",
     statistics_needs.STORED: "stored in meta/stats.json, as lerobot-train reads them",
 }
+DECODERS = "torchcodec, or PyAV where it does not read the videos"
 UNREAD = "what is in it is not known from here"
 
 
@@ -52,9 +53,7 @@ def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
         if shares := dataset_shares.describe_shares(lerobot_job.parameters, job.sources):
             rows["mixture"] = f"{shares} of the samples, in the order of the datasets"
     if any(map(dataset.has_video, infos.values())):
-        rows["decoder"] = (
-            options.get_option_value(lerobot_job.arguments, trainer_options.DECODER) or trainer_options.PYAV
-        )
+        rows["decoder"] = options.get_option_value(lerobot_job.arguments, trainer_options.DECODER) or DECODERS
     if lerobot_job.parameters.get("frame_cache", frame_options.OFF) != frame_options.OFF:
         rows["frame cache"] = _describe_frame_cache(lerobot_job, infos.values())
     excluded, frames = lerobot_job.parameters[EXCLUDED], None

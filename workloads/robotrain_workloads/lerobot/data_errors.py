@@ -16,10 +16,12 @@ from robotrain_runtime.contract.failure_causes import find_cause
 
 from robotrain_workloads.lerobot import dataset, file_formats
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, format_ranges
+from robotrain_workloads.lerobot.ffmpeg_libraries import TORCHCODEC
 
 REFUSED = "the dataset cannot be used: "
 """How the reasons begin; `failure_causes` knows by it that the data is to blame."""
 TOLERANCE = "-- --tolerance_s="
+USE_PYAV = "-- --dataset.video_backend=pyav"
 TABLES = ("meta/tasks.parquet", "meta/episodes/*/*.parquet", "data/*/*.parquet")
 READERS = re.compile(r'File "[^"]*(?:lerobot/datasets/|torch/utils/data/_utils/collate|/datasets/builder\.py)')
 """Where an exception about data comes from."""
@@ -122,6 +124,8 @@ def describe_frame(data: Any, row: int, error: Exception) -> str:
     off = re.search(NEAREST.format(NUMBER), reason)
     margin = dataset.compute_frame_tolerance(root)
     is_near = off is not None and float(off[1]) < 2 * (margin or 0.0)  # half the time between two frames
+    if off and getattr(data, "_video_backend", "") == TORCHCODEC:  # which counts pictures: PyAV compares their times
+        return f"episode {number}, frame {values.get('frame_index')}: {reason} ({USE_PYAV})"
     way = f"{TOLERANCE}{float(off[1]) + 0.001:.3f}" if off and is_near else f"{EXCLUDE_FLAG} {number}"
     return f"episode {number}, frame {values.get('frame_index')}: {reason}{f' ({way})' * helps}"
 

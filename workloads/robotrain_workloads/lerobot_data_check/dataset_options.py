@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from robotrain_runtime.contract.finding import Finding, make_finding, suggest_leaving_out
 
-from robotrain_workloads import packages
 from robotrain_workloads.lerobot import dataset, versions
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, EXCLUDED, leave_out
 from robotrain_workloads.lerobot.job import LerobotJob
@@ -21,7 +20,6 @@ from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import find_near_option
 
 EPISODES, TOLERANCE, BACKEND = "--dataset.episodes", "--tolerance_s", "--dataset.video_backend"
-DECODER_PACKAGE = "torchcodec"
 STREAMING, MOST_TRANSFORMS = "--dataset.streaming", "--dataset.image_transforms.max_num_transforms"
 TRANSFORMS = "--dataset.image_transforms.enable"
 WEIGHTING, PROGRESS = "--sample_weighting.type", "--sample_weighting.progress_path"
@@ -89,8 +87,6 @@ def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     yield from _find_weighting_problems(job, model)
     if streams and job.parameters["num_workers"] == 0:
         yield make_finding(NO_LOADER, "--num-workers 1")
-    if streams and not job.document.placement.environment:  # else it is the user's own
-        yield from _find_missing_decoder(job)
 
 
 def list_warnings(job: LerobotJob) -> Iterator[str]:
@@ -98,16 +94,6 @@ def list_warnings(job: LerobotJob) -> Iterator[str]:
     if is_streamed(job) and job.options.get(EPISODES) is not None:
         yield f"{EPISODES} has no effect with {STREAMING}=true: LeRobot streams all episodes"
     yield from _list_split_warnings(job)
-
-
-def _find_missing_decoder(job: LerobotJob) -> Iterator[Finding | str]:
-    """Yield why LeRobot cannot stream the videos of a dataset, if it has any."""
-    added = (re.split(r"[^\w-]", text)[0].lower() for text in packages.list_given(job.parameters))
-    if dataset.has_video(job.info) and DECODER_PACKAGE not in added:
-        lacks = f"{DECODER_PACKAGE} alone, which the environment of the job does not have"
-        yield make_finding(
-            f"{STREAMING}=true: LeRobot decodes streamed videos with {lacks}", suggest_leaving_out(STREAMING)
-        )
 
 
 def _list_split_warnings(job: LerobotJob) -> Iterator[str]:

@@ -16,7 +16,6 @@ USUAL_VALUES = {
 """Options of which robotrain has one value alone: that, and the reason."""
 SPEED_OPTIONS = {
     "eval.use_async_envs": "it changes the speed alone: --env-workers N is the number of processes that simulate",
-    "dataset.video_backend": "it changes the speed alone: robotrain decodes videos with pyav",
 }
 DISK_OPTIONS = {
     "keep_last_n_checkpoints": (

@@ -26,6 +26,7 @@ from robotrain_workloads.lerobot import (
     dataset,
     device,
     episode_numbers,
+    ffmpeg_libraries,
     hub_cache,
     policy,
     policy_packages,
@@ -45,7 +46,7 @@ from robotrain_workloads.lerobot.warm_up import quick_imports
 from robotrain_workloads.lerobot_data_check import statistics_needs
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 from robotrain_workloads.lerobot_data_check.table_files import TableProblem
-from robotrain_workloads.lerobot_train import wandb
+from robotrain_workloads.lerobot_train import video_decoder, wandb
 from robotrain_workloads.lerobot_train.base_policy import BasePolicy
 from robotrain_workloads.lerobot_train.data_wait import DataWait
 from robotrain_workloads.lerobot_train.early_stop import EarlyStop, TrainingEnded
@@ -193,6 +194,7 @@ def check_training_configuration(options: Sequence[str]) -> Any:
     Types of options are checked before submission; rules between several options are LeRobot's own.
     """
     explain_refusals(options)
+    ffmpeg_libraries.load_ffmpeg()  # LeRobot asks whether torchcodec loads
     importlib.import_module("lerobot.utils.import_utils").register_third_party_plugins()
     _validate.__annotations__["config"] = importlib.import_module("lerobot.configs.train").TrainPipelineConfig
     return importlib.import_module("lerobot.configs.parser").wrap()(_validate)()
@@ -262,11 +264,16 @@ def find_policy_type(options: Sequence[str]) -> str:
     return ""
 
 
+def _import_trainer() -> Any:
+    ffmpeg_libraries.load_ffmpeg()  # LeRobot asks whether torchcodec loads
+    return importlib.import_module(TRAINER)
+
+
 def _prepare_training(options: Sequence[str]) -> None:
     """Import the trainer, and check its options if they are known already."""
     sys.argv = ["lerobot-train", *options]
     with quick_imports():
-        importlib.import_module(TRAINER)
+        _import_trainer()
         policy_packages.register_policies(find_policy_type(options))
     if options:
         check_training_configuration(options)
@@ -296,9 +303,15 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
             _check_tables(own, trainer, root)
         trainer += hold_out_whole_bags(root, trainer)
         trainer += disable_empty_split(root, trainer)
-        if device.is_first_rank():  # known only now: a task of one episode disables it
-            recorded = {"val_split": SPLIT_OPTION, "video_backend": DECODER}
-            emit_event(Track(params={name: get_option_value(trainer, flag) or "0" for name, flag in recorded.items()}))
+        decoder = video_decoder.choose_decoder(root, trainer)
+        if decoder.backend and not get_option_value(trainer, DECODER):
+            trainer.append(f"{DECODER}={decoder.backend}")
+        if isinstance(stop_handler, NodesStop):
+            stop_handler.require_same_decoder(decoder.program)
+        if device.is_first_rank():  # known only now: a task of one episode disables the split
+            split = {"val_split": get_option_value(trainer, SPLIT_OPTION) or "0"}
+            decodes = {"video_backend": decoder.backend, "video_decoder": decoder.program} if decoder.backend else {}
+            emit_event(Track(params={**split, **decodes}))
         if device.is_first_rank():
             _note_data(own, root, has_chosen=parse_episodes(trainer) is not None)
         if not own.first:
@@ -307,7 +320,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
                 if output.is_dir() and not any(output.iterdir()):
                     output.rmdir()  # LeRobot rejects a folder that exists
         sys.argv = ["lerobot-train", *trainer]  # LeRobot reads it several times
-        module = importlib.import_module(TRAINER)
+        module = _import_trainer()
         policy_packages.register_policies(find_policy_type(trainer))
     if own.new_processors:
         rebuild_processors(module)
@@ -468,6 +481,7 @@ elif __name__ == "__mp_main__":  # a data-loading process: only the trainer hand
     if process_group.get_process_agreement() is None:  # several trainers have process groups of their own
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ffmpeg_libraries.load_ffmpeg()
     data_errors.guard_frames()
     frame_cache.join()
     end_with_parent()  # PyTorch's own watch does not see the trainer's end while a batch waits to be taken

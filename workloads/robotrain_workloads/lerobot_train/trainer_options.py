@@ -77,8 +77,6 @@ def make_default_options(job: LerobotJob, tolerance: float | None = None) -> Ite
     def is_free(name: str) -> bool:
         return name in model.options and model.format_flag(name) not in names
 
-    if DECODER not in names:
-        yield f"{DECODER}={PYAV}"
     if tolerance is not None and TOLERANCE not in names:
         yield f"{TOLERANCE}={tolerance:g}"
     yield from precision.make_options(job)

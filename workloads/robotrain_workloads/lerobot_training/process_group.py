@@ -170,6 +170,14 @@ class NodesStop(GroupStop):
             text = f"nodes of different kinds train together, at the pace of the slowest: {firsts_hardware}, {hardware}"
             emit_event(Note(level="warning", text=text))
 
+    def require_same_decoder(self, program: str) -> None:
+        """Raise SystemExit if this process would decode videos with another program than the first one."""
+        if self._first:
+            self._store.announce(DECODER, program)
+        elif (first := self._store.wait(DECODER)) != program:
+            here = f"this node decodes videos with {program or 'nothing'} and the first one with {first or 'nothing'}"
+            raise SystemExit(f"error: the nodes decode differently: {here} (-- --dataset.video_backend=pyav)")
+
     def require_same_start(self, step: int) -> None:
         """Raise SystemExit if this process would go on from another step than the first one."""
         if self._first:
@@ -214,7 +222,7 @@ def _wait_for_launcher(agreement: ProcessAgreement) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-START, STOP_REQUEST, LAST_STEP, DEVICE = "start", "stop", "last", "device"
+START, STOP_REQUEST, LAST_STEP, DEVICE, DECODER = "start", "stop", "last", "device", "decoder"
 StopHandler = SingleProcessStop | GroupStop
 """What decides after each step whether training stops."""
 

@@ -16,7 +16,7 @@ from typing import Any
 from robotrain_runtime.contract.checkpoint import hash_file
 from robotrain_runtime.machine.disk_cache import LOCK_SUFFIX
 
-from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot import dataset, ffmpeg_libraries
 from robotrain_workloads.lerobot_train.frames.frame_file import identify_file
 from robotrain_workloads.lerobot_train.frames.frame_options import is_kept
 
@@ -73,7 +73,7 @@ def load_plan(text: str) -> FramePlan:
 
 def make_plan(root: Path, cache: Path, backend: str, tolerance: float, limit: int) -> FramePlan:
     """Return the plan for a dataset, of at most `limit` bytes, by the content of its videos. Raise OSError."""
-    decoder = describe_decoder(backend)
+    decoder = ffmpeg_libraries.describe_decoder(backend)
     content = hashlib.sha256(json.dumps([FORMAT, decoder, tolerance]).encode())
     videos = []
     for path in list_videos(root):
@@ -86,14 +86,6 @@ def make_plan(root: Path, cache: Path, backend: str, tolerance: float, limit: in
     folder = cache.absolute() / FOLDER / content.hexdigest()[:16]
     limited = tuple(_limit(videos, folder, limit))
     return FramePlan(folder=str(folder), backend=backend, tolerance=tolerance, videos=limited)
-
-
-def describe_decoder(backend: str) -> str:
-    """Return what decodes, with its versions."""
-    if backend == "torchcodec":
-        return f"{backend} {importlib.import_module(backend).__version__}"
-    av: Any = importlib.import_module("av")
-    return f"pyav {av.__version__} {av.library_versions.get('libavcodec')}"
 
 
 def list_videos(root: Path) -> Iterator[Path]:

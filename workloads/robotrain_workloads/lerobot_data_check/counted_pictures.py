@@ -1,0 +1,92 @@
+"""Whether torchcodec reads the right pictures: LeRobot has it count them, where PyAV compares their times.
+
+It counts by the rate of the video. Both read the same of a video whose pictures follow one another evenly from time 0
+on, as those of LeRobot's videos do.
+"""
+
+import importlib
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
+from robotrain_workloads.lerobot_data_check.recording import Array, RecordedDataset
+
+NEAR = 1e-6
+"""Seconds that two times may be apart and still be the same."""
+
+
+class MiscountedFrames(NamedTuple):
+    """Frames of an episode of which torchcodec reads another picture."""
+
+    camera: str
+    episode: int
+    frames: Array
+
+    def describe(self) -> str:
+        """Return the episode and its first such frame."""
+        return f"episode {self.episode}, frame {self.frames[0]}"
+
+
+def find_miscounted(recording: RecordedDataset, episodes: Collection[int]) -> Iterator[MiscountedFrames]:
+    """Yield where torchcodec reads another picture than the nearest one, in some episodes; without depth.
+
+    Only headers of videos are read, except for those that are uneven. One that cannot be read has none. Raise as the
+    comparison of tables.
+    """
+    for camera in recording.videos:
+        if dataset.is_depth(recording.features[camera]):
+            continue
+        by_path: dict[str, list[int]] = {}
+        for episode in episodes:
+            by_path.setdefault(recording.episodes.find_video(camera, episode).path, []).append(episode)
+        for path, members in by_path.items():
+            counted = read_counted_video(recording.files, path, recording.fps)
+            if counted is None:
+                continue
+            for episode in members:
+                start = recording.episodes.find_video(camera, episode).start
+                wanted = start + np.arange(recording.episodes.get_length(episode)) / recording.fps
+                if len(frames := counted.list_misread(wanted)):
+                    yield MiscountedFrames(camera, episode, frames)
+
+
+class CountedVideo(NamedTuple):
+    """A video whose pictures do not follow one another evenly."""
+
+    times: Array
+    """In ticks of a clock, the first one first."""
+    tick: float
+    """Its seconds."""
+    rate: float
+    """Pictures a second, by which they are counted."""
+
+    def list_misread(self, wanted: Array) -> Array:
+        """Return the indices of those wanted times, in seconds, for which torchcodec reads another picture."""
+        numbers = np.rint(wanted * self.rate)
+        read = np.searchsorted(self.times, np.rint(numbers / self.rate / self.tick))
+        is_there = (read < len(self.times)) & (numbers < len(self.times))
+        distance = np.abs(self.times[np.minimum(read, len(self.times) - 1)] * self.tick - wanted)
+        after = np.searchsorted(self.times, wanted / self.tick).clip(1, len(self.times) - 1)
+        beside = np.stack([self.times[after - 1], self.times[after]]) * self.tick
+        least = np.abs(beside - wanted).min(axis=0)
+        return np.flatnonzero(~is_there | (distance > least + NEAR))
+
+
+def read_counted_video(files: DatasetFiles, path: str, fps: float) -> CountedVideo | None:
+    """Return a video of a dataset; None if its pictures follow evenly, or it cannot be read."""
+    av: Any = importlib.import_module("av")
+    try:
+        with files.open(path) as file, av.open(file) as container:
+            stream = container.streams.video[0]
+            rate = float(stream.base_rate or 0)  # the one that torchcodec counts with
+            is_even = stream.base_rate == stream.average_rate and abs(rate - fps) < NEAR and not stream.start_time
+            if is_even or not rate:
+                return None
+            packets = (packet.pts for packet in container.demux(stream) if packet.size)
+            times = np.sort([time for time in packets if time is not None])
+            return CountedVideo(times, float(stream.time_base), rate) if len(times) > 1 else None
+    except (OSError, av.error.FFmpegError, IndexError):
+        return None

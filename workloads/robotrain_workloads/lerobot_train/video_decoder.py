@@ -1,0 +1,150 @@
+"""What decodes the videos of a training: torchcodec, as LeRobot prefers it, where it reads them; else PyAV."""
+
+import importlib
+import random
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.event import Note, emit_event
+
+from robotrain_workloads.lerobot import dataset, ffmpeg_libraries, file_formats
+from robotrain_workloads.lerobot.device import is_first_rank
+from robotrain_workloads.lerobot.options import end_as_preflight, get_option_value
+from robotrain_workloads.lerobot.start import get_dataset_settings
+from robotrain_workloads.lerobot_train.episode_options import parse_episodes
+from robotrain_workloads.lerobot_train.frames.frame_options import is_kept
+from robotrain_workloads.lerobot_train.trainer_options import DECODER, PYAV, TOLERANCE
+
+TORCHCODEC = ffmpeg_libraries.TORCHCODEC
+STREAMING = "--dataset.streaming"
+LEROBOT_TOLERANCE = 1e-4
+USE_PYAV = f"-- {DECODER}={PYAV}"
+COST = "which takes two to five times as long as torchcodec"
+"""Measured with pictures of 480 × 640: docs/performance.md."""
+TRIED_EPISODES, TRIED_FRAMES, TRIAL_SECONDS = 4, 8, 5.0
+"""Of each camera, evenly spread; of each of these, in any order; and how long all may take, in seconds."""
+
+
+class ChosenDecoder(NamedTuple):
+    """What decodes the videos of a training."""
+
+    backend: str = ""
+    """LeRobot's name for it; empty if nothing is decoded."""
+    program: str = ""
+    """The same with its versions, by which the processes of a training compare themselves."""
+
+
+def choose_decoder(root: Path, options: Sequence[str]) -> ChosenDecoder:
+    """Return what decodes: what the user or the resumed training chose, else torchcodec if it reads the videos.
+
+    A note says why, if PyAV does. End as preflight if what is chosen does not load.
+
+    :param root: the dataset.
+    :param options: those of LeRobot's command line.
+    """
+    try:
+        features = dataset.get_features(dataset.load_dataset_info(root))
+    except (OSError, ValueError):  # the trainer says what is wrong
+        return ChosenDecoder()
+    if not any(map(is_kept, features.values())):
+        return ChosenDecoder()
+    requested = get_option_value(options, DECODER) or ""
+    is_streamed = get_option_value(options, STREAMING) == "true"
+    settled = TORCHCODEC if is_streamed else requested or read_saved_decoder(options)
+    if settled and settled != TORCHCODEC:
+        return _describe(settled)
+    failure = _find_failure()
+    if failure and is_streamed:
+        end_as_preflight(ValueError(f"LeRobot streams videos with torchcodec alone, which does not load: {failure}"))
+    if failure and requested:
+        text = f"torchcodec decodes the videos of this training, and does not load: {failure} ({USE_PYAV})"
+        end_as_preflight(ValueError(text))
+    if failure and settled:
+        text = f"the checkpoint was trained with torchcodec, which does not load here: {failure}"
+        end_as_preflight(ValueError(f"{text} ({USE_PYAV} goes on with PyAV, whose pictures may differ)"))
+    if is_streamed or (settled and not requested):  # the training read them before
+        return _describe(TORCHCODEC)
+    failure = failure or _find_unread(root, options)
+    if not failure:
+        return _describe(TORCHCODEC)
+    if requested:
+        _warn(f"{DECODER}={TORCHCODEC}: {failure}")
+        return _describe(TORCHCODEC)
+    _warn(f"videos are decoded with PyAV, {COST}: {failure}")
+    return _describe(PYAV)
+
+
+def read_saved_decoder(options: Sequence[str]) -> str:
+    """Return what decoded in the training that is resumed; empty if none is, or it does not say it."""
+    config = get_option_value(options, "--config_path")
+    with suppress(OSError, ValueError):
+        saved = file_formats.read_json_object(Path(config)) if config else {}
+        return str(get_dataset_settings(saved).get("video_backend") or "")
+    return ""
+
+
+def _describe(backend: str) -> ChosenDecoder:
+    return ChosenDecoder(backend, ffmpeg_libraries.describe_decoder(backend))
+
+
+def _find_failure() -> str:
+    """Return why torchcodec does not load; empty if it does."""
+    try:
+        ffmpeg_libraries.describe_decoder(TORCHCODEC)
+    except ModuleNotFoundError:
+        return "the environment does not have it"
+    except (ImportError, OSError, RuntimeError) as error:
+        return "it finds no FFmpeg (versions 4 to 8)" if "FFmpeg" in str(error) else _shorten(error)
+    return ""
+
+
+def _find_unread(root: Path, options: Sequence[str]) -> str:
+    """Return why torchcodec does not read the videos of a dataset; empty if it does."""
+    from robotrain_workloads.lerobot_data_check.counted_pictures import find_miscounted  # numpy starts threads
+    from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
+    from robotrain_workloads.lerobot_data_check.recording import RecordedDataset
+
+    try:
+        recording = RecordedDataset(LocalFiles(root))
+        chosen = parse_episodes(options)
+        episodes = [number for number in recording.episodes.numbers.tolist() if chosen is None or number in chosen]
+        for miscounted in find_miscounted(recording, episodes):
+            return f"it reads other pictures of {miscounted.camera}, whose times are uneven ({miscounted.describe()})"
+        tolerance = float(get_option_value(options, TOLERANCE) or LEROBOT_TOLERANCE)
+        until = time.monotonic() + TRIAL_SECONDS
+        for camera in filter(lambda name: is_kept(recording.features[name]), recording.videos):
+            for episode in episodes[:: max(1, len(episodes) // (TRIED_EPISODES - 1))]:
+                video = recording.episodes.find_video(camera, episode)
+                frames = range(recording.episodes.get_length(episode))
+                tried = random.Random(0).sample(frames, min(TRIED_FRAMES, len(frames)))
+                moments = (video.start + frame / recording.fps for frame in tried if time.monotonic() < until)
+                _try_video(root / video.path, moments, tolerance)
+    except Exception as error:  # of which decoders have many
+        return f"it does not read them: {_shorten(error)}"
+    return ""
+
+
+def _try_video(path: Path, moments: Iterable[float], tolerance: float) -> None:
+    """Let LeRobot read frames one by one with torchcodec, and close the video. Raise as it does.
+
+    It raises FrameTimestampError for the picture of another frame.
+    """
+    video_utils: Any = importlib.import_module("lerobot.datasets.video_utils")
+    decoders = video_utils.VideoDecoderCache()  # not LeRobot's own: loading processes must not inherit it
+    try:
+        for moment in moments:
+            video_utils.decode_video_frames_torchcodec(path, [moment], tolerance, decoder_cache=decoders)
+    finally:
+        decoders.clear()
+
+
+def _shorten(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+
+
+def _warn(text: str) -> None:
+    if is_first_rank():
+        emit_event(Note(level="warning", text=text))
