@@ -234,24 +234,68 @@ def test_a_script_whose_imports_nothing_installs_is_warned(robotrain, tmp_path, 
     assert warning.partition("use   ")[2].startswith(way) if way else not warning, warning
 
 
+def test_what_is_not_in_the_python_of_this_machine_is_refused_there(robotrain, tmp_path, monkeypatch):
+    """Elsewhere it is a warning: nobody knows from here what the Python there has."""
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab/helper.py").write_text("def f():\n  import late_module\n")
+    (tmp_path / "lab/train.py").write_text("import json\nimport helper, absent_module\nimport pytest\n")
+    monkeypatch.chdir(tmp_path / "lab")
+    bin_folder = str(Path(sys.executable).parent)
+    monkeypatch.setenv("PATH", bin_folder)
+    line = ("explain", "command", "--code", ".", "--platform", "local")
+    answer = robotrain(*line, *COMMAND)
+    answer.check_problems(2, "packages-missing --")
+    assert "absent_module (train.py:2)" in answer.stderr
+    assert "pytest" not in answer.stderr
+    assert robotrain(*line, "--no-install", *COMMAND).exit_code == 0
+    assert robotrain(*line, "--set-env", "PYTHONPATH=/lab", *COMMAND).exit_code == 0
+    (tmp_path / "lab/train.py").write_text("import sys\nsys.path.append('/lab')\nimport absent_module\n")
+    assert robotrain(*line, *COMMAND).exit_code == 0
+
+
+MISSPELT = [
+    # what a script imports, files beside it, options, the module that is meant
+    ("import torhc", {}, "", "torch"),
+    ("import nupmy as np", {"r.txt": "scipy"}, "--requirements r.txt", "numpy"),
+    ("from helpres import f", {"helpers.py": "", "r.txt": ""}, "--requirements r.txt", "helpers"),
+    ("import panda", {"r.txt": ""}, "--requirements r.txt", ""),
+    ("import torchrl", {"r.txt": ""}, "--requirements r.txt", ""),
+    ("import nupmy", {"r.txt": "nupmy==1"}, "--requirements r.txt", ""),
+    ("import nupmy", {}, "--no-install", ""),
+    ("try:\n  import nupmy\nexcept ImportError:\n  pass", {}, "", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "files", "options", "meant"), MISSPELT)
+def test_an_import_that_is_misspelt_is_refused(robotrain, tmp_path, monkeypatch, text, files, options, meant):
+    for name, content in {"train.py": text.replace("\\n", "\n"), **files}.items():
+        (tmp_path / "lab" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "lab" / name).write_text(content)
+    monkeypatch.chdir(tmp_path / "lab")
+    answer = robotrain("explain", "command", "--code", ".", "--platform", "azureml", *options.split(), *COMMAND)
+    (found,) = [line for line in answer.stderr.splitlines() if "[import-misspelt]" in line] or [""]
+    assert (f"probably {meant} misspelt" in found) is bool(meant), answer.stderr
+    assert bool(found) is bool(meant)
+
+
 SYNTAX = [
     # files of the code beside a script that imports net, options, what is said of which file
-    ({"train.py": "print(1"}, "", "error line 1 of train.py"),
-    ({"net.py": "x = 1\ny = (\n"}, "", "error line 2 of net.py"),
-    ({"net/__init__.py": "from . import layers", "net/layers.py": "def f(:"}, "", "error line 1 of net/layers.py"),
+    ({"train.py": "print(1"}, "", "error train.py:1"),
+    ({"net.py": "x = 1\ny = (\n"}, "", "error net.py:2"),
+    ({"net/__init__.py": "from . import layers", "net/layers.py": "def f(:"}, "", "error net/layers.py:1"),
     (
         {"src/net.py": "from net_parts.blocks import Block", "src/net_parts/blocks.py": "class Block"},
         "",
-        "error line 1 of src",
+        "error src/net_parts/blocks.py:1",
     ),
-    ({"net.py": "match x:\n  case 1: pass"}, "--python-version 3.9 --requirements r.txt", "error line 2 of net.py"),
+    ({"net.py": "match x:\n  case 1: pass"}, "--python-version 3.9 --requirements r.txt", "error net.py:2"),
     ({"net.py": "match x:\n  case 1: pass"}, "", ""),
-    ({"net.py": "type Alias int"}, "--python-version 3.30 --requirements r.txt", "warning line 1 of net.py"),
-    ({"net.py": "x ="}, "--python-version 3.30 --requirements r.txt", "error line 1 of net.py"),
-    ({"net.py": "type Alias int"}, "", "warning line 1 of net.py"),
-    ({"net.py": 'x = f"{1', "r.txt": ""}, "--shipped-environment lerobot-train", "warning line 1 of net.py"),
+    ({"net.py": "type Alias int"}, "--python-version 3.30 --requirements r.txt", "warning net.py:1"),
+    ({"net.py": "x ="}, "--python-version 3.30 --requirements r.txt", "error net.py:1"),
+    ({"net.py": "type Alias int"}, "", "warning net.py:1"),
+    ({"net.py": 'x = f"{1', "r.txt": ""}, "--shipped-environment lerobot-train", "warning net.py:1"),
     ({"train.py": "import os\nif os.name == 'nt':\n  import win", "win.py": "x ="}, "", ""),
-    ({"train.py": "import json", "json.py": "x ="}, "", "error line 1 of json.py"),
+    ({"train.py": "import json", "json.py": "x ="}, "", "error json.py:1"),
     ({"train.py": "import os", "other.py": "x ="}, "", ""),
     ({"net.py": "import train"}, "", ""),
     ({"net.py": "from ... import far"}, "", ""),
@@ -272,7 +316,7 @@ def test_a_file_that_python_cannot_read_is_refused_before_it_is_sent(
     lines = [line for line in answer.stderr.splitlines() if "[program-unreadable]" in line]
     assert [line.partition(":")[0] for line in lines] == ([severity] if expected else []), answer.stderr
     assert all(place in line for line in lines)
-    assert answer.exit_code == (3 if severity == "error" else 0)
+    assert answer.exit_code == (2 if severity == "error" else 0)
 
 
 ABSENT = [

@@ -270,7 +270,9 @@ def check_job(
     if misplaced:  # options of robotrain among those of its program are reported already
         job = dataclasses.replace(job, trainer_args=drop_options(resolution.trainer_args, misplaced, workload))
     stays_here = bool(platform.capabilities.feature("runs_here"))
-    for problem in workload.check(job):
+    here = [*workload.check_here(job)] if stays_here and not _has_own_packages(resolution, platform) else []
+    here_codes = {problem.code for problem in here}
+    for problem in (*here, *(other for other in workload.check(job) if other.code not in here_codes)):
         # how to correct a value does not help if its feature is missing
         is_shown = problem.where not in unsupported and resolution.unread.isdisjoint(problem.absent)
         # a warning about the lack of a copy elsewhere, or of packages, where there is no need of them

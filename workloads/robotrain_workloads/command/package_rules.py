@@ -1,7 +1,9 @@
 """Rules of `command` about the packages of its program, on the submit side."""
 
+import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,10 +11,13 @@ from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.redaction import redact
+from robotrain_runtime.contract.files import read_limited_file
+from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import code_rules
-from robotrain_workloads.command import rules, script_facts
+from robotrain_workloads.command import program_packages, rules, script_facts
 from robotrain_workloads.command.missing_module import SHIPPED_ENVIRONMENT, SHIPPED_MODULES
+from robotrain_workloads.command.module_names import find_meant_module
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -51,19 +56,88 @@ def check_environment(job: "Job") -> Iterator[Problem]:
 
 
 def check_imports(job: "Job") -> Iterator[Problem]:
-    """Warn of a script that imports what neither Python nor its folder has, in a job that installs no packages."""
+    """Refuse a script with a misspelt import; warn of one that imports what neither Python nor its folder has, in a job
+    that installs no packages.
+    """
+    program = _find_program(job)
+    if program is None:
+        return
+    root, script = program
+    misspelt = _find_misspelt(job, root, script)
+    for module, (meant, place) in misspelt.items():
+        yield make_problem("import-misspelt", where=redact(place), given=module, module=module, meant=meant)
+    modules = script_facts.find_missing_modules(root, script) if _has_no_packages(job, root) else set[str]()
+    if names := sorted(modules - misspelt.keys()):
+        ways = _suggest_packages(names, root)
+        modules_text = _join_names(names)
+        yield make_problem("packages-missing", *ways, absent=("image",), script=redact(script), modules=modules_text)
+
+
+def check_imports_here(job: "Job") -> Iterator[Problem]:
+    """Refuse a script that imports what this machine's Python does not have, in a job that installs no packages."""
+    program = _find_program(job)
+    words = job.trainer_args
+    if program is None or not _has_no_packages(job, program[0]) or "/" in words[0]:
+        return
+    root, script = program
+    python = program_packages.find_python(words[0], os.environ.get("PATH", os.defpath), Path(os.sep))
+    if python is None or "PYTHONPATH" in load_pairs(job["environ"]):
+        return
+    packages = program_packages.ProgramPackages(python)
+    places = script_facts.find_missing_at_start(root, script)
+    misspelt = _find_misspelt(job, root, script)
+    missing = {module: place for module, place in places.items() if not packages.has_module(module)}
+    missing = {module: place for module, place in missing.items() if module not in misspelt}
+    if missing:
+        ways = _suggest_packages(sorted(missing), root)
+        places_text = _join_names([f"{module} ({redact(place)})" for module, place in missing.items()])
+        yield make_problem("packages-missing.here", *ways, script=redact(script), modules=places_text, python=python)
+
+
+def _find_program(job: "Job") -> tuple[Path, str] | None:
+    """Return the folder and the path of a job's Python script; None where it is unknown, or may find any module."""
     code = code_rules.find_code(job)
-    if code is None or not job["install"] or job["shipped_environment"] or job["requirements"]:
-        return
-    root = Path(code.uri)
-    if any((root / name).is_file() for name in script_facts.PROJECT_FILES):
-        return
     script = rules.find_program_file(job)
-    if not script.endswith(".py") or code.kind != LOCAL_KIND:
-        return
-    names = sorted(script_facts.find_missing_modules(root, script))
-    if not names:
-        return
+    if code is None or code.kind != LOCAL_KIND or not job["install"] or not script.endswith(".py"):
+        return None
+    return Path(code.uri), script
+
+
+def _has_no_packages(job: "Job", root: Path) -> bool:
+    """Return whether nothing is installed for the program."""
+    is_project = any((root / name).is_file() for name in script_facts.PROJECT_FILES)
+    return not (is_project or job["shipped_environment"] or job["requirements"])
+
+
+def _find_misspelt(job: "Job", root: Path, script: str) -> dict[str, tuple[str, str]]:
+    """Return the modules with a misspelt name, each with the one that is meant, and the place of its import."""
+    packages = _read_package_names(job, root)
+    own_modules = script_facts.list_own_modules(root, script)
+    misspelt: dict[str, tuple[str, str]] = {}
+    for module, place in script_facts.find_missing_at_start(root, script).items():
+        meant = find_meant_module(module, own_modules)
+        if meant and _simplify(module) not in packages:
+            misspelt[module] = meant, place
+    return misspelt
+
+
+def _read_package_names(job: "Job", root: Path) -> str:
+    """Return the texts of the files that name the packages of a program, without dashes; empty for none."""
+    paths = [root / name for name in script_facts.PROJECT_FILES]
+    paths += [Path(str(job["requirements"])).expanduser()] if job["requirements"] else []
+    texts = list[str]()
+    for path in paths:
+        with suppress(OSError):
+            texts.append(read_limited_file(path, MAX_PROJECT_FILE).decode(errors="replace"))
+    return _simplify("\n".join(texts))
+
+
+def _simplify(text: str) -> str:
+    return text.replace("-", "").replace("_", "").lower()
+
+
+def _suggest_packages(names: Sequence[str], root: Path) -> list[Suggestion]:
+    """Return what gives a program the modules that it lacks."""
     ways = [Suggestion(NO_INSTALL, "where its Python has them")]
     if {*names} & SHIPPED_MODULES:
         ways.insert(0, Suggestion(f"{SHIPPED} {SHIPPED_ENVIRONMENT}"))
@@ -73,10 +147,14 @@ def check_imports(job: "Job") -> Iterator[Problem]:
         ways.insert(0, Suggestion(f"{REQUIREMENTS} {shlex.quote(str(path))}"))
     elif len(ways) == 1:
         ways.insert(0, Suggestion(f"{REQUIREMENTS} FILE"))
-    shown = f"{', '.join(names[:MAX_NAMES])}{' and others' if names[MAX_NAMES:] else ''}"
-    yield make_problem("packages-missing", *ways, absent=("image",), script=redact(script), modules=shown)
+    return ways
 
 
+def _join_names(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:MAX_NAMES])}{' and others' if names[MAX_NAMES:] else ''}"
+
+
+MAX_PROJECT_FILE = 1 << 20
 MAX_NAMES = 3
 
 

@@ -93,6 +93,16 @@ class ProgramFile:
                 pending += statement.body
         return names
 
+    def find_import(self, module: str) -> int:
+        """Return the first line that imports a module of this top-level name; 0 if none does."""
+        lines = [
+            node.lineno
+            for node in self.nodes
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            and any(name.partition(".")[0] == module for name in _list_imported(node))
+        ]
+        return min(lines, default=0)
+
     @cached_property
     def _optional_nodes(self) -> set[ast.AST]:
         bodies = list[list[ast.stmt]]()

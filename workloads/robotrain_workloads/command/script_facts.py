@@ -29,6 +29,8 @@ USUAL_SCRIPT = "train.py"
 TRAINS, STARTS = {"backward", "fit", "learn"}, {"ArgumentParser", "__name__"}
 """Names of a script that trains, and of one that is a program."""
 MAX_PROGRAMS = 50
+REPORT_PACKAGE = "robotrain_runtime"
+"""Of which each program can import `report`."""
 REQUIREMENTS_FILE, PROJECT_FILES = "requirements.txt", ("uv.lock", "pyproject.toml")
 """What says which packages a program needs; the job reads the second without being told."""
 
@@ -68,6 +70,30 @@ def find_missing_modules(folder: Path, script: str) -> set[str]:
     files = program_files.read_program(folder, script)
     modules = _drop_shipped_with_python(module for file in files for module in file.list_modules())
     return {module for module in modules if not program_files.has_module(folder, script, module)}
+
+
+def find_missing_at_start(folder: Path, script: str) -> dict[str, str]:
+    """Return those without which the program cannot start, each with the place of its import, as `train.py:3`.
+
+    Nothing for a program that says itself where its modules are (`sys.path`).
+    """
+    files = program_files.read_program(folder, script)
+    if any(b"sys.path" in file.source or b"PYTHONPATH" in file.source for file in files):
+        return {}
+    places: dict[str, str] = {}
+    for file in files:
+        for module in sorted(_drop_shipped_with_python(file.list_starting_modules(""))):
+            line = file.find_import(module)
+            if line and not program_files.has_module(folder, script, module):
+                places.setdefault(module, f"{file.path}:{line}")
+    return places
+
+
+def list_own_modules(folder: Path, script: str) -> set[str]:
+    """Return the top-level modules that a script can import from its folder."""
+    roots = program_files.list_import_folders(folder, script)
+    paths = [path for root in roots if root.is_dir() for path in root.iterdir()]
+    return {path.stem for path in paths if path.stem.isidentifier() and (path.suffix == ".py" or path.is_dir())}
 
 
 def find_script(folder: Path) -> str:
@@ -175,4 +201,5 @@ def _list_texts(nodes: list[ast.AST]) -> Iterator[str]:
 
 def _drop_shipped_with_python(modules: Iterable[str]) -> set[str]:
     """Return the top-level names of modules that do not come with Python."""
-    return {module.partition(".")[0] for module in modules} - sys.stdlib_module_names
+    own = {REPORT_PACKAGE}
+    return {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - own

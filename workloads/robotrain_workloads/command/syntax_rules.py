@@ -73,9 +73,9 @@ def _get_minor(version: str) -> int:
 
 def _make_fault(fault: SyntaxFault) -> Problem:
     text, path = fault.text[:MAX_TEXT], redact(fault.path)
-    return make_problem("program-unreadable", given=text, path=path, line=fault.line, reason=fault.reason)
+    return make_problem("program-unreadable", where=f"{path}:{fault.line}", given=text, reason=fault.reason)
 
 
 def _make_doubt(fault: SyntaxFault) -> Problem:
     text, path = fault.text[:MAX_TEXT], redact(fault.path)
-    return make_problem("program-unreadable.newer", given=text, path=path, line=fault.line, minor=THIS_MINOR)
+    return make_problem("program-unreadable.newer", where=f"{path}:{fault.line}", given=text, minor=THIS_MINOR)

@@ -1,0 +1,58 @@
+"""Which package a module comes from, and which module a misspelt name means, by names alone: nothing is imported."""
+
+import re
+import sys
+from collections.abc import Collection, Iterable
+
+from robotrain_workloads.command.missing_module import SHIPPED_MODULES
+
+USUAL_MODULES = SHIPPED_MODULES | frozenset(
+    {"flax", "gym", "h5py", "huggingface_hub", "hydra", "imageio", "jax", "lightning", "matplotlib", "mlflow", "mujoco"}
+    | {"numpy", "omegaconf", "optuna", "pandas", "pinocchio", "pytorch_lightning", "robosuite", "scipy", "skrl"}
+    | {"sklearn", "stable_baselines3", "tensorboard", "tensorflow", "torchaudio", "transformers", "wandb", "yaml"}
+)
+"""Modules that training programs import often."""
+PACKAGES = {
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv",
+    "mpl_toolkits": "matplotlib",
+    "pkg_resources": "setuptools",
+    "pxr": "usd",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+}
+"""Packages in whose names their module does not stand."""
+MIN_LENGTH = 5
+"""A shorter name may be another one."""
+MIN_SHARED = 3
+
+
+def find_meant_module(module: str, own_modules: Iterable[str]) -> str:
+    """Return the module of which a name is certainly a misspelling; empty if it may be a name of its own.
+
+    :param own_modules: those of the program itself.
+    """
+    candidates = sorted({*own_modules, *USUAL_MODULES, *sys.stdlib_module_names})
+    return next((candidate for candidate in candidates if _is_typing_error(module, candidate)), "")
+
+
+def _is_typing_error(name: str, meant: str) -> bool:
+    """Return whether two letters are exchanged, or one is wrong, missing or too much, but for the last one."""
+    if min(len(name), len(meant)) < MIN_LENGTH or name == meant or name[0] != meant[0]:
+        return False
+    start = next((at for at, (a, b) in enumerate(zip(name, meant, strict=False)) if a != b), min(len(name), len(meant)))
+    rest, meant_rest = name[start:], meant[start:]
+    is_exchanged = rest[:2] == meant_rest[1::-1] and len(rest) > 1 and rest[2:] == meant_rest[2:]
+    is_inside = bool(rest[1:] or meant_rest[1:])
+    return is_exchanged or (is_inside and meant_rest[1:] in (rest, rest[1:])) or (is_inside and rest[1:] == meant_rest)
+
+
+def comes_from(module: str, packages: Collection[str]) -> bool:
+    """Return whether one of these packages probably has a module: its name has that of the other in it."""
+    name = _simplify(PACKAGES.get(module, module))
+    simple = [_simplify(package) for package in packages]
+    return any(name in package or (len(package) >= MIN_SHARED and package in name) for package in simple)
+
+
+def _simplify(name: str) -> str:
+    return re.sub(r"[-_.]", "", name).lower()
