@@ -1,6 +1,7 @@
 """`--num-workers auto`: how fast different numbers of processes load the data of a training, before its first step.
 
-The number changes no sample of a training without random image transforms; a training that is resumed keeps it.
+The number changes no sample of a training without random image transforms; a training that is resumed keeps it. A job
+that is submitted again is the same job, and measures again.
 """
 
 import importlib
@@ -58,10 +59,16 @@ class LoaderChoice:
     def _measure(self, data: Any, config: Any) -> int:
         """Return the number for a dataset, and tell how fast each was."""
         rates = measure_rates(data, config, list_counts(self._usual, self._most))
+        videos: Any = importlib.import_module("lerobot.datasets.video_utils")
+        videos._default_decoder_cache.clear()  # loading processes that are forked would share its open files
         chosen = choose_count(rates)
         shown = ", ".join(f"{count}: {rate:.0f}" for count, rate in rates.items())
         text = f"data is loaded by {chosen or 'no'} processes; samples per second with each number: {shown}"
-        emit_event(Note(level="info", text=text))
+        ways: tuple[tuple[str, ...], ...] = ()
+        if config.dataset.image_transforms.enable:
+            text += "; with another number, which the same job may choose again, random image transforms draw others"
+            ways = ((f"--num-workers {chosen}",),)
+        emit_event(Note(level="info", text=text, ways=ways))
         emit_event(Track(params={"num_workers": chosen}))
         return chosen
 
