@@ -190,7 +190,7 @@ class Engine:
         published = self._make_publication(data) if self._is_lead else None
         try:
             with self._run_stage("work"):
-                self._run_work(python, self._plugin.work(self._document, work_data, Path(self._placement.work)))
+                self._run_work(python, self._make_work_command(work_data))
         except (JobFailed, StopRequested):
             with suppress(JobFailed, StopRequested):  # already reported; why the work ended matters more
                 self._finish_publication(published, python, succeeded=False)
@@ -364,6 +364,13 @@ class Engine:
         ref = document.read_submission_id(self._document) or self._placement.work
         tags[document.TRACKED_RUN_TAG] = f"{self._document.platform}:{ref}"
         self._relay.emit(Track(experiment=spec.experiment, run_name=spec.run_name, params=spec.params, tags=tags))
+
+    def _make_work_command(self, data: Mapping[JobSource, Path]) -> WorkCommand:
+        """Return the command of the work; what it reads in the cache is leased. Repeat if that was just removed."""
+        while True:
+            command = self._plugin.work(self._document, data, Path(self._placement.work))
+            if all([self._lease.acquire(folder) for folder in command.cache_folders]):
+                return command
 
     def _run_work(self, python: Path, work: WorkCommand) -> None:
         for note in work.notes:

@@ -138,9 +138,21 @@ def test_staged_data_that_was_removed_is_fetched_again(stage, run, job, tmp_path
     assert (tmp_path / "cache/data/a").exists()
 
 
-def test_staged_data_is_leased_while_the_run_uses_it(stage, run, job, tmp_path):
-    program = f"import fcntl; fcntl.flock(open({str(tmp_path / 'cache/data/a.lock')!r}), fcntl.LOCK_EX | fcntl.LOCK_NB)"
-    made = job(program, carried=["a"])
+@pytest.mark.parametrize(
+    ("locks", "publish"),
+    [
+        pytest.param("data/a.lock", {}, id="a source"),
+        pytest.param("prepared/*/*.lock", {"join": JOIN, "staged": True}, id="what the work finds prepared"),
+    ],
+)
+def test_what_was_staged_is_leased_while_the_run_uses_it(stage, run, job, tmp_path, locks, publish):
+    cache = str(tmp_path / "cache")
+    program = f"""
+import fcntl, pathlib
+(lock,) = pathlib.Path({cache!r}).glob({locks!r})
+fcntl.flock(lock.open(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+"""
+    made = job(program, carried=["a"], publish=publish)
     stage(made)
     ran = run(made)
     assert "BlockingIOError" in "\n".join(ran.lines)

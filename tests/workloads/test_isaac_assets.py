@@ -234,6 +234,7 @@ def test_what_was_fetched_before_needs_no_server(
     assert preparation.is_staged
     assert preparation.environment.required_packages == {"isaaclab": "3.0"}
     assert assets.make_environ(document, {}) == {}
+    assert assets.list_cache_folders(document) == ()
 
     place = get_prepared_folder(document, preparation.key)
     files.fill_cache_folder(
@@ -241,6 +242,7 @@ def test_what_was_fetched_before_needs_no_server(
     )
     root = Path(assets.make_environ(document, {})[assets.ROOT_VARIABLE])
     assert (root / ROBOT).is_file()
+    assert assets.list_cache_folders(document) == (root,)
     assert list(assets.find_problems(document, {})) == []
     assert plugin.prepare(document, {}, {}) == preparation
     later_step = dataclasses.replace(document, workload="isaac-export")

@@ -50,6 +50,8 @@ class WorkCommand:
     """Added to the process environment."""
     notes: tuple[Note, ...] = ()
     """Messages to the user at the start: what the work resumes from, what it could not use."""
+    cache_folders: tuple[Path, ...] = ()
+    """Folders of the cache that it reads, beside the data: they stay there until the run ends."""
     takes_over: bool = True
     """Of a command that warms up: whether it does the work itself, with the arguments that it reads."""
     joins_tracking: bool = False

@@ -91,7 +91,11 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         "PRETEND_STEP": str(good[0] if good else 0),
     }
     arguments, joins = ("-c", str(document.parameters["program"])), bool(document.parameters.get("joins"))
-    return WorkCommand(arguments=arguments, environ=environ, notes=notes, joins_tracking=joins)
+    is_staged = bool(document.parameters.get("staged"))
+    folders = sorted(Path(document.placement.cache, "prepared").glob("*/*/")) if is_staged else ()
+    return WorkCommand(
+        arguments=arguments, environ=environ, notes=notes, joins_tracking=joins, cache_folders=tuple(folders)
+    )
 
 
 def checkpoints(document: JobDocument, work: Path) -> Path:

@@ -60,6 +60,12 @@ def make_environ(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[
     return {ROOT_VARIABLE: str(fetched)}
 
 
+def list_cache_folders(document: JobDocument) -> tuple[Path, ...]:
+    """Return the folders of the cache that a job may load assets from."""
+    fetched = _find_fetched(document)
+    return (fetched,) if fetched else ()
+
+
 def prepare(
     document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
 ) -> DataPreparation | None:

@@ -21,8 +21,8 @@ from robotrain_workloads.isaac import (
     checkpoint_content,
     checkpoint_file,
     installation,
+    job_command,
     policy_container,
-    user_code,
 )
 from robotrain_workloads.isaac import parameters as shared
 from robotrain_workloads.isaac.versions import lab_3_0
@@ -89,12 +89,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     own += [f"--keep-policy={work / 'outputs' / POLICY_FOLDER / f'{step:06}'}"]
     own += [f"--formats={','.join(parameters.list_formats(values))}"]
     own += [f"--max-steps={values['max_steps'] or values['video_length']}"]
-    environ = {
-        **installation.make_job_environ(document),
-        **assets.make_environ(document, data),
-        **user_code.make_environ(document, data),
-    }
-    return WorkCommand(arguments=("-m", EXPORTER, *own, "--", *document.trainer_args), environ=environ)
+    return job_command.make_command(document, data, EXPORTER, [*own, "--"])
 
 
 def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:

@@ -12,7 +12,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.finding import Finding, get_finding
 
 from robotrain_workloads import packages, publish_url
-from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation, user_code
+from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation, job_command, user_code
 from robotrain_workloads.isaac.versions import lab_3_0
 from robotrain_workloads.isaac_train import parameters, start, training_folder
 from robotrain_workloads.nodes import node_launch
@@ -90,16 +90,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
             own.append(f"--{name.replace('_', '-')}={values[name]}")
     if begin is not None:
         own += ["--start", str(begin), "--mode", mode, *(["--repeated"] if recovered else [])]
-    return WorkCommand(
-        arguments=("-m", SUPERVISOR, *own, "--", *list_script_options(document), *document.trainer_args),
-        environ={
-            **installation.make_job_environ(document),
-            **assets.make_environ(document, data),
-            **node_launch.make_environ(document),
-            **user_code.make_environ(document, data),
-        },
-        notes=notes,
-    )
+    own += ["--", *list_script_options(document)]
+    return job_command.make_command(document, data, SUPERVISOR, own, node_launch.make_environ(document), notes)
 
 
 def list_script_options(document: JobDocument) -> list[str]:

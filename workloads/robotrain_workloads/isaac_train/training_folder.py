@@ -13,7 +13,7 @@ from pathlib import Path
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
-from robotrain_workloads.isaac import assets, checkpoint_file, installation, user_code
+from robotrain_workloads.isaac import checkpoint_file, installation, job_command, user_code
 from robotrain_workloads.isaac.parameters import TASKS_ENTRY
 from robotrain_workloads.isaac.process_group import SCRATCH_FOLDER, start_script
 from robotrain_workloads.isaac_train import parameters, start
@@ -54,8 +54,6 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
         arguments += [f"--{option}", str(values[option])] if values[option] is not None else []
     arguments += ["--headless"] if values["headless"] else []
     environ: dict[str, str] = {
-        **installation.make_job_environ(document),
-        **assets.make_environ(document, data),
         "TASK": str(values["task"]),
         "NUM_ENVS": str(values["num_envs"]),
         "MAX_ITERATIONS": "" if values["max_iterations"] is None else str(values["max_iterations"]),
@@ -68,7 +66,7 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
         "OSMO_DATASET_NAME": name,
         "RUN_AZURE_SMOKE_TEST": "0",
     }
-    return WorkCommand(arguments=("-m", MODULE, *own, "--", *arguments, *document.trainer_args), environ=environ)
+    return job_command.make_command(document, data, MODULE, [*own, "--", *arguments], environ)
 
 
 def link_folder(folder: Path, name: str, parent: Path = DATA_FOLDER) -> Path:

@@ -16,8 +16,8 @@ from robotrain_workloads.isaac import (
     checkpoint_content,
     checkpoint_file,
     installation,
+    job_command,
     policy_container,
-    user_code,
 )
 from robotrain_workloads.isaac.versions import lab_3_0
 from robotrain_workloads.isaac_validate import parameters
@@ -66,12 +66,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     own += [f"--source-kind={source.kind}", f"--job-name={parameters.make_job_name(values)}"]
     own += [f"--pin={source.pin}"] if source.pin else []
     own += [f"--video-length={values['video_length']}"] if values["record_video"] else []
-    environ = {
-        **installation.make_job_environ(document),
-        **assets.make_environ(document, data),
-        **user_code.make_environ(document, data),
-    }
-    return WorkCommand(arguments=("-m", SUPERVISOR, *own, "--", *document.trainer_args), environ=environ)
+    return job_command.make_command(document, data, SUPERVISOR, [*own, "--"])
 
 
 def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
