@@ -1,12 +1,16 @@
 """What differs between runs: `robotrain diff`, and the changes that `robotrain runs` shows."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
 from fake_engine import set_run_state
 from robotrain.cli import output
-from robotrain.store import records
+from robotrain.store import code_changes, records
+from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Metrics, Outcome
+from robotrain_sources.local_path import pin as local_pin
+from robotrain_sources.local_path.kind import LocalFolder
 
 
 def test_diff_shows_the_settings_that_differ(submit_plain, robotrain):
@@ -70,8 +74,36 @@ def test_diff_of_a_name_with_several_runs_compares_its_newest_two(submit_plain, 
     assert [way["text"] for way in problem["instead"]] == [f"robotrain diff {first} {second}"]
     third = submit_plain("--name", "other")
     assert [one["run"] for one in robotrain("diff", "pick-v3", "--json").json["runs"]] == [second, third]
-    (problem,) = robotrain("diff", "other", "--json").json["problems"]
-    assert [way["text"] for way in problem["instead"]] == [f"robotrain diff {second} {third}"]
+    assert [one["run"] for one in robotrain("diff", "other", "--json").json["runs"]] == [second, third]
+
+
+def test_an_attempt_says_what_changed_since_the_one_before(robotrain, fake_platform, pusht, tmp_path):
+    dataset = shutil.copytree(pusht, tmp_path / "dataset")
+    words = ("submit", "--platform", "fake", "--training-steps", "4", "--dataset-path", dataset)
+    robotrain(*words).check(0)
+    robotrain(*words, "--new", "--no-pin").check(0, "attempt 2 of the same job")  # a source without a pin is the same
+    third = robotrain(*words, "--new")
+    third.check(0, "attempt 3 of the same job")
+    (dataset / "meta/more.json").write_text("{}")
+    robotrain(*words, "--new").check(0, f"attempt 4 of this job, with changes since {third.stdout.strip()}: dataset")
+
+
+def test_code_that_changed_is_named_by_file_where_copies_are_kept(tmp_path):
+    sources = []
+    code = tmp_path / "code"
+    code.mkdir()
+    for texts in ({"train.py": "1", "old.py": "1"}, {"train.py": "2", "new.py": "1"}):
+        for name in ("train.py", "old.py", "new.py"):
+            (code / name).unlink(missing_ok=True)
+        for name, text in texts.items():
+            (code / name).write_text(text)
+        pin = local_pin.resolve_pin(LocalFolder(str(code)), "code")
+        sources.append([JobSource(role="code", kind="local_path", uri=str(code), pin=pin)])
+    changes = code_changes.find_code_changes(*sources)
+    assert str(changes) == "train.py changed, new.py added, old.py removed"
+    assert code_changes.find_code_changes(sources[0], sources[0]) is None
+    gone = replace(sources[0][0], pin="folder:1:2:3:4")
+    assert code_changes.find_code_changes([gone], sources[1]) is None
 
 
 def test_runs_shows_what_differs_from_the_run_before(submit_plain, robotrain, scripted):

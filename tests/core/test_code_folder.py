@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain.store import code_folder
+from robotrain.store import code_folder, written_files
 
 
 def write(folder: Path, *paths: str) -> None:
@@ -119,3 +119,17 @@ def test_the_copy_that_was_pinned_is_sent_although_the_folder_changed(tmp_path: 
     assert (staged / "train.py").read_text() == "x"
     assert (code_folder.stage_folder(folder) / "train.py").read_text() == "changed"
     assert (code_folder.stage_folder(folder, "folder:2") / "train.py").read_text() == "changed"
+
+
+def test_what_robotrain_wrote_is_sent_only_if_an_own_ignore_file_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "code"
+    write(folder, "train.py", "robotrain.toml", "job.schema.json", "page.html", "plan/robotrain-plan.json", "plan/a.py")
+    (folder / "job.yaml").write_text("# The job\nworkload: command\n")
+    (folder / "nodes").mkdir()
+    (folder / "nodes/job.yaml").write_text("kind: Job\n")
+    (folder / "p1.html").write_text(f"<html><head>{written_files.GENERATOR}</head></html>")
+    assert list(code_folder.scan_folder(folder).files) == ["nodes/job.yaml", "page.html", "train.py"]
+    (folder / ".robotrainignore").write_text("!job.yaml\n")
+    staged = code_folder.stage_folder(folder)
+    sent = code_folder.scan_folder(staged, is_staged=True).files
+    assert list(sent) == ["job.yaml", "nodes/job.yaml", "page.html", "train.py"]

@@ -15,9 +15,9 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.cli.command_factory import UsageError, get_plugins, read_typed_line
 from robotrain.cli.parse_errors import explain_parse_error
 from robotrain.config.resolve import Resolution
-from robotrain.config.starter_files import JOB_FILE
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, select_errors
 from robotrain.line_edits import PROGRAM, LineOptions, edit_line, read_edit
+from robotrain.store.written_files import JOB_FILE
 from robotrain.submission.prepare import check_request
 
 MAX_TRIALS = 20

@@ -11,7 +11,6 @@ from robotrain.cli.options import ComposedOptions
 from robotrain.cli.unknown_option import find_option_owners, make_unknown_option_problem
 from robotrain.config.names import Names
 from robotrain.config.selection import Choice, is_job_file, load_or_none
-from robotrain.config.starter_files import JOB_FILE
 from robotrain.config.trainer_args import find_option_of_program
 from robotrain.config.values import DEFAULT_ORIGIN
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
@@ -20,6 +19,7 @@ from robotrain.model.workload import Workload
 from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import can_repeat, redact, remember_secrets
+from robotrain.store.written_files import JOB_FILE
 
 make_problem = Messages(__file__)
 

@@ -16,10 +16,12 @@ from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import FoundInput, Workload
+from robotrain.store.written_files import (
+    JOB_FILE,
+    PIPELINE_SCHEMA_FILE,
+    SCHEMA_LINE,
+)
 
-JOB_FILE, PIPELINE_FILE = "job.yaml", "pipeline.yaml"
-JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE = "job.schema.json", "pipeline.schema.json"
-SCHEMA_LINE = "# yaml-language-server: $schema={}"
 MAX_WIDTH = 120
 OWN_PARAMETERS = ("# Parameters of your own, each {NAME} in the command:", "# params:", "#   NAME: VALUE")
 

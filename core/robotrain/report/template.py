@@ -12,6 +12,7 @@ from robotrain import __version__
 from robotrain.model.amounts import format_time
 from robotrain.redaction import redact
 from robotrain.report.charts import MAX_LINES, SMALL, Points, find_scale_end, make_chart, make_sparkline
+from robotrain.store.written_files import GENERATOR
 
 MAX_TEXT = 1000
 CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
@@ -78,8 +79,13 @@ def _get_environment(package: str) -> jinja2.Environment:
     functions: list[Callable[..., Any]] = [drop_empty_columns, find_number_columns, find_scale_end, format_time]
     functions += [make_chart, make_sparkline, redact_text, split_constant]
     environment.globals |= {function.__name__: function for function in functions}
-    environment.globals |= {"version": __version__, "content_policy": CONTENT_POLICY, "SMALL": SMALL}
-    environment.globals |= {"FIRST_ROWS": FIRST_ROWS, "FIRST_BARS": FIRST_BARS}
+    environment.globals |= {
+        "version": __version__,
+        "content_policy": CONTENT_POLICY,
+        "generator": GENERATOR,
+        "SMALL": SMALL,
+    }
+    environment.globals |= {"FIRST_ROWS": FIRST_ROWS, "FIRST_BARS": FIRST_BARS, "SMALL": SMALL}
     environment.globals |= {"FIRST_PLOTS": FIRST_PLOTS, "FIRST_CARDS": FIRST_CARDS, "FIRST_LINES": MAX_LINES}
     environment.globals["style"] = files("robotrain.report").joinpath("templates/style.css").read_text(encoding="utf-8")
     return environment

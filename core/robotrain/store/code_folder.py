@@ -2,7 +2,8 @@
 
 What `.gitignore`, `.amlignore` and `.robotrainignore` name stays here, in the folder, below it, and above it up to the
 root of its repository; the user's own excludes of git are not read, so that the same folder sends the same files on
-every machine. Names that begin with a dot stay here too. The rest is staged in a copy, which pins and uploads read like
+every machine. Names that begin with a dot stay here too. What robotrain wrote stays here, unless a
+`.robotrainignore` names it with a `!` (`written_files`). The rest is staged in a copy, which pins and uploads read like
 any other folder.
 """
 
@@ -22,7 +23,7 @@ from typing import Any
 
 from robotrain_runtime.contract.files import make_atomically
 
-from robotrain.store import files
+from robotrain.store import files, written_files
 from robotrain.store.secret_files import has_secret_name
 
 IGNORE_FILES = (".gitignore", ".amlignore", ".robotrainignore")
@@ -90,11 +91,14 @@ def _find_heaviest(weights: Mapping[str, int], prefix: str = "") -> str:
     return _find_heaviest(weights, heaviest) if heaviest.endswith("/") else heaviest
 
 
-def scan_folder(folder: Path) -> CodeContent:
-    """Return the content of a folder; of one with too many files only the first ones. Raise OSError."""
+def scan_folder(folder: Path, *, is_staged: bool = False) -> CodeContent:
+    """Return the content of a folder; of one with too many files only the first ones. Raise OSError.
+
+    :param is_staged: whether it is a staged copy, of which everything is sent.
+    """
     content = CodeContent()
     root = os.path.realpath(folder)
-    above, ignored = _read_ignore_files_above(root)
+    above, ignored = ("", (("", _parse_rules(["!*"])),)) if is_staged else _read_ignore_files_above(root)
     for count, (path, entry) in enumerate(_refuse_depth(_list_entries(root, "", above, ignored))):
         content.names[path[: path.rfind("/") + 1]] += 1
         if len(content.files) >= MAX_FILES or count >= MAX_NAMES:
@@ -170,11 +174,12 @@ def _parse_rules(lines: list[str]) -> Any:
         return GitIgnoreSpec([])
 
 
-def _is_ignored(path: str, ignored: IgnoreRules) -> bool:
+def _is_ignored(path: str, ignored: IgnoreRules) -> bool | None:
+    """Return whether the rules leave a path out; None if they say nothing of it."""
     for above, rules in reversed(ignored):
         if (answer := rules.check_file(path.removeprefix(above)).include) is not None:
             return bool(answer)
-    return False
+    return None
 
 
 def _list_entries(
@@ -190,7 +195,11 @@ def _list_entries(
     for entry in ordered:
         path = f"{parent_path}{entry.name}"
         is_folder = entry.is_dir(follow_symlinks=False)
-        if _is_ignored(f"{above}{path}/" if is_folder else f"{above}{path}", ignored):
+        is_ignored = _is_ignored(f"{above}{path}/" if is_folder else f"{above}{path}", ignored)
+        if is_ignored is None:
+            is_own = written_files.is_written_folder if is_folder else written_files.is_written_file
+            is_ignored = is_own(entry.path)
+        if is_ignored:
             yield path, None
         elif is_folder:
             yield path, None  # it counts, even if it is empty
@@ -204,9 +213,9 @@ def stage_folder(folder: Path, pin: str = "") -> Path:
 
     :param pin: the copy that was pinned so is preferred, whatever changed since; copies of the last contents are kept.
     """
-    parent = files.get_cache_folder() / "code" / hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
-    if pin and (pinned := _find_pinned_copy(parent, pin)):
+    if pin and (pinned := find_staged_copy(folder, pin)):
         return pinned
+    parent = _get_copies_folder(folder)
     content = scan_folder(folder)
     if content.is_too_large:
         raise CodeTooLarge(errno.EFBIG, "More files or bytes than code may have", str(folder))
@@ -269,7 +278,13 @@ def _read_pinned_size(staged: Path) -> int:
         return MAX_STAGED_BYTES + 1
 
 
-def _find_pinned_copy(parent: Path, pin: str) -> Path | None:
+def _get_copies_folder(folder: Path) -> Path:
+    return files.get_cache_folder() / "code" / hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
+
+
+def find_staged_copy(folder: Path, pin: str) -> Path | None:
+    """Return the copy of a folder that was pinned so; None if it is not kept any more."""
+    parent = _get_copies_folder(folder)
     copies = [copy for copy in parent.iterdir() if not copy.name.startswith(".")] if parent.is_dir() else []
     for copy in copies:
         with contextlib.suppress(OSError, UnicodeDecodeError):

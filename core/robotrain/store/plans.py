@@ -24,6 +24,7 @@ from robotrain.model.job import TRAINER_DEFAULT, Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.workload import Produces
 from robotrain.store import files, records
+from robotrain.store.written_files import PLAN_FILE as MANIFEST_FILE
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -84,7 +85,6 @@ class PlanManifest:
     native: bool = False
 
 
-MANIFEST_FILE = "robotrain-plan.json"
 PAYLOAD_FILE = "robotrain-payload.zip"
 SCHEMA = 2
 """The format of the manifest, to be increased with each change that readers of the values or files depend on."""

@@ -4,15 +4,22 @@
 - It ended, and left a checkpoint: that is said, and the job is sent (`left_run`). Finished parts are taken over.
 - Its submit was interrupted: `name_lock` finds it with the name, and the platform is asked (`interrupted_submit`).
 - Another machine sent it: known only from the platform, which refuses its name a second time (`name_holder`).
+- A new run of it is an attempt, with a number: `describe_attempt` says what changed since the one before.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from robotrain.config.validate import list_fields
-from robotrain.errors import Problem
+from robotrain.errors import Problem, Rejected
+from robotrain.model.job import parse_attempt
 from robotrain.model.plan import RenderedPlan
+from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
+from robotrain.store import code_changes, plans, records, run_differences
+from robotrain.store.run_differences import Difference
+from robotrain.store.run_values import PIN
 from robotrain.submission import left_run, unfinished
 from robotrain.submission.left_run import LeftParts
 from robotrain.submission.prepare import PreparedJob
@@ -60,3 +67,29 @@ def join_run(same: UnfinishedRun, settings: Mapping[str, Any], name: str = "") -
     :param settings: those of the platform.
     """
     return ExistingRun(same, (unfinished.make_same_run_note(same, settings, name, new=False),))
+
+
+def describe_attempt(record: RunRecord) -> str:
+    """Return which attempt of its job a run is, and what changed since the one before; empty for the first.
+
+    A job has its name from its settings and the addresses of its sources: their contents may have changed.
+    """
+    attempt = parse_attempt(record.run)
+    stem = record.run.removesuffix(f"{attempt}")
+    with suppress(Rejected):
+        for number in range(attempt - 1, 0, -1):
+            if earlier := records.find_record(f"{stem}{number}"):
+                changes = run_differences.find_changes(earlier.values, record.values)
+                changes = [change for change in changes if not _lacks_pin(change)]
+                if not changes:
+                    break
+                files = code_changes.find_code_changes(*map(plans.read_stored_sources, (earlier.run, record.run)))
+                names = [f"code: {files}" if files and change.name == "code" else change.name for change in changes]
+                return f"attempt {attempt} of this job, with changes since {earlier.run}: {'; '.join(names)}"
+    return f"attempt {attempt} of the same job" if attempt > 1 else ""
+
+
+def _lacks_pin(change: Difference) -> bool:
+    """Return whether a source differs only in that one run has no pin of it: it counts as the same."""
+    without = {PIN.sub("", text or "") for text in change.texts}
+    return len(without) == 1 and without <= {*change.texts}

@@ -221,7 +221,7 @@ def read_tags(source: Source, role: str, pin: str) -> Sequence[str]:
         return []
 
     staged = code_folder.stage_folder(folder, pin)
-    description = code_commit.describe_commit(folder, code_folder.scan_folder(staged), staged)
+    description = code_commit.describe_commit(folder, code_folder.scan_folder(staged, is_staged=True), staged)
     if description is None:
         return []
     code_commit.save_difference(staged, description)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +35,7 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
     """
     from robotrain.report import collect, comparison
     from robotrain.report.comparison import DifferingRow
+    from robotrain.store import code_changes
 
     named = runs or []
     if not named:
@@ -53,14 +55,21 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
         "scores": [DifferingRow(name, tuple(run_scores.get(name) for run_scores in scores)) for name in score_names],
     }
     unknown = comparison.list_unknown_jobs(facts)
+    code = [(other, code_changes.find_code_changes(facts[0].sources, other.sources)) for other in facts[1:]]
+    changed_code = [(other.record.run, changes) for other, changes in code if changes]
     if json:
         compared = [
             {"run": run_facts.record.run, "name": run_facts.record.name, "state": run_facts.status.state}
             for run_facts in facts
         ]
         rows = {kind: [dataclasses.asdict(row) for row in differences] for kind, differences in tables.items()}
-        return print_json({"runs": compared, **rows, "unknown": unknown})
+        dumped = {run: changes.list_paths() for run, changes in changed_code}
+        return print_json({"runs": compared, **rows, "unknown": unknown, "code": dumped})
     print_result(format_table([["", *(run_facts.record.run for run_facts in facts)], *_format_rows(facts, tables)]))
+    for run, changes in changed_code:
+        since = f"from {names[0]} to {run}" if len(facts) > 2 else ""
+        print_message(f"code{since and ' '}{since}: {changes}")
+        print_message(f"  {shlex.join(['diff', '-r', str(changes.before), str(changes.after)])}   shows the lines")
     if unknown:
         print_message(f"settings are not known, as their plan is not stored here: {', '.join(unknown)}")
     elif not jobs:
@@ -87,12 +96,12 @@ def _find_runs(named: Sequence[str]) -> list[str]:
         return names
     (run,) = names
     others = [other for text in named for other in name_index.find_named_runs(text) if other != run]
-    if others and len(named) == 1:
-        print_message(f"{run} is the newest run: it is compared with the one of this name before it, {others[0]}")
-        return [others[0], run]
     older = itertools.dropwhile(lambda other: other != run, records.iterate_runs(with_steps=False))
     before = others[0] if others else next((other for other in older if other != run), "")
-    remark = f"the run {'of this name ' if others else ''}before it"
+    remark = f"the {'one of this name' if others else 'run'} before it"
+    if before and len(named) == 1:
+        print_message(f"{run} is the newest run: it is compared with {remark}, {before}")
+        return [before, run]
     way = (f"robotrain diff {before} {run}", remark) if before else ("robotrain runs", "lists the runs")
     raise make_usage_error(f"both runs are {run}", "A run does not differ from itself.", way)
 

@@ -16,7 +16,6 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.config import job_file, starter_files
-from robotrain.config.starter_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE
 from robotrain.config.values import Origin
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
@@ -27,6 +26,7 @@ from robotrain.pipelines.train_eval import find_evaluation
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file, write_atomically
+from robotrain.store.written_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE
 from robotrain.submission import checker
 
 make_problem = Messages(__file__)

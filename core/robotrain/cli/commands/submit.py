@@ -343,14 +343,14 @@ def finish_submission(
     :param is_new: whether this command submitted it.
     """
     from robotrain.cli.watch import run_summary
-    from robotrain.model.job import parse_attempt
     from robotrain.plugins import site
+    from robotrain.submission import existing_run
 
     run = record.run
     plugins = get_plugins(ctx)
     as_json = bool(options.get("json"))
-    if is_new and (attempt := parse_attempt(run)) > 1:
-        print_message(f"  this is attempt {attempt} of the same job")
+    if is_new and (attempt := existing_run.describe_attempt(record)):
+        print_message(f"  this is {attempt}")
     native = dict(run_summary.list_native_names(record, platform))
     for name, value in native.items():
         print_message(f"  {name} {value}")

@@ -199,7 +199,7 @@ class TaskBuilder:
             folder = Path(self.code.uri)
             if self.code.pin:
                 folder = code_folder.stage_folder(folder, self.code.pin)
-            content = code_folder.scan_folder(folder)
+            content = code_folder.scan_folder(folder, is_staged=bool(self.code.pin))
             return {f"{CODE_MEMBER}/{path}": Path(real).read_bytes() for path, real in content.files.items()}
         except OSError as error:
             code_uri = self.code.uri
