@@ -1,10 +1,14 @@
-"""The environment variables that Isaac Lab gets on a cluster."""
+"""The environment variables that Isaac Lab gets on a cluster, and how its processes end."""
 
 import os
 
 import pytest
+from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE
+from robotrain_runtime.contract.event import Note
 from robotrain_runtime.machine import hardware
 from robotrain_workloads.isaac import installation
+from robotrain_workloads.isaac_train import supervisor
+from robotrain_workloads.supervision import process_group
 
 
 @pytest.fixture
@@ -45,3 +49,21 @@ def test_threads_that_the_user_chose_are_kept(environ):
 
 def test_packages_of_robotrain_stay_out(environ):
     assert not {"PYTHONPATH", "PYTHONSAFEPATH"} & environ(PYTHONPATH="/x", PYTHONSAFEPATH="1").keys()
+
+
+def test_a_complete_training_that_does_not_close_is_ended_and_succeeds(tmp_path, monkeypatch):
+    program = tmp_path / "python"
+    program.write_text(
+        '#!/bin/sh\nwhile [ "$1" != --report ]; do shift; done\n'
+        'printf \'{"event": "finished"}\\n\' >>"$2"\nexec sleep 60\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv(PROGRAM_PYTHON_VARIABLE, str(program))
+    monkeypatch.setattr(process_group, "CLOSE_SECONDS", 0.0)
+    monkeypatch.setattr(process_group, "POLL_SECONDS", 0.02)
+    notes: list[Note] = []
+    monkeypatch.setattr(supervisor, "emit_event", notes.append)
+    own = ["--backend", "rsl_rl", "--task", "T", "--work", str(tmp_path), "--checkpoints", str(tmp_path / "c")]
+    assert supervisor.main([*own, "--", "--device=cpu"]) == 0
+    (note,) = notes
+    assert (note.level, "was ended" in note.text) == ("info", True)

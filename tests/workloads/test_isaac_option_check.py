@@ -57,10 +57,19 @@ def test_isaac_lab_refuses_a_task_that_it_does_not_have(ask_isaac_lab: Callable[
     assert "Isaac-Cartpol" in verdict.text
 
 
-def test_a_task_that_starts_isaac_sim_is_doubted(ask_isaac_lab: Callable[..., list[Verdict]]) -> None:
-    (verdict,) = ask_isaac_lab(("--task=IsaacContrib-Velocity-Flat-AnymalC", "--device=cpu"))
+@pytest.mark.parametrize(
+    ("task", "options", "lacks"),
+    [
+        ("IsaacContrib-Velocity-Flat-AnymalC", (), "Isaac Sim"),
+        ("Isaac-Cartpole-Direct", ("physics=physx",), "ovphysx"),
+    ],
+)
+def test_physics_that_the_environment_lacks_are_doubted(
+    ask_isaac_lab: Callable[..., list[Verdict]], task: str, options: tuple[str, ...], lacks: str
+) -> None:
+    (verdict,) = ask_isaac_lab((f"--task={task}", "--device=cpu"), *options)
     assert verdict.result == "doubtful"
-    assert "Isaac Sim" in verdict.text
+    assert lacks in verdict.text
 
 
 def test_values_stay_with_their_options() -> None:

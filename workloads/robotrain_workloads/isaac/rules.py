@@ -185,7 +185,7 @@ def _check_named_agent(job: "Job", name: str, task: tasks.Task, version: str) ->
         if option != "--agent" or version != "3.0" or not agent or agent in agents:
             continue
         ways = (f"-- --agent {near}" for near in difflib.get_close_matches(agent, agents, 1, 0))
-        having = " and ".join(agents) or "none of this library"
+        having = ", ".join(agents) or "none of this library"
         yield make_problem("task-without-agent.named", *ways, given=agent, name=name, having=having, version=version)
 
 

@@ -29,6 +29,8 @@ HYDRA_HINT = re.compile(r"\n?(?:Set the environment variable HYDRA_FULL_ERROR|To
 NOISE = re.compile(r"^(?:usage:.*?error: |Error executing job.*\n(?=\w+: ))", re.DOTALL)
 """What stands before the reason: the usage, or where an override failed."""
 ISAAC_SIM = "isaacsim"
+RUNTIMES = {"has_ovphysx_physics": ("OvPhysX", "ovphysx"), "has_ovrtx": ("the OVRTX renderer", "ovrtx")}
+"""By the field of Isaac Lab's scan of a configuration: what it starts beside Isaac Sim, and the package of that."""
 
 
 class Refused(Exception):
@@ -214,15 +216,18 @@ def _compare_types(before: Any, after: Any) -> str:
 
 
 def _find_simulator_doubts(env: Any) -> Iterator[Verdict]:
-    """Yield that the task would start Isaac Sim, which is not here; Isaac Lab's own rules may refuse it before."""
+    """Yield what the task would start and is not here, as Isaac Sim; Isaac Lab's own rules may refuse it before."""
     try:
-        _, sources = importlib.import_module("isaaclab.app").validate_launch(env, {"livestream": 0})
+        scan, sources = importlib.import_module("isaaclab.app").validate_launch(env, {"livestream": 0})
     except ValueError as error:
         yield Verdict(result="refused", text=_format_error(error))
         return
     if sources and importlib.util.find_spec(ISAAC_SIM) is None:
         text = f"the task starts Isaac Sim, which this environment has not: {', '.join(sources)}"
         yield Verdict(result="doubtful", text=text)
+    for field, (name, package) in RUNTIMES.items():
+        if getattr(scan, field, False) and importlib.util.find_spec(package) is None:
+            yield Verdict(result="doubtful", text=f"it uses {name}, and this environment has no package {package}")
 
 
 def _format_error(error: BaseException) -> str:

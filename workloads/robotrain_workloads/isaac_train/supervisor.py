@@ -23,11 +23,12 @@ from robotrain_workloads.nodes import node_group, node_launch
 from robotrain_workloads.nodes.node_group import JobNodes
 from robotrain_workloads.supervision.event_files import EventFileReader
 from robotrain_workloads.supervision.json_lines import ReportReader
-from robotrain_workloads.supervision.process_group import GroupFollower
+from robotrain_workloads.supervision.process_group import CLOSE_SECONDS, GroupFollower
 
 LAUNCHER = Path(__file__).parent / "image" / "launcher.py"
 NODE_TRAINING = "robotrain_workloads.isaac_train.node_training"
 NOTHING_LEFT = 4
+ENDED = f"Isaac Lab was ended, as it had not closed {CLOSE_SECONDS:.0f} s later"
 EVENTS_SECONDS = 2.0
 PARAMS = ("params/agent.yaml", "params/env.yaml")
 VIDEOS = "videos"
@@ -120,7 +121,9 @@ class TrainingFollower:
             )
             return NOTHING_LEFT
         if self._finished:
-            if code:
+            if self._group.has_killed:
+                emit_event(Note(level="info", text=f"the training is complete; {ENDED}"))
+            elif code:
                 text = f"the training is complete, but Isaac Lab closed with exit code {code}"
                 emit_event(Note(level="warning", text=text))
             return 0

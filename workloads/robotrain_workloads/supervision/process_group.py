@@ -40,6 +40,11 @@ class GroupFollower:
         return self._stop.is_requested
 
     @property
+    def has_killed(self) -> bool:
+        """Whether the processes did not end in time, and were killed."""
+        return self._stop.has_killed
+
+    @property
     def stopped_at(self) -> float:
         """When it was, in seconds since the epoch; 0 for never."""
         return self._stop.requested_at
