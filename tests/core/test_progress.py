@@ -7,6 +7,7 @@ import math
 import pytest
 from robotrain.model import amounts, progress
 from robotrain.model.progress import Progress
+from robotrain.model.workload_profile import Metric
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import (
     Checkpoint,
@@ -86,6 +87,14 @@ def test_episodes_that_end_together_have_no_rate():
     for number in range(3):
         known.add_event(event.EventRecord(5.0, episode(number)))
     assert known.format_line() == "episode 3/10 (30%)"
+
+
+def test_a_line_has_the_values_with_a_brief_name():
+    declared = [Metric(name="return", kind="curve"), Metric(name="success", brief="success", share=True)]
+    known = Progress([*declared, Metric(name="length", brief="length"), Metric(name="more")])
+    values = {"return": 1.5, "success": 0.25, "length": 300.0, "more": 1.0}
+    known.add_event(event.EventRecord(5.0, Metrics(step=2, total=4, values=values)))
+    assert known.format_line() == "step 2/4 (50%)  return 1.5  success 25%  length 300"
 
 
 def test_a_line_says_how_long_the_training_waits_for_data():

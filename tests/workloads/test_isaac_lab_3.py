@@ -163,7 +163,7 @@ def test_a_policy_of_sb3_is_trained_resumed_and_validated(submit: Submit) -> Non
     assert trained.code == 0, trained.output
     steps = 2 * SB3_ROLLOUTS * 16
     assert trained.steps == [steps]
-    assert {"loss_value_function", "train/approx_kl"} <= trained.metrics
+    assert {"loss_value_function", "train/approx_kl", "Metrics/success_rate"} <= trained.metrics
     start = ("--checkpoint-uri", trained.checkpoint(steps))
     assert (trained.checkpoint(steps) / f"model_vecnormalize_{steps}_steps.pkl").is_file()
     resumed = submit("isaac-train", *SMALL, *sb3, "--max-iterations", 3, *start, "--checkpoint-mode", "resume", *scaled)

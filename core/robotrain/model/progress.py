@@ -327,7 +327,7 @@ class Progress:
         parts = [
             f"{self.unit} {self.step}{share}",
             *filter(None, (self.newest_value_text, self.score_text, self.validation_text)),
-            *self._list_share_texts(),
+            *self._list_other_texts(),
         ]
         if not self.declared_metrics or (self._names_are_open and not self.main_metric and not self.evaluated):
             parts += [f"{name} {value:.4g}" for name, value in list(self.metrics.items())[:MAX_UNDECLARED_METRICS]]
@@ -337,11 +337,12 @@ class Progress:
             parts.append(f"{format_duration(self.seconds_left)} left")
         return "  ".join(parts)
 
-    def _list_share_texts(self) -> Iterator[str]:
-        """Yield the shares that are no scores, which tell how well the machine is used: `data wait 26%`."""
+    def _list_other_texts(self) -> Iterator[str]:
+        """Yield the values that are neither curves nor scores, but have a brief name: `data wait 26%`."""
         for metric in self.declared_metrics:
-            if metric.share and metric.brief and not metric.kind and metric.name in self.metrics:
-                yield f"{metric.brief} {self.metrics[metric.name]:.0%}"
+            if metric.brief and not metric.kind and metric.name in self.metrics:
+                value = self.metrics[metric.name]
+                yield f"{metric.brief} {value:.0%}" if metric.share else f"{metric.brief} {value:.4g}"
 
     @property
     def score_text(self) -> str:

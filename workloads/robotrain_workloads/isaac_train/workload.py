@@ -95,7 +95,8 @@ PROFILE = WorkloadProfile(
     ),
     metrics=(
         Metric(name="mean_reward", kind="curve", label="mean reward", brief="reward", better="higher"),
-        Metric(name="mean_episode_length", label="mean episode length", better="higher"),
+        Metric(name="Metrics/success_rate", label="success rate", brief="success", share=True, better="higher"),
+        Metric(name="mean_episode_length", label="mean episode length", brief="episode length", better="higher"),
     ),
     experiment="isaaclab-training",
 )

@@ -1,4 +1,4 @@
-"""A training of Stable-Baselines3: its start, and reports of its checkpoints. `launcher.py` runs it from its file.
+"""A training of Stable-Baselines3: its start, logs and reports of checkpoints. `launcher.py` runs it from its file.
 
 Its own load would run code of a checkpoint, so that only weights are read here: the policy's, the optimizer's, and the
 statistics of observations, which it keeps in a file beside.
@@ -13,6 +13,8 @@ SB3_FILES = os.path.join(os.path.dirname(__file__), "..", "..", "isaac", "image"
 OPTIMIZER = "policy.optimizer"
 STATISTICS = ("obs_rms", "ret_rms")
 """What scales observations and rewards."""
+LOGS = 100
+"""How often a training logs at least; Isaac Lab's own interval is 100,000 timesteps, however short the training is."""
 
 
 class Sb3Training:
@@ -20,6 +22,10 @@ class Sb3Training:
 
     def __init__(self, training: Any) -> None:
         self._training, self._files = training, runpy.run_path(SB3_FILES)
+        self._logged_at = 0
+        self._interval = 0.0
+        self._task_logs: list[dict[str, Any]] = []
+        """What the task has logged since the last update, by step: its success rate, the terms of its reward."""
 
     def change(self, module: Any) -> None:
         """Wrap PPO's `learn`, and what saves and updates: on the class, since `save` writes what an agent holds."""
@@ -37,6 +43,7 @@ class Sb3Training:
 
         def train_and_stop(agent: Any) -> None:
             train(agent)
+            self.log(agent)
             if training.stop.requested:
                 save_step(agent)
                 training.stop.end()
@@ -50,10 +57,12 @@ class Sb3Training:
                 return training.end_without_steps(first // rollout, total // rollout)
             training.report_start(str(agent.tensorboard_log), first, total, rollout, agent.env)
             training.stop.install()
+            self.watch_task(agent)
+            self._logged_at, self._interval = first, (total - first) / LOGS
             agent.num_timesteps = first
             named.update(reset_num_timesteps=not first, progress_bar=False)
             result = learn(agent, total - first, *arguments, **named)
-            agent.dump_logs()  # else what came since the last log is lost
+            self.log(agent, is_last=True)
             save_step(agent)
             training.reporter.append_report("finished")
             return result
@@ -64,6 +73,30 @@ class Sb3Training:
                 agent.save(file)
 
         agent_class.learn, agent_class.save, agent_class.train = learn_more, save_and_report, train_and_stop
+
+    def watch_task(self, agent: Any) -> None:
+        """Keep what the task logs: sb3 records of it only what each episode has."""
+        wrapper = agent.env
+        while hasattr(wrapper, "venv"):
+            wrapper = wrapper.venv
+        step = wrapper.env.step
+
+        def step_and_keep(actions: Any) -> Any:
+            result = step(actions)
+            self._task_logs.append(dict(result[-1].get("log", {})))
+            return result
+
+        wrapper.env.step = step_and_keep
+
+    def log(self, agent: Any, *, is_last: bool = False) -> None:
+        """Record what the task has logged since the last update; log if the interval is over, and what is left."""
+        for log in self._task_logs:
+            for name, value in log.items():
+                agent.logger.record_mean(name, float(value))
+        self._task_logs.clear()
+        if agent.num_timesteps - self._logged_at >= (1 if is_last else self._interval):
+            self._logged_at = agent.num_timesteps
+            agent.dump_logs()
 
     def load(self, agent: Any) -> int:
         """Load the checkpoint: all of it, or all but the optimizer; return the timestep to go on at."""
