@@ -33,6 +33,7 @@ from robotrain.cli.options import (
     SET_NAME,
     SHORT_WIDTH,
     ComposedOptions,
+    Option,
     add_declared,
     add_sources,
     fill_optional_values,
@@ -66,6 +67,7 @@ ORDER_KEY = "robotrain.order"
 SET_HELP = "set a value by its name in a job file (batch_size, platforms.NAME.KEY, sources.ROLE.KIND)  [repeatable]"
 PARAM_HELP = "a parameter of your own: {NAME} in the command, NAME in --set, sweeps, explain and diff  [repeatable]"
 CONFIG_HELP = "a configuration file of {}, in its own form; flags and the job file win"
+PARAMETERS_PANEL, SETTINGS_PANEL = "Parameters of {}", "Settings of platform {}"
 FULL_HELP_MARK = "\f"
 """Stands in the text of a command before what only `--help-all` says."""
 CONTEXT_SETTINGS = {
@@ -203,10 +205,39 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
                 formatter.write_dl(records, col_max=30 if ctx.meta[HELP_ALL] else SHORT_WIDTH)
         formatter.write_paragraph()
         if not ctx.meta[HELP_ALL]:
-            write_names(formatter, "Workloads", get_plugins(ctx).list_names("workload"))
+            self._write_more_names(formatter)
+            if self.choice.origins[0] == DEFAULT_ORIGIN:
+                write_names(formatter, "Workloads", get_plugins(ctx).list_names("workload"))
             formatter.write_text(f"{HELP_ALL} shows all {len(self.options.options)} options, in groups.")
         if not self.choice.platform:
             formatter.write_text("With --platform NAME, the options of that platform are shown too.")
+
+    def _write_more_names(self, formatter: Any) -> None:
+        """Write the names of the options of a workload and a platform that somebody chose."""
+        named = (self.choice.workload, self.choice.platform)
+        for name, origin in zip(named, self.choice.origins, strict=True):
+            panels = {PARAMETERS_PANEL.format(name), SETTINGS_PANEL.format(name)} if origin != DEFAULT_ORIGIN else set()
+            hidden = [option for option in self.options.options if option.panel in panels and not option.common]
+            if hidden:
+                title = f"More {hidden[0].panel[:1].lower()}{hidden[0].panel[1:]}"
+                write_names(formatter, title, map(self._choose_spelling, hidden))
+
+    def _choose_spelling(self, option: Option) -> str:
+        """Return how an option is spelt where it changes something: `--no-install` of a switch that is on."""
+        on, _, off = option.flags[0].partition("/")
+        parameter = self.options.declared.get(option.name)
+        return off if off and parameter and parameter.default is True else on
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the pieces of the usage line, with what stands after `--`."""
+        pieces = super().collect_usage_pieces(ctx)
+        workload = load_or_none(get_plugins(ctx).workload, self.choice.workload)
+        if workload is None or not workload.program:
+            return pieces
+        if workload.own_command and not self.choice.program and not self.choice.file:
+            named = [workload.name if piece == self.words_metavar else piece for piece in pieces]
+            return [*named, "--", "PROGRAM", "ARGS..."]
+        return [*pieces, "[-- ARGS]"]
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Return the options that begin like this; before the first letter, those that help shows."""
@@ -255,14 +286,14 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         if workload:
             name, owner = workload.name, f"workload {workload.name}"
             add_sources(options, self.list_roles(workload), plugins.source_kinds())
-            add_declared(options, workload.parameters, "parameters", f"Parameters of {name}", owner)
+            add_declared(options, workload.parameters, "parameters", PARAMETERS_PANEL.format(name), owner)
             if workload.own_command:
                 options.add_own(PARAM_FLAG, help=PARAM_HELP, metavar="NAME=VALUE", repeatable=True)
             if workload.read_config:
                 options.add_own("--config", help=CONFIG_HELP.format(name), metavar="FILE")
         if platform:
-            owner = f"platform {platform.name}"
-            add_declared(options, platform.settings, f"platforms.{platform.name}", f"Settings of {owner}", owner)
+            owner, panel = f"platform {platform.name}", SETTINGS_PANEL.format(platform.name)
+            add_declared(options, platform.settings, f"platforms.{platform.name}", panel, owner)
         if choice.is_evaluated:
             from robotrain.cli import evaluated_training
 
