@@ -30,6 +30,7 @@ from made_datasets import (
     MadeEpisode,
     make_dataset,
     write_dataset,
+    write_video,
 )
 
 Change = Callable[[MadeDataset, Any], list[int]]
@@ -513,6 +514,16 @@ def _spoil_video(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
     return [number]
 
 
+def _make_uneven(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
+    import av
+
+    path = folder / VIDEO.format(str(draw.choice(list(made.cameras))))
+    with av.open(str(path)) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    write_video(path, pictures, made.fps, early=float(draw.uniform(0.05, 0.2)))
+    return list(range(len(made.episodes)))
+
+
 def _lie_about_rate(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
     damaged_datasets.change_info(folder, fps=next(one for one in (13, 30) if one != made.fps))
     return []
@@ -571,6 +582,7 @@ QUALITY: dict[str, Defect] = {
     "task without text": Defect(("task-empty",), empty_task),
     "one-frame episode": Defect(("episode-short",), cut_episode),
     "rate of the video": Defect(("video-rate", "fps-differs"), set_video_rate, cameras=1, video=True),
+    "video uneven": Defect(("video-uneven",), None, _make_uneven, cameras=1, video=True),
     "fps of another recording": Defect(("fps-differs",), None, _lie_about_rate, cameras=1, video=False),
     "uneven times": Defect(("timestamps-irregular",), shake_times),
     "statistics scaled": Defect(("statistics-differ",), None, _change_statistics(_scale_statistics, ACTION, STATE)),

@@ -284,6 +284,20 @@ def test_weights_are_the_same_with_image_transforms_and_after_a_resume(train, tm
 
 @pytest.mark.slow
 @pytest.mark.long
+def test_weights_of_a_policy_with_several_frames_are_the_same_with_four_workers(train, tmp_path) -> None:
+    """Diffusion reads two frames of a sample, which the processes keep and read at the same time."""
+    given = {**GROWING, "num_workers": 4, "policy_type": "diffusion"}
+    plain = train(CAMERA, SMALL["diffusion"], work="plain", **given)
+    filled, read = (
+        train(CAMERA, SMALL["diffusion"], work=work, frame_cache="on", **given) for work in ("filled", "read")
+    )
+    assert list_cache_files(tmp_path / "cache")
+    expected = read_tensors(plain.work / WEIGHTS.format(8))
+    assert all(read_tensors(ran.work / WEIGHTS.format(8)) == expected for ran in (filled, read))
+
+
+@pytest.mark.slow
+@pytest.mark.long
 def test_damaged_frames_are_decoded_and_whole_ones_are_not(train, tmp_path) -> None:
     plain, _ = train_twice(train, tmp_path)
     expected = read_tensors(plain.work / WEIGHTS.format(8))

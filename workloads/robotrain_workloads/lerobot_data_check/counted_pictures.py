@@ -30,11 +30,15 @@ class MiscountedFrames(NamedTuple):
         return f"episode {self.episode}, frame {self.frames[0]}"
 
 
-def find_miscounted(recording: RecordedDataset, episodes: Collection[int]) -> Iterator[MiscountedFrames]:
+def find_miscounted(
+    recording: RecordedDataset, episodes: Collection[int], *, trusts_headers: bool
+) -> Iterator[MiscountedFrames]:
     """Yield where torchcodec reads another picture than the nearest one, in some episodes; without depth.
 
-    Only headers of videos are read, except for those that are uneven. One that cannot be read has none. Raise as the
-    comparison of tables.
+    One that cannot be read has none. Raise as the comparison of tables.
+
+    :param trusts_headers: whether a video whose header says nothing of uneven times is not read to its end: they may
+        be uneven nevertheless, if they are so on both sides of the even ones.
     """
     for camera in recording.videos:
         if dataset.is_depth(recording.features[camera]):
@@ -43,7 +47,7 @@ def find_miscounted(recording: RecordedDataset, episodes: Collection[int]) -> It
         for episode in episodes:
             by_path.setdefault(recording.episodes.find_video(camera, episode).path, []).append(episode)
         for path, members in by_path.items():
-            counted = read_counted_video(recording.files, path, recording.fps)
+            counted = read_counted_video(recording.files, path, recording.fps, trusts_header=trusts_headers)
             if counted is None:
                 continue
             for episode in members:
@@ -54,7 +58,7 @@ def find_miscounted(recording: RecordedDataset, episodes: Collection[int]) -> It
 
 
 class CountedVideo(NamedTuple):
-    """A video whose pictures do not follow one another evenly."""
+    """The times of a video's pictures."""
 
     times: Array
     """In ticks of a clock, the first one first."""
@@ -75,18 +79,24 @@ class CountedVideo(NamedTuple):
         return np.flatnonzero(~is_there | (distance > least + NEAR))
 
 
-def read_counted_video(files: DatasetFiles, path: str, fps: float) -> CountedVideo | None:
-    """Return a video of a dataset; None if its pictures follow evenly, or it cannot be read."""
+def read_counted_video(files: DatasetFiles, path: str, fps: float, *, trusts_header: bool) -> CountedVideo | None:
+    """Return a video of a dataset; None if its header says that its pictures follow evenly, or it cannot be read."""
     av: Any = importlib.import_module("av")
     try:
         with files.open(path) as file, av.open(file) as container:
             stream = container.streams.video[0]
             rate = float(stream.base_rate or 0)  # the one that torchcodec counts with
-            is_even = stream.base_rate == stream.average_rate and abs(rate - fps) < NEAR and not stream.start_time
-            if is_even or not rate:
+            if not rate or (trusts_header and _is_said_to_be_even(stream, rate, fps)):
                 return None
             packets = (packet.pts for packet in container.demux(stream) if packet.size)
             times = np.sort([time for time in packets if time is not None])
             return CountedVideo(times, float(stream.time_base), rate) if len(times) > 1 else None
     except (OSError, av.error.FFmpegError, IndexError):
         return None
+
+
+def _is_said_to_be_even(stream: Any, rate: float, fps: float) -> bool:
+    """Return whether the header of a video says that a picture follows another in the same number of ticks."""
+    has_one_rate = stream.base_rate == stream.average_rate and abs(rate - fps) < NEAR
+    is_whole = has_one_rate and (1 / (stream.base_rate * stream.time_base)).denominator == 1
+    return is_whole and not stream.start_time

@@ -49,6 +49,7 @@ KINDS: Mapping[str, FindingKind] = {
     "video-rate": FindingKind(
         "error", "Encode the video with the frames per second of the dataset.", is_cured_by_exclusion=True
     ),
+    "video-uneven": FindingKind("warning", "Encode it with even times: until then PyAV decodes it, which is slower."),
     "camera-black": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
     "camera-constant": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
     "camera-frozen": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),

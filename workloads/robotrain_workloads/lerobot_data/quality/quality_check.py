@@ -1,6 +1,7 @@
 """The question `quality`: what makes a policy worse. The numbers of each episode are read once, then the pictures."""
 
 import importlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,8 +18,14 @@ from robotrain_workloads.lerobot_data.quality.motion import make_motion
 from robotrain_workloads.lerobot_data.quality.pictures import PictureReader
 from robotrain_workloads.lerobot_data.quality.repeats import Repeats
 from robotrain_workloads.lerobot_data.quality.units import UnitCheck
+from robotrain_workloads.lerobot_data_check.counted_pictures import MiscountedFrames, find_miscounted
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
-from robotrain_workloads.lerobot_data_check.findings import BRIGHTNESS_UNIT, DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data_check.findings import (
+    BRIGHTNESS_UNIT,
+    DataFinding,
+    make_data_finding,
+    make_span_finding,
+)
 from robotrain_workloads.lerobot_data_check.recording import ACTION, STATE, Array, RecordedDataset
 from robotrain_workloads.lerobot_data_check.table_files import UnreadableTable
 
@@ -86,6 +93,8 @@ def _find_problems(
     yield from checks.list_findings(first_tasks, val_split)
     yield from episode_lengths.find_empty_split(first_tasks, val_split)
     yield from _find_rate_problems(recording)
+    if isinstance(recording.files, LocalFiles):  # of a video elsewhere, the times are all over it
+        yield from _find_uneven_videos(recording, kept_episodes.tolist())
     pictures = CameraCheck(recording.fps, checks.paths)
     for done, seen in enumerate(reader.read(), 1):
         pictures.add(seen, int(lengths[seen.episode]))
@@ -177,6 +186,19 @@ def _find_rate_problems(recording: RecordedDataset) -> Iterator[DataFinding]:
         if rate and abs(rate / recording.fps - 1) > RATE_PART:
             text = f"{path} has {rate:.4g} frames per second, and meta/info.json says fps {recording.fps:g}"
             yield make_data_finding("fps-differs", text, feature=camera, number=rate, unit="fps")
+
+
+def _find_uneven_videos(recording: RecordedDataset, episodes: Sequence[int]) -> Iterator[DataFinding]:
+    """Yield each camera of which torchcodec, with which LeRobot decodes, would read other pictures."""
+    by_camera: dict[str, list[MiscountedFrames]] = defaultdict(list)
+    for miscounted in find_miscounted(recording, episodes, trusts_headers=False):
+        by_camera[miscounted.camera].append(miscounted)
+    for camera, parts in by_camera.items():
+        count = sum(len(part.frames) for part in parts)
+        more = f", and of {count - 1} more" if count > 1 else ""
+        text = f"{camera} has uneven times: torchcodec would read another picture of {parts[0].describe()}{more}"
+        spans = [(part.episode, int(part.frames[0]), int(part.frames[-1]) + 1) for part in parts]
+        yield make_span_finding("video-uneven", text, spans, count, "frames", camera)
 
 
 def _find_brightness_problems(
