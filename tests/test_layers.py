@@ -24,6 +24,7 @@ RUNTIME_MODULES = {
         "environments.interpreter",
         "environments.uv_program",
         "machine.disk_cache",
+        "machine.hardware",
         "process.stop",
         "publishing.late_publication",
     },

@@ -1,15 +1,16 @@
 """Health check of a workload's environment on this machine: its lock, Python, uv and disk space."""
 
+import functools
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract import child_python
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.container_plugin import GpuRequirement, PythonEnvironment
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.environments import environment, environment_check, interpreter, uv_program
-from robotrain_runtime.machine import disk_cache
+from robotrain_runtime.machine import disk_cache, hardware
 
 from robotrain.errors import Suggestion
 from robotrain.model import health
@@ -42,7 +43,9 @@ def _check_environment(needed: PythonEnvironment, own_environment: str | None) -
         return
     if own_environment:
         yield report_ok(f"{ENVIRONMENT_VARIABLE} is {own_environment}, which holds the required packages")
-    elif folder:
+        return
+    yield from _check_driver(hardware.read_cuda_version(needed.lock))
+    if folder:
         yield report_ok(f"the environment is built ({folder})")
     else:
         python = interpreter.find_interpreter(needed.python)
@@ -52,6 +55,14 @@ def _check_environment(needed: PythonEnvironment, own_environment: str | None) -
             f"the environment can be built on first use: Python {needed.python} is {python}, uv is {installer}"
         )
         yield from _check_download_space(program, cache, needed.gib)
+
+
+@functools.cache
+def _check_driver(cuda: str) -> Sequence[HealthResult]:
+    """Return that the driver of a GPU of this machine is too old for a version of CUDA, if it is."""
+    needed = GpuRequirement(count=0, cuda=cuda) if cuda else None
+    findings = hardware.find_gpu_problems(needed, Placement(work="", cache=""))
+    return [report_warning(f"{finding.title}. {finding.why}", *finding.ways) for finding in findings]
 
 
 def _check_download_space(program: Path | None, cache: Path, gib: float) -> Iterator[HealthResult]:

@@ -3,11 +3,15 @@
 import os
 
 import pytest
+from robotrain import environment_health
+from robotrain.model.health import HealthResult
 from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE
 from robotrain_runtime.contract.event import Note
+from robotrain_runtime.environments import uv_program
 from robotrain_runtime.machine import hardware
 from robotrain_workloads.isaac import installation
 from robotrain_workloads.isaac_train import supervisor
+from robotrain_workloads.isaac_train.workload import ISAAC_TRAIN
 from robotrain_workloads.supervision import process_group
 
 
@@ -67,3 +71,17 @@ def test_a_complete_training_that_does_not_close_is_ended_and_succeeds(tmp_path,
     assert supervisor.main([*own, "--", "--device=cpu"]) == 0
     (note,) = notes
     assert (note.level, "was ended" in note.text) == ("info", True)
+
+
+@pytest.mark.parametrize(("driver", "warned"), [("550.54.15", True), ("580.65.06", False)])
+def test_doctor_names_a_driver_that_is_too_old_for_isaac_lab(monkeypatch, driver, warned):
+    gpu = hardware.Gpu(name="NVIDIA L4", driver=driver, capability=(8, 9), uuid="GPU-1")
+    monkeypatch.delenv(hardware.VISIBLE_DEVICES, raising=False)
+    monkeypatch.setattr(hardware, "query_gpus", lambda: [gpu])
+    monkeypatch.setattr(uv_program, "find_uv", lambda cache: None)
+    environment_health._check_driver.cache_clear()
+    results = list(environment_health.check_environment(ISAAC_TRAIN))
+    environment_health._check_driver.cache_clear()
+    assert [result.state for result in results if isinstance(result, HealthResult) and "CUDA 13.0" in result.text] == (
+        ["warn"] if warned else []
+    )

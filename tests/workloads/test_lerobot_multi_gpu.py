@@ -10,7 +10,7 @@ import pytest
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.event import Checkpoint, Outcome
 from robotrain_runtime.machine import hardware
-from robotrain_workloads.lerobot import device, run_setup
+from robotrain_workloads.lerobot import device
 from robotrain_workloads.lerobot_train import container, multi_gpu_launcher
 from robotrain_workloads.lerobot_training.process_group import GroupStop, ProcessAgreement
 from small_training import SMALL, Trained, numbers, read_lines_until
@@ -112,7 +112,7 @@ def test_the_cuda_version_is_that_of_the_lock(tmp_path):
     lock = tmp_path / "lock.txt"
     for pin, cuda in {"torch==2.10.0": "", "nvidia-cuda-runtime==13.0.96 \\": "13.0"}.items():
         lock.write_text(f"numpy==2.2.6\n{pin}\n")
-        assert run_setup.read_cuda_version(lock) == cuda
+        assert hardware.read_cuda_version(lock) == cuda
 
 
 def test_the_first_process_names_a_step_that_none_has_done(tmp_path, monkeypatch):

@@ -26,6 +26,7 @@ OLDEST_DRIVER = {"11": "450.80.02", "12": "525.60.13", "13": "580.65.06"}
 """The oldest Linux driver for each major version of CUDA: CUDA Toolkit Release Notes, table "CUDA Toolkit and Minimum
 Required Driver Version for CUDA Minor Version Compatibility".
 """
+CUDA_PIN = re.compile(r"^nvidia-cuda-runtime(?:-cu\d+)?==(\d+\.\d+)", re.MULTILINE)
 BF16_CAPABILITY = (8, 0)
 """The lowest compute capability with bf16: Ampere."""
 
@@ -176,6 +177,12 @@ def count_visible_gpus() -> int:
         return len(select_visible(query_gpus()))
     except DriverUnavailable:
         return 0
+
+
+def read_cuda_version(lock: Path) -> str:
+    """Return the CUDA version of a locked environment, such as `12.8`; empty when it has none."""
+    match = CUDA_PIN.search(lock.read_text(encoding="utf-8"))
+    return match[1] if match else ""
 
 
 def get_cuda_version(required: GpuRequirement, placement: Placement) -> str:

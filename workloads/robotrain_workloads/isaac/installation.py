@@ -141,7 +141,8 @@ def can_be_asked(document: JobDocument) -> bool:
 def find_gpu_requirement(document: JobDocument) -> GpuRequirement:
     """Return the GPUs that a job needs: with one process, it takes one if there is one."""
     count = document.parameters.get("num_gpus")
-    cuda = lab_3_0.CUDA if is_built(document) and lab_3_0.find_device(document.trainer_args) != "cpu" else ""
+    is_on_gpu = is_built(document) and lab_3_0.find_device(document.trainer_args) != "cpu"
+    cuda = hardware.read_cuda_version(lab_3_0.ENVIRONMENT.lock) if is_on_gpu else ""
     return GpuRequirement(count=count if isinstance(count, int) and count > 1 else 0, cuda=cuda)
 
 

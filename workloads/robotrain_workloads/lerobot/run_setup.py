@@ -1,7 +1,6 @@
 """Setup of a run of LeRobot: Python environment, output folder, environment variables."""
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,6 @@ from robotrain_workloads.lerobot import backbones, hub_cache, image_weights, ver
 
 PYTHON = "3.12"
 PLATFORM = "Linux-x86_64"
-CUDA_PIN = re.compile(r"^nvidia-cuda-runtime(?:-cu\d+)?==(\d+\.\d+)", re.MULTILINE)
 QUIET_VARIABLES = {"HF_HUB_DISABLE_TELEMETRY": "1", "NO_COLOR": "1"}
 OFFLINE_VARIABLES = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 EVENTS_FILE = "events.jsonl"
@@ -31,12 +29,6 @@ def make_environment(lock: str, version: object = None, gib: float = 9.0) -> Pyt
     return PythonEnvironment(
         lock=lerobot.get_lock(lock), python=PYTHON, gib=gib, platform=PLATFORM, required_packages={"lerobot": series}
     )
-
-
-def read_cuda_version(lock: Path) -> str:
-    """Return the CUDA version of a lock, such as `12.8`; empty when it has none."""
-    match = CUDA_PIN.search(lock.read_text(encoding="utf-8"))
-    return match[1] if match else ""
 
 
 def resolve_output_folder(document: JobDocument, work: Path) -> Path:

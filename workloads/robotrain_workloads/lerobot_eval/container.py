@@ -20,6 +20,7 @@ from robotrain_runtime.contract.container_plugin import (
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.machine import hardware
 
 from robotrain_workloads import packages, publish_url
 from robotrain_workloads.lerobot import (
@@ -228,7 +229,7 @@ def check_command(document: JobDocument, described: Mapping[JobSource, Path], wo
 
 def gpus(document: JobDocument) -> GpuRequirement | None:
     """Return the GPUs that the job needs; None when it also runs without."""
-    return device.find_gpu_requirement(document.parameters, run_setup.read_cuda_version(environment(document).lock))
+    return device.find_gpu_requirement(document.parameters, hardware.read_cuda_version(environment(document).lock))
 
 
 def tracked(document: JobDocument) -> TrackingSpec:

@@ -21,6 +21,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.machine import hardware
 
 from robotrain_workloads.lerobot import (
     backbones,
@@ -261,7 +262,7 @@ def make_environ(document: JobDocument, work: Path) -> dict[str, str]:
 
 def gpus(document: JobDocument) -> GpuRequirement | None:
     """Return the GPUs that the job needs; None if it also runs without."""
-    return device.find_gpu_requirement(document.parameters, run_setup.read_cuda_version(environment(document).lock))
+    return device.find_gpu_requirement(document.parameters, hardware.read_cuda_version(environment(document).lock))
 
 
 def tracked(document: JobDocument) -> TrackingSpec:
