@@ -46,7 +46,7 @@ def find_clashes(robotrain, *words):
     return [(problem["where"], problem["title"]) for problem in problems]
 
 
-TRAINING, DATASET = "workload lerobot-train", "source local_path as dataset"
+TRAINING, DATASET = "workload lerobot-train", "source local_path and remote_path as dataset"
 
 
 @pytest.mark.parametrize(

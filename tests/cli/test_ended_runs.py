@@ -46,8 +46,10 @@ def listing(robotrain, monkeypatch):
     def ask():
         asked = set()
         with monkeypatch.context() as patch:
-            read = observe.read_status
-            patch.setattr(observe, "read_status", lambda folder: (asked.add(folder.name), read(folder))[1])
+            judge = observe.judge_run
+            patch.setattr(
+                observe, "judge_run", lambda facts, seen: (asked.add(facts.folder.name), judge(facts, seen))[1]
+            )
             result = robotrain("runs", "--json")
         assert result.exit_code == 0, result.stderr
         return {one["run"]: one for one in result.json["runs"]}, asked

@@ -1,12 +1,10 @@
 """What a engine leaves to core whose runs are folders that it sees from here."""
 
 import json
-import os
 from types import MappingProxyType
 
 import pytest
 from robotrain.errors import Rejected
-from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunGone, Status
 from robotrain.run_folder import cancel, outputs, status
@@ -46,39 +44,6 @@ def reference(tmp_path):
 
 def write_outcome(tmp_path, state):
     (tmp_path / "run/outcome.json").write_text(json.dumps({"state": state, "exit_code": 143, "reason": "it stopped"}))
-
-
-def plan(content=b"{}"):
-    archive = b"PK\x05\x06" + bytes(18)  # of nothing
-    return Plan(platform="p", run="r", job=None, spec="job.json", files={"job.json": content, "payload.zip": archive})
-
-
-def test_a_run_folder_is_created_once_and_not_overwritten(tmp_path):
-    folder = tmp_path / "runs/r"
-    assert [*status.find_creation_problems(plan(), folder)] == []
-    assert not status.has_plan_files(plan(), folder)
-    assert status.create_run_folder(plan(), folder)
-    assert status.has_plan_files(plan(), folder)
-    assert not status.create_run_folder(plan(), folder)
-    assert [*status.find_creation_problems(plan(), folder)] == []
-    assert [problem.code for problem in status.find_creation_problems(plan(b"[]"), folder)] == ["run-folder-refused"]
-    with pytest.raises(FileExistsError):
-        status.create_run_folder(plan(b"[]"), folder)
-    assert [path.name for path in folder.parent.iterdir()] == ["r"]
-
-
-def test_what_killed_submits_left_beside_run_folders_is_removed(tmp_path):
-    runs = tmp_path / "runs"
-    runs.mkdir()
-    own, old, new = (runs / name for name in (".r.00aa11bb.part", ".a-1.00aa11bb.part", ".a-2.00aa11bb.part"))
-    removed, refused, other = (runs / name for name in (".a-3.00aa11bb.gone", ".a-4.00aa11bb", ".theirs.part"))
-    for path in (own, old, new, removed, refused, other):
-        path.mkdir()
-        (path / "job.json").touch()
-    for path in (old, removed, refused, other):
-        os.utime(path, (1, 1))
-    assert status.create_run_folder(plan(), runs / "r")
-    assert sorted(path.name for path in runs.iterdir()) == [new.name, other.name, "r"]
 
 
 NODE = "LEAVES ITS NODE"

@@ -85,7 +85,7 @@ def test_a_process_that_only_a_folder_names_is_not_stopped(robotrain, folder, by
     run, _ = adopt(robotrain, folder)
     robotrain("cancel", run).check_problems(1, code)
     assert process_list.is_alive(bystander)
-    assert not (folder / "cancel.json").exists()
+    assert not (folder / "cancelled").exists()
 
 
 def test_processes_of_another_run_do_not_belong_to_a_folder_that_names_its_supervisor(folder, bystander):

@@ -63,7 +63,7 @@ def cancel_twice(runs: Runs, reference: Reference) -> None:
 
 def cancel_again(runs: Runs, reference: Reference) -> None:
     """As after a cancel that was killed."""
-    Path(reference["folder"], "cancel.json").write_text('{"asked": 0}')
+    Path(reference["folder"], "cancelled").write_text('{"asked": 0}')
     runs.local.cancel(reference)
 
 
@@ -136,7 +136,7 @@ def test_late_supervisor_finds_the_cancellation(runs: Runs, tmp_path: Path) -> N
         if whole:
             runs.local.cancel({"folder": str(folder)})
         else:
-            (folder / "cancel.json").write_text('{"asked": 0}')
+            (folder / "cancelled").write_text('{"asked": 0}')
             assert "cancel it again" in runs.local.status({"folder": str(folder)}).reason
         submit._start_supervisor(folder, spec.parse_spec(plan.files[plan.spec]))
         wait_for((folder / "supervisor.json").exists)

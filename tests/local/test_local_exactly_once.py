@@ -263,5 +263,5 @@ def test_claim_without_hard_links_succeeds_once(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(os, "link", none)
     assert [files.create_json(tmp_path / "claim.json", {"by": number}) for number in range(3)] == [True, False, False]
-    assert files.read_json(tmp_path / "claim.json") == {"by": 0}
+    assert files.parse_json((tmp_path / "claim.json").read_bytes()) == {"by": 0}
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["claim.json"]

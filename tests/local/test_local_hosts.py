@@ -96,7 +96,7 @@ def test_run_of_another_machine_is_not_signalled_from_here(
     check_problems(caught.value.problems, "run-elsewhere")
     assert caught.value.exit_code == 1
     assert signalled == []
-    assert not Path(remote_run["folder"], "cancel.json").exists()
+    assert not Path(remote_run["folder"], "cancelled").exists()
 
 
 def test_run_is_lost_after_a_restart_of_its_machine(runs: Runs) -> None:

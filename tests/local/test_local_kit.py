@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from robotrain.model.reference import Reference
+from robotrain.run_folder.facts import read_facts
 from robotrain.testing import PlatformKit, World
-from robotrain_local import process, process_list, submit
+from robotrain_local import observe, process_list, submit
 from robotrain_local import spec as files
 
 pytestmark = pytest.mark.slow  # about ninety command lines
@@ -112,7 +113,7 @@ class LocalWorld(World):
             yield
 
     def _start(self, run: Path) -> None:
-        supervisor = process.parse_process(files.read_json(run / files.SUPERVISOR_FILE))
+        supervisor = observe.read_supervisor(read_facts(run, observe.LOCAL_FACT_FILES))
         if supervisor is None or not process_list.is_alive(supervisor):
             (run / files.SUPERVISOR_FILE).unlink(missing_ok=True)
             os.posix_spawn(sys.executable, [sys.executable, "", "", "robotrain_local.supervisor", str(run)], os.environ)
@@ -120,7 +121,7 @@ class LocalWorld(World):
                 time.sleep(0.001)
 
     def _kill(self, run: Path) -> None:
-        if supervisor := process.parse_process(files.read_json(run / files.SUPERVISOR_FILE)):
+        if supervisor := observe.read_supervisor(read_facts(run, observe.LOCAL_FACT_FILES)):
             process_list.send_signal([supervisor.pid] * process_list.is_alive(supervisor), signal.SIGKILL)
             while process_list.is_alive(supervisor):
                 time.sleep(0.001)

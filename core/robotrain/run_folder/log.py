@@ -158,10 +158,13 @@ class FolderLog:
         lines = chain(read_before(), main.read_lines(), main.read_rest(), after)
         return lines if tail is None else iter(deque(lines, maxlen=tail))
 
-    def follow(self, query_status: Callable[[], Status], tail: int | None) -> Iterator[str]:
+    def follow(
+        self, query_status: Callable[[], Status], tail: int | None, query_seconds: float = QUERY_SECONDS
+    ) -> Iterator[str]:
         """Yield the lines until the run ends, over all its attempts, and why it waits before each.
 
         :param query_status: raises RunGone, or Rejected, which may pass.
+        :param query_seconds: between two questions.
         """
         main, printed = self._open(tail)
         begun = chain(self._read_printed(printed), main.read_lines())
@@ -169,8 +172,10 @@ class FolderLog:
         due, waited = 0.0, ""
         while True:
             status, now = None, time.monotonic()
-            if now >= due - (QUERY_SECONDS - END_QUERY_SECONDS if self.get_modified(OUTCOME_FILE) else 0.0):
-                due, status = now + QUERY_SECONDS, _try_query(query_status)  # before reading: the last lines are read
+            has_outcome = bool(self.get_modified(OUTCOME_FILE))
+            if now >= due - (max(0.0, query_seconds - END_QUERY_SECONDS) if has_outcome else 0.0):
+                due = now + query_seconds
+                status = _try_query(query_status)  # before reading: the last lines are read
             yield from self._read_printed(printed)
             yield from main.read_lines()
             if status and status.finished:
@@ -228,11 +233,6 @@ def read_outcome(folder: Path) -> Outcome | None:
         return parse_fields(Outcome, read_limited_file(folder / OUTCOME_FILE, MAX_OUTCOME_BYTES))
     except (FileNotFoundError, NotADirectoryError, ValueError):  # for example an incomplete file
         return None
-
-
-def describe_damaged_outcome(folder: Path) -> str:
-    """Return that the outcome of an ended run cannot be read, to follow a reason; empty if there is none, or it can."""
-    return f"; {DAMAGED_OUTCOME}" if (folder / OUTCOME_FILE).exists() and read_outcome(folder) is None else ""
 
 
 def read_checkpoint_events(folder: Path) -> Iterator[Checkpoint]:

@@ -17,7 +17,7 @@ from robotrain.model.platform import PlatformDefault
 from robotrain.model.reference import Reference
 from robotrain.model.run import Status
 from robotrain.model.submitted_run import SubmittedRun
-from robotrain.run_folder import ended_run, settings_rules, submitted_runs
+from robotrain.run_folder import settings_rules, submitted_runs
 from robotrain.run_folder.facts import FolderFacts
 from robotrain.run_folder.folder_access import judge_folder, read_folder_state
 from robotrain.run_folder.remote_folder import RemoteRunFolders
@@ -115,24 +115,14 @@ class SchedulerEngine(SchedulerPlans, SchedulerRuns):
             return None
         return submitted_runs.find_submitted_run(self, submitted_runs.resolve_folder(text))
 
-    def find_other_writer(self, reference: Reference) -> str:
-        """Return how somebody else may have written a run folder, in words; empty if nobody may. Raise RunGone."""
-        folder = self.require_folder(reference)
-        reason = self.folders.find_other_writer(folder)
-        return reason and f"{folder} {reason}"
+    @property
+    def spec_file(self) -> str:
+        """The file of a run folder that says which run it is of."""
+        return make_spec_file(self.platform.name).name
 
-    def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
-        """Remove the folder of an ended run; return the bytes freed, None if it is another user's.
-
-        Raise RunGone, Rejected, OSError.
-        """
-        folder = self.require_folder(reference)
-        spec = make_spec_file(self.platform.name).name
-        try:
-            run = self.read_spec(reference).run
-        except Rejected:  # it has none
-            run = ""
-        return ended_run.remove_run_folder(folder, run, spec, self.status(reference), dry_run, self.folders.remove)
+    def read_run_name(self, reference: Reference) -> str:
+        """Return the run that a run folder says it is of. Raise as `read_spec`."""
+        return self.read_spec(reference).run
 
 
 MovedScheduler = TypeVar("MovedScheduler", bound=SchedulerEngine)

@@ -1,11 +1,5 @@
-"""Run folders of a platform: their creation from a plan, the status of a run, and a platform base class."""
+"""The status of a run from its folder and its engine, and a base class for platforms with run folders."""
 
-import io
-import os
-import re
-import shutil
-import time
-import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -15,20 +9,17 @@ from typing import Any, NoReturn
 
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.event import Registered
-from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.contract.step_output import STEP_FILE
 
 from robotrain.cluster.engine import make_cancel_error
-from robotrain.errors import Problem, Rejected
+from robotrain.errors import Rejected
 from robotrain.messages import Messages
-from robotrain.model import plan as plans
-from robotrain.model.plan import Plan
 from robotrain.model.platform import PlatformEngine
 from robotrain.model.reference import Reference
 from robotrain.model.run import Output, RunGone, RunState, Status, StepStatus
 from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain.run_folder import cancel, file_names, log, settings_rules
+from robotrain.run_folder import cancel, ended_run, file_names, log
 from robotrain.run_folder.cancel import NeededStop, Stop
 from robotrain.run_folder.facts import ENGINE_END_FILE, FACT_FILES, FolderFacts
 from robotrain.run_folder.parts import JudgedRun, RunPart, judge_parts
@@ -64,67 +55,16 @@ def get_run_status(facts: FolderFacts, job: Status, engine: str) -> Status:
     """Return the status of a run by that of its job and its recorded outcome.
 
     A run that did not succeed has not ended before its job has: its engine may start it again.
+
+    :param engine: the name of the engine, if it ends jobs by itself.
     """
     state, has_ended = job.state, job.finished
     outcome, cancelled = facts.outcome, facts.is_cancelled
     if outcome and (has_ended or (state == "running" and (cancelled or outcome.state == "succeeded"))):
-        who = f" by {engine}, as when its time is up" if outcome.state == "cancelled" and not cancelled else ""
-        return Status(state=outcome.state, reason=outcome.reason + who, exit_code=outcome.exit_code)
+        is_stopped = engine and outcome.state == "cancelled" and not cancelled
+        who = f" by {engine}, as when its time is up" if is_stopped else ""
+        return replace(job, state=outcome.state, reason=outcome.reason + who, exit_code=outcome.exit_code)
     return replace(job, state="cancelled") if cancelled and has_ended else job
-
-
-def create_run_folder(plan: Plan, folder: Path) -> bool:
-    """Write the files of `plan` to `folder`, and unpack its payload to `payload/`; return False if they exist already.
-
-    `PYTHONPATH=payload python3 -m robotrain_runtime run job.json` in the folder runs the job. Raise FileExistsError if
-    the folder has another content, OSError.
-    """
-    try:
-        with make_atomically(folder) as part:
-            plans.write_plan_files(plan, part)
-            with zipfile.ZipFile(io.BytesIO(plan.files[f"{file_names.PAYLOAD_FOLDER}.zip"])) as packed:
-                packed.extractall(part / file_names.PAYLOAD_FOLDER)
-        is_new = True
-    except OSError as error:
-        if not folder.is_dir():
-            raise
-        if not has_plan_files(plan, folder):
-            raise FileExistsError(f"{folder} already exists with another content") from error
-        is_new = False
-    _remove_leftovers(folder)
-    return is_new
-
-
-LEFTOVER_NAME = re.compile(r"\.([\w-]+)\.[0-9a-f]{8}(?:\.part|\.gone)?")
-"""The names of run folders that were not yet complete, or are being removed, with the name of their run."""
-MIN_LEFTOVER_SECONDS = 24 * 3600
-"""A younger one may be in use."""
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what killed commands left beside a run folder, which exists: of its own run, and old ones of others."""
-    with suppress(OSError), os.scandir(folder.parent) as entries:
-        for entry in entries:
-            match = LEFTOVER_NAME.fullmatch(entry.name)
-            if not (match and entry.is_dir(follow_symlinks=False)):
-                continue
-            age = time.time() - entry.stat(follow_symlinks=False).st_mtime
-            if match[1] == folder.name or age > MIN_LEFTOVER_SECONDS:
-                shutil.rmtree(entry.path, ignore_errors=True)
-
-
-def has_plan_files(plan: Plan, folder: Path) -> bool:
-    """Return whether `folder` has the unchanged files of the plan."""
-    return all((folder / path).is_file() and (folder / path).read_bytes() == plan.files[path] for path in plan.files)
-
-
-def find_creation_problems(plan: Plan, folder: Path) -> Iterator[Problem]:
-    """Yield problems that would make `create_run_folder` fail, without changing anything."""
-    above = next((parent for parent in folder.parents if parent.is_dir()), folder.parent)
-    if os.path.lexists(folder) and not has_plan_files(plan, folder):
-        yield make_problem("run-folder-refused.exists", folder=folder)
-    elif not os.access(above, os.W_OK):
-        yield make_problem("run-folder-refused.not-creatable", folder=folder, above=above)
 
 
 class RunFolderEngine(PlatformEngine):
@@ -144,11 +84,18 @@ class RunFolderEngine(PlatformEngine):
     """How lines in it begin that the engine adds when it ends a job."""
     fact_files: Mapping[str, int] = FACT_FILES
     """The files of a run folder that its status follows from, beside the output file."""
+    query_seconds = log.QUERY_SECONDS
+    """Between two questions about a run whose log is followed: each costs the engine a request."""
 
     @property
     def engine_name(self) -> str:
         """The engine's name, for messages."""
         return self.platform.name
+
+    @property
+    def spec_file(self) -> str:
+        """The file of a run folder that says which run it is of."""
+        raise NotImplementedError
 
     def get_engine_state(self, job: str) -> str:
         """Return the engine's state of a job, which may be followed by a space and a reason.
@@ -276,7 +223,9 @@ class RunFolderEngine(PlatformEngine):
         part = self.select_step(reference)
         prefix = f"[{self.platform.name}] "
         whole = self.folders.open_log(Path(part["folder"]), self.output_file, prefix, self.end_sign) or raise_gone(part)
-        return whole.follow(lambda: self.status(reference), tail) if follow else whole.read_present(tail)
+        if not follow:
+            return whole.read_present(tail)
+        return whole.follow(lambda: self.status(reference), tail, self.query_seconds)
 
     def events_file(self, reference: Reference) -> Path | None:
         """Return the events file, once it is there. Raise RunGone."""
@@ -333,6 +282,28 @@ class RunFolderEngine(PlatformEngine):
         """Copy one output atomically, and return what of it was left out. Raise RunGone, Rejected."""
         return self.folders.download(output, to, self.require_folder(self.select_step(reference)))
 
+    def read_run_name(self, reference: Reference) -> str:
+        """Return the run that a run folder says it is of. Raise RunGone, Rejected, OSError or ValueError."""
+        raise NotImplementedError
+
+    def find_other_writer(self, reference: Reference) -> str:
+        """Return how somebody else may have written a run folder, in words; empty if nobody may. Raise RunGone."""
+        folder = self.require_folder(reference)
+        reason = self.folders.find_other_writer(folder)
+        return reason and f"{folder} {reason}"
+
+    def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
+        """Remove the folder of an ended run; return the bytes freed, None if it is another user's.
+
+        Raise RunGone, Rejected, OSError.
+        """
+        folder = self.require_folder(reference)
+        run = ""
+        with suppress(Rejected, OSError, ValueError):  # it does not say
+            run = self.read_run_name(reference)
+        status = self.status(reference)
+        return ended_run.remove_run_folder(folder, run, self.spec_file, status, dry_run, self.folders.remove)
+
     def has_step_output(self, reference: Reference) -> bool:
         """Return whether a later pipeline can read what a step handed over."""
         with suppress(OSError, ValueError):
@@ -346,15 +317,6 @@ class RunFolderEngine(PlatformEngine):
             super().register(reference, name, step)
         top = self.require_folder(reference)
         return self.folders.register(self.require_folder(self.select_step(reference)), name, step, top)
-
-    @staticmethod
-    def check_secrets(secrets: str | None, of_platform: Collection[str] = ()) -> Iterator[Problem]:
-        """Check the setting `secrets`: files. `of_platform`: variables that the platform sets, or how they begin."""
-        return settings_rules.check_secrets(secrets, of_platform)
-
-    create_folder = staticmethod(create_run_folder)
-    has_plan = staticmethod(has_plan_files)
-    find_folder_problems = staticmethod(find_creation_problems)
 
     def _find_last_line(self, facts: FolderFacts) -> str:
         """Return what the engine or the job printed last outside of the log, redacted; empty for nothing."""

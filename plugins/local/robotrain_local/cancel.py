@@ -8,9 +8,10 @@ from pathlib import Path
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.reference import Reference
+from robotrain.run_folder.facts import read_facts
 
 from robotrain_local import process, process_list, spec
-from robotrain_local.observe import find_run_folder, read_status, read_supervisor
+from robotrain_local.observe import LOCAL_FACT_FILES, find_run_folder, read_status, read_supervisor
 from robotrain_local.process import Process
 
 make_problem = Messages(__file__)
@@ -31,7 +32,7 @@ def cancel_run(reference: Reference) -> None:
     """
     if read_status(folder := find_run_folder(reference)).finished:
         return
-    supervisor = read_supervisor(folder)
+    supervisor = _find_supervisor(folder)
     if supervisor and not (host := supervisor.host).is_here:
         command = f"robotrain cancel {folder.name}"
         here = Suggestion(command, "in that container" if host.is_container else "outside this container")
@@ -41,10 +42,14 @@ def cancel_run(reference: Reference) -> None:
     # first: a supervisor that is just starting checks for this file
     is_first = spec.create_json(folder / spec.CANCEL_FILE, {"asked": time.time()})
     _wait_until(lambda: (folder / spec.SUPERVISOR_FILE).exists(), SUPERVISOR_START_SECONDS)
-    _require_own_process(folder, supervisor := read_supervisor(folder))
+    _require_own_process(folder, supervisor := _find_supervisor(folder))
     if supervisor is None:
         return spec.record_exit(folder, process.TERMINATED_EXIT_CODE, "cancelled before it started")
     _end_run(folder, supervisor, is_first)
+
+
+def _find_supervisor(folder: Path) -> Process | None:
+    return read_supervisor(read_facts(folder, LOCAL_FACT_FILES))
 
 
 def _require_own_process(folder: Path, supervisor: Process | None) -> None:

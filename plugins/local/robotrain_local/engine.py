@@ -6,28 +6,40 @@ from pathlib import Path
 
 from robotrain.model.health import Check
 from robotrain.model.plan import Plan
-from robotrain.model.platform import PlatformEngine
 from robotrain.model.reference import Reference
-from robotrain.model.run import Output
 from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
 from robotrain.model.terminal import Forwarding, TerminalCommand
-from robotrain.run_folder.log import find_events_file
-from robotrain.run_folder.outputs import download_output, list_outputs
+from robotrain.run_folder.facts import FolderFacts
+from robotrain.run_folder.parts import JudgedRun
+from robotrain.run_folder.status import RunFolderEngine
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.event import Registered
 
-from robotrain_local import observe
-from robotrain_local.observe import find_run_folder
+from robotrain_local import observe, spec
+from robotrain_local.observe import SeenProcesses
 from robotrain_local.settings import LocalSettings
 
 
-class LocalEngine(PlatformEngine):
+class LocalEngine(RunFolderEngine):
     """Runs a job as a background process of this machine."""
 
-    status = staticmethod(observe.query_status)
-    logs = staticmethod(observe.read_logs)
-    find_other_writer = staticmethod(observe.find_other_writer)
-    remove_outputs = staticmethod(observe.remove_run)
+    fact_files = observe.LOCAL_FACT_FILES
+    query_seconds = 0.0
+
+    @property
+    def spec_file(self) -> str:
+        return spec.SPEC_FILE
+
+    def query_jobs(self, references: Sequence[Reference], facts: Sequence[FolderFacts]) -> dict[str, SeenProcesses]:
+        return {str(run_facts.folder): observe.find_processes(run_facts) for run_facts in facts}
+
+    def judge_run(self, reference: Reference, facts: FolderFacts, jobs: dict[str, SeenProcesses]) -> JudgedRun:
+        return observe.judge_run(facts, jobs[str(facts.folder)])
+
+    def require_folder(self, reference: Reference) -> Path:
+        return observe.find_run_folder(reference)
+
+    def read_run_name(self, reference: Reference) -> str:
+        return spec.read_spec(self.require_folder(reference)).run
 
     def cancel(self, reference: Reference) -> None:
         from robotrain_local.cancel import cancel_run  # costs start-up of `status`
@@ -66,24 +78,10 @@ class LocalEngine(PlatformEngine):
 
         return submitted_runs.list_submitted(settings, everyone)
 
-    def events_file(self, reference: Reference) -> Path | None:
-        return find_events_file(find_run_folder(reference))
-
     def make_shell(self, reference: Reference, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
         from robotrain_local import shell  # costs start-up of `status`
 
-        return shell.make_shell(reference, words)
+        return shell.make_shell(reference, words, self.find_other_writer(reference))
 
     def make_forwarding(self, reference: Reference, here: int, there: int) -> Forwarding:
         return Forwarding(f"127.0.0.1:{there}")
-
-    def outputs(self, reference: Reference) -> Iterable[Output]:
-        return list_outputs(find_run_folder(reference))
-
-    def download(self, reference: Reference, output: Output, to: Path) -> list[str]:
-        return download_output(output, to, find_run_folder(reference))
-
-    def register(self, reference: Reference, name: str, step: int | None) -> Registered:
-        from robotrain.run_folder.ended_run import register_model  # costs start-up of `status`
-
-        return register_model(find_run_folder(reference), name, step)

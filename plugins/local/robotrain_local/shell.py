@@ -14,7 +14,7 @@ from robotrain_runtime.environments import environment, program_environment, run
 from robotrain_runtime.environments.work_secrets import WorkSecrets
 
 from robotrain_local import spec
-from robotrain_local.observe import find_other_writer, find_run_folder
+from robotrain_local.observe import find_run_folder
 
 UNKNOWN = "what the run was sent with cannot be read: this shell has your own variables and Python"
 ADOPTED = "another machine submitted the run: this shell has your own variables and Python"
@@ -23,14 +23,17 @@ NOT_BUILT = "the Python environment of the run is not built: `python` is your ow
 DEFAULT_SHELL = "/bin/sh"
 
 
-def make_shell(reference: Reference, words: Sequence[str]) -> TerminalCommand:
-    """Return the command that runs words, or a shell, as the program of a run is started. Raise RunGone."""
+def make_shell(reference: Reference, words: Sequence[str], other_writer: str) -> TerminalCommand:
+    """Return the command that runs words, or a shell, as the program of a run is started. Raise RunGone.
+
+    :param other_writer: how somebody else may have written the run folder; empty if nobody may.
+    """
     folder = find_run_folder(reference)
     words = words or [os.environ.get("SHELL") or DEFAULT_SHELL]
     if ADOPTED_KEY in reference:
         return TerminalCommand(words, str(folder), note=ADOPTED)
-    if reason := find_other_writer(reference):  # what lies there could start any program
-        return TerminalCommand(words, str(folder), note=UNTRUSTED.format(why=reason))
+    if other_writer:  # what lies there could start any program
+        return TerminalCommand(words, str(folder), note=UNTRUSTED.format(why=other_writer))
     try:
         process = spec.read_spec(folder)
         document = parse_document((folder / DOCUMENT_FILE).read_text(encoding="utf-8"))

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain.run_folder import file_names
 from robotrain.store import files
-from robotrain_runtime.contract import event, failure
+from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.address import TRACKING_VARIABLES
 from robotrain_runtime.contract.document import DOCUMENT_FILE, convert_fields
-from robotrain_runtime.contract.files import lock_file, open_regular_file
+from robotrain_runtime.contract.files import lock_file
 
 SPEC_FILE = "process.json"
 SCHEMA = 1
@@ -71,7 +70,7 @@ def read_spec(folder: Path) -> ProcessSpec:
 PAYLOAD_FILE = "payload.zip"
 SUBMITTED_FILE = "sent"  # the submit finished
 SUPERVISOR_FILE = "supervisor.json"  # created once by the supervisor, which keeps it locked
-CANCEL_FILE = "cancel.json"  # a cancel was requested
+CANCEL_FILE = claim.CANCELLED_FILE  # a cancel was requested
 EXIT_FILE = "exit.json"  # the run has ended and no process of it is left
 STARTED_FILES = (SUPERVISOR_FILE, CANCEL_FILE, EXIT_FILE)
 
@@ -91,18 +90,18 @@ class ExitRecord:
     reason: str = ""
 
 
-def read_exit(folder: Path) -> ExitRecord | None:
-    """Return how a run ended; None if that is not recorded, or the record is damaged. Raise OSError."""
+def parse_exit(content: bytes) -> ExitRecord | None:
+    """Return how a run ended; None if that is not recorded, or the record is damaged."""
     with contextlib.suppress(ValueError):
-        return convert_fields(ExitRecord, read_json(folder / EXIT_FILE))
+        return convert_fields(ExitRecord, parse_json(content))
     return None
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the JSON object in `path`, or None if it is missing or incomplete."""
+def parse_json(content: bytes) -> dict[str, Any] | None:
+    """Return the JSON object of a file; None for an empty or incomplete one."""
     try:
-        data = files.read_json(path)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        data = json.loads(content)
+    except (ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) else None
 
@@ -148,17 +147,3 @@ def _create_locked_file(path: Path, content: bytes) -> int:
     os.write(handle, content)
     os.fsync(handle)
     return handle
-
-
-TAIL_BYTES = 1 << 14
-
-
-def read_failure_reason(folder: Path) -> str:
-    """Return the reason of a failure from the end of the log, or \"\"."""
-    try:
-        with open_regular_file(folder / file_names.LOG_FILE) as log:
-            log.seek(max(0, os.fstat(log.fileno()).st_size - TAIL_BYTES))
-            lines = log.read(TAIL_BYTES).decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return failure.explain_output([line for line in lines if not line.startswith(event.PREFIX)])

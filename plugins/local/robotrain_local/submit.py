@@ -16,6 +16,7 @@ from robotrain.messages import Messages
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
 from robotrain.model.reference import Reference
+from robotrain.run_folder.facts import read_facts
 from robotrain.run_folder.file_names import LOG_FILE, PAYLOAD_FOLDER
 from robotrain.run_folder.placement import CODE_FOLDER, list_code_folders
 from robotrain.run_folder.settings import SQLITE_SCHEME
@@ -24,6 +25,7 @@ from robotrain_runtime.contract.document import DOCUMENT_FILE, parse_document
 from robotrain_runtime.contract.files import make_atomically, write_atomically
 
 from robotrain_local import process, spec
+from robotrain_local.observe import LOCAL_FACT_FILES, explain_log
 from robotrain_local.render import DATABASE
 
 make_problem = Messages(__file__)
@@ -113,7 +115,7 @@ def _wait_until_started(folder: Path, pid: int) -> None:
     until = time.monotonic() + PATIENCE_SECONDS
     while not spec.has_started(folder) and time.monotonic() < until:
         if background.has_exited(pid) and not spec.has_started(folder):
-            raise ChildProcessError(spec.read_failure_reason(folder) or "it ended without a message")
+            raise ChildProcessError(explain_log(read_facts(folder, LOCAL_FACT_FILES)) or "it ended without a message")
         time.sleep(POLL_SECONDS)
 
 

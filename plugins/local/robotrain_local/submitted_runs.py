@@ -7,7 +7,7 @@ from pathlib import Path
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
-from robotrain.model.run import RUN_PATTERN, RunGone
+from robotrain.model.run import RUN_PATTERN
 from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
 from robotrain.run_folder import submitted_runs
 from robotrain.run_folder.folder_access import format_user
@@ -16,7 +16,7 @@ from robotrain_runtime.contract.document_limits import MAX_DOCUMENT_BYTES
 from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain_local import spec
-from robotrain_local.observe import query_status
+from robotrain_local.observe import read_status
 from robotrain_local.render import get_run_folder
 from robotrain_local.settings import LocalSettings
 
@@ -51,8 +51,8 @@ def list_submitted(settings: LocalSettings, everyone: bool) -> Iterator[ListedSu
             if RUN_PATTERN.fullmatch(name) and (everyone or about.st_uid == os.geteuid()):
                 run_folders.append((about.st_mtime, about.st_uid, top / name))
     for created, owner, folder in sorted(run_folders, reverse=True):
-        with suppress(OSError, RunGone):
+        with suppress(OSError):
             keys = {"folder": str(folder)}
             yield ListedSubmission(
-                str(folder), folder.name, query_status(keys).state, keys, created, format_user(owner)
+                str(folder), folder.name, read_status(folder).state, keys, created, format_user(owner)
             )
