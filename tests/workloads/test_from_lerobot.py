@@ -142,10 +142,10 @@ def test_option_that_a_preset_replaces_is_left_out_and_any_other_is_not(robotrai
 @pytest.mark.parametrize(
     ("variables", "options", "expected"),
     [
-        ("HF_LEROBOT_HOME=/data HF_HOME=/hub", "", {"HF_LEROBOT_HOME": "/data/me/cups ", "HF_HOME": "variables"}),
+        ("HF_LEROBOT_HOME=/data HF_HOME=/hub", "", {"HF_LEROBOT_HOME": "/data/me/cups ", "HF_HOME": "ROBOTRAIN_CACHE"}),
         ("HF_HOME=/hub", "", {"HF_HOME": "/hub/lerobot/me/cups "}),
         ("XDG_CACHE_HOME=/c", "", {"XDG_CACHE_HOME": "/c/huggingface/lerobot/me/cups "}),
-        ("HF_LEROBOT_HOME=/data", "--dataset.root=/cups", {"HF_LEROBOT_HOME": "variables"}),
+        ("HF_LEROBOT_HOME=/data", "--dataset.root=/cups", {"HF_LEROBOT_HOME": "ROBOTRAIN_CACHE"}),
     ],
 )
 def test_variable_that_says_where_the_dataset_lies_names_its_folder(translate, variables, options, expected):
@@ -396,13 +396,51 @@ def test_the_line_of_a_batch_script_is_translated(robotrain: Any, tmp_path: Path
     path.write_text(SCRIPT)
     answer = robotrain("from-lerobot", "--json", str(path)).json
     options = read_options(answer["command"][4:])[0]
+    assert answer["command"][2:4] == ["--platform", "slurm"]
     expected = {"--dataset-repo-id": "me/cups", "--policy-type": "act", "--training-steps": "5"}
     assert options.items() >= expected.items()
-    assert {"--gres=gpu:1", "module load cuda"} <= answer["left_out"].keys()
+    assert "module load cuda" in answer["left_out"]
     for text, code in ((SCRIPT + "lerobot-train --steps=1\n", "several"), ("#!/bin/sh\necho lerobot\n", "without")):
         path.write_text(text)
         (problem,) = robotrain("from-lerobot", "--json", str(path)).json["problems"]
         assert code in problem["code"]
+
+
+BATCH = """#!/bin/bash
+#SBATCH --job-name=cups --partition gpu -A robots
+#SBATCH --time=12:00:00
+#SBATCH --mem=64G --cpus-per-task=8 --gres=gpu:a100:2
+#SBATCH --output=%j.out --mail-type=END
+#SBATCH --reservation=robots
+export WANDB_API_KEY=abc HF_HOME=/data/hf
+OUT=/scratch/$USER/out
+srun lerobot-train --dataset.repo_id=me/cups --policy.type=act --steps=${STEPS:-7} --output_dir=$OUT/${RUN_NAME}
+"""
+
+
+def test_the_options_of_a_batch_job_are_those_of_its_platform(robotrain: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """What has no equal is named, and a variable that nobody knows is a word in capitals."""
+    monkeypatch.delenv("USER", raising=False)
+    path = tmp_path / "train.sbatch"
+    path.write_text(BATCH)
+    answer = robotrain("from-lerobot", "--json", str(path)).json
+    words = answer["command"]
+    expected = "--platform slurm --name cups --partition gpu --account robots --time 12:00:00 --memory 64G --cpus 8"
+    expected += " --gpu-type a100 --gpus 2 --sbatch reservation=robots"
+    assert words[2 : 2 + len(expected.split())] == expected.split()
+    options = read_options(words[2:])[0]
+    assert options["--output-dir"] == "/scratch/USER/out/RUN_NAME"
+    assert options["--training-steps"] == "7"
+    assert {"--output=%j.out", "--mail-type=END", "WANDB_API_KEY", "HF_HOME"} <= answer["left_out"].keys()
+    assert "USER" in answer["notes"]["--output_dir"]
+    for changed, where in (
+        (BATCH.replace("#SBATCH --time", "#SBATCH --array=0-3 --time"), "--array"),
+        (BATCH.replace("${STEPS:-7}", "$STEPS"), "--steps"),
+        (BATCH.replace("$OUT/", "$(pwd)/"), "--output_dir"),
+    ):
+        path.write_text(changed)
+        (problem,) = robotrain("from-lerobot", "--json", str(path)).json["problems"]
+        assert problem["where"] == where
 
 
 def test_episodes_that_a_newer_lerobot_leaves_out_are_left_out(robotrain: Any) -> None:

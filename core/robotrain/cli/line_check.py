@@ -12,7 +12,7 @@ from robotrain.config.selection import load_or_none
 from robotrain.errors import Problem, Rejected, select_errors
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.job import Job
-from robotrain.model.platform import NoSettings, Platform, PlatformEngine
+from robotrain.model.platform import NoSettings, Platform, PlatformEngine, PlatformPlans
 from robotrain.model.support import ANY, YES
 from robotrain.plugins.manager import Plugins
 
@@ -32,6 +32,7 @@ def _make_any_platform(name: str, plugins: Plugins, roles: Sequence[str]) -> Pla
     return Platform(
         name=name,
         engine_class=PlatformEngine,
+        plans_class=PlatformPlans,
         settings=platform.settings if platform else NoSettings,
         capabilities=Capabilities(sources={(role, ANY): YES for role in roles}, features={ANY: YES}),
     )

@@ -80,8 +80,11 @@ def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> Translate
     if name == edited_dataset.PROGRAM:
         return edited_dataset.translate_edit(options)
     program = read_program_line(line[:at], line[at], (name, *line[at + 1 :]))
-    program.left_out |= script.left_out if script else {}
+    if script:
+        program.left_out |= script.left_out
     translator = LineTranslator(plugins.workload(name), options, program, plugins.source_kinds())
+    if script:
+        translator.add_batch_options(script.batch)
     if after:
         is_second = find_program_word(after, names) is not None
         reasons = translator.refused if is_second else translator.left_out

@@ -20,9 +20,15 @@ from robotrain_workloads.lerobot_options import effective_options, option_reason
 from robotrain_workloads.lerobot_options.effective_options import PRECISION, format_value
 from robotrain_workloads.lerobot_options.option_reasons import RATE_OPTIONS
 from robotrain_workloads.lerobot_options.option_spelling import fill_in_hint, find_refusal
-from robotrain_workloads.lerobot_options.program_line import VARIABLE, ProgramLine, explain_data_home
+from robotrain_workloads.lerobot_options.program_line import (
+    SECRET_VARIABLE,
+    VARIABLE,
+    ProgramLine,
+    explain_data_home,
+)
 from robotrain_workloads.lerobot_options.saved_config import REPOSITORY, read_saved_options
 from robotrain_workloads.lerobot_options.trained_type import NOTHING_REASON, TrainedType, find_trained_type
+from robotrain_workloads.line_translation.batch_options import BatchOptions
 from robotrain_workloads.line_translation.translated_line import SECRET_REASON, TranslatedLine
 
 if TYPE_CHECKING:
@@ -58,6 +64,11 @@ NOT_SAVED = (
     *(f"policy.{name}" for name in RATE_OPTIONS.values()),
 )
 """Options that a checkpoint's configuration does not give: robotrain chooses the folder, LeRobot resumes the rates."""
+NODES_FLAG = "--num-nodes"
+TEXT_OPTIONS = frozenset({"output_dir", "root", "repo_id", "path", "config_path", "job_name", "project", "entity"})
+"""Options of which a variable may be the whole value: any text will do until it is replaced."""
+COMMAND_TEXT = re.compile(r"\$[({].*|`.*")
+"""What a shell computes."""
 TOLERANCE = "tolerance_s"
 PROGRESS = "sample_weighting.progress_path"
 PROGRESS_FILE = "sarm_progress.parquet"
@@ -72,7 +83,8 @@ class LineTranslator:
     ) -> None:
         self.workload, self.kinds, self.program = workload, kinds, program
         self.trained = TrainedType(versions.get_version(program.version or None))
-        self.given = {name: self.read_switch(name, value) for name, value in split_options(options) if name}
+        given_options = [(name, value) for name, value in split_options(options) if name]
+        self.given = {name: self.read_switch(name, value) for name, value in given_options}
         self.flags: dict[str, tuple[str, ...]] = {}
         """The words by their flag."""
         self.rest: list[str] = []
@@ -81,6 +93,9 @@ class LineTranslator:
         self.refused: dict[str, str] = program.refused
         self.stand_ins: dict[str, str] = {}
         """Words that people replace, each with one that stands for it when the line is checked."""
+        self.platform = "PLATFORM"
+        self.platform_words: list[str] = []
+        """Settings of the platform that a batch script asks for."""
         self.meant: set[str] = set()
         """LeRobot's options that refused words stand for."""
         for value in [value for name, value in split_options(options) if not name]:
@@ -130,12 +145,37 @@ class LineTranslator:
         named = () if self.workload.default else (self.workload.name,)
         rest = ["--", *self.rest] if self.rest else []
         flags = [word for words in self.flags.values() for word in words]
-        words = ("robotrain", "submit", *named, "--platform", "PLATFORM", *flags, *rest)
+        words = ("robotrain", "submit", *named, "--platform", self.platform, *self.platform_words, *flags, *rest)
         respell = partial(option_spelling.respell_problem, spellings=self.spellings)
         return TranslatedLine(words, self.left_out, self.notes, self.refused, respell, self.stand_ins)
 
+    def add_batch_options(self, batch: BatchOptions) -> None:
+        """Add what a batch script asks for besides its program."""
+        self.platform = batch.platform or self.platform
+        self.left_out |= batch.left_out
+        self.refused |= batch.refused
+        for option, words in batch.flags:
+            if words[0] == NODES_FLAG:
+                self.program.flags.append((option, (words[0], words[1])))
+            else:
+                self.platform_words += words
+
+    def fill_variables(self) -> None:
+        """Put a word in capitals in the place of a variable that nobody knows, in texts such as paths: `/data/USER`."""
+        for name, value in self.given.items():
+            if not value or not VARIABLE.search(value) or find_secret_arguments([f"--{name}={value}"]):
+                continue
+            is_whole = VARIABLE.fullmatch(value)
+            if is_whole and (name.rpartition(".")[2] not in TEXT_OPTIONS or SECRET_VARIABLE.search(value)):
+                continue
+            names = dict.fromkeys(match[1] or match[2] for match in VARIABLE.finditer(value))
+            self.given[name] = VARIABLE.sub(lambda match: (match[1] or match[2]).upper(), value)
+            texts = (f"{variable.upper()} by the value of ${variable}" for variable in names)
+            self.notes[f"--{name}"] = f"replace {' and '.join(texts)}, which this machine does not know"
+
     def translate(self) -> None:
         """Translate the line, except for what robotrain does otherwise by default."""
+        self.fill_variables()
         self.add_saved_options()
         if self.is_training:
             self.add_type()
@@ -184,7 +224,7 @@ class LineTranslator:
             option, text = f"--{name}", value or ""
             if find_secret_arguments([f"{option}={text}"]):
                 self.refused[option] = SECRET_REASON
-            elif variable := VARIABLE.search(text):
+            elif variable := VARIABLE.search(text) or COMMAND_TEXT.search(text):
                 self.refused[option] = f"{variable[0]} is not replaced by its value: write the value instead"
             elif value is None:
                 self.refused[option] = option_reasons.VALUE

@@ -30,6 +30,19 @@ COMPUTING_REASON = "robotrain starts the processes itself: --num-gpus, --num-nod
 DATA_HOMES = {"HF_LEROBOT_HOME": "", "HF_HOME": "lerobot", "XDG_CACHE_HOME": "huggingface/lerobot"}
 """Variables that say where LeRobot looks for datasets, with the folder below; the first that is set counts."""
 DATA_HOME_REASON = "LeRobot takes the dataset from there, if it is there: {}, in place of --dataset-repo-id {}"
+SECRET_VARIABLE = re.compile(r"(?i)(?:TOKEN|KEY|SECRET|PASS|PASSWORD|PASSWD)\b")
+VARIABLE_REASONS = {
+    "WANDB_API_KEY": "a job on this machine reads it; elsewhere the option --secret gives it to the job",
+    "HF_TOKEN|HUGGING_FACE_HUB_TOKEN": "the token of the Hub is read from this machine, or from --hub-token-file FILE",
+    "WANDB_PROJECT": "--experiment-name NAME says it",
+    "WANDB_MODE": "after --, --wandb.mode=MODE says it",
+    "HF_HOME|HF_HUB_CACHE|HF_LEROBOT_HOME|HF_DATASETS_CACHE|TRANSFORMERS_CACHE|XDG_CACHE_HOME|TORCH_HOME": (
+        "robotrain keeps what it fetches in a cache of its own: ROBOTRAIN_CACHE=FOLDER, on a cluster --cache-dir FOLDER"
+    ),
+    "OMP_NUM_THREADS|MKL_NUM_THREADS": "robotrain shares the cores of the machine out itself",
+    SECRET_VARIABLE.pattern: "the option --secret gives a job a secret, on platforms that have it",
+}
+"""By expressions for the names of variables, what does in a job what they do."""
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 NO_GPU = ("", "-1", "none", "void", "NoDevFiles")
 """Values of `GPU_VARIABLES` that hide every GPU, so that LeRobot trains on the CPU."""
@@ -94,8 +107,15 @@ def read_program_line(words: Sequence[str], word: str, program: Sequence[str]) -
         elif re.fullmatch(COMPUTING_VARIABLES, name) and value not in ("", "1", "0", "false", "no"):
             program_line.refused[name] = COMPUTING_REASON
         else:
-            program_line.left_out[name] = VARIABLE_REASON
+            program_line.left_out[name] = _explain_variable(name)
     return program_line
+
+
+def _explain_variable(name: str) -> str:
+    for pattern, reason in VARIABLE_REASONS.items():
+        if re.fullmatch(pattern, name) or (pattern == SECRET_VARIABLE.pattern and SECRET_VARIABLE.search(name)):
+            return reason
+    return VARIABLE_REASON
 
 
 def _read_version(words: Iterable[str], program_line: ProgramLine) -> None:

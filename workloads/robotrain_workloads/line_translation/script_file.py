@@ -15,14 +15,17 @@ from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.redaction import redact
 
+from robotrain_workloads.line_translation.batch_options import SYSTEMS, BatchOptions, translate_options
+
 make_problem = Messages(__file__)
 
 MAX_BYTES = 1 << 20
 SUFFIXES = (".sh", ".bash", ".sbatch", ".slurm", ".sub", ".job")
 """How the names of such scripts end; another file counts if it begins with `#!`."""
-DIRECTIVE = re.compile(r"#(?:SBATCH|PBS|BSUB)\s+(.+)")
+DIRECTIVE = re.compile(r"#(SBATCH|PBS|BSUB)\s+(.+)")
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)")
-VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}$]*))?\})")
+"""A variable, perhaps with the text that stands for it where it is not set: `${STEPS:-1000}`."""
 SET_UP_REASON = "it is not part of the training: a job has an environment and a folder of its own"
 DIRECTIVE_REASON = "options of the batch job are those of the platform: robotrain submit --help-all --platform PLATFORM"
 MAX_SHOWN = 3
@@ -34,6 +37,8 @@ class ScriptLine(NamedTuple):
     words: tuple[str, ...]
     left_out: Mapping[str, str]
     """Other lines of the script, each with the reason."""
+    batch: BatchOptions
+    """What the options of the batch job ask for."""
 
 
 def is_script(words: Sequence[str]) -> bool:
@@ -59,34 +64,43 @@ def find_program_line(name: str, starts_program: Callable[[Sequence[str]], bool]
     if path.stat().st_size > MAX_BYTES:
         raise Rejected([make_problem("script-without-program", given=name)])
     variables = dict[str, str]()
+    exported = dict[str, None]()
     program_lines = list[tuple[str, ...]]()
-    directives = list[str]()
+    directives: dict[str, list[str]] = {}
     others = list[str]()
     for line in _list_lines(path.read_text(encoding="utf-8", errors="replace")):
         if directive := DIRECTIVE.match(line):
-            directives.append(directive[1].strip())
+            directives.setdefault(directive[1], []).append(directive[2].strip())
             continue
-        words = _split_words(line, variables)
+        used = set[str]()
+        words = _split_words(line, variables, used)
         if not words:
             continue
         assigned = words[1:] if words[0] == "export" else words
         assignments = [match for word in assigned if (match := ASSIGNMENT.fullmatch(word))]
         if starts_program(words):
-            program_lines.append(words)
-        elif len(assignments) == len(assigned):
+            set_words = (f"{name}={variables[name]}" for name in exported if name in variables and name not in used)
+            program_lines.append((*set_words, *words))
+        elif len(assignments) == len(assigned) or words[0] == "export":
             variables |= {match[1]: match[2] for match in assignments}
+            names = (word.partition("=")[0] for word in assigned) if words[0] == "export" else ()
+            exported |= dict.fromkeys(names)
         else:
             others.append(redact(line))
     if len(program_lines) != 1:
         message = "script-with-several-programs" if program_lines else "script-without-program"
         raise Rejected([make_problem(message, given=name, count=len(program_lines))])
     left_out = {}
-    if directives:
-        left_out[redact(" ".join(directives))] = DIRECTIVE_REASON
+    batch = BatchOptions()
+    for kind, texts in directives.items():
+        if kind in SYSTEMS:
+            batch = translate_options(SYSTEMS[kind], texts)
+        else:
+            left_out[redact(" ".join(texts))] = DIRECTIVE_REASON
     if others:
         shown = "; ".join(others[:MAX_SHOWN])
         left_out[f"{shown}{'; …' if others[MAX_SHOWN:] else ''}"] = SET_UP_REASON
-    return ScriptLine(program_lines[0], left_out)
+    return ScriptLine(program_lines[0], left_out, batch)
 
 
 def _list_lines(text: str) -> Iterator[str]:
@@ -95,14 +109,19 @@ def _list_lines(text: str) -> Iterator[str]:
         yield line.strip()
 
 
-def _split_words(line: str, variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the words of a line without its comment, known variables replaced; none for one that is no command."""
+def _split_words(line: str, variables: Mapping[str, str], used: set[str]) -> tuple[str, ...]:
+    """Return the words of a line without its comment, known variables replaced; none for one that is no command.
+
+    :param used: gets the names of these variables.
+    """
     try:
         words = shlex.split(line, comments=True)
     except ValueError:  # a quote goes on in the next line
         return ()
 
     def expand(match: re.Match[str]) -> str:
-        return variables.get(match[1] or match[2], match[0])
+        name, default = match[1] or match[2], match[3]
+        used.add(name)
+        return variables.get(name, match[0] if default is None else default)
 
     return tuple(VARIABLE.sub(expand, word) for word in words)
