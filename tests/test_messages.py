@@ -20,7 +20,7 @@ from robotrain.messages import Messages
 MAKER = "make_problem"
 OWN_FACTS = ("where", "given")
 ARGUMENTS = (*OWN_FACTS, "stage", "severity", "absent", "address", "transient")
-KEYS = {"title", "why", "where", "stage", "severity", "transient", "ways"}
+KEYS = {"title", "why", "where", "stage", "severity", "transient", "ways", "question"}
 
 
 class Use(NamedTuple):

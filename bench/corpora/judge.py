@@ -96,14 +96,14 @@ def open_judge(folder: Path, checkers: Mapping[str, Path]) -> Iterator[Judge]:
     }
     preflight = checked_plan.run_preflight
 
-    def run_preflight(rendered: Any, platform: Any, earlier_problems: Any = ()) -> Any:
+    def run_preflight(rendered: Any, platform: Any, earlier_problems: Any = (), **options: Any) -> Any:
         paths = [Path(source.uri) for source in rendered.plan.job.sources]
         is_here = all(path.is_absolute() for path in paths)
         is_here |= any(path.is_absolute() and not path.exists() for path in paths)  # that is refused whatever else is
         problems = list(earlier_problems)
         if platform.name == "local" and is_here and rendered.plan.job.workload in FILES_ALONE:
             try:
-                return preflight(rendered, platform, earlier_problems)
+                return preflight(rendered, platform, earlier_problems, **options)
             except Rejected as rejected:
                 problems = [problem for problem in rejected.problems if problem.code not in OF_THE_MACHINE]
         raise_if_any(problems)

@@ -222,6 +222,7 @@ def submit(
     note: str = "",
     notify: str = "",
     checker: str = "",
+    yes: bool = False,
     **values: Any,
 ) -> Run:
     """Check a job, render its plan and submit it; the same call while that run has not ended returns it.
@@ -235,6 +236,7 @@ def submit(
     :param name: what to call the run, as `--name` does; default: its data and policy.
     :param notify: names of channels, between commas, that the run itself tells how it ended, as `--notify`.
     :param checker: the Python that asks the trainer about the options, or `none`, as `--checker`.
+    :param yes: answer yes to what the command asks on a terminal, as `--yes`.
     """
     labels = make_labels(name, note)
     plugins = manager.get_plugins()
@@ -251,7 +253,7 @@ def submit(
     )
     prepared = tell_by_run(prepared, notify, plugins) if notify else prepared
     warnings: list[Problem] = list(prepared.warnings)
-    checks = CheckOptions(checker=checker, has_flag=True)
+    checks = CheckOptions(checker=checker, has_flag=True, confirm=lambda problem: yes)
     record, is_new, _ = submitter.submit_job(
         prepared, warnings.extend, lambda run: None, plugins, new=new, pinning=pin, labels=labels, checks=checks
     )

@@ -1,7 +1,7 @@
 """Problems of a request as data, reported all at once; exit codes."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Literal
@@ -67,6 +67,8 @@ class Problem:
     """The address of the source that it is about, if `given` says more than that."""
     transient: bool = False
     """Whether the same request may work later, for example because a network fails."""
+    question: str = ""
+    """Of an error: what a person is asked on a terminal, such as `copy it?`; a yes makes it a note."""
     taken_by: str = ""
     """If the engine refuses a run because another one has its name already: how the platform names that one, as
     `find_submitted` takes it. `submit` records it here, and joins it if it is the same job.
@@ -135,6 +137,17 @@ class NotSubmitted(KeyboardInterrupt):
 def select_errors(problems: Iterable[Problem]) -> list[Problem]:
     """Return the problems that are errors."""
     return [problem for problem in problems if problem.severity == "error"]
+
+
+def settle_questions(problems: Iterable[Problem], confirm: Callable[[Problem], bool]) -> list[Problem]:
+    """Return the problems; one that is a question is a note after a yes. Nothing is asked if others are errors."""
+    asked = list(problems)
+    if any(not problem.question for problem in select_errors(asked)):
+        return asked
+    return [
+        replace(problem, severity="note", suggestions=()) if problem.question and confirm(problem) else problem
+        for problem in asked
+    ]
 
 
 def raise_if_any(problems: Iterable[Problem]) -> None:

@@ -5,6 +5,7 @@ A table `[code]` or `[code.variant]` is a message: its `title`, a sentence witho
 gives them or the top of the file does for all. `{name}` is a fact; a sentence or a way is left out if one of its facts
 is absent or None. A `[code]` without a title has what its variants share. In the text of a way, a fact is one word of
 the command line, quoted as a shell needs it, unless it is `{name:words}`: several words, an option or a placeholder.
+`question` is what a person is asked on a terminal, where a yes is enough.
 """
 
 import os
@@ -67,6 +68,7 @@ class Messages:
             absent=absent,
             source=address,
             transient=transient or table.get("transient", False),
+            question=table.get("question", ""),
         )
 
 

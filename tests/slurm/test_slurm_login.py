@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from login_node import HOST, LoginNode, close_connections
+from robotrain.cli import arguments
 from robotrain.run_folder import submit_script
 from robotrain.store import records
 from robotrain_runtime.contract import event
 from robotrain_runtime.environments import interpreter
+from robotrain_slurm.submit import upload
 from slurm_stand_in import SlurmStandIn
 
 PROGRAM = ("--", "python", "main.py")
@@ -367,6 +369,25 @@ def test_copy_that_was_cut_goes_on_with_the_files_that_are_missing(
     assert "2 files are there already" in answer.stderr
     (copy,) = part.glob("*/video.mp4")
     assert copy.read_bytes() == (episodes / "video.mp4").read_bytes()
+
+
+def test_large_copy_is_begun_after_a_yes(robotrain, words, slurm, login_node, tmp_path, episodes, monkeypatch):
+    monkeypatch.setattr(upload, "ASKED_BYTES", 6)
+    line = (*words, "--dataset-path", "episodes")
+    assert "7 bytes would be copied to" in robotrain(*line, "--dry-run", *PROGRAM).stderr
+    answer = robotrain(*line, *PROGRAM)
+    answer.check_problems(4, "slurm-upload-large --dataset-path")
+    assert "--yes" in answer.stderr
+    monkeypatch.setattr(arguments, "can_ask", lambda: True)
+    answer = robotrain(*line, *PROGRAM)
+    assert (answer.exit_code, "copy it? [y/N]" in answer.stderr) == (4, True)
+    assert (slurm.read_jobs(), (tmp_path / "cache/uploads").exists()) == ([], False)
+    with monkeypatch.context() as agreed:
+        agreed.setattr(arguments, "ask_yes", lambda question: True)
+        assert robotrain(*line, *PROGRAM).exit_code == 0
+    assert robotrain(*line, "--new", *PROGRAM).exit_code == 0, "nothing is left to copy"
+    (episodes / "more").write_text("more")
+    assert robotrain(*line, "--new", "--yes", *PROGRAM).exit_code == 0
 
 
 def test_folder_without_its_pin_is_copied_for_its_run(submit, login_node, tmp_path, episodes):

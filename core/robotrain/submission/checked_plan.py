@@ -7,7 +7,7 @@ from typing import NamedTuple
 from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.document import JobSource
 
-from robotrain.errors import Problem, Rejected, raise_if_any, select_errors
+from robotrain.errors import Problem, Rejected, raise_if_any, select_errors, settle_questions
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.plugins.manager import Plugins
@@ -123,7 +123,7 @@ def _render_and_preflight(
         if select_errors(inputs.problems):
             raise Rejected(pin.deduplicate_problems(problems))
         rendered = prepared.render(attempt)
-        notes = run_preflight(rendered, prepared.platform, problems)
+        notes = run_preflight(rendered, prepared.platform, problems, confirm=options.confirm)
     except Rejected as rejected:
         failure = input_check.suggest_copies(rejected, prepared)
         raise Rejected(pin.merge_failures(failure.problems), transient=failure.transient) from rejected
@@ -139,11 +139,17 @@ def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]
 
 
 def run_preflight(
-    rendered: RenderedPlan, platform: Platform, earlier_problems: Iterable[Problem] = ()
+    rendered: RenderedPlan,
+    platform: Platform,
+    earlier_problems: Iterable[Problem] = (),
+    confirm: Callable[[Problem], bool] = lambda problem: False,
 ) -> list[Problem]:
-    """Let the platform check a plan, and return its warnings and notes. Raise Rejected."""
+    """Let the platform check a plan, and return its warnings and notes. Raise Rejected.
+
+    :param confirm: asks the user about a problem that has a question.
+    """
     raise_if_any(find_secrets_in_plan(rendered.plan))
     problems = [*earlier_problems, *name_channels(platform.engine.preflight(rendered.plan))]
-    problems = pin.deduplicate_problems(problems)
+    problems = settle_questions(pin.deduplicate_problems(problems), confirm)
     raise_if_any(problems)
     return problems

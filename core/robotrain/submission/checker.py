@@ -53,6 +53,8 @@ class CheckOptions(NamedTuple):
     """Shows a message while a check takes long."""
     has_flag: bool = False
     """Whether the command has `--checker`; each has the variable."""
+    confirm: Callable[[Problem], bool] = lambda problem: False
+    """Asks the user about a problem that has a question."""
 
     def suggest(self, choice: str, remark: str) -> Suggestion:
         """Return the suggestion of another checker."""

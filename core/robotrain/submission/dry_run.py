@@ -91,7 +91,7 @@ def dry_run_plan(rendered: RenderedPlan, platform: Platform, plugins: Plugins) -
         return list(existing.notes)
     _, notes = _release_claim(submitter.claim_plan_name(rendered))
     try:
-        return [*notes, *checked_plan.run_preflight(rendered, platform)]
+        return [*notes, *checked_plan.run_preflight(rendered, platform, confirm=lambda problem: True)]
     except Rejected as refusal:
         settings, _ = restore_settings(rendered.settings, platform, Origin("plan", rendered.plan.run))
         return [*notes, _make_held_name_note(refusal, platform, settings, plugins, can_be_new=False)]

@@ -5,10 +5,11 @@ is asked for the run first: if it has the run, the run is adopted; if not, the s
 """
 
 import contextlib
+from collections.abc import Callable
 from functools import partial
 
 from robotrain.config.values import Origin
-from robotrain.errors import Rejected, raise_if_any
+from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import PIPELINE_KEY, SAME_KEY, Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
@@ -198,10 +199,13 @@ def submit_plan(
     plugins: Plugins,
     owner: StepOwner = NO_OWNER,
     labels: RunLabels = NO_LABELS,
+    confirm: Callable[[Problem], bool] = lambda problem: True,
 ) -> Submission:
     """Submit a plan under the name it was rendered for, or return that run if it has not ended.
 
     Raise Rejected, also if that name is taken.
+
+    :param confirm: asks the user about a problem that has a question.
     """
     raise_if_any(name_lock.check_state_folder())
     settings, _ = restore_settings(rendered.settings, platform, Origin("plan", rendered.plan.run))
@@ -224,7 +228,7 @@ def submit_plan(
             if interrupted is None:
                 try:
                     with release_on_failure(lock):
-                        report(checked_plan.run_preflight(rendered, platform))
+                        report(checked_plan.run_preflight(rendered, platform, confirm=confirm))
                     return store_and_submit(lock, rendered, context)
                 except Rejected as refusal:  # the name is free again
                     return _join_name_holder(refusal, rendered, context, labels.name)
@@ -272,7 +276,7 @@ def _finish_interrupted(
         return None
     context.report([make_problem("run-adopted.again", given=record.run, platform=record.platform)])
     try:
-        context.report(checked_plan.run_preflight(rendered, context.platform))
+        context.report(checked_plan.run_preflight(rendered, context.platform, confirm=lambda problem: True))
     except Rejected as rejected:  # the run may still appear on the platform: the name stays taken
         way = suggest_new(record) if context.can_be_new else ""
         note = make_problem("run-interrupted.not-finished", way, given=record.run)

@@ -12,7 +12,7 @@ import typer
 from robotrain_runtime.comparison.decision import ComparisonPlan
 
 from robotrain.cli import usage
-from robotrain.cli.arguments import CHECKER, CHECKER_HELP, complete_run_names, find_run
+from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, CHECKER, CHECKER_HELP, complete_run_names, find_run
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands import compared_runs, watch
 from robotrain.cli.commands.submit import submit_job, waits_for_end
@@ -70,6 +70,7 @@ SWITCHES = {
     "--stream": "show the log until the job ends, then print its answer as --wait does",
     "--new": "start a new run even if the same job is running, or an interrupted submit of it exists",
     "--no-pin": "do not resolve branches and tags to commits now",
+    AGREE_FLAG: AGREE_HELP,
     "--json": "print JSON",
 }
 ALLOW_FLOOR = "--allow-floor"

@@ -10,6 +10,7 @@ import typer
 from robotrain.cli import pipeline_preview
 from robotrain.cli.arguments import (
     AFTER_DASHES_KEY,
+    AgreeOption,
     DryRunOption,
     JsonOption,
     NameOption,
@@ -127,6 +128,7 @@ def submit(
     new: NewOption = False,
     native_only: NativeOption = False,
     no_pin: NoPinOption = False,
+    yes: AgreeOption = False,
     name: NameOption = "",
     note: NoteOption = "",
     json: JsonOption = False,
@@ -153,6 +155,7 @@ def resume(
     notify: SubmitNotifyOption = "",
     dry_run: DryRunOption = False,
     new: NewOption = False,
+    yes: AgreeOption = False,
     name: NameOption = "",
     note: NoteOption = "",
     json: JsonOption = False,

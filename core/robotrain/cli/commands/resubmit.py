@@ -9,6 +9,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.cli.arguments import (
     AFTER_DASHES_KEY,
+    AgreeOption,
     DryRunOption,
     JsonOption,
     NameOption,
@@ -86,6 +87,7 @@ def resubmit(
     new: NewOption = False,
     repin: RepinOption = False,
     no_pin: NoPinOption = False,
+    yes: AgreeOption = False,
     name: NameOption = "",
     note: NoteOption = "",
     json: JsonOption = False,
@@ -134,6 +136,7 @@ def resume(
     new: NewOption = False,
     repin: RepinOption = False,
     no_pin: NoPinOption = False,
+    yes: AgreeOption = False,
     name: NameOption = "",
     note: NoteOption = "",
     json: JsonOption = False,

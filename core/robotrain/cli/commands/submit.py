@@ -7,12 +7,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.arguments import AFTER_DASHES_KEY, CHECKER, CHECKER_HELP
+from robotrain.cli.arguments import AFTER_DASHES_KEY, AGREE_FLAG, AGREE_HELP, CHECKER, CHECKER_HELP, confirm_problem
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
@@ -69,6 +70,7 @@ SUBMIT_SWITCHES = {
     "--new": "start a new run even if the same job is running, or an interrupted submit of it exists",
     "--resume-lost": "continue the newest run of this job if it ended early and left a checkpoint",
     "--no-pin": "do not resolve branches and tags to commits now",
+    AGREE_FLAG: AGREE_HELP,
     "--json": "print JSON",
 }
 NOTIFY_HELP = "have the run, or this machine with --wait, tell these channels how it ended, between commas"
@@ -84,6 +86,7 @@ PLAN_OPTIONS = (
     "name",
     "note",
     "notify",
+    "yes",
 )
 """Options that go with `--plan`; all others belong to a job."""
 Announcer = Callable[[str], None]
@@ -191,7 +194,8 @@ def submit_job(
     checker_option = options.get("checker") or ""
     has_flag = "checker" in options
     data: list[Mapping[str, Any]] = []
-    checks = CheckOptions(checker=checker_option, say=print_message, has_flag=has_flag)
+    confirm = _make_confirm(options)
+    checks = CheckOptions(checker=checker_option, say=print_message, has_flag=has_flag, confirm=confirm)
 
     def dry_run() -> DryRun:
         checked = dry_run_job(prepared, plugins, new=new, pinning=pinning, labels=labels, checks=checks)
@@ -210,6 +214,11 @@ def submit_job(
         return submission
 
     _submit_or_dry_run(ctx, prepared.platform, {**options, DATA: data}, dry_run, submit, finish)
+
+
+def _make_confirm(options: Mapping[str, Any]) -> Callable[[Problem], bool]:
+    """Return what asks the user about a problem that has a question: a dry run asks nothing."""
+    return partial(confirm_problem, yes=bool(options.get("yes") or options.get("dry_run")))
 
 
 def _resume_left_run(prepared: PreparedJob, plugins: Plugins) -> tuple[PreparedJob, str]:
@@ -287,7 +296,9 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
         return DryRun(rendered, dry_run_preview.preview_plan(rendered, platform, plugins))
 
     def submit(announce: Announcer) -> Submission:
-        return submitter.submit_plan(rendered, platform, print_problems, announce, plugins, labels=labels)
+        return submitter.submit_plan(
+            rendered, platform, *(print_problems, announce, plugins), labels=labels, confirm=_make_confirm(options)
+        )
 
     _submit_or_dry_run(ctx, platform, options, dry_run, submit)
 

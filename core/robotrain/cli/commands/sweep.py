@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cli import evaluated_training
-from robotrain.cli.arguments import parse_count
+from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, parse_count
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands import submit
 from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
@@ -50,6 +50,7 @@ SWITCHES = {
     "--native-only": "submit nothing unless the platform runs the sweep on its own",
     "--no-pin": "do not resolve branches and tags to commits",
     "--new": "start a new run even if the same sweep is running, or an interrupted submit of it exists",
+    AGREE_FLAG: AGREE_HELP,
     "--json": "print JSON",
 }
 VALUES = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from robotrain.cli.arguments import parse_amount
+from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, parse_amount
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands import submit
 from robotrain.cli.commands.watch import parse_timeout
@@ -49,6 +49,7 @@ SWITCHES = {
     "--no-pin": "do not resolve branches and tags to commits",
     "--new": "start a new run even if the same pipeline is running, or an interrupted submit of it exists",
     "--native-only": "refuse a platform that needs this machine to start the steps",
+    AGREE_FLAG: AGREE_HELP,
     "--json": "print JSON",
 }
 VALUES = {

@@ -33,6 +33,8 @@ from robotrain_slurm.spec.uploads import FolderUpload, list_uploads
 make_problem = Messages(__file__)
 
 ENGINE = "Slurm"
+ASKED_BYTES = 20e9
+"""A copy of more is begun only after a yes: it takes hours, and the disk of the cluster may be small."""
 DAYS = 7 * 86400.0
 STALL_SECONDS = 3600.0
 LATER = "The files that have come stay; the same command copies the rest."
@@ -95,7 +97,17 @@ def check_uploads(at: Transport, plan: Plan) -> Iterator[Problem]:
 
 
 def _describe_upload(at: Transport, part: Plan, upload: FolderUpload) -> Problem:
-    content = str(local_upload.scan_folder(local_upload.select_uploaded_part(part, upload.path)))
+    content = local_upload.scan_folder(local_upload.select_uploaded_part(part, upload.path))
+    if content.size > ASKED_BYTES:
+        return make_problem(
+            "slurm-upload-large",
+            where=upload.flag,
+            given=upload.path,
+            flag=upload.flag,
+            size=format_size(content.size),
+            host=at.host,
+            to=upload.to,
+        )
     message = "slurm-upload-needed" if upload.is_pinned else "slurm-upload-needed.unpinned"
     return make_problem(message, where=upload.flag, given=upload.path, content=content, host=at.host, to=upload.to)
 
