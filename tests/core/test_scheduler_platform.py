@@ -4,6 +4,8 @@ import contextlib
 import fcntl
 import os
 import subprocess
+import threading
+import time
 
 import pytest
 from planned_jobs import job
@@ -174,6 +176,39 @@ def test_folder_that_cannot_be_created_is_a_problem(engine, plan):
     with pytest.raises(Rejected) as refused:
         engine.submit(plan)
     check_problems(refused.value.problems, "run-folder-refused")
+    assert engine.read_queue() == []
+
+
+def test_two_submits_that_create_the_folder_at_once_send_one_job(engine, plan, monkeypatch):
+    script = SubmitScript(monkeypatch)
+    with script.kill_at(before='cd "$folder"'), pytest.raises(Unanswered):
+        engine.submit(plan)
+    folder = engine.runs / plan.run
+    folder.rename(folder.with_name("other"))
+    # the other submit is done first: it takes what this one writes for left behind, and removes it
+    first = f'mv "$parent/other" "{folder}"; rm -rf "$part"'
+    with script.kill_at(before='  head -c "$bytes"', cut=first):
+        assert engine.submit(plan)["job"] == "job-1"
+    assert len(engine.read_queue()) == 1
+    assert [path.name for path in engine.runs.iterdir()] == [plan.run]
+
+
+@pytest.mark.slow  # needs flock
+def test_submit_waits_for_the_command_of_another_one_and_takes_its_job(engine, plan, answer, mood, monkeypatch):
+    with SubmitScript(monkeypatch).kill_at(before="send "), pytest.raises(Unanswered):
+        engine.submit(plan)
+    with answer.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        def end_other() -> None:
+            time.sleep(0.5)
+            answer.write_text("job-7\n")
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+        other = threading.Thread(target=end_other)
+        other.start()
+        assert engine.submit(plan)["job"] == "job-7"
+        other.join()
     assert engine.read_queue() == []
 
 

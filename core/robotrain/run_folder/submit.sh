@@ -46,24 +46,31 @@ create_folder() {
   fi
   mask=$(umask)
   mkdir -p "$parent" && umask go-w && mkdir "$part" || end refused # what runs as the user is written by nobody else
-  head -c "$bytes" 2>/dev/null | tar -xmof - -C "$part" --no-same-permissions || { rm -rf "$part"; end refused; }
-  [ "$(cat "$part/$digest_file")" = "$digest" ] || { rm -rf "$part"; end refused; }
+  head -c "$bytes" 2>/dev/null | tar -xmof - -C "$part" --no-same-permissions &&
+    [ "$(cat "$part/$digest_file")" = "$digest" ]
+  is_whole=$?
   umask "$mask"
-  mv -T "$part" "$folder" || { rm -rf "$part"; has_plan || end refused; state=same; return; }
+  # Another machine may create it at the same moment, which removes what looks left behind.
+  if [ $is_whole -ne 0 ] || ! mv -T "$part" "$folder"; then
+    rm -rf "$part"
+    has_plan || end refused
+    state=same
+    return
+  fi
   keep "$parent"
   state=new
   rm -rf "$parent/.$name".????????.part "$parent/.$name".????????.gone
   find "$parent" -maxdepth 1 -type d \( -name '.?*.????????.part' -o -name '.?*.????????.gone' \) -mtime +0 -exec rm -rf {} +
 }
 
-# send ANSWER GONE WORD...: call the submit command, unless its job was sent meanwhile. GONE: one that was sent before,
-# and is no longer in the queue.
+# send ANSWER GONE WORD...: call the submit command, unless its job was sent meanwhile, as by another machine at the same
+# moment, whose command is waited for. GONE: one that was sent before, and is no longer in the queue.
 send() {
   answer=$1 gone=$2
   shift 2
   touch -- "$answer" || end refused
   exec 9>>"$answer"
-  lock -n
+  lock -w "$patience"
   job=$(find_job "$answer") || exit 2 # it may have been sent
   if [ -z "$job" ] || [ "$job" = "$gone" ]; then
     : >"$answer"

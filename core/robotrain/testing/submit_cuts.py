@@ -60,7 +60,7 @@ def interrupt_submits(patched: pytest.MonkeyPatch) -> Iterator[AbstractContextMa
     After its folder was created; before the submit command is called, and after it; before its answer was written.
     """
     submit = SubmitScript(patched)
-    yield submit.kill_at(after="create_folder")
+    yield submit.kill_at(before='cd "$folder"')
     yield submit.kill_at(before="send ")
     yield submit.kill_at(after="send ")
     yield submit.kill_at(before="    code=$?", cut=f"{FORGET}; {CUT}")
