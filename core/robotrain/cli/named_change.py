@@ -31,6 +31,9 @@ VALUE = "VALUE"
 """Stands for what the user has to choose."""
 OPTION = r"(?<![\w.-])--[A-Za-z][\w.-]*"
 
+OPTION_OF_PROGRAM = re.compile(rf"-- … ({OPTION}) (\S+)")
+"""A remedy that gives an option of the run's own program another value."""
+
 
 def find_change(record: RunRecord, status: Status, progress: Progress) -> NamedChange | None:
     """Return the change that the reason of a failure names, or the errors that it sums up."""
@@ -48,7 +51,7 @@ def find_change(record: RunRecord, status: Status, progress: Progress) -> NamedC
 def find_keeping_change(record: RunRecord, progress: Progress) -> str:
     """Return the words that keep what a run that succeeded left elsewhere, as a warning says; empty for none."""
     warnings = [note for note in progress.notes if note.level == "warning"]
-    if progress.checkpoint or not any(re.search(HINT, note.text) for note in warnings):
+    if progress.checkpoint or not any(note.ways or re.search(HINT, note.text) for note in warnings):
         return ""
     parameters = _find_parameters(record)
     return next((words for note in warnings if (words := _find_remedy(record, note, parameters))), "")
@@ -190,12 +193,32 @@ def _parse_remedy(record: RunRecord, remedy: str, parameters: dict[str, Paramete
     if own := re.match(r"(--set|--) (-{0,2}[A-Za-z][\w.-]*)=(\S+)", remedy):
         yield f"{own[1]} {own[2]}={shlex.quote(own[3])}"
         return
+    if own := OPTION_OF_PROGRAM.fullmatch(remedy):
+        arguments = _replace_option(record, own[1], own[2])
+        yield from [f"{DASHES} {shlex.join(arguments)}"] if arguments else []
+        return
     match = re.match(rf"({OPTION})(?:[ =](\S+))?", remedy)
     if not match or not (parameter := parameters.get(match[1])):
         return
     value = "true" if parameter.is_switch else (match[2] or VALUE).rstrip(",;:.")
     if not re.fullmatch("[A-Z_]+", value) and value != _get_current(record, parameter):
         yield f"--set {parameter.name}={shlex.quote(value)}"
+
+
+def _replace_option(record: RunRecord, option: str, value: str) -> list[str]:
+    """Return the command of a run with another value for an option of its program; empty if its plan is not here."""
+    from robotrain.store import plans  # costs start-up
+
+    stored = plans.find_stored_plan(record.run)
+    words = [*stored.plan.job.trainer_args] if stored else []
+    if not words:
+        return []
+    for index, word in enumerate(words):
+        if word == option and index + 1 < len(words):
+            return [*words[: index + 1], value, *words[index + 2 :]]
+        if word.startswith(f"{option}="):
+            return [*words[:index], f"{option}={value}", *words[index + 1 :]]
+    return [*words, option, value]
 
 
 def _get_current(record: RunRecord, parameter: Parameter) -> str:

@@ -18,6 +18,7 @@ from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.command import checkpoint_pattern, program_checkpoint, program_spec
 from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
+from robotrain_workloads.command.outside_outputs import OutsideOutputs
 from robotrain_workloads.command.program_checkpoint import ChangedMeanwhile, Place, Signature
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.supervision.json_lines import JsonLines
@@ -117,6 +118,7 @@ class CheckpointFollower:
         self._has_results, self._is_resumed = bool(spec.values["results"]), bool(spec.resume)
         self._reports = JsonLines(Path(spec.work, program_spec.REPORT_FILE))
         self._code = spec.code
+        self._outside = OutsideOutputs(spec.arguments, spec.folder, spec.work)
         self._start, self._get_step, self._clock, self._send = Path(spec.folder), get_step, clock, send
         self._saved: dict[Path, SavedCheckpoint] = {}
         self._removed: set[int] = set()
@@ -189,13 +191,23 @@ class CheckpointFollower:
         saved = SavedCheckpoint(self._get_step() or 0, self._outputs)
         saved.signature = program_checkpoint.read_signature(self._outputs)
         if not saved.signature:
-            text = (
-                "the program wrote no files to {outputs}, in its environment $ROBOTRAIN_OUTPUTS:"
-                f" the run has nothing to publish or to continue from{self._suggest_folder()}"
-            )
-            self._warn_once(text, text)
+            self._warn_of_nothing()
         else:
             self._keep_checkpoint(saved)
+
+    def _warn_of_nothing(self) -> None:
+        """Warn of a program that left nothing, with what would keep the files that it wrote elsewhere."""
+        nothing = "the program wrote no files to {outputs}, in its environment $ROBOTRAIN_OUTPUTS"
+        lost = "the run has nothing to publish or to continue from"
+        if way := self._suggest_folder():
+            self._warn_once(nothing, f"{nothing}: {lost}{way}")
+        elif outside := self._outside.find():
+            option = f"-- … {outside.option} {{outputs}}"
+            way = f" ({option} keeps it)" if outside.option else ""
+            text = f"{nothing}, but to {outside.path}, which is not part of the run: {lost}{way}"
+            self._send(Note(level="warning", text=text, ways=((option,),) if outside.option else ()))
+        else:
+            self._warn_once(nothing, f"{nothing}: {lost}")
 
     def _suggest_folder(self) -> str:
         """Return the option that keeps what the program wrote to a folder of its own; empty if it made none there."""
