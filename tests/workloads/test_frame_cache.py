@@ -298,6 +298,15 @@ def test_weights_of_a_policy_with_several_frames_are_the_same_with_four_workers(
 
 @pytest.mark.slow
 @pytest.mark.long
+def test_weights_of_two_processes_that_train_together_are_the_same(train, tmp_path) -> None:
+    given = {"num_gpus": 2, "batch_size": 2}
+    plain, cached = train_twice(train, tmp_path, **given)
+    assert list_cache_files(tmp_path / "cache")
+    assert read_tensors(plain.work / WEIGHTS.format(8)) == read_tensors(cached.work / WEIGHTS.format(8))
+
+
+@pytest.mark.slow
+@pytest.mark.long
 def test_damaged_frames_are_decoded_and_whole_ones_are_not(train, tmp_path) -> None:
     plain, _ = train_twice(train, tmp_path)
     expected = read_tensors(plain.work / WEIGHTS.format(8))
