@@ -86,6 +86,7 @@ def test_every_benchmark_of_the_suite_exists() -> None:
 
 
 SMALLEST: dict[str, Sequence[str]] = {
+    "camera_training": ["--epochs", "2", "--frames", "16"],
     "data_check": ["--quick"],
     "data_plane": ["--quick", "--only", "look"],
     "first_step": ["--quick"],
