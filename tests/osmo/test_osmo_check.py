@@ -325,3 +325,9 @@ def test_token_on_the_command_line_is_answered_with_the_credential(robotrain):
     assert TOKEN not in answer.stderr
     assert "OSMO credential with your Hugging Face token" in answer.stderr
     assert "use   --hf-credential NAME[:KEY]" in answer.stderr
+
+
+def test_a_setting_that_is_refused_is_not_called_missing_too(robotrain, pusht):
+    line = ("render", "--platform", "osmo", "--pool", "p", "--gpu-platform", "g", "--dataset-path", str(pusht))
+    robotrain(*line).check_problems(2, "value-missing --dataset-path")
+    robotrain(*line, "--storage-account", "My_Account").check_problems(2, "value-invalid --storage-account")

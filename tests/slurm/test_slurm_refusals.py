@@ -32,6 +32,8 @@ def refuse(recorded, make_plan):
 
 # what sbatch 22.05 prints, the settings of the job, and the problem: its code, option and value
 REFUSALS = [
+    ("sinfo: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host\nsinfo: error: fetch_config: DNS SRV "
+     "lookup failed", {}, "slurm-not-configured"),
     (f"{FAILED}Invalid account or account/partition combination specified", {"account": "robot"},
      "resource-unknown --account robot"),
     (f"{FAILED}Invalid account or account/partition combination specified", {},

@@ -31,6 +31,7 @@ from robotrain.redaction import redact, redact_if_secret
 make_problem = Messages(__file__)
 
 MISPLACED = ("option-elsewhere.after-dashes", "option-elsewhere.hint")
+MISSING = "value-missing"
 SOURCES_LIMIT, SPEC_LIMIT = "sources", "spec_kib"
 
 
@@ -283,13 +284,22 @@ def check_job(
         if is_shown and not is_needless and not _is_intended(problem, resolution):
             yield _suggest_related_sources(problem, chosen, platform, kinds)
     for problem in platform.plans.check(resolution.job, resolution.settings):
-        if not _is_intended(problem, resolution):
+        if not _is_intended(problem, resolution) and not _is_about_refused(problem, resolution, platform):
             yield problem
 
 
 def _is_intended(problem: Problem, resolution: Resolution) -> bool:
     """Return whether a warning is about the lack of a value that was unset on purpose."""
     return problem.severity != "error" and not resolution.unset.isdisjoint(problem.absent)
+
+
+def _is_about_refused(problem: Problem, resolution: Resolution, platform: Platform) -> bool:
+    """Return whether a problem says that a setting has no value which has a wrong one: that is reported already."""
+    if problem.code != MISSING:
+        return False
+    refused = {parameter.flag for parameter in get_parameters(platform.settings) if parameter.name in resolution.unread}
+    flags = {problem.where, *(way.text.partition(" ")[0] for way in problem.suggestions)}
+    return not refused.isdisjoint(flags)
 
 
 def _suggest_related_sources(

@@ -134,13 +134,19 @@ def format_usage(flags: Iterable[str]) -> str:
 
 WORKSPACE_USAGE = format_usage(WORKSPACE_FLAGS)
 NAME_FORM = "a valid Azure name"
-NAME_REASON = "It holds an invalid character, ends in one, lacks a part, or is too short."
 GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 NAME_PATTERNS = {
     "--subscription-id": rf"{GUID}|(?![0-9A-Fa-f-]{{24,}}\Z)[A-Za-z0-9-]{{1,64}}",  # a mistyped one, or an alias
     "--resource-group": r"[\w.()-]{0,89}[\w()-]",
     "--workspace-name": r"[A-Za-z0-9][A-Za-z0-9_-]{2,254}",
     "--workload-identity": r"[A-Za-z0-9-]{1,64}",
+}
+
+NAME_RULES = {
+    "--subscription-id": "It is a GUID, which `az account show --query id` prints.",
+    "--resource-group": "It has 1 to 90 letters, digits and - _ . ( ), and no dot at its end.",
+    "--workspace-name": "It has 3 to 255 letters, digits, - and _, and begins with a letter or a digit.",
+    "--workload-identity": "It is a client id or a name of up to 64 letters, digits and dashes.",
 }
 
 

@@ -82,7 +82,7 @@ def _check_spec_patch(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
 
 def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
     for flag, text, way in azure_settings.find_invalid_names(settings):
-        yield _make_invalid_problem(flag, text, workspace.NAME_FORM, workspace.NAME_REASON, way)
+        yield _make_invalid_problem(flag, text, workspace.NAME_FORM, workspace.NAME_RULES[flag], way)
     identity = settings.workload_identity
     if identity and workspace.is_valid_name(IDENTITY_FLAG, identity) and not re.fullmatch(workspace.GUID, identity):
         reason = 'It is a GUID. `az identity list --query "[].[name, clientId]" --output table` lists them.'

@@ -34,7 +34,7 @@ _REGIONAL_ADDRESS = (
 def check_workspace_names(settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the workspace's names are valid and complete."""
     for flag, text, way in azure_settings.find_invalid_names(settings):
-        yield make_invalid_value_problem(flag, text, workspace.NAME_FORM, workspace.NAME_REASON, way)
+        yield make_invalid_value_problem(flag, text, workspace.NAME_FORM, workspace.NAME_RULES[flag], way)
     if settings.tracking_uri is None and (missing := azure_settings.find_missing_flags(settings)):
         fixes = (workspace.format_usage(missing), f"--tracking-uri {environment.NO_TRACKING}")
         yield make_problem("value-missing.workspace", *fixes, where=missing[0], missing=", ".join(missing))
