@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from robotrain_runtime.contract.deadline import DeadlineExceeded
 from robotrain_runtime.machine import disk_cache
@@ -31,6 +32,7 @@ from robotrain.model.health import (
     convert_problem,
     find_results,
     report_failure,
+    report_note,
     report_ok,
     report_warning,
 )
@@ -147,6 +149,7 @@ def check_checker(installed: Plugins) -> Iterator[HealthResult]:
         wish = "nobody is asked" if choice.value == checker.NONE else "environments are built for it"
         yield report_ok(f"{wish} about the options of a trainer ({choice.origin})")
         return
+    absent = list[str]()
     for workload in installed.workloads().values():
         plugin = load_workload_container({f"workload.{workload.name}": workload.container_plugin})
         if plugin is None or "check_command" not in vars(plugin):
@@ -157,9 +160,10 @@ def check_checker(installed: Plugins) -> Iterator[HealthResult]:
         elif choice:
             yield from map(convert_problem, checker_search.problems)
         else:
-            yield report_ok(
-                f"{workload.name}: its trainer is not on this machine; --checker build {checker.BUILD_REMARK}"
-            )
+            absent.append(workload.name)
+    if absent:
+        names = ", ".join(absent)
+        yield report_ok(f"the trainers of {names} are not on this machine; --checker build {checker.BUILD_REMARK}")
 
 
 COMPLETION_FILES = {
@@ -172,7 +176,7 @@ COMPLETION_MARK = "_ROBOTRAIN_COMPLETE"
 
 
 def check_completion() -> Iterator[HealthResult]:
-    """Report whether the shell completes robotrain; never a warning."""
+    """Report whether the shell completes robotrain; a note at most."""
     shell = Path(os.environ.get("SHELL", "")).name
     places = COMPLETION_FILES.get(shell, ())
     is_installed = False
@@ -182,9 +186,9 @@ def check_completion() -> Iterator[HealthResult]:
     if is_installed:
         yield report_ok(f"{shell} completes robotrain")
     elif places:
-        yield report_ok(f"{shell} does not complete robotrain yet: `robotrain --install-completion` installs it")
+        yield report_note(f"{shell} does not complete robotrain yet: `robotrain --install-completion` installs it")
     else:
-        yield report_ok("bash, zsh and fish can complete robotrain: `robotrain --install-completion`")
+        yield report_note("bash, zsh and fish can complete robotrain: `robotrain --install-completion`")
 
 
 MIN_FREE_BYTES = 10**9
@@ -352,6 +356,9 @@ def check_records() -> Iterator[HealthResult]:
         yield report_ok(text if count else "no runs yet")
 
 
+WORST_FIRST: tuple[HealthState, ...] = ("fail", "warn", "note")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """A check with its findings."""
@@ -359,6 +366,8 @@ class CheckResult:
     check: Check
     distribution: str
     """The package of the plugin; empty for robotrain's own checks."""
+    platform: str = ""
+    """The platform that it is about; empty for none."""
     is_named_platform: bool = False
     """Whether the user named its platform."""
     findings: tuple[HealthResult, ...] = ()
@@ -369,7 +378,12 @@ class CheckResult:
     def state(self) -> HealthState:
         """The worst state of its findings."""
         states = {finding.state for finding in self.findings}
-        return "fail" if "fail" in states else "warn" if "warn" in states else "ok"
+        return next((state for state in WORST_FIRST if state in states), "ok")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing that its platform needs is missing, as far as it answered."""
+        return self.state != "fail" and not any(finding.required for finding in self.findings)
 
     @property
     def fixes(self) -> list[HealthFix]:
@@ -413,7 +427,7 @@ def _make_failed_check_finding(result: CheckResult, error: BaseException) -> Hea
     """Return the finding of a check that failed: a warning for a plugin's check."""
     if isinstance(error, DeadlineExceeded):
         way = Suggestion(f"{network_deadline.VARIABLE}=30 robotrain doctor …", "gives it more time")
-        return report_failure(str(error), way) if result.is_named_platform else report_warning(str(error), way)
+        return report_warning(str(error), way)
     text = f"the check itself failed: {type(error).__name__}: {redact(str(error))}"
     return report_warning(text) if result.distribution else report_failure(text)
 
@@ -446,5 +460,35 @@ def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResu
             results.append(CheckResult(check=check, distribution=claim.distribution))
     for claim, check in plugins.list_checks(platform):
         if online or not check.online:
-            results.append(CheckResult(check=check, distribution=claim.distribution, is_named_platform=bool(platform)))
+            about = claim.name if claim.family == "platform" else ""
+            is_named = bool(platform)
+            results.append(
+                CheckResult(check=check, distribution=claim.distribution, platform=about, is_named_platform=is_named)
+            )
     return results
+
+
+class Readiness(NamedTuple):
+    """Which platforms a job can be sent to, as far as was checked."""
+
+    ready: list[str]
+    missing: dict[str, list[str]]
+    """The names of the checks that found something missing, by platform."""
+    unknown: list[str]
+    """Platforms of which a check gave no answer."""
+
+
+def find_readiness(results: Sequence[CheckResult], names: Iterable[str]) -> Readiness:
+    """Return which of these platforms are ready; none is if one of robotrain's own checks failed."""
+    own = [result.check.name for result in results if not result.distribution and result.state == "fail"]
+    readiness = Readiness([], {}, [])
+    for name in names:
+        of_platform = [result for result in results if result.platform == name]
+        missing = own + [result.check.name for result in of_platform if not (result.is_overdue or result.is_ready)]
+        if missing:
+            readiness.missing[name] = list(dict.fromkeys(missing))
+        elif any(result.is_overdue for result in of_platform):
+            readiness.unknown.append(name)
+        else:
+            readiness.ready.append(name)
+    return readiness

@@ -68,7 +68,9 @@ def check_result(check: dict, state: str, *facts: str) -> None:
 
 def summarize(answer) -> str:
     """Return the summary without what differs between machines: how many checks there are, and warnings."""
-    parts = re.sub(r"of \d+", "of N", answer.stderr.strip()).split("; ")
+    text, _, verdict = answer.stderr.strip().rpartition("\n")
+    assert verdict.startswith("ready for: ")
+    parts = re.sub(r"of \d+", "of N", text).split("; ")
     return "; ".join(part for part in parts if not re.fullmatch(r"\d+ warnings?", part))
 
 
@@ -243,6 +245,7 @@ def test_missing_setting_fails_only_for_the_named_platform(robotrain, install):
     result = sum(line.startswith("warn") for line in answer.stdout.splitlines())
     assert result >= 3
     assert f"; {result} warnings" in answer.stderr
+    assert "ready for: local" in answer.stderr
     named = robotrain("doctor", "--platform", "local")
     assert named.exit_code == 4
     assert "fail  pool" in named.stdout
@@ -350,7 +353,7 @@ def test_checks_of_other_platforms_are_left_out(checks, install):
 
 def test_json_of_the_checks(robotrain):
     answer = robotrain("doctor", "--json", "--platform", "local").json
-    assert list(answer) == ["platform", "healthy", "checks", "fixed", "unanswered"]
+    assert list(answer) == ["platform", "healthy", "checks", "fixed", "unanswered", "ready"]
     assert (answer["platform"], answer["healthy"], answer["fixed"]) == ("local", True, [])
     for check in answer["checks"]:
         assert list(check) == ["name", "by", "state", "findings"]
@@ -371,7 +374,7 @@ def test_distributions_of_different_versions_fail(checks, monkeypatch):
 def test_completion_of_the_shell_is_recognised(checks, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SHELL", "/usr/bin/fish")
-    check_result(checks()["completion"], "ok", "robotrain --install-completion")
+    check_result(checks()["completion"], "note", "robotrain --install-completion")
     file = tmp_path / "home/.config/fish/completions/robotrain.fish"
     file.parent.mkdir(parents=True)
     file.write_text("complete --command robotrain --arguments '(env _ROBOTRAIN_COMPLETE=complete_fish robotrain)'")

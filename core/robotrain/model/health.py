@@ -11,8 +11,8 @@ from robotrain_runtime.contract.finding import Finding
 from robotrain.errors import Problem, Stage, Suggestion, collect_problems
 from robotrain.redaction import redact
 
-HealthState = Literal["ok", "warn", "fail"]
-"""`fail`: a submit would fail. `warn`: a submit would work, but the user should know."""
+HealthState = Literal["ok", "note", "warn", "fail"]
+"""`fail`: a submit would fail. `warn`: a submit would work, but the user should know. `note`: something to gain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,11 @@ def _collect_findings(run: RunCheck) -> list[Problem | HealthResult]:
 def report_ok(text: str) -> HealthResult:
     """Return the result of a check that found nothing wrong."""
     return HealthResult("ok", text)
+
+
+def report_note(text: str) -> HealthResult:
+    """Return a result that says what could be better, and harms nothing."""
+    return HealthResult("note", text)
 
 
 def report_warning(text: str, *suggestions: Suggestion, fix: HealthFix | None = None) -> HealthResult:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -18,11 +19,11 @@ from robotrain.cli.options import ComposedOptions, add_declared, list_flags
 from robotrain.cli.output import dump_suggestions, print_json, print_message, print_text
 from robotrain.config.selection import choose_without_job, load_or_none, read_option
 from robotrain.config.validate import validate_values
-from robotrain.doctor import CheckResult, apply_fixes, list_checks, run_checks
+from robotrain.doctor import CheckResult, Readiness, apply_fixes, find_readiness, list_checks, run_checks
 from robotrain.errors import Rejected, Stage, Suggestion
 from robotrain.model.health import HealthResult
 
-STATE_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
+STATE_STYLES = {"ok": "green", "note": "cyan", "warn": "yellow", "fail": "red"}
 SETTINGS_KEY, VALUES_KEY = "robotrain.settings", "robotrain.values"
 """Where the context has the options of the chosen platform's settings, and what was typed for them."""
 
@@ -64,7 +65,10 @@ def doctor(
     online: Annotated[bool, typer.Option("--online", help="Also check sign-in with remote services.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Check this machine for what would stop a submit, and say how to fix it. The exit code is 4 when a check fails.
+    """Check this machine for what would stop a submit, and say how to fix it.
+
+    The last line says which platforms are ready. The exit code is 4 when a check fails, and 1 when one of the chosen
+    platform gives no answer.
 
     robotrain doctor --fix
 
@@ -84,6 +88,7 @@ def doctor(
         if fix:
             results, done = apply_fixes(results, limit, print_message)
     failed = any(result.state == "fail" for result in results)
+    readiness = find_readiness(results, [chosen] if chosen else plugins.list_names("platform"))
     if json:
         checks = [*map(_dump_check, results)]
         print_json(
@@ -93,15 +98,24 @@ def doctor(
                 "checks": checks,
                 "fixed": done,
                 "unanswered": _list_silent(results),
+                "ready": readiness.ready,
             }
         )
     else:
         width = max(len(result.check.name) for result in results)
-        findings = ((finding, result.check.name) for result in results for finding in result.findings)
+        answered = [result for result in results if not result.is_overdue]
+        findings = [(finding, result.check.name) for result in answered for finding in result.findings]
+        if silent := [result for result in results if result.is_overdue]:
+            overdue = silent[0].findings[0]
+            text = f"{', '.join(_list_silent(silent))}: {overdue.text}"
+            findings.append((replace(overdue, text=text), "no answer"))
         print_text("\n".join(line for finding, name in findings for line in _format_finding(finding, name, width)))
         print_message(_summarize_results(results, chosen, fix))
+        print_message(_format_readiness(readiness))
     if failed:
         raise typer.Exit(Stage.PREFLIGHT.exit_code)
+    if chosen and readiness.unknown:
+        raise typer.Exit(Stage.SUBMIT.exit_code)
 
 
 def _read_settings(ctx: Any, declared: type) -> dict[str, str]:
@@ -191,6 +205,13 @@ def _summarize_results(results: Sequence[CheckResult], platform: str, fixed: boo
         text += f"; {warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""
     fixable = any(result.fixes for result in results)
     return text + ("\n`robotrain doctor --fix` fixes what is safe to fix" if fixable and not fixed else "")
+
+
+def _format_readiness(readiness: Readiness) -> str:
+    """Return the verdict: `ready for: local; not for: osmo (osmo command)`."""
+    missing = [f"{name} ({', '.join(checks)})" for name, checks in readiness.missing.items()]
+    parts = {"ready for": readiness.ready or ["none"], "not for": missing, "not known": readiness.unknown}
+    return "; ".join(f"{title}: {', '.join(names)}" for title, names in parts.items() if names)
 
 
 app = make_app(doctor, cls=DoctorCommand)

@@ -44,15 +44,15 @@ def check_commands() -> Iterator[HealthResult]:
         else:
             yield from map(convert_problem, make_missing_ssh_error("It is not on PATH.").problems)
         return
+    there = Suggestion("--login USER@HOST", "submits on a login node of the cluster, by ssh")
     if not shutil.which("sbatch"):
-        there = Suggestion("--login USER@HOST", "submits on a login node of the cluster, by ssh")
         yield report_missing("there is no `sbatch` command, which submitting to Slurm needs", there)
         return
     here = reach("")
     try:
         yield report_ok(run_slurm(here, "sbatch", "--version", seconds=VERSION_SECONDS).strip())
     except (SlurmRefused, Rejected) as error:
-        yield report_missing(f"`sbatch --version` fails: {error}")
+        yield report_missing(f"`sbatch --version` fails: {error}", there)
     needed = _list_folders(settings)
     yield from map(convert_problem, _find_unwritable_folders(needed, take_survey(here, needed.values())))
 
