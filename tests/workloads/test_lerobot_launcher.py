@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.contract import event
 from robotrain_workloads.lerobot import device
-from robotrain_workloads.lerobot_train import launcher
+from robotrain_workloads.lerobot_train import launcher, trainer_fixes
 
 DATA = f"--dataset.root={Path(__file__).parents[2]}/examples/pusht-mini/dataset"
 TRAINER = """
@@ -111,7 +111,7 @@ def test_processors_get_the_statistics_of_renamed_features_by_their_new_names():
     """LeRobot gives them by the dataset's names, and does not normalize what has none."""
     asked = {}
     trainer = types.SimpleNamespace(make_pre_post_processors=lambda **options: asked.update(options))
-    launcher.rename_statistics(trainer, {"observation.image": "observation.images.top"})
+    trainer_fixes.rename_statistics(trainer, {"observation.image": "observation.images.top"})
     statistics, others = {"observation.image": {"mean": 1}, "action": {"mean": 2}}, {"rename_map": {"a": "b"}}
     steps = {"normalizer_processor": {"stats": statistics}, "rename_observations_processor": others}
     trainer.make_pre_post_processors(policy_cfg=3, dataset_stats=statistics, preprocessor_overrides=steps)
@@ -144,7 +144,7 @@ def test_episodes_without_a_task_are_noted_if_it_is_trained_on(monkeypatch, task
 def test_weights_that_lerobot_only_says_it_did_not_load_end_the_training(capsys, line, is_loaded):
     trainer = types.ModuleType("trainer")
     trainer.make_policy = lambda cfg: print(line) or cfg
-    launcher.require_loaded_weights(trainer)
+    trainer_fixes.require_loaded_weights(trainer)
     if is_loaded:
         assert trainer.make_policy("policy") == "policy"
     else:
@@ -156,7 +156,7 @@ def test_weights_that_lerobot_only_says_it_did_not_load_end_the_training(capsys,
 def test_a_reward_model_that_resumes_is_given_the_statistics_of_its_data():
     trainer = types.ModuleType("trainer")
     trainer.make_reward_pre_post_processors = lambda cfg, **options: options.get("dataset_stats")
-    launcher.keep_statistics(trainer)
+    trainer_fixes.keep_statistics(trainer)
     meta = types.SimpleNamespace(stats="of the data")
     assert trainer.make_reward_pre_post_processors("sarm", dataset_meta=meta) == "of the data"
     assert trainer.make_reward_pre_post_processors("sarm", dataset_meta=meta, dataset_stats="given") == "given"

@@ -1,20 +1,16 @@
 """Run LeRobot's trainer in this process: `python -m robotrain_workloads.lerobot_train.launcher … -- OPTIONS`."""
 
 import argparse
-import contextlib
 import functools
 import importlib
-import io
 import json
 import math
 import multiprocessing
-import re
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
@@ -46,7 +42,7 @@ from robotrain_workloads.lerobot.warm_up import quick_imports
 from robotrain_workloads.lerobot_data_check import statistics_needs
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 from robotrain_workloads.lerobot_data_check.table_files import TableProblem
-from robotrain_workloads.lerobot_train import video_decoder, wandb
+from robotrain_workloads.lerobot_train import trainer_fixes, video_decoder, wandb
 from robotrain_workloads.lerobot_train.base_policy import BasePolicy
 from robotrain_workloads.lerobot_train.data_wait import DataWait
 from robotrain_workloads.lerobot_train.early_stop import EarlyStop, TrainingEnded
@@ -74,102 +70,10 @@ from robotrain_workloads.lerobot_training.process_group import (
 from robotrain_workloads.nodes.node_group import read_group
 from robotrain_workloads.nodes.rank_store import RankStore
 
-PROCESSOR_FACTORY = "make_pre_post_processors"
-REWARD_PROCESSOR_FACTORY = "make_reward_pre_post_processors"
-POLICY_FACTORY = "make_policy"
-UNLOADED_WEIGHTS = re.compile(r"ould not load state dict|without loading pretrained weights")
-"""What LeRobot's pi policies print where the others raise an error."""
-STATISTICS_OPTIONS = ("dataset_stats", "stats")
 TRAINER = "lerobot.scripts.lerobot_train"
 SUBJECT = "the training's configuration"
 ORIGINAL = "robotrain_original"
 """The attribute of a wrapper that holds LeRobot's own function."""
-
-
-def _replace(module: ModuleType, name: str) -> Callable[[Callable[..., Any]], None]:
-    """Return a decorator that puts a function in the place of one of a module, which it is called with first."""
-    original = getattr(module, name)
-
-    def replace(function: Callable[..., Any]) -> None:
-        setattr(module, name, functools.update_wrapper(functools.partial(function, original), original))
-
-    return replace
-
-
-def rebuild_processors(trainer: ModuleType) -> None:
-    """Let the trainer make new processors.
-
-    LeRobot otherwise loads them from the folder of the weights, and fails when they are missing.
-    """
-
-    @_replace(trainer, PROCESSOR_FACTORY)
-    def make_new_processors(original: Callable[..., Any], **options: Any) -> Any:
-        rename_settings = options.get("preprocessor_overrides", {}).get("rename_observations_processor", {})
-        processors = original(**{**options, "pretrained_path": None, "pretrained_revision": None})
-        for step in processors[0].steps:
-            if hasattr(step, "rename_map"):
-                step.rename_map = dict(rename_settings.get("rename_map") or {})
-        return processors
-
-
-def rename_statistics(trainer: ModuleType, renames: Mapping[str, str]) -> None:
-    """Give the processors the statistics of renamed features by their new names.
-
-    LeRobot gives them by the dataset's names, and leaves a feature without statistics as it is.
-    """
-
-    def rename(settings: Mapping[str, Any]) -> dict[str, Any]:
-        statistics_options = {name: settings[name] for name in STATISTICS_OPTIONS if settings.get(name)}
-        renamed = {
-            option: {renames.get(name, name): values for name, values in statistics.items()}
-            for option, statistics in statistics_options.items()
-        }
-        return {**settings, **renamed}
-
-    @_replace(trainer, PROCESSOR_FACTORY)
-    def make_processors(original: Callable[..., Any], **options: Any) -> Any:
-        steps = {name: rename(settings) for name, settings in options.get("preprocessor_overrides", {}).items()}
-        return original(**{**rename(options), **({"preprocessor_overrides": steps} if steps else {})})
-
-
-class _PrintedLines(io.TextIOBase):
-    """Standard output that is kept as well."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self._output = sys.stdout
-
-    def write(self, text: str) -> int:
-        """Write a text, and keep it."""
-        self.text += text
-        return self._output.write(text)
-
-    def flush(self) -> None:
-        """Flush the output."""
-        self._output.flush()
-
-
-def require_loaded_weights(trainer: ModuleType) -> None:
-    """Let the trainer fail if it cannot load weights: LeRobot's pi policies print that, and train random ones."""
-
-    @_replace(trainer, POLICY_FACTORY)
-    def make_policy(original: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        printed = _PrintedLines()
-        with contextlib.redirect_stdout(printed):
-            policy = original(*arguments, **options)
-        if warning := next((line for line in printed.text.splitlines() if UNLOADED_WEIGHTS.search(line)), ""):
-            raise SystemExit(f"error: the weights of the policy to start from were not loaded: {warning.strip()}")
-        return policy
-
-
-def keep_statistics(trainer: ModuleType) -> None:
-    """Let a reward model that resumes normalize: LeRobot makes its processors anew, and then without statistics."""
-
-    @_replace(trainer, REWARD_PROCESSOR_FACTORY)
-    def make_processors(original: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        if (meta := options.get("dataset_meta")) is not None:
-            options.setdefault("dataset_stats", meta.stats)
-        return original(*arguments, **options)
 
 
 def explain_refusals(options: Sequence[str]) -> None:
@@ -323,11 +227,11 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         module = _import_trainer()
         policy_packages.register_policies(find_policy_type(trainer))
     if own.new_processors:
-        rebuild_processors(module)
+        trainer_fixes.rebuild_processors(module)
     if renames := get_option_value(trainer, RENAME_OPTION):
-        rename_statistics(module, json.loads(renames))
-    require_loaded_weights(module)
-    keep_statistics(module)
+        trainer_fixes.rename_statistics(module, json.loads(renames))
+    trainer_fixes.require_loaded_weights(module)
+    trainer_fixes.keep_statistics(module)
     if own.computed_statistics:
         from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics  # numpy starts threads
 
