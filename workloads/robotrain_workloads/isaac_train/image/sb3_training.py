@@ -75,7 +75,10 @@ class Sb3Training:
         agent_class.learn, agent_class.save, agent_class.train = learn_more, save_and_report, train_and_stop
 
     def watch_task(self, agent: Any) -> None:
-        """Keep what the task logs: sb3 records of it only what each episode has."""
+        """Keep what the task logs: sb3 records of it only what each episode has.
+
+        A reward that is NaN raises ValueError, as rsl_rl does: sb3 would go on with weights that are NaN.
+        """
         wrapper = agent.env
         while hasattr(wrapper, "venv"):
             wrapper = wrapper.venv
@@ -83,6 +86,8 @@ class Sb3Training:
 
         def step_and_keep(actions: Any) -> Any:
             result = step(actions)
+            if bool(result[1].isnan().any()):
+                raise ValueError("the rewards that the environment returns contain NaN")
             self._task_logs.append(dict(result[-1].get("log", {})))
             return result
 
