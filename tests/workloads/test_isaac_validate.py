@@ -15,7 +15,7 @@ from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract.document import parse_document
 from robotrain_workloads.evaluation import results_reader
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
-from robotrain_workloads.isaac import checkpoint_content, checkpoint_file, installation, policy_container
+from robotrain_workloads.isaac import checkpoint_content, checkpoint_file, policy_container
 from robotrain_workloads.isaac.checkpoint_content import CheckpointContent
 from robotrain_workloads.isaac_validate import supervisor
 from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint
@@ -224,19 +224,16 @@ def test_pipelines_of_isaac_lab_are_planned_on_every_platform(
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    """An Isaac Lab 2.3 whose Python answers which libraries it has: `lab()` lays it out."""
+    """The folder of an Isaac Lab 2.3: `lab()` lays it out."""
 
     def make() -> Path:
         folder = tmp_path / "lab"
         folder.mkdir()
-        versions = {"rsl-rl-lib": "3.1.2", "skrl": "1.4.3", "torch": "2.7.0"}
-        answer = json.dumps({"versions": versions, "checkpoint": {}})
-        (folder / "isaaclab.sh").write_text(f"echo '{installation.PROBE_PREFIX}{answer}'\n")
+        (folder / "isaaclab.sh").touch()
         (folder / "VERSION").write_text("2.3.2\n")
         monkeypatch.setenv("ISAACLAB_PATH", str(folder))
         return folder
 
-    installation.read_versions.cache_clear()
     return make
 
 

@@ -1,12 +1,8 @@
 """Isaac Lab on this machine: where it is, which version, and how its Python is started."""
 
-import functools
-import json
 import os
 import re
-import signal
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +11,6 @@ from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE,
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding, suggest_leaving_out
 from robotrain_runtime.machine import hardware
-from robotrain_runtime.process.stop import signal_group
 
 from robotrain_workloads.isaac import script_options, user_code
 from robotrain_workloads.isaac.versions import LABS, lab_3_0
@@ -27,10 +22,6 @@ SCRIPT = "isaaclab.sh"
 OPTION_CHECK = "robotrain_workloads.isaac_check.option_check"
 """The program that asks Isaac Lab about options, on the submit side."""
 PATH_VARIABLE = "ISAACLAB_PATH"
-PROBE = Path(__file__).parent / "image" / "probe.py"
-PROBE_PREFIX = "::isaac-probe:: "
-PROBE_SECONDS = 300.0
-PACKAGES = {"rsl_rl": "rsl-rl-lib", "skrl": "skrl", "sb3": "stable-baselines3"}
 TERMS = {"ACCEPT_EULA": "Y", "PRIVACY_CONSENT": "Y", "OMNI_KIT_ACCEPT_EULA": "YES"}
 """The last is that of an Isaac Sim that pip installed. No job is sent without the user's consent."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -177,61 +168,6 @@ def make_environ(processes: int = 1) -> dict[str, str]:
 def make_job_environ(document: JobDocument) -> dict[str, str]:
     """Return the environment variables that a job adds for Isaac Lab."""
     return {**TERMS, KERNELS_VARIABLE: str(Path(document.placement.cache, KERNELS_FOLDER).absolute())}
-
-
-@functools.lru_cache(8)
-def read_versions(lab: IsaacLab) -> Mapping[str, str]:
-    """Return the versions of the libraries that Isaac Lab's Python has, by distribution; empty for a missing one.
-
-    Raise OSError with a sentence.
-    """
-    process = subprocess.Popen(
-        [*lab.python, str(PROBE)],
-        env=make_environ(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    started = " ".join(lab.python[-2:])
-    try:
-        output, _ = process.communicate(timeout=PROBE_SECONDS)
-    except BaseException as error:
-        signal_group(process.pid, signal.SIGKILL)
-        process.communicate()
-        if isinstance(error, subprocess.TimeoutExpired):
-            raise TimeoutError(f"{started} did not answer in {PROBE_SECONDS:.0f} s") from None
-        raise
-    lines = output.splitlines()
-    answer = next((line.removeprefix(PROBE_PREFIX) for line in lines if line.startswith(PROBE_PREFIX)), "")
-    if process.returncode or not answer:
-        last = lines[-1] if lines else "it printed nothing"
-        raise OSError(f"{started} does not run Python (exit code {process.returncode}): {last}")
-    versions: dict[str, str] = json.loads(answer)
-    return versions
-
-
-def find_version_problems(lab: IsaacLab, backend: str) -> Iterator[Finding]:
-    """Yield why an installation cannot train with a backend. Raise OSError with a sentence.
-
-    Of an environment that robotrain builds, the lock tells the versions.
-    """
-    if lab.folder is None:
-        return
-    package, minimum = PACKAGES[backend], LABS[lab.series].MINIMUMS[backend]
-    version = read_versions(lab).get(package, "")
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-    if not version:
-        yield make_finding(
-            f"the Isaac Lab in {lab.name} has no {package}", f"--backend {'skrl' if backend == 'rsl_rl' else 'rsl_rl'}"
-        )
-    elif numbers < minimum:
-        needed = ".".join(map(str, minimum))
-        yield make_finding(
-            f"Isaac Lab {lab.series} needs {package} {needed} or newer, but {lab.name} has {version}", "--image IMAGE"
-        )
 
 
 def find_script_problems(document: JobDocument, series: str, script: script_options.Script) -> Iterator[Finding | str]:

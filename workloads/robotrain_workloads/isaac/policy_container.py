@@ -55,8 +55,6 @@ def inspect_policy(
         yield from problems
         if problems:
             return
-        if lab:
-            yield from installation.find_version_problems(lab, backend)
     except OSError as error:
         yield get_finding(error)
         return

@@ -52,8 +52,6 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
             return
         if program:
             return
-        if lab:
-            yield from installation.find_version_problems(lab, backend)
         series = installation.choose_series(lab)
         yield from installation.find_script_problems(document, series, parameters.make_script(backend))
         if begin.file is not None:

@@ -1,10 +1,7 @@
 """Isaac Lab 2.3: scripts in a folder, which `isaaclab.sh` runs below Isaac Sim."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-MINIMUMS: Mapping[str, tuple[int, ...]] = {"rsl_rl": (3, 0, 1), "skrl": (1, 4, 2)}
-"""The oldest libraries that its scripts take; with an older skrl they exit with 0 and train nothing."""
 
 
 def make_script_words(folder: Path | None, action: str, backend: str) -> tuple[str, ...]:

@@ -14,8 +14,6 @@ ENVIRONMENT = PythonEnvironment(
     required_packages={"isaaclab": "3.0"},
 )
 """Built where neither the image nor the user brings Isaac Lab 3.0."""
-MINIMUMS: Mapping[str, tuple[int, ...]] = {"rsl_rl": (5, 0, 0), "skrl": (2, 1, 0), "sb3": (2, 6, 0)}
-"""The oldest libraries that its entry points take."""
 DEVICE = "--device"
 AGENT_DEVICES: Mapping[str, str] = {"rsl_rl": "agent.device", "sb3": "agent.device"}
 """The setting of each library's agent that does not follow `--device`."""
