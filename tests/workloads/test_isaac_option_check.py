@@ -32,7 +32,12 @@ def ask_isaac_lab(isaac_lab_python: Path, tmp_path: Path) -> Callable[..., list[
 
 CASES = {
     # words after --, with the result, the word that is blamed and a part of the reason
-    "valid": (("--video", "--video_length", "5", "agent.save_interval=5", "physics=newton_mjwarp"), "accepted", "", ""),
+    "valid": (
+        ("--deterministic", "--run_name", "a", "agent.save_interval=5", "physics=newton_mjwarp"),
+        "accepted",
+        "",
+        "",
+    ),
     "option": (("--nothing", "--video"), "refused", "--nothing", "unrecognized arguments"),
     "value": (("--video_length", "long"), "refused", "--video_length long", "invalid int value"),
     "preset": (("--video", "physics=nope"), "refused", "physics=nope", "newton_mjwarp"),
@@ -62,6 +67,7 @@ def test_isaac_lab_refuses_a_task_that_it_does_not_have(ask_isaac_lab: Callable[
     [
         ("IsaacContrib-Velocity-Flat-AnymalC", (), "Isaac Sim"),
         ("Isaac-Cartpole-Direct", ("physics=physx",), "ovphysx"),
+        ("Isaac-Cartpole-Direct", ("--video", "--viz", "newton_gl"), "moviepy"),
     ],
 )
 def test_physics_that_the_environment_lacks_are_doubted(

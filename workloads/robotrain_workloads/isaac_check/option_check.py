@@ -5,6 +5,7 @@ registration, presets and Hydra's overrides. Then the simulator would start, and
 without a word, though it has no effect or fails later, is compared with the configurations as they are without it.
 """
 
+import argparse
 import contextlib
 import importlib
 import importlib.util
@@ -31,6 +32,8 @@ NOISE = re.compile(r"^(?:usage:.*?error: |Error executing job.*\n(?=\w+: ))", re
 ISAAC_SIM = "isaacsim"
 RUNTIMES = {"has_ovphysx_physics": ("OvPhysX", "ovphysx"), "has_ovrtx": ("the OVRTX renderer", "ovrtx")}
 """By the field of Isaac Lab's scan of a configuration: what it starts beside Isaac Sim, and the package of that."""
+VIDEO, VISUALIZERS = "--video", ("--viz", "--visualizer")
+VIDEO_PACKAGE = "moviepy"
 
 
 class Refused(Exception):
@@ -89,7 +92,8 @@ def judge_options(action: str, library: str, owned: Sequence[str], options: Sequ
         ways = (suggest_leaving_out(*names),) if names else ()
         yield Verdict(result="refused", text=str(refused), options=culprits, ways=ways)
         return
-    doubts = [*_find_doubts(backend, owned, words, configurations), *_find_simulator_doubts(configurations.env)]
+    doubts = [*_find_doubts(backend, owned, words, configurations)]
+    doubts += _find_simulator_doubts(configurations.env, [*owned, *options])
     yield from doubts or [Verdict(result="accepted")]
 
 
@@ -215,8 +219,16 @@ def _compare_types(before: Any, after: Any) -> str:
     return ""
 
 
-def _find_simulator_doubts(env: Any) -> Iterator[Verdict]:
+def _find_simulator_doubts(env: Any, arguments: Sequence[str]) -> Iterator[Verdict]:
     """Yield what the task would start and is not here, as Isaac Sim; Isaac Lab's own rules may refuse it before."""
+    if VIDEO in arguments:
+        if importlib.util.find_spec(VIDEO_PACKAGE) is None:
+            text = f"a video needs the package {VIDEO_PACKAGE}, which this environment has not"
+            yield Verdict(result="doubtful", text=text, options=(VIDEO,))
+        if not any(argument.partition("=")[0] in VISUALIZERS for argument in arguments):
+            configure = importlib.import_module("isaaclab_rl.entrypoints.common").pre_launch_video_config
+            with contextlib.redirect_stdout(io.StringIO()):
+                configure(env, argparse.Namespace(video=True))
     try:
         scan, sources = importlib.import_module("isaaclab.app").validate_launch(env, {"livestream": 0})
     except ValueError as error:

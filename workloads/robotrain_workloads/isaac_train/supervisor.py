@@ -131,7 +131,7 @@ class TrainingFollower:
             raise SystemExit(
                 "error: Isaac Lab's script ended with exit code 0, but it trained nothing: see its log above"
             )
-        return 128 - code if code < 0 else code
+        return self._group.status
 
     def _follow(self) -> bool:
         self.read_reports()
@@ -266,7 +266,7 @@ def main(arguments: Sequence[str]) -> int:
     if group and group.rank:  # the lead reports
         follower = GroupFollower(process)
         follower.run()
-        return 128 - follower.exit_code if follower.exit_code < 0 else follower.exit_code
+        return follower.status
     return TrainingFollower(process, own).run()
 
 

@@ -108,7 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     command = ("bash", str(root / own.entry), *arguments[separator + 1 :])
     follower = GroupFollower(start_script(command, scratch, int(os.environ.get("NUM_GPUS") or 1)))
     follower.run()
-    return 128 - follower.exit_code if follower.exit_code < 0 else follower.exit_code
+    return follower.status
 
 
 if __name__ == "__main__":

@@ -53,3 +53,8 @@ class GroupFollower:
     def exit_code(self) -> int:
         """The exit code of the program, negative for a signal; 143 after a stop."""
         return STOPPED_STATUS if self.is_stopped else self._group.exit_code or 0
+
+    @property
+    def status(self) -> int:
+        """The exit code as a shell has it: 128 more than the number of a signal."""
+        return 128 - self.exit_code if self.exit_code < 0 else self.exit_code

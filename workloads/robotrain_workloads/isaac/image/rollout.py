@@ -36,7 +36,7 @@ class PlayedPolicy:
 
     def restart(self) -> Any:
         """Start all episodes anew; return the observations."""
-        raise NotImplementedError
+        return self.begin()
 
     def act(self, observations: Any) -> Any:
         """Return the mean actions."""
@@ -183,10 +183,6 @@ class Sb3Policy(PlayedPolicy):
     def begin(self) -> Any:
         """Return the first observations."""
         return self._agent.env.reset()
-
-    def restart(self) -> Any:
-        """Start all episodes anew; return the observations."""
-        return self.begin()
 
     def act(self, observations: Any) -> Any:
         """Return the mean actions."""
