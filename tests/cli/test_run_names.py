@@ -369,3 +369,22 @@ def test_a_comparison_is_neither_offered_for_register_nor_its_latest(robotrain, 
     assert registered.exit_code == 0, registered.stderr
     assert f"latest is {evaluation}" in registered.stderr
     assert f"registering the model of {evaluation}" in registered.stderr
+
+
+def test_the_nearest_run_is_offered_as_a_line_to_type(robotrain, submit_plain):
+    submit_plain("--name", "pick")
+    for command in ("status", "resubmit", "watch"):
+        (problem,) = robotrain(command, "lates", "--json").json["problems"]
+        assert [way["text"] for way in problem["instead"]] == [f"robotrain {command} latest --json"]
+
+
+def test_a_misspelt_word_for_the_place_of_a_page_is_the_option_that_has_it(robotrain):
+    answer = robotrain("report", "--ouput", "page.html")
+    answer.check(2, "use   --to page.html")
+
+
+def test_the_nearest_command_comes_without_a_list_of_all(robotrain):
+    answer = robotrain("submti", "train.py")
+    answer.check(2, "robotrain submit train.py")
+    assert "Commands:" not in answer.stderr
+    assert "Commands:" in robotrain("zzzzzz").stderr

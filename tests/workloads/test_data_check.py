@@ -116,7 +116,11 @@ def test_a_misspelt_folder_gets_the_nearest_also_where_it_looks_like_a_name_of_t
     assert refused.exit_code == 2
     missing, unknown = refused.json["problems"]
     assert [one["text"] for one in missing["instead"]] == ["robotrain data check recordings/pick-cube"]
-    assert (missing["code"], unknown["code"], unknown["instead"]) == ("source-invalid", "source-invalid", [])
+    assert (missing["code"], unknown["code"]) == ("source-invalid", "source-invalid")
+    assert [way["text"] for way in unknown["instead"]] == ["robotrain data check FOLDER"]
+    (tmp_path / "recordings/pour-tea/meta").mkdir(parents=True)
+    (other,) = robotrain("data", "check", "recordings/zzz", "--json").json["problems"]
+    assert [way["text"] for way in other["instead"]] == ["robotrain data check recordings/pour-tea"]
 
 
 def test_a_hub_that_is_not_reached_is_the_reason(robotrain, monkeypatch):

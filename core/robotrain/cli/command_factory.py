@@ -4,15 +4,17 @@ import contextlib
 import functools
 import importlib
 import inspect
+import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from robotrain.command_table import COMMANDS
-from robotrain.errors import Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.plugins import manager
 from robotrain.plugins.manager import Plugins
 
@@ -38,12 +40,33 @@ class OwnCommand(TyperCommand):
         with add_context(ctx):
             return super().parse_args(ctx, args)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; the nearest run in place of one that is unknown becomes a line to type."""
+        try:
+            return super().invoke(ctx)
+        except Rejected as rejected:
+            rejected.problems = tuple(_spell_out(problem, ctx) for problem in rejected.problems)
+            raise
+
     def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
         """Return what to type instead of an option that the command does not have.
 
         :param near: the options of this command that are similar to `flag`.
         """
         return near
+
+
+def _spell_out(problem: Problem, ctx: Any) -> Problem:
+    """Return the problem of an unknown run with the whole line in each of its suggestions of a single word."""
+    if problem.code != "run-unknown" or not problem.given:
+        return problem
+    typed = read_typed_line(ctx)
+    lines = [[way.text if word == problem.given else word for word in typed] for way in problem.suggestions]
+    ways = tuple(
+        way._replace(text=shlex.join(["robotrain", *line])) if line != typed and " " not in way.text else way
+        for way, line in zip(problem.suggestions, lines, strict=True)
+    )
+    return replace(problem, suggestions=ways)
 
 
 class HelpInTwoSizes:

@@ -37,6 +37,9 @@ FOREIGN_OPTION = re.compile(r"--?[\w-]*[._]")
 MAX_LISTED_OPTIONS = 12
 """A command with more options is explained by its help alone."""
 
+TO_FLAG, OUTPUT_WORDS = "--to", ("--output", "--out", "--outfile", "--output-file", "--output-dir", "--file", "--dest")
+"""The option for a place, and what other programs call it."""
+
 
 def explain_parse_error(error: Any) -> Problem:
     """Return the problem of a usage error that the parser raised."""
@@ -79,7 +82,7 @@ def explain_parse_error(error: Any) -> Problem:
         case "UsageError" if context and (unknown_command := UNKNOWN_COMMAND.match(error.message)):
             names = _list_commands(context)
             title = f"{command} has no command {redact(unknown_command[1])!r}"
-            reason = f"Commands: {', '.join(names)}."
+            reason = "" if suggest_name(unknown_command[1], names) else f"Commands: {', '.join(names)}."
             path = _get_path(context).split()[1:]
             word = unknown_command[1]
             rest = list(context.find_root().meta.get(ARGUMENTS_KEY, ()))[len(path) :]
@@ -154,6 +157,8 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     flags = [text for option in options for text in (*option.opts, *option.secondary_opts)]
     near: tuple[Suggestion, ...] = ()
     misspelt = find_misspelt_option(flag, flags)
+    if not misspelt and TO_FLAG in flags and find_misspelt_option(flag, OUTPUT_WORDS):
+        misspelt = TO_FLAG
     if misspelt:
         near = (Suggestion(misspelt),)
     if isinstance(context.command, OwnCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
@@ -241,9 +246,9 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
         title = f"there is no command {redact(name)!r}"
         reason = "" if workloads else f"Commands: {', '.join(commands)}."
         ways += [Suggestion(f"robotrain submit {workload} …", "runs this workload") for workload in workloads]
-        ways = ways or [
-            Suggestion(_repeat_line([suggestion.text], arguments)) for suggestion in suggest_name(name, commands)
-        ]
+        near = suggest_name(name, commands)
+        reason = "" if near else reason
+        ways = ways or [Suggestion(_repeat_line([suggestion.text], arguments)) for suggestion in near]
     pasted = find_translation([name, *arguments], plugins)
     translations = list(_suggest_translations(workloads, arguments, plugins))
     ways = [*translations, *ways] if any(map(FOREIGN_OPTION.match, arguments)) else [*ways, *translations]

@@ -72,6 +72,10 @@ def check(
     else:
         for dataset in checked:
             _print_dataset(dataset)
+            if dataset.failure and not dataset.is_folder:
+                ways = given_datasets.suggest_elsewhere(dataset.text, get_plugins(ctx))
+                for index, way in enumerate(ways):
+                    print_message(f"  {'or ' if index else 'use'}   {way.text} ({way.remark})")
     if not all(dataset.can_train for dataset in checked):
         raise typer.Exit(Stage.USAGE.exit_code)
 
@@ -86,7 +90,7 @@ def _check_dataset(
         with show_progress(dataset.text, hidden=hidden) as progress:
             answer = given_datasets.inspect_given(dataset, questions, progress)
     except inspector.InspectionFailed as error:
-        return CheckedDataset(dataset.text, (), {}, str(error))
+        return CheckedDataset(dataset.text, (), {}, str(error), is_folder=dataset.folder is not None)
     refused = str(answer.results.get("tables", {}).get("refused", ""))
     is_folder = dataset.folder is not None
     return CheckedDataset(dataset.text, answer.findings, answer.results, refused, excluded, is_folder)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 COMMAND = "robotrain data check"
+MAX_FOLDERS = 3
 ROLE, ARGUMENT = "dataset", "DATASET"
 LOCAL_KIND, HUB_KIND = "local_path", "huggingface"
 
@@ -85,10 +86,24 @@ def _find_missing_folder(text: str, source: Source) -> Problem | None:
         return None
     names = [folder.name for folder in path.parent.iterdir() if folder.is_dir()] if path.parent.is_dir() else []
     near = find_nearest_name(path.name, names)
-    if not near and source.kind == HUB_KIND:
+    is_path = text.startswith(".") or ("/" in text and Path(text.partition("/")[0]).is_dir())
+    if not near and source.kind == HUB_KIND and not is_path:
         return None
-    ways = (Suggestion(f"{COMMAND} {shlex.quote(str(Path(text).parent / near))}"),) if near else ()
+    datasets = sorted(name for name in names if (path.parent / name / "meta").is_dir())
+    shown = [near] if near else datasets[:MAX_FOLDERS]
+    ways = [Suggestion(f"{COMMAND} {shlex.quote(str(Path(text).parent / name))}") for name in shown]
+    ways = ways or [Suggestion(f"{COMMAND} FOLDER")]
     return make_problem("source-invalid.no-dataset-folder", *ways, where=ARGUMENT, given=redact(text))
+
+
+def suggest_elsewhere(text: str, plugins: Plugins) -> list[Suggestion]:
+    """Return what a dataset that cannot be read may have meant: an example of that name, or a folder here."""
+    name = text.rstrip("/").rpartition("/")[2]
+    templates = [workload.template for workload in plugins.workloads().values()]
+    ways = [Suggestion(f"robotrain init --example {name}", "copies that example, with its data, to a folder here")]
+    is_example = any(name in template.examples for template in templates)
+    folder = Suggestion(f"{COMMAND} ./FOLDER", "a folder of this machine")
+    return [*(ways if is_example else ()), folder]
 
 
 def _express_problem(problem: Problem, flags: set[str]) -> Problem:
