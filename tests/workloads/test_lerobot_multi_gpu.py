@@ -1,5 +1,6 @@
 """Several processes that train together: here they share the cores."""
 
+import contextlib
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from robotrain_runtime.contract.event import Checkpoint, Outcome
 from robotrain_runtime.machine import hardware
 from robotrain_workloads.lerobot import device
 from robotrain_workloads.lerobot_train import container, multi_gpu_launcher
-from robotrain_workloads.lerobot_training.process_group import GroupStop, ProcessAgreement
+from robotrain_workloads.lerobot_training.process_group import GroupStop, NodesStop, ProcessAgreement
 from small_training import SMALL, Trained, numbers, read_lines_until
 
 EXACT = ("--policy.use_vae=false", "--policy.dropout=0", "--policy.chunk_size=1", "--policy.n_action_steps=1")
@@ -124,6 +125,26 @@ def test_the_first_process_names_a_step_that_none_has_done(tmp_path, monkeypatch
     agreement.stop_requested.touch()
     assert [second.should_stop(8), first.should_stop(8)] == [False, False]  # the second was ahead: it stops next
     assert [first.should_stop(9), second.should_stop(9)] == [True, True]
+
+
+TORCHCODEC = "torchcodec 0.10.0 with FFmpeg 7.1.1"
+
+
+class Store(dict):
+    """What the ranks of several nodes tell one another."""
+
+    announce, wait = dict.__setitem__, dict.__getitem__
+
+
+@pytest.mark.parametrize("program", [TORCHCODEC, "PyAV 15.1.0 with FFmpeg 7.1.1"])
+def test_nodes_that_decode_with_different_programs_end_with_both(tmp_path, monkeypatch, program):
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    store = Store()
+    first, other = (NodesStop(ProcessAgreement(tmp_path), store, first=is_first) for is_first in (True, False))
+    first.require_same_decoder(TORCHCODEC)
+    is_same = program == TORCHCODEC
+    with contextlib.nullcontext() if is_same else pytest.raises(SystemExit, match=f"{program}.*{TORCHCODEC}"):
+        other.require_same_decoder(program)
 
 
 def test_of_processes_that_fail_the_first_one_is_reported(tmp_path):
