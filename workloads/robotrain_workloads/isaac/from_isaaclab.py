@@ -90,7 +90,7 @@ PLAY_NOTE = (
     "play shows the policy until it is stopped; isaac-validate plays 100 episodes and fails below a success rate of"
     " 0.7 (--eval-episodes, --success-threshold), and isaac-export writes the ONNX file that play writes"
 )
-VIDEO_NOTE = "Isaac Lab 3.0 records with Isaac Sim alone: the job needs an --image that has it, or --isaaclab-path"
+VIDEO_NOTE = "Isaac Lab 3.0 records with Isaac Sim, or with --viz newton_gl and --with FILE.whl of moviepy 1.0.3"
 SUCCESSOR_NOTE = "{} of Isaac Lab 2.3 is {} in 3.0; --isaac-version 2.3 --task {} is the one of 2.3"
 VERSION_NOTE = "the line is one of Isaac Lab 2.3: {}"
 

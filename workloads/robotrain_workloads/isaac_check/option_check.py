@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain_runtime.contract.finding import suggest_leaving_out
+from robotrain_runtime.contract.finding import Suggestion, suggest_leaving_out
 from robotrain_runtime.contract.verdict import Verdict, emit_verdict
 
 BACKENDS = "isaaclab_rl.entrypoints.backends"
@@ -34,6 +34,7 @@ RUNTIMES = {"has_ovphysx_physics": ("OvPhysX", "ovphysx"), "has_ovrtx": ("the OV
 """By the field of Isaac Lab's scan of a configuration: what it starts beside Isaac Sim, and the package of that."""
 VIDEO, VISUALIZERS = "--video", ("--viz", "--visualizer")
 VIDEO_PACKAGE = "moviepy"
+VIDEO_WAY = Suggestion("--with FILE.whl", "a wheel of moviepy 1.0.3; `-- --viz newton_gl` records without Isaac Sim")
 
 
 class Refused(Exception):
@@ -224,7 +225,7 @@ def _find_simulator_doubts(env: Any, arguments: Sequence[str]) -> Iterator[Verdi
     if VIDEO in arguments:
         if importlib.util.find_spec(VIDEO_PACKAGE) is None:
             text = f"a video needs the package {VIDEO_PACKAGE}, which this environment has not"
-            yield Verdict(result="doubtful", text=text, options=(VIDEO,))
+            yield Verdict(result="doubtful", text=text, ways=(VIDEO_WAY,))
         if not any(argument.partition("=")[0] in VISUALIZERS for argument in arguments):
             configure = importlib.import_module("isaaclab_rl.entrypoints.common").pre_launch_video_config
             with contextlib.redirect_stdout(io.StringIO()):
