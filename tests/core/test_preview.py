@@ -188,3 +188,14 @@ def test_a_platform_may_tell_nothing(robotrain, plain_platform):
 def test_a_program_of_its_own_has_no_gpu_where_there_is_none(robotrain):
     answer = robotrain("submit", "command", "--platform", "local", "--dry-run", "--json", "--", "true")
     assert {row["name"]: row["value"] for row in answer.json["preview"]}["GPUs"] == "0"
+
+
+def test_explain_shows_defaults_only_where_they_are_asked_for(robotrain, pusht):
+    line = ("explain", "--platform", "local", "--dataset-path", str(pusht), "--batch-size", "8")
+    few, every = robotrain(*line), robotrain(*line, "--all")
+    assert "batch_size" in few.stdout
+    assert "job_name" not in few.stdout
+    assert "LeRobot's is" in few.stdout
+    assert "--all shows them" in few.stderr
+    assert "job_name" in every.stdout
+    assert len(every.stdout.splitlines()) > 3 * len(few.stdout.splitlines())

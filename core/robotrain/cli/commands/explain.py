@@ -1,6 +1,6 @@
 """`robotrain explain`: the values of a job and their origins."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-HELP = """Show each value of a job, where it came from, and what it overrode.
+HELP = """Show each value that a job was given, where it came from, and what it overrode.
 
   robotrain explain job.yaml --platform PLATFORM --training-steps 50
+
+  robotrain explain job.yaml --platform PLATFORM --all
 """
 
 
@@ -42,7 +44,8 @@ class ExplainCommand(JobCommand):
     can_evaluate = True
 
     def add_own_options(self, options: ComposedOptions) -> None:
-        """Add `--check`, `--checker` and `--json`."""
+        """Add `--all`, `--check`, `--checker` and `--json`."""
+        options.add_own("--all", help="also show the values that nobody gave: the defaults", common=True)
         options.add_own("--check", help="also check what `submit --dry-run` checks of inputs and options", common=True)
         options.add_own(CHECKER, help=CHECKER_HELP, metavar="PYTHON|build|none")
         options.add_own("--json", help="print JSON")
@@ -73,8 +76,7 @@ class ExplainCommand(JobCommand):
             listed = [{"name": option.name, "kind": option.kind, "default": option.default} for option in options]
             print_json({"workload": job.workload, "job": job.digest, "values": rows, "program_options": listed})
         else:
-            merged = run_values.merge_option_rows(rows)
-            print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(format_row, merged)]))
+            _print_rows(rows, is_all=bool(values.get("all")))
             if options:
                 title = (f"OPTION OF {workload.program.upper()} AFTER --", "")
                 print_result("\n" + format_table([title, *map(format_program_option, options)]))
@@ -86,18 +88,32 @@ class ExplainCommand(JobCommand):
         """Print every value of a job and its evaluation."""
         if values.get("check") or values.get("checker"):  # a dry run checks a pipeline
             raise Rejected([make_problem("usage.check-of-pipeline")])
-        print_pipeline_values(prepared, bool(values.get("json")))
+        print_pipeline_values(prepared, bool(values.get("json")), is_all=bool(values.get("all")))
 
 
-def print_pipeline_values(prepared: "PreparedPipeline", as_json: bool) -> None:
+def _print_rows(rows: Sequence[dict[str, Any]], *, is_all: bool) -> None:
+    """Print values as a table; without `is_all`, those that nobody gave are only counted."""
+    merged = [*run_values.merge_option_rows(rows)]
+    shown = [row for row in merged if is_all or not _is_plain_default(row)]
+    print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(format_row, shown)]))
+    if count := len(merged) - len(shown):
+        print_message(f"{count} other values are defaults: --all shows them")
+
+
+def _is_plain_default(row: Mapping[str, Any]) -> bool:
+    """Return whether nobody gave a value, and it is what the trainer itself takes."""
+    is_default = row["origin"] == str(DEFAULT_ORIGIN) and not row["overrode"] and not row.get(TRAINER_DEFAULT)
+    return is_default and row["name"] not in ("workload", "platform")
+
+
+def print_pipeline_values(prepared: "PreparedPipeline", as_json: bool, *, is_all: bool = True) -> None:
     """Print every value of every step of a pipeline."""
     print_problems(prepared.warnings)
     rows = [dict(row) for row in prepared.values]
     if as_json:
         print_json({"pipeline": prepared.job.workload, "job": prepared.job.digest, "values": rows})
     else:
-        merged = map(format_row, run_values.merge_option_rows(rows))
-        print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *merged]))
+        _print_rows(rows, is_all=is_all)
         print_other_views("explain")
 
 
