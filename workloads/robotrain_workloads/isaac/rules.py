@@ -170,7 +170,7 @@ def _check_agent(job: "Job", name: str, task: tasks.Task, version: str) -> Itera
         return
     ways = [f"--backend {library}" for library in get_args(parameters.Backend) if library in libraries]
     severity: Severity = "error" if version == "3.0" else "warning"
-    having = " and ".join(libraries) or "no library"
+    having = ", ".join(libraries) or "no library"
     yield make_problem(
         "task-without-agent", *ways, given=name, severity=severity, backend=backend, having=having, version=version
     )
