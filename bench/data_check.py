@@ -1,6 +1,6 @@
 """Planted defects and good datasets: what `robotrain data check` finds, and what it says about nothing.
 
-    ./uvw run python bench/data_check.py [--places 10] [--good 150] [--seed N] [--quick] [--json]
+    ./uvw run python bench/data_check.py [--places 10] [--good 200] [--seed N] [--quick] [--json]
 
 tests/workloads/made_datasets.py makes datasets of many shapes from a seed, and planted_defects.py plants each kind of
 defect into some. One counts as found if its code is said, of all episodes that have it.
@@ -20,8 +20,8 @@ from environments import find_python
 from rows import Row
 
 ROOT = Path(__file__).parents[1]
-MOST_MISSED, MOST_WARNED = 5.0, 10.0
-"""Percent of the planted defects, and of the good datasets."""
+MOST_MISSED, MOST_WARNED, MOST_BLAMED = 5.0, 10.0, 1.0
+"""Percent of the planted defects, of the good datasets, and of those of unusual shapes."""
 SIZES = {(1_000, 100): 1.0, (3_333, 300): 5.0}
 """Seconds of the comparison of tables, by episodes and the frames of each."""
 MANY, MOST_MEMORY = (100_000, 60), 500.0
@@ -34,8 +34,13 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     yield from _measure_sizes(options.quick)
     missed, planted = Counter[str](), Counter[str]()
     severities = Counter[str]()
+    blamed = 0
     for trial in _try_datasets(places, good, options.seed):
-        if name := trial["defect"]:
+        if trial.get("is_unusual"):
+            blamed += bool(trial["findings"])
+            for finding in trial["findings"]:
+                rows.log(f"unusual dataset, seed {trial['seed']}: {finding}")
+        elif name := trial["defect"]:
             planted[name] += 1
             missed[name] += not trial["found"]
             if not trial["found"]:
@@ -51,6 +56,9 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     yield Row(name=f"{good} good datasets with errors", ours=severities["error"], unit="", ceiling=0)
     share = 100 * severities["warning"] / max(good, 1)
     yield Row(name=f"{good} good datasets with warnings", ours=share, unit="%", ceiling=MOST_WARNED)
+    share = 100 * blamed / max(good, 1)
+    name = f"{good} unusual datasets blamed for units, signs, order or time"
+    yield Row(name=name, ours=share, unit="%", ceiling=MOST_BLAMED)
 
 
 def _measure_sizes(is_quick: bool) -> Iterator[Row]:
@@ -78,7 +86,7 @@ def _make_environ() -> dict[str, str]:
 
 def _try_datasets(places: int, good: int, seed: int) -> Iterator[dict[str, Any]]:
     program = ROOT / "tests/workloads/planted_defects.py"
-    amounts = ("--places", str(places), "--good", str(good), "--seed", str(seed))
+    amounts = ("--places", str(places), "--good", str(good), "--unusual", str(good), "--seed", str(seed))
     with subprocess.Popen(
         [_find_python(), program, *amounts],
         stdout=subprocess.PIPE,
@@ -94,7 +102,7 @@ def _try_datasets(places: int, good: int, seed: int) -> Iterator[dict[str, Any]]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add how much is tried."""
     parser.add_argument("--places", type=int, default=10)
-    parser.add_argument("--good", type=int, default=150)
+    parser.add_argument("--good", type=int, default=200)
     parser.add_argument("--seed", type=int, default=410_000, help="other ones than the tests have")
 
 

@@ -4,8 +4,9 @@ A defect changes a dataset before it is written, or its files; it returns the ep
 
     python planted_defects.py --places 10 --good 150 --seed 1 [--only NAME…] [--without-cameras]
 
-checks so many datasets with each defect, and good ones, in the environment of LeRobot, and prints a line of JSON for
-each: the defect, its seed, whether it was found, and the findings.
+checks so many datasets with each defect, and good ones (with --unusual, also some of unusual shapes), in the
+environment of LeRobot, and prints a line of JSON for each: the defect, its seed, whether it was found, and the
+findings.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from made_datasets import (
     write_dataset,
     write_video,
 )
+from unusual_datasets import make_unusual_dataset
 
 Change = Callable[[MadeDataset, Any], list[int]]
 FileChange = Callable[[Path, MadeDataset, Any], list[int]]
@@ -50,6 +52,10 @@ class Defect(NamedTuple):
     """How many the dataset needs at least."""
     still: bool = False
     """Whether it needs a camera that does not move."""
+    joints: int = 0
+    """How many the dataset needs at least, without a gripper."""
+    has_grip: bool = False
+    """Whether it needs a gripper."""
 
 
 class Planted(NamedTuple):
@@ -72,6 +78,8 @@ def plant(name: str, seed: int, folder: Path) -> Planted:
         STATE not in made.names
         or len(made.episodes) < defect.episodes
         or (defect.still and not _list_still_cameras(made))
+        or len(_list_joints(made)) < defect.joints
+        or (defect.has_grip and made.names[ACTION][-1] != "gripper")
     ):
         attempt += 1_000_000
         made = make_dataset(seed + attempt, cameras=defect.cameras, video=defect.video, kind=kind)
@@ -85,6 +93,10 @@ def _choose(made: MadeDataset, draw: Any, most: int = 3) -> list[int]:
     """Return one or some episodes."""
     count = int(draw.integers(1, min(most, len(made.episodes) - 2) + 1))
     return sorted(draw.choice(len(made.episodes), count, replace=False).tolist())
+
+
+def _list_joints(made: MadeDataset) -> list[int]:
+    return [at for at, name in enumerate(made.names[ACTION]) if name != "gripper"]
 
 
 def _list_still_cameras(made: MadeDataset) -> list[str]:
@@ -382,6 +394,78 @@ def invert_joint(made: MadeDataset, draw: Any) -> list[int]:
     return found
 
 
+def invert_gripper(made: MadeDataset, draw: Any) -> list[int]:
+    """Say 1 for an open gripper in the actions of some episodes, and 0 in those of most."""
+    motions = np.array([min(one.values[name][:, -1].std() for name in (ACTION, STATE)) for one in made.episodes])
+    moving = np.flatnonzero(motions > 0.3 * motions.max())
+    found = sorted(draw.choice(moving, min(max(1, (len(moving) - 1) // 2), 2), replace=False).tolist())
+    both = np.concatenate([one.values[ACTION][:, -1] for one in made.episodes])
+    for number in found:
+        action = made.episodes[number].values[ACTION]
+        action[:, -1] = both.max() + both.min() - action[:, -1]
+    return found
+
+
+def scale_half(made: MadeDataset, draw: Any) -> list[int]:
+    """Put one of two sources of a merge into degrees."""
+    del made.episodes[len(made.episodes) // 2 * 2 :]
+    half = len(made.episodes) // 2
+    found = list(range(half)) if draw.random() < 0.5 else list(range(half, 2 * half))
+    for number in found:
+        values = made.episodes[number].values
+        values.update({name: values[name] * (180 / np.pi) for name in (ACTION, STATE)})
+    return found
+
+
+def _draw_columns(draw: Any) -> tuple[str, ...]:
+    return ((ACTION, STATE), (ACTION,), (STATE,))[int(draw.integers(3))]
+
+
+def scale_joint_of_some(made: MadeDataset, draw: Any) -> list[int]:
+    """Put a joint into degrees in some episodes."""
+    found = _choose(made, draw, max(1, (len(made.episodes) - 1) // 2))
+    joint = _choose_moving_joint(made, draw)
+    columns = _draw_columns(draw)
+    for number in found:
+        for name in columns:
+            values = made.episodes[number].values[name] = made.episodes[number].values[name].astype(float)
+            values[:, joint] *= 180 / np.pi
+    return found
+
+
+def scale_joint_of_all(made: MadeDataset, draw: Any) -> list[int]:
+    """Put a joint of an arm in radians into degrees, in all episodes."""
+    extents = np.ptp(np.concatenate([one.values[STATE] for one in made.episodes]), axis=0)
+    factor = draw.uniform(0.6, 3.0) / extents[_list_joints(made)].max()
+    joint = _choose_moving_joint(made, draw)
+    columns = _draw_columns(draw)
+    for episode in made.episodes:
+        for name in (ACTION, STATE):
+            values = episode.values[name] = episode.values[name] * factor
+            if name in columns:
+                values[:, joint] *= 180 / np.pi
+    return []
+
+
+def _choose_moving_joint(made: MadeDataset, draw: Any) -> int:
+    """Return a joint that moves in all episodes, and is no gripper."""
+    motions = np.stack([one.values[STATE].std(axis=0) for one in made.episodes])
+    least = (motions / motions.max(axis=0)).min(axis=0)
+    moving = [joint for joint in _list_joints(made) if least[joint] > 0.05]
+    return int(draw.choice(moving or _list_joints(made)))
+
+
+def delay_actions(made: MadeDataset, draw: Any) -> list[int]:
+    """Record the actions of some episodes some frames later than they were sent."""
+    found = _choose(made, draw, max(1, (len(made.episodes) - 1) // 2))
+    frames = max(2, round(draw.uniform(0.1, 0.5) * made.fps))
+    for number in found:
+        values = made.episodes[number].values
+        rows = np.maximum(np.arange(len(values[ACTION])) - frames, 0)
+        values[ACTION] = values[ACTION][rows]
+    return found
+
+
 def swap_joints(made: MadeDataset, draw: Any) -> list[int]:
     found, pair = _choose(made, draw, 2), _choose_moving(made, draw, 2)
     for number in found:
@@ -622,9 +706,14 @@ FOLLOWING: dict[str, Defect] = {
     "degrees among radians": Defect(("units-differ",), _scale_episodes(180 / np.pi), episodes=5),
     "millimeters among meters": Defect(("units-differ",), _scale_episodes(1000), episodes=5),
     "tenths": Defect(("units-differ",), _scale_episodes(0.1), episodes=5),
-    "inverted gripper": Defect(("sign-differs",), invert_joint, episodes=5),
+    "inverted joint": Defect(("sign-differs",), invert_joint, episodes=5),
     "joints swapped": Defect(("joints-swapped", "action-unrelated"), swap_joints, episodes=5),
     "actions of another episode": Defect(("action-unrelated",), exchange_actions, episodes=5),
+    "half of a merge in degrees": Defect(("units-differ",), scale_half, episodes=4),
+    "joint in degrees in some episodes": Defect(("units-differ",), scale_joint_of_some, episodes=5),
+    "joint in degrees in all episodes": Defect(("units-differ",), scale_joint_of_all, joints=4),
+    "inverted gripper": Defect(("sign-differs",), invert_gripper, episodes=5, has_grip=True),
+    "actions delayed": Defect(("action-shifted",), delay_actions, episodes=5),
     "action is the state": Defect(("action-is-state",), copy_states),
 }
 """What makes no sense between action and state."""
@@ -668,6 +757,15 @@ def try_good(seed: int, cameras: int | None) -> dict[str, Any]:
         return {"defect": "", "seed": seed, "found": True, "findings": _list(check_dataset(Path(place)))}
 
 
+def try_unusual(seed: int) -> dict[str, Any]:
+    """Check a good dataset that is unusual, and return what is said about its actions and states."""
+    codes = {code for defect in FOLLOWING.values() for code in defect.codes}
+    with tempfile.TemporaryDirectory() as place:
+        write_dataset(make_unusual_dataset(seed, cameras=0), Path(place))
+        findings = [one for one in check_dataset(Path(place)) if one.code in codes]
+    return {"defect": "", "is_unusual": True, "seed": seed, "found": True, "findings": _list(findings)}
+
+
 def _list(findings: list[Any]) -> list[list[Any]]:
     return [[one.severity, one.code, one.text, *one.episodes] for one in findings]
 
@@ -678,6 +776,7 @@ def _try_all(options: argparse.Namespace) -> Iterator[Any]:
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         tried = [pool.submit(try_defect, name, options.seed + at) for name in chosen for at in range(options.places)]
         tried += [pool.submit(try_good, options.seed + at, cameras) for at in range(options.good)]
+        tried += [pool.submit(try_unusual, options.seed + at) for at in range(options.unusual)]
         yield from (one.result() for one in tried)
 
 
@@ -686,6 +785,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--places", type=int, default=10)
     parser.add_argument("--good", type=int, default=150)
+    parser.add_argument("--unusual", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=DEFECTS)
     parser.add_argument("--without-cameras", action="store_true")

@@ -67,6 +67,7 @@ class CheckedDataset(NamedTuple):
             **counts,
             "pictures": self.results.get("quality", {}).get("pictures"),
             "decoded_pictures": self.results.get("quality", {}).get("decoded_pictures"),
+            "state_lag": self.results.get("quality", {}).get("state_lag"),
             "can_train": self.can_train,
             "convert_v21": self.needs_conversion,
             "failure": self.failure,
@@ -142,6 +143,14 @@ def _say_decoded(quality: Mapping[str, Any]) -> str:
     pictures = quality.get("pictures", 0)
     decoded = quality.get("decoded_pictures", 0)
     return f"{decoded:,} of {pictures:,} pictures decoded" if pictures else ""
+
+
+def describe_lag(checked: CheckedDataset) -> str:
+    """Return how far the state is behind its action, as a sentence without a full stop; empty if that is not sure."""
+    lag = checked.results.get("quality", {}).get("state_lag")
+    if lag is None:
+        return ""
+    return f"the state comes {abs(lag):g} frames {'after' if lag >= 0 else 'before'} its action, in most episodes"
 
 
 def _say_nothing(checked: CheckedDataset) -> str:

@@ -101,6 +101,8 @@ def _print_dataset(checked: CheckedDataset) -> None:
     if rows := list(check_report.list_rows(checked)):
         color = has_color(get_results())
         print_result(format_table([(paint_text(kind, SEVERITY_STYLES[kind], color), *rest) for kind, *rest in rows]))
+    if lag := check_report.describe_lag(checked):
+        print_message(lag)
     if unchecked := checked.explain_unchecked():
         print_message(unchecked)
     if lines := list(check_report.list_next_lines(checked)):

@@ -80,6 +80,9 @@ KINDS: Mapping[str, FindingKind] = {
     "sign-differs": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
     "joints-swapped": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
     "action-unrelated": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
+    "action-shifted": FindingKind(
+        "warning", "Leave out the episodes, or shift their actions.", is_cured_by_exclusion=True
+    ),
     "action-is-state": FindingKind("warning", "Record the commands of the robot, or the next state as action."),
     "action-jump": FindingKind(
         "warning", "Look at the episode: `robotrain data view DATASET EPISODE`.", is_cured_by_exclusion=True

@@ -17,18 +17,45 @@ MOVES = 0.1
 FEWEST_JOINTS = 2
 MOST_PART = 0.5
 """Of the episodes: what more of them have is how the dataset is."""
+MOST_LAG = 1.0
+"""Seconds that a state comes after its action, or before it, at most."""
+SHIFTED_FRAMES, SHIFTED_SECONDS = 1.5, 0.09
+"""How far the lag of an episode is from that of most where its actions are shifted: both."""
+UNSURE, USUAL_PART = 4, 0.4
+"""How many times as far as lags usually are from that of most, and in what part of the episodes they are so."""
+LEAST_VARIANCE = 0.25
+"""Of the episode's: parts of it in which a joint moves less are not compared."""
+SHARP, SHARP_PART = 2.0, 0.3
+"""How much worse a state follows at another lag than at the best one where the lag is sure, and of how many joints."""
+FAR, FAR_PART, NEAR = 4.0, 0.3, 3.0
+"""How far two joints are from their own states and from each other's if they are exchanged: in usual distances, and the
+first also in deviations.
+"""
+AGREED_FRAMES = 1.5
+"""How far the lag of a joint is from that of most."""
+HOLDS = 0.5
+"""The correlation, in most episodes, of a joint that is closed on something: inverted it is still against that."""
 
 
 class Following:
     """The correlations of the actions with the states of all episodes."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
+    def __init__(self, names: Sequence[str], fps: float) -> None:
+        self._names, self._fps = names, fps
         self._episodes: list[int] = []
         self._own: list[Array] = []
-        self._nearest: list[Array] = []
-        """For each joint of the action, the joint of the state that follows it best."""
+        self._crossed: list[Array] = []
+        """For each joint of the action the joint of the state that follows it best, if the reverse is so; else -1."""
+        self._apart: list[Array] = []
+        """How far the state of each joint is from its action."""
+        self._partners: list[Array] = []
+        """For each joint the one that it may be exchanged for, and how far their states are then from their actions."""
+        self._swapped: list[Array] = []
         self._motions: list[Array] = []
+        self._lags: list[float] = []
+        """How many frames after the action the state follows it best; NaN where that is not sure."""
+        self._last_lag = 0.0
+        """That of the last episode where it is sure."""
         self._equal = True
 
     def add(self, episode: int, action: Array, state: Array) -> None:
@@ -39,11 +66,32 @@ class Following:
         moved = action - action.mean(axis=0)
         followed = state - state.mean(axis=0)
         sizes = np.sqrt((moved**2).sum(axis=0)), np.sqrt((followed**2).sum(axis=0))
-        both = moved.T @ followed / np.maximum(np.outer(*sizes), 1e-30)
+        lag = _find_lag(moved, followed, self._fps)
+        self._last_lag = self._last_lag if np.isnan(lag) else lag
+        shift = round(self._last_lag)
+        first, other = moved[max(0, -shift) :], followed[max(0, shift) :]
+        frames = min(len(first), len(other))
+        both = _correlate(first[:frames], other[:frames])
+        apart = _measure_distances(action[max(0, -shift) :][:frames], state[max(0, shift) :][:frames])
+        swapped = np.maximum(apart, apart.T)  # how far two joints are from each other, if they are exchanged
+        np.fill_diagonal(swapped, np.inf)
         self._episodes.append(episode)
+        crossed = np.minimum(both, both.T)
+        np.fill_diagonal(crossed, -1)
+        self._crossed.append(np.where(crossed.max(axis=1) > FOLLOWS, crossed.argmax(axis=1), -1))
         self._own.append(np.diag(both))
-        self._nearest.append(both.argmax(axis=1))
+        self._apart.append(np.diag(apart))
+        self._partners.append(swapped.argmin(axis=1))
+        self._swapped.append(swapped.min(axis=1))
         self._motions.append(np.minimum(*sizes) / np.sqrt(len(action)))
+        self._lags.append(lag)
+
+    @property
+    def lag(self) -> float | None:
+        """How many frames after its action the state follows, in most episodes; None where that is not sure."""
+        lags = np.array(self._lags)
+        is_sure = ~np.isnan(lags)
+        return float(np.median(lags[is_sure])) if is_sure.sum() > len(lags) / 2 else None
 
     def list_findings(self) -> Iterator[DataFinding]:
         """Yield actions that are their states, and episodes whose actions are not of their states."""
@@ -54,19 +102,25 @@ class Following:
                 "action-is-state", "the action of each frame equals its state: a policy learns to stay where it is"
             )
             return
+        yield from self._find_shifted()
         own = np.stack(self._own)
         motions = np.stack(self._motions)
-        usual = np.median(motions, axis=0)
+        usual = _compute_median(motions, motions > 0)
         is_moving = (motions > MOVES * usual) & (usual > 0)
-        follows = np.median(own, axis=0) > FOLLOWS
-        is_odd = is_moving & follows & (1 - own > np.maximum(UNRELATED, UNUSUAL * (1 - np.median(own, axis=0))))
+        middle = np.median(own, axis=0)
+        follows = middle > FOLLOWS
+        is_odd = is_moving & follows & (1 - own > np.maximum(UNRELATED, UNUSUAL * (1 - middle)))
+        is_odd |= is_moving & (_compute_median(own, is_moving) > HOLDS) & (own < AGAINST)
         rows_by_kind: dict[str, dict[int, list[int]]] = {"other": {}, "inverted": {}, "swapped": {}}
-        for row in np.flatnonzero(is_odd.any(axis=1)).tolist():
+        swaps = self._find_swaps(motions)
+        for row in np.flatnonzero(is_odd.any(axis=1) | np.isin(np.arange(len(own)), [*swaps])).tolist():
             joints = np.flatnonzero(is_odd[row]).tolist()
             compared = int((is_moving[row] & follows).sum())
             kind = "inverted" if all(own[row, joint] < AGAINST for joint in joints) else ""
-            if len(joints) == 2 and self._are_swapped(row, *joints):
-                kind = "swapped"
+            if row in swaps and not {*joints} - {*swaps[row]}:
+                kind, joints = "swapped", swaps[row]
+            elif joints and (pair := self._find_crossed(row, joints)):
+                kind, joints = "swapped", pair
             elif not kind and compared >= FEWEST_JOINTS and len(joints) > compared / 2:
                 kind = "other"
             if kind:
@@ -75,8 +129,44 @@ class Following:
             if rows and len(rows) <= MOST_PART * len(own):
                 yield self._make_finding(kind, rows)
 
-    def _are_swapped(self, row: int, joint: int, other: int) -> bool:
-        return bool(self._nearest[row][joint] == other and self._nearest[row][other] == joint)
+    def _find_shifted(self) -> Iterator[DataFinding]:
+        """Yield the episodes whose actions are earlier or later against their states than in most."""
+        if (usual := self.lag) is None:
+            return
+        off = np.array(self._lags) - usual
+        spread = float(np.nanquantile(np.abs(off), USUAL_PART))
+        is_shifted = np.abs(off) > max(SHIFTED_FRAMES, SHIFTED_SECONDS * self._fps, UNSURE * spread)
+        if not is_shifted.any() or is_shifted.mean() > MOST_PART:
+            return
+        worst = int(np.where(is_shifted, np.abs(off), 0).argmax())
+        frames = round(abs(off[worst]))
+        way = "later" if off[worst] < 0 else "earlier"
+        text = f"the actions of episode {self._episodes[worst]} are {frames} frames {way} against its states than in"
+        text += f" most ({frames / self._fps:.2g} s)"
+        episodes = [self._episodes[row] for row in np.flatnonzero(is_shifted)]
+        yield make_data_finding("action-shifted", text, episodes, feature="action", number=frames, unit="frames")
+
+    def _find_swaps(self, motions: Array) -> dict[int, list[int]]:
+        """Return the two joints of each episode whose actions are near each other's states, and far from their own."""
+        apart = np.stack(self._apart)
+        usual = np.median(apart, axis=0)
+        partners = np.stack(self._partners)
+        is_far = (apart > FAR * usual) & (apart > FAR_PART * motions)
+        usual_of_both = np.maximum(usual, usual[partners])
+        is_near = np.stack(self._swapped) < NEAR * np.maximum(usual_of_both, 1e-30)
+        swaps = dict[int, list[int]]()
+        for row, joint in np.argwhere(is_far & is_near).tolist():
+            partner = int(partners[row, joint])
+            if joint < partner and is_far[row, partner] and partners[row, partner] == joint:
+                swaps[row] = [joint, partner]
+        return swaps
+
+    def _find_crossed(self, row: int, joints: list[int]) -> list[int]:
+        """Return the two joints of an episode that follow each other's actions; empty if there are no such."""
+        crossed = self._crossed[row]
+        partner = int(crossed[joints[0]])
+        is_pair = partner >= 0 and crossed[partner] == joints[0] and not {*joints} - {joints[0], partner}
+        return sorted([joints[0], partner]) if is_pair and len(crossed) > len(joints) else []
 
     def _make_finding(self, kind: str, rows: dict[int, list[int]]) -> DataFinding:
         first = min(rows)
@@ -89,3 +179,74 @@ class Following:
         }
         code, text = texts[kind]
         return make_data_finding(code, text, [self._episodes[row] for row in rows], feature="action")
+
+
+def _compute_median(values: Array, is_used: Array) -> Array:
+    """Return the median of each column, of the values that are used; 0 where there are none."""
+    masked = np.ma.masked_array(values, ~is_used)
+    median: Array = np.ma  # numpy has no types for it
+    return np.asarray(median.median(masked, axis=0).filled(0.0))
+
+
+def _correlate(action: Array, state: Array) -> Array:
+    """Return the correlation of each joint of the action with each one of the state."""
+    moved = action - action.mean(axis=0)
+    followed = state - state.mean(axis=0)
+    sizes = np.sqrt((moved**2).sum(axis=0)), np.sqrt((followed**2).sum(axis=0))
+    return moved.T @ followed / np.maximum(np.outer(*sizes), 1e-30)
+
+
+def _measure_distances(action: Array, state: Array) -> Array:
+    """Return how far each joint of the action is from each one of the state."""
+    squares = (action**2).mean(axis=0)[:, None] + (state**2).mean(axis=0) - 2 * action.T @ state / len(action)
+    return np.sqrt(np.maximum(squares, 0))
+
+
+def _find_lag(action: Array, state: Array, fps: float) -> float:
+    """Return how many frames after the action the state follows it best, in fractions; NaN where that is not sure."""
+    most = min(max(3, round(MOST_LAG * fps)), len(action) // 4)
+    lags = np.arange(-most, most + 1)
+    curves = _correlate_lags(action, state, lags)
+    width = 2 * max(1, round(max(SHIFTED_FRAMES, SHIFTED_SECONDS * fps) / 2))
+    bests = curves.argmax(axis=0)
+    joints = np.arange(curves.shape[1])
+    around = np.maximum(
+        curves[np.maximum(0, bests - width), joints], curves[np.minimum(len(curves) - 1, bests + width), joints]
+    )
+    missing = 1 - curves[bests, joints]
+    is_sharp = (missing < 1 - FOLLOWS) & (1 - around > SHARP * missing)
+    if is_sharp.any():
+        is_sharp &= np.abs(bests - np.median(bests[is_sharp])) <= AGREED_FRAMES
+    if is_sharp.sum() < max(1, SHARP_PART * len(joints)):
+        return float("nan")
+    off = missing[is_sharp]
+    curve = curves[:, is_sharp] @ (1 / np.maximum(off, max(np.median(off), 1e-6)))  # those that follow well say it
+    best = int(curve.argmax())
+    if not 0 < best < len(curve) - 1:
+        return float("nan")
+    before, at, after = curve[best - 1 : best + 2]
+    bend = before - 2 * at + after
+    return float(lags[best] + (before - after) / (2 * bend)) if bend < 0 else float(lags[best])
+
+
+def _correlate_lags(action: Array, state: Array, lags: Array) -> Array:
+    """Return the correlation of each joint's state with its action, for each number of frames that it comes after."""
+    frames = len(action)
+    size = 1 << (2 * frames).bit_length()
+    spectrum = np.conj(np.fft.rfft(action, size, axis=0)) * np.fft.rfft(state, size, axis=0)
+    both = np.fft.irfft(spectrum, size, axis=0)[lags]
+    count = (frames - np.abs(lags))[:, None]
+    early, late = np.maximum(0, -lags), np.maximum(0, lags)
+    sums = []
+    variances = []
+    for values, begin, end in ((action, early, frames - late), (state, late, frames - early)):
+        total, squares = (
+            np.vstack([np.zeros((1, values.shape[1])), np.cumsum(power, axis=0)]) for power in (values, values**2)
+        )
+        window = total[end] - total[begin]
+        variance = np.maximum(squares[end] - squares[begin] - window**2 / count, 0)
+        is_moving = variance > LEAST_VARIANCE * (values**2).sum(axis=0) * count / frames
+        sums.append(window)
+        variances.append(np.where(is_moving, variance, np.inf))
+    product = both - sums[0] * sums[1] / count
+    return product / np.maximum(np.sqrt(variances[0] * variances[1]), 1e-30)

@@ -14,6 +14,7 @@ from robotrain_workloads.lerobot_data.quality.cameras import CameraCheck
 from robotrain_workloads.lerobot_data.quality.following import Following
 from robotrain_workloads.lerobot_data.quality.frame_gaps import RATE_PART, FrameGaps
 from robotrain_workloads.lerobot_data.quality.idle_ends import IdleEnds
+from robotrain_workloads.lerobot_data.quality.joint_units import find_odd_joints
 from robotrain_workloads.lerobot_data.quality.motion import make_motion
 from robotrain_workloads.lerobot_data.quality.pictures import PictureReader
 from robotrain_workloads.lerobot_data.quality.repeats import Repeats
@@ -67,7 +68,7 @@ def answer_question(
 
 def _find_problems(
     recording: RecordedDataset, reader: PictureReader, kept_episodes: Array, val_split: float, progress: Progress
-) -> Iterator[DataFinding]:
+) -> Iterator[DataFinding | Mapping[str, Any]]:
     lengths = recording.episodes.lengths
     numbered = len(recording.numbered)
     pictured = len(reader.episodes) * len(reader.cameras)
@@ -91,6 +92,8 @@ def _find_problems(
     for done in checks.read():
         progress(numbered + done, total)
     yield from checks.list_findings(first_tasks, val_split)
+    if (lag := checks.state_lag) is not None:
+        yield {"state_lag": round(lag, 1)}
     yield from episode_lengths.find_empty_split(first_tasks, val_split)
     yield from _find_rate_problems(recording)
     if isinstance(recording.files, LocalFiles):  # of a video elsewhere, the times are all over it
@@ -112,7 +115,7 @@ class _NumberChecks:
         self, recording: RecordedDataset, names: dict[str, list[str]], watched: Sequence[int], kept_episodes: Array
     ) -> None:
         self._recording, self._spreads, self._watched = recording, recording.spreads, frozenset(watched)
-        self._kept = frozenset(kept_episodes.tolist())
+        self._names, self._kept = names, frozenset(kept_episodes.tolist())
         lengths = recording.episodes.lengths
         joints = names.get(STATE, names.get(ACTION, []))
         self._repeats = Repeats(len(lengths), int(lengths.sum()))
@@ -122,8 +125,8 @@ class _NumberChecks:
         is_smooth = action.is_smooth & state.is_smooth if action and state and is_comparable else np.zeros(0, bool)
         self._idle, self._gaps = IdleEnds(recording.fps, joints, is_smooth), FrameGaps(recording.fps)
         self._calibration = Calibration(action, joints) if action and state and is_comparable else None
-        self._following = Following(joints) if is_comparable else None
-        self._units = UnitCheck()
+        self._following = Following(joints, recording.fps) if is_comparable else None
+        self._units = UnitCheck(names)
         self.paths: dict[int, Array] = {}
         """How far the robot moved until each frame of an episode whose pictures are looked at."""
         self.copies: frozenset[int] = frozenset()
@@ -148,6 +151,11 @@ class _NumberChecks:
                     self.paths[motion.episode] = np.concatenate([[0], np.cumsum(steps)]).astype(np.float32)
             yield done
 
+    @property
+    def state_lag(self) -> float | None:
+        """How many frames after its action the state follows, in most episodes; None where that is not sure."""
+        return self._following.lag if self._following else None
+
     def list_findings(self, first_tasks: Mapping[int, str], val_split: float) -> Iterator[DataFinding]:
         """Yield what was found."""
         self.copies = frozenset(self._repeats.find_copies())
@@ -155,6 +163,7 @@ class _NumberChecks:
         yield from self._idle.list_findings()
         yield from self._gaps.list_findings()
         yield from self._units.list_findings()
+        yield from find_odd_joints(self._spreads, self._names)
         if self._following:
             yield from self._following.list_findings()
         if self._calibration:

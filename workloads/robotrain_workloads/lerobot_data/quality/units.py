@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from robotrain_workloads.lerobot_data.quality.joint_units import find_odd_episodes
 from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data_check.recording import Array
 
@@ -29,34 +30,55 @@ FEWEST_DIMENSIONS, FEWEST_EPISODES = 2, 4
 class UnitCheck:
     """The comparison of the sizes of an episode's numbers with those of the others."""
 
-    def __init__(self) -> None:
-        self._sizes: dict[str, list[Array]] = {}
+    def __init__(self, names: Mapping[str, Sequence[str]]) -> None:
+        self._names = names
+        self._moments: dict[str, list[Array]] = {}
+        """Of each episode the mean, the deviation and the unevenness of each dimension."""
         self._episodes: dict[str, list[int]] = {}
 
     def add(self, episode: int, feature: str, values: Array) -> None:
         """Look at the next episode: how large its numbers are, and how far they move."""
-        squares = np.sqrt((values.astype(float) ** 2).mean(axis=0))
-        self._sizes.setdefault(feature, []).append(np.stack([squares, values.std(axis=0)]))
+        numbers = values.astype(float)
+        variance = numbers.var(axis=0)
+        steps = (np.diff(numbers, axis=0) ** 2).mean(axis=0) if len(numbers) > 1 else variance
+        moments = [numbers.mean(axis=0), np.sqrt(variance), steps / np.maximum(variance, 1e-30)]
+        self._moments.setdefault(feature, []).append(np.stack(moments).astype(np.float32))
         self._episodes.setdefault(feature, []).append(episode)
 
     def list_findings(self) -> Iterator[DataFinding]:
-        """Yield each feature with episodes in another unit than that of most."""
-        for feature, sizes in self._sizes.items():
-            if len(sizes) < FEWEST_EPISODES:
+        """Yield each feature with episodes in another unit than that of most, or a dimension of it that is so."""
+        moments = dict[str, Array]()
+        findings = list[DataFinding]()
+        for feature, listed in self._moments.items():
+            if len(listed) < FEWEST_EPISODES:
                 continue
-            stacked = np.stack(sizes)  # episodes, size and motion, dimensions
-            is_moving: Array = (stacked > 0).all(axis=1)
-            is_used: Array = is_moving.mean(axis=0) > MOVING_PART
-            rows = np.flatnonzero(is_moving[:, is_used].all(axis=1))
-            if is_used.sum() < FEWEST_DIMENSIONS or len(rows) < FEWEST_EPISODES:
-                continue
-            logs = np.log(stacked[rows][:, :, is_used])
-            episodes = [self._episodes[feature][row] for row in rows]
-            yield from self._compare(feature, episodes, logs - np.median(logs, axis=0))
+            moments[feature] = np.stack(listed)
+            findings += self._compare_features(feature, moments[feature])
+        yield from findings
+        if findings or not moments:
+            return
+        feature = next(iter(moments))
+        if len({values.shape for values in moments.values()}) > 1:  # action and state have other dimensions
+            moments = {feature: moments[feature]}
+        yield from find_odd_episodes(self._names[feature], self._episodes[feature], moments)
+
+    def _compare_features(self, feature: str, moments: Array) -> Iterator[DataFinding]:
+        mean, deviation, _ = moments.astype(float).swapaxes(0, 1)
+        stacked = np.stack([np.sqrt(mean**2 + deviation**2), deviation], axis=1)  # episodes, size and motion
+        is_moving: Array = (stacked > 0).all(axis=1)
+        is_used: Array = is_moving.mean(axis=0) > MOVING_PART
+        rows = np.flatnonzero(is_moving[:, is_used].mean(axis=1) > MOVING_PART)
+        if is_used.sum() < FEWEST_DIMENSIONS or len(rows) < FEWEST_EPISODES:
+            return
+        is_compared = is_moving[rows][:, None, is_used]
+        sizes = stacked[rows][:, :, is_used]
+        logs = np.log(sizes, where=is_compared & (sizes > 0), out=np.full(sizes.shape, np.nan))
+        episodes = [self._episodes[feature][row] for row in rows]
+        yield from self._compare(feature, episodes, logs - np.nanmedian(logs, axis=0))
 
     @staticmethod
     def _compare(feature: str, numbers: Sequence[int], logs: Array) -> Iterator[DataFinding]:
-        levels = np.median(logs, axis=2)  # of episodes: by size, and by motion
+        levels = np.nanmedian(logs, axis=2)  # of episodes: by size, and by motion
         order = np.argsort(levels[:, 0])
         gaps = [levels[after, 0] - levels[before, 0] for before, after in pairwise(order)]
         at = int(np.argmax(gaps)) + 1
@@ -65,7 +87,9 @@ class UnitCheck:
         low, high = order[:at], order[at:]
         apart = np.median(levels[high], axis=0) - np.median(levels[low], axis=0)
         named = [factor for factor in FACTORS if (np.abs(apart - np.log(factor)) < np.log(NEAR)).all()]
-        between = np.median(logs[high], axis=0) - np.median(logs[low], axis=0)
+        moves = [~np.isnan(logs[group, 0]).all(axis=0) for group in (high, low)]
+        both = logs[:, :, moves[0] & moves[1]]  # dimensions that move in each group
+        between = np.nanmedian(both[high], axis=0) - np.nanmedian(both[low], axis=0)
         if not named or np.median(np.abs(between - apart[:, None])) > AGREED:
             return
         factor = min(named, key=lambda candidate: abs(apart[0] - np.log(candidate)))
@@ -73,5 +97,6 @@ class UnitCheck:
         odd = high if is_larger else low
         episodes = [numbers[row] for row in odd]
         part = f"about {factor:.3g} times" if is_larger else f"about 1/{factor:.3g} of"
-        text = f"the numbers of {feature} in episode {min(episodes)} are {part} those of most: {FACTORS[factor]}?"
+        most = "the other half" if len(high) == len(low) else "most"
+        text = f"the numbers of {feature} in episode {min(episodes)} are {part} those of {most}: {FACTORS[factor]}?"
         yield make_data_finding("units-differ", text, episodes, feature=feature, number=factor)
