@@ -116,6 +116,7 @@ def test_without_torchcodec_pyav_decodes_and_a_line_says_what_it_costs(without_t
     assert (backend, "times as long" in said) == ("pyav", True)
     for option in ("--dataset.video_backend=pyav", resumed("pyav")):
         assert choose(capsys, CAMERA, option) == ("pyav", "")
+    assert choose(capsys, CAMERA, "--dataset.streaming=true", "--dataset.eval_split=0.1")[0] == "pyav"
     assert choose(capsys, NO_CAMERA, resumed("torchcodec")) == ("", "")  # which decodes nothing
 
 

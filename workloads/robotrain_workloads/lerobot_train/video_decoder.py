@@ -14,7 +14,7 @@ from robotrain_workloads.lerobot import dataset, ffmpeg_libraries, file_formats
 from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.lerobot.options import end_as_preflight, get_option_value
 from robotrain_workloads.lerobot.start import get_dataset_settings
-from robotrain_workloads.lerobot_train.episode_options import parse_episodes
+from robotrain_workloads.lerobot_train.episode_options import SPLIT_OPTION, parse_episodes
 from robotrain_workloads.lerobot_train.frames.frame_options import is_kept
 from robotrain_workloads.lerobot_train.trainer_options import DECODER, PYAV, TOLERANCE
 
@@ -54,7 +54,8 @@ def choose_decoder(root: Path, options: Sequence[str]) -> ChosenDecoder:
     if not any(map(is_kept, features.values())):
         return ChosenDecoder()
     requested = get_option_value(options, DECODER) or ""
-    is_streamed = get_option_value(options, STREAMING) == "true"
+    holds_out = float(get_option_value(options, SPLIT_OPTION) or 0) > 0  # which makes LeRobot read a folder as usual
+    is_streamed = get_option_value(options, STREAMING) == "true" and not holds_out
     settled = TORCHCODEC if is_streamed else requested or read_saved_decoder(options)
     if settled and settled != TORCHCODEC:
         return _describe(settled)
@@ -67,13 +68,12 @@ def choose_decoder(root: Path, options: Sequence[str]) -> ChosenDecoder:
     if failure and settled:
         text = f"the checkpoint was trained with torchcodec, which does not load here: {failure}"
         end_as_preflight(ValueError(f"{text} ({USE_PYAV} goes on with PyAV, whose pictures may differ)"))
-    if is_streamed or (settled and not requested):  # the training read them before
-        return _describe(TORCHCODEC)
-    failure = failure or _find_unread(root, options)
-    if not failure:
-        return _describe(TORCHCODEC)
-    if requested:
-        _warn(f"{DECODER}={TORCHCODEC}: {failure}")
+    is_resumed = settled and not requested and not is_streamed
+    if not failure and not is_resumed:  # the training read them before
+        failure = _find_unread(root, options)
+    if failure and settled:
+        _warn(f"videos are decoded with torchcodec: {failure}")
+    if settled or not failure:
         return _describe(TORCHCODEC)
     _warn(f"videos are decoded with PyAV, {COST}: {failure}")
     return _describe(PYAV)
