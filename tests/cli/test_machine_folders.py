@@ -77,3 +77,25 @@ def test_an_output_folder_that_cannot_be_created_is_refused_before_anything_is_s
 def test_a_folder_of_another_machine_is_not_looked_at(robotrain):
     words = ("submit", "--platform", "azureml", "--dataset-path", "/proc/1/data", "--output-dir", "/proc/1/out")
     assert "folder-refused" not in robotrain(*words, *MISTAKES).stderr
+
+
+def test_a_missing_folder_is_a_wrong_request_with_the_place_where_it_was_given(robotrain, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("job.yaml").write_text("workload: lerobot-train\nsources:\n  dataset:\n    - local_path: ./nothing\n")
+    line = ("submit", "--platform", "local", "--no-pin", "--dry-run")
+    robotrain(*line, "--dataset-path", "nothing").check_problems(2, "source-unreachable --dataset-path")
+    answer = robotrain("submit", "job.yaml", *line[1:], "--json")
+    assert answer.exit_code == 2
+    assert "job.yaml:4" in [problem["where"] for problem in answer.json["problems"]]
+
+
+def test_mistakes_of_a_job_file_are_in_its_order_and_language(robotrain, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "workload: lerobot-train\nparameters:\n  training_steps: 20k\n  batch_sise: 8\n  policy_type: atc\n"
+    Path("job.yaml").write_text(text)
+    shown = robotrain("explain", "job.yaml", "--platform", "local").stderr
+    places = [line.split()[0] for line in shown.splitlines() if line.startswith("  job.yaml:")]
+    assert places == ["job.yaml:3", "job.yaml:4", "job.yaml:5"]
+    assert "use   policy_type: act" in shown
+    assert "use   training_steps: 20000" in shown
+    assert "--policy-type" not in shown

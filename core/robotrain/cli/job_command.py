@@ -5,7 +5,10 @@ Only public parts of Typer are used, so that versions with and without a vendore
 """
 
 import functools
+import re
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -68,6 +71,8 @@ SET_HELP = "set a value by its name in a job file (batch_size, platforms.NAME.KE
 PARAM_HELP = "a parameter of your own: {NAME} in the command, NAME in --set, sweeps, explain and diff  [repeatable]"
 CONFIG_HELP = "a configuration file of {}, in its own form; flags and the job file win"
 PARAMETERS_PANEL, SETTINGS_PANEL = "Parameters of {}", "Settings of platform {}"
+FILE_PLACE = re.compile(r".*\.ya?ml:\d+")
+FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 FULL_HELP_MARK = "\f"
 """Stands in the text of a command before what only `--help-all` says."""
 CONTEXT_SETTINGS = {
@@ -80,6 +85,20 @@ CONTEXT_SETTINGS = {
 def make_job_command(name: str, cls: type["JobCommand"], help: str) -> "JobCommand":
     """Return a command that takes a job, whose options are composed later."""
     return cls(name, help=format_help(help), context_settings=CONTEXT_SETTINGS, rich_markup_mode=None)
+
+
+def express_in_file(problem: Problem, options: ComposedOptions) -> Problem:
+    """Return a problem of a line in a job file in the language of that file: `policy_type: act`."""
+    if not FILE_PLACE.fullmatch(problem.where):
+        return problem
+    names = {flag: options.declared[name].name for flag, name in options.flags.items() if name in options.declared}
+    title = FLAG.sub(lambda match: names.get(match[0], match[0]), problem.title)
+    ways = []
+    for way in problem.suggestions:
+        words = shlex.split(way.text) if way.text.count("'") % 2 == 0 and way.text.count('"') % 2 == 0 else []
+        name = names.get(words[0]) if len(words) == 2 else None
+        ways.append(way._replace(text=f"{name}: {words[1]}") if name else way)
+    return replace(problem, title=title, suggestions=tuple(ways))
 
 
 class JobCommand(HelpInTwoSizes, TyperCommand):
@@ -162,7 +181,8 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         except Rejected as rejected:
             from robotrain.cli.suggestion_trials import keep_working_ways, offer_job_file
 
-            rejected.problems = keep_working_ways(self, ctx, offer_job_file(ctx, rejected.problems))
+            working = keep_working_ways(self, ctx, offer_job_file(ctx, rejected.problems))
+            rejected.problems = tuple(express_in_file(problem, self.options) for problem in working)
             raise
 
     def make_parser(self, ctx: Any) -> Any:

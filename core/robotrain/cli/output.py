@@ -186,11 +186,24 @@ def express_problems(express: Callable[[Problem], Problem]) -> Iterator[None]:
         _EXPRESSIONS.pop()
 
 
+def _order_by_line(problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems with those of lines of a file in the order of the lines, at the places that these have."""
+    ordered = list(problems)
+    places = {index: match for index, problem in enumerate(ordered) if (match := FILE_LINE.fullmatch(problem.where))}
+    by_line = sorted(places, key=lambda index: (places[index][1], int(places[index][2])))
+    for index, source in zip(places, [ordered[index] for index in by_line], strict=True):
+        ordered[index] = source
+    return ordered
+
+
+FILE_LINE = re.compile(r"(.*\.\w+):(\d+)")
+
+
 def print_problems(problems: Iterable[Problem]) -> None:
     """Print problems, errors last, so that they are nearest to the prompt."""
     width = min(100, get_terminal_width(sys.stderr) or 100)
     expressed = map(_EXPRESSIONS[-1], problems) if _EXPRESSIONS else problems
-    ordered = sorted(expressed, key=lambda problem: problem.severity != "error")
+    ordered = sorted(_order_by_line(expressed), key=lambda problem: problem.severity != "error")
     if len(ordered) > MAX_PRINTED:
         print_message(f"{len(ordered)} problems; the first {MAX_PRINTED} are:")
     for problem in sorted(ordered[:MAX_PRINTED], key=lambda problem: problem.severity == "error"):

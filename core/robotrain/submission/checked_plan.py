@@ -18,7 +18,7 @@ from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.existing_run import NO_RUN, ExistingRun
 from robotrain.submission.implied_sources import make_description_document
 from robotrain.submission.input_check import NO_INPUTS, InputCheck
-from robotrain.submission.machine_folders import find_output_problems
+from robotrain.submission.machine_folders import find_output_problems, place_missing_folders
 from robotrain.submission.plan_secrets import find_secrets_in_plan
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.queried_settings import query_platform_settings
@@ -102,7 +102,8 @@ def check_job(prepared: PreparedJob, attempt: int, plugins: Plugins, check: Subm
     try:
         return _render_and_preflight(pinned, attempt, existing, problems, check.options)
     except Rejected as rejected:
-        raise Rejected([*rejected.problems, *existing.notes], transient=rejected.transient) from rejected
+        placed = place_missing_folders(rejected.problems, prepared.resolution)
+        raise Rejected([*placed, *existing.notes], transient=rejected.transient) from rejected
 
 
 def _render_and_preflight(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.finding import make_finding
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.errors import Problem
+from robotrain.config.resolve import Resolution
+from robotrain.errors import Problem, Stage
 from robotrain.messages import Messages
 from robotrain.model.health import convert_finding
 from robotrain.model.job import Job
@@ -23,6 +25,7 @@ from robotrain.store import files
 make_problem = Messages(__file__)
 
 RUNS_SETTING = "runs_dir"
+UNREACHABLE = "source-unreachable"
 
 
 def find_folder_problems(
@@ -37,11 +40,23 @@ def find_folder_problems(
     for source in missing:
         plugin = importlib.import_module(kinds[LOCAL_KIND].container_plugin)
         for finding in plugin.preflight(source, ContainerContext(cache=files.get_cache_folder())):
-            yield convert_finding(make_finding(finding, code="source-unreachable", given=source.uri))
+            yield convert_finding(make_finding(finding, code=UNREACHABLE, given=source.uri))
     for parameter in get_parameters(platform.settings):
         if parameter.name == RUNS_SETTING and (folder := getattr(settings, RUNS_SETTING)):
             yield from _check_new_folder(parameter.flag, folder)
     yield from find_output_problems(job, workload, platform)
+
+
+def place_missing_folders(problems: Iterable[Problem], resolution: Resolution | None) -> list[Problem]:
+    """Return problems, those of a folder that does not exist with where it was given: the request is wrong."""
+    chosen = resolution.inputs.chosen if resolution else ()
+    origins = {item.job_source.uri: item.origin.where for item in chosen}
+    placed = list[Problem]()
+    for problem in problems:
+        is_missing = problem.code == UNREACHABLE and problem.given in origins and not os.path.exists(problem.given)
+        where = origins.get(problem.given, "")
+        placed.append(dataclasses.replace(problem, where=where, stage=Stage.USAGE) if is_missing else problem)
+    return placed
 
 
 def find_output_problems(job: Job, workload: Workload | None, platform: Platform) -> Iterator[Problem]:

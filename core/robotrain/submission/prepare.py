@@ -243,9 +243,13 @@ def prepare_job(
     problems += plugins.find_source_problems()
     problems += site.find_site_problems(plugins, resolution.job, platform.name)
     if is_sent and select_errors(problems):
-        from robotrain.submission.machine_folders import find_folder_problems  # costs start-up
+        from robotrain.submission.machine_folders import (  # costs start-up
+            find_folder_problems,
+            place_missing_folders,
+        )
 
-        problems += find_folder_problems(resolution.job, workload, platform, resolution.settings, kinds)
+        folder_problems = find_folder_problems(resolution.job, workload, platform, resolution.settings, kinds)
+        problems += place_missing_folders(folder_problems, resolution)
     raise_if_any(unused_values.suggest_unsetting(problem, resolution) for problem in problems)
     return PreparedJob(
         job=resolution.job,

@@ -208,7 +208,7 @@ def _summarize_results(results: Sequence[CheckResult], platform: str, fixed: boo
 
 
 def _format_readiness(readiness: Readiness) -> str:
-    """Return the verdict: `ready for: local; not for: osmo (osmo command)`."""
+    """Return the verdict: `ready for: A; not for: B (its command)`."""
     missing = [f"{name} ({', '.join(checks)})" for name, checks in readiness.missing.items()]
     parts = {"ready for": readiness.ready or ["none"], "not for": missing, "not known": readiness.unknown}
     return "; ".join(f"{title}: {', '.join(names)}" for title, names in parts.items() if names)
