@@ -125,6 +125,7 @@ def read_topic(text: str | None) -> str | None:
     return None if text in (None, NO_TOPIC) else text
 
 
+NEXT_STATE = "the action of a step is the next state"
 ACTION_IS_STATE = "the topic of the action is that of the state: the action would be what the policy sees"
 
 

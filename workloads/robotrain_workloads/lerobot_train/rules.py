@@ -384,9 +384,10 @@ def check_bags(job: LerobotJob) -> Iterator[Problem]:
     if bag_parameters.is_action_the_state(values):
         yield make_problem(
             "bags-impossible.action-is-state",
-            Suggestion("--action-topic none", "the action is the next state"),
+            Suggestion("--action-topic none", bag_parameters.NEXT_STATE),
             Suggestion("--action-topic TOPIC"),
             given=redact(str(values["action_topic"])),
+            reason=bag_parameters.ACTION_IS_STATE,
         )
     if values["convert_v21"]:
         yield make_problem("option-without-effect.bags-converted", suggest_leaving_out("--convert-v21"))

@@ -193,7 +193,7 @@ class BagCheck:
             names = ", ".join(sorted(topics))
             way = Suggestion(f"{flag} {self._replace_topic(topic, near)}" if near else "")
             if not near and name == "action_topic" and "state_topic" in self._topics:
-                way = Suggestion(f"{flag} {bag_parameters.NO_TOPIC}", "the action is the next state")
+                way = Suggestion(f"{flag} {bag_parameters.NO_TOPIC}", bag_parameters.NEXT_STATE)
             self._add_problem(bag.path, f"no topic {topic} ({flag}); it has {names}", way)
         elif recorded.type not in kinds:
             needs = " or ".join(kinds)
@@ -221,7 +221,7 @@ class BagCheck:
         candidates = list_unused_numbers(types, used)
         if candidates:
             ways = [Suggestion(f"--action-topic {name}") for name in candidates]
-            ways.append(Suggestion(f"--action-topic {bag_parameters.NO_TOPIC}", "the action is the next state"))
+            ways.append(Suggestion(f"--action-topic {bag_parameters.NO_TOPIC}", bag_parameters.NEXT_STATE))
             self._add_problem(bag.path, f"no action is named, and it may be in {describe_topics(candidates)}", *ways)
 
     def _replace_topic(self, topic: str, other: str) -> str:

@@ -63,7 +63,7 @@ def describe_reading(survey: BagSurvey) -> Iterator[str]:
     settings = survey.settings
     uses = [f"{use} from {' or '.join(topics)}" for use, topics in settings.uses.items()]
     if settings.action_topic is None:
-        uses.append("the action of a step is the next state")
+        uses.append(bag_parameters.NEXT_STATE)
     yield f"{', '.join(uses)}, at {settings.fps:g} steps per second"
     for reading in survey.usable:
         if reading.salvaged:

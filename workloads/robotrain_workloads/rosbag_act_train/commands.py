@@ -18,6 +18,7 @@ from robotrain.installation import format_install_command
 from robotrain.messages import Messages
 from robotrain.store import files
 
+from robotrain_workloads import bag_parameters
 from robotrain_workloads.bag_parameters import DEFAULT_TASK, parse_cameras, parse_names, parse_units
 from robotrain_workloads.rosbag.bag_check import SHORTEST_EPISODE
 from robotrain_workloads.rosbag.bag_files import BagError, UnknownBag
@@ -31,7 +32,7 @@ make_problem = Messages(__file__)
 
 PACKAGES = ("rosbags", "mcap", "simplejpeg", "PIL")
 """What the extra `rosbag` brings."""
-NEXT_STATE_WAY = Suggestion("--action-topic none", "the action of a step is the next state")
+NEXT_STATE_WAY = Suggestion("--action-topic none", bag_parameters.NEXT_STATE)
 
 FolderArgument = Annotated[
     Path | None, typer.Argument(metavar="[DIR]", help="The folder of bags; default: that of --config.")
@@ -331,7 +332,7 @@ def _print_summary(survey: BagSurvey, config: Path | None) -> None:
 
         lines.append(f"would be refused: {explain_open_action(survey.action_candidates)}")
     elif survey.settings.action_topic is None:
-        lines.append("no topic of actions: the action of a step is the next state")
+        lines.append(f"no topic of actions: {bag_parameters.NEXT_STATE}")
     lines += [f"salvaged of {reading.bag.name}: {reading.salvaged}" for reading in survey.usable if reading.salvaged]
     lines += [f"no episode has, of {reading.bag.name}, {reading.unused}" for reading in survey.usable if reading.unused]
     uses = {topics[0]: use for use, topics in survey.settings.uses.items()}
