@@ -95,6 +95,16 @@ def slurm_cluster(slurm: SlurmStandIn) -> Environ:
 
 
 @pytest.fixture
+def login_node(slurm: SlurmStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Environ]:
+    """What leads a program to a login node of that cluster by ssh."""
+    monkeypatch.syspath_prepend(ROOT / "tests/slurm")
+    from login_node import start_login_node
+
+    for node in start_login_node(tmp_path / "node", monkeypatch, PATH=f"{slurm.folder}/bin:/usr/bin:/bin"):
+        yield {"PATH": str(node.bin)}
+
+
+@pytest.fixture
 def trains(training_python: Path) -> Environ:
     """The environments of jobs are built; one core for each training."""
     return {"OMP_NUM_THREADS": "1", "TRAINING_PYTHON": str(training_python)}
