@@ -317,6 +317,11 @@ def list_files(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
+def list_copies(uploads: Path, prefix: str = "") -> list[Path]:
+    """Return the copies, without their locks and the marks of runs."""
+    return [path for path in uploads.iterdir() if path.name.startswith(prefix) and not path.suffix]
+
+
 def test_folder_of_the_laptop_is_copied_once_per_content(submit, robotrain, words, login_node, tmp_path, episodes):
     data, uploads = ("--dataset-path", "episodes"), tmp_path / "cache/uploads"
     answer = robotrain(*words, *data, "--dry-run", *PROGRAM)
@@ -334,13 +339,37 @@ def test_folder_of_the_laptop_is_copied_once_per_content(submit, robotrain, word
     stamp = copy.stat().st_mtime_ns
     Path("same").symlink_to("episodes")
     submit("--new", "--dataset-path", "same")
-    assert ([*uploads.glob("[!.]*[!k]")], copy.stat().st_mtime_ns) == ([copy], stamp), "nothing was copied again"
+    assert (list_copies(uploads), copy.stat().st_mtime_ns) == ([copy], stamp), "nothing was copied again"
     (episodes / "meta/info.json").write_text("{ }")
     answer = robotrain("resubmit", run, "--json", "--new")
     assert answer.exit_code == 0, answer.stderr
-    assert [*uploads.glob("[!.]*[!k]")] == [copy], "as it was is there, so the changed folder is not needed"
+    assert list_copies(uploads) == [copy], "as it was is there, so the changed folder is not needed"
     submit(*data)
-    assert len([*uploads.glob("[!.]*[!k]")]) == 2
+    assert len(list_copies(uploads)) == 2
+
+
+def test_folder_goes_with_the_last_run_that_reads_it(
+    submit, robotrain, slurm, login_node, tmp_path, episodes, monkeypatch
+):
+    monkeypatch.setenv("ROBOTRAIN_NETWORK_SECONDS", "60")
+    first, _ = submit("--dataset-path", "episodes")
+    second, _ = submit("--new", "--dataset-path", "episodes")
+    uploads = tmp_path / "cache/uploads"
+    (marks,) = uploads.glob("*.runs")
+    copy = marks.with_suffix("")
+    assert {mark.name for mark in marks.iterdir()} == {first, second}
+    slurm.set_state("1", "COMPLETED")
+    answer = robotrain("runs", "--prune", first, "--yes")
+    assert (answer.exit_code, list_files(copy) != {}) == (0, True), answer.stderr
+    marks.joinpath("sent-a-moment-ago").write_text("/its/folder/is/not/there/yet")
+    slurm.set_state("2", "COMPLETED")
+    assert robotrain("runs", "--prune", second, "--yes").exit_code == 0
+    assert (copy.is_dir(), [mark.name for mark in marks.iterdir()]) == (True, ["sent-a-moment-ago"])
+    marks.joinpath("sent-a-moment-ago").unlink()
+    third, _ = submit("--dataset-path", "episodes")
+    slurm.set_state("3", "COMPLETED")
+    assert robotrain("runs", "--prune", third, "--yes").exit_code == 0
+    assert [*uploads.iterdir()] == []
 
 
 def test_copy_that_was_cut_goes_on_with_the_files_that_are_missing(
@@ -393,11 +422,11 @@ def test_large_copy_is_begun_after_a_yes(robotrain, words, slurm, login_node, tm
 def test_folder_without_its_pin_is_copied_for_its_run(submit, login_node, tmp_path, episodes):
     data = ("--no-pin", "--dataset-path", "episodes")
     run, _ = submit(*data)
-    (copy,) = (tmp_path / "cache/uploads").glob(f"{run}-*[!k]")
+    (copy,) = list_copies(tmp_path / "cache/uploads", f"{run}-")
     assert list_files(copy) == {"meta/info.json": "{}", "run it.sh": "echo\n"}
     (episodes / "meta/info.json").write_text("[]")
     other, _ = submit("--new", *data)
-    (copy,) = (tmp_path / "cache/uploads").glob(f"{other}-*[!k]")
+    (copy,) = list_copies(tmp_path / "cache/uploads", f"{other}-")
     assert list_files(copy)["meta/info.json"] == "[]"
 
 

@@ -7,6 +7,7 @@
 import functools
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast
 
@@ -22,7 +23,7 @@ from robotrain.run_folder.parts import JudgedRun
 from robotrain.run_folder.scheduler import SchedulerEngine, move_to
 from robotrain.run_folder.scheduler_plan import SchedulerJob
 from robotrain.run_folder.submit import FoundJob
-from robotrain.run_folder.transport import Transport
+from robotrain.run_folder.transport import Transport, Unreached
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, limit_seconds
 from robotrain_runtime.contract.document import JobSource
 
@@ -98,6 +99,16 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine):
 
     def find_uploaded(self, plan: Plan) -> list[JobSource]:
         return upload.find_uploaded(self.at, plan)
+
+    def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
+        folder = str(self.require_folder(reference))
+        cache = upload.find_cache(self.at, folder) if self.at.host else ""
+        size = super().remove_outputs(reference, dry_run)
+        if not cache or size is None:
+            return size
+        with suppress(Unreached, Rejected, ValueError):  # the run is removed; what it read stays
+            size += upload.release_folders(self.at, folder, cache, dry_run=dry_run)
+        return size
 
     def fetch_other_files(self, plan: Plan) -> Mapping[str, bytes]:
         upload.upload_folders(self.at, plan)

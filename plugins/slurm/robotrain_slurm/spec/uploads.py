@@ -5,6 +5,7 @@ One that is not pinned (`--no-pin`) is copied for its run alone, and has the nam
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from robotrain_slurm.spec.submission_spec import SUBMISSION
 
 UPLOADS_FOLDER = "uploads"
 """In the cache of the cluster."""
+DIGEST = re.compile(f"[0-9a-f]{{{folder_content.DIGEST_LENGTHS[0]}}}")
 OWN_DIGITS = 12
 """Digits that tell the folders of one run apart that are not pinned."""
 
@@ -60,7 +62,7 @@ def list_uploads(plan: Plan) -> dict[FolderUpload, Plan]:
         folder = os.path.join(document.placement.cache, UPLOADS_FOLDER)
         for mount in document.placement.mounts:
             if os.path.dirname(mount.folder) == folder:
-                is_pinned = len(os.path.basename(mount.folder)) == folder_content.DIGEST_LENGTHS[0]
+                is_pinned = bool(DIGEST.fullmatch(os.path.basename(mount.folder)))
                 upload = FolderUpload(mount.uri, KIND.roles[mount.role].flag, mount.folder, is_pinned)
                 uploads.setdefault(upload, part)
     return uploads

@@ -4,13 +4,19 @@ The files come into a folder beside the final one, which is renamed when all are
 on with the files that are missing; one that is not pinned begins again, since nobody knows whether the folder is the
 same. The lock has another name than those of the cache's entries: so nothing that prunes the cache removes what a
 queued job needs.
+
+`DIGEST.runs` has a file for each run that reads the folder, with the path of its run folder. The folder goes with the
+last of these (`runs --prune`). A submit marks it before it asks whether it is there, and a removal looks for marks
+again once the folder is renamed: so one of them sees the other.
 """
 
+import os
 import shlex
 import stat
 import tarfile
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,13 +28,14 @@ from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain.redaction import redact
-from robotrain.run_folder.transport import Transport
-from robotrain_runtime.contract.document import JobSource
+from robotrain.run_folder.transport import Transport, parse_count
+from robotrain_runtime.contract.document import DOCUMENT_FILE, DocumentError, JobSource, parse_document
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.local_path import upload as local_upload
 from robotrain_sources.local_path.upload import FolderContent
 
-from robotrain_slurm.spec.uploads import FolderUpload, list_uploads
+from robotrain_slurm.spec.submission_spec import SUBMISSION
+from robotrain_slurm.spec.uploads import UPLOADS_FOLDER, FolderUpload, list_uploads
 
 make_problem = Messages(__file__)
 
@@ -36,6 +43,7 @@ ENGINE = "Slurm"
 ASKED_BYTES = 20e9
 """A copy of more is begun only after a yes: it takes hours, and the disk of the cluster may be small."""
 DAYS = 7 * 86400.0
+REMOVAL_SECONDS = 600.0
 STALL_SECONDS = 3600.0
 LATER = "The files that have come stay; the same command copies the rest."
 BUSY = 75
@@ -60,8 +68,53 @@ REMOVE_PART = 'rm -rf "$part"'
 RECEIVE = 'tar -xmf - -C "$part" --no-same-permissions'
 FINISH = """\
 [ "$(find "$part" -type f | wc -l)" -ge {count} ] || { echo 'not all files have come' >&2; exit 1; }
-{ sync -f "$part" 2>/dev/null || sync; } && mv -T "$part" "$folder"
+if [ {count} -le 1000 ]; then find "$part" -type f -exec sync {} +; else sync -f "$part"; fi 2>/dev/null || sync
+mv -T "$part" "$folder"
 """
+"""The disk may be busy with the files of others: only of very many files, all that is not written yet is awaited."""
+MARK = """\
+umask 077
+for folder in {folders}; do
+  mkdir -p "$folder.runs" && printf '%s\\n' {run_folder} >"$folder.runs/"{run} || exit 1
+done
+"""
+FIRST_DOCUMENT = """\
+document=$(find {folder} -maxdepth 3 -name {name} -type f -print -quit) && [ -z "$document" ] || cat -- "$document"
+"""
+RELEASE = """\
+is_used() {
+  for mark in "$1.runs"/*; do
+    if [ -f "$mark" ] && [ "$mark" != "$1.runs/"{run} ]; then
+      if [ -d "$(cat -- "$mark")" ] || [ -z "$(find "$mark" -mmin +{minutes})" ]; then return 0; fi
+    fi
+  done
+  return 1
+}
+freed=0
+for mine in {uploads}/*.runs/{run}; do
+  [ -f "$mine" ] || continue
+  folder=${mine%.runs/*}
+  if ! is_used "$folder"; then
+    size=$(du -s -B1 -- "$folder" 2>/dev/null)
+    size=${size%%[!0-9]*}
+    freed=$((freed + ${size:-0}))
+    [ {removes} = yes ] || continue
+    gone=$folder.gone
+    mv -T "$folder" "$gone" 2>/dev/null
+    if is_used "$folder"; then
+      mv -nT "$gone" "$folder" 2>/dev/null
+    else
+      rm -rf "$folder.part" "$folder.copylock"
+    fi
+    rm -rf "$gone"
+  fi
+  [ {removes} = no ] || { rm -f "$mine"; rmdir "$folder.runs" 2>/dev/null; }
+done
+echo $freed
+"""
+"""Remove the folders that no other run reads. A mark counts while its run folder is there, or soon will be."""
+SUBMIT_MINUTES = 1440
+"""How long a submit may take at most from its mark to the run folder."""
 
 
 def find_uploaded(at: Transport, plan: Plan) -> list[JobSource]:
@@ -116,6 +169,8 @@ def upload_folders(at: Transport, plan: Plan) -> list[str]:
     """Copy what the cluster does not have yet; return a line for each upload. Raise Rejected, NotSubmitted."""
     uploads = list_uploads(plan)
     problems = {upload: local_upload.find_upload_problems(part, upload, ENGINE) for upload, part in uploads.items()}
+    if uploads:
+        _mark_used(at, plan, uploads)
     complete = find_complete(at, uploads)
     _, blocking = local_upload.drop_complete(problems, lambda affected: [*{*affected} & {*complete}])
     if blocking:
@@ -124,6 +179,32 @@ def upload_folders(at: Transport, plan: Plan) -> list[str]:
         if upload not in complete:
             _copy_folder(at, upload, part)
     return [f"{upload.path} {at.host}:{upload.to}" for upload in uploads]
+
+
+def _mark_used(at: Transport, plan: Plan, uploads: Collection[FolderUpload]) -> None:
+    folder = SUBMISSION.load(plan, Stage.SUBMIT).folder
+    folders = shlex.join(upload.to for upload in uploads)
+    marks = MARK.replace("{folders}", folders).replace("{run_folder}", shlex.quote(folder))
+    _run(at, next(iter(uploads)), marks.replace("{run}", shlex.quote(os.path.basename(folder))))
+
+
+def find_cache(at: Transport, run_folder: str) -> str:
+    """Return the cache of the jobs of a run; empty if that is not known. Raise Unreached, Rejected."""
+    script = FIRST_DOCUMENT.replace("{folder}", shlex.quote(run_folder)).replace("{name}", DOCUMENT_FILE)
+    with suppress(DocumentError):
+        return parse_document(at.query(script).text).placement.cache
+    return ""
+
+
+def release_folders(at: Transport, run_folder: str, cache: str, *, dry_run: bool) -> int:
+    """Remove what was copied for a run and no other one reads, unless `dry_run` is set; return the bytes.
+
+    Raise Unreached, Rejected.
+    """
+    run = shlex.quote(os.path.basename(run_folder))
+    script = RELEASE.replace("{run}", run).replace("{uploads}", shlex.quote(os.path.join(cache, UPLOADS_FOLDER)))
+    script = script.replace("{minutes}", str(SUBMIT_MINUTES)).replace("{removes}", "no" if dry_run else "yes")
+    return parse_count(at.query(script, REMOVAL_SECONDS).text.strip())
 
 
 def _copy_folder(at: Transport, upload: FolderUpload, part: Plan) -> None:
