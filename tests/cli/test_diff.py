@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from fake_engine import set_run_state
 from robotrain.cli import output
-from robotrain.store import code_changes, records
+from robotrain.store import code_changes, records, run_differences
+from robotrain.store.run_differences import Difference
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Metrics, Outcome
 from robotrain_sources.local_path import pin as local_pin
@@ -195,3 +196,21 @@ def test_runs_on_a_terminal_shows_changes_on_a_line_of_their_own(submit_plain, r
     _, first, changed, _ = robotrain("runs").stdout.splitlines()
     assert first.split()[:2] == ["pusht-act", run]
     assert changed == "  batch_size 8 → 16, --policy.chunk_size – → 16, --policy.n_action_steps – → 4"
+
+
+def test_runs_compares_a_program_with_its_own_earlier_runs_alone(robotrain, scripted):
+    def write(run: str, script: str, created: float) -> None:
+        values = {"code": ("/lab @ folder:12345", ""), "python": (f"{script} --lr {created}", "")}
+        scripted.run(run, age=0)
+        records.write_record(replace(records.read_record(run), values=values, created=created))
+
+    for number, script in enumerate(("train.py", "eval.py", "train.py"), 1):
+        write(f"command-{number}-1", script, float(number))
+    changed = {run["run"]: run["changed"] for run in robotrain("runs", "--json").json["runs"]}
+    assert changed["command-2-1"] == []
+    assert [change["name"] for change in changed["command-3-1"]] == ["python"]
+
+
+def test_a_source_whose_content_alone_changed_is_said_in_two_words():
+    change = Difference("code", ("/lab @ folder:1", "/lab @ folder:2"))
+    assert run_differences.format_changes([change]) == "code changed"

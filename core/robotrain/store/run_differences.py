@@ -14,6 +14,7 @@ from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
 from robotrain.store.run_values import (
+    PIN,
     collect_chosen,
     format_default,
     format_value,
@@ -183,8 +184,15 @@ def find_changes(before: Mapping[str, Sequence[str]], after: Mapping[str, Sequen
 
 def format_changes(changes: Sequence[Difference]) -> str:
     """Return changes as a line: `batch_size 8 → 16, seed 1 → 2`."""
-    texts = [f"{change.name} {' → '.join(text or '–' for text in change.texts)}" for change in changes[:MAX_CHANGES]]
+    texts = [_format_change(change) for change in changes[:MAX_CHANGES]]
     return ", ".join([*texts, *([f"{len(changes) - MAX_CHANGES} more"] if len(changes) > MAX_CHANGES else [])])
+
+
+def _format_change(change: Difference) -> str:
+    """Return a change; of a source at the same address with another content, only that it changed."""
+    if None not in change.texts and len({PIN.sub("", text or "") for text in change.texts}) == 1:
+        return f"{change.name} changed"
+    return f"{change.name} {' → '.join(text or '–' for text in change.texts)}"
 
 
 def label_runs(compared: Sequence[RunRecord]) -> dict[str, str]:

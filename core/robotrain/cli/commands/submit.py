@@ -360,6 +360,8 @@ def finish_submission(
     run = record.run
     plugins = get_plugins(ctx)
     as_json = bool(options.get("json"))
+    if record.name:
+        print_message(f"  named {record.name}")
     if is_new and (attempt := existing_run.describe_attempt(record)):
         print_message(f"  this is {attempt}")
     native = dict(run_summary.list_native_names(record, platform))

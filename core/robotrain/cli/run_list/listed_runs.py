@@ -18,6 +18,7 @@ from robotrain.model.scores import find_headline_score, format_value
 from robotrain.model.workload_profile import Metric
 from robotrain.plugins.manager import Plugins
 from robotrain.store import ended_runs, found_answers, name_lock, records, run_differences, run_values
+from robotrain.store.code_changes import CODE_ROLE
 from robotrain.store.ended_runs import ListedProgress
 from robotrain.store.run_differences import Difference
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 RecordFilter = Callable[[RunRecord], bool]
+PROGRAM_STARTERS = ("python", "python3", "bash", "sh", "torchrun")
+"""By what a command begins with, the rest of it is recorded."""
 MAX_LOG_WORKERS = 4
 """How many logs a platform is asked for at the same time; a log may take it two requests, each with a process."""
 MAX_OLDER = 10
@@ -134,14 +137,15 @@ def _add_changes(listed_runs: Sequence[ListedRun], older: Iterator[ListedRun]) -
     """Add what differs from the run before, for which a few runs are read that are not listed; of a run that repeats
     or continues another one, what differs from that, and whether its result is better.
     """
-    newer: dict[str, ListedRun | None] = {}
+    newer: dict[tuple[str, ...], ListedRun | None] = {}
     for number, listed_run in enumerate(itertools.chain(listed_runs, older)):
         if number >= len(listed_runs) + MAX_OLDER or (number >= len(listed_runs) and not any(newer.values())):
             break
         if listed_run.record and listed_run.record.values:
-            if (before := newer.get(listed_run.record.workload)) and before.record:
+            series = _find_series(listed_run.record)
+            if (before := newer.get(series)) and before.record:
                 before.changes = run_differences.find_changes(listed_run.record.values, before.record.values)
-            newer[listed_run.record.workload] = listed_run if number < len(listed_runs) else None
+            newer[series] = listed_run if number < len(listed_runs) else None
     by_name = {listed_run.run: listed_run for listed_run in listed_runs}
     for listed_run in listed_runs:
         if listed_run.record and (parent := listed_run.record.parent or run_values.find_resumed_run(listed_run.record)):
@@ -155,6 +159,15 @@ def _add_changes(listed_runs: Sequence[ListedRun], older: Iterator[ListedRun]) -
                 listed_run.result_change = find_result_change(
                     listed_run.record.metrics, parent_progress, listed_run.progress
                 )
+
+
+def _find_series(record: RunRecord) -> tuple[str, ...]:
+    """Return what runs have in common that are compared with each other: the workload, and of one's own program its
+    code and its script.
+    """
+    code = run_values.PIN.sub("", record.values.get(CODE_ROLE, ("",))[0])
+    commands = (record.values.get(name, ("",))[0] for name in PROGRAM_STARTERS)
+    return record.workload, code, next(filter(None, commands), "").partition(" ")[0] if code else ""
 
 
 def _read_ended_progress(run: str) -> ListedProgress | None:
