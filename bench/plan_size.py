@@ -42,7 +42,7 @@ steps:
   evaluate: {{workload: lerobot-eval, parameters: {{env: pusht}}, sources: {{policy: {{from: train}}}}}}
 """
 OSMO_CEILING = 448.0
-"""KiB of a spec, an eighth less than OSMO was seen to accept (512; it refused 1,000): OSMO keeps it in its database, and
+"""KiB of a spec, an eighth less than OSMO was seen to accept (512; it refused 1,000): it keeps it in its database, and
 renders it as a template for each submission, which took 1.5 s for 350.
 """
 

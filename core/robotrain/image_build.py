@@ -6,6 +6,7 @@ mounted as a secret during the build.
 
 import contextlib
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -53,12 +54,15 @@ def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) ->
     """Return the environments of a workload and its source kinds, without repetition. Raise Rejected, OSError."""
     used = [kind.container_plugin for kind in kinds if {*kind.roles} & {*workload.roles}]
     modules = [workload.container_plugin, *filter(None, used)]
-    environments_by_lock: dict[bytes, LockedEnvironment] = {}
+    environments: list[Any] = []
     for module in modules:
         plugin = _load_container_plugin(module)
-        declared: Any = _load_container_plugin(plugin.CARRIER).ENVIRONMENT if plugin.CARRIER else plugin.ENVIRONMENT
-        if declared is None:
-            continue
+        environments.append(
+            _load_container_plugin(plugin.CARRIER).ENVIRONMENT if plugin.CARRIER else plugin.ENVIRONMENT
+        )
+    environments += [importlib.import_module(module).ENVIRONMENT for module in workload.data_environments]
+    environments_by_lock: dict[bytes, LockedEnvironment] = {}
+    for declared in filter(None, environments):
         lock = Path(declared.lock).read_bytes()
         path = Path(declared.lock)
         name = Path(declared.lock).name

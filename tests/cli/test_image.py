@@ -49,13 +49,13 @@ def robotrain_workloads():
     return site / "tiny.txt"
 
 
-def test_dockerfile_on_stdout_has_both_environments(robotrain):
+def test_dockerfile_on_stdout_has_each_environment(robotrain):
     result = robotrain("image", "lerobot-train")
     words = instructions(result.stdout)
-    assert [word for word, _ in words] == ["ARG", "FROM", "RUN", "RUN", "RUN"]
+    assert [word for word, _ in words] == ["ARG", "FROM", "RUN", "RUN", "RUN", "RUN"]
     assert words[0][1] == "BASE=python:3.12-slim"
     assert "robotrain image lerobot-train --to DIR" in result.stderr
-    for kind, name in (("lerobot_train.container", "train"), ("", "data")):
+    for kind, name in (("lerobot_train.container", "train"), ("rosbag.bag_datasets", "bags"), ("", "data")):
         module = import_module(f"robotrain_workloads.{kind}" if kind else "robotrain_runtime.data_environment")
         found = environment.get_environment_folder(module.ENVIRONMENT.lock, Path("/opt/robotrain"))
         assert re.search(rf"^#   {name}\.txt +{found.name} ", result.stdout, re.MULTILINE)

@@ -224,6 +224,8 @@ class Workload:
     """Return the packages of data files, by a name, that `container_plugin` reads of a job and does not import. Of a
     package that is named `PACKAGE:FILE,FILE` a job carries these files alone.
     """
+    data_environments: tuple[str, ...] = ()
+    """Modules with an `ENVIRONMENT`, in which some jobs prepare their data; an image contains them too."""
     targets: tuple[str, ...] = ()
     """The parameters that name a place to write to: a folder, or an address of a source kind with a `target`.
     `publish_url` is the one for checkpoints.

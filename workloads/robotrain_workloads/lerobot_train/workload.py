@@ -97,9 +97,12 @@ def implied_sources(document: "JobDocument", described: Mapping["JobSource", Pat
     return implied_inputs.implied_sources(document, described)
 
 
+BAGS_MODULE = "robotrain_workloads.rosbag.bag_datasets"
+
+
 def list_data_packages(job: "Job") -> dict[str, str]:
     """Return what the container plugin reads of a job's LeRobot, and of bags if its data are bags."""
-    bags = {"bags": "robotrain_workloads.rosbag.bag_datasets"} if job["bags"] else {}
+    bags = {"bags": BAGS_MODULE} if job["bags"] else {}
     return version_parameters.list_data_packages(job) | bags
 
 
@@ -178,6 +181,7 @@ LEROBOT_TRAIN = Workload(
     },
     container_plugin="robotrain_workloads.lerobot_train.container",
     data_packages=list_data_packages,
+    data_environments=(BAGS_MODULE,),
     implies_sources=implies_sources,
     implied_sources=implied_sources,
     targets=("publish_url",),
