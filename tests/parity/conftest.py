@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, own_folders: None, state:
     """No name of the environment says anything, and robotrain's folders are the same for every test."""
     for name in names_read():
         monkeypatch.delenv(name, raising=False)
+    # A python that is a script, such as pyenv's, would be asked for the program behind it.
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     for name, value in LEAD.items():
         monkeypatch.setenv(name, value)
     for name, folder in {"ROBOTRAIN_STATE": "state", "ROBOTRAIN_CACHE": "cache", "HOME": "home"}.items():
