@@ -256,6 +256,8 @@ def test_extreme_steps_and_times_have_a_page(robotrain, fake_platform, run):
 
 def test_axis_of_a_single_point_has_one_label():
     assert [label for *_, label in make_chart({"x": [(7, 0.5)]}).steps] == ["7"]
+    assert len(make_chart({"x": [(0.0, 1.0), (0.4, 2.0)]}).steps) >= 3, "a time of less than a second"
+    assert [label for *_, label in make_chart({"x": [(0, 1.0), (1, 2.0)]}).steps] == ["0", "1"]
 
 
 def test_parts_of_a_chart_are_marked_within_its_axes():

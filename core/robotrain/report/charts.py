@@ -195,9 +195,10 @@ def split_panels(series: Mapping[str, Points]) -> list[dict[str, Points]]:
 
 
 def _list_step_ticks(axes: _Axes) -> Iterator[tuple[float, str, str]]:
-    """Yield the ticks of the horizontal axis, which are whole numbers."""
-    ticks = [at for at in compute_ticks(axes.first, axes.last) if at == round(at)] if axes.last > axes.first else []
-    for at in ticks or [axes.first]:
+    """Yield the ticks of the horizontal axis: whole numbers, but of a time of less than a second parts of it."""
+    ticks = compute_ticks(axes.first, axes.last) if axes.last > axes.first else [axes.first]
+    whole = [at for at in ticks if at == round(at)]
+    for at in ticks if len(whole) < 2 else whole:
         position = axes.x(at)
         yield position, "start" if position < 3 else "end" if position > 97 else "middle", format_tick(at)
 
