@@ -1,6 +1,7 @@
 """The runtime's end of tracking, beside a process that does what it should not."""
 
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from problem_assertions import check_refusals
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Metrics, Outcome, Track
+from robotrain_runtime.contract.event import Metrics, Note, Outcome, Track
 from robotrain_runtime.contract.failure import Cancelled, PermanentError
 from robotrain_runtime.tracking import tracker
 from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, Tracker
@@ -67,6 +68,13 @@ def test_tracking_that_does_not_finish_is_stopped_and_reported_once(notes, monke
 def test_tracking_that_fails_is_reported_with_its_reason(notes):
     (result,) = notes("echo 'error: no such store'; exit 3")
     assert result == "the run is not tracked, or only partly: no such store"
+
+
+def test_what_follows_from_a_failure_that_was_told_is_not_told_too(notes):
+    told = event.format_event(Note(level="warning", text="tracking could not record an event"))
+    assert notes(f"echo {shlex.quote(told)}; echo 'error: no such store'; exit 3") == [
+        "tracking could not record an event"
+    ]
 
 
 def test_tracking_that_succeeds_reports_nothing(notes):

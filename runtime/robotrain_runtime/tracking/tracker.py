@@ -59,6 +59,7 @@ class Tracker(HelperProcess):
         """The variables by which MLflow in another process writes to the run, once it has started."""
         self._pass_on = on_event
         self._uri = uri
+        self._has_warned = False
         self._held: list[EventRecord] | None = []
         """Events that are held back; None once they are sent."""
         self._lock = threading.Lock()
@@ -135,6 +136,7 @@ class Tracker(HelperProcess):
                 f"MLFLOW_{name}": setting for name, setting in {"TRACKING_URI": self._uri, **ids}.items()
             }
             self.run_id = record.event.run_id
+        self._has_warned |= isinstance(record.event, Note) and record.event.level == "warning"
         self._pass_on(record)
 
     def _describe_exit(self) -> str:
@@ -142,4 +144,7 @@ class Tracker(HelperProcess):
         return f"tracking has ended: {reason}" if reason else "tracking has ended"
 
     def _warn(self, text: str) -> None:
-        self._pass_on(event.make_record(Note(level="warning", text=text)))
+        """Warn once: after a failure, that of the process itself, the next ones follow from it."""
+        if not self._has_warned:
+            self._has_warned = True
+            self._pass_on(event.make_record(Note(level="warning", text=text)))
