@@ -98,8 +98,8 @@ def check_configuration_folder() -> Iterator[HealthResult]:
 
 
 def _find_ownership_problems(folder: Path) -> list[Problem]:
-    own = [own_folder for own_folder in files.list_own_folders() if own_folder.path == folder]
-    return [*ownership.find_ownership_problems(own)]
+    own_folders = [own_folder for own_folder in files.list_own_folders() if own_folder.path == folder]
+    return [*ownership.find_ownership_problems(own_folders)]
 
 
 MAX_SKEW_SECONDS = 10.0

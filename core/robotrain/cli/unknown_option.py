@@ -105,8 +105,8 @@ class _UnknownOption:
         """Explain a job file that is taken for the value of an option."""
         if not is_job_file(self.value) or list_commands_with(self.flag, self.plugins):
             return None
-        near = find_misspelt_option(self.flag, self.options.flags)
-        if near and self.is_switch(near):
+        meant_option = find_misspelt_option(self.flag, self.options.flags)
+        if meant_option and self.is_switch(meant_option):
             return None
         if any(family == "platform" for family, _ in find_option_owners(self.flag, self.choice, self.plugins)):
             return None
@@ -228,9 +228,9 @@ class _UnknownOption:
 
     def explain_spelling(self) -> Problem | None:
         """Explain a misspelt option."""
-        near = find_misspelt_option(self.flag, self.options.flags)
-        has_value = near and (self.value.lower() in ("true", "false") or not self.is_switch(near))
-        way = near and format_option(near, self.value if has_value else "", self.options)
+        meant_option = find_misspelt_option(self.flag, self.options.flags)
+        has_value = meant_option and (self.value.lower() in ("true", "false") or not self.is_switch(meant_option))
+        way = meant_option and format_option(meant_option, self.value if has_value else "", self.options)
         return make_problem("option-unknown.misspelt", *self.replace(way), where=self.flag) if way else None
 
     def is_switch(self, flag: str) -> bool:

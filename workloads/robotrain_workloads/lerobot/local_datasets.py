@@ -65,10 +65,10 @@ def get_lerobot_home() -> Path:
     return _get_cache("HF_LEROBOT_HOME", "lerobot")
 
 
-def _get_cache(variable: str, name: str) -> Path:
+def _get_cache(variable: str, folder_name: str) -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or os.path.join(cache, "huggingface")
-    return Path(os.path.expanduser(os.environ.get(variable) or os.path.join(home, name))).resolve()
+    return Path(os.path.expanduser(os.environ.get(variable) or os.path.join(home, folder_name))).resolve()
 
 
 def _find_dataset_folders(folder: Path, depth: int) -> Iterator[Path]:

@@ -42,8 +42,8 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
 
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
     """Return the base of the adapter, and the backbones that it reads, if no source brings them."""
-    texts = policy_repositories.list_implied(LerobotJob(document, described))
-    return {backbones.BACKBONE_ROLE: texts} if texts else {}
+    repositories = policy_repositories.list_implied(LerobotJob(document, described))
+    return {backbones.BACKBONE_ROLE: repositories} if repositories else {}
 
 
 def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:

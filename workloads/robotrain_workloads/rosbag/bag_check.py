@@ -218,11 +218,11 @@ class BagCheck:
     def _check_open_action(self, bag: Bag, topics: Mapping[str, ProbedTopic], used: Collection[str]) -> None:
         """Ask which topic is the action: where one has numbers that nobody reads, it is not the next state unsaid."""
         types = {name: topic.type for name, topic in topics.items() if not topic.is_empty}
-        candidates = list_unused_numbers(types, used)
-        if candidates:
-            ways = [Suggestion(f"--action-topic {name}") for name in candidates]
+        unused_topics = list_unused_numbers(types, used)
+        if unused_topics:
+            ways = [Suggestion(f"--action-topic {name}") for name in unused_topics]
             ways.append(Suggestion(f"--action-topic {bag_parameters.NO_TOPIC}", bag_parameters.NEXT_STATE))
-            self._add_problem(bag.path, f"no action is named, and it may be in {describe_topics(candidates)}", *ways)
+            self._add_problem(bag.path, f"no action is named, and it may be in {describe_topics(unused_topics)}", *ways)
 
     def _replace_topic(self, topic: str, other: str) -> str:
         if topic not in self._cameras:

@@ -28,7 +28,7 @@ from robotrain_slurm.client.failures import explain_command_failure
 from robotrain_slurm.login.reach import explained, translate
 from robotrain_slurm.node.container import TOOLS
 from robotrain_slurm.preflight import folders
-from robotrain_slurm.preflight.engine_check import ask_slurm, find_job_problems
+from robotrain_slurm.preflight.slurm_refusals import ask_slurm, find_job_problems
 from robotrain_slurm.preflight.survey import MachineSurvey, take_survey
 from robotrain_slurm.spec.script import has_prologue, read_options
 from robotrain_slurm.spec.submission_spec import SUBMISSION, get_script, read_own
