@@ -31,6 +31,8 @@ FAR, FAR_PART, NEAR = 4.0, 0.3, 3.0
 """How far two joints are from their own states and from each other's if they are exchanged: in usual distances, and the
 first also in deviations.
 """
+SURE_PART = 0.6
+"""Of the episodes: where fewer have a sure lag, it is none of the dataset."""
 AGREED_FRAMES = 1.5
 """How far the lag of a joint is from that of most."""
 HOLDS = 0.5
@@ -91,7 +93,7 @@ class Following:
         """How many frames after its action the state follows, in most episodes; None where that is not sure."""
         lags = np.array(self._lags)
         is_sure = ~np.isnan(lags)
-        return float(np.median(lags[is_sure])) if is_sure.sum() > len(lags) / 2 else None
+        return float(np.median(lags[is_sure])) if is_sure.sum() > SURE_PART * len(lags) else None
 
     def list_findings(self) -> Iterator[DataFinding]:
         """Yield actions that are their states, and episodes whose actions are not of their states."""
@@ -166,7 +168,8 @@ class Following:
         crossed = self._crossed[row]
         partner = int(crossed[joints[0]])
         is_pair = partner >= 0 and crossed[partner] == joints[0] and not {*joints} - {joints[0], partner}
-        return sorted([joints[0], partner]) if is_pair and len(crossed) > len(joints) else []
+        is_bad = is_pair and 1 - self._own[row][partner] > UNRELATED / 2
+        return sorted([joints[0], partner]) if is_bad and len(crossed) > len(joints) else []
 
     def _make_finding(self, kind: str, rows: dict[int, list[int]]) -> DataFinding:
         first = min(rows)

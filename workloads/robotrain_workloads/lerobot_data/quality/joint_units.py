@@ -29,8 +29,8 @@ RANGE = 2.5
 """How many deviations from their means the numbers of a joint reach, about."""
 NEAR, NEAR_IN_ALL = 1.25, 2.2
 """How far a factor is from that of degrees: between action and state, and between the ranges of joints."""
-FULL_TURN = 2 * np.pi
-"""Joints in radians move through less."""
+FULL_TURN, LEAST_DEGREES = 2 * np.pi, 30.0
+"""Joints in radians move through less; and a joint in degrees through so much: in radians it were five turns."""
 
 
 def find_odd_episodes(
@@ -136,7 +136,9 @@ def _find_large_joints(feature: str, spread: Spread, names: Sequence[str]) -> It
     joint = int(np.where(is_joint, ranges, -np.inf).argmax())
     others = ranges[is_joint & (np.arange(len(ranges)) != joint)]
     factor = ranges[joint] / np.median(others)
-    is_degrees = 1 / NEAR_IN_ALL < factor / DEGREES < NEAR_IN_ALL and others.max() < FULL_TURN < ranges[joint]
+    is_degrees = (
+        1 / NEAR_IN_ALL < factor / DEGREES < NEAR_IN_ALL and others.max() < FULL_TURN and ranges[joint] > LEAST_DEGREES
+    )
     if is_degrees and ranges[joint] / DEGREES < FULL_TURN and others.max() < ALIKE * np.median(others):
         text = f"{names[joint]} of {feature} moves through {ranges[joint]:.3g}, and the other joints through"
         text += f" {np.median(others):.3g}: degrees among radians?"
