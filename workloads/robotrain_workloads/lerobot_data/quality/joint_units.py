@@ -65,7 +65,8 @@ def _find_odd_ratios(first: Array, other: Array) -> Array:
     off = ratios - np.median(ratios[is_moving]) if is_moving.any() else ratios
     is_odd = is_moving & (np.abs(np.abs(off) - np.log(DEGREES)) < np.log(NEAR))
     is_usual = is_moving & (np.abs(off) < np.log(NEAR))
-    return is_odd & (is_usual.sum() > MOVING_PART * len(first))
+    is_tail = is_moving & ~is_odd & (np.abs(off) > np.log(GAP))  # ratios of all sizes are no unit
+    return is_odd & (is_usual.sum() > MOVING_PART * len(first)) & (is_tail.sum() < is_odd.sum())
 
 
 def _find_degrees(moments: Array, joint: int) -> Array:
