@@ -80,11 +80,12 @@ class Following:
         self._episodes.append(episode)
         crossed = np.minimum(both, both.T)
         np.fill_diagonal(crossed, -1)
-        self._crossed.append(np.where(crossed.max(axis=1) > FOLLOWS, crossed.argmax(axis=1), -1))
-        self._own.append(np.diag(both))
-        self._apart.append(np.diag(apart))
-        self._partners.append(swapped.argmin(axis=1))
-        self._swapped.append(swapped.min(axis=1))
+        followed_by = np.where(crossed.max(axis=1) > FOLLOWS, crossed.argmax(axis=1), -1)
+        self._crossed.append(followed_by.astype(np.int16))
+        self._own.append(np.diag(both).astype(np.float32))  # a copy: a view would hold the matrix
+        self._apart.append(np.diag(apart).astype(np.float32))
+        self._partners.append(swapped.argmin(axis=1).astype(np.int16))
+        self._swapped.append(swapped.min(axis=1).astype(np.float32))
         self._motions.append(np.minimum(*sizes) / np.sqrt(len(action)))
         self._lags.append(lag)
 
