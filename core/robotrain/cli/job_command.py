@@ -89,7 +89,7 @@ def make_job_command(name: str, cls: type["JobCommand"], help: str) -> "JobComma
 
 def express_in_file(problem: Problem, options: ComposedOptions) -> Problem:
     """Return a problem of a line in a job file in the language of that file: `policy_type: act`."""
-    if not FILE_PLACE.fullmatch(problem.where):
+    if not FILE_PLACE.fullmatch(problem.where) or problem.code == "setting-not-trusted":  # no file may say it
         return problem
     names = {flag: options.declared[name].name for flag, name in options.flags.items() if name in options.declared}
     title = FLAG.sub(lambda match: names.get(match[0], match[0]), problem.title)
