@@ -67,8 +67,10 @@ class UnitCheck:
         stacked = np.stack([np.sqrt(mean**2 + deviation**2), deviation], axis=1)  # episodes, size and motion
         is_moving: Array = (stacked > 0).all(axis=1)
         is_used: Array = is_moving.mean(axis=0) > MOVING_PART
+        if is_used.sum() < FEWEST_DIMENSIONS:
+            return
         rows = np.flatnonzero(is_moving[:, is_used].mean(axis=1) > MOVING_PART)
-        if is_used.sum() < FEWEST_DIMENSIONS or len(rows) < FEWEST_EPISODES:
+        if len(rows) < FEWEST_EPISODES:
             return
         is_compared = is_moving[rows][:, None, is_used]
         sizes = stacked[rows][:, :, is_used]
