@@ -60,6 +60,11 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     "lerobot.datasets.dataset_reader": {
         "decode_video_frames": ("video_path", "timestamps", "tolerance_s", "backend", "return_uint8", "is_depth"),
     },
+    "lerobot.datasets.video_utils": {
+        "VideoDecoderCache.clear": (),
+        "_default_decoder_cache.clear": (),
+        "decode_video_frames_torchcodec": ("video_path", "timestamps", "tolerance_s", "decoder_cache"),
+    },
     "lerobot.datasets.aggregate": {
         "shutil": (),
         "aggregate_datasets": ("repo_ids", "aggr_repo_id", "roots", "aggr_root", "concatenate_videos"),

@@ -3,6 +3,7 @@
 The good one has a video. Run in the environment of LeRobot, whose exceptions are the real ones: no table is compared.
 """
 
+import gc
 import io
 import json
 import os
@@ -82,6 +83,7 @@ def read_all(folder: Path, processes: int, episodes: list[int] | None = None) ->
     times = {"action": [number / 10 for number in range(4)]}
     options = {"delta_timestamps": times, "tolerance_s": 0.025, "video_backend": "pyav"}
     data = LeRobotDataset("user/set", root=folder, episodes=episodes, **options)
+    gc.collect()  # a forked process that collected this one's decoders would wait for their threads
     for _ in torch.utils.data.DataLoader(data, batch_size=8, num_workers=processes):
         pass
 
