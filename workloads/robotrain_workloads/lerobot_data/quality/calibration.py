@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from robotrain_workloads.lerobot_data.quality.episode_rows import EpisodeRows
 from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data_check.recording import Array, Spread
 
@@ -30,7 +31,7 @@ class Calibration:
         self._products: Array = 0.0
         """The sums of squares of the action, of the state, and of both: each around its mean in the episode."""
         self._episodes: list[int] = []
-        self._offsets: list[Array] = []
+        self._offsets = EpisodeRows()
 
     def add(self, episode: int, action: Array, state: Array) -> None:
         """Look at the next episode."""
@@ -55,7 +56,7 @@ class Calibration:
         """Yield an offset of each joint that all episodes have, or some."""
         if not self._offsets:
             return
-        offsets = np.stack(self._offsets)
+        offsets = self._offsets.matrix
         episodes = np.array(self._episodes)
         moved, followed, both = np.maximum(self._products, 1e-30)
         slope = both / moved

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from robotrain_workloads.lerobot_data.quality.episode_rows import EpisodeRows
 from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data_check.recording import Array
 
@@ -45,15 +46,15 @@ class Following:
     def __init__(self, names: Sequence[str], fps: float) -> None:
         self._names, self._fps = names, fps
         self._episodes: list[int] = []
-        self._own: list[Array] = []
-        self._crossed: list[Array] = []
+        self._own = EpisodeRows()
+        self._crossed = EpisodeRows()
         """For each joint of the action the joint of the state that follows it best, if the reverse is so; else -1."""
-        self._apart: list[Array] = []
+        self._apart = EpisodeRows()
         """How far the state of each joint is from its action."""
-        self._partners: list[Array] = []
+        self._partners = EpisodeRows()
         """For each joint the one that it may be exchanged for, and how far their states are then from their actions."""
-        self._swapped: list[Array] = []
-        self._motions: list[Array] = []
+        self._swapped = EpisodeRows()
+        self._motions = EpisodeRows()
         self._lags: list[float] = []
         """How many frames after the action the state follows it best; NaN where that is not sure."""
         self._last_lag = 0.0
@@ -106,8 +107,8 @@ class Following:
             )
             return
         yield from self._find_shifted()
-        own = np.stack(self._own)
-        motions = np.stack(self._motions)
+        own = self._own.matrix
+        motions = self._motions.matrix
         usual = _compute_median(motions, motions > 0)
         is_moving = (motions > MOVES * usual) & (usual > 0)
         middle = np.median(own, axis=0)
@@ -151,12 +152,12 @@ class Following:
 
     def _find_swaps(self, motions: Array) -> dict[int, list[int]]:
         """Return the two joints of each episode whose actions are near each other's states, and far from their own."""
-        apart = np.stack(self._apart)
+        apart = self._apart.matrix
         usual = np.median(apart, axis=0)
-        partners = np.stack(self._partners)
+        partners = self._partners.matrix
         is_far = (apart > FAR * usual) & (apart > FAR_PART * motions)
         usual_of_both = np.maximum(usual, usual[partners])
-        is_near = np.stack(self._swapped) < NEAR * np.maximum(usual_of_both, 1e-30)
+        is_near = self._swapped.matrix < NEAR * np.maximum(usual_of_both, 1e-30)
         swaps = dict[int, list[int]]()
         for row, joint in np.argwhere(is_far & is_near).tolist():
             partner = int(partners[row, joint])
@@ -166,10 +167,10 @@ class Following:
 
     def _find_crossed(self, row: int, joints: list[int]) -> list[int]:
         """Return the two joints of an episode that follow each other's actions; empty if there are no such."""
-        crossed = self._crossed[row]
+        crossed = self._crossed.matrix[row]
         partner = int(crossed[joints[0]])
         is_pair = partner >= 0 and crossed[partner] == joints[0] and not {*joints} - {joints[0], partner}
-        is_bad = is_pair and 1 - self._own[row][partner] > UNRELATED / 2
+        is_bad = is_pair and 1 - self._own.matrix[row][partner] > UNRELATED / 2
         return sorted([joints[0], partner]) if is_bad and len(crossed) > len(joints) else []
 
     def _make_finding(self, kind: str, rows: dict[int, list[int]]) -> DataFinding:

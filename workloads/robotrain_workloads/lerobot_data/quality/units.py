@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from robotrain_workloads.lerobot_data.quality.episode_rows import EpisodeRows
 from robotrain_workloads.lerobot_data.quality.joint_units import find_odd_episodes
 from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data_check.recording import Array
@@ -32,7 +33,7 @@ class UnitCheck:
 
     def __init__(self, names: Mapping[str, Sequence[str]]) -> None:
         self._names = names
-        self._moments: dict[str, list[Array]] = {}
+        self._moments: dict[str, EpisodeRows] = {}
         """Of each episode the mean, the deviation and the unevenness of each dimension."""
         self._episodes: dict[str, list[int]] = {}
 
@@ -42,7 +43,7 @@ class UnitCheck:
         variance = numbers.var(axis=0)
         steps = (np.diff(numbers, axis=0) ** 2).mean(axis=0) if len(numbers) > 1 else variance
         moments = [numbers.mean(axis=0), np.sqrt(variance), steps / np.maximum(variance, 1e-30)]
-        self._moments.setdefault(feature, []).append(np.stack(moments).astype(np.float32))
+        self._moments.setdefault(feature, EpisodeRows()).append(np.stack(moments).astype(np.float32))
         self._episodes.setdefault(feature, []).append(episode)
 
     def list_findings(self) -> Iterator[DataFinding]:
@@ -52,7 +53,7 @@ class UnitCheck:
         for feature, listed in self._moments.items():
             if len(listed) < FEWEST_EPISODES:
                 continue
-            moments[feature] = np.stack(listed)
+            moments[feature] = listed.matrix
             findings += self._compare_features(feature, moments[feature])
         yield from findings
         if findings or not moments:
