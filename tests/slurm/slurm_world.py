@@ -36,7 +36,11 @@ class SlurmWorld(World):
         "--time=93m": "0-01:33:00",
         "--stop-seconds=61": "B:TERM@61",
     }
-    needs: Mapping[str, tuple[str, ...]] = {"tracking": ("--tracking-uri", "http://mlflow.lab:5000")}
+    needs: Mapping[str, tuple[str, ...]] = {
+        "tracking": ("--tracking-uri", "http://mlflow.lab:5000"),
+        "remote_path": ("--login", "me@login.lab.example"),
+        "isaac-export": ("--checkpoint-uri", "/data/model.pt"),  # a folder of this machine would be read
+    }
 
     def __init__(self, folder: Path, patched: pytest.MonkeyPatch) -> None:
         self.runs = folder / "runs"
@@ -45,6 +49,10 @@ class SlurmWorld(World):
         self.slurm = SlurmStandIn(folder / "slurm", patched)
         self.slurm.add_node("gpu-1", "batch", gres="gpu:a100:8", cpus=64, memory=500_000)
         self._patched = patched
+        self.episodes = folder / "episodes"
+        self.episodes.mkdir(parents=True)
+        (self.episodes / "episode.txt").write_text("1")
+        self.texts: Mapping[str, str] = {"local_path": str(self.episodes)}
 
     def count_runs(self, run: str) -> int:
         """Count the jobs of a run; of a pipeline, those of the step that has most."""
@@ -85,11 +93,9 @@ class SlurmLoginWorld(SlurmWorld):
         patched.setenv("PATH", f"{self.node.bin}:{os.environ['PATH'].partition(':')[2]}")
         self.node.start()
         self.options = (*self.options, "--login", HOST)
-        (episodes := folder / "episodes").mkdir()
-        (episodes / "episode.txt").write_text("1")
-        self.texts = {"local_path": str(episodes), "remote_path": f"{HOST}:{episodes}"}
+        self.texts = {**self.texts, "remote_path": f"{HOST}:{self.episodes}"}
         there = ("--checkpoint-uri", f"{HOST}:/model.pt")  # one of this machine would be read
-        self.needs = {**self.needs, "isaac-export": there}
+        self.needs = {**self.needs, "remote_path": (), "isaac-export": there}
 
     def close(self) -> None:
         close_connections()
