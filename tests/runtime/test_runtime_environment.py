@@ -224,7 +224,8 @@ def test_a_disk_that_is_full_before_uv_is_asked_says_so_too(lock, tmp_path, monk
 
 def test_a_builder_that_is_told_to_stop_takes_its_uv_with_it(lock, tmp_path):
     slow = tmp_path / "slow-uv"
-    slow.write_text(f'#!/bin/sh\nmkdir -p "$7"\necho $$ > {tmp_path}/uv.pid\nexec sleep 600\n')
+    note = f"echo $$ > {tmp_path}/pid && mv {tmp_path}/pid {tmp_path}/uv.pid"
+    slow.write_text(f'#!/bin/sh\nmkdir -p "$7"\n{note}\nexec sleep 600\n')
     slow.chmod(0o755)
     result = builder(lock, tmp_path / "cache", UV=str(slow))
     wait_until((tmp_path / "uv.pid").exists)
