@@ -79,12 +79,7 @@ def _get_environment(package: str) -> jinja2.Environment:
     functions: list[Callable[..., Any]] = [drop_empty_columns, find_number_columns, find_scale_end, format_time]
     functions += [make_chart, make_sparkline, redact_text, split_constant]
     environment.globals |= {function.__name__: function for function in functions}
-    environment.globals |= {
-        "version": __version__,
-        "content_policy": CONTENT_POLICY,
-        "generator": GENERATOR,
-        "SMALL": SMALL,
-    }
+    environment.globals |= {"version": __version__, "content_policy": CONTENT_POLICY, "generator": GENERATOR}
     environment.globals |= {"FIRST_ROWS": FIRST_ROWS, "FIRST_BARS": FIRST_BARS, "SMALL": SMALL}
     environment.globals |= {"FIRST_PLOTS": FIRST_PLOTS, "FIRST_CARDS": FIRST_CARDS, "FIRST_LINES": MAX_LINES}
     environment.globals["style"] = files("robotrain.report").joinpath("templates/style.css").read_text(encoding="utf-8")
