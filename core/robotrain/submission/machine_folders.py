@@ -50,7 +50,7 @@ def find_folder_problems(
 def place_missing_folders(problems: Iterable[Problem], resolution: Resolution | None) -> list[Problem]:
     """Return problems, those of a folder that does not exist with where it was given: the request is wrong."""
     chosen = resolution.inputs.chosen if resolution else ()
-    origins = {item.job_source.uri: item.origin.where for item in chosen}
+    origins = {item.job_source.uri: item.origin.where for item in chosen if item.job_source.kind == LOCAL_KIND}
     placed = list[Problem]()
     for problem in problems:
         is_missing = problem.code == UNREACHABLE and problem.given in origins and not os.path.exists(problem.given)
