@@ -10,10 +10,21 @@ from typing import Any
 
 from fake_plugin import FAKE, FakeEngine, engine
 from robotrain.model.run import StepStatus
-from robotrain.plugin import YES, Output, Placement, Plan, Registered, Status, hook, make_job_document
+from robotrain.plugin import (
+    YES,
+    Output,
+    PipelineRuns,
+    Placement,
+    Plan,
+    Registered,
+    Status,
+    SweepPlans,
+    hook,
+    make_job_document,
+)
 
 
-class DagEngine(FakeEngine):
+class DagEngine(FakeEngine, PipelineRuns, SweepPlans):
     def render_pipeline(self, steps: Sequence[Any], job: Any, run: str, finished: Mapping[str, Any]) -> Plan:
         documents = {}
         for step in steps:

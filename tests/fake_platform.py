@@ -22,6 +22,7 @@ from robotrain.plugin import (
     NotSubmitted,
     Output,
     Param,
+    PipelinePlans,
     Placement,
     Plan,
     Platform,
@@ -57,7 +58,7 @@ def read_word(name: str) -> str:
     return path.read_text().strip() if path.exists() else ""
 
 
-class FakeEngine(PlatformPlans, PlatformEngine):
+class FakeEngine(PlatformPlans, PlatformEngine, PipelinePlans):
     def render(
         self, job: Any, settings: Settings, run: str, payload: Any, container_plugins: Mapping[str, str]
     ) -> Plan:

@@ -10,6 +10,7 @@ from robotrain.api_call import add_values, load_platform, read_call_surroundings
 from robotrain.config.request import Request
 from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
+from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.run import StepStatus
 from robotrain.model.workload import Workload
 from robotrain.pipelines.pipeline_file import RequestContext, change_step, request_from_file
@@ -30,7 +31,10 @@ class PipelineRun(api.Run):
 
     def steps(self) -> dict[str, StepStatus]:
         """Return the status of each step by its name, in the plan's order."""
-        return {step.name: step for step in self._platform.engine.list_steps(self._submitted_record.reference)}
+        return {
+            step.name: step
+            for step in self._platform.get_engine_for(PipelineRuns).list_steps(self._submitted_record.reference)
+        }
 
     def step(self, name: str) -> api.Run:
         """Return the run of a step. Raise Rejected if there is no such step, or it has no run yet."""

@@ -19,13 +19,16 @@ from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
 from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Payload, Plan, make_job_document
-from robotrain.model.platform import (
+from robotrain.model.platform import Platform, PlatformDefault, PlatformEngine, PlatformPart, PlatformPlans
+from robotrain.model.platform_features import (
     FollowingDecision,
-    Platform,
-    PlatformDefault,
-    PlatformEngine,
-    PlatformPart,
-    PlatformPlans,
+    PipelinePlans,
+    PipelineRuns,
+    RunAccess,
+    SharedRuns,
+    SourceVersions,
+    SweepPlans,
+    Uploads,
 )
 from robotrain.model.preview import JobFacts, RunPlace, WorkPreview
 from robotrain.model.reference import Reference
@@ -113,6 +116,8 @@ __all__ = [
     "Param",
     "Payload",
     "Pinning",
+    "PipelinePlans",
+    "PipelineRuns",
     "PipelineStep",
     "Placement",
     "Plan",
@@ -134,6 +139,7 @@ __all__ = [
     "Resources",
     "Role",
     "RoleFlag",
+    "RunAccess",
     "RunFolderEngine",
     "RunGone",
     "RunOwner",
@@ -146,11 +152,13 @@ __all__ = [
     "SchedulerJob",
     "SchedulerSettings",
     "SchedulerSpec",
+    "SharedRuns",
     "Source",
     "SourceError",
     "SourceKind",
     "SourceNotFound",
     "SourceUnreachable",
+    "SourceVersions",
     "Stage",
     "Status",
     "StepStatus",
@@ -158,11 +166,13 @@ __all__ = [
     "SubmittedRun",
     "Suggestion",
     "Support",
+    "SweepPlans",
     "SweepSpec",
     "TargetForm",
     "TerminalCommand",
     "TerraformOutput",
     "Unanswered",
+    "Uploads",
     "UserCommand",
     "WorkPreview",
     "Workload",

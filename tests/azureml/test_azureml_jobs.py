@@ -6,6 +6,7 @@ import pytest
 from azure_stand_in.sign_in import OBJECT
 from azureml_observed_run import JOB
 from robotrain.errors import Rejected, format_problem
+from robotrain.model.platform_features import RunAccess
 from robotrain.model.run import RunGone
 from robotrain_azureml.platform import AZUREML
 from robotrain_azureml.service import jobs
@@ -137,7 +138,7 @@ def test_the_page_of_a_job_is_that_of_the_cloud_one_is_signed_in_to(monkeypatch)
     names = "wsid=/subscriptions/S/resourcegroups/robots/workspaces/robots-ml"
     page = f"https://ml.azure.com/runs/{JOB}?{names}"
     assert AZUREML.engine.describe_reference(reference) == {"job": JOB, "studio": page}
-    assert AZUREML.engine.find_page(reference) == page
+    assert AZUREML.get_engine_for(RunAccess).find_page(reference) == page
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")
     assert AZUREML.engine.describe_reference(reference)["studio"] == page.replace("ml.azure.com", "ml.azure.us")
     assert AZUREML.engine.describe_reference({}) == {}

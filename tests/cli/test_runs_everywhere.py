@@ -14,13 +14,13 @@ from scripted_runs import record
 PLUGIN = """
 import json, pathlib, time
 from robotrain.model.submitted_run import ListedSubmission
-from robotrain.plugin import ANY, YES, Capabilities, Platform, PlatformEngine, PlatformPlans
+from robotrain.plugin import ANY, YES, Capabilities, Platform, PlatformEngine, PlatformPlans, SharedRuns
 from robotrain.plugin import Problem, Rejected, Stage, hook
 
 HERE = pathlib.Path("FOLDER")
 
 
-class ListingEngine(PlatformPlans, PlatformEngine):
+class ListingEngine(PlatformPlans, PlatformEngine, SharedRuns):
 
     def list_submitted(self, settings, everyone):
         content = json.loads((HERE / "NAME.json").read_text())

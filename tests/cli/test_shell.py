@@ -6,7 +6,7 @@ import socket
 import pytest
 from problem_assertions import check_problems
 from robotrain.cli.arguments import open_run
-from robotrain.model.platform import PlatformEngine
+from robotrain.model.platform_features import RunAccess
 from robotrain.model.terminal import Forwarding, TerminalCommand
 from scripted_runs import record
 
@@ -19,7 +19,7 @@ def reached(scripted, monkeypatch):
     scripted.platform("reached", features='{"shell": YES, "forward": YES}')
     command = TerminalCommand(["true"])
     monkeypatch.setattr(
-        PlatformEngine, "make_forwarding", lambda self, of, here, to: Forwarding(f"localhost:{here}", command)
+        RunAccess, "make_forwarding", lambda self, of, here, to: Forwarding(f"localhost:{here}", command)
     )
     return scripted
 
@@ -76,9 +76,9 @@ def test_port_that_a_program_has_is_refused_with_one_that_is_free(reached, robot
 
 
 def test_port_of_this_machine_need_not_be_free_where_nothing_is_forwarded(reached, robotrain, taken_port, monkeypatch):
-    monkeypatch.setattr(PlatformEngine, "make_forwarding", lambda self, *asked: Forwarding("localhost:6006"))
+    monkeypatch.setattr(RunAccess, "make_forwarding", lambda self, *asked: Forwarding("localhost:6006"))
     reached.run("train-1", platform="reached")
     answer = robotrain("forward", "train-1", f"{taken_port}:6006")
     assert (answer.exit_code, answer.stdout) == (0, "http://localhost:6006\n")
-    monkeypatch.setattr(PlatformEngine, "make_forwarding", lambda self, *asked: Forwarding("no-such-node.invalid:6006"))
+    monkeypatch.setattr(RunAccess, "make_forwarding", lambda self, *asked: Forwarding("no-such-node.invalid:6006"))
     robotrain("forward", "train-1", "6006").check_problems(1, "node-unknown")

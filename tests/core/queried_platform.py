@@ -21,6 +21,7 @@ from robotrain.plugin import (
     Problem,
     Rejected,
     Stage,
+    Uploads,
     hook,
     make_job_document,
 )
@@ -34,7 +35,7 @@ class Settings(FakeSettings):
     tier: Annotated[str, Param(help="never told")] = "low"
 
 
-class QueriedEngine(FakeEngine):
+class QueriedEngine(FakeEngine, Uploads):
     def query_settings(self, job: Any, settings: Settings) -> Mapping[str, PlatformDefault]:
         with (engine() / "asked").open("a") as asked:
             asked.write("once\n")

@@ -13,20 +13,37 @@ from robotrain.cluster.engine import ClusterEngine
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.health import Check, find_results, report_ok
 from robotrain.model.platform import Platform, PlatformEngine, PlatformPlans, format_cancel_command
+from robotrain.model.platform_features import (
+    PipelinePlans,
+    PipelineRuns,
+    RunAccess,
+    SharedRuns,
+    SourceVersions,
+    SweepPlans,
+    Uploads,
+)
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.event import Outcome
 
+FEATURES = (PipelinePlans, PipelineRuns, RunAccess, SharedRuns, SourceVersions, SweepPlans, Uploads)
+PARTS = (PlatformPlans, PlatformEngine, *FEATURES)
 REFERENCE = {"run": "lerobot-train-fab69e8c-1", "job": "w-1"}
+
+
+def test_a_platform_without_extras_has_at_most_25_methods():
+    parts = (PlatformPlans, PlatformEngine)
+    assert sum(len(inspect.getmembers(part, inspect.isfunction)) - 1 for part in parts) <= 25  # without __init__
 
 
 @pytest.mark.parametrize("name", ["osmo", "azureml", "local", "slurm"])
 def test_each_method_of_an_engine_takes_what_engines_take(name):
     platform = Plugins().platforms()[name]
-    base = PlatformEngine(platform)
-    pure = {method for method, _ in inspect.getmembers(PlatformPlans, inspect.isfunction)}
-    for method, _ in inspect.getmembers(PlatformEngine, inspect.isfunction):
-        own = inspect.signature(getattr(platform.plans if method in pure else platform.engine, method))
-        assert [*own.parameters] == [*inspect.signature(getattr(base, method)).parameters], method
+    for part in (platform.plans, platform.engine):
+        for base in PARTS:
+            if isinstance(part, base):
+                for method, _ in inspect.getmembers(base, inspect.isfunction):
+                    taken = [*inspect.signature(getattr(part, method)).parameters]
+                    assert taken == [*inspect.signature(getattr(base(platform), method)).parameters], method
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,16 @@ PUBLIC_NAMES = {
     FactFile FolderFacts Forwarding FollowingDecision FoundInput FoundJob HealthFix HealthResult Job JobDocument
     JobFacts JobSource JobTemplate JudgedRun ListedSubmission LockedProgram Messages Metric Mount NotSubmitted
     OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform PlatformDefault
-    PlatformEngine PlatformPart PlatformPlans Problem ProcessResult ProgramLocker ProgramNeeds ProgramOptions
+    PipelinePlans PipelineRuns PlatformEngine PlatformPart PlatformPlans
+    Problem ProcessResult ProgramLocker ProgramNeeds ProgramOptions
     Reference Refusal Registered Rejected
-    RemoteFiles Resources Role RoleFlag RunFolderEngine RunGone RunOwner RunPart RunPlace RunRecord RunState
-    SchedulerCommands SchedulerJob SchedulerEngine SchedulerSettings SchedulerSpec Source SourceError SourceKind
-    SourceNotFound SourceUnreachable Stage Status StepStatus SubmitReport SubmittedRun Suggestion Support SweepSpec
-    TargetForm TerminalCommand TerraformOutput Unanswered UserCommand WorkPreview Workload WorkloadProfile YES
+    RemoteFiles Resources Role RoleFlag RunAccess RunFolderEngine RunGone RunOwner RunPart RunPlace RunRecord
+    RunState
+    SchedulerCommands SchedulerJob SchedulerEngine SchedulerSettings SchedulerSpec SharedRuns
+    Source SourceError SourceKind
+    SourceNotFound SourceUnreachable SourceVersions Stage Status StepStatus SubmitReport SubmittedRun Suggestion Support
+    SweepPlans SweepSpec
+    TargetForm TerminalCommand TerraformOutput Unanswered Uploads UserCommand WorkPreview Workload WorkloadProfile YES
     check_secrets find_refusal format_memory format_time holds_secret hook load_pairs load_refusals
     make_job_document make_python_search no not_yet parse_memory parse_pairs parse_time redact report_failure
     report_ok report_warning

@@ -28,6 +28,7 @@ from robotrain.errors import (
     suggest_leaving_out,
 )
 from robotrain.messages import Messages
+from robotrain.model.platform_features import PipelineRuns
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 
@@ -305,7 +306,10 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
     if not step:
         return record, platform
     steps = (
-        {listed_step.name: listed_step for listed_step in platform.engine.list_steps(record.reference)}
+        {
+            listed_step.name: listed_step
+            for listed_step in platform.get_engine_for(PipelineRuns).list_steps(record.reference)
+        }
         if record.steps
         else {}
     )
@@ -317,7 +321,9 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
     while wait and step_status.state in NOT_BEGUN and not platform.engine.status(record.reference).finished:
         time.sleep(STEP_POLL_SECONDS)
         step_status = next(
-            listed_step for listed_step in platform.engine.list_steps(record.reference) if listed_step.name == step
+            listed_step
+            for listed_step in platform.get_engine_for(PipelineRuns).list_steps(record.reference)
+            if listed_step.name == step
         )
     if record.native and step_status.state not in (*NOT_BEGUN, "skipped"):
         engine = cast("NativeEngine", platform.engine)

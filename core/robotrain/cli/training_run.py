@@ -10,6 +10,7 @@ from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.platform import Platform
+from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.reference import STEP_KEY
 from robotrain.model.run import RunRecord
 from robotrain.pipelines.pipeline_engine import PipelineEngine
@@ -62,7 +63,10 @@ def require_one_training(record: RunRecord, platform: Platform, option: str = ""
         reason = ""
         ways = [Suggestion(f"{option} {name}", remark) for name in steps]
         if not option:
-            runs = {step_status.name: step_status.run for step_status in platform.engine.list_steps(record.reference)}
+            runs = {
+                step_status.name: step_status.run
+                for step_status in platform.get_engine_for(PipelineRuns).list_steps(record.reference)
+            }
             names = [f"{record.run}-{name}" if record.native else runs.get(name) or name for name in steps]
             reason, ways = f"Name the run of one: {', '.join(names)}.", []
         raise Rejected([make_problem("step-ambiguous", *ways, run=record.run, why=reason)])

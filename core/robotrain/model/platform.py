@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.capabilities import FEATURES, Capabilities
 from robotrain.model.platform_loading import load_part
 from robotrain.model.preview import RunPlace
 from robotrain.model.reference import LOGIN_KEY
-from robotrain.model.source import SourceError
 from robotrain.model.support import make_refusal
 
 if TYPE_CHECKING:
@@ -23,12 +22,9 @@ if TYPE_CHECKING:
 
     from robotrain.model.health import Check
     from robotrain.model.job import Job
-    from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan
     from robotrain.model.reference import Reference
-    from robotrain.model.run import Output, Status, StepStatus
-    from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
-    from robotrain.model.terminal import Forwarding, TerminalCommand
+    from robotrain.model.run import Output, Status
     from robotrain.model.workload import Workload
 
 
@@ -47,14 +43,6 @@ class PlatformDefault(NamedTuple):
 @dataclass(frozen=True)
 class NoSettings:
     """The settings of a platform that has none."""
-
-
-class FollowingDecision(NamedTuple):
-    """Whether a job that reads the checkpoints of another one runs beside it, and why."""
-
-    is_beside: bool
-    why: str = ""
-    """The reason, as the end of a sentence; empty where no job ever runs beside the one that it reads."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,12 +78,23 @@ class Platform:
         plans: PlatformPlans = load_part(self.plans_class or self.engine_class, self)
         return plans
 
+    def get_engine_for(self, feature: type[Feature]) -> Feature:
+        """Return the engine as a class of `platform_features`; one with its defaults if the engine is none."""
+        return self.engine if isinstance(self.engine, feature) else feature(self)
+
+    def get_plans_for(self, feature: type[Feature]) -> Feature:
+        """Return the plans as a class of `platform_features`; one with its defaults if the plans are none."""
+        return self.plans if isinstance(self.plans, feature) else feature(self)
+
 
 class PlatformPart:
     """What a platform loads when it is needed: its plans or its engine, or a class that is both."""
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
+
+
+Feature = TypeVar("Feature", bound=PlatformPart)
 
 
 class PlatformPlans(PlatformPart):
@@ -142,54 +141,6 @@ class PlatformPlans(PlatformPart):
         """Return whether a source is a folder of another machine: what is at its path on this one does not count."""
         return False
 
-    def render_pipeline(
-        self, steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]
-    ) -> Plan:
-        """Return exactly what `submit` will send to run a pipeline, where the feature `native_dag` is supported.
-
-        The plan's reference names the whole pipeline. With one more key `step`, `logs`, `outputs`, `download`,
-        `status` and `register` are about that step alone. Raise Rejected for more than the engine takes.
-
-        :param steps: each comes after those that it needs.
-        :param job: the job that stands for the whole.
-        :param finished: the references of steps that an earlier run of the pipeline finished, which `steps` read.
-        """
-        raise make_feature_error(self.platform, "native_dag")
-
-    def choose_registration_settings(
-        self, job: Job, settings: Any, own: Collection[str]
-    ) -> tuple[Any, Iterable[Problem]]:
-        """Return the settings of a pipeline's step that registers a policy, which trains on nothing, and notes.
-
-        Called before and after its settings were looked up, and again with the settings that it returned.
-
-        :param job: the job of the step whose policy it registers.
-        :param settings: those of that step, with its own ones.
-        :param own: the names of the settings that its user gave it.
-        """
-        return settings, ()
-
-    def decide_following(self, job: Job, settings: Any) -> FollowingDecision:
-        """Return whether a job that evaluates the checkpoints of `job` can run while that one still writes them.
-
-        It is then submitted with the folder of the checkpoints as a source that grows (`JobSource.grows_until`).
-        """
-        return FollowingDecision(False)
-
-    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
-        """Return why the engine cannot run a sweep on its own, as the end of a sentence; empty if it can."""
-        return ""
-
-    def render_sweep(self, sweep: SweepSpec, job: Job, run: str) -> Plan:
-        """Return exactly what `submit` will send to run a sweep, where the feature `native_sweep` is supported.
-
-        The plan's reference names the whole sweep; with the key `step`, a trial of it, as for `render_pipeline`. The
-        engine gives the values of a trial to the runtime as arguments `--set NAME=VALUE`.
-
-        :param job: the job that stands for the whole.
-        """
-        raise make_feature_error(self.platform, "native_sweep")
-
 
 class PlatformEngine(PlatformPart):
     """What acts for a platform: sends plans, and asks about their runs.
@@ -206,10 +157,6 @@ class PlatformEngine(PlatformPart):
         """
         return ()
 
-    def drop_consequences(self, problems: Sequence[Problem]) -> Sequence[Problem]:
-        """Return the problems of a plan without those that others of them cause."""
-        return problems
-
     def preflight(self, plan: Plan) -> Iterable[Problem]:
         """Return what would make this plan fail or wait, all at once. Nothing is changed."""
         from robotrain.model.health import find_problems
@@ -218,7 +165,7 @@ class PlatformEngine(PlatformPart):
             checks = [*self.list_checks(plan)]
         except Rejected as rejected:
             return rejected.problems
-        return self.drop_consequences(find_problems(check.run for check in checks))
+        return find_problems(check.run for check in checks)
 
     def submit(self, plan: Plan) -> Reference:
         """Send the plan to the engine and return what finds the run again.
@@ -237,35 +184,6 @@ class PlatformEngine(PlatformPart):
         Raise Rejected when the engine cannot be asked.
         """
         raise NotImplementedError
-
-    def find_submitted(self, text: str, settings: Any) -> SubmittedRun | None:
-        """Return the run that a text names as the engine does, or by its run folder, whichever machine submitted it.
-
-        Return None for a text that is no such name here, as by default. Where the feature `adopt` is supported.
-        Raise RunGone if the engine has no such run, and Rejected when it cannot be asked, or is no run of one job.
-
-        :param settings: those of the platform as they are configured on this machine.
-        """
-        return None
-
-    def list_submitted(self, settings: Any, everyone: bool) -> Iterable[ListedSubmission] | None:
-        """Return the runs that the engine has, whichever machine submitted them, the newest first.
-
-        An engine that lists by pages is asked for the next page when it is needed. Return None if the platform is not
-        set up on this machine. Raise Rejected when the engine cannot be asked.
-
-        :param settings: those of the platform as they are configured on this machine.
-        :param everyone: whether runs of other users count, where the engine tells them apart.
-        """
-        return None
-
-    def list_runs_beside(self, plan: Plan) -> Sequence[str]:
-        """Return the runs of the plan's name that had not ended when `submit` listed them, before it sent the plan.
-
-        Each as `find_submitted` takes it. Another machine sent them, of which the user is warned. Nothing is asked for
-        it: there is none, as by default, if `submit` does not list the runs anyway, or the engine gives a name once.
-        """
-        return ()
 
     def status(self, reference: Reference) -> Status:
         """Return the status of a run.
@@ -302,24 +220,6 @@ class PlatformEngine(PlatformPart):
         """Stop the run; a run that has ended does not change. By default rejected, as the feature `cancel` says."""
         raise make_feature_error(self.platform, "cancel")
 
-    def make_shell(self, reference: Reference, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
-        """Return the command that runs words where a run works, or a shell without any. Raise RunGone or Rejected.
-
-        Called where the feature `shell` is supported, for a run that is running, or any one that `runs_here`.
-
-        :param has_terminal: whether it gets the user's terminal, as it always does without words.
-        """
-        raise make_feature_error(self.platform, "shell")
-
-    def make_forwarding(self, reference: Reference, here: int, there: int) -> Forwarding:
-        """Return how a port `there` of a running run is reached from this machine. Raise RunGone or Rejected.
-
-        Called where the feature `forward` is supported.
-
-        :param here: the port of this machine that is to lead there, if one must.
-        """
-        raise make_feature_error(self.platform, "forward")
-
     def outputs(self, reference: Reference) -> Iterable[Output]:
         """Return the run's outputs so far: complete checkpoints, oldest first, then other files."""
         raise NotImplementedError
@@ -352,40 +252,6 @@ class PlatformEngine(PlatformPart):
         """
         return {}
 
-    def pin_source(self, source: JobSource, settings: Any) -> str:
-        """Return the pin of a source whose kind is `pinned_by_platform`. Raise as the functions of `Pinning` do."""
-        raise SourceError(f"The platform {self.platform.name} does not tell which version that is.")
-
-    def read_tags(self, source: JobSource, settings: Any) -> Mapping[str, str]:
-        """Return the tags of a registered model whose container plugin cannot read them; empty if unknown."""
-        return {}
-
-    def prepare(self, plan: Plan) -> Iterator[str]:
-        """Upload what the plan needs, submit nothing, and yield a line for each thing that is there now.
-
-        `submit` does the same. Raise Rejected.
-        """
-        return iter(())
-
-    def find_uploaded(self, plan: Plan) -> Iterable[JobSource]:
-        """Return the plan's sources that the platform already has, complete and as pinned.
-
-        They may be missing where they came from when the job is sent again.
-        """
-        return ()
-
-    def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
-        """Return the steps of a pipeline, or the trials of a sweep that have begun, in any order. Raise as `status`."""
-        return ()
-
-    def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
-        """Return the status of a pipeline and its steps, by one request where one answers both."""
-        return self.status(reference), list(self.list_steps(reference))
-
-    def has_step_output(self, reference: Reference) -> bool:
-        """Return whether a later pipeline can read what a step, which succeeded, handed over. Raise Rejected."""
-        return True
-
     def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
         """Return the native spec as the engine holds it, for `submit --save-spec`; by default that of the plan."""
         return plan.files[plan.spec]
@@ -393,18 +259,6 @@ class PlatformEngine(PlatformPart):
     def describe_reference(self, reference: Reference) -> Mapping[str, str]:
         """Return what users may look for of a reference, such as the engine's own id of the run, by its name."""
         return {}
-
-    def find_page(self, reference: Reference) -> str:
-        """Return the address of the run's page in a browser; empty for none. By default one of what is shown of it."""
-        shown = self.describe_reference(reference).values()
-        return next((text for text in shown if text.startswith("https://")), "")
-
-    def find_other_writer(self, reference: Reference) -> str:
-        """Return how somebody else may have written what the platform knows of a run: `FOLDER belongs to …`.
-
-        Empty if nobody may. Asked of a run that another machine submitted, before something is done because of it.
-        """
-        return ""
 
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove what an ended run left, and return the bytes that frees; None when the platform keeps its files.
@@ -414,9 +268,9 @@ class PlatformEngine(PlatformPart):
         return None
 
 
-def has_own_method(engine: PlatformEngine, method: str) -> bool:
-    """Return whether the class of an engine implements a method of `PlatformEngine`."""
-    return getattr(type(engine), method) is not getattr(PlatformEngine, method)
+def has_own_method(engine: PlatformEngine, base: type[PlatformPart], method: str) -> bool:
+    """Return whether the class of an engine implements a method of `PlatformEngine` or of `platform_features`."""
+    return isinstance(engine, base) and getattr(type(engine), method) is not getattr(base, method)
 
 
 def format_cancel_command(platform: Platform, reference: Reference) -> str:

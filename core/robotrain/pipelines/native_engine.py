@@ -15,6 +15,7 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.platform import Platform
+from robotrain.model.platform_features import PipelinePlans, PipelineRuns, RunAccess, SharedRuns, Uploads
 from robotrain.model.reference import STEP_KEY, Reference
 from robotrain.model.run import Output, RunGone, Status, StepStatus
 from robotrain.model.submitted_run import SubmittedRun
@@ -49,7 +50,7 @@ make_problem = Messages(__file__)
 BEGUN_STATES = ("running", "succeeded", "failed", "cancelled", "lost")
 
 
-class NativeEngine(PipelineEngine):
+class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
     """The platform of a pipeline that its engine runs."""
 
     follow_seconds = 5.0
@@ -81,7 +82,7 @@ class NativeEngine(PipelineEngine):
             for name, state in plan.finished.items()
             if name in readers and name not in copies
         }
-        rendered = self.step_platform.plans.render_pipeline(made, job, plan.run, finished)
+        rendered = self.step_platform.get_plans_for(PipelinePlans).render_pipeline(made, job, plan.run, finished)
         return self._describe_native(described, rendered)
 
     def _describe_native(self, described: RenderedPlan, rendered: Plan) -> RenderedPlan:
@@ -135,11 +136,11 @@ class NativeEngine(PipelineEngine):
 
     def prepare(self, plan: Plan) -> Iterator[str]:
         """Upload what the plan needs."""
-        return self.step_platform.engine.prepare(plan)
+        return self.step_platform.get_engine_for(Uploads).prepare(plan)
 
     def find_uploaded(self, plan: Plan) -> Iterable[JobSource]:
         """Return the sources that the platform already has."""
-        return self.step_platform.engine.find_uploaded(plan)
+        return self.step_platform.get_engine_for(Uploads).find_uploaded(plan)
 
     def submit(self, plan: Plan) -> Reference:
         """Send the pipeline as a whole."""
@@ -156,7 +157,7 @@ class NativeEngine(PipelineEngine):
 
     def list_runs_beside(self, plan: Plan) -> Sequence[str]:
         """Return what the engine has of the same pipeline, from another machine."""
-        return self.step_platform.engine.list_runs_beside(plan)
+        return self.step_platform.get_engine_for(SharedRuns).list_runs_beside(plan)
 
     def status(self, reference: Reference) -> Status:
         """Return the status of the whole, as `query_pipeline` does."""
@@ -165,14 +166,14 @@ class NativeEngine(PipelineEngine):
 
     def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
         """Return the steps in the plan's order, those that an earlier run finished included."""
-        return self._complete_steps(reference, self.step_platform.engine.list_steps(reference))
+        return self._complete_steps(reference, self.step_platform.get_engine_for(PipelineRuns).list_steps(reference))
 
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
         """Return the status of the whole, and the steps as `list_steps` does.
 
         The whole has succeeded only if no step failed, was cancelled or never began, whatever its engine says of it.
         """
-        status, listed = self.step_platform.engine.query_pipeline(reference)
+        status, listed = self.step_platform.get_engine_for(PipelineRuns).query_pipeline(reference)
         steps = self._complete_steps(reference, listed)
         is_sweep = bool(self._read_plan(reference).sweep)  # its engine may end one before all trials began
         judged = {step.name: step for step in steps if not (is_sweep and step.state == "skipped")}
@@ -270,7 +271,7 @@ class NativeEngine(PipelineEngine):
 
     def find_page(self, reference: Reference) -> str:
         """Return the platform's page of the pipeline."""
-        return self.step_platform.engine.find_page(reference)
+        return self.step_platform.get_engine_for(RunAccess).find_page(reference)
 
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove what the ended pipeline left."""

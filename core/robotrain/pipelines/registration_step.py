@@ -13,6 +13,7 @@ from robotrain.config.values import SET_FLAG, Origin, Value
 from robotrain.errors import Problem, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.platform import NoSettings, Platform
+from robotrain.model.platform_features import PipelinePlans
 from robotrain.model.workload import Workload
 from robotrain.pipelines.steps import StepRequest
 from robotrain.submission.prepare import PreparedJob
@@ -54,7 +55,9 @@ def settle_registration_job(job: PreparedJob, own: Iterable[str]) -> tuple[Prepa
 
     Settings that were looked up since may change them.
     """
-    settings, notes = job.platform.plans.choose_registration_settings(job.job, job.settings, frozenset(own))
+    settings, notes = job.platform.get_plans_for(PipelinePlans).choose_registration_settings(
+        job.job, job.settings, frozenset(own)
+    )
     return dataclasses.replace(job, settings=settings), [*notes]
 
 

@@ -10,6 +10,7 @@ from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings
+from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.reference import STEP_KEY
 from robotrain.model.run import RunGone, RunRecord
 from robotrain.pipelines import driven_engine, progress
@@ -119,7 +120,7 @@ def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     platform = plugins.platform_of(record)
     earlier = parse_pipeline(read_plan_to_repeat(record.run).plan.files[PIPELINE_FILE]).finished
     try:
-        status, steps = platform.engine.query_pipeline(record.reference)
+        status, steps = platform.get_engine_for(PipelineRuns).query_pipeline(record.reference)
     except RunGone as gone:
         ended = None if record.is_sweep else read_ended_steps(record.run)
         if ended is None:
@@ -151,7 +152,9 @@ def _find_copies(plan: PipelinePlan, engine: NativeEngine) -> PipelinePlan:
     ]:
         run = finished[name]["run"]
         if COPY_KEY not in finished[name]:
-            if engine.step_platform.engine.has_step_output({**records.read_record(run).reference, STEP_KEY: name}):
+            if engine.step_platform.get_engine_for(PipelineRuns).has_step_output(
+                {**records.read_record(run).reference, STEP_KEY: name}
+            ):
                 continue
             finished[name] = {**finished[name], COPY_KEY: (read_ended_steps(run) or {}).get(name, {})}
         if step.model or not finished[name][COPY_KEY]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from robotrain.check.capability_checks import FeatureRequirement, check_requirement
 from robotrain.errors import Problem
 from robotrain.messages import Messages
-from robotrain.model.platform import FollowingDecision, Platform
+from robotrain.model.platform import Platform
+from robotrain.model.platform_features import FollowingDecision, PipelinePlans
 from robotrain.model.workload import Workload
 from robotrain.pipelines.steps import StepRequest
 from robotrain.plugins.manager import Plugins
@@ -104,7 +105,7 @@ def settle_following(
     """
     decision = AFTER
     if followed := prepared.get(step.follows):
-        decision = engine.plans.decide_following(followed.job, followed.settings)
+        decision = engine.get_plans_for(PipelinePlans).decide_following(followed.job, followed.settings)
     if decision.why:
         when = f"while step {step.follows} goes on" if decision.is_beside else f"after step {step.follows} has ended"
         problems.append(make_problem("evaluation-placed", name=step.name, when=when, why=decision.why))

@@ -11,6 +11,7 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
+from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status, StepStatus, measure_seconds
 from robotrain.model.workload_profile import Metric
@@ -197,7 +198,9 @@ def collect_facts(run: str, plugins: Plugins, on_progress: Callable[[str], None]
     sources += tuple(dict.fromkeys(source for job in jobs for source in job.sources))
     progress, lines = progress_cache.read_run_log(record, platform, LAST_LINES)
     outputs = tuple(platform.engine.outputs(record.reference))
-    status, steps = platform.engine.query_pipeline(record.reference) if record.steps else (None, ())
+    status, steps = (
+        platform.get_engine_for(PipelineRuns).query_pipeline(record.reference) if record.steps else (None, ())
+    )
     workloads = [job.workload for job in jobs] if record.steps else [record.workload]
     results_files = (evaluation.find_results_file(name, plugins) for name in workloads if progress.evaluated)
     results_file = next(filter(None, results_files), None)

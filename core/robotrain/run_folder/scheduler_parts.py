@@ -15,6 +15,7 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Payload, Plan, make_job_document
 from robotrain.model.platform import PlatformPlans
+from robotrain.model.platform_features import PipelinePlans, SweepPlans
 from robotrain.model.preview import RunPlace
 from robotrain.model.reference import Reference
 from robotrain.run_folder import file_names
@@ -66,7 +67,7 @@ class _RenderedJob(NamedTuple):
     """As `sent.documents` has their paths."""
 
 
-class SchedulerPlans(PlatformPlans):
+class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
     """The plans of a scheduler: what it describes of itself, and what follows from that."""
 
     job_variable: str

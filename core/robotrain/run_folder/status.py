@@ -15,6 +15,7 @@ from robotrain.cluster.engine import make_cancel_error
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.platform import PlatformEngine
+from robotrain.model.platform_features import PipelineRuns, SharedRuns
 from robotrain.model.reference import Reference
 from robotrain.model.run import Output, RunGone, RunState, Status, StepStatus
 from robotrain.model.support import YES
@@ -67,7 +68,7 @@ def get_run_status(facts: FolderFacts, job: Status, engine: str) -> Status:
     return replace(job, state="cancelled") if cancelled and has_ended else job
 
 
-class RunFolderEngine(PlatformEngine):
+class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):
     """A base class for platforms with run folders.
 
     The reference has the run folder as `folder` and the engine's job as `job`, which runs the runtime with `--once` and
@@ -172,7 +173,7 @@ class RunFolderEngine(PlatformEngine):
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
         """Return the status of the whole and its parts, which are asked about at once. Raise RunGone or Rejected."""
         if not (parts := self.list_parts(reference)):
-            return super().query_pipeline(reference)
+            return self.status(reference), []
         references = [part.reference for part in parts.values()]
         jobs = self.query_jobs(references, self.read_all_facts(references))
         facts = dict(zip(parts, self.read_all_facts(references), strict=True))

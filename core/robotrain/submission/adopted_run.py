@@ -3,6 +3,7 @@
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
+from robotrain.model.platform_features import SharedRuns
 from robotrain.model.run import RunRecord
 from robotrain.store import ownership
 
@@ -17,7 +18,7 @@ def require_own_run(record: RunRecord, platform: Platform, act: str) -> None:
 
     :param act: what is asked for, as a participle: `cancelled`.
     """
-    reason = platform.engine.find_other_writer(record.reference) if record.is_adopted else ""
+    reason = platform.get_engine_for(SharedRuns).find_other_writer(record.reference) if record.is_adopted else ""
     if reason:
         ways = ownership.suggest_closing(record.reference.get("folder", "FOLDER"), reason)
         raise Rejected([make_problem("run-of-others", *ways, run=record.run, act=act, why=reason)])

@@ -23,6 +23,7 @@ from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform, make_feature_error
+from robotrain.model.platform_features import SharedRuns
 from robotrain.model.reference import Reference
 from robotrain.model.run import RUN_PATTERN, RunGone, RunRecord
 from robotrain.model.source import SourceError
@@ -173,7 +174,7 @@ def _ask_platforms(platforms: Sequence[Platform], ask: Callable[[Platform], Any]
 
 def _ask_platform(platform: Platform, text: str) -> SubmittedRun | None:
     settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
-    return platform.engine.find_submitted(text, settings)
+    return platform.get_engine_for(SharedRuns).find_submitted(text, settings)
 
 
 def _find_named_run(
@@ -209,7 +210,9 @@ MAX_NAMED = 8
 
 def _list_named(platform: Platform, run: str, everyone: bool) -> list[ListedSubmission]:
     settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
-    return [row for row in platform.engine.list_submitted(settings, everyone) or () if row.run == run]
+    return [
+        row for row in platform.get_engine_for(SharedRuns).list_submitted(settings, everyone) or () if row.run == run
+    ]
 
 
 def read_submitted_document(text: str, content: bytes) -> JobDocument:

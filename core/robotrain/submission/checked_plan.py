@@ -10,6 +10,7 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain.errors import Problem, Rejected, raise_if_any, select_errors, settle_questions
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
+from robotrain.model.platform_features import Uploads
 from robotrain.plugins.manager import Plugins
 from robotrain.submission import existing_run, input_check, left_run, pin, pinned_job, program_lock
 from robotrain.submission.channel_variables import name_channels
@@ -134,7 +135,7 @@ def _render_and_preflight(
 def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]:
     """Return the sources that the platform already has as pinned; none if it fails to answer."""
     try:
-        return list(prepared.platform.engine.find_uploaded(prepared.render_plan(attempt)))
+        return list(prepared.platform.get_engine_for(Uploads).find_uploaded(prepared.render_plan(attempt)))
     except (Rejected, OSError):  # then every missing source is reported
         return ()
 

@@ -10,6 +10,7 @@ from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import PIPELINE_KEY
 from robotrain.model.platform import Platform
+from robotrain.model.platform_features import SharedRuns
 from robotrain.model.run import RunGone, RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.submission.adoption import AdoptableRun, read_found_run, record_found_run
@@ -33,7 +34,7 @@ def read_name_holder(
     :param can_be_new: whether suggestions can offer `--new`.
     """
     try:
-        submitted_run = platform.engine.find_submitted(text, settings)
+        submitted_run = platform.get_engine_for(SharedRuns).find_submitted(text, settings)
         if submitted_run is None:
             raise RunGone(f"{platform.name} has no run {text}")
         return read_found_run(text, submitted_run, platform, plugins, settings)

@@ -20,6 +20,7 @@ from robotrain.errors import Problem, raise_if_any, select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.platform import ListPlatforms, Platform
+from robotrain.model.platform_features import SourceVersions
 from robotrain.model.preview import RunPlace
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Produces, Workload
@@ -141,13 +142,13 @@ class PreparedJob:
 
     def pin_source(self, source: JobSource) -> str:
         """Return the pin of a source that the platform pins."""
-        return self.platform.engine.pin_source(source, self.settings)
+        return self.platform.get_engine_for(SourceVersions).pin_source(source, self.settings)
 
     def read_tags(self, source: JobSource) -> tuple[str, ...]:
         """Return the tags of a registered model that the workload reads, as `NAME=VALUE`."""
         plugin = load_workload_container(self.container_plugins)
         names = plugin.MODEL_TAGS.get(source.role, ()) if plugin else ()
-        tags = self.platform.engine.read_tags(source, self.settings) if names else {}
+        tags = self.platform.get_engine_for(SourceVersions).read_tags(source, self.settings) if names else {}
         candidates = (f"{name}={tags[name]}" for name in names if tags.get(name))
         return tuple(tag for tag in candidates if len(tag) <= MAX_TAG_LENGTH and not holds_secret(tag))
 

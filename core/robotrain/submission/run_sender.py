@@ -13,6 +13,7 @@ from robotrain.messages import Messages
 from robotrain.model.data_report import DataReport
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
+from robotrain.model.platform_features import SharedRuns
 from robotrain.model.reference import Reference
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
@@ -123,7 +124,7 @@ def end_submit(
 def _find_runs_beside(rendered: RenderedPlan, context: SubmitContext) -> Iterator[Problem]:
     """Yield a warning about runs of the same job that another machine sent, if the platform listed any."""
     with contextlib.suppress(Exception):  # whatever a plugin raises: the run is sent
-        names = context.platform.engine.list_runs_beside(rendered.plan)
+        names = context.platform.get_engine_for(SharedRuns).list_runs_beside(rendered.plan)
         if not names:
             return
         can_be_recorded = context.platform.capabilities.feature("adopt") and not rendered.steps

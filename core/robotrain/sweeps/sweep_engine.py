@@ -15,6 +15,7 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Payload, RenderedPlan
 from robotrain.model.platform import Platform
+from robotrain.model.platform_features import SweepPlans
 from robotrain.model.progress import Progress
 from robotrain.model.reference import Reference
 from robotrain.model.run import Status, StepStatus
@@ -85,7 +86,7 @@ def find_obstacle(sweep: SweepSpec, platform: Platform) -> str:
             return f"{changed[0]} changes with the values"
         if (job.sources, job.trainer_args) != (sweep.jobs[0].sources, sweep.jobs[0].trainer_args):
             return "the sources change with the values"
-    return platform.plans.find_sweep_obstacle(sweep)
+    return platform.get_plans_for(SweepPlans).find_sweep_obstacle(sweep)
 
 
 def _find_best_trial(run: str) -> str:
@@ -127,7 +128,9 @@ class NativeSweepEngine(NativeEngine):
         ]  # no trial's, before it begins
         described = render_pipeline(job, plan, payloads, shared_rows)
         spec = make_spec(sweep, [first], [step.name for step in plan.steps], plan.at_most)
-        return self._describe_native(described, self.step_platform.plans.render_sweep(spec, job, plan.run))
+        return self._describe_native(
+            described, self.step_platform.get_plans_for(SweepPlans).render_sweep(spec, job, plan.run)
+        )
 
     def status(self, reference: Reference) -> Status:
         """Return the status of the whole."""

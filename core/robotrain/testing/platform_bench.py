@@ -20,7 +20,7 @@ from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.model.plan import Plan
-from robotrain.model.platform import Platform, PlatformPlans
+from robotrain.model.platform import Platform, PlatformEngine
 from robotrain.model.reference import Reference
 from robotrain.model.run import RunRecord, RunState
 from robotrain.model.source import Source, SourceKind
@@ -259,7 +259,7 @@ class Bench:
 
     def wrap_method(self, name: str, wrapper: Callable[..., Any]) -> AbstractContextManager[object]:
         """Return a block in which `wrapper(method, arguments)` is called in place of a method of plans or engine."""
-        part = self.platform.plans if hasattr(PlatformPlans, name) else self.engine
+        part = self.engine if hasattr(PlatformEngine, name) else self.platform.plans
         original: Any = getattr(part, name)
 
         def method(part: Any, *args: Any, **kwargs: Any) -> Any:

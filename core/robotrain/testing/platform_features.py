@@ -13,6 +13,7 @@ from robotrain.errors import Unanswered
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Plan
+from robotrain.model.platform_features import PipelinePlans, PipelineRuns, SweepPlans
 from robotrain.model.reference import Reference
 from robotrain.run_folder.scheduler import SchedulerEngine
 from robotrain.run_folder.scheduler_settings import fill_settings
@@ -85,10 +86,12 @@ class EngineFeatureTests(PlatformTestBase):
         compared: dict[str, Any] = {"sampler": "grid", "at_most": 1, "metric": "loss", "better": "lower"}
         sweep = SweepSpec(jobs=(job,), trials=trials, space=space, **compared, **parts)
         engine = bench.engine
-        if obstacle := bench.platform.plans.find_sweep_obstacle(sweep):
+        if obstacle := bench.platform.get_plans_for(SweepPlans).find_sweep_obstacle(sweep):
             yield f"`find_sweep_obstacle` names one for a plain sweep: {obstacle}"
             return
-        render = functools.partial(bench.platform.plans.render_sweep, sweep, job, f"{run}-kit-sweep")
+        render = functools.partial(
+            bench.platform.get_plans_for(SweepPlans).render_sweep, sweep, job, f"{run}-kit-sweep"
+        )
         is_scheduler = isinstance(engine, SchedulerEngine)
         if is_scheduler and (gaps := [*_find_array_gaps(engine, sweep, render)]):
             yield from gaps
@@ -152,7 +155,7 @@ def _require_pipeline(bench: Bench) -> Callable[[str], Plan]:
         PipelineStep(name="first", job=job, hands_over=True, takes={}, **parts),
         PipelineStep(name="second", job=job, needs=("first",), takes={}, **parts),
     ]
-    return lambda end: bench.platform.plans.render_pipeline(steps, job, f"{run}-{end}", {})
+    return lambda end: bench.platform.get_plans_for(PipelinePlans).render_pipeline(steps, job, f"{run}-{end}", {})
 
 
 def _submit_engine_plan(
@@ -171,7 +174,7 @@ def _submit_engine_plan(
     yield from bench.compare_count(plan.run, 1)
     if bench.engine.find(plan) is None:
         yield f"`find` returned None for {what} that was submitted"
-    status, listed = bench.engine.query_pipeline(reference)
+    status, listed = bench.platform.get_engine_for(PipelineRuns).query_pipeline(reference)
     unknown = sorted({step.name for step in listed} - names)
     yield from report(f"the steps of {what} are {', '.join(sorted(names))}; not", unknown)
     lost = (step.name for step in listed if step.state == "lost")

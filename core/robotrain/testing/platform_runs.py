@@ -13,6 +13,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.errors import Rejected
 from robotrain.model.platform import format_cancel_command, has_own_method
+from robotrain.model.platform_features import RunAccess, SharedRuns
 from robotrain.model.run import FINAL_STATES, Output, RunGone, RunRecord, RunState
 from robotrain.run_folder.cancel import Stop
 from robotrain.run_folder.scheduler import SchedulerEngine
@@ -90,7 +91,7 @@ class SubmitTests(PlatformTestBase):
         self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> Iterator[str]:
         """`runs --everywhere` shows what the engine has, once adopted under its name; `adopt` takes a run's columns."""
-        if not has_own_method(bench.engine, "list_submitted"):
+        if not has_own_method(bench.engine, SharedRuns, "list_submitted"):
             pytest.skip(f"{bench.name} does not implement list_submitted")
         first, run = (bench.submit_job("--name", "kit-run").run for _ in range(2))
         state = bench.engine.status(records.read_record(run).reference).state
@@ -322,7 +323,7 @@ class ObservationTests(SubmitTests):
         yield from report("`describe_reference` returns texts by their names; not", wrong)
         if bench.platform.cancel_command and not format_cancel_command(bench.platform, run.reference):
             yield f"`cancel_command` has other keys than the reference, which has {', '.join(run.reference)}"
-        page = bench.engine.find_page(run.reference)
+        page = bench.platform.get_engine_for(RunAccess).find_page(run.reference)
         if page and not page.startswith(("https://", "http://")):
             yield f"`find_page` returns the address of a page, or nothing; not {page!r}"
 

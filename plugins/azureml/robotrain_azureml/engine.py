@@ -1,9 +1,12 @@
 """What acts for the platform `azureml`: each method of its engine is a function of the room that it belongs to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from robotrain.cluster.engine import PipelineClusterEngine
+from robotrain.errors import Problem
+from robotrain.model.plan import Plan
 from robotrain.model.platform import PlatformDefault
+from robotrain.model.platform_features import PipelineRuns, SharedRuns, SourceVersions, Uploads
 from robotrain_azure.settings import suggest_workspace_settings
 
 from robotrain_azureml import submitted_runs
@@ -17,7 +20,7 @@ from robotrain_azureml.submit import job_file, upload
 from robotrain_azureml.submit import submit as submission
 
 
-class AzureMLEngine(PipelineClusterEngine):
+class AzureMLEngine(PipelineClusterEngine, PipelineRuns, SourceVersions, Uploads, SharedRuns):
     """Runs a job as a command job of an Azure ML workspace, on an attached compute."""
 
     engine_name = "Azure ML"
@@ -25,7 +28,6 @@ class AzureMLEngine(PipelineClusterEngine):
     query_settings = staticmethod(compute.fetch_compute_settings)
 
     list_checks = staticmethod(run_preflight.list_checks)
-    drop_consequences = staticmethod(run_preflight.drop_consequences)
     pin_source = staticmethod(run_preflight.pin_source)
     read_tags = staticmethod(run_preflight.read_tags)
 
@@ -51,6 +53,10 @@ class AzureMLEngine(PipelineClusterEngine):
     expect_output = staticmethod(run_outputs.expect_output)
     fetch_output = staticmethod(run_outputs.fetch_output)
     register = staticmethod(registration.register_model)
+
+    def preflight(self, plan: Plan) -> Iterable[Problem]:
+        """Return the problems of a plan without those that others of them cause."""
+        return run_preflight.drop_consequences(super().preflight(plan))
 
     def suggest_settings(self) -> Mapping[str, PlatformDefault]:
         """Return the workspace of the Azure CLI; the compute is for users to fill in."""

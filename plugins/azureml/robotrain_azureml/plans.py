@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformPlans
+from robotrain.model.platform_features import PipelinePlans, SweepPlans
 from robotrain.model.preview import RunPlace
 from robotrain.model.reference import Reference
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from robotrain.model.plan import Plan
 
 
-class AzureMLPlans(PlatformPlans):
+class AzureMLPlans(PlatformPlans, PipelinePlans, SweepPlans):
     """Makes command jobs, and pipelines and sweeps of them."""
 
     derive_defaults = staticmethod(job_settings.derive_defaults)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from robotrain.model.health import Check
 from robotrain.model.plan import Plan
+from robotrain.model.platform_features import RunAccess, SourceVersions
 from robotrain.model.reference import Reference
 from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
 from robotrain.model.terminal import Forwarding, TerminalCommand
@@ -19,7 +20,7 @@ from robotrain_local.observe import SeenProcesses
 from robotrain_local.settings import LocalSettings
 
 
-class LocalEngine(RunFolderEngine):
+class LocalEngine(RunFolderEngine, SourceVersions, RunAccess):
     """Runs a job as a background process of this machine."""
 
     fact_files = observe.LOCAL_FACT_FILES

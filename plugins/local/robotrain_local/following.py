@@ -1,7 +1,7 @@
 """Whether the checkpoints of a training are evaluated beside it: that takes a GPU of their own, or enough cores."""
 
 from robotrain.model.job import GPUS_PARAMETER, Job
-from robotrain.model.platform import FollowingDecision
+from robotrain.model.platform_features import FollowingDecision
 from robotrain_runtime.machine.hardware import count_cores, count_visible_gpus
 
 from robotrain_local.settings import LocalSettings

@@ -2,6 +2,7 @@
 
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformPlans
+from robotrain.model.platform_features import PipelinePlans
 from robotrain.model.preview import RunPlace
 
 from robotrain_local import following
@@ -9,7 +10,7 @@ from robotrain_local import render as rendering
 from robotrain_local.settings import LocalSettings
 
 
-class LocalPlans(PlatformPlans):
+class LocalPlans(PlatformPlans, PipelinePlans):
     """Makes a run folder, and the process that works in it."""
 
     check = staticmethod(rendering.check_settings)

@@ -1,8 +1,11 @@
 """What acts for the platform `osmo`: each method of its engine is a function of the room that it belongs to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from robotrain.cluster.engine import PipelineClusterEngine
+from robotrain.errors import Problem
+from robotrain.model.plan import Plan
+from robotrain.model.platform_features import PipelineRuns, RunAccess, SharedRuns, SourceVersions, Uploads
 from robotrain.model.reference import Reference
 from robotrain.model.terminal import TerminalCommand
 
@@ -16,7 +19,7 @@ from robotrain_osmo.submit import submit as submission
 from robotrain_osmo.submit import upload
 
 
-class OsmoEngine(PipelineClusterEngine):
+class OsmoEngine(PipelineClusterEngine, PipelineRuns, SourceVersions, Uploads, SharedRuns, RunAccess):
     """Runs a job as a workflow of a task on each node, and a pipeline as one, through the user's own `osmo` command."""
 
     engine_name = "OSMO"
@@ -25,7 +28,6 @@ class OsmoEngine(PipelineClusterEngine):
     suggest_settings = staticmethod(suggested_settings.suggest_settings)
 
     list_checks = staticmethod(run_preflight.list_checks)
-    drop_consequences = staticmethod(run_preflight.drop_consequences)
     pin_source = staticmethod(run_preflight.pin_source)
     read_tags = staticmethod(run_preflight.read_tags)
 
@@ -54,6 +56,10 @@ class OsmoEngine(PipelineClusterEngine):
     expect_output = staticmethod(run_outputs.expect_output)
     fetch_output = staticmethod(run_outputs.fetch_output)
     register = staticmethod(registration.register_model)
+
+    def preflight(self, plan: Plan) -> Iterable[Problem]:
+        """Return the problems of a plan without those that others of them cause."""
+        return run_preflight.drop_consequences(super().preflight(plan))
 
     def make_shell(self, reference: Reference, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
         """Return OSMO's own command, which always has the user's terminal. Raise RunGone or Rejected."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformPlans
+from robotrain.model.platform_features import PipelinePlans
 from robotrain.model.preview import RunPlace
 from robotrain.model.reference import Reference
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
 
-class OsmoPlans(PlatformPlans):
+class OsmoPlans(PlatformPlans, PipelinePlans):
     """Makes a workflow of a task on each node, and of a pipeline one with its steps as groups."""
 
     defaults = staticmethod(resources.get_parameter_defaults)

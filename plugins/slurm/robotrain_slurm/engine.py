@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from robotrain.model.platform import PlatformEngine
+from robotrain.model.platform_features import PipelineRuns, RunAccess, SharedRuns, Uploads
 
 from robotrain_slurm import scheduler, submitted_runs
 from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
@@ -22,7 +23,7 @@ def route_to_scheduler(method: Method) -> Method:
     return cast(Method, call)
 
 
-class SlurmEngine(PlatformEngine):
+class SlurmEngine(PlatformEngine, PipelineRuns, Uploads, SharedRuns, RunAccess):
     """Runs a job as a batch job, in a run folder that every node sees."""
 
     find_submitted = staticmethod(submitted_runs.find_submitted)

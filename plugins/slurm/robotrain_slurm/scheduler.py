@@ -14,6 +14,7 @@ from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast
 from robotrain.errors import Problem, Rejected
 from robotrain.model.health import Check
 from robotrain.model.plan import Plan
+from robotrain.model.platform_features import RunAccess, Uploads
 from robotrain.model.reference import Reference
 from robotrain.model.run import RunGone, Status
 from robotrain.model.terminal import Forwarding, TerminalCommand
@@ -76,7 +77,7 @@ class QueueAnswer(NamedTuple):
     """Returns the variable that chooses the cluster, where Slurm was asked."""
 
 
-class SlurmScheduler(SlurmPlans, SchedulerEngine):
+class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
     """The Slurm of a machine."""
 
     commands = COMMANDS

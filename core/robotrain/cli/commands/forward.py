@@ -17,6 +17,7 @@ from robotrain.cli.run_access import find_ssh_login, format_run, make_forward_li
 from robotrain.cli.terminal import run_on_terminal
 from robotrain.errors import EXIT_INTERRUPTED, Rejected, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.platform_features import RunAccess
 
 make_problem = Messages(__file__)
 
@@ -39,7 +40,7 @@ def forward(
     """
     here, there = _parse_ports(port)
     record, platform = open_accessible_run(ctx, run, step, "forward")
-    forwarding = platform.engine.make_forwarding(record.reference, here, there)
+    forwarding = platform.get_engine_for(RunAccess).make_forwarding(record.reference, here, there)
     if forwarding.command is not None:
         _check_is_free(here, there, format_run(run, step) if step else record.run)
     if forwarding.command is None:

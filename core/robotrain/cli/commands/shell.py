@@ -10,6 +10,7 @@ from robotrain.cli.run_access import format_run, open_accessible_run
 from robotrain.cli.terminal import has_terminal, run_on_terminal
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
+from robotrain.model.platform_features import RunAccess
 from robotrain.model.reference import ADOPTED_KEY
 
 make_problem = Messages(__file__)
@@ -42,7 +43,7 @@ def shell(ctx: typer.Context, run: RunArgument = "", step: StepOption = "") -> N
         raise Rejected([make_problem("shell-without-terminal", run=format_run(run or "latest", step))])
     record, platform = open_accessible_run(ctx, run, step, "shell")
     reference = {**record.reference, **({ADOPTED_KEY: record.run} if record.is_adopted else {})}
-    raise typer.Exit(run_on_terminal(platform.engine.make_shell(reference, words, is_typed)))
+    raise typer.Exit(run_on_terminal(platform.get_engine_for(RunAccess).make_shell(reference, words, is_typed)))
 
 
 app = make_app(shell, cls=ShellCommand)

@@ -32,6 +32,7 @@ from robotrain.config.selection import Choice
 from robotrain.errors import Problem, Rejected, raise_if_any, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.platform import has_own_method
+from robotrain.model.platform_features import Uploads
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import files
@@ -403,7 +404,7 @@ def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
         raise Rejected([problem])
     if len(dry) > 1:
         raise Rejected([make_problem("options-conflict.dry-run", where=dry[0], other=dry[1])])
-    if options.get("assets_only") and not has_own_method(platform.engine, "prepare"):
+    if options.get("assets_only") and not has_own_method(platform.engine, Uploads, "prepare"):
         problems.append(make_problem("feature-not-there.no-uploads", name=platform.name))
     if options.get("save_spec"):
         problems += _check_spec_path(Path(options["save_spec"]))
@@ -422,7 +423,7 @@ def prepare_assets(rendered: RenderedPlan, platform: Platform, as_json: bool) ->
 
 
 def _run_prepare(rendered: RenderedPlan, platform: Platform) -> Iterator[str]:
-    yield from platform.engine.prepare(rendered.plan)
+    yield from platform.get_engine_for(Uploads).prepare(rendered.plan)
 
 
 def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:

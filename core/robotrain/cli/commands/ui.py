@@ -24,6 +24,7 @@ from robotrain.cli.run_access import find_ssh_login, make_forward_line
 from robotrain.cli.watch import run_summary
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.platform_features import RunAccess
 from robotrain.model.reference import LOGIN_KEY
 from robotrain.redaction import redact_if_secret, redact_sentence
 from robotrain.store.files import get_cache_folder
@@ -57,7 +58,10 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
     path = f"#/experiments/{tracking.get('experiment_id')}/runs/{tracking.get('run_id')}/{TRAINING_VIEW}"
     if tracking and shown == tracking["uri"]:  # a server of MLflow's own
         shown = f"{shown.rstrip('/')}/{path}"
-    pages = {"tracking": shown, "page": redact_if_secret(platform.engine.find_page(record.reference))}
+    pages = {
+        "tracking": shown,
+        "page": redact_if_secret(platform.get_engine_for(RunAccess).find_page(record.reference)),
+    }
     pages = {name: text for name, text in pages.items() if ADDRESS.fullmatch(text)}
     command = "" if "tracking" in pages else shown
     is_here = platform.capabilities.feature("runs_here")  # else its server is elsewhere

@@ -19,6 +19,7 @@ from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.model.job import parse_workload
 from robotrain.model.platform import Platform, has_own_method
+from robotrain.model.platform_features import SharedRuns
 from robotrain.model.platform_loading import PlatformNotLoaded
 from robotrain.model.run import RunRecord
 from robotrain.model.submitted_run import ListedSubmission
@@ -98,7 +99,7 @@ def list_found_runs(
 def _can_list(platform: Platform) -> bool:
     """Return whether the engine of a platform lists runs; one that cannot be loaded is asked, and says so."""
     try:
-        return has_own_method(platform.engine, "list_submitted")
+        return has_own_method(platform.engine, SharedRuns, "list_submitted")
     except PlatformNotLoaded:
         return True
 
@@ -118,7 +119,7 @@ def _collect_runs(
     What is found stays if the platform falls silent.
     """
     settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
-    if (listed := platform.engine.list_submitted(settings, everyone)) is None:
+    if (listed := platform.get_engine_for(SharedRuns).list_submitted(settings, everyone)) is None:
         return False
     for submitted_run in listed:
         if submitted_run.created is not None and submitted_run.created < since:  # the newest came first

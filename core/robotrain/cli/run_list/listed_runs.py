@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from robotrain.cli.run_list.platform_queries import FailedQuery, can_list, query_platforms, query_statuses
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.progress import read_newest_progress
 from robotrain.model.run import RunRecord, RunState, Status, StepStatus
 from robotrain.model.scores import find_headline_score, format_value
@@ -124,7 +125,9 @@ def list_runs(
     ]
     pipeline_records = [pipeline.record for pipeline in pipelines if pipeline.record]
     answers = query_platforms(
-        pipeline_records, plugins, lambda record, platform: [*platform.engine.list_steps(record.reference)]
+        pipeline_records,
+        plugins,
+        lambda record, platform: [*platform.get_engine_for(PipelineRuns).list_steps(record.reference)],
     )
     for pipeline, answer in zip(pipelines, answers, strict=True):
         pipeline.steps = () if isinstance(answer, FailedQuery) else tuple(answer)

@@ -11,7 +11,7 @@ from robotrain_runtime.contract.deadline import DeadlineExceeded
 from robotrain import network_deadline
 from robotrain.cli.output import describe_exception
 from robotrain.errors import Problem, Rejected
-from robotrain.model.platform import Platform, has_own_method
+from robotrain.model.platform import Platform, PlatformEngine, has_own_method
 from robotrain.model.reference import Reference
 from robotrain.model.run import RunGone, RunRecord, Status
 from robotrain.plugins.manager import Plugins
@@ -104,7 +104,7 @@ def _list_statuses(platform: Platform, references: Sequence[Reference]) -> list[
 def can_list(platform: str, plugins: Plugins) -> bool:
     """Return whether the engine of a platform can list its runs."""
     try:
-        return has_own_method(plugins.platform(platform).engine, "list_statuses")
+        return has_own_method(plugins.platform(platform).engine, PlatformEngine, "list_statuses")
     except Rejected:  # `query_platforms` reports it
         return False
 

@@ -16,6 +16,7 @@ from robotrain.errors import Rejected
 from robotrain.model import code_commit_tags, scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.checkpoint_table import dump_table, list_table_rows
+from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.progress import Progress
 from robotrain.model.run import UNPUBLISHED_CODE, RunRecord, Status, StepStatus, measure_seconds
 from robotrain.redaction import redact_if_secret
@@ -196,7 +197,7 @@ def dump_step(step: StepStatus) -> dict[str, Any]:
 def query_run(record: RunRecord, platform: Platform) -> tuple[Status, Sequence[StepStatus]]:
     """Return the status of a run, and the steps of a pipeline, in their order; none for any other run."""
     if record.steps:
-        return platform.engine.query_pipeline(record.reference)
+        return platform.get_engine_for(PipelineRuns).query_pipeline(record.reference)
     return platform.engine.status(record.reference), ()
 
 

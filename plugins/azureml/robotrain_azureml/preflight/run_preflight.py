@@ -1,7 +1,7 @@
 """The list of checks: of a plan before anything is submitted, or of this machine's setup."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -69,10 +69,11 @@ def _check_patched_job(plan: Plan) -> Iterator[Problem]:
             yield errors.make_unreadable_job_problem(error, Stage.PREFLIGHT, is_patched=True)
 
 
-def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:
+def drop_consequences(problems: Iterable[Problem]) -> Sequence[Problem]:
     """Return the problems without the warnings that a missing sign-in causes."""
-    is_signed_out = any(problem.code == PROBLEM_CODES["signed-out"] for problem in problems)
-    return select_errors(problems) if is_signed_out else problems
+    all_problems = [*problems]
+    is_signed_out = any(problem.code == PROBLEM_CODES["signed-out"] for problem in all_problems)
+    return select_errors(all_problems) if is_signed_out else all_problems
 
 
 def _check_azure(
