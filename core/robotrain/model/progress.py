@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from robotrain_runtime.contract import event
+from robotrain_runtime.contract.document import Scalar
 
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_size
@@ -66,6 +67,8 @@ class Progress:
     delivered: list[event.Delivered] = field(default_factory=list)
     """Copies of the results."""
     tracking: dict[str, Any] | None = None
+    params: dict[str, Scalar] = field(default_factory=dict)
+    """The parameters of the tracking run, with what the run found out itself."""
     tags: dict[str, str] = field(default_factory=dict)
     """The tags of the tracking run."""
     processes: event.Processes | None = None
@@ -201,6 +204,7 @@ class Progress:
             case event.Note():
                 self.notes.append(happened)
             case event.Track():
+                self.params.update(happened.params)
                 self.tags.update(happened.tags)
             case event.Tracking():
                 self.tracking = {

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from robotrain.model.platform import Platform
 
 PROGRESS_FILE = "progress.json"
-SCHEMA = 4
+SCHEMA = 5
 """To be increased with each change of what `Progress` makes of events."""
 MIN_STORED_BYTES = 1 << 18
 """Fewer new bytes of events are read faster than they are stored."""

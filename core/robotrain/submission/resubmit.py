@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract import document
-from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.document import Scalar
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.check import capability_checks
 from robotrain.cluster.settings import PATCH_SETTING, read_configured_settings
 from robotrain.config import assignments
 from robotrain.config.request import Request
+from robotrain.config.selection import parse_assignments
 from robotrain.config.trainer_args import list_argument_rows, read_after_dashes
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, Layer, Origin, SourceText, Value, prefix_names
@@ -160,14 +162,34 @@ def name_job(prepared: PreparedJob, stored: RenderedPlan, name: str) -> Prepared
         or before != dict(stored.plan.job.parameters).get(NAME_PARAMETER)
     ):
         return prepared
-    row = {"value": name, "origin": str(FLAG_NAME)}
-    values = tuple(
-        {**value_row, **(row if value_row["name"] == NAME_PARAMETER else {})} for value_row in prepared.values
+    named = _set_parameter(prepared, NAME_PARAMETER, name, FLAG_NAME)
+    return dataclasses.replace(
+        named, job=dataclasses.replace(named.job, labels=job.labels or ((NAME_PARAMETER, before),))
     )
-    job = dataclasses.replace(
-        job.with_parameter(NAME_PARAMETER, name), labels=job.labels or ((NAME_PARAMETER, before),)
-    )
-    return dataclasses.replace(prepared, job=job, values=values)
+
+
+def list_measuring_parameters(prepared: PreparedJob, sets: Sequence[str], workload: Workload) -> list[Parameter]:
+    """Return the parameters that have a word for a number which a run measures, without those that `sets` give."""
+    values, given = dict(prepared.job.parameters), parse_assignments(sets)
+    return [
+        parameter
+        for parameter in get_parameters(workload.parameters)
+        if values[parameter.name] in parameter.param.words and parameter.name not in given
+    ]
+
+
+def set_measured_numbers(prepared: PreparedJob, measured: Mapping[str, Scalar], run: str) -> PreparedJob:
+    """Return the job with the numbers that a run measured, by the names of parameters."""
+    for name, number in measured.items():
+        prepared = _set_parameter(prepared, name, number, Origin("run", run))
+    return prepared
+
+
+def _set_parameter(prepared: PreparedJob, name: str, value: Scalar, origin: Origin) -> PreparedJob:
+    """Return the job with another value of a parameter, and with its payload and pins."""
+    row = {"value": value, "origin": str(origin)}
+    values = tuple({**value_row, **(row if value_row["name"] == name else {})} for value_row in prepared.values)
+    return dataclasses.replace(prepared, job=prepared.job.with_parameter(name, value), values=values)
 
 
 def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workload) -> Iterator[Difference]:

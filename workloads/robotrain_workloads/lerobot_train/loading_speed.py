@@ -1,7 +1,7 @@
 """`--num-workers auto`: how fast different numbers of processes load the data of a training, before its first step.
 
-The number changes no sample of a training without random image transforms; a training that is resumed keeps it. A job
-that is submitted again is the same job, and measures again.
+The number changes no sample of a training without random image transforms. A training that is resumed, and a run that
+is submitted again on its platform, keep it.
 """
 
 import importlib
@@ -66,7 +66,7 @@ class LoaderChoice:
         text = f"data is loaded by {chosen or 'no'} processes; samples per second with each number: {shown}"
         ways: tuple[tuple[str, ...], ...] = ()
         if config.dataset.image_transforms.enable:
-            text += "; with another number, which the same job may choose again, random image transforms draw others"
+            text += "; random image transforms depend on it: resume and resubmit keep it, a new submit measures again"
             ways = ((f"--num-workers {chosen}",),)
         emit_event(Note(level="info", text=text, ways=ways))
         emit_event(Track(params={"num_workers": chosen}))

@@ -43,11 +43,13 @@ from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import (
     change_job,
     find_differences,
+    list_measuring_parameters,
     move_plan,
     name_job,
     read_plan_to_repeat,
     remove_plan_pins,
     repeat_job,
+    set_measured_numbers,
 )
 from robotrain.submission.resume import REPLACED_ROLES, check_branch, find_last_checkpoint, parse_checkpoint, resume_job
 
@@ -115,6 +117,8 @@ def resubmit(
         repeated = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
         return submit.submit_job(ctx, repeated, ctx.params | {"no_pin": True})
     before, stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin, platform)
+    if before.phase == "sent" and prepared.platform.name == before.platform:
+        prepared = _keep_measured_numbers(ctx, before, prepared, set or [])
     if prepared.job.publishes_to_hub:
         _check_branch(ctx, before, stored, prepared.job)
     unchanged = not any(changes.values()) and not before.is_adopted  # then sources that were not pinned stay so
@@ -201,6 +205,30 @@ def _check_branch(ctx: typer.Context, record: RunRecord, stored: Any, job: Job) 
     progress, _ = read_run_log(record, plugins.platform_of(record))
     if any(copy.to.startswith(HUB_SCHEME) for copy in progress.published):
         raise_if_any(check_branch(job, stored, plugins, "resubmit"))
+
+
+def _keep_measured_numbers(
+    ctx: typer.Context, record: RunRecord, prepared: PreparedJob, sets: Sequence[str]
+) -> PreparedJob:
+    """Return the job with the numbers that its run measured on the same platform, and say so.
+
+    :param sets: what is to be changed: a parameter among them is measured again if they say so.
+    """
+    plugins = get_plugins(ctx)
+    measuring = list_measuring_parameters(prepared, sets, plugins.workload(prepared.job.workload))
+    if not measuring:
+        return prepared
+    progress, _ = read_run_log(record, plugins.platform_of(record))
+    numbers = {parameter.name: progress.params.get(parameter.name) for parameter in measuring}
+    measured = {name: number for name, number in numbers.items() if isinstance(number, int | float)}
+    for parameter in measuring:
+        if parameter.name in measured:
+            word = dict(prepared.job.parameters)[parameter.name]
+            again = f"--set {parameter.name}={word} measures again"
+            print_message(f"{parameter.name} {measured[parameter.name]}, as {record.run} measured it ({again})")
+        else:
+            print_message(f"{parameter.name} is measured again: the log of {record.run} has no number")
+    return set_measured_numbers(prepared, measured, record.run)
 
 
 def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> RunRecord | None:
