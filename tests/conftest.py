@@ -98,7 +98,7 @@ def spread_trainings(items: list[pytest.Item]) -> list[pytest.Item]:
     others = [path for path in files if path not in set(train)]
     each = len(others) // (len(train) or 1)
     order = [path for at, first in enumerate(train) for path in (first, *others[at * each : (at + 1) * each])]
-    return [one for path in (*order, *others[len(train) * each :]) for one in files[path]]
+    return [test for path in (*order, *others[len(train) * each :]) for test in files[path]]
 
 
 def is_training(item: pytest.Item) -> bool:
@@ -380,8 +380,8 @@ def made_once(tmp_path_factory):
     change what lies in it. `ROBOTRAIN_TEST_MADE`: where it lies, for several sessions of pytest.
     """
     shared = get_shared_folder(tmp_path_factory)
-    if kept := os.environ.get("ROBOTRAIN_TEST_MADE"):
-        shared = Path(kept)
+    if made_folder := os.environ.get("ROBOTRAIN_TEST_MADE"):
+        shared = Path(made_folder)
         shared.mkdir(parents=True, exist_ok=True)
 
     def make(name: str, fill: Callable[[Path], object]) -> Path:
@@ -401,8 +401,8 @@ def made_once(tmp_path_factory):
 @pytest.fixture(scope="session")
 def trainers(tmp_path_factory) -> Iterator[WarmServer]:
     """The server that starts LeRobot's programs, for all workers."""
-    given = os.environ.get("ROBOTRAIN_TEST_ENVIRONMENT")
-    environment = Path(given or build_environment("robotrain_workloads.lerobot_train.container"))
+    environment_path = os.environ.get("ROBOTRAIN_TEST_ENVIRONMENT")
+    environment = Path(environment_path or build_environment("robotrain_workloads.lerobot_train.container"))
     with closing(share_lerobot(get_shared_folder(tmp_path_factory), environment, OUTSIDE)) as server:
         yield server
 

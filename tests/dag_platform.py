@@ -47,7 +47,7 @@ class DagEngine(FakeEngine, PipelineRuns, SweepPlans):
                 "job": json.loads(replace(body, registers=step.registers).to_json()),
                 "slots": step.settings.slots,
             }
-        spec = {"steps": documents, "finished": {name: dict(one) for name, one in finished.items()}}
+        spec = {"steps": documents, "finished": {name: dict(finished_step) for name, finished_step in finished.items()}}
         files = {"dag.json": json.dumps(spec, indent=1).encode()}
         return Plan(platform=self.platform.name, run=run, job=job, spec="dag.json", files=files, shown=("dag.json",))
 
@@ -81,15 +81,15 @@ class DagEngine(FakeEngine, PipelineRuns, SweepPlans):
         return super().status(reference)
 
     def list_steps(self, reference: Any) -> list[StepStatus]:
-        found = self._steps(reference).items()
-        return [StepStatus(name=name, state=one["state"], reason=one.get("reason", "")) for name, one in found][::-1]
+        steps = self._steps(reference).items()
+        return [StepStatus(name=name, state=step["state"], reason=step.get("reason", "")) for name, step in steps][::-1]
 
     def has_step_output(self, reference: Any) -> bool:
         return (engine() / "jobs" / reference["id"]).exists()
 
     def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
-        found = self._steps(reference)[reference["step"]] if "step" in reference else self._state(reference)
-        yield from found.get("log", [])
+        state = self._steps(reference)[reference["step"]] if "step" in reference else self._state(reference)
+        yield from state.get("log", [])
 
     def outputs(self, reference: Any) -> Iterator[Output]:
         if "step" not in reference:

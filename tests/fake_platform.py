@@ -138,8 +138,8 @@ class FakeEngine(PlatformPlans, PlatformEngine, PipelinePlans):
     def status(self, reference: Any) -> Status:
         if read_word("status") == "exits":
             raise SystemExit(0)
-        known = self._state(reference)
-        return Status(state=known.get("state", "running"), started=known.get("started"), ended=known.get("ended"))
+        state = self._state(reference)
+        return Status(state=state.get("state", "running"), started=state.get("started"), ended=state.get("ended"))
 
     def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
         return iter(self._state(reference).get("log", []))

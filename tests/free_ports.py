@@ -22,9 +22,9 @@ def find_free_ports(count: int) -> range:
     """Return so many in a row. Raise RuntimeError if there are none."""
     for _ in range(TRIES):
         first = CHOICE.choice(PORTS[: len(PORTS) - count])
-        found = range(first, first + count)
+        ports = range(first, first + count)
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in found:
+            for port in ports:
                 stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return found
+            return ports
     raise RuntimeError(f"no {count} free ports in a row from {PORTS.start} to {PORTS.stop}")

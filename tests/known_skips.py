@@ -28,7 +28,7 @@ class KnownSkips:
     def note(self, test: str, longrepr: object) -> None:
         """Remember a skip that is not listed. pytest gives the reason as the third of (path, line, reason)."""
         reason = str(longrepr[2] if isinstance(longrepr, tuple) else longrepr).removeprefix("Skipped: ")
-        if not any(fnmatch.fnmatch(reason, known) for known in self.reasons):
+        if not any(fnmatch.fnmatch(reason, pattern) for pattern in self.reasons):
             self.unknown.append(f"{test}: {reason}")
 
     @pytest.hookimpl(tryfirst=True)
@@ -37,8 +37,8 @@ class KnownSkips:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        for one in self.unknown:
-            terminalreporter.line(f"SKIPPED, for a reason not in tests/{FILE.name}: {one}", red=True)
+        for reason in self.unknown:
+            terminalreporter.line(f"SKIPPED, for a reason not in tests/{FILE.name}: {reason}", red=True)
 
 
 def read_known() -> list[str]:

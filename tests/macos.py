@@ -72,7 +72,7 @@ def _hide_folders(call: Callable[..., Any]) -> Callable[..., Any]:
     def hide(path: Any = ".", *args: Any, **options: Any) -> Any:
         if not isinstance(path, int):
             text = os.fsdecode(path)
-            is_hidden = any(text == one or text.startswith(f"{one}/") for one in HIDDEN)
+            is_hidden = any(text == folder or text.startswith(f"{folder}/") for folder in HIDDEN)
             if is_hidden and _is_of_robotrain(sys._getframe(1)):
                 if call.__name__ == "access":
                     return False

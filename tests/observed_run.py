@@ -32,7 +32,7 @@ class ObservedRun:
         raise NotImplementedError
 
     def tell(self, *events: event.Event) -> Any:
-        return self.say(*(event.format_event(one) for one in events))
+        return self.say(*(event.format_event(run_event) for run_event in events))
 
     def status(self) -> Status:
         return self.platform.engine.status(self.reference)

@@ -25,22 +25,24 @@ def blobs(*urls: str) -> list[JobSource]:
     return [source("blob_url", url) for url in urls or (ONE,)]
 
 
-def job(*sources: JobSource, workload: str = "lerobot-train", trainer_args: tuple[str, ...] = (), **given: Any) -> Job:
+def job(
+    *sources: JobSource, workload: str = "lerobot-train", trainer_args: tuple[str, ...] = (), **parameters: Any
+) -> Job:
     """A training of one blob dataset, unless other sources are given."""
     return Job(
         workload=workload,
-        parameters=list_fields(TrainParameters(**given)),
+        parameters=list_fields(TrainParameters(**parameters)),
         sources=sources or tuple(blobs()),
         trainer_args=trainer_args,
         profile=LEROBOT_TRAIN.profile if workload == LEROBOT_TRAIN.name else WorkloadProfile(),
     )
 
 
-def evaluation(*sources: JobSource, **given: Any) -> Job:
+def evaluation(*sources: JobSource, **parameters: Any) -> Job:
     """Of a policy in blob storage, rolled out, unless other sources are given."""
     return Job(
         workload="lerobot-eval",
-        parameters=list_fields(EvalParameters(**{"env": "pusht"} | given)),
+        parameters=list_fields(EvalParameters(**{"env": "pusht"} | parameters)),
         sources=sources or (source("blob_url", ONE, "policy"),),
         profile=LEROBOT_EVAL.profile,
     )

@@ -60,9 +60,9 @@ class Indexes:
         name = unquote(address.rstrip("/").rpartition("/")[2])
         if name.endswith(".whl"):
             return (folder / name).read_bytes() if (folder / name).exists() else None
-        found = [path for path in folder.glob("*.whl") if path.name.partition("-")[0] == name.replace("-", "_")]
-        links = "".join(f'<a href="{path.name}#sha256={sha256(path)}">{path.name}</a>' for path in found)
-        return f"<html><body>{links}</body></html>".encode() if found else None
+        wheels = [path for path in folder.glob("*.whl") if path.name.partition("-")[0] == name.replace("-", "_")]
+        links = "".join(f'<a href="{path.name}#sha256={sha256(path)}">{path.name}</a>' for path in wheels)
+        return f"<html><body>{links}</body></html>".encode() if wheels else None
 
     def certificate(self, host: str) -> ssl.SSLContext:
         """What makes us that host."""

@@ -11,16 +11,16 @@ from robotrain_runtime.contract.finding import Finding, FindingError
 BLOCK = re.compile(r"^(?:error|warning|note): .*?\[([\w-]+)\]$(?:\n  .*)*", re.MULTILINE)
 
 
-def check_problems(found: str | Iterable[object], *expected: str) -> None:
+def check_problems(problems: str | Iterable[object], *expected: str) -> None:
     """Assert that a report, or a list of problems, has these, each "CODE" or "CODE PLACE", and no other error; more
     notes and warnings may be there. PLACE is how the second line of a problem's report begins.
     """
-    shown = found if isinstance(found, str) else "\n".join(map(str, found))
+    shown = problems if isinstance(problems, str) else "\n".join(map(str, problems))
     blocks = [(match[1], match[0]) for match in BLOCK.finditer(shown)]
     lines = [(" ".join([code, *block.split("\n  ")[1:2]]), block) for code, block in blocks]
-    missing = [one for one in expected if not any(is_meant(one, line) for line, _ in lines)]
+    missing = [problem for problem in expected if not any(is_meant(problem, line) for line, _ in lines)]
     errors = [line for line, block in lines if block.startswith("error")]
-    other = [line for line in errors if not any(is_meant(one, line) for one in expected)]
+    other = [line for line in errors if not any(is_meant(problem, line) for problem in expected)]
     assert (missing, other) == ([], []), shown
 
 
@@ -32,11 +32,11 @@ def check_rejected(*expected: str) -> Iterator[None]:
     check_problems(rejected.value.problems, *expected)
 
 
-def check_refusals(found: Exception | Iterable[object], *expected: str) -> None:
+def check_refusals(raised: Exception | Iterable[object], *expected: str) -> None:
     """Assert what an error or findings of the machine of a job say, each "KIND" or "KIND PLACE". The kind is the code
     of a finding or the class of an error; the place of an error is its fault: "os-error network".
     """
-    refusals = [found] if isinstance(found, Exception) else found
+    refusals = [raised] if isinstance(raised, Exception) else raised
     check_problems("\n".join(map(format_refusal, refusals)), *expected)
 
 

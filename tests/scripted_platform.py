@@ -43,9 +43,9 @@ def rejected(title: str) -> Rejected:
     return Rejected([Problem(code="scripted-says-no", stage=Stage.SUBMIT, title=title)])
 
 
-def denied(why: str) -> Rejected:
+def denied(reason: str) -> Rejected:
     way = Suggestion("scripted login")
-    return Rejected([Problem(code="signed-out", stage=Stage.SUBMIT, title="not told", why=why, suggestions=(way,))])
+    return Rejected([Problem(code="signed-out", stage=Stage.SUBMIT, title="not told", why=reason, suggestions=(way,))])
 
 
 class ScriptedEngine(PlatformPlans, PlatformEngine):
@@ -54,9 +54,9 @@ class ScriptedEngine(PlatformPlans, PlatformEngine):
         return {"page": page.read_text()} if page.exists() else {}
 
     def status(self, reference: Any) -> Status:
-        found = self._query(Path(reference["folder"]))
+        status = self._query(Path(reference["folder"]))
         self._note(reference, "asked")
-        return found
+        return status
 
     def _query(self, folder: Path) -> Status:
         while (folder / "hangs").exists():

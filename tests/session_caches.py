@@ -39,17 +39,17 @@ def cache_discovery() -> Iterator[None]:
 
 def cache_function(patch: pytest.MonkeyPatch, owner: ModuleType, name: str, get_key: Callable[..., tuple | None]):
     """Let a function answer once for the same arguments; without a key it is called each time."""
-    known: dict[tuple, object] = {}
+    cache: dict[tuple, object] = {}
     read = getattr(owner, name)
 
     def read_once(*arguments):
-        arguments = tuple(one if isinstance(one, str) else tuple(one) for one in arguments)
+        arguments = tuple(argument if isinstance(argument, str) else tuple(argument) for argument in arguments)
         if (key := get_key(*arguments)) is None:
             return read(*arguments)
-        if (arguments, key) not in known:
-            found = read(*arguments)
-            known[arguments, key] = [*found] if isinstance(found, Iterator) else found
-        return known[arguments, key]
+        if (arguments, key) not in cache:
+            answer = read(*arguments)
+            cache[arguments, key] = [*answer] if isinstance(answer, Iterator) else answer
+        return cache[arguments, key]
 
     patch.setattr(owner, name, read_once)
 
@@ -59,22 +59,22 @@ def read_entry_points(group: str) -> list[SimpleNamespace]:
     points: dict[str, list[SimpleNamespace]] = {}
     for place in sys.path:
         read = read_points if place.startswith(HERE) else read_points.__wrapped__
-        for project, found in read(place, group):
-            points.setdefault(project, found)  # of two distributions with the same name the first counts
-    return [point for found in points.values() for point in found]
+        for project, project_points in read(place, group):
+            points.setdefault(project, project_points)  # of two distributions with the same name the first counts
+    return [point for project_points in points.values() for point in project_points]
 
 
 @functools.cache
 def read_points(place: str, group: str) -> list[tuple[str, list[SimpleNamespace]]]:
     """Return the distributions of a folder: the normalized name of each, and its entry points of a group."""
-    found = []
+    projects = []
     for distribution in metadata.distributions(path=[place]):
         points = [point for point in distribution.entry_points if point.group == group]
         described = distribution.metadata
         owner = SimpleNamespace(name=described["Name"], version=described["Version"])
         named = [SimpleNamespace(name=point.name, value=point.value, dist=owner) for point in points]
-        found.append((discovery.normalize_name(owner.name), named))
-    return found
+        projects.append((discovery.normalize_name(owner.name), named))
+    return projects
 
 
 def read_yaml_in_c(patch: pytest.MonkeyPatch) -> None:

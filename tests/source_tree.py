@@ -84,10 +84,10 @@ class Module:
         for node in walk_statements(ast.parse(self.text)):  # a class comes before what is in it
             if isinstance(node, ast.ClassDef):
                 methods.update(node.body)
-                fields = tuple(one.target.id for one in node.body if isinstance(one, ast.AnnAssign))
+                fields = tuple(statement.target.id for statement in node.body if isinstance(statement, ast.AnnAssign))
                 definitions.append(Definition(node.name, node.lineno, True, False, fields))
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                names = tuple(one.arg for one in node.args.args if one.arg not in ("self", "cls"))
+                names = tuple(argument.arg for argument in node.args.args if argument.arg not in ("self", "cls"))
                 definitions.append(Definition(node.name, node.lineno, False, node in methods, names))
             elif isinstance(node, ast.Import):
                 imports += [alias.name for alias in node.names]
@@ -117,6 +117,11 @@ def read_modules(root: Path = ROOT) -> Sequence[Module]:
     ]
 
 
+def read_tests(root: Path = ROOT) -> Sequence[Module]:
+    """All modules of the tests."""
+    return [Module(_dotted(path.relative_to(root)), path) for path in sorted((root / "tests").rglob("*.py"))]
+
+
 def _dotted(path: Path) -> str:
     parts = list(path.with_suffix("").parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -128,26 +133,26 @@ def folder_imports(modules: Iterable[Module], package: str) -> dict[str, dict[st
     Modules directly below the package, which are its entry points and its leaves, are left out.
     """
     inside = {module.name: module for module in modules if f"{module.name}.".startswith(f"{package}.")}
-    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    imports: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for module in inside.values():
         for name in module.imports:
             target = inside.get(name) or inside.get(name.rpartition(".")[0])
             if target is None or package in (module.folder, target.folder) or module.folder == target.folder:
                 continue
-            found[module.folder][target.folder].append(f"{module.name} imports {target.name}")
-    return found
+            imports[module.folder][target.folder].append(f"{module.name} imports {target.name}")
+    return imports
 
 
 def file_imports(modules: Iterable[Module]) -> dict[str, list[str]]:
     """Which file imports which other, wherever the import stands; the `__init__` of a package is left out."""
     inside = {module.name: module for module in modules if not module.is_package}
-    found: dict[str, list[str]] = defaultdict(list)
+    imports: dict[str, list[str]] = defaultdict(list)
     for module in inside.values():
         for name in module.imports:
             target = inside.get(name) or inside.get(name.rpartition(".")[0])
             if target is not None and target is not module:
-                found[module.name].append(target.name)
-    return found
+                imports[module.name].append(target.name)
+    return imports
 
 
 def find_modules_imported_once(modules: Iterable[Module]) -> dict[str, str]:
@@ -162,14 +167,14 @@ def find_modules_imported_once(modules: Iterable[Module]) -> dict[str, str]:
                 importers[target].add(module.name)
     return {
         name: importer
-        for name, (importer, *others) in sorted((name, tuple(found)) for name, found in importers.items())
+        for name, (importer, *others) in sorted((name, tuple(users)) for name, users in importers.items())
         if not others and importer.rpartition(".")[0] == name.rpartition(".")[0]
     }
 
 
 def find_functions_called_once(modules: Iterable[Module]) -> list[str]:
     """Private functions and methods that their file mentions once beside their definition."""
-    found = []
+    functions = []
     for module in modules:
         nodes = list(ast.walk(ast.parse(module.text)))
         mentions = Counter(getattr(node, "id", getattr(node, "attr", "")) for node in nodes)
@@ -178,8 +183,8 @@ def find_functions_called_once(modules: Iterable[Module]) -> list[str]:
             for node in nodes
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and re.match("_[^_]", node.name)
         ]
-        found += [f"{module.name}:{node.lineno} {node.name}" for node in private if mentions[node.name] == 1]
-    return found
+        functions += [f"{module.name}:{node.lineno} {node.name}" for node in private if mentions[node.name] == 1]
+    return functions
 
 
 def find_cycles(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:
@@ -206,15 +211,15 @@ def _reachable(start: str, edges: Mapping[str, Iterable[str]]) -> set[str]:
 
 def find_vague_names(modules: Iterable[Module]) -> list[str]:
     """Modules and functions that one vague word names."""
-    found = []
+    names = []
     for module in modules:
         if VAGUE_WORDS.issuperset(module.name.rpartition(".")[2].strip("_").split("_")):
-            found.append(module.name)
-        for one in module.definitions:
-            is_standard = one.is_method and one.name in STANDARD_METHODS
-            if not one.is_class and one.name.strip("_") in VAGUE_WORDS and not is_standard:
-                found.append(f"{module.name}:{one.line} {one.name}")
-    return found
+            names.append(module.name)
+        for definition in module.definitions:
+            is_standard = definition.is_method and definition.name in STANDARD_METHODS
+            if not definition.is_class and definition.name.strip("_") in VAGUE_WORDS and not is_standard:
+                names.append(f"{module.name}:{definition.line} {definition.name}")
+    return names
 
 
 def find_vague_variables(modules: Iterable[Module]) -> list[str]:
@@ -237,7 +242,7 @@ def find_repeated_classes(modules: Iterable[Module]) -> dict[str, list[str]]:
     """Names of classes that two or more modules define."""
     classes: dict[str, set[str]] = defaultdict(set)
     for module in modules:
-        for one in module.definitions:
-            if one.is_class:
-                classes[one.name].add(module.name)
+        for definition in module.definitions:
+            if definition.is_class:
+                classes[definition.name].add(module.name)
     return {name: sorted(where) for name, where in sorted(classes.items()) if len(where) > 1}

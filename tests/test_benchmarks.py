@@ -81,7 +81,9 @@ def test_rows_that_are_not_measured_again_stay_on_the_page() -> None:
 
 
 def test_every_benchmark_of_the_suite_exists() -> None:
-    missing = [one.name for one in suite.BENCHMARKS if not (ROOT / "bench" / f"{one.name}.py").is_file()]
+    missing = [
+        benchmark.name for benchmark in suite.BENCHMARKS if not (ROOT / "bench" / f"{benchmark.name}.py").is_file()
+    ]
     assert not missing
 
 

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 
 def chosen_by(script: str) -> set[str]:
     """The marker expressions that a script gives to pytest."""
-    found = re.findall(r'pytest .*?-m (?:"(.+?)"|(\w+))', (ROOT / script).read_text())
-    return {quoted or word for quoted, word in found}
+    expressions = re.findall(r'pytest .*?-m (?:"(.+?)"|(\w+))', (ROOT / script).read_text())
+    return {quoted or word for quoted, word in expressions}
 
 
 def test_every_test_is_in_exactly_one_of_the_two():
@@ -29,7 +29,7 @@ def test_every_test_is_in_exactly_one_of_the_two():
         if is_long and not is_slow:
             continue  # pytest refuses to collect it: see conftest.py
         markers = {name for name, has in (("slow", is_slow), ("long", is_long)) if has}
-        runs = [Expression.compile(one).evaluate(markers.__contains__) for one in (fast, slow, long)]
+        runs = [Expression.compile(expression).evaluate(markers.__contains__) for expression in (fast, slow, long)]
         assert sum(runs) == 1, (markers, runs)
     assert part_of_long == "slow and long"  # the same tests in another order
 
@@ -70,8 +70,8 @@ def test_each_reason_for_which_a_kit_skips_is_known():
     """The slow kits of the built-in platforms would be the first to tell."""
     reasons = []
     for file in (ROOT / "core/robotrain/testing").glob("*.py"):
-        calls = (one for one in ast.walk(ast.parse(file.read_text())) if isinstance(one, ast.Call))
-        reasons += [join_parts(one.args[0]) for one in calls if ast.unparse(one.func) == "pytest.skip"]
+        calls = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+        reasons += [join_parts(call.args[0]) for call in calls if ast.unparse(call.func) == "pytest.skip"]
     assert len(reasons) > 15
-    known = (*read_known(), *NEVER_HERE)
-    assert [one for one in reasons if not any(fnmatch.fnmatch(one, pattern) for pattern in known)] == []
+    patterns = (*read_known(), *NEVER_HERE)
+    assert [reason for reason in reasons if not any(fnmatch.fnmatch(reason, pattern) for pattern in patterns)] == []

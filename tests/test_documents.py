@@ -104,8 +104,8 @@ def test_the_source_kind_of_the_plugin_guide_is_taken_checked_and_looked_for(
     assert (wrong.exit_code, "use   --lab-set pusht@3" in wrong.stderr) == (2, True)
     lost = robotrain("submit", *local, "--lab-set", "pusht@3")
     assert (lost.exit_code, f"use   mount {tmp_path / 'sets'}" in lost.stderr) == (4, True), lost.stderr
-    found = robotrain("render", "--platform", "local", "--lab-set", "pusht@3", "--json")
-    assert found.exit_code == 0
+    answer = robotrain("render", "--platform", "local", "--lab-set", "pusht@3", "--json")
+    assert answer.exit_code == 0
 
 
 def test_the_place_to_publish_to_of_the_plugin_guide_is_written_to(robotrain, install_guide_package, tmp_path):
@@ -127,7 +127,11 @@ def test_the_place_to_publish_to_of_the_plugin_guide_is_written_to(robotrain, in
     disk.mkdir()
     writer = target.open("lab://act/", place)
     made = {step: write_sealed_checkpoint(tmp_path / f"{step:06}", step, "run-1") for step in (100, 200)}
-    assert [writer.write(*one, lambda: False) for one in (*made.values(), made[200])] == [True, True, False]
+    assert [writer.write(*checkpoint, lambda: False) for checkpoint in (*made.values(), made[200])] == [
+        True,
+        True,
+        False,
+    ]
     assert target.inspect("lab://act", place) == TargetInspection(runs={100: "run-1", 200: "run-1"})
     with pytest.raises(PermanentError, match="000200 is of the run run-1"):
         writer.write(*write_sealed_checkpoint(tmp_path / "other/000200", 200, "run-2"), lambda: False)

@@ -135,23 +135,23 @@ def test_no_files_import_one_another_in_a_circle(modules):
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_folder_imports_the_entry_module_of_its_package(package):
     entries = {f"{package}.{name}" for name in ENTRY_MODULES}
-    found = [
+    imports = [
         f"{module.name} imports {name}"
         for module in MODULES
         if package_of(module) == package and module.folder != package
         for name in module.imports
         if name in entries or name.rpartition(".")[0] in entries
     ]
-    assert found == []
+    assert imports == []
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_imports_only_what_its_distribution_declares(package):
-    known = {package} | DEPENDENCIES[package] | ENVIRONMENT_DEPENDENCIES.get(package, set())
-    known |= set(sys.stdlib_module_names)
+    packages = {package} | DEPENDENCIES[package] | ENVIRONMENT_DEPENDENCIES.get(package, set())
+    packages |= set(sys.stdlib_module_names)
     for module in MODULES:
         if package_of(module) == package:
-            allowed = known | (TESTING_DEPENDENCIES if is_testing(module) else set())
+            allowed = packages | (TESTING_DEPENDENCIES if is_testing(module) else set())
             assert {name.partition(".")[0] for name in module.imports} <= allowed, module.name
 
 

@@ -36,7 +36,7 @@ class Use(NamedTuple):
 @cache
 def list_uses() -> Sequence[Use]:
     """Every call of a module's `Messages`."""
-    found = []
+    uses = []
     for module in source_tree.read_modules():
         if f"{MAKER} = Messages(__file__)" in module.text:
             lines = module.text.splitlines()
@@ -45,15 +45,15 @@ def list_uses() -> Sequence[Use]:
                     continue
                 if not any(f"{MAKER}(" in line for line in lines[function.lineno - 1 : function.end_lineno]):
                     continue
-                found += [use for call in ast.walk(function) if (use := read_use(module, function, call))]
-    return list(dict.fromkeys(found))
+                uses += [use for call in ast.walk(function) if (use := read_use(module, function, call))]
+    return list(dict.fromkeys(uses))
 
 
 def read_use(module: source_tree.Module, function: ast.FunctionDef, node: ast.AST) -> Use | None:
     if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != MAKER:
         return None
     names = tuple(dict.fromkeys(read_names(node.args[0], function)))
-    facts = frozenset(one.arg for one in node.keywords if one.arg)
+    facts = frozenset(keyword.arg for keyword in node.keywords if keyword.arg)
     return Use(f"{module.path}:{node.lineno}", str(module.path.parent), names, facts)
 
 
@@ -69,8 +69,8 @@ def read_names(value: ast.expr, function: ast.FunctionDef) -> Iterator[str]:
                 pairs = [(target, node.value)]
                 if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
                     pairs = list(zip(target.elts, node.value.elts, strict=True))
-                for one, assigned in pairs:
-                    if getattr(one, "id", "") == value.id:
+                for variable, assigned in pairs:
+                    if getattr(variable, "id", "") == value.id:
                         yield from read_names(assigned, function)
 
 
@@ -90,12 +90,12 @@ def list_files() -> Iterator[Path]:
 
 def list_messages(file: Path) -> dict[str, messages.Table]:
     """The messages of a file, by name."""
-    found = {}
+    messages = {}
     for code, table in tomllib.loads(file.read_text()).items():
-        for variant, one in {"": table, **table}.items() if isinstance(table, dict) else ():
-            if isinstance(one, dict) and "title" in one:
-                found[f"{code}.{variant}" if variant else code] = one
-    return found
+        for variant, message in {"": table, **table}.items() if isinstance(table, dict) else ():
+            if isinstance(message, dict) and "title" in message:
+                messages[f"{code}.{variant}" if variant else code] = message
+    return messages
 
 
 def test_every_reported_message_is_written():
@@ -114,9 +114,9 @@ def test_a_call_gives_the_facts_that_its_message_names_and_no_others():
         for name in use.names:
             table = messages.find_message(use.folder, name)
             needed = list_placeholders([table["title"], table.get("where", "")])
-            problems += [f"{use.at}: {name} needs {one}" for one in needed - use.facts - set(OWN_FACTS)]
-        problems += [f"{use.at}: nothing says {one}" for one in use.facts - list_placeholders(texts) - set(ARGUMENTS)]
-        problems += [f"{use.at}: {one} is not given" for one in list_placeholders(texts) - use.facts - set(OWN_FACTS)]
+            problems += [f"{use.at}: {name} needs {fact}" for fact in needed - use.facts - set(OWN_FACTS)]
+        problems += [f"{use.at}: nothing says {fact}" for fact in use.facts - list_placeholders(texts) - set(ARGUMENTS)]
+        problems += [f"{use.at}: {fact} is not given" for fact in list_placeholders(texts) - use.facts - set(OWN_FACTS)]
     assert problems == []
 
 
@@ -135,8 +135,8 @@ QUOTES = {
 
 def test_a_problem_is_made_of_a_message():
     modules = source_tree.read_modules()
-    found = [one for one in modules if re.search(r"(?<![\w.])Problem\(", one.text)]
-    names = {str(one.path.relative_to(source_tree.ROOT)) for one in found}
+    makers = [module for module in modules if re.search(r"(?<![\w.])Problem\(", module.text)]
+    names = {str(module.path.relative_to(source_tree.ROOT)) for module in makers}
     assert names == {*QUOTES}, "write the sentences in a messages.toml"
 
 
@@ -163,7 +163,7 @@ def test_a_message_has_known_keys_and_sentences():
         for name, table in list_messages(file).items():
             assert {key for key, value in table.items() if not isinstance(value, dict)} <= KEYS, name
             assert not table["title"].endswith("."), name
-            assert all(one.endswith((".", "}", "`", ")")) for one in table.get("why", ())), name
+            assert all(sentence.endswith((".", "}", "`", ")")) for sentence in table.get("why", ())), name
             assert all(len(way) in (1, 2) for way in table.get("ways", ())), name
 
 
@@ -215,19 +215,24 @@ def make_problem(tmp_path: Path) -> Any:
 
 
 def test_a_text_whose_fact_is_absent_or_none_is_left_out(make_problem):
-    found = make_problem("too-dear", name="a", count=1, reason=None, limit=3)
-    assert (found.title, found.why, found.suggestions) == ("a costs 1 credit", "", (Suggestion("--budget 3"),))
-    found = make_problem(
+    problem = make_problem("too-dear", name="a", count=1, reason=None, limit=3)
+    assert (problem.title, problem.why, problem.suggestions) == ("a costs 1 credit", "", (Suggestion("--budget 3"),))
+    problem = make_problem(
         "too-dear", "first", "", name="a", count=2, reason="it", limit=3, owner="Ada", cheaper=Path("b c")
     )
-    assert (found.title, found.why) == ("a costs 2 credits", "It is above 3. Ask Ada.")
-    assert [way.text for way in found.suggestions] == ["first", "--name 'b c'", "--budget 3"]
+    assert (problem.title, problem.why) == ("a costs 2 credits", "It is above 3. Ask Ada.")
+    assert [way.text for way in problem.suggestions] == ["first", "--name 'b c'", "--budget 3"]
 
 
 def test_a_variant_has_its_own_texts_and_decides_by_its_name(make_problem):
-    found = make_problem("too-dear.twice", name="x")
-    assert (found.code, found.message, found.title) == ("too-dear", "too-dear.twice", "{both} 'x' cost too much")
-    assert (found.where, found.why, found.stage, found.severity) == ("--x", "--x decides.", Stage.PREFLIGHT, "warning")
+    problem = make_problem("too-dear.twice", name="x")
+    assert (problem.code, problem.message, problem.title) == ("too-dear", "too-dear.twice", "{both} 'x' cost too much")
+    assert (problem.where, problem.why, problem.stage, problem.severity) == (
+        "--x",
+        "--x decides.",
+        Stage.PREFLIGHT,
+        "warning",
+    )
     assert make_problem("too-dear.twice", name="x", where="y", stage=Stage.RUN).stage is Stage.RUN
 
 
@@ -237,6 +242,6 @@ def test_a_message_that_no_file_has_is_an_error_of_the_code(make_problem):
 
 
 def test_a_secret_in_a_fact_is_not_shown(make_problem):
-    found = make_problem("too-dear", name="hf_abcdefghijklmnopqrstuvwx", count=2, given="https://a.b/c?sig=abcdefgh")
-    assert "hf_abc" not in str(found)
-    assert "sig=" not in str(found)
+    problem = make_problem("too-dear", name="hf_abcdefghijklmnopqrstuvwx", count=2, given="https://a.b/c?sig=abcdefgh")
+    assert "hf_abc" not in str(problem)
+    assert "sig=" not in str(problem)

@@ -14,6 +14,10 @@ def test_a_variable_says_what_it_holds():
     assert source_tree.find_vague_variables(MODULES) == []
 
 
+def test_a_variable_of_a_test_says_what_it_holds():
+    assert source_tree.find_vague_variables(source_tree.read_tests()) == []
+
+
 def test_no_two_classes_share_a_name():
     assert source_tree.find_repeated_classes(MODULES) == {}
 

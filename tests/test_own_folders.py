@@ -17,7 +17,7 @@ print(json.dumps([str(one.path) for one in files.list_own_folders()] + [str(Path
 
 
 def list_folders() -> list[Path]:
-    return [*(one.path for one in files.list_own_folders()), Path.home()]
+    return [*(folder.path for folder in files.list_own_folders()), Path.home()]
 
 
 def test_folders_are_the_tests_own_and_empty(tmp_path):
@@ -33,5 +33,5 @@ def test_a_process_that_a_test_starts_has_them_too():
 @pytest.mark.slow
 def test_a_slow_test_shares_programs_and_environments_alone(tmp_path):
     state, cache, configuration, _ = list_folders()
-    assert all(tmp_path in one.parents for one in (state, cache, configuration))
-    assert sorted(one.name for one in cache.iterdir()) == ["environments", "uv", "warp"]
+    assert all(tmp_path in folder.parents for folder in (state, cache, configuration))
+    assert sorted(path.name for path in cache.iterdir()) == ["environments", "uv", "warp"]

@@ -48,8 +48,8 @@ def test_a_hub_tells_a_dataset_page_by_page_and_serves_parts_of_files(hub):
     first = get_from_hub(hub, "/api/datasets/me/set/tree/main?recursive=true&expand=false")
     second = get_from_hub(hub, first.headers["Link"].split("<")[1].split(">")[0])
     content = [*json.loads(first.content), *json.loads(second.content)]
-    assert sorted([*files, "data", "meta"]) == [one["path"] for one in content]
-    assert [one["path"] for one in content if "lfs" in one] == ["data/a b#é?.parquet", "data/c.parquet"]
+    assert sorted([*files, "data", "meta"]) == [file["path"] for file in content]
+    assert [file["path"] for file in content if "lfs" in file] == ["data/a b#é?.parquet", "data/c.parquet"]
     assert second.headers["Link"] is None
     led = get_from_hub(hub, f"/datasets/me/set/resolve/{commit}/data/a%20b%23%C3%A9%3F.parquet")
     part = get_from_hub(hub, led.headers["Location"], {"Range": "bytes=10-19"})

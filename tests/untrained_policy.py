@@ -10,7 +10,7 @@ import robotrain_runtime
 import robotrain_workloads
 
 DATASET = Path(__file__).parents[1] / "examples/pusht-mini/dataset"
-NETWORK = tuple(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2"))
+NETWORK = tuple(f"--policy.{option}" for option in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2"))
 MAKE = f"""
 import sys
 from pathlib import Path

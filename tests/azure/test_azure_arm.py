@@ -23,7 +23,7 @@ def list_resources(arm: ArmClient, following: str, monkeypatch) -> list[str]:
     monkeypatch.setattr(
         ArmClient, "_send_request", lambda self, method, url, query, body: parse_answer(json.dumps(pages.pop(0)))
     )
-    return [one["name"] for one in arm.list_all("/list", "1")]
+    return [resource["name"] for resource in arm.list_all("/list", "1")]
 
 
 @pytest.mark.parametrize("host", ["management.azure.com", "management.azure.com:443", "Management.Azure.com"])

@@ -54,28 +54,28 @@ class CountingSignIn:
         return type("Token", (), {"token": str(self.given), "expires_on": time.time() + self.lasts})
 
 
-@pytest.mark.parametrize(("lasts", "given"), [(3600, 1), (299, 2)])
-def test_token_that_is_about_to_expire_is_renewed(lasts: float, given: int) -> None:
+@pytest.mark.parametrize(("lasts", "token_number"), [(3600, 1), (299, 2)])
+def test_token_that_is_about_to_expire_is_renewed(lasts: float, token_number: int) -> None:
     sign_in = CountingSignIn(lasts)
-    kept = credential.CachedCredential(sign_in)
-    kept.get_token(STORAGE)
-    assert (kept.get_token(STORAGE).token, sign_in.given) == (str(given), given)
+    cached = credential.CachedCredential(sign_in)
+    cached.get_token(STORAGE)
+    assert (cached.get_token(STORAGE).token, sign_in.given) == (str(token_number), token_number)
 
 
 def test_changed_identity_is_used_soon(monkeypatch) -> None:
     sign_in = CountingSignIn(3600)
-    kept = credential.CachedCredential(sign_in)
+    cached = credential.CachedCredential(sign_in)
     monkeypatch.setattr(credential, "TOKEN_CACHE_SECONDS", -1.0)
-    kept.get_token(STORAGE)
-    assert kept.get_token(STORAGE).token == "2"
+    cached.get_token(STORAGE)
+    assert cached.get_token(STORAGE).token == "2"
 
 
 def test_rejected_token_is_not_reused() -> None:
     sign_in = CountingSignIn(3600)
-    kept = credential.CachedCredential(sign_in)
-    kept.get_token(STORAGE)
-    assert kept.get_token(STORAGE, claims="{}").token == "2"
-    assert kept.get_token(STORAGE, tenant_id="other").token == "3"
+    cached = credential.CachedCredential(sign_in)
+    cached.get_token(STORAGE)
+    assert cached.get_token(STORAGE, claims="{}").token == "2"
+    assert cached.get_token(STORAGE, tenant_id="other").token == "3"
 
 
 def test_a_process_has_one_credential_until_its_environment_names_another(monkeypatch) -> None:

@@ -83,13 +83,13 @@ def deliver(azure, blob_container, data_python, tmp_path, monkeypatch, nobody) -
         return begun[-1]
 
     yield deliver
-    for one in begun:
-        one.close()
+    for fetch in begun:
+        fetch.close()
 
 
 def survey_model(made: BatchFetch) -> SurveyedSource:
-    (found,) = made.survey()
-    return found
+    (source,) = made.survey()
+    return source
 
 
 def download_model(made: BatchFetch) -> dict[str, bytes]:
@@ -114,7 +114,7 @@ def test_what_came_stays_and_what_was_cut_off_goes_on(azure, deliver, register, 
 
 
 @pytest.mark.parametrize(
-    ("uri", "why"),
+    ("uri", "reason"),
     [
         ("azureml:act:9", r"^the Azure ML workspace robots-ml has no version 9 of act; it has 7, 11$"),
         ("azureml:atc:7", r"^the Azure ML workspace robots-ml has no model atc; it has act"),
@@ -123,23 +123,23 @@ def test_what_came_stays_and_what_was_cut_off_goes_on(azure, deliver, register, 
         ("azureml:bare:1", r"^the model bare version 1 has no files: there are no blobs below https://.*/nothing"),
     ],
 )
-def test_a_missing_model_is_reported_with_what_is_there(deliver, register, uri, why):
+def test_a_missing_model_is_reported_with_what_is_there(deliver, register, uri, reason):
     register("act", 7, WAYS[0])
     register("act", 11, WAYS[0])
     register("far", 1, "https://example.com/a?sig=S3CRET")
     register("gone", 1, "azureml://datastores/nowhere/paths/a")
     register("bare", 1, "azureml://datastores/models/paths/nothing")
-    found = survey_model(deliver(uri))
-    assert re.search(why, str(found.problems[0])), found.problems
-    assert "S3CRET" not in str(found.problems[0])
+    source = survey_model(deliver(uri))
+    assert re.search(reason, str(source.problems[0])), source.problems
+    assert "S3CRET" not in str(source.problems[0])
 
 
 def test_a_short_model_name_without_a_workspace_is_reported_with_the_full_one(deliver):
-    found = survey_model(deliver("azureml:act:7", tracking_uri="https://mlflow.example.com"))
-    (way,) = found.problems[0].ways
-    assert "no workspace tracks this run" in found.problems[0].title
+    source = survey_model(deliver("azureml:act:7", tracking_uri="https://mlflow.example.com"))
+    (way,) = source.problems[0].ways
+    assert "no workspace tracks this run" in source.problems[0].title
     assert way.text == "azureml://subscriptions/ID/resourcegroups/GROUP/workspaces/NAME/models/act/versions/7"
-    assert found.fault == "configuration"
+    assert source.fault == "configuration"
 
 
 def test_a_missing_role_for_the_workspace_or_its_blobs_is_reported(azure, deliver, register, blob_container):

@@ -34,13 +34,13 @@ BLOBS = {"datastoreType": "AzureBlob", "accountName": "acc", "containerName": "b
     ],
 )
 def test_a_short_name_means_the_workspace_of_the_job_and_a_full_one_its_own(uri, meant):
-    found = container.parse_model_name(uri, HERE)
-    assert (found.workspace, found.name, found.version) == meant
-    assert container.parse_model_name(str(found), None) == found
+    model_name = container.parse_model_name(uri, HERE)
+    assert (model_name.workspace, model_name.name, model_name.version) == meant
+    assert container.parse_model_name(str(model_name), None) == model_name
 
 
 @pytest.mark.parametrize(
-    ("uri", "here", "why", "instead"),
+    ("uri", "here", "reason", "instead"),
     [
         ("azureml:act:7", None, "no workspace", container.FULL_NAME.format(name="act", version="7")),
         ("azureml://registries/r/models/act/versions/7", HERE, "a registry", "azureml:act:7"),
@@ -54,8 +54,8 @@ def test_a_short_name_means_the_workspace_of_the_job_and_a_full_one_its_own(uri,
         ("models:/act/7", HERE, "not a version", ""),
     ],
 )
-def test_one_that_cannot_be_looked_up_says_why_and_what_to_type(uri, here, why, instead):
-    with pytest.raises(container.ModelNameError, match=why) as raised:
+def test_one_that_cannot_be_looked_up_says_why_and_what_to_type(uri, here, reason, instead):
+    with pytest.raises(container.ModelNameError, match=reason) as raised:
         container.parse_model_name(uri, here)
     assert raised.value.suggestion == instead
 

@@ -46,18 +46,18 @@ def run(tmp_path, azure, workspace, nobody, training_python, data_python):
 def test_it_is_tracked_and_its_last_checkpoint_is_registered_once(run, azure, workspace):
     code, events, output = run()
     assert code == 0, output
-    (tracked,) = [one for one in events if isinstance(one, Tracking)]
+    (tracked,) = [event for event in events if isinstance(event, Tracking)]
     assert (tracked.uri, tracked.ui.partition("?")[0]) == (
         HERE.tracking_uri,
         f"https://ml.azure.com/runs/{tracked.run_id}",
     )
-    (registered,) = [one for one in events if isinstance(one, Registered)]
+    (registered,) = [event for event in events if isinstance(event, Registered)]
     assert (registered.version, registered.step) == ("1", 40)
     assert {path.split("/")[1] for path in workspace.artifacts[tracked.run_id]} == {"000020", "000040"}
     code, _, output = run("register", "pusher")
     assert (code, json.loads(output.splitlines()[0])["version"]) == (0, "1"), output
     models = azure.manager.there.models[f"{HERE.resource}/pusher".lower()]
-    assert [one["tags"]["checkpoint"] for one in models.values()] == ["000040"]
+    assert [model["tags"]["checkpoint"] for model in models.values()] == ["000040"]
 
 
 def test_a_missing_role_is_reported_before_the_work_begins(run, azure):
@@ -65,4 +65,4 @@ def test_a_missing_role_is_reported_before_the_work_begins(run, azure):
     code, events, output = run()
     assert code == 4
     assert "AzureML Data Scientist" in output
-    assert not [one for one in events if isinstance(one, Tracking)]
+    assert not [event for event in events if isinstance(event, Tracking)]

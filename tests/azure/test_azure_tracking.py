@@ -52,25 +52,27 @@ def test_a_run_is_tracked_published_and_registered_once(started, azure, workspac
         tracked.ask(ARTIFACT_REQUEST, **make_checkpoint_request(there.run_id, checkpoint)) for _ in range(2)
     )
     assert (first["artifact"], first["new"], again["new"]) == ("checkpoints/000020", True, False)
-    asked = {
+    request = {
         **make_checkpoint_request(there.run_id, checkpoint),
         "name": "pusher",
         "description": "a policy",
         "tags": TAGS,
     }
-    asked["lineage"] = {"dataset_uri": "hf://lerobot/pusht"}
-    assert [tracked.ask(REGISTER_REQUEST, **asked) for _ in range(2)] == [
+    request["lineage"] = {"dataset_uri": "hf://lerobot/pusht"}
+    assert [tracked.ask(REGISTER_REQUEST, **request) for _ in range(2)] == [
         {"version": "1", "new": True},
         {"version": "1", "new": False, "replaced": ""},
     ]
-    assert tracked.ask(REGISTER_REQUEST, **asked | {"name": "once-more"}) == {"version": "1", "new": True}
+    assert tracked.ask(REGISTER_REQUEST, **request | {"name": "once-more"}) == {"version": "1", "new": True}
     assert tracked.end() == []
 
     run = ask_mlflow(workspace, f"runs/get?run_id={there.run_id}")["run"]
     assert run["info"]["status"] == "FINISHED"
     assert {"key": "policy_type", "value": "act"} in run["data"]["params"]
-    assert [(one["key"], one["value"], one["step"]) for one in run["data"]["metrics"]] == [("train/loss", 0.5, 20)]
-    tags = {one["key"]: one["value"] for one in run["data"]["tags"]}
+    assert [(metric["key"], metric["value"], metric["step"]) for metric in run["data"]["metrics"]] == [
+        ("train/loss", 0.5, 20)
+    ]
+    tags = {tag["key"]: tag["value"] for tag in run["data"]["tags"]}
     assert tags["checkpoint_000020_artifact"] == "checkpoints/000020"
     assert (tags["a.b"], tags["training_status"]) == ("c", "completed")
 
@@ -82,7 +84,7 @@ def test_a_run_is_tracked_published_and_registered_once(started, azure, workspac
     written = [line for line in azure.front.requests if line.startswith("PUT /azureml/ExperimentRun")]
     assert len(written) == 3
     models = azure.manager.there.models[f"{HERE.resource}/pusher".lower()]
-    assert {number: one["modelType"] for number, one in models.items()} == {"1": "custom_model"}
+    assert {number: model["modelType"] for number, model in models.items()} == {"1": "custom_model"}
     assert models["1"]["modelUri"] == f"azureml://jobs/{there.run_id}/outputs/artifacts/paths/checkpoints/000020/"
     run_tags = {"mlflow_run_id": there.run_id, "mlflow_experiment_id": there.experiment_id}
     assert models["1"]["tags"] == {**TAGS, **run_tags}
@@ -100,7 +102,7 @@ def test_a_run_that_azure_does_not_let_go_on_is_followed_by_a_new_one(started, w
 
 
 @pytest.mark.parametrize(
-    ("asked", "status"),
+    ("endpoint", "status"),
     [
         ("runs/update", 401),
         pytest.param("runs/(update|get)", 401, marks=pytest.mark.long),
@@ -108,12 +110,12 @@ def test_a_run_that_azure_does_not_let_go_on_is_followed_by_a_new_one(started, w
         pytest.param("runs/update", 503, marks=pytest.mark.long),
     ],
 )
-def test_a_bad_moment_makes_no_second_run(started, workspace, asked, status, monkeypatch):
+def test_a_bad_moment_makes_no_second_run(started, workspace, endpoint, status, monkeypatch):
     tracked = started()
     first = tracked.wait_for_run()
     assert tracked.end() == []
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    workspace.faults.append(Fault(asked, status=status, code="UserError", times=1 if "get" not in asked else 2))
+    workspace.faults.append(Fault(endpoint, status=status, code="UserError", times=1 if "get" not in endpoint else 2))
     tracked = started(first.run_id)
     assert tracked.wait_for_run().run_id == first.run_id
     assert tracked.end() == []
@@ -128,8 +130,8 @@ def test_what_an_upload_that_broke_off_left_is_no_obstacle(started, azure, works
     published = tracked.ask(ARTIFACT_REQUEST, **make_checkpoint_request(there.run_id, checkpoint))
     assert (published["artifact"], published["new"]) == ("checkpoints/000020.2", True)
     tags = {
-        one["key"]: one["value"]
-        for one in ask_mlflow(workspace, f"runs/get?run_id={there.run_id}")["run"]["data"]["tags"]
+        tag["key"]: tag["value"]
+        for tag in ask_mlflow(workspace, f"runs/get?run_id={there.run_id}")["run"]["data"]["tags"]
     }
     assert tags["checkpoint_000020_artifact"] == "checkpoints/000020.2"
     assert tracked.end() == []
@@ -139,8 +141,8 @@ def test_another_checkpoint_is_the_next_version(started, azure, checkpoint):
     tracked = started()
     there = tracked.wait_for_run()
     azure.manager.there.models[f"{HERE.resource}/pusher".lower()] = {str(n): {"tags": {}} for n in range(1, 12)}
-    asked = {**make_checkpoint_request(there.run_id, checkpoint), "name": "pusher", "description": "", "tags": TAGS}
-    assert tracked.ask(REGISTER_REQUEST, **asked) == {"version": "12", "new": True}
+    request = {**make_checkpoint_request(there.run_id, checkpoint), "name": "pusher", "description": "", "tags": TAGS}
+    assert tracked.ask(REGISTER_REQUEST, **request) == {"version": "12", "new": True}
     assert tracked.end() == []
 
 
@@ -170,13 +172,13 @@ def test_results_lie_at_the_root_and_later_ones_beside_those_that_nobody_may_rep
     for name in ("eval_results.json", "videos/episode_000.mp4"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
-    asked = {"run_id": there.run_id, "folder": str(folder), "files": ["eval_results.json", "videos/episode_000.mp4"]}
-    answers = [tracked.ask(RESULTS_REQUEST, **asked, digest=digest * 64) for digest in "aabb"]
+    request = {"run_id": there.run_id, "folder": str(folder), "files": ["eval_results.json", "videos/episode_000.mp4"]}
+    answers = [tracked.ask(RESULTS_REQUEST, **request, digest=digest * 64) for digest in "aabb"]
     root = f"runs:/{there.run_id}"
     assert [answer["to"] for answer in answers] == [root] * 2 + [f"{root}/eval_results.2"] * 2
     assert [answer["new"] for answer in answers] == [True, False, True, False]
     assert sorted(workspace.artifacts[there.run_id]) == sorted(
-        [*asked["files"], *(f"eval_results.2/{name}" for name in asked["files"])]
+        [*request["files"], *(f"eval_results.2/{name}" for name in request["files"])]
     )
     assert tracked.end() == []
 
@@ -199,11 +201,11 @@ def test_a_value_that_is_too_long_is_cut_and_a_refused_one_alone_is_lost(started
     assert "k" * 80 in warning
     assert "c" * 80 in warning
     data = ask_mlflow(workspace, f"runs/get?run_id={there.run_id}")["run"]["data"]
-    kept = {one["key"]: one["value"] for kind in ("params", "tags") for one in data[kind]}
-    assert {"policy_type": "act", "number_149": "149", "a.b": "c", "last": "one"}.items() <= kept.items()
-    assert (len(kept["options"]), len(kept["summary"])) == (500, 1000)
-    assert kept["options"].endswith("(cut)")
-    assert kept["summary"].endswith("(cut)")
+    logged = {pair["key"]: pair["value"] for kind in ("params", "tags") for pair in data[kind]}
+    assert {"policy_type": "act", "number_149": "149", "a.b": "c", "last": "one"}.items() <= logged.items()
+    assert (len(logged["options"]), len(logged["summary"])) == (500, 1000)
+    assert logged["options"].endswith("(cut)")
+    assert logged["summary"].endswith("(cut)")
 
 
 def test_a_refused_request_of_mlflow_is_reported_once(started, workspace):
@@ -218,9 +220,9 @@ def test_a_refused_request_of_mlflow_is_reported_once(started, workspace):
 def test_the_check_of_a_workspace_brings_its_findings(job, azure):
     assert TrackingCheck(job).wait_for_findings() == []
     azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
-    (found,) = TrackingCheck(job).wait_for_findings()
-    assert (found.code, found.fault) == ("azure-role-missing", "configuration")
-    assert "AzureML Data Scientist" in found.ways[0].text
+    (finding,) = TrackingCheck(job).wait_for_findings()
+    assert (finding.code, finding.fault) == ("azure-role-missing", "configuration")
+    assert "AzureML Data Scientist" in finding.ways[0].text
 
 
 LOCAL = """

@@ -36,7 +36,7 @@ def set_job_address(tenant, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "given",
+    "address",
     [
         GIVEN,
         GIVEN.replace("resourceGroups", "resourcegroups"),
@@ -45,16 +45,16 @@ def set_job_address(tenant, monkeypatch):
     ],
     ids=["as the workspace has it", "in another case", "with a query", "in capitals"],
 )
-def test_the_tracking_address_of_the_platform_is_used_without_a_request(set_job_address, tenant, given):
-    set_job_address(given)
+def test_the_tracking_address_of_the_platform_is_used_without_a_request(set_job_address, tenant, address):
+    set_job_address(address)
     refused = list(tenant.proxy.refused)
     assert list(container.preflight_address(HERE.tracking_uri)) == []
-    assert container.address(HERE.tracking_uri) == given
+    assert container.address(HERE.tracking_uri) == address
     assert (tenant.sign_in.requests, tenant.manager.requests, tenant.proxy.refused) == ([], [], refused)
 
 
 @pytest.mark.parametrize(
-    "given",
+    "address",
     [
         "",
         f"{GIVEN}-2",
@@ -63,8 +63,8 @@ def test_the_tracking_address_of_the_platform_is_used_without_a_request(set_job_
         "sqlite:////tmp/mlflow.db",
     ],
 )
-def test_one_of_another_workspace_is_no_answer(tenant, monkeypatch, given):
-    monkeypatch.setenv(PLATFORM_TRACKING_VARIABLE, given)
+def test_one_of_another_workspace_is_no_answer(tenant, monkeypatch, address):
+    monkeypatch.setenv(PLATFORM_TRACKING_VARIABLE, address)
     tenant.manager.workspace("robots-ml")
     assert container.address(HERE.tracking_uri).startswith(HOST)
     assert len(tenant.manager.requests) == 1
@@ -134,9 +134,9 @@ def test_the_run_of_the_job_is_written_to_and_stays_azures(
 
     run = ask_mlflow(workspace, f"runs/get?run_id={job_run}")["run"]
     assert (run["info"]["run_name"], run["info"]["status"]) == ("witty_name", "RUNNING")
-    tags = {one["key"]: one["value"] for one in run["data"]["tags"]}
+    tags = {tag["key"]: tag["value"] for tag in run["data"]["tags"]}
     assert (tags["training_status"], tags["c"]) == ("completed", "d")
     assert run["data"]["params"] == [{"key": "a", "value": "b"}]
-    assert [one["key"] for one in run["data"]["metrics"]] == ["train/loss"]
+    assert [metric["key"] for metric in run["data"]["metrics"]] == ["train/loss"]
     assert workspace.artifacts[job_run] == ["checkpoints/000020/config.json"]
     assert not [line for line in workspace.requests if "experiments/create" in line or "runs/update" in line]

@@ -41,9 +41,9 @@ def check_plugin(tmp_path, monkeypatch):
 
 
 def test_a_tracking_plugin_brings_its_findings(check_plugin):
-    (found,) = check_plugin(FOUND)
-    assert (found.title, found.fault) == ("nobody may track at pretended://x", "data")
-    assert [way.text for way in found.ways] == ["ask", "wait"]
+    (finding,) = check_plugin(FOUND)
+    assert (finding.title, finding.fault) == ("nobody may track at pretended://x", "data")
+    assert [way.text for way in finding.ways] == ["ask", "wait"]
 
 
 def test_a_tracking_plugin_without_findings_is_no_error(check_plugin):
@@ -53,20 +53,20 @@ def test_a_tracking_plugin_without_findings_is_no_error(check_plugin):
 def test_a_tracking_plugin_that_hangs_is_not_waited_for(check_plugin, monkeypatch):
     monkeypatch.setattr(preflight, "PLUGIN_SECONDS", 0.1)
     monkeypatch.setattr(preflight, "ANSWER_SLACK_SECONDS", 0.1)
-    (found,) = check_plugin("time.sleep(60)")
-    code = (found.code, found.fault, found.why)
+    (finding,) = check_plugin("time.sleep(60)")
+    code = (finding.code, finding.fault, finding.why)
     assert code == ("tracking-unreachable", "network", "It did not answer within 0.1 s.")
 
 
 def test_a_tracking_plugin_that_fails_is_reported_with_its_error(check_plugin):
-    (found,) = check_plugin("raise ValueError('torn')")
-    assert found.why == "The check failed: ValueError: torn."
+    (finding,) = check_plugin("raise ValueError('torn')")
+    assert finding.why == "The check failed: ValueError: torn."
 
 
 def test_an_address_that_no_plugin_accepts_is_checked_by_robotrain(check_plugin, tmp_path):
     (tmp_path / "mlflow.db").write_text("no database at all")
-    (found,) = check_plugin(FOUND, f"sqlite:///{tmp_path}/mlflow.db")
-    assert found.why == f"{tmp_path}/mlflow.db is not an SQLite database."
+    (finding,) = check_plugin(FOUND, f"sqlite:///{tmp_path}/mlflow.db")
+    assert finding.why == f"{tmp_path}/mlflow.db is not an SQLite database."
 
 
 def test_the_tracking_process_receives_the_names_of_its_plugins():

@@ -68,14 +68,16 @@ class TrackingProcess:
                 self.tracker.wait_for_run(lambda: False)
             except OSError:  # not yet, on a busy machine
                 continue
-            while not (found := [one for one in self.said if isinstance(one, Tracking)]):  # a moment after its id
+            while not (
+                trackings := [message for message in self.said if isinstance(message, Tracking)]
+            ):  # a moment after its id
                 time.sleep(0.01)
-            return found[0]
+            return trackings[0]
 
     def end(self) -> list[str]:
         """The warnings, once it is over."""
         self.tracker.close(Outcome(state="succeeded", exit_code=0))
-        return [one.text for one in self.said if isinstance(one, Note)]
+        return [message.text for message in self.said if isinstance(message, Note)]
 
 
 @pytest.fixture
@@ -88,8 +90,8 @@ def start_tracking(training_python) -> Iterator[Callable[..., TrackingProcess]]:
         return started[-1]
 
     yield start
-    for one in started:
-        one.tracker.close(None)
+    for process in started:
+        process.tracker.close(None)
 
 
 def ask_mlflow(workspace: Any, path: str, body: Mapping[str, object] | None = None) -> Any:

@@ -66,13 +66,13 @@ class Blobs:
 
     def metadata(self, container: str, name: str) -> Mapping[str, str] | None:
         status, _, headers = self._asked("HEAD", f"/{container}/{quote(name)}")
-        found = {key[len(METADATA) :]: value for key, value in headers.items() if key.lower().startswith(METADATA)}
-        return found if status == 200 else None
+        metadata = {key[len(METADATA) :]: value for key, value in headers.items() if key.lower().startswith(METADATA)}
+        return metadata if status == 200 else None
 
     def names(self, container: str, prefix: str = "") -> list[str]:
         query = urlencode({"restype": "container", "comp": "list", "prefix": prefix})
         status, content, _ = self._asked("GET", f"/{container}?{query}")
-        return [str(one.text) for one in ET.fromstring(content).iter("Name")] if status == 200 else []
+        return [str(node.text) for node in ET.fromstring(content).iter("Name")] if status == 200 else []
 
     def delete(self, container: str, name: str) -> None:
         status, content, _ = self._asked("DELETE", f"/{container}/{quote(name)}")
@@ -103,7 +103,7 @@ class Blobs:
             "x-ms-date": formatdate(usegmt=True),
             "Content-Length": str(len(body)),
         }
-        with contextlib.nullcontext(line) if line else self._connected() as asked:
-            asked.request(method, path, body, {**ours, **headers})
-            came = asked.getresponse()
+        with contextlib.nullcontext(line) if line else self._connected() as connection:
+            connection.request(method, path, body, {**ours, **headers})
+            came = connection.getresponse()
             return came.status, came.read(), dict(came.getheaders())

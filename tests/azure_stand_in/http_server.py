@@ -237,12 +237,12 @@ def cut_short(method: str, path: str, answered: bool = False) -> Iterator[None]:
     connection, waiting = http.client.HTTPConnection, []
     ask, hear = connection.putrequest, connection.getresponse
 
-    def asks(self: Any, verb: str, url: str, *given: Any, **how: Any) -> None:
+    def asks(self: Any, verb: str, url: str, *args: Any, **how: Any) -> None:
         if verb == method and path in url:
             waiting.append(self)
             if not answered:
                 raise CutShort
-        ask(self, verb, url, *given, **how)
+        ask(self, verb, url, *args, **how)
 
     def hears(self: Any) -> Any:
         heard = hear(self)

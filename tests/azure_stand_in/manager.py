@@ -158,32 +158,32 @@ class _Handler(Handler):
         kind = _kind(path)
         if query.get("api-version") not in VERSIONS.get(kind, ()):
             raise Refused(400, "InvalidResourceType", f"No such version of the resource type {kind}.")
-        asked = Asked(self.command, path, query, sent, self.headers["Host"])
+        request = Asked(self.command, path, query, sent, self.headers["Host"])
         below = re.fullmatch(r"(.*/workspaces/[^/]+)(/.+)", path, re.IGNORECASE)
         if below and kind == WORKSPACES:
             at = self._resource(below[1])["id"].lower()
-            return service.answer(self.server.there.workspaces[at], replace(asked, rest=below[2]))
+            return service.answer(self.server.there.workspaces[at], replace(request, rest=below[2]))
         if self.command != "GET":
             raise make_unauthorized(f"{kind}/write", path)
-        found = self._found(asked, kind)
-        return 200, service.make_page(asked, found) if isinstance(found, list) else found
+        resource = self._found(request, kind)
+        return 200, service.make_page(request, resource) if isinstance(resource, list) else resource
 
-    def _found(self, asked: Asked, kind: str) -> Any:
+    def _found(self, request: Asked, kind: str) -> Any:
         """One resource, or a list."""
-        there, path = self.server.there, asked.path
+        there, path = self.server.there, request.path
         scope, _, _ = path.partition(f"/providers/{ROLES}/")
         if kind == LOCATIONS:
             *_, region, what = path.lower().split("/")
             return computes.list_sizes() if what == "vmsizes" else there.usages.get(region, [])
         if kind.endswith("/roleAssignments"):
-            return [{"properties": one} for one in _assigned(there, scope, asked.query)]
+            return [{"properties": assignment} for assignment in _assigned(there, scope, request.query)]
         if kind.endswith("/permissions"):
             self._resource(scope)
             return there.granted
         if kind.endswith("/roleDefinitions"):
             return {"id": path, "properties": there.definitions[path.rpartition("/")[2]]}
         if path.endswith(f"/providers/{kind}"):
-            return [one for at, one in there.resources.items() if f"/providers/{kind.lower()}/" in at]
+            return [resource for at, resource in there.resources.items() if f"/providers/{kind.lower()}/" in at]
         return self._resource(path)
 
     def _resource(self, path: str) -> dict[str, Any]:
@@ -192,8 +192,8 @@ class _Handler(Handler):
             raise Refused(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
         if group.lower() != GROUP:
             raise Refused(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
-        if found := self.server.there.resources.get(path.lower()):
-            return found
+        if resource := self.server.there.resources.get(path.lower()):
+            return resource
         what = "/".join(rest[1:])
         message = f"The Resource '{what}' under resource group '{group}' was not found. For more details please go to"
         raise Refused(404, "ResourceNotFound", f"{message} https://aka.ms/ARMResourceNotFoundFix")
@@ -208,13 +208,13 @@ def _kind(path: str) -> str:
 
 def _assigned(there: Contents, scope: str, query: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """As the filter asks: a principal's own at, above and below a scope; or its and its groups' at and above it."""
-    asked = re.fullmatch(r"assignedTo\('(.+)'\)|principalId eq '(.+)'", query.get("$filter", ""))
-    if asked is None:
+    match = re.fullmatch(r"assignedTo\('(.+)'\)|principalId eq '(.+)'", query.get("$filter", ""))
+    if match is None:
         raise Refused(400, "UnsupportedFilter", "The filter is not supported.")
-    for one in there.assignments:
-        above = f"{scope}/".lower().startswith(f"{one['scope'].rstrip('/')}/".lower())
-        below = one["scope"].lower().startswith(f"{scope}/".lower())
-        own = one["principalId"] == (asked[1] or asked[2])
-        of_group = asked[1] in there.members.get(one["principalId"], ())
-        if (above and (own or of_group)) or (below and own and asked[2]):
-            yield one
+    for assignment in there.assignments:
+        above = f"{scope}/".lower().startswith(f"{assignment['scope'].rstrip('/')}/".lower())
+        below = assignment["scope"].lower().startswith(f"{scope}/".lower())
+        own = assignment["principalId"] == (match[1] or match[2])
+        of_group = match[1] in there.members.get(assignment["principalId"], ())
+        if (above and (own or of_group)) or (below and own and match[2]):
+            yield assignment

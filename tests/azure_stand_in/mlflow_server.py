@@ -57,39 +57,39 @@ class Runs:
         self._ask("runs/update", changes)
 
     def get_run(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._ask(f"runs/get?run_id={self.ids[name]}")["run"]
-        return found
+        run: dict[str, Any] = self._ask(f"runs/get?run_id={self.ids[name]}")["run"]
+        return run
 
     def inward(self, path: str, body: bytes) -> tuple[str, bytes]:
         """What a caller asks, with the server's own ids. path: with its query."""
         path, _, query = path.partition("?")
-        asked = [(name, self._id(name, value)) for name, value in parse_qsl(query, keep_blank_values=True)]
+        pairs = [(name, self._id(name, value)) for name, value in parse_qsl(query, keep_blank_values=True)]
         with contextlib.suppress(ValueError):
             body = json.dumps({name: self._id(name, value) for name, value in json.loads(body).items()}).encode()
-        return f"{path}?{urlencode(asked)}", body
+        return f"{path}?{urlencode(pairs)}", body
 
     def outward(self, body: bytes) -> bytes:
         """What the server answers, with the names of jobs."""
         names = {own: name for name, own in tuple(self.ids.items())}
-        return re.sub(rb"[0-9a-f]{32}", lambda found: names.get(found[0].decode(), found[0].decode()).encode(), body)
+        return re.sub(rb"[0-9a-f]{32}", lambda match: names.get(match[0].decode(), match[0].decode()).encode(), body)
 
     def _id(self, name: str, value: Any) -> Any:
         return self.ids.get(value, value) if name in NAMING else value
 
     def _experiment(self, name: str) -> str:
         try:
-            found = self._ask(f"experiments/get-by-name?experiment_name={quote(name)}")["experiment"]
+            experiment = self._ask(f"experiments/get-by-name?experiment_name={quote(name)}")["experiment"]
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise
-            found = self._ask("experiments/create", {"name": name})
-        return str(found["experiment_id"])
+            experiment = self._ask("experiments/create", {"name": name})
+        return str(experiment["experiment_id"])
 
     def _ask(self, what: str, sent: Mapping[str, Any] | None = None) -> dict[str, Any]:
         address = f"http://127.0.0.1:{self._port}/api/2.0/mlflow/{what}"
         body = None if sent is None else json.dumps(sent).encode()
-        asked = urllib.request.Request(address, body, {"Content-Type": "application/json"})
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=60) as came:
+        request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as came:
             answer: dict[str, Any] = json.load(came)
         return answer
 
@@ -99,10 +99,18 @@ def running(folder: Path, artifacts: Path | None = None) -> Iterator[int]:
     """One with a new database in `folder`: its port. artifacts: where it keeps them itself, for its clients."""
     port = find_free_port()
     python = installed()
-    kept = ("--artifacts-destination", artifacts) if artifacts else ("--default-artifact-root", ROOT)
-    stores = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", *kept)
-    one = (*(() if artifacts else ("--no-serve-artifacts",)), "--workers", "1", "--host", "127.0.0.1", "--port", port)
-    words = (python / "bin/python", "-m", "mlflow", "server", *stores, *one)
+    artifact_options = ("--artifacts-destination", artifacts) if artifacts else ("--default-artifact-root", ROOT)
+    stores = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", *artifact_options)
+    server_options = (
+        *(() if artifacts else ("--no-serve-artifacts",)),
+        "--workers",
+        "1",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        port,
+    )
+    words = (python / "bin/python", "-m", "mlflow", "server", *stores, *server_options)
     environ = {**_plain(), "MLFLOW_DISABLE_TELEMETRY": "true", **NO_JOBS}
     ask = lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()  # noqa: E731
     with program.running(words, environ, folder / "mlflow.log", ask):

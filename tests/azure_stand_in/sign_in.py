@@ -54,39 +54,39 @@ class _Handler(Handler):
         path = urlsplit(self.path).path
         if path.endswith("/openid-configuration"):
             ends = {"token": "/oauth2/v2.0/token", "authorization": "/oauth2/v2.0/authorize", "device": "/devicecode"}
-            found = {f"{name}_endpoint": LOGIN + end for name, end in ends.items()}
-            self.answer_json(200, {**found, "issuer": f"{LOGIN}/v2.0"})
+            discovery = {f"{name}_endpoint": LOGIN + end for name, end in ends.items()}
+            self.answer_json(200, {**discovery, "issuer": f"{LOGIN}/v2.0"})
         elif path.endswith("/discovery/instance"):
             names = {"preferred_network": "login.microsoftonline.com", "preferred_cache": "login.windows.net"}
             metadata = [{**names, "aliases": ["login.microsoftonline.com"]}]
-            found = f"{LOGIN}/v2.0/.well-known/openid-configuration"
-            self.answer_json(200, {"tenant_discovery_endpoint": found, "api-version": "1.1", "metadata": metadata})
+            discovery = f"{LOGIN}/v2.0/.well-known/openid-configuration"
+            self.answer_json(200, {"tenant_discovery_endpoint": discovery, "api-version": "1.1", "metadata": metadata})
         else:
             self.answer_json(404, {"error": "not_found"})
 
     def do_POST(self) -> None:
-        given = parse_qs(self.received().decode())
+        form = parse_qs(self.received().decode())
         if urlsplit(self.path).path != f"/{TENANT}/oauth2/v2.0/token":
             self._refuse("invalid_request", "AADSTS90002: Tenant not found.")
-        elif "client_assertion" in given and not _federated(given):
+        elif "client_assertion" in form and not _federated(form):
             self._refuse("invalid_client", "AADSTS700213: No matching federated identity record found for assertion.")
-        elif "client_assertion" not in given and given.get("client_secret") != [SECRET]:
+        elif "client_assertion" not in form and form.get("client_secret") != [SECRET]:
             self._refuse("invalid_client", "AADSTS7000215: Invalid client secret provided. Ensure it is the right one.")
-        elif not given.get("scope", [""])[0].endswith("/.default"):
+        elif not form.get("scope", [""])[0].endswith("/.default"):
             self._refuse("invalid_scope", "AADSTS70011: The provided value for scope is not valid.")
         else:
-            audience = given["scope"][0].split("/.default")[0].strip("/")
-            made = token(audience, given["client_id"][0])
+            audience = form["scope"][0].split("/.default")[0].strip("/")
+            made = token(audience, form["client_id"][0])
             self.answer_json(200, {"token_type": "Bearer", "expires_in": 3599, "access_token": made})
 
-    def _refuse(self, error: str, why: str) -> None:
-        self.answer_json(401, {"error": error, "error_description": why})
+    def _refuse(self, error: str, message: str) -> None:
+        self.answer_json(401, {"error": error, "error_description": message})
 
 
-def _federated(given: dict[str, list[str]]) -> bool:
+def _federated(form: dict[str, list[str]]) -> bool:
     """Whether the assertion is the one that the cluster's token file holds."""
     kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-    return given["client_assertion"] == [FEDERATED] and given.get("client_assertion_type") == [kind]
+    return form["client_assertion"] == [FEDERATED] and form.get("client_assertion_type") == [kind]
 
 
 def _part(content: dict[str, Any]) -> str:
@@ -123,13 +123,13 @@ class _ManagedHandler(Handler):
         self.received()
         split = urlsplit(self.path)
         header, named = ("secret", "clientid") if split.path == OF_JOBS else ("X-IDENTITY-HEADER", "client_id")
-        asked = {name: values[0] for name, values in parse_qs(split.query).items()}
+        query = {name: values[0] for name, values in parse_qs(split.query).items()}
         if self.headers.get(header) != HEADER:
             self.answer_json(401, {"statusCode": 401, "message": "Access denied."})
-        elif asked.get(named) not in self.server.clients or "resource" not in asked:
+        elif query.get(named) not in self.server.clients or "resource" not in query:
             self.answer_json(400, {"statusCode": 400, "message": WHY})
         else:
-            resource, client = asked["resource"], asked[named]
+            resource, client = query["resource"], query[named]
             made = {"access_token": token(resource, client), "expires_on": str(int(time.time()) + 3600)}
             self.answer_json(200, {**made, "resource": resource, "token_type": "Bearer", "client_id": client})
 

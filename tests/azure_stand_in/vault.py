@@ -63,23 +63,25 @@ class _Handler(Handler):
 
     def _found(self) -> dict[str, Any]:
         split = urlsplit(self.path)
-        asked = re.fullmatch(r"/secrets/([0-9A-Za-z-]{1,127})(?:/([0-9a-f]{32})?)?", split.path)
+        match = re.fullmatch(r"/secrets/([0-9A-Za-z-]{1,127})(?:/([0-9a-f]{32})?)?", split.path)
         if parse_qs(split.query).get("api-version", [""])[0] not in VERSIONS:
             raise Refused(400, "BadParameter", "Missing or invalid required api-version parameter.")
-        if asked is None:
+        if match is None:
             raise Refused(400, "BadParameter", f"The request URI contains an invalid name: {split.path}")
         client = read_claims(self.headers)["appid"]
         if self.server.readers is not None and client not in self.server.readers:
             raise Refused(403, "ForbiddenByRbac", NOT_LET_IN.format(client=client, vault=self.server.host))
-        name, version = asked[1], asked[2] or VERSION
-        found = self.server.secrets.get(name.lower())
-        if found is None or version != VERSION:
-            why = f"A secret with (name/id) {name} was not found in this key vault. If you recently deleted this secret"
-            raise Refused(404, "SecretNotFound", f"{why} you may be able to recover it using the correct command.")
-        if not found.enabled:
+        name, version = match[1], match[2] or VERSION
+        secret = self.server.secrets.get(name.lower())
+        if secret is None or version != VERSION:
+            message = (
+                f"A secret with (name/id) {name} was not found in this key vault. If you recently deleted this secret"
+            )
+            raise Refused(404, "SecretNotFound", f"{message} you may be able to recover it using the correct command.")
+        if not secret.enabled:
             raise Refused(403, "SecretDisabled", "Operation get is not allowed on a disabled secret.")
         at = f"https://{self.server.host}/secrets/{name}/{version}"
-        return {"value": found.value, "id": at, "attributes": {"enabled": True, "recoveryLevel": "Recoverable"}}
+        return {"value": secret.value, "id": at, "attributes": {"enabled": True, "recoveryLevel": "Recoverable"}}
 
     def _refuse(self, no: Refused) -> None:
         error: dict[str, Any] = {"code": no.code, "message": no.message}

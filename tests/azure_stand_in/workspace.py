@@ -61,15 +61,17 @@ class _Handler(Handler):
                 raise Refused(self.fault.status, self.fault.code, "The stand-in says so.")
             if audience_of(self.headers) not in AUDIENCES:
                 raise user_error("Bearer token not provided or not valid.", status=401)
-            if found := re.fullmatch(_MLFLOW, split.path, re.IGNORECASE):
-                self._mlflow(found["at"], f"{found['path']}?{split.query}", sent)
+            if match := re.fullmatch(_MLFLOW, split.path, re.IGNORECASE):
+                self._mlflow(match["at"], f"{match['path']}?{split.query}", sent)
                 return
-            if found := re.fullmatch(_ARTIFACTS, split.path, re.IGNORECASE):
-                status, answer = self._artifacts(found["run"], found["path"], json.loads(sent or b"{}"))
-            elif (found := re.fullmatch(_HISTORY, path, re.IGNORECASE)) and found["at"].lower() in there.workspaces:
+            if match := re.fullmatch(_ARTIFACTS, split.path, re.IGNORECASE):
+                status, answer = self._artifacts(match["run"], match["path"], json.loads(sent or b"{}"))
+            elif (match := re.fullmatch(_HISTORY, path, re.IGNORECASE)) and match["at"].lower() in there.workspaces:
                 query = {name: values[0] for name, values in parse_qs(split.query).items()}
-                asked = Asked(self.command, path, query, json.loads(sent or b"{}"), self.headers["Host"], found["path"])
-                status, answer = answer_history(there.workspaces[found["at"].lower()], asked)
+                request = Asked(
+                    self.command, path, query, json.loads(sent or b"{}"), self.headers["Host"], match["path"]
+                )
+                status, answer = answer_history(there.workspaces[match["at"].lower()], request)
             else:
                 raise user_error("There is no such route.", status=404)
         except Refused as no:
@@ -84,8 +86,8 @@ class _Handler(Handler):
         if at.lower() not in self.server.manager.there.resources:
             error = (404, "RESOURCE_DOES_NOT_EXIST", "There is no such workspace.")
         elif path.startswith("/api/2.0/mlflow/model-versions/create"):
-            why = "The path holds no MLmodel file: a model that is not in MLflow's format cannot be registered."
-            error = (400, "INVALID_PARAMETER_VALUE", why)
+            message = "The path holds no MLmodel file: a model that is not in MLflow's format cannot be registered."
+            error = (400, "INVALID_PARAMETER_VALUE", message)
         if error:
             self.answer_json(error[0], {"error_code": error[1], "message": error[2]})
             return
@@ -104,18 +106,22 @@ class _Handler(Handler):
     def _artifacts(self, run: str, path: str, sent: Mapping[str, Any]) -> Answer:
         there = self.server.artifacts.setdefault(run, [])
         if path == "/batch/metadata":
-            asked = [one["path"] for one in sent["paths"]]
-            why = f"Resource Conflict: ArtifactId ExperimentRun/dcid.{run}/{{}} already exists."
-            taken = {one: {"error": {"code": "UserError", "message": why.format(one)}} for one in asked if one in there}
-            new = [one for one in asked if one not in taken]
+            paths = [artifact["path"] for artifact in sent["paths"]]
+            message = f"Resource Conflict: ArtifactId ExperimentRun/dcid.{run}/{{}} already exists."
+            taken = {
+                artifact: {"error": {"code": "UserError", "message": message.format(artifact)}}
+                for artifact in paths
+                if artifact in there
+            }
+            new = [artifact for artifact in paths if artifact not in taken]
             there += new
             return 200, {"artifactContentInformation": self._contents(run, new), "errors": taken}
         if path == "/contentinfo":
-            one = parse_qs(urlsplit(self.path).query)["path"][0]
-            if one not in there:
-                raise user_error(f"There is no artifact {one}.", status=404)
-            return 200, self._contents(run, [one])[one]
-        return 200, {"value": [{**_where(run), "path": one} for one in there]}
+            requested = parse_qs(urlsplit(self.path).query)["path"][0]
+            if requested not in there:
+                raise user_error(f"There is no artifact {requested}.", status=404)
+            return 200, self._contents(run, [requested])[requested]
+        return 200, {"value": [{**_where(run), "path": artifact} for artifact in there]}
 
     def _contents(self, run: str, paths: list[str]) -> dict[str, dict[str, str]]:
         account = self.server.account
@@ -128,26 +134,26 @@ class _Handler(Handler):
 def _check_lengths(sent: Mapping[str, Any]) -> None:
     """A batch with a text that is too long is refused whole."""
     for kind, (name, value) in {"params": (255, 500), "tags": (100, 1000)}.items():
-        for one in sent.get(kind) or ():
-            if len(one["key"]) > name or len(one["value"]) > value:
-                why = f"Names of {kind} have at most {name} characters, their values {value}: {one['key'][:20]}."
-                raise user_error(why)
+        for field in sent.get(kind) or ():
+            if len(field["key"]) > name or len(field["value"]) > value:
+                message = f"Names of {kind} have at most {name} characters, their values {value}: {field['key'][:20]}."
+                raise user_error(message)
 
 
 def _where(run: str) -> dict[str, str]:
     return {"origin": "ExperimentRun", "container": f"dcid.{run}"}
 
 
-def answer_history(ml: Ml, asked: Asked) -> Answer:
+def answer_history(ml: Ml, request: Asked) -> Answer:
     """Of run history. Raises Refused."""
     for method, pattern, act in ROUTES:
-        match = re.fullmatch(pattern, asked.rest, re.IGNORECASE)
-        if match and asked.method == method:
-            return act(ml, asked, *match.groups())
+        match = re.fullmatch(pattern, request.rest, re.IGNORECASE)
+        if match and request.method == method:
+            return act(ml, request, *match.groups())
     raise user_error("There is no such route.", status=404)
 
 
-def get_details(ml: Ml, asked: Asked, name: str) -> Answer:
+def get_details(ml: Ml, request: Asked, name: str) -> Answer:
     job = find_job(ml, name)
     with job.lock:
         files = {file: signed_blob(job.store, LOGS, job.blob(file)) for file in job.files}
@@ -169,22 +175,22 @@ def get_details(ml: Ml, asked: Asked, name: str) -> Answer:
     return 200, answer
 
 
-def list_children(ml: Ml, asked: Asked, name: str) -> Answer:
+def list_children(ml: Ml, request: Asked, name: str) -> Answer:
     """The steps or trials that could begin so far, the newest first, two at a time; of a command job, none."""
     job = find_job(ml, name)
     whole = [*reversed(list(job.children.values()))]
-    begin = int(asked.query.get("$continuationtoken") or 0)
+    begin = int(request.query.get("$continuationtoken") or 0)
     token = str(begin + PAGE) if begin + PAGE < len(whole) else None
-    following = urlencode({**asked.query, "$continuationtoken": token})
-    link = f"https://{asked.host}{asked.path}?{following}" if token else None
+    following = urlencode({**request.query, "$continuationtoken": token})
+    link = f"https://{request.host}{request.path}?{following}" if token else None
     value = [_run(child) for child in whole[begin : begin + PAGE]]
     return 200, {"value": value, "continuationToken": token, "nextLink": link}
 
 
-def list_runs(ml: Ml, asked: Asked) -> Answer:
+def list_runs(ml: Ml, request: Asked) -> Answer:
     """Several runs at once; those that are not there apart, and 207 then."""
     there, lacking = dict[str, Any](), dict[str, Any]()
-    for key, wanted in asked.body["requests"].items():
+    for key, wanted in request.body["requests"].items():
         job = ml.jobs.get(str(wanted.get("runId") or "").lower())
         if job is None:
             lacking[key] = {"error": {"code": "UserError", "message": f"Run {wanted.get('runId')} was not found."}}

@@ -57,8 +57,8 @@ class Observed(ObservedRun):
         }
         self.job = Job(azureml.ml, JOB, body)
         azureml.ml.jobs[JOB.lower()] = self.job
-        kept = {"subscription": subscription, "group": group, "workspace": name, "publishes": publishes, "run": RUN}
-        self.reference = {"job": JOB, "datastore": "workspaceblobstore", "output": self.output, "code": "", **kept}
+        fields = {"subscription": subscription, "group": group, "workspace": name, "publishes": publishes, "run": RUN}
+        self.reference = {"job": JOB, "datastore": "workspaceblobstore", "output": self.output, "code": "", **fields}
         if output == EVALUATED.folder:
             self.record(EVALUATED)
 

@@ -41,21 +41,21 @@ def model(uri: str, role: Any = "init_policy") -> JobSource:
     return source("model_asset", uri, role)
 
 
-def settings(**given: Any) -> AzureMLSettings:
-    return AzureMLSettings(**WORKSPACE | {"aks_cluster": "aks-robot-dev-001"} | given)
+def settings(**overrides: Any) -> AzureMLSettings:
+    return AzureMLSettings(**WORKSPACE | {"aks_cluster": "aks-robot-dev-001"} | overrides)
 
 
-def render_plan(of: Job, attempt: int = 1, packed: Payload | None = None, **given: Any) -> Plan:
-    return AZUREML.plans.render(of, settings(**given), of.run_name(attempt), packed or payload(), PLUGIN_MODULES)
+def render_plan(of: Job, attempt: int = 1, packed: Payload | None = None, **overrides: Any) -> Plan:
+    return AZUREML.plans.render(of, settings(**overrides), of.run_name(attempt), packed or payload(), PLUGIN_MODULES)
 
 
-def find_problems(of: Job, **given: Any) -> list[Problem]:
-    return list(AZUREML.plans.check(of, settings(**given)))
+def find_problems(of: Job, **overrides: Any) -> list[Problem]:
+    return list(AZUREML.plans.check(of, settings(**overrides)))
 
 
-def find_codes(of: Job, **given: Any) -> set[str]:
+def find_codes(of: Job, **overrides: Any) -> set[str]:
     """Of what is wrong; remarks do not count."""
-    return {problem.code for problem in find_problems(of, **given) if problem.severity == "error"}
+    return {problem.code for problem in find_problems(of, **overrides) if problem.severity == "error"}
 
 
 def find_rejection(act: Callable[[], object]) -> Problem:

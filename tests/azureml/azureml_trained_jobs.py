@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))
+NETWORK = (
+    "--",
+    *(f"--policy.{option}" for option in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")),
+)
 QUICK = ("--batch-size", "4", "--device", "cpu", "--num-workers", "0", "--no-val-split", "--log-freq", "1")
 
 
@@ -73,7 +76,7 @@ def tracked(machine, job) -> tuple[dict, dict, dict]:
     """The parameters, the metrics and the tags of the MLflow run that the platform made for a job."""
     run = machine.azureml.runs.get_run(job.name)
     kinds = (run["data"].get(kind, ()) for kind in ("params", "metrics", "tags"))
-    return tuple({one["key"]: one["value"] for one in kind} for kind in kinds)
+    return tuple({pair["key"]: pair["value"] for pair in kind} for kind in kinds)
 
 
 def made_or_ended(cluster) -> list[str]:

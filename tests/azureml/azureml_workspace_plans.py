@@ -36,12 +36,12 @@ def add_dataset(azureml: AzureML, folder: str = "pusht") -> str:
 
 def make_plan(azureml: AzureML, *sources: object, parameters: Any = None, **settings: object) -> Plan:
     """A plan for the workspace: of a dataset of the Hub, unless other sources are given."""
-    given = {"workload_identity": CLIENT, "compute_kind": "kubernetes", **azureml.settings, **settings}
-    return render_plan(job(*(sources or (HUB,)), **(parameters or {})), **given)  # type: ignore[arg-type]
+    overrides = {"workload_identity": CLIENT, "compute_kind": "kubernetes", **azureml.settings, **settings}
+    return render_plan(job(*(sources or (HUB,)), **(parameters or {})), **overrides)  # type: ignore[arg-type]
 
 
-def make_submission_spec(azureml: AzureML, *sources: object, **given: Any) -> AzureMLSubmissionSpec:
-    return read_submission_spec(make_plan(azureml, *sources, **given))
+def make_submission_spec(azureml: AzureML, *sources: object, **overrides: Any) -> AzureMLSubmissionSpec:
+    return read_submission_spec(make_plan(azureml, *sources, **overrides))
 
 
 def run_preflight(wanted: Plan) -> list[Problem]:

@@ -76,8 +76,8 @@ def name_workspace(monkeypatch):
 
     def name(workspace: AzureML, compute: str = "") -> None:
         names = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME")
-        given = dict(zip(names, workspace.names, strict=True))
-        for variable, value in (given | ({"AZUREML_COMPUTE": compute} if compute else {})).items():
+        variables = dict(zip(names, workspace.names, strict=True))
+        for variable, value in (variables | ({"AZUREML_COMPUTE": compute} if compute else {})).items():
             monkeypatch.setenv(variable, value)
 
     return name

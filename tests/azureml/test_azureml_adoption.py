@@ -52,9 +52,9 @@ def test_jobs_are_listed_by_pages(workspace, count):
     names = submit_runs(workspace, count)
     del workspace.calls[:]
     listed = [*AZUREML.engine.list_submitted(AzureMLSettings(**workspace.settings), everyone=False)]
-    assert [one.text for one in listed] == names[::-1], "the newest first"
-    assert [one.run for one in listed] == [name.rpartition("-")[0] for name in names[::-1]]
-    assert {(one.state, one.user) for one in listed} <= {("pending", PERSON)}
+    assert [submission.text for submission in listed] == names[::-1], "the newest first"
+    assert [submission.run for submission in listed] == [name.rpartition("-")[0] for name in names[::-1]]
+    assert {(submission.state, submission.user) for submission in listed} <= {("pending", PERSON)}
     assert len(workspace.calls) <= -(-count // 2) + 2, workspace.calls
     assert len([call for call in workspace.calls if "/jobs?" in call]) == max(1, -(-count // 2))
 
@@ -64,10 +64,10 @@ def test_jobs_of_others_and_of_other_tools_are_told_apart(workspace, monkeypatch
     mine, theirs, foreign = submit_runs(workspace, 3)
     workspace.jobs[foreign].body["tags"] = {"team": "robots"}
     find = jobs.resource
-    monkeypatch.setattr(jobs, "resource", lambda one: _sent_by("ann", find(one)) if one.name == theirs else find(one))
+    monkeypatch.setattr(jobs, "resource", lambda job: _sent_by("ann", find(job)) if job.name == theirs else find(job))
     settings = AzureMLSettings(**workspace.settings)
-    assert [one.text for one in platform.list_submitted(settings, everyone=False)] == [mine]
-    listed = [(one.text, one.user) for one in platform.list_submitted(settings, everyone=True)]
+    assert [submission.text for submission in platform.list_submitted(settings, everyone=False)] == [mine]
+    listed = [(submission.text, submission.user) for submission in platform.list_submitted(settings, everyone=True)]
     assert listed == [(theirs, "ann"), (mine, PERSON)]
 
 
@@ -76,7 +76,7 @@ def test_pipelines_and_sweeps_are_told_apart(workspace):
     for name, kind in zip(names, ("Command", "Pipeline", "Sweep"), strict=True):
         workspace.jobs[name].body["jobType"] = kind
     listed = AZUREML.engine.list_submitted(AzureMLSettings(**workspace.settings), everyone=False)
-    assert [one.text for one in listed if one.can_be_adopted] == names[:1]
+    assert [submission.text for submission in listed if submission.can_be_adopted] == names[:1]
 
 
 def _sent_by(person: str, answer: dict) -> dict:
@@ -112,10 +112,10 @@ def test_the_page_of_a_job_names_its_workspace_too(workspace, page):
     subscription, group, own = workspace.names
     scope = f"/subscriptions/{subscription}/resourcegroups/{group}/workspaces/{own}"
     address = f"https://ml.azure.com{page}".replace("JOB", name).replace("SCOPE", scope)
-    found = AZUREML.engine.find_submitted(address, AzureMLSettings())
+    submission = AZUREML.engine.find_submitted(address, AzureMLSettings())
     by_name = AZUREML.engine.find_submitted(name, AzureMLSettings(**workspace.settings))
-    assert (found.document, found.created) == (by_name.document, by_name.created)
-    assert b"lerobot-train" in found.document
+    assert (submission.document, submission.created) == (by_name.document, by_name.created)
+    assert b"lerobot-train" in submission.document
 
 
 def test_other_addresses_are_no_jobs(workspace):

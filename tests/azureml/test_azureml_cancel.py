@@ -22,9 +22,9 @@ def test_cancel_waits_until_the_job_has_ended(run):
 def test_refusal_is_reported_at_once(run, status):
     run.azure.fault("POST .*/cancel", status=status, code="UserError")
     began = time.monotonic()
-    found = find_rejection(lambda: AZUREML.engine.cancel(run.set_native_state("Running").reference))
+    problem = find_rejection(lambda: AZUREML.engine.cancel(run.set_native_state("Running").reference))
     assert time.monotonic() - began < 5
-    assert found.code == "cancel-refused"
+    assert problem.code == "cancel-refused"
     assert run.status().state == "running"
 
 

@@ -129,14 +129,14 @@ REFUSED: list[tuple[Job, dict[str, object], str, str, Stage, list[str]]] = [
     *(
         (
             job(num_gpus=gpus),
-            given,
+            overrides,
             "value-missing",
             "--num-gpus",
             Stage.RESOLVE,
             ["--instance-type NAME", *managed, *(f"--num-gpus {number}" for number in offered)],
         )
         for gpus, offered in ((3, (2, 4)), (8, (4,)))
-        for given, managed in (({}, ["--compute-kind managed"]), ({"compute_kind": "kubernetes"}, []))
+        for overrides, managed in (({}, ["--compute-kind managed"]), ({"compute_kind": "kubernetes"}, []))
     ),
     *(
         (job(num_gpus=gpus), {"instance_type": named}, "options-conflict", "--instance-type", Stage.CHECK, offered)
@@ -208,39 +208,39 @@ REFUSED: list[tuple[Job, dict[str, object], str, str, Stage, list[str]]] = [
 ]
 
 
-def find_problem(code: str, of: Job, **given: object) -> Problem:
-    (found,) = [problem for problem in find_problems(of, **given) if problem.code == code]
-    return found
+def find_problem(code: str, of: Job, **overrides: object) -> Problem:
+    (problem,) = [problem for problem in find_problems(of, **overrides) if problem.code == code]
+    return problem
 
 
 def list_suggestions(problem: Problem) -> list[str]:
     return [suggestion.text for suggestion in problem.suggestions]
 
 
-@pytest.mark.parametrize(("of", "given"), ACCEPTED)
-def test_job_is_accepted(of: Job, given: dict) -> None:
-    assert find_codes(of, **given) == set()
+@pytest.mark.parametrize(("of", "overrides"), ACCEPTED)
+def test_job_is_accepted(of: Job, overrides: dict) -> None:
+    assert find_codes(of, **overrides) == set()
 
 
-@pytest.mark.parametrize(("of", "given", "key", "value"), RENDERED)
-def test_value_is_accepted_and_rendered(of: Job, given: dict, key: str, value: object) -> None:
-    assert find_codes(of, **given) == set()
-    assert read_spec(render_plan(of, **given)).get(key) == value
+@pytest.mark.parametrize(("of", "overrides", "key", "value"), RENDERED)
+def test_value_is_accepted_and_rendered(of: Job, overrides: dict, key: str, value: object) -> None:
+    assert find_codes(of, **overrides) == set()
+    assert read_spec(render_plan(of, **overrides)).get(key) == value
 
 
 @pytest.mark.parametrize(("field", "text", "suggestions"), INVALID)
 def test_invalid_setting_is_refused(field: str, text: str, suggestions: list[str]) -> None:
-    found = find_problem("value-invalid", job(), **{field: text})
-    assert (found.stage, found.severity, found.where) == (Stage.PARSE, "error", f"--{field.replace('_', '-')}")
-    assert list_suggestions(found) == suggestions
+    problem = find_problem("value-invalid", job(), **{field: text})
+    assert (problem.stage, problem.severity, problem.where) == (Stage.PARSE, "error", f"--{field.replace('_', '-')}")
+    assert list_suggestions(problem) == suggestions
 
 
-@pytest.mark.parametrize(("of", "given", "code", "where", "stage", "suggestions"), REFUSED)
-def test_job_is_refused_for_one_option(of: Job, given: dict, code, where, stage, suggestions) -> None:
-    assert find_codes(of, **given) == {code}
-    found = find_problem(code, of, **given)
-    assert (found.where, found.stage) == (where, stage)
-    assert list_suggestions(found)[: len(suggestions)] == suggestions
+@pytest.mark.parametrize(("of", "overrides", "code", "where", "stage", "suggestions"), REFUSED)
+def test_job_is_refused_for_one_option(of: Job, overrides: dict, code, where, stage, suggestions) -> None:
+    assert find_codes(of, **overrides) == {code}
+    problem = find_problem(code, of, **overrides)
+    assert (problem.where, problem.stage) == (where, stage)
+    assert list_suggestions(problem)[: len(suggestions)] == suggestions
 
 
 def test_all_problems_are_found_at_once() -> None:
@@ -249,8 +249,10 @@ def test_all_problems_are_found_at_once() -> None:
         **{"exec_timeout": "1h30m", "display_name": "${{a}}", "labels": "mlflow.user=b", "datastore": "a b"},
         **{"hf_credential": "a b", "instance_type": "gpu4"},
     }
-    found = [problem for problem in find_problems(job(experiment_name="a/b"), **wrong) if problem.severity == "error"]
-    assert {problem.where for problem in found} == {
+    problems = [
+        problem for problem in find_problems(job(experiment_name="a/b"), **wrong) if problem.severity == "error"
+    ]
+    assert {problem.where for problem in problems} == {
         *("--resource-group", "--compute", "--image", "--environment-name", "--shm-size", "--exec-timeout"),
         *("--display-name", "--labels", "--datastore", "--hf-credential", "--instance-type", "--experiment-name"),
     }
@@ -258,22 +260,22 @@ def test_all_problems_are_found_at_once() -> None:
 
 @pytest.mark.parametrize("image", ["A:1", "x:1\n", "https://x/y:1", "x:${{y}}", ""])
 def test_invalid_image_is_refused_with_the_form_of_one(image: str) -> None:
-    found = find_problem("value-invalid", job(), image=image)
-    assert found.where == "--image"
-    assert "[HOST[:PORT]/]NAME:TAG" in found.why or "${{" in image
+    problem = find_problem("value-invalid", job(), image=image)
+    assert problem.where == "--image"
+    assert "[HOST[:PORT]/]NAME:TAG" in problem.why or "${{" in image
 
 
 def test_reason_names_the_rule() -> None:
-    def explain(**given: object) -> str:
-        return find_problem("value-invalid", job(), **given).why
+    def explain(**overrides: object) -> str:
+        return find_problem("value-invalid", job(), **overrides).why
 
     assert "expression" in explain(resource_group="${{inputs.a}}")
     assert explain(compute="x" * 17, compute_kind="kubernetes").startswith("It has 2 to 16 ")
     assert "64 hex digits" in explain(image=f"x:1@sha256:{'A' * 64}")
     assert "64 hex digits" in explain(image=f"x:1@sha256:{'a' * 63}")
     assert "24" in explain(labels=",".join(f"a{number}=b" for number in range(25)))
-    for gpus, why in ((1, "You would pay for idle GPUs."), (3, "The training would not start.")):
-        assert find_problem("options-conflict", job(num_gpus=gpus), instance_type="gpu2").why == why
+    for gpus, reason in ((1, "You would pay for idle GPUs."), (3, "The training would not start.")):
+        assert find_problem("options-conflict", job(num_gpus=gpus), instance_type="gpu2").why == reason
 
 
 def test_incomplete_workspace_names_what_is_missing() -> None:
@@ -288,11 +290,11 @@ def test_incomplete_workspace_names_what_is_missing() -> None:
 
 
 def test_image_with_a_tag_that_may_move_is_a_warning() -> None:
-    found = find_problem("azureml-image-moves", job(), image="foo:latest")
-    assert found.severity == "warning"
-    assert "foo:latest" in found.title
-    for given in ({}, {"image": f"foo:latest{DIGEST}"}, {"image": "foo:1", "environment_version": "7"}):
-        assert "azureml-image-moves" not in {problem.code for problem in find_problems(job(), **given)}
+    problem = find_problem("azureml-image-moves", job(), image="foo:latest")
+    assert problem.severity == "warning"
+    assert "foo:latest" in problem.title
+    for overrides in ({}, {"image": f"foo:latest{DIGEST}"}, {"image": "foo:1", "environment_version": "7"}):
+        assert "azureml-image-moves" not in {problem.code for problem in find_problems(job(), **overrides)}
 
 
 def test_undeclared_workload_gets_one_gpu() -> None:
@@ -307,17 +309,17 @@ def is_accepted_by_workspace(**properties: Any) -> bool:
 
 @pytest.mark.parametrize("name", ["a_b-c", "a.b", "x" * 256, "x" * 257, "_a", "a b", "a\n"])
 def test_experiment_name_is_valid_where_the_workspace_takes_it(name: str) -> None:
-    found = find_problems(job(experiment_name=name))
-    assert (not found) == is_accepted_by_workspace(experimentName=name)
-    for text in (text for problem in found for text in list_suggestions(problem)):
+    problems = find_problems(job(experiment_name=name))
+    assert (not problems) == is_accepted_by_workspace(experimentName=name)
+    for text in (text for problem in problems for text in list_suggestions(problem)):
         assert is_accepted_by_workspace(experimentName=text.removeprefix("--experiment-name "))
 
 
 @pytest.mark.parametrize("size", ["1b", "08g", "0g", "8Gi", "８g", "512 MiB"])
 def test_size_of_shared_memory_is_valid_only_where_the_workspace_takes_it(size: str) -> None:
-    found = find_problems(job(), shm_size=size)
-    assert found or is_accepted_by_workspace(resources={"shmSize": size})
-    for text in (text for problem in found for text in list_suggestions(problem)):
+    problems = find_problems(job(), shm_size=size)
+    assert problems or is_accepted_by_workspace(resources={"shmSize": size})
+    for text in (text for problem in problems for text in list_suggestions(problem)):
         assert is_accepted_by_workspace(resources={"shmSize": text.removeprefix("--shm-size ")})
 
 
@@ -343,9 +345,9 @@ def test_labels_become_tags_which_the_workspace_takes_at_their_longest() -> None
 def test_token_in_place_of_a_name_is_not_repeated(token: str) -> None:
     for text in (token, f"https://kv-robots.vault.azure.net/secrets/{token}"):
         for each in (job(), job(HUB)):
-            found = find_problem("value-invalid", each, hf_credential=text, key_vault="kv-robots")
-            assert (found.stage, found.given) == (Stage.PARSE, "")
-            assert token not in format_problem(found)
+            problem = find_problem("value-invalid", each, hf_credential=text, key_vault="kv-robots")
+            assert (problem.stage, problem.given) == (Stage.PARSE, "")
+            assert token not in format_problem(problem)
     assert "looks like a token" in find_problem("value-invalid", job(), hf_credential=token).why
 
 
@@ -359,28 +361,28 @@ def test_token_in_place_of_a_name_is_not_repeated(token: str) -> None:
     ],
 )
 def test_secret_is_a_name_in_a_vault_or_an_address(text: str, vault, address) -> None:
-    given = {"hf_credential": text, "key_vault": vault}
-    assert find_codes(job(HUB), **given) == set()
-    assert job_settings.list_credential_addresses(job(HUB), settings(**given)) == {"huggingface": address or text}
+    overrides = {"hf_credential": text, "key_vault": vault}
+    assert find_codes(job(HUB), **overrides) == set()
+    assert job_settings.list_credential_addresses(job(HUB), settings(**overrides)) == {"huggingface": address or text}
 
 
 def test_vault_of_another_cloud(monkeypatch) -> None:
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")
-    found = job_settings.list_credential_addresses(job(HUB), settings(**IN_VAULT))["huggingface"]
-    assert found == "https://kv-robots.vault.usgovcloudapi.net/secrets/hf-token"
+    address = job_settings.list_credential_addresses(job(HUB), settings(**IN_VAULT))["huggingface"]
+    assert address == "https://kv-robots.vault.usgovcloudapi.net/secrets/hf-token"
 
 
 def test_preempted_job_that_loses_its_checkpoints_is_noted() -> None:
-    found = find_problem("nothing-kept", job(), compute_kind="kubernetes", output_mode="upload")
-    assert found.severity == "note"
-    assert "gpuspot" in found.title
-    assert "--output-mode rw_mount" in format_problem(found)
-    assert len(format_problem(found).splitlines()) == 1
+    problem = find_problem("nothing-kept", job(), compute_kind="kubernetes", output_mode="upload")
+    assert problem.severity == "note"
+    assert "gpuspot" in problem.title
+    assert "--output-mode rw_mount" in format_problem(problem)
+    assert len(format_problem(problem).splitlines()) == 1
     assert "spot-a" in find_problem("nothing-kept", job(), instance_type="spot-a", output_mode="upload").title
 
 
 @pytest.mark.parametrize(
-    ("of", "given"),
+    ("of", "overrides"),
     [
         (job(), {}),
         (job(publish_url=ONE), {"output_mode": "upload"}),
@@ -388,8 +390,8 @@ def test_preempted_job_that_loses_its_checkpoints_is_noted() -> None:
         (job(), {"compute_kind": "managed", "output_mode": "upload"}),
     ],
 )
-def test_nothing_is_noted_where_nothing_is_lost(of: Job, given: dict) -> None:
-    assert find_problems(of, **given) == []
+def test_nothing_is_noted_where_nothing_is_lost(of: Job, overrides: dict) -> None:
+    assert find_problems(of, **overrides) == []
     assert "nothing-kept" not in {problem.code for problem in find_problems(job())}
 
 
@@ -409,12 +411,12 @@ def test_length_of_a_variable_is_limited_as_by_the_kernel() -> None:
 
 
 def test_check_reads_no_file_and_sends_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*given: object, **named: object) -> None:
-        raise AssertionError(given)
+    def refuse(*args: object, **named: object) -> None:
+        raise AssertionError(args)
 
     given_job = job(*blobs(), HUB, model("azureml:m:7"), source("local_path", "/data", "policy"))
-    given = IN_VAULT | {"labels": "a=b"}
-    assert find_codes(given_job, **given) == set()
+    overrides = IN_VAULT | {"labels": "a=b"}
+    assert find_codes(given_job, **overrides) == set()
     for name in ("builtins.open", "socket.socket.connect", "subprocess.Popen.__init__"):
         monkeypatch.setattr(name, refuse)
-    assert find_codes(given_job, **given) == set()
+    assert find_codes(given_job, **overrides) == set()

@@ -20,7 +20,7 @@ def workspace(azureml, name_workspace) -> AzureML:
 
 
 def list_codes(answer, severity: str) -> set[str]:
-    return {one["code"] for one in answer.json["problems"] if one["severity"] == severity}
+    return {problem["code"] for problem in answer.json["problems"] if problem["severity"] == severity}
 
 
 @pytest.mark.slow

@@ -36,17 +36,17 @@ def test_a_model_of_the_workspace_is_evaluated_kept_and_registered_with_its_scor
     assert machine.wait(job.name) == "Completed", "\n".join(job.read_log())
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["step"], status["total"]) == ("succeeded", 2, 2)
-    listed = {one["name"]: one["uri"] for one in robotrain("outputs", run, "--json").json["outputs"]}
+    listed = {output["name"]: output["uri"] for output in robotrain("outputs", run, "--json").json["outputs"]}
     assert listed.keys() == {"eval_results", "models/000000"}
     assert listed["eval_results"].endswith(f"/paths/azureml/{job.name}/eval_results")
     assert robotrain("outputs", run, "--to", str(tmp_path / "brought")).exit_code == 0
-    found = json.loads((tmp_path / "brought/eval_results/eval_results.json").read_text())
-    assert [one["steps"] for one in found["rollout"]["per_episode"]] == [5, 5]
+    results = json.loads((tmp_path / "brought/eval_results/eval_results.json").read_text())
+    assert [episode["steps"] for episode in results["rollout"]["per_episode"]] == [5, 5]
     page = robotrain("report", run, "--to", str(tmp_path / "report.html"))
     assert page.exit_code == 0, page.stderr
     again = robotrain("register", run, "--json")
     assert (again.exit_code, again.json["version"]) == (0, "1"), again.stderr
     (version,) = cluster.versions("evaluated").values()
     assert version["modelUri"] == f"azureml://jobs/{job.name}/outputs/artifacts/paths/policy/000000/"
-    assert version["tags"]["score_rollout_success_rate"] == f"{found['rollout']['success_rate']:.6g}"
+    assert version["tags"]["score_rollout_success_rate"] == f"{results['rollout']['success_rate']:.6g}"
     assert version["tags"]["scored_by"] == run

@@ -66,34 +66,37 @@ def test_given_environment_wins_over_that_of_the_workload() -> None:
 
 def test_results_are_listed_once_they_are_complete(run, tmp_path: Path) -> None:
     run.put({"eval_results.json": b"{}"}, "")
-    found = find_rejection(lambda: run.set_native_state("Running").outputs())
-    assert "no results of" in found.title
+    problem = find_rejection(lambda: run.set_native_state("Running").outputs())
+    assert "no results of" in problem.title
     run.put(sealed(), "")
-    (one,) = run.set_native_state("Completed").outputs()
-    assert (one.name, one.kind, one.source, one.size) == ("eval_results", "file", "datastore_path", 9)
-    AZUREML.engine.download(run.reference, one, tmp_path / "brought")
+    (output,) = run.set_native_state("Completed").outputs()
+    assert (output.name, output.kind, output.source, output.size) == ("eval_results", "file", "datastore_path", 9)
+    AZUREML.engine.download(run.reference, output, tmp_path / "brought")
     assert (tmp_path / "brought/plots/aggregate_summary.png").read_bytes() == b"picture"
 
 
 def test_results_of_another_submission_are_ignored(run) -> None:
     run.put(sealed(submission="another"), "")
-    found = find_rejection(lambda: run.set_native_state("Running", "Completed").outputs())
-    assert found.title.startswith(f"the results of {RUN} did not reach")
+    problem = find_rejection(lambda: run.set_native_state("Running", "Completed").outputs())
+    assert problem.title.startswith(f"the results of {RUN} did not reach")
 
 
 def test_published_results_and_the_policy_among_the_artifacts_are_there(run) -> None:
     run.tell(Delivered(to=f"runs:/{JOB}"), IN_TRACKING, Delivered(to=f"{PUBLISHED}/{RUN}"))
-    found = run.set_native_state("Running", "Completed").outputs()
-    assert [(one.name, one.kind) for one in found] == [("eval_results", "file"), ("models/000400", "file")]
-    assert found[0].uri == f"{PUBLISHED}/{RUN}"
-    assert found[1].uri.endswith(f"/dcid.{JOB}/policy/000400")
+    outputs = run.set_native_state("Running", "Completed").outputs()
+    assert [(output.name, output.kind) for output in outputs] == [("eval_results", "file"), ("models/000400", "file")]
+    assert outputs[0].uri == f"{PUBLISHED}/{RUN}"
+    assert outputs[1].uri.endswith(f"/dcid.{JOB}/policy/000400")
 
 
 def test_the_evaluated_policy_becomes_a_model_with_its_scores_once(run) -> None:
     run.put(sealed(), "")  # the seal of its results is no seal of the policy
     run.tell(IN_TRACKING).set_native_state("Running", "Completed")
     made = [AZUREML.engine.register(run.reference, "arm", step) for step in (None, 400)]
-    assert [(one.version, one.step, one.replaced) for one in made] == [("1", 400, ""), ("1", 400, "")]
+    assert [(registration.version, registration.step, registration.replaced) for registration in made] == [
+        ("1", 400, ""),
+        ("1", 400, ""),
+    ]
     (version,) = run.azure.versions("arm").values()
     assert version["modelUri"] == f"azureml://jobs/{JOB}/outputs/artifacts/paths/policy/000400/"
     tags = version["tags"]
@@ -104,13 +107,13 @@ def test_the_evaluated_policy_becomes_a_model_with_its_scores_once(run) -> None:
 
 def test_a_policy_that_its_training_registered_gets_the_scores_and_no_version_more(run) -> None:
     run.tell(IN_TRACKING, Track(tags={"model_sha256": "d" * 64})).set_native_state("Running", "Completed")
-    kept = {"robotrain_run": "lerobot-train-1", "checkpoint": "000400", "model_sha256": "d" * 64}
+    tags = {"robotrain_run": "lerobot-train-1", "checkpoint": "000400", "model_sha256": "d" * 64}
     models = run.azure.manager.there.models
     models[f"{run.azure.at}/arm".lower()] = {
-        "6": {"modelUri": "azureml://x", "tags": {**kept, "model_sha256": "e" * 64}},
-        "7": {"modelUri": "azureml://y", "tags": kept},
+        "6": {"modelUri": "azureml://x", "tags": {**tags, "model_sha256": "e" * 64}},
+        "7": {"modelUri": "azureml://y", "tags": tags},
     }
     assert AZUREML.engine.register(run.reference, "arm", None).version == "7"
     other, same = (version["tags"] for version in run.azure.versions("arm").values())
-    assert same == {**same, **kept, "score_rollout_success_rate": "0.85"}
+    assert same == {**same, **tags, "score_rollout_success_rate": "0.85"}
     assert "score_rollout_success_rate" not in other

@@ -144,17 +144,17 @@ def assert_unchanged(of: Job, settings: AzureMLSettings, made: Plan, spec: Mappi
     own = {"robotrain.run": made.run, "robotrain.job": of.digest}
     assert spec["tags"] == own | parse_pairs(settings.labels)
     environment = spec["environment_variables"]
-    assert all(isinstance(one, str) and "$(" not in one and "$$" not in one for one in environment.values())
+    assert all(isinstance(text, str) and "$(" not in text and "$$" not in text for text in environment.values())
     assert {name: environment[name] for name in document.placement.promised} == document.placement.promised
     assert json.loads(environment.get("BLOB_URLS", "[]")) == uris(of, "blob_url")
     assert json.loads(environment.get("DATASET_ASSETS", "[]")) == uris(of, "data_asset")
-    mounted = [one.folder for one in document.placement.mounts]
+    mounted = [mount.folder for mount in document.placement.mounts]
     assert mounted == [f"${{AZURE_ML_INPUT_{name}}}" for name in spec.get("inputs", {})]
     assert environment["AZURE_RESOURCE_GROUP"] == settings.resource_group
 
 
 def uris(of: Job, kind: str) -> list[str]:
-    return [one.uri for one in of.sources if (one.role, one.kind) == ("dataset", kind)]
+    return [source.uri for source in of.sources if (source.role, source.kind) == ("dataset", kind)]
 
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -162,8 +162,8 @@ QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 @given(jobs())
 @hypothesis_settings(max_examples=20, suppress_health_check=QUIET)
-def test_a_job_is_refused_or_reads_as_it_was_meant(given: tuple[Job, AzureMLSettings]) -> None:
-    check_render(*given)
+def test_a_job_is_refused_or_reads_as_it_was_meant(case: tuple[Job, AzureMLSettings]) -> None:
+    check_render(*case)
 
 
 @given(st.dictionaries(TEXT, TEXT, min_size=1, max_size=4))
@@ -190,9 +190,9 @@ def test_the_sdk_reads_some_hundred_of_them_as_we_do(tmp_path: Path) -> None:
 
     @given(jobs())
     @hypothesis_settings(max_examples=600, suppress_health_check=QUIET, database=None, deadline=None)
-    def each(given: tuple[Job, AzureMLSettings]) -> None:
+    def each(case: tuple[Job, AzureMLSettings]) -> None:
         nonlocal seen
-        made = check_render(*given)
+        made = check_render(*case)
         if made is None:
             return
         (tmp_path / "job.yaml").write_bytes(made.files["job.yaml"])

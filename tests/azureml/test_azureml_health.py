@@ -68,9 +68,9 @@ def test_without_a_workspace_no_request_is_sent(nobody):
 
 def test_settings_that_terraform_outputs_are_not_missing(nobody):
     Path("infrastructure/terraform/.terraform").mkdir(parents=True)
-    (state, text), (missing, why) = find_check_states("azureml settings")
+    (state, text), (missing, reason) = find_check_states("azureml settings")
     assert (state, "infrastructure/terraform" in text) == ("ok", True)
-    assert (missing, "its subscription id is not set" in why) == ("warn", True)
+    assert (missing, "its subscription id is not set" in reason) == ("warn", True)
 
 
 def test_the_part_of_a_workspace_that_is_missing_is_named_with_what_doctor_reads(outputs):
@@ -116,7 +116,7 @@ def test_missing_settings_stop_a_submit(nobody, robotrain, tmp_path, monkeypatch
     monkeypatch.setattr(setup, "CHASSIS_TAG_FILE", tmp_path / "none")
     answer = robotrain("doctor", "--platform", "azureml", "--json")
     assert answer.exit_code == 4
-    states = {check["name"]: {one["state"] for one in check["findings"]} for check in answer.json["checks"]}
+    states = {check["name"]: {finding["state"] for finding in check["findings"]} for check in answer.json["checks"]}
     assert states["azure sign-in"] == states["azureml settings"] == {"fail"}
 
 

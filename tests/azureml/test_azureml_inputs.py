@@ -94,7 +94,7 @@ def test_data_of_a_registry_and_of_a_workspace_named_by_its_place_reaches_the_jo
     located = f"azureml://locations/westeurope/workspaces/{azureml.ml.identifier}/data/own/versions/1"
     uris = ("azureml://registries/robots/data/shared/versions/3", located)
     name = AZUREML.engine.submit(make_submittable_plan(azureml, *(source("data_asset", uri) for uri in uris)))["job"]
-    assert [one.prefix for one in azureml.jobs[name].inputs.values()] == ["shared/3", "own/1"]
+    assert [bound.prefix for bound in azureml.jobs[name].inputs.values()] == ["shared/3", "own/1"]
 
 
 @pytest.mark.slow

@@ -87,7 +87,7 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
     robotrain, cluster, machine
 ):
     machine.environ["STANDIN_STEP_SECONDS"] = "0.01"
-    given = {
+    settings = {
         **{f"{step}.isaac_version": "2.3" for step in ("train", "validate", "export")},
         **{
             "train.task": policy.TASK,
@@ -99,7 +99,7 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
         **{"train.skip_register_checkpoint": "false", "validate.reward_threshold": 1, "validate.eval_episodes": 4},
         **{"export.max_steps": 20, "export.video_length": 0},
     }
-    words = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
+    words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     sent = robotrain("pipeline", "submit", PIPELINE, "--platform", "azureml", "--native-only", *words, "--json")
     assert sent.exit_code == 0, sent.stderr
     run, job = sent.json["run"], sent.json["reference"]["job"]
@@ -111,10 +111,10 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
     machine.taken(train.name).preempt(grace=30)
     assert cluster.jobs[job].ended.wait(600)
     status = robotrain("status", run, "--json").json
-    assert [one["state"] for one in status["steps"]] == ["succeeded"] * 4, robotrain("logs", run).stdout
+    assert [step["state"] for step in status["steps"]] == ["succeeded"] * 4, robotrain("logs", run).stdout
     assert machine.running[train.name].attempts == 2
     assert "an earlier attempt was interrupted: resuming from step" in robotrain("logs", run, "--step", "train").stdout
-    listed = [one["name"] for one in robotrain("outputs", run, "--json").json["outputs"]]
+    listed = [output["name"] for output in robotrain("outputs", run, "--json").json["outputs"]]
     assert any(name.startswith("train/") and name.endswith("000029") for name in listed)
     assert any(name.startswith("export/") for name in listed)
     expected = {"framework": "rsl_rl", "task": "Isaac-Cartpole-v0", "algorithm": "PPO", "checkpoint": "000029"}
@@ -136,8 +136,8 @@ def test_a_mounted_model_is_validated_as_its_tags_and_properties_say(
     run, job, _ = submit("isaac-validate", "--checkpoint-uri", "azureml:pole:3", *small)
     assert machine.wait(job.name) == "Completed", "\n".join(job.read_log())
     assert robotrain("outputs", run, "--to", tmp_path / "brought").exit_code == 0
-    found = json.loads(next((tmp_path / "brought").rglob("eval_results.json")).read_text())
-    result = (found["task"], found["framework"], found["success_threshold"], found["verdict"])
+    results = json.loads(next((tmp_path / "brought").rglob("eval_results.json")).read_text())
+    result = (results["task"], results["framework"], results["success_threshold"], results["verdict"])
     assert result == (policy.TASK, "rsl_rl", 0.9, "passed")
 
 

@@ -27,11 +27,11 @@ asked = pytest.mark.parametrize(
 
 
 def problem(raised: "pytest.ExceptionInfo[Rejected]"):
-    (found,) = raised.value.problems
+    (reported,) = raised.value.problems
     assert raised.value.exit_code == 1
-    assert found.title
-    assert found.why.endswith(".")
-    return found
+    assert reported.title
+    assert reported.why.endswith(".")
+    return reported
 
 
 @asked
@@ -71,10 +71,10 @@ def test_question_that_azure_refuses_is_rejected_and_the_job_not_called_gone(
     arrange(run, monkeypatch)
     with pytest.raises(Rejected) as raised:
         ask(run)
-    found = problem(raised)
-    assert (found.code, isinstance(raised.value, RunGone), raised.value.transient) == (code, False, False)
-    assert [fact for fact in facts if fact not in format_problem(found)] == []
-    assert "of yesterday" not in str(found)
+    reported = problem(raised)
+    assert (reported.code, isinstance(raised.value, RunGone), raised.value.transient) == (code, False, False)
+    assert [fact for fact in facts if fact not in format_problem(reported)] == []
+    assert "of yesterday" not in str(reported)
 
 
 @pytest.mark.parametrize("command", [("wait",), ("logs", "-f")])
@@ -92,9 +92,11 @@ def test_a_missing_right_is_reported_with_the_role(run, ask):
     run.azure.fault("", where="history", status=403, code="AuthorizationFailed")
     with pytest.raises(Rejected) as raised:
         ask(run)
-    found = problem(raised)
-    assert found.code == "platform-forbidden"
-    assert f'az role assignment create --assignee {OBJECT} --role "AzureML Data Scientist"' in found.suggestions[0].text
+    reported = problem(raised)
+    assert reported.code == "platform-forbidden"
+    assert (
+        f'az role assignment create --assignee {OBJECT} --role "AzureML Data Scientist"' in reported.suggestions[0].text
+    )
 
 
 @pytest.mark.parametrize("ask", [ASKS[name] for name in QUICK], ids=QUICK)
@@ -109,10 +111,10 @@ def test_lasting_error_is_reported_as_passing(run, status, code):
     run.azure.fault("/jobs/", status=status, code=code)
     with pytest.raises(Rejected) as raised:
         run.status()
-    found = problem(raised)
-    assert (found.code, found.suggestions[0].text) == ("platform-away", "the same command")
+    reported = problem(raised)
+    assert (reported.code, reported.suggestions[0].text) == ("platform-away", "the same command")
     assert raised.value.transient
-    assert f"HTTP {status}" in found.why
+    assert f"HTTP {status}" in reported.why
 
 
 def test_passing_error_is_retried(run, monkeypatch):
@@ -148,6 +150,6 @@ def test_missing_datastore_is_not_a_missing_workspace(run):
     run.reference["datastore"] = "another-store"
     with pytest.raises(Rejected) as raised:
         run.set_native_state("Running", "Completed").outputs()
-    found = problem(raised)
-    assert found.code == "platform-refused"
-    assert found.title == "could not read the datastore another-store of the workspace"
+    reported = problem(raised)
+    assert reported.code == "platform-refused"
+    assert reported.title == "could not read the datastore another-store of the workspace"

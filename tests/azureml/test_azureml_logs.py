@@ -19,25 +19,25 @@ BLOB = f"ExperimentRun/dcid.{JOB}/{LOG}"
 
 def record_ranges(run, monkeypatch) -> list[str]:
     """The ranges that are asked for from now on."""
-    asked: list[str] = []
+    ranges: list[str] = []
     memory = run.azure.servers["blobs"].RequestHandlerClass
     read = memory._read
 
     def noted(handler, *blob):
-        asked.append(handler.headers.get("Range") or handler.command)
+        ranges.append(handler.headers.get("Range") or handler.command)
         return read(handler, *blob)
 
     monkeypatch.setattr(memory, "_read", noted)
-    return asked
+    return ranges
 
 
 def follow_log(run, then: dict[str, Callable[[], object]], tail: int | None = None) -> list[str]:
     """The lines that following brings. then: what happens when a line was heard."""
-    found: list[str] = []
+    lines: list[str] = []
     for line in AZUREML.engine.logs(run.reference, True, tail):
-        found.append(line)
+        lines.append(line)
         then.get(line, bool)()
-    return found
+    return lines
 
 
 def run_later(act: Callable[[], object], seconds: float = 0.2) -> None:
@@ -73,19 +73,19 @@ def test_the_end_of_a_long_log_takes_no_more_than_its_end(run, monkeypatch):
     content = b"".join(b"a line of a long log, number %d\n" % number for number in range(20_000))
     run.say("")
     run.azure.store.put("azureml", {BLOB: content})
-    asked = record_ranges(run, monkeypatch)
+    ranges = record_ranges(run, monkeypatch)
     assert run.logs(tail=2)[-1] == "a line of a long log, number 19999"
-    assert asked == ["HEAD", f"bytes={len(content) - logs.WINDOW_BYTES}-{len(content) - 1}"]
+    assert ranges == ["HEAD", f"bytes={len(content) - logs.WINDOW_BYTES}-{len(content) - 1}"]
 
 
 def test_lines_that_are_longer_than_the_end_that_is_read_are_whole(run, monkeypatch):
     monkeypatch.setattr(logs, "WINDOW_BYTES", 8)
     lines = ["a" * 50, "b" * 50, "c"]
     run.say(*lines)
-    asked = record_ranges(run, monkeypatch)
+    ranges = record_ranges(run, monkeypatch)
     assert run.logs(tail=2) == lines[-2:]
-    starts = [int(re.search(r"=(\d+)", one)[1]) for one in asked[1:]]
-    ends = [int(one.rpartition("-")[2]) for one in asked[1:]]
+    starts = [int(re.search(r"=(\d+)", byte_range)[1]) for byte_range in ranges[1:]]
+    ends = [int(byte_range.rpartition("-")[2]) for byte_range in ranges[1:]]
     assert [end + 1 for end in ends[1:]] == starts[:-1]  # each part of it once
 
 
@@ -142,11 +142,11 @@ def test_an_address_that_expired_is_asked_for_anew(run):
 def test_a_log_that_may_not_be_read_says_why_and_shows_no_signature(run, code, capsys):
     run.set_native_state("Running").say("hello")
     run.azure.fault(LOG, where="blobs", status=403, code=code)
-    found = find_rejection(lambda: run.logs())
-    assert found.code == "platform-forbidden"
-    assert code in found.why
-    assert "the storage account rtmemory" in found.title
-    assert "sig=" not in f"{found}{capsys.readouterr()}"
+    problem = find_rejection(lambda: run.logs())
+    assert problem.code == "platform-forbidden"
+    assert code in problem.why
+    assert "the storage account rtmemory" in problem.title
+    assert "sig=" not in f"{problem}{capsys.readouterr()}"
 
 
 def test_storage_that_cannot_be_reached_is_reported_without_the_address(run, robotrain):
@@ -162,23 +162,23 @@ def test_a_connection_that_breaks_off_is_taken_up_where_it_did(run, monkeypatch)
     lines = [f"line {number} \u00e4\u20ac" for number in range(3000)]
     run.set_native_state("Running").say(*lines)
     run.azure.fault(f"GET .*{LOG}", where="blobs", cut=True, times=2)
-    asked = record_ranges(run, monkeypatch)
+    ranges = record_ranges(run, monkeypatch)
     assert run.logs() == lines
-    starts = [int(one.removeprefix("bytes=").rstrip("-")) for one in asked]
+    starts = [int(byte_range.removeprefix("bytes=").rstrip("-")) for byte_range in ranges]
     assert len(starts) == 3
     assert starts == sorted(set(starts))
 
 
 def test_following_asks_for_no_byte_twice(run, monkeypatch):
     run.set_native_state("Running").say("1" * 100)
-    asked = record_ranges(run, monkeypatch)
+    ranges = record_ranges(run, monkeypatch)
 
     def half():
         run.azure.store.append("azureml", BLOB, b"half ")
         run_later(lambda: run.say("whole").set_native_state("Completed"))
 
     assert follow_log(run, {"1" * 100: half}) == ["1" * 100, "half whole"]
-    assert sorted({int(one.removeprefix("bytes=").rstrip("-")) for one in asked}) == [0, 101, 106, 112]
+    assert sorted({int(byte_range.removeprefix("bytes=").rstrip("-")) for byte_range in ranges}) == [0, 101, 106, 112]
 
 
 @pytest.mark.slow

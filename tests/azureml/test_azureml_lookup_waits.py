@@ -50,7 +50,7 @@ def test_a_submit_stops_after_a_quarter_of_an_hour(robotrain, workspace, pauses,
     workspace.fault(call, status=429, code="TooManyRequests", retry_after=retry_after)
     answer = robotrain(*SUBMIT, "--json")
     assert (answer.exit_code, workspace.jobs) == (4, {})
-    assert "platform-busy" in {one["code"] for one in answer.json["problems"] if one["severity"] == "error"}
+    assert "platform-busy" in {problem["code"] for problem in answer.json["problems"] if problem["severity"] == "error"}
     assert 800 < sum(pauses) <= lookup.PATIENCE_SECONDS
 
 
@@ -66,14 +66,14 @@ def test_a_pause_that_is_longer_than_the_patience_is_not_begun(robotrain, worksp
 )
 def test_the_driver_of_a_pipeline_asks_again_later(workspace, pauses, call, status):
     workspace.fault(call, status=status, retry_after=1000)
-    errors = [one for one in run_preflight(make_plan(workspace)) if one.severity == "error"]
+    errors = [problem for problem in run_preflight(make_plan(workspace)) if problem.severity == "error"]
     assert errors
     assert Rejected(errors).transient
 
 
 def test_threads_that_wait_for_the_same_say_so_once(workspace, pauses, capsys):
     workspace.fault("GET .*/(environments|datastores|permissions)", times=3, status=429, retry_after=5)
-    assert not [one for one in list_codes(run_preflight(make_plan(workspace))) if one[1] == "error"]
+    assert not [finding for finding in list_codes(run_preflight(make_plan(workspace))) if finding[1] == "error"]
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("waiting ")]
     assert 1 <= len(lines) <= len(pauses)
 

@@ -36,8 +36,8 @@ def test_a_job_of_several_nodes_has_as_many_instances_with_one_process_each():
 
 
 def test_a_job_of_one_node_is_as_before():
-    for one in (job(), job(num_gpus=4), evaluation()):
-        made = render_plan(one)
+    for planned_job in (job(), job(num_gpus=4), evaluation()):
+        made = render_plan(planned_job)
         assert (read_spec(made)["resources"]["instance_count"], "distribution" in read_spec(made)) == (1, False)
         assert b"node_" not in made.files[submission_spec.DOCUMENT_FILE]
 

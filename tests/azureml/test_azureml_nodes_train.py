@@ -53,7 +53,7 @@ def test_two_nodes_train_as_one_job_whose_first_node_alone_publishes_tracks_and_
     assert (params["num_nodes"], params["batch_size"]) == ("2", "4")
     assert (metrics["train/samples"], tags["training_status"]) == (32, "completed")
     assert not made_or_ended(cluster)
-    assert [one["tags"]["checkpoint"] for one in cluster.versions("pusher").values()] == ["000004"]
+    assert [version["tags"]["checkpoint"] for version in cluster.versions("pusher").values()] == ["000004"]
     others = job.read_log(OTHER)
     assert [line for line in others if event.parse_event(line)] == []
     assert "node 1: succeeded" in others

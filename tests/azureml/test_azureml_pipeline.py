@@ -193,7 +193,7 @@ def test_a_registration_on_a_managed_compute_has_the_place_of_the_step_before_wi
 def test_a_setting_of_a_registration_is_checked_before_anything_is_sent(train_eval):
     answer = train_eval("--set", "register.instance_type=no such", "--set", "register.batch_size=4")
     assert answer.exit_code == 2
-    assert {"value-invalid", "value-unknown"} <= {one["code"] for one in answer.json["problems"]}
+    assert {"value-invalid", "value-unknown"} <= {problem["code"] for problem in answer.json["problems"]}
 
 
 OTHER_SUBSCRIPTION = "0d0d0d0d-0d0d-4d0d-8d0d-0d0d0d0d0d0d"
@@ -243,7 +243,7 @@ def test_each_step_has_the_tags_of_a_model_that_its_workload_reads(pipeline_word
     pipeline_words[0].write_text(f"name: p\nsteps:\n  validate: {step % 'validate'}\n  export: {step % 'export'}\n")
     run, _ = submit()
     documents = [parse_document(path.read_text()) for path in plans.get_plan_folder(run).rglob("code/job.json")]
-    assert [one.sources[0].tags for one in documents] == [("task=Isaac-Ant-v0",)] * 2
+    assert [document.sources[0].tags for document in documents] == [("task=Isaac-Ant-v0",)] * 2
 
 
 def list_states(robotrain, run: str) -> dict[str, str]:
@@ -256,7 +256,9 @@ def finish_training(there: AzureML, run: str, job: str) -> None:
     train.state("Running")
     files = sealed(20, run=f"{run}-Train-1", submission=train.name)
     folder = f"azureml/{job}-Train-1"
-    there.store.put(there.container, {f"{folder}/checkpoints/000020/{name}": one for name, one in files.items()})
+    there.store.put(
+        there.container, {f"{folder}/checkpoints/000020/{name}": content for name, content in files.items()}
+    )
     there.store.put(there.container, {f"{folder}/handover/step.json": b"{}"})
     train.say("training", event.format_event(Outcome(state="succeeded", exit_code=0)))
     train.state("Completed")
@@ -274,7 +276,7 @@ def fail_evaluation(there: AzureML, job: str) -> None:
 @pytest.mark.slow
 def test_a_pipeline_is_one_job_and_its_steps_are_shown_in_order(submit, workspace, robotrain):
     run, job = submit()
-    assert [name for name, one in workspace.jobs.items() if one.parent is None] == [job]
+    assert [name for name, workspace_job in workspace.jobs.items() if workspace_job.parent is None] == [job]
     assert list_states(robotrain, run) == {"Train-1": "pending", "evaluate": "waiting", "register": "waiting"}
     train = workspace.steps(job)["train_1"]
     train.state("Running")
@@ -377,7 +379,7 @@ def test_the_verdict_is_that_of_the_steps_whatever_azure_ml_says_of_the_whole(
     assert rendered.exit_code == 0, rendered.stderr
     file, manifest = tmp_path / "plan/pipeline-job.yaml", tmp_path / "plan/robotrain-plan.json"
     content = file.read_bytes().replace(b"continue_on_step_failure: false", b"continue_on_step_failure: true")
-    before, after = (hashlib.sha256(one).hexdigest() for one in (file.read_bytes(), content))
+    before, after = (hashlib.sha256(raw).hexdigest() for raw in (file.read_bytes(), content))
     file.write_bytes(content)
     manifest.write_text(manifest.read_text().replace(before, after))
     sent = robotrain("submit", "--plan", tmp_path / "plan", "--json")
@@ -420,5 +422,7 @@ def test_an_interrupted_submit_leaves_one_pipeline(pipeline_words, robotrain, wo
         robotrain("pipeline", "submit", *pipeline_words)
     again = robotrain("pipeline", "submit", *pipeline_words, "--json")
     assert again.exit_code == 0, again.stderr
-    assert [name for name, one in workspace.jobs.items() if one.parent is None] == [again.json["reference"]["job"]]
+    assert [name for name, workspace_job in workspace.jobs.items() if workspace_job.parent is None] == [
+        again.json["reference"]["job"]
+    ]
     assert list_states(robotrain, again.json["run"])["Train-1"] == "pending"

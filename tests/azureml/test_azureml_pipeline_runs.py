@@ -78,18 +78,18 @@ def test_two_trainings_are_compared_and_the_best_is_registered(robotrain, cluste
     run, job = sent.json["run"], sent.json["reference"]["job"]
     assert cluster.jobs[job].ended.wait(120)
     status = robotrain("status", run, "--json").json
-    found = status["sweep"]
+    sweep = status["sweep"]
     assert status["state"] == "succeeded", robotrain("logs", run).stdout
-    assert {(one["run"], one["values"]["learning_rate"]) for one in found["trials"]} == {
+    assert {(trial["run"], trial["values"]["learning_rate"]) for trial in sweep["trials"]} == {
         (f"{job}_0", 1e-5),
         (f"{job}_1", 1e-2),
     }
-    scores = {one["name"]: one["score"] for one in found["trials"]}
+    scores = {trial["name"]: trial["score"] for trial in sweep["trials"]}
     best = min(scores, key=lambda name: scores[name])
-    assert (found["metric"], found["best"]["trial"]) == ("train/loss", best)
+    assert (sweep["metric"], sweep["best"]["trial"]) == ("train/loss", best)
     properties = cluster.jobs[job].body["properties"]
-    assert properties["best_child_run_id"] == found["best"]["run"], "as Azure ML finds it in MLflow"
-    params = {one["key"]: one["value"] for one in cluster.runs.get_run(f"{job}_1")["data"]["params"]}
+    assert properties["best_child_run_id"] == sweep["best"]["run"], "as Azure ML finds it in MLflow"
+    params = {param["key"]: param["value"] for param in cluster.runs.get_run(f"{job}_1")["data"]["params"]}
     assert params["learning_rate"] == "0.01"
     outputs = robotrain("outputs", run).stdout
     assert "trial-1/checkpoints/000002" in outputs
@@ -97,4 +97,4 @@ def test_two_trainings_are_compared_and_the_best_is_registered(robotrain, cluste
     registered = robotrain("register", run, "pusher")
     assert registered.exit_code == 0, registered.stderr
     (version,) = cluster.versions("pusher").values()
-    assert version["tags"]["azureml_run_id"] == found["best"]["run"]
+    assert version["tags"]["azureml_run_id"] == sweep["best"]["run"]

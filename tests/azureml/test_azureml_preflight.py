@@ -28,8 +28,8 @@ def format_findings(wanted) -> str:
 
 def find_problem(code: str, wanted):
     """The one problem with a code."""
-    [one] = [problem for problem in run_preflight(wanted) if problem.code == code]
-    return one
+    [problem] = [problem for problem in run_preflight(wanted) if problem.code == code]
+    return problem
 
 
 def list_suggestions(problem) -> list[str]:
@@ -39,16 +39,16 @@ def list_suggestions(problem) -> list[str]:
 def test_complete_job_passes_and_nothing_is_changed(ready_workspace):
     assert run_preflight(make_plan(ready_workspace)) == []
     assert {call.partition(" ")[0] for call in ready_workspace.calls} == {"GET"}
-    asked = [call.partition("?")[0] for call in ready_workspace.calls if "/workspaces/" in call]
-    assert sorted(asked) == sorted(set(asked))  # nothing twice
+    addresses = [call.partition("?")[0] for call in ready_workspace.calls if "/workspaces/" in call]
+    assert sorted(addresses) == sorted(set(addresses))  # nothing twice
 
 
 def test_all_problems_are_found_at_once(azureml):
     azureml.kubernetes(COMPUTE, {"cpu": {"cpu": "2"}})
     wanted = make_plan(azureml, *assets("azureml:a:3", "azureml:b:1"), datastore="other")
-    found = sorted((one.code, one.where) for one in run_preflight(wanted) if one.severity == "error")
+    problems = sorted((problem.code, problem.where) for problem in run_preflight(wanted) if problem.severity == "error")
     missing = ("--dataset-asset", "--dataset-asset", "--datastore", "--instance-type")
-    assert found == [("resource-unknown", flag) for flag in missing]
+    assert problems == [("resource-unknown", flag) for flag in missing]
 
 
 def test_a_wrong_secret_is_reported_by_the_name_of_its_variable(ready_workspace, monkeypatch):
@@ -219,9 +219,9 @@ def test_asset_of_another_workspace_is_shown_and_restored_there(ready_workspace)
     problems = run_preflight(make_plan(ready_workspace, *assets(f"azureml:{at}/data/shared/versions/1")))
     assert list_codes(problems) == [("azureml-asset-archived", "warning")]
     assert "--version 1 --workspace-name team-ml" in problems[0].suggestions[0].text
-    asked = [call for call in ready_workspace.calls if "/datastores/team?" in call]
-    assert ["/team-ml/datastores/" in call for call in asked] == [True] * len(asked)
-    assert asked
+    calls = [call for call in ready_workspace.calls if "/datastores/team?" in call]
+    assert ["/team-ml/datastores/" in call for call in calls] == [True] * len(calls)
+    assert calls
 
 
 @pytest.mark.slow
@@ -331,11 +331,11 @@ def test_a_machine_of_low_priority_warns_of_lost_checkpoints(ready_workspace):
     assert problem.severity == "note"
     assert problem.title.startswith("a machine of the compute low may be preempted")
     blob = {"publish_url": f"https://{ready_workspace.account}.blob.core.windows.net/c/p"}
-    kept = (
+    plans = (
         make_plan(ready_workspace, **words | {"output_mode": "rw_mount"}),
         make_plan(ready_workspace, **words, parameters=blob),
     )
-    assert all("nothing-kept" not in find_codes(one) for one in kept)
+    assert all("nothing-kept" not in find_codes(plan) for plan in plans)
 
 
 def find_codes(wanted) -> set[str]:

@@ -41,11 +41,11 @@ def make_cluster(kind="AmlCompute", identities=ONE, nodes=(0, 0, 2), **said):
     )
 
 
-def check_compute(found, wanted_nodes=1, **order):
-    kind = {"compute_kind": "managed", "instance_type": ""} if found.type != "Kubernetes" else {}
+def check_compute(fetched, wanted_nodes=1, **order):
+    kind = {"compute_kind": "managed", "instance_type": ""} if fetched.type != "Kubernetes" else {}
     wanted = dataclasses.replace(ORDER, **{**kind, **order})
     looking = PreflightContext(None, wanted, nodes=wanted_nodes)  # type: ignore[arg-type]
-    return list(compute.check_fetched_compute(looking, found))
+    return list(compute.check_fetched_compute(looking, fetched))
 
 
 def list_codes(problems):
@@ -78,9 +78,9 @@ FITS = {
 }
 
 
-@pytest.mark.parametrize(("found", "order"), FITS.values(), ids=FITS)
-def test_compute_that_fits_causes_no_problem(found, order):
-    assert check_compute(found, **order) == []
+@pytest.mark.parametrize(("fetched", "order"), FITS.values(), ids=FITS)
+def test_compute_that_fits_causes_no_problem(fetched, order):
+    assert check_compute(fetched, **order) == []
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_compute_that_fits_causes_no_problem(found, order):
     [("Creating", "warning"), ("Failed", "error"), ("Deleting", "error"), ("Canceled", "error"), ("Unknown", None)],
 )
 def test_an_unhealthy_compute_is_reported_with_azures_reason(state, severity):
-    why = [{"error": {"code": "Extension", "message": "The extension is gone: see https://x/?sig=c2VjcmV0"}}]
-    problems = check_compute(make_kubernetes(provisioningState=state, provisioningErrors=why))
+    errors = [{"error": {"code": "Extension", "message": "The extension is gone: see https://x/?sig=c2VjcmV0"}}]
+    problems = check_compute(make_kubernetes(provisioningState=state, provisioningErrors=errors))
     assert list_codes(problems) == ([("pool-closed", severity)] if severity else [])
     assert all("The extension is gone" in problem.why and "c2VjcmV0" not in problem.why for problem in problems)
 
@@ -101,15 +101,15 @@ def test_a_compute_that_runs_no_command_jobs_is_reported():
 
 
 @pytest.mark.parametrize(
-    ("found", "kind", "way"),
+    ("fetched", "kind", "way"),
     [
         (make_kubernetes(), "managed", "kubernetes"),
         (make_cluster(), "kubernetes", "managed"),
         (make_cluster(), "", "managed"),
     ],
 )
-def test_a_job_rendered_for_another_kind_of_compute_is_reported(found, kind, way):
-    [problem] = check_compute(found, compute_kind=kind)
+def test_a_job_rendered_for_another_kind_of_compute_is_reported(fetched, kind, way):
+    [problem] = check_compute(fetched, compute_kind=kind)
     assert (problem.code, list_suggestions(problem)) == ("resource-unsuitable", [f"--compute-kind {way}"])
     assert (problem.where, problem.given) == ("--compute-kind", kind)
 

@@ -37,8 +37,8 @@ def check_storage(azureml, *sources, parameters=None, **settings):
 
 def get_account(azureml, name: str = "") -> dict:
     """The properties of a storage account."""
-    found = azureml.manager.account(name or azureml.account)
-    return azureml.manager.there.resources[found.lower()]["properties"]
+    account = azureml.manager.account(name or azureml.account)
+    return azureml.manager.there.resources[account.lower()]["properties"]
 
 
 def test_a_datastore_that_is_not_there_is_offered_those_that_are(ready_workspace):

@@ -71,9 +71,9 @@ def test_a_checkpoint_that_is_not_there_is_no_model(run, step):
     run.tell(Checkpoint(step=500, path="/tmp/x"))
     if step:
         run.left(400)
-    found = find_rejection(lambda: register(run.set_native_state("Running", "Failed"), step))
-    assert found.code == "checkpoint-missing"
-    assert ("400" if step else "none") in found.why
+    problem = find_rejection(lambda: register(run.set_native_state("Running", "Failed"), step))
+    assert problem.code == "checkpoint-missing"
+    assert ("400" if step else "none") in problem.why
     assert run.azure.versions(MODEL) == {}
 
 
@@ -88,8 +88,8 @@ def test_others_that_register_at_the_same_moment_only_take_a_number(run):
 def test_missing_role_to_register_is_reported(run):
     run.left(400)
     run.azure.fault("PUT .*/models/", status=403, code="AuthorizationFailed")
-    found = find_rejection(lambda: register(run.set_native_state("Running", "Completed")))
-    assert found.code == "platform-forbidden"
+    problem = find_rejection(lambda: register(run.set_native_state("Running", "Completed")))
+    assert problem.code == "platform-forbidden"
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def finished_run(observing, robotrain):
     run, (job,) = answer.json["run"], observing.jobs.values()
     files = sealed(400, run=run, submission=job.name)
     folder = job.outputs["checkpoints"].prefix.rstrip("/")
-    observing.store.put(observing.container, {f"{folder}/000400/{name}": one for name, one in files.items()})
+    observing.store.put(observing.container, {f"{folder}/000400/{name}": content for name, content in files.items()})
     for word in ("Running", "Completed"):
         job.state(word)
     return run, job
@@ -149,9 +149,9 @@ def test_lineage_is_written_beside_a_tracked_model(finished_run, observing, robo
     assert model["tags"]["mlflow_experiment_id"] == "77"
     ids = {"azureml_run_id": job.name, "mlflow_run_id": job.name, "mlflow_experiment_id": "77"}
     values = {"dataset_source": "azureml-data-asset", "dataset_assets": ["azureml:episodes:3"], "blob_urls": []}
-    found = lineage(observing, job)
-    assert found == {"000400": found["000400"] | ids | values}
-    assert len(found["000400"]) == 11
+    lineages = lineage(observing, job)
+    assert lineages == {"000400": lineages["000400"] | ids | values}
+    assert len(lineages["000400"]) == 11
 
 
 @pytest.mark.slow

@@ -144,9 +144,9 @@ def test_nothing_of_azure_is_imported_to_render() -> None:
 
 
 def test_the_folder_of_the_output_follows_the_name_that_the_job_gets() -> None:
-    one, two = render_plan(job()), render_plan(job(), attempt=2)
-    assert (read_spec(one)["name"], read_spec(two)["name"]) == (one.run, two.run)
-    paths = [read_spec(made)["outputs"]["checkpoints"]["path"] for made in (one, two)]
+    first, two = render_plan(job()), render_plan(job(), attempt=2)
+    assert (read_spec(first)["name"], read_spec(two)["name"]) == (first.run, two.run)
+    paths = [read_spec(made)["outputs"]["checkpoints"]["path"] for made in (first, two)]
     assert [path.split("/")[-3] for path in paths] == ["${{name}}"] * 2  # also of a file that is sent again by hand
 
 
@@ -170,7 +170,8 @@ class TestDatasets:
         sources = [*assets("azureml:b:1"), *blobs(), model("azureml:m:1"), source("local_path", "/d", pin=PINNED)]
         document = azureml_plans.read_document(render_plan(job(*sources)))
         folders = [
-            found.folder if (found := contract_document.find_mount(document, one)) else "" for one in document.sources
+            mount.folder if (mount := contract_document.find_mount(document, source)) else ""
+            for source in document.sources
         ]
         assert folders == [
             "${AZURE_ML_INPUT_dataset_asset_0}",
@@ -232,7 +233,9 @@ class TestPolicies:
         entry = {"type": "custom_model", "mode": "download", "path": "azureml:m:7"}
         assert read_spec(made)["inputs"] == {"policy_model": entry}
         assert "INIT_FROM_POLICY_MODEL_SOURCE" not in read_spec(made)["environment_variables"]
-        assert [(one.kind, one.flag) for one in read_submission_spec(made).assets] == [("models", "--policy-model")]
+        assert [(asset.kind, asset.flag) for asset in read_submission_spec(made).assets] == [
+            ("models", "--policy-model")
+        ]
 
     def test_weights_of_a_blob_folder_are_fetched_by_the_run_and_named_for_its_readers(self) -> None:
         made = render_plan(job(*blobs(), source("blob_url", TWO, "init_policy")))
@@ -265,7 +268,7 @@ class TestFolders:
         sources = [source("local_path", "/p", "policy", PINNED), source("local_path", "/c", "resume")]
         made = render_plan(job(*blobs(), *sources))
         assert list(read_spec(made)["inputs"]) == ["policy_path", "resume_path"]
-        assert [(one.path, one.flag) for one in read_submission_spec(made).uploads] == [
+        assert [(upload.path, upload.flag) for upload in read_submission_spec(made).uploads] == [
             ("/p", "--policy-path"),
             ("/c", "--resume-from"),
         ]
@@ -287,8 +290,8 @@ class TestMachine:
 
     @pytest.mark.parametrize(("gpus", "kind"), [(1, "gpuspot"), (4, "gpuspot4")])
     def test_the_instance_type_of_a_kubernetes_compute_has_the_gpus(self, gpus: int, kind: str) -> None:
-        for known in (None, "kubernetes"):
-            made = render_plan(job(num_gpus=gpus), compute_kind=known)
+        for compute_kind in (None, "kubernetes"):
+            made = render_plan(job(num_gpus=gpus), compute_kind=compute_kind)
             assert read_spec(made)["resources"]["instance_type"] == kind
             assert (read_submission_spec(made).instance_type, read_submission_spec(made).gpus) == (kind, gpus)
 
@@ -330,7 +333,9 @@ class TestContainer:
         address = "https://robots.vault.azure.net/secrets/hf"
         made = render_plan(job(source("huggingface", "a/b")), hf_credential="hf", key_vault="robots")
         assert read_placement(made).credentials == {"huggingface": address}
-        assert [(one.uri, one.flag) for one in read_submission_spec(made).secrets] == [(address, "--hf-credential")]
+        assert [(secret.uri, secret.flag) for secret in read_submission_spec(made).secrets] == [
+            (address, "--hf-credential")
+        ]
         without = render_plan(job(), hf_credential="hf", key_vault="robots")
         assert read_placement(without).credentials == {}
         assert read_submission_spec(without).secrets == ()
@@ -377,10 +382,10 @@ def test_an_order_reads_back_as_it_was_written() -> None:
     made = render_plan(
         given_job, workload_identity="id", hf_credential="hf", key_vault="robots", compute_kind="kubernetes"
     )
-    kept = read_submission_spec(made)
-    assert submission_spec.SUBMISSION.dump(kept) == made.files["azureml.json"]
-    assert dataclasses.replace(kept) == kept
-    assert (kept.identity, kept.run, kept.target_workspace.name) == ("id", made.run, "ws-tf")
+    spec = read_submission_spec(made)
+    assert submission_spec.SUBMISSION.dump(spec) == made.files["azureml.json"]
+    assert dataclasses.replace(spec) == spec
+    assert (spec.identity, spec.run, spec.target_workspace.name) == ("id", made.run, "ws-tf")
 
 
 @pytest.fixture

@@ -102,8 +102,8 @@ class TestOfTheSdk:
             assert sent["identity"] == {"identityType": "Managed"} | ({"clientId": client} if client else {})
             assert sent["resources"].get("instanceType") == spec["resources"].get("instance_type")
             assert sent["resources"]["instanceCount"] == spec["resources"]["instance_count"]
-            given = spec.get("distribution")
-            group = given and {"distributionType": "PyTorch", "processCountPerInstance": 1}
+            distribution = spec.get("distribution")
+            group = distribution and {"distributionType": "PyTorch", "processCountPerInstance": 1}
             assert sent.get("distribution") == group
             assert sent["resources"]["shmSize"] == spec["resources"]["shm_size"]
             assert list(sent.get("inputs", {})) == list(spec.get("inputs", {}))
@@ -113,7 +113,7 @@ class TestOfTheSdk:
         given_job = job(*assets("azureml:a:3"), model("azureml:m:7"))
         sent = load(azureml_plans.render_plan(given_job, exec_timeout="90m", output_mode="rw_mount"))["properties"]
         assert sent["limits"]["timeout"] == "PT1H30M"
-        assert [(one["jobInputType"], one["mode"]) for one in sent["inputs"].values()] == [
+        assert [(job_input["jobInputType"], job_input["mode"]) for job_input in sent["inputs"].values()] == [
             ("uri_folder", "ReadOnlyMount"),
             ("custom_model", "Download"),
         ]

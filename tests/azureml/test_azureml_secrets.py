@@ -18,16 +18,16 @@ OTHER = "https://other.vault.azure.net/secrets/x"
 TOKEN = "hf_abcdefghijklmnopqrstuvwxyz0123"
 
 
-def find_problem(code: str, **given: object) -> Problem:
-    (found,) = [problem for problem in find_problems(job(), **given) if problem.code == code]
-    return found
+def find_problem(code: str, **overrides: object) -> Problem:
+    (problem,) = [problem for problem in find_problems(job(), **overrides) if problem.code == code]
+    return problem
 
 
 def test_plan_has_addresses_and_no_variable_of_the_job_names_a_secret() -> None:
     made = render_plan(job(), secrets=json.dumps({"API_TOKEN": "api", "OTHER": OTHER}), key_vault="Robots")
     address = "https://robots.vault.azure.net/secrets/api"
     assert read_placement(made).secrets == {"API_TOKEN": address, "OTHER": OTHER}
-    secrets = [(one.uri, one.flag) for one in read_submission_spec(made).secrets]
+    secrets = [(secret.uri, secret.flag) for secret in read_submission_spec(made).secrets]
     assert secrets == [(address, "--secret API_TOKEN"), (OTHER, "--secret OTHER")]
     assert "API_TOKEN" not in made.files["job.yaml"].decode()
 
@@ -36,7 +36,7 @@ def test_channel_of_a_run_is_a_secret_of_the_vault_like_any_other() -> None:
     made = render_plan(job(), secrets='{"ROBOTRAIN_NOTIFY_team": "webhook"}', key_vault="robots")
     address = "https://robots.vault.azure.net/secrets/webhook"
     assert read_placement(made).secrets == {"ROBOTRAIN_NOTIFY_team": address}
-    assert [one.uri for one in read_submission_spec(made).secrets] == [address]
+    assert [secret.uri for secret in read_submission_spec(made).secrets] == [address]
     assert not read_placement(made).tells_end
 
 
@@ -53,10 +53,10 @@ def test_plugin_that_reads_key_vaults_is_sent_with_such_jobs_only() -> None:
     "reference", [TOKEN, "a_b", "", "http://robots.vault.azure.net/secrets/a", "0123456789abcdef" * 2]
 )
 def test_what_names_no_secret_is_refused_and_not_shown(reference: str) -> None:
-    given = {"secrets": json.dumps({"API_TOKEN": reference}), "key_vault": "robots"}
-    found = find_problem("secret-reference-invalid", **given)
-    assert found.where == "--secret API_TOKEN"
-    assert not reference or reference not in format_problem(found)
+    overrides = {"secrets": json.dumps({"API_TOKEN": reference}), "key_vault": "robots"}
+    problem = find_problem("secret-reference-invalid", **overrides)
+    assert problem.where == "--secret API_TOKEN"
+    assert not reference or reference not in format_problem(problem)
 
 
 @pytest.mark.parametrize("name", ["AZUREML_RUN_ID", "AZURE_AUTHORITY_HOST", "AZURE_SUBSCRIPTION_ID", "MLFLOW_RUN_ID"])
@@ -65,9 +65,9 @@ def test_variable_that_the_platform_sets_is_no_secret(name: str) -> None:
 
 
 def test_name_needs_a_vault_and_an_address_does_not() -> None:
-    found = find_problem("value-missing", secrets='{"API_TOKEN": "api"}')
-    assert found.suggestions[0].text == "--key-vault NAME"
-    assert "--secret API_TOKEN" in found.title
+    problem = find_problem("value-missing", secrets='{"API_TOKEN": "api"}')
+    assert problem.suggestions[0].text == "--key-vault NAME"
+    assert "--secret API_TOKEN" in problem.title
     assert find_codes(job(), secrets=json.dumps({"API_TOKEN": OTHER})) == set()
 
 

@@ -276,15 +276,15 @@ def test_a_running_job_takes_two_requests_and_one_sign_in(run):
     assert (status.state, status.reason, status.exit_code, status.ended) == ("running", "", None, None)
     assert abs((status.started or 0) - time.time()) < 60
     assert len(run.azure.calls) == 2, run.azure.calls
-    assert sum("/token" in asked for asked in run.azure.tenant.sign_in.requests) == 1
+    assert sum("/token" in request for request in run.azure.tenant.sign_in.requests) == 1
 
 
 def test_why_it_failed_is_the_words_of_the_run_itself_where_there_are_any(run):
-    why = "azure says 403: give the identity a role"
+    reason = "azure says 403: give the identity a role"
     run.set_native_state("Running").say("Traceback …")
-    run.tell(Outcome(state="failed", exit_code=4, reason=why, fault="configuration"))
+    run.tell(Outcome(state="failed", exit_code=4, reason=reason, fault="configuration"))
     status = run.fails(USER.format(4)).status()
-    assert (status.state, status.reason, status.exit_code) == ("failed", why, 4)
+    assert (status.state, status.reason, status.exit_code) == ("failed", reason, 4)
 
 
 def test_outcome_of_an_earlier_attempt_is_ignored(run):
@@ -393,7 +393,7 @@ def count(azureml, part: str) -> int:
 def test_live_runs_are_counted_in_one_request(robotrain, azureml, jobs):
     jobs(*["Running"] * 13, *["Queued"] * 13)
     listed = robotrain("runs", "--json").json["runs"]
-    assert sorted(one["state"] for one in listed) == ["pending"] * 13 + ["running"] * 13
+    assert sorted(run["state"] for run in listed) == ["pending"] * 13 + ["running"] * 13
     assert count(azureml, BATCH) == 1
     assert count(azureml, DETAILS) <= 8  # of a few logs
 
@@ -411,7 +411,7 @@ def test_a_list_and_a_query_agree(state, azureml, jobs):
 def test_a_job_that_is_gone_is_asked_for_alone(robotrain, azureml, jobs):
     jobs("Running", "Queued", "Running")
     del azureml.ml.jobs[f"{JOB}-1".lower()]
-    states = {one["run"]: one["state"] for one in robotrain("runs", "--json").json["runs"]}
+    states = {run["run"]: run["state"] for run in robotrain("runs", "--json").json["runs"]}
     assert states == {"act-0-1": "running", "act-1-1": "gone", "act-2-1": "running"}
 
 
@@ -438,17 +438,17 @@ WRONG_FIELDS = ('{"properties": {"services": "x"}}', '{"properties": {"services"
 @pytest.mark.parametrize("answer", WRONG_ANSWERS.values(), ids=WRONG_ANSWERS)
 def test_an_answer_of_another_form_is_azures_fault(run, robotrain, answer_all, answer):
     answer_all(answer)
-    found = robotrain("status", run.record(), "--json")
-    assert found.exit_code == 1
-    assert [problem["code"] for problem in json.loads(found.stdout)["problems"]] == ["platform-refused"]
-    assert "Azure's answer cannot be read" in found.stdout
+    shown = robotrain("status", run.record(), "--json")
+    assert shown.exit_code == 1
+    assert [problem["code"] for problem in json.loads(shown.stdout)["problems"]] == ["platform-refused"]
+    assert "Azure's answer cannot be read" in shown.stdout
 
 
 @pytest.mark.parametrize("answer", WRONG_FIELDS)
 def test_a_region_that_is_not_named_leaves_what_the_job_says(run, robotrain, answer_all, answer):
     answer_all(answer)
-    found = robotrain("status", run.record())
-    assert (found.exit_code, "cannot be read" in found.stdout + found.stderr) == (0, True)
+    shown = robotrain("status", run.record())
+    assert (shown.exit_code, "cannot be read" in shown.stdout + shown.stderr) == (0, True)
 
 
 @pytest.fixture

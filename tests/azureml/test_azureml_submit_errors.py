@@ -38,8 +38,8 @@ def submission(azureml):
     return submission_spec.SUBMISSION.load(make_submittable_plan(azureml), errors.Stage.SUBMIT)
 
 
-def describe_error(error, order, asked=None) -> str:
-    [problem] = submit_errors.make_submit_rejection(error, order, asked).problems
+def describe_error(error, order, call=None) -> str:
+    [problem] = submit_errors.make_submit_rejection(error, order, call).problems
     assert problem.stage.exit_code == 1
     return format_problem(problem)
 
@@ -172,10 +172,10 @@ def test_the_whole_reason_of_azure_is_reported_with_what_it_means(azureml):
 def test_a_reason_is_reported_up_to_some_length_and_without_secrets(submission, message, shown):
     error = HttpResponseError("x")
     error.status_code, error.error = 400, types.SimpleNamespace(code="UserError", message=message)
-    why = submit_errors.make_submit_rejection(error, submission, None).problems[0].why
-    assert why.startswith(shown)
-    assert why.endswith(" (HTTP 400 UserError).")
-    assert len(why) < 430
+    reason = submit_errors.make_submit_rejection(error, submission, None).problems[0].why
+    assert reason.startswith(shown)
+    assert reason.endswith(" (HTTP 400 UserError).")
+    assert len(reason) < 430
 
 
 @pytest.mark.slow

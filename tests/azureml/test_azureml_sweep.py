@@ -111,7 +111,7 @@ def test_parameters_of_the_users_own_are_texts_of_the_search_space(workspace, ro
     assert answer.exit_code == 0, answer.stderr
     files = answer.json["files"]
     space = yaml.safe_load(files["sweep-job.yaml"]["text"])["search_space"]
-    assert {name: one["values"] for name, one in space.items()} == {
+    assert {name: choice["values"] for name, choice in space.items()} == {
         "lr": ["1e-4", "0.0010"],
         "layers": ["2", "3"],
         "flip": ["true", "no"],
@@ -132,7 +132,7 @@ def test_the_objective_is_a_metric_that_the_trials_will_log(render, sweep, optio
     job, _ = render("--over", "seed=1,2", *options)
     assert job["objective"] == {"goal": "minimize", "primary_metric": "train/loss"}
     refused = sweep("--over", "seed=1,2", *options, "--metric", "val/loss", "--dry-run", "--json")
-    [problem] = [one for one in refused.json["problems"] if one["severity"] == "error"]
+    [problem] = [problem for problem in refused.json["problems"] if problem["severity"] == "error"]
     assert (refused.exit_code, problem["code"]) == (3, "sweep-metric-unknown")
     assert "use   --metric train/loss" in refused.stderr
 
@@ -144,7 +144,7 @@ def test_the_objective_is_logged_by_every_trial(render):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("options", "why"),
+    ("options", "reason"),
     [
         (("--over", "seed=1,2", "--set", "datastore=workspaceartifactstore"), "goes to workspaceblobstore"),
         (("--over", "seed=1,2", "--publish-url", "https://rtmemory.blob.core.windows.net/c/p"), "publish to one place"),
@@ -154,13 +154,13 @@ def test_the_objective_is_logged_by_every_trial(render):
         (("--points", "POINTS"), "a list of points is no search space"),
     ],
 )
-def test_what_the_engine_cannot_do_stays_with_this_machine(sweep, tmp_path, options, why):
+def test_what_the_engine_cannot_do_stays_with_this_machine(sweep, tmp_path, options, reason):
     (tmp_path / "points.csv").write_text("seed\n1\n2\n")
-    options = [str(tmp_path / "points.csv") if one == "POINTS" else one for one in options]
+    options = [str(tmp_path / "points.csv") if option == "POINTS" else option for option in options]
     answer = sweep(*options, "--dry-run")
     assert answer.exit_code == 0, answer.stderr
     assert "azureml does not run this sweep on its own" in answer.stderr
-    assert why in answer.stderr
+    assert reason in answer.stderr
     refused = sweep(*options, "--dry-run", "--native-only")
     assert (refused.exit_code, "[sweep-not-native]" in refused.stderr) == (3, True)
 
@@ -202,7 +202,7 @@ def succeed_trial(trial, loss: float) -> None:
 @pytest.mark.slow
 def test_a_sweep_is_one_job_whose_trials_are_a_table(submit, workspace, robotrain, tmp_path):
     run, job = submit(*GRID, "-r", "pusht-act")
-    assert [name for name, one in workspace.jobs.items() if one.parent is None] == [job]
+    assert [name for name, workspace_job in workspace.jobs.items() if workspace_job.parent is None] == [job]
     identity = workspace.jobs[job].body["identity"]["clientId"]
     assert identity == workspace.environ["AZURE_CLIENT_ID"], "as the compute has it"
     status = robotrain("status", run, "--json").json
@@ -218,12 +218,12 @@ def test_a_sweep_is_one_job_whose_trials_are_a_table(submit, workspace, robotrai
     for number, (trial, loss) in enumerate(zip(trials.values(), (0.4, 0.5, 0.2, 0.1), strict=True)):
         files = sealed(20, run=run, submission=trial.name)
         folder = f"azureml/{job}_{number}/checkpoints/000020"
-        workspace.store.put(workspace.container, {f"{folder}/{name}": one for name, one in files.items()})
+        workspace.store.put(workspace.container, {f"{folder}/{name}": content for name, content in files.items()})
         succeed_trial(trial, loss)
     status = robotrain("status", run, "--json").json
-    found = status["sweep"]
-    assert (status["state"], found["metric"], found["best"]["trial"]) == ("succeeded", "val/loss", "trial-4")
-    assert [(group["values"], group["mean"]) for group in found["groups"]] == [
+    sweep = status["sweep"]
+    assert (status["state"], sweep["metric"], sweep["best"]["trial"]) == ("succeeded", "val/loss", "trial-4")
+    assert [(group["values"], group["mean"]) for group in sweep["groups"]] == [
         ({"learning_rate": 1e-5}, pytest.approx(0.45)),
         ({"learning_rate": 1e-4}, pytest.approx(0.15)),
     ]
@@ -254,9 +254,9 @@ def test_a_failed_trial_fails_the_sweep_and_stops_no_other(submit, workspace, ro
     first.fail("ExecutionFailed", "User process 'python3' exited with status code 1.")
     states = [step["state"] for step in robotrain("status", run, "--json").json["steps"]]
     assert states == ["failed", "pending", "pending", "waiting"]
-    found = robotrain("status", run, "--json").json["sweep"]
-    assert [one["values"] for one in found["trials"][1:]] == [{}] * 3, "not known before they start"
-    assert [group["trials"] for group in found["groups"]] in ([], [["trial-1"]])
+    sweep = robotrain("status", run, "--json").json["sweep"]
+    assert [row["values"] for row in sweep["trials"][1:]] == [{}] * 3, "not known before they start"
+    assert [group["trials"] for group in sweep["groups"]] in ([], [["trial-1"]])
     for number in (1, 2, 3):
         trial = workspace.steps(job)[f"{job}_{number}"]
         begin_trial(trial)
@@ -288,7 +288,7 @@ def test_truth_values_and_texts_are_choices_of_text(workspace):
     spec = SweepSpec(jobs=(job(),), settings=settings(), space=space, metric="val/loss", better="lower", **parts)
     rendered = AZUREML.plans.render_sweep(spec, job(), "sweep-1")
     document = yaml.safe_load(rendered.files["sweep-job.yaml"])
-    values = {name: one["values"] for name, one in document["search_space"].items()}
+    values = {name: parameter["values"] for name, parameter in document["search_space"].items()}
     assert values == {"amp": ["true", "false"], "name": ["act", "true", "1e5"]}
     trial = set_trial_values(parse_document(rendered.files["code/job.json"].decode()), ["amp=false", "name=1e5"])
     assert (trial.parameters["amp"], trial.parameters["name"]) == (False, "1e5")

@@ -60,7 +60,7 @@ def test_what_assets_and_a_prefix_were_merged_to_is_trained_on_and_registered_an
     assert (tags["dataset.source"], tags["training_status"]) == ("mixed", "completed")
     assert machine.azureml.runs.get_run(job.name)["info"]["status"] == "FINISHED"
     assert not made_or_ended(cluster)
-    assert [one["tags"]["checkpoint"] for one in cluster.versions("pusher").values()] == ["000004"]
+    assert [version["tags"]["checkpoint"] for version in cluster.versions("pusher").values()] == ["000004"]
     model = cluster.versions("pusher")["1"]
     counted = {"dataset_uri_count": "3", "dataset_asset_count": "2", "blob_url_count": "1"}
     expected = {"framework": "lerobot", "policy_type": "act", "source": "azureml-lerobot-mixed", **counted}
@@ -112,8 +112,8 @@ def test_a_preempted_training_goes_on_in_the_same_tracking_run_from_what_its_mou
     assert "of an earlier attempt, restored from" in log, log
     _, metrics, tags = tracked(machine, job)
     assert not made_or_ended(cluster)
-    kept = f"azureml://datastores/workspaceblobstore/paths/azureml/{job.name}/checkpoints/000080"
-    assert tags["checkpoint_000080_output"] == kept
+    checkpoint_uri = f"azureml://datastores/workspaceblobstore/paths/azureml/{job.name}/checkpoints/000080"
+    assert tags["checkpoint_000080_output"] == checkpoint_uri
     assert not cluster.store.names("azureml", f"ExperimentRun/dcid.{job.name}/checkpoints/"), "stored once"
     assert robotrain("register", run, "pusher", "--json").json["step"] == 80
     (registered,) = cluster.versions("pusher").values()
@@ -130,7 +130,7 @@ def test_a_folder_of_the_laptop_is_trained_on_and_gone_on_with_though_no_identit
     run, job = submit("--dataset-path", EXAMPLES / "pusht-mini/dataset", *size_training(2, 2))
     wait_for_end(job)
     assert list_kept(cluster, job, "model.safetensors") == ["000002"]
-    assert [one["name"] for one in robotrain("outputs", run, "--json").json["outputs"]][-1].endswith("000002")
+    assert [output["name"] for output in robotrain("outputs", run, "--json").json["outputs"]][-1].endswith("000002")
     cluster.datastore("workspaceblobstore", cluster.container, "Sas")
     unsigned = rf"^(?!.*[?&]sig=)\w+ /(\w+/)?{cluster.container}\b"
     cluster.fault(unsigned, where="blobs", status=403, code="AuthorizationPermissionMismatch")
@@ -176,7 +176,7 @@ def test_data_that_is_none_and_data_that_the_identity_may_not_read_are_reported_
     )
     wait_for_end(job, "Failed")
     records = [record for line in job.read_log() if (record := event.parse_event(line))]
-    assert {one.event.name for one in records if isinstance(one.event, StageEvent)} == {"preflight"}
+    assert {record.event.name for record in records if isinstance(record.event, StageEvent)} == {"preflight"}
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["exit_code"]) == ("failed", 4)
     assert "Storage Blob Data Reader" in status["reason"]

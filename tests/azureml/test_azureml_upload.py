@@ -46,8 +46,8 @@ def upload_folders(plan) -> list[str]:
 
 
 def find_upload_place(plan) -> str:
-    [one] = submission_spec.SUBMISSION.load(plan, errors.Stage.SUBMIT).uploads
-    return one.to
+    [upload] = submission_spec.SUBMISSION.load(plan, errors.Stage.SUBMIT).uploads
+    return upload.to
 
 
 def upload_refused(plan):
@@ -106,7 +106,7 @@ def test_a_secret_that_would_be_uploaded_is_reported_and_not_shown(azureml, fold
     secret = "hf_" + "a1b2c3d4" * 4
     (folder / "meta/notes.txt").write_text(f"fetched with {secret}")
     plan = make_upload_plan(azureml, folder)
-    [problem] = [one for one in AZUREML.engine.preflight(plan) if one.code == "upload-secret"]
+    [problem] = [problem for problem in AZUREML.engine.preflight(plan) if problem.code == "upload-secret"]
     assert (problem.severity, problem.where) == ("warning", "--dataset-path")
     text = format_problem(problem)
     assert "meta/notes.txt: " in text
@@ -161,10 +161,12 @@ def test_ctrl_c_ends_an_upload_while_storage_is_silent(azureml, blobs, tmp_path,
     finally:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
     assert time.monotonic() - before < 15  # of the 20 s of storage's silence
-    ours = [one for one in set(threading.enumerate()) - there if one.name.endswith("(process_items)")]
+    ours = [thread for thread in set(threading.enumerate()) - there if thread.name.endswith("(process_items)")]
     assert ours
-    assert all(one.daemon for one in ours)
-    assert not [one for one in concurrent.futures.thread._threads_queues if one.is_alive()]  # the process' end waits
+    assert all(thread.daemon for thread in ours)
+    assert not [
+        thread for thread in concurrent.futures.thread._threads_queues if thread.is_alive()
+    ]  # the process' end waits
 
 
 def test_another_content_of_the_same_size_is_sent_anew_until_it_is_sealed(azureml, folder):
@@ -228,10 +230,10 @@ def test_links_and_empty_folders_are_refused_together(azureml, folder, tmp_path)
     (folder / "link").symlink_to("/etc/passwd")
     empty = tmp_path / "empty"
     empty.mkdir()
-    sources = [JobSource(role="dataset", kind="local_path", uri=str(one)) for one in (folder, empty)]
-    found = upload_refused(make_submittable_plan(azureml, *sources))
-    assert [problem.code for problem in found] == ["upload-links", "upload-empty"]
-    assert "link." in found[0].why
+    sources = [JobSource(role="dataset", kind="local_path", uri=str(path)) for path in (folder, empty)]
+    problems = upload_refused(make_submittable_plan(azureml, *sources))
+    assert [problem.code for problem in problems] == ["upload-links", "upload-empty"]
+    assert "link." in problems[0].why
 
 
 def test_folder_without_a_digest_is_compared_again(azureml, folder):
@@ -267,8 +269,8 @@ def blobs(azureml):
 
 def test_a_folder_is_brought_back_as_it_lies_there(azureml, blobs, tmp_path):
     azureml.store.put(azureml.container, {f"out/{name}": content for name, content in FILES.items()} | {"outer": b""})
-    found = list(blobs.list_blobs("out"))
-    datastore.download_blobs(blobs, found, "out", tmp_path / "to")
+    listed = list(blobs.list_blobs("out"))
+    datastore.download_blobs(blobs, listed, "out", tmp_path / "to")
     came = {
         str(path.relative_to(tmp_path / "to")): path.read_bytes()
         for path in (tmp_path / "to").rglob("*")
@@ -306,10 +308,10 @@ def test_empty_download_creates_nothing(blobs, tmp_path):
 
 def test_blob_that_changes_during_download_is_refused(azureml, blobs, tmp_path):
     azureml.store.put(azureml.container, {"out/a": b"a" * 5000})
-    [found] = blobs.list_blobs("out")
+    [blob] = blobs.list_blobs("out")
     azureml.store.put(azureml.container, {"out/a": b"b" * 5000})
     with pytest.raises(StorageError, match="changed during the download"):
-        datastore.download_blobs(blobs, [found], "out", tmp_path)
+        datastore.download_blobs(blobs, [blob], "out", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["out/../up", "out//root"])

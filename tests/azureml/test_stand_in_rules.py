@@ -178,7 +178,7 @@ TAKEN = [
 def put_job(azureml: AzureML, body: Mapping[str, Any], change: Mapping[str, Any], name: str = "a-job") -> Any:
     """PUT a job with some of it changed; `{at}` in a text is the workspace. The status, the answer."""
     if body["jobType"] == "Command":
-        change = {path: one.format(at=azureml.at) if isinstance(one, str) else one for path, one in change.items()}
+        change = {path: text.format(at=azureml.at) if isinstance(text, str) else text for path, text in change.items()}
     return azureml.ask("PUT", f"/jobs/{name}", {"properties": change_body(body, change)})
 
 
@@ -209,7 +209,7 @@ def test_a_trial_is_a_job_with_its_values_in_the_command(azureml, sweep_body):
     trials = azureml.steps("s1")
     values = [("1e-05", 1), ("1e-05", 2), ("0.001", 1), ("0.001", 2)]
     commands = [f"python3 start.py --set lr={lr} --set seed={seed}" for lr, seed in values]
-    assert [one.command for one in trials.values()] == commands
+    assert [trial.command for trial in trials.values()] == commands
     assert trials["s1_2"].environ == {"A": "b", "AZUREML_SWEEP_lr": "0.001", "AZUREML_SWEEP_seed": "1"}
     assert trials["s1_2"].outputs["checkpoints"].prefix == "azureml/s1_2/checkpoints"
     assert azureml.ask("GET", "/jobs/s1_2")[1]["properties"]["limits"]["timeout"] == "PT2H"

@@ -14,11 +14,11 @@ IMAGE = "pytorch/pytorch:2.11.0"
 
 def fetch_blob(azureml: AzureML, url: str, headers: dict[str, str], method: str = "GET") -> tuple[int, str, bytes]:
     """Ask the blobs: the status, the service's own word, the content."""
-    proxy, asked = urlsplit(azureml.proxy.address), urlsplit(url)
+    proxy, target = urlsplit(azureml.proxy.address), urlsplit(url)
     context = ssl.create_default_context(cafile=str(azureml.tenant.ca))
     line = http.client.HTTPSConnection(proxy.hostname, proxy.port, context=context, timeout=30)
-    line.set_tunnel(asked.hostname, 443)
-    line.request(method, f"{asked.path}?{asked.query}", headers={"x-ms-version": keys.SERVICE, **headers})
+    line.set_tunnel(target.hostname, 443)
+    line.request(method, f"{target.path}?{target.query}", headers={"x-ms-version": keys.SERVICE, **headers})
     came = line.getresponse()
     content = came.read()
     line.close()
@@ -66,13 +66,13 @@ def test_an_environment_stays_what_it_is(azureml):
 
 
 def test_a_version_of_a_model_is_made_once_and_only_its_tags_change(azureml):
-    given = {"properties": {"modelUri": azureml.address("m/1"), "modelType": "custom_model"}}
-    status, answer = azureml.ask("PUT", "/models/pusher/versions/1", given)
+    body = {"properties": {"modelUri": azureml.address("m/1"), "modelType": "custom_model"}}
+    status, answer = azureml.ask("PUT", "/models/pusher/versions/1", body)
     assert (status, answer["properties"]["flavors"]) == (201, {})
-    tagged = {"properties": {**given["properties"], "tags": {"score": "0.85"}}}
+    tagged = {"properties": {**body["properties"], "tags": {"score": "0.85"}}}
     assert azureml.ask("PUT", "/models/pusher/versions/1", tagged)[0] == 200
     assert azureml.ask("GET", "/models/pusher/versions/1")[1]["properties"]["tags"] == {"score": "0.85"}
-    other = {"properties": {**given["properties"], "modelUri": azureml.address("m/2")}}
+    other = {"properties": {**body["properties"], "modelUri": azureml.address("m/2")}}
     assert azureml.ask("PUT", "/models/pusher/versions/1", other)[0] == 409
     assert azureml.ask("PUT", "/models/pusher/versions/2", {"properties": {"modelUri": "/home/me"}})[0] == 400
 
@@ -95,8 +95,8 @@ def test_code_is_registered_when_all_of_it_has_arrived(azureml):
     azureml.store.containers[container]["code/start.py"].metadata["upload_status"] = "completed"
     assert azureml.ask("PUT", at, values)[0] == 201
     assert azureml.ask("PUT", at, {"properties": {"codeUri": f"{url}/other"}})[0] == 409
-    (found,) = azureml.ask("GET", "/codes/other/versions", query="api-version=2023-04-01&hash=abc")[1]["value"]
-    assert found["id"].endswith(at)
+    (code,) = azureml.ask("GET", "/codes/other/versions", query="api-version=2023-04-01&hash=abc")[1]["value"]
+    assert code["id"].endswith(at)
     assert azureml.ask("GET", "/codes/c1/versions", query="api-version=2023-04-01&hash=x")[1]["value"] == []
 
 

@@ -33,13 +33,13 @@ def record_evaluation(scripted, tmp_path):
     ):
         (folder := tmp_path / name / "eval_results").mkdir(parents=True)
         more = rows or [{}] * len(outcomes)
-        found = [{"trial": first + at, "success": one, **more[at]} for at, one in enumerate(outcomes)]
-        content = {"rollout": {**(rollout or {}), "per_episode": found}, "policy": policy or {}}
+        episodes = [{"trial": first + at, "success": outcome, **more[at]} for at, outcome in enumerate(outcomes)]
+        content = {"rollout": {**(rollout or {}), "per_episode": episodes}, "policy": policy or {}}
         (folder / "eval_results.json").write_text(json.dumps(content))
         successes = sum(map(bool, outcomes))
         low, high = compute_success_interval(successes, len(outcomes))
-        known = {"success_rate": successes / len(outcomes), "success_rate_low": low, "success_rate_high": high}
-        scores = {f"rollout/{key}": value for key, value in {**known, "episodes": len(outcomes)}.items()}
+        rates = {"success_rate": successes / len(outcomes), "success_rate_low": low, "success_rate_high": high}
+        scores = {f"rollout/{key}": value for key, value in {**rates, "episodes": len(outcomes)}.items()}
         result = Evaluated(
             episodes=len(outcomes),
             scores=scores,

@@ -46,16 +46,16 @@ def open_page(browser: Browser, file: Path, scheme: str, width: int) -> dict[str
     page.set_viewport_size({"width": width, "height": height})  # only videos in view have a picture
     page.wait_for_timeout(1500 if page.query_selector("video") else 100)
     page.screenshot(path=file.with_name(f"{file.stem}-{scheme}-{width}.png"))
-    found = {"page": file.stem, "scheme": scheme, "width": width, "complaints": complaints, **page.evaluate(FIND)}
+    report = {"page": file.stem, "scheme": scheme, "width": width, "complaints": complaints, **page.evaluate(FIND)}
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    found["unfolded_width"] = page.evaluate("document.documentElement.scrollWidth")
+    report["unfolded_width"] = page.evaluate("document.documentElement.scrollWidth")
     page.close()
-    return found
+    return report
 
 
 if __name__ == "__main__":
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         files = sorted(Path(sys.argv[1]).glob("*.html"))
-        print(json.dumps([open_page(browser, *one) for one in product(files, ("light", "dark"), (1280, 400))]))
+        print(json.dumps([open_page(browser, *view) for view in product(files, ("light", "dark"), (1280, 400))]))
         browser.close()

@@ -27,9 +27,9 @@ class Page(html.parser.HTMLParser):
     def handle_starttag(self, tag, attrs):
         if not (tag == "svg" and "svg" in self.open):  # a drawing in a drawing
             self.count[tag] = self.count.get(tag, 0) + 1
-        found = [value for name, value in attrs if name in ("src", "href", "xlink:href")]
-        self.embedded += [value.partition(";")[0] for value in found if value.startswith("data:")]
-        self.addresses += [value for value in found if not value.startswith("data:")]
+        links = [value for name, value in attrs if name in ("src", "href", "xlink:href")]
+        self.embedded += [value.partition(";")[0] for value in links if value.startswith("data:")]
+        self.addresses += [value for value in links if not value.startswith("data:")]
         if tag not in self.VOID:
             self.open.append(tag)
 

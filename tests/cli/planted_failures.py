@@ -69,9 +69,9 @@ def plant_mistake(base: str, mistake: str) -> Failure:
     if kind.endswith(":"):
         return Failure(base, mistake, base, base, file=kind.removesuffix(":"), change=(words, after))
     if kind in ADDITIONS:
-        given = after if after.split()[:1] and after.split()[0] in ADDITIONS else f"{kind} {after}"
+        addition = after if after.split()[:1] and after.split()[0] in ADDITIONS else f"{kind} {after}"
         if arrow:
-            return Failure(base, mistake, add_words(base, before), add_words(base, given))
+            return Failure(base, mistake, add_words(base, before), add_words(base, addition))
         return Failure(base, mistake, base, add_words(base, before))
     if before not in base:
         raise ValueError(f"{before!r} is not in {base!r}")
@@ -170,9 +170,9 @@ class World:
         """Run a line that works, once."""
         if line not in self.meant:
             self.meant[line] = self.run(shlex.split(line))
-        found = self.meant[line]
-        assert found.exit_code == 0, f"{line} does not work: {[str(one) for one in found.problems]}"
-        return found
+        answer = self.meant[line]
+        assert answer.exit_code == 0, f"{line} does not work: {[str(problem) for problem in answer.problems]}"
+        return answer
 
     def judge(self, failure: Failure) -> Verdict:
         """Run a failure, and what its first suggestion makes of it."""
@@ -193,12 +193,15 @@ class World:
         """Yield whether each complete suggestion removes its problem and brings no other one, and which it is."""
         words = shlex.split(failure.line)
         wrong = self.run(words, failure.variables)
-        options, before = self._read_options(words), Counter((one.message, one.where) for one in wrong.problems)
+        options, before = (
+            self._read_options(words),
+            Counter((problem.message, problem.where) for problem in wrong.problems),
+        )
         for problem in wrong.problems:
             for way in problem.suggestions:
                 if (corrected := edit_line(words, problem, way, options)) is not None:
-                    found = self.run(corrected, failure.variables).problems
-                    after = Counter((one.message, one.where) for one in found)
+                    problems = self.run(corrected, failure.variables).problems
+                    after = Counter((problem.message, problem.where) for problem in problems)
                     new = after - before
                     is_gone = after[problem.message, problem.where] < before[problem.message, problem.where]
                     yield is_gone and not new, f"{failure}\n    {problem.title}: {way.text}: {[*new]}"

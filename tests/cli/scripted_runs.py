@@ -31,10 +31,10 @@ class ScriptedRuns:
 
     def end(self) -> None:
         """End every run: a command that stopped to follow one still reads its log, as long as this process lives."""
-        for one in self.folder.glob("*/status.json"):
+        for path in self.folder.glob("*/status.json"):
             for what in ("hangs", "dawdles"):
-                (one.parent / what).unlink(missing_ok=True)
-            one.write_text('{"state": "cancelled"}')
+                (path.parent / what).unlink(missing_ok=True)
+            path.write_text('{"state": "cancelled"}')
 
     def platform(self, name: str, features: str = "{}") -> Path:
         """Install one of that name; where its plugin lies."""
@@ -87,8 +87,8 @@ class Run:
     def log(self, *events: Event | str, file: str = "log.txt") -> None:
         """Further lines of its log, or of another file, ten seconds apart."""
         with (self.folder / file).open("a") as log:
-            for at, one in enumerate(events):
-                log.write((one if isinstance(one, str) else event.format_event(one, 1e9 + 10 * at)) + "\n")
+            for at, line in enumerate(events):
+                log.write((line if isinstance(line, str) else event.format_event(line, 1e9 + 10 * at)) + "\n")
 
     def set_flag(self, what: str, text: str = "") -> None:
         """One of the files that scripted looks for."""
@@ -108,9 +108,9 @@ class Run:
     def add_output(self, name: str, **fields: Any) -> None:
         """An output; of a checkpoint a folder with a file in it."""
         result = self.folder / "outputs.json"
-        known = json.loads(result.read_text()) if result.exists() else []
+        outputs = json.loads(result.read_text()) if result.exists() else []
         fields = {"kind": "checkpoint", "uri": f"left/{name}", "size": 5, **fields}
-        result.write_text(json.dumps([*known, {"name": name, **fields}]))
+        result.write_text(json.dumps([*outputs, {"name": name, **fields}]))
         place = self.folder / "left" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         if fields["kind"] == "checkpoint":
@@ -119,7 +119,7 @@ class Run:
         place.write_text("12345")
 
 
-PROFILES = {one.name: one.profile for one in (LEROBOT_TRAIN, LEROBOT_EVAL)}
+PROFILES = {workload.name: workload.profile for workload in (LEROBOT_TRAIN, LEROBOT_EVAL)}
 
 
 def record(run: str, platform: str, folder: Path, created: float, **fields: Any) -> None:

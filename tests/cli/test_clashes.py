@@ -42,7 +42,7 @@ def robotrain_source_kinds():
 def find_clashes(robotrain, *words):
     answer = robotrain("explain", "--platform", *(words or ("fake",)), "--dataset-path", "x", "--json")
     assert answer.exit_code == 2
-    problems = [one for one in answer.json["problems"] if one["code"] == "names-clash"]
+    problems = [problem for problem in answer.json["problems"] if problem["code"] == "names-clash"]
     return [(problem["where"], problem["title"]) for problem in problems]
 
 

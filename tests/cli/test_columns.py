@@ -13,12 +13,12 @@ def test_wide_characters_take_two_columns_and_combining_marks_none():
 
 
 @pytest.mark.parametrize(
-    ("text", "columns", "kept"),
+    ("text", "columns", "cut"),
     [("short", 10, "short"), ("a long text", 6, "a lon…"), ("数据数据", 5, "数据…"), ("abc", 1, "…"), ("abc", 0, "")],
 )
-def test_long_text_is_cut_with_a_mark(text, columns, kept):
-    assert truncate(text, columns) == kept
-    assert measure_width(kept) <= columns
+def test_long_text_is_cut_with_a_mark(text, columns, cut):
+    assert truncate(text, columns) == cut
+    assert measure_width(cut) <= columns
 
 
 def test_control_characters_are_removed_from_a_line():

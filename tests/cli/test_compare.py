@@ -22,11 +22,11 @@ GOOD, MIDDLE, BAD = ([at % 10 < share for at in range(60)] for share in (9, 5, 1
 
 
 def list_episodes(**policies):
-    return [f"{name},{at},{int(one)}" for name, outcomes in policies.items() for at, one in enumerate(outcomes)]
+    return [f"{name},{at},{int(outcome)}" for name, outcomes in policies.items() for at, outcome in enumerate(outcomes)]
 
 
 def read_sentences(answer):
-    return [one["sentence"] for one in answer.json["verdicts"]]
+    return [verdict["sentence"] for verdict in answer.json["verdicts"]]
 
 
 def test_the_better_of_two_finished_evaluations_is_named(robotrain, record_evaluation):
@@ -40,13 +40,13 @@ def test_the_better_of_two_finished_evaluations_is_named(robotrain, record_evalu
         ["old", "60"],
         ["new", "60"],
     ]
-    found = robotrain("compare", "old", "new", "--json").json
-    assert (found["ended"], found["measure"], found["schema"]) == ("given", "success", record.SCHEMA)
-    assert [one["run"] for one in found["policies"]] == ["eval-1", "eval-2"]
-    assert [one["sha256"] for one in found["policies"]] == ["1" * 64, "2" * 64]
-    assert list(found["policies"][0]) == [*record.POLICY_KEYS]
-    assert (found["policies"][0]["peak_memory_mib"], found["conditions"]["lock"]) == (None, None)
-    (verdict,) = found["verdicts"]
+    comparison = robotrain("compare", "old", "new", "--json").json
+    assert (comparison["ended"], comparison["measure"], comparison["schema"]) == ("given", "success", record.SCHEMA)
+    assert [policy["run"] for policy in comparison["policies"]] == ["eval-1", "eval-2"]
+    assert [policy["sha256"] for policy in comparison["policies"]] == ["1" * 64, "2" * 64]
+    assert list(comparison["policies"][0]) == [*record.POLICY_KEYS]
+    assert (comparison["policies"][0]["peak_memory_mib"], comparison["conditions"]["lock"]) == (None, None)
+    (verdict,) = comparison["verdicts"]
     assert (verdict["verdict"], verdict["wins"], verdict["losses"], verdict["ties"]) == ("worse", 0, 24, 36)
 
 
@@ -92,7 +92,7 @@ def test_all_pairs_of_several_are_compared_with_one_confidence(robotrain, record
     for name, outcomes in (("eval-1", GOOD), ("eval-2", MIDDLE), ("eval-3", BAD)):
         record_evaluation(name, outcomes)
     answer = robotrain("compare", "eval-1", "eval-2", "eval-3", "--json")
-    assert [(one["first"], one["second"]) for one in answer.json["verdicts"]] == [(0, 1), (0, 2), (1, 2)]
+    assert [(verdict["first"], verdict["second"]) for verdict in answer.json["verdicts"]] == [(0, 1), (0, 2), (1, 2)]
     assert answer.json["notes"] == ["95% holds for all 3 pairs together (Holm)"]
     two = robotrain("compare", "eval-1", "eval-2", "--json").json["verdicts"][0]
     assert two["p_value"] < answer.json["verdicts"][0]["p_value"]
@@ -120,8 +120,8 @@ def test_the_exit_code_is_the_gate(robotrain, record_evaluation):
         answer = robotrain("compare", *words, "--json")
         assert answer.exit_code == code, words
         assert read_sentences(answer)[0].startswith(begins), words
-        found = answer.json["gate"]
-        assert found is None or found["passed"] is (code == 0), words
+        gate_record = answer.json["gate"]
+        assert gate_record is None or gate_record["passed"] is (code == 0), words
 
 
 def test_one_policy_is_compared_under_two_conditions(robotrain, record_evaluation):
@@ -132,7 +132,7 @@ def test_one_policy_is_compared_under_two_conditions(robotrain, record_evaluatio
     (sentence,) = read_sentences(answer)
     assert "(as it is) is better than" in sentence
     assert "(with --env.noise=0.1) by 80 points" in sentence
-    assert [one["condition"] for one in answer.json["policies"]] == ["as it is", "with --env.noise=0.1"]
+    assert [policy["condition"] for policy in answer.json["policies"]] == ["as it is", "with --env.noise=0.1"]
     assert answer.json["conditions"] is None
     assert robotrain("compare", "eval-1", "eval-2").exit_code == 0
 
@@ -164,9 +164,9 @@ def test_several_tasks_are_paired_by_task_and_start(robotrain, record_evaluation
 def test_episodes_without_a_partner_do_not_count_and_are_counted(robotrain, record_evaluation):
     record_evaluation("eval-1", GOOD)
     record_evaluation("eval-2", MIDDLE, first=1030)
-    found = robotrain("compare", "eval-1", "eval-2", "--json").json
-    assert (found["verdicts"][0]["pairs"], found["verdicts"][0]["unmatched"]) == (30, 60)
-    assert found["notes"][0].startswith("60 episodes without a partner from the same start do not count")
+    comparison = robotrain("compare", "eval-1", "eval-2", "--json").json
+    assert (comparison["verdicts"][0]["pairs"], comparison["verdicts"][0]["unmatched"]) == (30, 60)
+    assert comparison["notes"][0].startswith("60 episodes without a partner from the same start do not count")
 
 
 def test_scores_without_success_are_compared_by_their_order(robotrain, record_evaluation):
@@ -181,13 +181,13 @@ def test_scores_without_success_are_compared_by_their_order(robotrain, record_ev
 def test_a_run_that_compared_policies_shows_what_it_found(robotrain, record_evaluation, tmp_path):
     for name, outcomes in (("eval-1", GOOD), ("eval-2", MIDDLE)):
         record_evaluation(name, outcomes)
-    known = robotrain("compare", "eval-1", "eval-2", "--json").json
+    comparison = robotrain("compare", "eval-1", "eval-2", "--json").json
     record_evaluation("eval-3", GOOD)
-    (tmp_path / "eval-3/eval_results/comparison.json").write_text(json.dumps(known))
-    assert robotrain("compare", "eval-3", "--json").json == known
+    (tmp_path / "eval-3/eval_results/comparison.json").write_text(json.dumps(comparison))
+    assert robotrain("compare", "eval-3", "--json").json == comparison
     page = read_page(robotrain, "eval-3")
     assert "Comparison" in page.texts
-    assert f"{known['title'].capitalize()[:40]}" in page.text
+    assert f"{comparison['title'].capitalize()[:40]}" in page.text
     assert "eval-1 is better than eval-2" in robotrain("compare", "eval-3").stdout
 
 
@@ -201,10 +201,10 @@ LOST = {"answer": ANSWER, "winner": "old@4", "wins": False, "pairs": 40, "differ
 
 
 def compare_in_a_job(scripted, name, compared, passed=None):
-    found = {"rollout/success_rate": 0.1}
+    scores = {"rollout/success_rate": 0.1}
     places = {"results": "/x/eval_results", "policy": "/x/policy/000008"}
     scripted.run(
-        name, Evaluated(episodes=40, scores=found, passed=passed, compared=compared, **places), state="succeeded"
+        name, Evaluated(episodes=40, scores=scores, passed=passed, compared=compared, **places), state="succeeded"
     )
     return name
 
@@ -301,12 +301,12 @@ def test_episodes_of_a_file_are_compared(robotrain, write_scores):
     file = write_scores("policy,start,success", *list_episodes(act=MIDDLE, pi0=GOOD, smol=BAD))
     answer = robotrain("compare", "--scores", file, "--json")
     assert read_sentences(answer)[0].startswith("pi0 is better than act by 40 points (")
-    assert [one["label"] for one in answer.json["policies"]] == ["act", "pi0", "smol"]
+    assert [policy["label"] for policy in answer.json["policies"]] == ["act", "pi0", "smol"]
     assert answer.json["policies"][0]["success_interval"] == pytest.approx([0.377, 0.623], abs=1e-3)
     assert "act     60  50% (38-62%)" in robotrain("compare", "--scores", file).stdout
     named = robotrain("compare", "--scores", file, "smol", "--not-worse-than", "act", "--margin", "0.1", "--json")
     assert named.exit_code == 5
-    assert [one["label"] for one in named.json["policies"]] == ["smol", "act"]
+    assert [policy["label"] for policy in named.json["policies"]] == ["smol", "act"]
 
 
 def test_a_file_as_spreadsheets_write_it(robotrain, write_scores):
@@ -324,7 +324,9 @@ def test_scores_of_a_file_from_0_to_1_have_an_interval(robotrain, write_scores):
 
 def test_one_policy_of_a_file_is_compared_under_its_conditions(robotrain, write_scores):
     rows = [
-        f"act,{at},{int(one)},{name}" for name, found in (("day", GOOD), ("night", BAD)) for at, one in enumerate(found)
+        f"act,{at},{int(outcome)},{name}"
+        for name, outcomes in (("day", GOOD), ("night", BAD))
+        for at, outcome in enumerate(outcomes)
     ]
     answer = robotrain("compare", "--scores", write_scores("policy,start,success,condition", *rows), "--json")
     assert read_sentences(answer)[0].startswith("act (day) is better than act (night) by 80 points")
@@ -336,7 +338,7 @@ def test_repetitions_of_a_start_count_as_one(robotrain, write_scores):
     (verdict,) = answer.json["verdicts"]
     assert (verdict["verdict"], verdict["pairs"], verdict["low"] < -0.5) == ("not decided", 1, True)
     assert any("80 episodes are repetitions of 1 start, such as 1-0 of 1" in note for note in answer.json["notes"])
-    assert [(one["episodes"], one["trials"]) for one in answer.json["policies"]] == [(40, 1), (40, 1)]
+    assert [(policy["episodes"], policy["trials"]) for policy in answer.json["policies"]] == [(40, 1), (40, 1)]
     assert answer.json["policies"][0]["success_interval"][0] < 0.5
 
 
@@ -405,7 +407,7 @@ def test_several_trainings_of_each_are_compared_by_training(robotrain, record_ev
     (verdict,) = answer.json["verdicts"]
     assert verdict["sentence"].startswith("eval-pi0 is better than eval-act by 40 points (")
     assert verdict["sentence"].endswith("), 4 trainings of each, p = 0.029 (exact permutation)")
-    assert [one["trainings"] for one in answer.json["policies"]] == [text.split(",") for text in four]
+    assert [policy["trainings"] for policy in answer.json["policies"]] == [text.split(",") for text in four]
     assert (verdict["pairs"], verdict["e_value"], verdict["assumes_normality"]) == (None, None, False)
     two = [",".join(text.split(",")[:2]) for text in four]
     shown = robotrain("compare", *two).stdout
@@ -449,16 +451,16 @@ def test_policies_without_an_evaluation_are_played_in_one_job(robotrain, fake_pl
     assert answer.exit_code == 0, answer.stderr
     assert "comparison-planned" in answer.stderr
     sources = plans.read_stored_sources(answer.json["run"])
-    assert [(one.role, one.kind, one.uri) for one in sources if not one.implied] == [
+    assert [(source.role, source.kind, source.uri) for source in sources if not source.implied] == [
         ("policy", "local_path", str(new)),
         ("reference", "local_path", str(old)),
         ("reference", "huggingface", "lerobot/act_pusht"),
     ]
     values = {row["name"]: row["value"] for row in plans.read_stored_values(answer.json["run"])}
     assert (values["env"], values["detect"], values["margin"]) == ("pusht", 0.3, None)
-    asked = robotrain("compare", new, "--not-worse-than", old, "--margin", "0.1", *PLAY, "--dry-run", "--no-pin")
-    assert asked.exit_code == 0, asked.stderr
-    assert "reference" in asked.stdout
+    preview = robotrain("compare", new, "--not-worse-than", old, "--margin", "0.1", *PLAY, "--dry-run", "--no-pin")
+    assert preview.exit_code == 0, preview.stderr
+    assert "reference" in preview.stdout
 
 
 def end_comparison(fake_platform, run, policies):
@@ -510,10 +512,10 @@ def test_the_end_of_the_job_is_the_answer(
 ):
     record_evaluation("eval-1", GOOD)
     record_evaluation("eval-2", MIDDLE)
-    known = robotrain("compare", "eval-1", "eval-2", "--margin", "0.1", "--json").json
-    known["gate"]["passed"] = passed
+    comparison = robotrain("compare", "eval-1", "eval-2", "--margin", "0.1", "--json").json
+    comparison["gate"]["passed"] = passed
     results = tmp_path / "eval-1/eval_results"
-    (results / "comparison.json").write_text(json.dumps(known))
+    (results / "comparison.json").write_text(json.dumps(comparison))
     evaluated = Evaluated(
         episodes=60, scores={"rollout/success_rate": 0.9}, results="/x/eval_results", conditions="pusht"
     )
@@ -522,7 +524,7 @@ def test_the_end_of_the_job_is_the_answer(
     old, new = policies
     answer = robotrain("compare", new, old, *PLAY, "--no-pin", "--wait", "--json")
     assert answer.exit_code == code
-    assert answer.json == known
+    assert answer.json == comparison
     answer = robotrain("compare", new, old, *PLAY, "--no-pin", "--new", "--stream")
     assert answer.exit_code == code
     assert "eval-1 is not worse than eval-2 by more than 10 points" in answer.stdout

@@ -120,9 +120,9 @@ def test_fish_offers_them(tmp_path):
     skip_without("fish")
     path = tmp_path / "completion.fish"
     path.write_text(completion_script("fish"))
-    asked = "; ".join(f"complete -C '{typed}'" for typed, _ in CASES)
+    commands = "; ".join(f"complete -C '{typed}'" for typed, _ in CASES)
     offered = subprocess.run(
-        ["fish", "-c", f"source {path}; {asked}"],
+        ["fish", "-c", f"source {path}; {commands}"],
         env=shell_environment() | {"HOME": str(tmp_path)},
         capture_output=True,
         text=True,

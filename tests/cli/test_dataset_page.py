@@ -48,16 +48,16 @@ def make_view(scores=(), strips=(), curves=None, **values):
     curves = (
         curves if curves is not None else {"action": [make_dimension("x", [0, 3, 2]), make_dimension("y", [1, 2, 2])]}
     )
-    cameras = [{"name": one["name"], "kind": "video", "width": 64, "height": 48} for one in strips]
+    cameras = [{"name": strip["name"], "kind": "video", "width": 64, "height": 48} for strip in strips]
     shown = {**scores[0], "strips": list(strips), "curves": curves, "problem": ""}
-    tasks = {one["task"] for one in scores}
+    tasks = {score["task"] for score in scores}
     return {
         "name": "/data/push",
         "version": "v3.0",
         "robot": "so100",
         "fps": FPS,
         "episodes": len(scores),
-        "frames": sum(one["frames"] for one in scores),
+        "frames": sum(score["frames"] for score in scores),
         "last": 2,
         "cameras": cameras,
         "tasks": [[task, 1] for task in sorted(tasks)],
@@ -146,13 +146,16 @@ def test_episodes_that_are_not_listed_are_counted():
 def test_scores_that_are_missing_are_explained():
     view = make_view([make_score(0, jump=None, idle=None)])
     error = make_data_finding("value-not-finite", "episode 0 has a value that is not finite", [0])
-    for findings, why in (((), "datasets on this machine"), ((error,), "once the errors are corrected")):
+    for findings, reason in (((), "datasets on this machine"), ((error,), "once the errors are corrected")):
         (text,) = [text for text in Page(render(view, findings)).texts if text.startswith("Idle seconds")]
-        assert why in text
+        assert reason in text
 
 
 def test_an_episode_that_was_asked_for_comes_first():
-    texts = [re.findall(r"<h2>([^<]*)</h2>", render(make_view(), is_about_episode=one)) for one in (False, True)]
+    texts = [
+        re.findall(r"<h2>([^<]*)</h2>", render(make_view(), is_about_episode=is_about_episode))
+        for is_about_episode in (False, True)
+    ]
     assert texts == [["Findings", "Episodes", "Episode 2"], ["Episode 2", "Findings", "Episodes"]]
 
 

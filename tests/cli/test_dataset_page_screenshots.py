@@ -44,14 +44,16 @@ def test_each_page_is_whole_in_a_browser(folder):
     command = [ROOT / "uvw", "run", "--quiet", "--no-project", "--script", script, folder]
     seen = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout)
     assert len(list(folder.glob("*.png"))) == len(seen) == len(PLANTED) * 4
-    for one in seen:
-        assert (one["complaints"], one["loaded"]) == ([], []), one
-        assert one["scroll_width"] == one["unfolded_width"] == one["width"], "the page is never wider than the window"
-        assert one["cut_off"] == 0, "labels of an axis are inside"
-        assert one["charts"] > 0
-        assert one["videos"] == PLANTED[one["page"]], "each shows a picture"
-        numbers = [int(text) for text in one["orders"]["by-episode"]]
+    for page in seen:
+        assert (page["complaints"], page["loaded"]) == ([], []), page
+        assert page["scroll_width"] == page["unfolded_width"] == page["width"], (
+            "the page is never wider than the window"
+        )
+        assert page["cut_off"] == 0, "labels of an axis are inside"
+        assert page["charts"] > 0
+        assert page["videos"] == PLANTED[page["page"]], "each shows a picture"
+        numbers = [int(text) for text in page["orders"]["by-episode"]]
         assert numbers == sorted(numbers), "the order is that of the chosen score, without a script"
-        assert one["orders"]["reversed"] == one["orders"]["by-jump"][::-1]
-    schemes = {one["scheme"]: one["background"] for one in seen}
+        assert page["orders"]["reversed"] == page["orders"]["by-jump"][::-1]
+    schemes = {page["scheme"]: page["background"] for page in seen}
     assert schemes == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}

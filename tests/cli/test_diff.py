@@ -18,7 +18,7 @@ def test_diff_shows_the_settings_that_differ(submit_plain, robotrain):
     first = submit_plain("--name", "pick-v2", "--batch-size", "8")
     second = submit_plain("--name", "pick-v3", "--batch-size", "16")
     answer = robotrain("diff", "pick-v2", "pick-v3", "--json")
-    assert [one["run"] for one in answer.json["runs"]] == [first, second]
+    assert [run["run"] for run in answer.json["runs"]] == [first, second]
     assert {"name": "batch_size", "values": ["8", "16"]} in answer.json["settings"]
     assert answer.json["data"] == []
     shown = robotrain("diff", "pick-v2").stdout
@@ -40,8 +40,8 @@ DROPOUT, STEPS = "--policy.dropout", "--policy.n_action_steps"
 )
 def test_diff_compares_the_options_of_the_trainer_by_their_names(submit_plain, robotrain, before, after, settings):
     first, second = submit_plain("--seed", "7", "--", *before), submit_plain("--seed", "7", "--", *after)
-    found = robotrain("diff", first, second, "--json").json["settings"]
-    assert [(row["name"], *row["values"]) for row in found] == settings
+    rows = robotrain("diff", first, second, "--json").json["settings"]
+    assert [(row["name"], *row["values"]) for row in rows] == settings
     shown = robotrain("diff", first, second).stdout
     assert [name in shown for name in (DROPOUT, STEPS)] == [False, bool(settings)]
 
@@ -67,15 +67,15 @@ def test_diff_of_a_name_with_several_runs_compares_its_newest_two(submit_plain, 
         robotrain("diff", *words).check_problems(2, "usage")  # there is nothing to compare with
     second = submit_plain("--name", "pick-v3", "--seed", "7")
     answer = robotrain("diff", "pick-v3", "--json")
-    assert [one["run"] for one in answer.json["runs"]] == [first, second]
+    assert [run["run"] for run in answer.json["runs"]] == [first, second]
     assert second in answer.stderr
     assert f"pick-v3 is {second}" in answer.stderr
     assert first in answer.stderr
     (problem,) = robotrain("diff", "pick-v3", "latest", "--json").json["problems"]
     assert [way["text"] for way in problem["instead"]] == [f"robotrain diff {first} {second}"]
     third = submit_plain("--name", "other")
-    assert [one["run"] for one in robotrain("diff", "pick-v3", "--json").json["runs"]] == [second, third]
-    assert [one["run"] for one in robotrain("diff", "other", "--json").json["runs"]] == [second, third]
+    assert [run["run"] for run in robotrain("diff", "pick-v3", "--json").json["runs"]] == [second, third]
+    assert [run["run"] for run in robotrain("diff", "other", "--json").json["runs"]] == [second, third]
 
 
 def test_an_attempt_says_what_changed_since_the_one_before(robotrain, fake_platform, pusht, tmp_path):
@@ -129,7 +129,7 @@ def test_runs_shows_what_differs_from_the_run_that_is_continued(robotrain, fake_
 
     def list_changes():
         newest, *_ = robotrain("runs", "--json").json["runs"]
-        return newest["run"], [(one["name"], one["before"]) for one in newest["changed"]]
+        return newest["run"], [(change["name"], change["before"]) for change in newest["changed"]]
 
     resumed = robotrain("resume", first, "--training-steps", "8", "--no-pin", "--json").json["run"]
     assert list_changes() == (resumed, [("resume", ""), ("training_steps", "4")])
@@ -164,7 +164,7 @@ def test_runs_compares_a_repeated_run_with_its_parent(scripted, robotrain, loss,
         "train-1",
         {"metric": "train/loss", "before": 0.25, "after": loss, "is_better": is_better},
     )
-    assert [one["result"] for one in others] == [None, None]
+    assert [other["result"] for other in others] == [None, None]
     _, row, below, *_ = robotrain("runs").stdout.splitlines()
     assert (row.startswith("train-3"), below) == (True, f"  {shown}")
 

@@ -150,17 +150,17 @@ def test_old_temporary_files_are_removed(robotrain, checks, state):
     folder.mkdir()
     payload = state / "payloads" / ("0" * 64 + ".zip")
     payload.parent.mkdir()
-    kept = state / "payloads" / ("1" * 64 + ".zip")
-    for file in (old, new, folder / "record.json", payload, kept):
+    used_payload = state / "payloads" / ("1" * 64 + ".zip")
+    for file in (old, new, folder / "record.json", payload, used_payload):
         file.write_text("x")
-    os.link(kept, records.get_run_folder("a-1") / "payload.zip")
-    for path in (old, folder, payload, kept):
+    os.link(used_payload, records.get_run_folder("a-1") / "payload.zip")
+    for path in (old, folder, payload, used_payload):
         os.utime(path, (1, 1))
     check_result(checks()["leftovers"], "ok", f"3 temporary files of interrupted commands below {state}")
     assert old.exists()
     mended = robotrain("doctor", "--fix")
     assert "removed 3" in mended.stderr
-    assert [path.exists() for path in (old, folder, payload, new, kept)] == [False, False, False, True, True]
+    assert [path.exists() for path in (old, folder, payload, new, used_payload)] == [False, False, False, True, True]
     assert records.read_record("a-1").run == "a-1"
 
 
@@ -292,9 +292,9 @@ def test_check_that_hangs_or_fails_is_named_and_the_others_are_run(checks, insta
     monkeypatch.setenv("ROBOTRAIN_NETWORK_SECONDS", "1")
     monkeypatch.setattr(network_deadline, "ask_all", be_patient_with_others)
     install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with("check('odd', look)", f"def look():\n    {body}"))
-    found = checks()
-    check_result(found["odd"], "warn", fact)
-    assert found["records"]["state"] == "ok"
+    results = checks()
+    check_result(results["odd"], "warn", fact)
+    assert results["records"]["state"] == "ok"
 
 
 @pytest.mark.parametrize(("more", "exit_code"), [("", 0), ("check('bad', fail), ", 4)])
@@ -388,7 +388,7 @@ def test_text_of_a_hanging_check_is_not_in_the_json(command, install, tmp_path):
     environ = {**os.environ, "PYTHONPATH": str(folder), "ROBOTRAIN_NETWORK_SECONDS": "1"}
     done = subprocess.run([*command, "doctor", "--json"], env=environ, capture_output=True, text=True, timeout=60)
     answer = json.loads(done.stdout)
-    (noise,) = [one for one in answer["checks"] if one["name"] == "noise"]
+    (noise,) = [check for check in answer["checks"] if check["name"] == "noise"]
     assert noise["state"] == "warn"
     assert answer["healthy"] is (done.returncode == 0)  # on a busy machine, others may take longer than 1 s too
 

@@ -25,7 +25,9 @@ def ended_run(tmp_path):
     def make(name, *events, outcome=DONE, exit_code=0):
         folder = tmp_path / "local" / name
         folder.mkdir(parents=True)
-        lines = "".join(f"{event.format_event(one, 1e9)}\n" for one in (*events, *([outcome] if outcome else [])))
+        lines = "".join(
+            f"{event.format_event(run_event, 1e9)}\n" for run_event in (*events, *([outcome] if outcome else []))
+        )
         for file in ("log.txt", "events.jsonl"):
             (folder / file).write_text(lines)
         if outcome:
@@ -44,15 +46,15 @@ def listing(robotrain, monkeypatch):
     """Lists the runs, by name, with the runs that the platform was asked about."""
 
     def ask():
-        asked = set()
+        queried = set()
         with monkeypatch.context() as patch:
             judge = observe.judge_run
             patch.setattr(
-                observe, "judge_run", lambda facts, seen: (asked.add(facts.folder.name), judge(facts, seen))[1]
+                observe, "judge_run", lambda facts, seen: (queried.add(facts.folder.name), judge(facts, seen))[1]
             )
             result = robotrain("runs", "--json")
         assert result.exit_code == 0, result.stderr
-        return {one["run"]: one for one in result.json["runs"]}, asked
+        return {run["run"]: run for run in result.json["runs"]}, queried
 
     return ask
 
@@ -62,8 +64,8 @@ def test_ended_runs_are_queried_once(ended_run, listing, robotrain):
     ended_run("train-1", *STEPS)
     ended_run("eval-1", Evaluated(episodes=4, scores=scores, results="/r", conditions="pusht, easy"))
     ended_run("train-2", *STEPS, outcome=Outcome(state="failed", exit_code=1, reason="out of paint"), exit_code=1)
-    first, asked = listing()
-    assert asked == set(first) == {"train-1", "eval-1", "train-2"}
+    first, queried = listing()
+    assert queried == set(first) == {"train-1", "eval-1", "train-2"}
     table = robotrain("runs").stdout
     assert listing() == (first, set())
     assert robotrain("runs").stdout == table

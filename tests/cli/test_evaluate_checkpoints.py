@@ -39,17 +39,17 @@ EVALUATED = {
 
 @pytest.mark.parametrize(("words", "which"), EVALUATED.items())
 def test_a_training_is_followed_by_one_evaluation_of_its_checkpoints(plan_steps, words, which):
-    found = plan_steps(*words, "--eval-episodes", "5", "--seed", "3", *PUSHT)
-    assert [*found] == ["train", "evaluate"]
-    train, evaluate = (found[name]["parameters"] for name in found)
+    steps = plan_steps(*words, "--eval-episodes", "5", "--seed", "3", *PUSHT)
+    assert [*steps] == ["train", "evaluate"]
+    train, evaluate = (steps[name]["parameters"] for name in steps)
     assert (train["evaluate_checkpoints"], train["seed"], train["save_freq"]) == (which, 3, 100)
     assert (evaluate["checkpoints"], evaluate["env"], evaluate["eval_episodes"]) == (which, "pusht", 5)
-    assert found["evaluate"]["inputs"] == [{"role": "policy", "step": "train"}]
+    assert steps["evaluate"]["inputs"] == [{"role": "policy", "step": "train"}]
 
 
 def test_results_are_kept_where_checkpoints_are(plan_steps):
-    found = plan_steps("--evaluate-checkpoints", "--publish-url", "/shared/runs", *PUSHT)
-    assert [found[step]["parameters"]["publish_url"] for step in ("train", "evaluate")] == ["/shared/runs"] * 2
+    steps = plan_steps("--evaluate-checkpoints", "--publish-url", "/shared/runs", *PUSHT)
+    assert [steps[step]["parameters"]["publish_url"] for step in ("train", "evaluate")] == ["/shared/runs"] * 2
 
 
 def test_a_repository_of_checkpoints_takes_no_results(robotrain, pusht):
@@ -61,17 +61,17 @@ def test_a_repository_of_checkpoints_takes_no_results(robotrain, pusht):
 
 
 def test_a_model_is_registered_once_the_best_checkpoint_is_known(plan_steps):
-    found = plan_steps("--evaluate-checkpoints", "-r", "pusher", *PUSHT)
-    assert found["train"]["parameters"]["register_checkpoint"] is None
-    assert (found["register"]["model"], found["register"]["policy_from"]) == ("pusher", "evaluate")
+    steps = plan_steps("--evaluate-checkpoints", "-r", "pusher", *PUSHT)
+    assert steps["train"]["parameters"]["register_checkpoint"] is None
+    assert (steps["register"]["model"], steps["register"]["policy_from"]) == ("pusher", "evaluate")
 
 
 def test_a_job_file_has_the_values_of_both(plan_steps, tmp_path):
     job = tmp_path / "job.yaml"
     job.write_text("workload: lerobot-train\nparameters: {evaluate_checkpoints: 200, env: pusht, starts: easy}\n")
-    found = plan_steps(job)
-    assert found["evaluate"]["parameters"]["checkpoints"] == "200"
-    assert found["evaluate"]["parameters"]["starts"] == "easy"
+    steps = plan_steps(job)
+    assert steps["evaluate"]["parameters"]["checkpoints"] == "200"
+    assert steps["evaluate"]["parameters"]["starts"] == "easy"
     assert plan_steps(job, "--starts", "[[1, 2, 3, 4, 0]]")["evaluate"]["parameters"]["starts"] == "[[1, 2, 3, 4, 0]]"
 
 
@@ -92,8 +92,8 @@ def test_without_the_option_a_training_is_one_job(robotrain, pusht, fake_platfor
 
 
 def test_steps_are_changed_by_their_names(plan_steps):
-    found = plan_steps("--evaluate-checkpoints", *PUSHT, "--set", "evaluate.seed=7", "--set", "train.batch_size=4")
-    assert (found["evaluate"]["parameters"]["seed"], found["train"]["parameters"]["batch_size"]) == (7, 4)
+    steps = plan_steps("--evaluate-checkpoints", *PUSHT, "--set", "evaluate.seed=7", "--set", "train.batch_size=4")
+    assert (steps["evaluate"]["parameters"]["seed"], steps["train"]["parameters"]["batch_size"]) == (7, 4)
 
 
 @pytest.mark.parametrize(
@@ -132,18 +132,18 @@ def test_an_adapter_is_evaluated_with_its_base(robotrain, fake_platform):
     assert answer.exit_code == 0, answer.stderr
     steps = json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]
     evaluate = next(step for step in steps if step["name"] == "evaluate")
-    assert str(CAMERA / "base") in [one["uri"] for one in evaluate["sources"] if one["role"] == "backbone"]
+    assert str(CAMERA / "base") in [source["uri"] for source in evaluate["sources"] if source["role"] == "backbone"]
 
 
 def test_an_evaluation_needs_no_weights_that_its_training_starts_from(robotrain, fake_platform, tmp_path):
     (tmp_path / "mine.pth").write_bytes(b"weights")
     words = ("--dataset-path", CAMERA / "dataset", "--evaluate-checkpoints", "--platform", "fake")
-    for given in ((), ("--backbone-path", tmp_path / "mine.pth")):
-        answer = robotrain("submit", *words, *given, "--dry-run", "--json")
+    for options in ((), ("--backbone-path", tmp_path / "mine.pth")):
+        answer = robotrain("submit", *words, *options, "--dry-run", "--json")
         assert answer.exit_code == 0, answer.stderr
         steps = json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]
-        found = [[one["role"] for one in step["sources"] if one["role"] == "backbone"] for step in steps]
-        assert found == [["backbone"], []]
+        roles = [[source["role"] for source in step["sources"] if source["role"] == "backbone"] for step in steps]
+        assert roles == [["backbone"], []]
 
 
 def test_scores_without_an_environment_are_explained(dry_run):

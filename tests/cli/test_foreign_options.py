@@ -69,7 +69,7 @@ def test_option_without_which_the_job_is_the_same_is_left_out(robotrain):
         (problem,) = robotrain("submit", "--platform", "local", "--dataset-path", "x", flag, "--json").json["problems"]
         assert problem["instead"] == [{"text": f"leave out {flag}", "remark": "", "replaces": flag}]
     line = ("submit", "lerobot-eval", "--platform", "local", "--dataset-path", "x", "--nodes", "--json")
-    (problem,) = (one for one in robotrain(*line).json["problems"] if one["where"] == "--nodes")
+    (problem,) = (problem for problem in robotrain(*line).json["problems"] if problem["where"] == "--nodes")
     assert problem["instead"] == []
 
 
@@ -78,7 +78,7 @@ def test_option_without_which_the_job_is_the_same_is_left_out(robotrain):
 )
 def test_what_is_to_be_typed_replaces_the_unknown_option(robotrain, words):
     line = ("submit", "lerobot-train", "--platform", "local", "--dataset-path", "x", *words.split(), "--json")
-    (problem,) = (one for one in robotrain(*line).json["problems"] if one["where"] == words.split()[0])
+    (problem,) = (problem for problem in robotrain(*line).json["problems"] if problem["where"] == words.split()[0])
     assert {way["replaces"] for way in problem["instead"]} == {words.split()[0]}, problem
 
 

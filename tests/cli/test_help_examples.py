@@ -72,16 +72,16 @@ def is_understood(robotrain, example):
 
 
 def test_every_example_of_help_is_understood(robotrain, example_files):
-    found = list(examples_of_help(robotrain))
-    assert len(found) > 15
-    assert [example for example in found if not is_understood(robotrain, example)] == []
+    examples = list(examples_of_help(robotrain))
+    assert len(examples) > 15
+    assert [example for example in examples if not is_understood(robotrain, example)] == []
 
 
 @pytest.mark.slow
 def test_every_command_of_the_documents_is_understood(robotrain, example_files):
-    found = list(examples_of_documents(DOCUMENTS))
-    assert len(found) > 25
-    assert [example for example in found if not is_understood(robotrain, example)] == []
+    examples = list(examples_of_documents(DOCUMENTS))
+    assert len(examples) > 25
+    assert [example for example in examples if not is_understood(robotrain, example)] == []
 
 
 def test_every_command_of_the_example_plugins_is_understood(robotrain, example_files, install, monkeypatch):
@@ -89,9 +89,9 @@ def test_every_command_of_the_example_plugins_is_understood(robotrain, example_f
         project = tomllib.loads(plugin.read_text())["project"]
         install(project["name"], project["entry-points"]["robotrain"])
         monkeypatch.syspath_prepend(plugin.parent)
-    found = list(examples_of_documents(plugin.with_name("README.md") for plugin in PLUGINS))
-    assert len(found) > 5
-    assert [example for example in found if not is_understood(robotrain, example)] == []
+    examples = list(examples_of_documents(plugin.with_name("README.md") for plugin in PLUGINS))
+    assert len(examples) > 5
+    assert [example for example in examples if not is_understood(robotrain, example)] == []
 
 
 def test_the_help_of_every_command_shows_an_example(robotrain):

@@ -57,11 +57,11 @@ def test_dockerfile_on_stdout_has_each_environment(robotrain):
     assert "robotrain image lerobot-train --to DIR" in result.stderr
     for kind, name in (("lerobot_train.container", "train"), ("rosbag.bag_datasets", "bags"), ("", "data")):
         module = import_module(f"robotrain_workloads.{kind}" if kind else "robotrain_runtime.data_environment")
-        found = environment.get_environment_folder(module.ENVIRONMENT.lock, Path("/opt/robotrain"))
-        assert re.search(rf"^#   {name}\.txt +{found.name} ", result.stdout, re.MULTILINE)
+        folder = environment.get_environment_folder(module.ENVIRONMENT.lock, Path("/opt/robotrain"))
+        assert re.search(rf"^#   {name}\.txt +{folder.name} ", result.stdout, re.MULTILINE)
         (line,) = [line for _, line in words if f"/locks/{name}.txt" in line]
         assert f"--python {module.ENVIRONMENT.python} " in line
-        assert line.endswith(f" --cache {found.parents[1]}")
+        assert line.endswith(f" --cache {folder.parents[1]}")
 
 
 def test_dockerfile_names_nothing_of_this_machine(robotrain, monkeypatch):
@@ -94,9 +94,9 @@ def test_folder_has_all_files_of_the_build_and_is_written_again(robotrain, tmp_p
         "robotrain_runtime/environments/uv.txt",
         "robotrain_runtime/environments/environment.py",
     } <= present
-    assert [one["digest"] for one in result["environments"]] == [
-        environment.get_environment_folder(tmp_path / "image/locks" / one["lock"], tmp_path).name
-        for one in result["environments"]
+    assert [built["digest"] for built in result["environments"]] == [
+        environment.get_environment_folder(tmp_path / "image/locks" / built["lock"], tmp_path).name
+        for built in result["environments"]
     ]
     mounted = re.findall(r"/tmp/robotrain-image/([\w./-]+)", (tmp_path / "image/Dockerfile").read_text())
     assert all((tmp_path / "image" / path).is_file() for path in mounted)
@@ -135,7 +135,7 @@ def test_failed_write_keeps_the_earlier_files(robotrain, tmp_path, monkeypatch):
 
 def test_image_of_a_plugin_has_its_lock_and_that_of_its_sources(robotrain, small_workload):
     result = robotrain("image", "tiny", "--json").json
-    assert {one["lock"] for one in result["environments"]} == {"tiny.txt", "data.txt"}
+    assert {built["lock"] for built in result["environments"]} == {"tiny.txt", "data.txt"}
     assert result["from"] == "python:3.14-slim"
     assert "lerobot" not in result["dockerfile"]
 

@@ -92,7 +92,7 @@ def submit(robotrain, hub):
 
 def read_sources(run: str) -> list[tuple[str, str, str, bool]]:
     sources = json.loads((plans.get_plan_folder(run) / "job.json").read_text())["sources"]
-    return [(one["role"], one["uri"], one["pin"], one.get("implied", False)) for one in sources]
+    return [(source["role"], source["uri"], source["pin"], source.get("implied", False)) for source in sources]
 
 
 def get_commit(hub: HubStandIn, name: str) -> str:
@@ -295,7 +295,9 @@ def test_a_source_that_the_hub_does_not_pin_in_time_is_the_only_problem(submit, 
     monkeypatch.setattr("robotrain_sources.huggingface.pin.REQUEST_SECONDS", 0.3)
     hub.faults.append(Fault(f"GET /api/models/{silent}", stall=True))
     answer, _ = submit("--head", "vla", "--policy-repo-id", "lab/arm", "--json")
-    assert [(one["code"], silent in one["title"]) for one in answer.json["problems"]] == [("pin-unknown", True)]
+    assert [(problem["code"], silent in problem["title"]) for problem in answer.json["problems"]] == [
+        ("pin-unknown", True)
+    ]
 
 
 def test_one_refused_request_does_not_end_a_submit(submit, hub, monkeypatch):
@@ -345,14 +347,14 @@ def test_a_resubmitted_run_keeps_its_pins_until_it_is_pinned_again(submit, hub):
     answer, sources = submit("--head", "vla", "--policy-repo-id", "lab/arm")
     run, first = answer.stdout.strip(), get_commit(hub, "org/vlm")
     hub.repositories["models/org/vlm"].commit({"config.json": b'{"new": 1}'})
-    again, kept = submit(run, "--new", command=("resubmit",))
+    again, new_sources = submit(run, "--new", command=("resubmit",))
     again.check(0)
-    assert kept == sources
-    changed, kept = submit(run, "--set", "steps=9", command=("resubmit",))
-    assert ("backbone", "org/vlm", first, True) in kept
+    assert new_sources == sources
+    changed, new_sources = submit(run, "--set", "steps=9", command=("resubmit",))
+    assert ("backbone", "org/vlm", first, True) in new_sources
     assert "backbone" not in changed.stderr, "what follows from the rest is no change of its own"
-    _, given = submit(run, "--set", "sources.backbone.huggingface=org/vlm", command=("resubmit",))
-    assert [source for source in given if source[0] == "backbone"] == [("backbone", "org/vlm", first, False)]
+    _, explicit_sources = submit(run, "--set", "sources.backbone.huggingface=org/vlm", command=("resubmit",))
+    assert [source for source in explicit_sources if source[0] == "backbone"] == [("backbone", "org/vlm", first, False)]
     _, renewed = submit(run, "--repin", command=("resubmit",))
     assert ("backbone", "org/vlm", get_commit(hub, "org/vlm"), True) in renewed
     _, without = submit(run, "--set", "head=plain", command=("resubmit",))
@@ -366,8 +368,8 @@ def test_another_commit_of_the_start_may_name_another_backbone(submit, hub, monk
     _, renewed = submit(run, "--repin", command=("resubmit",))
     assert [source[1] for source in renewed] == ["lab/arm", "org/words"]
     hub.faults.append(Fault("resolve", status=500))
-    _, kept = submit(renewed and run, "--set", "steps=9", "--no-pin", command=("resubmit",))
-    assert [source[1] for source in kept] == ["lab/arm", "org/vlm"], "what was known stays while nobody can tell"
+    _, new_sources = submit(renewed and run, "--set", "steps=9", "--no-pin", command=("resubmit",))
+    assert [source[1] for source in new_sources] == ["lab/arm", "org/vlm"], "what was known stays while nobody can tell"
 
 
 def test_what_a_registered_model_implied_stays_with_a_changed_job(submit, hub):
@@ -384,7 +386,7 @@ def test_render_with_pin_has_what_submit_would_send(robotrain, hub):
     words = ("render", *JOB, "--head", "vla", "--policy-repo-id", "lab/arm", "--json")
     assert "org/vlm" not in robotrain(*words).stdout
     pinned = robotrain(*words, "--pin").json["files"]["job.json"]["text"]
-    assert [one["pin"] for one in json.loads(pinned)["sources"]] == [
+    assert [source["pin"] for source in json.loads(pinned)["sources"]] == [
         get_commit(hub, "lab/arm"),
         get_commit(hub, "org/vlm"),
     ]
@@ -416,9 +418,9 @@ def test_each_step_of_a_pipeline_gets_its_own(robotrain, hub, dag_platform, tmp_
         steps = {name: step["job"]["sources"] for name, step in spec["steps"].items()}
     else:
         steps = {step["name"]: step["sources"] for step in spec["steps"]}
-    found = {name: [one["uri"] for one in sources] for name, sources in steps.items()}
-    assert found == {"train": ["lab/arm", "org/vlm"], "evaluate": ["train", "org/vlm"], "other": ["org/words"]}
-    pins = {one["pin"] for sources in steps.values() for one in sources if one["uri"] == "org/vlm"}
+    uris_by_step = {name: [source["uri"] for source in sources] for name, sources in steps.items()}
+    assert uris_by_step == {"train": ["lab/arm", "org/vlm"], "evaluate": ["train", "org/vlm"], "other": ["org/words"]}
+    pins = {source["pin"] for sources in steps.values() for source in sources if source["uri"] == "org/vlm"}
     assert pins == {get_commit(hub, "org/vlm")}
 
 
@@ -458,19 +460,19 @@ def wait_for_step(run: str, step: str) -> str:
     """Return the run of a step once it runs."""
     until = time.monotonic() + 60
     while True:
-        found = progress.read_progress(run)
-        if found and found.steps[step].state == "running":
-            return found.steps[step].run
-        assert time.monotonic() < until, found
+        current = progress.read_progress(run)
+        if current and current.steps[step].state == "running":
+            return current.steps[step].run
+        assert time.monotonic() < until, current
         time.sleep(0.05)
 
 
-def find_texts(found: object) -> Iterator[str]:
+def find_texts(document: object) -> Iterator[str]:
     """Yield the texts in JSON."""
-    if isinstance(found, str):
-        yield found
-    for one in found.values() if isinstance(found, dict) else found if isinstance(found, list) else ():
-        yield from find_texts(one)
+    if isinstance(document, str):
+        yield document
+    for part in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
+        yield from find_texts(part)
 
 
 def test_the_trials_of_a_sweep_imply_what_their_values_do(robotrain, hub, tmp_path):
@@ -478,7 +480,7 @@ def test_the_trials_of_a_sweep_imply_what_their_values_do(robotrain, hub, tmp_pa
     answer = robotrain(*words)
     answer.check(0)
     spec = next(text for text in find_texts(answer.json) if '"steps"' in text)
-    assert [[one["uri"] for one in step["sources"]] for step in json.loads(spec)["steps"]] == [
+    assert [[source["uri"] for source in step["sources"]] for step in json.loads(spec)["steps"]] == [
         ["org/vlm"],
         ["org/words"],
     ]
@@ -489,4 +491,6 @@ def test_a_sweep_that_an_engine_runs_has_the_pins_of_its_job(robotrain, hub, dag
     answer = robotrain(*words)
     answer.check(0)
     spec = json.loads(answer.json["files"]["sweep.json"]["text"])
-    assert [(one["uri"], one["pin"]) for one in spec["job"]["sources"]] == [("org/vlm", get_commit(hub, "org/vlm"))]
+    assert [(source["uri"], source["pin"]) for source in spec["job"]["sources"]] == [
+        ("org/vlm", get_commit(hub, "org/vlm"))
+    ]

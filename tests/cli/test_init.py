@@ -172,13 +172,13 @@ def test_further_datasets_are_comments(robotrain, tool_folders, pusht):
     shutil.copytree(pusht, cached / "hub/datasets--lerobot--pusht/snapshots/abc")
     Path("broken/meta").mkdir(parents=True)
     Path("broken/meta/info.json").write_text("{")
-    found = robotrain("init", "--json").json["inputs"]
-    assert [(one["kind"], one["text"]) for one in found] == [
+    inputs = robotrain("init", "--json").json["inputs"]
+    assert [(dataset["kind"], dataset["text"]) for dataset in inputs] == [
         ("local_path", "deep/er/camera"),
         ("local_path", str(cached / "me/only-here")),
         ("huggingface", "lerobot/pusht"),
     ]
-    assert "observation.image" in found[0]["summary"]
+    assert "observation.image" in inputs[0]["summary"]
     text = Path("job.yaml").read_text()
     assert "    # - huggingface: lerobot/pusht #" in text
     assert load_valid_yaml("job.yaml", "job.schema.json")["sources"] == {"dataset": [{"local_path": "deep/er/camera"}]}
@@ -221,8 +221,8 @@ def test_settings_of_the_azure_cli_are_in_the_project_file(robotrain, dataset_fo
     (tool_folders / "AZURE_CONFIG_DIR/azureProfile.json").write_text(json.dumps(profile))
     (tool_folders / "AZURE_CONFIG_DIR/config").write_text("[defaults]\ngroup = rg-1\nworkspace = ws-1\n")
     answer = robotrain("init")
-    found = "subscription_id sub-1, resource_group rg-1, workspace_name ws-1"
-    answer.check(0, f"azureml: {found}", f"osmo: {found}")
+    settings = "subscription_id sub-1, resource_group rg-1, workspace_name ws-1"
+    answer.check(0, f"azureml: {settings}", f"osmo: {settings}")
     platforms = tomllib.loads(Path("robotrain.toml").read_text())["platforms"]
     expected = {"subscription_id": "sub-1", "resource_group": "rg-1", "workspace_name": "ws-1"}
     assert platforms == {"azureml": expected, "osmo": expected}
@@ -355,7 +355,13 @@ def test_template_and_examples_of_a_plugin_are_written(robotrain, install):
 
 def list_examples(robotrain):
     """The words of every example about a job or a pipeline, of all help."""
-    for command in (["submit"], ["render"], ["explain"], ["sweep"], *(["pipeline", one] for one in PIPELINES)):
+    for command in (
+        ["submit"],
+        ["render"],
+        ["explain"],
+        ["sweep"],
+        *(["pipeline", pipeline] for pipeline in PIPELINES),
+    ):
         shown = robotrain(*command, "--help").stdout.partition("Options:")[0]
         for line in re.findall(r"^ {2,}robotrain (\w.*)$", re.sub(r" \\\n +(?=-)", " ", shown), re.MULTILINE):
             yield shlex.split(re.split(r"\s{3,}|\s+>", line)[0])
@@ -369,9 +375,9 @@ def test_every_example_about_a_job_runs_in_a_folder_that_init_made(robotrain, da
     shutil.copytree(pusht, "my-dataset")  # a folder of code has no link out of it
     assert robotrain("init", "--pipeline").exit_code == 0
     Path("train.py").write_text("")
-    found = [words for words in list_examples(robotrain) if "--plan" not in words]
-    assert len(found) > 10
-    for words in found:
+    examples = [words for words in list_examples(robotrain) if "--plan" not in words]
+    assert len(examples) > 10
+    for words in examples:
         result = ["local" if word == "PLATFORM" else word for word in words if word not in ("--wait", "--dry-run")]
         if words[0] in ("submit", "sweep") or words[:2] in (["pipeline", "submit"], ["pipeline", "train-eval"]):
             at = result.index("--") if "--" in result else len(result)

@@ -64,7 +64,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "plugins": ("plugins --json", "--no-plugins plugins --json"),
     "platforms": ("platforms --json", *(f"platforms {name} --json" for name in PLATFORMS)),
     "explain": (
-        *(f"explain {one} --platform {where} {NEEDED[where]} {JOBS[one]} --json" for one in JOBS for where in NEEDED),
+        *(f"explain {job} --platform {where} {NEEDED[where]} {JOBS[job]} --json" for job in JOBS for where in NEEDED),
         f"explain --platform local {DATASET} --batch-size 3 --set learning_rate=0.5 --json -- --policy.chunk_size=100",
     ),
     "status": tuple(f"status {{{run}}} --json" for run in RUNS),
@@ -85,7 +85,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "options": (
         "--help-all",
         *(f"compare --platform {where} --help-all" for where in PLATFORMS),
-        *(f"submit {one} --platform {where} --help-all" for one in WORKLOADS for where in PLATFORMS),
+        *(f"submit {workload} --platform {where} --help-all" for workload in WORKLOADS for where in PLATFORMS),
         *(f"{name} {'--help-all' if name in JOB_COMMANDS else '--help'}" for name in OTHER_COMMANDS),
     ),
     "exit_codes": (
@@ -138,10 +138,10 @@ def test_keys_options_and_exit_codes_are_only_added_to(group, robotrain, root):
         answer = robotrain(*shlex.split(command.format_map(names)))
         now = read_options(answer.stdout) if group == "options" else sorted(set(find_keys(read_json(answer.stdout))))
         if os.environ.get("ROBOTRAIN_TEST_WRITE"):
-            known = table.get(command, {"has": []})["has"]
-            table[command] = {"exit_code": answer.exit_code, "has": sorted({*known, *now})}
+            keys = table.get(command, {"has": []})["has"]
+            table[command] = {"exit_code": answer.exit_code, "has": sorted({*keys, *now})}
         before = table[command]
-        lost += [f"robotrain {command}: no {one}" for one in before["has"] if one not in now]
+        lost += [f"robotrain {command}: no {key}" for key in before["has"] if key not in now]
         if answer.exit_code != before["exit_code"]:
             lost.append(f"robotrain {command}: exit code {answer.exit_code}, not {before['exit_code']}")
     if os.environ.get("ROBOTRAIN_TEST_WRITE"):
@@ -189,13 +189,13 @@ def read_json(out: str) -> Any:
 
 def read_options(out: str) -> list[str]:
     """Return the options of a help text, and the environment variables that set them."""
-    found: set[str] = set()
+    options: set[str] = set()
     name = r"--?[A-Za-z][\w-]*"
     for block in re.findall(r"^  (-.*(?:\n {20,}.*)*)", out, re.MULTILINE):
         names = re.findall(name, re.match(rf"{name}(?:(?:, | ?/ ?){name})*", block)[0])
         variables = ", ".join(re.findall(r"env:\s+([A-Z0-9_]+(?:,\s+[A-Z0-9_]+)*)", block))
-        found.update(names, re.findall(r"\w+", variables))
-    return sorted(found)
+        options.update(names, re.findall(r"\w+", variables))
+    return sorted(options)
 
 
 def write_scores() -> None:

@@ -49,15 +49,15 @@ def suggest(robotrain: Any, *words: str) -> list[str]:
 def test_a_dataset_of_lerobots_cache_is_offered_and_its_options_work(
     robotrain: Any, cache: Path, hub: None, name: str, place: str
 ) -> None:
-    (found,) = suggest(robotrain, name)
-    words = shlex.split(found)
+    (suggestion,) = suggest(robotrain, name)
+    words = shlex.split(suggestion)
     assert words == ["--dataset-path", str(cache / place), "--dataset-id", name.partition("@")[0]]
     assert robotrain("submit", "--platform", "fake", "--dry-run", *words).exit_code == 0
 
 
 @pytest.mark.parametrize("name", ["me/cars", "me/.."])
 def test_nothing_is_offered_that_is_not_there(robotrain: Any, cache: Path, hub: None, name: str) -> None:
-    assert not [one for one in robotrain(*JOB, name).stdout.splitlines() if "--dataset-path" in one]
+    assert not [line for line in robotrain(*JOB, name).stdout.splitlines() if "--dataset-path" in line]
 
 
 def test_a_platform_that_takes_no_folders_offers_none(
@@ -72,7 +72,7 @@ def test_a_platform_that_takes_no_folders_offers_none(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("revision", "found"), [("", True), ("@main", True), ("@" + "a" * 40, True), ("@" + "b" * 40, False)]
+    ("revision", "is_offered"), [("", True), ("@main", True), ("@" + "a" * 40, True), ("@" + "b" * 40, False)]
 )
 def test_backbone_of_the_hubs_cache_is_offered(
     robotrain: Any,
@@ -81,7 +81,7 @@ def test_backbone_of_the_hubs_cache_is_offered(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     revision: str,
-    found: bool,
+    is_offered: bool,
 ) -> None:
     folder = tmp_path / "hub/models--lab--vlm/snapshots" / ("a" * 40)
     folder.mkdir(parents=True)
@@ -90,4 +90,4 @@ def test_backbone_of_the_hubs_cache_is_offered(
     words = ("--policy-type", "smolvla", "--backbone-repo-id", f"lab/vlm{revision}")
     answer = robotrain("submit", "--platform", "local", "--dry-run", "--json", "--dataset-repo-id", "me/cups", *words)
     ways = [way["text"] for problem in answer.json["problems"] for way in problem["instead"]]
-    assert (f"--backbone-path {folder}" in ways) == found
+    assert (f"--backbone-path {folder}" in ways) == is_offered

@@ -46,8 +46,8 @@ def test_job_for_another_machine_does_not_depend_on_this_one():
 
 def test_doctor_says_what_runs_here(robotrain):
     answer = robotrain("doctor", "--platform", "local", "--json")
-    found = {one["name"]: one["findings"][0]["says"] for one in answer.json["checks"]}
-    assert "needs Linux" in found["gpu"]
+    facts = {check["name"]: check["findings"][0]["says"] for check in answer.json["checks"]}
+    assert "needs Linux" in facts["gpu"]
 
 
 def test_socket_of_ssh_has_a_short_path(monkeypatch):

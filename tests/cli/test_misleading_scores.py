@@ -45,19 +45,19 @@ def compare(robotrain, write_scores):
     ],
 )
 def test_no_file_makes_equal_policies_differ(robotrain, name, pairs, withheld, note):
-    found = robotrain("compare", "--scores", FILES / f"{name}.csv", "--json").json
-    (verdict,) = found["verdicts"]
+    comparison = robotrain("compare", "--scores", FILES / f"{name}.csv", "--json").json
+    (verdict,) = comparison["verdicts"]
     assert (verdict["verdict"], verdict["pairs"], verdict["withheld"]) == ("not decided", pairs, withheld)
-    assert any(note in text for text in found["notes"]), found["notes"]
+    assert any(note in text for text in comparison["notes"]), comparison["notes"]
     assert robotrain("compare", "--scores", FILES / f"{name}.csv", "new", "old", "--margin", "0.1").exit_code == 5
 
 
 def test_a_file_that_a_spreadsheet_sorted_says_what_the_unsorted_one_says(compare):
     rows = [*draw_outcomes("new", "old")]
     by_success = sorted(rows, key=lambda row: (row[0], not row[2]))
-    verdict, known = compare(by_success)
+    verdict, comparison = compare(by_success)
     assert (verdict["verdict"], verdict["difference"]) == ("not decided", 0)
-    assert "is better than" not in known["title"]
+    assert "is better than" not in comparison["title"]
     for other in (rows, rows[::-1]):
         assert compare(other)[0]["e_value"] == verdict["e_value"] < 20
 
@@ -82,17 +82,26 @@ HALF = [at % 2 == 0 for at in STARTS]
 def test_failures_that_one_side_leaves_out_are_no_better_policy(compare, words, verdict, withheld):
     rows = [("new", start, True) for start in STARTS if HALF[start]]
     rows += [row for row in draw_outcomes("old")]
-    found, known = compare(rows, *words)
-    assert (found["verdict"], found["withheld"], found["unmatched"]) == (verdict, withheld, 30)
-    assert any("30 of old" in note for note in known["notes"])
-    told = [one for one in known["notes"] if one.startswith(("left out: new is better", "counted as failures: not d"))]
+    actual, comparison = compare(rows, *words)
+    assert (actual["verdict"], actual["withheld"], actual["unmatched"]) == (verdict, withheld, 30)
+    assert any("30 of old" in note for note in comparison["notes"])
+    told = [
+        note
+        for note in comparison["notes"]
+        if note.startswith(("left out: new is better", "counted as failures: not d"))
+    ]
     assert len(told) == (2 if withheld else 0)
 
 
 def test_starts_that_one_side_lacks_are_no_matter_where_the_answer_stays(compare):
     rows = [("new", start, True) for start in STARTS if start > 4] + [("old", start, False) for start in STARTS]
-    found, known = compare(rows)
-    assert (found["verdict"], found["withheld"], found["pairs"], len(known["notes"])) == ("better", None, 55, 1)
+    verdict, comparison = compare(rows)
+    assert (verdict["verdict"], verdict["withheld"], verdict["pairs"], len(comparison["notes"])) == (
+        "better",
+        None,
+        55,
+        1,
+    )
 
 
 def test_an_evaluation_that_broke_off_is_no_better_policy(robotrain, record_evaluation):
@@ -135,7 +144,7 @@ def test_evaluations_of_one_checkpoint_are_one_training(robotrain, record_traini
     answer = robotrain("compare", *GROUPS, "--json")
     (verdict,) = answer.json["verdicts"]
     assert (verdict["verdict"], verdict["p_value"], len(verdict["means"][0])) == ("not decided", None, 1)
-    assert [one["trainings"] for one in answer.json["policies"]] == [["eval-old-0"], ["eval-new-0"]]
+    assert [policy["trainings"] for policy in answer.json["policies"]] == [["eval-old-0"], ["eval-new-0"]]
     assert "one training says nothing about the next: at least two of each are needed" in answer.json["notes"]
     assert answer.stderr.count("are evaluations of one training, and count as one") == 6
 
@@ -148,7 +157,7 @@ def test_checkpoints_of_one_run_are_one_training(robotrain, record_trainings, sc
     for run in ("eval-old-0", "eval-old-2"):
         made[run].log(Track(tags={"policy_run": "train-1"}))
     answer = robotrain("compare", *GROUPS, "--json")
-    assert [len(one) for one in answer.json["verdicts"][0]["means"]] == [3, 4]
+    assert [len(means) for means in answer.json["verdicts"][0]["means"]] == [3, 4]
     assert answer.json["verdicts"][0]["assumes_normality"]
     made["eval-new-0"].log(Track(tags={"policy_run": "train-1"}))
     robotrain("compare", *GROUPS).check_problems(2, "not-comparable")
@@ -194,11 +203,11 @@ def test_a_policy_that_was_evaluated_before_is_named(robotrain, record_checkpoin
 def test_policies_that_never_succeed_do_not_pass_a_gate(compare):
     rows = [(name, start, False) for start in range(70) for name in ("new", "old")]
     gate = ("new", "--not-worse-than", "old", "--margin", "0.1")
-    verdict, known = compare(rows, *gate, code=5)
-    assert (verdict["withheld"], known["gate"]["passed"]) == ("floor", False)
-    assert "these conditions do not tell" in known["gate"]["sentence"]
-    verdict, known = compare(rows, *gate, "--allow-floor")
-    assert (verdict["verdict"], known["gate"]["passed"], known["allow_floor"]) == ("not worse", True, True)
+    verdict, comparison = compare(rows, *gate, code=5)
+    assert (verdict["withheld"], comparison["gate"]["passed"]) == ("floor", False)
+    assert "these conditions do not tell" in comparison["gate"]["sentence"]
+    verdict, comparison = compare(rows, *gate, "--allow-floor")
+    assert (verdict["verdict"], comparison["gate"]["passed"], comparison["allow_floor"]) == ("not worse", True, True)
     assert compare(rows)[0]["verdict"] == "not decided"
 
 

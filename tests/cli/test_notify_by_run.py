@@ -33,8 +33,8 @@ def preview(robotrain, pusht):
 def test_run_on_this_machine_reads_the_file_of_the_channel(preview, add_channel, webhook):
     file = add_channel("team", webhook)
     other = add_channel("on-call", f"{webhook}/two", local="/etc/robotrain/on-call")
-    found = preview("--platform", "local", "--notify", "team,on-call,team", "--secret", f"API_TOKEN={other}")
-    assert found["placement"]["secrets"] == {
+    document = preview("--platform", "local", "--notify", "team,on-call,team", "--secret", f"API_TOKEN={other}")
+    assert document["placement"]["secrets"] == {
         "API_TOKEN": str(other),
         "ROBOTRAIN_NOTIFY_team": str(file),
         "ROBOTRAIN_NOTIFY_on_call": "/etc/robotrain/on-call",
@@ -56,7 +56,7 @@ def test_run_elsewhere_has_the_reference_of_its_platform(
     """What each platform renders of it is tested there."""
     rendered = []
 
-    def stop(prepared, *given, **options):
+    def stop(prepared, *args, **options):
         rendered.append(prepared.render(1))
         raise Rejected([])
 

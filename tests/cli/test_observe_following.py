@@ -56,7 +56,7 @@ def test_wait_for_several_runs_exits_with_5_if_one_failed(scripted, robotrain, r
     run_once_followed(lambda: first.log(step(3), DONE), lambda: first.status(state="succeeded"))
     answer = robotrain("wait", "train-1", "train-2")
     seen = ("train-1 succeeded", "train-2 failed", "step 3/3 (100%)", "out of paint", "logs --tail 40 train-2")
-    assert (answer.exit_code, [one for one in seen if one not in answer.stdout]) == (5, [])
+    assert (answer.exit_code, [text for text in seen if text not in answer.stdout]) == (5, [])
     check_snapshot("cli/snapshots/wait-several-runs.txt", answer.stdout)
     result = answer.stderr.splitlines()
     assert {line.split("  ")[0] for line in result} == {"train-1", "train-2"}
@@ -68,7 +68,7 @@ def test_wait_for_several_runs_that_succeeded_exits_with_0(scripted, robotrain):
         scripted.run(name, step(3), DONE, state="succeeded")
     answer = robotrain("wait", "train-2", "train-1", "train-2", "--json")
     assert answer.exit_code == 0
-    assert [one["run"] for one in answer.json] == ["train-2", "train-1"]
+    assert [run["run"] for run in answer.json] == ["train-2", "train-1"]
     assert robotrain("wait", "train-1", "--json").json["state"] == "succeeded"
 
 
@@ -95,27 +95,27 @@ def test_wait_prints_only_the_outcome_of_ended_runs(scripted, robotrain, runs):
 
 
 def test_failure_during_a_wait_is_printed_once_with_the_end_of_the_log(scripted, robotrain, run_once_followed):
-    why = "RuntimeError: out of paint"
-    run = scripted.run("train-1", step(1), step(2), "Traceback (most recent call last):", "  paint()", why)
-    end = Outcome(state="failed", exit_code=1, reason=why)
-    run_once_followed(lambda: run.log(end), lambda: run.status(**{**BROKE, "reason": why}))
+    reason = "RuntimeError: out of paint"
+    run = scripted.run("train-1", step(1), step(2), "Traceback (most recent call last):", "  paint()", reason)
+    end = Outcome(state="failed", exit_code=1, reason=reason)
+    run_once_followed(lambda: run.log(end), lambda: run.status(**{**BROKE, "reason": reason}))
     answer = robotrain("wait", "train-1")
-    assert (answer.stdout + answer.stderr).count(why) == 1
+    assert (answer.stdout + answer.stderr).count(reason) == 1
     assert "  |   paint()\n" in answer.stderr
     assert (answer.stdout + answer.stderr).count("step 2/3") == 1
 
 
 def test_outcome_is_printed_once(scripted, robotrain):
-    why = "RuntimeError: out of paint"
-    log = [step(1), step(2), "Traceback (most recent call last):", "  paint()", why]
-    end = Outcome(state="failed", exit_code=1, reason=why)
+    reason = "RuntimeError: out of paint"
+    log = [step(1), step(2), "Traceback (most recent call last):", "  paint()", reason]
+    end = Outcome(state="failed", exit_code=1, reason=reason)
     for name in ("train-1", "train-2"):
-        scripted.run(name, *log, end, **{**BROKE, "reason": why})
+        scripted.run(name, *log, end, **{**BROKE, "reason": reason})
     shown = []
     for words in (("wait", "train-1"), ("wait", "train-1", "train-2"), ("watch",)):
         answer = robotrain(*words)
         shown.append(answer.stdout + answer.stderr)
-    assert [text.count(why) for text in shown] == [1, 2, 1]  # once a run
+    assert [text.count(reason) for text in shown] == [1, 2, 1]  # once a run
 
 
 def test_last_step_is_printed_with_its_validation_loss(scripted, robotrain, run_once_followed):
@@ -191,17 +191,17 @@ def test_silent_platform_is_given_up(scripted, robotrain, monkeypatch):
 
 def test_missed_threshold_is_printed_once_with_the_conditions(scripted, robotrain, run_once_followed):
     rate = {"rollout/success_rate": 0.25, "rollout/episodes": 4.0}
-    found = Evaluated(episodes=4, scores=rate, results="/x/results", passed=False, conditions="pusht, easy starts")
+    evaluation = Evaluated(episodes=4, scores=rate, results="/x/results", passed=False, conditions="pusht, easy starts")
     work = [StageEvent(name="work", state="started"), "loading LeRobot", "hello", Metrics(step=0, total=4, values={})]
     failed = [
         StageEvent(name="work", state="failed"),
         Outcome(state="failed", exit_code=1, reason="1 of 4 is too little"),
     ]
-    run = scripted.run("eval-1", *work, found, "1 of 4 is too little", *failed)
+    run = scripted.run("eval-1", *work, evaluation, "1 of 4 is too little", *failed)
     run_once_followed(lambda: run.status(state="failed", reason="1 of 4 is too little"))
     answer = robotrain("wait")
     assert answer.exit_code == 5
-    assert [(answer.stdout + answer.stderr).count(one) for one in ("is too little", "pusht, easy starts")] == [1, 1]
+    assert [(answer.stdout + answer.stderr).count(text) for text in ("is too little", "pusht, easy starts")] == [1, 1]
     assert "4 episodes evaluated; below the required score" in answer.stderr
     check_snapshot("cli/snapshots/wait-missed-threshold.txt", answer.stdout)
 
@@ -209,15 +209,15 @@ def test_missed_threshold_is_printed_once_with_the_conditions(scripted, robotrai
 @pytest.mark.parametrize(("rate", "warns"), [(0.0, True), (0.25, False)])
 def test_registered_policy_without_a_success_is_a_warning(scripted, robotrain, rate, warns):
     scores = {"rollout/success_rate": rate, "rollout/episodes": 4.0}
-    found = Evaluated(episodes=4, scores=scores, results="/x/results", conditions="pusht")
+    evaluation = Evaluated(episodes=4, scores=scores, results="/x/results", conditions="pusht")
     model = Registered(name="pusher", version="3", step=8, uri="models:/pusher/3")
-    scripted.run("eval-1", found, model, DONE, state="succeeded")
+    scripted.run("eval-1", evaluation, model, DONE, state="succeeded")
     warnings = robotrain("status", "--json").json["warnings"]
     assert len(warnings) == warns
     for command in ("wait", "status"):
         answer = robotrain(command)
         assert (answer.exit_code, "warning" in answer.stdout) == (0, warns)
-        assert [one for one in warnings if one not in answer.stdout] == []
+        assert [warning for warning in warnings if warning not in answer.stdout] == []
     if warns:
         assert ("pusher version 3" in warnings[0], "0 of 4 episodes" in warnings[0]) == (True, True)
 
@@ -238,7 +238,7 @@ def test_run_that_its_platform_forgets_during_a_wait_is_unknown(scripted, robotr
     run_later(lambda: run.wait_until("asked", 1), lambda: run.set_flag("gone"))
     answer = robotrain("wait", "train-1", "train-2", "--json")
     assert answer.exit_code == 1
-    assert [one["state"] for one in answer.json] == ["unknown", "succeeded"]
+    assert [row["state"] for row in answer.json] == ["unknown", "succeeded"]
     assert answer.stderr.splitlines()[-1].endswith("[run-gone]")
 
 
@@ -353,5 +353,5 @@ def test_notification_of_the_plugin_guide_writes_its_table(robotrain, install, s
     run = scripted.run("train-1")
     run_later(*[lambda: None] * 20, lambda: run.status(state="failed", reason="no disk left"))
     assert robotrain("wait", "train-1").exit_code == 5
-    with table.open(newline="") as kept:
-        assert list(csv.reader(kept)) == [["train-1", "scripted", "lerobot-train", "failed", "no disk left"]]
+    with table.open(newline="") as file:
+        assert list(csv.reader(file)) == [["train-1", "scripted", "lerobot-train", "failed", "no disk left"]]

@@ -99,13 +99,13 @@ def test_json_of_runs(robotrain):
 def test_json_of_wait(robotrain, scripted):
     assert list(robotrain("wait", "--json").json) == RUN
     scripted.run("train-2", state="succeeded")
-    assert [list(one) for one in robotrain("wait", "train-1", "train-2", "--json").json] == [RUN, RUN]
+    assert [list(run) for run in robotrain("wait", "train-1", "train-2", "--json").json] == [RUN, RUN]
 
 
 def test_json_of_watch(robotrain):
     answer = [json.loads(line) for line in robotrain("watch", "--json").stdout.splitlines()]
-    assert {one["run"] for one in answer} == {"train-1"}
-    assert {one["change"]: list(one) for one in answer} == {
+    assert {change["run"] for change in answer} == {"train-1"}
+    assert {change["change"]: list(change) for change in answer} == {
         change: list(dict.fromkeys(["run", "change", "time", *keys.split()])) for change, keys in CHANGES.items()
     }
 
@@ -115,13 +115,13 @@ def test_json_of_trouble_in_watch(robotrain, run, run_later, monkeypatch):
     run.set_flag("raises", "bad gateway")
     run_later(run.wait_until_raised, (run.folder / "raises").unlink)
     answer = [json.loads(line) for line in robotrain("watch", "train-1", "--json").stdout.splitlines()]
-    assert [list(one) for one in answer if one["change"] == "trouble"] == [["run", "change", "time", "text"]]
+    assert [list(change) for change in answer if change["change"] == "trouble"] == [["run", "change", "time", "text"]]
 
 
 def test_json_of_logs(robotrain):
     answer = [json.loads(line) for line in robotrain("logs", "--json").stdout.splitlines()]
     assert answer[0] == {"line": 'say "oh"'}
-    assert {one["event"]: set(one) for one in answer[1:]} == {
+    assert {record["event"]: set(record) for record in answer[1:]} == {
         kind: {"event", "time", *keys.split()} for kind, keys in CHANGES.items() if kind != "state"
     }
 
@@ -130,7 +130,7 @@ def test_json_of_cancel(robotrain, scripted):
     keys = ["run", "state", "was", "checkpoint", "checkpoint_step"]
     assert list(robotrain("cancel", "--json").json) == keys
     scripted.run("train-2")
-    assert [list(one) for one in robotrain("cancel", "train-1", "train-2", "--json").json] == [keys, keys]
+    assert [list(run) for run in robotrain("cancel", "train-1", "train-2", "--json").json] == [keys, keys]
 
 
 def test_json_of_outputs(robotrain, tmp_path):

@@ -35,16 +35,16 @@ def test_outputs_are_listed_with_their_sizes(run, robotrain):
 
 
 @pytest.mark.parametrize(
-    ("asked", "names"),
+    ("checkpoint", "names"),
     [
         ("last", ["checkpoints/000400"]),
         ("200", ["checkpoints/000200"]),
         ("all", ["checkpoints/000200", "checkpoints/000400"]),
     ],
 )
-def test_checkpoint_option_selects_one_or_all(run, robotrain, asked, names):
-    answer = robotrain("outputs", "--checkpoint", asked, "--json")
-    assert [one["name"] for one in answer.json["outputs"]] == names
+def test_checkpoint_option_selects_one_or_all(run, robotrain, checkpoint, names):
+    answer = robotrain("outputs", "--checkpoint", checkpoint, "--json")
+    assert [output["name"] for output in answer.json["outputs"]] == names
 
 
 def test_names_and_lines_that_others_wrote_forge_no_row_and_command_no_terminal(scripted, robotrain):
@@ -57,9 +57,9 @@ def test_names_and_lines_that_others_wrote_forge_no_row_and_command_no_terminal(
         assert not [line for line in answer.stdout.splitlines() if line.strip().startswith(("metrics.json", "model"))]
 
 
-@pytest.mark.parametrize("asked", ["300", "newest"])
-def test_unknown_checkpoint_is_answered_with_those_that_exist(run, robotrain, asked):
-    robotrain("outputs", "--checkpoint", asked).check_problems(2, "checkpoint-missing")
+@pytest.mark.parametrize("checkpoint", ["300", "newest"])
+def test_unknown_checkpoint_is_answered_with_those_that_exist(run, robotrain, checkpoint):
+    robotrain("outputs", "--checkpoint", checkpoint).check_problems(2, "checkpoint-missing")
 
 
 def test_outputs_are_downloaded_under_their_names(run, robotrain, tmp_path):
@@ -148,7 +148,7 @@ def test_cancel_shows_the_checkpoint_and_how_to_resume(scripted, robotrain):
     scripted.run("train-1", LEFT, Published(step=400, to="models:/a/400"))
     answer = robotrain("cancel")
     seen = ("train-1 cancelled", "/x/checkpoints/000400", "models:/a/400", "robotrain resume train-1")
-    assert (answer.exit_code, [one for one in seen if one not in answer.stdout]) == (0, [])
+    assert (answer.exit_code, [text for text in seen if text not in answer.stdout]) == (0, [])
     check_snapshot("cli/snapshots/cancel-with-checkpoint.txt", answer.stdout)
 
 
@@ -157,7 +157,7 @@ def test_cancel_of_several_runs_leaves_ended_ones(scripted, robotrain):
     scripted.run("train-2", LEFT, state="succeeded")
     answer = robotrain("cancel", "train-1", "train-2", "--json")
     assert answer.exit_code == 0
-    assert [(one["run"], one["was"], one["state"]) for one in answer.json] == [
+    assert [(run["run"], run["was"], run["state"]) for run in answer.json] == [
         ("train-1", "running", "cancelled"),
         ("train-2", "succeeded", "succeeded"),
     ]
@@ -181,8 +181,8 @@ def test_unknown_run_cancels_nothing(scripted, robotrain):
 
 
 def test_checkpoint_is_missed_only_of_a_training(scripted, robotrain):
-    found = Evaluated(episodes=1, scores={}, results="/work/eval_results")
-    scripted.run("eval-1", found, state="succeeded").add_output("eval_results", kind="file")
+    evaluation = Evaluated(episodes=1, scores={}, results="/work/eval_results")
+    scripted.run("eval-1", evaluation, state="succeeded").add_output("eval_results", kind="file")
     shown = robotrain("outputs").stderr
     assert ("robotrain outputs --to FOLDER eval-1" in shown, "checkpoint" in shown) == (True, False)
     scripted.run("train-1", state="succeeded").add_output("log.txt", kind="file")

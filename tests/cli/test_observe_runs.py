@@ -81,11 +81,11 @@ def test_runs_are_filtered_by_state_and_platform(scripted, robotrain):
     scripted.run("train-1", state="failed")
     scripted.run("train-2", state="running")
     scripted.run("train-3", state="failed", platform="other")
-    assert [one["run"] for one in robotrain("runs", "--state", "failed", "--json").json["runs"]] == [
+    assert [run["run"] for run in robotrain("runs", "--state", "failed", "--json").json["runs"]] == [
         "train-3",
         "train-1",
     ]
-    assert [one["run"] for one in robotrain("runs", "--platform", "other", "--json").json["runs"]] == ["train-3"]
+    assert [run["run"] for run in robotrain("runs", "--platform", "other", "--json").json["runs"]] == ["train-3"]
 
 
 def test_newest_run_in_a_state_is_found_among_older_runs(scripted, robotrain):
@@ -93,7 +93,7 @@ def test_newest_run_in_a_state_is_found_among_older_runs(scripted, robotrain):
     for number in range(1, 6):
         scripted.run(f"train-{number}", state="succeeded", age=1000 - number)
     answer = robotrain("runs", "-n", "1", "--state", "failed", "--json")
-    assert [one["run"] for one in answer.json["runs"]] == ["train-0"]
+    assert [run["run"] for run in answer.json["runs"]] == ["train-0"]
 
 
 @pytest.mark.slow
@@ -103,11 +103,11 @@ def test_hanging_platform_delays_only_its_own_runs(scripted, robotrain, monkeypa
     for run in hanging:
         run.set_flag("hangs")
     scripted.run("train-1", *LOSSES, state="running")
-    found = {one["run"]: one for one in robotrain("runs", "--json").json["runs"]}
-    assert found["train-1"]["state"] == "running"
-    assert found["train-1"]["step"] == 59
-    assert {found[run.name]["state"] for run in hanging} == {"unknown"}
-    (reason,) = {found[run.name]["reason"] for run in hanging}
+    runs_by_name = {row["run"]: row for row in robotrain("runs", "--json").json["runs"]}
+    assert runs_by_name["train-1"]["state"] == "running"
+    assert runs_by_name["train-1"]["step"] == 59
+    assert {runs_by_name[run.name]["state"] for run in hanging} == {"unknown"}
+    (reason,) = {runs_by_name[run.name]["reason"] for run in hanging}
     assert ("other" in reason, "2 s" in reason) == (True, True)
     for run in hanging:
         (run.folder / "hangs").unlink()
@@ -117,14 +117,14 @@ def test_runs_of_a_failing_or_removed_platform_are_listed_with_the_reason(script
     scripted.run("train-1").set_flag("raises", "no route to scripted, token=hunter2")
     scripted.run("train-2").set_flag("gone")
     record("train-3", "removed", tmp_path, time.time())
-    found = {one["run"]: one for one in robotrain("runs", "--json").json["runs"]}
-    assert [found[f"train-{number}"]["state"] for number in (1, 2, 3)] == ["unknown", "gone", "unknown"]
+    runs_by_name = {run["run"]: run for run in robotrain("runs", "--json").json["runs"]}
+    assert [runs_by_name[f"train-{number}"]["state"] for number in (1, 2, 3)] == ["unknown", "gone", "unknown"]
     answer = robotrain("runs")
     assert (answer.exit_code, "hunter2" in answer.stdout) == (0, False)
     for number, fact in ((1, "no route to scripted"), (2, "scripted"), (3, "'removed'")):
-        assert fact in found[f"train-{number}"]["reason"]
-    for one in found.values():
-        assert one["reason"].split("\n")[0] in answer.stdout
+        assert fact in runs_by_name[f"train-{number}"]["reason"]
+    for run in runs_by_name.values():
+        assert run["reason"].split("\n")[0] in answer.stdout
 
 
 def test_ended_runs_are_remembered_and_a_silent_platform_is_reported_once(scripted, robotrain):
@@ -134,9 +134,9 @@ def test_ended_runs_are_remembered_and_a_silent_platform_is_reported_once(script
     for run in (done, *others):
         run.set_flag("denies", "Nobody is signed in.")
     answer = robotrain("runs", "--json")
-    found = {one["run"]: (one["state"], one["reason"]) for one in answer.json["runs"]}
-    assert found["train-1"] == ("failed", "out of paint")
-    assert {found["train-2"][0], found["train-3"][0]} == {"unknown"}
+    states_by_run = {row["run"]: (row["state"], row["reason"]) for row in answer.json["runs"]}
+    assert states_by_run["train-1"] == ("failed", "out of paint")
+    assert {states_by_run["train-2"][0], states_by_run["train-3"][0]} == {"unknown"}
     assert answer.stderr.count("Nobody is signed in.") == answer.stderr.count("scripted login") == 1
     assert "3 runs" in answer.stderr
     assert "the state of 2 runs is not known" in robotrain("runs", "--state", "pending").stderr  # not that none is
@@ -154,10 +154,10 @@ def test_end_that_a_command_saw_is_remembered(scripted, robotrain, command):
 def test_interrupted_submit_is_not_one_in_progress(scripted, robotrain, tmp_path, at_it, state):
     record("lerobot-train-0123456789ab-1", "scripted", tmp_path, time.time(), phase="sending", reference={})
     held = name_lock.acquire_name_lock(records.get_run_folder("lerobot-train-0123456789ab-1")) if at_it else None
-    (one,) = robotrain("runs", "--json").json["runs"]
-    assert one["state"] == state
-    assert one["reason"] in robotrain("runs").stdout, "its command can be pasted"
-    assert ("robotrain status lerobot-train-0123456789ab-1" in one["reason"]) is not at_it
+    (run,) = robotrain("runs", "--json").json["runs"]
+    assert run["state"] == state
+    assert run["reason"] in robotrain("runs").stdout, "its command can be pasted"
+    assert ("robotrain status lerobot-train-0123456789ab-1" in run["reason"]) is not at_it
     if held:
         held.release()
 

@@ -152,15 +152,15 @@ def test_change_that_a_failure_names_is_suggested(scripted, robotrain, reason, e
     ],
 )
 def test_what_helps_with_a_known_cause_is_told(scripted, robotrain, cause, fault, next_line):
-    known = {"fault": fault, "cause": cause, "subject": "o/n", "remedy": "ask for o/n"}
-    outcome = Outcome(state="failed", exit_code=1, reason="it failed", **known)
+    fields = {"fault": fault, "cause": cause, "subject": "o/n", "remedy": "ask for o/n"}
+    outcome = Outcome(state="failed", exit_code=1, reason="it failed", **fields)
     scripted.run("train-1", outcome, state="failed", reason="it failed")
     values = {"batch_size": ["8", "32"]}
     record = dataclasses.replace(records.read_record("train-1"), values=values, workload="lerobot-train")
     records.write_record(record)
-    found = robotrain("status", "--json").json
-    assert {name: found[name] for name in known} == known
-    assert found["next"][-1] == next_line
+    status = robotrain("status", "--json").json
+    assert {name: status[name] for name in fields} == fields
+    assert status["next"][-1] == next_line
     shown = robotrain("status").stdout
     assert (f"{fault}: ask for o/n" in shown, next_line in shown) == (True, True)
 
@@ -274,7 +274,7 @@ MODELS = [
 def test_page_of_a_run_shows_what_it_left_and_what_to_type(scripted, robotrain, name, log, status, seen):
     scripted.run("train-1", *log, **status)
     page = robotrain("status").stdout
-    assert [one for one in seen if one not in page] == []
+    assert [text for text in seen if text not in page] == []
     check_snapshot(f"cli/snapshots/status-{name}.txt", page)
 
 
@@ -288,7 +288,7 @@ def test_status_of_an_evaluation_shows_scores_results_and_next_commands(scripted
     for command in ("status", "wait"):
         page = robotrain(command).stdout
         seen = ("17 of 20", "85%", "64-95%", "/work/eval_results", "runs:/r")
-        assert [one for one in seen if one not in page] == []
+        assert [text for text in seen if text not in page] == []
         check_snapshot(f"cli/snapshots/{command}-evaluation.txt", page)
     assert robotrain("status", "--json").json["next"] == [
         "robotrain report eval-1",
@@ -300,15 +300,15 @@ def test_status_of_an_evaluation_shows_scores_results_and_next_commands(scripted
 
 
 @pytest.mark.parametrize(
-    ("found", "outcome", "type_next"),
+    ("evaluation", "outcome", "type_next"),
     [
         (dataclasses.replace(FOUND, passed=False), "failed", ["report", "outputs"]),
         (FOUND, "failed", ["report", "logs", "outputs"]),
         (dataclasses.replace(FOUND, policy=""), "succeeded", ["report", "outputs"]),
     ],
 )
-def test_registration_is_not_suggested_for_a_bad_or_lost_policy(scripted, robotrain, found, outcome, type_next):
-    scripted.run("eval-1", *EPISODES, found, state=outcome)
+def test_registration_is_not_suggested_for_a_bad_or_lost_policy(scripted, robotrain, evaluation, outcome, type_next):
+    scripted.run("eval-1", *EPISODES, evaluation, state=outcome)
     assert [line.split()[1] for line in robotrain("status", "--json").json["next"]] == type_next
 
 

@@ -48,8 +48,8 @@ def open_terminal(scripted, command, tmp_path):
         return opened[-1]
 
     yield start
-    for one in opened:
-        one.close()
+    for terminal in opened:
+        terminal.close()
 
 
 @pytest.mark.slow
@@ -152,8 +152,8 @@ def test_colors_are_used_unless_no_color_is_set_and_the_cursor_stays_visible(scr
     run = scripted.run(NAME, *LEFT)
     coloured, plain = open_terminal("watch"), open_terminal("watch", NO_COLOR="1")
     wrong = open_terminal("status", "nosuch")
-    for one in (coloured, plain):
-        one.until(lambda text: "99/200" in text)
+    for terminal in (coloured, plain):
+        terminal.until(lambda text: "99/200" in text)
     run.log(step(100), DONE)
     run.status(state="succeeded")
     assert (coloured.end(), plain.end(), wrong.end()) == (0, 0, 2)
@@ -259,4 +259,4 @@ def test_tables_fold_at_the_width_of_the_terminal_also_in_a_pipe(scripted, comma
     piped.end()
     shown, whole = (COLOUR.sub("", text).split("\n") for text in (piped.raw, (tmp_path / "file").read_text()))
     piped.close()
-    assert max(len(one.rstrip("\r")) for one in shown) <= 80 < max(map(len, whole))
+    assert max(len(shown_line.rstrip("\r")) for shown_line in shown) <= 80 < max(map(len, whole))

@@ -34,7 +34,7 @@ def test_a_folder_that_others_can_write_to_is_refused_with_the_chmod(robotrain, 
     place.chmod(mode)
     robotrain("runs").check(2, "[folder-open-to-others]", f"chmod -R go-w {place}")
     results = [*doctor.check_folder(folder, "VARIABLE", Suggestion("")), *doctor.check_configuration_folder()]
-    assert any(one.state == "fail" and f"chmod -R go-w {place}" in str(one) for one in results)
+    assert any(finding.state == "fail" and f"chmod -R go-w {place}" in str(finding) for finding in results)
     assert robotrain("runs", "--help").exit_code == 0
     place.chmod(mode & ~0o022)
     assert "folder-open" not in robotrain("runs").stderr
@@ -111,7 +111,7 @@ def test_nothing_is_run_from_a_run_folder_that_others_can_write_to(tmp_path, nam
     (problem,) = refused.value.problems
     owner = "belongs to the user 54321" if change is give_away else "can be written by every user"
     assert f"{folder / name} {owner}" in problem.title
-    assert any("chmod" in one.text for one in problem.suggestions) == (change is open_to_all)
+    assert any("chmod" in suggestion.text for suggestion in problem.suggestions) == (change is open_to_all)
     assert not ran.exists()
 
 

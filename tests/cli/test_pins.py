@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from fake_engine import answer_submits
+from robotrain.model.platform_features import Uploads
 from robotrain.store import plans
 from robotrain.submission.resubmit import remove_plan_pins
 
@@ -90,8 +91,8 @@ def test_render_resolves_only_with_pin(robotrain, stone_server):
     assert '"pin": ""' in robotrain("render", *JOB).stdout
     assert robotrain("render", *JOB, "--pin").exit_code == 4
     stone_server.write_text("v1")
-    asked = robotrain("render", *JOB, "--pin")
-    assert '"pin": "dataset-v1"' in asked.stdout
+    answer = robotrain("render", *JOB, "--pin")
+    assert '"pin": "dataset-v1"' in answer.stdout
 
 
 def test_source_without_access_is_submitted_unpinned_with_a_warning(robotrain, stone_server):
@@ -145,7 +146,9 @@ def test_missing_source_is_one_problem_without_no_pin(robotrain, stone_server, f
 def test_unreadable_source_is_one_problem(robotrain, stone_server, fake_platform):
     stone_server.write_text("silent")
     (fake_platform / "unread").write_text("basalt")
-    (problem,) = [one for one in robotrain("submit", *JOB, "--json").json["problems"] if one["severity"] == "error"]
+    (problem,) = [
+        problem for problem in robotrain("submit", *JOB, "--json").json["problems"] if problem["severity"] == "error"
+    ]
     assert (problem["code"], problem["given"]) == ("pin-unknown", "basalt")
     assert [way["text"] for way in problem["instead"]] == ["robotrain doctor"]  # --no-pin would not help
 
@@ -156,7 +159,7 @@ def test_unreadable_pinned_source_is_one_problem(robotrain, stone_server, fake_p
     for words in ((), ("--repin",)):
         (fake_platform / "unread").write_text("basalt")
         answer = robotrain("resubmit", run, *words, "--json")
-        (problem,) = [one for one in answer.json["problems"] if one["severity"] == "error"]
+        (problem,) = [problem for problem in answer.json["problems"] if problem["severity"] == "error"]
         assert (problem["code"], problem["given"].split()[0]) == ("pin-unknown", "basalt")
         assert [way["text"] for way in problem["instead"]] == ["robotrain doctor"]  # --repin --no-pin would not help
         (fake_platform / "unread").unlink()
@@ -200,13 +203,11 @@ def test_resubmit_keeps_the_pin_or_reports_that_it_is_gone(robotrain, stone_serv
 
 
 def test_uploaded_source_need_not_exist_any_more(robotrain, stone_server, monkeypatch):
-    import fake_plugin
-
     run = robotrain("submit", *JOB).stdout.strip()
     stone_server.write_text("v2")
-    monkeypatch.setattr(fake_plugin.FakeEngine, "find_uploaded", lambda self, plan: plan.job.sources, raising=False)
+    monkeypatch.setattr(Uploads, "find_uploaded", lambda self, plan: plan.job.sources)
     assert pins(robotrain("resubmit", run).stdout.strip()) == ["dataset-v1"]
-    monkeypatch.setattr(fake_plugin.FakeEngine, "find_uploaded", lambda self, plan: ["basalt"])
+    monkeypatch.setattr(Uploads, "find_uploaded", lambda self, plan: ["basalt"])
     assert robotrain("resubmit", run).exit_code == 4
 
 

@@ -79,8 +79,8 @@ def test_plan_is_refused_after_an_interrupted_submit_of_another_plan_of_the_same
     ],
 )
 def test_line_that_does_not_fit_a_plan_is_refused(robotrain, plan_folder, words, problem):
-    found = [plan_folder if word == "PLAN" else word for word in words]
-    answer = robotrain("submit", "--plan", *found, *(["--platform", "fake"] if words[0] == "PLAN" else []))
+    line = [plan_folder if word == "PLAN" else word for word in words]
+    answer = robotrain("submit", "--plan", *line, *(["--platform", "fake"] if words[0] == "PLAN" else []))
     answer.check_problems(2, problem)
 
 

@@ -26,12 +26,15 @@ def world(tmp_path, monkeypatch, fake_platform, robotrain):
 
 
 def check_verdicts(verdicts: list[Verdict], least_complete: float = LEAST_COMPLETE) -> None:
-    by_kind = {kind: [str(one) for one in verdicts if one.kind == kind] for kind in {one.kind for one in verdicts}}
+    by_kind = {
+        kind: [str(verdict) for verdict in verdicts if verdict.kind == kind]
+        for kind in {verdict.kind for verdict in verdicts}
+    }
     for kind in ("no failure", "another job", "unnamed"):
         assert not by_kind.get(kind), "\n".join(by_kind[kind])
-    complete = [one for one in verdicts if one.is_complete]
+    complete = [verdict for verdict in verdicts if verdict.is_complete]
     wrong = "\n".join(by_kind.get("still wrong", []))
-    assert len(complete) >= least_complete * len(verdicts), Counter(one.kind for one in verdicts)
+    assert len(complete) >= least_complete * len(verdicts), Counter(verdict.kind for verdict in verdicts)
     assert len(by_kind["works"]) >= LEAST_RIGHT * len(complete), wrong
 
 
@@ -47,13 +50,13 @@ def test_first_suggestions_are_lines_that_work(world):
     failures = [*read_failures()]
     assert len(failures) >= FEWEST
     verdicts = [world.judge(failure) for failure in failures]
-    print(Counter(one.kind for one in verdicts))
+    print(Counter(verdict.kind for verdict in verdicts))
     check_verdicts(verdicts)
 
 
 @pytest.mark.slow
 @pytest.mark.long
 def test_suggestions_remove_their_problem_without_another_one(world):
-    tried = [one for failure in read_failures() if not failure.file for one in world.try_ways(failure)]
+    tried = [attempt for failure in read_failures() if not failure.file for attempt in world.try_ways(failure)]
     wrong = "\n".join(what for is_right, what in tried if not is_right)
     assert sum(is_right for is_right, _ in tried) >= LEAST_TRIED * len(tried) >= FEWEST, wrong

@@ -118,11 +118,11 @@ def test_of_an_adopted_run_only_the_record_goes_unless_it_is_named(prune, record
         path = records.get_run_folder(run) / "record.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"host": ""}))
     assert prune("mine-1", "--yes").exit_code == 0
-    assert [one.folder.exists() for one in runs] == [True, False, True]
+    assert [record.folder.exists() for record in runs] == [True, False, True]
     answer = prune("--older-than", "30d", "--yes")
     assert "2 runs" in answer.stderr
     assert "only the record" in answer.stderr
-    assert [one.folder.exists() for one in runs] == [True, False, True], "they stay whosever they are"
+    assert [record.folder.exists() for record in runs] == [True, False, True], "they stay whosever they are"
     assert records.list_runs() == ["tuned-1"]
 
 
@@ -226,7 +226,9 @@ def test_lines_that_remove_a_run_from_mlflow_are_printed_if_its_command_is_known
         made = record_old_run(run, days=40, platform="far")
         made.log(f"::robotrain:: {json.dumps(fields | {'time': 1.0, 'ui': started})}")
     answer = prune("old-1", "--yes", "--json")
-    assert [(one["run"], one["run_id"]) for one in answer.json["tracked"]] == [("old-1", run_id)] * is_said
+    assert [(tracked_run["run"], tracked_run["run_id"]) for tracked_run in answer.json["tracked"]] == [
+        ("old-1", run_id)
+    ] * is_said
     assert ("2.0 MB" in answer.stderr) == is_said
     assert (f"{program} runs delete --run-id {run_id}\n" in answer.stderr) == is_said
     assert (f"{program} gc --tracking-uri {uri} --backend-store-uri {uri} --run-ids {run_id}" in answer.stderr) == (

@@ -98,9 +98,9 @@ def test_checkpoints_are_sent_from_where_they_are_and_only_once(request, robotra
     answer.check(0, run, PLACE, "step 200: published", "step 400: published")
     assert answer.stdout.splitlines() == [f"{PLACE}@step-000200", f"{PLACE}@step-000400"]
     assert ("step 400: downloading" in answer.stderr) == (where == "left_there")
-    found = hub.repositories["models/me/act"]
-    assert sorted(found.tags) == ["step-000200", "step-000400"]
-    files = found.commits[found.tags["step-000400"]]
+    repository = hub.repositories["models/me/act"]
+    assert sorted(repository.tags) == ["step-000200", "step-000400"]
+    files = repository.commits[repository.tags["step-000400"]]
     manifest = checkpoint.parse_manifest(files[checkpoint.MANIFEST])
     assert manifest
     assert (manifest.run, manifest.step) == (run, 400)
@@ -110,7 +110,9 @@ def test_checkpoints_are_sent_from_where_they_are_and_only_once(request, robotra
     assert again.json == {"run": run, "place": PLACE, "published": rows}
     again.check(0, "step 200: is there already", "step 400: is there already")
     shown = robotrain("status", "--json", run).json["published"]
-    assert [(one["step"], one["to"]) for one in shown] == [(row["step"], row["to"]) for row in rows]
+    assert [(publication["step"], publication["to"]) for publication in shown] == [
+        (row["step"], row["to"]) for row in rows
+    ]
 
 
 @pytest.fixture
@@ -136,8 +138,8 @@ def test_checkpoints_of_a_pipeline_are_those_of_its_training(
     answer = robotrain("publish", "--json", native_pipeline, PLACE)
     assert answer.json == {"run": training, "place": PLACE, "published": rows}
     again = robotrain("publish", "--json", training, PLACE)  # as the log of the step names it
-    assert [one["new"] for one in again.json["published"]] == [False, False]
-    assert [one["to"] for one in robotrain("status", "--json", native_pipeline).json["published"]] == [
+    assert [publication["new"] for publication in again.json["published"]] == [False, False]
+    assert [publication["to"] for publication in robotrain("status", "--json", native_pipeline).json["published"]] == [
         row["to"] for row in rows
     ]
 
@@ -178,23 +180,23 @@ def test_the_last_checkpoint_alone_goes_to_a_branch(robotrain, hub, data_python,
 def test_checkpoints_are_missing_until_they_are_at_the_place(
     robotrain, hub, data_python, fake_platform, left_there, run
 ):
-    why = f"could not be published to {PLACE}: no"
-    note = event.Note(level="warning", text=f"checkpoints 000200 and 000400 {why}")
+    reason = f"could not be published to {PLACE}: no"
+    note = event.Note(level="warning", text=f"checkpoints 000200 and 000400 {reason}")
     state = {"state": "succeeded", "checkpoints": STEPS, "log": [event.format_event(note)]}
     (fake_platform / "others.json").write_text(json.dumps(state))
     for step, place, is_missing in (("200", f"{PLACE}-2", True), ("400", PLACE, True), ("200", PLACE, False)):
         robotrain("publish", "--step", step, run, place).check(0)
-        assert (why in " ".join(robotrain("status", "--json", run).json["warnings"])) == is_missing, (step, place)
+        assert (reason in " ".join(robotrain("status", "--json", run).json["warnings"])) == is_missing, (step, place)
 
 
 @pytest.mark.slow
 def test_a_card_has_the_scores_of_its_own_checkpoint(robotrain, hub, data_python, fake_platform, left_there, run):
     scored = [Scored(step=step, episodes=4, scores={"rollout/success_rate": step / 800}) for step in STEPS]
-    state = {"state": "succeeded", "checkpoints": STEPS, "log": [event.format_event(one) for one in scored]}
+    state = {"state": "succeeded", "checkpoints": STEPS, "log": [event.format_event(run_event) for run_event in scored]}
     (fake_platform / "others.json").write_text(json.dumps(state))
     robotrain("publish", run, PLACE).check(0)
-    found = hub.repositories["models/me/act"]
-    cards = {tag: found.commits[commit]["README.md"].decode() for tag, commit in found.tags.items()}
+    repository = hub.repositories["models/me/act"]
+    cards = {tag: repository.commits[commit]["README.md"].decode() for tag, commit in repository.tags.items()}
     scores = {tag: [row for row in card.splitlines() if row.startswith("| rollout/")] for tag, card in cards.items()}
     assert {tag: [row.split("| ")[-1] for row in rows] for tag, rows in scores.items()} == {
         "step-000200": ["0.25 |"],
@@ -214,11 +216,11 @@ def test_a_card_has_the_scores_of_later_evaluations(robotrain, hub, data_python,
     )
     for number, reported in enumerate(ends):
         evaluation = robotrain("submit", "lerobot-eval", *words, "--seed", str(number)).json["run"]
-        log = [event.format_event(one) for one in reported]
+        log = [event.format_event(run_event) for run_event in reported]
         set_run_state(fake_platform, evaluation, state="succeeded", log=log)
     robotrain("publish", run, PLACE).check(0)
-    found = hub.repositories["models/me/act"]
-    cards = {tag: found.commits[commit]["README.md"].decode() for tag, commit in found.tags.items()}
+    repository = hub.repositories["models/me/act"]
+    cards = {tag: repository.commits[commit]["README.md"].decode() for tag, commit in repository.tags.items()}
     assert {tag: re.findall(r"\| (\w+/\w+) \| (\S+) \|", card) for tag, card in cards.items()} == {
         "step-000200": [("replay/mse", "0.125"), ("rollout/success_rate", "0.25")],
         "step-000400": [("rollout/success_rate", "0.5")],
@@ -235,16 +237,16 @@ def test_scores_of_an_evaluation_after_the_publication_renew_the_card_of_the_bra
     evaluation = robotrain("submit", "lerobot-eval", *words).json["run"]
     scored = [Scored(step=step, episodes=4, scores={"rollout/success_rate": step / 800}) for step in STEPS]
     best = Evaluated(episodes=4, scores=scored[-1].scores, results="/work/results", step=400)
-    log = [event.format_event(one) for one in (*scored, best)]
+    log = [event.format_event(run_event) for run_event in (*scored, best)]
     set_run_state(fake_platform, evaluation, state="succeeded", log=log)
     again = robotrain("publish", run, PLACE)
     again.check(0, "step 200: is there already", "step 400: the model card has new scores")
-    found = hub.repositories["models/me/act"]
-    head = found.commits[found.branches["main"]]
+    repository = hub.repositories["models/me/act"]
+    head = repository.commits[repository.branches["main"]]
     assert re.findall(r"\| (\w+/\w+) \| (\S+) \|", head["README.md"].decode()) == [("rollout/success_rate", "0.5")]
     manifest = checkpoint.parse_manifest(head[checkpoint.MANIFEST])
     assert manifest
-    assert (manifest.step, found.tags) == (400, before)
+    assert (manifest.step, repository.tags) == (400, before)
     assert "new scores" not in robotrain("publish", run, PLACE).stderr
 
 
@@ -277,8 +279,8 @@ def test_an_adapter_names_its_base_by_repository_and_revision(robotrain, hub, da
     (fake_platform / "others.json").write_text('{"state": "succeeded", "checkpoints": [200]}')
     save_adapter(fake_platform / "left/checkpoints/000200", run, tmp_path)
     robotrain("publish", run, PLACE).check(0, "200")
-    found = hub.repositories["models/me/act"]
-    files = found.commits[found.tags["step-000200"]]
+    repository = hub.repositories["models/me/act"]
+    files = repository.commits[repository.tags["step-000200"]]
     assert not [path for path, content in files.items() if str(tmp_path).encode() in content]
     settings = json.loads(files["adapter_config.json"])
     assert (settings["base_model_name_or_path"], settings["revision"]) == ("lab/base", COMMIT)
@@ -286,7 +288,7 @@ def test_an_adapter_names_its_base_by_repository_and_revision(robotrain, hub, da
     _, metadata, text = files["README.md"].decode().split("---\n", 2)
     card = yaml.safe_load(metadata)
     assert (card["base_model"], card["base_model_relation"]) == (["lab/base"], "adapter")
-    assert [one for one in ("LORA", "rank 4", f"`hf://lab/base@{COMMIT}`") if one not in text] == []
+    assert [fact for fact in ("LORA", "rank 4", f"`hf://lab/base@{COMMIT}`") if fact not in text] == []
     assert 'PeftModel.from_pretrained(base, "me/act", revision="step-000200"' in text
 
 
@@ -326,12 +328,12 @@ def test_a_merged_policy_names_its_base_and_no_folder(robotrain, hub, data_pytho
         (model / name).write_text(json.dumps(content))
     checkpoint.seal_checkpoint(model.parent, step=200, run=run, job="0" * 64, model="pretrained_model")
     robotrain("publish", run, PLACE).check(0, "200")
-    found = hub.repositories["models/me/act"]
-    files = found.commits[found.tags["step-000200"]]
+    repository = hub.repositories["models/me/act"]
+    files = repository.commits[repository.tags["step-000200"]]
     assert not [path for path, content in files.items() if str(tmp_path).encode() in content]
     _, metadata, text = files["README.md"].decode().split("---\n", 2)
     assert yaml.safe_load(metadata)["base_model"] == ["lab/base"]
-    assert [one for one in (f"`me/adapter@{COMMIT}`", f"`lab/base@{COMMIT}`") if one not in text] == []
+    assert [fact for fact in (f"`me/adapter@{COMMIT}`", f"`lab/base@{COMMIT}`") if fact not in text] == []
     assert "--resume-from" not in text  # it has no training state
     check_snapshot("cli/snapshots/model-card-of-a-merge.txt", text)
 

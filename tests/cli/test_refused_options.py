@@ -65,13 +65,13 @@ def test_option_that_the_trainer_refused_is_suggested(fail, line, reason, change
     assert fail(line, reason)[1] == change
 
 
-@pytest.mark.parametrize(("line", "reason", "change"), [one for one in REFUSED if "VALUE" not in one[2]])
+@pytest.mark.parametrize(("line", "reason", "change"), [row for row in REFUSED if "VALUE" not in row[2]])
 def test_suggested_change_is_a_job_with_everything_else_as_it_was(fail, robotrain, line, reason, change):
     run, words = fail(line, reason)
     answer = robotrain("resubmit", run, "--dry-run", "--no-pin", *shlex.split(words))
     assert answer.exit_code == 0, answer.stderr
-    changed = [one for one in answer.stderr.splitlines() if " → " in one]
-    respelled = [one for one in changed if ": – → " in one or one.endswith(" → –")]
+    changed = [stderr_line for stderr_line in answer.stderr.splitlines() if " → " in stderr_line]
+    respelled = [stderr_line for stderr_line in changed if ": – → " in stderr_line or stderr_line.endswith(" → –")]
     assert len(changed) == 1 or (len(changed) == len(respelled) == 2), answer.stderr
     assert words in robotrain("status", run).stdout
 

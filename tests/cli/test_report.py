@@ -178,8 +178,8 @@ def test_all_runs_are_rows_of_one_page(robotrain, fake_platform, scripted, run, 
     robotrain("rename", run, "pick-v3")
     scripted.run("eval-1", event.Evaluated(episodes=4, scores={"rollout/success_rate": 0.75}, results="/x"))
     robotrain("report", run, "--to", f"{tmp_path}/pages/")
-    found = robotrain("report", "--all", "--to", f"{tmp_path}/pages/", "--json").json
-    assert found == {"runs": [run, "eval-1"], "path": f"{tmp_path}/pages/runs.html"}
+    report = robotrain("report", "--all", "--to", f"{tmp_path}/pages/", "--json").json
+    assert report == {"runs": [run, "eval-1"], "path": f"{tmp_path}/pages/runs.html"}
     page = Page((tmp_path / "pages/runs.html").read_text())
     assert page.addresses == ["pick-v3.html"]
     assert set(page.texts) >= {"2 runs", "eval-1", "75%", "pick-v3", run, "0.025", "40 of 40"}
@@ -189,7 +189,7 @@ def test_all_runs_are_rows_of_one_page(robotrain, fake_platform, scripted, run, 
 def test_page_of_all_runs_has_the_curves_of_this_machine(robotrain, scripted):
     events = (Metrics(values={"train/loss": 1 / step}, step=step) for step in range(1, 900))
     folder = scripted.run("train-1", state="succeeded").folder
-    (folder / "events.jsonl").write_text("".join(f"{event.format_event(one)}\n" for one in events))
+    (folder / "events.jsonl").write_text("".join(f"{event.format_event(run_event)}\n" for run_event in events))
     scripted.run("train-2", state="succeeded")
     page = robotrain("report", "--all", "--to", "-").stdout
     assert [len(points.split()) for points in re.findall('points="([^"]*)"', page)] == [40]
@@ -282,7 +282,7 @@ def test_axis_of_a_loss_of_two_decades_is_logarithmic(robotrain, fake_platform, 
     ):
         chart = make_chart({"train/loss": [*enumerate(values)]}, is_loss=True)
         assert ticks is None or [label for _, label in chart.ticks] == ticks, values
-    write_state(fake_platform, run, *(Metrics(values={"train/loss": one}, step=at) for at, one in enumerate(values)))
+    write_state(fake_platform, run, *(Metrics(values={"train/loss": loss}, step=at) for at, loss in enumerate(values)))
     assert "logarithmic scale" in read_page(robotrain, run).texts
 
 

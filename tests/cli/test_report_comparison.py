@@ -58,21 +58,21 @@ def test_runs_of_one_job_are_told_apart(robotrain, submit_training):
 def test_json_of_a_comparison(robotrain, submit_training, pusht, tmp_path):
     other = shutil.copytree(pusht, tmp_path / "other")
     runs = [submit_training("--batch-size", 7), submit_training("--batch-size", 13, dataset=other)]
-    found = robotrain("report", *runs, "--json").json
-    assert list(found) == ["runs", "path", "scores", "conditions", "verdicts", "metrics", "settings", "sources"]
-    assert (found["runs"], found["path"]) == (runs, str(tmp_path / "here/comparison.html"))
-    assert (found["settings"], found["scores"]) == ({"batch_size": ["7", "13"]}, [None, None])
-    assert found["metrics"]["train/loss"] == [0.5, 0.5]
-    sources = [text.split(" @ ")[0] for text in found["sources"]["dataset"]]
+    comparison = robotrain("report", *runs, "--json").json
+    assert list(comparison) == ["runs", "path", "scores", "conditions", "verdicts", "metrics", "settings", "sources"]
+    assert (comparison["runs"], comparison["path"]) == (runs, str(tmp_path / "here/comparison.html"))
+    assert (comparison["settings"], comparison["scores"]) == ({"batch_size": ["7", "13"]}, [None, None])
+    assert comparison["metrics"]["train/loss"] == [0.5, 0.5]
+    sources = [text.split(" @ ")[0] for text in comparison["sources"]["dataset"]]
     assert sources == [f"local_path {folder}" for folder in (pusht, other)]
 
 
 def test_a_training_run_and_evaluations_are_on_one_page(robotrain, submit_training, scripted):
     run = submit_training()
     for name, rate in (("eval-1", 0.5), ("eval-2", 0.75)):
-        found = Evaluated(episodes=4, scores=SCORES | {"rollout/success_rate": rate}, results="/x/eval_results")
+        evaluation = Evaluated(episodes=4, scores=SCORES | {"rollout/success_rate": rate}, results="/x/eval_results")
         each = Metrics(values={"ep0_mse": 1.0, "rollout_ep0_success": 1.0}, step=1, unit="episode")
-        scripted.run(name, each, found, state="succeeded")
+        scripted.run(name, each, evaluation, state="succeeded")
     page = read_page(robotrain, "eval-1", run, "eval-2")
     assert page.count["svg"] == 4, "training and validation loss, and a success rate with its interval for each"
     assert page.count["g"] == 2
@@ -111,9 +111,9 @@ def test_each_pair_of_five_runs_is_compared_on_the_page_and_as_data(robotrain, r
         record_evaluation(name, [True] * number + [False] * (5 - number))
     sentences = read_page(robotrain, *names).sentences
     assert ("for all 10 pairs together (Holm)" in sentences, "Fewer than 13 pairs" in sentences) == (True, True)
-    found = robotrain("report", *names, "--to", tmp_path / "x.html", "--json").json["verdicts"]
-    assert len(found) == 10
-    most = next(one for one in found if (one["first"], one["second"]) == ("eval-0", "eval-4"))
+    verdicts = robotrain("report", *names, "--to", tmp_path / "x.html", "--json").json["verdicts"]
+    assert len(verdicts) == 10
+    most = next(verdict for verdict in verdicts if (verdict["first"], verdict["second"]) == ("eval-0", "eval-4"))
     assert {name: most[name] for name in ("wins", "losses", "verdict")} == {
         "wins": 0,
         "losses": 4,
@@ -127,8 +127,8 @@ def test_episodes_that_repeat_a_start_are_one_trial(robotrain, record_evaluation
         file = tmp_path / name / "eval_results/eval_results.json"
         rows = [{"seed": 1000 + at, "trial": 1000, "success": success} for at in range(20)]
         file.write_text(json.dumps({"rollout": {"episodes": 20, "trials": 1, "per_episode": rows}}))
-    found = robotrain("report", "eval-1", "eval-2", "--to", tmp_path / "x.html", "--json").json["verdicts"]
-    assert [(one["pairs"], one["verdict"]) for one in found] == [(1, "not decided")]
+    verdicts = robotrain("report", "eval-1", "eval-2", "--to", tmp_path / "x.html", "--json").json["verdicts"]
+    assert [(verdict["pairs"], verdict["verdict"]) for verdict in verdicts] == [(1, "not decided")]
     assert "1 of 20: the others repeat a start" in read_page(robotrain, "eval-1").sentences
 
 
@@ -170,8 +170,8 @@ def test_all_unknown_runs_are_named_and_no_page_is_written(robotrain, submit_tra
 def test_texts_of_runs_are_escaped_and_redacted(robotrain, scripted):
     bad = "<i>token=hf_abcdefghijklmnopqrstuvwxyz0123456789</i>"
     for name in ("train-1", "train-2"):
-        found = Evaluated(episodes=1, scores={bad: 1.0}, results=bad)
-        scripted.run(name, Metrics(values={bad: 1.0}, step=1), found, state="succeeded")
+        evaluation = Evaluated(episodes=1, scores={bad: 1.0}, results=bad)
+        scripted.run(name, Metrics(values={bad: 1.0}, step=1), evaluation, state="succeeded")
     text = robotrain("report", "train-1", "train-2", "--to", "-").stdout
     assert "i" not in Page(text).count
     assert "hf_abc" not in text

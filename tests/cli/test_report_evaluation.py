@@ -175,8 +175,8 @@ def test_only_plots_and_videos_are_embedded(robotrain, record_evaluation, tmp_pa
     (plots / "episode_001").mkdir()
     os.symlink(tmp_path / "secret.png", plots / "episode_001/summary_panel.png")
     os.mkfifo(run.folder / "left/eval_results/videos/all.mp4")
-    found, left = evaluation.load_media(run.folder / "left/eval_results")
-    assert (found, left) == ([], [])
+    media, left = evaluation.load_media(run.folder / "left/eval_results")
+    assert (media, left) == ([], [])
 
 
 def test_a_missed_threshold_is_reported(robotrain, record_evaluation):
@@ -205,7 +205,7 @@ def test_a_record_and_its_resubmission_have_the_outputs_of_the_workload(robotrai
     run = robotrain("submit", "lerobot-eval", *words).stdout.strip()
     set_run_state(fake_platform, run, "failed", log=[])
     again = robotrain("resubmit", run).stdout.strip()
-    assert [records.read_record(one).makes for one in (run, again)] == ["results", "results"]
+    assert [records.read_record(run_name).makes for run_name in (run, again)] == ["results", "results"]
 
 
 def test_all_episodes_are_on_the_page(robotrain, record_evaluation):

@@ -43,12 +43,14 @@ def test_each_page_is_whole_in_a_browser(folder):
     command = [ROOT / "uvw", "run", "--quiet", "--no-project", "--script", script, folder]
     seen = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout)
     assert len(list(folder.glob("*.png"))) == len(seen) == 5 * 4
-    for one in seen:
-        assert (one["complaints"], one["loaded"]) == ([], []), one
-        assert one["scroll_width"] == one["unfolded_width"] == one["width"], "the page is never wider than the window"
-        assert one["cut_off"] == 0, "labels of an axis are inside"
-        assert (one["charts"] > 0) == (one["page"] in ("training", "sweep", "comparison"))
-        assert one["curves"] == {"evaluation": 0, "training": 2, "sweep": 8, "comparison": 4, "all": 2}[one["page"]]
-        assert one["videos"] == {"evaluation": EPISODES + 1}.get(one["page"], 0), "each shows a picture"
-    schemes = {one["scheme"]: one["background"] for one in seen}
+    for page in seen:
+        assert (page["complaints"], page["loaded"]) == ([], []), page
+        assert page["scroll_width"] == page["unfolded_width"] == page["width"], (
+            "the page is never wider than the window"
+        )
+        assert page["cut_off"] == 0, "labels of an axis are inside"
+        assert (page["charts"] > 0) == (page["page"] in ("training", "sweep", "comparison"))
+        assert page["curves"] == {"evaluation": 0, "training": 2, "sweep": 8, "comparison": 4, "all": 2}[page["page"]]
+        assert page["videos"] == {"evaluation": EPISODES + 1}.get(page["page"], 0), "each shows a picture"
+    schemes = {page["scheme"]: page["background"] for page in seen}
     assert schemes == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}

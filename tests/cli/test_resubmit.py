@@ -149,7 +149,9 @@ def test_resubmit_keeps_the_order_of_the_datasets(robotrain, fake_platform, push
     several = ("--dataset-path", other, "--blob-url", blob, "--dataset-path", pusht)
     run = robotrain("submit", "--platform", "fake", *several, "--no-pin").stdout.strip()
     again = robotrain("resubmit", run, "--set", "batch_size=4", "--no-pin").stdout.strip()
-    before, after = ([source.uri for source in plans.read_stored_plan(one).plan.job.sources] for one in (run, again))
+    before, after = (
+        [source.uri for source in plans.read_stored_plan(run_name).plan.job.sources] for run_name in (run, again)
+    )
     assert before == after == [str(other), blob, str(pusht)]
 
 
@@ -336,21 +338,21 @@ def test_resume_to_more_steps_names_the_parameter_that_counts_them(robotrain, fa
 
 
 def test_resume_skips_a_damaged_checkpoint(tmp_path):
-    found = []
+    outputs = []
     for step in (2, 4):
         folder = tmp_path / f"{step:06}"
         folder.mkdir()
         (folder / "model").write_text(f"weights of step {step}")
         digest = checkpoint.seal_checkpoint(folder, step=step, run="train-1", job="j").digest
         name = f"checkpoints/{step:06}"
-        one = Output(name=name, kind="checkpoint", source="local_path", uri=str(folder), step=step, digest=digest)
-        found.append(one)
+        output = Output(name=name, kind="checkpoint", source="local_path", uri=str(folder), step=step, digest=digest)
+        outputs.append(output)
     messages = []
     here, there = (SimpleNamespace(is_remote_folder=lambda source, far=far: far) for far in (False, True))
-    assert resume.find_last_intact_checkpoint(found, here, messages.append).step == 4
+    assert resume.find_last_intact_checkpoint(outputs, here, messages.append).step == 4
     (tmp_path / "000004/model").write_text("torn")
-    elsewhere = [locate_output(output, "me@cluster") for output in found]
+    elsewhere = [locate_output(output, "me@cluster") for output in outputs]
     assert resume.find_last_intact_checkpoint(elsewhere, here, messages.append).uri == f"me@cluster:{tmp_path}/000004"
-    assert resume.find_last_intact_checkpoint(found, there, messages.append).step == 4, "it is on another machine"
-    assert resume.find_last_intact_checkpoint(found, here, messages.append).step == 2
+    assert resume.find_last_intact_checkpoint(outputs, there, messages.append).step == 4, "it is on another machine"
+    assert resume.find_last_intact_checkpoint(outputs, here, messages.append).step == 2
     assert (len(messages), f"{tmp_path}/000004/model" in messages[0]) == (1, True)

@@ -43,8 +43,8 @@ def data(pusht, tmp_path) -> Path:
 def published(robotrain, fake_platform, data, tmp_path, monkeypatch) -> Path:
     """A checkpoint of a training that a colleague submitted; from then on, this is another machine."""
     monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "colleague"))
-    given = ("--platform", "fake", "--dataset-path", data, "--training-steps", "7", "--name", "pick", "--slots", "3")
-    answer = robotrain("submit", *given, "--", "--policy.n_action_steps=16")
+    options = ("--platform", "fake", "--dataset-path", data, "--training-steps", "7", "--name", "pick", "--slots", "3")
+    answer = robotrain("submit", *options, "--", "--policy.n_action_steps=16")
     assert answer.exit_code == 0, answer.stderr
     folder = seal(answer.stdout.strip(), tmp_path / "published/000004")
     monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "mine"))
@@ -118,10 +118,10 @@ def test_what_is_on_another_machine_is_named_at_once_with_what_gives_it(robotrai
     answer = robotrain(*local)
     answer.check_problems(3, "not-on-this-machine dataset", "not-on-this-machine environment")
     problems = robotrain(*local, "--json").json["problems"]
-    ways = [way["text"] for one in problems for way in one["instead"]]
+    ways = [way["text"] for problem in problems for way in problem["instead"]]
     assert (ways[0], ways[-1]) == ("--set sources.dataset.local_path=FOLDER", "--set environment=none")
-    given = (ways[0].replace("FOLDER", str(moved)), ways[-1])
-    answer = robotrain(*local, *(word for way in given for word in way.split()), "--dry-run")
+    options = (ways[0].replace("FOLDER", str(moved)), ways[-1])
+    answer = robotrain(*local, *(word for way in options for word in way.split()), "--dry-run")
     assert answer.exit_code == 0, answer.stderr
     robotrain("resubmit", published, "--platform", "fake").check_problems(3, "not-on-this-machine dataset")
 
@@ -162,12 +162,14 @@ def test_a_copy_of_a_folder_has_to_be_the_same_unless_it_is_pinned_again(robotra
     words = ("resubmit", published, "--set", f"sources.dataset.local_path={moved}")
     before = checkpoint.read_manifest(published).document["sources"][0]["pin"]
     stored = plans.read_stored_plan(robotrain(*words).stdout.strip())
-    assert [(one.uri, one.pin) for one in stored.plan.job.sources if one.role == "dataset"] == [(str(moved), before)]
+    assert [(source.uri, source.pin) for source in stored.plan.job.sources if source.role == "dataset"] == [
+        (str(moved), before)
+    ]
     (moved / "meta/added.txt").write_text("another")
     robotrain(*words, "--new").check_problems(4, "pin-gone dataset")
     answer = robotrain(*words, "--repin", "--new")
     assert answer.exit_code == 0, answer.stderr
-    pins = [one.pin for one in plans.read_stored_plan(answer.stdout.strip()).plan.job.sources]
+    pins = [source.pin for source in plans.read_stored_plan(answer.stdout.strip()).plan.job.sources]
     assert before not in pins
 
 

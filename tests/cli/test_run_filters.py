@@ -18,7 +18,7 @@ def test_word_is_a_part_of_a_name_or_run_and_name_is_the_whole_name(scripted, ro
         (["--name", "pick-*"], ["train-2"]),
         (["--name", "train"], []),
     ):
-        assert [one["run"] for one in robotrain("runs", *words, "--json").json["runs"]] == runs, words
+        assert [row["run"] for row in robotrain("runs", *words, "--json").json["runs"]] == runs, words
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_runs_since_and_until_a_duration_or_a_date(scripted, robotrain):
         (["--since", "2d", "--until", "1h"], []),
         (["--until", time.strftime("%Y-%m-%d", time.localtime(time.time() - 3 * 86400))], ["train-1"]),
     ):
-        assert [one["run"] for one in robotrain("runs", *words, "--json").json["runs"]] == runs, words
+        assert [run["run"] for run in robotrain("runs", *words, "--json").json["runs"]] == runs, words
 
 
 def test_runs_are_found_by_their_values(submit_plain, robotrain):
@@ -69,7 +69,7 @@ def test_runs_are_found_by_their_values(submit_plain, robotrain):
 
     def find(*texts):
         options = [word for text in texts for word in ("--set", text)]
-        return [one["run"] for one in robotrain("runs", "--json", *options).json["runs"]]
+        return [run["run"] for run in robotrain("runs", "--json", *options).json["runs"]]
 
     assert find("batch_size=16") == find("batch-size=1.6e1", "seed=7") == [other]
     assert find("batch_size=32") == [default], "a default"
@@ -81,7 +81,7 @@ def test_runs_are_found_by_other_spellings_of_a_value(submit_plain, robotrain):
     submit_plain()
     run = submit_plain("--training-steps", "20", "--learning-rate", "0.0003", "--", "--policy.dropout=0.0")
     for text in ("steps=20", "training-steps=2e1", "--steps=20", "lr=3e-4", "--policy.dropout=0.0"):
-        assert [one["run"] for one in robotrain("runs", "--set", text, "--json").json["runs"]] == [run], text
+        assert [row["run"] for row in robotrain("runs", "--set", text, "--json").json["runs"]] == [run], text
 
 
 def test_wrong_filter_is_answered_with_the_one_to_type(robotrain, submit_plain):
@@ -127,11 +127,11 @@ def test_for_several_unknown_names_each_record_is_read_once(robotrain, scripted,
 
 def test_names_of_removed_plugins_are_known_from_their_runs(scripted, submit_plain, robotrain):
     scripted.run("train-1", platform="removed")
-    assert [one["run"] for one in robotrain("runs", "--platform", "removed", "--json").json["runs"]] == ["train-1"]
+    assert [row["run"] for row in robotrain("runs", "--platform", "removed", "--json").json["runs"]] == ["train-1"]
     run = submit_plain()
     path = records.get_run_folder(run) / records.RECORD_FILE
     path.write_text(json.dumps(json.loads(path.read_text()) | {"values": {"thrust": ["3", ""]}}))
-    assert [one["run"] for one in robotrain("runs", "--set", "thrust=3", "--json").json["runs"]] == [run]
+    assert [row["run"] for row in robotrain("runs", "--set", "thrust=3", "--json").json["runs"]] == [run]
 
 
 @pytest.mark.parametrize("damaged", ["3", '{"seed": ["3"]}'])

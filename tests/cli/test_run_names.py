@@ -26,7 +26,9 @@ def test_run_is_named_after_its_data_and_policy_unless_it_or_its_job_has_a_name(
 
 
 def test_revision_is_not_part_of_a_name_and_the_environment_may_name_the_job(submit_plain, monkeypatch):
-    names = [records.read_record(submit_plain(data=f"lerobot/pusht@{one}")).name for one in ("main", "refs/pr/1")]
+    names = [
+        records.read_record(submit_plain(data=f"lerobot/pusht@{revision}")).name for revision in ("main", "refs/pr/1")
+    ]
     assert names == ["pusht-act", "pusht-act"]
     monkeypatch.setenv("JOB_NAME", "of-the-environment")
     assert records.read_record(submit_plain()).name == "of-the-environment"
@@ -165,11 +167,11 @@ def test_list_shows_names(submit_plain, robotrain):
 
 def test_line_that_evaluates_a_training_brings_the_backbone_that_was_given(submit_plain, monkeypatch):
     data = JobSource(role="dataset", kind="huggingface", uri="lab/data")
-    given = JobSource(role="backbone", kind="local_path", uri="/models/lab/vlm")
+    backbone = JobSource(role="backbone", kind="local_path", uri="/models/lab/vlm")
     implied = JobSource(role="backbone", kind="huggingface", uri="lab/words", implied=True)
     record = records.read_record(submit_plain())
-    for sources, words in (((data, given, implied), " --backbone-path /models/lab/vlm"), ((data, implied), "")):
-        monkeypatch.setattr(plans, "read_stored_sources", lambda run, found=sources: found)
+    for sources, words in (((data, backbone, implied), " --backbone-path /models/lab/vlm"), ((data, implied), "")):
+        monkeypatch.setattr(plans, "read_stored_sources", lambda run, stored=sources: stored)
         line = make_evaluation_command(record)
         assert line.endswith(f"--dataset-repo-id lab/data{words} --platform plain")
 

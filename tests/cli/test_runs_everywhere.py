@@ -88,16 +88,16 @@ def everywhere(robotrain):
 
 
 def list_refs(document: dict) -> list[str]:
-    return [one["ref"] for one in document["runs"]]
+    return [run["ref"] for run in document["runs"]]
 
 
 def test_runs_of_all_platforms_come_newest_first(listing, everywhere):
     listing(near=[make_row(1), make_row(4, "failed")], far=[make_row(2), make_row(3, user="other")])
-    found = everywhere()
-    assert list_refs(found) == ["job-1", "job-2", "job-4"]
+    document = everywhere()
+    assert list_refs(document) == ["job-1", "job-2", "job-4"]
     assert list_refs(everywhere("--user", "all")) == ["job-1", "job-2", "job-3", "job-4"]
     assert list_refs(everywhere("--platform", "far")) == ["job-2"]
-    assert found["runs"][2] == {
+    assert document["runs"][2] == {
         "run": "lerobot-train-00000004-1",
         "platform": "near",
         "workload": "lerobot-train",
@@ -127,16 +127,16 @@ def test_a_platform_that_does_not_answer_is_named_and_the_others_are_listed(list
 
 def test_what_the_only_platform_listed_before_it_fell_silent_stays(listing, everywhere):
     listing(far=[make_row(1), "refuses"])
-    found = everywhere("--platform", "far")
-    assert (list_refs(found), found["more"]) == (["job-1"], True), "it may have others"
-    assert [one["outcome"] for one in found["platforms"]] == ["silent"]
+    document = everywhere("--platform", "far")
+    assert (list_refs(document), document["more"]) == (["job-1"], True), "it may have others"
+    assert [platform["outcome"] for platform in document["platforms"]] == ["silent"]
 
 
 def test_it_is_an_error_if_no_platform_answers(listing, robotrain):
     listing(far=["refuses"])
     answer = robotrain("runs", "--everywhere", "--platform", "far", "--json")
     assert answer.exit_code != 0
-    assert [one["severity"] for one in answer.json["problems"]] == ["error"]
+    assert [problem["severity"] for problem in answer.json["problems"]] == ["error"]
 
 
 def test_a_platform_that_is_not_set_up_or_cannot_list_is_named(listing, robotrain, everywhere, scripted):
@@ -145,7 +145,7 @@ def test_a_platform_that_is_not_set_up_or_cannot_list_is_named(listing, robotrai
     answer = robotrain("runs", "--everywhere")
     assert "not set up here: " in answer.stderr
     assert "cannot list: scripted" in answer.stderr
-    outcomes = {one["platform"]: one["outcome"] for one in everywhere()["platforms"]}
+    outcomes = {platform["platform"]: platform["outcome"] for platform in everywhere()["platforms"]}
     assert (outcomes["near"], outcomes["far"], outcomes["scripted"]) == ("listed", "not-set-up", "cannot-list")
     for name, title in {"far": "far is not set up on this machine", "scripted": "scripted cannot list runs"}.items():
         problems = everywhere("--platform", name, exit_code=1)["problems"]
@@ -165,9 +165,9 @@ def test_filters(listing, everywhere):
         (["-n", "1"], [1]),
         (["-n", "2", "--state", "running"], [1, 2]),
     ):
-        found = everywhere(*words, "--platform", "near")
-        assert list_refs(found) == [f"job-{number}" for number in numbers], words
-        assert found["more"] == (words == ["-n", "1"]), words
+        document = everywhere(*words, "--platform", "near")
+        assert list_refs(document) == [f"job-{number}" for number in numbers], words
+        assert document["more"] == (words == ["-n", "1"]), words
 
 
 def test_an_engine_is_asked_for_no_more_than_is_shown(listing, everywhere):
@@ -178,8 +178,8 @@ def test_an_engine_is_asked_for_no_more_than_is_shown(listing, everywhere):
 
 def test_an_engine_is_asked_for_nothing_older_than_since(listing, everywhere):
     folder = listing(near=[make_row(number, age=number * 3600) for number in range(100)])
-    found = everywhere("--platform", "near", "--since", "90min", "--all")
-    assert (list_refs(found), found["more"]) == (["job-0", "job-1"], False)
+    document = everywhere("--platform", "near", "--since", "90min", "--all")
+    assert (list_refs(document), document["more"]) == (["job-0", "job-1"], False)
     assert len((folder / "asked").read_text()) == 3, "the first that is older ends the list"
 
 
@@ -200,11 +200,11 @@ def test_a_recorded_run_shows_its_name_and_its_end(listing, robotrain, everywher
     run = "lerobot-train-00000001-1"
     listing(near=[make_row(1, "running")], far=[make_row(1, "running", text="job-other", keys={"job": "job-other"})])
     record(run, "near", tmp_path, NOW - 61, name="pick", reference={"job": "job-1", "cli": "x"})
-    by_ref = {one["ref"]: one for one in everywhere()["runs"]}
+    by_ref = {row["ref"]: row for row in everywhere()["runs"]}
     assert (by_ref["job-1"]["name"], by_ref["job-1"]["recorded"]) == ("pick", True)
     assert not by_ref["job-other"]["recorded"], "that of another platform is another run"
     records.save_final_status(run, Status(state="failed", reason="out of paint"))
-    assert {one["ref"]: one["state"] for one in everywhere()["runs"]} == {"job-1": "failed", "job-other": "running"}
+    assert {row["ref"]: row["state"] for row in everywhere()["runs"]} == {"job-1": "failed", "job-other": "running"}
     assert "robotrain adopt job-1" not in robotrain("runs", "--everywhere").stdout
 
 
@@ -213,27 +213,27 @@ def test_a_step_of_a_pipeline_of_this_machine_is_recorded(listing, everywhere, t
     listing(near=[make_row(1)])
     record(run, "near", tmp_path, NOW - 61, pipeline="pick-00000001-1", step="train", reference={"job": "job-1"})
     Path(records.get_run_folder(run), records.STEP_FILE).touch()
-    assert [one["recorded"] for one in everywhere()["runs"]] == [True]
+    assert [row["recorded"] for row in everywhere()["runs"]] == [True]
 
 
 def test_no_command_adopts_what_cannot_be_adopted(listing, robotrain, everywhere):
     listing(near=[make_row(1, can_be_adopted=False)])
     assert "job-1" not in robotrain("runs", "--everywhere").stdout
-    assert [(one["ref"], one["can_be_adopted"]) for one in everywhere()["runs"]] == [("job-1", False)]
+    assert [(run["ref"], run["can_be_adopted"]) for run in everywhere()["runs"]] == [("job-1", False)]
 
 
 def test_a_run_that_was_adopted_under_another_name_is_recognised(listing, everywhere, tmp_path):
     listing(near=[make_row(1)])
     record("lerobot-train-00000001-1", "near", tmp_path, NOW, reference={"job": "job-7"})
     record("lerobot-train-00000001-2", "near", tmp_path, NOW, reference={"job": "job-1"})
-    assert [(one["run"], one["recorded"]) for one in everywhere()["runs"]] == [("lerobot-train-00000001-2", True)]
+    assert [(run["run"], run["recorded"]) for run in everywhere()["runs"]] == [("lerobot-train-00000001-2", True)]
 
 
 def test_a_damaged_record_hides_no_run(listing, everywhere, tmp_path):
     listing(near=[make_row(1)])
     record("lerobot-train-00000001-1", "near", tmp_path, NOW, reference={"job": "job-1"})
     Path(records.get_run_folder("lerobot-train-00000001-1"), "record.json").write_text("{")
-    assert [(one["ref"], one["recorded"]) for one in everywhere()["runs"]] == [("job-1", False)]
+    assert [(run["ref"], run["recorded"]) for run in everywhere()["runs"]] == [("job-1", False)]
 
 
 def test_the_command_that_adopts_is_safe_to_paste(listing, robotrain, monkeypatch):
@@ -262,7 +262,7 @@ def test_many_recorded_runs_are_recognised_quickly(listing, everywhere, tmp_path
         run, job = f"lerobot-train-{number:08x}-1", {"job": f"job-{number}"}
         records.write_record(dataclasses.replace(first, run=run, reference=job))
     begin = time.process_time()
-    found = everywhere("--all")
+    document = everywhere("--all")
     assert time.process_time() - begin < 1.5
-    assert len(found["runs"]) == 300
-    assert all(one["recorded"] for one in found["runs"])
+    assert len(document["runs"]) == 300
+    assert all(row["recorded"] for row in document["runs"])

@@ -22,7 +22,7 @@ def evaluations(record_evaluation, scripted):
 
 def test_equal_conditions_are_one_table_and_a_chosen_checkpoint_is_named(robotrain, evaluations):
     groups = robotrain("scores", "--json").json["groups"]
-    assert {one["conditions"]: [row["run"] for row in one["evaluations"]] for one in groups} == {
+    assert {group["conditions"]: [row["run"] for row in group["evaluations"]] for group in groups} == {
         "5 episodes of a|b": ["eval-4"],
         "pusht, default starts": ["eval-3"],
         "pusht, easy starts": ["eval-2", "eval-1"],
@@ -82,7 +82,7 @@ def test_csv_has_a_line_for_each_evaluation(robotrain, evaluations):
 def test_filters_are_those_of_runs(robotrain, evaluations):
     def list_runs(*words):
         groups = robotrain("scores", *words, "--json").json["groups"]
-        return [row["run"] for one in groups for row in one["evaluations"]]
+        return [row["run"] for group in groups for row in group["evaluations"]]
 
     assert list_runs("--name", "old") == list_runs("old") == ["eval-1"]
     assert list_runs("--since", "1d") == ["eval-4", "eval-3", "eval-2", "eval-1"]

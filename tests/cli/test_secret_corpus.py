@@ -72,7 +72,7 @@ PLACES = [(platform, flag) for platform, flags in SETTINGS.items() for flag in (
 
 
 def assert_kept_nowhere(secret: str, answer, *folders: Path) -> None:
-    canaries = [one for one in (WORD, LOWER, HEX, "AKIAZQ7X") if one in secret or one == LOWER]
+    canaries = [canary for canary in (WORD, LOWER, HEX, "AKIAZQ7X") if canary in secret or canary == LOWER]
     for text in (answer.stdout, answer.stderr, *(path.read_text(errors="replace") for path in walk(*folders))):
         for canary in canaries:
             assert canary not in text, secret

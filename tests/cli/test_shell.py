@@ -76,9 +76,9 @@ def test_port_that_a_program_has_is_refused_with_one_that_is_free(reached, robot
 
 
 def test_port_of_this_machine_need_not_be_free_where_nothing_is_forwarded(reached, robotrain, taken_port, monkeypatch):
-    monkeypatch.setattr(RunAccess, "make_forwarding", lambda self, *asked: Forwarding("localhost:6006"))
+    monkeypatch.setattr(RunAccess, "make_forwarding", lambda self, *args: Forwarding("localhost:6006"))
     reached.run("train-1", platform="reached")
     answer = robotrain("forward", "train-1", f"{taken_port}:6006")
     assert (answer.exit_code, answer.stdout) == (0, "http://localhost:6006\n")
-    monkeypatch.setattr(RunAccess, "make_forwarding", lambda self, *asked: Forwarding("no-such-node.invalid:6006"))
+    monkeypatch.setattr(RunAccess, "make_forwarding", lambda self, *args: Forwarding("no-such-node.invalid:6006"))
     robotrain("forward", "train-1", "6006").check_problems(1, "node-unknown")

@@ -17,7 +17,9 @@ def test_a_spelling_leads_to_the_right_option(robotrain: Any, words: str, typed:
     answer = robotrain("explain", "--json", *shlex.split(words), *shlex.split(typed))
     problems = answer.json.get("problems", ())
     suggested = [
-        text for one in problems for text in (one["title"], one["why"], *(way["text"] for way in one["instead"]))
+        text
+        for problem in problems
+        for text in (problem["title"], problem["why"], *(way["text"] for way in problem["instead"]))
     ]
     if not any(option in text for text in suggested):
         assert explain(robotrain, words, typed) == explain(robotrain, words, option), suggested

@@ -35,7 +35,7 @@ def submit_stranger(robotrain: Any, fake_platform: Path, pusht: Path) -> Any:
             *([Evaluated(episodes=4, scores=scores, results="/fake/songs")] if scores else []),
             Outcome(state="succeeded", exit_code=0),
         ]
-        lines = [event.format_event(one, 1e9 + at) for at, one in enumerate(result)]
+        lines = [event.format_event(run_event, 1e9 + at) for at, run_event in enumerate(result)]
         state = {"state": "succeeded", "log": lines, "checkpoints": [20]}
         (fake_platform / f"{name}.json").write_text(json.dumps(state))
         return name
@@ -47,7 +47,10 @@ def test_declared_outputs_and_headline_are_recorded_watched_and_listed(robotrain
     run = submit_stranger(30.0)
     record = records.read_record(run)
     assert (record.outputs.folder, record.outputs.noun) == ("songs", "concert")
-    assert [(one.name, one.better) for one in record.metrics] == [("episode_return", "higher"), ("song_length", "")]
+    assert [(metric.name, metric.better) for metric in record.metrics] == [
+        ("episode_return", "higher"),
+        ("song_length", ""),
+    ]
     for command in ("status", "watch"):
         assert "step 20/20 (100%)  return 30" in robotrain(command, run).stdout
     assert robotrain("status", run, "--json").json["metrics"] == {"episode_return": 30.0, "song_length": 4.0}

@@ -29,25 +29,25 @@ def plan_steps(dry_run):
 
 
 def test_trained_policy_is_evaluated_and_registered(plan_steps):
-    found = plan_steps(
+    steps = plan_steps(
         "--training-steps", "7", "--eval-episodes", "3", "-r", "pusht-act", *ROLLOUT, "--", "--tolerance_s=1"
     )
-    assert list(found) == ["train", "evaluate", "register", ""]
-    assert found["train"]["parameters"]["training_steps"] == 7
-    assert found["train"]["parameters"]["register_checkpoint"] is None
-    assert found["train"]["trainer_args"] == ["--tolerance_s=1"]
-    evaluate = found["evaluate"]
+    assert list(steps) == ["train", "evaluate", "register", ""]
+    assert steps["train"]["parameters"]["training_steps"] == 7
+    assert steps["train"]["parameters"]["register_checkpoint"] is None
+    assert steps["train"]["trainer_args"] == ["--tolerance_s=1"]
+    evaluate = steps["evaluate"]
     assert evaluate["inputs"] == [{"role": "policy", "step": "train"}]
     assert "trainer_args" not in evaluate
     assert (evaluate["parameters"]["eval_episodes"], evaluate["parameters"]["env"]) == (3, "pusht")
-    assert [one["role"] for one in evaluate["sources"]] == ["policy", "dataset"]
-    assert (found["register"]["model"], found["register"]["policy_from"]) == ("pusht-act", "evaluate")
+    assert [source["role"] for source in evaluate["sources"]] == ["policy", "dataset"]
+    assert (steps["register"]["model"], steps["register"]["policy_from"]) == ("pusht-act", "evaluate")
 
 
 def test_names_of_jobs_come_from_one_name(plan_steps):
-    found = plan_steps("-j", "shift", *ROLLOUT)
-    assert [found[name]["parameters"]["job_name"] for name in ("train", "evaluate")] == ["shift-train", "shift-eval"]
-    assert found[""].startswith("shift-")
+    steps = plan_steps("-j", "shift", *ROLLOUT)
+    assert [steps[name]["parameters"]["job_name"] for name in ("train", "evaluate")] == ["shift-train", "shift-eval"]
+    assert steps[""].startswith("shift-")
     assert plan_steps()["train"]["parameters"]["job_name"] == "train-eval-train"
     assert plan_steps("--name", "pick", *ROLLOUT)["evaluate"]["parameters"]["job_name"] == "pick-eval"
 
@@ -62,12 +62,12 @@ def test_the_name_of_the_run_does_not_change_the_pipeline(plan_steps):
 
 
 def test_values_that_both_share_reach_both_and_others_one(plan_steps):
-    found = plan_steps("--dataset-id", "mine", "--device", "cpu", "--seed", "3", "--experiment-name", "of-training")
-    assert {found[name]["parameters"]["dataset_id"] for name in ("train", "evaluate")} == {"mine"}
-    assert {found[name]["parameters"]["device"] for name in ("train", "evaluate")} == {"cpu"}
-    assert found["train"]["parameters"]["seed"] == 3
-    assert found["evaluate"]["parameters"]["seed"] == 1000
-    assert found["evaluate"]["parameters"]["experiment_name"] is None
+    steps = plan_steps("--dataset-id", "mine", "--device", "cpu", "--seed", "3", "--experiment-name", "of-training")
+    assert {steps[name]["parameters"]["dataset_id"] for name in ("train", "evaluate")} == {"mine"}
+    assert {steps[name]["parameters"]["device"] for name in ("train", "evaluate")} == {"cpu"}
+    assert steps["train"]["parameters"]["seed"] == 3
+    assert steps["evaluate"]["parameters"]["seed"] == 1000
+    assert steps["evaluate"]["parameters"]["experiment_name"] is None
 
 
 def test_steps_are_left_out(plan_steps):
@@ -77,17 +77,17 @@ def test_steps_are_left_out(plan_steps):
 
 
 def test_a_job_file_describes_the_training(plan_steps, pusht):
-    found = plan_steps(pusht.parent / "job.yaml", *ROLLOUT)
-    assert found["train"]["parameters"]["batch_size"] == 64
-    assert found["evaluate"]["parameters"]["dataset_id"] == "pusht-mini"
-    assert found["evaluate"]["parameters"]["job_name"] == "pusht-mini-eval"
+    steps = plan_steps(pusht.parent / "job.yaml", *ROLLOUT)
+    assert steps["train"]["parameters"]["batch_size"] == 64
+    assert steps["evaluate"]["parameters"]["dataset_id"] == "pusht-mini"
+    assert steps["evaluate"]["parameters"]["job_name"] == "pusht-mini-eval"
 
 
 def test_a_name_of_the_job_names_both_steps_whichever_layer_gives_it(plan_steps, monkeypatch):
     Path("robotrain.toml").write_text("[parameters]\njob_name = 'project'\n")
     for words, name in (((), "project"), ((), "mine"), (("-j", "typed"), "typed")):
-        found = plan_steps(*ROLLOUT, *words)
-        names = [found[step]["parameters"]["job_name"] for step in ("train", "evaluate")]
+        steps = plan_steps(*ROLLOUT, *words)
+        names = [steps[step]["parameters"]["job_name"] for step in ("train", "evaluate")]
         assert names == [f"{name}-train", f"{name}-eval"]
         monkeypatch.setenv("JOB_NAME", "mine")
 
@@ -95,9 +95,9 @@ def test_a_name_of_the_job_names_both_steps_whichever_layer_gives_it(plan_steps,
 def test_a_model_that_the_job_file_names_is_registered_after_the_evaluation(plan_steps, tmp_path):
     job = tmp_path / "job.yaml"
     job.write_text("parameters: {register_checkpoint: mine}\n")
-    found = plan_steps(job, *ROLLOUT)
-    assert found["train"]["parameters"]["register_checkpoint"] is None
-    assert (found["register"]["model"], found["register"]["policy_from"]) == ("mine", "evaluate")
+    steps = plan_steps(job, *ROLLOUT)
+    assert steps["train"]["parameters"]["register_checkpoint"] is None
+    assert (steps["register"]["model"], steps["register"]["policy_from"]) == ("mine", "evaluate")
     assert plan_steps(job, *ROLLOUT, "--register-model", "other")["register"]["model"] == "other"
 
 
@@ -122,9 +122,9 @@ def test_conflicting_options_are_refused(dry_run, options, problem):
 
 def test_given_policy_starts_the_training(dry_run, plan_steps, tmp_path):
     (tmp_path / "policy").mkdir()
-    found = plan_steps("--policy-path", tmp_path / "policy")
-    assert [one["role"] for one in found["train"]["sources"]] == ["dataset", "policy"]
-    assert [one["kind"] for one in found["evaluate"]["sources"] if one["role"] == "policy"] == ["step"]
+    steps = plan_steps("--policy-path", tmp_path / "policy")
+    assert [source["role"] for source in steps["train"]["sources"]] == ["dataset", "policy"]
+    assert [source["kind"] for source in steps["evaluate"]["sources"] if source["role"] == "policy"] == ["step"]
     dry_run("--policy-path", tmp_path / "policy").check_problems(0, "pipeline-fine-tunes")
 
 

@@ -137,8 +137,8 @@ def test_sources_keep_the_order_typed_across_flags(robotrain):
         robotrain, "--blob-url", BLOB + "1", "--dataset-asset", "azureml:a:1", "--blob-url", BLOB + "2", "--json"
     )
     job = json.loads(answer.json["files"]["job.json"]["text"])
-    given = [source["uri"] for source in job["sources"] if not source.get("implied")]
-    assert given == [BLOB + "1", "azureml:a:1", BLOB + "2"]
+    uris = [source["uri"] for source in job["sources"] if not source.get("implied")]
+    assert uris == [BLOB + "1", "azureml:a:1", BLOB + "2"]
 
 
 def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):

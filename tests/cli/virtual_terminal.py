@@ -24,8 +24,8 @@ class Screen:
         self.row = self.column = 0
 
     def feed(self, text: str) -> None:
-        for found in CODE.finditer(text):
-            number, code = found[1], found[2]
+        for match in CODE.finditer(text):
+            number, code = match[1], match[2]
             if code == "A":
                 self.row = max(self.row - int(number or 1), self.top)
             elif code == "K":
@@ -35,14 +35,14 @@ class Screen:
                 del self.lines[self.row + 1 :]
             elif code == "m":
                 continue
-            elif found[0] == "\r":
+            elif match[0] == "\r":
                 self.column = 0
-            elif found[0] == "\n":
+            elif match[0] == "\n":
                 self._down()
-            elif code or found[0] == "\x1b":
-                raise AssertionError(f"a code nobody expects: {found[0]!r}")
+            elif code or match[0] == "\x1b":
+                raise AssertionError(f"a code nobody expects: {match[0]!r}")
             else:
-                self._put(found[0])
+                self._put(match[0])
 
     @property
     def top(self) -> int:

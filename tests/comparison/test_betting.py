@@ -61,8 +61,8 @@ def test_parts_of_the_first_capital_are_all_of_it_and_no_bet_can_lose_everything
 
 @given(DIFFERENCES)
 def test_exchanged_policies_have_the_mirrored_interval_and_the_same_evidence(differences):
-    one, other = look(differences), look([-value for value in differences])
-    assert (one.low, one.high, one.e_value) == (-other.high, -other.low, other.e_value)
+    evidence, other = look(differences), look([-value for value in differences])
+    assert (evidence.low, evidence.high, evidence.e_value) == (-other.high, -other.low, other.e_value)
 
 
 @given(DIFFERENCES, DIFFERENCES)
@@ -75,10 +75,10 @@ def test_more_pairs_never_widen_the_interval_nor_lessen_the_evidence(differences
 
 @given(DIFFERENCES)
 def test_zero_is_outside_the_interval_when_the_evidence_against_it_is_enough(differences):
-    found = look(differences)
-    is_refuted = found.e_value >= 1 / 0.05
-    assert not is_refuted or found.low >= 0 or found.high <= 0
-    assert is_refuted or (found.low <= 0 <= found.high)
+    evidence = look(differences)
+    is_refuted = evidence.e_value >= 1 / 0.05
+    assert not is_refuted or evidence.low >= 0 or evidence.high <= 0
+    assert is_refuted or (evidence.low <= 0 <= evidence.high)
 
 
 @given(DIFFERENCES.filter(bool))

@@ -23,17 +23,17 @@ def make_pairing(wins: int, losses: int = 0, ties: int = 0, *, names: str = "ab"
             Observation(policy=name, start=str(start), success=success, score=200.0 * success - 100)
             for name, success in zip(names, successes, strict=True)
         ]
-    found = pair_sides(table, Side(names[0]), Side(names[1]))
-    assert len(found.pairs) == total
-    return found
+    pairing = pair_sides(table, Side(names[0]), Side(names[1]))
+    assert len(pairing.pairs) == total
+    return pairing
 
 
-def judge(pairing, **asked):
-    return compare([pairing], ComparisonPlan(**asked))[0]
+def judge(pairing, **options):
+    return compare([pairing], ComparisonPlan(**options))[0]
 
 
 @pytest.mark.parametrize(
-    ("counts", "asked", "verdict"),
+    ("counts", "options", "verdict"),
     [
         ((20, 4, 20), {}, "better"),
         ((4, 20, 20), {}, "worse"),
@@ -54,21 +54,21 @@ def judge(pairing, **asked):
         ((5, 9, 36), {"margin": 0.1, "at_most": 50}, "not decided"),
     ],
 )
-def test_verdicts(counts, asked, verdict):
-    assert judge(make_pairing(*counts), **asked).verdict == verdict
+def test_verdicts(counts, options, verdict):
+    assert judge(make_pairing(*counts), **options).verdict == verdict
 
 
 def test_the_evidence_of_a_margin_is_that_of_its_question():
     pairing = make_pairing(10, 10, 180)
-    asked = judge(pairing, margin=0.1)
-    assert (asked.verdict, asked.e_value >= 20, asked.p_value == 1 / asked.e_value) == ("not worse", True, True)
+    verdict = judge(pairing, margin=0.1)
+    assert (verdict.verdict, verdict.e_value >= 20, verdict.p_value == 1 / verdict.e_value) == ("not worse", True, True)
     assert judge(pairing).e_value < 20
     undecided = judge(make_pairing(5, 9, 36), margin=0.1)
     assert undecided.e_value < 20
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "asked", "verdict", "withheld"),
+    ("first", "second", "options", "verdict", "withheld"),
     [
         (0, 0, {"margin": 0.1}, "not decided", "floor"),
         (0, 2, {"margin": 0.1}, "not decided", "floor"),
@@ -82,77 +82,77 @@ def test_the_evidence_of_a_margin_is_that_of_its_question():
         (0, 0, {}, "not decided", None),
     ],
 )
-def test_where_no_start_tells_the_policies_apart_they_are_not_called_alike(first, second, asked, verdict, withheld):
+def test_where_no_start_tells_the_policies_apart_they_are_not_called_alike(first, second, options, verdict, withheld):
     table = [
         Observation(policy=name, start=str(start), success=start * 7 % 120 < count)
         for name, count in (("a", first), ("b", second))
         for start in range(120)
     ]
-    found = judge(pair_sides(table, Side("a"), Side("b")), at_most=120, **asked)
-    assert (found.verdict, found.withheld) == (verdict, withheld)
+    actual = judge(pair_sides(table, Side("a"), Side("b")), at_most=120, **options)
+    assert (actual.verdict, actual.withheld) == (verdict, withheld)
 
 
 def test_a_verdict_counts_wins_losses_ties_and_episodes_without_their_pair():
     table = [Observation(policy="a", start=str(start), success=start < 6) for start in range(10)]
     table += [Observation(policy="b", start=str(start), success=start > 4) for start in range(8)]
-    found = judge(pair_sides(table, Side("a"), Side("b")))
-    assert (found.wins, found.losses, found.ties, found.pairs, found.unmatched) == (5, 2, 1, 8, 2)
-    assert found.difference == pytest.approx(3 / 8)
+    verdict = judge(pair_sides(table, Side("a"), Side("b")))
+    assert (verdict.wins, verdict.losses, verdict.ties, verdict.pairs, verdict.unmatched) == (5, 2, 1, 8, 2)
+    assert verdict.difference == pytest.approx(3 / 8)
 
 
 def test_scores_without_bounds_have_evidence_and_no_interval():
-    found = judge(make_pairing(20, 2), measure="sign")
-    assert (found.verdict, found.difference, found.low, found.high) == ("better", None, None, None)
-    assert found.e_value == judge(make_pairing(20, 2)).e_value
+    verdict = judge(make_pairing(20, 2), measure="sign")
+    assert (verdict.verdict, verdict.difference, verdict.low, verdict.high) == ("better", None, None, None)
+    assert verdict.e_value == judge(make_pairing(20, 2)).e_value
 
 
 @given(st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40)))
 def test_a_verdict_is_given_only_if_its_interval_holds_the_difference_that_was_seen(counts):
-    found = judge(make_pairing(*counts), at_most=1)
-    if found.difference is not None:
-        is_inside = found.low <= found.difference <= found.high
-        assert is_inside or (found.verdict, found.withheld) == ("not decided", "order")
+    verdict = judge(make_pairing(*counts), at_most=1)
+    if verdict.difference is not None:
+        is_inside = verdict.low <= verdict.difference <= verdict.high
+        assert is_inside or (verdict.verdict, verdict.withheld) == ("not decided", "order")
 
 
 @pytest.mark.parametrize(
-    ("counts", "asked", "would_be"),
+    ("counts", "options", "would_be"),
     [((30, 30, 0), {}, "better"), ((14, 14, 60), {}, "better"), ((25, 35, 0), {"margin": 0.05}, "not worse")],
 )
-def test_wins_before_losses_are_no_verdict_and_looked_at_once_none_either(counts, asked, would_be):
+def test_wins_before_losses_are_no_verdict_and_looked_at_once_none_either(counts, options, would_be):
     """The pairs of a table that was sorted by success, and of a morning before an afternoon."""
     wins, losses, ties = counts
     pairing = make_pairing(*counts)
     order = sorted(pairing.pairs, key=lambda pair: pair.second.success - pair.first.success)
     sorted_by_success = replace(pairing, pairs=tuple(order))
     assert judge(replace(pairing, pairs=tuple(order[:wins]))).verdict == "better", "what the looks on the way found"
-    found = judge(sorted_by_success, at_most=1, **asked)
-    assert (found.verdict, found.withheld, found.pairs) == ("not decided", "order", wins + losses + ties)
-    assert judge(sorted_by_success, **asked).verdict == "continue", "more pairs may decide it"
-    once = judge(sorted_by_success, at_most=1, looks_once=True, **asked)
+    verdict = judge(sorted_by_success, at_most=1, **options)
+    assert (verdict.verdict, verdict.withheld, verdict.pairs) == ("not decided", "order", wins + losses + ties)
+    assert judge(sorted_by_success, **options).verdict == "continue", "more pairs may decide it"
+    once = judge(sorted_by_success, at_most=1, looks_once=True, **options)
     assert (once.verdict, once.withheld) == ("not decided", None)
     backwards = replace(pairing, pairs=sorted_by_success.pairs[::-1])
-    again = judge(backwards, at_most=1, looks_once=True, **asked)
+    again = judge(backwards, at_most=1, looks_once=True, **options)
     assert again.e_value == pytest.approx(once.e_value), "the same in any order, so a table may grow between looks"
 
 
 def test_several_comparisons_share_the_confidence():
-    one, other = make_pairing(9, names="ab"), make_pairing(4, 4, names="ac")
-    assert judge(one).verdict == "better"
-    both = compare([one, other], ComparisonPlan())
-    assert [found.verdict for found in both] == ["continue", "continue"]
-    assert both[0].low < judge(one).low
-    assert both[0].p_value == pytest.approx(2 * judge(one).p_value)
+    pairing, other = make_pairing(9, names="ab"), make_pairing(4, 4, names="ac")
+    assert judge(pairing).verdict == "better"
+    both = compare([pairing, other], ComparisonPlan())
+    assert [verdict.verdict for verdict in both] == ["continue", "continue"]
+    assert both[0].low < judge(pairing).low
+    assert both[0].p_value == pytest.approx(2 * judge(pairing).p_value)
 
 
 def test_a_comparison_that_is_decided_leaves_its_confidence_to_the_others():
     clear, close = make_pairing(40, names="ab"), make_pairing(9, names="ac")
     both = compare([clear, close], ComparisonPlan())
-    assert [found.verdict for found in both] == ["better", "better"]
+    assert [verdict.verdict for verdict in both] == ["better", "better"]
     assert both[1].low >= 0
 
 
 @pytest.mark.parametrize(
-    ("given", "adjusted"),
+    ("p_values", "adjusted"),
     [
         # statsmodels 0.14: multipletests(given, method="holm")
         ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
@@ -160,12 +160,12 @@ def test_a_comparison_that_is_decided_leaves_its_confidence_to_the_others():
         ([0.05], [0.05]),
     ],
 )
-def test_p_values_are_corrected_as_by_holm(given, adjusted):
-    assert adjust_p_values(given) == pytest.approx(adjusted)
+def test_p_values_are_corrected_as_by_holm(p_values, adjusted):
+    assert adjust_p_values(p_values) == pytest.approx(adjusted)
 
 
 @pytest.mark.parametrize(
-    ("asked", "fixed", "at_most"),
+    ("options", "fixed", "at_most"),
     [
         ({}, 77, 116),
         ({"detect": 0.1}, 234, 351),
@@ -173,8 +173,8 @@ def test_p_values_are_corrected_as_by_holm(given, adjusted):
         ({"equal_within": 0.1}, 211, 422),
     ],
 )
-def test_the_pairs_that_may_be_needed_are_known_before(asked, fixed, at_most):
-    planned = plan_pairs(ComparisonPlan(**asked))
+def test_the_pairs_that_may_be_needed_are_known_before(options, fixed, at_most):
+    planned = plan_pairs(ComparisonPlan(**options))
     assert (planned.fixed, planned.at_most, planned.fewest) == (fixed, at_most, 9)
 
 
@@ -204,7 +204,7 @@ def test_a_comparison_may_have_enough_pairs_to_decide_something(detect, confiden
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("options", "words"),
     [
         ({"confidence": 95}, "confidence is 95"),
         ({"detect": 0}, "detect is 0"),
@@ -216,9 +216,9 @@ def test_a_comparison_may_have_enough_pairs_to_decide_something(detect, confiden
         ({"detect": math.nan}, "detect is nan"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(asked, words):
+def test_what_cannot_be_asked_is_refused(options, words):
     with pytest.raises(ValueError, match=words):
-        ComparisonPlan(**asked)
+        ComparisonPlan(**options)
 
 
 def test_tasks_that_differ_are_looked_at_together():
@@ -228,4 +228,4 @@ def test_tasks_that_differ_are_looked_at_together():
     assert judge(alternating).e_value > 0.5
     whole, cut = make_pairing(40, 40), make_pairing(40, 41)
     seen = judge(whole, block=2), judge(cut, block=2)
-    assert [one.low for one in seen] == [seen[0].low] * 2, "a block that is not whole is not looked at"
+    assert [verdict.low for verdict in seen] == [seen[0].low] * 2, "a block that is not whole is not looked at"

@@ -16,19 +16,19 @@ def episode(policy: str, start: str, success: bool = True, **more) -> Observatio
 
 def test_episodes_of_the_same_start_are_a_pair_in_the_order_of_the_starts():
     table = [episode("b", "3"), episode("a", "1"), episode("a", "3", False), episode("b", "1"), episode("c", "1")]
-    found = pair_sides(table, Side("a"), Side("b"))
-    assert [(pair.first.policy, pair.first.start, pair.second.start) for pair in found.pairs] == [
+    pairing = pair_sides(table, Side("a"), Side("b"))
+    assert [(pair.first.policy, pair.first.start, pair.second.start) for pair in pairing.pairs] == [
         ("a", "3", "3"),
         ("a", "1", "1"),
     ]
-    assert [compute_difference(pair, "success") for pair in found.pairs] == [-1, 0]
+    assert [compute_difference(pair, "success") for pair in pairing.pairs] == [-1, 0]
 
 
 def test_starts_that_only_one_policy_has_are_named():
     table = [episode("a", "1"), episode("a", "2"), episode("b", "2"), episode("b", "3"), episode("b", "4")]
-    found = pair_sides(table, Side("a"), Side("b"))
-    assert [key.start for key in found.only_first] == ["1"]
-    assert [key.start for key in found.only_second] == ["3", "4"]
+    pairing = pair_sides(table, Side("a"), Side("b"))
+    assert [key.start for key in pairing.only_first] == ["1"]
+    assert [key.start for key in pairing.only_second] == ["3", "4"]
 
 
 def test_a_start_under_two_conditions_is_two_starts():
@@ -39,8 +39,8 @@ def test_a_start_under_two_conditions_is_two_starts():
 
 def test_one_policy_is_compared_under_two_conditions():
     table = [episode("a", str(start), condition=noise) for start in range(3) for noise in ("0", "0.1")]
-    found = pair_sides(table, Side("a", "0"), Side("a", "0.1"))
-    assert [(pair.first.condition, pair.second.condition) for pair in found.pairs] == [("0", "0.1")] * 3
+    pairing = pair_sides(table, Side("a", "0"), Side("a", "0.1"))
+    assert [(pair.first.condition, pair.second.condition) for pair in pairing.pairs] == [("0", "0.1")] * 3
 
 
 def test_a_repeated_episode_is_found():

@@ -15,8 +15,8 @@ GRID = range(100)
 def judge(first, second, plan):
     """The verdict about A, which succeeds at the starts of `first`, and B."""
     rows = [
-        Observation(policy=name, start=str(start), success=start in found, score=float(start in found))
-        for name, found in (("A", first), ("B", second))
+        Observation(policy=name, start=str(start), success=start in successes, score=float(start in successes))
+        for name, successes in (("A", first), ("B", second))
         for start in GRID
     ]
     pairing = pair_sides(rows, Side("A"), Side("B"))
@@ -24,7 +24,7 @@ def judge(first, second, plan):
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "asked", "begins"),
+    ("first", "second", "options", "begins"),
     [
         (range(80), range(40), {}, "A is better than B by 40 points ("),
         (range(40), range(80), {}, "B is better than A by 40 points ("),
@@ -37,8 +37,8 @@ def judge(first, second, plan):
         (range(80), range(40), {"measure": "score"}, "A is better than B by 0.4 (0."),
     ],
 )
-def test_a_verdict_is_one_sentence(first, second, asked, begins):
-    plan = ComparisonPlan(at_most=100, **asked)
+def test_a_verdict_is_one_sentence(first, second, options, begins):
+    plan = ComparisonPlan(at_most=100, **options)
     (verdict,) = judge(first, second, plan)
     assert record.describe_verdict(verdict, plan).startswith(begins)
 
@@ -57,7 +57,7 @@ def test_the_record_has_every_key_and_says_whether_the_gate_is_passed():
         )
         for first in (range(90), range(20))
     ]
-    assert [one["gate"]["passed"] for one in made] == [True, False]
+    assert [comparison["gate"]["passed"] for comparison in made] == [True, False]
     (good, bad) = made
     assert list(good["policies"][1]) == [*record.POLICY_KEYS]
     assert good["policies"][1]["sha256"] is None
@@ -67,7 +67,7 @@ def test_the_record_has_every_key_and_says_whether_the_gate_is_passed():
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "asked", "winner", "wins"),
+    ("first", "second", "options", "winner", "wins"),
     [
         (range(80), range(40), {}, "A", True),
         (range(40), range(80), {}, "B", False),
@@ -77,8 +77,8 @@ def test_the_record_has_every_key_and_says_whether_the_gate_is_passed():
         (range(90), range(90), {"equal_within": 0.2}, "", False),
     ],
 )
-def test_the_short_answer_names_the_winner_and_a_registered_model_has_it(first, second, asked, winner, wins):
-    plan = ComparisonPlan(at_most=100, **asked)
+def test_the_short_answer_names_the_winner_and_a_registered_model_has_it(first, second, options, winner, wins):
+    plan = ComparisonPlan(at_most=100, **options)
     policies = [{"name": "A"}, {"name": "B"}]
     verdicts = judge(first, second, plan)
     made = record.make_comparison_record(
@@ -90,5 +90,5 @@ def test_the_short_answer_names_the_winner_and_a_registered_model_has_it(first, 
     evaluated = Evaluated(episodes=100, scores={"rate": 0.5}, results="", compared=summary)
     tags = model_lineage.make_score_tags(evaluated, "eval-1", {})
     assert (tags["compared_with"], tags["compared_pairs"]) == ("B", "100")
-    assert tags.get("compared_margin") == (f"{asked['margin']:g}" if "margin" in asked else None)
+    assert tags.get("compared_margin") == (f"{options['margin']:g}" if "margin" in options else None)
     assert tags["compared_verdict"] == model_lineage.shorten_tag(made["title"])

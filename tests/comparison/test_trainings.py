@@ -21,16 +21,16 @@ RATES = st.lists(st.integers(0, 20).map(lambda count: count / 20), min_size=1, m
     ],
 )
 def test_four_trainings_a_side_are_compared_by_permutation(first, second, p_value):
-    found = compare_trainings(first, second, PLAN)
-    assert (found.method, found.assumes_normality) == ("permutation", False)
-    assert found.p_value == pytest.approx(p_value)
-    assert found.verdict == ("better" if p_value < 0.05 else "not decided")
+    comparison = compare_trainings(first, second, PLAN)
+    assert (comparison.method, comparison.assumes_normality) == ("permutation", False)
+    assert comparison.p_value == pytest.approx(p_value)
+    assert comparison.verdict == ("better" if p_value < 0.05 else "not decided")
 
 
 def test_the_interval_of_the_permutation_test_holds_the_shifts_that_it_does_not_refute():
     first, second = [0.7, 0.8, 0.75, 0.9, 0.8], [0.5, 0.6, 0.4, 0.75]
-    found = compare_trainings(first, second, PLAN)
-    for bound, inwards in ((found.low, 1e-6), (found.high, -1e-6)):
+    comparison = compare_trainings(first, second, PLAN)
+    for bound, inwards in ((comparison.low, 1e-6), (comparison.high, -1e-6)):
         for shift, is_refuted in ((bound + inwards, False), (bound - inwards, True)):
             moved = compare_trainings([value - shift for value in first], second, PLAN)
             assert (moved.p_value <= 0.05) == is_refuted
@@ -45,9 +45,9 @@ def test_the_interval_of_the_permutation_test_holds_the_shifts_that_it_does_not_
     ],
 )
 def test_fewer_trainings_are_compared_by_welchs_interval(first, second, p_value, low, high):
-    found = compare_trainings(first, second, PLAN)
-    assert (found.method, found.assumes_normality, found.verdict) == ("welch", True, "better")
-    assert (found.p_value, found.low, found.high) == pytest.approx((p_value, low, high), abs=1e-9)
+    comparison = compare_trainings(first, second, PLAN)
+    assert (comparison.method, comparison.assumes_normality, comparison.verdict) == ("welch", True, "better")
+    assert (comparison.p_value, comparison.low, comparison.high) == pytest.approx((p_value, low, high), abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -67,22 +67,27 @@ def test_tails_of_students_distribution(value, freedom, tails):
 
 @pytest.mark.parametrize(("first", "second"), [([0.9], [0.1]), ([0.9], [0.1, 0.2]), ([1.0, 1.0], [0.0, 0.0])])
 def test_one_training_or_trainings_without_spread_decide_nothing(first, second):
-    found = compare_trainings(first, second, PLAN)
-    assert (found.verdict, found.low, found.high, found.p_value) == ("not decided", None, None, None)
+    comparison = compare_trainings(first, second, PLAN)
+    assert (comparison.verdict, comparison.low, comparison.high, comparison.p_value) == (
+        "not decided",
+        None,
+        None,
+        None,
+    )
 
 
 @given(RATES, RATES)
 def test_exchanged_policies_have_the_mirrored_answer(first, second):
-    one, other = compare_trainings(first, second, PLAN), compare_trainings(second, first, PLAN)
+    comparison, other = compare_trainings(first, second, PLAN), compare_trainings(second, first, PLAN)
     mirrored = {"better": "worse", "worse": "better"}
-    assert other.verdict == mirrored.get(one.verdict, one.verdict)
-    assert other.difference == pytest.approx(-one.difference)
-    if one.p_value is not None:
-        assert other.p_value == pytest.approx(one.p_value)
-    if one.low is not None:
-        assert (other.low, other.high) == pytest.approx((-one.high, -one.low))
-        assert one.low <= one.difference + 1e-9
-        assert one.difference <= one.high + 1e-9
+    assert other.verdict == mirrored.get(comparison.verdict, comparison.verdict)
+    assert other.difference == pytest.approx(-comparison.difference)
+    if comparison.p_value is not None:
+        assert other.p_value == pytest.approx(comparison.p_value)
+    if comparison.low is not None:
+        assert (other.low, other.high) == pytest.approx((-comparison.high, -comparison.low))
+        assert comparison.low <= comparison.difference + 1e-9
+        assert comparison.difference <= comparison.high + 1e-9
 
 
 def test_trainings_answer_the_question_of_the_plan():
@@ -94,10 +99,10 @@ def test_trainings_answer_the_question_of_the_plan():
 
 def test_trainings_that_never_succeed_are_not_called_equal_or_not_worse():
     never = [0.0] * 4
-    for asked in ({"margin": 0.1}, {"equal_within": 0.1}):
-        found = compare_trainings(never, never, ComparisonPlan(**asked))
-        assert (found.verdict, found.withheld) == ("not decided", "floor")
-        allowed = compare_trainings(never, never, ComparisonPlan(**asked, allow_floor=True))
+    for options in ({"margin": 0.1}, {"equal_within": 0.1}):
+        comparison = compare_trainings(never, never, ComparisonPlan(**options))
+        assert (comparison.verdict, comparison.withheld) == ("not decided", "floor")
+        allowed = compare_trainings(never, never, ComparisonPlan(**options, allow_floor=True))
         assert (allowed.verdict, allowed.withheld) in (("not worse", None), ("equal", None))
 
 

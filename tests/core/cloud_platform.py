@@ -46,8 +46,8 @@ class Settings(FakeSettings):
 
 
 def subscription() -> tuple[str, str] | None:
-    with Path(os.environ["CLOUD_LOOKUP_CALLS"]).open("a") as asked:
-        asked.write("once\n")
+    with Path(os.environ["CLOUD_LOOKUP_CALLS"]).open("a") as calls:
+        calls.write("once\n")
     path = Path(os.environ["CLOUD_LOOKUP"])
     if not path.exists():
         return None

@@ -21,7 +21,7 @@ steps:
 
 def find_drivers(run: str) -> list[int]:
     """Return the drivers of a run of this test: another one beside it may have a run of the same name."""
-    found, state = [], os.environ["ROBOTRAIN_STATE"].encode()
+    pids, state = [], os.environ["ROBOTRAIN_STATE"].encode()
     for place in Path("/proc").iterdir():
         if place.name.isdecimal():
             try:
@@ -31,8 +31,8 @@ def find_drivers(run: str) -> list[int]:
             except OSError:
                 continue
             if is_own:
-                found.append(int(place.name))
-    return found
+                pids.append(int(place.name))
+    return pids
 
 
 def stop_driver(run: str) -> None:
@@ -44,14 +44,14 @@ def stop_driver(run: str) -> None:
 
 
 def read_states(run: str) -> dict[str, str]:
-    found = progress.read_progress(run)
-    return {name: step.state for name, step in found.steps.items()} if found else {}
+    current = progress.read_progress(run)
+    return {name: step.state for name, step in current.steps.items()} if current else {}
 
 
 def get_step_run(run: str, step: str) -> str:
-    found = progress.read_progress(run)
-    assert found is not None
-    return found.steps[step].run
+    current = progress.read_progress(run)
+    assert current is not None
+    return current.steps[step].run
 
 
 def wait_for(run: str, step: str, *wanted: str) -> None:

@@ -51,8 +51,8 @@ def make_source_kind(parse: str = "lambda text, base: None", **declared: str) ->
     """Return a module with the source kind `pet`, with further declarations or others."""
     source = SOURCE_KIND.replace("PARSE", parse)
     for name, text in declared.items():
-        given = {"flag": ('"--pet"', text), "recognizes": ("lambda text: False", text)}
-        source = source.replace(*given.get(name, ("recognizes=", f"{name}={text}, recognizes=")))
+        replacements = {"flag": ('"--pet"', text), "recognizes": ("lambda text: False", text)}
+        source = source.replace(*replacements.get(name, ("recognizes=", f"{name}={text}, recognizes=")))
     return source
 
 
@@ -75,4 +75,4 @@ def make_workload(name: str, *fields: str, **declared: str) -> str:
     """Return a module with a workload of these parameters, with further declarations or others."""
     declared = {"summary": "''", "roles": "{}", "container_plugin": "'x.y'", **declared}
     source = WORKLOAD.replace("FIELDS", indent("\n".join(fields or ["pass"]), 4)).replace("NAME", repr(name))
-    return source.replace("DECLARED", ", ".join(f"{one}={text}" for one, text in declared.items()))
+    return source.replace("DECLARED", ", ".join(f"{field}={text}" for field, text in declared.items()))

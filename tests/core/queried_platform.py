@@ -37,8 +37,8 @@ class Settings(FakeSettings):
 
 class QueriedEngine(FakeEngine, Uploads):
     def query_settings(self, job: Any, settings: Settings) -> Mapping[str, PlatformDefault]:
-        with (engine() / "asked").open("a") as asked:
-            asked.write("once\n")
+        with (engine() / "asked").open("a") as calls:
+            calls.write("once\n")
         if read_word("silent") == "breaks":
             raise ConnectionError("no answer from https://queried/?sig=c2VjcmV0")
         if read_word("silent"):

@@ -110,7 +110,7 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_submit(submit, quer
 
 def test_a_file_that_appeared_meanwhile_is_not_overwritten(submit, monkeypatch):
     come = "robotrain.cli.commands.submit.check_asset_options"
-    monkeypatch.setattr(come, lambda platform, given: Path("late.yaml").write_text("mine"))
+    monkeypatch.setattr(come, lambda platform, settings: Path("late.yaml").write_text("mine"))
     answer = submit("--save-spec", "late.yaml")
     assert (answer.exit_code, answer.stdout.strip()) == (1, records.list_runs()[0])
     assert Path("late.yaml").read_text() == "mine"

@@ -45,10 +45,10 @@ HALF = "stones.container"
 def declare_capabilities(plain_platform, monkeypatch):
     """Let plain declare something else."""
 
-    def declare(**given) -> None:
+    def declare(**changes) -> None:
         import plain_plugin
 
-        whole = {"sources": TAKEN, "workloads": {ANY: YES}, "features": {"several_datasets": YES}, **given}
+        whole = {"sources": TAKEN, "workloads": {ANY: YES}, "features": {"several_datasets": YES}, **changes}
         whole["sources"] = WEIGHTS | whole["sources"]
         monkeypatch.setitem(vars(plain_plugin.PLAIN), "capabilities", Capabilities(**whole))
 
@@ -159,7 +159,7 @@ def test_an_earlier_plan_is_checked_again(robotrain, declare_capabilities, tmp_p
         declare_capabilities(**now)
         for way in (("submit", "--plan", tmp_path / "plan"), ("resubmit", "--no-pin", run)):
             robotrain(*way).check_problems(3, code)
-    assert [one["run"] for one in robotrain("runs", "--json").json["runs"]] == [run]
+    assert [row["run"] for row in robotrain("runs", "--json").json["runs"]] == [run]
 
 
 def test_a_spec_may_be_as_large_as_the_limit(robotrain, declare_capabilities, tmp_path):

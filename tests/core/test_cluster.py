@@ -146,7 +146,10 @@ def test_results_of_a_check_are_for_doctor_alone_and_notes_for_a_submit():
         raise Rejected([BUSY])
 
     assert list(CloudEngine(checks=(check,)).preflight(None)) == [note, BUSY]
-    assert [(one.state, one.text) for one in find_results(check)] == [("ok", "it answers"), ("fail", BUSY.title)]
+    assert [(finding.state, finding.text) for finding in find_results(check)] == [
+        ("ok", "it answers"),
+        ("fail", BUSY.title),
+    ]
 
 
 def test_values_of_another_type_count_as_absent():

@@ -46,9 +46,9 @@ def describe() -> Callable[[Path], CodeCommit]:
 
     def run(folder: Path) -> CodeCommit:
         sent = code_folder.stage_folder(folder)
-        found = code_commit.describe_commit(folder, code_folder.scan_folder(sent), sent)
-        assert found is not None
-        return found
+        description = code_commit.describe_commit(folder, code_folder.scan_folder(sent), sent)
+        assert description is not None
+        return description
 
     return run
 
@@ -66,11 +66,11 @@ def test_the_difference_is_that_of_git_diff_with_new_and_removed_files(repositor
     (repository / "rl" / "agent.py").write_text("lr = 2\nsteps = 10\n")
     (repository / "new.py").write_text("x = 1\n")
     (repository / "train.py").unlink()
-    found = describe(repository)
-    assert (found.commit, found.is_dirty) == (commit, True)
+    description = describe(repository)
+    assert (description.commit, description.is_dirty) == (commit, True)
     git(repository, "checkout", "--quiet", "--", ".")
     (repository / "new.py").unlink()
-    subprocess.run(["git", "apply"], cwd=repository, input=found.difference, text=True, check=True)
+    subprocess.run(["git", "apply"], cwd=repository, input=description.difference, text=True, check=True)
     assert (repository / "rl" / "agent.py").read_text() == "lr = 2\nsteps = 10\n"
     assert (repository / "new.py").read_text() == "x = 1\n"
     assert not (repository / "train.py").exists()
@@ -80,14 +80,14 @@ def test_secrets_are_hidden_and_a_long_difference_is_cut(
     repository: Path, describe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (repository / "train.py").write_text('password = "hunter2hunter2"\nprint(2)\n')
-    found = describe(repository).difference
-    assert "+<redacted>\n+print(2)\n" in found
-    assert "hunter2" not in found
+    difference = describe(repository).difference
+    assert "+<redacted>\n+print(2)\n" in difference
+    assert "hunter2" not in difference
     monkeypatch.setattr(code_commit, "MAX_DIFFERENCE", 2000)
     (repository / "train.py").write_text("print(3)\n" * 1000)
-    found = describe(repository).difference
-    assert len(found) < 2200
-    assert found.endswith(code_commit.CUT_LINE)
+    difference = describe(repository).difference
+    assert len(difference) < 2200
+    assert difference.endswith(code_commit.CUT_LINE)
 
 
 def test_no_program_that_the_repository_names_is_started(repository: Path, describe: Any, tmp_path: Path) -> None:
@@ -104,15 +104,15 @@ def test_no_program_that_the_repository_names_is_started(repository: Path, descr
     (repository / ".git" / "hooks").mkdir(exist_ok=True)
     (repository / ".git" / "hooks" / "post-index-change").symlink_to(program)
     (repository / "train.py").write_text("print(2)\n")
-    found = describe(repository)
-    assert (found.commit, found.is_dirty) == (commit, True)
+    description = describe(repository)
+    assert (description.commit, description.is_dirty) == (commit, True)
     assert not (tmp_path / "started").exists()
 
 
 def test_packed_references_worktrees_and_detached_heads_are_read(repository: Path, tmp_path: Path) -> None:
     def read(folder: Path) -> str:
-        found = code_commit.find_working_tree(folder)
-        return code_commit.read_commit(found) if found else ""
+        working_tree = code_commit.find_working_tree(folder)
+        return code_commit.read_commit(working_tree) if working_tree else ""
 
     first = git(repository, "rev-parse", "HEAD")
     git(repository, "worktree", "add", "--quiet", "-b", "other", str(tmp_path / "tree"))

@@ -106,7 +106,7 @@ def test_small_copies_that_runs_had_outlast_many_edits(tmp_path, size, is_kept):
         os.utime(staged[-1], (number, number))
         if size:
             code_folder.load_or_compute_pin(staged[-1], lambda: f"folder:a:b:1:{size}")
-    assert [one.exists() for one in staged] == [is_kept] * 5 + [True] * 4
+    assert [copy.exists() for copy in staged] == [is_kept] * 5 + [True] * 4
 
 
 def test_the_copy_that_was_pinned_is_sent_although_the_folder_changed(tmp_path: Path) -> None:

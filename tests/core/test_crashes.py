@@ -96,9 +96,9 @@ def _clear(tmp_path: Path) -> None:
 
 
 def row_of(effect: str) -> str:
-    found = [row for row, pattern in ROWS.items() if re.search(pattern, effect.strip())]
-    assert found, f"no row of the table says what happens before: {effect}"
-    return found[0]
+    rows = [row for row, pattern in ROWS.items() if re.search(pattern, effect.strip())]
+    assert rows, f"no row of the table says what happens before: {effect}"
+    return rows[0]
 
 
 def assert_one_run(fake_platform: Path, run: str) -> None:
@@ -150,8 +150,8 @@ def test_two_submits_at_once_are_one_run(fake_platform, pusht, tmp_path):
 
     with ThreadPoolExecutor(2) as pool:
         done = list(pool.map(lambda _: submit(10**6, pusht, tmp_path), range(2)))
-    assert [one.returncode for one in done] == [0, 0]
-    (run,) = {one.stdout.strip() for one in done}
+    assert [process.returncode for process in done] == [0, 0]
+    (run,) = {process.stdout.strip() for process in done}
     assert_one_run(fake_platform, run)
 
 

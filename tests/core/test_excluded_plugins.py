@@ -46,8 +46,8 @@ def broken_distribution(install):
 def test_exclusion_by_distribution_or_claim(robotrain, broken_distribution, monkeypatch, names, env, gone):
     monkeypatch.setenv("ROBOTRAIN_WITHOUT", env)
     listed = robotrain(*(word for name in names for word in ("--without", name)), "plugins").stdout
-    known = ("platform.grid", "source.pet", "source.run", "platform.local")
-    assert [name for name in known if name not in listed] == sorted(gone, key=known.index)
+    claims = ("platform.grid", "source.pet", "source.run", "platform.local")
+    assert [name for name in claims if name not in listed] == sorted(gone, key=claims.index)
 
 
 def test_python_calls_obey_the_environment(monkeypatch):

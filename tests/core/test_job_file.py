@@ -116,4 +116,4 @@ def test_no_secret_of_a_job_file_is_echoed(render):
 def test_value_that_is_no_mapping_is_answered_with_an_example(tmp_path, text, example):
     (tmp_path / "job.yaml").write_text(text)
     (problem,) = read_job_file(tmp_path / "job.yaml").problems
-    assert [one.text for one in problem.suggestions] == [example]
+    assert [suggestion.text for suggestion in problem.suggestions] == [example]

@@ -18,7 +18,11 @@ from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 ROOT = Path(__file__).parents[2]
 DEPENDENT = ("lerobot_version", "policy_type", "reward_model")
-PARAMETERS = {one.name: one for one in get_parameters(LEROBOT_TRAIN.parameters) if one.name not in DEPENDENT}
+PARAMETERS = {
+    parameter.name: parameter
+    for parameter in get_parameters(LEROBOT_TRAIN.parameters)
+    if parameter.name not in DEPENDENT
+}
 
 
 class EditorLoader(yaml.SafeLoader):
@@ -60,8 +64,8 @@ def find_refused(text):
     try:
         api.explain(platform="local", job="job.yaml")
     except Rejected as rejected:
-        found = [one for one in select_errors(rejected.problems) if one.stage < Stage.CHECK]
-        return {one.where for one in found if one.code != "source-missing"}
+        errors = [error for error in select_errors(rejected.problems) if error.stage < Stage.CHECK]
+        return {error.where for error in errors if error.code != "source-missing"}
     return set()
 
 

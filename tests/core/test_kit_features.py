@@ -49,14 +49,16 @@ def ask_for_one_node(make_words):
 
 def tell_less(**changes):
     """Return what makes a `search_jobs` that does not tell something of each job."""
-    return lambda search: lambda platform, jobs: [dataclasses.replace(one, **changes) for one in search(platform, jobs)]
+    return lambda search: (
+        lambda platform, jobs: [dataclasses.replace(job_state, **changes) for job_state in search(platform, jobs)]
+    )
 
 
 def replace_with(value):
     return lambda before: value
 
 
-def fail(*given):
+def fail(*args):
     raise Rejected([Problem(code="unknown-job", stage=Stage.SUBMIT, title="no such job")])
 
 
@@ -80,17 +82,17 @@ LIES = (
     (SWEEP, {"make_submit_words": ask_for_no_array}, ("do not ask for as many jobs", "do not ask for at most")),
     (
         NODES,
-        {"make_node_launcher": replace_with(lambda *given: ()), "make_submit_words": ask_for_one_node},
+        {"make_node_launcher": replace_with(lambda *args: ()), "make_submit_words": ask_for_one_node},
         ("`make_node_launcher`", "ask for them all"),
     ),
-    (LEAST, {"check": replace_with(lambda *given: ())}, ("--memory 1K asks the scheduler for 0K",)),
+    (LEAST, {"check": replace_with(lambda *args: ())}, ("--memory 1K asks the scheduler for 0K",)),
     (
         FORGOTTEN,
-        {"get_engine_states": replace_with(fail), "stop_jobs": replace_with(lambda *given: "unknown job")},
+        {"get_engine_states": replace_with(fail), "stop_jobs": replace_with(lambda *args: "unknown job")},
         ("has forgotten fails: no such job", "was forgotten: unknown job"),
     ),
     (FORGOTTEN, {"get_engine_states": replace_with(lambda platform, jobs: dict.fromkeys(jobs, "Q"))}, ("pending",)),
-    (WAITING, {"stop_jobs": replace_with(lambda *given: "it has not begun")}, ("is refused: it has not begun",)),
+    (WAITING, {"stop_jobs": replace_with(lambda *args: "it has not begun")}, ("is refused: it has not begun",)),
 )
 """By test, what the platform does not do, and what the test says then."""
 
@@ -133,9 +135,9 @@ class TestPBS(EngineFeatureTests):
             monkeypatch.setattr(kind, name, change(getattr(kind, name)))
         cuts = platform_features.STEP_CUTS  # one of them shows it
         monkeypatch.setattr(platform_features, "STEP_CUTS", cuts[1:2] if "2 jobs" in sentences[0] else cuts[-1:])
-        given = {"monkeypatch": monkeypatch} if test == STEPS else {}
-        given = {"name": "memory", "least": "1K", "nothing": "0K"} if test == LEAST else given
+        arguments = {"monkeypatch": monkeypatch} if test == STEPS else {}
+        arguments = {"name": "memory", "least": "1K", "nothing": "0K"} if test == LEAST else arguments
         with pytest.raises(pytest.fail.Exception) as failure:
-            getattr(PlatformKit(), test)(bench, **given)
+            getattr(PlatformKit(), test)(bench, **arguments)
         for sentence in sentences:
             assert sentence in str(failure.value)

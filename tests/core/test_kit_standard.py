@@ -73,14 +73,14 @@ def test_a_request_that_does_not_reach_the_engine_is_named(requests, engine, sen
     def read(words):
         return {word.partition("=")[0]: engine[word] for word in words}
 
-    found = run_requests_test(SchedulerSettings, requests, read)
-    assert bool(found) == bool(sentence)
-    assert found.endswith(sentence)
+    message = run_requests_test(SchedulerSettings, requests, read)
+    assert bool(message) == bool(sentence)
+    assert message.endswith(sentence)
 
 
 def test_a_request_that_the_engine_has_by_default_proves_nothing():
-    found = run_requests_test(NoSettings, {"--pool=lab": "lab"}, lambda words: {"--pool": "lab"})
-    assert found.startswith("without --pool=lab the engine has 'lab' as well")
+    message = run_requests_test(NoSettings, {"--pool=lab": "lab"}, lambda words: {"--pool": "lab"})
+    assert message.startswith("without --pool=lab the engine has 'lab' as well")
 
 
 def test_platform_that_asks_its_engine_for_nothing_is_skipped():

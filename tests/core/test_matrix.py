@@ -79,11 +79,11 @@ def test_a_limit_is_a_number_at_most_that_of_robotrain(robotrain, plain_platform
     monkeypatch.setitem(vars(plain_plugin.PLAIN), "capabilities", Capabilities(limits={"sources": 100, "zones": 2}))
     answer = robotrain("platforms", "--json").json
     at = {name: index for index, name in enumerate(answer["platforms"])}
-    found = {limit["name"]: limit for limit in answer["limits"]}
-    assert found["sources"]["numbers"] == [64] * len(at)
-    assert "sources" in found["sources"]["means"]
-    assert (found["spec_kib"]["numbers"][at["osmo"]], found["spec_kib"]["numbers"][at["plain"]]) == (1024, None)
-    assert found["zones"]["numbers"][at["plain"]] == 2
+    limits = {limit["name"]: limit for limit in answer["limits"]}
+    assert limits["sources"]["numbers"] == [64] * len(at)
+    assert "sources" in limits["sources"]["means"]
+    assert (limits["spec_kib"]["numbers"][at["osmo"]], limits["spec_kib"]["numbers"][at["plain"]]) == (1024, None)
+    assert limits["zones"]["numbers"][at["plain"]] == 2
 
 
 def test_a_declared_kind_that_is_not_installed_has_a_row(robotrain, plain_platform, monkeypatch):

@@ -62,13 +62,13 @@ def test_silent_group_holds_up_no_other():
     began = time.monotonic()
     silent, quick = network_deadline.ask_all([[never_answer] * 20, [lambda: 1, lambda: 1 / 0]], 0.5)
     assert time.monotonic() - began < 20
-    assert [type(one.error) for one in silent] == [DeadlineExceeded] * 20
+    assert [type(answer.error) for answer in silent] == [DeadlineExceeded] * 20
     assert (quick[0].value, type(quick[1].error)) == (1, ZeroDivisionError)
 
 
 def test_group_that_answers_is_not_given_up():
     answers = network_deadline.ask_all([[lambda: time.sleep(0.3)] * 5], 1.0, max_workers=1)
-    assert [one.error for one in answers[0]] == [None] * 5
+    assert [answer.error for answer in answers[0]] == [None] * 5
 
 
 def test_group_whose_requests_time_out_by_themselves_is_given_up():
@@ -79,7 +79,7 @@ def test_group_whose_requests_time_out_by_themselves_is_given_up():
     began = time.monotonic()
     [answers] = network_deadline.ask_all([[time_out] * 40], 1.0)
     assert time.monotonic() - began < 10
-    assert {type(one.error) for one in answers} == {Rejected, DeadlineExceeded}
+    assert {type(answer.error) for answer in answers} == {Rejected, DeadlineExceeded}
 
 
 def test_requests_are_limited_to_the_question_and_not_outside():

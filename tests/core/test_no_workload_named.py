@@ -15,12 +15,12 @@ FILES = [path for folder in ("core", "plugins") for path in (ROOT / folder).rglo
 
 @pytest.mark.parametrize("folder", ["core", "plugins"])
 def test_no_source_names_a_workload_or_a_metric(folder: str) -> None:
-    found = [
+    mentions = [
         f"{path.relative_to(ROOT)}:{at}: {line.strip()}"
         for path in FILES
         if path.is_relative_to(ROOT / folder)
         for at, line in enumerate(path.read_text().splitlines(), 1)
         if re.search(NAMES, line)
     ]
-    assert found == []
+    assert mentions == []
     assert len(FILES) > 50

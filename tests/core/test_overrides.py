@@ -53,11 +53,11 @@ def test_set_is_as_strong_as_a_flag(explain, monkeypatch):
 def test_value_is_converted_as_that_of_a_flag(robotrain, name, text):
     if name == "system_metrics":
         Path("job.yaml").write_text(f"parameters: {{{name}: '{text}'}}\n")
-        given = ["job.yaml"]
+        options = ["job.yaml"]
     else:
-        given = [f"--{name.replace('_', '-')}", text]
+        options = [f"--{name.replace('_', '-')}", text]
     command = ("explain", "--platform", "local", *FOLDER, "--json")
-    other, by_set = robotrain(*command, *given), robotrain(*command, "--set", f"{name}={text}")
+    other, by_set = robotrain(*command, *options), robotrain(*command, "--set", f"{name}={text}")
     assert by_set.exit_code == other.exit_code
     if by_set.exit_code == 0:
         assert by_set.json["job"] == other.json["job"]

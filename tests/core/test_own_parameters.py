@@ -92,8 +92,8 @@ def test_value_is_the_text_that_was_given(parameters):
 
 def test_scalar_of_a_job_file_stays_as_it_is_written(parameters):
     Path("job.yaml").write_text("workload: mine\nparams: {a: 1e-4, b: true, c: No, d: 0o7, e: 1.50, f: 2026-11-23}\n")
-    found = parameters("job.yaml")
-    assert [found[name] for name in "abcdef"] == ["1e-4", "true", "No", "0o7", "1.50", "2026-11-23"]
+    texts = parameters("job.yaml")
+    assert [texts[name] for name in "abcdef"] == ["1e-4", "true", "No", "0o7", "1.50", "2026-11-23"]
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc"), include_characters="\n\t"), max_size=60)
@@ -104,8 +104,8 @@ TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc"), include_character
 @given(text=TEXTS.filter(lambda text: not value_holds_secret(f"a={text}")))
 def test_any_text_arrives_unchanged(parameters, text):
     write_job(params={"a": text, "b": "", "c": ""})
-    found = parameters("job.yaml", f"--param=b={text}", "--set", f"c={text}", f"--set=params.d={text}")
-    assert [found[name] for name in "abcd"] == [text] * 4
+    texts = parameters("job.yaml", f"--param=b={text}", "--set", f"c={text}", f"--set=params.d={text}")
+    assert [texts[name] for name in "abcd"] == [text] * 4
 
 
 def test_origins_and_what_was_overridden(robotrain):
@@ -123,8 +123,8 @@ def test_origins_and_what_was_overridden(robotrain):
 def test_those_of_a_job_file_come_first_and_then_those_of_the_line(robotrain):
     write_job(params={"b": "1", "c": "2"})
     words = ("job.yaml", "--platform", "fake", "--param", "c=3", "--param", "a=4", "--json")
-    found = [(row["name"], row["value"]) for row in robotrain("explain", *words).json["values"]]
-    assert [pair for pair in found if pair[0] in "abc"] == [("b", "1"), ("c", "3"), ("a", "4")]
+    pairs = [(row["name"], row["value"]) for row in robotrain("explain", *words).json["values"]]
+    assert [pair for pair in pairs if pair[0] in "abc"] == [("b", "1"), ("c", "3"), ("a", "4")]
 
 
 def test_python_call(robotrain):
@@ -197,8 +197,8 @@ def test_saved_job_has_them_apart(robotrain, parameters):
     assert robotrain("explain", *words, "--save-as", "saved.yaml", *COMMAND).exit_code == 0
     saved = yaml.load(Path("saved.yaml").read_text(), yaml.BaseLoader)
     assert (saved["params"], saved["parameters"]) == ({"lr": "1e-4", "note_2": "yes"}, {"num_gpus": "1"})
-    found = parameters("saved.yaml")
-    assert (found["lr"], found["note_2"]) == ("1e-4", "yes")
+    texts = parameters("saved.yaml")
+    assert (texts["lr"], texts["note_2"]) == ("1e-4", "yes")
 
 
 def test_new_job_file_shows_where_they_stand(robotrain, tmp_path):

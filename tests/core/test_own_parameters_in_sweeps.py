@@ -50,23 +50,23 @@ def sweep(robotrain):
 def list_parameters(plan):
     """The own parameters of each trial in a plan."""
     steps = json.loads(plan["pipeline.json"])["steps"]
-    return [{name: one["parameters"][name] for name in ("lr", "layers", "kind")} for one in steps]
+    return [{name: step["parameters"][name] for name in ("lr", "layers", "kind")} for step in steps]
 
 
 def test_each_trial_has_its_texts_as_they_were_typed(fake_platform, sweep):
     answer = sweep("fake", "--over", "lr=1e-4,0.0010", "--over", "layers=2..3", "--over", "kind=True,a b", "--dry-run")
-    found = list_parameters({"pipeline.json": answer["files"]["pipeline.json"]["text"]})
-    assert len(found) == 8
-    assert found[:2] == [{"lr": "1e-4", "layers": "2", "kind": text} for text in ("True", "a b")]
-    assert {one["lr"] for one in found} == {"1e-4", "0.0010"}
+    trials = list_parameters({"pipeline.json": answer["files"]["pipeline.json"]["text"]})
+    assert len(trials) == 8
+    assert trials[:2] == [{"lr": "1e-4", "layers": "2", "kind": text} for text in ("True", "a b")]
+    assert {trial["lr"] for trial in trials} == {"1e-4", "0.0010"}
 
 
 def test_drawn_values_are_whole_if_both_ends_are(fake_platform, sweep):
     words = ("--over", "lr=log:1e-5..1e-2", "--over", "layers=uniform:1..40", "--over", "seed=uniform:1..9")
     answer = sweep("fake", *words, "--sampler", "random", "--samples", "6", "--dry-run")
-    found = list_parameters({"pipeline.json": answer["files"]["pipeline.json"]["text"]})
-    assert all(one["layers"].isdecimal() and 1e-5 <= float(one["lr"]) <= 1e-2 for one in found)
-    assert len({one["lr"] for one in found}) == 6
+    trials = list_parameters({"pipeline.json": answer["files"]["pipeline.json"]["text"]})
+    assert all(trial["layers"].isdecimal() and 1e-5 <= float(trial["lr"]) <= 1e-2 for trial in trials)
+    assert len({trial["lr"] for trial in trials}) == 6
 
 
 def test_name_that_nothing_gives_is_a_new_one_unless_it_is_nearly_another(robotrain, fake_platform):
@@ -74,7 +74,7 @@ def test_name_that_nothing_gives_is_a_new_one_unless_it_is_nearly_another(robotr
     answer = robotrain(*words, "--over", "width=1,2", "--", "python", "{width}")
     assert answer.exit_code == 0, answer.stderr
     steps = json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]
-    assert [one["parameters"]["width"] for one in steps] == ["1", "2"]
+    assert [step["parameters"]["width"] for step in steps] == ["1", "2"]
     Path("points.csv").write_text("width\n3\n")
     answer = robotrain(*words, "--points", "points.csv", "--", "python", "{width}")
     assert json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"][0]["parameters"]["width"] == "3"
@@ -124,8 +124,8 @@ def test_sampler_that_learns_gives_texts(install, fake_platform, sweep, monkeypa
     monkeypatch.setattr(driven_engine, "start_driver", driver.drive_pipeline)
     words = ("--over", "lr=log:1e-5..1e-1", "--over", "kind=a,b", "--over", "layers=uniform:1..3")
     run = sweep("instant", *words, "--sampler", "tpe", "--samples", "3", "--wait")["run"]
-    trials = [one for one in records.list_runs() if one != run]
-    jobs = [dict(read_stored_plan(one).plan.job.parameters) for one in trials]
+    trials = [other for other in records.list_runs() if other != run]
+    jobs = [dict(read_stored_plan(trial).plan.job.parameters) for trial in trials]
     assert len(jobs) == 3
     for job in jobs:
         assert all(isinstance(job[name], str) for name in ("lr", "layers", "kind"))

@@ -211,8 +211,8 @@ def test_load_pairs_takes_objects_of_texts_alone():
 
 def test_explain_hides_secrets_and_nothing_else(explain, monkeypatch):
     token = "hf_" + "aB3dE5gH7jK9mN1pQ3sT5"
-    for given in (f'{{"A": "{token}"}}', f'{{"A": "{token}"', f"A={token}"):
-        monkeypatch.setenv("ROBOTRAIN_SECRETS", given)
+    for secrets in (f'{{"A": "{token}"}}', f'{{"A": "{token}"', f"A={token}"):
+        monkeypatch.setenv("ROBOTRAIN_SECRETS", secrets)
         row = explain("brew", "--set", 'secrets={"HF_TOKEN": "hub"}', name="secrets")
         assert row["value"] == '{"HF_TOKEN": "hub"}'
         assert token not in json.dumps(row)
@@ -236,8 +236,8 @@ def engine_options(robotrain, monkeypatch):
 
 
 def test_bare_name_has_an_empty_value(engine_options):
-    given, origin = engine_options("--option", "fast", "--option", "size=big", "--option", "colour=")
-    assert (given, origin) == ({"colour": "", "size": "big", "fast": ""}, "flag --option")
+    options, origin = engine_options("--option", "fast", "--option", "size=big", "--option", "colour=")
+    assert (options, origin) == ({"colour": "", "size": "big", "fast": ""}, "flag --option")
 
 
 def test_lookup_of_pairs_is_the_weakest_layer(engine_options, monkeypatch):

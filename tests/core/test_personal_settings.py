@@ -20,12 +20,14 @@ IMPERSONAL = {
     ("osmo", "mlflow_token_retries"): "a number",
 }
 SETTINGS = [
-    (platform, one) for platform in get_plugins().platforms().values() for one in get_parameters(platform.settings)
+    (platform, setting)
+    for platform in get_plugins().platforms().values()
+    for setting in get_parameters(platform.settings)
 ]
 
 
 @pytest.mark.parametrize(
-    ("platform", "setting"), SETTINGS, ids=[f"{platform.name}-{one.name}" for platform, one in SETTINGS]
+    ("platform", "setting"), SETTINGS, ids=[f"{platform.name}-{setting.name}" for platform, setting in SETTINGS]
 )
 def test_a_setting_that_sounds_personal_says_what_it_names(platform, setting):
     sounds_personal = SIGNS.search(f"{setting.name.replace('_', ' ')} {setting.param.help}".lower())
@@ -39,8 +41,8 @@ def folder(robotrain, tmp_path) -> Path:
     (secret := tmp_path / "secret").write_text("hush")
     secret.chmod(0o600)
     plan = tmp_path / "plan"
-    given = ("--secret", f"STOLEN={secret}", "--hub-token-file", secret, "--runs-dir", tmp_path, "--to", plan)
-    answer = robotrain("render", "command", "--platform", "local", *given, "--", "env")
+    options = ("--secret", f"STOLEN={secret}", "--hub-token-file", secret, "--runs-dir", tmp_path, "--to", plan)
+    answer = robotrain("render", "command", "--platform", "local", *options, "--", "env")
     assert answer.exit_code == 0, answer.stderr
     return plan.rename(tmp_path / json.loads((plan / "job.json").read_text())["run"])
 

@@ -35,8 +35,8 @@ def reach(dag_platform):
 
     def write(run: str, state: str, **steps: object) -> None:
         set_run_state(dag_platform, run, state)
-        found = {name: one if isinstance(one, dict) else {"state": one} for name, one in steps.items()}
-        (dag_platform / f"{run}.steps.json").write_text(json.dumps(found))
+        states = {name: step if isinstance(step, dict) else {"state": step} for name, step in steps.items()}
+        (dag_platform / f"{run}.steps.json").write_text(json.dumps(states))
 
     return write
 
@@ -93,18 +93,20 @@ def test_each_step_has_what_it_reads_and_hands_over(file, robotrain):
         "evaluate": ["train"],
         "register": ["evaluate"],
     }
-    assert {name: one.placement.handover for name, one in jobs.items()} == {
+    assert {name: job.placement.handover for name, job in jobs.items()} == {
         "train": "/dag/train/out",
         "evaluate": "/dag/evaluate/out",
         "register": "",
     }
-    mounts = {name: [(one.role, one.uri, one.folder) for one in job.placement.mounts] for name, job in jobs.items()}
+    mounts = {
+        name: [(mount.role, mount.uri, mount.folder) for mount in job.placement.mounts] for name, job in jobs.items()
+    }
     assert mounts == {
         "train": [],
         "evaluate": [("policy", "train", "${DAG_TRAIN}/policy")],
         "register": [("policy", "evaluate", "${DAG_EVALUATE}/policy")],
     }
-    assert {name: one.registers for name, one in jobs.items()} == {"train": "", "evaluate": "", "register": "pusht-act"}
+    assert {name: job.registers for name, job in jobs.items()} == {"train": "", "evaluate": "", "register": "pusht-act"}
     assert "source.step" in jobs["evaluate"].container_plugins
     assert "source.step" not in jobs["train"].container_plugins
     assert jobs["register"].workload == jobs["evaluate"].workload
@@ -113,7 +115,7 @@ def test_each_step_has_what_it_reads_and_hands_over(file, robotrain):
 def test_settings_of_all_steps_are_queried_side_by_side(file, robotrain, monkeypatch):
     every = threading.Barrier(3, timeout=20)
 
-    def query(*asked: object) -> "Mapping[str, object]":
+    def query(*args: object) -> "Mapping[str, object]":
         every.wait()
         return {}
 

@@ -28,7 +28,7 @@ def ended_pipeline(robotrain, engine, submit_pipeline, monkeypatch):
         event.Metrics(values={"train/loss": 0.5}, step=1, total=2),
         event.Outcome(state="succeeded", exit_code=0),
     ]
-    set_run_state(engine, training, log=["loading", *(event.format_event(one) for one in sent)])
+    set_run_state(engine, training, log=["loading", *(event.format_event(run_event) for run_event in sent)])
 
     def end(run: str, plugins: object) -> None:
         train = progress.StepState(state="succeeded", run=training, started=1.0, ended=2.0)
@@ -51,7 +51,7 @@ def test_events_of_a_step_are_not_those_of_the_pipeline(ended_pipeline, robotrai
     assert any(line.startswith(f"{ended_pipeline}  [train] step 1/2") for line in changes)
     assert [line for line in changes if line.startswith(f"{ended_pipeline}  succeeded")] == []
     changes = [json.loads(line) for line in robotrain("watch", "--json", ended_pipeline).stdout.splitlines()]
-    assert {one["change"]: one.get("pipeline_step") for one in changes} == {
+    assert {change["change"]: change.get("pipeline_step") for change in changes} == {
         "stage": "train",
         "metrics": "train",
         "outcome": "train",
@@ -72,14 +72,14 @@ def test_a_run_of_two_attempts_is_removed_with_the_last_of_them(ended_pipeline, 
 
 
 def test_logs_wait_for_a_step_that_has_not_begun(ended_pipeline, robotrain, monkeypatch):
-    known = progress.read_progress(ended_pipeline)
-    known.steps["evaluate"] = progress.StepState()
-    progress.write_progress(ended_pipeline, known)
+    current = progress.read_progress(ended_pipeline)
+    current.steps["evaluate"] = progress.StepState()
+    progress.write_progress(ended_pipeline, current)
     robotrain("logs", ended_pipeline, "--step", "evaluate").check_problems(2, "step-without-run --step")
 
     def begin(seconds: float) -> None:
-        known.steps["evaluate"] = progress.StepState(state="succeeded", run=known.steps["train"].run)
-        progress.write_progress(ended_pipeline, known)
+        current.steps["evaluate"] = progress.StepState(state="succeeded", run=current.steps["train"].run)
+        progress.write_progress(ended_pipeline, current)
 
     with monkeypatch.context() as patches:
         patches.setattr(progress, "is_driven", lambda run: True)
@@ -89,9 +89,9 @@ def test_logs_wait_for_a_step_that_has_not_begun(ended_pipeline, robotrain, monk
 
 
 def test_a_pipeline_that_ends_during_the_query_is_not_lost(ended_pipeline, robotrain, monkeypatch):
-    last, known = progress.read_progress(ended_pipeline), progress.read_progress(ended_pipeline)
-    known.steps["evaluate"] = progress.StepState(state="running", run=known.steps["train"].run)
-    progress.write_progress(ended_pipeline, known)
+    last, current = progress.read_progress(ended_pipeline), progress.read_progress(ended_pipeline)
+    current.steps["evaluate"] = progress.StepState(state="running", run=current.steps["train"].run)
+    progress.write_progress(ended_pipeline, current)
 
     def end(run: str) -> bool:  # its driver writes the last state and exits
         progress.write_progress(run, last)
@@ -102,9 +102,9 @@ def test_a_pipeline_that_ends_during_the_query_is_not_lost(ended_pipeline, robot
 
 
 def test_a_pipeline_whose_driver_is_about_to_exit_has_ended(ended_pipeline, robotrain):
-    known = progress.read_progress(ended_pipeline)
-    known.steps = {name: progress.StepState(state="succeeded") for name in known.steps}
-    progress.write_progress(ended_pipeline, known)
+    current = progress.read_progress(ended_pipeline)
+    current.steps = {name: progress.StepState(state="succeeded") for name in current.steps}
+    progress.write_progress(ended_pipeline, current)
     with driver.lock_pipeline(ended_pipeline):
         answer = robotrain("pipeline", "resume", ended_pipeline)
     answer.check_problems(2, "pipeline-complete")
@@ -138,7 +138,7 @@ def test_the_steps_of_a_pipeline_are_drawn_with_the_progress_of_those_that_run(e
         ]
         assert lines[0].split()[:3] == ["shift", ended_pipeline, "running"]
         assert len(lines) == 1 + len(drawn)
-        assert all(one in line for one, line in zip(drawn, lines[1:], strict=True))
+        assert all(text in line for text, line in zip(drawn, lines[1:], strict=True))
 
 
 def test_a_pipeline_is_one_row_of_runs(engine, submit_pipeline, robotrain):
@@ -148,7 +148,7 @@ def test_a_pipeline_is_one_row_of_runs(engine, submit_pipeline, robotrain):
     assert row["run"] == run
     assert [step["name"] for step in row["steps"]] == ["train", "evaluate", "register"]
     rows = robotrain("runs", "--steps", "--json").json["runs"]
-    assert {one["run"]: one["pipeline"] for one in rows} == {run: "", get_step_run(run, "train"): run}
+    assert {row["run"]: row["pipeline"] for row in rows} == {run: "", get_step_run(run, "train"): run}
 
 
 @pytest.mark.slow
@@ -159,7 +159,9 @@ def test_log_outputs_and_registration_of_a_step_by_its_name(engine, submit_pipel
     wait_for(run, "evaluate", "running")
     assert "[train] loading" in robotrain("logs", run).stdout
     assert robotrain("logs", run, "--step", "train").stdout == "loading\n"
-    assert [one["name"] for one in robotrain("outputs", run, "--json").json["outputs"]] == ["train/checkpoints/000003"]
+    assert [output["name"] for output in robotrain("outputs", run, "--json").json["outputs"]] == [
+        "train/checkpoints/000003"
+    ]
     (own,) = robotrain("outputs", run, "--step", "train", "--json").json["outputs"]
     assert own["name"] == "checkpoints/000003"
     assert robotrain("register", run, "early", "--step", "train").exit_code == 0
@@ -209,7 +211,7 @@ def test_a_step_that_its_platform_has_not_started_is_pending(engine, submit_pipe
     while (status := robotrain("status", run, "--json").json)["state"] != "pending":
         assert time.monotonic() < until, status
         time.sleep(0.05)
-    assert [one["state"] for one in status["steps"]] == ["pending", "waiting", "waiting"]
+    assert [step["state"] for step in status["steps"]] == ["pending", "waiting", "waiting"]
     assert status["started"] is None
     set_run_state(engine, get_step_run(run, "train"), "running")
     while (status := robotrain("status", run, "--json").json)["state"] != "running":
@@ -249,7 +251,7 @@ def test_the_checkpoints_of_a_pipeline_are_published_as_those_of_its_training(
     monkeypatch.setattr(publishing, "publish_outputs", lambda *words: calls.append(words) or ())
     robotrain("publish", ended_pipeline, "hf://me/act").check(0)
     ((record, job, _, outputs, *_),) = calls
-    assert (record.run, job.workload, [one.name for one in outputs]) == (
+    assert (record.run, job.workload, [output.name for output in outputs]) == (
         training,
         "lerobot-train",
         ["checkpoints/000003"],

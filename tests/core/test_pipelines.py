@@ -97,7 +97,7 @@ def test_a_step_adds_to_the_pairs_of_its_job_file_and_shows_what_it_overrode(rob
     values = {row["name"]: row for row in answer.json["values"]}
     assert values["run.environ"]["value"] == '{"A": "one", "B": "three"}'
     assert values["run.seed"]["overrode"][0] == {"value": "1", "origin": "job file job.yaml:2"}
-    assert [one["value"] for one in values["run.trainer_args"]["overrode"]] == ["python", "-V"]
+    assert [overridden["value"] for overridden in values["run.trainer_args"]["overrode"]] == ["python", "-V"]
 
 
 def test_the_workload_of_a_step_wins_over_that_of_its_job_file(rendered, tmp_path):
@@ -111,7 +111,7 @@ def test_a_value_that_is_set_takes_the_place_of_a_step_as_an_input(robotrain, pi
     plan = robotrain("pipeline", "render", pipeline(), *words)
     assert plan.exit_code == 0, plan.stderr
     steps = json.loads(plan.json["files"][plan.json["spec"]]["text"])["steps"]
-    assert [one.get("inputs") for one in steps if one["name"] == "evaluate"] == [None]
+    assert [step.get("inputs") for step in steps if step["name"] == "evaluate"] == [None]
 
 
 def test_from_python_a_step_takes_the_values_that_a_submit_takes(pipeline, tmp_path):
@@ -218,8 +218,8 @@ def test_a_file_that_cannot_be_read_is_not_reported_as_without_training(render, 
 def test_options_after_the_dashes_of_no_single_step_are_answered_with_a_line_for_each(render, text, steps):
     answer = render(text, "--json", "--", "--policy.dropout=0.1", "--wandb.api_key=S3CRET")
     answer.check_problems(2, "step-ambiguous --")
-    found = next(one["instead"] for one in answer.json["problems"] if one["code"] == "step-ambiguous")
-    assert [way["text"].partition(".")[0] for way in found] == [f"--set '{step}" for step in steps]
+    ways = next(problem["instead"] for problem in answer.json["problems"] if problem["code"] == "step-ambiguous")
+    assert [way["text"].partition(".")[0] for way in ways] == [f"--set '{step}" for step in steps]
     assert "S3CRET" not in answer.stdout + answer.stderr
 
 
@@ -287,14 +287,16 @@ def test_a_job_file_is_no_pipeline_and_a_pipeline_no_job(robotrain, pipeline):
 
 def test_each_cycle_is_reported(render):
     pairs = {"a": "b", "b": "a", "c": "d", "d": "c", "e": "e"}
-    text = "steps:\n" + "".join(f"  {one}: {{job: EXAMPLE/job.yaml, after: {other}}}\n" for one, other in pairs.items())
+    text = "steps:\n" + "".join(
+        f"  {step}: {{job: EXAMPLE/job.yaml, after: {other}}}\n" for step, other in pairs.items()
+    )
     render(text).check_problems(2, *(f"step-cycle pipeline.yaml:{line}" for line in (2, 4, 6)))
 
 
 def test_too_many_steps_are_refused_with_how_many_fit(render):
     steps = "".join(f"  s{number}: {{register: m, from: s0}}\n" for number in range(1001))
     answer = render(f"steps:\n{steps}", "--json")
-    assert "steps-over-limit" in {one["code"] for one in answer.json["problems"]}
+    assert "steps-over-limit" in {problem["code"] for problem in answer.json["problems"]}
 
 
 def test_each_value_of_each_step_is_explained(robotrain, pipeline):

@@ -241,7 +241,7 @@ def test_what_is_printed_between_lines_of_a_log_goes_to_stderr(robotrain, instal
 def test_import_error_suggests_what_to_install(robotrain, install, source, requirements):
     site = install("acme-plain", {"platform.plain": "acme_plain"}, version="0.3", acme_plain=source)
     with (site / "acme_plain-0.3.dist-info/METADATA").open("a") as file:
-        file.writelines(f"Requires-Dist: {one}\n" for one in filter(None, requirements.split(", ")))
+        file.writelines(f"Requires-Dist: {requirement}\n" for requirement in filter(None, requirements.split(", ")))
     check_failure(robotrain("render", *ON_PLAIN), "plugin-not-loaded --platform plain")
 
 
@@ -264,8 +264,8 @@ def test_culprit_is_the_plugin_whose_code_or_call_raised(install, text, cause):
     claims = Plugins().claims
     with pytest.raises(cause) as raised:
         acme_dig.dig(text)
-    found = failures.find_culprit(claims, raised.value)
-    assert (found.claim.package, found.hook) == ("acme-dig", "dig")
+    culprit = failures.find_culprit(claims, raised.value)
+    assert (culprit.claim.package, culprit.hook) == ("acme-dig", "dig")
     with pytest.raises(KeyError) as raised:
         {}["depth"]
     assert failures.find_culprit(claims, raised.value) is None

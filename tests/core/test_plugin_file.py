@@ -52,7 +52,7 @@ WORKLOAD = make_workload("dig", 'times: Annotated[int, Param(help="how often")] 
 def folder(tmp_path, monkeypatch):
     """Write files into a folder of one's own, the plugin file among them; what is imported from it is forgotten."""
     monkeypatch.setattr(sys, "path", [*sys.path])
-    known = {*sys.modules}
+    modules = {*sys.modules}
 
     def folder(source: str, **files: str) -> Path:
         place = tmp_path / "tools"
@@ -63,7 +63,7 @@ def folder(tmp_path, monkeypatch):
         return place
 
     yield folder
-    for name in {*sys.modules} - known:
+    for name in {*sys.modules} - modules:
         if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
 

@@ -50,8 +50,8 @@ def make_leaking_render(content: bytes):
 
     render = fake_plugin.FakeEngine.render
 
-    def with_a_file(*given):
-        plan = render(*given)
+    def with_a_file(*args):
+        plan = render(*args)
         return dataclasses.replace(plan, files={**plan.files, "order.json": content})
 
     return with_a_file
@@ -66,7 +66,7 @@ def test_problem_is_shown_without_its_secret(robotrain, replace_methods, json):
         "why": f"It is {SAS}",
         "suggestions": (Suggestion(SAS, SAS),),
     }
-    replace_methods(check=lambda *given: [Problem(code="leaky", stage=Stage.CHECK, **spoken)])
+    replace_methods(check=lambda *args: [Problem(code="leaky", stage=Stage.CHECK, **spoken)])
     answer = robotrain("render", *JOB, *json)
     assert answer.exit_code == 3
     assert "acc.blob.core.windows.net/box/one" in answer.stderr
@@ -74,23 +74,23 @@ def test_problem_is_shown_without_its_secret(robotrain, replace_methods, json):
 
 
 def test_problem_without_a_secret_is_shown_unchanged(robotrain, replace_methods):
-    why, way = (
+    reason, way = (
         "Did you sign in? The token: see https://example.com/docs#token",
         Suggestion("fake login #1", "key: yours"),
     )
     replace_methods(
-        check=lambda *given: [Problem(code="odd", stage=Stage.CHECK, title="no", why=why, suggestions=(way,))]
+        check=lambda *args: [Problem(code="odd", stage=Stage.CHECK, title="no", why=reason, suggestions=(way,))]
     )
     stderr = robotrain("render", *JOB).stderr
-    assert why in stderr
+    assert reason in stderr
     assert "fake login #1 (key: yours)\n" in stderr
 
 
 def test_status_and_outputs_are_shown_without_secrets(robotrain, replace_methods, submitted_run):
     replace_methods(
-        status=lambda *given: Status(state="failed", reason=f"cannot read {SAS}"),
-        describe_reference=lambda *given: {"page": SAS},
-        outputs=lambda *given: [Output(name="log.txt", kind="file", source="blob_url", uri=SAS)],
+        status=lambda *args: Status(state="failed", reason=f"cannot read {SAS}"),
+        describe_reference=lambda *args: {"page": SAS},
+        outputs=lambda *args: [Output(name="log.txt", kind="file", source="blob_url", uri=SAS)],
     )
     for command in (("status",), ("status", "--json"), ("wait",), ("outputs",), ("outputs", "--json")):
         answer = robotrain(*command, submitted_run)
@@ -135,7 +135,7 @@ def test_stored_plan_with_a_secret_is_rejected(robotrain, fake_platform, tmp_pat
 
 
 def test_reference_with_a_secret_is_not_stored_and_the_run_is_not_sent_twice(robotrain, replace_methods, submitted_run):
-    replace_methods(submit=lambda *given: {"url": SAS}, find=lambda *given: {"url": SAS})
+    replace_methods(submit=lambda *args: {"url": SAS}, find=lambda *args: {"url": SAS})
     for _ in range(2):
         answer = robotrain("submit", *JOB, "--no-pin", "--slots", "7")
         answer.check_problems(1, "submit-unsure")
@@ -145,14 +145,14 @@ def test_reference_with_a_secret_is_not_stored_and_the_run_is_not_sent_twice(rob
 
 def test_checkpoint_address_with_a_secret_is_not_resumed_from(robotrain, replace_methods, submitted_run):
     at = Output(name="checkpoints/000001", kind="checkpoint", source="blob_url", uri=SAS, step=1)
-    replace_methods(status=lambda *given: Status(state="succeeded"), outputs=lambda *given: [at])
+    replace_methods(status=lambda *args: Status(state="succeeded"), outputs=lambda *args: [at])
     answer = robotrain("resume", submitted_run)
     answer.check_problems(1, "plugin-failed")
     assert CANARY not in answer.stdout + answer.stderr
 
 
 def test_rejection_is_shown_without_its_secret(robotrain, replace_methods, submitted_run):
-    def refuses(*given):
+    def refuses(*args):
         raise Rejected([Problem(code="no", stage=Stage.SUBMIT, title="no", why=SAS)])
 
     replace_methods(status=refuses)

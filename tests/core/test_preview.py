@@ -156,7 +156,9 @@ def test_each_view_of_a_job_names_the_other_two(robotrain, fake_platform, pusht)
     for view in views:
         answer = robotrain(*view.split(), "--platform", "fake", "--dataset-path", pusht)
         last = answer.stderr.splitlines()[-1]
-        assert [other for other in views if f"`robotrain {other}`" in last] == [one for one in views if one != view]
+        assert [other for other in views if f"`robotrain {other}`" in last] == [
+            other for other in views if other != view
+        ]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def find_job(robotrain):
         answer = robotrain("render", "--json", "--platform", "local", *words)
         assert answer.exit_code == 0, answer.stderr
         document = json.loads(answer.json["files"]["job.json"]["text"])
-        code = [one["uri"] for one in document["sources"] if one["role"] == "code"]
+        code = [source["uri"] for source in document["sources"] if source["role"] == "code"]
         return document["trainer_args"], code, document["job"]
 
     return find
@@ -79,4 +79,4 @@ def test_an_option_of_the_program_belongs_after_dashes(robotrain):
 @pytest.mark.parametrize("words", [["run.jl", "models/fit.jl"], ["lerobot-train", "run.jl"], ["run.py2"]])
 def test_other_files_are_unknown_words(robotrain, words):
     answer = robotrain("explain", "--platform", "local", *words, "--json")
-    assert "word-unknown" in [one["code"] for one in answer.json["problems"]]
+    assert "word-unknown" in [problem["code"] for problem in answer.json["problems"]]

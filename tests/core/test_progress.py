@@ -30,16 +30,16 @@ describe = functools.partial(Progress.describe_event, declared=METRICS)
 
 
 def read_log(lines):
-    known = Progress(METRICS)
+    progress = Progress(METRICS)
     for line in lines:
-        if found := event.parse_event(line):
-            known.add_event(found)
-    return known
+        if record := event.parse_event(line):
+            progress.add_event(record)
+    return progress
 
 
 def read_events(*events):
     """Return the progress after events of which one comes each second."""
-    return read_log(event.format_event(one, at) for at, one in enumerate(events))
+    return read_log(event.format_event(run_event, at) for at, run_event in enumerate(events))
 
 
 def episode(number, total=10, **values):
@@ -83,23 +83,23 @@ def test_progress_is_one_line(events, line):
 
 
 def test_episodes_that_end_together_have_no_rate():
-    known = Progress(METRICS)
+    progress = Progress(METRICS)
     for number in range(3):
-        known.add_event(event.EventRecord(5.0, episode(number)))
-    assert known.format_line() == "episode 3/10 (30%)"
+        progress.add_event(event.EventRecord(5.0, episode(number)))
+    assert progress.format_line() == "episode 3/10 (30%)"
 
 
 def test_a_line_has_the_values_with_a_brief_name():
     declared = [Metric(name="return", kind="curve"), Metric(name="success", brief="success", share=True)]
-    known = Progress([*declared, Metric(name="length", brief="length"), Metric(name="more")])
+    progress = Progress([*declared, Metric(name="length", brief="length"), Metric(name="more")])
     values = {"return": 1.5, "success": 0.25, "length": 300.0, "more": 1.0}
-    known.add_event(event.EventRecord(5.0, Metrics(step=2, total=4, values=values)))
-    assert known.format_line() == "step 2/4 (50%)  return 1.5  success 25%  length 300"
+    progress.add_event(event.EventRecord(5.0, Metrics(step=2, total=4, values=values)))
+    assert progress.format_line() == "step 2/4 (50%)  return 1.5  success 25%  length 300"
 
 
 def test_a_line_says_how_long_the_training_waits_for_data():
-    known = read_events(Metrics(step=20, total=100, values={"train/loss": 0.5, "train/data_wait": 0.731}))
-    assert known.format_line() == "step 20/100 (20%)  loss 0.5  data wait 73%"
+    progress = read_events(Metrics(step=20, total=100, values={"train/loss": 0.5, "train/data_wait": 0.731}))
+    assert progress.format_line() == "step 20/100 (20%)  loss 0.5  data wait 73%"
 
 
 SCORES = {"rollout/success_rate": 0.85, "rollout/success_rate_low": 0.64, "rollout/success_rate_high": 0.948}
@@ -128,31 +128,31 @@ def test_an_event_is_described_in_a_sentence(happened, sentence):
 
 
 def test_a_run_that_succeeded_has_done_all_steps():
-    known = read_events(
+    progress = read_events(
         Metrics(step=20, total=30, values={"train/loss": 0.5}),
         Checkpoint(step=30, path="/x/000030"),
         Outcome(state="succeeded", exit_code=0),
     )
-    assert (known.step, known.checkpoint) == (30, "/x/000030")
+    assert (progress.step, progress.checkpoint) == (30, "/x/000030")
 
 
 def test_ordinary_and_invalid_lines_are_ignored():
-    known = read_log(["hello", event.PREFIX + "{", "step 5", ""])
-    assert known.step is None
+    progress = read_log(["hello", event.PREFIX + "{", "step 5", ""])
+    assert progress.step is None
 
 
 def test_what_became_of_checkpoints_is_kept():
-    known = read_events(
+    progress = read_events(
         Checkpoint(step=200, path="/x/200"),
         Published(step=200, to="runs:/r/200", seconds=3.0),
         Checkpoint(step=400, path="/x/400"),
         Published(step=400, to="runs:/r/400"),
         Registered(name="act", version="3", step=400, uri="models:/act/3"),
     )
-    assert (known.checkpoint, known.checkpoint_step) == ("/x/400", 400)
-    assert known.list_copies(200) == ["runs:/r/200"]
-    assert known.list_copies(400) == ["runs:/r/400"]
-    assert [(one.name, one.version) for one in known.registered] == [("act", "3")]
+    assert (progress.checkpoint, progress.checkpoint_step) == ("/x/400", 400)
+    assert progress.list_copies(200) == ["runs:/r/200"]
+    assert progress.list_copies(400) == ["runs:/r/400"]
+    assert [(model.name, model.version) for model in progress.registered] == [("act", "3")]
 
 
 def test_warnings_and_errors_are_kept_and_other_notes_are_not():
@@ -161,31 +161,31 @@ def test_warnings_and_errors_are_kept_and_other_notes_are_not():
 
 
 def test_values_of_the_machine_belong_to_no_step():
-    known = read_events(Metrics(step=5, values={"train/loss": 0.5}), Metrics(values={"system/memory_percent": 40.0}))
-    assert known.machine == {"system/memory_percent": 40.0}
-    assert known.metrics == {"train/loss": 0.5}
-    assert known.step == 5
+    progress = read_events(Metrics(step=5, values={"train/loss": 0.5}), Metrics(values={"system/memory_percent": 40.0}))
+    assert progress.machine == {"system/memory_percent": 40.0}
+    assert progress.metrics == {"train/loss": 0.5}
+    assert progress.step == 5
 
 
 def test_work_that_begins_again_goes_on_from_its_checkpoint():
     first = [Metrics(step=step, total=100, values={"train/loss": 1 / step}) for step in (10, 20, 30)]
     again = [Metrics(step=step, total=100, values={"train/loss": 2 / step}) for step in (25, 35)]
-    known = read_events(*first, StageEvent(name="work", state="started"), *again)
-    assert (known.step, known.rate) == (35, 10.0)
-    assert known.losses == [(10, 0.1), (20, 0.05), (25, 0.08), (35, 2 / 35)]
+    progress = read_events(*first, StageEvent(name="work", state="started"), *again)
+    assert (progress.step, progress.rate) == (35, 10.0)
+    assert progress.losses == [(10, 0.1), (20, 0.05), (25, 0.08), (35, 2 / 35)]
 
 
 def test_a_start_that_has_not_measured_yet_is_at_its_checkpoint():
     first = [StageEvent(name="work", state="started"), at_step(40), Checkpoint(step=42, path="/runs/x/000042")]
-    known = read_events(*first, StageEvent(name="work", state="started"))
-    assert known.step is None
-    assert known.format_line() == "step 42/100"
+    progress = read_events(*first, StageEvent(name="work", state="started"))
+    assert progress.step is None
+    assert progress.format_line() == "step 42/100"
 
 
 def test_a_run_that_has_ended_has_no_time_left():
-    known = read_events(*(Metrics(step=step, total=100, values={}) for step in (10, 20)))
-    assert "left" in known.format_line()
-    assert "left" not in known.format_line(ended=True)
+    progress = read_events(*(Metrics(step=step, total=100, values={}) for step in (10, 20)))
+    assert "left" in progress.format_line()
+    assert "left" not in progress.format_line(ended=True)
 
 
 def test_the_end_of_a_log_has_the_newest_step_and_loss():
@@ -193,8 +193,8 @@ def test_the_end_of_a_log_has_the_newest_step_and_loss():
         event.format_event(Metrics(step=step, total=100, values={"train/loss": 1 / step})) for step in range(1, 50)
     ]
     later = [event.format_event(Metrics(step=55, total=100, values={})), "an ordinary line"]
-    known = read_end([*lines, *later])
-    assert (known.step, known.total, known.losses) == (55, 100, [(49, 1 / 49)])
+    progress = read_end([*lines, *later])
+    assert (progress.step, progress.total, progress.losses) == (55, 100, [(49, 1 / 49)])
     done = read_end([*lines, event.format_event(Outcome(state="succeeded", exit_code=0))])
     assert done.step == 100
     assert read_end([]).step is None
@@ -213,12 +213,12 @@ def test_durations_and_sizes_are_formatted_for_people():
 
 
 def test_while_data_comes_its_bytes_rate_and_what_is_left_are_shown():
-    known = read_events(
+    progress = read_events(
         StageEvent(name="environment", state="started"),
         StageEvent(name="data", state="started"),
         Download(done=750_000_000, total=3_000_000_000, rate=125e6),
     )
-    assert known.format_line() == "data  750.0 MB of 3.0 GB (25%)  125.0 MB/s  18 s left"
+    assert progress.format_line() == "data  750.0 MB of 3.0 GB (25%)  125.0 MB/s  18 s left"
 
 
 def test_of_stages_that_overlap_the_one_that_goes_on_is_shown():
@@ -229,18 +229,18 @@ def test_of_stages_that_overlap_the_one_that_goes_on_is_shown():
 
 def test_an_evaluation_that_begins_again_counts_from_zero():
     again = (StageEvent(name="work", state="started"), episode(0, success=1.0))
-    found = Evaluated(episodes=1, scores={"rollout/success_rate": 0.0}, results="/x")
-    known = read_events(episode(0, success=0.0), episode(1, success=0.0), found, *again)
-    assert known.format_line() == "episode 1/10 (10%)  success 1/1"
-    assert known.evaluated is None
+    evaluation = Evaluated(episodes=1, scores={"rollout/success_rate": 0.0}, results="/x")
+    progress = read_events(episode(0, success=0.0), episode(1, success=0.0), evaluation, *again)
+    assert progress.format_line() == "episode 1/10 (10%)  success 1/1"
+    assert progress.evaluated is None
 
 
 def test_copies_of_results_and_of_the_policy_are_kept_apart_each_once():
-    found = Evaluated(episodes=1, scores={}, results="/x/eval_results", policy="/x/policy/000400")
+    evaluation = Evaluated(episodes=1, scores={}, results="/x/eval_results", policy="/x/policy/000400")
     places = ("runs:/r", "/shared/run", "runs:/r/policy/000400", "runs:/r")
-    known = read_events(found, *(Delivered(to=place) for place in places))
-    assert known.results == ["runs:/r", "/shared/run"]
-    assert known.policies == ["runs:/r/policy/000400"]
+    progress = read_events(evaluation, *(Delivered(to=place) for place in places))
+    assert progress.results == ["runs:/r", "/shared/run"]
+    assert progress.policies == ["runs:/r/policy/000400"]
 
 
 def test_the_end_of_a_log_has_the_scores():

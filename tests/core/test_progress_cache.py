@@ -132,18 +132,18 @@ def random_lines(seed: int, count: int) -> list[str]:
     return lines
 
 
-def list_facts(known: Progress) -> str:
+def list_facts(progress: Progress) -> str:
     """All that is known; a text, since NaN does not equal itself."""
-    return repr({field.name: getattr(known, field.name) for field in dataclasses.fields(known)})
+    return repr({field.name: getattr(progress, field.name) for field in dataclasses.fields(progress)})
 
 
 def read_progress(lines: Sequence[str], declared: Sequence[Metric] = ()) -> Progress:
     """The progress of all events, each read by itself."""
-    known = Progress(declared)
+    progress = Progress(declared)
     for line in lines:
-        if found := event.parse_event(line):
-            known.add_event(found)
-    return known
+        if record := event.parse_event(line):
+            progress.add_event(record)
+    return progress
 
 
 def write_lines(path: Path, lines: list[str]) -> None:
@@ -181,7 +181,7 @@ def list_odd_metrics():
     yield from (json.dumps(PLAIN | change) for change in CHANGES)
     for place in ("time", "train/loss", "step", "total"):
         before, mark, after = json.dumps(PLAIN).partition(f'"{place}": ')
-        end = after[min(after.index(one) for one in ",}") :]
+        end = after[min(after.index(delimiter) for delimiter in ",}") :]
         yield from (f"{before}{mark}{text}{end}" for text in NUMBERS)
 
 
@@ -190,19 +190,19 @@ def test_metrics_are_read_as_any_other_event_is(monkeypatch):
     quick = [repr(event.parse_event(line)) for line in lines]
     monkeypatch.setattr(event, "_make_metrics", lambda data: event._make_event(Metrics, data))
     assert quick == [repr(event.parse_event(line)) for line in lines]
-    assert 20 < sum(found != "None" for found in quick) < len(quick) - 20
+    assert 20 < sum(text != "None" for text in quick) < len(quick) - 20
 
 
 def test_every_event_survives_storing(record, tmp_path):
-    assert {type(one) for one in EVENTS} == set(event.EVENT_NAMES)
-    path, lines = tmp_path / "events.jsonl", [event.format_event(one, 5.5) for one in EVENTS]
+    assert {type(run_event) for run_event in EVENTS} == set(event.EVENT_NAMES)
+    path, lines = tmp_path / "events.jsonl", [event.format_event(run_event, 5.5) for run_event in EVENTS]
     write_lines(path, lines)
     first, offset = read_events_file(record, path)
     assert offset == path.stat().st_size
     read = list[int]()
     again = progress_cache._add_lines
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(progress_cache, "_add_lines", lambda known, lines: (read.append(1), again(known, lines)))
+        patch.setattr(progress_cache, "_add_lines", lambda progress, lines: (read.append(1), again(progress, lines)))
         second, _ = read_events_file(record, path)
     assert not read
     (records.get_run_folder(RUN) / PROGRESS_FILE).write_bytes(b"hello")
@@ -257,7 +257,7 @@ def _truncate_and_continue(path: Path) -> None:
 @pytest.mark.parametrize("change", [_replace, _rewrite, _rewrite_in_place, _truncate, _truncate_and_continue])
 def test_another_file_of_events_is_read_from_its_start(change, record, tmp_path):
     path = tmp_path / "events.jsonl"
-    write_lines(path, [event.format_event(one, 5.5) for one in EVENTS[9:13]] * 20)
+    write_lines(path, [event.format_event(run_event, 5.5) for run_event in EVENTS[9:13]] * 20)
     read_events_file(record, path)
     change(path)
     assert list_facts(read_events_file(record, path)[0]) == list_facts(
@@ -266,7 +266,7 @@ def test_another_file_of_events_is_read_from_its_start(change, record, tmp_path)
 
 
 def test_other_declared_metrics_are_another_progress(record, tmp_path):
-    path, lines = tmp_path / "events.jsonl", [event.format_event(one, 5.5) for one in EVENTS]
+    path, lines = tmp_path / "events.jsonl", [event.format_event(run_event, 5.5) for run_event in EVENTS]
     write_lines(path, lines)
     read_events_file(record, path)
     undeclared = dataclasses.replace(record, metrics=())
@@ -277,7 +277,7 @@ def test_few_events_are_not_stored(record, tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state"))
     path = tmp_path / "events.jsonl"
-    write_lines(path, [event.format_event(one, 5.5) for one in EVENTS])
+    write_lines(path, [event.format_event(run_event, 5.5) for run_event in EVENTS])
     read_events_file(record, path)
     assert not (records.get_run_folder(RUN) / PROGRESS_FILE).exists()
     write_lines(path, random_lines(2, 4000))
@@ -289,7 +289,7 @@ def test_few_events_are_not_stored(record, tmp_path, monkeypatch):
 
 def test_a_platform_with_a_file_of_events_is_not_asked_for_its_log(record, tmp_path):
     path = tmp_path / "events.jsonl"
-    write_lines(path, [event.format_event(one, 5.5) for one in EVENTS])
+    write_lines(path, [event.format_event(run_event, 5.5) for run_event in EVENTS])
 
     class Here(PlatformEngine):
         def events_file(self, reference):

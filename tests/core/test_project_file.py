@@ -232,9 +232,11 @@ def test_problem_is_reported_with_its_table(robotrain):
     write_project_file(MISTAKES)
     answer = robotrain("explain", "--platform", "local", *FOLDER, "--json")
     answer.check_problems(2, "file-unknown-key robotrain.toml", "file-wrong robotrain.toml")
-    found = answer.json["problems"]
+    problems = answer.json["problems"]
     for code, expected in (("file-unknown-key", UNKNOWN_KEYS), ("file-wrong", WRONG_VALUES)):
-        places = Counter(one["where"].removeprefix("robotrain.toml") for one in found if one["code"] == code)
+        places = Counter(
+            problem["where"].removeprefix("robotrain.toml") for problem in problems if problem["code"] == code
+        )
         assert places == expected
 
 
@@ -346,7 +348,7 @@ def test_a_value_that_is_wrong_is_not_left_out(robotrain):
 def test_a_wrong_value_hides_no_problem_of_another_in_its_table(robotrain):
     write_project_file("[workloads.isaac-train]\nisaac_version = '2.3'\naccept_eula = false\nseed = 'many'\n")
     answer = robotrain("render", "isaac-train", "--platform", "azureml", "--json")
-    codes = [one["code"] for one in answer.json["problems"]]
+    codes = [problem["code"] for problem in answer.json["problems"]]
     assert {"eula-not-accepted", "value-invalid"} <= {*codes}
 
 

@@ -26,7 +26,7 @@ def candidate(run: str, *, ended: float | None = 0.0, outputs: tuple[str, ...] =
 def list_removed(
     *runs: PruneCandidate, started_from: dict[str, list[str]] | None = None, before: float | None = None
 ) -> list[str]:
-    return [one.run for one in prune.plan_pruning(runs, started_from or {}, before=before).removed]
+    return [record.run for record in prune.plan_pruning(runs, started_from or {}, before=before).removed]
 
 
 def record(run: str, **changes: object) -> RunRecord:
@@ -95,51 +95,51 @@ def test_the_sources_of_a_run_are_read_from_its_stored_plan():
 
 
 def test_the_outputs_of_a_run_are_removed_and_then_its_record():
-    one, platform = record("a-1"), make_platform()
+    run, platform = record("a-1"), make_platform()
     (records.get_run_folder("a-1") / "plan").mkdir()
-    assert interrupted_submit.remove_run(one, platform) == 7
+    assert interrupted_submit.remove_run(run, platform) == 7
     assert platform.engine.removed == ["a-1"]
     assert records.list_runs() == []
     assert sorted(path.name for path in records.get_run_folder("a-1").iterdir()) == ["claimed", "forgotten"]
 
 
 def test_a_running_run_is_not_removed():
-    one, platform = record("a-1"), make_platform("running")
+    run, platform = record("a-1"), make_platform("running")
     with check_rejected("run-goes-on"):
-        interrupted_submit.remove_run(one, platform)
+        interrupted_submit.remove_run(run, platform)
     assert platform.engine.removed == []
     assert records.list_runs() == ["a-1"]
 
 
 def test_a_run_that_is_being_submitted_is_not_removed():
-    one, platform = record("a-1"), make_platform()
+    run, platform = record("a-1"), make_platform()
     with (records.get_run_folder("a-1") / "claimed").open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with check_rejected("run-being-sent"):
-            interrupted_submit.remove_run(one, platform)
+            interrupted_submit.remove_run(run, platform)
     assert platform.engine.removed == []
     assert records.list_runs() == ["a-1"]
 
 
 def test_what_a_run_left_stays_where_its_record_cannot_be_removed():
-    one, platform = record("a-1"), make_platform()
+    run, platform = record("a-1"), make_platform()
     (records.get_run_folder("a-1") / "forgotten").symlink_to("/missing/folder/file")
     with check_rejected("record-not-removed"):
-        interrupted_submit.remove_run(one, platform)
+        interrupted_submit.remove_run(run, platform)
     assert platform.engine.removed == []
     assert records.list_runs() == ["a-1"]
 
 
 def test_a_record_that_stays_after_all_is_told_of_and_can_be_removed_later(tmp_path):
-    one, platform = record("a-1"), make_platform()
+    run, platform = record("a-1"), make_platform()
     plan = records.get_run_folder("a-1") / "plan"
     plan.symlink_to(tmp_path)
     with pytest.raises(RemovedInPart):
-        interrupted_submit.remove_run(one, platform)
+        interrupted_submit.remove_run(run, platform)
     assert platform.engine.removed == ["a-1"]
     assert records.list_runs() == ["a-1"]
     plan.unlink()
-    interrupted_submit.remove_run(one, platform)
+    interrupted_submit.remove_run(run, platform)
     assert records.list_runs() == []
 
 
@@ -167,5 +167,5 @@ class TestRunFolder:
         assert (tmp_path / "a-1").exists()
 
 
-def fail_as_busy(*given, **named):
+def fail_as_busy(*args, **named):
     raise OSError("busy")

@@ -78,8 +78,8 @@ def list_annotations(thing) -> list[str]:
     annotations = list(vars(thing).get("__annotations__", {}).values()) if hasattr(thing, "__dict__") else []
     if inspect.isclass(thing):
         methods = [method for name, method in inspect.getmembers(thing, inspect.isfunction) if not name.startswith("_")]
-        annotations += [one for method in methods for one in method.__annotations__.values()]
-    return [one.__name__ if isinstance(one, type) else str(one) for one in annotations]
+        annotations += [annotation for method in methods for annotation in method.__annotations__.values()]
+    return [annotation.__name__ if isinstance(annotation, type) else str(annotation) for annotation in annotations]
 
 
 @pytest.mark.parametrize("module", ["robotrain.plugin", "robotrain_runtime.plugin"])

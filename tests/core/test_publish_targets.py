@@ -86,7 +86,9 @@ def test_a_run_whose_folder_is_gone_is_resumed_from_a_published_copy(robotrain, 
     answer = robotrain("resume", run, "--steps", "20", "--no-pin")
     assert answer.exit_code == 0, answer.stderr
     assert f"fake knows no {run}" in answer.stderr
-    (source,) = [one for one in plans.read_stored_plan(answer.stdout.strip()).plan.job.sources if one.role == "resume"]
+    (source,) = [
+        source for source in plans.read_stored_plan(answer.stdout.strip()).plan.job.sources if source.role == "resume"
+    ]
     assert source.uri == str(tmp_path / "mirror/000004")
 
 
@@ -103,7 +105,9 @@ def test_resume_continues_from_a_given_checkpoint(robotrain, published_run, tmp_
     run = published_run(tmp_path / "mirror")
     answer = robotrain("resume", run, "--resume-from", tmp_path / "mirror/000004/", "--no-pin")
     assert answer.exit_code == 0, answer.stderr
-    (source,) = [one for one in plans.read_stored_plan(answer.stdout.strip()).plan.job.sources if one.role == "resume"]
+    (source,) = [
+        source for source in plans.read_stored_plan(answer.stdout.strip()).plan.job.sources if source.role == "resume"
+    ]
     assert source.uri == str(tmp_path / "mirror/000004")
     wrong = robotrain("resume", run, "--resume-from", f"{URL}/000004?sig=SECRET")
     wrong.check_problems(2, "source-invalid --resume-from")
@@ -116,7 +120,7 @@ def test_resume_continues_from_a_given_checkpoint(robotrain, published_run, tmp_
 def test_a_checkpoint_folder_that_does_not_exist_is_reported(robotrain, platform, foreign):
     folder = "outputs/nowhere/checkpoints/last"
     answer = robotrain("explain", "--platform", platform, "--json", "-d", "lab/cups", "--resume-from", folder)
-    (problem,) = (one for one in answer.json["problems"] if one["where"] == "--resume-from")
+    (problem,) = (problem for problem in answer.json["problems"] if problem["where"] == "--resume-from")
     assert (problem["code"], problem["given"]) == ("source-invalid", folder)
     ways = [way["text"].removeprefix("--resume-from ") for way in problem["instead"]]
     assert ways[0] == "FOLDER"

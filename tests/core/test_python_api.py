@@ -70,12 +70,12 @@ def robotrain_run_changed(run, change, status):
 
 def test_plugins_of_the_site_are_notified_once_of_each_change(submit, fake_platform, install):
     install("acme", {"acme": "acme_told"}, acme_told=NOTIFIED)
-    one, two, seen = (submit(new=True) for _ in range(3))
-    set_run_state(fake_platform, one.name, state="failed")
+    failed, two, seen = (submit(new=True) for _ in range(3))
+    set_run_state(fake_platform, failed.name, state="failed")
     for _ in range(2):
         with pytest.raises(api.RunFailed):
-            one.wait()
-    assert "it was not told that" in str(one.warnings), "the end is notified nevertheless"
+            failed.wait()
+    assert "it was not told that" in str(failed.warnings), "the end is notified nevertheless"
     two.cancel()
     two.cancel()
     with pytest.raises(api.RunCancelled):
@@ -89,7 +89,7 @@ def test_plugins_of_the_site_are_notified_once_of_each_change(submit, fake_platf
     notified = Path("notified").read_text().splitlines()
     assert notified[:3] == ["1 sent None", "2 sent None", "3 sent None"]
     assert notified[3:] == ["1 ended failed", "2 cancelled cancelled", "3 ended succeeded"]
-    assert records.read_final_status(one.name).state == "failed"
+    assert records.read_final_status(failed.name).state == "failed"
 
 
 def test_all_problems_are_raised_at_once(fake_platform, pusht):
@@ -100,7 +100,7 @@ def test_all_problems_are_raised_at_once(fake_platform, pusht):
 
 def test_a_problem_is_formatted_as_at_the_command_line(submit, robotrain, pusht):
     Path("job.yaml").write_text("platforms: {fakee: {slots: 3}}\n")
-    (remark,) = (one for one in submit(job="job.yaml").warnings if one.code != "training-doubtful")
+    (remark,) = (warning for warning in submit(job="job.yaml").warnings if warning.code != "training-doubtful")
     typed = ("submit", "job.yaml", "--platform", "fake", "--dataset-path", pusht, "--no-pin")
     assert str(remark) in robotrain(*typed).stderr
     assert "use   fake" in str(remark)
@@ -172,11 +172,11 @@ def fail_status(monkeypatch, times):
     """The fake platform does not say how a run is, so many times."""
     import fake_plugin
 
-    status, asked = fake_plugin.FakeEngine.status, []
+    status, calls = fake_plugin.FakeEngine.status, []
 
     def silent(self, reference):
-        asked.append(reference)
-        if len(asked) <= times:
+        calls.append(reference)
+        if len(calls) <= times:
             raise ConnectionResetError("the line went dead")
         return status(self, reference)
 
@@ -226,12 +226,12 @@ def test_each_event_arrives_once_if_the_log_breaks_off(submit, fake_platform, fa
     run = submit()
     lines = [event.format_event(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2, 3)]
     set_run_state(fake_platform, run.name, state="running", log=lines)
-    whole, asked = fake_plugin.FakeEngine.logs, []
+    whole, calls = fake_plugin.FakeEngine.logs, []
 
     def broken(self, reference, follow, tail=None):
-        asked.append(follow)
+        calls.append(follow)
         for at, line in enumerate(whole(self, reference, follow, tail)):
-            if len(asked) == 1 and at == 1:
+            if len(calls) == 1 and at == 1:
                 set_run_state(fake_platform, run.name, state="succeeded", log=lines)
                 raise ConnectionResetError("the line went dead")
             yield line

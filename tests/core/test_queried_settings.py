@@ -46,8 +46,8 @@ def submitted_run(answer) -> str:
 
 def value_and_origin(run: str, name: str) -> tuple[object, str]:
     """A value of a kept plan, and where it came from."""
-    [found] = [one for one in plans.read_stored_plan(run).values if one["name"] == name]
-    return found["value"], found["origin"]
+    [setting] = [setting for setting in plans.read_stored_plan(run).values if setting["name"] == name]
+    return setting["value"], setting["origin"]
 
 
 def test_submit_queries_once_and_keeps_the_origin(call, queried_platform):
@@ -118,11 +118,11 @@ def test_resubmit_keeps_the_queried_value(call, robotrain, answer):
 
 
 def test_resubmit_with_other_settings_queries_again(call, robotrain, answer):
-    run, given = submitted_run(call("submit")), submitted_run(call("submit", "--host", "host-c"))
+    run, explicit = submitted_run(call("submit")), submitted_run(call("submit", "--host", "host-c"))
     answer(host="host-b")
-    for repeated, found in ((run, ("host-b", ORIGIN)), (given, ("host-c", "flag --host"))):
+    for repeated, expected in ((run, ("host-b", ORIGIN)), (explicit, ("host-c", "flag --host"))):
         again = submitted_run(robotrain("resubmit", repeated, "--set", "base=south"))
-        assert value_and_origin(again, "host") == found
+        assert value_and_origin(again, "host") == expected
 
 
 def test_queried_values_are_no_difference_of_a_resubmit(call, robotrain):

@@ -55,10 +55,10 @@ def test_a_refused_source_is_quoted_and_not_repeated(tmp_path, monkeypatch):
             sharing[role, rule.flag].append(kind.name)
     for (role, flag), names in sharing.items():
         for text in TEXTS:
-            found = parse_source(SourceText(role, tuple(names), text, Origin("flag", flag), tmp_path), kinds)
-            if isinstance(found, Problem):
+            source = parse_source(SourceText(role, tuple(names), text, Origin("flag", flag), tmp_path), kinds)
+            if isinstance(source, Problem):
                 refused += 1
-                broken += find_broken([found], [flag, text])
+                broken += find_broken([source], [flag, text])
     assert refused > 200
     assert broken == []
 

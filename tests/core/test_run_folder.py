@@ -73,11 +73,11 @@ def test_the_status_of_a_run_is_from_its_engine_and_its_own_outcome(
         write_outcome(tmp_path, outcome)
     if is_cancelled:
         (tmp_path / "run/cancelled").touch()
-    found = engine.status(reference)
-    assert (found.state, found.exit_code) == (state, exit_code)
+    status = engine.status(reference)
+    assert (status.state, status.exit_code) == (state, exit_code)
     is_from_engine = exit_code is None
-    assert (word if is_from_engine and word != "RUNNING" else "it stopped" if exit_code else "") in found.reason
-    assert (found.reason == "") == (word == "RUNNING")
+    assert (word if is_from_engine and word != "RUNNING" else "it stopped" if exit_code else "") in status.reason
+    assert (status.reason == "") == (word == "RUNNING")
 
 
 @pytest.mark.parametrize("word", ["R", "RUN", "RUNNING"])
@@ -269,7 +269,7 @@ def test_the_results_of_an_evaluation_are_outputs_in_any_folder(tmp_path, within
     checkpoint.seal_checkpoint(
         own / "policy/000400", step=400, run="run", job="j", manifest_path=folder / "policy.json"
     )
-    found = {output.name: (output.kind, output.uri) for output in outputs.list_outputs(folder)}
-    assert found.pop("events.jsonl")[0] == "file"
+    listed = {output.name: (output.kind, output.uri) for output in outputs.list_outputs(folder)}
+    assert listed.pop("events.jsonl")[0] == "file"
     names = ["eval_results", "policy", *(["log"] if within else [])]
-    assert found == {f"{own.name}/{name}": ("file", str(own / name)) for name in names}
+    assert listed == {f"{own.name}/{name}": ("file", str(own / name)) for name in names}

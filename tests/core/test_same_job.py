@@ -37,9 +37,9 @@ def test_a_job_whose_run_has_ended_is_sent_again(submit, fake_platform):
     run = submit("--json").json["run"]
     for attempt, state in enumerate(("succeeded", "failed", "cancelled", "lost", "forgotten"), 2):
         shutil.rmtree(fake_platform / "jobs") if state == "forgotten" else set_run_state(fake_platform, run, state)
-        found = submit("--json").json
-        assert (found["run"], found["new"]) == (f"{run[:-1]}{attempt}", True), state
-        run = found["run"]
+        submitted = submit("--json").json
+        assert (submitted["run"], submitted["new"]) == (f"{run[:-1]}{attempt}", True), state
+        run = submitted["run"]
         assert count_submissions(fake_platform)[run] == 1
 
 
@@ -77,7 +77,7 @@ def test_what_the_earlier_run_left_is_noted_before_anything_is_sent(submit, fake
 
 def test_resume_lost_goes_on_from_the_newest_checkpoint_of_all_that_continued_the_job(submit, fake_platform):
     def find_start(run: str) -> list[str]:
-        return [one.uri for one in plans.read_stored_plan(run).plan.job.sources if one.role == "resume"]
+        return [source.uri for source in plans.read_stored_plan(run).plan.job.sources if source.role == "resume"]
 
     first = submit("--json", "--resume-lost", "--name", "pick").json["run"]
     assert find_start(first) == []
@@ -99,11 +99,11 @@ def test_waiting_follows_the_run_and_exits_as_it_does(submit, fake_platform, mon
     monkeypatch.setattr("robotrain.cli.watch.follower.POLL_SECONDS", 0.2)
     import fake_plugin
 
-    first, query, asked = submit("--json").json["run"], fake_plugin.FakeEngine.status, []
+    first, query, calls = submit("--json").json["run"], fake_plugin.FakeEngine.status, []
 
     def end_while_it_is_followed(self: object, reference: dict[str, str]) -> object:
-        asked.append(reference)
-        if len(asked) == 3:
+        calls.append(reference)
+        if len(calls) == 3:
             set_run_state(fake_platform, first, state)
         return query(self, reference)
 
@@ -247,7 +247,7 @@ def test_the_python_api_returns_the_run_that_goes_on(fake_platform, pusht):
     first = api.submit(**line)
     again = api.submit(name="other", **line)
     assert again == first
-    assert [one.code for one in again.warnings] == ["run-unfinished"]
+    assert [warning.code for warning in again.warnings] == ["run-unfinished"]
     assert api.submit(new=True, **line) != first
 
 
@@ -332,16 +332,16 @@ def test_a_run_whose_platform_is_silent_counts_as_unfinished(robotrain, runs_of_
 def test_the_python_api_changes_no_run_of_a_shared_name(runs_of_one_name):
     with pytest.raises(Rejected) as refused:
         api.Run("pick").cancel()
-    assert [one.code for one in refused.value.problems] == ["run-name-shared"]
+    assert [problem.code for problem in refused.value.problems] == ["run-name-shared"]
     api.Run(runs_of_one_name[0]).cancel()
     api.Run("pick").cancel()
     assert {api.Run(run).status().state for run in runs_of_one_name} == {"cancelled"}
 
 
-@pytest.mark.parametrize("given", ["pick", "lerobot-train-"])
-def test_a_run_of_the_python_api_stays_what_it_was_found_as(submit, robotrain, given):
+@pytest.mark.parametrize("name", ["pick", "lerobot-train-"])
+def test_a_run_of_the_python_api_stays_what_it_was_found_as(submit, robotrain, name):
     assert submit("--name", "pick").exit_code == 0
-    run = api.Run(given)
+    run = api.Run(name)
     assert robotrain("rename", run.name, "other").exit_code == 0
     submit("--seed", "7")
     run.cancel()

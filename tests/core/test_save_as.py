@@ -38,7 +38,7 @@ def test_saved_file_gives_the_same_job(robotrain, values, folders, arguments):
     assume(before.exit_code == 0)  # some values go together with others only
     after = robotrain(*explain, "job.yaml")
     assert after.json["job"] == before.json["job"]
-    rows = [[(one["name"], one["value"]) for one in answer.json["values"]] for answer in (before, after)]
+    rows = [[(row["name"], row["value"]) for row in answer.json["values"]] for answer in (before, after)]
     assert rows[0] == rows[1]
 
 
@@ -46,9 +46,9 @@ def test_saved_file_gives_the_same_job(robotrain, values, folders, arguments):
 def test_given_values_are_written_without_defaults(robotrain, pusht, command, monkeypatch):
     monkeypatch.setenv("JOB_NAME", "yes")
     Path(".env").write_text("SAVE_FREQ=50\n")
-    found = ["--dataset-path", pusht, "--batch-size", "8", "--learning-rate", "3e-4", "--no-system-metrics"]
+    options = ["--dataset-path", pusht, "--batch-size", "8", "--learning-rate", "3e-4", "--no-system-metrics"]
     own = ("--runs-dir", "runs", "--save-as", "job.yaml", "--", "--policy.dim_model=8")
-    answer = robotrain(command, "--platform", "local", *found, *own)
+    answer = robotrain(command, "--platform", "local", *options, *own)
     answer.check(0, "job.yaml")
     assert Path("job.yaml").read_text().splitlines()[1:] == [
         "",

@@ -79,7 +79,7 @@ def test_what_only_looks_like_a_secret_is_shown():
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("words", "secrets"),
     [
         (["--api-key", "abc"], [1]),
         (["-u", "me:hunter2"], [1]),
@@ -89,8 +89,8 @@ def test_what_only_looks_like_a_secret_is_shown():
         (["--a", "b", f"--hub_token={WORD}"], [2]),
     ],
 )
-def test_an_argument_is_a_secret_by_the_option_before_it(words, found):
-    assert secret_rules.find_secret_arguments(words) == found
+def test_an_argument_is_a_secret_by_the_option_before_it(words, secrets):
+    assert secret_rules.find_secret_arguments(words) == secrets
 
 
 @pytest.mark.parametrize(

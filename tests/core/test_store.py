@@ -67,7 +67,7 @@ def test_a_record_replaces_the_earlier_one(state):
 
 def test_the_lowest_free_attempt_is_claimed(state):
     first, second, third = (claim() for _ in range(3))
-    assert [one.run for one in (first, second, third)] == [JOB.run_name(number) for number in (1, 2, 3)]
+    assert [claim.run for claim in (first, second, third)] == [JOB.run_name(number) for number in (1, 2, 3)]
     assert records.list_runs() == []
     (state / "runs" / f".{first.run}.{os.getpid()}" / "left").mkdir(parents=True)
     records.write_record(record(first.run))
@@ -90,7 +90,7 @@ def test_the_name_of_a_removed_run_is_never_used_again(state):
     (home / "record.json").rename(home / records.REMOVED_FILE)
     assert records.list_runs() == []
     assert claim().run == JOB.run_name(2)
-    assert name_lock.claim_exact_name(JOB.run_name(1), lambda found: True) is None
+    assert name_lock.claim_exact_name(JOB.run_name(1), lambda record: True) is None
 
 
 def test_a_folder_in_place_of_a_record_keeps_the_name_and_is_reported(state):
@@ -138,7 +138,7 @@ def test_a_lock_that_is_looked_at_does_not_hide_an_interrupted_submit(monkeypatc
     looking = (left.folder / "claimed").open()
     fcntl.flock(looking, fcntl.LOCK_SH)
     monkeypatch.setattr(time, "sleep", lambda seconds: looking.close())
-    held, interrupted = name_lock.claim_run_name(JOB, lambda found: True)
+    held, interrupted = name_lock.claim_run_name(JOB, lambda record: True)
     assert (held.run, interrupted) == (left.run, record(left.run))
 
 
@@ -146,9 +146,9 @@ def test_an_interrupted_submit_is_claimed_only_if_it_is_accepted():
     with claim() as held:
         records.write_record(record(held.run))
     seen: list[RunRecord] = []
-    refused, none = name_lock.claim_run_name(JOB, lambda found: False)
+    refused, none = name_lock.claim_run_name(JOB, lambda record: False)
     assert (refused.run, none) == (JOB.run_name(2), None)
-    held, interrupted = name_lock.claim_run_name(JOB, lambda found: seen.append(found) is None)
+    held, interrupted = name_lock.claim_run_name(JOB, lambda record: seen.append(record) is None)
     assert seen == [interrupted] == [record(held.run)]
 
 
@@ -165,19 +165,19 @@ def test_an_interrupted_submit_is_claimed_before_a_lower_free_attempt(state):
     records.write_record(record(second.run))
     first.release_and_remove()
     second.release()
-    held, interrupted = name_lock.claim_run_name(JOB, lambda found: True)
+    held, interrupted = name_lock.claim_run_name(JOB, lambda record: True)
     assert held.run == second.run
     assert interrupted is not None
 
 
 def test_an_exact_name_is_claimed_once():
-    held, interrupted = name_lock.claim_exact_name("train-1", lambda found: True) or (None, None)
+    held, interrupted = name_lock.claim_exact_name("train-1", lambda record: True) or (None, None)
     assert held is not None
     assert interrupted is None
-    assert name_lock.claim_exact_name("train-1", lambda found: True) is None
+    assert name_lock.claim_exact_name("train-1", lambda record: True) is None
     records.write_record(record("train-1", phase="sent"))
     held.release()
-    assert name_lock.claim_exact_name("train-1", lambda found: True) is None
+    assert name_lock.claim_exact_name("train-1", lambda record: True) is None
 
 
 @pytest.mark.slow
@@ -210,7 +210,7 @@ def test_processes_that_claim_at_once_get_different_attempts():
 
 def test_runs_are_listed_newest_first_by_when_they_were_claimed():
     held = [claim() for _ in range(12)]
-    runs = [one.run for one in held]
+    runs = [claim.run for claim in held]
     write_sent_records(*reversed(runs))
     assert records.list_runs() == runs[::-1]
 

@@ -268,12 +268,12 @@ def test_a_truncated_record_keeps_its_name_and_hides_no_other_run(submit, fake_p
 
 def test_the_plan_is_stored_with_settings_values_and_origins(submit, fake_platform):
     run = run_name(submit("--slots", "60", "--training-steps", "7"))
-    kept = plans.read_stored_plan(run)
-    assert kept.changed == ()
-    assert kept.plan.digest == records.read_record(run).plan
-    assert kept.settings == {"slots": 60}
-    assert kept.plan.job["training_steps"] == 7
-    origins = {value["name"]: value["origin"] for value in kept.values}
+    stored = plans.read_stored_plan(run)
+    assert stored.changed == ()
+    assert stored.plan.digest == records.read_record(run).plan
+    assert stored.settings == {"slots": 60}
+    assert stored.plan.job["training_steps"] == 7
+    origins = {value["name"]: value["origin"] for value in stored.values}
     assert origins["training_steps"] == "flag --training-steps"
 
 
@@ -286,9 +286,9 @@ def test_a_payload_is_stored_once_for_all_runs(submit, fake_platform):
 
 def test_a_damaged_payload_is_stored_again(submit, fake_platform):
     first = run_name(submit())
-    (kept,) = (records.get_run_folder("x").parents[1] / "payloads").iterdir()
-    kept.chmod(0o644)
-    kept.write_bytes(b"")  # as after a power cut
+    (payload,) = (records.get_run_folder("x").parents[1] / "payloads").iterdir()
+    payload.chmod(0o644)
+    payload.write_bytes(b"")  # as after a power cut
     assert plans.read_stored_plan(first).changed == ("payload.zip",)
     assert plans.read_stored_plan(run_name(submit("--new"))).changed == ()
 

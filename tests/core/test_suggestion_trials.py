@@ -20,9 +20,13 @@ def find_ways(robotrain):
     """Return the suggestions of a line, as texts by the code of their problem, and their remarks by text."""
 
     def find(*words):
-        found = json.loads(robotrain(*words[:1], "--json", *words[1:]).stdout)["problems"]
-        texts = {one["code"]: [way["text"] for way in one["instead"]] for one in found if one["severity"] == "error"}
-        return texts, {way["text"]: way["remark"] for one in found for way in one["instead"]}
+        problems = json.loads(robotrain(*words[:1], "--json", *words[1:]).stdout)["problems"]
+        texts = {
+            problem["code"]: [way["text"] for way in problem["instead"]]
+            for problem in problems
+            if problem["severity"] == "error"
+        }
+        return texts, {way["text"]: way["remark"] for problem in problems for way in problem["instead"]}
 
     return find
 
@@ -70,14 +74,14 @@ WRONG_LINES = [
 
 @pytest.mark.parametrize("words", WRONG_LINES, ids=lambda words: words[2])
 def test_trials_ask_nobody(robotrain, cloud_platform, terraform, monkeypatch, words):
-    asked, rules = [], []
+    requests, rules = [], []
     find_errors, find_site_problems = suggestion_trials._Trials._find_errors, site.find_site_problems
 
     def find_alone(trials, arguments):
         with monkeypatch.context() as patch:
-            patch.setattr(subprocess, "Popen", lambda *command, **options: asked.append(command))
-            patch.setattr(socket.socket, "connect", lambda *address: asked.append(address))
-            patch.setattr(socket, "getaddrinfo", lambda *host: asked.append(host))
+            patch.setattr(subprocess, "Popen", lambda *command, **options: requests.append(command))
+            patch.setattr(socket.socket, "connect", lambda *address: requests.append(address))
+            patch.setattr(socket, "getaddrinfo", lambda *host: requests.append(host))
             tried.append(arguments)
             return find_errors(trials, arguments)
 
@@ -91,7 +95,7 @@ def test_trials_ask_nobody(robotrain, cloud_platform, terraform, monkeypatch, wo
     answer = robotrain("render", "lerobot-train", *words)
     assert answer.exit_code in (2, 3), answer.stderr
     assert len(tried) >= 2  # the line itself, and what a suggestion makes of it
-    assert asked == []
+    assert requests == []
     assert len(rules) <= 1
     assert cloud_platform() <= 1
     assert len(terraform.calls) <= 1

@@ -34,8 +34,8 @@ def reach(dag_platform):
 
     def write(run: str, state: str, *trials: object) -> None:
         set_run_state(dag_platform, run, state)
-        found = {f"trial-{number}": one for number, one in enumerate(trials, 1)}
-        (dag_platform / f"{run}.steps.json").write_text(json.dumps(found))
+        states = {f"trial-{number}": trial for number, trial in enumerate(trials, 1)}
+        (dag_platform / f"{run}.steps.json").write_text(json.dumps(states))
 
     return write
 
@@ -61,7 +61,7 @@ def test_a_sweep_is_one_submission(run, dag_platform):
     assert (record.native, record.steps) == (True, ("trial-1", "trial-2", "trial-3", "trial-4"))
     spec = read_spec(run)
     assert (spec["at_most"], spec["sampler"], spec["metric"], spec["better"]) == (2, "grid", "val/loss", "lower")
-    assert {name: one["choices"] for name, one in spec["job"]["space"].items()} == {
+    assert {name: dimension["choices"] for name, dimension in spec["job"]["space"].items()} == {
         "learning_rate": [1e-5, 1e-4],
         "seed": [1, 2],
     }
@@ -95,8 +95,8 @@ def test_the_engine_chooses_random_values(sweep):
 def test_trials_have_the_states_of_the_engine_and_the_values_of_their_logs(run, reach, robotrain):
     waiting = {"state": "waiting"}
     reach(run, "running", trial("succeeded", 1e-4, 2, 0.3), trial("running", 1e-5, 1), {"state": "pending"}, waiting)
-    found = robotrain("status", run, "--json").json["sweep"]
-    assert [(one["state"], one["values"], one["score"]) for one in found["trials"]] == [
+    sweep = robotrain("status", run, "--json").json["sweep"]
+    assert [(trial["state"], trial["values"], trial["score"]) for trial in sweep["trials"]] == [
         ("succeeded", {"learning_rate": 1e-4, "seed": 2}, 0.3),
         ("running", {"learning_rate": 1e-5, "seed": 1}, None),
         ("pending", {}, None),
@@ -117,8 +117,8 @@ def test_the_log_of_an_ended_trial_is_read_once(run, reach, robotrain):
     reach(run, "running", trial("succeeded", 1e-4, 2, 0.3))
     robotrain("status", run)
     reach(run, "running", {"state": "succeeded", "log": []})
-    found = robotrain("status", run, "--json").json["sweep"]["trials"][0]
-    assert (found["values"], found["score"]) == ({"learning_rate": 1e-4, "seed": 2}, 0.3)
+    trial_row = robotrain("status", run, "--json").json["sweep"]["trials"][0]
+    assert (trial_row["values"], trial_row["score"]) == ({"learning_rate": 1e-4, "seed": 2}, 0.3)
 
 
 def test_a_failed_trial_fails_the_sweep(run, reach, robotrain, dag_platform):

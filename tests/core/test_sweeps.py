@@ -56,7 +56,7 @@ def trial_values(answer) -> list[dict[str, str]]:
 def test_each_combination_is_a_run_and_their_results_a_table(sweep, instant_platform, robotrain):
     answer = sweep("--over", "learning_rate=1e-2,1e-3", "--over", "seed=1..3", "--wait")
     assert answer.exit_code == 0, answer.stderr
-    assert {(one["rate"], one["seed"]) for one in list_sent(instant_platform)} == {
+    assert {(job["rate"], job["seed"]) for job in list_sent(instant_platform)} == {
         (r, s) for r in (1e-2, 1e-3) for s in (1, 2, 3)
     }
     run = next(records.iterate_runs(with_steps=False))
@@ -73,9 +73,9 @@ def test_each_combination_is_a_run_and_their_results_a_table(sweep, instant_plat
         assert "trial-4  learning_rate=1e-3 seed=1  val/loss 0.01" in output
     row = robotrain("runs").stdout.splitlines()[1]
     assert "6/6 trials 0.01" in " ".join(row.split())
-    found = robotrain("status", run, "--json").json["sweep"]
-    assert (found["metric"], found["best"]["trial"], len(found["trials"])) == ("val/loss", "trial-4", 6)
-    assert found["groups"][1]["mean"] == pytest.approx(0.02)
+    shown = robotrain("status", run, "--json").json["sweep"]
+    assert (shown["metric"], shown["best"]["trial"], len(shown["trials"])) == ("val/loss", "trial-4", 6)
+    assert shown["groups"][1]["mean"] == pytest.approx(0.02)
 
 
 def test_sweep_whose_trials_report_no_metric_says_which_are_missing(sweep, robotrain, monkeypatch):
@@ -113,7 +113,7 @@ def test_a_trial_registers_nothing(sweep):
 
 def test_values_are_lists_ranges_settings_and_sources(sweep):
     answer = sweep("--over", "seed=1,5..6", "--over", "depth=1,2", "--set", "batch_size=8", "--dry-run", "--json")
-    assert [(one["seed"], one["depth"]) for one in trial_values(answer)] == [
+    assert [(trial["seed"], trial["depth"]) for trial in trial_values(answer)] == [
         (seed, depth) for seed in "156" for depth in "12"
     ]
     plan = json.loads(answer.json["files"]["pipeline.json"]["text"])
@@ -128,8 +128,8 @@ def test_random_trials_are_the_same_for_the_same_seed(sweep):
     points = trial_values(first)
     assert points == trial_values(sweep(*words)) != trial_values(other)
     assert len(points) == 12
-    assert all(1e-5 <= float(one["learning_rate"]) <= 1e-2 and 2 <= int(one["batch_size"]) <= 9 for one in points)
-    assert sum(float(one["learning_rate"]) < 1e-4 for one in points) >= 2  # a third, not a hundredth
+    assert all(1e-5 <= float(point["learning_rate"]) <= 1e-2 and 2 <= int(point["batch_size"]) <= 9 for point in points)
+    assert sum(float(point["learning_rate"]) < 1e-4 for point in points) >= 2  # a third, not a hundredth
 
 
 def test_a_file_lists_the_points(sweep, tmp_path, check_refused):
@@ -270,10 +270,10 @@ def test_tpe_chooses_by_earlier_results(sweep, instant_platform):
     run = next(records.iterate_runs(with_steps=False))
     chosen = [step.values for step in progress.read_progress(run).steps.values()]
     assert len(chosen) == len(rates) == 25
-    assert all(one["batch_size"] in (2, 4) and one["seed"] in (1, 2, 3) for one in chosen)
+    assert all(point["batch_size"] in (2, 4) and point["seed"] in (1, 2, 3) for point in chosen)
 
     def distance(values: list[dict[str, float]]) -> float:
-        return sum(abs(one["learning_rate"] / 1e-3 - 1) for one in values)
+        return sum(abs(point["learning_rate"] / 1e-3 - 1) for point in values)
 
     assert distance(chosen[-8:]) < distance(chosen[:8])
 

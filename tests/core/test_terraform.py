@@ -30,15 +30,15 @@ def test_missing_values_are_read_from_the_outputs(explain_cloud, terraform):
 
 def test_terraform_runs_once_in_its_folder_without_input(explain_cloud, terraform):
     ours, theirs = os.pipe()
-    kept = os.dup(0)
+    saved_stdin = os.dup(0)
     try:
         os.write(theirs, b"typed by somebody")
         os.close(theirs)
         os.dup2(ours, 0)
         explain_cloud()
     finally:
-        os.dup2(kept, 0)
-        os.close(kept), os.close(ours)
+        os.dup2(saved_stdin, 0)
+        os.close(saved_stdin), os.close(ours)
     assert terraform.calls == [[str(Path(FOLDER).absolute()), "output -json", "1", "0", "1", ""]]
 
 

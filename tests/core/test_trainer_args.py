@@ -14,7 +14,7 @@ FILE = ("--policy.dim_model=8", "--policy.n_heads", "2", "--policy.dim_feedforwa
 def explain(robotrain):
     """The values of the trainer's arguments, each with what it overrode."""
     Path("job.yaml").write_text(
-        "sources: {dataset: [{local_path: data}]}\ntrainer_args:\n" + "".join(f'  - "{one}"\n' for one in FILE)
+        "sources: {dataset: [{local_path: data}]}\ntrainer_args:\n" + "".join(f'  - "{word}"\n' for word in FILE)
     )
 
     def run(*words):

@@ -36,7 +36,9 @@ def test_call_of_the_api_is_checked_too(ask, score, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_CHECKER", "none")
     with pytest.raises(Rejected) as rejected:
         robotrain.submit(**job, checker=sys.executable)
-    assert [(one.code, one.where) for one in rejected.value.problems] == [("options-refused", "")]  # of no option
+    assert [(problem.code, problem.where) for problem in rejected.value.problems] == [
+        ("options-refused", "")
+    ]  # of no option
     assert robotrain.submit(**job).name
 
 

@@ -59,18 +59,18 @@ def rows(answer):
 
 
 def test_its_values_have_their_place_and_paths_start_from_its_folder(explain, tea_workload):
-    found = rows(explain("pots 2\nstrong\nbeans dark.csv\nleaves assam\n"))
-    assert (found["cups"]["value"], found["cups"]["origin"]) == (8, "config file recipe:1")
-    assert found["strong"]["value"] is True
-    assert found["beans"]["value"] == str(tea_workload / "dark.csv")
-    assert found["dataset"]["value"] == f"local_path {tea_workload / 'assam'}"
+    settings = rows(explain("pots 2\nstrong\nbeans dark.csv\nleaves assam\n"))
+    assert (settings["cups"]["value"], settings["cups"]["origin"]) == (8, "config file recipe:1")
+    assert settings["strong"]["value"] is True
+    assert settings["beans"]["value"] == str(tea_workload / "dark.csv")
+    assert settings["dataset"]["value"] == f"local_path {tea_workload / 'assam'}"
 
 
 def test_flags_and_the_job_file_win_and_it_wins_over_the_environment(explain, tea_workload, monkeypatch, robotrain):
     monkeypatch.setenv("CUPS", "3")
-    found = rows(explain("pots 2\n"))["cups"]
-    assert found["value"] == 8
-    assert found["overrode"][0] == {"value": "3", "origin": "environment CUPS"}
+    cups = rows(explain("pots 2\n"))["cups"]
+    assert cups["value"] == 8
+    assert cups["overrode"][0] == {"value": "3", "origin": "environment CUPS"}
     assert rows(explain("pots 2\n", "--cups", 5))["cups"]["value"] == 5
     Path("job.yaml").write_text(f"workload: tea\nconfig: {tea_workload / 'recipe'}\nparameters:\n  cups: 7\n")
     answer = robotrain("explain", "job.yaml", "--platform", "local", "--json")
@@ -80,8 +80,8 @@ def test_flags_and_the_job_file_win_and_it_wins_over_the_environment(explain, te
 def test_a_job_file_names_it_from_its_own_folder(tea_workload, fake_platform, robotrain):
     (tea_workload / "recipe").write_text("pots 1\n")
     (tea_workload / "job.yaml").write_text("workload: tea\nconfig: recipe\n")
-    found = rows(robotrain("explain", tea_workload / "job.yaml", "--platform", "local", "--json"))
-    assert found["cups"]["value"] == 4
+    settings = rows(robotrain("explain", tea_workload / "job.yaml", "--platform", "local", "--json"))
+    assert settings["cups"]["value"] == 4
     (tea_workload / "other").write_text("pots 3\n")
     answer = robotrain(
         "explain", tea_workload / "job.yaml", "--platform", "local", "--config", tea_workload / "other", "--json"

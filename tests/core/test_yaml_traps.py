@@ -13,11 +13,17 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 
 PARAMETERS = [
-    one for one in get_parameters(TrainParameters) if not (one.param.names == "program" or one.param.program_texts)
+    parameter
+    for parameter in get_parameters(TrainParameters)
+    if not (parameter.param.names == "program" or parameter.param.program_texts)
 ]
 """Those that a file may set."""
-NAMES = [one.name for one in PARAMETERS]
-FREE = [one.name for one in PARAMETERS if one.bare_type is str and not one.param.pattern and one.param.form != "pairs"]
+NAMES = [parameter.name for parameter in PARAMETERS]
+FREE = [
+    parameter.name
+    for parameter in PARAMETERS
+    if parameter.bare_type is str and not parameter.param.pattern and parameter.param.form != "pairs"
+]
 """Those that take any text."""
 DATASETS = {"huggingface": "dataset_repo_id", "blob_url": "blob_url", "local_path": "dataset_path"}
 """The kinds of a dataset, with the names of their options."""
@@ -37,7 +43,9 @@ def explain(text=None, **values):
     try:
         rows = api.explain(platform="local", **{"dataset_path": "x"} | values)
     except Rejected as rejected:
-        return sorted(one.code for one in rejected.problems if one.code != "chosen-by-file")  # a note on files alone
+        return sorted(
+            problem.code for problem in rejected.problems if problem.code != "chosen-by-file"
+        )  # a note on files alone
     return [(row["name"], row["value"]) for row in rows]
 
 
@@ -62,9 +70,9 @@ def test_number_switch_or_date_is_read_as_its_text(text):
 
 
 def test_plain_scalars_keep_their_text():
-    table = "".join(f"  p{at}: {one}\n" for at, one in enumerate(TRAPS))
-    found = dict(explain(f"workload: command\nrun: ['true']\nparams:\n{table}"))
-    assert [found[f"p{at}"] for at in range(len(TRAPS))] == TRAPS
+    table = "".join(f"  p{at}: {scalar}\n" for at, scalar in enumerate(TRAPS))
+    values = dict(explain(f"workload: command\nrun: ['true']\nparams:\n{table}"))
+    assert [values[f"p{at}"] for at in range(len(TRAPS))] == TRAPS
 
 
 @some_examples
@@ -111,9 +119,9 @@ def test_a_text_is_read_however_the_file_writes_it():
 
 def test_an_alias_is_the_value_it_stands_for_and_has_its_own_line():
     written = "parameters:\n  save_freq: &often 200\n  log_freq: *often\n  job_name: &x 'null'\n  experiment_name: *x\n"
-    found = dict(explain(written))
-    assert (found["save_freq"], found["log_freq"]) == (200, 200)
-    assert (found["job_name"], found["experiment_name"]) == ("null", "null")
+    values = dict(explain(written))
+    assert (values["save_freq"], values["log_freq"]) == (200, 200)
+    assert (values["job_name"], values["experiment_name"]) == ("null", "null")
     rows = api.explain(platform="local", job="job.yaml", dataset_path="x")
     assert {row["name"]: row["origin"] for row in rows}["log_freq"] == "job file job.yaml:3"
 
@@ -165,5 +173,5 @@ def test_unsupported_yaml_is_rejected_with_its_line():
 
 def test_a_billion_laughs_are_not_expanded(robotrain):
     Path("job.yaml").write_text(LAUGHS)
-    found = robotrain("explain", "--platform", "local", "job.yaml", "--json").json["problems"]
-    assert ("file-wrong", "job.yaml:2") in {(one["code"], one["where"]) for one in found}
+    problems = robotrain("explain", "--platform", "local", "job.yaml", "--json").json["problems"]
+    assert ("file-wrong", "job.yaml:2") in {(problem["code"], problem["where"]) for problem in problems}

@@ -166,10 +166,12 @@ class Elsewhere(Server):
 class Refused(Exception):
     """An answer that is no file. code: as the Hub names it in a header."""
 
-    def __init__(self, status: int, code: str = "", why: str = "") -> None:
-        super().__init__(why)
+    def __init__(self, status: int, code: str = "", message: str = "") -> None:
+        super().__init__(message)
         self.status = status
-        self.headers = {name: result for name, result in (("X-Error-Code", code), ("X-Error-Message", why)) if result}
+        self.headers = {
+            name: result for name, result in (("X-Error-Code", code), ("X-Error-Message", message)) if result
+        }
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -300,9 +302,9 @@ class _Handler(_Answers):
         return True
 
     def found(self, path: str) -> None:
-        given = self.headers.get("Authorization")
-        if given and given.removeprefix("Bearer ") not in self.server.roles:
-            raise Refused(401, why="Invalid credentials in Authorization header")
+        authorization = self.headers.get("Authorization")
+        if authorization and authorization.removeprefix("Bearer ") not in self.server.roles:
+            raise Refused(401, message="Invalid credentials in Authorization header")
         if answer := self.server.answers.get(self.path):
             status, headers, body = answer() if callable(answer) else answer
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -333,15 +335,15 @@ class _Handler(_Answers):
     def _tree(self, kind: str, name: str, revision: str, below: str) -> None:
         """All files and folders below a folder, a page at a time."""
         _, files = self._repository(kind, name, revision, is_listing=True)
-        found = [{"type": "file", "path": path, **described(content)} for path, content in files.items()]
+        tree = [{"type": "file", "path": path, **described(content)} for path, content in files.items()]
         folders = {str(folder) for path in files for folder in PurePosixPath(path).parents} - {"."}
-        found += [{"type": "directory", "path": path, "oid": git_digest(b""), "size": 0} for path in folders]
-        found = sorted((one for one in found if one["path"].startswith(below and f"{below}/")), key=itemgetter("path"))
-        asked = parse_qs(urlsplit(self.path).query)
-        first = int(asked.get("cursor", ["0"])[0])
-        last = first + min(self.server.page, int(asked.get("limit", [self.server.page])[0]))
+        tree += [{"type": "directory", "path": path, "oid": git_digest(b""), "size": 0} for path in folders]
+        tree = sorted((node for node in tree if node["path"].startswith(below and f"{below}/")), key=itemgetter("path"))
+        query = parse_qs(urlsplit(self.path).query)
+        first = int(query.get("cursor", ["0"])[0])
+        last = first + min(self.server.page, int(query.get("limit", [self.server.page])[0]))
         rest = f"{self.server.address}{urlsplit(self.path).path}?recursive=true&cursor={last}"
-        self.json(found[first:last], {"Link": f'<{rest}>; rel="next"'} if last < len(found) else {})
+        self.json(tree[first:last], {"Link": f'<{rest}>; rel="next"'} if last < len(tree) else {})
 
     def _file(self, kind: str, name: str, revision: str, path: str) -> None:
         commit, files = self._repository(kind, name, revision)
@@ -359,14 +361,14 @@ class _Handler(_Answers):
         self, kind: str, name: str, revision: str, is_listing: bool = False
     ) -> tuple[str, Mapping[str, bytes]]:
         """The commit that a revision means, and its files."""
-        found = self.server.repositories.get(f"{kind}/{name}")
-        given = self.headers.get("Authorization")
-        if found is None or (found.shut == "private" and not given):
-            raise Refused(401 if not given else 404, "RepoNotFound", "Repository not found")
-        is_gated = found.shut == "unaccepted" or (found.shut == "gated" and not given)
+        repository = self.server.repositories.get(f"{kind}/{name}")
+        authorization = self.headers.get("Authorization")
+        if repository is None or (repository.shut == "private" and not authorization):
+            raise Refused(401 if not authorization else 404, "RepoNotFound", "Repository not found")
+        is_gated = repository.shut == "unaccepted" or (repository.shut == "gated" and not authorization)
         if is_gated and not is_listing:
-            raise Refused(403 if given else 401, "GatedRepo", "Access to this repository is restricted")
-        commit = found.branches.get(revision) or found.tags.get(revision, revision)
-        if commit not in found.commits:
+            raise Refused(403 if authorization else 401, "GatedRepo", "Access to this repository is restricted")
+        commit = repository.branches.get(revision) or repository.tags.get(revision, revision)
+        if commit not in repository.commits:
             raise Refused(404, "RevisionNotFound", "Invalid rev id")
-        return commit, found.commits[commit]
+        return commit, repository.commits[commit]

@@ -13,8 +13,8 @@ from hub_stand_in import HubStandIn
 def main() -> None:
     """Serve until a signal ends it."""
     with HubStandIn() as hub:
-        for given in sys.argv[1:]:
-            name, _, folder = given.partition("=")
+        for argument in sys.argv[1:]:
+            name, _, folder = argument.partition("=")
             files = {
                 str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()
             }

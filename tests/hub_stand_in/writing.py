@@ -29,9 +29,9 @@ _CARD = re.compile(r"\s*---\r?\n(.*?)\r?\n---(?:\r?\n|$)", re.DOTALL)
 class WriteRefused(Exception):
     """An answer to something that may not be written."""
 
-    def __init__(self, status: int, why: str, code: str = "") -> None:
-        super().__init__(why)
-        self.status, self.why, self.code = status, why, code
+    def __init__(self, status: int, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.status, self.why, self.code = status, message, code
 
 
 def find_card_errors(content: str) -> list[str]:
@@ -51,9 +51,9 @@ def find_card_errors(content: str) -> list[str]:
     for name in ("datasets", "tags", "base_model"):
         listed = values.get(name, [])
         listed = [listed] if isinstance(listed, str) and name == "base_model" else listed
-        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
             errors.append(f'"{name}" must be an array of strings')
-        elif name != "tags" and not all(re.fullmatch(rf"(?:{_NAME}/)?{_NAME}", one) for one in listed):
+        elif name != "tags" and not all(re.fullmatch(rf"(?:{_NAME}/)?{_NAME}", text) for text in listed):
             errors.append(f'"{name}" with value {listed} is not valid: use an id of the Hub')
     return errors
 
@@ -70,7 +70,9 @@ class HubWriting:
             return self._describe_account(authorization)
         if path == "/api/validate-yaml" and command == "POST":
             if errors := find_card_errors(str(json.loads(body)["content"])):
-                raise WriteRefused(400, json.dumps({"errors": [{"message": one} for one in errors], "warnings": []}))
+                raise WriteRefused(
+                    400, json.dumps({"errors": [{"message": error} for error in errors], "warnings": []})
+                )
             return {"errors": [], "warnings": []}
         if path == "/api/repos/create" and command == "POST":
             return self._create_repository(authorization, json.loads(body))
@@ -111,12 +113,12 @@ class HubWriting:
 
     def _find(self, authorization: str, name: str, *, reading: bool = False) -> "Repository":
         """The repository that one may write to."""
-        found, role = self.hub.repositories.get(f"models/{name}"), authorization.removeprefix("Bearer ")
-        if found is None or (found.shut == "private" and role not in self.hub.roles):
+        repository, role = self.hub.repositories.get(f"models/{name}"), authorization.removeprefix("Bearer ")
+        if repository is None or (repository.shut == "private" and role not in self.hub.roles):
             raise WriteRefused(404 if authorization else 401, "Repository not found", "RepoNotFound")
         if not reading:
             self._check_right(authorization, name.partition("/")[0])
-        return found
+        return repository
 
     def _create_repository(self, authorization: str, wanted: Mapping[str, Any]) -> Any:
         owner, name = str(wanted.get("organization") or self.hub.user), str(wanted["name"])
@@ -160,8 +162,8 @@ class HubWriting:
     def _describe_uploads(self, name: str, wanted: Mapping[str, Any]) -> Any:
         """Where each large file goes that is not here; nothing for one that is."""
         objects = []
-        for one in wanted["objects"]:
-            digest, size = str(one["oid"]), int(one["size"])
+        for lfs_object in wanted["objects"]:
+            digest, size = str(lfs_object["oid"]), int(lfs_object["size"])
             if not re.fullmatch(r"[0-9a-f]{64}", digest):
                 raise WriteRefused(422, "an oid is a SHA-256")
             self.hub.expected_sizes[digest] = size
@@ -225,8 +227,8 @@ class HubWriting:
             if files.pop(path, None) is None:
                 raise WriteRefused(404, "A file with this name doesn't exist", "EntryNotFound")
         elif key == "deletedFolder":
-            for found in [one for one in files if one.startswith(path.rstrip("/") + "/")]:
-                del files[found]
+            for child in [file for file in files if file.startswith(path.rstrip("/") + "/")]:
+                del files[child]
         else:
             raise WriteRefused(400, f"unknown operation {key}")
 
@@ -250,26 +252,26 @@ def _list_commits(repository: "Repository", name: str) -> Iterator[Any]:
 
 
 def _resolve(repository: "Repository", revision: str) -> str:
-    found = repository.branches.get(revision) or repository.tags.get(revision) or revision
-    if found not in repository.commits:
+    commit = repository.branches.get(revision) or repository.tags.get(revision) or revision
+    if commit not in repository.commits:
         raise WriteRefused(404, "Invalid rev id", "RevisionNotFound")
-    return found
+    return commit
 
 
 def _choose_modes(repository: "Repository", branch: str, wanted: Mapping[str, Any]) -> Any:
     """How each file is to be sent: a text as it is, anything else as a large file."""
     files = repository.commits[_resolve(repository, branch)]
     answers = []
-    for one in wanted["files"]:
+    for file in wanted["files"]:
         try:
-            base64.b64decode(one["sample"]).decode()
-            is_text = one["size"] <= MAX_TEXT and not one["path"].endswith((".safetensors", ".bin"))
+            base64.b64decode(file["sample"]).decode()
+            is_text = file["size"] <= MAX_TEXT and not file["path"].endswith((".safetensors", ".bin"))
         except UnicodeDecodeError as error:  # a sample may end within a character
-            is_text = error.end >= len(base64.b64decode(one["sample"])) and error.reason == "unexpected end of data"
-        answer = {"path": one["path"], "uploadMode": "regular" if is_text else "lfs", "shouldIgnore": False}
-        if (there := files.get(one["path"])) is not None:
-            known = hashlib.sha1(b"blob %d\0" % len(there) + there) if is_text else hashlib.sha256(there)
-            answer["oid"] = known.hexdigest()
+            is_text = error.end >= len(base64.b64decode(file["sample"])) and error.reason == "unexpected end of data"
+        answer = {"path": file["path"], "uploadMode": "regular" if is_text else "lfs", "shouldIgnore": False}
+        if (there := files.get(file["path"])) is not None:
+            digest = hashlib.sha1(b"blob %d\0" % len(there) + there) if is_text else hashlib.sha256(there)
+            answer["oid"] = digest.hexdigest()
         answers.append(answer)
     return {"files": answers}
 

@@ -33,9 +33,9 @@ def train(folder: Path, backend: str = "rsl_rl", task: str = TASK) -> None:
     words = ("--task", task, "--num_envs", "16", "--max_iterations", "1", "--headless")
     command = ["bash", lab / "isaaclab.sh", "-p", scripts / backend / "train.py", *words]
     subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True)
-    found = sorted(folder.glob("logs/**/*_*.pt"))[-1]
+    newest = sorted(folder.glob("logs/**/*_*.pt"))[-1]
     checkpoint_file.write_facts(folder / "checkpoint", task, backend)
-    os.replace(found, folder / "checkpoint" / found.name)
+    os.replace(newest, folder / "checkpoint" / newest.name)
     agent = next(folder.glob("logs/**/params/agent.yaml"))
     os.replace(agent, folder / "checkpoint/params/agent.yaml")
 

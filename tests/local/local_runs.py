@@ -42,10 +42,10 @@ T = TypeVar("T")
 def wait_for(look: Callable[[], T]) -> T:
     """What `look` finds, as soon as it finds something."""
     end = time.monotonic() + PATIENCE
-    while not (found := look()):
+    while not (outcome := look()):
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.02)
-    return found
+    return outcome
 
 
 class Runs:

@@ -22,8 +22,8 @@ GCS = "https://storage.googleapis.com/b/c?X-Goog-Date=20260101&X-Goog-Signature=
 def folder(robotrain, tmp_path) -> Path:
     """The folder of a colleague's run, as far as `adopt` reads it."""
     runs, plan = tmp_path / "shared/runs", tmp_path / "plan"
-    given = ("--platform", "local", "--runs-dir", runs, "--to", plan)
-    answer = robotrain("render", "command", *given, "--", "python3", "train.py")
+    options = ("--platform", "local", "--runs-dir", runs, "--to", plan)
+    answer = robotrain("render", "command", *options, "--", "python3", "train.py")
     assert answer.exit_code == 0, answer.stderr
     folder = runs / json.loads((plan / "job.json").read_text())["run"]
     folder.mkdir(parents=True)
@@ -51,19 +51,19 @@ def test_a_run_is_adopted_once_however_its_folder_is_spelled(robotrain, folder, 
     for runs in (tmp_path / "link/runs", folder.parent):
         monkeypatch.setenv("ROBOTRAIN_RUNS_DIR", str(runs))
         listed = robotrain("runs", "--everywhere", "--platform", "local", "--json").json["runs"]
-        assert [(one["run"], one["recorded"]) for one in listed] == [(folder.name, True)]
+        assert [(run["run"], run["recorded"]) for run in listed] == [(folder.name, True)]
 
 
 def test_the_shell_of_a_run_in_a_folder_that_others_can_write_to_takes_nothing_from_it(folder, monkeypatch):
     process = json.loads((folder / "process.json").read_text())
     process["environment"] = {"LD_PRELOAD": "/tmp/hers.so"}
     (folder / "process.json").write_text(json.dumps(process))
-    asked = {"folder": str(folder)}, ["env"], False
-    assert LOCAL.engine.make_shell(*asked).environ["LD_PRELOAD"] == "/tmp/hers.so"
+    arguments = {"folder": str(folder)}, ["env"], False
+    assert LOCAL.engine.make_shell(*arguments).environ["LD_PRELOAD"] == "/tmp/hers.so"
     adopted = LOCAL.engine.make_shell({"folder": str(folder), ADOPTED_KEY: folder.name}, ["env"], False)
     assert (adopted.environ, adopted.folder) == (None, str(folder))
     folder.chmod(0o777)
-    command = LOCAL.engine.make_shell(*asked)
+    command = LOCAL.engine.make_shell(*arguments)
     assert (command.environ, command.folder) == (None, str(folder))
     assert command.note.endswith("can be written by every user: this shell has your own variables and Python")
 

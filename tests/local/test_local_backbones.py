@@ -46,8 +46,8 @@ def test_a_run_fetches_the_files_that_it_needs_of_each_backbone(install, command
             assert done.returncode == 0, done.stderr
             logs = (*command, "logs", done.stdout.splitlines()[0])
             log = subprocess.run(logs, env=environ, capture_output=True, text=True, check=True).stdout
-            (given,) = (line.partition("given: ")[2] for line in log.splitlines() if "given: " in line)
-            return json.loads(given)
+            (received,) = (line.partition("given: ")[2] for line in log.splitlines() if "given: " in line)
+            return json.loads(received)
 
         assert submit() == {
             "lab/arm": ["config.json"],

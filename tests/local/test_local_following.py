@@ -41,8 +41,8 @@ def place(robotrain, pusht, monkeypatch):
     ],
 )
 def test_the_evaluation_runs_beside_the_training_where_there_is_room(place, cores, gpus, options, follows, reason):
-    found, note = place(cores, gpus, *options)
-    assert found == follows
+    is_following, note = place(cores, gpus, *options)
+    assert is_following == follows
     assert ("while step train goes on" in note) == bool(follows)
     assert ("after step train has ended" in note) != bool(follows)
     assert reason in note

@@ -71,7 +71,7 @@ def test_gpus_are_named_or_the_cpu(monkeypatch, tmp_path, driver, visible, state
     if driver:
         (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\nprintf '%s\\n' '{driver}'\n")
         (tmp_path / "nvidia-smi").chmod(0o755)
-    assert [(found.state, found.text) for found in run_check("gpu")] == [(state, shown)]
+    assert [(finding.state, finding.text) for finding in run_check("gpu")] == [(state, shown)]
 
 
 @pytest.mark.parametrize(
@@ -83,34 +83,34 @@ def test_memory_of_a_gpu_is_shown_and_what_others_use(monkeypatch, tmp_path, use
     answers = f"case $1 in *memory*) echo GPU-1, 81920, {used};; *) echo NVIDIA H100, 570.1, 9.0, GPU-1;; esac"
     (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{answers}\n")
     (tmp_path / "nvidia-smi").chmod(0o755)
-    (found,) = run_check("gpu")
-    assert (found.state, shown in found.text) == ("ok", True), found.text
-    assert ("in use" in found.text) is (used > 4)
+    (finding,) = run_check("gpu")
+    assert (finding.state, shown in finding.text) == ("ok", True), finding.text
+    assert ("in use" in finding.text) is (used > 4)
 
 
 def test_a_tracking_database_is_read_and_its_runs_are_counted(state: Path) -> None:
     path = database(state)
-    (found,) = run_check("tracking")
-    assert (found.state, found.text) == ("ok", f"{path}, 2 tracked runs")
+    (finding,) = run_check("tracking")
+    assert (finding.state, finding.text) == ("ok", f"{path}, 2 tracked runs")
 
 
 def test_invalid_tracking_database_is_a_warning(state: Path) -> None:
     state.mkdir()
     (state / "mlflow.db").write_text("this is no database, though it is long enough to be one " * 100)
-    (found,) = run_check("tracking")
-    assert found.state == "warn"
-    assert found.text.endswith("cannot be read: file is not a database")
-    assert found.suggestions[0].text == f"mv {state}/mlflow.db {state}/mlflow.db.broken"
+    (finding,) = run_check("tracking")
+    assert finding.state == "warn"
+    assert finding.text.endswith("cannot be read: file is not a database")
+    assert finding.suggestions[0].text == f"mv {state}/mlflow.db {state}/mlflow.db.broken"
 
 
 def test_busy_tracking_database_is_ok(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "BUSY_SECONDS", 0.05)
     writing = sqlite3.connect(database(state), isolation_level=None)
     writing.execute("begin exclusive")
-    (found,) = run_check("tracking")
+    (finding,) = run_check("tracking")
     writing.close()
-    assert found.state == "ok"
-    assert f"{state}/mlflow.db" in found.text
+    assert finding.state == "ok"
+    assert f"{state}/mlflow.db" in finding.text
 
 
 def test_a_tracking_database_on_a_network_disk_is_a_warning(
@@ -119,17 +119,17 @@ def test_a_tracking_database_on_a_network_disk_is_a_warning(
     database(state)
     (tmp_path / "mounts").write_text(f"server:/home {tmp_path} nfs4 rw 0 0\n")
     monkeypatch.setattr(files, "MOUNTS_FILE", tmp_path / "mounts")
-    (found,) = run_check("tracking")
-    assert found.state == "warn"
-    assert "nfs4" in found.text
+    (finding,) = run_check("tracking")
+    assert finding.state == "warn"
+    assert "nfs4" in finding.text
 
 
 def test_full_disk_fails(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk_cache, "get_free_bytes", lambda path: 10**8)
-    found, *_ = run_check("run folders")
-    assert found.state == "fail"
-    assert "0.09 GiB are free" in found.text
-    assert found.suggestions[0].text == "robotrain runs --prune --older-than 30d"
+    finding, *_ = run_check("run folders")
+    assert finding.state == "fail"
+    assert "0.09 GiB are free" in finding.text
+    assert finding.suggestions[0].text == "robotrain runs --prune --older-than 30d"
 
 
 @pytest.fixture
@@ -143,12 +143,12 @@ def unrecorded_run(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_unrecorded_run_is_reported_and_never_removed(unrecorded_run: Path) -> None:
     assert [finding.state for finding in run_check("run folders")] == ["ok"]  # it may be being sent at this moment
     os.utime(unrecorded_run, (1, 1))
-    _, found = run_check("run folders")
-    assert found.state == "warn"
-    assert found.text.startswith(str(unrecorded_run))
-    assert "succeeded" in found.text
-    assert found.suggestions[0].text == f"rm -r {unrecorded_run}"
-    assert found.fix is None
+    _, finding = run_check("run folders")
+    assert finding.state == "warn"
+    assert finding.text.startswith(str(unrecorded_run))
+    assert "succeeded" in finding.text
+    assert finding.suggestions[0].text == f"rm -r {unrecorded_run}"
+    assert finding.fix is None
 
 
 def test_old_folders_of_interrupted_commands_are_removed(unrecorded_run: Path) -> None:
@@ -157,9 +157,9 @@ def test_old_folders_of_interrupted_commands_are_removed(unrecorded_run: Path) -
         folder.mkdir()
     for folder in (old, gone):
         os.utime(folder, (1, 1))
-    (found,) = [finding for finding in run_check("run folders") if finding.fix]
-    assert found.fix is not None
-    assert "2 folders" in found.fix.text
-    assert str(unrecorded_run.parent) in found.fix.text
-    assert found.fix.apply() == "removed 2"
+    (finding,) = [finding for finding in run_check("run folders") if finding.fix]
+    assert finding.fix is not None
+    assert "2 folders" in finding.fix.text
+    assert str(unrecorded_run.parent) in finding.fix.text
+    assert finding.fix.apply() == "removed 2"
     assert [folder.exists() for folder in (old, gone, new, unrecorded_run)] == [False, False, True, True]

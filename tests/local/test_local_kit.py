@@ -102,11 +102,11 @@ class LocalWorld(World):
         """A submit that ends after it called a function for the first time."""
         function = getattr(module, name)
 
-        def cut_off(*given: object, **more: object) -> None:
-            if any(str(self._folder / "runs") in str(one) for one in given):
-                function(*given, **more)
+        def cut_off(*args: object, **more: object) -> None:
+            if any(str(self._folder / "runs") in str(arg) for arg in args):
+                function(*args, **more)
                 raise SubmitInterrupted
-            function(*given, **more)
+            function(*args, **more)
 
         with self._patched.context() as patched:
             patched.setattr(module, name, cut_off)

@@ -29,8 +29,8 @@ def outputs_by_name(runs: Runs, reference: Reference) -> dict[str, Output]:
 
 
 def test_checkpoints_are_listed_oldest_first_then_files(runs: Runs, run_with_outputs: Reference) -> None:
-    found = list(runs.local.outputs(run_with_outputs))
-    assert [(output.name, output.kind) for output in found] == [
+    outputs = list(runs.local.outputs(run_with_outputs))
+    assert [(output.name, output.kind) for output in outputs] == [
         ("checkpoints/000200", "checkpoint"),
         ("checkpoints/000400", "checkpoint"),
         ("log.txt", "file"),
@@ -39,15 +39,15 @@ def test_checkpoints_are_listed_oldest_first_then_files(runs: Runs, run_with_out
         ("job.json", "file"),
         ("outputs/notes.txt", "file"),
     ]
-    assert all(output.source == "local_path" and Path(output.uri).exists() for output in found)
+    assert all(output.source == "local_path" and Path(output.uri).exists() for output in outputs)
 
 
 def test_checkpoint_has_step_model_digest_and_size(runs: Runs, run_with_outputs: Reference) -> None:
-    one = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"]
-    manifest = checkpoint.read_manifest(Path(one.uri))
+    output = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"]
+    manifest = checkpoint.read_manifest(Path(output.uri))
     assert manifest is not None
-    assert (one.step, one.model, one.digest) == (400, "model", manifest.digest)
-    assert one.size == 400 + Path(one.uri, checkpoint.MANIFEST).stat().st_size
+    assert (output.step, output.model, output.digest) == (400, "model", manifest.digest)
+    assert output.size == 400 + Path(output.uri, checkpoint.MANIFEST).stat().st_size
 
 
 def test_incomplete_checkpoint_is_not_listed(runs: Runs, run_with_outputs: Reference) -> None:
@@ -78,9 +78,9 @@ def test_outputs_in_another_folder_are_listed(runs: Runs, tmp_path: Path) -> Non
     program = SAVES.replace('os.environ["WORK"], "outputs"', repr(str(tmp_path / "elsewhere")))
     reference = runs.submit(program)
     runs.wait_for_end(reference)
-    found = outputs_by_name(runs, reference)
-    assert found["checkpoints/000400"].uri == str(tmp_path / "elsewhere/checkpoints/000400")
-    assert found["elsewhere/notes.txt"].uri == str(tmp_path / "elsewhere/notes.txt")
+    outputs = outputs_by_name(runs, reference)
+    assert outputs["checkpoints/000400"].uri == str(tmp_path / "elsewhere/checkpoints/000400")
+    assert outputs["elsewhere/notes.txt"].uri == str(tmp_path / "elsewhere/notes.txt")
 
 
 def test_neighbours_of_a_checkpoint_folder_are_not_listed(runs: Runs, tmp_path: Path) -> None:
@@ -104,11 +104,11 @@ def test_a_run_without_anything_and_one_that_is_gone(runs: Runs, tmp_path: Path)
 
 
 def test_downloads_are_complete_copies(runs: Runs, run_with_outputs: Reference, tmp_path: Path) -> None:
-    one = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"]
-    runs.local.download(run_with_outputs, one, tmp_path / "mine/best")
+    output = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"]
+    runs.local.download(run_with_outputs, output, tmp_path / "mine/best")
     notes = outputs_by_name(runs, run_with_outputs)["outputs/notes.txt"]
     runs.local.download(run_with_outputs, notes, tmp_path / "notes.txt")
-    for changed in (Path(notes.uri), Path(one.uri, "model/weights.txt")):
+    for changed in (Path(notes.uri), Path(output.uri, "model/weights.txt")):
         changed.write_text("changed")  # which a link would show
     shutil.rmtree(run_with_outputs["folder"])
     assert (tmp_path / "notes.txt").read_text() == "seven"
@@ -149,10 +149,10 @@ def test_failed_download_leaves_nothing(
     spoil: Callable[[Path, Path, pytest.MonkeyPatch], object],
     fact: str,
 ) -> None:
-    one, target = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"], tmp_path / "new/mine"
-    spoil(Path(one.uri), target, monkeypatch)
+    output, target = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"], tmp_path / "new/mine"
+    spoil(Path(output.uri), target, monkeypatch)
     before = {*target.parent.glob("*")}
     with pytest.raises(Rejected) as caught:
-        runs.local.download(run_with_outputs, one, target)
+        runs.local.download(run_with_outputs, output, target)
     assert fact in format_problem(caught.value.problems[0])
     assert {*target.parent.rglob("*")} == before

@@ -44,8 +44,8 @@ def test_build_of_pytorch_is_one_that_there_is(build: str, problem: str) -> None
 def test_build_of_pytorch_reaches_the_run_unless_an_environment_is_given(robotrain: Robotrain, pusht: Path) -> None:
     words = ("render", "--platform", "local", "--dataset-path", pusht, "--torch-backend")
     assert '"torch_backend": "cu126"' in robotrain(*words, "cu126").stdout
-    given = robotrain(*words, "cpu", "--environment", "/opt/env")
-    given.check_problems(2, "option-without-effect --torch-backend")
+    answer = robotrain(*words, "cpu", "--environment", "/opt/env")
+    answer.check_problems(2, "option-without-effect --torch-backend")
 
 
 def test_settings_are_described_and_start_with_their_flags() -> None:

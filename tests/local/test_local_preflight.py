@@ -25,8 +25,8 @@ def test_the_same_words_are_told_before_the_run_and_in_it(runs: Runs) -> None:
 
 def test_an_environment_that_is_not_there_is_told(runs: Runs, tmp_path: Path) -> None:
     runs.settings = LocalSettings(environment=str(tmp_path / "nowhere"))
-    found = [*runs.local.preflight(runs.plan("pass"))]
-    check_problems(found, f"{found[0].code} --environment {tmp_path / 'nowhere'}")
+    problems = [*runs.local.preflight(runs.plan("pass"))]
+    check_problems(problems, f"{problems[0].code} --environment {tmp_path / 'nowhere'}")
 
 
 def test_a_run_that_was_submitted_before_is_told(runs: Runs) -> None:

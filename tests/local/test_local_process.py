@@ -25,16 +25,16 @@ def sleeping_process() -> Iterator["subprocess.Popen[bytes]"]:
 def test_a_process_is_alive_until_it_ends_even_if_nobody_waited_for_it(
     sleeping_process: "subprocess.Popen[bytes]",
 ) -> None:
-    found = process_list.identify_process(sleeping_process.pid)
-    assert found.birth
-    assert process_list.is_alive(found)
+    identity = process_list.identify_process(sleeping_process.pid)
+    assert identity.birth
+    assert process_list.is_alive(identity)
     sleeping_process.kill()
     end = time.monotonic() + 60
     while process_list.get_birth(sleeping_process.pid) and time.monotonic() < end:
         time.sleep(0.01)
     assert not process_list.get_birth(sleeping_process.pid)  # a zombie now
     sleeping_process.wait()
-    assert not process_list.is_alive(found)
+    assert not process_list.is_alive(identity)
 
 
 def test_a_later_process_of_the_same_number_is_another_one(sleeping_process: "subprocess.Popen[bytes]") -> None:
@@ -93,5 +93,5 @@ def test_of_a_number_that_another_process_has_now_nothing_is_found(sleeping_proc
 
 
 def test_facts_survive_being_written_down(sleeping_process: "subprocess.Popen[bytes]") -> None:
-    found = process_list.identify_process(sleeping_process.pid)
-    assert process.parse_process(json.loads(json.dumps(dataclasses.asdict(found)))) == found
+    identity = process_list.identify_process(sleeping_process.pid)
+    assert process.parse_process(json.loads(json.dumps(dataclasses.asdict(identity)))) == identity

@@ -55,8 +55,8 @@ def test_the_runs_own_runtime_is_asked_and_what_it_answers_is_told(
     wanted = Registered(name="arm", version="3", step=400, uri="models:/arm/3")
     for step, options in ((None, []), (400, ["--step", "400"])):
         assert runs.local.register(reference, "arm", step) == wanted
-        asked, where, names = json.loads(Path(reference["folder"], "asked.json").read_text())
-        assert asked == ["register", "job.json", "arm", *options]
+        words, where, names = json.loads(Path(reference["folder"], "asked.json").read_text())
+        assert words == ["register", "job.json", "arm", *options]
         assert where == os.path.realpath(reference["folder"])
         assert names == {"MLFLOW_RUN_ID": None, "A_TOKEN": "t"}
 
@@ -71,7 +71,7 @@ def test_why_it_was_not_registered_is_told_with_a_way_out(runs: Runs, fake_runti
 
 
 @pytest.mark.parametrize(
-    ("program", "why"),
+    ("program", "reason"),
     [
         (
             "raise ValueError('the registry speaks another language')",
@@ -83,9 +83,9 @@ def test_why_it_was_not_registered_is_told_with_a_way_out(runs: Runs, fake_runti
     ],
 )
 def test_one_that_breaks_is_a_sentence_too(
-    runs: Runs, fake_runtime: Callable[[str], Reference], program: str, why: str
+    runs: Runs, fake_runtime: Callable[[str], Reference], program: str, reason: str
 ) -> None:
-    assert why in registration_refusal(runs, fake_runtime(ASKED + program))
+    assert reason in registration_refusal(runs, fake_runtime(ASKED + program))
 
 
 def test_a_secret_in_what_it_says_is_not_repeated(runs: Runs, fake_runtime: Callable[[str], Reference]) -> None:

@@ -141,7 +141,7 @@ def test_a_run_whose_submit_was_interrupted_is_pending(runs: Runs, tmp_path: Pat
 
 def test_a_run_whose_folder_is_gone_is_a_lookup_error(runs: Runs, tmp_path: Path) -> None:
     reference = {"folder": str(tmp_path / "nowhere")}
-    for look in (runs.local.status, runs.local.cancel, lambda asked: runs.local.logs(asked, follow=True)):
+    for look in (runs.local.status, runs.local.cancel, lambda reference: runs.local.logs(reference, follow=True)):
         with pytest.raises(RunGone, match="nowhere"):
             look(reference)
 
@@ -184,5 +184,5 @@ def test_run_inherits_the_environment_without_tracking_of_another_project(
     runs.wait_for_end(reference)
     folder = reference["folder"]
     assert f"only in memory | None | {folder}/payload" in runs.local.logs(reference, follow=False)
-    kept = [path.read_bytes() for path in Path(folder).glob("*.json")]
-    assert not any(b"only in memory" in content for content in kept)
+    contents = [path.read_bytes() for path in Path(folder).glob("*.json")]
+    assert not any(b"only in memory" in content for content in contents)

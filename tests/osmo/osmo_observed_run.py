@@ -29,8 +29,8 @@ class Observed(ObservedRun):
         task = {"name": TASK, "image": "ubuntu:24.04", "command": ["true"]}
         spec = {"workflow": {"name": RUN, "resources": {"default": RESOURCES}, "tasks": [task]}}
         self.osmo, self.id = osmo, osmo.submit(yaml.safe_dump(spec))
-        kept = {"cli": "osmo", "task": TASK, "server": "6.4", "publishes": publishes, "run": RUN}
-        self.reference = {"workflow": self.id, **kept}
+        fields = {"cli": "osmo", "task": TASK, "server": "6.4", "publishes": publishes, "run": RUN}
+        self.reference = {"workflow": self.id, **fields}
 
     def set_status(self, task: str, **more) -> "Observed":
         self.osmo.set_state(self.id, task_status=task, **more)

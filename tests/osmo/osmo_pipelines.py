@@ -12,20 +12,20 @@ RUN = "train-eval-aa4c8800-1"
 WHOLE = Job(workload="train-eval", parameters=())
 
 
-def registration_settings(of: Job, given: Any) -> Any:
+def registration_settings(of: Job, settings: Any) -> Any:
     """The settings that core gives a registration."""
-    return OSMO.plans.choose_registration_settings(of, given, ())[0]
+    return OSMO.plans.choose_registration_settings(of, settings, ())[0]
 
 
 def step(name: str, of: Job, *needs: str, packed: Payload | None = None, **more: Any) -> PipelineStep:
     """A step; what it takes from others are sources of its job."""
-    given = {"tracking_uri": "https://mlflow.example"} | more.pop("settings", {})
-    takes = {one.uri: "policy" for one in of.sources if one.kind == "step"}
+    overrides = {"tracking_uri": "https://mlflow.example"} | more.pop("settings", {})
+    takes = {source.uri: "policy" for source in of.sources if source.kind == "step"}
     return PipelineStep(
         name=name,
         needs=tuple(dict.fromkeys((*takes, *needs))),
         job=of,
-        settings=registration_settings(of, settings(**given)) if more.get("registers") else settings(**given),
+        settings=registration_settings(of, settings(**overrides)) if more.get("registers") else settings(**overrides),
         payload=packed or payload(),
         container_plugins=PLUGIN_MODULES,
         takes=takes,
@@ -33,12 +33,14 @@ def step(name: str, of: Job, *needs: str, packed: Payload | None = None, **more:
     )
 
 
-def steps(packed: Payload | None = None, **given: Any) -> list[PipelineStep]:
+def steps(packed: Payload | None = None, **options: Any) -> list[PipelineStep]:
     """A training, the evaluation of its policy, and its registration."""
     return [
-        step("train", job(), packed=packed, hands_over=True, **given),
-        step("evaluate", evaluation(source("step", "train", "policy")), packed=packed, hands_over=True, **given),
-        step("register", evaluation(source("step", "evaluate", "policy")), packed=packed, registers="pusher", **given),
+        step("train", job(), packed=packed, hands_over=True, **options),
+        step("evaluate", evaluation(source("step", "train", "policy")), packed=packed, hands_over=True, **options),
+        step(
+            "register", evaluation(source("step", "evaluate", "policy")), packed=packed, registers="pusher", **options
+        ),
     ]
 
 

@@ -32,26 +32,26 @@ def payload(size: int = 0) -> Payload:
     return Payload(buffer.getvalue())
 
 
-def job(*sources: JobSource, **given: Any) -> Job:
+def job(*sources: JobSource, **parameters: Any) -> Job:
     """A training with OSMO's defaults: data is loaded in one process."""
-    return planned_jobs.job(*sources, **{"num_workers": 0} | given)
+    return planned_jobs.job(*sources, **{"num_workers": 0} | parameters)
 
 
-def settings(**given: Any) -> OsmoSettings:
-    return OsmoSettings(**{"pool": "gpu-pool", "tracking_uri": "none"} | given)
+def settings(**overrides: Any) -> OsmoSettings:
+    return OsmoSettings(**{"pool": "gpu-pool", "tracking_uri": "none"} | overrides)
 
 
-def render_plan(of: Job, attempt: int = 1, packed: Payload | None = None, **given: Any) -> Plan:
-    return OSMO.plans.render(of, settings(**given), of.run_name(attempt), packed or payload(), PLUGIN_MODULES)
+def render_plan(of: Job, attempt: int = 1, packed: Payload | None = None, **overrides: Any) -> Plan:
+    return OSMO.plans.render(of, settings(**overrides), of.run_name(attempt), packed or payload(), PLUGIN_MODULES)
 
 
-def find_problems(of: Job, **given: Any) -> list[Problem]:
-    return list(OSMO.plans.check(of, settings(**given)))
+def find_problems(of: Job, **overrides: Any) -> list[Problem]:
+    return list(OSMO.plans.check(of, settings(**overrides)))
 
 
-def find_codes(of: Job, **given: Any) -> set[str]:
+def find_codes(of: Job, **overrides: Any) -> set[str]:
     """The problems that are errors."""
-    return {problem.code for problem in find_problems(of, **given) if problem.severity == "error"}
+    return {problem.code for problem in find_problems(of, **overrides) if problem.severity == "error"}
 
 
 def read_yaml(text: str | bytes) -> Any:
@@ -64,8 +64,8 @@ def read_workflow(of: Plan) -> dict[str, Any]:
 
 
 def read_task(of: Plan) -> dict[str, Any]:
-    (found,) = read_workflow(of)["tasks"]
-    return dict(found)
+    (task,) = read_workflow(of)["tasks"]
+    return dict(task)
 
 
 def unpack_archive(archive: bytes | str) -> dict[str, bytes]:

@@ -21,7 +21,7 @@ SUBMISSION_SPEC = OsmoSubmissionSpec(
 
 def make_workflow(mark: str = MARK, run: str = RUN, credentials=(), **task) -> str:
     """The text of a workflow with one task."""
-    named = {one.name: {one.key.upper(): one.key} for one in credentials}
+    named = {credential.name: {credential.key.upper(): credential.key} for credential in credentials}
     values = {"name": TASK, "image": "ubuntu:24.04", "command": ["true"], "environment": {"ROBOTRAIN_PLAN": mark}}
     body = {"name": run, "resources": {"default": RESOURCES}, "tasks": [{**values, "credentials": named, **task}]}
     return yaml.safe_dump({"workflow": body}, sort_keys=False)

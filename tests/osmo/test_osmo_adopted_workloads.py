@@ -6,7 +6,7 @@ from adopted_workloads import JOBS, compare_adopted
 
 @pytest.mark.parametrize("job", ["lerobot-train-smolvla", "isaac-export"])
 def test_status_of_an_adopted_run_is_that_of_its_machine(osmo, robotrain, tmp_path, monkeypatch, job):
-    kept = ("--publish-url", "azure://rtmemory/checkpoints/x") if job == "isaac-export" else ()
+    publish_options = ("--publish-url", "azure://rtmemory/checkpoints/x") if job == "isaac-export" else ()
     place = ("--platform", "osmo", "--pool", "default", "--no-pin", "--tracking-uri", "none")
-    words = ("submit", job.removesuffix("-smolvla"), *place, *kept, *JOBS[job])
+    words = ("submit", job.removesuffix("-smolvla"), *place, *publish_options, *JOBS[job])
     compare_adopted(robotrain, monkeypatch, tmp_path / "other", words, lambda status: f"{status['run']}-1")

@@ -56,7 +56,10 @@ def test_a_pipeline_is_not_adopted(osmo):
     workflow = OSMO.engine.submit(plan(steps(settings={"pool": "default"})))["workflow"]
     assert adopt_refused(workflow) == f"{workflow} is a pipeline, which cannot be recorded on another machine"
     osmo.submit(TEXT.replace("NAME", "lerobot-train-00000001-1"))
-    listed = {one.text: one.can_be_adopted for one in OSMO.engine.list_submitted(OsmoSettings(), everyone=False)}
+    listed = {
+        submission.text: submission.can_be_adopted
+        for submission in OSMO.engine.list_submitted(OsmoSettings(), everyone=False)
+    }
     assert listed == {"lerobot-train-00000001-1-1": True, workflow: False}
 
 
@@ -100,8 +103,8 @@ def test_workflows_are_listed_by_pages(osmo, monkeypatch, count, requests):
         osmo.submit(TEXT.replace("NAME", name))
     osmo.forget()
     listed = [*OSMO.engine.list_submitted(OsmoSettings(), everyone=False)]
-    assert [one.run for one in listed] == names[::-1], "the newest first"
-    assert [one.text for one in listed] == [f"{name}-1" for name in names[::-1]]
+    assert [submission.run for submission in listed] == names[::-1], "the newest first"
+    assert [submission.text for submission in listed] == [f"{name}-1" for name in names[::-1]]
     assert len(osmo.calls) == requests <= -(-count // 2) + 2
 
 
@@ -111,7 +114,10 @@ def test_runs_of_others_and_workflows_of_other_tools_are_told_apart(osmo):
         osmo.submit(TEXT.replace("NAME", name))
     osmo.configure(user="ann")
     listed = {
-        everyone: [(one.text, one.user, one.state) for one in OSMO.engine.list_submitted(OsmoSettings(), everyone)]
+        everyone: [
+            (submission.text, submission.user, submission.state)
+            for submission in OSMO.engine.list_submitted(OsmoSettings(), everyone)
+        ]
         for everyone in (False, True)
     }
     ann = ("lerobot-train-00000001-1-1", "ann", "pending")
@@ -147,9 +153,9 @@ def test_other_addresses_are_no_workflows(osmo, text):
 
 def list_asked(osmo) -> list[str]:
     """Return the workflows whose text was asked for since the last time."""
-    asked = [call[2] for call in osmo.calls if call[:2] == ["workflow", "spec"]]
+    workflows = [call[2] for call in osmo.calls if call[:2] == ["workflow", "spec"]]
     osmo.forget()
-    return asked
+    return workflows
 
 
 @pytest.mark.parametrize(("storing_seconds", "times"), [(0.0, 1), (3600.0, 3)])
@@ -199,4 +205,4 @@ def test_a_name_that_nobody_has_is_not_called_removed(osmo):
     osmo.fail("workflow list", "refused", times=None)
     with pytest.raises(Rejected) as raised:
         adopt_submitted_run("lerobot-train-0123abcd-1", get_plugins(), "osmo")
-    assert "run-not-adopted" not in [one.code for one in raised.value.problems], "it did not list"
+    assert "run-not-adopted" not in [problem.code for problem in raised.value.problems], "it did not list"

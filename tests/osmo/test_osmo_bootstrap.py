@@ -79,8 +79,8 @@ def test_an_archive_reads_back_and_no_engine_reads_it(seed: int) -> None:
     assert redact(text) == text
     assert not holds_secret(re.sub(ENCODED_ARCHIVE, "", text))
     assert len(text.splitlines()) == 4
-    (found,) = yaml.safe_load(text)["files"]
-    assert base64.b64decode(found["contents"]) == archive
+    (file,) = yaml.safe_load(text)["files"]
+    assert base64.b64decode(file["contents"]) == archive
     assert unpack_archive(archive)["noise"] == noise
 
 
@@ -93,9 +93,9 @@ def test_check_for_secrets_excuses_only_the_archive() -> None:
 
 
 def test_equal_payloads_are_equal_archives() -> None:
-    one, other = Payload(zip_files(a="1", b="2")), Payload(zip_files(b="2", a="1"))
-    assert pack_archive(one, b"{}") == pack_archive(other, b"{}")
-    assert pack_archive(one, b"{}") != pack_archive(one, b"[]")
+    payload, other = Payload(zip_files(a="1", b="2")), Payload(zip_files(b="2", a="1"))
+    assert pack_archive(payload, b"{}") == pack_archive(other, b"{}")
+    assert pack_archive(payload, b"{}") != pack_archive(payload, b"[]")
 
 
 def parse_statements(source: bytes) -> tuple[str, list[int]]:
@@ -104,8 +104,10 @@ def parse_statements(source: bytes) -> tuple[str, list[int]]:
     lines = []
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):
-            node.body = [one for one in body if not is_string(one) and not isinstance(one, ast.Pass)]
-            lines += [one.lineno for one in node.body]
+            node.body = [
+                statement for statement in body if not is_string(statement) and not isinstance(statement, ast.Pass)
+            ]
+            lines += [statement.lineno for statement in node.body]
     return ast.dump(tree), lines
 
 

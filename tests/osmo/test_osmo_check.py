@@ -198,38 +198,40 @@ NOTICES: list[tuple[Job, dict[str, object], str, str | None]] = [
 ]
 
 
-def find_problem(code: str, of: Job, **given: object) -> Problem:
-    (found,) = [problem for problem in find_problems(of, **given) if problem.code == code]
-    return found
+def find_problem(code: str, of: Job, **overrides: object) -> Problem:
+    (problem,) = [problem for problem in find_problems(of, **overrides) if problem.code == code]
+    return problem
 
 
-@pytest.mark.parametrize(("of", "given"), ACCEPTED)
-def test_job_is_accepted(of: Job, given: dict) -> None:
-    assert find_codes(of, **given) == set()
+@pytest.mark.parametrize(("of", "overrides"), ACCEPTED)
+def test_job_is_accepted(of: Job, overrides: dict) -> None:
+    assert find_codes(of, **overrides) == set()
 
 
-@pytest.mark.parametrize(("of", "given", "code", "where"), REFUSED)
-def test_job_is_refused_for_one_option(of: Job, given: dict, code: str, where: str) -> None:
-    errors = {(problem.code, problem.where) for problem in find_problems(of, **given) if problem.severity == "error"}
+@pytest.mark.parametrize(("of", "overrides", "code", "where"), REFUSED)
+def test_job_is_refused_for_one_option(of: Job, overrides: dict, code: str, where: str) -> None:
+    errors = {
+        (problem.code, problem.where) for problem in find_problems(of, **overrides) if problem.severity == "error"
+    }
     assert errors == {(code, where)}
 
 
-@pytest.mark.parametrize(("of", "given", "code", "suggestions"), SUGGESTIONS)
-def test_problem_suggests_what_to_type(of: Job, given: dict, code: str, suggestions: list[str]) -> None:
-    assert [suggestion.text for suggestion in find_problem(code, of, **given).suggestions] == suggestions
+@pytest.mark.parametrize(("of", "overrides", "code", "suggestions"), SUGGESTIONS)
+def test_problem_suggests_what_to_type(of: Job, overrides: dict, code: str, suggestions: list[str]) -> None:
+    assert [suggestion.text for suggestion in find_problem(code, of, **overrides).suggestions] == suggestions
 
 
-@pytest.mark.parametrize(("of", "given", "code", "severity"), NOTICES)
-def test_notice_has_its_severity(of: Job, given: dict, code: str, severity: str | None) -> None:
-    found = [problem.severity for problem in find_problems(of, **given) if problem.code == code]
-    assert found == ([severity] if severity else [])
+@pytest.mark.parametrize(("of", "overrides", "code", "severity"), NOTICES)
+def test_notice_has_its_severity(of: Job, overrides: dict, code: str, severity: str | None) -> None:
+    severities = [problem.severity for problem in find_problems(of, **overrides) if problem.code == code]
+    assert severities == ([severity] if severity else [])
 
 
 def test_all_problems_are_found_at_once() -> None:
     wrong = {"pool": None, "image": "a b", "memory": "48GB", "exec_timeout": "1h30m", "gpus": 0, "labels": "a=b c"}
-    found = [problem for problem in find_problems(job(), **wrong) if problem.severity == "error"]
+    problems = [problem for problem in find_problems(job(), **wrong) if problem.severity == "error"]
     options = {"--pool", "--image", "--memory", "--exec-timeout", "--gpus", "--labels"}
-    assert {problem.where for problem in found} == options
+    assert {problem.where for problem in problems} == options
 
 
 def test_stage_of_a_problem_gives_the_exit_code() -> None:
@@ -247,7 +249,7 @@ def test_reason_names_what_is_wrong() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "option"),
+    ("overrides", "option"),
     [
         ({"hf_credential": TOKEN}, "--hf-credential"),
         ({"blob_credential": TOKEN}, "--blob-credential"),
@@ -256,20 +258,20 @@ def test_reason_names_what_is_wrong() -> None:
         *(({"wandb_credential": f"wandb:{key}"}, "--wandb-credential") for key in (*KEYS, "Zq8" * 14)),
     ],
 )
-def test_secret_in_place_of_a_credential_is_not_repeated(given: dict, option: str) -> None:
-    found = find_problem("value-invalid", job(wandb=True), **given)
-    assert found.where == option
-    (value,) = given.values()
-    assert value.removeprefix("key:").removeprefix("wandb:") not in format_problem(found)
-    assert "secret" in found.why
+def test_secret_in_place_of_a_credential_is_not_repeated(overrides: dict, option: str) -> None:
+    problem = find_problem("value-invalid", job(wandb=True), **overrides)
+    assert problem.where == option
+    (value,) = overrides.values()
+    assert value.removeprefix("key:").removeprefix("wandb:") not in format_problem(problem)
+    assert "secret" in problem.why
 
 
 @pytest.mark.parametrize("reference", [TOKEN, f"team:{KEYS[0]}", "a b", "", "team:?"])
 def test_what_names_no_credential_is_no_secret_of_a_program(reference: str) -> None:
-    found = find_problem("secret-reference-invalid", job(), secrets=json.dumps({"API_TOKEN": reference}))
-    assert found.where == "--secret API_TOKEN"
-    assert [way.text for way in found.suggestions] == ["--secret NAME=CREDENTIAL[:KEY]"]
-    assert not reference or reference not in format_problem(found).replace(found.why, "")
+    problem = find_problem("secret-reference-invalid", job(), secrets=json.dumps({"API_TOKEN": reference}))
+    assert problem.where == "--secret API_TOKEN"
+    assert [way.text for way in problem.suggestions] == ["--secret NAME=CREDENTIAL[:KEY]"]
+    assert not reference or reference not in format_problem(problem).replace(problem.why, "")
 
 
 @pytest.mark.parametrize("name", ["OSMO_TOKEN", "BLOB_URLS", "ROBOTRAIN_PLAN", "NVIDIA_DRIVER_CAPABILITIES"])
@@ -278,28 +280,28 @@ def test_variable_of_the_task_is_no_secret_of_a_program(name: str) -> None:
 
 
 def test_credential_in_files_is_no_secret_of_a_program_too() -> None:
-    found = find_problem("osmo-credential-twice", job(), secrets='{"API_TOKEN": "store"}', blob_credential="store")
-    assert found.where == "--secret API_TOKEN"
+    problem = find_problem("osmo-credential-twice", job(), secrets='{"API_TOKEN": "store"}', blob_credential="store")
+    assert problem.where == "--secret API_TOKEN"
 
 
-@pytest.mark.parametrize("given", [KEYS[0], f"API_KEY={KEYS[0]}", f"{KEYS[0]}=x"])
-def test_secret_itself_on_the_command_line_is_not_repeated(robotrain, given: str) -> None:
-    answer = robotrain("render", "--platform", "osmo", "--pool", "p", "-d", "lerobot/pusht", "--secret", given)
+@pytest.mark.parametrize("secret", [KEYS[0], f"API_KEY={KEYS[0]}", f"{KEYS[0]}=x"])
+def test_secret_itself_on_the_command_line_is_not_repeated(robotrain, secret: str) -> None:
+    answer = robotrain("render", "--platform", "osmo", "--pool", "p", "-d", "lerobot/pusht", "--secret", secret)
     assert answer.exit_code == 2
     assert KEYS[0] not in answer.stdout + answer.stderr
 
 
 def test_password_in_an_address_is_not_repeated() -> None:
     uri = "https://me:hunter2@mlflow.example/x?token=abcdef"
-    found = find_problem("value-invalid", job(), tracking_uri=uri)
-    assert [suggestion.text for suggestion in found.suggestions] == ["--tracking-uri https://mlflow.example/x"]
-    assert "hunter2" not in format_problem(found)
-    assert "abcdef" not in format_problem(found)
+    problem = find_problem("value-invalid", job(), tracking_uri=uri)
+    assert [suggestion.text for suggestion in problem.suggestions] == ["--tracking-uri https://mlflow.example/x"]
+    assert "hunter2" not in format_problem(problem)
+    assert "abcdef" not in format_problem(problem)
 
 
 def test_check_reads_no_file_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*given: object, **named: object) -> None:
-        raise AssertionError(given)
+    def refuse(*args: object, **named: object) -> None:
+        raise AssertionError(args)
 
     for name in ("builtins.open", "socket.socket.connect", "subprocess.Popen.__init__"):
         monkeypatch.setattr(name, refuse)
@@ -308,8 +310,8 @@ def test_check_reads_no_file_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_workload_without_a_device_is_offered_no_processor(robotrain) -> None:
     answer = robotrain("render", "isaac-train", "--platform", "osmo", "--pool", "p", "--gpus", "0", "--json")
-    (found,) = (problem for problem in answer.json["problems"] if problem["code"] == "gpus-too-few")
-    assert [suggestion["text"] for suggestion in found["instead"]] == ["--gpus 1"]
+    (problem,) = (problem for problem in answer.json["problems"] if problem["code"] == "gpus-too-few")
+    assert [suggestion["text"] for suggestion in problem["instead"]] == ["--gpus 1"]
 
 
 @pytest.mark.parametrize("wrong", [("--gpus", "x"), ("--publish-url", "https://a.blob.core.windows.net/c/p?sig=abc")])

@@ -37,8 +37,8 @@ def test_problems_of_osmo_in_the_document_exist():
     assert result
 
 
-@pytest.mark.parametrize("given", re.findall(r"^\| `(\S+)` \|", DOCUMENT.part("### Valid blob URLs"), re.MULTILINE))
-def test_what_the_document_says_is_no_blob_url_is_refused(given, robotrain):
-    answer = robotrain("render", *OSMO, "--blob-url", given)
+@pytest.mark.parametrize("url", re.findall(r"^\| `(\S+)` \|", DOCUMENT.part("### Valid blob URLs"), re.MULTILINE))
+def test_what_the_document_says_is_no_blob_url_is_refused(url, robotrain):
+    answer = robotrain("render", *OSMO, "--blob-url", url)
     assert answer.exit_code in (2, 3), answer.stdout
     assert "sig=x" not in answer.stdout + answer.stderr

@@ -45,10 +45,10 @@ def of_workspace(uri: str) -> object:
 class TestWorkflow:
     def test_evaluation_has_its_own_image_and_resources(self) -> None:
         made = render_plan(evaluation())
-        asked = read_workflow(made)["resources"]["default"]
+        resources = read_workflow(made)["resources"]["default"]
         assert read_task(made)["name"] == "lerobot-eval"
         assert read_task(made)["image"] == EVAL_IMAGE
-        assert (asked["gpu"], asked["cpu"], asked["memory"], asked["storage"]) == (1, 4, "32Gi", "40Gi")
+        assert (resources["gpu"], resources["cpu"], resources["memory"], resources["storage"]) == (1, 4, "32Gi", "40Gi")
         assert read_workflow(made)["timeout"] == {"exec_timeout": "2h"}
 
     def test_explain_shows_defaults(self) -> None:
@@ -73,10 +73,10 @@ class TestWorkflow:
 
 class TestProblems:
     def test_lost_results_are_reported(self) -> None:
-        codes = {one.code for one in find_problems(evaluation())}
+        codes = {problem.code for problem in find_problems(evaluation())}
         assert "nothing-kept" in codes
-        for kept in (find_problems(evaluation(publish_url=ONE)), find_problems(evaluation(), **TRACKED)):
-            assert "nothing-kept" not in {one.code for one in kept}
+        for problems in (find_problems(evaluation(publish_url=ONE)), find_problems(evaluation(), **TRACKED)):
+            assert "nothing-kept" not in {problem.code for problem in problems}
 
     def test_model_of_a_workspace_needs_the_workspace(self) -> None:
         assert find_codes(of_workspace("azureml:arm:3"), **TRACKED) == set()
@@ -89,20 +89,24 @@ class TestProblems:
         assert find_codes(result, tracking_uri="https://mlflow.example") == set()
         assert find_codes(result) == {"value-missing"}
         for code, of_it in (("value-missing", result), ("nothing-kept", evaluation())):
-            off = next(one for one in find_problems(of_it, **TRACKED | {"tracking_uri": "none"}) if one.code == code)
+            off = next(
+                problem
+                for problem in find_problems(of_it, **TRACKED | {"tracking_uri": "none"})
+                if problem.code == code
+            )
             typed = next(way.text for way in off.suggestions if way.text.startswith("--tracking-uri")).split()[1]
-            assert code not in {one.code for one in find_problems(of_it, **TRACKED | {"tracking_uri": typed})}
-        (found,) = [one for one in find_problems(result, **TRACKED) if one.code == "osmo-model-elsewhere"]
-        assert found.suggestions[0].text == "--policy-model azureml:arm:3"
+            assert code not in {problem.code for problem in find_problems(of_it, **TRACKED | {"tracking_uri": typed})}
+        (problem,) = [problem for problem in find_problems(result, **TRACKED) if problem.code == "osmo-model-elsewhere"]
+        assert problem.suggestions[0].text == "--policy-model azureml:arm:3"
 
 
 class TestOutputs:
     def test_published_results_are_listed(self, osmo) -> None:
         run = Observed(osmo, publishes=BLOBS)
         run.tell(RESULTS, Delivered(to="runs:/1"), Delivered(to=f"{BLOBS}/lerobot-eval-1"))
-        (one,) = run.set_status("COMPLETED", exit_code=0).outputs()
-        assert (one.name, one.kind, one.source) == ("eval_results", "file", "blob_url")
-        assert one.uri == f"{BLOBS}/lerobot-eval-1"
+        (output,) = run.set_status("COMPLETED", exit_code=0).outputs()
+        assert (output.name, output.kind, output.source) == ("eval_results", "file", "blob_url")
+        assert output.uri == f"{BLOBS}/lerobot-eval-1"
 
     def test_copied_results_are_listed_once_complete(self, osmo, tmp_path) -> None:
         run = Observed(osmo, publishes=STORAGE)
@@ -112,9 +116,9 @@ class TestOutputs:
         osmo.put(STORAGE, {"metrics.json": b"{}"})
         assert run.outputs() == []
         osmo.put(STORAGE, {"metrics.json": b"{}", "eval_results.json": b"{}"})
-        (one,) = run.outputs()
-        assert (one.name, one.kind) == ("eval_results", "file")
-        OSMO.engine.download(run.reference, one, tmp_path / "brought")
+        (output,) = run.outputs()
+        assert (output.name, output.kind) == ("eval_results", "file")
+        OSMO.engine.download(run.reference, output, tmp_path / "brought")
         assert sorted(path.name for path in (tmp_path / "brought").iterdir()) == ["eval_results.json", "metrics.json"]
 
     def test_unpublished_results_name_the_tracking_run(self, run) -> None:
@@ -124,9 +128,9 @@ class TestOutputs:
         run.set_status("COMPLETED", exit_code=0)
         with pytest.raises(Rejected) as raised:
             run.outputs()
-        (found,) = raised.value.problems
-        assert found.title.startswith("the results of ")
-        assert "https://ml.azure.com/2" in found.why
+        (problem,) = raised.value.problems
+        assert problem.title.startswith("the results of ")
+        assert "https://ml.azure.com/2" in problem.why
 
     def test_untracked_policy_cannot_be_registered_later(self, run) -> None:
         run.record(LEROBOT_EVAL.profile.outputs)
@@ -134,9 +138,9 @@ class TestOutputs:
         run.set_status("COMPLETED", exit_code=0)
         with pytest.raises(Rejected) as raised:
             OSMO.engine.register(run.reference, "arm", None)
-        (found,) = raised.value.problems
-        assert found.code == "feature-not-there"
-        assert found.suggestions[0].text.endswith("--set register_model=arm")
+        (problem,) = raised.value.problems
+        assert problem.code == "feature-not-there"
+        assert problem.suggestions[0].text.endswith("--set register_model=arm")
 
 
 def test_workload_of_a_plugin_has_its_own_noun_and_output_folder(osmo) -> None:

@@ -18,7 +18,7 @@ JOB = (
 
 
 def list_accepted_workflows(osmo) -> list[str]:
-    return [name for name, one in osmo.workflows.items() if one.status != "FAILED_SUBMISSION"]
+    return [name for name, workflow in osmo.workflows.items() if workflow.status != "FAILED_SUBMISSION"]
 
 
 def list_recorded_workflows() -> list[str]:

@@ -23,8 +23,8 @@ def make_interrupted_plan(*before: str):
 
 def find_workflow(*before: str) -> str | None:
     """The workflow that is found for such a plan."""
-    found = OSMO.engine.find(make_interrupted_plan(*before))
-    return found["workflow"] if found else None
+    reference = OSMO.engine.find(make_interrupted_plan(*before))
+    return reference["workflow"] if reference else None
 
 
 def write_submit_lock(end: str):
@@ -40,17 +40,17 @@ def test_nothing_is_found_if_nothing_was_accepted(osmo):
 
 
 @pytest.mark.parametrize(
-    ("note", "found"),
+    ("note", "workflow"),
     [(None, None), ((), f"{RUN}-7"), ((OTHER,), None)],
     ids=["never submitted", "of this plan", "of another plan"],
 )
-def test_workflow_in_the_note_is_found_without_a_search(osmo, note, found):
+def test_workflow_in_the_note_is_found_without_a_search(osmo, note, workflow):
     add_workflow(osmo)
     osmo.forget()
     if note is not None:
         submit.NOTE.write(make_plan(*note), {"before": (), "active": (), "workflow": f"{RUN}-7"})
     reference = OSMO.engine.find(make_plan())
-    assert (reference and reference["workflow"]) == found
+    assert (reference and reference["workflow"]) == workflow
     assert osmo.calls == []
 
 
@@ -103,9 +103,9 @@ def test_workflow_of_this_plan_is_found_among_others(osmo):
     add_workflow(osmo, run=f"{RUN}1")
     add_workflow(osmo, OTHER)
     ours = add_workflow(osmo)
-    found = OSMO.engine.find(make_interrupted_plan())
-    assert found is not None
-    assert (found["workflow"], found["run"], found["cli"]) == (ours, RUN, "osmo")
+    reference = OSMO.engine.find(make_interrupted_plan())
+    assert reference is not None
+    assert (reference["workflow"], reference["run"], reference["cli"]) == (ours, RUN, "osmo")
 
 
 @pytest.mark.slow
@@ -156,9 +156,9 @@ def test_late_workflow_is_waited_for(osmo, monkeypatch, end):
         threading.Timer(0.2, file.close).start() if end.startswith("waited for") else file.close()
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 2.0)
     threading.Timer(0.8, add_workflow, [osmo]).start()
-    found = OSMO.engine.find(wanted)
-    assert found is not None
-    assert found["workflow"] == f"{RUN}-2"
+    reference = OSMO.engine.find(wanted)
+    assert reference is not None
+    assert reference["workflow"] == f"{RUN}-2"
 
 
 def test_long_after_an_interruption_nothing_is_waited_for(osmo, monkeypatch):

@@ -85,7 +85,7 @@ def evaluations(draw: st.DrawFn, parameters: dict[str, Any]) -> Job:
     own = {"starts": draw(st.none() | TEXT), "register_model": draw(st.none() | st.just("pusht") | TEXT)}
     return osmo_plans.evaluation(
         draw(POLICIES),
-        *draw(st.lists(sources_of.filter(lambda one: one.role == "dataset"), max_size=2)),
+        *draw(st.lists(sources_of.filter(lambda source: source.role == "dataset"), max_size=2)),
         **parameters,
         **own,
     )
@@ -146,7 +146,7 @@ def assert_unchanged(of: Job, settings: OsmoSettings, made: Plan, task: dict[str
     assert parsed.run == made.run
     assert task["environment"].get("BLOB_URLS") == parsed.placement.promised.get("BLOB_URLS")
     assert task["image"] == (settings.image or IMAGES[of.workload])
-    assert all(isinstance(one, str) for one in (*task["environment"].values(), *task["command"]))
+    assert all(isinstance(text, str) for text in (*task["environment"].values(), *task["command"]))
 
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -154,8 +154,8 @@ QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 @given(jobs())
 @hypothesis_settings(max_examples=8, suppress_health_check=QUIET)
-def test_any_job_is_refused_or_reads_the_same_after_every_render(given: tuple[Job, OsmoSettings]) -> None:
-    check_render(*given)
+def test_any_job_is_refused_or_reads_the_same_after_every_render(case: tuple[Job, OsmoSettings]) -> None:
+    check_render(*case)
 
 
 @pytest.mark.slow
@@ -166,8 +166,8 @@ def test_thousands_of_jobs_are_refused_or_read_the_same() -> None:
 
     @given(jobs())
     @hypothesis_settings(max_examples=most, suppress_health_check=QUIET, database=None)
-    def each(given: tuple[Job, OsmoSettings]) -> None:
-        count["made" if check_render(*given) else "refused"] += 1
+    def each(case: tuple[Job, OsmoSettings]) -> None:
+        count["made" if check_render(*case) else "refused"] += 1
 
     each()
     print(count)

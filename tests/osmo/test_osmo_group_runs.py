@@ -41,7 +41,7 @@ def test_group_trains_to_the_last_step_and_the_lead_publishes(robotrain, osmo, p
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["step"], status["checkpoint_step"]) == ("succeeded", 4, 4)
     assert status["processes"] == {"count": 2, "nodes": 2, "samples": 8}
-    names = [one["name"] for one in robotrain("outputs", run, "--json").json["outputs"]]
+    names = [output["name"] for output in robotrain("outputs", run, "--json").json["outputs"]]
     assert [name.rpartition("/")[2] for name in names] == ["000002", "000004"]
     other = robotrain("logs", run, "--task", "lerobot-train-node-1").stdout
     assert "node 1: work started" in other  # how it ends is a race: the group ends with its lead

@@ -82,8 +82,8 @@ def test_end_of_the_group_is_the_end_of_the_run(group, lead, other, codes, exit_
 )
 def test_preempted_node_is_named_and_the_job_is_not_blamed(group, lead, other, codes, node):
     group.set_tasks(lead, other, codes)
-    found = group.read_status()
-    assert (found["state"], found["reason"].partition(":")[0]) == ("lost", f"node {node}")
+    status = group.read_status()
+    assert (status["state"], status["reason"].partition(":")[0]) == ("lost", f"node {node}")
     answer = group.run_command("status")
     assert ("higher priority" in answer.stdout, "fail again" in answer.stdout) == (True, False), answer.stdout
 
@@ -99,7 +99,7 @@ def test_cancel_ends_both_nodes(group):
 
 def list_tasks(osmo, *but: str) -> list[list[str]]:
     return [
-        [task["name"] for one in workflow.spec["groups"] for task in one["tasks"]]
+        [task["name"] for group in workflow.spec["groups"] for task in group["tasks"]]
         for name, workflow in osmo.workflows.items()
         if name not in but
     ]

@@ -120,7 +120,7 @@ def test_training_folder_is_uploaded_once_for_each_content(osmo, pod, submit, fo
     (folder / "agent.txt").write_text("another")
     run, third, _ = submit("isaac-train", *code)
     assert len(uploads(osmo)) == 2 * len(sent)
-    urls = [osmo.workflows[one].task["inputs"][0]["url"] for one in (first, second, third)]
+    urls = [osmo.workflows[workflow_name].task["inputs"][0]["url"] for workflow_name in (first, second, third)]
     assert urls[0] == urls[1] != urls[2]
     if name:
         parent, _, version = urls[0].rpartition("/")
@@ -148,9 +148,9 @@ def test_a_validation_that_its_policy_does_not_pass_ends_with_5(
     assert osmo.run(workflow, environ=pod) == 1, robotrain("logs", run).stdout
     assert robotrain("wait", run).exit_code == 5
     assert robotrain("outputs", run, "--to", tmp_path / "brought").exit_code == 0
-    found = next((tmp_path / "brought").rglob("eval_results.json")).read_text()
-    assert '"verdict": "failed"' in found
-    assert '"framework": "rsl_rl"' in found
+    text = next((tmp_path / "brought").rglob("eval_results.json")).read_text()
+    assert '"verdict": "failed"' in text
+    assert '"framework": "rsl_rl"' in text
 
 
 @pytest.mark.long
@@ -161,7 +161,7 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
     for name, value in zip(names, (SUBSCRIPTION, GROUP, "robots-ml"), strict=True):
         monkeypatch.setenv(name, value)
     azure.blobs.put("piped", {})
-    given = {
+    settings = {
         **{f"{step}.isaac_version": "2.3" for step in ("train", "validate", "export")},
         **{
             "train.task": policy.TASK,
@@ -173,7 +173,7 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
         **{"train.skip_register_checkpoint": "false", "validate.reward_threshold": 1, "validate.eval_episodes": 4},
         **{"export.max_steps": 20, "export.video_length": 0, "export.publish_url": azure.url("piped", "exports")},
     }
-    words = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
+    words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     sent = robotrain("pipeline", "submit", PIPELINE, "--platform", "osmo", "--native-only", *words, "--json")
     assert sent.exit_code == 0, sent.stderr
     run = sent.json["run"]
@@ -187,14 +187,14 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
     osmo.reschedule(workflow)
     assert running.wait() == 0, robotrain("logs", run).stdout
     status = robotrain("status", run, "--json").json
-    assert [one["state"] for one in status["steps"]] == ["succeeded"] * 4, robotrain("logs", run).stdout
+    assert [step["state"] for step in status["steps"]] == ["succeeded"] * 4, robotrain("logs", run).stdout
     assert "an earlier attempt was interrupted: resuming from step" in robotrain("logs", run, "--step", "train").stdout
-    listed = [one["name"] for one in robotrain("outputs", run, "--json").json["outputs"]]
+    listed = [output["name"] for output in robotrain("outputs", run, "--json").json["outputs"]]
     assert "train/checkpoints/000029" in listed
     assert any(name.startswith("train/") and name.endswith("000029") for name in listed)
     assert any(name.startswith("export/") for name in listed)
     expected = {"framework": "rsl_rl", "task": "Isaac-Cartpole-v0", "algorithm": "PPO", "checkpoint": "000029"}
     for model in ("isaac-cartpole-v0", "isaac-cartpole"):
-        (versions,) = [one for at, one in azure.manager.there.models.items() if at.endswith(f"/{model}")]
+        (versions,) = [registered for at, registered in azure.manager.there.models.items() if at.endswith(f"/{model}")]
         (version,) = versions.values()
         assert expected.items() <= version["tags"].items()

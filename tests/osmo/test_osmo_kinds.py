@@ -46,7 +46,7 @@ SPACES = "The name has white space or a slash"
 
 
 @pytest.mark.parametrize(
-    ("text", "why", "instead"),
+    ("text", "reason", "instead"),
     [
         (" pusht", SPACES, "pusht"),
         ("pusht\n", SPACES, "pusht"),
@@ -55,14 +55,14 @@ SPACES = "The name has white space or a slash"
         *((text, NAMES, "") for text in ("a/b/c", "a b", "a.b", "a:", "", "{{a}}")),
     ],
 )
-def test_invalid_dataset_name_is_refused(text: str, why: str, instead: str) -> None:
-    with pytest.raises(SourceError, match=why) as refused:
+def test_invalid_dataset_name_is_refused(text: str, reason: str, instead: str) -> None:
+    with pytest.raises(SourceError, match=reason) as refused:
         dataset.parse_dataset(text)
     assert refused.value.suggestion == instead
 
 
 @pytest.mark.parametrize(
-    ("text", "why", "instead"),
+    ("text", "reason", "instead"),
     [
         ("https://account1.blob.core.windows.net/train/set1", "instead of a blob URL", "azure://account1/train/set1"),
         ("S3://robots/runs", "must be lowercase", "s3://robots/runs"),
@@ -79,8 +79,8 @@ def test_invalid_dataset_name_is_refused(text: str, why: str, instead: str) -> N
         ("s3://robots\n", "The parts of", ""),
     ],
 )
-def test_invalid_storage_url_is_refused(text: str, why: str, instead: str) -> None:
-    with pytest.raises(SourceError, match=why) as refused:
+def test_invalid_storage_url_is_refused(text: str, reason: str, instead: str) -> None:
+    with pytest.raises(SourceError, match=reason) as refused:
         storage.parse_storage_url(text)
     assert refused.value.suggestion == instead
     assert "abc" not in refused.value.why
@@ -103,14 +103,14 @@ WILD = st.one_of(st.text(max_size=40), st.from_regex(r"(s3|gs|azure|tos|swift):/
 
 def holds(text: str) -> None:
     for parse in (storage.parse_storage_url, dataset.parse_dataset):
-        found, instead = read(parse, text)
+        parsed, instead = read(parse, text)
         assert not instead or str(parse(instead, HERE)) == instead
-        if found:
-            assert str(parse(found, HERE)) == found
-            assert not workflow.GUARD.find_syntax(found)
-            assert not re.search(r"[\s?#@'\"{}\\;,*]", found)
-            assert found.isascii()
-            assert parse is dataset.parse_dataset or re.fullmatch(OSMOS_OWN, found)
+        if parsed:
+            assert str(parse(parsed, HERE)) == parsed
+            assert not workflow.GUARD.find_syntax(parsed)
+            assert not re.search(r"[\s?#@'\"{}\\;,*]", parsed)
+            assert parsed.isascii()
+            assert parse is dataset.parse_dataset or re.fullmatch(OSMOS_OWN, parsed)
 
 
 def read(parse: Callable[[str, Path], object], text: str) -> tuple[str, str]:

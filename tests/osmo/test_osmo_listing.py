@@ -20,11 +20,11 @@ def workflows(osmo):
     def make(*statuses: str) -> list[Observed]:
         codes = {"COMPLETED": {"exit_code": 0}, "FAILED": {"exit_code": 1}}
         made = [Observed(osmo).set_status(status, **codes.get(status, {})) for status in statuses]
-        for number, one in enumerate(made):
-            one.reference |= {"run": f"act-{number}-1"}
+        for number, run in enumerate(made):
+            run.reference |= {"run": f"act-{number}-1"}
             records.write_record(
                 RunRecord(
-                    run=one.reference["run"],
+                    run=run.reference["run"],
                     platform="osmo",
                     phase="sent",
                     job="0" * 64,
@@ -32,7 +32,7 @@ def workflows(osmo):
                     created=time.time() + number,
                     workload="lerobot-train",
                     settings={},
-                    reference=one.reference,
+                    reference=run.reference,
                     metrics=LEROBOT_TRAIN.profile.metrics,
                 )
             )
@@ -43,9 +43,13 @@ def workflows(osmo):
 
 def requests(osmo) -> dict[str, int]:
     """How many lists, statuses and logs the command was called for since the last time."""
-    found = Counter(call[1] for call in osmo.calls if call[0] == "workflow")
+    counts = Counter(call[1] for call in osmo.calls if call[0] == "workflow")
     osmo.forget()
-    return {"list": found["list"], "status": found["query"] - found["logs"], "logs": found["logs"]}  # a log needs both
+    return {
+        "list": counts["list"],
+        "status": counts["query"] - counts["logs"],
+        "logs": counts["logs"],
+    }  # a log needs both
 
 
 @pytest.mark.slow
@@ -53,8 +57,8 @@ def test_one_request_lists_all_live_runs(robotrain, osmo, workflows):
     workflows(*["RUNNING"] * 13, *["SCHEDULING"] * 13)
     requests(osmo)
     answer = robotrain("runs", "--json")
-    listed = {one["run"]: one for one in answer.json["runs"]}
-    assert {one["state"] for one in listed.values()} == {"running", "pending"}
+    listed = {run["run"]: run for run in answer.json["runs"]}
+    assert {run["state"] for run in listed.values()} == {"running", "pending"}
     assert len(listed) == 26
     assert requests(osmo) == {"list": 1, "status": 0, "logs": 8}
 
@@ -81,9 +85,9 @@ def test_reason_of_a_failure_is_queried_once(robotrain, osmo, workflows):
     again = robotrain("runs", "--json").json["runs"]
     assert requests(osmo) == {"list": 1, "status": 0, "logs": 1}  # of the one that runs
     for listed in (first, again):
-        (one,) = [one for one in listed if one["run"] == "act-0-1"]
-        assert (one["state"], one["exit_code"], one["step"], one["loss"]) == ("failed", 137, 20, 0.25)
-        assert "137" in one["reason"]
+        (run,) = [run for run in listed if run["run"] == "act-0-1"]
+        assert (run["state"], run["exit_code"], run["step"], run["loss"]) == ("failed", 137, 20, 0.25)
+        assert "137" in run["reason"]
 
 
 def test_unlisted_workflow_is_queried_alone(robotrain, osmo, workflows):
@@ -92,7 +96,7 @@ def test_unlisted_workflow_is_queried_alone(robotrain, osmo, workflows):
     gone = {**record.reference, "workflow": "never-was-1"}
     records.write_record(dataclasses.replace(record, reference=gone))
     requests(osmo)
-    states = {one["run"]: one["state"] for one in robotrain("runs", "--json").json["runs"]}
+    states = {run["run"]: run["state"] for run in robotrain("runs", "--json").json["runs"]}
     assert states == {"act-0-1": "gone", "act-1-1": "running", "act-2-1": "succeeded"}
     assert requests(osmo) == {"list": 1, "status": 1, "logs": 2}
 

@@ -39,11 +39,11 @@ def make_log(count: int) -> list[str]:
 
 
 def merge_streams(streams: list[list[str]]) -> list[str]:
-    kept, found = logs.LogDeduplicator(), []
+    deduplicator, lines = logs.LogDeduplicator(), []
     for stream in streams:
-        kept.begin_stream()
-        found += [line for line in stream if kept.is_new(line)]
-    return found
+        deduplicator.begin_stream()
+        lines += [line for line in stream if deduplicator.is_new(line)]
+    return lines
 
 
 @given(st.lists(st.integers(0, 60), max_size=6))

@@ -52,9 +52,9 @@ def test_attempts_come_in_order(run):
 @pytest.mark.slow
 def test_trimmed_log_says_so(run):
     run.set_status("RUNNING").say(*map(str, range(logs.MAX_LOG_LINES + 5)))
-    found = run.set_status("COMPLETED", exit_code=0).logs()
-    assert found[0] == logs.TRIMMED_LINE
-    assert (len(found), found[1], found[-1]) == (logs.MAX_LOG_LINES + 1, "5", str(logs.MAX_LOG_LINES + 4))
+    lines = run.set_status("COMPLETED", exit_code=0).logs()
+    assert lines[0] == logs.TRIMMED_LINE
+    assert (len(lines), lines[1], lines[-1]) == (logs.MAX_LOG_LINES + 1, "5", str(logs.MAX_LOG_LINES + 4))
 
 
 @pytest.mark.slow
@@ -66,9 +66,9 @@ def follow_log(run, act, tail=None):
     """The lines that following yields while `act` runs."""
     thread = threading.Thread(target=act, daemon=True)
     thread.start()
-    found = list(OSMO.engine.logs(run.reference, True, tail))
+    lines = list(OSMO.engine.logs(run.reference, True, tail))
     thread.join()
-    return found
+    return lines
 
 
 @pytest.mark.slow
@@ -83,8 +83,8 @@ def test_broken_stream_continues_and_shows_each_line_once(run, call, form):
         run.set_status("COMPLETED", exit_code=0)
 
     run.set_status("RUNNING")
-    found = follow_log(run, act)
-    assert found == [text for number in range(12) for text in (f"line {number}", "alike")]
+    lines = follow_log(run, act)
+    assert lines == [text for number in range(12) for text in (f"line {number}", "alike")]
     assert len([call for call in run.osmo.calls if call[:2] == ["workflow", "logs"]]) >= (3 if form == "broken" else 1)
 
 

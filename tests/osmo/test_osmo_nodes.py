@@ -22,13 +22,13 @@ def read_group(plan: Plan) -> dict:
 def test_each_node_is_a_task_and_the_first_leads():
     group = read_group(render_plan(job(num_nodes=3)))
     assert (group["name"], group["ignoreNonleadStatus"]) == ("lerobot-train-group", False)
-    assert [one["name"] for one in group["tasks"]] == ["lerobot-train", *(f"lerobot-train-node-{n}" for n in (1, 2))]
-    assert [one.get("lead") for one in group["tasks"]] == [True, None, None]
-    variables = [one["environment"] for one in group["tasks"]]
-    assert [one["ROBOTRAIN_NODE_RANK"] for one in variables] == ["0", "1", "2"]
-    assert {one["ROBOTRAIN_NODE_ADDRESS"] for one in variables} == {"{{host:lerobot-train}}"}
+    assert [task["name"] for task in group["tasks"]] == ["lerobot-train", *(f"lerobot-train-node-{n}" for n in (1, 2))]
+    assert [task.get("lead") for task in group["tasks"]] == [True, None, None]
+    variables = [task["environment"] for task in group["tasks"]]
+    assert [environment["ROBOTRAIN_NODE_RANK"] for environment in variables] == ["0", "1", "2"]
+    assert {environment["ROBOTRAIN_NODE_ADDRESS"] for environment in variables} == {"{{host:lerobot-train}}"}
     same = ("image", "command", "exitActions", "files")
-    assert all(one[name] == group["tasks"][0][name] for one in group["tasks"] for name in same)
+    assert all(task[name] == group["tasks"][0][name] for task in group["tasks"] for name in same)
 
 
 def test_document_names_the_variables_of_the_node():
@@ -139,7 +139,7 @@ def make_steps(nodes: int, other: str = "evaluate") -> list[PipelineStep]:
 def test_step_after_a_group_reads_the_output_of_its_lead(osmo):
     text = plan(make_steps(2)).files["workflow.yaml"].decode()
     first, second = read_yaml(text)["workflow"]["groups"]
-    assert [one["name"] for one in first["tasks"]] == ["train", "train-node-1"]
+    assert [task["name"] for task in first["tasks"]] == ["train", "train-node-1"]
     (task,) = second["tasks"]
     assert (second["name"], task["inputs"][0]["task"]) == ("evaluate-group", "train")
     assert text.count("contents:") == 1
@@ -162,7 +162,7 @@ def test_checkpoints_of_two_nodes_are_scored_by_one_task_that_reads_the_output_o
     text = (tmp_path / "plan/workflow.yaml").read_text()
     assert shown.json["files"]["workflow.yaml"]["text"] == text
     train, evaluate = read_yaml(text)["workflow"]["groups"]
-    assert [one["name"] for one in train["tasks"]] == ["train", "train-node-1"]
+    assert [task["name"] for task in train["tasks"]] == ["train", "train-node-1"]
     (task,) = evaluate["tasks"]
     assert (task["name"], task["inputs"][0]["task"]) == ("evaluate", "train")
     assert "ROBOTRAIN_NODE_RANK" not in task["environment"]
@@ -170,7 +170,10 @@ def test_checkpoints_of_two_nodes_are_scored_by_one_task_that_reads_the_output_o
         name: parse_document((tmp_path / f"plan/steps/{name}/job.json").read_text()).placement
         for name in ("train", "evaluate")
     }
-    assert {name: bool(one.node_rank) for name, one in placements.items()} == {"train": True, "evaluate": False}
+    assert {name: bool(placement.node_rank) for name, placement in placements.items()} == {
+        "train": True,
+        "evaluate": False,
+    }
     sent = robotrain("submit", "--plan", tmp_path / "plan", "--json")
     assert sent.exit_code == 0, sent.stderr
     (workflow,) = osmo.workflows.values()

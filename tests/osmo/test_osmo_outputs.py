@@ -60,21 +60,21 @@ def test_published_checkpoints_are_listed_oldest_first_without_withdrawn_ones(pu
             Published(step=step, to=f"{BLOBS}/{step:06}"), Published(step=step, to="runs:/1/checkpoints")
         )
     published_run.tell(Published(step=200, to=f"{BLOBS}/000200"), Withdrawn(to=f"{BLOBS}/000200"))
-    found = published_run.set_status("COMPLETED", exit_code=0).outputs()
-    assert [(one.name, one.step, one.source, one.uri) for one in found] == [
+    outputs = published_run.set_status("COMPLETED", exit_code=0).outputs()
+    assert [(output.name, output.step, output.source, output.uri) for output in outputs] == [
         ("checkpoints/000400", 400, "blob_url", f"{BLOBS}/000400"),
         ("checkpoints/000800", 800, "blob_url", f"{BLOBS}/000800"),
     ]
-    assert found[0].model == "pretrained_model"
+    assert outputs[0].model == "pretrained_model"
 
 
 def test_checkpoints_on_the_hub_are_listed_as_repositories(osmo):
     run = Observed(osmo, publishes="hf://me/act@pusht")
     run.tell(Checkpoint(step=400, path="/tmp/000400", model="pretrained_model"))
     run.tell(Published(step=400, to="hf://me/act@pusht-step-000400"))
-    (one,) = run.set_status("COMPLETED", exit_code=0).outputs()
-    assert (one.name, one.kind, one.step) == ("checkpoints/000400", "checkpoint", 400)
-    assert (one.source, one.uri, one.addresses) == ("huggingface", "me/act@pusht-step-000400", ())
+    (output,) = run.set_status("COMPLETED", exit_code=0).outputs()
+    assert (output.name, output.kind, output.step) == ("checkpoints/000400", "checkpoint", 400)
+    assert (output.source, output.uri, output.addresses) == ("huggingface", "me/act@pusht-step-000400", ())
 
 
 def test_run_that_published_nothing_names_its_tracked_and_registered_models(run):
@@ -104,7 +104,7 @@ def test_complete_copies_are_listed_with_their_blob_urls(copied_run, checkpoint_
         copied_run.osmo.put(f"{STORAGE}/{step}", checkpoint_files)
     copied_run.osmo.put(f"{STORAGE}/001200", {"half.bin": b"not whole: it has no manifest"})
     copied_run.set_status("COMPLETED", exit_code=0)
-    assert [(one.step, one.source, one.uri) for one in copied_run.outputs()] == [
+    assert [(output.step, output.source, output.uri) for output in copied_run.outputs()] == [
         (400, "blob_url", f"{BLOBS}/000400"),
         (800, "blob_url", f"{BLOBS}/000800"),
     ]
@@ -116,7 +116,7 @@ def test_checkpoints_of_another_submission_or_run_are_not_listed(copied_run, che
     copied_run.osmo.put(f"{STORAGE}/000400", seal_files(folder, submission=copied_run.id))
     copied_run.osmo.put(f"{STORAGE}/000600", seal_files(folder, step=600, submission=f"{RUN}-99"))
     copied_run.osmo.put(f"{STORAGE}/000800", seal_files(folder, step=800, run="lerobot-train-00000000-1"))
-    assert [one.step for one in copied_run.set_status("COMPLETED", exit_code=0).outputs()] == [400]
+    assert [output.step for output in copied_run.set_status("COMPLETED", exit_code=0).outputs()] == [400]
 
 
 @pytest.mark.slow
@@ -125,13 +125,13 @@ def test_checkpoint_that_was_replaced_or_lost_its_manifest_is_not_downloaded(
     copied_run, checkpoint_files, tmp_path, is_replaced
 ):
     copied_run.osmo.put(f"{STORAGE}/000400", checkpoint_files)
-    (one,) = copied_run.set_status("COMPLETED", exit_code=0).outputs()
+    (output,) = copied_run.set_status("COMPLETED", exit_code=0).outputs()
     if is_replaced:
         copied_run.osmo.put(f"{STORAGE}/000400", seal_files(tmp_path / "sealed", submission=f"{RUN}-99"))
     else:
         (copied_run.osmo.folder / "store" / STORAGE.replace("://", "/") / "000400" / checkpoint.MANIFEST).unlink()
     with pytest.raises(Rejected, match="belongs to another run" if is_replaced else "was damaged"):
-        OSMO.engine.download(copied_run.reference, one, tmp_path / "000400")
+        OSMO.engine.download(copied_run.reference, output, tmp_path / "000400")
 
 
 @pytest.mark.slow
@@ -147,15 +147,15 @@ def test_run_is_resumed_from_a_copy_in_any_storage(osmo, robotrain, pusht, check
     osmo.put(url, seal_files(tmp_path / "sealed", run=sent.json["run"], submission=workflow))
     answer = robotrain("resume", sent.json["run"], "--training-steps", "200000", "--json")
     assert answer.exit_code == 0, answer.stderr
-    (again,) = [one for name, one in osmo.workflows.items() if name != workflow]
-    assert {"url": url} in [{"url": one.get("url")} for one in again.task["inputs"]]
+    (again,) = [other for name, other in osmo.workflows.items() if name != workflow]
+    assert {"url": url} in [{"url": task_input.get("url")} for task_input in again.task["inputs"]]
 
 
 @pytest.mark.slow
 def test_storage_that_cannot_be_listed_is_one_output(copied_run, capsys):
     copied_run.osmo.configure(data_access=False)
     copied_run.set_status("COMPLETED", exit_code=0)
-    assert [(one.step, one.uri) for one in copied_run.outputs()] == [(None, BLOBS)]
+    assert [(output.step, output.uri) for output in copied_run.outputs()] == [(None, BLOBS)]
     assert f"cannot list {STORAGE}" in capsys.readouterr().err
 
 
@@ -210,12 +210,12 @@ def test_checkpoint_that_the_run_published_to_blobs_is_downloaded(osmo, azure, c
     azure.blobs.put("brought", {f"pusht/000400/{name}": content for name, content in checkpoint_files.items()})
     run = Observed(osmo, publishes=azure.url("brought", "pusht"))
     run.tell(Published(step=400, to=f"{run.reference['publishes']}/000400"))
-    (one,) = run.set_status("COMPLETED", exit_code=0).outputs()
-    assert one.uri == f"{run.reference['publishes']}/000400"
-    OSMO.engine.download(run.reference, one, tmp_path / "000400")
+    (output,) = run.set_status("COMPLETED", exit_code=0).outputs()
+    assert output.uri == f"{run.reference['publishes']}/000400"
+    OSMO.engine.download(run.reference, output, tmp_path / "000400")
     assert checkpoint.validate_checkpoint(tmp_path / "000400") == ""
     assert sorted(path.name for path in (tmp_path / "000400").iterdir()) == ["pretrained_model", checkpoint.MANIFEST]
-    gone = dataclasses.replace(one, uri=one.uri.replace("000400", "000800"))
+    gone = dataclasses.replace(output, uri=output.uri.replace("000400", "000800"))
     with pytest.raises(Rejected) as raised:
         OSMO.engine.download(run.reference, gone, tmp_path / "000800")
     assert raised.value.problems[0].why
@@ -228,13 +228,13 @@ def test_checkpoint_on_the_hub_is_downloaded_with_its_files_where_they_were(
 ):
     run = Observed(osmo, publishes="hf://me/act")
     run.tell(Published(step=400, to="hf://me/act@step-000400"))
-    (one,) = run.set_status("COMPLETED", exit_code=0).outputs()
+    (output,) = run.set_status("COMPLETED", exit_code=0).outputs()
     with HubStandIn() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         monkeypatch.setenv("HF_TOKEN", hub.token)
         made = hub.add_repository("me/act", shut="private")
         flat = {path.removeprefix("pretrained_model/"): content for path, content in checkpoint_files.items()}
         made.tags["step-000400"] = made.commit(flat)
-        OSMO.engine.download(run.reference, one, tmp_path / "000400")
+        OSMO.engine.download(run.reference, output, tmp_path / "000400")
     assert checkpoint.validate_checkpoint(tmp_path / "000400") == ""
     assert (tmp_path / "000400/pretrained_model/model.safetensors").read_bytes() == b"weights"

@@ -24,16 +24,16 @@ def document_of(of, name: str) -> document.JobDocument:
 
 def test_each_step_is_a_task_that_reads_earlier_ones(osmo):
     made = plan()
-    found = tasks(made)
-    assert list(found) == ["train", "evaluate", "register"]
-    assert found["evaluate"]["inputs"] == [{"task": "train", "regex": r"^(step\.json|policy/.*)$"}]
-    assert found["register"]["inputs"][0]["task"] == "evaluate"
-    variables = found["evaluate"]["environment"]
+    tasks_by_name = tasks(made)
+    assert list(tasks_by_name) == ["train", "evaluate", "register"]
+    assert tasks_by_name["evaluate"]["inputs"] == [{"task": "train", "regex": r"^(step\.json|policy/.*)$"}]
+    assert tasks_by_name["register"]["inputs"][0]["task"] == "evaluate"
+    variables = tasks_by_name["evaluate"]["environment"]
     assert variables["ROBOTRAIN_SUBMISSION"] == "{{workflow_id}}-evaluate"
     assert [variables["ROBOTRAIN_STEP_OUTPUT"], variables["ROBOTRAIN_INPUT_0"]] == ["{{output}}", "{{input:0}}"]
-    assert "ROBOTRAIN_STEP_OUTPUT" not in found["register"]["environment"]
+    assert "ROBOTRAIN_STEP_OUTPUT" not in tasks_by_name["register"]["environment"]
     evaluate = document_of(made, "evaluate")
-    assert [one.folder for one in evaluate.placement.mounts] == ["${ROBOTRAIN_INPUT_0}/policy"]
+    assert [mount.folder for mount in evaluate.placement.mounts] == ["${ROBOTRAIN_INPUT_0}/policy"]
     assert [evaluate.run, evaluate.placement.handover] == [f"{RUN}-evaluate", "${ROBOTRAIN_STEP_OUTPUT}"]
     register = document_of(made, "register")
     assert [register.registers, register.placement.handover] == ["pusher", ""]
@@ -44,13 +44,15 @@ def test_evaluation_of_several_checkpoints_reads_those_alone(robotrain, osmo, tm
     scored = ("--training-steps", "40", "--save-freq", "20", "--evaluate-checkpoints", "20")
     answer = robotrain("render", "--platform", "osmo", *words, *scored, "--to", tmp_path / "plan")
     assert answer.exit_code == 0, answer.stderr
-    found = {one["name"]: one for one in read_yaml((tmp_path / "plan/workflow.yaml").read_bytes())["workflow"]["tasks"]}
-    assert found["evaluate"]["inputs"] == [{"task": "train", "regex": r"^(step\.json|checkpoints/.*)$"}]
+    tasks_by_name = {
+        task["name"]: task for task in read_yaml((tmp_path / "plan/workflow.yaml").read_bytes())["workflow"]["tasks"]
+    }
+    assert tasks_by_name["evaluate"]["inputs"] == [{"task": "train", "regex": r"^(step\.json|checkpoints/.*)$"}]
     evaluate, train = (
         document.parse_document((tmp_path / f"plan/steps/{name}/job.json").read_text())
         for name in ("evaluate", "train")
     )
-    assert [one.folder for one in evaluate.placement.mounts] == ["${ROBOTRAIN_INPUT_0}/checkpoints"]
+    assert [mount.folder for mount in evaluate.placement.mounts] == ["${ROBOTRAIN_INPUT_0}/checkpoints"]
     assert [evaluate.parameters["checkpoints"], train.parameters["evaluate_checkpoints"]] == ["20", "20"]
 
 
@@ -58,45 +60,53 @@ def test_files_of_all_tasks_are_written_once(osmo):
     made = plan()
     text = made.files["workflow.yaml"].decode()
     assert [text.count("files: &files"), text.count("files: *files"), text.count("contents:")] == [1, 2, 1]
-    (archive,) = {one["files"][0]["contents"] for one in tasks(made).values()}
-    found = unpack_archive(archive)
-    assert {"job-train.json", "job-evaluate.json", "job-register.json"} < found.keys()
+    (archive,) = {task["files"][0]["contents"] for task in tasks(made).values()}
+    files = unpack_archive(archive)
+    assert {"job-train.json", "job-evaluate.json", "job-register.json"} < files.keys()
     for name, task in tasks(made).items():
-        assert found[f"job-{name}.json"] == made.files[f"steps/{name}/job.json"]
+        assert files[f"job-{name}.json"] == made.files[f"steps/{name}/job.json"]
         assert f'"job-{name}.json"' in task["command"][-3]
     status = OSMO.engine.submit(plan(steps(settings={"pool": "default"})))
     assert status["steps"] == "train,evaluate,register"
-    (kept,) = osmo.workflows.values()
-    assert [one["name"] for one in kept.spec["groups"]] == ["train-group", "evaluate-group", "register-group"]
+    (submitted,) = osmo.workflows.values()
+    assert [group["name"] for group in submitted.spec["groups"]] == ["train-group", "evaluate-group", "register-group"]
 
 
 def test_registration_has_few_resources_and_shorter_limits_are_the_runtimes():
     limits = {"train": "12h", "evaluate": "2h"}
     made = [
-        step(one.name, one.job, hands_over=one.hands_over, registers=one.registers, settings=given)
-        for one in steps()
-        for given in [{"exec_timeout": limits[one.name]} if one.name in limits else {"exec_timeout": "1h"}]
+        step(
+            planned_step.name,
+            planned_step.job,
+            hands_over=planned_step.hands_over,
+            registers=planned_step.registers,
+            settings=settings,
+        )
+        for planned_step in steps()
+        for settings in [
+            {"exec_timeout": limits[planned_step.name]} if planned_step.name in limits else {"exec_timeout": "1h"}
+        ]
     ]
-    found = read_yaml(plan(made).files["workflow.yaml"])["workflow"]
-    assert found["timeout"]["exec_timeout"] == "12h"
-    commands = {task["name"]: task["command"] for task in found["tasks"]}
+    workflow = read_yaml(plan(made).files["workflow.yaml"])["workflow"]
+    assert workflow["timeout"]["exec_timeout"] == "12h"
+    commands = {task["name"]: task["command"] for task in workflow["tasks"]}
     assert commands["train"][0] == "/bin/sh"
     assert commands["evaluate"][:4] == ["timeout", "-k", "300", "7200"]
-    assert found["resources"]["register"]["gpu"] == 0
-    assert found["resources"]["train"]["gpu"] == 1
-    assert {task["name"]: task["resource"] for task in found["tasks"]} == {name: name for name in commands}
+    assert workflow["resources"]["register"]["gpu"] == 0
+    assert workflow["resources"]["train"]["gpu"] == 1
+    assert {task["name"]: task["resource"] for task in workflow["tasks"]} == {name: name for name in commands}
 
 
 def test_step_that_only_waits_reads_no_policy():
-    found = tasks(plan([*steps(), step("again", job(training_steps=7), "evaluate")]))
-    assert found["again"]["inputs"] == [{"task": "evaluate", "regex": r"^step\.json$"}]
+    tasks_by_name = tasks(plan([*steps(), step("again", job(training_steps=7), "evaluate")]))
+    assert tasks_by_name["again"]["inputs"] == [{"task": "evaluate", "regex": r"^step\.json$"}]
 
 
 def test_finished_step_is_a_task_of_an_earlier_workflow():
     finished = {"train": {"workflow": "old-3", "cli": "osmo", "run": "old", "steps": "train", "step": "train"}}
-    found = tasks(plan(steps()[1:], finished))
-    assert found["evaluate"]["inputs"][0]["task"] == "old-3:train"
-    assert found["register"]["inputs"][0]["task"] == "evaluate"
+    tasks_by_name = tasks(plan(steps()[1:], finished))
+    assert tasks_by_name["evaluate"]["inputs"][0]["task"] == "old-3:train"
+    assert tasks_by_name["register"]["inputs"][0]["task"] == "evaluate"
 
 
 @pytest.mark.parametrize(
@@ -123,15 +133,18 @@ def test_problems_of_a_pipeline_are_found_at_once(refused, codes):
     assert all(problem.suggestions for problem in rejected.value.problems)
 
 
-def make_large_steps(count: int, kib: int, **given: Any) -> list[PipelineStep]:
+def make_large_steps(count: int, kib: int, **settings: Any) -> list[PipelineStep]:
     """Steps whose archive has this size before it is text."""
-    return [step(f"s{index}", job(), packed=payload(kib << 10), settings=given) for index in range(count)]
+    return [step(f"s{index}", job(), packed=payload(kib << 10), settings=settings) for index in range(count)]
 
 
 @pytest.mark.slow
 def test_twenty_steps_are_one_workflow(osmo):
     made = plan(make_large_steps(20, 170, pool="default"))
-    sent, expanded = made.files["workflow.yaml"], sum(len(one["files"][0]["contents"]) for one in tasks(made).values())
+    sent, expanded = (
+        made.files["workflow.yaml"],
+        sum(len(task["files"][0]["contents"]) for task in tasks(made).values()),
+    )
     assert len(sent) < workflow.LARGE_WORKFLOW_BYTES < workflow.MAX_WORKFLOW_BYTES < 4_000_000 < expanded
     assert OSMO.engine.submit(made)["workflow"] in osmo.workflows
 
@@ -152,28 +165,30 @@ def test_too_large_workflow_is_refused_with_the_steps_that_fit(count, kib, fact,
 @pytest.mark.parametrize(("count", "kib"), [(20, 420), (2, 900), (4, 350)])
 def test_large_archive_is_uploaded_once_to_the_storage_account(count, kib):
     made = plan(make_large_steps(count, kib, storage_account="account1"))
-    found = tasks(made)
+    tasks_by_name = tasks(made)
     assert "payload.tar.bz2" in made.files
-    assert all("files" not in task and task["inputs"][-1]["url"].startswith("azure://") for task in found.values())
+    assert all(
+        "files" not in task and task["inputs"][-1]["url"].startswith("azure://") for task in tasks_by_name.values()
+    )
     uploads = json.loads(made.files["steps/s0/osmo.json"])["uploads"]
-    assert [one["path"] for one in uploads] == [""]
+    assert [upload["path"] for upload in uploads] == [""]
 
 
 def test_preflight_of_a_pipeline_queries_everything_once(osmo):
     limits = {"train": "12h", "evaluate": "2h", "register": "1h"}
     own = {"train": {"gpus": 2}, "evaluate": {"gpus": 1, "memory": "16Gi"}, "register": {}}
     made = [
-        replace(one, settings=replace(one.settings, pool="default", exec_timeout=limits[one.name], **own[one.name]))
-        for one in steps(settings={"hf_credential": "hf_token"})
+        replace(step, settings=replace(step.settings, pool="default", exec_timeout=limits[step.name], **own[step.name]))
+        for step in steps(settings={"hf_credential": "hf_token"})
     ]
     osmo.credentials["hf_token"] = {"hf_token": "x"}
     list(OSMO.engine.preflight(plan(made)))
-    asked = [tuple(call[:2]) for call in osmo.calls]
-    assert sorted(asked) == sorted(set(asked))
-    assert {("version", "-t"), ("pool", "list"), ("resource", "list"), ("config", "show")} <= set(asked)
+    calls = [tuple(call[:2]) for call in osmo.calls]
+    assert sorted(calls) == sorted(set(calls))
+    assert {("version", "-t"), ("pool", "list"), ("resource", "list"), ("config", "show")} <= set(calls)
 
 
 def test_steps_with_a_program_have_its_secrets_and_a_registration_has_none() -> None:
     made = tasks(plan(steps(settings={"secrets": '{"API_TOKEN": "team"}'}))).values()
-    given = {"team": {"ROBOTRAIN_SECRET_API_TOKEN": "api_token"}}
-    assert [task.get("credentials") for task in made] == [given, given, None]
+    credentials = {"team": {"ROBOTRAIN_SECRET_API_TOKEN": "api_token"}}
+    assert [task.get("credentials") for task in made] == [credentials, credentials, None]

@@ -57,14 +57,14 @@ def test_published_policy_replaces_a_removed_training(fail_evaluation, osmo, rob
     resumed = answer.json["run"]
     (later,) = osmo.workflows
     tasks = {task["name"]: task for group in osmo.workflows[later].spec["groups"] for task in group["tasks"]}
-    assert {name: [one["task"] for one in task.get("inputs", [])] for name, task in tasks.items()} == {
+    assert {name: [task_input["task"] for task_input in task.get("inputs", [])] for name, task in tasks.items()} == {
         "evaluate": [],
         "register": ["evaluate"],
     }
     evaluate = parse_document(read_stored_plan(resumed).plan.files["steps/evaluate/job.json"].decode())
-    assert [(one.role, one.kind, one.uri) for one in evaluate.sources] == [("policy", "blob_url", COPY)]
+    assert [(source.role, source.kind, source.uri) for source in evaluate.sources] == [("policy", "blob_url", COPY)]
     assert "source.blob_url" in evaluate.container_plugins
-    states = {one["name"]: one["state"] for one in robotrain("status", resumed, "--json").json["steps"]}
+    states = {step["name"]: step["state"] for step in robotrain("status", resumed, "--json").json["steps"]}
     assert states == {"train": "succeeded", "evaluate": "pending", "register": "waiting"}
 
     osmo.set_state(later, task="evaluate", task_status="FAILED", exit_code=5)

@@ -20,7 +20,7 @@ def reference(osmo) -> dict[str, str]:
 
 
 def list_step_states(reference) -> dict[str, str]:
-    return {one.name: one.state for one in ENGINE.list_steps(reference)}
+    return {step.name: step.state for step in ENGINE.list_steps(reference)}
 
 
 def reference_step(reference, step: str) -> dict[str, str]:
@@ -72,7 +72,7 @@ def test_reason_is_that_of_the_first_failed_step(osmo, reference):
     assert whole.reason == f"step evaluate failed: {THRESHOLD}"
     assert ENGINE.status(reference_step(reference, "evaluate")).reason == THRESHOLD
     _, listed = ENGINE.query_pipeline(reference)
-    assert [one.reason for one in listed] == ["", THRESHOLD, ""]
+    assert [step.reason for step in listed] == ["", THRESHOLD, ""]
     assert ENGINE.status(reference_step(reference, "train")).state == "succeeded"
 
 
@@ -140,9 +140,9 @@ def test_an_interrupted_submit_is_found_once(osmo):
     made = plan(steps(settings={"pool": "default"}))
     with cut_short("workflow", "submit", answered=True), pytest.raises(CutShort):
         ENGINE.submit(made)
-    found = ENGINE.find(made)
-    assert found["workflow"] == f"{RUN}-1"
-    assert found["steps"] == "train,evaluate,register"
+    reference = ENGINE.find(made)
+    assert reference["workflow"] == f"{RUN}-1"
+    assert reference["steps"] == "train,evaluate,register"
     assert len(osmo.workflows) == 1
 
 
@@ -161,5 +161,5 @@ def test_outputs_of_a_step_are_what_it_published(osmo, reference):
     published = event.format_event(Published(step=2, to=to))
     osmo.say(reference["workflow"], published, task="train")
     complete_steps(osmo, reference, "train")
-    assert [one.uri for one in ENGINE.outputs(reference_step(reference, "train"))] == [to]
+    assert [output.uri for output in ENGINE.outputs(reference_step(reference, "train"))] == [to]
     assert list(ENGINE.outputs(reference_step(reference, "evaluate"))) == []

@@ -43,12 +43,12 @@ def sent_workflow(osmo: OsmoStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyP
     return send(osmo, tmp_path)
 
 
-def send(osmo: OsmoStandIn, scratch: Path, program: str = WORKS, **given: str) -> str:
+def send(osmo: OsmoStandIn, scratch: Path, program: str = WORKS, **overrides: str) -> str:
     """The id of a workflow. given: settings."""
     osmo.configure(max_retry_per_task=1)
     parameters = (("program", program), ("publish_url", "s3://robots/runs"))
     job = Job(workload="goes-on", parameters=parameters, sources=(osmo_plans.source("osmo_dataset", "pusht"),))
-    run, settings = job.run_name(1), osmo_plans.settings(storage_account="account1", pool="default", **given)
+    run, settings = job.run_name(1), osmo_plans.settings(storage_account="account1", pool="default", **overrides)
     made = OSMO.plans.render(job, settings, run, pack_modules(PLUGIN_MODULES.values()), PLUGIN_MODULES)
     (scratch / "workflow.yaml").write_bytes(made.files["workflow.yaml"])
     command("workflow", "submit", str(scratch / "workflow.yaml"), "-p", "default")

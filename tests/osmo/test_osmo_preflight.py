@@ -165,7 +165,7 @@ def test_dataset_of_an_older_osmo_is_looked_up(osmo, tmp_path):
     wanted = osmo_plans.render_plan(
         osmo_plans.job(source("dataset", "osmo_dataset", "mine/pusht:1", "")), server="6.3", pool="default"
     )
-    [problem] = [one for one in find_problems(wanted) if one.code == "resource-unknown"]
+    [problem] = [problem for problem in find_problems(wanted) if problem.code == "resource-unknown"]
     assert (problem.where, problem.given) == ("--dataset-name", "mine/pusht:1")
     osmo.put(osmo.store.dataset("mine/pusht"), {"a": b"x"})
     assert "resource-unknown" not in dict(list_codes(find_problems(wanted)))
@@ -199,9 +199,9 @@ PLACEMENT = Placement(work="/w", cache="/c", credentials={"blob_url": "/opt/key"
     ],
 )
 def test_sources_that_nobody_has_checked_are_checked_from_here(sources, placement, checked):
-    plan = make_plan(sources=[source(*one) for one in sources], placement=placement)
+    plan = make_plan(sources=[source(*fields) for fields in sources], placement=placement)
     job = dataclasses.replace(osmo_plans.read_document(plan), parameters={"publish_url": BLOB})
-    assert [one.uri for one in preflight_checks.select_checkable_sources(job)] == checked
+    assert [source.uri for source in preflight_checks.select_checkable_sources(job)] == checked
     assert preflight_checks.is_published_to_blobs(job) is (placement is None)
 
 
@@ -217,15 +217,15 @@ BOTH = PoolPlatform(allowed_mounts=SHM, default_mounts=SHM)
 
 
 @pytest.mark.parametrize(
-    ("there", "order", "found"),
+    ("there", "order", "code"),
     [
         ({"status": "ONLINE"}, {}, None),
         ({"status": ""}, {}, None),
         ({"status": "OFFLINE"}, {}, ("pool-closed", "warning")),
         ({"status": "MAINTENANCE"}, {}, ("pool-closed", "error")),
         *(
-            ({"max_exec_timeout": longest}, {"exec_timeout": wanted}, found)
-            for wanted, longest, found in (
+            ({"max_exec_timeout": longest}, {"exec_timeout": wanted}, code)
+            for wanted, longest, code in (
                 ("12h", "", None),
                 ("12h", "12h", None),
                 ("12h", "1d", None),
@@ -234,8 +234,8 @@ BOTH = PoolPlatform(allowed_mounts=SHM, default_mounts=SHM)
             )
         ),
         *(
-            ({"platforms": {"gpu_platform": machines}}, {"shared_memory": setting}, found)
-            for setting, machines, found in (
+            ({"platforms": {"gpu_platform": machines}}, {"shared_memory": setting}, code)
+            for setting, machines, code in (
                 ("mount", WITH_SHM, None),
                 ("mount", PoolPlatform(), ("osmo-mount-refused", "error")),
                 ("mount", BY_DEFAULT, ("option-without-effect", "error")),
@@ -254,8 +254,8 @@ BOTH = PoolPlatform(allowed_mounts=SHM, default_mounts=SHM)
         ({"total_gpus": 0, "free_gpus": 0, "quota_gpus": 0}, {}, None),  # machines are started when they are needed
     ],
 )
-def test_pool_is_compared_with_what_the_task_needs(there, order, found):
-    assert list_codes(in_pool(order=order, **there)) == ([found] if found else [])
+def test_pool_is_compared_with_what_the_task_needs(there, order, code):
+    assert list_codes(in_pool(order=order, **there)) == ([code] if code else [])
 
 
 @pytest.mark.parametrize(
@@ -280,9 +280,9 @@ def test_more_gpus_than_guaranteed_need_low_priority(order, guarantee, fixes):
 
 def test_pools_are_read_from_the_answer_of_the_service(osmo):
     osmo.pools["p"] = pool(platforms={"a": platform(allowed_mounts=SHM)}, max_exec_timeout="7d")
-    found = {one.name: one for one in client_service.list_pools("osmo", 10)}["p"]
-    assert (found.status, found.max_exec_timeout, found.free_gpus) == ("ONLINE", "7d", 0)
-    assert found.platforms == {"a": PoolPlatform(allowed_mounts=SHM)}
+    parsed_pool = {pool.name: pool for pool in client_service.list_pools("osmo", 10)}["p"]
+    assert (parsed_pool.status, parsed_pool.max_exec_timeout, parsed_pool.free_gpus) == ("ONLINE", "7d", 0)
+    assert parsed_pool.platforms == {"a": PoolPlatform(allowed_mounts=SHM)}
 
 
 ODD_POOLS = [
@@ -299,7 +299,7 @@ def test_pool_in_another_form_does_not_hide_the_others(tmp_path, odd):
     command.write_text(f"""#!/bin/sh\necho '{{"pools": {{{odd}, "default": {{"status": "ONLINE"}}}}}}'\n""")
     command.chmod(0o755)
     pools = client_service.list_pools(str(command), 10)
-    assert [(one.name, one.status) for one in pools] == [("x", ""), ("default", "ONLINE")]
+    assert [(pool.name, pool.status) for pool in pools] == [("x", ""), ("default", "ONLINE")]
 
 
 @pytest.mark.parametrize(

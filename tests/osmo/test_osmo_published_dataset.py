@@ -9,22 +9,22 @@ from robotrain_osmo.platform import OSMO
 
 
 @pytest.mark.parametrize(
-    ("given", "output"),
+    ("overrides", "output"),
     [
         ({"storage_account": "acc"}, {"url": "azure://acc/lerobot-datasets/act/{{workflow_id}}"}),
         ({"buckets": "models=s3://robots/m"}, {"url": "s3://robots/m/act/{{workflow_id}}"}),
         ({"server": "6.3"}, {"dataset": {"name": "models/act"}}),
     ],
 )
-def test_policy_is_an_output_of_the_task(osmo, given: dict[str, Any], output: dict[str, Any]) -> None:
-    name = "act" if "storage_account" in given else "models/act"
-    made = render_plan(job(publish_url=TWO), publish_dataset=name, pool="default", **given)
+def test_policy_is_an_output_of_the_task(osmo, overrides: dict[str, Any], output: dict[str, Any]) -> None:
+    name = "act" if "storage_account" in overrides else "models/act"
+    made = render_plan(job(publish_url=TWO), publish_dataset=name, pool="default", **overrides)
     task = read_task(made)
     assert task["outputs"] == [output]
     assert task["environment"]["ROBOTRAIN_STEP_OUTPUT"] == "{{output}}"
     document = osmo_plans.read_document(made)
     assert (document.placement.handover, document.parameters["publish_url"]) == ("${ROBOTRAIN_STEP_OUTPUT}", TWO)
-    osmo.configure(client=f"{given.get('server', '6.4')}.0", service=f"{given.get('server', '6.4')}.0")
+    osmo.configure(client=f"{overrides.get('server', '6.4')}.0", service=f"{overrides.get('server', '6.4')}.0")
     osmo.configure(buckets=["models"])
     reference = OSMO.engine.submit(made)
     written = output.get("url", "models/act").replace("{{workflow_id}}", reference["workflow"])
@@ -38,9 +38,9 @@ def test_dataset_is_listed_once_it_is_written(osmo, tmp_path) -> None:
     osmo.set_state(reference["workflow"], task_status="COMPLETED", exit_code=0)
     assert list(OSMO.engine.outputs(reference)) == []
     osmo.put(reference["dataset"], {"policy/config.json": b"{}"})
-    (found,) = OSMO.engine.outputs(reference)
-    assert (found.name, found.uri) == ("dataset", reference["dataset"])
-    OSMO.engine.download(reference, found, tmp_path / "brought")
+    (output,) = OSMO.engine.outputs(reference)
+    assert (output.name, output.uri) == ("dataset", reference["dataset"])
+    OSMO.engine.download(reference, output, tmp_path / "brought")
     assert (tmp_path / "brought/policy/config.json").read_bytes() == b"{}"
 
 

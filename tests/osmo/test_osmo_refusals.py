@@ -291,13 +291,13 @@ def test_output_of_osmo_becomes_a_problem_with_cause_and_suggestion(row):
 def test_only_a_submit_is_about_the_workflow(output):
     answer = ProcessResult(1, print_failure(output, 422), "")
     sent = failures.diagnose_failure(answer, ("workflow", "submit", "f.yaml", "--dry-run"))
-    asked = failures.diagnose_failure(answer, ("workflow", "list"))
+    listed = failures.diagnose_failure(answer, ("workflow", "list"))
     assert sent
-    assert asked
-    assert (sent.code, asked.code, sent.why) == ("platform-refused", "platform-refused", asked.why)
+    assert listed
+    assert (sent.code, listed.code, sent.why) == ("platform-refused", "platform-refused", listed.why)
     assert "the workflow" in sent.title
-    assert "the workflow" not in asked.title
-    assert [way.text for way in asked.suggestions] == ["osmo version"]
+    assert "the workflow" not in listed.title
+    assert [way.text for way in listed.suggestions] == ["osmo version"]
 
 
 def test_question_without_time_names_the_variable(tmp_path):
@@ -320,17 +320,17 @@ USAGE = "usage: osmo workflow list [-h]\nosmo workflow list: error: unrecognized
 
 
 @pytest.mark.parametrize(
-    ("result", "code", "certain", "why"),
+    ("result", "code", "certain", "reason"),
     [
         (ProcessResult(2, "", USAGE), "client-version", True, "unrecognized arguments: --offset 3"),
         (ProcessResult(-15, "", "", timed_out=True), "platform-away", False, "The command was killed."),
     ],
 )
-def test_usage_error_and_timeout_have_codes_of_their_own(result, code, certain, why):
+def test_usage_error_and_timeout_have_codes_of_their_own(result, code, certain, reason):
     refusal = failures.diagnose_failure(result)
     assert refusal is not None
     assert (refusal.code, refusal.certain) == (code, certain)
-    assert refusal.why.startswith(why)
+    assert refusal.why.startswith(reason)
 
 
 @pytest.mark.parametrize(

@@ -40,14 +40,14 @@ def test_archive_has_the_payload_and_the_shown_document() -> None:
 
 
 def test_another_attempt_is_another_workflow() -> None:
-    one, two = render_plan(job()), render_plan(job(), attempt=2)
-    assert (read_workflow(one)["name"], read_workflow(two)["name"]) == (one.run, two.run)
-    assert read_task(one)["environment"]["ROBOTRAIN_PLAN"] != read_task(two)["environment"]["ROBOTRAIN_PLAN"]
+    first, two = render_plan(job()), render_plan(job(), attempt=2)
+    assert (read_workflow(first)["name"], read_workflow(two)["name"]) == (first.run, two.run)
+    assert read_task(first)["environment"]["ROBOTRAIN_PLAN"] != read_task(two)["environment"]["ROBOTRAIN_PLAN"]
 
 
 def test_workflow_has_only_tokens_of_osmo() -> None:
     made = render_plan(job(source("local_path", "/d", pin=PINNED)), storage_account="acc")
-    values = [one for one in read_task(made)["environment"].values() if "{" in one]
+    values = [text for text in read_task(made)["environment"].values() if "{" in text]
     assert set(values) == {"{{workflow_id}}", "{{input:0}}"}
 
 
@@ -66,9 +66,11 @@ def test_dollar_in_a_blob_url_is_escaped_for_kubernetes() -> None:
     assert "$$" not in variable
 
 
-@pytest.mark.parametrize(("given", "asked", "meant"), [({}, {}, 1), ({"num_gpus": 2}, {}, 2), ({}, {"gpus": 0}, 0)])
-def test_task_has_the_gpus_of_the_job(given: dict, asked: dict, meant: int) -> None:
-    assert read_workflow(render_plan(job(**given), **asked))["resources"]["default"]["gpu"] == meant
+@pytest.mark.parametrize(
+    ("parameters", "overrides", "meant"), [({}, {}, 1), ({"num_gpus": 2}, {}, 2), ({}, {"gpus": 0}, 0)]
+)
+def test_task_has_the_gpus_of_the_job(parameters: dict, overrides: dict, meant: int) -> None:
+    assert read_workflow(render_plan(job(**parameters), **overrides))["resources"]["default"]["gpu"] == meant
 
 
 def test_times_labels_and_priority_are_in_workflow_and_submission() -> None:
@@ -87,7 +89,7 @@ def test_transient_failures_and_preemptions_are_retried() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "entry"),
+    ("name", "overrides", "entry"),
     [
         ("pusht:3", {"server": "6.3"}, {"dataset": {"name": "lerobot-datasets/pusht:3"}}),
         ("train/pusht", {"storage_account": "acc"}, {"url": "azure://acc/train/pusht"}),
@@ -96,13 +98,15 @@ def test_transient_failures_and_preemptions_are_retried() -> None:
     ],
     ids=["of an OSMO with datasets", "container", "bucket with a URL", "default bucket"],
 )
-def test_osmo_dataset_is_an_input_by_its_name_or_by_the_url_of_its_bucket(name: str, given: dict, entry: dict) -> None:
-    made = render_plan(job(source("osmo_dataset", name)), **given)
+def test_osmo_dataset_is_an_input_by_its_name_or_by_the_url_of_its_bucket(
+    name: str, overrides: dict, entry: dict
+) -> None:
+    made = render_plan(job(source("osmo_dataset", name)), **overrides)
     assert read_task(made)["inputs"] == [entry]
     (mount,) = read_placement(made).mounts
     place = entry["url"] if "url" in entry else entry["dataset"]["name"]
     assert (mount.folder, mount.uri, mount.origin) == ("${ROBOTRAIN_INPUT_0}", name, place)
-    assert [one.url for one in read_submission_spec(made).inputs] == ([place] if "url" in entry else [])
+    assert [task_input.url for task_input in read_submission_spec(made).inputs] == ([place] if "url" in entry else [])
 
 
 DIGEST_URL = f"azure://acc/osmo/robotrain/data/{'ab' * 32}"
@@ -160,12 +164,12 @@ class TestCheckpoints:
         assert made.job["publish_url"] == "s3://robots/runs/"
 
     def test_a_checkpoint_that_osmo_copied_is_an_input_to_resume_from(self) -> None:
-        one = "s3://robots/runs/before-1/checkpoints/000400"
-        made = render_plan(job(*blobs(), source("osmo_storage", one, "resume"), publish_url="s3://robots/runs"))
-        assert [entry["url"] for entry in read_task(made)["inputs"]] == [one, "s3://robots/runs/{{workflow_id}}"]
+        uri = "s3://robots/runs/before-1/checkpoints/000400"
+        made = render_plan(job(*blobs(), source("osmo_storage", uri, "resume"), publish_url="s3://robots/runs"))
+        assert [entry["url"] for entry in read_task(made)["inputs"]] == [uri, "s3://robots/runs/{{workflow_id}}"]
         (mount,) = read_placement(made).mounts
-        assert (mount.role, mount.uri, mount.folder) == ("resume", one, "${ROBOTRAIN_INPUT_0}")
-        assert [(needed.url, needed.flag) for needed in read_submission_spec(made).inputs] == [(one, "--resume-from")]
+        assert (mount.role, mount.uri, mount.folder) == ("resume", uri, "${ROBOTRAIN_INPUT_0}")
+        assert [(needed.url, needed.flag) for needed in read_submission_spec(made).inputs] == [(uri, "--resume-from")]
 
     @pytest.mark.parametrize(
         ("output_dir", "path"),
@@ -189,7 +193,7 @@ HUB_POLICY = source("huggingface", "me/policy@main", "policy")
 
 
 @pytest.mark.parametrize(
-    ("of", "given", "credentials"),
+    ("of", "overrides", "credentials"),
     [
         (job(), {}, {}),
         (job(), {"hf_credential": "hf_token"}, {}),  # only where the Hub is read
@@ -207,15 +211,18 @@ HUB_POLICY = source("huggingface", "me/policy@main", "policy")
         (job(), {"blob_credential": "store:account"}, {"store": "/opt/robotrain/credentials"}),
     ],
 )
-def test_credentials_that_the_job_needs_become_variables_or_files(of: Job, given: dict, credentials: dict) -> None:
-    made = render_plan(of, **given)
+def test_credentials_that_the_job_needs_become_variables_or_files(of: Job, overrides: dict, credentials: dict) -> None:
+    made = render_plan(of, **overrides)
     assert read_task(made).get("credentials", {}) == credentials
-    assert [(one.flag, f"{one.name}:{one.key}") for one in read_submission_spec(made).credentials] == [
+    assert [
+        (credential.flag, f"{credential.name}:{credential.key}")
+        for credential in read_submission_spec(made).credentials
+    ] == [
         (f"--{name.replace('_', '-')}", value if ":" in value else f"{value}:{value}")
-        for name, value in given.items()
+        for name, value in overrides.items()
         if credentials
     ]
-    blob = {"blob_url": "/opt/robotrain/credentials/account"} if "blob_credential" in given else {}
+    blob = {"blob_url": "/opt/robotrain/credentials/account"} if "blob_credential" in overrides else {}
     assert read_placement(made).credentials == blob
     assert read_placement(made).ways["huggingface"] == "--hf-credential NAME"
 
@@ -228,7 +235,9 @@ def test_secrets_of_the_program_become_variables_of_the_task_for_any_workload() 
         "team": {"ROBOTRAIN_SECRET_API_TOKEN": "api_token", "ROBOTRAIN_SECRET_DB_PASSWORD": "database"},
     }
     assert read_placement(made).secrets == {name: f"${{ROBOTRAIN_SECRET_{name}}}" for name in secrets}
-    assert [one.flag for one in read_submission_spec(made).credentials][1:] == [f"--secret {name}" for name in secrets]
+    assert [credential.flag for credential in read_submission_spec(made).credentials][1:] == [
+        f"--secret {name}" for name in secrets
+    ]
     assert not read_placement(render_plan(job())).secrets
 
 
@@ -241,7 +250,7 @@ def test_channel_of_a_run_is_a_credential_whose_key_is_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tracking_uri", "found", "timeout"),
+    ("tracking_uri", "address", "timeout"),
     [
         (None, "azureml-workspace://SUB-AZ/rg-tf/ws-tf", "60"),
         ("https://mlflow.example", "https://mlflow.example", "60"),
@@ -249,24 +258,24 @@ def test_channel_of_a_run_is_a_credential_whose_key_is_its_name() -> None:
     ],
 )
 def test_run_is_tracked_in_the_workspace_on_another_server_or_nowhere(
-    tracking_uri: str | None, found: str, timeout: str | None
+    tracking_uri: str | None, address: str, timeout: str | None
 ) -> None:
     made = render_plan(job(), **WORKSPACE | {"tracking_uri": tracking_uri})
-    assert read_placement(made).tracking_uri == found
+    assert read_placement(made).tracking_uri == address
     assert read_submission_spec(made).subscription == "SUB-AZ"
     environment = read_task(made)["environment"]
     assert environment.get("MLFLOW_HTTP_REQUEST_TIMEOUT") == timeout
     assert ("AZUREML_WORKSPACE_NAME" in environment) is (tracking_uri is None)
-    given = osmo_plans.settings(**WORKSPACE | {"tracking_uri": tracking_uri})
+    settings = osmo_plans.settings(**WORKSPACE | {"tracking_uri": tracking_uri})
     expected = {"tracking.azureml"} if tracking_uri is None else set()
-    assert set(OSMO.plans.container_plugins(job(), given)) == expected
+    assert set(OSMO.plans.container_plugins(job(), settings)) == expected
 
 
-@pytest.mark.parametrize(("setting", "kept"), [(None, ""), ("none", "none"), ("mount", "mount")])
-def test_shared_memory_is_mounted_on_request(setting: str | None, kept: str) -> None:
+@pytest.mark.parametrize(("setting", "shared_memory"), [(None, ""), ("none", "none"), ("mount", "mount")])
+def test_shared_memory_is_mounted_on_request(setting: str | None, shared_memory: str) -> None:
     made = render_plan(job(), shared_memory=setting)
     assert read_task(made).get("volumeMounts") == (["/dev/shm"] if setting == "mount" else None)
-    assert read_submission_spec(made).shared_memory == kept
+    assert read_submission_spec(made).shared_memory == shared_memory
 
 
 def test_without_shared_memory_explain_says_why_one_process_loads_data(robotrain) -> None:
@@ -279,15 +288,15 @@ class TestSize:
     """An archive that is too large for the workflow is uploaded."""
 
     @pytest.mark.parametrize(
-        "given",
+        "options",
         [
             {"workload": "lerobot-train", "blob_url": [ONE], "policy_repo_id": "a/b", "wandb": True},
             {"workload": "lerobot-eval", "policy_model": "azureml:m:7", "env": "pusht", "dataset_repo_id": ["a/b"]},
         ],
     )
-    def test_ordinary_workflow_causes_no_note(self, given: dict[str, Any]) -> None:
+    def test_ordinary_workflow_causes_no_note(self, options: dict[str, Any]) -> None:
         tracked = {"tracking_uri": "azureml-workspace://S/rg/ws-1"}
-        made = robotrain.api.render(platform="osmo", pool="p", publish_url=TWO, **tracked, **given)
+        made = robotrain.api.render(platform="osmo", pool="p", publish_url=TWO, **tracked, **options)
         assert len(made.files["workflow.yaml"]) < 0.97 * spec_workflow.LARGE_WORKFLOW_BYTES
 
     def test_a_large_one_has_a_note_with_the_way_out(self) -> None:
@@ -322,10 +331,10 @@ def test_submission_spec_reads_back_as_written() -> None:
     made = render_plan(
         job(source("local_path", "/d", pin=PINNED), wandb=True), storage_account="acc", workload_identity="id"
     )
-    kept = read_submission_spec(made)
-    assert submission_spec.SUBMISSION.dump(kept) == made.files["osmo.json"]
-    assert dataclasses.replace(kept) == kept
-    assert kept.identity == "id"
+    spec = read_submission_spec(made)
+    assert submission_spec.SUBMISSION.dump(spec) == made.files["osmo.json"]
+    assert dataclasses.replace(spec) == spec
+    assert spec.identity == "id"
 
 
 def test_template_in_a_value_is_never_written() -> None:

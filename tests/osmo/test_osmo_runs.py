@@ -14,7 +14,10 @@ __all__ = ["azure", "azure_session", "workspace", "workspace_session"]
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))
+NETWORK = (
+    "--",
+    *(f"--policy.{option}" for option in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")),
+)
 NAMED = ("--subscription-id", SUBSCRIPTION, "--resource-group", GROUP, "--workspace-name", "robots-ml")
 ROLLED = ("--env", "pusht", "--starts", "easy", "--env-steps", "5", "--episodes", "2", "--env-workers", "0")
 
@@ -56,7 +59,7 @@ def test_two_prefixes_train_in_a_pod_and_publish(robotrain, osmo, azure, pod, tm
     assert osmo.run(workflow, environ=pod) == 0, robotrain("logs", run).stdout
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["step"]) == ("succeeded", 4)
-    names = [one["name"] for one in robotrain("outputs", run, "--json").json["outputs"]]
+    names = [output["name"] for output in robotrain("outputs", run, "--json").json["outputs"]]
     assert "dataset" in names
     assert any(name.endswith("000004") for name in names)
     written = osmo.objects(f"s3://robots/models/pusht/{workflow}")
@@ -88,8 +91,8 @@ def test_a_preempted_training_goes_on_and_its_last_checkpoint_becomes_a_model(ro
     assert "of an earlier attempt, restored from" in log
     assert log.count(" registered as pusher, version 1") == 1
     models = azure.manager.there.models
-    (versions,) = [found for name, found in models.items() if name.endswith("/pusher")]
-    assert [one["tags"]["checkpoint"] for one in versions.values()] == ["000200"]
+    (versions,) = [model for name, model in models.items() if name.endswith("/pusher")]
+    assert [version["tags"]["checkpoint"] for version in versions.values()] == ["000200"]
 
 
 @pytest.mark.long
@@ -128,12 +131,12 @@ def test_a_policy_of_blob_storage_is_evaluated_published_and_registered_with_its
     (results,) = robotrain("outputs", run, "--json").json["outputs"]
     assert (results["name"], results["uri"]) == ("eval_results", f"{place}/{run}")
     assert robotrain("outputs", run, "--to", str(tmp_path / "brought")).exit_code == 0
-    found = json.loads((tmp_path / "brought/eval_results/eval_results.json").read_text())
-    assert [one["steps"] for one in found["rollout"]["per_episode"]] == [5, 5]
+    evaluation = json.loads((tmp_path / "brought/eval_results/eval_results.json").read_text())
+    assert [episode["steps"] for episode in evaluation["rollout"]["per_episode"]] == [5, 5]
     page = robotrain("report", run, "--to", str(tmp_path / "report.html"))
     assert page.exit_code == 0, page.stderr
     (version,) = versions(azure, "evaluated").values()
-    assert version["tags"]["score_rollout_success_rate"] == f"{found['rollout']['success_rate']:.6g}"
+    assert version["tags"]["score_rollout_success_rate"] == f"{evaluation['rollout']['success_rate']:.6g}"
     later = robotrain("register", run, "later", "--json")
     assert later.exit_code == 0, later.stderr
     (other,) = versions(azure, "later").values()
@@ -143,13 +146,13 @@ def test_a_policy_of_blob_storage_is_evaluated_published_and_registered_with_its
 
 
 def versions(azure, name: str) -> dict[str, dict]:
-    (found,) = [found for at, found in azure.manager.there.models.items() if at.endswith(f"/{name}")]
-    return found
+    (model,) = [model for at, model in azure.manager.there.models.items() if at.endswith(f"/{name}")]
+    return model
 
 
 def wait_for(osmo, workflow: str, task: str, status: str) -> None:
     until = time.monotonic() + 300
-    while {one["name"]: one["status"] for one in osmo.workflows[workflow].tasks}[task] != status:
+    while {row["name"]: row["status"] for row in osmo.workflows[workflow].tasks}[task] != status:
         assert time.monotonic() < until
         time.sleep(0.2)
 
@@ -175,7 +178,7 @@ def test_a_pipeline_of_one_workflow_trains_and_is_resumed_after_its_evaluation_l
     status = robotrain("status", run, "--json").json
     assert status["state"] == "failed"
     assert status["reason"].startswith("step evaluate lost: a job of higher priority preempted it")
-    states = {one["name"]: one["state"] for one in status["steps"]}
+    states = {step["name"]: step["state"] for step in status["steps"]}
     assert states == {"train": "succeeded", "evaluate": "lost", "register": "skipped"}
 
     answer = robotrain("pipeline", "resume", run, "--json")
@@ -186,9 +189,9 @@ def test_a_pipeline_of_one_workflow_trains_and_is_resumed_after_its_evaluation_l
     assert [tasks["evaluate"]["inputs"][-1]["task"], *tasks] == [f"{first}:train", "evaluate", "register"]
     assert osmo.run(again, environ=pod) == 0, robotrain("logs", resumed).stdout
     status = robotrain("status", resumed, "--json").json
-    assert [status["state"], *(one["state"] for one in status["steps"])] == ["succeeded"] * 4
-    assert [one["name"] for one in status["registered"]] == ["pusher"]
-    names = [one["name"] for one in robotrain("outputs", resumed, "--json").json["outputs"]]
+    assert [status["state"], *(step["state"] for step in status["steps"])] == ["succeeded"] * 4
+    assert [model["name"] for model in status["registered"]] == ["pusher"]
+    names = [output["name"] for output in robotrain("outputs", resumed, "--json").json["outputs"]]
     assert any(name.startswith("train/") and name.endswith("000002") for name in names)
     assert "registering" in robotrain("logs", resumed, "--step", "register").stdout
     assert "registering" not in robotrain("logs", resumed, "--step", "evaluate").stdout

@@ -39,7 +39,7 @@ def test_workflow_is_patched_sent_and_kept(osmo, robotrain, patch):
     assert robotrain("submit", "--no-pin", *JOB, *words, "--json").json == {**sent.json, "new": False}
     again = robotrain("resubmit", run, "--new", "--json").json["run"]
     changed = robotrain("resubmit", run, "--set", "seed=7", "--json").json["run"]
-    assert {read_workflow(one)["timeout"]["exec_timeout"] for one in (again, changed)} == {"3h"}
+    assert {read_workflow(plan)["timeout"]["exec_timeout"] for plan in (again, changed)} == {"3h"}
     dropped = robotrain("resubmit", run, "--set", "spec_patch=none", "--json")
     assert "spec_patch" in dropped.stderr
     assert records.read_record(dropped.json["run"]).settings["spec_patch"] is None

@@ -81,8 +81,8 @@ def test_newest_unresolved_problem_of_the_events_is_found(texts, worst):
 
 def test_events_are_queried_only_after_a_long_wait(run, monkeypatch):
     monkeypatch.setattr(status, "EVENTS_QUIET_SECONDS", 0.3)
-    for one in PULLING:
-        run.osmo.event(run.id, one)
+    for pod_event in PULLING:
+        run.osmo.event(run.id, pod_event)
     run.set_status("INITIALIZING")
     run.osmo.forget()
     assert "is being pulled" in run.status().reason
@@ -198,8 +198,8 @@ def test_newest_attempt_counts():
         {"name": "train", "retry_id": number, "status": word} for number, word in enumerate(("RESCHEDULED", "RUNNING"))
     ]
     for tasks in (tries, tries[::-1]):
-        found = workflow_state.parse_workflow({"status": "RUNNING", "groups": [{"tasks": tasks}]}, "train")
-        assert (found.task_status, found.retry) == ("RUNNING", 1)
+        workflow = workflow_state.parse_workflow({"status": "RUNNING", "groups": [{"tasks": tasks}]}, "train")
+        assert (workflow.task_status, workflow.retry) == ("RUNNING", 1)
 
 
 @pytest.mark.slow
@@ -291,8 +291,8 @@ def test_outputs_that_went_with_the_pod_are_not_offered(run, robotrain, is_track
 
 
 def test_results_that_went_with_the_pod_are_not_offered(run, robotrain):
-    found = Evaluated(episodes=4, scores={"rollout/success_rate": 0.5}, results="/tmp/robotrain/here/results")
-    run.set_status("RUNNING").tell(found)
+    evaluation = Evaluated(episodes=4, scores={"rollout/success_rate": 0.5}, results="/tmp/robotrain/here/results")
+    run.set_status("RUNNING").tell(evaluation)
     run.set_status("COMPLETED", exit_code=0).record()
     page = robotrain("status").stdout
     assert "the results of" in page
@@ -323,7 +323,7 @@ def test_checkpoints_that_only_the_storage_shows_can_be_resumed(osmo, robotrain)
     text = robotrain("status", name).stdout
     assert "published   step 800, https://robots.blob.core.windows.net/checkpoints/one/000800 and 1 earlier" in text
     assert f"robotrain resume {name}" in text
-    assert [one["step"] for one in robotrain("status", name, "--json").json["published"]] == [400, 800]
+    assert [publication["step"] for publication in robotrain("status", name, "--json").json["published"]] == [400, 800]
     osmo.fail("data list", "refused", times=None)
     text = robotrain("status", name).stdout
     assert "it saved no checkpoint" not in text

@@ -65,9 +65,9 @@ def test_workflow_is_submitted_once_with_its_pool_and_priority(osmo, tmp_path, m
     assert call[2].endswith("/workflow.yaml")
     assert not list(tmp_path.glob("robotrain-*"))
     assert workflow.task["environment"] == {"ROBOTRAIN_PLAN": MARK}
-    asked = len(osmo.calls)
+    count = len(osmo.calls)
     assert OSMO.engine.find(wanted) == reference
-    assert len(osmo.calls) == asked  # the answer was heard, and is remembered
+    assert len(osmo.calls) == count  # the answer was heard, and is remembered
 
 
 def test_refusal_has_its_code_and_reason(osmo):
@@ -166,7 +166,7 @@ def test_unknown_pool_or_platform_is_refused_with_the_existing_ones(osmo, wanted
     osmo.pools["training"] = pool()
     osmo.pools["default"] = pool(platforms={"a100": platform(), "h100": platform()})
     assert suggestion in submit_refused(make_plan(**wanted))
-    assert all(one.status == "FAILED_SUBMISSION" for one in osmo.workflows.values())
+    assert all(workflow.status == "FAILED_SUBMISSION" for workflow in osmo.workflows.values())
 
 
 def test_earlier_workflow_is_never_adopted(osmo):

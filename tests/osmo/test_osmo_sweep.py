@@ -35,9 +35,9 @@ def sweep(robotrain, osmo, monkeypatch):
         return next(records.iterate_runs(with_steps=False)), answer.stderr
 
     yield submit
-    for one in drivers:
-        one.join(30)
-        assert not one.is_alive()
+    for thread in drivers:
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 def wait_until(condition) -> None:
@@ -48,8 +48,8 @@ def wait_until(condition) -> None:
 
 
 def has_ended(run: str) -> bool:
-    found = progress.read_progress(run)
-    return found is not None and found.finished
+    current = progress.read_progress(run)
+    return current is not None and current.finished
 
 
 def test_without_a_limit_all_trials_are_sent_at_once(sweep, osmo, robotrain):

@@ -67,9 +67,9 @@ def test_files_are_uploaded_directly_below_the_url_and_sealed(osmo, folder, caps
 
 @pytest.mark.slow
 def test_folder_that_changes_during_the_upload_is_not_sealed(osmo, folder, monkeypatch):
-    def written_meanwhile(*given):
+    def written_meanwhile(*args):
         (folder / "meta/info.json").write_bytes(b"[]")
-        return bring(*given)
+        return bring(*args)
 
     pin, bring = local_path_pin.compute_folder_digest(folder).pin, upload._upload_folder
     monkeypatch.setattr(upload, "_upload_folder", written_meanwhile)
@@ -96,8 +96,8 @@ def test_folder_is_uploaded_unless_its_content_is_there(osmo, folder, capsys, ur
     osmo.put(url, stored)
     OSMO.engine.submit(make_upload_plan(folder, url))
     assert (count_uploads(osmo) > 0, count_submits(osmo)) == (count > 0, 1)
-    found = osmo.objects(url)
-    assert {name: found[name] for name in FILES} == FILES
+    objects = osmo.objects(url)
+    assert {name: objects[name] for name in FILES} == FILES
     assert printed in capsys.readouterr().err
 
 

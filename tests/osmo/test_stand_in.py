@@ -18,12 +18,14 @@ STEPS = {"train": (), "evaluate": ("train",), "register": ("train", "evaluate")}
 def dag(steps=STEPS):
     """A workflow with a task a step; what it reads by step."""
     return workflow(
-        tasks=[{**TASK, "name": name, "inputs": [{"task": one} for one in read]} for name, read in steps.items()]
+        tasks=[
+            {**TASK, "name": name, "inputs": [{"task": upstream} for upstream in read]} for name, read in steps.items()
+        ]
     )
 
 
-def write(given: object) -> str:
-    return given if isinstance(given, str) else yaml.safe_dump({"workflow": given})
+def write(spec: object) -> str:
+    return spec if isinstance(spec, str) else yaml.safe_dump({"workflow": spec})
 
 
 REFUSED = [
@@ -90,13 +92,13 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("given", "kind", "expected"), REFUSED, ids=lambda value: str(value)[:40])
-def test_service_refuses_in_the_words_of_the_real_one(osmo, given, kind, expected):
+@pytest.mark.parametrize(("spec", "kind", "expected"), REFUSED, ids=lambda value: str(value)[:40])
+def test_service_refuses_in_the_words_of_the_real_one(osmo, spec, kind, expected):
     osmo.credentials["held"] = {"hf_token": "secret"}
     with pytest.raises(Refusal, match=re.escape(expected)) as raised:
-        osmo.submit(write(given))
+        osmo.submit(write(spec))
     assert raised.value.kind == kind
-    assert not [one for one in osmo.workflows.values() if one.status != "FAILED_SUBMISSION"]
+    assert not [workflow for workflow in osmo.workflows.values() if workflow.status != "FAILED_SUBMISSION"]
 
 
 IN_A_POOL = [
@@ -140,9 +142,12 @@ def test_older_service_has_datasets_and_no_labels(osmo):
 )
 def test_what_kubernetes_refuses_fails_after_the_submit(osmo, files, expected):
     name = osmo.submit(write(task(files=files)))
-    one = osmo.workflows[name]
-    assert (one.status, one.tasks[0]["status"]) == ("FAILED", "FAILED_BACKEND_ERROR")  # the word of a group is vaguer
-    assert expected in one.tasks[0]["failure_message"]
+    workflow = osmo.workflows[name]
+    assert (workflow.status, workflow.tasks[0]["status"]) == (
+        "FAILED",
+        "FAILED_BACKEND_ERROR",
+    )  # the word of a group is vaguer
+    assert expected in workflow.tasks[0]["failure_message"]
 
 
 CALLS = [
@@ -158,7 +163,7 @@ CALLS = [
 ]
 
 
-@pytest.mark.parametrize(("version", "words", "code"), CALLS, ids=[f"{one[0]} {one[1]}" for one in CALLS])
+@pytest.mark.parametrize(("version", "words", "code"), CALLS, ids=[f"{call[0]} {call[1]}" for call in CALLS])
 def test_command_takes_what_its_version_takes(osmo, osmo_cli, version, words, code):
     osmo.configure(client=version, service=version)
     assert osmo_cli(*words.split())[0] == code
@@ -174,13 +179,13 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(
-    ("spoil", "code", "expected", "number"), FAILURES, ids=[one[2].strip()[:30] for one in FAILURES]
+    ("spoil", "code", "expected", "number"), FAILURES, ids=[failure[2].strip()[:30] for failure in FAILURES]
 )
 def test_failure_goes_to_stdout_with_its_exit_status(osmo, osmo_cli, spoil, code, expected, number):
     spoil(osmo)
-    found, out, _ = osmo_cli("workflow", "query", "nope-1", "-t", "json")
+    exit_code, out, _ = osmo_cli("workflow", "query", "nope-1", "-t", "json")
     answer = json.loads(out)
-    assert (found, answer["code"], expected in answer["message"]) == (code, number, True)
+    assert (exit_code, answer["code"], expected in answer["message"]) == (code, number, True)
 
 
 def test_template_is_rendered_twice_so_that_an_escape_does_not_survive(osmo, osmo_cli, tmp_path):
@@ -212,7 +217,7 @@ def test_data_has_its_quirks(osmo, osmo_cli, tmp_path):
 def test_dependants_of_a_failed_task_fail_while_other_branches_go_on(osmo, osmo_cli):
     def list_groups() -> dict[str, str]:
         answer = json.loads(osmo_cli("workflow", "query", "hello-1", "-t", "json")[1])
-        return {one["name"].removesuffix("-group"): one["status"] for one in answer["groups"]}
+        return {group["name"].removesuffix("-group"): group["status"] for group in answer["groups"]}
 
     osmo.submit(write(dag({**STEPS, "other": ("train",)})))
     with pytest.raises(Refusal, match="must be finished: Workflow ID hello-1 task train has status PROCESSING"):

@@ -32,8 +32,8 @@ RUN = task(
 )
 
 
-def submit(osmo, given: object) -> str:
-    return osmo.submit(yaml.safe_dump({"workflow": given}))
+def submit(osmo, spec: object) -> str:
+    return osmo.submit(yaml.safe_dump({"workflow": spec}))
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_pods_run_one_after_the_other_and_outputs_travel(osmo, osmo_cli):
     ]
     submit(osmo, workflow(tasks=tasks))
     assert osmo.run("hello-1", timeout=60) == 5
-    states = [one["status"] for one in osmo.workflows["hello-1"].tasks]
+    states = [task["status"] for task in osmo.workflows["hello-1"].tasks]
     assert sorted(states) == ["COMPLETED", "FAILED", "FAILED_UPSTREAM"]
     log = osmo_cli("workflow", "logs", "hello-1")[1]
     assert "[evaluate] IN a.txt of train\n" in log

@@ -74,7 +74,7 @@ class Call:
     def meets(self, form: str) -> bool:
         return self.fault is not None and self.fault.form == form
 
-    def ask(self, answer: Callable[..., Any], *given: Any, writes: bool = False) -> Any:
+    def ask(self, answer: Callable[..., Any], *args: Any, writes: bool = False) -> Any:
         """Ask the service; return what it answers. Raises Failed."""
         if not Path(os.environ["OSMO_CONFIG_FILE_DIR"], LOGIN_FILE).exists():
             raise Failed(SIGNED_OUT)
@@ -86,7 +86,7 @@ class Call:
         if config.numbers(client) < config.numbers(service):
             print(UPDATE.format(service, client), file=sys.stderr)
         try:
-            result = answer(*given)
+            result = answer(*args)
         except Refusal as refusal:
             print(f"Server responded with status code {refusal.status}", file=sys.stderr)
             if refusal.status == 500:
@@ -107,7 +107,7 @@ class Call:
     def version(self) -> None:
         """Without the service's if nobody is signed in, or it cannot be reached."""
         names = ("major", "minor", "revision")
-        client, service = (dict(zip(names, self.there[one].split("."), strict=True)) for one in ("client", "service"))
+        client, service = (dict(zip(names, self.there[side].split("."), strict=True)) for side in ("client", "service"))
         try:
             self.show({"client": client, "service": self.ask(lambda: service)})
         except Failed as failed:
@@ -132,7 +132,11 @@ class Call:
         name = self.args.pool
         if name not in self.there["pools"]:
             raise Failed(f"Pool {name} does not exist!")
-        nodes = {kind: one["node"] for kind, one in self.there["pools"][name]["platforms"].items() if one["node"]}
+        nodes = {
+            kind: platform["node"]
+            for kind, platform in self.there["pools"][name]["platforms"].items()
+            if platform["node"]
+        }
         machines = [
             {"exposed_fields": config.expose_machine(name, kind, node), "pool_platform_labels": {name: [kind]}}
             for kind, node in nodes.items()
@@ -141,7 +145,10 @@ class Call:
 
     def credential_list(self) -> None:
         """Their names, never their values."""
-        held = {name: "DATA" if "endpoint" in one else "GENERIC" for name, one in self.there["credentials"].items()}
+        held = {
+            name: "DATA" if "endpoint" in credential else "GENERIC"
+            for name, credential in self.there["credentials"].items()
+        }
         rows = [{"cred_name": name, "cred_type": kind, "profile": None} for name, kind in held.items()]
         self.show(self.ask(lambda: {"credentials": rows}))
 
@@ -158,25 +165,25 @@ class Call:
         """Of how many objects a dataset of a bucket is."""
         name = self.args.name
         self.ask(lambda: None)
-        if not (found := self.store.keys(self.store.dataset(name))):
+        if not (keys := self.store.keys(self.store.dataset(name))):
             bucket, _, own = name.rpartition("/")
             text = f"Could not find dataset or collection {own.partition(':')[0]} in bucket {bucket}"
             raise Failed(text, 400)
-        self.show({"name": name, "objects": len(found)})
+        self.show({"name": name, "objects": len(keys)})
 
     def workflow_submit(self) -> None:
         """Post the workflow: once, or twice if it is a template, which is rendered by the first request."""
         if not self.args.pool:
             raise Failed(NO_POOL)
         text = Path(self.args.workflow_file).read_text(encoding="utf-8")
-        given = (self.args.priority or "NORMAL",)
+        priority = (self.args.priority or "NORMAL",)
         if any(marker in text for marker in submission.MARKERS):
-            text = self.ask(submission.submit, self.state, self.args.pool, text, *given, True)["spec"]
+            text = self.ask(submission.submit, self.state, self.args.pool, text, *priority, True)["spec"]
         if self.args.dry_run:
-            print(self.ask(submission.submit, self.state, self.args.pool, text, *given, True)["spec"])
+            print(self.ask(submission.submit, self.state, self.args.pool, text, *priority, True)["spec"])
             return
         text = submission.dump_yaml(yaml.load(text, Loader=submission.LOADER))
-        self.show(self.ask(submission.submit, self.state, self.args.pool, text, *given, writes=True))
+        self.show(self.ask(submission.submit, self.state, self.args.pool, text, *priority, writes=True))
 
     def workflow_query(self) -> None:
         """One workflow."""
@@ -184,8 +191,8 @@ class Call:
 
     def workflow_list(self) -> None:
         """The last ones after the offset, the latest at the bottom."""
-        found = self.ask(lambda: [rows.describe(row) for row in rows.every(self.state) if self._is_listed(row)])
-        self.show({"workflows": found[: len(found) - self.args.offset][-self.args.count :]})
+        workflows = self.ask(lambda: [rows.describe(row) for row in rows.every(self.state) if self._is_listed(row)])
+        self.show({"workflows": workflows[: len(workflows) - self.args.offset][-self.args.count :]})
 
     def _is_listed(self, row: rows.Row) -> bool:
         is_asked = self.args.all_users or row["submitted_by"] == self.there["user"]
@@ -254,8 +261,8 @@ class Call:
             while True:
                 line, _ = server.accept()
                 task = socket.create_connection(("localhost", there))
-                for one, other in ((line, task), (task, line)):
-                    threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+                for source, other in ((line, task), (task, line)):
+                    threading.Thread(target=_pump, args=(source, other), daemon=True).start()
 
     def _check_running(self) -> None:
         name = self.args.workflow_id
@@ -288,20 +295,20 @@ class Call:
     def data_list(self) -> None:
         """Whole keys; those at one level, unless it is recursive."""
         self._check_access()
-        found, place = self.store.keys(self.args.remote_uri), self.store.place(self.args.remote_uri)
-        if not self.args.recursive and found != [place.prefix]:
+        keys, place = self.store.keys(self.args.remote_uri), self.store.place(self.args.remote_uri)
+        if not self.args.recursive and keys != [place.prefix]:
             base = f"{place.prefix}/" if place.prefix else ""
-            found = sorted({base + "".join(key.removeprefix(base).partition("/")[:2]) for key in found})
-        if not found:
+            keys = sorted({base + "".join(key.removeprefix(base).partition("/")[:2]) for key in keys})
+        if not keys:
             self._tell_nothing()
-        print("".join(f"{key}\n" for key in found), f"\nTotal {len(found)} objects found", sep="")
+        print("".join(f"{key}\n" for key in keys), f"\nTotal {len(keys)} objects found", sep="")
 
     def _tell_nothing(self) -> None:
         print(f"No entries found for prefix {self.store.place(self.args.remote_uri).prefix}.", file=sys.stderr)
 
 
-def _pump(one: socket.socket, other: socket.socket) -> None:
-    while content := one.recv(1 << 16):
+def _pump(source: socket.socket, other: socket.socket) -> None:
+    while content := source.recv(1 << 16):
         other.sendall(content)
     other.shutdown(socket.SHUT_WR)
 
@@ -322,7 +329,7 @@ Options = Sequence[tuple[Sequence[str], dict[str, Any]]]
 @cache
 def make_parser(version: Version) -> argparse.ArgumentParser:
     """The commands that robotrain uses, with their options, by the version of the command. Others are usage errors."""
-    place, one = (("remote_uri",), {"type": _parse_place}), (("workflow_id",), {})
+    place, workflow = (("remote_uri",), {"type": _parse_place}), (("workflow_id",), {})
     regex, switch = (("--regex", "-x"), {}), {"action": "store_true"}
     commands: dict[str, Options] = {
         "version": [FORMAT],
@@ -333,7 +340,7 @@ def make_parser(version: Version) -> argparse.ArgumentParser:
             PRIORITY,
             (("--dry-run",), switch),
         ],
-        "workflow query": [one, FORMAT],
+        "workflow query": [workflow, FORMAT],
         "workflow list": [
             (("--count", "-c"), {"default": 20, "type": int}),
             (("--offset", "-f"), {"default": 0, "type": int}),
@@ -343,10 +350,10 @@ def make_parser(version: Version) -> argparse.ArgumentParser:
         ],
         "workflow logs": [*STREAM, (("--last-n-lines", "-n"), {"type": int})],
         **({"workflow events": STREAM} if version >= (6, 2, 0) else {}),
-        "workflow spec": [one],
-        "workflow cancel": [one, (("--message", "-m"), {}), FORMAT],
-        "workflow exec": [one, (("task",), {}), (("--entry",), {"default": "/bin/bash"})],
-        "workflow port-forward": [one, (("task",), {}), (("--port",), {"required": True})],
+        "workflow spec": [workflow],
+        "workflow cancel": [workflow, (("--message", "-m"), {}), FORMAT],
+        "workflow exec": [workflow, (("task",), {}), (("--entry",), {"default": "/bin/bash"})],
+        "workflow port-forward": [workflow, (("task",), {}), (("--port",), {"required": True})],
         "data upload": [place, (("local_path",), {}), regex],
         "data download": [place, (("local_path",), {"type": _parse_existing}), regex],
         "data list": [place, (("--recursive", "-r"), switch), (("--no-pager",), switch)],
@@ -374,16 +381,16 @@ def make_parser(version: Version) -> argparse.ArgumentParser:
     return top
 
 
-def _parse_place(given: str) -> str:
-    if not any(place.fullmatch(given) for place in PLACES.values()):
-        raise argparse.ArgumentTypeError(f"Invalid storage path: {given}")
-    return given
+def _parse_place(text: str) -> str:
+    if not any(place.fullmatch(text) for place in PLACES.values()):
+        raise argparse.ArgumentTypeError(f"Invalid storage path: {text}")
+    return text
 
 
-def _parse_existing(given: str) -> str:
-    if not os.path.exists(given):
-        raise argparse.ArgumentTypeError(f"{os.path.abspath(given)} is not a valid path")
-    return given
+def _parse_existing(path: str) -> str:
+    if not os.path.exists(path):
+        raise argparse.ArgumentTypeError(f"{os.path.abspath(path)} is not a valid path")
+    return path
 
 
 def main(folder: Path, argv: Sequence[str]) -> int:

@@ -98,12 +98,12 @@ def take_fault(state: State, argv: Sequence[str]) -> Fault | None:
     if not read(state)["faults"]:
         return None
     with state.alone():
-        faults = [Fault(**given) for given in read(state)["faults"]]
+        faults = [Fault(**fields) for fields in read(state)["faults"]]
         for index, fault in enumerate(faults):
             if fault.means(argv):
                 used = {"after": fault.after - 1} if fault.after else {"times": fault.times and fault.times - 1}
                 faults[index] = replace(fault, **used)
-                change(state, faults=[asdict(one) for one in faults])
+                change(state, faults=[asdict(fault) for fault in faults])
                 if not fault.after:
                     return fault
     return None

@@ -134,7 +134,7 @@ class OsmoStandIn:
 
     def remove(self, name: str) -> None:
         """Remove a workflow, as the service does with old ones."""
-        self.state.change("order", lambda order: [one for one in order if one != name], [])
+        self.state.change("order", lambda order: [workflow for workflow in order if workflow != name], [])
 
     def set_state(
         self,
@@ -150,13 +150,13 @@ class OsmoStandIn:
 
         task: only the one of this name.
         """
-        given = {"status": task_status, "exit_code": exit_code, "start_time": started}
+        changes = {"status": task_status, "exit_code": exit_code, "start_time": started}
 
         def change(row: rows.Row) -> None:
-            for one in rows.latest(row):
-                if task in (None, one["name"]):
-                    one.update({key: value for key, value in given.items() if value is not None})
-                    rows.set_times(one)
+            for latest_task in rows.latest(row):
+                if task in (None, latest_task["name"]):
+                    latest_task.update({key: value for key, value in changes.items() if value is not None})
+                    rows.set_times(latest_task)
             if task_status:
                 rows.settle(row)
             row["start_time"], row["status"] = started or row["start_time"], status or row["status"]
@@ -181,7 +181,7 @@ class OsmoStandIn:
     def say(self, name: str, *lines: str, task: str | None = None, control: bool = False) -> None:
         """Its (first) task prints this; control: OSMO does."""
         last = rows.latest(rows.fetch(self.state, name))
-        which = next(one for one in last if task in (None, one["name"]))
+        which = next(latest_task for latest_task in last if task in (None, latest_task["name"]))
         source = logs.format_source(which["name"], int(which["retry_id"]), control)
         for line in lines:
             logs.add(self.state, name, line, source)

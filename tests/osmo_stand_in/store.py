@@ -63,15 +63,15 @@ class Store:
         """
         place = self.place(url)
         path = os.path.realpath(os.path.expandvars(os.path.expanduser(path)))
-        found, failed = [], list[str]()
+        files, failed = [], list[str]()
         try:
-            found += _walk(Path(path.removesuffix("/*")), path.endswith("/*"), regex)
+            files += _walk(Path(path.removesuffix("/*")), path.endswith("/*"), regex)
         except OSError as error:
             failed = [f"{path}: cannot be accessed by OSMO, skipping: {error}"]
-        whole = int(len(found) * share)
-        for name, file in found[:whole]:
+        whole = int(len(files) * share)
+        for name, file in files[:whole]:
             _copy(file, place.folder / place.prefix / name)
-        return [*(f"{file}: {BROKEN}" for _, file in found[whole:]), *failed]
+        return [*(f"{file}: {BROKEN}" for _, file in files[whole:]), *failed]
 
     def download(self, url: str, folder: Path, regex: str | None = None) -> None:
         """Into a folder, without the prefix; perhaps there is nothing."""

@@ -111,15 +111,17 @@ class OsmoWorld(World):
             return Pod(Path(folder), plan).payload()
 
     def count_runs(self, run: str) -> int:
-        return sum(one.name == run and one.status != "FAILED_SUBMISSION" for one in self.osmo.workflows.values())
+        return sum(
+            workflow.name == run and workflow.status != "FAILED_SUBMISSION" for workflow in self.osmo.workflows.values()
+        )
 
     def read_requests(self, reference: Reference) -> Mapping[str, object]:
         """What the service took of the workflow, after Jinja, in its own units."""
         spec = self.osmo.workflows[reference["workflow"]].spec
-        asked = {"gpus": "gpu", "cpu": "cpu", "memory": "memory", "storage": "storage"}
-        found = {f"--{flag}": spec["resources"]["default"].get(name) for flag, name in asked.items()}
+        resource_names = {"gpus": "gpu", "cpu": "cpu", "memory": "memory", "storage": "storage"}
+        requests = {f"--{flag}": spec["resources"]["default"].get(name) for flag, name in resource_names.items()}
         times = {"--exec-timeout": "exec_timeout", "--queue-timeout": "queue_timeout"}
-        return found | {flag: spec.get("timeout", {}).get(name) for flag, name in times.items()}
+        return requests | {flag: spec.get("timeout", {}).get(name) for flag, name in times.items()}
 
     def set_native_state(self, reference: Reference, native: str) -> None:
         """The word is the workflow's and its task's, as far as both have it."""
@@ -171,15 +173,15 @@ class Pod:
     def payload(self) -> Mapping[str, bytes]:
         """The files of the archive below its folder of that name."""
         with self._archive() as packed:
-            found = {one.name.partition("/"): packed.extractfile(one) for one in packed if one.isfile()}
-            return {path: file.read() for (top, _, path), file in found.items() if top == "payload" and file}
+            members = {member.name.partition("/"): packed.extractfile(member) for member in packed if member.isfile()}
+            return {path: file.read() for (top, _, path), file in members.items() if top == "payload" and file}
 
     def unpacked(self, name: str) -> str:
         """A file of the archive that the command is told of."""
         with self._archive() as packed:
-            found = packed.extractfile(name)
-            assert found
-            return found.read().decode()
+            member = packed.extractfile(name)
+            assert member
+            return member.read().decode()
 
 
 def _furnish(osmo: OsmoStandIn, order: Mapping[str, Any]) -> None:
@@ -187,8 +189,8 @@ def _furnish(osmo: OsmoStandIn, order: Mapping[str, Any]) -> None:
     mounts = ["/dev/shm"] if order["shared_memory"] == "mount" else []
     machine = config.platform(allowed_mounts=tuple(mounts))
     osmo.pools[order["pool"]] = config.pool({order["gpu_platform"]: machine})
-    for one in order["credentials"]:
-        osmo.credentials[one["name"]] = {one["key"]: "secret"}
+    for credential in order["credentials"]:
+        osmo.credentials[credential["name"]] = {credential["key"]: "secret"}
 
 
 def _submitted(osmo: OsmoStandIn, pool: str, file: Path, text: str) -> tuple[str, dict[str, Any]]:

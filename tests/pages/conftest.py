@@ -117,7 +117,7 @@ def open_shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
 
         def start(page: Page) -> Shell:
             environs = [request.getfixturevalue(use) for use in page.uses]
-            found = {name: value for environ in environs for name, value in environ.items() if name != "PATH"}
+            variables = {name: value for environ in environs for name, value in environ.items() if name != "PATH"}
             commands = [environ.get("PATH", "").partition(os.pathsep)[0] for environ in environs]
             first = [*commands, Path(sys.executable).parent]
             path = os.pathsep.join([*map(str, filter(None, first)), PATH])
@@ -128,7 +128,7 @@ def open_shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
                 (cache / "environments").symlink_to(request.getfixturevalue("data_python").parents[2])
             own = {"EXAMPLES": str(ROOT / "examples"), "CLONE": str(ROOT), "PATH": path}
             states = {"ROBOTRAIN_CACHE": str(cache), "ROBOTRAIN_STATE": os.environ["ROBOTRAIN_STATE"]}
-            shell = Shell(folder, DECLARED["shell"] | found | own | states)
+            shell = Shell(folder, DECLARED["shell"] | variables | own | states)
             opened.callback(shell.close)
             return shell
 

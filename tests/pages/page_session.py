@@ -60,7 +60,7 @@ class Page:
 
     def typed(self) -> Iterator[tuple[str, str]]:
         """Each line that can run here, and what is typed for it."""
-        left_out = {one["line"] for one in DECLARED["not_run"] if one["page"] == self.name}
+        left_out = {skipped["line"] for skipped in DECLARED["not_run"] if skipped["page"] == self.name}
         for line in self.lines():
             if line not in left_out:
                 yield line, self._fill_in(line)
@@ -87,7 +87,7 @@ class Shell:
     """A bash that stays, as that of a person does."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             ["bash"],
@@ -96,7 +96,7 @@ class Shell:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=folder,
-            env=kept | {**environ},
+            env=inherited | {**environ},
             start_new_session=True,
         )
 
@@ -134,7 +134,7 @@ def run_page(page: Page, shell: Shell, then: Callable[[str], object] = lambda li
     """
     for name, content in page.written():
         shell.type(f"mkdir -p $(dirname {name}) && cat >{name} <<'END'\n{content}END")
-    for line, text in [*((given, given) for given in page.given), *page.typed()]:
+    for line, text in [*((command, command) for command in page.given), *page.typed()]:
         result, code = shell.type(text)
         wanted = next((code for start, code in page.exits.items() if line.startswith(start)), 0)
         if code != wanted:

@@ -18,18 +18,22 @@ def test_a_page_does_what_it_says(name, open_shell):
 
 def test_every_page_with_commands_is_run():
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    found = {path.relative_to(ROOT).as_posix() for path in pages if BLOCK.search(path.read_text())}
-    assert found == PAGES.keys() | DECLARED["elsewhere"].keys()
+    page_names = {path.relative_to(ROOT).as_posix() for path in pages if BLOCK.search(path.read_text())}
+    assert page_names == PAGES.keys() | DECLARED["elsewhere"].keys()
 
 
 def test_what_is_not_run_is_on_its_page_and_is_little():
-    missing = [one["line"] for one in DECLARED["not_run"] if one["line"] not in PAGES[one["page"]].lines()]
+    missing = [
+        skipped["line"] for skipped in DECLARED["not_run"] if skipped["line"] not in PAGES[skipped["page"]].lines()
+    ]
     assert missing == []
-    assert all(one["why"] for one in DECLARED["not_run"])
+    assert all(skipped["why"] for skipped in DECLARED["not_run"])
     assert len(DECLARED["not_run"]) <= 21
 
 
 def test_what_stands_for_a_text_is_used_and_says_why():
     for page in PAGES.values():
         text = "\n".join([*page.lines(), page.path.read_text() if page.files else ""])
-        assert [before for before, _, why in page.replace if not why or not re.search(before, text)] == [], page.name
+        assert [before for before, _, reason in page.replace if not reason or not re.search(before, text)] == [], (
+            page.name
+        )

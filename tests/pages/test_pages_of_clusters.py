@@ -86,7 +86,9 @@ def test_the_page_of_slurm(open_shell, slurm):
                     for name, content in make_checkpoint("outputs/checkpoints", folder.name).items():
                         (folder / name).parent.mkdir(parents=True, exist_ok=True)
                         (folder / name).write_bytes(content)
-                    (folder / "events.jsonl").write_text("".join(f"{event.format_event(one)}\n" for one in EVENTS))
+                    (folder / "events.jsonl").write_text(
+                        "".join(f"{event.format_event(run_event)}\n" for run_event in EVENTS)
+                    )
                     (folder / "log.txt").write_text("step 20\n")
                     (folder / "outcome.json").write_text('{"state": "succeeded", "exit_code": 0}')
                     slurm.set_state(job["number"], "COMPLETED")

@@ -102,8 +102,8 @@ def find_errors(robotrain: Any, root: tuple[str, ...], state: Path) -> Callable[
         answer = robotrain(*root, "submit", *words, *platform_words(platform), "--json")
         assert answer.exit_code == code, answer.stdout or answer.stderr
         assert not (state / "state").exists()
-        errors = [one for one in answer.json["problems"] if one["severity"] == "error"]
-        assert all(one["title"] in answer.stderr for one in errors)  # people are told the same
+        errors = [problem for problem in answer.json["problems"] if problem["severity"] == "error"]
+        assert all(error["title"] in answer.stderr for error in errors)  # people are told the same
         return errors
 
     return run

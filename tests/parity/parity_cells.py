@@ -33,13 +33,13 @@ def cells(
     section: MatrixSection, *, taken: bool | None = None, where: Callable[..., bool] = lambda *what: True
 ) -> list[Any]:
     """For parametrize: those of a section. taken: only such as are a yes, or as are none. where: of which names."""
-    found = (
+    matching = (
         Cell(platform, tuple(row.names.values()), support)
         for row in read_matrix().rows
         if row.section == section and where(*row.names.values())
         for platform, support in row.cells.items()
     )
-    return [pytest.param(cell, id=str(cell)) for cell in found if taken in (None, bool(cell.support))]
+    return [pytest.param(cell, id=str(cell)) for cell in matching if taken in (None, bool(cell.support))]
 
 
 def list_cells(section: MatrixSection, platform: str, **chosen: Any) -> list[Cell]:
@@ -47,13 +47,15 @@ def list_cells(section: MatrixSection, platform: str, **chosen: Any) -> list[Cel
 
     Folders of a Slurm cluster need `--login`, with which others are read on this machine: `tests/slurm` has them.
     """
-    found = (param.values[0] for param in cells(section, **chosen))
-    return [cell for cell in found if cell.platform == platform and (platform, REMOTE_KIND in cell.what) != OWN_TESTS]
+    matching = (param.values[0] for param in cells(section, **chosen))
+    return [
+        cell for cell in matching if cell.platform == platform and (platform, REMOTE_KIND in cell.what) != OWN_TESTS
+    ]
 
 
 def is_supported(section: MatrixSection, platform: str, *what: str) -> bool:
-    found = (param.values[0] for param in cells(section, taken=True))
-    return any((cell.platform, cell.what) == (platform, what) for cell in found)
+    matching = (param.values[0] for param in cells(section, taken=True))
+    return any((cell.platform, cell.what) == (platform, what) for cell in matching)
 
 
 @functools.cache
@@ -66,9 +68,9 @@ def read_matrix() -> ParityMatrix:
 @functools.cache
 def plugins() -> Plugins:
     """Those of this repository, each platform loaded: kinds that it brings are known from then on."""
-    found = Plugins("none")
-    assert set(PLATFORMS) <= found.platforms().keys()
-    return found
+    plugins = Plugins("none")
+    assert set(PLATFORMS) <= plugins.platforms().keys()
+    return plugins
 
 
 @functools.cache
@@ -92,7 +94,7 @@ def settings_of(platform: str) -> list[Parameter]:
 @functools.cache
 def names_read() -> frozenset[str]:
     """Names of the environment that a value may come from."""
-    return frozenset(name for one in _read() for name in one.env)
+    return frozenset(name for setting in _read() for name in setting.env)
 
 
 def _read() -> Iterator[Any]:

@@ -54,19 +54,19 @@ FILLED = {
 """What a person would put in the place of each word that a message has in capitals."""
 
 
-def platform_words(platform: str, given: Mapping[str, str | None] | None = None) -> list[str]:
+def platform_words(platform: str, needed: Mapping[str, str | None] | None = None) -> list[str]:
     """The words that choose a platform. given: further options by their flag, or others in the place of the usual
     ones; a switch has an empty value, and what is left out None.
     """
-    options = {"--platform": platform, **ON[platform], **(given or {})}
+    options = {"--platform": platform, **ON[platform], **(needed or {})}
     chosen = {flag: value for flag, value in options.items() if value is not None}
     return [word for flag, value in chosen.items() for word in (flag, value) if word]
 
 
-def program_words(words: Sequence[str], given: Mapping[str, str | None] | None = None) -> tuple[str, ...]:
+def program_words(words: Sequence[str], needed: Mapping[str, str | None] | None = None) -> tuple[str, ...]:
     """What such a line has to say after `--`. given: options in the place of the usual ones."""
     usual = AFTER.get(words[0] if words else "", ())
-    return next((after for flag, after in AFTER_OPTION.items() if usual and flag in {*words, *(given or ())}), usual)
+    return next((after for flag, after in AFTER_OPTION.items() if usual and flag in {*words, *(needed or ())}), usual)
 
 
 def ways_out(platform: str, words: Sequence[str], problem: Mapping[str, Any], kind: str = "") -> Iterator[list[str]]:

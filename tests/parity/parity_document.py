@@ -29,8 +29,8 @@ class Arrived(NamedTuple):
 def read_arrived(shown: Mapping[str, Any]) -> Arrived:
     """Of what `render --json` prints."""
     texts = {path: str(file.get("text", "")) for path, file in shown["files"].items()}
-    found = document.parse_document(READERS[shown["platform"]](texts))
-    return Arrived(shown["run"], shown["digest"], texts[shown["spec"]], found)
+    parsed = document.parse_document(READERS[shown["platform"]](texts))
+    return Arrived(shown["run"], shown["digest"], texts[shown["spec"]], parsed)
 
 
 def _in_run_folder(texts: Mapping[str, str]) -> str:

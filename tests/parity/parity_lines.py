@@ -31,5 +31,5 @@ def list_lines(
     for start, roles in JOBS:
         columns = [[cell for cell in accepted if cell.what[0] == role] for role in roles]
         for row in zip_longest(*columns):
-            found = [source_words(*cell.what) if cell else roles[role] for role, cell in zip(roles, row, strict=True)]
-            yield (*start, *(word for part in found for word in part)), [cell for cell in row if cell]
+            parts = [source_words(*cell.what) if cell else roles[role] for role, cell in zip(roles, row, strict=True)]
+            yield (*start, *(word for part in parts for word in part)), [cell for cell in row if cell]

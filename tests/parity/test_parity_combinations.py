@@ -12,13 +12,13 @@ Typed = list[tuple[str, str]]
 """Kinds, each with a text for it, in the order typed."""
 
 
-def source_order(one: str, other: str) -> Typed:
+def source_order(kind: str, other: str) -> Typed:
     """Of two kinds the first once more at the end, so that no sorting by kind gives the same order."""
-    first = kinds()[one]
-    more = [(one, f"{first.example}2")]
-    if one == other:
-        return [*more, (one, first.example)]
-    return [(one, first.example), (other, kinds()[other].example), *more]
+    first = kinds()[kind]
+    more = [(kind, f"{first.example}2")]
+    if kind == other:
+        return [*more, (kind, first.example)]
+    return [(kind, first.example), (other, kinds()[other].example), *more]
 
 
 def dataset_words(pairs: Typed) -> list[str]:
@@ -32,9 +32,9 @@ def test_datasets_are_merged_in_the_order_typed(render_job, tmp_path: Path, plat
         pairs = source_order(*cell.what)
         document = render_job(platform, *dataset_words(pairs)).document
         uris = [str(kinds()[kind].parse(text, tmp_path)) for kind, text in pairs]
-        given = [source for source in document.sources if not source.implied]
-        assert [source.kind for source in given] == [kind for kind, _ in pairs], cell
-        assert [source.uri for source in given] == uris, cell
+        sources = [source for source in document.sources if not source.implied]
+        assert [source.kind for source in sources] == [kind for kind, _ in pairs], cell
+        assert [source.uri for source in sources] == uris, cell
         made = prepare_data(document, data)
         assert made is not None, cell
         assert [word for word in made.arguments if word in uris] == uris, cell
@@ -55,8 +55,8 @@ def test_bags_are_read_in_the_order_typed(render_job, tmp_path: Path) -> None:
 def test_refused_combination_names_platform_and_kind(find_errors, platform: str) -> None:
     for cell in list_cells("combinations", platform, taken=False):
         is_missing = platform == "local" and "local_path" in cell.what  # no example is on this machine
-        found = find_errors(platform, *dataset_words(source_order(*cell.what)), code=2 if is_missing else 3)
-        problems = [one for one in found if one["code"] != "source-unreachable"]
+        errors = find_errors(platform, *dataset_words(source_order(*cell.what)), code=2 if is_missing else 3)
+        problems = [error for error in errors if error["code"] != "source-unreachable"]
         assert all(problem["instead"] for problem in problems), cell
         codes = {problem["code"] for problem in problems}
         assert codes <= {"combination-not-accepted", "source-not-accepted", "feature-not-there"}, cell

@@ -102,7 +102,10 @@ def test_options_are_equal_to_the_job_file(
     words = ["--no-system-metrics"] if values.pop("system_metrics") is False else []
     words += [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
     words += [
-        word for role, found in job["sources"].items() for one in found for word in (FLAGS[role], one["blob_url"])
+        word
+        for role, sources in job["sources"].items()
+        for source in sources
+        for word in (FLAGS[role], source["blob_url"])
     ]
     for platform in PLATFORMS:
         plan = render_job(platform, job["workload"], *words, after=tuple(job["trainer_args"]))
@@ -115,8 +118,8 @@ def test_options_are_equal_to_the_job_file(
 def test_defaults_of_a_platform_are_explained(robotrain, render_job) -> None:
     usual = render_job("local", *DATASET).document.parameters
     for platform in PLATFORMS:
-        found = render_job(platform, *DATASET).document.parameters
-        other = {name for name, value in found.items() if value != usual[name]}
+        parameters = render_job(platform, *DATASET).document.parameters
+        other = {name for name, value in parameters.items() if value != usual[name]}
         answer = robotrain(
             "--no-plugins", "explain", "--platform", platform, *DATASET, *platform_words(platform)[2:], "--json"
         )

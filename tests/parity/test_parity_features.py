@@ -42,9 +42,9 @@ def jobs(feature: str) -> Iterator[tuple[str, ...]]:
         yield OTHERS[feature]
         return
     for workload, least in LEAST.items():
-        for one in get_parameters(workloads()[workload].parameters):
-            if one.param.requires == feature:
-                options = {**least, **change_option(one)}
+        for parameter in get_parameters(workloads()[workload].parameters):
+            if parameter.param.requires == feature:
+                options = {**least, **change_option(parameter)}
                 yield (workload, *(word for pair in options.items() for word in pair if word))
 
 
@@ -55,9 +55,9 @@ def test_supported_feature_can_be_used(render_job, cell: Cell) -> None:
     for typed in jobs(feature):
         document = render_job(cell.platform, *typed).document
         declared = get_parameters(workloads()[document.workload].parameters)
-        needing = [one for one in declared if one.param.requires == feature]
+        needing = [parameter for parameter in declared if parameter.param.requires == feature]
         several = len([source for source in document.sources if source.role == "dataset"]) == 2
-        assert several or any(document.parameters[one.name] != one.default for one in needing)
+        assert several or any(document.parameters[parameter.name] != parameter.default for parameter in needing)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

@@ -25,8 +25,8 @@ TRAIN = ("lerobot-train", "-d", "lerobot/pusht")
 )
 def test_a_loss_is_an_error_where_the_outputs_are_all_that_a_job_makes(robotrain, words, severity):
     answer = robotrain("render", words[0], *platform_words("osmo"), *words[1:])
-    found = re.findall(r"^(\w+): .*\[nothing-kept\]", answer.stderr, re.MULTILINE)
-    assert found == ([severity] if severity else [])
+    severities = re.findall(r"^(\w+): .*\[nothing-kept\]", answer.stderr, re.MULTILINE)
+    assert severities == ([severity] if severity else [])
 
 
 UPLOAD = ("--output-mode", "upload")

@@ -15,8 +15,8 @@ STRANGER = Path(__file__).with_name("container_plugins") / "parity_stranger"
 
 def list_limits(name: str) -> list[Any]:
     """For parametrize: the platforms where a limit holds, with its number."""
-    (found,) = (limit for limit in read_matrix().limits if limit.name == name)
-    return [(platform, number) for platform, number in found.numbers.items() if number is not None]
+    (limit,) = (limit for limit in read_matrix().limits if limit.name == name)
+    return [(platform, number) for platform, number in limit.numbers.items() if number is not None]
 
 
 def test_every_limit_is_tested() -> None:
@@ -45,7 +45,7 @@ def test_limit_of_pipeline_steps(robotrain, tmp_path: Path, platform: str, numbe
 
     assert render("name: most", number).exit_code == 0
     answer = render("name: Most", number + 1)  # a problem of another kind is reported with it
-    problems = {one["code"]: one for one in answer.json["problems"] if one["severity"] == "error"}
+    problems = {problem["code"]: problem for problem in answer.json["problems"] if problem["severity"] == "error"}
     assert problems.keys() == {"pipeline-name-invalid", "steps-over-limit"}
     assert f"at most {number} steps" in problems["steps-over-limit"]["title"]
 
@@ -70,9 +70,9 @@ def heavy_kind(install: Any, tmp_path: Path) -> str:
 def test_too_large_specification_suggests_an_upload(robotrain, heavy_kind: str, platform: str, number: int) -> None:
     alone = platform_words(platform, {"--storage-account": None})
     answer = robotrain("render", heavy_kind, "heavy://top/left", *alone, "--json")
-    (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
+    (problem,) = (problem for problem in answer.json["problems"] if problem["severity"] == "error")
     assert (answer.exit_code, platform in problem["title"].lower()) == (3, True)
-    (way,) = (one["text"] for one in problem["instead"])
+    (way,) = (way["text"] for way in problem["instead"])
     mended = robotrain(
         "render", heavy_kind, "heavy://top/left", *alone, *way.replace("NAME", "robots").split(), "--json"
     )

@@ -22,7 +22,7 @@ def no_side_effects() -> None:
 
 
 def test_both_kinds_of_cells_are_among_them() -> None:
-    assert {bool(one.values[0].support) for one in TEN} == {True, False}
+    assert {bool(param.values[0].support) for param in TEN} == {True, False}
 
 
 @pytest.mark.parametrize("cell", TEN)

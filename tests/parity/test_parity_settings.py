@@ -144,7 +144,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_every_setting_is_changed(platform: str) -> None:
-    assert sorted(CHANGES[platform]) == sorted(one.name for one in settings_of(platform))
+    assert sorted(CHANGES[platform]) == sorted(setting.name for setting in settings_of(platform))
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -154,8 +154,8 @@ def test_changed_setting_changes_the_plan_and_not_the_job(platform: str) -> None
 
     def render(values: Mapping[str, Any]) -> Plan:
         """Render a plan once."""
-        given = {name: value for name, value in values.items() if value is not None}
-        return plans.get(str(given)) or plans.setdefault(str(given), api.render(platform=platform, **given))
+        settings = {name: value for name, value in values.items() if value is not None}
+        return plans.get(str(settings)) or plans.setdefault(str(settings), api.render(platform=platform, **settings))
 
     for name, change in CHANGES[platform].items():
         usual = {"dataset_repo_id": "lerobot/pusht", **place, **change.beside}

@@ -54,9 +54,9 @@ def test_bags_of_every_accepted_kind_of_dataset_are_converted(render_job, platfo
     kinds_with_bags = {cell.what[1] for cell in accepted}
     assert {"huggingface", "blob_url"} <= kinds_with_bags
     for kind in sorted(kinds_with_bags):
-        given = NEEDED.get((platform, kind), {})
+        needed = NEEDED.get((platform, kind), {})
         words = (*source_words("dataset", kind), "--bags", "--fps", "10", "--exclude-bag", "ep001", "--task", "push")
-        document = render_job(platform, *words, given=given).document
+        document = render_job(platform, *words, given=needed).document
         preparation = prepare_data(document, Path("/data"))
         assert preparation is not None
         assert preparation.environment is not None
@@ -70,12 +70,12 @@ def test_bags_of_every_accepted_kind_of_dataset_are_converted(render_job, platfo
 def test_accepted_sources_and_targets_reach_the_runtime(render_job, platform: str) -> None:
     accepted = list_cells("sources", platform, taken=True, where=is_installed)
     lines = list(list_lines(accepted, source_words))
-    assert sorted(cell for _, found in lines for cell in found) == sorted(accepted), "each is in a line"
-    for line, found in lines:
-        given = {flag: text for cell in found for flag, text in NEEDED.get((platform, cell.what[1]), {}).items()}
-        plan = render_job(platform, *line, given=given)
+    assert sorted(cell for _, cells in lines for cell in cells) == sorted(accepted), "each is in a line"
+    for line, cells in lines:
+        needed = {flag: text for cell in cells for flag, text in NEEDED.get((platform, cell.what[1]), {}).items()}
+        plan = render_job(platform, *line, given=needed)
         document = plan.document
-        for cell in found:
+        for cell in cells:
             role, kind = cell.what
             if role == PUBLISH_ROLE:
                 place, target = document.parameters["publish_url"], f"target.{kind}" in document.container_plugins
@@ -86,7 +86,9 @@ def test_accepted_sources_and_targets_reach_the_runtime(render_job, platform: st
                     assert (place, target) == expected, cell
                 continue
             source = JobSource(role=role, kind=kind, uri=printed(kind))
-            assert [one for one in document.sources if one.role == role and not one.implied] == [source], cell
+            assert [
+                candidate for candidate in document.sources if candidate.role == role and not candidate.implied
+            ] == [source], cell
             mounted = [(mount.role, mount.uri) for mount in document.placement.mounts]
             assert f"source.{kind}" in document.container_plugins or (role, source.uri) in mounted, cell
             assert kinds()[kind].requires in (("", "tracking") if document.placement.tracking_uri else ("",)), cell
@@ -120,13 +122,13 @@ def test_several_backbones_reach_the_runtime_in_the_order_in_which_they_were_typ
         "--backbone-repo-id": ("org/clip", "org/bart@main"),
         "--backbone-url": ("https://account.blob.core.windows.net/models/org/fast",),
     }
-    given = [word for flag, texts in typed.items() for text in texts for word in (flag, text)]
-    document = render_job(platform, *DATASET, *given).document
-    found = [source for source in document.sources if source.role == "backbone" and not source.implied]
-    assert [source.uri for source in found] == [text for texts in typed.values() for text in texts]
+    options = [word for flag, texts in typed.items() for text in texts for word in (flag, text)]
+    document = render_job(platform, *DATASET, *options).document
+    sources = [source for source in document.sources if source.role == "backbone" and not source.implied]
+    assert [source.uri for source in sources] == [text for texts in typed.values() for text in texts]
     mounts = {mount.uri: mount.folder for mount in document.placement.mounts if mount.role == "backbone"}
     assert len(set(mounts.values())) == len(mounts), "each has a folder of its own"
-    assert all(source.uri in mounts or f"source.{source.kind}" in document.container_plugins for source in found)
+    assert all(source.uri in mounts or f"source.{source.kind}" in document.container_plugins for source in sources)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -136,11 +138,11 @@ def test_several_references_reach_the_runtime_beside_the_policy(render_job, plat
         "--reference-repo-id": ("lab/act",),
         "--reference-url": ("https://account.blob.core.windows.net/models/act",),
     }
-    given = [word for flag, texts in typed.items() for text in texts for word in (flag, text)]
-    document = render_job(platform, *COMPARED, *given).document
-    found = [source for source in document.sources if source.role == "reference"]
-    assert [source.uri for source in found] == [text for texts in typed.values() for text in texts]
-    assert [source.role for source in document.sources if source not in found] == ["policy"]
+    options = [word for flag, texts in typed.items() for text in texts for word in (flag, text)]
+    document = render_job(platform, *COMPARED, *options).document
+    sources = [source for source in document.sources if source.role == "reference"]
+    assert [source.uri for source in sources] == [text for texts in typed.values() for text in texts]
+    assert [source.role for source in document.sources if source not in sources] == ["policy"]
     mounts = {mount.uri: mount.folder for mount in document.placement.mounts if mount.role == "reference"}
     assert len(set(mounts.values())) == len(mounts), "each has a folder of its own"
-    assert all(source.uri in mounts or f"source.{source.kind}" in document.container_plugins for source in found)
+    assert all(source.uri in mounts or f"source.{source.kind}" in document.container_plugins for source in sources)

@@ -45,10 +45,10 @@ def stranger_words(role: str, kind: str = ANY) -> tuple[str, ...]:
 def test_accepted_source_reaches_the_runtime_with_its_container_plugin(render_job, platform: str) -> None:
     accepted = list_cells("sources", platform, taken=True, where=lambda role, kind: kind == ANY)
     lines = list(list_lines(accepted, stranger_words))
-    assert sorted(cell for _, found in lines for cell in found) == sorted(accepted), "each is in a line"
-    for line, found in lines:
+    assert sorted(cell for _, cells in lines for cell in cells) == sorted(accepted), "each is in a line"
+    for line, cells in lines:
         document = render_job(platform, *line).document
-        for cell in found:
+        for cell in cells:
             role, _ = cell.what
             if role == PUBLISH_ROLE:
                 target = (document.parameters["publish_url"], document.container_plugins["target.shelf"])
@@ -152,5 +152,5 @@ def test_kind_says_itself_why_a_platform_does_not_take_it(find_errors, robotrain
         assert set(refused) == {("no", instead)}
         for platform in PLATFORMS:
             problems = find_errors(platform, *words)
-            problem = next(one for one in problems if one["code"] == "source-not-accepted")
+            problem = next(problem for problem in problems if problem["code"] == "source-not-accepted")
             assert (problem["why"], problem["instead"][0]["text"]) == (sentence, instead), platform

@@ -54,7 +54,7 @@ def test_what_was_published_is_not_published_again_and_what_was_not_is(start, ru
     ran = run(made)
     assert ran.exit_code == 0, ran.lines
     assert ran.of_kind(Checkpoint) == []
-    assert [one.step for one in ran.of_kind(Published)] == [20, 40]
+    assert [publication.step for publication in ran.of_kind(Published)] == [20, 40]
     again = run(made)
     assert (again.exit_code, again.of_kind(Published)) == (0, [])
 
@@ -84,7 +84,7 @@ def test_an_event_that_was_cut_short_takes_no_other_with_it(run, job, tmp_path):
 def test_what_earlier_attempts_told_is_read(tmp_path):
     from robotrain_runtime.contract import event
 
-    found = [
+    events = [
         Tracking(uri="http://a", experiment_id="1", run_id="x"),
         Checkpoint(step=20, path="/w/000020"),
         Published(step=20, to="/m/000020"),
@@ -95,7 +95,7 @@ def test_what_earlier_attempts_told_is_read(tmp_path):
         *(Delivered(to=to) for to in ("runs:/x", "/m/pretend-1")),
         *(Evaluated(episodes=4, scores={}, results="/w/eval_results", step=step) for step in (20, 40)),
     ]
-    lines = "\n".join(event.format_event(one) for one in found)
+    lines = "\n".join(event.format_event(run_event) for run_event in events)
     (tmp_path / "events.jsonl").write_text(lines + '\n::robotrain:: {"event": "chec')
     earlier = recovery.read_earlier_attempts(tmp_path)
     assert (earlier.get_tracking_run("http://a"), earlier.get_tracking_run("http://b")) == ("x", "")

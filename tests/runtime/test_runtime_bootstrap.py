@@ -252,7 +252,7 @@ def test_a_machine_that_cannot_have_the_environment_says_so_and_what_else_is_wro
     process = begin(add_source(needy(mounts=(mount,)), "kept://poses"), ROBOTRAIN_PYTHON="/no/such/python")
     out = process.communicate(timeout=60)[0]
     records = [record.event for line in out.splitlines() if (record := event.parse_event(line))]
-    assert [type(one).__name__ for one in records] == ["StageEvent", "Note", "Note", "StageEvent", "Outcome"]
+    assert [type(record).__name__ for record in records] == ["StageEvent", "Note", "Note", "StageEvent", "Outcome"]
     assert process.returncode == 4, out
     assert "POSES is not set" in records[1].text
     assert "Python 3.10-3.14 is missing" in records[2].text
@@ -281,7 +281,9 @@ def test_staging_says_why_there_is_no_environment_and_what_helps(needy, begin, t
     process = begin(needy(), "--to", str(tmp_path), command="fetch", ROBOTRAIN_PYTHON="/no/such/python")
     out = process.communicate(timeout=60)[0]
     (note,) = (
-        one.event for line in out.splitlines() if (one := event.parse_event(line)) and isinstance(one.event, event.Note)
+        record.event
+        for line in out.splitlines()
+        if (record := event.parse_event(line)) and isinstance(record.event, event.Note)
     )
     assert "uv python install" in note.text
     assert process.returncode == 4, out
@@ -303,10 +305,10 @@ def test_staging_prints_no_secret(needy, begin, tmp_path):
 @pytest.mark.parametrize("version", PYTHONS)
 def test_the_locked_environment_is_installed_and_used(needy, begin, tmp_path, version):
     folder = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
-    found = next(iter(sorted(folder.glob(f"{version}.*/bin/python"))), None) or shutil.which(f"python{version}")
-    if found is None:
+    interpreter = next(iter(sorted(folder.glob(f"{version}.*/bin/python"))), None) or shutil.which(f"python{version}")
+    if interpreter is None:
         pytest.skip(f"no Python {version} on this machine")
-    process = begin(needy(), python=found)
+    process = begin(needy(), python=interpreter)
     out = process.communicate(timeout=300)[0]
     (environment,) = (tmp_path / "cache/environments").glob("*/bin/python")
     assert f"fetched by {process.pid} {environment}" in out

@@ -150,8 +150,10 @@ def test_the_last_good_one_is_found_and_why_newer_ones_are_not(tmp_path):
     sealed(tmp_path / "000100", run="another-1")
     sealed(tmp_path / "000120", job="1" * 64)
     messages: list[str] = []
-    found = checkpoint.find_last_complete(tmp_path, run=RUN, job=JOB, on_skip=lambda folder, why: messages.append(why))
-    assert found == (40, tmp_path / "000040")
+    last_complete = checkpoint.find_last_complete(
+        tmp_path, run=RUN, job=JOB, on_skip=lambda folder, reason: messages.append(reason)
+    )
+    assert last_complete == (40, tmp_path / "000040")
     assert messages == [
         f"{tmp_path}/000120 is of another job",
         f"{tmp_path}/000100 is of the run another-1",

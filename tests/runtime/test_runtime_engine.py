@@ -118,8 +118,8 @@ def test_events_of_the_work_arrive_exactly_whatever_progress_bar_is_beside_them(
 
 def test_lines_of_a_program_of_the_users_are_no_events(run, job, plugins_on_path):
     forged = [
-        event.format_event(one)
-        for one in (Checkpoint(step=20, path="/x/000020"), Outcome(state="succeeded", exit_code=0))
+        event.format_event(run_event)
+        for run_event in (Checkpoint(step=20, path="/x/000020"), Outcome(state="succeeded", exit_code=0))
     ]
     made = job(f"import sys; print(*{forged}, '\\x1b[0m' + {forged[0]!r}, sep='\\n'); sys.exit(3)")
     ran = run(
@@ -127,7 +127,7 @@ def test_lines_of_a_program_of_the_users_are_no_events(run, job, plugins_on_path
     )
     assert ran.exit_code == 3
     assert ran.of_kind(Checkpoint) == []
-    assert [one.state for one in ran.of_kind(Outcome)] == ["failed"]
+    assert [outcome.state for outcome in ran.of_kind(Outcome)] == ["failed"]
     assert [line for line in ran.lines if line.removeprefix("> ") in forged] == [
         f"> {line}" for line in (*forged, forged[0])
     ]
@@ -316,9 +316,9 @@ def test_a_promised_variable_with_a_similar_value_is_refused(said, there):
 
 @pytest.fixture
 def measured_job(job, tmp_path):
-    def make(lock: str = "", **given):
+    def make(lock: str = "", **options):
         publish = {"place": str(tmp_path), **({"lock": lock} if lock else {})}
-        made = job("import sys; print(sys.orig_argv[0])", publish=publish, **given)
+        made = job("import sys; print(sys.orig_argv[0])", publish=publish, **options)
         return dataclasses.replace(
             made, container_plugins={**made.container_plugins, "workload.pretend": "pretend_measured"}
         )

@@ -79,10 +79,10 @@ def builder(lock: Path, cache: Path, **environ: str) -> "subprocess.Popen[str]":
 
 @needs_uv
 def test_processes_that_build_at_once_share_one_build(lock, tmp_path):
-    found = [process.communicate() for process in [builder(lock, tmp_path / "cache") for _ in range(3)]]
-    assert len({out for out, _ in found}) == 1
-    assert read_joints(Path(found[0][0].strip())) == "6"
-    assert sum(err.count("building the environment") for _, err in found) == 1
+    outputs = [process.communicate() for process in [builder(lock, tmp_path / "cache") for _ in range(3)]]
+    assert len({out for out, _ in outputs}) == 1
+    assert read_joints(Path(outputs[0][0].strip())) == "6"
+    assert sum(err.count("building the environment") for _, err in outputs) == 1
 
 
 @needs_uv

@@ -20,8 +20,8 @@ def tracked(tracked):
     return lambda program, run="eval-1", **publish: tracked(program, run=run, work=run, **publish)
 
 
-def scores(found: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in found.items() if name.startswith(("score", "evaluated_"))}
+def scores(version_tags: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in version_tags.items() if name.startswith(("score", "evaluated_"))}
 
 
 def make_score_tags(rate: str, run: str) -> dict[str, str]:
@@ -46,13 +46,17 @@ def test_results_and_policy_are_artifacts_and_the_policy_a_version_with_its_scor
     assert sorted(os.listdir(there / "policy/000040")) == ["azureml_lineage.json", "weights"]
     assert len(os.listdir(there / "videos")) == 4
     assert not (there / "eval_results.json").samefile(ran.work / "outputs/eval_results/eval_results.json")
-    assert [one.to for one in ran.of_kind(Delivered)] == [f"runs:/{tracking.run_id}"]
+    assert [delivery.to for delivery in ran.of_kind(Delivered)] == [f"runs:/{tracking.run_id}"]
     assert ran.of_kind(Published) == []
     assert ran.of_kind(Registered) == [Registered(name="pusher", version="1", step=40, uri="models:/pusher/1")]
     digest = checkpoint.combine_digests(checkpoint.hash_files(ran.work / "outputs/policy/000040"))
-    found = tags()
-    assert scores(found) == make_score_tags("0.75", "eval-1")
-    assert (found["model_sha256"], found["checkpoint"], found["robotrain_run"]) == (digest, "000040", "eval-1")
+    version_tags = tags()
+    assert scores(version_tags) == make_score_tags("0.75", "eval-1")
+    assert (version_tags["model_sha256"], version_tags["checkpoint"], version_tags["robotrain_run"]) == (
+        digest,
+        "000040",
+        "eval-1",
+    )
     values = {key: value for track in ran.of_kind(Track) for key, value in track.tags.items()}
     assert values.pop("robotrain_ref") == f"here:{ran.work}"
     assert values == {"model_sha256": digest, "policy_artifact": "policy/000040"}
@@ -83,20 +87,22 @@ def test_a_model_that_its_training_registered_gains_the_scores_of_each_evaluatio
     assert scores(before) == {}
     for rate, name in ((0.75, "eval-1"), (0.5, "eval-2")):
         ran = run(tracked(EVALUATE + f"evaluate({rate}, kept=policy())", run=name, register="pusher"))
-        assert [one.version for one in ran.of_kind(Registered)] == ["1"], ran.lines
+        assert [registration.version for registration in ran.of_kind(Registered)] == ["1"], ran.lines
         assert tags() == before | make_score_tags(str(rate), name)
     alone = EVALUATE + f"evaluate(kept=policy(), scores={{'rollout/success_rate': 1.0}}, conditions={LONG!r})"
     ran = run(tracked(alone, run="eval-3", register="pusher", world="pusht"))
     assert ": the scores of eval-2 are replaced by those of eval-3" in "".join(ran.notes("info"))
-    assert [one.replaced for one in ran.of_kind(Registered)] == ["eval-2"]
-    found = tags()
-    assert (found["evaluated_in"][:20], len(found["evaluated_in"])) == (LONG[:20], 256)
+    assert [registration.replaced for registration in ran.of_kind(Registered)] == ["eval-2"]
+    version_tags = tags()
+    assert (version_tags["evaluated_in"][:20], len(version_tags["evaluated_in"])) == (LONG[:20], 256)
     only = {"score_rollout_success_rate": "1", "scored_by": "eval-3", "evaluated_on_env": "pusht"}
-    assert found == before | only | {"evaluated_in": found["evaluated_in"]}  # never of two evaluations
+    assert version_tags == before | only | {"evaluated_in": version_tags["evaluated_in"]}  # never of two evaluations
     ran = run(tracked(EVALUATE + "evaluate(0.5, kept=policy())", run="eval-2", register="pusher"))
     assert tags() == before | make_score_tags("0.5", "eval-2")
     other = tracked(EVALUATE + "evaluate(kept=policy(weights='others'))", run="eval-1", register="pusher")
-    assert [one.version for one in run(other).of_kind(Registered)] == ["2"]  # the same run and step, another policy
+    assert [registration.version for registration in run(other).of_kind(Registered)] == [
+        "2"
+    ]  # the same run and step, another policy
     assert tags() == before | make_score_tags("0.5", "eval-2")
     assert json.loads(register(trained, "pusher").stdout)["version"] == "1"
     assert tags() == before | make_score_tags("0.5", "eval-2")
@@ -144,6 +150,6 @@ def test_what_came_with_the_policy_says_where_it_is_from_and_results_change_with
     assert (there / "policy/000040/azureml_lineage.json").read_text() == "of its training"
     again = run(tracked(program + "evaluate(0.5, kept=folder)", register="pusher"))
     assert (there / "eval_results.json").read_text() == '{"success_rate": 0.5}'
-    assert [one.to for one in again.of_kind(Delivered)] == [f"runs:/{tracking.run_id}"]
+    assert [delivery.to for delivery in again.of_kind(Delivered)] == [f"runs:/{tracking.run_id}"]
     assert versions() == [("pusher", 1)]
     assert scores(tags()) == make_score_tags("0.5", "eval-1")

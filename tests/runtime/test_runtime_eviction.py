@@ -34,11 +34,11 @@ def make_room(cache, mib: float, coming: int = 0) -> list[str]:
 
 
 def test_the_longest_unused_data_goes_until_the_rest_is_within_the_limit(cache):
-    kept = [cache("data/hub/a", 2, used=300), cache("prepared/train/b", 2, used=200)]
+    folders = [cache("data/hub/a", 2, used=300), cache("prepared/train/b", 2, used=200)]
     gone = cache("data/blob_url/acc/c", 2, used=100)
     assert any("data/blob_url/acc/c" in line for line in make_room(cache, 4.5))
     assert not gone.exists()
-    assert all(folder.exists() for folder in kept)
+    assert all(folder.exists() for folder in folders)
 
 
 def test_room_is_made_for_what_is_coming(cache):

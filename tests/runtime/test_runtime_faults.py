@@ -325,11 +325,11 @@ def test_cause_and_its_subject_are_found_in_the_last_lines_of_any_program(name):
 
 
 def test_each_known_cause_has_a_step_that_helps():
-    assert [one.name for one in CAUSES if not one.remedy and one.name != "network"] == []
+    assert [cause.name for cause in CAUSES if not cause.remedy and cause.name != "network"] == []
 
 
 @pytest.mark.parametrize(
-    ("several", "one"),
+    ("several", "combined"),
     [
         (["network", "network"], "network"),
         (["network", "configuration"], "configuration"),
@@ -337,8 +337,8 @@ def test_each_known_cause_has_a_step_that_helps():
         ([], ""),
     ],
 )
-def test_several_faults_are_worth_another_try_when_each_is(several, one):
-    assert failure.combine_faults(several) == one
+def test_several_faults_are_worth_another_try_when_each_is(several, combined):
+    assert failure.combine_faults(several) == combined
 
 
 @pytest.mark.parametrize(

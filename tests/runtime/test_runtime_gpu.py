@@ -19,18 +19,19 @@ def driver(tmp_path, monkeypatch):
 
     def says(*lines: str, code: int = 0) -> None:
         words = "".join(f"echo '{line}'\n" for line in lines)
-        asked = f'[ "$*" = "{" ".join(hardware.NVIDIA_SMI_QUERY)}" ] || exit 64\n'
+        guard = f'[ "$*" = "{" ".join(hardware.NVIDIA_SMI_QUERY)}" ] || exit 64\n'
         program = tmp_path / "nvidia-smi"
-        program.write_text(f"#!/bin/sh\n{asked}{words}exit {code}\n")
+        program.write_text(f"#!/bin/sh\n{guard}{words}exit {code}\n")
         program.chmod(0o755)
 
     monkeypatch.setenv("PATH", str(tmp_path))
     return says
 
 
-def codes(asked: GpuRequirement | None, **placement) -> list[str]:
+def codes(requirement: GpuRequirement | None, **placement) -> list[str]:
     return [
-        finding.code for finding in hardware.find_gpu_problems(asked, Placement(work="/w", cache="/c", **placement))
+        finding.code
+        for finding in hardware.find_gpu_problems(requirement, Placement(work="/w", cache="/c", **placement))
     ]
 
 
@@ -64,9 +65,9 @@ def test_a_driver_that_does_not_work_is_quoted(driver):
 )
 def test_a_number_of_gpus_is_suggested_only_where_there_are_some(driver, gpus, without, way):
     driver(*gpus)
-    asked = GpuRequirement(count=2, without=Suggestion(without))
-    (finding,) = hardware.find_gpu_problems(asked, Placement(work="/w", cache="/c"))
-    assert [found.text for found in finding.ways[1:]] == ([way] if way else [])
+    requirement = GpuRequirement(count=2, without=Suggestion(without))
+    (finding,) = hardware.find_gpu_problems(requirement, Placement(work="/w", cache="/c"))
+    assert [shown_way.text for shown_way in finding.ways[1:]] == ([way] if way else [])
 
 
 VISIBLE = [
@@ -80,12 +81,14 @@ def test_what_cuda_is_told_to_see_counts(driver, monkeypatch, visible, left):
     driver(H100, OTHER_H100)
     if visible is not None:
         monkeypatch.setenv(hardware.VISIBLE_DEVICES, visible)
-    found = list(hardware.find_gpu_problems(GpuRequirement(count=2), Placement(work="/w", cache="/c")))
-    assert [one.title for one in found] == (
+    findings = list(hardware.find_gpu_problems(GpuRequirement(count=2), Placement(work="/w", cache="/c")))
+    assert [finding.title for finding in findings] == (
         [] if left == 2 else [f"the job asks for 2 GPUs, and this machine shows {left}"]
     )
     hidden = {0: "it hides 2 GPUs of this machine", 1: "it hides 1 GPU of this machine"}
-    assert [str(one.ways[0]) for one in found] == [f"unset CUDA_VISIBLE_DEVICES   {hidden[left]}" for _ in found]
+    assert [str(finding.ways[0]) for finding in findings] == [
+        f"unset CUDA_VISIBLE_DEVICES   {hidden[left]}" for _ in findings
+    ]
 
 
 @pytest.mark.parametrize(

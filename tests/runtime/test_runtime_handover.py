@@ -61,14 +61,14 @@ def test_a_training_hands_over_its_last_policy_alone(run, job, output):
         "step.json",
     ]
     assert (output / "policy/weights").read_text() == "model/weights of step 40"
-    found = step_output.read_step_output(output)
-    assert (found.run, found.policy_kind, found.policy["step"], found.policy["name"]) == (
+    handed_over = step_output.read_step_output(output)
+    assert (handed_over.run, handed_over.policy_kind, handed_over.policy["step"], handed_over.policy["name"]) == (
         "pretend-1",
         "checkpoint",
         40,
         "000040",
     )
-    assert step_output.find_damaged_file(output, found) == ""
+    assert step_output.find_damaged_file(output, handed_over) == ""
     assert ran.notes("info")[-1] == f"the steps that need this one read {output}"
 
 
@@ -89,16 +89,16 @@ def test_chosen_checkpoints_are_handed_over_without_their_training_state(job, ou
     newest = SealedArtifact(folder=folder / "000050", manifest=checkpoint.read_manifest(folder / "000050"))
     chosen = handover.select_checkpoints([folder], made.run, which)
     handover.hand_over(made, PublishingSpec(), newest, None, "", lambda: False, chosen)
-    found = step_output.read_step_output(output)
+    handed_over = step_output.read_step_output(output)
     names = [f"{step:06}" for step in steps]
-    assert [*found.checkpoints] == names
-    assert {path: file.read_text() for path in found.files if (file := output / path).is_file()} == {
+    assert [*handed_over.checkpoints] == names
+    assert {path: file.read_text() for path in handed_over.files if (file := output / path).is_file()} == {
         "policy/weights": "weights of step 50",
         **{f"checkpoints/{step:06}/model/weights": f"weights of step {step}" for step in steps},
     }
-    assert step_output.find_damaged_file(output, found) == ""
+    assert step_output.find_damaged_file(output, handed_over) == ""
     (output / f"checkpoints/{names[-1]}/model/weights").write_text("another")
-    assert "checkpoints" in step_output.find_damaged_file(output, found, "checkpoints")
+    assert "checkpoints" in step_output.find_damaged_file(output, handed_over, "checkpoints")
 
 
 def test_checkpoints_of_another_run_are_not_handed_over(output, tmp_path, job):
@@ -127,17 +127,17 @@ def test_checkpoints_of_a_lost_machine_are_handed_over_from_what_the_platform_ke
     run, job, output, tmp_path, survives, lost
 ):
     """`left` is where the platform leaves checkpoints of earlier attempts; here it has the newest alone."""
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    asked = {"hands_over": "20", "saves": "10 20 30 40 50 60"}
+    platform_folder = tmp_path / "kept"
+    platform_folder.mkdir()
+    publish = {"hands_over": "20", "saves": "10 20 30 40 50 60"}
     program = "from pretend_training import *\ntrain({}, 10)"
-    placed = {"handover": str(output), "left": str(kept), "submission": "THIS_ONE"}
-    first = job(program.format(40), publish=asked, kept=str(kept), **placed)
+    placed = {"handover": str(output), "left": str(platform_folder), "submission": "THIS_ONE"}
+    first = job(program.format(40), publish=publish, kept=str(platform_folder), **placed)
     assert run(first, THIS_ONE="job-1").exit_code == 0
     shutil.rmtree(tmp_path / "work")
     for step in (10, 20, 30) if lost else ():
-        shutil.rmtree(kept / f"{step:06}")
-    second = job(program.format(60), publish=asked, kept=str(kept) if survives == "kept" else "", **placed)
+        shutil.rmtree(platform_folder / f"{step:06}")
+    second = job(program.format(60), publish=publish, kept=str(platform_folder) if survives == "kept" else "", **placed)
     ran = run(second, THIS_ONE="job-1")
     assert ran.exit_code == 0, ran.lines
     assert "from step 41" in ran.ordinary
@@ -178,7 +178,7 @@ def write_output(output: Path) -> None:
 
 
 def titles(made) -> list[str]:
-    return [one.title for one in run_preflight(made)]
+    return [finding.title for finding in run_preflight(made)]
 
 
 def test_a_sound_output_is_accepted(plugins_on_path, make_later_step, output, monkeypatch):

@@ -282,9 +282,9 @@ def test_an_image_torch_that_does_not_work_is_replaced_by_the_locked_one(lock, s
     messages: list[str] = []
     built = build(lock, tmp_path / "cache", messages)
     assert read_constant(built, "torch") == "locked"
-    (found,) = [line for line in messages if "does not work here" in line]
-    assert "torch 97.1.0+cu126" in found
-    assert found.endswith("the locked one is installed: ImportError: undefined symbol: _ZN2at")
+    (message,) = [line for line in messages if "does not work here" in line]
+    assert "torch 97.1.0+cu126" in message
+    assert message.endswith("the locked one is installed: ImportError: undefined symbol: _ZN2at")
     assert [path.name for path in built.parent.glob("*/")] == [built.name]  # nothing half made is left
     again: list[str] = []
     assert build(lock, tmp_path / "cache", again) == built
@@ -297,7 +297,7 @@ def test_preflight_asks_for_less_disk_space_if_the_image_has_torch(lock, strange
     wanted, placement = PythonEnvironment(lock=lock, python=VERSION, gib=9.0), Placement(work="", cache=str(tmp_path))
     assert list(environment_check.find_environment_problems(wanted, placement)) == []
     monkeypatch.setenv("ROBOTRAIN_IMAGE_TORCH", "0")
-    assert [found.code for found in environment_check.find_environment_problems(wanted, placement)] == ["disk-full"]
+    assert [problem.code for problem in environment_check.find_environment_problems(wanted, placement)] == ["disk-full"]
 
 
 @pytest.mark.slow
@@ -316,9 +316,9 @@ def test_a_real_torch_of_the_image_computes_in_the_new_environment(tmp_path, mon
     if done.returncode:
         pytest.skip(f"no wheel of torch: {done.stderr[-200:]}")
     frozen = subprocess.run([there / "bin/pip", "freeze"], capture_output=True, text=True, check=True).stdout
-    kept = "".join(f"{line}\n" for line in frozen.splitlines() if not line.startswith("torch"))
+    requirements = "".join(f"{line}\n" for line in frozen.splitlines() if not line.startswith("torch"))
     compile_ = [str(UV), "pip", "compile", "-", "-q", "--python-version", "3.11", "--generate-hashes", "--no-deps"]
-    compiled = subprocess.run(compile_, input=kept, capture_output=True, text=True, check=True).stdout
+    compiled = subprocess.run(compile_, input=requirements, capture_output=True, text=True, check=True).stdout
     never = f"torch==2.13.0 \\\n    --hash=sha256:{'0' * 64}\n"
     monkeypatch.setenv("PATH", f"{there / 'bin'}{os.pathsep}{os.environ['PATH']}")
     messages: list[str] = []

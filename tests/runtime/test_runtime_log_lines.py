@@ -53,7 +53,7 @@ def test_it_does_not_matter_how_the_output_is_cut_into_pieces(parts, data):
 
 
 @pytest.mark.parametrize(
-    ("lines", "why"),
+    ("lines", "reason"),
     [
         (["Traceback (most recent call last):", '  File "x"', "KeyError: 'a'"], "KeyError: 'a'"),
         (
@@ -65,8 +65,8 @@ def test_it_does_not_matter_how_the_output_is_cut_into_pieces(parts, data):
         ([], ""),
     ],
 )
-def test_the_reason_is_the_line_that_says_it(lines, why):
-    assert failure.explain_output(lines) == why
+def test_the_reason_is_the_line_that_says_it(lines, reason):
+    assert failure.explain_output(lines) == reason
 
 
 def test_a_bar_is_one_after_an_hour_as_well():

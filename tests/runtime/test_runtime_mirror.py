@@ -136,9 +136,9 @@ def test_where_no_folder_can_be_renamed_a_copy_is_whole_too(original, mirror_fol
 
 
 def test_where_no_folder_can_be_renamed_what_is_unfinished_is_no_checkpoint(original, mirror_folder, store_of_objects):
-    asked = iter([False, False, True])  # halts while the first file is written under its name
+    answers = iter([False, False, True])  # halts while the first file is written under its name
     with pytest.raises(Cancelled):
-        mirror_checkpoint(original, mirror_folder, lambda: next(asked, True))
+        mirror_checkpoint(original, mirror_folder, lambda: next(answers, True))
     assert os.listdir(mirror_folder) == []
     assert mirror_checkpoint(original, mirror_folder) is True
 
@@ -323,14 +323,14 @@ def test_results_of_another_run_are_not_replaced(sealed, target):
 
 def test_a_cancelled_copy_of_results_is_not_sealed_and_leaves_no_partial_files(sealed, target):
     atomic_copy.copy_sealed_into(sealed("a.json"), target, NEVER_HALTED)
-    asked = iter([False, True])
+    answers = iter([False, True])
     with pytest.raises(Cancelled):
-        atomic_copy.copy_sealed_into(sealed("a.json", "b.json"), target, lambda: next(asked))
+        atomic_copy.copy_sealed_into(sealed("a.json", "b.json"), target, lambda: next(answers))
     assert sorted(os.listdir(target)) == ["a.json", "theirs"]
 
 
 def test_results_are_copied_to_a_store_that_cannot_rename(sealed, target, monkeypatch):
-    def refuse(*given) -> None:
+    def refuse(*args) -> None:
         raise OSError(errno.EOPNOTSUPP, "no renaming here")
 
     made = sealed("a.json")

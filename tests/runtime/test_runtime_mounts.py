@@ -86,9 +86,9 @@ def test_the_data_begins_where_what_describes_it_lies(plugins_on_path, make_docu
 def test_what_arrives_empty_is_a_failure_that_names_where_it_came_from(plugins_on_path, make_document, tmp_path, there):
     if there:
         (tmp_path / there).mkdir(parents=True)
-    (found,) = run_preflight(make_document("azureml:a:1"))
-    check_refusals([found], "mount-empty azureml:a:1")
-    assert found.fault == "data"
+    (finding,) = run_preflight(make_document("azureml:a:1"))
+    check_refusals([finding], "mount-empty azureml:a:1")
+    assert finding.fault == "data"
 
 
 def test_a_folder_whose_name_is_not_set_is_told_before_the_work(run, make_document):

@@ -61,8 +61,8 @@ def test_run_that_succeeds_tells_its_name_and_the_next_command(run, told, webhoo
 
 def test_run_that_fails_tells_why(run, told, webhook):
     assert run(told("raise ValueError('no such joint')")).exit_code == 1
-    title, why, _, after = webhook.texts[0].splitlines()
-    assert (title, why) == ("pretend-1 failed", "ValueError: no such joint")
+    title, reason, _, after = webhook.texts[0].splitlines()
+    assert (title, reason) == ("pretend-1 failed", "ValueError: no such joint")
     assert after == "next: robotrain logs --tail 40 pretend-1"
 
 
@@ -228,17 +228,17 @@ def test_each_host_is_sent_what_it_reads(monkeypatch, address, kind, text):
 
     monkeypatch.setattr(urllib.request.OpenerDirector, "open", take)
     assert post_notice(address, "pick succeeded\nüber") == ""
-    ((to, given, body, seconds),) = sent
-    assert (to, given, text(body), seconds) == (address, kind, "pick succeeded\nüber", 10.0)
+    ((to, content_type, body, seconds),) = sent
+    assert (to, content_type, text(body), seconds) == (address, kind, "pick succeeded\nüber", 10.0)
 
 
 @pytest.mark.parametrize(
     "address", ["", "https://", "http://[", "file:///etc/passwd", "ftp://127.0.0.1/x", "https://a b/"]
 )
 def test_what_is_no_address_is_told_without_it(address):
-    why = post_notice(address, "text")
-    assert why
-    assert not address or address not in why
+    reason = post_notice(address, "text")
+    assert reason
+    assert not address or address not in reason
 
 
 def test_long_log_of_events_is_read_quickly(job, tmp_path):

@@ -32,7 +32,9 @@ def optional(placed, shelf):
 def test_a_checkpoint_has_the_address_that_its_place_gives_it(run, optional, shelf):
     ran = run(optional())
     assert ran.exit_code == 0, ran.lines
-    assert [one.to for one in ran.of_kind(Published)] == [f"optional:{shelf}#{step:06}" for step in (20, 40, 60)]
+    assert [publication.to for publication in ran.of_kind(Published)] == [
+        f"optional:{shelf}#{step:06}" for step in (20, 40, 60)
+    ]
     assert "step 40 of the run `pretend-1`" in (shelf / "000040.txt").read_text()
     again = run(optional())
     assert (again.exit_code, again.of_kind(Published)) == (0, [])  # it knows what it published
@@ -51,7 +53,9 @@ def test_a_place_that_takes_nothing_fails_no_run_and_what_is_missing_is_told(run
     (shelf / "closed").unlink()
     again = run(optional())
     assert again.exit_code == 0, again.lines
-    assert {one.to for one in again.of_kind(Published)} == {f"optional:{shelf}#{step:06}" for step in (20, 40, 60)}
+    assert {publication.to for publication in again.of_kind(Published)} == {
+        f"optional:{shelf}#{step:06}" for step in (20, 40, 60)
+    }
 
 
 def test_where_nothing_else_stays_a_missing_checkpoint_fails_the_run(run, optional, shelf):
@@ -62,14 +66,14 @@ def test_where_nothing_else_stays_a_missing_checkpoint_fails_the_run(run, option
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "why"),
+    ("file", "text", "reason"),
     [("refuses", "the token may not write", "the token may not write"), ("owner", "other-1", "the run other-1")],
 )
-def test_what_is_certain_is_told_before_the_work(run, optional, shelf, file, text, why):
+def test_what_is_certain_is_told_before_the_work(run, optional, shelf, file, text, reason):
     (shelf / file).write_text(text)
     ran = run(optional("print('started')"))
     assert (ran.exit_code, "started" in ran.ordinary) == (4, False)
-    assert why in ran.outcome["reason"]
+    assert reason in ran.outcome["reason"]
 
 
 def test_what_is_wrong_since_does_not_end_a_run_that_restarts(run, optional, shelf):

@@ -26,11 +26,11 @@ def output(tmp_path, monkeypatch) -> Path:
 
 
 def published(ran) -> list[tuple[int, str]]:
-    return [(one.step, one.to) for one in ran.of_kind(Published)]
+    return [(publication.step, publication.to) for publication in ran.of_kind(Published)]
 
 
 def codes(made) -> list[tuple[str, str]]:
-    return [(one.code, one.title) for one in run_preflight(made)]
+    return [(finding.code, finding.title) for finding in run_preflight(made)]
 
 
 def test_a_name_that_is_not_set_is_told_before_the_work(plugins_on_path, job):
@@ -47,13 +47,13 @@ def test_either_spelling_of_the_name_does(plugins_on_path, job, tmp_path, monkey
 
 
 @pytest.mark.parametrize(
-    ("there", "why"),
+    ("there", "reason"),
     [("file", "it is a file"), ("no/where", "{}/no does not exist"), ("", "it is not an absolute path")],
 )
-def test_a_folder_that_takes_nothing_is_told_before_the_work(plugins_on_path, job, tmp_path, there, why):
+def test_a_folder_that_takes_nothing_is_told_before_the_work(plugins_on_path, job, tmp_path, there, reason):
     (tmp_path / "file").touch()
     to = str(tmp_path / there) if there else "relative"
-    title = f"checkpoints cannot be copied to {to}, which the platform keeps: {why.format(tmp_path)}"
+    title = f"checkpoints cannot be copied to {to}, which the platform keeps: {reason.format(tmp_path)}"
     assert codes(job(kept=to)) == [("publish-unwritable", title)]
 
 
@@ -63,9 +63,9 @@ def test_a_folder_that_belongs_to_another_submission_is_refused(
 ):
     monkeypatch.setenv("THIS_ONE", this_one)
     monkeypatch.setenv("OWNER", "job-1")
-    found = codes(job(kept=OUTPUT, kept_for={"THIS_ONE": "${OWNER}"}))
-    assert [code for code, _ in found] == expected
-    assert all("job-1" in title for _, title in found)
+    findings = codes(job(kept=OUTPUT, kept_for={"THIS_ONE": "${OWNER}"}))
+    assert [code for code, _ in findings] == expected
+    assert all("job-1" in title for _, title in findings)
 
 
 @pytest.mark.slow
@@ -91,7 +91,7 @@ def test_a_machine_that_is_lost_goes_on_from_it_in_the_same_submission(run, job,
     ran = run(job(TRAIN.format(60), **placed), THIS_ONE="job-1")
     assert ran.exit_code == 0, ran.lines
     assert "from step 41" in ran.ordinary
-    assert [one.step for one in ran.of_kind(Checkpoint)] == [40, 60]
+    assert [saved.step for saved in ran.of_kind(Checkpoint)] == [40, 60]
     to = called.replace("${THIS_ONE}", "job-1").rstrip("/") or output
     assert published(ran) == [(40, f"{to}/000040"), (60, f"{to}/000060")]
     assert f"resuming from step 40 of an earlier attempt, restored from {output}/000040" in ran.notes("info")
@@ -112,16 +112,16 @@ def test_checkpoint_that_the_platform_stores_at_once_is_no_artifact_too(
     made = dataclasses.replace(made, placement=dataclasses.replace(made.placement, **placed))
     ran = run(made, THIS_ONE="job-1")
     assert ran.exit_code == 0, ran.lines
-    kept = [f"{CALLED.replace('${THIS_ONE}', 'job-1')}{step:06}" for step in (20, 40)]
-    assert [to for _, to in published(ran) if to.startswith("azureml:")] == kept
+    addresses = [f"{CALLED.replace('${THIS_ONE}', 'job-1')}{step:06}" for step in (20, 40)]
+    assert [to for _, to in published(ran) if to.startswith("azureml:")] == addresses
     tags = dict(database("select key, value from tags where key like 'checkpoint_%'"))
     artifacts = {path.name for path in (tmp_path / "state").rglob("checkpoints/*")}
     if left and not place:
-        assert tags == {f"checkpoint_{step:06}_output": to for step, to in zip((20, 40), kept, strict=True)}
+        assert tags == {f"checkpoint_{step:06}_output": to for step, to in zip((20, 40), addresses, strict=True)}
         assert artifacts == set()
     else:  # uploaded when the job ends, if it does; and files that have a place of their own among the artifacts
         assert {tags[f"checkpoint_{step:06}_artifact"] for step in (20, 40)} == {
-            f"checkpoints/{one}" for one in artifacts
+            f"checkpoints/{artifact}" for artifact in artifacts
         }
         assert len(artifacts) == 2
     shutil.rmtree(tmp_path / "work")

@@ -25,9 +25,11 @@ def needed_environment(tmp_path) -> PythonEnvironment:
     return PythonEnvironment(lock=lock, python=VERSION, gib=0.001)
 
 
-def check_environment(wanted: PythonEnvironment, cache: Path | str, given: str | None = None):
+def check_environment(wanted: PythonEnvironment, cache: Path | str, environment: str | None = None):
     return list(
-        environment_check.find_environment_problems(wanted, Placement(work="/w", cache=str(cache), environment=given))
+        environment_check.find_environment_problems(
+            wanted, Placement(work="/w", cache=str(cache), environment=environment)
+        )
     )
 
 
@@ -41,24 +43,24 @@ def test_a_machine_that_can_has_nothing_to_say_and_is_left_as_it_was(plugins_on_
 
 def test_every_source_and_the_data_that_is_here_is_looked_at(plugins_on_path, job, tmp_path):
     (tmp_path / "empty").mkdir()
-    found = run_preflight(job(sources=["nowhere", tmp_path / "empty"]))
-    check_refusals(found, "source-unreachable nowhere", "data-unusable")
+    findings = run_preflight(job(sources=["nowhere", tmp_path / "empty"]))
+    check_refusals(findings, "source-unreachable nowhere", "data-unusable")
 
 
 @needs_uv
 def test_what_a_carrier_brings_is_looked_at_before_the_job_is_sent(plugins_on_path, job, tmp_path):
     messages: list[str] = []
     made = job(carried=["wrong network It is far away.", "odd", "even"], ready=False, environment=None)
-    found = run_preflight(made, messages.append)
-    assert [(finding.code, finding.fault) for finding in found] == [
+    findings = run_preflight(made, messages.append)
+    assert [(finding.code, finding.fault) for finding in findings] == [
         ("source-unreachable", "network"),
         ("data-unusable", "data"),
     ]
-    check_refusals(found, "source-unreachable", "data-unusable")
+    check_refusals(findings, "source-unreachable", "data-unusable")
     assert len(messages) == 1
     assert "building the environment that data is fetched in" in messages[0]
     assert len(list((tmp_path / "cache" / "environments").glob("[!.]*[!k]"))) == 1  # not the run's own
-    assert run_preflight(made, messages.append) == found
+    assert run_preflight(made, messages.append) == findings
     assert len(messages) == 1
     assert not (tmp_path / "cache" / "data").exists()
 
@@ -80,9 +82,9 @@ def test_sources_that_lie_here_are_compared_too(plugins_on_path, job, tmp_path):
 @needs_uv
 def test_no_environment_is_built_to_look_with_where_none_can_be(plugins_on_path, job, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
-    found = run_preflight(job(carried=["a"], ready=False), pytest.fail)
-    check_refusals(found, "python-missing")
-    assert not any("--environment" in way.text for way in found[0].ways)
+    findings = run_preflight(job(carried=["a"], ready=False), pytest.fail)
+    check_refusals(findings, "python-missing")
+    assert not any("--environment" in way.text for way in findings[0].ways)
 
 
 def test_a_half_that_cannot_be_imported_is_a_finding(job):
@@ -92,8 +94,8 @@ def test_a_half_that_cannot_be_imported_is_a_finding(job):
 
 
 def test_an_environment_that_is_not_there(needed_environment, tmp_path):
-    found = check_environment(needed_environment, tmp_path, str(tmp_path / "gone"))
-    check_refusals(found, f"environment-unusable --environment {tmp_path / 'gone'}")
+    findings = check_environment(needed_environment, tmp_path, str(tmp_path / "gone"))
+    check_refusals(findings, f"environment-unusable --environment {tmp_path / 'gone'}")
 
 
 def test_an_environment_without_what_the_job_needs(needed_environment, tmp_path, small_environment):
@@ -109,24 +111,24 @@ def test_an_environment_with_another_version(needed_environment, tmp_path, versi
     info = next((tmp_path / "venv").glob("lib/python*/site-packages")) / f"lerobot-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: lerobot\nVersion: {version}\n")
-    found = check_environment(
+    findings = check_environment(
         dataclasses.replace(needed_environment, required_packages={"lerobot": "0.6"}), tmp_path, str(tmp_path / "venv")
     )
-    assert (found == []) == fits
+    assert (findings == []) == fits
 
 
 @pytest.mark.parametrize("version", ["3.12", "3.10-3.14"])
 def test_no_python_names_the_ways_to_get_one(needed_environment, tmp_path, monkeypatch, version):
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
-    found = check_environment(dataclasses.replace(needed_environment, python=version), tmp_path)
-    check_refusals(found, "python-missing")
+    findings = check_environment(dataclasses.replace(needed_environment, python=version), tmp_path)
+    check_refusals(findings, "python-missing")
 
 
 def test_a_full_disk_names_the_folder_what_is_free_and_what_is_needed(needed_environment, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=6 * 1024**3))
-    found = check_environment(dataclasses.replace(needed_environment, gib=1e7), tmp_path / "cache" / "deep")
-    check_refusals(found, "disk-full")
-    assert found[0].given == str(tmp_path / "cache" / "deep")
+    findings = check_environment(dataclasses.replace(needed_environment, gib=1e7), tmp_path / "cache" / "deep")
+    check_refusals(findings, "disk-full")
+    assert findings[0].given == str(tmp_path / "cache" / "deep")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")

@@ -63,7 +63,7 @@ def test_the_environment_of_the_program_is_built_after_that_of_the_run(run, prog
     ran = run(program_job(), **offline)
     assert ran.exit_code == 0, ran.lines
     assert "moves hello" in ran.ordinary
-    states = [(one.name, one.state) for one in ran.of_kind(StageEvent) if one.name == "environment"]
+    states = [(stage.name, stage.state) for stage in ran.of_kind(StageEvent) if stage.name == "environment"]
     assert states == [("environment", "started"), ("environment", "done")] * 2
     again = run(program_job(HOLD), **offline)
     assert (again.exit_code, again.ordinary[-1]) == (0, "held"), again.lines
@@ -76,7 +76,7 @@ def test_a_program_whose_packages_cannot_be_installed_fails_the_run(run, program
     assert ran.exit_code != 0
     assert "could not be built" in ran.outcome["reason"]
     assert "moves" in ran.outcome["reason"]
-    assert not [one for one in ran.of_kind(StageEvent) if one.name == "work"]
+    assert not [stage for stage in ran.of_kind(StageEvent) if stage.name == "work"]
 
 
 @needs_uv
@@ -92,7 +92,7 @@ def test_an_environment_of_the_user_is_that_of_the_program(run, program_job, sma
 
 def test_a_job_whose_program_needs_a_missing_python_is_refused(program_job, plugins_on_path):
     findings = run_preflight(program_job(python="3.2"))
-    assert [one.code for one in findings] == ["python-missing"]
+    assert [finding.code for finding in findings] == ["python-missing"]
     assert "3.2" in findings[0].title
 
 
@@ -100,8 +100,8 @@ def test_the_disk_space_of_both_environments_counts(program_job, plugins_on_path
     made = program_job()
     assert program_environment.count_missing_gib(made) == pytest.approx(0.02)
     assert program_environment.count_missing_gib(dataclasses.replace(made, program_lock="")) == pytest.approx(0.01)
-    given = program_job(environment=sys.executable)
-    assert program_environment.count_missing_gib(given) == pytest.approx(0.01)
+    document = program_job(environment=sys.executable)
+    assert program_environment.count_missing_gib(document) == pytest.approx(0.01)
 
 
 def test_only_a_workload_with_a_program_keeps_the_environment_for_it(job, program_job, plugins_on_path):

@@ -18,12 +18,12 @@ FILES = ["eval_results.json", *(f"videos/episode_{number:03}.mp4" for number in 
 
 
 def list_deliveries(ran) -> list[str]:
-    return sorted(one.to for one in ran.of_kind(Delivered))
+    return sorted(delivery.to for delivery in ran.of_kind(Delivered))
 
 
 def list_files(folder: Path) -> list[str]:
-    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in found if name != checkpoint.MANIFEST)
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in names if name != checkpoint.MANIFEST)
 
 
 def test_a_stop_while_a_place_is_looked_at_cancels_the_run(placed, shelf, start, until, finish):
@@ -53,7 +53,7 @@ def test_results_are_copied_under_the_name_of_the_run_and_nothing_else_is_change
     )
     assert (shelf / "pretend-2/eval_results.json").read_text() == "another's"
     assert [step for step, _ in checkpoint.list_checkpoints(shelf)] == [40]  # `keep` counts checkpoints alone
-    assert [one.to for one in ran.of_kind(Withdrawn)] == [f"{form.format(shelf)}/000020"]
+    assert [withdrawal.to for withdrawal in ran.of_kind(Withdrawn)] == [f"{form.format(shelf)}/000020"]
     assert sorted(os.listdir(ran.work / "outputs/policy/000040")) == ["weights"]
     assert not (ran.work / ".results").exists()
 
@@ -117,7 +117,7 @@ def of_another_run(folder, step: int):
 
 
 def published(ran) -> list[str]:
-    return [one.to for one in ran.of_kind(Published)]
+    return [publication.to for publication in ran.of_kind(Published)]
 
 
 @pytest.mark.parametrize("form", ["{}", "shelf:{}/"])
@@ -130,8 +130,8 @@ def test_each_checkpoint_is_published_and_only_the_last_are_kept(run, placed, sh
     assert sorted(os.listdir(shelf)) == ["000010", "000040", "000060"]
     assert ran.of_kind(Withdrawn) == [Withdrawn(to=f"{place}/000020")]
     assert len(list(checkpoint.list_checkpoints(ran.work / "checkpoints"))) == 3
-    found = [line for line in ran.ordinary if line in ("closed", f"opened {shelf}")]
-    assert found == ([f"opened {shelf}", "closed"] if form.startswith("shelf:") else [])
+    lines = [line for line in ran.ordinary if line in ("closed", f"opened {shelf}")]
+    assert lines == ([f"opened {shelf}", "closed"] if form.startswith("shelf:") else [])
 
 
 def test_a_name_that_another_run_has_there_is_told_before_the_work(run, placed, shelf):

@@ -136,7 +136,7 @@ def test_h1_10_adding_a_checkpoint_does_not_wait_for_its_digests(publishing, sav
     let, place = threading.Event(), FakeDestination()
     seal = checkpoint.seal_checkpoint
     monkeypatch.setattr(
-        checkpoint, "seal_checkpoint", lambda *given, **named: (let.wait(WAIT_SECONDS), seal(*given, **named))[1]
+        checkpoint, "seal_checkpoint", lambda *args, **named: (let.wait(WAIT_SECONDS), seal(*args, **named))[1]
     )
     made = publishing(place)
     made.add(save_checkpoint(20))
@@ -329,19 +329,21 @@ def test_results_that_could_not_be_delivered_are_told_by_name(publishing, save_r
     assert [event.to for event in select(Delivered, messages)] == ["/mnt/fine/pretend-1"]
 
 
-@pytest.mark.parametrize(("there", "why"), [(False, "it does not exist"), (True, "{} holds no files")])
-def test_missing_or_empty_results_are_reported(publishing, save_results, there, why):
+@pytest.mark.parametrize(("there", "reason"), [(False, "it does not exist"), (True, "{} holds no files")])
+def test_missing_or_empty_results_are_reported(publishing, save_results, there, reason):
     shutil.rmtree(save_results.results)
     if there:
         Path(save_results.results).mkdir()
     made = publishing(FakeDestination())
     made.add(save_results)
-    assert made.drain(StopSignal()) == [f"the results folder could not be sealed: {why.format(save_results.results)}"]
+    assert made.drain(StopSignal()) == [
+        f"the results folder could not be sealed: {reason.format(save_results.results)}"
+    ]
 
 
 def discard(made, *events: Checkpoint) -> None:
-    for one in events:
-        made.add_record(make_record(Discarded(step=one.step, path=one.path)))
+    for event in events:
+        made.add_record(make_record(Discarded(step=event.step, path=event.path)))
 
 
 def wait_until(condition) -> None:
@@ -353,8 +355,8 @@ def wait_until(condition) -> None:
 
 def test_only_a_checkpoint_of_the_run_is_removed(publishing, save_checkpoint, tmp_path):
     made, saved = publishing(FakeDestination()), [save_checkpoint(step) for step in (20, 40)]
-    for one in saved:
-        made.add(one)
+    for saved_checkpoint in saved:
+        made.add(saved_checkpoint)
     other = tmp_path / "checkpoints" / "notes"
     other.mkdir()
     (tmp_path / "checkpoints" / "link").symlink_to(saved[0].path)
@@ -371,16 +373,16 @@ def test_a_discarded_checkpoint_is_removed_once_it_is_published_everywhere(publi
     slow = FakeDestination(lambda sealed, is_cancelled: let.wait(WAIT_SECONDS), name="/mnt/slow")
     quick = FakeDestination(name="/mnt/quick")
     made, saved = publishing(slow, quick), [save_checkpoint(step) for step in (20, 40, 60)]
-    for one in saved:
-        made.add(one)
+    for saved_checkpoint in saved:
+        made.add(saved_checkpoint)
     wait_until(lambda: len(quick.came) == 3)
     discard(made, *saved[:2])
     time.sleep(0.1)
-    assert all(Path(one.path).is_dir() for one in saved)
+    assert all(Path(saved_checkpoint.path).is_dir() for saved_checkpoint in saved)
     let.set()
     assert made.drain(StopSignal()) == []
     assert slow.came == ["000020", "000040", "000060"]
-    wait_until(lambda: [Path(one.path).is_dir() for one in saved] == [False, False, True])
+    wait_until(lambda: [Path(saved_checkpoint.path).is_dir() for saved_checkpoint in saved] == [False, False, True])
 
 
 def test_a_discarded_checkpoint_stays_while_a_newer_one_is_not_sealed(publishing, save_checkpoint, monkeypatch):
@@ -394,8 +396,8 @@ def test_a_discarded_checkpoint_stays_while_a_newer_one_is_not_sealed(publishing
     monkeypatch.setattr(checkpoint, "seal_checkpoint", seal_slowly)
     place = FakeDestination()
     made, saved = publishing(place), [save_checkpoint(step) for step in (20, 40)]
-    for one in saved:
-        made.add(one)
+    for saved_checkpoint in saved:
+        made.add(saved_checkpoint)
     wait_until(lambda: place.came == ["000020"])
     discard(made, saved[0])
     time.sleep(0.1)
@@ -411,8 +413,8 @@ def test_an_optional_destination_that_fails_does_not_hold_discarded_checkpoints(
 
     made = publishing(FakeDestination(fail, is_required=False), FakeDestination(name="/mnt/other"))
     saved = [save_checkpoint(step) for step in (20, 40)]
-    for one in saved:
-        made.add(one)
+    for saved_checkpoint in saved:
+        made.add(saved_checkpoint)
     wait_until(lambda: made._queues[0][1].failures and made.is_complete)
     discard(made, saved[0])
     wait_until(lambda: not Path(saved[0].path).exists())
@@ -420,15 +422,15 @@ def test_an_optional_destination_that_fails_does_not_hold_discarded_checkpoints(
 
 
 def test_a_checkpoint_that_is_saved_again_is_published_as_it_is_now(publishing, save_checkpoint, tmp_path):
-    let, found = threading.Event(), []
+    let, texts = threading.Event(), []
 
     def act(sealed, is_cancelled):
         let.wait(WAIT_SECONDS)
-        if why := checkpoint.validate_checkpoint(sealed.folder):
-            raise PermanentError(why)
+        if reason := checkpoint.validate_checkpoint(sealed.folder):
+            raise PermanentError(reason)
         if sealed.manifest.digest != checkpoint.read_manifest(sealed.folder).digest:
             raise PermanentError("it is another one")
-        found.append((sealed.folder / "weights").read_text())
+        texts.append((sealed.folder / "weights").read_text())
 
     made, saved = publishing(FakeDestination(act)), save_checkpoint(20)
     made.add(saved)
@@ -438,4 +440,4 @@ def test_a_checkpoint_that_is_saved_again_is_published_as_it_is_now(publishing, 
     wait_until(lambda: made.is_complete)
     let.set()
     assert made.drain(StopSignal()) == []
-    assert found == ["again"]
+    assert texts == ["again"]

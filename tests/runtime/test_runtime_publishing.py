@@ -27,7 +27,7 @@ def make_training_program(total: int = 40, every: int = 20) -> str:
 
 
 def published(ran) -> list[tuple[int, str]]:
-    return [(one.step, one.to) for one in ran.of_kind(Published)]
+    return [(publication.step, publication.to) for publication in ran.of_kind(Published)]
 
 
 def stages(ran) -> list[tuple[str, str]]:
@@ -200,9 +200,11 @@ def test_registering_a_run_that_has_just_begun_says_so(job, register, tmp_path, 
     made = job(make_training_program(), **({"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db"} if is_tracked else {}))
     (tmp_path / "work").mkdir()
     (tmp_path / "work/events.jsonl").write_text(event.format_event(StageEvent(name="data", state="started")) + "\n")
-    why = "the run has no checkpoint yet, and its tracking has not begun" if is_tracked else "the run was not tracked"
+    reason = (
+        "the run has no checkpoint yet, and its tracking has not begun" if is_tracked else "the run was not tracked"
+    )
     done = register(made, "pusher")
-    assert (done.returncode, done.stderr) == (4, f"error: the model pusher was not registered: {why}\n")
+    assert (done.returncode, done.stderr) == (4, f"error: the model pusher was not registered: {reason}\n")
 
 
 def test_registering_without_the_environment_of_the_run_names_it(run, job, tmp_path, monkeypatch):

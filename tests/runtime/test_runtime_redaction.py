@@ -94,8 +94,8 @@ def test_the_lines_of_a_private_key_are_hidden_and_those_around_it_are_not(prefi
 def test_a_run_keeps_no_line_of_a_private_key(run, job):
     printed = ["step 1", BEGIN, *KEY, END, "step 2: loss 0.5", "saved"]
     ran = run(job(f"print({chr(10).join(printed)!r}); raise SystemExit(1)"))
-    kept = [path.read_text() for path in Path(ran.work).rglob("*") if path.name in ("outcome.json", "events.jsonl")]
-    assert not [line for line in KEY for text in ("\n".join(ran.lines), *kept) if line in text]
+    texts = [path.read_text() for path in Path(ran.work).rglob("*") if path.name in ("outcome.json", "events.jsonl")]
+    assert not [line for line in KEY for text in ("\n".join(ran.lines), *texts) if line in text]
     assert {"step 1", "step 2: loss 0.5", "saved"} <= {*ran.lines}
 
 
@@ -113,9 +113,9 @@ def test_a_public_key_is_not_hidden() -> None:
 
 def test_the_end_of_a_run_is_kept_without_the_secret_that_its_program_printed(run, job):
     ran = run(job(f"import sys; sys.exit({PRINTED!r})"))
-    kept = [path for path in Path(ran.work).rglob("*") if path.name in ("outcome.json", "events.jsonl")]
-    assert len(kept) == 2
-    for text in ("\n".join(ran.lines), *(path.read_text() for path in kept)):
+    paths = [path for path in Path(ran.work).rglob("*") if path.name in ("outcome.json", "events.jsonl")]
+    assert len(paths) == 2
+    for text in ("\n".join(ran.lines), *(path.read_text() for path in paths)):
         assert "Hunter2Word" not in text
         assert TOKEN not in text
     assert json.loads(Path(ran.work, "outcome.json").read_text())["reason"]

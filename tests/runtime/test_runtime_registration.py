@@ -73,14 +73,14 @@ def test_h1_07_the_last_checkpoint_becomes_one_version_with_its_lineage_however_
 
     again = run(made)
     assert again.exit_code == 0, again.lines
-    assert [(one.version, one.new) for one in again.of_kind(Registered)] == [("1", False)]
+    assert [(registration.version, registration.new) for registration in again.of_kind(Registered)] == [("1", False)]
     assert "checkpoint 000040 is already version 1 of pusher" in again.notes("info")
     later = register(made, "pusher")
     assert (later.returncode, json.loads(later.stdout)["version"]) == (0, "1")
     assert "is already version 1 of pusher" in later.stderr
     assert versions() == [("pusher", 1)]
     assert register(made, "again", "--step", "40").returncode == 0
-    assert sorted(one.name for one in path.parent.iterdir()) == [path.name, "weights"]
+    assert sorted(file.name for file in path.parent.iterdir()) == [path.name, "weights"]
 
 
 @pytest.mark.long
@@ -89,8 +89,8 @@ def test_files_of_checkpoints_have_places_of_their_own_among_the_artifacts(run, 
     assert ran.exit_code == 0, ran.lines
     start, published = f"runs:/{run_id(ran)}", ran.of_kind(Published)
     files = [f"{start}/run/weights/weights"] * 2 + [f"{start}/final/weights"]
-    assert [one.file for one in published] == files
-    assert [one.to for one in published] == [f"{start}/checkpoints/{step:06}" for step in (20, 40, 40)]
+    assert [publication.file for publication in published] == files
+    assert [publication.to for publication in published] == [f"{start}/checkpoints/{step:06}" for step in (20, 40, 40)]
     (last,) = (tmp_path / "state").rglob("final/weights")
     assert last.read_text() == "model/weights of step 40"
 
@@ -126,7 +126,7 @@ def test_h1_05_failed_work_registers_nothing(run, tracked, database, versions):
     ran = run(tracked("save(20)\nraise ValueError('no')", register="pusher"))
     assert ran.outcome["reason"] == "ValueError: no"
     assert versions() == []
-    assert [one.step for one in ran.of_kind(Published)] == [20]  # what is complete is kept all the same
+    assert [publication.step for publication in ran.of_kind(Published)] == [20]  # what is complete is kept all the same
 
 
 @pytest.mark.long
@@ -135,7 +135,7 @@ def test_the_same_step_of_the_same_run_is_the_same_version(run, tracked, databas
     (tmp_path / "work" / "checkpoints" / "000020").rename(tmp_path / "aside")
     anew = run(tracked("save(20, 'by another machine')", register="pusher"))
     assert anew.exit_code == 0, anew.lines
-    assert [one.version for one in anew.of_kind(Registered)] == ["1"]
+    assert [registration.version for registration in anew.of_kind(Registered)] == ["1"]
     assert versions() == [("pusher", 1)]
 
 
@@ -183,7 +183,7 @@ def test_h1_21_a_stopped_run_is_killed_in_tracking_with_its_last_checkpoint(star
     assert ran.exit_code == 143
     assert database("select status from runs") == [("KILLED",)]
     assert database("select value from tags where key = 'training_status'") == [("cancelled",)]
-    ((step, to),) = [(one.step, one.to) for one in ran.of_kind(Published)]
+    ((step, to),) = [(publication.step, publication.to) for publication in ran.of_kind(Published)]
     ((owner,),) = database("select run_uuid from runs")
     assert to == f"runs:/{owner}/checkpoints/{step:06}"
     assert database(f"select value from tags where key = 'checkpoint_{step:06}_artifact'") == [

@@ -37,8 +37,8 @@ def numbers(tmp_path):
 
 def test_what_cannot_be_reached_from_here_is_told_from_what_nobody_can_use(plugins_on_path, sent_document):
     made, cache = sent_document(carried=["wrong configuration It is not yours.\nask for the role", "odd", "even"])
-    found = preflight_remotely(made, cache)
-    check_refusals(found, "source-unreachable", "data-unusable")
+    findings = preflight_remotely(made, cache)
+    check_refusals(findings, "source-unreachable", "data-unusable")
 
 
 def test_nothing_of_the_other_machine_is_asked_for(plugins_on_path, sent_document):
@@ -70,7 +70,7 @@ def test_the_job_s_own_way_out_is_not_this_machine_s(plugins_on_path, sent_docum
 
 def test_only_the_given_sources_are_checked(plugins_on_path, sent_document):
     made, cache = sent_document(carried=["wrong configuration It is not yours.", "wrong configuration Nor is this."])
-    assert [one.title for one in preflight_remotely(made, cache, only=made.sources[1:])] == ["Nor is this"]
+    assert [finding.title for finding in preflight_remotely(made, cache, only=made.sources[1:])] == ["Nor is this"]
     assert preflight_remotely(made, cache, only=()) == []
 
 
@@ -118,7 +118,7 @@ def test_a_folder_that_will_be_taken_from_here_is_compared_where_it_is(plugins_o
     folder = numbers("odd")
     mounts = (Mount(role="dataset", uri=str(folder), folder="${IN_0}"),)
     made, cache = sent_document(sources=[folder], carried=["even"], mounts=mounts)
-    assert [one.code for one in preflight_remotely(made, cache)] == ["data-unusable"]
+    assert [finding.code for finding in preflight_remotely(made, cache)] == ["data-unusable"]
     assert preflight_remotely(dataclasses.replace(made, sources=made.sources[:1]), cache) == []
 
 

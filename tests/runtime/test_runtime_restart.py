@@ -61,8 +61,8 @@ def test_a_run_resumes_from_its_newest_published_checkpoint_of_the_submission(
     )
     if form == "{}":  # what is published shares no file with what the run goes on from
         assert (shelf / "000040/model/weights").stat().st_nlink == 1
-    assert [one.step for one in ran.of_kind(Checkpoint)] == [40, 60]
-    assert [one.to for one in ran.of_kind(Published)] == [f"{place}/000040", f"{place}/000060"]
+    assert [saved.step for saved in ran.of_kind(Checkpoint)] == [40, 60]
+    assert [publication.to for publication in ran.of_kind(Published)] == [f"{place}/000040", f"{place}/000060"]
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_a_run_that_was_lost_after_its_last_checkpoint_has_nothing_left_to_do(ru
     lose_machine()
     ran = run(published(40), **OURS)
     assert first_step(ran) == 41
-    assert [one.step for one in ran.of_kind(Published)] == [40]
+    assert [publication.step for publication in ran.of_kind(Published)] == [40]
 
 
 @pytest.mark.slow
@@ -151,7 +151,7 @@ def test_a_run_resumes_from_a_checkpoint_that_the_platform_restored(run, job, br
     made = job(TRAIN.format(60), submission="THIS_ONE", left="${LEFT}")
     ran = run(made, LEFT=str(tmp_path / "left"), **OURS)
     assert first_step(ran) == 41
-    assert [one.step for one in ran.of_kind(Published)] == []
+    assert [publication.step for publication in ran.of_kind(Published)] == []
     assert checkpoint.validate_checkpoint(ran.work / "checkpoints/000040") == ""
 
 

@@ -77,7 +77,7 @@ def test_staged_job_asks_no_service(stage, run, job, tmp_path):
     lines, errors = stage(made)
     assert (lines, errors) == ([], "")
     staged = read_staged(tmp_path)
-    assert [(one["uri"], one["digest"]) for one in staged] == [("a", "digest-of-a"), ("b", "digest-of-b")]
+    assert [(source["uri"], source["digest"]) for source in staged] == [("a", "digest-of-a"), ("b", "digest-of-b")]
     ran = run(made, **cut_network(tmp_path))
     assert ran.exit_code == 0, ran.lines
     assert ran.ordinary[-1] == "['a', 'b']"
@@ -109,7 +109,7 @@ def test_source_that_is_mounted_later_is_left_to_the_run(stage, run, job, tmp_pa
     mount = Mount(role="dataset", uri="train", folder=str(later))
     made = job(SHOW, sources=["train"], carried=["a"], mounts=(mount,))
     assert stage(made) == ([], "")
-    assert [one["uri"] for one in read_staged(tmp_path)] == ["a"]
+    assert [source["uri"] for source in read_staged(tmp_path)] == ["a"]
     later.mkdir()
     (later / "numbers.txt").write_text("later")
     ran = run(made, **cut_network(tmp_path))

@@ -33,12 +33,12 @@ def old_python() -> str | None:
 
 
 def test_modules_import_the_standard_library_and_their_siblings_alone():
-    known = {"robotrain_runtime", *sys.stdlib_module_names, *ENVIRONMENT_PACKAGES}
+    allowed = {"robotrain_runtime", *sys.stdlib_module_names, *ENVIRONMENT_PACKAGES}
     for module in MODULES:
         for node in ast.walk(ast.parse(module.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-            assert {name.partition(".")[0] for name in names} <= known, module
+            assert {name.partition(".")[0] for name in names} <= allowed, module
 
 
 def test_python_3_10_imports_every_module():

@@ -51,13 +51,13 @@ def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     wheel(cpu, "torch", "2.10.0+cpu", ("sympy",), "cpu")
     wheel(cpu, "torchvision", "0.25.0+cpu", ("torch",), "cpu")
     (tmp_path / "tls").mkdir()
-    found = Indexes(tmp_path / "tls", {"/cpu/": cpu, "": tmp_path / "ordinary"})
-    with served(found) as environ:
+    indexes = Indexes(tmp_path / "tls", {"/cpu/": cpu, "": tmp_path / "ordinary"})
+    with served(indexes) as environ:
         for name, value in {**environ, "UV_CACHE_DIR": str(tmp_path / "uv")}.items():
             monkeypatch.setenv(name, value)
         for name in ("UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "NO_PROXY", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
-        yield found
+        yield indexes
 
 
 def read_constant(built: Path, module: str) -> str:
@@ -81,8 +81,8 @@ def test_uv_gets_that_build_alone_from_its_own_index_and_the_rest_as_locked(lock
     assert not any("nvidia" in address for address in indexes.asked)
     remark = "torch 2.10.0+cpu and torchvision 0.25.0+cpu from the cpu index: not pinned by hash"
     assert messages[-1] == remark
-    kept = json.loads((built / environment.MARKER).read_text())
-    assert (kept["torch_backend"], kept["unpinned"]) == ("cpu", ["torch==2.10.0+cpu", "torchvision==0.25.0+cpu"])
+    marker = json.loads((built / environment.MARKER).read_text())
+    assert (marker["torch_backend"], marker["unpinned"]) == ("cpu", ["torch==2.10.0+cpu", "torchvision==0.25.0+cpu"])
     again: list[str] = []
     assert environment.build_environment(lock, VERSION, tmp_path / "cache", again.append, StopSignal(), "cpu") == built
     assert again == [remark]

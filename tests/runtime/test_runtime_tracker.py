@@ -146,8 +146,8 @@ def recording(tmp_path):
         return made[-1]
 
     yield start, wait_for_lines
-    for one in made:
-        one.close()
+    for made_tracker in made:
+        made_tracker.close()
 
 
 def test_events_are_held_back_until_the_first_step(recording):

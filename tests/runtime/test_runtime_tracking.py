@@ -127,6 +127,6 @@ def test_tracking_that_cannot_start_is_told_while_the_work_goes_on(start, finish
     first = "from robotrain_runtime.contract.event import Metrics, emit_event; emit_event(Metrics(values={}, step=1))"
     program = f"{first}; import time; print('ready', flush=True); time.sleep(25)"
     process = start(job(program, tracking_uri="sqlite:////proc/nope/x.db", environment=training_environment))
-    found = [line for line in finish(process).lines if "not tracked" in line or "work" in line]
-    assert "not tracked" in found[-2]
+    lines = [line for line in finish(process).lines if "not tracked" in line or "work" in line]
+    assert "not tracked" in lines[-2]
     assert process.returncode == 0

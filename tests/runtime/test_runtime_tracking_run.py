@@ -66,7 +66,7 @@ def tags(database) -> dict[str, str]:
 def test_a_run_of_the_platform_is_written_to_has_the_model_and_stays_its_own(run, tracked, platform_run, database):
     ran = run(tracked(register="pusher"), THEIR_RUN=platform_run)
     assert ran.exit_code == 0, ran.lines
-    assert [one.run_id for one in ran.of_kind(Tracking)] == [platform_run]
+    assert [tracking.run_id for tracking in ran.of_kind(Tracking)] == [platform_run]
     assert ran.notes("warning") == []
     assert database("select run_uuid, name, status, end_time from runs") == [
         (platform_run, "witty_name", "RUNNING", None)
@@ -77,7 +77,7 @@ def test_a_run_of_the_platform_is_written_to_has_the_model_and_stays_its_own(run
     result = tags(database)
     assert (result["training_status"], result["while"]) == ("completed", "it runs")
     assert result["checkpoint_000020_artifact"] == "checkpoints/000020"
-    assert [(one.name, one.version) for one in ran.of_kind(Registered)] == [("pusher", "1")]
+    assert [(registration.name, registration.version) for registration in ran.of_kind(Registered)] == [("pusher", "1")]
     assert database("select run_id from model_versions") == [(platform_run,)]
 
 

@@ -54,7 +54,9 @@ class MlflowServer(ThreadingHTTPServer):
                 return {"run": {"info": info, "data": {}}}
             case "runs/log-batch":
                 self.largest = max(self.largest, len(body.get("metrics", ())))
-                self.metrics += [(one["key"], int(one["step"]), one["value"]) for one in body.get("metrics", ())]
+                self.metrics += [
+                    (metric["key"], int(metric["step"]), metric["value"]) for metric in body.get("metrics", ())
+                ]
             case "runs/update":
                 self.status = body["status"]
         return {"run_info": info}

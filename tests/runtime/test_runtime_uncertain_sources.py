@@ -57,10 +57,10 @@ def test_data_that_cannot_be_read_are_the_only_problem(run, implying_job):
 
 
 @pytest.mark.parametrize(
-    ("data", "found"), [("states", []), ("cameras", ["It is far away"]), ("wrong data No.", ["No"])]
+    ("data", "titles"), [("states", []), ("cameras", ["It is far away"]), ("wrong data No.", ["No"])]
 )
 def test_a_check_from_another_machine_asks_only_for_what_is_needed(
-    plugins_on_path, implying_job, tmp_path, data, found
+    plugins_on_path, implying_job, tmp_path, data, titles
 ):
     made = implying_job(data)
-    assert [one.title for one in preflight_remotely(made, tmp_path / "cache")] == found
+    assert [finding.title for finding in preflight_remotely(made, tmp_path / "cache")] == titles

@@ -53,15 +53,15 @@ def test_values_of_texts_are_texts_and_a_number_is_found_however_it_is_written(d
     parameters = {"rate": "1", "batch": "2", "seed": "1e-4"}
     space = {**SPACE, "seed": Dimension(choices=("1e-4", "0.0010", "0.001"))}
     document = replace(document, parameters={**document.parameters, **parameters}, space=space)
-    for given, expected in (("1e-4", "1e-4"), ("0.0001", "1e-4"), ("0.001", "0.001"), ("1e-3", "0.0010")):
-        trial = set_trial_values(document, apply_values(seed=given))
+    for text, expected in (("1e-4", "1e-4"), ("0.0001", "1e-4"), ("0.001", "0.001"), ("1e-3", "0.0010")):
+        trial = set_trial_values(document, apply_values(seed=text))
         assert [trial.parameters[name] for name in parameters] == ["0.001", "4", expected]
     with pytest.raises(ValueError, match="is none of"):
         set_trial_values(document, apply_values(seed="0.002"))
 
 
 @pytest.mark.parametrize(
-    ("changed", "why"),
+    ("changed", "reason"),
     [
         ({"rate": "0.1"}, "rate=0.1 is not between 1e-05 and 0.01"),
         ({"rate": "nan"}, "is not between"),
@@ -75,8 +75,8 @@ def test_values_of_texts_are_texts_and_a_number_is_found_however_it_is_written(d
         ({"other": "2"}, "other is no parameter that varies"),
     ],
 )
-def test_any_other_value_is_refused(document, changed, why):
-    with pytest.raises(ValueError, match=why.replace("(", ".")):
+def test_any_other_value_is_refused(document, changed, reason):
+    with pytest.raises(ValueError, match=reason.replace("(", ".")):
         set_trial_values(document, apply_values(**changed))
 
 

@@ -114,8 +114,8 @@ def make_lab(tmp_path_factory, monkeypatch) -> Iterator[object]:
         return lab
 
     yield make
-    for one in started:
-        next(one, None)
+    for started_lab in started:
+        next(started_lab, None)
 
 
 @pytest.fixture

@@ -71,8 +71,8 @@ class CountingRuns:
         """Return what `robotrain status --json` says of a run."""
         code, output = self.run("status", folder.name, "--json")
         assert code == 0, output
-        found: dict[str, Any] = json.loads(output)
-        return found
+        status: dict[str, Any] = json.loads(output)
+        return status
 
     def wait_for_number(self, folder: Path, number: int = 1) -> None:
         """Wait until a run has counted to a number."""
@@ -89,16 +89,16 @@ def read_numbers(folder: Path) -> list[int]:
     """Return the numbers that a run has counted, again those that it counted twice."""
     events = folder / "events.jsonl"
     text = events.read_text() if events.exists() else ""
-    return [int(found[1]) for line in text.splitlines() if (found := re.search(r'"metrics".*"step": (\d+)', line))]
+    return [int(match[1]) for line in text.splitlines() if (match := re.search(r'"metrics".*"step": (\d+)', line))]
 
 
 def find_processes(folder: Path) -> list[int]:
     """Return the processes that work in a run folder, of the batch job and of the runtime."""
-    found = []
+    pids = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if process.joinpath("cwd").samefile(folder):
-                found.append(int(process.name))
+                pids.append(int(process.name))
         except OSError:  # it has ended
             continue
-    return found
+    return pids

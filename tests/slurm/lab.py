@@ -161,15 +161,15 @@ class SlurmLab:
 
     def wait_for_state(self, job: str, *states: str, seconds: float = START_SECONDS) -> str:
         """Wait until a job is in one of these states, such as `RUNNING`; return it as `get_state` does."""
-        found = ""
+        state = ""
 
         def is_there() -> bool:
-            nonlocal found
-            found = self.get_state(job)
-            return found.partition(" ")[0] in states
+            nonlocal state
+            state = self.get_state(job)
+            return state.partition(" ")[0] in states
 
         wait_until(is_there, f"job {job} to be {' or '.join(states)}", seconds)
-        return found
+        return state
 
     def reset(self) -> None:
         """End all jobs and repair what a test broke. Raise SlurmUnavailable."""
@@ -202,14 +202,14 @@ class SlurmLab:
     def find_processes(self) -> list[int]:
         """Return the processes of jobs on this lab's nodes, and of Slurm that watch over them."""
         wanted = f"SLURM_CONF={self.configuration}\0".encode()
-        found = []
+        pids = []
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 environment = (folder / "environ").read_bytes()
                 watches = (folder / "comm").read_text() == "slurmstepd\n"
                 if wanted in environment and (watches or b"\0SLURM_JOB_ID=" in environment):
-                    found.append(int(folder.name))
-        return found
+                    pids.append(int(folder.name))
+        return pids
 
     def find_node_processes(self, node: str) -> list[int]:
         """Return the processes of jobs on one node, and of Slurm that watch over them."""
@@ -257,7 +257,7 @@ class SlurmLab:
 
     def _start(self, name: str, *options: str, program: str = "") -> None:
         # It ends with this process, even one that is killed.
-        tied = [found, "--pdeathsig=TERM", "--"] if (found := find_program("setpriv")) else []
+        tied = [setpriv, "--pdeathsig=TERM", "--"] if (setpriv := find_program("setpriv")) else []
         with (self.folder / f"{name}.log").open("ab") as log:
             command = [*tied, find_program(program or name), *options]
             self._daemons[name] = subprocess.Popen(

@@ -136,15 +136,15 @@ class LoginNode:
     def find_agents(self) -> list[int]:
         """Return the processes that this node runs for its user, without those of jobs."""
         wanted = f"HOME={self.home}\0".encode()
-        found = []
+        pids = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 environment = (folder / "environ").read_bytes()
                 if wanted in environment and b"SLURM_JOB_ID=" not in environment:
-                    found.append(int(folder.name))
+                    pids.append(int(folder.name))
             except OSError:
                 continue
-        return found
+        return pids
 
 
 def close_connections() -> None:

@@ -41,7 +41,7 @@ class RecordedSlurm:
         comment = values.get("comment", f"robotrain:{name}:aa{':' * bool(continues)}{continues}")
         own, dependency = number.replace("_", ""), values.get("dependency", "(null)")
         fields = (number, own, state, reason, start, end, nodes, dependency, name, comment)
-        self._jobs[number] = "|".join(f"{one:.0f}" if isinstance(one, float) else one for one in fields) + "\n"
+        self._jobs[number] = "|".join(f"{field:.0f}" if isinstance(field, float) else field for field in fields) + "\n"
         self.set_away(False)
 
     def forget(self, *numbers: str) -> None:
@@ -79,13 +79,13 @@ class RunFolder:
         (self.path / "outcome.json").unlink(missing_ok=True)
         self._write({"event": "began", "job": job, "restart": restart, "node": "n1", "began": began})
 
-    def end(self, state, continued_by="", why="", restart=0, job=JOB, at=2000.0, outcome="", code=143, **facts):
+    def end(self, state, continued_by="", explanation="", restart=0, job=JOB, at=2000.0, outcome="", code=143, **facts):
         reason = outcome or "the run was stopped"
         (self.path / "outcome.json").write_text(
             json.dumps({"state": state, "exit_code": code, "reason": reason} | facts)
         )
         ended = {"event": "ended", "job": job, "restart": restart, "state": state, "exit_code": code, "time": at}
-        self._write(ended | {"continued_by": continued_by, "why": why})
+        self._write(ended | {"continued_by": continued_by, "why": explanation})
 
     def _write(self, line):
         with (self.path / "attempts.jsonl").open("a") as file:

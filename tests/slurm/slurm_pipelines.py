@@ -19,15 +19,15 @@ PAYLOAD = Payload.from_files({"robotrain_runtime/__main__.py": b"print('here')"}
 ENGINE = SLURM.engine
 
 
-def settings(runs: Path, **given: Any) -> SlurmSettings:
+def settings(runs: Path, **overrides: Any) -> SlurmSettings:
     fixed = {"runs_dir": str(runs), "tracking_uri": "https://mlflow.example", "cpus": 1, "memory": "1G"}
-    return SlurmSettings(**fixed | given)
+    return SlurmSettings(**fixed | overrides)
 
 
 def step(runs: Path, name: str, of: Job, *needs: str, packed: Payload = PAYLOAD, **more: Any) -> PipelineStep:
     """A step; what it takes from others are sources of its job."""
     own = settings(runs, **more.pop("settings", {}))
-    takes = {one.uri: "policy" for one in of.sources if one.kind == "step"}
+    takes = {source.uri: "policy" for source in of.sources if source.kind == "step"}
     return PipelineStep(
         name=name,
         needs=tuple(dict.fromkeys((*takes, *needs))),
@@ -40,12 +40,12 @@ def step(runs: Path, name: str, of: Job, *needs: str, packed: Payload = PAYLOAD,
     )
 
 
-def make_steps(runs: Path, **given: Any) -> list[PipelineStep]:
+def make_steps(runs: Path, **options: Any) -> list[PipelineStep]:
     """A training, the evaluation of its policy, and its registration."""
     return [
-        step(runs, "train", job(), hands_over=True, **given),
-        step(runs, "evaluate", evaluation(source("step", "train", "policy")), hands_over=True, **given),
-        step(runs, "register", evaluation(source("step", "evaluate", "policy")), registers="pusher", **given),
+        step(runs, "train", job(), hands_over=True, **options),
+        step(runs, "evaluate", evaluation(source("step", "train", "policy")), hands_over=True, **options),
+        step(runs, "register", evaluation(source("step", "evaluate", "policy")), registers="pusher", **options),
     ]
 
 
@@ -53,9 +53,9 @@ def make_pipeline(runs: Path, steps: list[PipelineStep] | None = None, finished:
     return SLURM.plans.render_pipeline(steps or make_steps(runs), WHOLE, RUN, finished or {})
 
 
-def make_sweep_spec(runs: Path, count: int = 3, **given: Any) -> SweepSpec:
+def make_sweep_spec(runs: Path, count: int = 3, **options: Any) -> SweepSpec:
     """A grid of seeds, unless more is given."""
-    own = settings(runs, **given.pop("settings", {}))
+    own = settings(runs, **options.pop("settings", {}))
     values: dict[str, Any] = {
         "jobs": (job(),),
         "trials": tuple(f"trial-{number + 1}" for number in range(count)),
@@ -63,11 +63,11 @@ def make_sweep_spec(runs: Path, count: int = 3, **given: Any) -> SweepSpec:
         "sampler": "grid",
     }
     compared: dict[str, Any] = {"metric": "loss", "better": "lower"}
-    return SweepSpec(settings=own, payload=PAYLOAD, container_plugins=PLUGIN_MODULES, **compared, **values | given)
+    return SweepSpec(settings=own, payload=PAYLOAD, container_plugins=PLUGIN_MODULES, **compared, **values | options)
 
 
-def make_sweep(runs: Path, count: int = 3, **given: Any) -> Plan:
-    return SLURM.plans.render_sweep(make_sweep_spec(runs, count, **given), WHOLE, SWEEP)
+def make_sweep(runs: Path, count: int = 3, **options: Any) -> Plan:
+    return SLURM.plans.render_sweep(make_sweep_spec(runs, count, **options), WHOLE, SWEEP)
 
 
 def read_document(plan: Plan, path: str) -> JobDocument:

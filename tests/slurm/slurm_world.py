@@ -59,15 +59,15 @@ class SlurmWorld(World):
         jobs = {job["array"]: job for job in self.slurm.read_jobs() if job["reason"] != "BadConstraints"}
         folder = self.runs / run
         names = [
-            one["name"] for one in jobs.values() if one["name"] == run or Path(one["folder"]).is_relative_to(folder)
+            job["name"] for job in jobs.values() if job["name"] == run or Path(job["folder"]).is_relative_to(folder)
         ]
         return max(Counter(names).values(), default=0)
 
     def read_requests(self, reference: Mapping[str, str]) -> Mapping[str, object]:
         """What sbatch read from its script and its words."""
-        asked = self.slurm.read_job(reference["job"])["options"]
+        options = self.slurm.read_job(reference["job"])["options"]
         names = {"gpus": "gres", "cpus": "cpus-per-task", "memory": "mem", "time": "time", "stop-seconds": "signal"}
-        return {f"--{flag}": asked.get(name) for flag, name in names.items()}
+        return {f"--{flag}": options.get(name) for flag, name in names.items()}
 
     def set_native_state(self, reference: Mapping[str, str], native_state: str) -> None:
         self.slurm.set_state(reference["job"], native_state)

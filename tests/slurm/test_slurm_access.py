@@ -76,11 +76,11 @@ def test_job_that_has_ended_meanwhile_is_gone(reference, slurm):
 def test_port_of_the_node_is_reached_through_the_login_node_until_it_is_ended(reference):
     here = find_free_port()
     with serve(QuietHandler) as address:
-        found = SLURM.engine.make_forwarding(reference, here, int(address.rpartition(":")[2]))
-        assert found.address == f"127.0.0.1:{here}"
-        assert found.command
-        with start(found.command.words) as process:
-            assert wait_for_answer(f"http://{found.address}") == 501
+        forwarding = SLURM.engine.make_forwarding(reference, here, int(address.rpartition(":")[2]))
+        assert forwarding.address == f"127.0.0.1:{here}"
+        assert forwarding.command
+        with start(forwarding.command.words) as process:
+            assert wait_for_answer(f"http://{forwarding.address}") == 501
             process.terminate()
             process.wait(timeout=30)
 

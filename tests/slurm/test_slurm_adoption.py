@@ -33,8 +33,8 @@ def submit(robotrain, slurm, tmp_path, monkeypatch):
     def run(of: str = "colleague", *words: object) -> Path:
         monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / of))
         folders = ("--runs-dir", tmp_path / f"runs-{of}", "--cache-dir", tmp_path / "cache")
-        given = ("--platform", "slurm", *folders, *WORDS, "--name", "pick", "--json", *words)
-        answer = robotrain("submit", "command", *given, "--", "python3", "train.py", "--lr", "3")
+        options = ("--platform", "slurm", *folders, *WORDS, "--name", "pick", "--json", *words)
+        answer = robotrain("submit", "command", *options, "--", "python3", "train.py", "--lr", "3")
         assert answer.exit_code == 0, answer.stderr
         monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "mine"))
         return tmp_path / f"runs-{of}" / answer.json["run"]
@@ -79,8 +79,8 @@ def test_a_run_that_is_called_as_one_of_this_machine_gets_the_next_name(submit, 
     adopt(first)
     assert adopt(second)["run"] == f"{first.name[:-1]}2"
     assert adopt(second) == {"run": f"{first.name[:-1]}2", "platform": "slurm", "name": "pick", "is_new": False}
-    found = {one["run"]: one for one in robotrain("runs", "--json").json["runs"]}
-    assert [*map(str, found)] == [f"{first.name[:-1]}2", first.name]
+    runs_by_name = {run["run"]: run for run in robotrain("runs", "--json").json["runs"]}
+    assert [*map(str, runs_by_name)] == [f"{first.name[:-1]}2", first.name]
 
 
 def test_names_that_somebody_wrote_into_a_job_are_none_of_a_command(submit, adopt, robotrain):
@@ -89,8 +89,8 @@ def test_names_that_somebody_wrote_into_a_job_are_none_of_a_command(submit, adop
     planted = {"name": "x; touch pwn #", "note": "n" * 2000, "parent": "$(touch pwn)"}
     edit_document(folder, record=record | planted)
     assert adopt(folder)["name"] == "x-touch-pwn"
-    known = records.read_record(folder.name)
-    assert (known.note, known.parent) == ("n" * 1000, "")
+    adopted = records.read_record(folder.name)
+    assert (adopted.note, adopted.parent) == ("n" * 1000, "")
     answer = robotrain("resubmit", folder, "--new", "--json")
     assert records.read_record(answer.json["run"]).name == "x-touch-pwn"
 
@@ -107,7 +107,7 @@ def test_two_that_adopt_at_once_make_one_record(submit):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(one.is_new for one in adopted) == [False, False, False, True]
+    assert sorted(adoption.is_new for adoption in adopted) == [False, False, False, True]
     assert records.list_runs() == [folder.name]
 
 
@@ -394,25 +394,25 @@ def test_the_same_job_goes_on_from_the_checkpoint_of_an_adopted_run(submit, adop
     folder = submit("colleague", *words)
     saved = cancel_after_checkpoint(slurm, folder)
     adopt(folder)
-    given = ("--platform", "slurm", "--runs-dir", folder.parent, "--cache-dir", tmp_path / "cache", *WORDS)
+    options = ("--platform", "slurm", "--runs-dir", folder.parent, "--cache-dir", tmp_path / "cache", *WORDS)
     command = ("--", "python3", "train.py", "--lr", "3")
-    answer = robotrain("submit", "command", *given, *words, "--resume-lost", "--json", *command)
+    answer = robotrain("submit", "command", *options, *words, "--resume-lost", "--json", *command)
     assert answer.exit_code == 0, answer.stderr
     record = records.read_record(answer.json["run"])
     document = json.loads(Path(record.reference["folder"], "job.json").read_text())
-    sources = {one["role"]: one for one in document["sources"]}
+    sources = {source["role"]: source for source in document["sources"]}
     assert str(saved) in sources["resume"]["uri"]
     before = json.loads((folder / "job.json").read_text())
-    assert sources["code"]["pin"] == next(one["pin"] for one in before["sources"] if one["role"] == "code")
+    assert sources["code"]["pin"] == next(source["pin"] for source in before["sources"] if source["role"] == "code")
     assert (record.settings["account"], record.reference["folder"]) == ("lab", str(folder.parent / record.run))
 
 
 @pytest.mark.parametrize("change", [(), ("--set", "memory=2G")], ids=["same job", "changed"])
 def test_what_is_sent_after_an_adopted_run_tells_no_channel_of_its_sender(submit, adopt, robotrain, tmp_path, change):
     file, secret = tmp_path / "team", tmp_path / "token"
-    for one in (file, secret):
-        one.touch(mode=0o600)
-        one.write_text("http://127.0.0.1:1/T0SECRET")
+    for path in (file, secret):
+        path.touch(mode=0o600)
+        path.write_text("http://127.0.0.1:1/T0SECRET")
     configuration = tmp_path / "config/robotrain/config.toml"
     configuration.parent.mkdir(parents=True, exist_ok=True)
     configuration.write_text(f'[notify]\nteam = {{file = "{file}", slurm = "{file}"}}\n')

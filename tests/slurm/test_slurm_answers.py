@@ -52,9 +52,9 @@ TOLD = [
 def test_line_is_a_status(recorded, tmp_path, command, text, name, job, state, started, ended, code, word):
     recorded.answer(command, text)
     folder = RunFolder(tmp_path / name)
-    found = ENGINE.status(folder.reference | {"job": job})
-    assert (found.state, found.started, found.ended, found.exit_code) == (state, started, ended, code)
-    assert word in found.reason
+    status = ENGINE.status(folder.reference | {"job": job})
+    assert (status.state, status.started, status.ended, status.exit_code) == (state, started, ended, code)
+    assert word in status.reason
     first, *others = recorded.read_calls()
     assert {"--all", "--array", "--states=all"} <= {*first.split()}
     assert first.endswith(f"--name={name}")

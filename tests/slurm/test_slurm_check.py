@@ -17,10 +17,10 @@ def find_problems(of, settings):
     return [*SLURM.plans.check(of, SlurmSettings(**settings))]
 
 
-def sbatch(**given):
+def sbatch(**options):
     return {
         "sbatch": json.dumps(
-            {name.replace("_", "-") if name.islower() else name: value for name, value in given.items()}
+            {name.replace("_", "-") if name.islower() else name: value for name, value in options.items()}
         )
     }
 
@@ -73,7 +73,7 @@ REFUSED = [
     (job(), {"cpus": 4} | sbatch(cpus_per_gpu="8"), "options-conflict", "--cpus"),
     (job(), {"time": "5m", "stop_seconds": 300}, "slurm-stop-too-early", "--stop-seconds"),
     (job(), {"image": "ubuntu:24.04"}, "option-without-effect", "--image"),
-    *((job(), {"container": "pyxis", "image": one}, "value-invalid", "--image") for one in ("ubuntu", "A B:1")),
+    *((job(), {"container": "pyxis", "image": image}, "value-invalid", "--image") for image in ("ubuntu", "A B:1")),
     *((job(), {"modules": name}, "value-invalid", "--module") for name in ("a b", "a;rm", "-x", "a,,b", "$(id)")),
     (job(), {"prologue": "/nowhere/prologue.sh"}, "value-invalid", "--prologue"),
     (job(), {"tracking_uri": "/mlruns"}, "value-invalid", "--tracking-uri"),
@@ -119,8 +119,8 @@ def test_valid_job_has_no_problem(of, settings):
     ids=make_ids(REFUSED + WARNED),
 )
 def test_problem_names_the_option_and_not_a_secret(severity, of, settings, code, place):
-    (problem,) = found = find_problems(of, settings)
-    check_problems(found, f"{code} {place}".rstrip())
+    (problem,) = problems = find_problems(of, settings)
+    check_problems(problems, f"{code} {place}".rstrip())
     assert (problem.severity == "error") == (severity == "error")
     assert TOKEN not in repr(problem)
     assert "word" not in problem.given
@@ -140,11 +140,11 @@ def test_all_problems_are_found_at_once():
         "torch_backend": "auto",
         **sbatch(nodes="2", mem="1"),
     }
-    found = find_problems(job(), settings)
+    problems = find_problems(job(), settings)
     values = ("value-invalid --time x", "value-invalid --memory x", "option-without-effect --image a")
     managed = ("option-owned --sbatch nodes=2", "option-owned --sbatch mem=1")
-    check_problems(found, *values, *managed, "slurm-stage-backend --torch-backend auto")
-    assert len(found) == 6
+    check_problems(problems, *values, *managed, "slurm-stage-backend --torch-backend auto")
+    assert len(problems) == 6
 
 
 @pytest.mark.parametrize(

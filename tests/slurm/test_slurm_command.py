@@ -22,11 +22,11 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def train(lab: SlurmLab, training_environment: str, tmp_path: Path) -> Callable[..., Path]:
     """Submit the example in an environment with PyTorch, and return its run folder."""
-    given = json.loads(run("-c", READ_JOB, str(JOB)))
-    given["parameters"] = {**given["parameters"], "shipped_environment": None, "install": False}
-    given["sources"]["code"]["local_path"] = str(JOB.parent / "code")
+    document = json.loads(run("-c", READ_JOB, str(JOB)))
+    document["parameters"] = {**document["parameters"], "shipped_environment": None, "install": False}
+    document["sources"]["code"]["local_path"] = str(JOB.parent / "code")
     file = tmp_path / "job.yaml"
-    file.write_text(json.dumps(given))  # JSON is YAML
+    file.write_text(json.dumps(document))  # JSON is YAML
     cache = os.environ.get("ROBOTRAIN_CACHE") or Path("~/.cache/robotrain").expanduser()
     folders = ("--runs-dir", tmp_path / "runs", "--cache-dir", cache, "--environment", training_environment)
 
@@ -58,8 +58,8 @@ def read_status(name: str) -> dict:
 def read_events(folder: Path, kind: str) -> list[dict]:
     file = folder / "events.jsonl"
     lines = file.read_text().splitlines() if file.exists() else []
-    found = (json.loads(line.partition(" ")[2]) for line in lines if line.startswith("::robotrain:: {"))
-    return [one for one in found if one["event"] == kind]
+    events = (json.loads(line.partition(" ")[2]) for line in lines if line.startswith("::robotrain:: {"))
+    return [event for event in events if event["event"] == kind]
 
 
 def find_rank(lab: SlurmLab, rank: int) -> int:
@@ -112,8 +112,8 @@ def test_launcher_starts_the_same_processes(train):
     assert (status["state"], status["checkpoint_step"]) == ("succeeded", 10)
     assert status["processes"] == {"count": 2, "nodes": 2, "samples": 0}
     assert "2 on 2 nodes" in robotrain("status", "launched")
-    assert [one["step"] for one in read_events(folder, "checkpoint")] == [5, 10]
-    steps = [one["step"] for one in read_events(folder, "metrics") if "loss" in one["values"]]
+    assert [event["step"] for event in read_events(folder, "checkpoint")] == [5, 10]
+    steps = [event["step"] for event in read_events(folder, "metrics") if "loss" in event["values"]]
     assert sorted({*steps}) == steps == list(range(1, 11))
 
 

@@ -55,8 +55,8 @@ def test_plan_names_the_image_and_all_folders_of_the_job(make_plan):
 def test_mounts_exist_and_none_is_in_another(tmp_path):
     for name in ("runs/a-1", "runs-2", "data"):
         (tmp_path / name).mkdir(parents=True)
-    given = [tmp_path / name for name in ("runs/a-1", "runs", "runs-2", "missing", "data", "data")]
-    assert container.list_mounts(map(str, given)) == [str(tmp_path / name) for name in ("data", "runs", "runs-2")]
+    paths = [tmp_path / name for name in ("runs/a-1", "runs", "runs-2", "missing", "data", "data")]
+    assert container.list_mounts(map(str, paths)) == [str(tmp_path / name) for name in ("data", "runs", "runs-2")]
 
 
 def test_srun_gets_the_cores_of_the_job_and_all_variables(monkeypatch, tmp_path):

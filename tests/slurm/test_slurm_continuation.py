@@ -58,9 +58,9 @@ TABLE = [
 def test_what_continues_a_run(end, fate, ways, interference, expected):
     attempt = Attempt(job="7", restart=0, node="n1", began=0.0, step=10, checkpoint=10)
     cancelled, superseded = interference == "cancelled", interference == "superseded"
-    way, why = continuation.decide(attempt, end, fate, ways, cancelled=cancelled, superseded=superseded)
+    way, reason = continuation.decide(attempt, end, fate, ways, cancelled=cancelled, superseded=superseded)
     assert way == expected
-    assert why
+    assert reason
 
 
 STATES = [  # as Slurm 22.05 printed them, from the batch job itself after SIGTERM
@@ -102,7 +102,10 @@ def job(tmp_path, slurm) -> NodeJob:
 
 def test_job_is_sent_again_once(job, tmp_path, slurm):
     assert [continuation.send_again(job, tmp_path, "1") for _ in range(3)] == ["2", "2", "2"]
-    assert [one["comment"] for one in slurm.read_jobs()] == ["robotrain:run-1:0123", "robotrain:run-1:0123:1"]
+    assert [queued_job["comment"] for queued_job in slurm.read_jobs()] == [
+        "robotrain:run-1:0123",
+        "robotrain:run-1:0123:1",
+    ]
     assert slurm.read_job("2")["name"] == "run-1"
     assert claim.find_owner(tmp_path) is None, "the next job claims the run"
     assert continuation.read_continuation(tmp_path, "1") == "2"
@@ -267,10 +270,10 @@ def test_attempts_are_read_past_a_torn_line(tmp_path, monkeypatch):
         file.write('{"event": "ended", "job": "12_3", "res')
     monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
     second = attempts.begin_attempt(tmp_path, "12_3")
-    known = attempts.read_attempts(tmp_path)
-    assert [one.restart for one in known] == [1, 2]
-    assert known[0].end.state == "cancelled"
-    assert known[1].end is None
+    listed = attempts.read_attempts(tmp_path)
+    assert [attempt.restart for attempt in listed] == [1, 2]
+    assert listed[0].end.state == "cancelled"
+    assert listed[1].end is None
     assert attempts.has_later_start(tmp_path, first)
     assert not attempts.has_later_start(tmp_path, second)
 

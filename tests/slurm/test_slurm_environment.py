@@ -64,7 +64,7 @@ def test_killed_build_is_repaired_by_the_node_that_waits(submit, count_builds, l
     first = submit("n1")
     wait_until(lambda: [*tmp_path.glob("cache/environments/.*.part/bin")], "the build", seconds=60)
     job = lab.run("squeue", "--noheader", "--format=%i", "--nodelist=n1")
-    processes = [one for one in lab.find_processes() if f"\0SLURM_JOB_ID={job}\0" in read_environment(one)]
+    processes = [process for process in lab.find_processes() if f"\0SLURM_JOB_ID={job}\0" in read_environment(process)]
     for process in processes:
         with suppress(ProcessLookupError):  # a short one that has ended since
             os.kill(process, signal.SIGSTOP)

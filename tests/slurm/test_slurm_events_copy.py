@@ -53,7 +53,7 @@ def test_each_run_of_each_login_node_has_its_own(copy, tmp_path):
     there = HereAsThere()
     there.host = "other"
     others = [EventsCopy(there, str(tmp_path)), EventsCopy(HereAsThere(), str(tmp_path / "steps/train"))]
-    assert len({copy.path, *(one.path for one in others)}) == 3
+    assert len({copy.path, *(other.path for other in others)}) == 3
 
 
 class SayingTransport(Transport):

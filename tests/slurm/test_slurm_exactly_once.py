@@ -57,7 +57,7 @@ def interrupted(plan, folder):
 
 
 def list_sent(slurm):
-    return [one["id"] for one in slurm.read_jobs() if one["reason"] != "BadConstraints"]
+    return [job["id"] for job in slurm.read_jobs() if job["reason"] != "BadConstraints"]
 
 
 def test_number_of_the_job_is_in_the_run_folder(slurm, plan, folder):
@@ -103,24 +103,24 @@ def test_submit_that_is_cut_before_any_line_sends_each_job_once(slurm, make_plan
 
     with submit.kill_at():
         ENGINE.submit(make_one("whole"))
-    names = [one["name"] for one in slurm.read_jobs()]
+    names = [job["name"] for job in slurm.read_jobs()]
     cuts = list_cuts(submit.text)
     assert len(cuts) > 50
     began = set()
     for number in cuts:
-        for one in slurm.read_jobs():
-            slurm.forget(one["id"])
+        for job in slurm.read_jobs():
+            slurm.forget(job["id"])
         plan = make_one(number)
         with submit.kill_at(number), contextlib.suppress(Unanswered):
             ENGINE.submit(plan)
             continue  # it did not come to that line
         began.add(len(slurm.read_jobs()))
         reference = ENGINE.find(plan) or ENGINE.submit(plan)
-        found = slurm.read_jobs()
+        jobs = slurm.read_jobs()
         line = submit.text.splitlines()[number]
-        assert [one["name"] for one in found] == names, f"cut before {line}"
-        assert [one["reason"] for one in found] == ["None"] + ["Dependency"] * (len(names) - 1), f"cut before {line}"
-        numbers = [one["id"] for one in found]
+        assert [job["name"] for job in jobs] == names, f"cut before {line}"
+        assert [job["reason"] for job in jobs] == ["None"] + ["Dependency"] * (len(names) - 1), f"cut before {line}"
+        numbers = [job["id"] for job in jobs]
         assert re.findall(r"\d+", reference.get("jobs") or reference["job"]) == numbers
         assert ENGINE.find(plan) == reference
     assert began == {*range(len(names) + 1)}, "cuts came before, between and after the jobs"
@@ -279,7 +279,7 @@ def test_folder_with_other_content_is_not_touched(slurm, plan, folder):
     with pytest.raises(Rejected) as refused:
         ENGINE.submit(plan)
     check_problems(refused.value.problems, "run-folder-taken")
-    assert [one.name for one in folder.iterdir()] == ["mine"]
+    assert [path.name for path in folder.iterdir()] == ["mine"]
     assert ENGINE.find(plan) is None
 
 
@@ -330,21 +330,21 @@ def test_real_slurm_records_what_it_refuses(lab, make_plan):
 
 @pytest.mark.slow
 def test_real_accounts_and_limits_are_named(lab_with_limits, make_plan, tmp_path):
-    given = {"account": "robots", "qos": "tiny", "sbatch": '{"hold": ""}', "time": "5m"}
+    settings = {"account": "robots", "qos": "tiny", "sbatch": '{"hold": ""}', "time": "5m"}
     refused = {
         "time-over-limit --time": {"time": "30m"},
         "resource-unknown --account": {"account": "robot"},
         "resource-unknown --qos": {"qos": "tinny"},
         "runs-over-limit": {},
     }
-    found = {}
+    suggestions = {}
     for number, changed in enumerate(refused.values()):
         if not changed:
-            assert ENGINE.submit(make_plan(**given))["job"]
+            assert ENGINE.submit(make_plan(**settings))["job"]
         with pytest.raises(Rejected) as refusal:
-            ENGINE.submit(make_plan(runs_dir=str(tmp_path / str(number)), **given | changed))
+            ENGINE.submit(make_plan(runs_dir=str(tmp_path / str(number)), **settings | changed))
         (problem,) = refusal.value.problems
-        found[f"{problem.code} {problem.where}".strip()] = problem.suggestions[0].text
-    assert [*found] == [*refused]
-    assert found["resource-unknown --account"] == "--account robots"
-    assert found["resource-unknown --qos"] == "--qos tiny"
+        suggestions[f"{problem.code} {problem.where}".strip()] = problem.suggestions[0].text
+    assert [*suggestions] == [*refused]
+    assert suggestions["resource-unknown --account"] == "--account robots"
+    assert suggestions["resource-unknown --qos"] == "--qos tiny"

@@ -9,7 +9,7 @@ from robotrain_slurm.preflight import setup
 
 def run_check(online: bool) -> list:
     """Return what the checks of this machine find, or those of the cluster."""
-    return [found for check in setup.list_checks() if check.online == online for found in check.run()]
+    return [finding for check in setup.list_checks() if check.online == online for finding in check.run()]
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def configured(monkeypatch, tmp_path):
 
 def test_version_is_shown_without_asking_the_controller(slurm, configured):
     slurm.configure(away=True)
-    assert [(one.state, one.text) for one in run_check(online=False)] == [("ok", "slurm 22.05.8")]
+    assert [(finding.state, finding.text) for finding in run_check(online=False)] == [("ok", "slurm 22.05.8")]
 
 
 def test_machine_without_slurm_matters_only_to_its_users(without_slurm, configured):
@@ -33,7 +33,7 @@ def test_machine_without_slurm_matters_only_to_its_users(without_slurm, configur
 def test_folder_that_cannot_be_used_is_a_failure(slurm, configured, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("ROBOTRAIN_RUNS_DIR", str(tmp_path / "file/runs"))
-    assert [one.state for one in run_check(online=False)] == ["ok", "fail"]
+    assert [finding.state for finding in run_check(online=False)] == ["ok", "fail"]
 
 
 def test_cluster_shows_its_partitions_and_disks_that_nodes_may_not_see(slurm, configured):
@@ -60,8 +60,8 @@ def test_controller_that_is_away_is_a_failure(slurm, configured):
 @pytest.mark.slow  # needs ssh
 def test_doctor_takes_the_settings_of_its_platform(robotrain, configured, monkeypatch):
     monkeypatch.setattr("robotrain.cli.commands.doctor.list_checks", list_checks_of_the_platform)
-    (found,) = robotrain("doctor", "--platform", "slurm", "--login", "me@host", "--json").json["checks"]
-    assert "me@host" in found["findings"][0]["says"]
+    (check,) = robotrain("doctor", "--platform", "slurm", "--login", "me@host", "--json").json["checks"]
+    assert "me@host" in check["findings"][0]["says"]
     assert "ROBOTRAIN_LOGIN" not in os.environ
     robotrain("doctor", "--platform", "slurm", "--storage", "cloud").check_problems(2, "value-invalid --storage cloud")
     robotrain("doctor", "--login", "me@host").check_problems(2, "usage --login")

@@ -95,11 +95,11 @@ def test_nothing_of_a_lab_is_left_when_its_process_ends(lab, tmp_path, end):
 
 
 def find_daemons(configuration):
-    found = []
+    commands = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if f"SLURM_CONF={configuration}\0".encode() in (folder / "environ").read_bytes():
-                found.append((folder / "cmdline").read_bytes())
+                commands.append((folder / "cmdline").read_bytes())
         except OSError:
             pass
-    return found
+    return commands

@@ -21,8 +21,10 @@ def send(tmp_path):
         (tmp_path / "job.sh").write_text("#!/bin/sh\n")
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         comment = (comment or "").replace("RUN", name)
-        given = ["--parsable", f"--job-name={name}", f"--chdir={tmp_path / folder}", f"--comment={comment}", *words]
-        done = subprocess.run(["sbatch", *given, str(tmp_path / "job.sh")], capture_output=True, text=True, check=True)
+        options = ["--parsable", f"--job-name={name}", f"--chdir={tmp_path / folder}", f"--comment={comment}", *words]
+        done = subprocess.run(
+            ["sbatch", *options, str(tmp_path / "job.sh")], capture_output=True, text=True, check=True
+        )
         return done.stdout.strip()
 
     return run
@@ -30,8 +32,8 @@ def send(tmp_path):
 
 def list_runs(everyone: bool = False) -> dict[str, tuple[str, str]]:
     """Return the runs with their states, by the text that `adopt` takes."""
-    found = SLURM.engine.list_submitted(SlurmSettings(), everyone)
-    return {one.text: (one.run, one.state) for one in found}
+    submissions = SLURM.engine.list_submitted(SlurmSettings(), everyone)
+    return {submission.text: (submission.run, submission.state) for submission in submissions}
 
 
 def test_jobs_of_other_tools_are_no_runs(slurm, send):
@@ -94,8 +96,8 @@ def test_a_sweep_and_a_pipeline_are_one_run_each(slurm, send, tmp_path):
         slurm.set_state(number, {"train": "COMPLETED", "evaluate": "RUNNING"}[step])
     assert list_runs() == {sweep: (RUN, "pending"), str(tmp_path / pipeline): (pipeline, "running")}
     single = send("command-0123abcd-2", folder="command-0123abcd-2")
-    found = SLURM.engine.list_submitted(SlurmSettings(), everyone=False)
-    assert [one.text for one in found if one.can_be_adopted] == [single]
+    submissions = SLURM.engine.list_submitted(SlurmSettings(), everyone=False)
+    assert [submission.text for submission in submissions if submission.can_be_adopted] == [single]
 
 
 def test_the_same_job_of_two_people_is_two_runs(slurm, send):

@@ -107,12 +107,12 @@ def test_silent_login_node_hides_no_runs_of_another_one(
     words = f'echo "$*" >>{login_node.folder}/words\n'
     ssh.write_text(ssh.read_text().replace("exec", f'{words}case "$*" in *" stranger "*) {silence};; esac\nexec', 1))
     answer = robotrain("runs", "--json")
-    found = {one["run"]: one for one in json.loads(answer.stdout)["runs"]}
-    assert found.pop(run)["state"] == "running"
-    assert [one["state"] for one in found.values()] == ["unknown"] * 3
-    assert all("stranger does not answer" in one["reason"] for one in found.values())
-    asked = [line for line in (login_node.folder / "words").read_text().splitlines() if " stranger " in line]
-    assert len(asked) == 1, "it is asked once"
+    runs_by_name = {row["run"]: row for row in json.loads(answer.stdout)["runs"]}
+    assert runs_by_name.pop(run)["state"] == "running"
+    assert [row["state"] for row in runs_by_name.values()] == ["unknown"] * 3
+    assert all("stranger does not answer" in row["reason"] for row in runs_by_name.values())
+    lines = [line for line in (login_node.folder / "words").read_text().splitlines() if " stranger " in line]
+    assert len(lines) == 1, "it is asked once"
 
 
 def test_log_and_outputs_come_over_the_line(submit, slurm, robotrain, tmp_path):

@@ -142,7 +142,7 @@ def test_a_list_of_files_that_no_folder_has_is_the_login_nodes_fault(node, kind,
 
 def test_a_list_that_a_folder_may_have_is_shown(node):
     node(LIST.format(kind="f", size="7", path="log.txt"))
-    assert [(one.name, one.size) for one in ENGINE.outputs(REFERENCE)] == [("log.txt", 7)]
+    assert [(output.name, output.size) for output in ENGINE.outputs(REFERENCE)] == [("log.txt", 7)]
 
 
 def pack(*members: tuple[tarfile.TarInfo, bytes]) -> io.BytesIO:
@@ -230,11 +230,11 @@ def test_link_of_an_output_is_not_made(tmp_path):
     assert [*(tmp_path / "top").iterdir()] == []
 
 
-@pytest.mark.parametrize(("given", "mode"), [(0o4777, 0o755), (0o644, 0o644), (0, 0o644), (0o6022, 0o644)])
-def test_mode_of_a_copied_file_is_decided_here(tmp_path, given, mode):
+@pytest.mark.parametrize(("sent_mode", "mode"), [(0o4777, 0o755), (0o644, 0o644), (0, 0o644), (0o6022, 0o644)])
+def test_mode_of_a_copied_file_is_decided_here(tmp_path, sent_mode, mode):
     before = os.umask(0o022)
     try:
-        unpack(tmp_path / "x", pack((make_entry("./x", given), b"x")))
+        unpack(tmp_path / "x", pack((make_entry("./x", sent_mode), b"x")))
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == mode

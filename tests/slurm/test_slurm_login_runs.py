@@ -39,8 +39,8 @@ def test_run_is_followed_from_afar_and_leaves_its_checkpoints(runs, node, tmp_pa
     folder = runs.submit(40, "--save-freq", 20)
     runs.wait_for_number(folder)
     before = node.count_logins()
-    found = runs.read_status(folder)
-    assert (found["state"], found["reason"][:4]) == ("running", "on n")
+    status = runs.read_status(folder)
+    assert (status["state"], status["reason"][:4]) == ("running", "on n")
     assert node.count_logins() == before + 1
     follower = runs.start("logs", "-f", folder.name)
     assert runs.run("wait", folder.name)[0] == 0
@@ -72,8 +72,8 @@ def test_running_job_saves_a_checkpoint_when_it_is_cancelled(runs):
     runs.wait_for_number(folder, 5)
     code, output = runs.run("cancel", folder.name)
     assert code == 0, output
-    found = runs.read_status(folder)
-    assert (found["state"], found["checkpoint_step"]) == ("cancelled", found["step"])
+    status = runs.read_status(folder)
+    assert (status["state"], status["checkpoint_step"]) == ("cancelled", status["step"])
 
 
 @pytest.mark.long

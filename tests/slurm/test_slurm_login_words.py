@@ -14,10 +14,13 @@ def test_problem_of_a_login_node_speaks_of_it_by_its_name():
         title="this machine is full",
         suggestions=(Suggestion("rm -r /runs/a", "on this machine"), Suggestion("--runs-dir FOLDER")),
     )
-    found = reach.translate_problem(problem, "me@cluster")
-    assert found.title == "me@cluster is full"
-    assert [one.text for one in found.suggestions] == ["ssh me@cluster rm -r /runs/a", "--runs-dir FOLDER"]
-    assert found.suggestions[0].remark == "on me@cluster"
+    translated = reach.translate_problem(problem, "me@cluster")
+    assert translated.title == "me@cluster is full"
+    assert [suggestion.text for suggestion in translated.suggestions] == [
+        "ssh me@cluster rm -r /runs/a",
+        "--runs-dir FOLDER",
+    ]
+    assert translated.suggestions[0].remark == "on me@cluster"
 
 
 @pytest.mark.parametrize(
@@ -34,7 +37,7 @@ def test_problem_of_a_login_node_speaks_of_it_by_its_name():
 )
 def test_command_of_a_login_node_is_one_that_the_shell_of_this_machine_leaves_to_it(command, line):
     problem = Problem(code="x", stage=Stage.SUBMIT, title="", suggestions=(Suggestion(command),))
-    (found,) = reach.translate_problem(problem, "me@cluster").suggestions
-    assert found.text == f"ssh me@cluster {line}" if line else found.text.startswith("ssh me@cluster ")
-    shown = 'USER=laptop; ssh() { shift; printf %s "$*"; }; ' + found.text
+    (suggestion,) = reach.translate_problem(problem, "me@cluster").suggestions
+    assert suggestion.text == f"ssh me@cluster {line}" if line else suggestion.text.startswith("ssh me@cluster ")
+    shown = 'USER=laptop; ssh() { shift; printf %s "$*"; }; ' + suggestion.text
     assert subprocess.run(["bash", "-c", shown], capture_output=True, text=True, check=True).stdout == command

@@ -154,7 +154,7 @@ def test_sweep_is_an_array_with_a_trial_that_fails_and_one_that_is_requeued(clus
         ("trial-4", "fails", "2", "failed"),
     ], said
     assert "best        trial-1" in said
-    attempts = [len(read_attempts(folder / "trials" / str(one))) for one in range(1, 5)]
+    attempts = [len(read_attempts(folder / "trials" / str(trial_number))) for trial_number in range(1, 5)]
     assert attempts == [1, 2, 1, 1]
     assert {name for name, _, _ in cluster.list_jobs()} == {folder.name}
 
@@ -181,7 +181,7 @@ def test_requeued_step_is_waited_for(cluster):
     cluster.lab.run("scontrol", "requeue", number)
     cluster.run("wait")
     first, second = (read_attempts(folder / "steps" / name) for name in ("first", "second"))
-    assert [one.restart for one in first] == [0, 1]
+    assert [attempt.restart for attempt in first] == [0, 1]
     assert first[-1].end.time <= second[0].began
 
 

@@ -63,13 +63,13 @@ def test_plan_of_two_nodes_whose_checkpoints_are_scored_is_sent_as_two_batch_job
         assert shown.json["files"][f"steps/{name}/job.sbatch"]["text"] == script
     sent = robotrain("submit", "--plan", tmp_path / "plan", "--json")
     assert sent.exit_code == 0, sent.stderr
-    assert [one["options"]["nodes"] for one in slurm.read_jobs()] == ["2", "1"]
+    assert [job["options"]["nodes"] for job in slurm.read_jobs()] == ["2", "1"]
 
 
 def test_each_trial_of_a_sweep_has_its_nodes(tmp_path):
     plan = make_sweep(tmp_path, jobs=(job(num_nodes=2),))
     assert {"array=1-3", "nodes=2", "ntasks-per-node=1"} <= {*read_options(plan, "job.sbatch")}
-    assert all("--nodes=2" in read_document(plan, f"trials/{one}").placement.node_launcher for one in (1, 2, 3))
+    assert all("--nodes=2" in read_document(plan, f"trials/{number}").placement.node_launcher for number in (1, 2, 3))
 
 
 @pytest.fixture
@@ -114,17 +114,19 @@ def list_starts(folder: Path) -> list[int]:
 
 
 def read_losses(folder: Path) -> list[float]:
-    return [one["values"]["train/loss"] for one in read_events(folder, "metrics") if "train/loss" in one["values"]]
+    return [
+        event["values"]["train/loss"] for event in read_events(folder, "metrics") if "train/loss" in event["values"]
+    ]
 
 
 @pytest.mark.long
 @pytest.mark.slow
 def test_two_nodes_train_as_one_process_with_twice_the_batch(train):
     sizes = ("--training-steps", 10, "--save-freq", 10, "--log-freq", 1, "--wait")
-    one = train(*sizes, "--batch-size", 16, name="one", args=EXACT)
+    single = train(*sizes, "--batch-size", 16, name="one", args=EXACT)
     two = train(*sizes, "--batch-size", 8, "--num-nodes", 2, name="two", args=EXACT)
     assert len(read_losses(two)) == 10
-    assert read_losses(two) == pytest.approx(read_losses(one), rel=0.05)
+    assert read_losses(two) == pytest.approx(read_losses(single), rel=0.05)
     assert read_status("two")["processes"] == {"count": 2, "nodes": 2, "samples": 16}
     assert "2 on 2 nodes, 16 samples a step" in robotrain("status", "two")
     assert len(read_events(two, "checkpoint")) == 1
@@ -191,7 +193,7 @@ def test_program_that_dies_on_a_node_before_the_nodes_met_ends_the_run(train, la
     folder = train("--num-nodes", 2, "--continuation", "never", name="early")
     log = folder / "log.txt"
     wait_until(lambda: log.exists() and log.read_text().count("torchrun --nnodes") == 2, "both programs", SECONDS)
-    (launcher,) = [one for one in lab.find_node_processes("n2") if b"multi_gpu_launcher" in read_words(one)]
+    (launcher,) = [process for process in lab.find_node_processes("n2") if b"multi_gpu_launcher" in read_words(process)]
     os.kill(launcher, signal.SIGKILL)
     wait_until(lambda: read_status("early")["state"] == "failed", "the end", SECONDS)
     assert "nodes ended without a report" in (folder / "log.txt").read_text()

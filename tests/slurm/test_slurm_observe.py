@@ -65,17 +65,17 @@ def test_requeued_run_goes_on_and_saves_a_checkpoint_when_cancelled(runs, lab):
     followers = [runs.start("wait", folder.name), runs.start("logs", "-f", folder.name)]
     lab.run("scontrol", "requeue", job)
     seen = set()
-    while (found := runs.read_status(folder))["state"] != "pending" and len(seen) < 2:
-        seen.add(found["state"])
+    while (status := runs.read_status(folder))["state"] != "pending" and len(seen) < 2:
+        seen.add(status["state"])
     assert seen <= {"running"}
-    assert "it starts again" in found["reason"]
+    assert "it starts again" in status["reason"]
     assert [follower.poll() for follower in followers] == [None, None]
     wait_until(lambda: "for the second time" in runs.read_status(folder)["reason"], "the second start")
-    runs.wait_for_number(folder, found["step"] + 5)
+    runs.wait_for_number(folder, status["step"] + 5)
     code, output = runs.run("cancel", folder.name)
     assert code == 0, output
-    found = runs.read_status(folder)
-    assert (found["state"], found["checkpoint_step"]) == ("cancelled", found["step"]), "nothing of the work is lost"
+    status = runs.read_status(folder)
+    assert (status["state"], status["checkpoint_step"]) == ("cancelled", status["step"]), "nothing of the work is lost"
     assert followers[0].wait(timeout=30) == 5
     assert "[slurm] waiting: it starts again" in followers[1].communicate(timeout=30)[0]
 
@@ -110,8 +110,8 @@ def test_batch_script_that_fails_says_why(runs, lab, tmp_path):
     prologue.write_text("echo no licence is left >&2\nexit 3\n")
     folder = runs.submit(3, "--prologue", prologue)
     assert runs.run("wait", folder.name)[0] == 5
-    found = runs.read_status(folder)
-    assert (found["state"], found["reason"].endswith(": no licence is left")) == ("failed", True)
+    status = runs.read_status(folder)
+    assert (status["state"], status["reason"].endswith(": no licence is left")) == ("failed", True)
     assert runs.run("logs", folder.name)[1] == "[slurm] no licence is left\n"
 
 
@@ -133,8 +133,8 @@ def test_run_without_an_end_of_its_own_is_told_after_slurm_forgot_it(make_lab, m
         show = ("scontrol", "show", "job", job)
         wait_until(lambda show=show: "Invalid job id" in lab.run(*show), "Slurm to forget the job", 120)
     assert runs.read_status(seen) == first
-    found = runs.read_status(unseen)
-    assert (found["state"], "no longer knows its job" in found["reason"]) == ("lost", True)
+    status = runs.read_status(unseen)
+    assert (status["state"], "no longer knows its job" in status["reason"]) == ("lost", True)
 
 
 def kill_all(folder) -> None:
@@ -155,8 +155,8 @@ def test_memory_that_ran_out_is_told(make_lab, make_runs, tmp_path):
     prologue.write_text("python3 -c 'import time; x = bytearray(600 << 20); time.sleep(60)'\n")
     folder = runs.submit(3, "--memory", "300M", "--prologue", prologue)
     assert runs.run("wait", folder.name)[0] == 5
-    found = runs.read_status(folder)
-    assert (found["state"], "memory ran out" in found["reason"]) == ("failed", True)
+    status = runs.read_status(folder)
+    assert (status["state"], "memory ran out" in status["reason"]) == ("failed", True)
 
 
 @pytest.mark.long
@@ -174,10 +174,10 @@ def test_end_that_nobody_saw_is_told_by_accounting(lab_with_accounting, make_run
     for job in jobs:
         wait_until(lambda job=job: "Invalid job id" in lab.get_state(job), f"Slurm to forget job {job}", 240)
     assert read_accounts(lab, jobs) == ["TIMEOUT", "NODE_FAIL"]
-    found = [runs.read_status(folder) for folder in (slow, lost)]
-    assert [one["state"] for one in found] == ["failed", "lost"]
-    assert "time limit" in found[0]["reason"]
-    assert "its node failed" in found[1]["reason"]
+    statuses = [runs.read_status(folder) for folder in (slow, lost)]
+    assert [status["state"] for status in statuses] == ["failed", "lost"]
+    assert "time limit" in statuses[0]["reason"]
+    assert "its node failed" in statuses[1]["reason"]
 
 
 def read_accounts(lab: SlurmLab, jobs: list[str]) -> list[str]:

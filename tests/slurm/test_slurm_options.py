@@ -40,7 +40,7 @@ def list_options(of=None, **settings) -> dict[str, str | None]:
 
 
 def test_options_are_in_the_order_of_the_settings():
-    found = list_options(
+    options = list_options(
         job(num_gpus=2),
         partition="gpu,spare",
         account="robots",
@@ -54,7 +54,7 @@ def test_options_are_in_the_order_of_the_settings():
         memory="1.5G",
         sbatch='{"exclusive": "", "mail-user": "a b", "hint": "nomultithread"}',
     )
-    assert list(found.items())[:14] == [
+    assert list(options.items())[:14] == [
         ("job-name", "run"),
         ("partition", "gpu,spare"),
         ("account", "robots"),
@@ -123,8 +123,8 @@ RENDERED = [
     ("of", "settings", "expected"), RENDERED, ids=[" ".join(map(str, row[2].values())) for row in RENDERED]
 )
 def test_job_and_settings_decide_the_options(of, settings, expected):
-    found = {name: True if value is None else value for name, value in list_options(of, **settings).items()}
-    assert {name: found.get(name) for name in expected} == expected
+    options = {name: True if value is None else value for name, value in list_options(of, **settings).items()}
+    assert {name: options.get(name) for name in expected} == expected
 
 
 def test_defaults_are_explained():
@@ -163,8 +163,8 @@ def test_real_sbatch_reads_every_value_unchanged(lab, tmp_path):
         numbers[submit_script(script)] = text
     words = ["squeue", "--noheader", "--format=%i|%k|"]
     listed = subprocess.run(words, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
-    found = dict(line.removesuffix("|").split("|", 1) for line in listed.split("\n") if line)
-    assert {number: found[number] for number in numbers} == numbers
+    arrived = dict(line.removesuffix("|").split("|", 1) for line in listed.split("\n") if line)
+    assert {number: arrived[number] for number in numbers} == numbers
     assert len(numbers) == COUNT
 
 

@@ -50,16 +50,16 @@ def test_each_step_is_a_job_that_reads_earlier_folders(runs):
     made = make_pipeline(runs)
     root = runs / RUN
     spec = json.loads(made.files["slurm.json"])
-    assert [[one["name"], one["needs"]] for one in spec["jobs"]] == [
+    assert [[job["name"], job["needs"]] for job in spec["jobs"]] == [
         [NAMES[0], []],
         [NAMES[1], ["train"]],
         [NAMES[2], ["evaluate"]],
     ]
-    (token,) = {one["token"] for one in spec["jobs"]}
+    (token,) = {job["token"] for job in spec["jobs"]}
     assert f"comment=robotrain:{NAMES[1]}:{token}" in read_options(made, "steps/evaluate/job.sbatch")
     assert f"chdir={root}/steps/evaluate" in read_options(made, "steps/evaluate/job.sbatch")
     evaluate, register = read_document(made, "steps/evaluate"), read_document(made, "steps/register")
-    assert [one.folder for one in evaluate.placement.mounts] == [f"{root}/steps/train/handover/policy"]
+    assert [mount.folder for mount in evaluate.placement.mounts] == [f"{root}/steps/train/handover/policy"]
     assert [evaluate.placement.work, evaluate.placement.handover] == [
         f"{root}/steps/evaluate",
         f"{root}/steps/evaluate/handover",
@@ -74,10 +74,10 @@ def test_registration_has_no_gpu_and_little_memory(runs):
     made = make_pipeline(runs, steps)
     options = read_options(made, "steps/register/job.sbatch")
     assert {"mem=8G", "cpus-per-task=2"} <= {*options}
-    assert not [one for one in options if one.startswith(("gres", "gpus"))]
+    assert not [option for option in options if option.startswith(("gres", "gpus"))]
     assert not read_document(made, "steps/register").placement.secrets
-    for given, own, expected in [("64G", {"memory"}, "64G"), ("4G", (), "4G"), ("0", (), "8G"), ("none", (), "none")]:
-        chosen, _ = SLURM.plans.choose_registration_settings(job(), settings(runs, memory=given), own)
+    for memory, own, expected in [("64G", {"memory"}, "64G"), ("4G", (), "4G"), ("0", (), "8G"), ("none", (), "none")]:
+        chosen, _ = SLURM.plans.choose_registration_settings(job(), settings(runs, memory=memory), own)
         assert chosen.memory == expected
 
 
@@ -117,7 +117,7 @@ def test_first_steps_wait_until_all_are_sent(slurm, runs):
     assert "hold" in train["options"]
     assert train["reason"] == "None"
     assert [evaluate["options"]["dependency"], register["options"]["dependency"]] == ["afterok:1", "afterok:2"]
-    assert all(one["options"]["kill-on-invalid-dep"] == "yes" for one in (evaluate, register))
+    assert all(job["options"]["kill-on-invalid-dep"] == "yes" for job in (evaluate, register))
     assert [call[0] for call in slurm.read_calls()] == ["sbatch", "sbatch", "sbatch", "scontrol"]
 
 
@@ -127,13 +127,13 @@ def test_interrupted_submit_is_continued(slurm, runs, monkeypatch, number, is_do
     made = make_pipeline(runs)
     with cut_at_call(monkeypatch, number, is_done), pytest.raises(Unanswered):
         ENGINE.submit(made)
-    can_begin = {one["name"] for one in slurm.read_jobs() if one["reason"] == "None"}
+    can_begin = {job["name"] for job in slurm.read_jobs() if job["reason"] == "None"}
     assert can_begin == ({NAMES[0]} if (number, is_done) == (3, True) else set())
     reference = ENGINE.find(made) or ENGINE.submit(made)
-    found = slurm.read_jobs()
-    assert [one["name"] for one in found] == NAMES
-    assert [one["reason"] for one in found] == ["None", "Dependency", "Dependency"]
-    assert [one["options"].get("dependency") for one in found] == [None, "afterok:1", "afterok:2"]
+    jobs = slurm.read_jobs()
+    assert [job["name"] for job in jobs] == NAMES
+    assert [job["reason"] for job in jobs] == ["None", "Dependency", "Dependency"]
+    assert [job["options"].get("dependency") for job in jobs] == [None, "afterok:1", "afterok:2"]
     assert reference["jobs"] == "train=1 evaluate=2 register=3"
     assert ENGINE.find(made) == reference
     assert len(slurm.read_jobs()) == 3
@@ -215,7 +215,7 @@ def test_refusal_of_a_later_step_leaves_nothing(slurm, runs):
     with pytest.raises(Rejected) as rejected:
         ENGINE.submit(made)
     check_problems(rejected.value.problems, "resource-unknown --partition secret")
-    assert {one["state"] for one in slurm.read_jobs()} == {"CANCELLED"}
+    assert {job["state"] for job in slurm.read_jobs()} == {"CANCELLED"}
     assert not (runs / RUN).exists()
     assert ENGINE.find(made) is None
 
@@ -225,11 +225,11 @@ def test_one_squeue_tells_the_steps(slurm, runs):
     slurm.clear_calls()
     status, steps = ENGINE.query_pipeline(reference)
     assert [call[0] for call in slurm.read_calls()] == ["squeue"]
-    assert (status.state, [one.state for one in steps]) == ("pending", ["pending", "waiting", "waiting"])
+    assert (status.state, [step.state for step in steps]) == ("pending", ["pending", "waiting", "waiting"])
     begin_step(runs, "train", "1")
     slurm.set_state("1", "RUNNING")
     status, steps = ENGINE.query_pipeline(reference)
-    assert (status.state, [one.state for one in steps]) == ("running", ["running", "waiting", "waiting"])
+    assert (status.state, [step.state for step in steps]) == ("running", ["running", "waiting", "waiting"])
     assert ENGINE.status({**reference, STEP_KEY: "train"}).state == "running"
 
 
@@ -254,8 +254,8 @@ def test_steps_after_a_failed_one_are_skipped(slurm, runs, is_forgotten):
     for number in "123" if is_forgotten else "":
         slurm.forget(number)
     status, steps = ENGINE.query_pipeline(reference)
-    assert [one.state for one in steps] == ["failed", "skipped", "skipped"]
-    assert [one.reason for one in steps[1:]] == ["step train failed", "step evaluate skipped"]
+    assert [step.state for step in steps] == ["failed", "skipped", "skipped"]
+    assert [step.reason for step in steps[1:]] == ["step train failed", "step evaluate skipped"]
     assert status.state == "failed"
     assert "step train failed" in status.reason
     assert "loss is nan" in status.reason
@@ -268,15 +268,15 @@ def test_requeued_step_has_not_failed(slurm, runs):
     slurm.set_state("1", "PENDING", "BeginTime")
     status, steps = ENGINE.query_pipeline(reference)
     assert not status.finished
-    assert [one.state for one in steps] == ["pending", "waiting", "waiting"]
+    assert [step.state for step in steps] == ["pending", "waiting", "waiting"]
 
 
 def test_cancel_ends_all_steps(slurm, runs):
     reference = ENGINE.submit(make_pipeline(runs))
     ENGINE.cancel(reference)
-    assert {one["state"] for one in slurm.read_jobs()} == {"CANCELLED"}
+    assert {job["state"] for job in slurm.read_jobs()} == {"CANCELLED"}
     status, steps = ENGINE.query_pipeline(reference)
-    assert (status.state, {one.state for one in steps}) == ("cancelled", {"skipped"})
+    assert (status.state, {step.state for step in steps}) == ("cancelled", {"skipped"})
     assert all((runs / RUN / "steps" / name / "cancelled").exists() for name in ("train", "evaluate", "register"))
 
 
@@ -287,7 +287,7 @@ def test_cancel_leaves_the_result_of_a_step_that_succeeded(slurm, runs):
     slurm.set_state("1", "COMPLETED")
     ENGINE.cancel(reference)
     status, steps = ENGINE.query_pipeline(reference)
-    assert (status.state, [one.state for one in steps]) == ("cancelled", ["succeeded", "skipped", "skipped"])
+    assert (status.state, [step.state for step in steps]) == ("cancelled", ["succeeded", "skipped", "skipped"])
 
 
 def test_step_has_its_own_log_and_output(slurm, runs):
@@ -300,7 +300,7 @@ def test_step_has_its_own_log_and_output(slurm, runs):
     handover.mkdir()
     (handover / "step.json").write_text("{}")
     assert ENGINE.has_step_output(train)
-    assert [one.name for one in ENGINE.outputs(train)] == ["log.txt", "job.json"]
+    assert [output.name for output in ENGINE.outputs(train)] == ["log.txt", "job.json"]
 
 
 def test_evaluation_of_several_checkpoints_reads_what_the_training_hands_over(robotrain, slurm, runs, tmp_path):
@@ -309,5 +309,5 @@ def test_evaluation_of_several_checkpoints_reads_what_the_training_hands_over(ro
     answer = robotrain("render", "--platform", "slurm", *words, *scored, "--to", tmp_path / "plan")
     assert answer.exit_code == 0, answer.stderr
     text = {name: (tmp_path / f"plan/steps/{name}/job.json").read_text() for name in ("train", "evaluate")}
-    train, evaluate = (document.parse_document(one) for one in text.values())
-    assert [one.folder for one in evaluate.placement.mounts] == [f"{train.placement.handover}/checkpoints"]
+    train, evaluate = (document.parse_document(content) for content in text.values())
+    assert [mount.folder for mount in evaluate.placement.mounts] == [f"{train.placement.handover}/checkpoints"]

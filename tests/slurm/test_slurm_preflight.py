@@ -97,29 +97,29 @@ REFUSED = [
 ]  # fmt: skip
 
 
-def make_job(given):
+def make_job(overrides):
     """Return a job, and the settings and the cluster of a row."""
-    of = job(num_gpus=given.get("num_gpus", 1), num_nodes=given.get("num_nodes", 1))
-    if "workload" in given:
+    of = job(num_gpus=overrides.get("num_gpus", 1), num_nodes=overrides.get("num_nodes", 1))
+    if "workload" in overrides:
         of = dataclasses.replace(of, parameters=())
     others = ("cluster", "num_gpus", "num_nodes", "workload")
-    settings = {name: value for name, value in given.items() if name not in others}
-    return of, settings, CLUSTERS[given.get("cluster", "usual")]
+    settings = {name: value for name, value in overrides.items() if name not in others}
+    return of, settings, CLUSTERS[overrides.get("cluster", "usual")]
 
 
 @pytest.mark.parametrize(
-    ("refusal", "given", "problem", "way"), REFUSED, ids=[" ".join(map(str, row[1].values())) for row in REFUSED]
+    ("refusal", "overrides", "problem", "way"), REFUSED, ids=[" ".join(map(str, row[1].values())) for row in REFUSED]
 )
 def test_what_slurm_refuses_is_reported_with_what_the_cluster_has(
-    find_problems, recorded, refusal, given, problem, way
+    find_problems, recorded, refusal, overrides, problem, way
 ):
     """Its suggestions name no partition of other users."""
-    of, settings, cluster = make_job(given)
-    (found,) = problems = find_problems(cluster, of, refusal=refusal, **settings)
+    of, settings, cluster = make_job(overrides)
+    (only_problem,) = problems = find_problems(cluster, of, refusal=refusal, **settings)
     check_problems(problems, problem)
-    assert found.stage.exit_code == 4
-    assert not way or found.suggestions[0].text.startswith(way)
-    assert not any("secret" in suggestion.text + suggestion.remark for suggestion in found.suggestions)
+    assert only_problem.stage.exit_code == 4
+    assert not way or only_problem.suggestions[0].text.startswith(way)
+    assert not any("secret" in suggestion.text + suggestion.remark for suggestion in only_problem.suggestions)
     assert sum(call.startswith("sbatch --test-only") for call in recorded.read_calls()) == 1
 
 
@@ -136,10 +136,10 @@ WAITING = [
 
 
 @pytest.mark.parametrize(
-    ("given", "problem", "severity"), WAITING, ids=[" ".join(map(str, row[0].values())) for row in WAITING]
+    ("overrides", "problem", "severity"), WAITING, ids=[" ".join(map(str, row[0].values())) for row in WAITING]
 )
-def test_job_that_slurm_takes_and_would_never_start_is_reported(find_problems, recorded, given, problem, severity):
-    of, settings, cluster = make_job(given)
+def test_job_that_slurm_takes_and_would_never_start_is_reported(find_problems, recorded, overrides, problem, severity):
+    of, settings, cluster = make_job(overrides)
     recorded.answer("scontrol", "PartitionName=debug State=UP MaxMemPerNode=4096 TRES=x\n")
     problems = find_problems(cluster, of, **settings)
     check_problems(problems, problem)
@@ -147,7 +147,7 @@ def test_job_that_slurm_takes_and_would_never_start_is_reported(find_problems, r
 
 
 @pytest.mark.parametrize(
-    ("given", "is_refused"),
+    ("overrides", "is_refused"),
     [
         ({"partition": "broken"}, False),
         ({"partition": "broken", "num_nodes": 3}, False),
@@ -157,12 +157,12 @@ def test_job_that_slurm_takes_and_would_never_start_is_reported(find_problems, r
     ],
     ids=str,
 )
-def test_job_that_waits_for_nodes_out_of_service_is_no_error(find_problems, given, is_refused):
+def test_job_that_waits_for_nodes_out_of_service_is_no_error(find_problems, overrides, is_refused):
     """`--test-only` refuses it, as if they were not there; sbatch takes it."""
-    of, settings, cluster = make_job(given)
+    of, settings, cluster = make_job(overrides)
     problems = find_problems(cluster, of, refusal=NO_NODE, **settings)
     assert [(problem.code, problem.severity) for problem in problems] == [
-        ("nodes-too-few" if given.get("num_nodes") else "machines-too-small", "error")
+        ("nodes-too-few" if overrides.get("num_nodes") else "machines-too-small", "error")
         if is_refused
         else ("pool-closed", "warning")
     ]
@@ -207,16 +207,16 @@ def test_script_and_words_of_the_test_are_those_of_the_submit(recorded, shared_d
     preflight(plan)
     assert (recorded.folder / "script").read_bytes() == plan.files["job.sbatch"]
     ENGINE.submit(plan)
-    asked, sent = (shlex.split(call) for call in recorded.read_calls() if call.startswith("sbatch"))
-    assert asked == ["sbatch", "--test-only", *sent[1:-1]]
+    test_words, sent = (shlex.split(call) for call in recorded.read_calls() if call.startswith("sbatch"))
+    assert test_words == ["sbatch", "--test-only", *sent[1:-1]]
 
 
 def test_all_is_reported_at_once(slurm, make_plan, tmp_path):
     key = tmp_path / "key"
     key.write_text("x")
     key.chmod(0o644)
-    found = preflight(make_plan(partition="nope", secrets=f'{{"API_KEY": "{key}"}}', runs_dir=f"{key}/runs"))
-    check_problems(found, "resource-unknown", "secret-exposed", "run-folder-refused")
+    problems = preflight(make_plan(partition="nope", secrets=f'{{"API_KEY": "{key}"}}', runs_dir=f"{key}/runs"))
+    check_problems(problems, "resource-unknown", "secret-exposed", "run-folder-refused")
 
 
 def test_machine_without_slurm_says_that_it_was_not_asked(without_slurm, make_plan):
@@ -227,12 +227,12 @@ def test_machine_without_slurm_says_that_it_was_not_asked(without_slurm, make_pl
 
 def test_controller_that_is_away_may_come_back(slurm, make_plan):
     slurm.configure(away=True)
-    (problem,) = found = preflight(make_plan())
-    check_problems(found, "platform-away")
+    (problem,) = problems = preflight(make_plan())
+    check_problems(problems, "platform-away")
     assert problem.stage.exit_code == 4
     assert "not asked" in problem.why
     slurm.configure(away=False)
-    assert "platform-away" not in {one.code for one in preflight(make_plan())}
+    assert "platform-away" not in {problem.code for problem in preflight(make_plan())}
 
 
 def test_disk_of_this_machine_is_reported_once_with_all_that_lies_there(slurm, make_plan, monkeypatch, tmp_path):
@@ -241,10 +241,10 @@ def test_disk_of_this_machine_is_reported_once_with_all_that_lies_there(slurm, m
     )
     (tmp_path / "cache").mkdir()
     of = job(source("local_path", "/data/pusht"))
-    (problem,) = found = preflight(make_plan(of, hub_token_file="/home/me/token"))
-    check_problems(found, "slurm-disk-local")
-    said = next(one.text for one in problem.suggestions if one.text.startswith("--storage shared"))
-    assert "slurm-disk-local" not in {one.code for one in preflight(make_plan(of, storage=said.split()[1]))}
+    (problem,) = problems = preflight(make_plan(of, hub_token_file="/home/me/token"))
+    check_problems(problems, "slurm-disk-local")
+    said = next(suggestion.text for suggestion in problem.suggestions if suggestion.text.startswith("--storage shared"))
+    assert "slurm-disk-local" not in {problem.code for problem in preflight(make_plan(of, storage=said.split()[1]))}
 
 
 def test_nodes_that_are_this_machine_see_its_disks(slurm, make_plan):
@@ -279,9 +279,9 @@ def test_full_disk_is_noticed(slurm, shared_disks, make_plan, monkeypatch):
     full = f'#!/bin/sh\ncase "$*" in -f*) echo 256 4096;; *) exec {stat} "$@";; esac\n'
     (slurm.folder / "bin/stat").write_text(full)
     (slurm.folder / "bin/stat").chmod(0o755)
-    found = preflight(make_plan())
-    check_problems(found, "run-folder-full")
-    assert {one.code for one in found} == {"run-folder-full"}
+    problems = preflight(make_plan())
+    check_problems(problems, "run-folder-full")
+    assert {problem.code for problem in problems} == {"run-folder-full"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -340,7 +340,7 @@ def test_python_that_is_missing_here_is_told_until_the_environment_is_built(list
 )
 def test_python_that_comes_from_elsewhere_is_not_looked_for(list_python_problems, settings, is_needed):
     Path("lines.sh").write_text("export PATH=/opt/python-3.12/bin:$PATH\n")
-    assert ("slurm-python-missing" in [one.code for one in list_python_problems(**settings)]) == is_needed
+    assert ("slurm-python-missing" in [problem.code for problem in list_python_problems(**settings)]) == is_needed
 
 
 def test_machine_that_hangs_is_a_passing_failure(slurm, make_plan, monkeypatch):

@@ -84,7 +84,7 @@ REFUSALS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "settings", "problem"), REFUSALS, ids=[one[2] for one in REFUSALS])
+@pytest.mark.parametrize(("text", "settings", "problem"), REFUSALS, ids=[refusal[2] for refusal in REFUSALS])
 def test_refusal_is_put_into_words(refuse, recorded, text, settings, problem):
     refused = refuse(text, **settings)
     check_problems(refused.problems, problem)

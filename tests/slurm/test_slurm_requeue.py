@@ -127,8 +127,8 @@ def submit(robotrain, lab, tmp_path) -> Iterator[Callable[..., CountingRun]]:
             "--count": COUNT,
             "--pause": PAUSE + next(numbers) * 1e-6,
         }
-        given = (*folders, *itertools.chain(*(size | dict(zip(words[::2], words[1::2], strict=True))).items()))
-        answer = robotrain("submit", "count", "--platform", "slurm", "--new", "--json", *given)
+        options = (*folders, *itertools.chain(*(size | dict(zip(words[::2], words[1::2], strict=True))).items()))
+        answer = robotrain("submit", "count", "--platform", "slurm", "--new", "--json", *options)
         name = json.loads(answer)["run"]
         runs.append(CountingRun(name, tmp_path / "runs" / name, lab, robotrain))
         return runs[-1]
@@ -191,7 +191,7 @@ def test_two_requeues_in_a_row_by_an_administrator(submit, lab):
     run.wait_for_attempt(2)
     lab.run("scontrol", "requeue", run.job)  # before the second start has done anything
     run.wait_for_attempt(3)
-    ends = [one.end for one in run.attempts]
+    ends = [attempt.end for attempt in run.attempts]
     assert ends[0].continued_by == "slurm"
     assert ends[0].checkpoint >= FIRST, "Slurm signals all processes at once, and the work saved all the same"
     run.assert_whole(3)

@@ -56,12 +56,14 @@ VARIABLES = {
 def test_variables_of_sbatch_are_settings_of_their_own(explain, monkeypatch):
     for variable, value in VARIABLES.values():
         monkeypatch.setenv(variable, value)
-    found = explain()
+    values = explain()
     for name, (variable, value) in VARIABLES.items():
-        assert found[name] == (value, f"environment {variable}")
-    flags = {one.name: one.flag for one in get_parameters(SlurmSettings) if one.name in VARIABLES}
-    found = explain(*(word for flag in flags.values() for word in (flag, "12")))
-    assert {name: found[name] for name in flags} == {name: ("12", f"flag {flag}") for name, flag in flags.items()}
+        assert values[name] == (value, f"environment {variable}")
+    flags = {
+        parameter.name: parameter.flag for parameter in get_parameters(SlurmSettings) if parameter.name in VARIABLES
+    }
+    values = explain(*(word for flag in flags.values() for word in (flag, "12")))
+    assert {name: values[name] for name in flags} == {name: ("12", f"flag {flag}") for name, flag in flags.items()}
 
 
 @pytest.mark.parametrize(

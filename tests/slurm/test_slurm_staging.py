@@ -89,19 +89,19 @@ print("fetching 3 files")
 
 
 @pytest.mark.parametrize(
-    ("acts", "why"),
+    ("acts", "reason"),
     [
         ('send("note", level="error", text="It is far away."); sys.exit(4)', "It is far away."),
         ('print("error: no uv?sig=SECRET", file=sys.stderr); sys.exit(1)', "no uv"),
         ("os.kill(os.getpid(), 9)", "The process ended with -9"),
     ],
 )
-def test_failure_says_why_without_secrets(make_plan, acts, why):
+def test_failure_says_why_without_secrets(make_plan, acts, reason):
     with pytest.raises(Rejected) as failed:
         staging.fetch_inputs(Transport(), make_plan(acts))
     (problem,) = failed.value.problems
     assert problem.code == "slurm-not-staged"
-    assert why in problem.why
+    assert reason in problem.why
     assert "SECRET" not in problem.why
 
 

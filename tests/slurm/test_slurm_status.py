@@ -17,9 +17,9 @@ from slurm_pipelines import ENGINE
 
 def test_waiting_run_says_why(recorded, run):
     recorded.set_job("PENDING", "Priority")
-    found = ENGINE.status(run.reference)
-    assert (found.state, found.started) == ("pending", None)
-    assert "higher priority" in found.reason
+    status = ENGINE.status(run.reference)
+    assert (status.state, status.started) == ("pending", None)
+    assert "higher priority" in status.reason
     assert recorded.asked == ["squeue"]
 
 
@@ -32,9 +32,9 @@ def test_run_that_slurm_starts_again_has_not_ended(recorded, run):
         recorded.set_job(state, nodes="n1")
         assert not ENGINE.status(run.reference).finished, state
     recorded.set_job("PENDING", "BeginTime", start=time.time() + 100)
-    found = ENGINE.status(run.reference)
-    assert (found.state, found.started) == ("pending", 1000.0)
-    assert found.reason.startswith("it starts again at ")
+    status = ENGINE.status(run.reference)
+    assert (status.state, status.started) == ("pending", 1000.0)
+    assert status.reason.startswith("it starts again at ")
     run.begin(restart=1)
     recorded.set_job("RUNNING", nodes="n2")
     assert ENGINE.status(run.reference).reason == "on n2, for the second time"
@@ -53,8 +53,8 @@ def test_run_that_another_job_continues_has_not_ended(recorded, run):
     run.begin(job="15", began=3000.0)
     run.end("succeeded", job="15", at=4000.0, code=0)
     recorded.forget()
-    found = ENGINE.status(run.reference)
-    assert (found.state, found.exit_code, found.started, found.ended) == ("succeeded", 0, 1000.0, 4000.0)
+    status = ENGINE.status(run.reference)
+    assert (status.state, status.exit_code, status.started, status.ended) == ("succeeded", 0, 1000.0, 4000.0)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_run_between_two_starts_has_not_ended_for_a_while(recorded, run, way, st
     run.end("cancelled", way, "its time was up", at=time.time() - age)
     if state:
         recorded.set_job(state, "NonZeroExitCode")
-    found = ENGINE.status(run.reference)
-    assert found.state == expected
-    assert ("no job continues it" in found.reason) == (expected in ("failed", "lost") and bool(way))
+    status = ENGINE.status(run.reference)
+    assert status.state == expected
+    assert ("no job continues it" in status.reason) == (expected in ("failed", "lost") and bool(way))
 
 
 def test_job_of_a_run_of_the_same_name_in_another_folder_counts_for_nothing(recorded, run):
@@ -127,9 +127,9 @@ def test_outcome_of_an_earlier_start_is_not_the_end(recorded, run):
     run.end("cancelled", "slurm", "Slurm starts the job again")
     (run.path / "slurm.txt").write_text("slurmstepd-n1: error: *** JOB 12 ***\nerror: no Python\nslurmstepd: done\n")
     recorded.set_job("FAILED", "NonZeroExitCode")
-    found = ENGINE.status(run.reference)
-    assert found.state == "failed"
-    assert found.reason.endswith(": no Python")
+    status = ENGINE.status(run.reference)
+    assert status.state == "failed"
+    assert status.reason.endswith(": no Python")
 
 
 def test_run_that_ended_by_its_own_record_is_told_while_slurm_is_away(recorded, run):
@@ -140,8 +140,8 @@ def test_run_that_ended_by_its_own_record_is_told_while_slurm_is_away(recorded, 
     check_problems(caught.value.problems, "platform-away")
     assert caught.value.transient
     run.end("failed", outcome="the data is gone", code=1)
-    found = ENGINE.status(run.reference)
-    assert (found.state, found.reason, found.exit_code) == ("failed", "the data is gone", 1)
+    status = ENGINE.status(run.reference)
+    assert (status.state, status.reason, status.exit_code) == ("failed", "the data is gone", 1)
 
 
 def test_settled_run_asks_slurm_nothing(recorded, run):
@@ -150,8 +150,8 @@ def test_settled_run_asks_slurm_nothing(recorded, run):
     assert ENGINE.status(run.reference).state == "succeeded"
     (run.path / "cancelled").touch()
     run.end("cancelled")
-    found = ENGINE.status(run.reference)
-    assert (found.state, found.reason, recorded.asked) == ("cancelled", "the run was stopped", [])
+    status = ENGINE.status(run.reference)
+    assert (status.state, status.reason, recorded.asked) == ("cancelled", "the run was stopped", [])
 
 
 @pytest.mark.parametrize(
@@ -178,9 +178,9 @@ def test_end_is_kept_when_slurm_forgets_it(recorded, run, state, reason, expecte
 def test_end_that_nobody_saw_is_told_by_accounting(recorded, run):
     run.begin()
     recorded.set_account("NODE_FAIL")
-    found = ENGINE.status(run.reference)
-    assert (found.state, recorded.asked) == ("lost", ["squeue", "sacct"])
-    assert "node failed" in found.reason
+    status = ENGINE.status(run.reference)
+    assert (status.state, recorded.asked) == ("lost", ["squeue", "sacct"])
+    assert "node failed" in status.reason
 
 
 def test_number_that_slurm_gave_another_job_is_not_the_run(recorded, run):
@@ -191,9 +191,9 @@ def test_number_that_slurm_gave_another_job_is_not_the_run(recorded, run):
 
 def test_run_without_any_trace_is_lost(recorded, run):
     (run.path / "slurm.txt").write_text("error: no Python\n")
-    found = ENGINE.status(run.reference)
-    assert (found.state, found.exit_code) == ("lost", None)
-    assert found.reason.endswith(": no Python")
+    status = ENGINE.status(run.reference)
+    assert (status.state, status.exit_code) == ("lost", None)
+    assert status.reason.endswith(": no Python")
 
 
 def test_run_of_another_cluster_is_not_lost(recorded, run, monkeypatch):
@@ -211,9 +211,9 @@ def test_own_reason_is_told_with_that_of_slurm(recorded, run):
     run.begin()
     run.end("failed", outcome="the training was killed", code=1)
     recorded.set_job("OUT_OF_MEMORY", "OutOfMemory")
-    found = ENGINE.status(run.reference)
-    assert found.reason.startswith("the training was killed: memory ran out")
-    run.end("cancelled", why="the job has --continuation never")
+    status = ENGINE.status(run.reference)
+    assert status.reason.startswith("the training was killed: memory ran out")
+    run.end("cancelled", explanation="the job has --continuation never")
     recorded.set_job("FAILED", "NonZeroExitCode")
     told = ENGINE.status(run.reference).reason
     assert told == "the run was stopped by Slurm, as when its time is up; the job has --continuation never"
@@ -254,15 +254,15 @@ def test_missing_folder_is_told(recorded, tmp_path):
 
 def test_fifty_runs_cost_one_question(recorded, tmp_path):
     runs = [RunFolder(tmp_path / f"count-{number}") for number in range(50)]
-    for number, one in enumerate(runs):
-        one.reference["job"] = str(number + 1)
-        recorded.set_job("PENDING", "Priority", number=str(number + 1), name=one.path.name)
+    for number, run in enumerate(runs):
+        run.reference["job"] = str(number + 1)
+        recorded.set_job("PENDING", "Priority", number=str(number + 1), name=run.path.name)
     gone = {"run": "count-99", "folder": str(tmp_path / "gone"), "job": "99"}
-    found = ENGINE.list_statuses([*(one.reference for one in runs), gone])
-    assert [one and one.state for one in found] == ["pending"] * 50 + [None]
+    statuses = ENGINE.list_statuses([*(run.reference for run in runs), gone])
+    assert [status and status.state for status in statuses] == ["pending"] * 50 + [None]
     assert recorded.asked == ["squeue"]
     recorded.forget("1")
-    ENGINE.list_statuses([one.reference for one in runs])
+    ENGINE.list_statuses([run.reference for run in runs])
     assert recorded.asked[1:] == ["squeue", "sacct"]
 
 

@@ -34,9 +34,9 @@ def test_each_trial_has_its_values_and_its_folder(runs):
     options = read_options(made, "job.sbatch")
     assert {"array=1-3%2", f"output={runs}/{SWEEP}/trials/%a/slurm.txt", f"chdir={runs}/{SWEEP}"} <= {*options}
     for number in range(1, 4):
-        found = read_document(made, f"trials/{number}")
-        assert dict(found.parameters)["seed"] == number - 1
-        assert [found.run, found.placement.work] == [f"{SWEEP}-trial-{number}", f"{runs}/{SWEEP}/trials/{number}"]
+        document = read_document(made, f"trials/{number}")
+        assert dict(document.parameters)["seed"] == number - 1
+        assert [document.run, document.placement.work] == [f"{SWEEP}-trial-{number}", f"{runs}/{SWEEP}/trials/{number}"]
     assert "array=1-3" in read_options(make_sweep(runs, at_most=3), "job.sbatch")
 
 
@@ -48,9 +48,9 @@ def test_random_values_are_those_that_core_draws(runs):
     }
     made = make_sweep(runs, 4, space=space, sampler="random", sampler_seed=3)
     documents = [read_document(made, f"trials/{number}") for number in range(1, 5)]
-    found = [{name: dict(one.parameters)[name] for name in space} for one in documents]
-    assert found == list_trial_values(space, "random", 4, 3)
-    assert len({str(one) for one in found}) == 4
+    drawn = [{name: dict(document.parameters)[name] for name in space} for document in documents]
+    assert drawn == list_trial_values(space, "random", 4, 3)
+    assert len({str(trial) for trial in drawn}) == 4
     assert make_sweep(runs, 4, space=space, sampler="random", sampler_seed=4).digest != made.digest
 
 
@@ -62,9 +62,9 @@ def test_values_of_a_trial_reach_the_runtime(runs):
         "system_metrics": Dimension(choices=(True, False)),
         "policy_type": Dimension(choices=("act", "diffusion")),
     }
-    found = read_document(make_sweep(runs, 2, space=space, sampler="random"), "trials/2")
-    assert found.space.keys() == space.keys()
-    assert trial_values.set_trial_values(found, ()) == found
+    document = read_document(make_sweep(runs, 2, space=space, sampler="random"), "trials/2")
+    assert document.space.keys() == space.keys()
+    assert trial_values.set_trial_values(document, ()) == document
 
 
 def test_element_is_named_with_its_array(monkeypatch):
@@ -77,15 +77,15 @@ def test_element_is_named_with_its_array(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "given",
+    "overrides",
     [
         {"settings": {"continuation": "node"}},
         {"jobs": (job(num_gpus=1), job(num_gpus=2))},
     ],
     ids=["continuation", "GPUs"],
 )
-def test_sweep_that_no_array_can_run_has_an_obstacle(runs, given):
-    spec = make_sweep_spec(runs, **given)
+def test_sweep_that_no_array_can_run_has_an_obstacle(runs, overrides):
+    spec = make_sweep_spec(runs, **overrides)
     assert SLURM.plans.find_sweep_obstacle(spec)
 
 
@@ -93,7 +93,7 @@ def test_sweep_is_one_sbatch(slurm, runs):
     made = make_sweep(runs, at_most=1)
     reference = ENGINE.submit(made)
     assert [call[0] for call in slurm.read_calls()] == ["sbatch"]
-    assert [one["id"] for one in slurm.read_jobs()] == ["1_1", "1_2", "1_3"]
+    assert [job["id"] for job in slurm.read_jobs()] == ["1_1", "1_2", "1_3"]
     assert ENGINE.find(made) == reference
     slurm.clear_calls()
     slurm.set_state("1", "PENDING", "Priority")
@@ -106,8 +106,8 @@ def test_sweep_is_one_sbatch(slurm, runs):
 @pytest.mark.parametrize(("size", "most"), [(1001, None), (4, None), (3, 2), (0, 0)])
 def test_array_above_the_limit_of_the_cluster_is_refused(slurm, runs, size, most):
     slurm.configure(array_size=size)
-    found = [one for one in ENGINE.preflight(make_sweep(runs)) if one.severity == "error"]
-    check_problems(found, *([] if most is None else ["sweep-too-large"]))
+    problems = [problem for problem in ENGINE.preflight(make_sweep(runs)) if problem.severity == "error"]
+    check_problems(problems, *([] if most is None else ["sweep-too-large"]))
 
 
 def begin_trial(runs: Path, number: int, **outcome: object) -> None:
@@ -125,7 +125,7 @@ def test_trials_are_told_apart(slurm, runs):
     slurm.set_state("1_1", "FAILED", "NonZeroExitCode")
     slurm.set_state("1_2", "RUNNING")
     status, trials = ENGINE.query_pipeline(reference)
-    assert [(one.name, one.state) for one in trials] == [("trial-1", "failed"), ("trial-2", "running")]
+    assert [(trial.name, trial.state) for trial in trials] == [("trial-1", "failed"), ("trial-2", "running")]
     assert not status.finished
     assert "trial-2" not in status.reason  # where a trial runs is told beside it
     assert ENGINE.status({**reference, STEP_KEY: "trial-2"}).state == "running"
@@ -144,6 +144,6 @@ def test_sweep_that_slurm_has_forgotten_is_found_by_its_trials(slurm, runs):
 def test_cancel_ends_all_trials(slurm, runs):
     reference = ENGINE.submit(make_sweep(runs))
     ENGINE.cancel(reference)
-    assert {one["state"] for one in slurm.read_jobs()} == {"CANCELLED"}
+    assert {job["state"] for job in slurm.read_jobs()} == {"CANCELLED"}
     status, trials = ENGINE.query_pipeline(reference)
-    assert (status.state, {one.state for one in trials}) == ("cancelled", {"skipped"})
+    assert (status.state, {trial.state for trial in trials}) == ("cancelled", {"skipped"})

@@ -60,12 +60,12 @@ def read_starts(folder: Path) -> list[int]:
     """Return the step of the checkpoint that each attempt of a run began with."""
     lines = (folder / "attempts.jsonl").read_text().splitlines()
     attempts = (json.loads(line) for line in lines if line)
-    return [one["checkpoint"] for one in attempts if one["event"] == "began"]
+    return [attempt["checkpoint"] for attempt in attempts if attempt["event"] == "began"]
 
 
 def read_weights(folder: Path) -> bytes:
-    found = sorted(folder.glob(f"outputs/checkpoints/*{STEPS}/pretrained_model/model.safetensors"))
-    return found[-1].read_bytes()
+    paths = sorted(folder.glob(f"outputs/checkpoints/*{STEPS}/pretrained_model/model.safetensors"))
+    return paths[-1].read_bytes()
 
 
 def test_requeued_training_ends_with_the_weights_of_the_uninterrupted_one(
@@ -96,7 +96,7 @@ def test_train_eval_is_one_dag(lab: SlurmLab, robotrain: Command, folders: tuple
     assert evaluation[1:3] == ["PENDING", f"afterok:{training[0]}(unfulfilled)"]
     robotrain("wait", "both")
     assert len(list_ended_jobs(lab, tmp_path / "runs")) == 2
-    assert [one["state"] for one in json.loads(robotrain("status", "both", "--json"))["steps"]] == ["succeeded"] * 2
+    assert [step["state"] for step in json.loads(robotrain("status", "both", "--json"))["steps"]] == ["succeeded"] * 2
 
 
 def test_checkpoints_are_scored_by_one_job_after_the_training(

@@ -82,8 +82,8 @@ def test_files_are_read_from_an_offset_and_from_their_end(there, tmp_path):
     (file := tmp_path / ODD_NAME).write_bytes(b"0123456789")
     os.utime(file, (1.0, 1234.5))
     paths = {str(file): 3, str(tmp_path): 0, str(tmp_path / "gone"): 0}
-    found = there.read(paths)
-    assert found == {
+    contents = there.read(paths)
+    assert contents == {
         str(file): (b"3456789", 10, 1234.5),
         str(tmp_path): None,
         str(tmp_path / "gone"): None,
@@ -109,14 +109,14 @@ def test_folder_is_listed_with_what_is_below_it(there, tmp_path):
     (top / "a/b").mkdir(parents=True)
     (top / "a/b" / "two\nlines").write_text("12345")
     (top / "link").symlink_to("a")
-    found = {entry.path: entry for entry in there.list(str(top))}
-    assert {path: entry.kind for path, entry in found.items()} == {
+    entries_by_path = {entry.path: entry for entry in there.list(str(top))}
+    assert {path: entry.kind for path, entry in entries_by_path.items()} == {
         "a": "d",
         "a/b": "d",
         "a/b/two\nlines": "f",
         "link": "l",
     }
-    assert found["a/b/two\nlines"].size == 5
+    assert entries_by_path["a/b/two\nlines"].size == 5
     assert there.list(str(tmp_path / "gone")) == []
 
 
@@ -126,7 +126,7 @@ def test_file_is_written_as_a_whole(there, tmp_path):
     assert stat.S_IMODE((tmp_path / ODD_NAME).stat().st_mode) == 0o600
     there.write(str(tmp_path / ODD_NAME), b"newer", 0o644)
     assert (tmp_path / ODD_NAME).read_bytes() == b"newer"
-    assert [one.name for one in tmp_path.iterdir() if one.name.startswith("$")] == [ODD_NAME]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("$")] == [ODD_NAME]
     with pytest.raises(OSError, match=r"No such file|nonexistent"):
         there.write(str(tmp_path / "gone/a"), b"")
 
@@ -299,7 +299,7 @@ def test_log_of_another_machine_is_read_as_one_of_this(tmp_path, tail, size):
     (tmp_path / "log.txt").write_bytes(b"".join(b"%d\n" % (number % 1000) for number in range(size)) + b"rest")
     os.utime(tmp_path / "log.txt", (1.0, 1.0))
     (tmp_path / "printed").write_text("before\nend: last\n")
-    here, there = (one.open_log(tmp_path, "printed", "[x] ", "end") for one in FOLDERS)
+    here, there = (folder.open_log(tmp_path, "printed", "[x] ", "end") for folder in FOLDERS)
     assert [*there.read_present(tail)] == [*here.read_present(tail)]
 
 
@@ -385,7 +385,7 @@ def test_facts_of_another_machine_are_those_of_this(tmp_path):
         os.utime(tmp_path / name, (1.0, 1234.5))
     (tmp_path / "taken").symlink_to("12_3:token:77")
     files = {"outcome.json": 1 << 10, "log": 4, "cancelled": 0, "engine-end": 9}
-    here, there = (one.find_facts([str(tmp_path), str(tmp_path / "gone")], files) for one in FOLDERS)
+    here, there = (folder.find_facts([str(tmp_path), str(tmp_path / "gone")], files) for folder in FOLDERS)
     assert there == here == [facts.read_facts(tmp_path, files), None]
 
 
@@ -422,9 +422,9 @@ def test_outputs_of_another_machine_are_those_of_this(tmp_path):
     large = {"note": "x" * answer.CHUNK_BYTES}
     seal_checkpoint(checkpoint, step=2, run=run.name, job="a", model="pretrained_model", document=large)
     (run / "events.jsonl").write_text("noise\n" * 9 + event.format_event(made) + "\n")
-    here, there = ([*one.list_outputs(run)] for one in FOLDERS)
+    here, there = ([*folder.list_outputs(run)] for folder in FOLDERS)
     assert there == here
-    assert [(one.step, bool(one.digest)) for one in there if one.kind == "checkpoint"] == [(2, True)]
+    assert [(output.step, bool(output.digest)) for output in there if output.kind == "checkpoint"] == [(2, True)]
 
 
 def test_file_that_is_larger_than_allowed_is_not_read_in_part(tmp_path):

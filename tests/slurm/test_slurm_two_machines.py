@@ -111,8 +111,8 @@ def go_to(robotrain, tmp_path, monkeypatch):
 
 
 def list_steps(run: str) -> list[progress.StepState]:
-    found = progress.read_progress(run)
-    return [*found.steps.values()] if found else []
+    run_progress = progress.read_progress(run)
+    return [*run_progress.steps.values()] if run_progress else []
 
 
 def wait_for_first_step(run: str) -> progress.StepState:
@@ -136,7 +136,7 @@ def test_sweep_that_another_machine_drives_is_refused_and_sends_no_trial(slurm, 
     assert status["state"] == "failed"
     assert f"another machine runs the same pipeline or sweep: its step {slurm.read_jobs()[0]['folder']}" in str(status)
     assert [step.state for step in list_steps(run)] == ["failed", "skipped"]
-    assert [one["name"] for one in slurm.read_jobs()] == [job]
+    assert [queued["name"] for queued in slurm.read_jobs()] == [job]
     again = robotrain(*sweep[: sweep.index("--json")], "--new", *sweep[sweep.index("--json") :]).json["run"]
     assert wait_for_first_step(again).state == "running"
     assert len(slurm.read_jobs()) == 2, "--new says that both are wanted"
@@ -148,7 +148,7 @@ def test_of_two_sweeps_sent_at_once_each_trial_is_sent_once(slurm, sweep, go_to,
     places = [{**os.environ, "ROBOTRAIN_STATE": str(tmp_path / machine)} for machine in ("first", "second")]
     pipe = subprocess.PIPE
     sent = [subprocess.Popen(program, env=place, stdout=pipe, stderr=pipe) for place in places]
-    runs = [json.loads(one.communicate(timeout=120)[0])["run"] for one in sent]
+    runs = [json.loads(process.communicate(timeout=120)[0])["run"] for process in sent]
     states = []
     for machine, run in zip(("first", "second"), runs, strict=True):
         go_to(machine)

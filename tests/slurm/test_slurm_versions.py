@@ -69,14 +69,14 @@ def test_number_is_found_in_what_sbatch_prints(recorded, make_plan, answer, numb
 
 @pytest.mark.parametrize(("text", "is_usable", "page"), NODE_STATES)
 def test_state_of_nodes_is_read_without_its_mark(find_problems, text, is_usable, page):
-    found = find_problems(LINE.format(state=text, gres="(null)"), refusal="" if is_usable else NO_NODE)
-    assert [one.code for one in found] == ([] if is_usable else ["pool-closed"])
+    problems = find_problems(LINE.format(state=text, gres="(null)"), refusal="" if is_usable else NO_NODE)
+    assert [problem.code for problem in problems] == ([] if is_usable else ["pool-closed"])
 
 
-@pytest.mark.parametrize(("text", "asked", "problem", "page"), GRES)
-def test_gpus_are_found_among_resources(find_problems, text, asked, problem, page):
-    found = find_problems(LINE.format(state="idle", gres=text), refusal=NO_NODE if problem else "", **asked)
-    assert [one.code for one in found] == [*filter(None, [problem])]
+@pytest.mark.parametrize(("text", "options", "problem", "page"), GRES)
+def test_gpus_are_found_among_resources(find_problems, text, options, problem, page):
+    problems = find_problems(LINE.format(state="idle", gres=text), refusal=NO_NODE if problem else "", **options)
+    assert [reported.code for reported in problems] == [*filter(None, [problem])]
 
 
 @pytest.mark.parametrize(("reason", "words", "page"), REASONS)
@@ -94,5 +94,5 @@ def test_end_is_known_by_its_first_word(recorded, run, state, meaning, page):
 def test_job_that_was_cancelled_before_it_started_has_no_start(recorded, run):
     """As https://github.com/neilmunday/slurm-mail/issues/63 shows it, of 22.05.2; `SLURM_TIME_FORMAT` is ours."""
     recorded.answer("sacct", "31178|31178|CANCELLED by 1060117793|0:0|None|1667381824|None assigned|vada|\n")
-    found = ENGINE.status(run.reference | {"job": "31178", "run": "vada"})
-    assert (found.state, found.started, found.ended, found.exit_code) == ("cancelled", None, 1667381824.0, 0)
+    status = ENGINE.status(run.reference | {"job": "31178", "run": "vada"})
+    assert (status.state, status.started, status.ended, status.exit_code) == ("cancelled", None, 1667381824.0, 0)

@@ -71,11 +71,11 @@ def test_staged_job_runs_without_a_network(submit, hub, tmp_path):
     answer.check(0, "fetching the data")
     log = read_log(tmp_path)
     assert "words 6000 3.10\nthere is no network\n" in log
-    asked = len(hub.requests)
-    assert asked > 0
+    request_count = len(hub.requests)
+    assert request_count > 0
     assets = submit("--assets-only", "--stage", "--json").json["assets"]
     assert assets[0].startswith(f"lab/words {tmp_path / 'cache'}/data/huggingface/")
-    downloads = [request for request in hub.requests[asked:] if "/resolve/" in request]
+    downloads = [request for request in hub.requests[request_count:] if "/resolve/" in request]
     assert downloads == []
 
 

@@ -86,21 +86,21 @@ def check_names(options: dict, cluster: dict, partitions: list[dict]) -> None:
     """Raise Unfit for names that the cluster does not have."""
     for name, text in (("account", "Invalid account or account/partition combination specified"),
                        ("qos", "Invalid qos specification")):  # fmt: skip
-        known = cluster[f"{name}s" if name == "account" else name]
-        if known and name in options and options[name] not in known:
+        names = cluster[f"{name}s" if name == "account" else name]
+        if names and name in options and options[name] not in names:
             raise Unfit(f"{FAILED}{text}")
     for partition in partitions:
         if partition["state"] == "inact":
             raise Unfit(f"{FAILED}Required partition not available (inactive or drain)")
-    known_features = {one for node in cluster["nodes"].values() for one in node["features"].split(",")}
+    known_features = {feature for node in cluster["nodes"].values() for feature in node["features"].split(",")}
     wanted = re.findall(r"[\w.-]+", re.sub(r"\*\d+", "", options.get("constraint", "")))
-    if any(one not in known_features for one in wanted):
+    if any(feature not in known_features for feature in wanted):
         raise Unfit(f"{FAILED}Invalid feature specification")
-    named = [one for key in ("nodelist", "exclude") for one in (options.get(key) or "").split(",") if one]
-    if any(one not in cluster["nodes"] for one in named):
+    named = [node for key in ("nodelist", "exclude") for node in (options.get(key) or "").split(",") if node]
+    if any(node not in cluster["nodes"] for node in named):
         raise Unfit(f"{FAILED}Invalid node name specified")
-    one = r"(singleton|(after|afterany|afterok|afternotok|aftercorr)(:\d+(_\d+|_\*)?(\+\d+)?)+)"
-    if not re.fullmatch(f"{one}([,?]{one})*", options.get("dependency", "singleton")):
+    dependency = r"(singleton|(after|afterany|afterok|afternotok|aftercorr)(:\d+(_\d+|_\*)?(\+\d+)?)+)"
+    if not re.fullmatch(f"{dependency}([,?]{dependency})*", options.get("dependency", "singleton")):
         raise Unfit(f"{FAILED}Job dependency problem")
     if "array" in options and parse_array(options["array"])[-1] >= cluster["array_size"]:
         raise Unfit(f"{FAILED}Invalid job array specification")
@@ -118,7 +118,7 @@ def check_resources(options: dict, nodes: list[dict]) -> None:
         have = [re.match(r"gpu:(?:([^:]+):)?(\d+)", node["gres"]) for node in nodes]
         if not any(have):
             raise Unfit("Invalid generic resource (gres) specification")
-        fit = [one for one in have if one and (not kind or one[1] == kind) and int(one[2]) >= int(count)]
+        fit = [match for match in have if match and (not kind or match[1] == kind) and int(match[2]) >= int(count)]
         if not fit:
             raise Unfit(f"{FAILED}{NO_NODE}", recorded=True)
     if "mem" in options and not any(parse_megabytes(options["mem"]) <= node["memory"] for node in nodes):
@@ -155,12 +155,12 @@ def parse_array(text: str) -> list[int]:
     indices = text.partition("%")[0]
     if not re.fullmatch(r"\d+(-\d+)?(:\d+)?(,\d+(-\d+)?)*(%\d+)?", text):
         raise Unfit(f"{FAILED}Invalid job array specification")
-    found: list[int] = []
+    numbers: list[int] = []
     for part in indices.split(","):
         first, _, last = part.partition("-")
         last, _, step = last.partition(":")
-        found += range(int(first), int(last or first) + 1, int(step or 1))
-    return found
+        numbers += range(int(first), int(last or first) + 1, int(step or 1))
+    return numbers
 
 
 def parse_minutes(text: str) -> float | None:
@@ -185,7 +185,7 @@ def parse_megabytes(text: str) -> float:
 
 def find_default(cluster: dict) -> str:
     """Return the default partition; empty for none."""
-    return next((name for name, one in cluster["partitions"].items() if one["default"]), "")
+    return next((name for name, partition in cluster["partitions"].items() if partition["default"]), "")
 
 
 def is_ended(state: str) -> bool:
@@ -218,7 +218,7 @@ def format_jobs(jobs: list[dict], pattern: str, each_element: bool) -> list[str]
             if job["array"] in waiting:
                 continue
             waiting.add(job["array"])
-            left = [one["task"] for one in jobs if one["array"] == job["array"] and one["state"] == "PENDING"]
+            left = [other["task"] for other in jobs if other["array"] == job["array"] and other["state"] == "PENDING"]
             _, sign, limit = job["options"]["array"].partition("%")
             tasks = f"{join_ranges(left)}{sign}{limit}"
             job = {**job, "task": tasks, "id": f"{job['array']}_[{tasks}]"}
@@ -228,18 +228,20 @@ def format_jobs(jobs: list[dict], pattern: str, each_element: bool) -> list[str]
 
 def join_ranges(numbers: list[int]) -> str:
     """Return numbers in order as `1-3,5`."""
-    starts = [one for one in numbers if one - 1 not in numbers]
-    ends = [one for one in numbers if one + 1 not in numbers]
-    return ",".join(str(one) if one == last else f"{one}-{last}" for one, last in zip(starts, ends, strict=True))
+    starts = [number for number in numbers if number - 1 not in numbers]
+    ends = [number for number in numbers if number + 1 not in numbers]
+    return ",".join(
+        str(first) if first == last else f"{first}-{last}" for first, last in zip(starts, ends, strict=True)
+    )
 
 
 def fill(pattern: str, get_value) -> str:
     """Return a format string of squeue or sinfo with its values, cut to the widths that it names."""
 
-    def replace(found: re.Match) -> str:
-        width = int(found[2] or 0)
-        value = str(get_value(found[3]))
-        return value[:width].rjust(width) if found[1] and width else value[:width].ljust(width) if width else value
+    def replace(match: re.Match) -> str:
+        width = int(match[2] or 0)
+        value = str(get_value(match[3]))
+        return value[:width].rjust(width) if match[1] and width else value[:width].ljust(width) if width else value
 
     return re.sub(r"%(\.?)(\d*)([a-zA-Z])", replace, pattern)
 
@@ -310,5 +312,5 @@ def format_minutes(minutes: int) -> str:
 def join_values(group: list[dict], letter: str) -> object:
     """Return a value of nodes that are printed together."""
     if letter in "Nn":
-        return ",".join(one[letter] for one in group)
-    return sum(one["D"] for one in group) if letter == "D" else group[0][letter]
+        return ",".join(node[letter] for node in group)
+    return sum(node["D"] for node in group) if letter == "D" else group[0][letter]

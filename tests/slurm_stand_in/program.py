@@ -276,12 +276,12 @@ def run_scontrol(engine: Engine, words: list[str]) -> str:
     for job in jobs:
         if action == "requeue":
             if "no-requeue" in job["options"] or job["state"] == "PENDING":
-                why = (
+                reason = (
                     "Requested operation is presently disabled"
                     if job["state"] != "PENDING"
                     else "Job is pending execution"
                 )
-                raise Failure(f"{why} for job {ids}")
+                raise Failure(f"{reason} for job {ids}")
             job |= {"state": "PENDING", "reason": "BeginTime", "restarts": job["restarts"] + 1, "end": None}
         elif job["state"] == "PENDING":
             job["reason"] = "JobHeldUser" if action == "hold" else "None"

@@ -88,11 +88,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _file(self, content: bytes, fault: Fault) -> None:
-        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-        if not asked:
+        match = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if not match:
             self._answer(200, content, fault, {"ETag": tag(content)})
             return
-        first, last = int(asked[1]), min(int(asked[2]), len(content) - 1)
+        first, last = int(match[1]), min(int(match[2]), len(content) - 1)
         values = {"Content-Range": f"bytes {first}-{last}/{len(content)}", "ETag": tag(content)}
         self._answer(206, content[first : last + 1], fault, values)
 

@@ -119,8 +119,8 @@ class _Handler(QuietHandler):
 
     def _is_allowed(self) -> bool:
         scheme, _, text = self.headers.get("Authorization", "").partition(" ")
-        given = base64.b64decode(text).decode().partition(":")[2] if scheme == "Basic" else text
-        if given == self.server.token:
+        token = base64.b64decode(text).decode().partition(":")[2] if scheme == "Basic" else text
+        if token == self.server.token:
             return True
         self._answer(401, b"", {"WWW-Authenticate": "Basic"})
         return False

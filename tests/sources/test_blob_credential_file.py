@@ -15,9 +15,9 @@ SAS = "sv=2023-11-03&sr=c&sp=rl&se=2999-01-01T00%3A00%3A00Z&sig=s3cret%2Bs3cret%
 
 
 def token(**claims: object) -> str:
-    found = [{"alg": "RS256"}, {"exp": time.time() + 3600, **claims}]
+    parts = [{"alg": "RS256"}, {"exp": time.time() + 3600, **claims}]
     return ".".join(
-        [*(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in found), "x"]
+        [*(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts), "x"]
     )
 
 

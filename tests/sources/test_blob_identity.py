@@ -139,4 +139,4 @@ def test_many_sources_sign_in_once(azure, azure_identity, monkeypatch):
     azure.sign_in.requests.clear()
     for _ in range(5):
         assert len(list(fetch.open(azure.url(BOX, "p"), "", "dataset", "").list_files())) == 2
-    assert len([asked for asked in azure.sign_in.requests if "/token" in asked]) == 1
+    assert len([request for request in azure.sign_in.requests if "/token" in request]) == 1

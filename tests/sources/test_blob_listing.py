@@ -15,7 +15,7 @@ def blob(name: str, size: int = 1, **more) -> ListedBlob:
 
 
 def files(*blobs: ListedBlob) -> list[str]:
-    return sorted(found.name for found in fetch.select_files(sorted(blobs, key=lambda one: one.name)))
+    return sorted(file.name for file in fetch.select_files(sorted(blobs, key=lambda blob: blob.name)))
 
 
 @pytest.mark.parametrize(
@@ -52,15 +52,15 @@ def test_a_listing_is_told_while_its_pages_come():
 
 
 def test_what_a_download_tool_left_is_not_fetched():
-    kept = ["cache/x", "model.safetensors", "my.cache"]
-    assert files(*map(blob, [".cache/huggingface/x.lock", "a/.cache/y", *kept])) == kept
+    names = ["cache/x", "model.safetensors", "my.cache"]
+    assert files(*map(blob, [".cache/huggingface/x.lock", "a/.cache/y", *names])) == names
 
 
 def test_a_file_is_known_by_its_content_where_the_service_knows_it_and_else_by_when_it_was_written():
-    (known,) = fetch.select_files([blob("a", md5=b"\x01\xff")])
+    (hashed,) = fetch.select_files([blob("a", md5=b"\x01\xff")])
     (unknown,) = fetch.select_files([blob("a")])
-    assert (known.identity, unknown.identity) == ("md5:01ff", 'version:"of a"')
-    assert known.version == unknown.version == '"of a"'  # as a request has it
+    assert (hashed.identity, unknown.identity) == ("md5:01ff", 'version:"of a"')
+    assert hashed.version == unknown.version == '"of a"'  # as a request has it
 
 
 @pytest.mark.parametrize(

@@ -34,18 +34,18 @@ def list_names(uri: str) -> list[str]:
 
 def explain_empty(uri: str) -> str:
     """Why nothing is there: a mistake in the job, which no second try mends."""
-    found = open_files(uri)
-    assert list(found.list_files()) == []
-    assert found.explain_empty().fault == "configuration"
-    return str(found.explain_empty())
+    files = open_files(uri)
+    assert list(files.list_files()) == []
+    assert files.explain_empty().fault == "configuration"
+    return str(files.explain_empty())
 
 
 def describe_refusal(uri: str) -> tuple[str, str]:
     """What is said, and whose fault it is."""
-    found = open_files(uri)
+    files = open_files(uri)
     with pytest.raises(Exception) as raised:
-        list(found.list_files())
-    result = found.explain_error(raised.value)
+        list(files.list_files())
+    result = files.explain_error(raised.value)
     assert "\n" not in str(result)
     return str(result), result.fault
 
@@ -72,16 +72,16 @@ def test_a_listing_of_several_pages_is_whole(azure, container, monkeypatch):
     monkeypatch.setattr(blob_client, "PAGE_SIZE", 3)
     azure.front.requests.clear()
     assert list_names(azure.url(container, "many")) == names
-    assert len([asked for asked in azure.front.requests if "comp=list" in asked]) == 3
+    assert len([request for request in azure.front.requests if "comp=list" in request]) == 3
 
 
 def test_a_checkpoint_may_be_a_single_blob_with_its_parameters(azure, container):
     run = {"000020/model_19.pt": b"19", "000020/params/agent.yaml": b"{}", "000020/model_9.pt": b"9", "other.txt": b"x"}
     azure.blobs.put(container, {f"run/{name}": content for name, content in run.items()})
     at = azure.url(container, "run/000020/model_19.pt")
-    found = fetch.open(at, "", "checkpoint", "")
-    assert sorted(entry.name for entry in found.list_files()) == ["model_19.pt", "params/agent.yaml"]
-    assert found.get_store_path("model_19.pt") == "run/000020/model_19.pt"
+    files = fetch.open(at, "", "checkpoint", "")
+    assert sorted(entry.name for entry in files.list_files()) == ["model_19.pt", "params/agent.yaml"]
+    assert files.get_store_path("model_19.pt") == "run/000020/model_19.pt"
     missing = fetch.open(azure.url(container, "run/000020/model_18.pt"), "", "checkpoint", "")
     assert list(missing.list_files()) == []
     assert "model_19.pt" in str(missing.explain_empty())
@@ -171,11 +171,11 @@ BLOBS = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "why", "whose"), BLOBS, ids=lambda one: getattr(one, "code", None) or None)
-def test_what_obstore_is_told_of_one_blob_is_the_same_sentence(azure, policy, data_python, fault, why, whose):
+@pytest.mark.parametrize(("fault", "reason", "whose"), BLOBS, ids=lambda fault: getattr(fault, "code", None) or None)
+def test_what_obstore_is_told_of_one_blob_is_the_same_sentence(azure, policy, data_python, fault, reason, whose):
     azure.front.faults.append(fault)
     content = read_file(data_python, policy)
-    assert re.search(why, content["refused"])
+    assert re.search(reason, content["refused"])
     assert content["fault"] == whose
 
 

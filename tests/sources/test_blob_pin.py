@@ -34,8 +34,8 @@ def explain_lost_pin(uri: str, pin: str) -> str:
 
 
 def test_the_pin_is_the_digest_that_the_job_itself_finds(azure, container, data_python):
-    found = read_origin(data_python, "robotrain_sources.blob_url.fetch", azure.url(container, "p"))
-    assert resolve_pin(azure.url(container, "p")) == found["digest"]
+    origin = read_origin(data_python, "robotrain_sources.blob_url.fetch", azure.url(container, "p"))
+    assert resolve_pin(azure.url(container, "p")) == origin["digest"]
 
 
 def test_another_content_is_another_pin_and_the_same_bytes_written_again_are_not(azure, container):
@@ -128,7 +128,7 @@ def test_parts_of_the_blobs_are_read_where_a_job_is_sent_from(azure, container):
     source = KIND.parse(azure.url(container, "p"), Path("/"))
     pin = resolve_pin(azure.url(container, "p"))
     assert KIND.pinning.list_files(source, "dataset", pin) == {name: len(text) for name, text in FILES.items()}
-    asked = [("sub/a b é.txt", 2, 6), ("model.safetensors", 0, 7), ("model.safetensors", 70, 77)]
-    assert KIND.pinning.read_ranges(source, "dataset", pin, asked) == [b"note", b"weights", b"weights"]
+    ranges = [("sub/a b é.txt", 2, 6), ("model.safetensors", 0, 7), ("model.safetensors", 70, 77)]
+    assert KIND.pinning.read_ranges(source, "dataset", pin, ranges) == [b"note", b"weights", b"weights"]
     with pytest.raises(SourceError, match="deleted"):
         KIND.pinning.read_ranges(source, "dataset", pin, [("nothing", 0, 1)])

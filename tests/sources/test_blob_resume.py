@@ -20,9 +20,9 @@ def open_files(uri: str, pin: str, credential: str = "") -> fetch.BlobFiles:
 def find_run_of_checkpoint(uri: str, pin: str) -> str:
     """The run that made what is listed, by the file that says so."""
     blobs = open_files(uri, pin)
-    (found,) = [entry.name for entry in blobs.list_files() if entry.name.startswith("made-by-")]
-    assert blobs.get_store_path(found).split("/")[-2].isdecimal()
-    return found.removeprefix("made-by-")
+    (name,) = [entry.name for entry in blobs.list_files() if entry.name.startswith("made-by-")]
+    assert blobs.get_store_path(name).split("/")[-2].isdecimal()
+    return name.removeprefix("made-by-")
 
 
 def resolve_pin(uri: str) -> str:

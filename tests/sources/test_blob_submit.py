@@ -14,7 +14,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.long]
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WEIGHTS = "ResNet18_Weights.IMAGENET1K_V1"
 SMALL = (*("--training-steps", "2", "--batch-size", "4", "--num-workers", "0", "--device", "cpu", "--wait", "--json"),)
-NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))
+NETWORK = (
+    "--",
+    *(f"--policy.{option}" for option in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")),
+)
 
 
 def upload_examples(azure, box: str, *examples: str) -> list[str]:
@@ -51,7 +54,11 @@ def test_two_prefixes_are_fetched_merged_and_trained_from(robotrain, azure, sign
 
 def read_backbones(run: str) -> list[tuple[str, bool]]:
     document = json.loads((plans.get_plan_folder(run) / "job.json").read_text())
-    return [(one["uri"], one.get("uncertain", False)) for one in document["sources"] if one["role"] == "backbone"]
+    return [
+        (source["uri"], source.get("uncertain", False))
+        for source in document["sources"]
+        if source["role"] == "backbone"
+    ]
 
 
 def test_data_that_nobody_read_before_decide_in_the_job_whether_it_needs_weights(
@@ -88,4 +95,4 @@ def test_sets_that_do_not_fit_are_told_before_they_are_fetched(robotrain, azure,
     answer = robotrain("submit", "--platform", "local", *sources)
     assert answer.exit_code == 4
     assert "fps: 10 in" in answer.stderr
-    assert not [asked for asked in azure.front.requests if ".parquet" in asked and "comp=list" not in asked]
+    assert not [request for request in azure.front.requests if ".parquet" in request and "comp=list" not in request]

@@ -31,7 +31,9 @@ def test_the_data_environment_is_locked_for_every_machine_and_names_no_host():
 def test_the_packages_that_are_required_installed_and_locked_are_the_same():
     names = [re.split(">=", package)[0] for package in data_environment.PACKAGES]
     required = tomllib.loads((SOURCES / "pyproject.toml").read_text())["project"]["dependencies"]
-    assert sorted(one for one in required if one.split(">=")[0] in names) == sorted(data_environment.PACKAGES)
+    assert sorted(requirement for requirement in required if requirement.split(">=")[0] in names) == sorted(
+        data_environment.PACKAGES
+    )
     lock = ENVIRONMENT.lock.read_text()
     for package in map(Requirement, data_environment.PACKAGES):
         locked = re.findall(rf"(?m)^{package.name}==([\w.]+)", lock)

@@ -92,8 +92,8 @@ def served(
     with mlflow_server.running(folder, folder / "kept") as port:
         uri = f"http://127.0.0.1:{port}"
         run = log_run(training_python, uri, artifacts)
-        (kept,) = (folder / "kept").glob(f"*/{run}/artifacts")
-        yield uri, run, kept
+        (artifact_folder,) = (folder / "kept").glob(f"*/{run}/artifacts")
+        yield uri, run, artifact_folder
 
 
 @pytest.fixture
@@ -121,16 +121,16 @@ def make_source(run: str, path: str, role: Any = "policy") -> JobSource:
 
 
 def test_artifacts_of_this_machine_are_used_in_place(local_run, fetch, tmp_path):
-    uri, run, kept = local_run
-    assert fetch(uri, run, "checkpoints/000400") == kept / "checkpoints/000400"
-    assert fetch(uri, run, "checkpoints/000600") == kept / "checkpoints/000600/pretrained_model"
+    uri, run, artifact_folder = local_run
+    assert fetch(uri, run, "checkpoints/000400") == artifact_folder / "checkpoints/000400"
+    assert fetch(uri, run, "checkpoints/000600") == artifact_folder / "checkpoints/000600/pretrained_model"
     cached = [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.parent.name != "parentage"]
     assert cached == [], "only the tags are recorded"
 
 
 def test_a_changed_checkpoint_of_this_machine_is_refused(local_run, fetch):
-    uri, run, kept = local_run
-    file = kept / "checkpoints/000600/pretrained_model/config.json"
+    uri, run, artifact_folder = local_run
+    file = artifact_folder / "checkpoints/000600/pretrained_model/config.json"
     before = file.read_bytes()
     file.write_text("{}")
     with pytest.raises(OSError, match=r"config.json is not what was saved$"):
@@ -168,7 +168,7 @@ def test_a_policy_whose_weights_are_cut_leaves_nothing_complete_in_the_cache(ser
 
 
 @pytest.mark.parametrize(
-    ("path", "role", "why"),
+    ("path", "role", "message"),
     [
         (
             "checkpoints/000500",
@@ -183,8 +183,8 @@ def test_a_policy_whose_weights_are_cut_leaves_nothing_complete_in_the_cache(ser
         ("skrl-run/checkpoints/agent_10.pt", "checkpoint", r"has no artifacts at skrl-run/checkpoints/agent_10\.pt"),
     ],
 )
-def test_missing_artifacts_are_reported_with_those_that_exist(tracked_run, fetch, path, role, why):
-    with pytest.raises(OSError, match=why):
+def test_missing_artifacts_are_reported_with_those_that_exist(tracked_run, fetch, path, role, message):
+    with pytest.raises(OSError, match=message):
         fetch(*tracked_run, path, role)
 
 
@@ -204,12 +204,12 @@ def test_an_unknown_run_is_reported_with_the_address(tracked_run, fetch):
 
 def test_a_server_that_cannot_be_reached_is_told_without_its_password(fetch, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    why = r"^model of the run f+ cannot be fetched from MLflow at http://127\.0\.0\.1:9 "
-    with pytest.raises(OSError, match=why) as raised:
+    message = r"^model of the run f+ cannot be fetched from MLflow at http://127\.0\.0\.1:9 "
+    with pytest.raises(OSError, match=message) as raised:
         fetch("http://me:s3cret@127.0.0.1:9", UNKNOWN, "model")
     assert "s3cret" not in str(raised.value) + "".join(fetch.lines)
 
 
 def test_a_job_without_tracking_is_refused_before_anything_begins(tmp_path):
-    (why,) = container.preflight(make_source(UNKNOWN, "model"), ContainerContext(cache=tmp_path))
-    assert why.endswith("the job has no tracking address.")
+    (problem,) = container.preflight(make_source(UNKNOWN, "model"), ContainerContext(cache=tmp_path))
+    assert problem.endswith("the job has no tracking address.")

@@ -116,8 +116,8 @@ def test_what_made_the_policy_is_noted_where_the_registry_knows(place, training_
     with lock.open("w") as held:  # another run holds it; who only reads waits for nobody
         fcntl.flock(held, fcntl.LOCK_EX)
         assert container.fetch(model("models:/act/2"), place) == folder
-    found = model_lineage.read_policy_lineage(place.cache, folder)
-    assert found == {"policy_run": "lerobot-train-1", "policy_step": "400", "policy_job_digest": "1" * 64}
+    lineage = model_lineage.read_policy_lineage(place.cache, folder)
+    assert lineage == {"policy_run": "lerobot-train-1", "policy_step": "400", "policy_job_digest": "1" * 64}
     container.fetch(model("models:/act/1"), place)  # the same folder, and this version says nothing of it
     assert model_lineage.read_policy_lineage(place.cache, folder) == {}
 
@@ -140,7 +140,7 @@ def test_the_latest_version_is_the_same_for_a_submit_and_for_a_job_that_is_not_p
 
 
 @pytest.mark.parametrize(
-    ("uri", "why"),
+    ("uri", "message"),
     [
         ("models:/act/7", r"^the model registry has no version 7 of act; it has 1, 2, 3$"),
         ("models:/atc/1", r"^the model registry has no model atc; it has act$"),
@@ -148,8 +148,8 @@ def test_the_latest_version_is_the_same_for_a_submit_and_for_a_job_that_is_not_p
         ("models:/bare/1", r"^bare version 1 has no files$"),
     ],
 )
-def test_a_missing_version_model_or_folder_is_one_sentence(place, uri, why):
-    with pytest.raises(OSError, match=why):
+def test_a_missing_version_model_or_folder_is_one_sentence(place, uri, message):
+    with pytest.raises(OSError, match=message):
         container.fetch(model(uri), place)
     assert not list(place.cache.rglob("fetched.json"))
 

@@ -315,8 +315,8 @@ def test_a_file_that_cannot_be_read_is_named(folder):
         "source = JobSource(role='dataset', kind='local_path', uri=sys.argv[1], pin=pin)\n"
         "print(*container.preflight(source, ContainerContext(cache=Path())))"
     )
-    asked = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
-    assert asked.stdout.splitlines() == [f"{folder}/meta/info.json cannot be read: Permission denied."] * 2
+    completed = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    assert completed.stdout.splitlines() == [f"{folder}/meta/info.json cannot be read: Permission denied."] * 2
 
 
 def test_what_was_uploaded_is_to_be_what_was_pinned(folder, tmp_path):

@@ -77,8 +77,8 @@ def test_a_folder_is_not_an_address() -> None:
 def test_a_branch_and_a_tag_are_pinned_to_their_commits(host: GitHost, commit: str) -> None:
     git(host.folder, "tag", "--annotate", "v1", "--message", "first")
     later = host.commit({"train.py": "print(2)\n"})
-    found = [resolve(f"git+{host.url}{end}") for end in ("", "@main", "@v1", f"@{commit}")]
-    assert found == [later, later, commit, commit]
+    commits = [resolve(f"git+{host.url}{end}") for end in ("", "@main", "@v1", f"@{commit}")]
+    assert commits == [later, later, commit, commit]
     assert pin.read_tags(KIND.parse(f"git+{host.url}", BASE), "code", later) == (f"commit={later}",)
 
 
@@ -115,9 +115,9 @@ def test_no_configuration_of_a_folder_counts(
 def test_exactly_one_commit_is_fetched_once(host: GitHost, commit: str, get: Any) -> None:
     host.commit({"train.py": "print(2)\n"})
     assert get("@main", pin=commit) == FILES
-    asked = len(host.asked)
+    request_count = len(host.asked)
     assert get("@main", pin=commit) == FILES
-    assert len(host.asked) == asked
+    assert len(host.asked) == request_count
     assert get(f"@{commit}#subdirectory=src") == {"util.py": "x = 1\n"}
     with pytest.raises(FetchError) as refused:
         get(f"@{commit}#subdirectory=scr")
@@ -165,8 +165,8 @@ def test_a_token_is_read_where_the_job_runs_and_never_shown(
     assert "another-token" not in str(raised.value)
     file.write_text(f"{TOKEN}\n")
     assert get(f"@{commit}", credential=str(file)) == FILES
-    kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    assert not any(TOKEN in path.read_text() for path in kept)
+    files = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert not any(TOKEN in path.read_text() for path in files)
     assert TOKEN not in "".join(capfd.readouterr())
 
 
@@ -245,14 +245,19 @@ def test_a_repository_that_is_too_large_for_code_is_refused(
     ],
 )
 def test_hosts_offer_archives_in_their_own_forms(url: str, token: str, expected: list[str]) -> None:
-    found = [address for address, _ in archive.list_archives(parse_repository(f"git+https://{url}.git"), "C", token)]
-    assert found[:1] == expected
+    addresses = [
+        address for address, _ in archive.list_archives(parse_repository(f"git+https://{url}.git"), "C", token)
+    ]
+    assert addresses[:1] == expected
 
 
 def test_a_token_answers_its_own_host_alone(tmp_path: Path) -> None:
     _, environ = git_command.make_command(tmp_path, [], git_command.GitToken("https://example.org/a", TOKEN))
-    asked = ("Password for 'https://x-access-token@example.org': ", "Password for 'https://x-access-token@evil.org': ")
-    answers = [subprocess.check_output([environ["GIT_ASKPASS"], text], env=environ) for text in asked]
+    prompts = (
+        "Password for 'https://x-access-token@example.org': ",
+        "Password for 'https://x-access-token@evil.org': ",
+    )
+    answers = [subprocess.check_output([environ["GIT_ASKPASS"], text], env=environ) for text in prompts]
     assert answers == [f"{TOKEN}\n".encode(), b""]
 
 

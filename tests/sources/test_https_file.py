@@ -53,18 +53,18 @@ def test_a_file_that_is_not_there_is_a_mistake_in_the_job(hub: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("status", "why", "fault"),
+    ("status", "message", "fault"),
     [
         (403, "needs a sign-in", "configuration"),
         (503, "answered HTTP 503", "network"),
         (410, "no file", "configuration"),
     ],
 )
-def test_a_servers_refusal_says_whose_fault_it_is(hub: Any, status: int, why: str, fault: str) -> None:
+def test_a_servers_refusal_says_whose_fault_it_is(hub: Any, status: int, message: str, fault: str) -> None:
     uri = address(hub, "small.pt")
     hub.faults += [Fault("GET", status=status)] * 2
     text, blamed = refused(uri)
-    assert why in text
+    assert message in text
     assert blamed == fault
 
 
@@ -150,7 +150,7 @@ def test_a_file_arrives_whole_from_a_plain_server(data_python: Path, tmp_path: P
         place = ContainerContext(cache=tmp_path, python=data_python, log_line=lines.append)
         delivery = container.deliver([source], {"https_file": fetch}, place, {"checkpoint": ()})
         try:
-            assert [found.problems for found in delivery.survey()] == [()]
+            assert [survey.problems for survey in delivery.survey()] == [()]
             (folder,) = delivery.fetch(lambda progress: None).values()
         finally:
             delivery.close()

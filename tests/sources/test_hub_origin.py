@@ -37,16 +37,16 @@ def open_files(uri: str = NAME, pin: str = "", role: str = "policy", credential:
     return fetch.open(uri, pin, role, credential)
 
 
-def list_names(**asked: str) -> list[str]:
-    return sorted(entry.name for entry in open_files(**asked).list_files())
+def list_names(**options: str) -> list[str]:
+    return sorted(entry.name for entry in open_files(**options).list_files())
 
 
-def describe_refusal(**asked: str) -> tuple[str, str]:
+def describe_refusal(**options: str) -> tuple[str, str]:
     """What is said, and whose fault it is."""
-    found = open_files(**asked)
+    files = open_files(**options)
     with pytest.raises(Exception) as raised:
-        list(found.list_files())
-    result = found.explain_error(raised.value)
+        list(files.list_files())
+    result = files.explain_error(raised.value)
     assert "\n" not in str(result)
     assert "s3cret" not in str(result)
     return str(result), result.fault
@@ -54,9 +54,9 @@ def describe_refusal(**asked: str) -> tuple[str, str]:
 
 def test_a_file_is_known_by_what_the_hub_knows_it_by(hub):
     hub.repository(NAME, POLICY)
-    found = {entry.name: entry.identity for entry in open_files().list_files()}
-    assert found["model.safetensors"] == f"sha256:{hashlib.sha256(POLICY['model.safetensors']).hexdigest()}"
-    assert found["config.json"].startswith("git:")
+    identities = {entry.name: entry.identity for entry in open_files().list_files()}
+    assert identities["model.safetensors"] == f"sha256:{hashlib.sha256(POLICY['model.safetensors']).hexdigest()}"
+    assert identities["config.json"].startswith("git:")
 
 
 def test_a_repository_of_very_many_files_is_listed_page_by_page(hub, monkeypatch):
@@ -66,7 +66,7 @@ def test_a_repository_of_very_many_files_is_listed_page_by_page(hub, monkeypatch
     monkeypatch.setattr(fetch, "MAX_SIBLINGS", 2)
     hub.page = 3
     assert [(entry.name, entry.size, entry.identity) for entry in open_files(role="dataset").list_files()] == short
-    assert len([asked for asked in hub.requests if "/tree/" in asked]) > 3
+    assert len([request for request in hub.requests if "/tree/" in request]) > 3
 
 
 def test_what_is_pinned_is_listed_though_the_branch_moved(hub):
@@ -87,9 +87,9 @@ def test_pickled_weights_of_a_policy_are_left_where_safe_ones_are_and_a_dataset_
 
 def test_an_empty_repository_says_so(hub):
     commit = hub.repository(NAME, {})
-    found = open_files()
-    assert list(found.list_files()) == []
-    assert str(found.explain_empty()) == f"{NAME} has no files at {commit}"
+    files = open_files()
+    assert list(files.list_files()) == []
+    assert str(files.explain_empty()) == f"{NAME} has no files at {commit}"
 
 
 REFUSALS = [
@@ -102,13 +102,13 @@ REFUSALS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("environ", "why", "fault"), REFUSALS)
-def test_a_refusal_of_the_hub_is_one_sentence_without_a_secret(hub, data_python, monkeypatch, environ, why, fault):
+@pytest.mark.parametrize(("environ", "message", "fault"), REFUSALS)
+def test_a_refusal_of_the_hub_is_one_sentence_without_a_secret(hub, data_python, monkeypatch, environ, message, fault):
     hub.repository(NAME, POLICY)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     answer = read_origin(data_python, fetch.__name__, NAME)
-    assert why in answer["refused"]
+    assert message in answer["refused"]
     assert answer["fault"] == fault
     assert "s3cret" not in str(answer)
 
@@ -133,8 +133,8 @@ def test_a_token_in_a_file_opens_what_is_shut_and_a_wrong_one_is_told_by_its_fil
     hub.repositories[f"models/{NAME}"].shut = "gated"
     assert list_names(credential=secret(hub.token)) == sorted(POLICY)
     text = f"the Hub at 127.0.0.1:{hub.port} does not accept the token in {secret('hf_s3cretWRONG')} for {NAME}"
-    why, fault = describe_refusal(credential=secret("hf_s3cretWRONG"))
-    assert (why.startswith(text), "(HTTP 401)" in why, fault) == (True, True, "configuration"), why
+    message, fault = describe_refusal(credential=secret("hf_s3cretWRONG"))
+    assert (message.startswith(text), "(HTTP 401)" in message, fault) == (True, True, "configuration"), message
     with pytest.raises(FetchError) as raised:
         open_files(credential=secret("not a s3cret"))
     check_refusals(raised.value, "fetch-error configuration")
@@ -142,13 +142,13 @@ def test_a_token_in_a_file_opens_what_is_shut_and_a_wrong_one_is_told_by_its_fil
 
 
 @pytest.mark.parametrize(
-    ("uri", "pin", "why"),
+    ("uri", "pin", "message"),
     [
         ("https://huggingface.co/me/act", "", "is not a Hub repository: Use the repository's id"),
         (NAME, "main", "which is not a commit of 40 hex digits"),
     ],
 )
-def test_a_name_that_is_none_is_refused_without_asking_anybody(hub, uri, pin, why):
+def test_a_name_that_is_none_is_refused_without_asking_anybody(hub, uri, pin, message):
     with pytest.raises(FetchError) as refused:
         open_files(uri, pin)
     check_refusals(refused.value, "fetch-error configuration")
@@ -167,8 +167,8 @@ def test_every_file_comes_as_it_was_written_whatever_its_name(hub, data_python):
 @pytest.mark.parametrize("name", ["a[1].safetensors", "a|b", "a^b"])
 def test_a_large_file_that_obstore_would_not_find_is_refused_by_its_name(hub, name):
     hub.repository(NAME, {name: b"x" * 10_000})
-    why, fault = describe_refusal()
-    assert why.startswith(f"'{name}' cannot be fetched because of {name[1]!r}")
+    message, fault = describe_refusal()
+    assert message.startswith(f"'{name}' cannot be fetched because of {name[1]!r}")
     assert fault == "data"
 
 
@@ -183,7 +183,7 @@ def test_a_token_goes_to_the_hub_and_never_to_where_it_sends_on_to(hub, data_pyt
 
 
 @pytest.mark.parametrize(
-    ("error", "why", "fault"),
+    ("error", "message", "fault"),
     [
         (MemoryError(), "me/act_pusht: MemoryError: ", "out_of_memory"),
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on device", "disk_full"),
@@ -192,13 +192,13 @@ def test_a_token_goes_to_the_hub_and_never_to_where_it_sends_on_to(hub, data_pyt
     ],
     ids=repr,
 )
-def test_an_error_of_this_machine_is_not_blamed_on_the_hub(hub, monkeypatch, error, why, fault):
+def test_an_error_of_this_machine_is_not_blamed_on_the_hub(hub, monkeypatch, error, message, fault):
     def fail(*arguments, **options):
         raise error
 
     monkeypatch.setattr("huggingface_hub.HfApi.repo_info", fail)
     text = describe_refusal()
-    assert (why in text[0], text[1]) == (True, fault), text
+    assert (message in text[0], text[1]) == (True, fault), text
     assert "the Hub" not in text[0]
 
 
@@ -206,8 +206,8 @@ def test_a_connection_that_ends_is_told_in_the_words_of_the_library(hub, monkeyp
     monkeypatch.setattr(errors, "RETRY_PAUSE_SECONDS", 0.0)
     hub.repository(NAME, POLICY)
     hub.faults.append(Fault("GET /api/", gone=True))
-    why = "RemoteProtocolError: Server disconnected without sending a response"
-    assert describe_refusal() == (f"the Hub at 127.0.0.1:{hub.port} cannot be reached: {why}", "network")
+    reason = "RemoteProtocolError: Server disconnected without sending a response"
+    assert describe_refusal() == (f"the Hub at 127.0.0.1:{hub.port} cannot be reached: {reason}", "network")
 
 
 @pytest.mark.slow
@@ -222,7 +222,7 @@ def test_a_token_that_may_not_read_a_file_is_told_where_access_is_requested(hub,
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("response", "why", "fault"),
+    ("response", "message", "fault"),
     [
         ({"status": 403}, "requires a token for me/act_pusht (HTTP 403): set HF_TOKEN", "configuration"),
         ({"status": 404}, "a file of me/act_pusht was changed or deleted on the Hub at 127.0.0.1", "data"),
@@ -231,11 +231,11 @@ def test_a_token_that_may_not_read_a_file_is_told_where_access_is_requested(hub,
     ],
     ids=str,
 )
-def test_a_failure_of_one_file_is_one_sentence(hub, data_python, response, why, fault):
+def test_a_failure_of_one_file_is_one_sentence(hub, data_python, response, message, fault):
     hub.repository(NAME, POLICY)
     hub.faults.append(Fault("GET .*/resolve/.*config.json", **response))
     answer = read_origin(data_python, fetch.__name__, NAME)
-    assert why.format(port=hub.port) in answer["refused"]
+    assert message.format(port=hub.port) in answer["refused"]
     assert answer["fault"] == fault
 
 
@@ -247,7 +247,7 @@ def test_a_page_of_a_listing_that_stops_coming_is_asked_for_again(hub, monkeypat
     hub.page = 2
     hub.faults.append(Fault("GET .*/tree/.*cursor=2", stall=20, times=1))
     assert list_names() == sorted(POLICY)
-    assert len([asked for asked in hub.requests if "cursor=2" in asked]) == 2
+    assert len([request for request in hub.requests if "cursor=2" in request]) == 2
 
 
 class TransportError(Exception):

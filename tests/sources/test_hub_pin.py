@@ -179,16 +179,16 @@ def test_a_gated_repository_that_lets_the_account_in_is_pinned(hub):
 
 def test_a_token_that_is_wrong_or_old_is_named_as_that(hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", OTHER)
-    why = resolve_refused("u/d").why
-    assert ("does not accept your token" in why, "`hf auth login`" in why) == (True, True), why
+    reason = resolve_refused("u/d").why
+    assert ("does not accept your token" in reason, "`hf auth login`" in reason) == (True, True), reason
 
 
 def test_a_token_without_the_right_to_read_is_named_as_that(hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     hub.answers["/api/datasets/u/d"] = answer_refused(403, message="Forbidden: pass a token that may read")
-    why = resolve_refused("u/d").why
-    assert why.startswith("Your token may not read the dataset u/d")
-    assert f"{hub.address}/settings/tokens" in why
+    reason = resolve_refused("u/d").why
+    assert reason.startswith("Your token may not read the dataset u/d")
+    assert f"{hub.address}/settings/tokens" in reason
 
 
 @pytest.mark.parametrize(
@@ -227,22 +227,22 @@ def test_a_hub_that_is_not_there_is_named_without_its_password(monkeypatch):
 @pytest.mark.parametrize("password", ["S3CRET/more", "more?S3CRET", "S3CRET#more"])
 def test_nothing_of_a_password_is_in_what_is_wrong_with_the_address(monkeypatch, password):
     monkeypatch.setenv("HF_ENDPOINT", f"http://me:{password}@127.0.0.1:9")
-    why = resolve_refused("u/d").why
-    assert why.startswith("HF_ENDPOINT cannot be used: the address is not valid")
+    reason = resolve_refused("u/d").why
+    assert reason.startswith("HF_ENDPOINT cannot be used: the address is not valid")
     with pytest.raises(FetchError) as raised:
         fetch.open("u/d", "", "dataset", "")
-    assert "S3CRET" not in f"{why} {raised.value}"
+    assert "S3CRET" not in f"{reason} {raised.value}"
 
 
 @pytest.mark.parametrize("address", ["hub.example", "ftp://hub.example", "http://", "https://me:S3CRET@"])
 def test_an_address_needs_a_scheme_of_the_web_and_a_host(monkeypatch, address):
     monkeypatch.setenv("HF_ENDPOINT", address)
-    why = resolve_refused("u/d").why
-    assert why.startswith("HF_ENDPOINT cannot be used: ")
-    assert "S3CRET" not in why
+    reason = resolve_refused("u/d").why
+    assert reason.startswith("HF_ENDPOINT cannot be used: ")
+    assert "S3CRET" not in reason
     with pytest.raises(FetchError) as raised:
         fetch.open("u/d", "", "dataset", "")
-    assert (f"{raised.value}.", raised.value.fault) == (why, "configuration")
+    assert (f"{raised.value}.", raised.value.fault) == (reason, "configuration")
 
 
 @pytest.mark.parametrize("character", ["\u00e9", "\u2026", " ", "\x01"])
@@ -389,8 +389,8 @@ def test_parts_of_the_files_of_a_commit_are_read(hub):
     source, pinning = KIND.parse("u/d", Path("/")), KIND.pinning
     assert pinning.list_files(source, "dataset", MAIN) == {"meta/info.json": 2, "data/a.parquet": 102_400}
     hub.requests.clear()
-    asked = [("data/a.parquet", 102_000, 102_003), ("data/a.parquet", 0, 2), ("data/a.parquet", 300, 301)]
-    assert pinning.read_ranges(source, "dataset", MAIN, asked) == [bytes([112, 113, 114]), b"\0\1", bytes([44])]
+    ranges = [("data/a.parquet", 102_000, 102_003), ("data/a.parquet", 0, 2), ("data/a.parquet", 300, 301)]
+    assert pinning.read_ranges(source, "dataset", MAIN, ranges) == [bytes([112, 113, 114]), b"\0\1", bytes([44])]
     assert sum("/resolve/" in path for path in list_paths(hub)) == 2  # near ones are one request
     with pytest.raises(SourceError):
         pinning.read_ranges(source, "dataset", MAIN, [("no-such", 0, 1)])

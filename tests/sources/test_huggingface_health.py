@@ -30,8 +30,8 @@ def check_health(tmp_path: Path):
     """A process of its own: the Hub's library reads the environment when it is imported."""
 
     def look(**environ: str) -> list[list]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
-        environ = {**kept, "HF_HOME": str(tmp_path), "HOME": str(tmp_path), **environ}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
+        environ = {**inherited, "HF_HOME": str(tmp_path), "HOME": str(tmp_path), **environ}
         done = subprocess.run([sys.executable, "-c", LOOK], env=environ, capture_output=True, text=True, check=True)
         return json.loads(done.stdout)
 

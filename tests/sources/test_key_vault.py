@@ -61,11 +61,11 @@ def describe_refusal(named: str) -> tuple[str, str, str]:
 
 def test_a_secret_is_read_as_the_identity_of_the_job_and_asked_for_once(robots):
     address = robots.put("hf-token", f" {TOKEN}\n")
-    found = [fetch.load_hub_token(address) for _ in range(64)]
-    assert {one.text for one in found} == {TOKEN}
-    assert found[0].description == "the token in the secret hf-token of the key vault robots"
+    tokens = [fetch.load_hub_token(address) for _ in range(64)]
+    assert {token.text for token in tokens} == {TOKEN}
+    assert tokens[0].description == "the token in the secret hf-token of the key vault robots"
     assert robots.requests == ["GET /secrets/hf-token?api-version=7.4"]
-    assert TOKEN not in repr((found, named_secret._secrets))
+    assert TOKEN not in repr((tokens, named_secret._secrets))
 
 
 def test_a_version_of_a_secret_is_asked_for_as_that(robots):
@@ -199,11 +199,11 @@ def test_an_address_that_is_no_secrets_is_asked_of_nobody_and_not_repeated(robot
 
 
 def test_every_cloud_has_vaults_of_its_own():
-    found = named_secret.parse_vault_address("https://Robots.Vault.USGovCloudAPI.net/secrets/Token/")
-    assert (found.host, found.name) == ("robots.vault.usgovcloudapi.net", "Token")
-    assert found.scope == "https://vault.usgovcloudapi.net/.default"
-    found = named_secret.parse_vault_address("https://robots.vault.azure.cn/secrets/t")
-    assert found.scope == "https://vault.azure.cn/.default"
+    vault_address = named_secret.parse_vault_address("https://Robots.Vault.USGovCloudAPI.net/secrets/Token/")
+    assert (vault_address.host, vault_address.name) == ("robots.vault.usgovcloudapi.net", "Token")
+    assert vault_address.scope == "https://vault.usgovcloudapi.net/.default"
+    vault_address = named_secret.parse_vault_address("https://robots.vault.azure.cn/secrets/t")
+    assert vault_address.scope == "https://vault.azure.cn/.default"
 
 
 @pytest.mark.slow
@@ -252,7 +252,7 @@ def test_a_run_whose_secret_is_not_there_ends_within_seconds(robots, hub, data_p
 
 def test_a_secret_of_a_program_is_read_as_a_store_does(robots):
     address = robots.put("api", f"{TOKEN}\n")
-    assert [key_vault.accepts(one) for one in (address, "https://robots.example/secrets/api")] == [True, False]
+    assert [key_vault.accepts(url) for url in (address, "https://robots.example/secrets/api")] == [True, False]
     assert key_vault.read(address) == TOKEN
     robots.readers = set()
     named_secret._secrets.clear()

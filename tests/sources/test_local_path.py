@@ -202,6 +202,6 @@ def test_an_unreadable_folder_is_one_sentence(tmp_path: Path) -> None:
     )
     for folder in (tmp_path, *(parent for parent in tmp_path.parents if "pytest-of-" in str(parent))):
         folder.chmod(0o755)
-    asked = subprocess.run([sys.executable, "-c", code, str(shut)], capture_output=True, text=True, check=True)
+    completed = subprocess.run([sys.executable, "-c", code, str(shut)], capture_output=True, text=True, check=True)
     shut.chmod(0o700)
-    assert asked.stdout == f"The folder {shut} cannot be read by the user that runs the job.\n"
+    assert completed.stdout == f"The folder {shut} cannot be read by the user that runs the job.\n"

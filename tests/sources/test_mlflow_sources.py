@@ -132,13 +132,13 @@ def no_network(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("uri", "why"), [("models:/act/7", ""), ("act:7", ""), ("models:/act/champion", "is not a version")]
+    ("uri", "message"), [("models:/act/7", ""), ("act:7", ""), ("models:/act/champion", "is not a version")]
 )
-def test_a_name_is_judged_without_asking_anybody(uri, why, tmp_path, no_network):
+def test_a_name_is_judged_without_asking_anybody(uri, message, tmp_path, no_network):
     place = ContainerContext(cache=tmp_path, tracking_uri=REGISTRY)
     result = list(container.preflight(JobSource(role="policy", kind="any", uri=uri), place))
-    assert bool(result) == bool(why)
-    assert why in "".join(result)
+    assert bool(result) == bool(message)
+    assert message in "".join(result)
 
 
 def test_without_tracking_there_is_no_registry(tmp_path):

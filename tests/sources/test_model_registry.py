@@ -59,8 +59,8 @@ class _Mlflow(QuietHandler):
         if address.path == "/base/api/2.0/mlflow/model-versions/search":
             assert (query["order_by"], query["max_results"]) == (["version_number DESC"], ["1"])
             name = query["filter"][0].removeprefix("name='").removesuffix("'")
-            found = sorted(VERSIONS.get(name, ()), reverse=True)[:1]
-            answer = {"model_versions": [{"name": name, "version": str(version)} for version in found]}
+            versions = sorted(VERSIONS.get(name, ()), reverse=True)[:1]
+            answer = {"model_versions": [{"name": name, "version": str(version)} for version in versions]}
         elif address.path == "/base/api/2.0/mlflow/registered-models/search":
             answer = {"registered_models": [{"name": name} for name in VERSIONS]}
         self.answer(json.dumps(answer).encode(), self.status)
@@ -85,14 +85,14 @@ def test_the_registry_tells_the_largest_version(address):
 
 
 @pytest.mark.parametrize(
-    ("name", "why", "instead"),
+    ("name", "message", "instead"),
     [
         ("walkr", "has no model walkr; it has walker", "--checkpoint-uri models:/walker/latest"),
         ("runner", "has no version of runner", "--checkpoint-uri models:/walker/latest"),
     ],
 )
-def test_a_name_that_the_registry_does_not_have_is_told_with_those_it_has(address, name, why, instead):
-    with pytest.raises(SourceNotFound, match=why) as raised:
+def test_a_name_that_the_registry_does_not_have_is_told_with_those_it_has(address, name, message, instead):
+    with pytest.raises(SourceNotFound, match=message) as raised:
         registry.find_latest_version(source(name), address)
     assert raised.value.suggestion == instead
     with pytest.raises(SourceNotFound) as raised:

@@ -117,9 +117,9 @@ def test_defect_1_a_policy_id_is_a_policy_to_go_on_from_and_nothing_that_is_push
 
 
 def test_a_run_is_shown_as_what_it_resolved_to(explain, tmp_path):
-    kept = {"job": "1" * 64, "plan": "2" * 64, "created": time.time(), "workload": "flight", "settings": {}}
+    fields = {"job": "1" * 64, "plan": "2" * 64, "created": time.time(), "workload": "flight", "settings": {}}
     records.write_record(
-        RunRecord(run=RUN, platform="planet", phase="sent", reference={"folder": "/runs/000400"}, **kept)
+        RunRecord(run=RUN, platform="planet", phase="sent", reference={"folder": "/runs/000400"}, **fields)
     )
     expected = {"policy": ("local_path /runs/000400/pretrained_model", "flag --policy-run")}
     assert sources(explain("--policy-run", "last", "--json")) == expected

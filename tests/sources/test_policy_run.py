@@ -67,8 +67,14 @@ def record_run(install: Any, tmp_path: Path) -> Left:
         file = tmp_path / f"{run}.json"
         file.write_text(json.dumps({"outputs": outputs, "status": {"state": state, "reason": reason}}))
         of_run = {"run": run, "platform": "scripted", "phase": "sent", "reference": {"file": str(file)}} | also
-        kept = {"job": "1" * 64, "plan": "2" * 64, "created": time.time(), "workload": "lerobot-train", "settings": {}}
-        records.write_record(RunRecord(**of_run, **kept))
+        fields = {
+            "job": "1" * 64,
+            "plan": "2" * 64,
+            "created": time.time(),
+            "workload": "lerobot-train",
+            "settings": {},
+        }
+        records.write_record(RunRecord(**of_run, **fields))
 
     return left
 
@@ -150,9 +156,9 @@ def test_a_run_that_left_none_says_how_it_ended(record_run):
 
 def test_a_run_that_leaves_no_checkpoint_says_which_policy_it_was_given(record_run):
     record_run(makes="results")
-    given = {"role": "policy", "kind": "local_path", "uri": "/runs/checkpoints/000400", "pin": ""}
+    source = {"role": "policy", "kind": "local_path", "uri": "/runs/checkpoints/000400", "pin": ""}
     (records.get_run_folder(RUN) / "plan").mkdir()
-    (records.get_run_folder(RUN) / "plan/robotrain-plan.json").write_text(json.dumps({"job": {"sources": [given]}}))
+    (records.get_run_folder(RUN) / "plan/robotrain-plan.json").write_text(json.dumps({"job": {"sources": [source]}}))
     assert "/runs/checkpoints/000400" in parse_refused(RUN).why
 
 
@@ -214,7 +220,7 @@ def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(record_ru
     (plan / "robotrain-plan.json").write_text(json.dumps({"job": {"sources": sources}}))
     answer = robotrain("submit", "lerobot-eval", "--policy-run", text, "--platform", "local", "--json")
     assert answer.exit_code == 2
-    (problem,) = (one for one in answer.json["problems"] if one["code"] == "source-missing")
+    (problem,) = (problem for problem in answer.json["problems"] if problem["code"] == "source-missing")
     way, other = problem["instead"][:2]
     assert way["text"] == f"--dataset-path '{folder}'"
     assert way["remark"] == f"the dataset of {RUN}, step 400"

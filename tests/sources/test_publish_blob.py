@@ -86,15 +86,15 @@ def read_published(azure, container, place):
 
     def read() -> dict[str, bytes]:
         command = [str(place.python), "-c", READ, azure.account, container, "publish/act/"]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        return {name: bytes.fromhex(content) for name, content in found.items()}
+        contents = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        return {name: bytes.fromhex(content) for name, content in contents.items()}
 
     return read
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return {f"{folder.name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in found}
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {f"{folder.name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in paths}
 
 
 def test_a_checkpoint_arrives_whole_and_its_manifest_last(azure, read_published, writer, save_checkpoint):
@@ -167,13 +167,13 @@ def test_a_halt_is_heard_while_it_uploads(azure, writer, read_published, save_ch
 
 def test_a_byte_that_changes_during_the_upload_is_noticed(azure, read_published, writer, save_checkpoint, monkeypatch):
     flipped = []
-    asked = front._Handler._asked
+    original = front._Handler._asked
 
     def flip(handler, body):
         if not flipped and "comp=block&" in handler.path:
             flipped.append(handler.path)
             body = body[:-1] + bytes([body[-1] ^ 1])
-        return asked(handler, body)
+        return original(handler, body)
 
     monkeypatch.setattr(front._Handler, "_asked", flip)
     folder = save_checkpoint(200)
@@ -278,12 +278,12 @@ def test_a_name_that_another_has_is_never_written_over(azure, container, read_pu
     with pytest.raises(OSError):
         publish(writer, save_checkpoint(600, {"w": b"theirs"}, run="another-run-1"))
     before = read_published()
-    for step, why in (
+    for step, message in (
         (200, "is a checkpoint of the run another-run-1"),
         (400, "holds other files"),
         (600, "holds parts of a checkpoint of the run another-run-1"),
     ):
-        with pytest.raises(PermanentError, match=f"publish/act/000{step} {why}"):
+        with pytest.raises(PermanentError, match=f"publish/act/000{step} {message}"):
             publish(writer, save_checkpoint(step, parent="ours"))
     assert read_published() == before
 

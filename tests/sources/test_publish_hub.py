@@ -89,10 +89,10 @@ def read_tag(repository: Repository, tag: str) -> dict[str, bytes]:
 def test_a_checkpoint_is_a_commit_and_a_tag_with_the_model_at_the_root(hub, publish, save, repository):
     folder = save(200)
     assert publish(folder)
-    found = repository()
-    assert (found.shut, list(found.tags), list(found.branches)) == ("private", ["step-000200"], ["main"])
-    assert found.branches["main"] == found.tags["step-000200"]
-    files = read_tag(found, "step-000200")
+    repo = repository()
+    assert (repo.shut, list(repo.tags), list(repo.branches)) == ("private", ["step-000200"], ["main"])
+    assert repo.branches["main"] == repo.tags["step-000200"]
+    files = read_tag(repo, "step-000200")
     assert files["model.safetensors"] == FILES["pretrained_model/model.safetensors"]
     assert files["training_state/optimizer.safetensors"] == FILES["training_state/optimizer.safetensors"]
     manifest = checkpoint.parse_manifest(files[MANIFEST])
@@ -100,8 +100,11 @@ def test_a_checkpoint_is_a_commit_and_a_tag_with_the_model_at_the_root(hub, publ
     assert (manifest.run, manifest.step, manifest.model) == (RUN, 200, "pretrained_model")
     for path, where in layout.map_paths(manifest).items():
         assert checkpoint.hash_bytes(files[where]) == manifest.files[path]
-    asked = [request for request in hub.requests if request.startswith("POST")]
-    assert [one.split()[1].split("/")[5] for one in asked if "/api/models/" in one][-2:] == ["commit", "tag"]
+    posts = [request for request in hub.requests if request.startswith("POST")]
+    assert [request.split()[1].split("/")[5] for request in posts if "/api/models/" in request][-2:] == [
+        "commit",
+        "tag",
+    ]
     assert not [request for request in hub.requests if "xet" in request]
 
 
@@ -112,7 +115,7 @@ def test_no_path_of_the_machine_and_no_token_is_in_what_is_pushed(hub, publish, 
         assert str(tmp_path).encode() not in content, path
         assert hub.token.encode() not in content, path
     assert b'"root": null' in read_tag(repository(), "step-000200")["train_config.json"]
-    assert not [one for one in hub.arrived_elsewhere if "authorization" in one.headers]
+    assert not [request for request in hub.arrived_elsewhere if "authorization" in request.headers]
 
 
 def test_the_card_has_its_metadata_and_names_the_tag(publish, save, repository):
@@ -127,13 +130,13 @@ def test_a_card_that_says_less_replaces_none(place, save, repository):
     folder, rows = save(200), ["| training loss | 200 | 0.5 |", "| rollout/success_rate | 0.25 |"]
     told: list[str] = []
 
-    def write(*known: str) -> str:
-        description = dataclasses.replace(DESCRIPTION, sections=[("Metrics", "\n".join(known))])
+    def write(*lines: str) -> str:
+        description = dataclasses.replace(DESCRIPTION, sections=[("Metrics", "\n".join(lines))])
         there = dataclasses.replace(place, log_line=told.append, describe_checkpoint=lambda step: description)
         with contextlib.closing(target.open(ADDRESS, there)) as writer:
             writer.write(folder, checkpoint.read_manifest(folder), lambda: False)
-        found = repository()
-        return found.commits[found.branches["main"]]["README.md"].decode()
+        repo = repository()
+        return repo.commits[repo.branches["main"]]["README.md"].decode()
 
     assert rows[0] in write(rows[0])
     assert rows[0] in write()
@@ -166,16 +169,18 @@ def test_what_is_there_already_is_not_sent_again(hub, publish, save):
     publish(folder)
     hub.requests.clear()
     assert not publish(folder)
-    assert not [one for one in hub.requests if "/commit/" in one or "/tag/" in one or one.startswith("PUT")]
+    assert not [
+        request for request in hub.requests if "/commit/" in request or "/tag/" in request or request.startswith("PUT")
+    ]
 
 
 def test_an_older_checkpoint_that_is_sent_later_leaves_the_newest_at_the_head(publish, save, repository):
     publish(save(400))
     assert publish(save(200))
-    found = repository()
-    assert sorted(found.tags) == ["step-000200", "step-000400"]
-    assert (found.branches, found.branches["main"]) == ({"main": found.tags["step-000400"]}, found.tags["step-000400"])
-    assert read_tag(found, "step-000200")["training_state/number.json"] == b"200"
+    repo = repository()
+    assert sorted(repo.tags) == ["step-000200", "step-000400"]
+    assert (repo.branches, repo.branches["main"]) == ({"main": repo.tags["step-000400"]}, repo.tags["step-000400"])
+    assert read_tag(repo, "step-000200")["training_state/number.json"] == b"200"
 
 
 FAULTS = {
@@ -195,10 +200,10 @@ def test_after_a_fault_the_next_try_completes_one_commit_and_one_tag(hub, publis
     for _ in range(3):
         with contextlib.suppress(OSError):
             publish(folder)
-    found = repository()
-    assert list(found.tags) == ["step-000200"]
-    steps = [commit for commit, message in found.messages.items() if message.startswith("step 200")]
-    assert steps == [found.tags["step-000200"]]
+    repo = repository()
+    assert list(repo.tags) == ["step-000200"]
+    steps = [commit for commit, message in repo.messages.items() if message.startswith("step 200")]
+    assert steps == [repo.tags["step-000200"]]
 
 
 def test_a_branch_belongs_to_the_run_that_was_first(publish, save, repository):
@@ -212,9 +217,9 @@ def test_a_branch_belongs_to_the_run_that_was_first(publish, save, repository):
 
 def test_of_two_runs_that_begin_at_once_one_gets_the_branch(hub, publish, save, repository):
     def claim() -> None:
-        found = repository()
-        files = found.commits[found.branches["main"]]
-        found.commit({**files, CLAIM: layout.BranchClaim(run="another-1").to_bytes()})
+        repo = repository()
+        files = repo.commits[repo.branches["main"]]
+        repo.commit({**files, CLAIM: layout.BranchClaim(run="another-1").to_bytes()})
 
     hub.faults.append(Fault(r"POST /api/models/me/act/commit/", act=claim))
     with pytest.raises(PermanentError, match="belongs to the run another-1"):
@@ -247,24 +252,24 @@ def test_a_new_branch_has_nothing_of_a_squashed_main(place, publish, save, repos
 def test_a_branch_that_was_only_created_belongs_to_nobody(place, publish, save, repository):
     """A run may end between the branch and its claim."""
     publish(save(400))
-    found = repository()
-    found.squash()
-    found.branches["second"] = found.branches["main"]
+    repo = repository()
+    repo.squash()
+    repo.branches["second"] = repo.branches["main"]
     inspected = target.inspect(f"{ADDRESS}@second", place)
     assert (inspected.owner, inspected.problems) == (None, ())
 
 
 def test_a_squashed_branch_keeps_its_files(place, publish, save, repository):
     publish(save(200))
-    found = repository()
-    found.branches["mine"] = found.branches["main"]
-    found.commit({"weights.bin": b"mine"}, "mine")
-    found.squash("mine")
+    repo = repository()
+    repo.branches["mine"] = repo.branches["main"]
+    repo.commit({"weights.bin": b"mine"}, "mine")
+    repo.squash("mine")
     with pytest.raises(PermanentError, match=r"holds other files, such as weights\.bin"):
         publish(save(200), f"{ADDRESS}@mine")
     (problem,) = target.inspect(f"{ADDRESS}@mine", place).problems
     assert "holds other files, such as weights.bin" in problem.title
-    assert found.commits[found.branches["mine"]] == {"weights.bin": b"mine"}
+    assert repo.commits[repo.branches["mine"]] == {"weights.bin": b"mine"}
 
 
 def test_a_squashed_branch_still_belongs_to_its_run(publish, save, repository):
@@ -289,10 +294,14 @@ def test_the_oldest_tags_of_the_run_go(place, publish, save, repository):
 def test_a_place_tells_whose_it_is_and_what_is_there(place, publish, save):
     assert target.inspect(ADDRESS, place).problems == ()
     publish(save(200, submission="job-7"))
-    found = target.inspect(ADDRESS, place)
-    assert (found.problems, found.warnings, found.owner) == ((), (), CheckpointOwner(run=RUN, submission="job-7"))
-    assert found.runs == {200: RUN}
-    assert found.marks == {200: CheckpointMark(name="000200", submission="job-7")}
+    inspection = target.inspect(ADDRESS, place)
+    assert (inspection.problems, inspection.warnings, inspection.owner) == (
+        (),
+        (),
+        CheckpointOwner(run=RUN, submission="job-7"),
+    )
+    assert inspection.runs == {200: RUN}
+    assert inspection.marks == {200: CheckpointMark(name="000200", submission="job-7")}
 
 
 REFUSED = {
@@ -316,22 +325,22 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("address", "token", "why"), REFUSED.values(), ids=REFUSED)
-def test_a_place_that_cannot_be_written_to_says_so_and_what_to_do(hub, place, monkeypatch, address, token, why):
+@pytest.mark.parametrize(("address", "token", "expected"), REFUSED.values(), ids=REFUSED)
+def test_a_place_that_cannot_be_written_to_says_so_and_what_to_do(hub, place, monkeypatch, address, token, expected):
     hub.repository("me/episodes", {"meta/info.json": b"{}"}, "dataset")
     hub.repository("me/full", {"weights.bin": b"mine"})
     monkeypatch.setenv("HF_TOKEN", getattr(hub, token))
     (problem,) = target.inspect(address, place).problems
-    assert problem.title.startswith(why[0])
-    assert [way.text for way in problem.ways] == [why[1]]
+    assert problem.title.startswith(expected[0])
+    assert [way.text for way in problem.ways] == [expected[1]]
     assert getattr(hub, token) not in str(problem)
 
 
 def test_without_a_token_and_with_a_wrong_one_the_place_says_so(hub, place, monkeypatch):
-    for token, why in ((None, "requires a token to publish"), ("hf_wrong12345678", "does not accept your token")):
+    for token, message in ((None, "requires a token to publish"), ("hf_wrong12345678", "does not accept your token")):
         monkeypatch.delenv("HF_TOKEN") if token is None else monkeypatch.setenv("HF_TOKEN", token)
         (problem,) = target.inspect(ADDRESS, place).problems
-        assert why in problem.title
+        assert message in problem.title
         assert [way.text for way in problem.ways] == ["hf auth login"]
         assert str(token) not in str(problem)
 
@@ -345,18 +354,18 @@ def test_a_job_is_shown_its_platforms_way_to_a_token(hub, place, monkeypatch):
 
 def test_a_hub_that_does_not_answer_is_no_reason_against_a_run(hub, place):
     hub.status = 503
-    found = target.inspect(ADDRESS, place)
-    assert found.problems == ()
-    assert "answered HTTP 503" in found.warnings[0]
+    inspection = target.inspect(ADDRESS, place)
+    assert inspection.problems == ()
+    assert "answered HTTP 503" in inspection.warnings[0]
 
 
 def test_a_token_in_a_file_counts_before_that_of_the_machine(hub, place, save, monkeypatch, tmp_path, repository):
     (tmp_path / "token").write_text(f"{hub.token}\n")
     monkeypatch.setenv("HF_TOKEN", hub.read_token)
-    given = ContainerContext(
+    context = ContainerContext(
         cache=place.cache, python=place.python, log_line=[].append, credentials={"huggingface": str(tmp_path / "token")}
     )
-    with contextlib.closing(target.open(ADDRESS, given)) as writer:
+    with contextlib.closing(target.open(ADDRESS, context)) as writer:
         folder = save(200)
         assert writer.write(folder, checkpoint.read_manifest(folder), lambda: False)
     assert list(repository().tags) == ["step-000200"]

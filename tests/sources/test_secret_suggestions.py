@@ -20,10 +20,10 @@ class ClientAuthenticationError(Exception):
 
 
 def describe_refusal(way: str) -> str:
-    found = fetch.open(NAME, "", "policy", "", way)
+    files = fetch.open(NAME, "", "policy", "", way)
     with pytest.raises(Exception) as raised:
-        list(found.list_files())
-    return str(found.explain_error(raised.value))
+        list(files.list_files())
+    return str(files.explain_error(raised.value))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_survey_and_publish_preflight_suggest_the_platforms_way(
     ]
     made = container.deliver(sources, {"huggingface": fetch, "blob_url": blob_fetch}, place, {})
     with contextlib.closing(made):
-        hub_said, blob_said = (str(found.problems[0]) for found in made.survey())
+        hub_said, blob_said = (str(survey.problems[0]) for survey in made.survey())
     assert hub_said.endswith(f"and {WAY}")
     assert f": {ways['blob_url']}; an identity needs" in blob_said
     (publish_said,) = target.inspect(url, place).problems

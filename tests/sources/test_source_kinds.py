@@ -140,8 +140,8 @@ def test_what_the_container_imports_needs_the_standard_library_alone(module: str
         "used = {name.partition('.')[0] for name, module in sys.modules.items() if getattr(module, '__file__', None)}\n"
         "print(*sorted(used - ours - sys.stdlib_module_names))"
     )
-    asked = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
-    assert asked.stdout.strip() == ""
+    completed = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert completed.stdout.strip() == ""
 
 
 @pytest.mark.parametrize("folder", sorted(path for path in SOURCES.iterdir() if (path / "kind.py").is_file()))

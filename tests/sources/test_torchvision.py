@@ -24,20 +24,20 @@ FILE = "resnet18-f37072fd.pth"
 @contextmanager
 def serve_file(monkeypatch: pytest.MonkeyPatch, status: int = 200, digest: str = DIGEST) -> Iterator[list[str]]:
     """Serve the file at the address of the table's row; yield the methods that were asked for."""
-    asked: list[str] = []
+    methods: list[str] = []
 
     class Handler(QuietHandler):
         def do_HEAD(self) -> None:
-            asked.append("HEAD")
+            methods.append("HEAD")
             self.answer(status=status)
 
         def do_GET(self) -> None:
-            asked.append("GET")
+            methods.append("GET")
             self.answer(CONTENT if status == 200 else b"", status)
 
     with serve(Handler) as host:
         monkeypatch.setattr(weights_table, "WEIGHTS", {NAME: (f"{host}/models/{FILE}", digest)})
-        yield asked
+        yield methods
 
 
 def test_a_name_is_one_of_the_table() -> None:
@@ -56,9 +56,9 @@ def test_every_digest_begins_with_what_torchvision_compares() -> None:
 
 
 def test_a_pin_is_the_digest_and_asks_for_no_content(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serve_file(monkeypatch) as asked:
+    with serve_file(monkeypatch) as methods:
         assert pin.resolve_pin(TorchvisionWeights(NAME), "backbone") == DIGEST
-    assert asked == ["HEAD"]
+    assert methods == ["HEAD"]
     assert pin.explain_lost_pin(TorchvisionWeights(NAME), "backbone", DIGEST) == ""
     assert DIGEST in pin.explain_lost_pin(TorchvisionWeights(NAME), "backbone", "0" * 64)
 
@@ -92,9 +92,9 @@ def deliver(tmp_path: Path, data_python: Path) -> Callable[[], Path]:
         place = ContainerContext(cache=tmp_path, python=data_python, log_line=lambda line: None)
         delivery = container.deliver([source], {"torchvision": fetch}, place, {})
         try:
-            (found,) = delivery.survey()
-            if found.problems:
-                raise JobFailed(str(found.problems[0]))
+            (survey,) = delivery.survey()
+            if survey.problems:
+                raise JobFailed(str(survey.problems[0]))
             (folder,) = delivery.fetch(lambda progress: None).values()
             return folder / FILE
         finally:
@@ -107,9 +107,9 @@ def deliver(tmp_path: Path, data_python: Path) -> Callable[[], Path]:
 def test_a_job_downloads_the_file_once_and_then_needs_no_network(
     monkeypatch: pytest.MonkeyPatch, deliver: Callable[[], Path]
 ) -> None:
-    with serve_file(monkeypatch) as asked:
+    with serve_file(monkeypatch) as methods:
         assert deliver().read_bytes() == CONTENT
-        assert asked
+        assert methods
     assert deliver().read_bytes() == CONTENT
 
 

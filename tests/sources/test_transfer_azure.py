@@ -41,8 +41,8 @@ def deliver(azure_identity, data_python, tmp_path, monkeypatch) -> Iterator[Call
         return begun[-1]
 
     yield deliver
-    for one in begun:
-        one.close()
+    for fetch in begun:
+        fetch.close()
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def blob_container(azure, request) -> str:
 
 
 def folders(made: BatchFetch) -> list[Path]:
-    assert [found.problems for found in made.survey()] == [(), ()]
+    assert [survey.problems for survey in made.survey()] == [(), ()]
     return list(made.fetch(lambda far: None).values())
 
 
@@ -74,7 +74,7 @@ def test_two_prefixes_come_as_they_are_through_a_bad_day(azure, deliver, blob_co
 
 def test_pinned_data_in_the_cache_needs_no_sign_in(azure, deliver, blob_container):
     uris = [azure.url(blob_container, f"sets/{folder}") for folder in ("one", "two")]
-    pins = [found.digest for found in deliver(*uris).survey()]
+    pins = [survey.digest for survey in deliver(*uris).survey()]
     arrived = folders(deliver(*uris, pins=pins))
     azure.front.requests.clear()
     assert folders(deliver(*uris, pins=pins)) == arrived
@@ -87,8 +87,8 @@ def test_who_may_not_list_or_read_is_told_at_once_with_the_role_that_would_do(
     azure, deliver, blob_container, code, where
 ):
     azure.front.faults.append(Fault(rf"GET /{blob_container}[/?].*{where}(?!.*two)", status=403, code=code))
-    one, two = deliver(*(azure.url(blob_container, f"sets/{folder}") for folder in ("one", "two"))).survey()
-    assert one.fault == "configuration"
+    refused, two = deliver(*(azure.url(blob_container, f"sets/{folder}") for folder in ("one", "two"))).survey()
+    assert refused.fault == "configuration"
     for part in (code, blob_container, azure.account, "Storage Blob Data Reader"):
-        assert part in str(one.problems[0])
+        assert part in str(refused.problems[0])
     assert where == "comp=list" or two.problems == ()

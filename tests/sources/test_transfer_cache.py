@@ -33,19 +33,19 @@ def wait_for(condition) -> None:
 def test_the_same_data_is_fetched_once_wherever_it_is_named(shelves, deliver, cache):
     uri = shelves.put("pusht", SMALL)
     first = deliver(uri, uri, described=["meta/info.json", "meta/none.json"])
-    found = first.survey()
-    assert [(one.files, one.size) for one in found] == [(2, sum(map(len, SMALL.values())))] * 2
-    assert found[0].missing > 0
-    assert read_tree(found[0].description_folder) == {"meta/info.json": SMALL["meta/info.json"]}
+    surveys = first.survey()
+    assert [(survey.files, survey.size) for survey in surveys] == [(2, sum(map(len, SMALL.values())))] * 2
+    assert surveys[0].missing > 0
+    assert read_tree(surveys[0].description_folder) == {"meta/info.json": SMALL["meta/info.json"]}
     files, again = first.fetch()
     assert files == again
     assert read_tree(files) == SMALL
     first.made.close()
-    assert not found[0].description_folder.exists()
+    assert not surveys[0].description_folder.exists()
     shelves.asked.clear()
     second = deliver(uri, described=["meta/info.json"])
     (there,) = second.survey()
-    assert (there.missing, there.digest) == (0, found[0].digest)
+    assert (there.missing, there.digest) == (0, surveys[0].digest)
     assert read_tree(there.description_folder) == {"meta/info.json": SMALL["meta/info.json"]}
     assert second.fetch() == [files]
     assert shelves.asked == ["/pusht"]
@@ -98,10 +98,10 @@ def test_of_two_that_want_the_same_one_fetches_and_the_other_waits(shelves, proc
     uris = [shelves.put("one", FILES), shelves.put("two", SMALL)]
     shelves.faults.append(Fault("large", latency=1.0, times=1))
     both = [process(*uris), process(*reversed(uris))]
-    folders = {tuple(sorted((read_line(one, "folder"), read_line(one, "folder")))) for one in both}
+    folders = {tuple(sorted((read_line(program, "folder"), read_line(program, "folder")))) for program in both}
     assert len(folders) == 1
-    asked = [path for path in shelves.asked if path.startswith("/one/data/")]
-    assert len(asked) == len(set(asked)) == 60
+    requests = [path for path in shelves.asked if path.startswith("/one/data/")]
+    assert len(requests) == len(set(requests)) == 60
     third = process(uris[0])  # while both go on using it
     assert read_line(third, "folder") in next(iter(folders))
 
@@ -142,10 +142,10 @@ def test_killed_at_random_moments_the_right_bytes_come_in_the_end(shelves, proce
                 started.kill()
                 kills += 1
             result = started.communicate("")[0]
-            if found := re.search(r"^folder (.*)$", result, re.MULTILINE):
+            if match := re.search(r"^folder (.*)$", result, re.MULTILINE):
                 break
             assert started.returncode == -signal.SIGKILL, result
-        assert read_tree(Path(found[1])) == content
+        assert read_tree(Path(match[1])) == content
     assert len(list(cache.rglob("manifest.jsonl"))) == 8
     assert not list(cache.rglob("*.part"))
 
@@ -196,14 +196,14 @@ def test_a_stop_ends_a_transfer_at_once(shelves, deliver):
     delivery.survey()
     before = signal.signal(signal.SIGUSR1, stop)
     main = threading.get_ident()
-    asked: list[float] = []
-    shelves.faults[0].act = lambda: (asked.append(time.monotonic()), signal.pthread_kill(main, signal.SIGUSR1))
+    times: list[float] = []
+    shelves.faults[0].act = lambda: (times.append(time.monotonic()), signal.pthread_kill(main, signal.SIGUSR1))
     try:
         with pytest.raises(Stopped):
             delivery.fetch()
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert time.monotonic() - asked[0] < 1.0
+    assert time.monotonic() - times[0] < 1.0
     shelves.faults.clear()
     assert list(map(read_tree, deliver(uri).folders())) == [SMALL]
 

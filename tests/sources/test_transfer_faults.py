@@ -48,7 +48,7 @@ def test_a_transient_failure_is_retried(shelves, shelf, deliver, fault):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("fault", "why", "whose"),
+    ("fault", "message", "whose"),
     [
         pytest.param(Fault("data/7", status=403), "pusht: PermissionDeniedError", "configuration", id="403"),
         pytest.param(
@@ -70,11 +70,13 @@ def test_a_transient_failure_is_retried(shelves, shelf, deliver, fault):
         pytest.param(Fault("large", flip=True), "large.bin .* 4 tries .its MD5", "data", id="large, other bytes"),
     ],
 )
-def test_a_lasting_failure_is_reported_and_the_next_try_continues(shelves, shelf, deliver, cache, fault, why, whose):
+def test_a_lasting_failure_is_reported_and_the_next_try_continues(
+    shelves, shelf, deliver, cache, fault, message, whose
+):
     delivery = deliver(shelf)
     assert delivery.survey()[0].problems == ()
     shelves.faults.append(fault)
-    with pytest.raises(JobFailed, match=why) as failed:
+    with pytest.raises(JobFailed, match=message) as failed:
         delivery.fetch()
     assert failed.value.fault == whose
     assert not [path for path in cache.rglob("manifest.jsonl") if not path.parent.name.endswith(".part")]
@@ -108,8 +110,8 @@ def test_403_at_the_listing_is_found_by_the_survey(shelves, shelf, deliver):
 @pytest.mark.slow
 def test_a_survey_asks_twice_at_most(shelves, shelf, deliver):
     shelves.faults.append(Fault("/pusht/", status=503))
-    (found,) = deliver(shelf, described=["meta/info.json"]).survey()
-    assert found.fault == "network"
+    (survey,) = deliver(shelf, described=["meta/info.json"]).survey()
+    assert survey.fault == "network"
     assert shelves.asked == ["/pusht", "/pusht/meta/info.json", "/pusht/meta/info.json"]
 
 

@@ -18,7 +18,7 @@ def list_entries(*entries: SourceFile) -> list[SourceFile]:
 
 
 @pytest.mark.parametrize(
-    ("given", "is_refused"),
+    ("names", "is_refused"),
     [
         (["config.json", "a/b", "a/c"], False),
         (["a b", "é", "..a", "a..", "...", "~x", "-x"], False),
@@ -37,12 +37,12 @@ def list_entries(*entries: SourceFile) -> list[SourceFile]:
         (["x/a/b/c", "x/a"], True),
     ],
 )
-def test_a_name_that_is_no_file_below_the_folder_is_refused(given, is_refused):
+def test_a_name_that_is_no_file_below_the_folder_is_refused(names, is_refused):
     if not is_refused:
-        assert [entry.name for entry in list_entries(*map(make_entry, given))] == sorted(given)
+        assert [entry.name for entry in list_entries(*map(make_entry, names))] == sorted(names)
         return
     with pytest.raises(FetchError) as refused:
-        list_entries(*map(make_entry, given))
+        list_entries(*map(make_entry, names))
     check_refusals(refused.value, "fetch-error data")
 
 

@@ -27,8 +27,8 @@ def begin_download(tmp_path):
         return begun[-1]
 
     yield begin
-    for one in begun:
-        one._manifest.close()
+    for download in begun:
+        download._manifest.close()
 
 
 def write_missing(part: PartialDownload) -> PartialDownload:
@@ -112,15 +112,15 @@ def survey_part(tmp_path):
 
     def run(needed: tuple[str, ...], described: tuple[str, ...] = ()) -> survey.SourceSurvey:
         request = SourceRequest(uri="the data", pin="p", role="policy", origin="", described=described, needed=needed)
-        found = survey.SourceSurvey(request=request, described=tmp_path / "read")
+        source_survey = survey.SourceSurvey(request=request, described=tmp_path / "read")
         origin = SimpleNamespace(
             place="shelf",
             can_leave_out=True,
             list_files=lambda: [SourceFile(name=name, size=len(body), version="new") for name, body in BODY.items()],
             find_pin_mismatch=lambda digest: None,
         )
-        survey.survey_origin(found, origin, tmp_path / "cache")
-        return found
+        survey.survey_origin(source_survey, origin, tmp_path / "cache")
+        return source_survey
 
     return run
 
@@ -134,11 +134,11 @@ def test_only_the_needed_files_of_a_source_are_fetched(survey_part):
 
 
 def test_a_part_in_the_cache_is_not_taken_for_all_of_a_source_but_all_of_it_for_a_part(survey_part, data, tmp_path):
-    kept = tmp_path / "cache/data/shelf/0a1b"
-    kept.parent.mkdir(parents=True)
+    shelf = tmp_path / "cache/data/shelf/0a1b"
+    shelf.parent.mkdir(parents=True)
     head = (data / "manifest.jsonl").read_text().replace('"pin": ""', '"pin": "p"')
-    data.rename(kept)
-    (kept / "manifest.jsonl").write_text(head.replace('"the data"', '"the data (b/*)"'))
-    assert (survey_part(("b/*",)).folder, survey_part(()).folder == kept) == (kept, False)
-    (kept / "manifest.jsonl").write_text(head)
-    assert (survey_part(("b/*",)).folder, survey_part(()).folder) == (kept, kept)
+    data.rename(shelf)
+    (shelf / "manifest.jsonl").write_text(head.replace('"the data"', '"the data (b/*)"'))
+    assert (survey_part(("b/*",)).folder, survey_part(()).folder == shelf) == (shelf, False)
+    (shelf / "manifest.jsonl").write_text(head)
+    assert (survey_part(("b/*",)).folder, survey_part(()).folder) == (shelf, shelf)

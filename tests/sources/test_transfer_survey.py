@@ -27,15 +27,15 @@ def test_everything_that_is_wrong_is_found_at_once(shelves, deliver, cache):
     shelves.listed["both"] = [("a", 1), ("a/b", 1)]
     uris = [shelves.put(shelf, FILES) for shelf in ("fine", "refused", "evil", "both")]
     delivery = deliver(*uris, shelves.address("empty"), "http://127.0.0.1:1/nowhere")
-    found = delivery.survey()
-    text = [" ".join(map(str, one.problems)) for one in found]
+    surveys = delivery.survey()
+    text = [" ".join(map(str, survey.problems)) for survey in surveys]
     assert text[0] == ""
     assert "refused: PermissionDeniedError" in text[1]
     assert "the name '../../evil' leads out of the folder" in text[2]
     assert "'a' is both a file and the folder of 'a/b'" in text[3]
     assert text[4] == "empty is empty"
     assert "Connection refused" in text[5]
-    assert [one.fault for one in found] == ["", "configuration", "data", "data", "data", "network"]
+    assert [survey.fault for survey in surveys] == ["", "configuration", "data", "data", "data", "network"]
     assert len([path for path in shelves.asked if path.startswith("/refused/")]) == 1
     delivery.made.close()
     assert [path.name for path in (cache / "data").iterdir()] == ["transfer-scratch.lock"]
@@ -54,8 +54,8 @@ def test_nothing_is_fetched_when_one_source_is_wrong(shelves, deliver):
 @pytest.mark.slow
 def test_data_that_is_not_what_was_pinned_is_not_fetched(shelves, deliver):
     uri = shelves.put("pusht", FILES)
-    (found,) = deliver(uri, pin="0123").survey()
-    assert list(map(str, found.problems)) == ["pusht is not what it was"]
+    (survey,) = deliver(uri, pin="0123").survey()
+    assert list(map(str, survey.problems)) == ["pusht is not what it was"]
     (right,) = deliver(uri).survey()
     assert deliver(uri, pin=right.digest).survey()[0].problems == ()
 
@@ -63,12 +63,12 @@ def test_data_that_is_not_what_was_pinned_is_not_fetched(shelves, deliver):
 @pytest.mark.slow
 def test_what_is_pinned_and_lies_here_needs_no_network(shelves, deliver):
     uri = shelves.put("pusht", FILES)
-    (found,) = deliver(uri).survey()
-    (files,) = deliver(uri, pin=found.digest).folders()
+    (survey,) = deliver(uri).survey()
+    (files,) = deliver(uri, pin=survey.digest).folders()
     shelves.asked.clear()
-    delivery = deliver(uri, pin=found.digest, described=["meta/info.json"])
+    delivery = deliver(uri, pin=survey.digest, described=["meta/info.json"])
     (here,) = delivery.survey()
-    assert (here.files, here.size, here.missing, here.digest) == (2, 5002, 0, found.digest)
+    assert (here.files, here.size, here.missing, here.digest) == (2, 5002, 0, survey.digest)
     assert read_tree(here.description_folder) == {"meta/info.json": b"{}"}
     assert delivery.fetch() == [files]
     assert shelves.asked == []
@@ -77,9 +77,9 @@ def test_what_is_pinned_and_lies_here_needs_no_network(shelves, deliver):
 @pytest.mark.slow
 def test_what_lay_here_and_is_gone_when_it_is_wanted_is_fetched(shelves, deliver):
     uri = shelves.put("pusht", FILES)
-    (found,) = deliver(uri).survey()
-    (files,) = deliver(uri, pin=found.digest).folders()
-    delivery = deliver(uri, pin=found.digest)
+    (survey,) = deliver(uri).survey()
+    (files,) = deliver(uri, pin=survey.digest).folders()
+    delivery = deliver(uri, pin=survey.digest)
     assert delivery.survey()[0].missing == 0
     files.parent.rename(files.parent.with_name("evicted"))
     assert list(map(read_tree, delivery.fetch())) == [FILES]
@@ -98,9 +98,9 @@ def test_a_secret_is_read_from_its_file_and_told_to_nobody(shelves, deliver, cac
         delivery.fetch()
     text = " ".join([failed.value.reason, *delivery.lines, *seen])
     assert seen
-    kept = b"".join(path.read_bytes() for path in cache.rglob("*") if path.is_file())
+    content = b"".join(path.read_bytes() for path in cache.rglob("*") if path.is_file())
     assert SECRET not in text
-    assert SECRET.encode() not in kept
+    assert SECRET.encode() not in content
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ class Delivery:
 
     def folders(self) -> list[Path]:
         """Of all sources, fetched."""
-        assert [found.problems for found in self.survey()] == [()] * len(self.sources)
+        assert [survey.problems for survey in self.survey()] == [()] * len(self.sources)
         try:
             return self.fetch()
         finally:
@@ -73,8 +73,8 @@ def deliver(cache, monkeypatch) -> Iterator[Callable[..., Delivery]]:
         return Delivery(begun[-1], sources, messages)
 
     yield deliver
-    for one in begun:
-        one.close()
+    for fetch in begun:
+        fetch.close()
     sys.modules.pop("shelf_half", None)
 
 
@@ -112,9 +112,9 @@ def process(cache):
         return started[-1]
 
     yield start
-    for one in started:
-        one.kill()
-        one.communicate()
+    for program in started:
+        program.kill()
+        program.communicate()
 
 
 def read_line(process: "subprocess.Popen[str]", word: str) -> str:

@@ -58,8 +58,8 @@ def dataset(tmp_path):
             "features": features,
             **changes,
         }
-        given = info["features"] if isinstance(info["features"], dict) else {}
-        described = {name: feature for name, feature in given.items() if isinstance(feature, dict)}
+        declared = info["features"] if isinstance(info["features"], dict) else {}
+        described = {name: feature for name, feature in declared.items() if isinstance(feature, dict)}
         for feature in described.values():
             if feature.get("dtype") in ("image", "video"):
                 feature.setdefault("names", ["height", "width", "channels"])
@@ -285,11 +285,11 @@ def _render_translation(robotrain, monkeypatch, words) -> None:
 
 def _drop_options(words):
     """Return the words without the options that only `submit` has."""
-    kept, remaining = [], list(words)
+    others, remaining = [], list(words)
     while remaining:
         word = remaining.pop(0)
         if word in ONLY_OF_SUBMIT:
             del remaining[: ONLY_OF_SUBMIT[word]]
         else:
-            kept.append(word)
-    return kept
+            others.append(word)
+    return others

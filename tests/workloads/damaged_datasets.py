@@ -84,7 +84,7 @@ def convert_to_v21(folder: Path) -> None:
         rows = table.filter(pc.equal(table.column("episode_index"), number))
         pq.write_table(rows, folder / f"data/chunk-000/episode_{number:06d}.parquet")
     for name, objects in {"episodes": lines, "tasks": [{"task_index": 0, "task": "push"}]}.items():
-        (folder / f"meta/{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in objects))
+        (folder / f"meta/{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in objects))
     change_info(folder, features=features, codebase_version="v2.1", data_path=None)
 
 
@@ -128,11 +128,11 @@ def damage_middle(folder: Path) -> None:
     import av
 
     with av.open(str(folder / VIDEO)) as container:
-        packets = sorted((one.pts, one.pos, one.size) for one in container.demux(video=0) if one.size)
+        packets = sorted((packet.pts, packet.pos, packet.size) for packet in container.demux(video=0) if packet.size)
     content = bytearray((folder / VIDEO).read_bytes())
     for _, begin, size in packets[130:175]:
-        kept = max(12, size // 4)
-        content[begin + kept : begin + size] = bytes(size - kept)
+        intact = max(12, size // 4)
+        content[begin + intact : begin + size] = bytes(size - intact)
     (folder / VIDEO).write_bytes(content)
 
 
@@ -157,7 +157,7 @@ def shift_video(folder: Path, seconds: float) -> None:
     """Shift all episodes in the video of a camera."""
     for name in ("from_timestamp", "to_timestamp"):
         path = folder / EPISODES
-        change_column(path, f"videos/observation.image/{name}", lambda old: [one + seconds for one in old])
+        change_column(path, f"videos/observation.image/{name}", lambda old: [timestamp + seconds for timestamp in old])
 
 
 def store_pictures(folder: Path, sizes: Callable[[int], int] = lambda frame: 64) -> None:
@@ -203,7 +203,9 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "frame of another episode": lambda folder: change_column(folder / DATA, "episode_index", put(41, 2)),
     "frame number": lambda folder: change_column(folder / DATA, "frame_index", put(45, 6)),
     "fps": lambda folder: change_info(folder, fps=30),
-    "wall clock": lambda folder: change_column(folder / DATA, "timestamp", lambda old: [1.7e9 + one for one in old]),
+    "wall clock": lambda folder: change_column(
+        folder / DATA, "timestamp", lambda old: [1.7e9 + timestamp for timestamp in old]
+    ),
     "jitter": lambda folder: change_column(folder / DATA, "timestamp", put(45, 0.54)),
     "task": lambda folder: change_column(folder / DATA, "task_index", put(80, 5)),
     "not a number": lambda folder: change_column(folder / DATA, "action", put(5, [float("nan"), 1.0])),
@@ -265,24 +267,32 @@ def main(good: Path, out: Path) -> None:
     from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
     from robotrain_workloads.lerobot_data_check.dataset_tables import list_table_problems
 
-    found = {}
+    texts_by_name = {}
     for name, damage in DAMAGES.items():
         folder = out / name.replace(" ", "-")
         shutil.copytree(good, folder)
         damage(folder)
-        found[name] = [[one.text, *filter(None, [one.way])] for one in list_table_problems(LocalFiles(folder))]
+        texts_by_name[name] = [
+            [problem.text, *filter(None, [problem.way])] for problem in list_table_problems(LocalFiles(folder))
+        ]
     chosen = LocalFiles(out / "not-a-number")
-    found["not a number, not chosen"] = [[one.text] for one in list_table_problems(chosen, chosen=[1, 2])]
-    found["not a number, allowed"] = [[one.text] for one in list_table_problems(chosen, allow_non_finite=True)]
+    texts_by_name["not a number, not chosen"] = [
+        [problem.text] for problem in list_table_problems(chosen, chosen=[1, 2])
+    ]
+    texts_by_name["not a number, allowed"] = [
+        [problem.text] for problem in list_table_problems(chosen, allow_non_finite=True)
+    ]
     shutil.copytree(good, out / "reward")
     add_infinite_reward(out / "reward", episode=1)
     for name, reads in {"reward, read": ["next.reward"], "reward, not read": []}.items():
-        found[name] = [[one.text] for one in list_table_problems(LocalFiles(out / "reward"), reads=reads)]
+        texts_by_name[name] = [
+            [problem.text] for problem in list_table_problems(LocalFiles(out / "reward"), reads=reads)
+        ]
     several = ("video shifted", "video that begins late", "video of half the rate", "pictures of another size")
     problems = {name: list_table_problems(LocalFiles(out / name.replace(" ", "-"))) for name in several}
-    episodes = {name: [[*one.episodes] for one in said] for name, said in problems.items()}
+    episodes = {name: [[*problem.episodes] for problem in said] for name, said in problems.items()}
     (out / "episodes.json").write_text(json.dumps(episodes))
-    print(json.dumps(found))
+    print(json.dumps(texts_by_name))
 
 
 if __name__ == "__main__":

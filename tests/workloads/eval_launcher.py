@@ -37,9 +37,9 @@ def start_python(arguments, **more) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environ, stdout=pipe, stderr=subprocess.STDOUT, text=True, **more)
 
 
-def start_launcher(work: Path, args=(), **given) -> subprocess.Popen[str]:
+def start_launcher(work: Path, args=(), **parameters) -> subprocess.Popen[str]:
     """Start the evaluation of two episodes, unless others are given; its outputs are below `work`."""
-    document = evaluation(work, args=args, **{"eval_episodes": 2, "device": "cpu", **given})
+    document = evaluation(work, args=args, **{"eval_episodes": 2, "device": "cpu", **parameters})
     return start_python(get_work(document).arguments)
 
 

@@ -47,8 +47,8 @@ def make_document(workload, parameters, place, sources, args=(), platform="here"
         parameters=dataclasses.asdict(parameters),
         placement=Placement(**place),
         sources=tuple(
-            given if isinstance(given, JobSource) else JobSource(role=role, kind="local_path", uri=str(given))
-            for role, given in sources
+            source if isinstance(source, JobSource) else JobSource(role=role, kind="local_path", uri=str(source))
+            for role, source in sources
         ),
         trainer_args=tuple(args),
     )
@@ -58,7 +58,7 @@ def training(dataset, place, args=(), starts=None, **parameters) -> JobDocument:
     """dataset: a folder, a `JobSource`, or a list of them; starts: folders by their role, `{"policy": folder}`."""
     if not starts and not parameters.get("reward_model"):  # as `derive_defaults` completes a job
         parameters = {"policy_type": "act", "learning_rate": 1e-4, **parameters}
-    sources = [("dataset", given) for given in _as_list(dataset)]
+    sources = [("dataset", source) for source in _as_list(dataset)]
     return make_document(
         "lerobot-train", TrainParameters(**parameters), place, [*sources, *(starts or {}).items()], args
     )
@@ -67,8 +67,8 @@ def training(dataset, place, args=(), starts=None, **parameters) -> JobDocument:
 def evaluation(work, policy=None, dataset=None, args=(), platform="here", references=(), **parameters) -> JobDocument:
     """policy, dataset: a folder, or a `JobSource`; dataset: also a list of them; references: a list."""
     sources = [("policy", policy)] if policy else []
-    sources += [("reference", given) for given in references]
-    sources += [("dataset", given) for given in _as_list(dataset)]
+    sources += [("reference", reference) for reference in references]
+    sources += [("dataset", source) for source in _as_list(dataset)]
     place = {"work": str(work), "cache": str(work)}
     return make_document("lerobot-eval", EvalParameters(**parameters), place, sources, args, platform)
 
@@ -87,22 +87,22 @@ def read_job(answer) -> dict:
     return json.loads(next(file["text"] for path, file in files if path.endswith("job.json")))
 
 
-def _as_list(given) -> list:
-    return [] if given is None else given if isinstance(given, list) else [given]
+def _as_list(sources) -> list:
+    return [] if sources is None else sources if isinstance(sources, list) else [sources]
 
 
 def make_statistics(features) -> dict[str, dict]:
     """Return statistics of the features, as `meta/stats.json` has them."""
     names = ("mean", "std", "min", "max", "q01", "q10", "q90", "q99")
-    found = {}
+    statistics = {}
     for name, feature in features.items():
         is_camera, shape = feature.get("dtype") in ("image", "video"), feature.get("shape")
         is_plain = isinstance(shape, list) and all(isinstance(length, int) for length in shape)
         if shape is not None and not (is_plain and sum(shape) < 1000):
             continue
         count = 1 if shape is None else sum(shape)
-        found[name] = dict.fromkeys(names, [[[0.5]]] * 3 if is_camera else [0.5] * count)
-    return found
+        statistics[name] = dict.fromkeys(names, [[[0.5]]] * 3 if is_camera else [0.5] * count)
+    return statistics
 
 
 def folders(document: JobDocument) -> dict[JobSource, Path]:
@@ -138,13 +138,13 @@ def check_job(workload: Workload, *sources: JobSource, args: Iterable[str] = (),
     return [problem for problem in workload.check(job) if problem.code != "eula-accepted"]
 
 
-def format_finding(found: Finding | str) -> str:
+def format_finding(finding: Finding | str) -> str:
     """What is wrong and, on lines below, what to do."""
-    return "\n".join([found.title, *map(str, found.ways)]) if isinstance(found, Finding) else found
+    return "\n".join([finding.title, *map(str, finding.ways)]) if isinstance(finding, Finding) else finding
 
 
-def check_findings(found: Iterable[Finding | str], count: int = 1, fact: str = "") -> None:
+def check_findings(findings: Iterable[Finding | str], count: int = 1, fact: str = "") -> None:
     """Assert how many findings there are (a container has no codes), and a fact in one of them, if there are any."""
-    texts = [*map(format_finding, found)]
+    texts = [*map(format_finding, findings)]
     assert len(texts) == count, texts
     assert not texts or any(fact in text for text in texts), texts

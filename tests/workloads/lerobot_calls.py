@@ -147,10 +147,10 @@ def find_missing() -> Iterator[str]:
 
 def read_source(module: str) -> str:
     """Return the text of a module, which is not imported. Raise ImportError if there is none."""
-    found = importlib.util.find_spec(module)
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
         raise ImportError(f"no module named {module}")
-    return Path(found.origin).read_text()
+    return Path(spec.origin).read_text()
 
 
 def find_lacking(place: object, name: str, path: list[str], arguments: tuple[str, ...]) -> Iterator[str]:
@@ -162,9 +162,9 @@ def find_lacking(place: object, name: str, path: list[str], arguments: tuple[str
     if not arguments:
         return
     assert callable(place)
-    known = inspect.signature(place).parameters
-    if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values()):
-        yield from (f"{name} takes no {argument}" for argument in arguments if argument not in known)
+    parameters = inspect.signature(place).parameters
+    if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        yield from (f"{name} takes no {argument}" for argument in arguments if argument not in parameters)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ from lerobot.configs import parser
 from lerobot.configs.train import TrainPipelineConfig
 
 logging.disable(logging.CRITICAL)
-found: list[Any] = []
+configs: list[Any] = []
 
 
 def add(config: TrainPipelineConfig) -> None:
     """Add a configuration, as the trainer completes it."""
     config.validate()
-    found.append(draccus.encode(config))
+    configs.append(draccus.encode(config))
 
 
 add.__annotations__["config"] = TrainPipelineConfig
@@ -31,5 +31,5 @@ for arguments in json.load(sys.stdin):
         with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(errors):
             parser.wrap()(add)()
     except (SystemExit, Exception) as error:
-        found.append(f"{type(error).__name__}: {error} {errors.getvalue()[-200:]}")
-print(json.dumps(found, default=str))
+        configs.append(f"{type(error).__name__}: {error} {errors.getvalue()[-200:]}")
+print(json.dumps(configs, default=str))

@@ -22,7 +22,7 @@ def verdict(arguments):
     return ""
 
 
-given = json.load(sys.stdin)
+request = json.load(sys.stdin)
 sys.path.insert(0, str(ROOT / ".ci"))  # what the exporter imports lies beside it
-runpy.run_path(str(ROOT / ".ci/export_lerobot.py"), run_name="export")["main"](Path(given["folder"]))
-json.dump([verdict(one) for one in given["lists"]], sys.stdout)
+runpy.run_path(str(ROOT / ".ci/export_lerobot.py"), run_name="export")["main"](Path(request["folder"]))
+json.dump([verdict(arguments) for arguments in request["lists"]], sys.stdout)

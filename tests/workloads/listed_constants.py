@@ -22,7 +22,7 @@ PACKAGES = (
 
 def list_constants() -> dict[str, Any]:
     """Return constants, values that functions take if none is given, and attributes of objects of modules, as text."""
-    found = {}
+    constants = {}
     for name, module in [*sys.modules.items()]:
         if name.partition(".")[0] not in PACKAGES and name != "torch.hub":
             continue
@@ -32,9 +32,9 @@ def list_constants() -> dict[str, Any]:
                 values = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
             elif not isinstance(value, type | ModuleType) and type(getattr(value, "__dict__", None)) is dict:
                 values = [*vars(value).values()]
-            if texts := [repr(one) for one in values if isinstance(one, str | bool | Path)]:
-                found[f"{name}.{place}"] = texts
-    return found
+            if texts := [repr(constant) for constant in values if isinstance(constant, str | bool | Path)]:
+                constants[f"{name}.{place}"] = texts
+    return constants
 
 
 if __name__ == "__main__":

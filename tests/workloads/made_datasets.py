@@ -124,7 +124,7 @@ def make_dataset(
         course = courses[at % len(courses)] + draw.normal(0, 0.02, courses[at % len(courses)].shape)
         path = _follow(draw, np.vstack([home, course]), seconds * draw.uniform(0.7, 1.4), fps)
         values = _record(draw, path, kind, noise, sag, has_grip, is_binary, fps)
-        values = {name: one for name, one in values.items() if name in made.names}
+        values = {name: column for name, column in values.items() if name in made.names}
         pose = path
         for name in (ACTION, STATE):
             if name in values and not (name == ACTION and kind != "position"):
@@ -224,7 +224,7 @@ def write_dataset(made: MadeDataset, folder: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    lengths = [one.length for one in made.episodes]
+    lengths = [episode.length for episode in made.episodes]
     starts = np.cumsum([0, *lengths])
     features = _describe(made)
     for name in (DATA, EPISODES, "meta/tasks.parquet"):
@@ -236,9 +236,11 @@ def write_dataset(made: MadeDataset, folder: Path) -> None:
         is_list = values.ndim == 2
         arrays[name] = pa.FixedSizeListArray.from_arrays(plain, values.shape[1]) if is_list else plain
     for name, kind in made.cameras.items():
-        pictures = (picture for one in made.episodes for picture in one.pictures[name])
+        pictures = (picture for episode in made.episodes for picture in episode.pictures[name])
         if kind == "image":
-            contents = [{"bytes": _write_png(one), "path": f"frame_{at:06d}.png"} for at, one in enumerate(pictures)]
+            contents = [
+                {"bytes": _write_png(picture), "path": f"frame_{at:06d}.png"} for at, picture in enumerate(pictures)
+            ]
             arrays[name] = pa.array(contents)
         else:
             path = folder / VIDEO.format(name)
@@ -247,7 +249,7 @@ def write_dataset(made: MadeDataset, folder: Path) -> None:
     pq.write_table(pa.table(arrays), folder / DATA, row_group_size=500)
     episodes: dict[str, Any] = {
         "episode_index": list(range(len(lengths))),
-        "tasks": [[made.tasks[one.task]] for one in made.episodes],
+        "tasks": [[made.tasks[episode.task]] for episode in made.episodes],
         "length": lengths,
         "data/chunk_index": [0] * len(lengths),
         "data/file_index": [0] * len(lengths),
@@ -281,9 +283,9 @@ def write_dataset(made: MadeDataset, folder: Path) -> None:
     (folder / "meta/info.json").write_text(json.dumps(info))
     statistics = {name: compute_statistics(values) for name, values in columns.items()}
     for name in made.cameras:
-        pixels = np.concatenate([one.pictures[name][::5] for one in made.episodes]).reshape(-1, 3) / 255
+        pixels = np.concatenate([episode.pictures[name][::5] for episode in made.episodes]).reshape(-1, 3) / 255
         statistics[name] = {
-            key: [[[float(one)]] for one in values] if key != "count" else values
+            key: [[[float(number)]] for number in values] if key != "count" else values
             for key, values in compute_statistics(pixels[::7]).items()
         }
     (folder / "meta/stats.json").write_text(json.dumps(statistics))
@@ -309,12 +311,12 @@ def _describe(made: MadeDataset) -> dict[str, dict[str, Any]]:
 
 
 def _list_columns(made: MadeDataset) -> dict[str, Array]:
-    columns = {name: np.concatenate([one.values[name] for one in made.episodes]) for name in made.names}
-    lengths = [one.length for one in made.episodes]
+    columns = {name: np.concatenate([episode.values[name] for episode in made.episodes]) for name in made.names}
+    lengths = [episode.length for episode in made.episodes]
     numbers = [np.arange(length) for length in lengths]
     times = [
-        frames / made.fps if one.timestamps is None else one.timestamps
-        for one, frames in zip(made.episodes, numbers, strict=True)
+        frames / made.fps if episode.timestamps is None else episode.timestamps
+        for episode, frames in zip(made.episodes, numbers, strict=True)
     ]
     return {
         **columns,
@@ -322,16 +324,16 @@ def _list_columns(made: MadeDataset) -> dict[str, Array]:
         "frame_index": np.concatenate(numbers),
         "episode_index": np.repeat(np.arange(len(lengths)), lengths),
         "index": np.arange(sum(lengths)),
-        "task_index": np.repeat([one.task for one in made.episodes], lengths),
+        "task_index": np.repeat([episode.task for episode in made.episodes], lengths),
     }
 
 
 def compute_statistics(values: Array) -> dict[str, Any]:
     """Return the statistics of rows, as meta/stats.json has them."""
     rows = values.reshape(len(values), -1).astype(float)
-    found = {key: getattr(rows, key)(axis=0).tolist() for key in ("min", "max", "mean", "std")}
+    statistics = {key: getattr(rows, key)(axis=0).tolist() for key in ("min", "max", "mean", "std")}
     return {
-        **found,
+        **statistics,
         **{key: np.quantile(rows, at, axis=0).tolist() for key, at in QUANTILES.items()},
         "count": [len(rows)],
     }

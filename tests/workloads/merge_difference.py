@@ -19,12 +19,12 @@ WORDS = ("push", "the", "T", "onto", "target", "slowly", "from", "above", "block
 def make_observation(config: Any, number: int) -> dict[str, Any]:
     """Return an observation as a dataset has it; the same number makes the same one."""
     random = torch.Generator().manual_seed(number)
-    found: dict[str, Any] = {}
+    observation: dict[str, Any] = {}
     for name, feature in config.input_features.items():
         numbers = torch.rand((1, *feature.shape), generator=random)
-        found[name] = numbers if feature.type.name == "VISUAL" else 4 * numbers - 2
+        observation[name] = numbers if feature.type.name == "VISUAL" else 4 * numbers - 2
     order = torch.randperm(len(WORDS), generator=random)[: 1 + number % len(WORDS)]
-    return {**found, "task": [" ".join(WORDS[index] for index in order)]}
+    return {**observation, "task": [" ".join(WORDS[index] for index in order)]}
 
 
 def act(loaded: Any, number: int) -> Any:
@@ -42,18 +42,18 @@ def act(loaded: Any, number: int) -> Any:
 def measure(adapter: Path, base: Path, merged: Path, count: int) -> dict[str, float]:
     """Return the largest differences."""
     both = loaded_policy.load_policy(adapter, "cpu", base=base)
-    one = loaded_policy.load_policy(merged, "cpu")
+    merged_policy = loaded_policy.load_policy(merged, "cpu")
     alone = loaded_policy.load_policy(base, "cpu")
-    for loaded in (both, one, alone):
+    for loaded in (both, merged_policy, alone):
         loaded.policy.float()
-    assert not any("lora" in name for name in one.policy.state_dict())
-    found = {"difference": 0.0, "effect": 0.0, "largest": 0.0}
+    assert not any("lora" in name for name in merged_policy.policy.state_dict())
+    measures = {"difference": 0.0, "effect": 0.0, "largest": 0.0}
     for number in range(count):
         expected = act(both, number)
-        found["difference"] = max(found["difference"], float((expected - act(one, number)).abs().max()))
-        found["effect"] = max(found["effect"], float((expected - act(alone, number)).abs().max()))
-        found["largest"] = max(found["largest"], float(expected.abs().max()))
-    return {**found, "count": count}
+        measures["difference"] = max(measures["difference"], float((expected - act(merged_policy, number)).abs().max()))
+        measures["effect"] = max(measures["effect"], float((expected - act(alone, number)).abs().max()))
+        measures["largest"] = max(measures["largest"], float(expected.abs().max()))
+    return {**measures, "count": count}
 
 
 if __name__ == "__main__":

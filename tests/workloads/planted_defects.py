@@ -83,10 +83,10 @@ def plant(name: str, seed: int, folder: Path) -> Planted:
     ):
         attempt += 1_000_000
         made = make_dataset(seed + attempt, cameras=defect.cameras, video=defect.video, kind=kind)
-    found = defect.change(made, draw) if defect.change else []
+    numbers = defect.change(made, draw) if defect.change else []
     write_dataset(made, folder)
-    found += defect.change_files(folder, made, draw) if defect.change_files else []
-    return Planted(folder, defect, sorted(set(found)))
+    numbers += defect.change_files(folder, made, draw) if defect.change_files else []
+    return Planted(folder, defect, sorted(set(numbers)))
 
 
 def _choose(made: MadeDataset, draw: Any, most: int = 3) -> list[int]:
@@ -112,7 +112,7 @@ def _list_still_cameras(made: MadeDataset) -> list[str]:
 def _find_busy(made: MadeDataset, episode: MadeEpisode, frames: int) -> int:
     """Return where so many frames begin in which the robot moves most."""
     values = episode.values.get(STATE, episode.values[ACTION])
-    extent = np.ptp(np.concatenate([one.values[STATE] for one in made.episodes]), axis=0)
+    extent = np.ptp(np.concatenate([episode.values[STATE] for episode in made.episodes]), axis=0)
     speed = np.abs(np.diff(values, axis=0) / np.where(extent > 0, extent, np.inf)).max(axis=1)
     frames = min(frames, episode.length - 4)
     moved = np.convolve(speed, np.ones(frames), "valid")
@@ -123,8 +123,8 @@ def _change_pictures(show: Callable[[Array, Any], Array], *, in_motion: bool = F
     """Return a change of the pictures of a camera, for a part of an episode or the whole."""
 
     def change(made: MadeDataset, draw: Any) -> list[int]:
-        camera, found = str(draw.choice(list(made.cameras))), _choose(made, draw)
-        for number in found:
+        camera, numbers = str(draw.choice(list(made.cameras))), _choose(made, draw)
+        for number in numbers:
             episode = made.episodes[number]
             frames = max(round(episode.length * draw.uniform(0.35, 1.0)), min(episode.length, 3 * made.fps))
             begin = (
@@ -133,7 +133,7 @@ def _change_pictures(show: Callable[[Array, Any], Array], *, in_motion: bool = F
             begin = min(begin, episode.length - frames)
             part = slice(begin, begin + frames)
             episode.pictures[camera][part] = show(episode.pictures[camera][part], draw)
-        return found
+        return numbers
 
     return change
 
@@ -213,24 +213,24 @@ def copy_pictures(made: MadeDataset, draw: Any) -> list[int]:
 
 
 def _wait(made: MadeDataset, draw: Any, *, at_end: bool) -> list[int]:
-    found = _choose(made, draw)
-    for number in found:
+    numbers = _choose(made, draw)
+    for number in numbers:
         episode = made.episodes[number]
         still = [episode.length - 1 if at_end else 0] * round(draw.uniform(2.5, 6) * made.fps)
         rows = np.arange(episode.length)
         episode.take(np.concatenate([rows, still] if at_end else [still, rows]).astype(int))
         for name in (ACTION, STATE):
-            scale = np.ptp(np.concatenate([one.values[name] for one in made.episodes]), axis=0)
+            scale = np.ptp(np.concatenate([episode.values[name] for episode in made.episodes]), axis=0)
             episode.values[name] = episode.values[name] + draw.normal(0, 0.0005, episode.values[name].shape) * scale
-    return found
+    return numbers
 
 
 def stop_action(made: MadeDataset, draw: Any) -> list[int]:
-    found = _choose(made, draw)
-    for number in found:
+    numbers = _choose(made, draw)
+    for number in numbers:
         values = made.episodes[number].values
         values[ACTION] = np.repeat(values[ACTION][:1], len(values[ACTION]), axis=0)
-    return found
+    return numbers
 
 
 def stick_joint(made: MadeDataset, draw: Any) -> list[int]:
@@ -238,12 +238,12 @@ def stick_joint(made: MadeDataset, draw: Any) -> list[int]:
         int(draw.integers(len(made.names[ACTION]) - (made.names[ACTION][-1] == "gripper"))),
         str(draw.choice([ACTION, STATE])),
     )
-    found = _choose(made, draw, 1)
-    for number in found:
+    numbers = _choose(made, draw, 1)
+    for number in numbers:
         values = made.episodes[number].values
         values[name] = values[name].copy()
         values[name][:, joint] = values[name][0, joint]
-    return found
+    return numbers
 
 
 def _set_dimension(values: Callable[[int, Array, Any], Array]) -> Change:
@@ -252,7 +252,7 @@ def _set_dimension(values: Callable[[int, Array, Any], Array]) -> Change:
     def change(made: MadeDataset, draw: Any) -> list[int]:
         name = str(draw.choice([ACTION, STATE]))
         dimension = int(draw.integers(len(made.names[name])))
-        usual = np.concatenate([one.values[name][:, dimension] for one in made.episodes])
+        usual = np.concatenate([episode.values[name][:, dimension] for episode in made.episodes])
         for episode in made.episodes:
             episode.values[name] = episode.values[name].astype(float)
             episode.values[name][:, dimension] = values(episode.length, usual, draw)
@@ -270,7 +270,7 @@ def _put_outliers(length: int, usual: Array, draw: Any) -> Array:
 
 def _offset(made: MadeDataset, draw: Any, episodes: list[int]) -> None:
     joint = int(draw.integers(len(made.names[ACTION]) - (made.names[ACTION][-1] == "gripper")))
-    extent = np.ptp(np.concatenate([one.values[ACTION][:, joint] for one in made.episodes]))
+    extent = np.ptp(np.concatenate([episode.values[ACTION][:, joint] for episode in made.episodes]))
     off = extent * draw.uniform(0.12, 0.4) * draw.choice([-1, 1])
     for number in episodes:
         values = made.episodes[number].values
@@ -284,25 +284,25 @@ def offset_all(made: MadeDataset, draw: Any) -> list[int]:
 
 
 def offset_some(made: MadeDataset, draw: Any) -> list[int]:
-    found = _choose(made, draw, 1)
-    _offset(made, draw, found)
-    return found
+    numbers = _choose(made, draw, 1)
+    _offset(made, draw, numbers)
+    return numbers
 
 
 def drop_frames(made: MadeDataset, draw: Any) -> list[int]:
-    found = _choose(made, draw)
-    for number in found:
+    numbers = _choose(made, draw)
+    for number in numbers:
         episode = made.episodes[number]
         missing = max(5, round(made.fps * draw.uniform(0.15, 0.3)))
         begin = min(_find_busy(made, episode, missing), episode.length - missing - 1)
         rows = np.arange(episode.length)
         episode.take(np.concatenate([rows[:begin], rows[begin + missing :]]))
-    return found
+    return numbers
 
 
 def repeat_frames(made: MadeDataset, draw: Any) -> list[int]:
-    found = _choose(made, draw)
-    for number in found:
+    numbers = _choose(made, draw)
+    for number in numbers:
         episode = made.episodes[number]
         frames = int(draw.integers(4, 9))
         at = _find_busy(made, episode, 6) + 2
@@ -311,21 +311,21 @@ def repeat_frames(made: MadeDataset, draw: Any) -> list[int]:
         if draw.random() < 0.5:  # the recorder goes on where it stopped
             rows = np.concatenate([np.arange(at + 1), np.repeat(at, frames), np.arange(at + 1, episode.length)])
         episode.take(rows)
-    return found
+    return numbers
 
 
 def put_spikes(made: MadeDataset, draw: Any) -> list[int]:
-    found = _choose(made, draw)
+    numbers = _choose(made, draw)
     name = str(draw.choice([ACTION, STATE]))
     joint = int(draw.integers(len(made.names[name]) - (made.names[name][-1] == "gripper")))
-    extent = np.ptp(np.concatenate([one.values[name][:, joint] for one in made.episodes]))
-    for number in found:
+    extent = np.ptp(np.concatenate([episode.values[name][:, joint] for episode in made.episodes]))
+    for number in numbers:
         values = made.episodes[number].values
         values[name] = values[name].copy()
         values[name][int(draw.integers(3, len(values[name]) - 3)), joint] += (
             extent * draw.uniform(0.6, 2) * draw.choice([-1, 1])
         )
-    return found
+    return numbers
 
 
 def _add_column(feature: str) -> Change:
@@ -343,18 +343,18 @@ def _add_column(feature: str) -> Change:
 def empty_task(made: MadeDataset, draw: Any) -> list[int]:
     task = int(draw.integers(len(made.tasks)))
     made.tasks[task] = str(draw.choice(["", " "]))
-    return [number for number, one in enumerate(made.episodes) if one.task == task]
+    return [number for number, episode in enumerate(made.episodes) if episode.task == task]
 
 
 def cut_episode(made: MadeDataset, draw: Any) -> list[int]:
-    found = _choose(made, draw)
-    for number in found:
+    numbers = _choose(made, draw)
+    for number in numbers:
         made.episodes[number].take(np.arange(int(draw.choice([1, 1, 2]))))
-    return found
+    return numbers
 
 
 def set_video_rate(made: MadeDataset, draw: Any) -> list[int]:
-    made.video_rate = next(one for one in draw.permutation([10, 15, 30, 50]).tolist() if one != made.fps)
+    made.video_rate = next(rate for rate in draw.permutation([10, 15, 30, 50]).tolist() if rate != made.fps)
     return []
 
 
@@ -370,51 +370,53 @@ def _scale_episodes(factor: float) -> Change:
     """Return a change of some episodes into another unit."""
 
     def change(made: MadeDataset, draw: Any) -> list[int]:
-        found = _choose(made, draw, max(1, (len(made.episodes) - 1) // 2))  # fewer than half
-        for number in found:
+        numbers = _choose(made, draw, max(1, (len(made.episodes) - 1) // 2))  # fewer than half
+        for number in numbers:
             values = made.episodes[number].values
             values.update({name: values[name] * factor for name in (ACTION, STATE)})
-        return found
+        return numbers
 
     return change
 
 
 def _choose_moving(made: MadeDataset, draw: Any, count: int) -> list[int]:
     """Return joints that move most in all episodes."""
-    motions = np.stack([one.values[STATE].std(axis=0) for one in made.episodes])
+    motions = np.stack([episode.values[STATE].std(axis=0) for episode in made.episodes])
     least = (motions / motions.max(axis=0)).min(axis=0)
     return np.argsort(-least)[:count].tolist()
 
 
 def invert_joint(made: MadeDataset, draw: Any) -> list[int]:
-    found, (joint,) = _choose(made, draw, 2), _choose_moving(made, draw, 1)
-    for number in found:
+    numbers, (joint,) = _choose(made, draw, 2), _choose_moving(made, draw, 1)
+    for number in numbers:
         action = made.episodes[number].values[ACTION]
         action[:, joint] = action[:, joint].max() + action[:, joint].min() - action[:, joint]
-    return found
+    return numbers
 
 
 def invert_gripper(made: MadeDataset, draw: Any) -> list[int]:
     """Say 1 for an open gripper in the actions of some episodes, and 0 in those of most."""
-    motions = np.array([min(one.values[name][:, -1].std() for name in (ACTION, STATE)) for one in made.episodes])
+    motions = np.array(
+        [min(episode.values[name][:, -1].std() for name in (ACTION, STATE)) for episode in made.episodes]
+    )
     moving = np.flatnonzero(motions > 0.3 * motions.max())
-    found = sorted(draw.choice(moving, min(max(1, (len(moving) - 1) // 2), 2), replace=False).tolist())
-    both = np.concatenate([one.values[ACTION][:, -1] for one in made.episodes])
-    for number in found:
+    numbers = sorted(draw.choice(moving, min(max(1, (len(moving) - 1) // 2), 2), replace=False).tolist())
+    both = np.concatenate([episode.values[ACTION][:, -1] for episode in made.episodes])
+    for number in numbers:
         action = made.episodes[number].values[ACTION]
         action[:, -1] = both.max() + both.min() - action[:, -1]
-    return found
+    return numbers
 
 
 def scale_half(made: MadeDataset, draw: Any) -> list[int]:
     """Put one of two sources of a merge into degrees."""
     del made.episodes[len(made.episodes) // 2 * 2 :]
     half = len(made.episodes) // 2
-    found = list(range(half)) if draw.random() < 0.5 else list(range(half, 2 * half))
-    for number in found:
+    numbers = list(range(half)) if draw.random() < 0.5 else list(range(half, 2 * half))
+    for number in numbers:
         values = made.episodes[number].values
         values.update({name: values[name] * (180 / np.pi) for name in (ACTION, STATE)})
-    return found
+    return numbers
 
 
 def _draw_columns(draw: Any) -> tuple[str, ...]:
@@ -423,19 +425,19 @@ def _draw_columns(draw: Any) -> tuple[str, ...]:
 
 def scale_joint_of_some(made: MadeDataset, draw: Any) -> list[int]:
     """Put a joint into degrees in some episodes."""
-    found = _choose(made, draw, max(1, (len(made.episodes) - 1) // 2))
+    numbers = _choose(made, draw, max(1, (len(made.episodes) - 1) // 2))
     joint = _choose_moving_joint(made, draw)
     columns = _draw_columns(draw)
-    for number in found:
+    for number in numbers:
         for name in columns:
             values = made.episodes[number].values[name] = made.episodes[number].values[name].astype(float)
             values[:, joint] *= 180 / np.pi
-    return found
+    return numbers
 
 
 def scale_joint_of_all(made: MadeDataset, draw: Any) -> list[int]:
     """Put a joint of an arm in radians into degrees, in all episodes."""
-    extents = np.ptp(np.concatenate([one.values[STATE] for one in made.episodes]), axis=0)
+    extents = np.ptp(np.concatenate([episode.values[STATE] for episode in made.episodes]), axis=0)
     factor = draw.uniform(0.6, 3.0) / extents[_list_joints(made)].max()
     joint = _choose_moving_joint(made, draw)
     columns = _draw_columns(draw)
@@ -449,7 +451,7 @@ def scale_joint_of_all(made: MadeDataset, draw: Any) -> list[int]:
 
 def _choose_moving_joint(made: MadeDataset, draw: Any) -> int:
     """Return a joint that moves in all episodes, and is no gripper."""
-    motions = np.stack([one.values[STATE].std(axis=0) for one in made.episodes])
+    motions = np.stack([episode.values[STATE].std(axis=0) for episode in made.episodes])
     least = (motions / motions.max(axis=0)).min(axis=0)
     moving = [joint for joint in _list_joints(made) if least[joint] > 0.05]
     return int(draw.choice(moving or _list_joints(made)))
@@ -457,31 +459,31 @@ def _choose_moving_joint(made: MadeDataset, draw: Any) -> int:
 
 def delay_actions(made: MadeDataset, draw: Any) -> list[int]:
     """Record the actions of some episodes some frames later than they were sent."""
-    found = _choose(made, draw, max(1, (len(made.episodes) - 1) // 2))
+    numbers = _choose(made, draw, max(1, (len(made.episodes) - 1) // 2))
     frames = max(2, round(draw.uniform(0.1, 0.5) * made.fps))
-    for number in found:
+    for number in numbers:
         values = made.episodes[number].values
         rows = np.maximum(np.arange(len(values[ACTION])) - frames, 0)
         values[ACTION] = values[ACTION][rows]
-    return found
+    return numbers
 
 
 def swap_joints(made: MadeDataset, draw: Any) -> list[int]:
-    found, pair = _choose(made, draw, 2), _choose_moving(made, draw, 2)
-    for number in found:
+    numbers, pair = _choose(made, draw, 2), _choose_moving(made, draw, 2)
+    for number in numbers:
         action = made.episodes[number].values[ACTION]
         action[:, pair] = action[:, pair[::-1]]
-    return found
+    return numbers
 
 
 def exchange_actions(made: MadeDataset, draw: Any) -> list[int]:
     """Give two episodes of other courses each other's actions."""
     first = int(draw.integers(len(made.episodes) - 1))
-    one, other = made.episodes[first].values, made.episodes[first + 1].values
-    length = min(len(one[ACTION]), len(other[ACTION]))
-    for values, begin in ((one, 0), (other, 0)):
+    earlier, other = made.episodes[first].values, made.episodes[first + 1].values
+    length = min(len(earlier[ACTION]), len(other[ACTION]))
+    for values, begin in ((earlier, 0), (other, 0)):
         values.update({name: array[begin : begin + length] for name, array in values.items()})
-    one[ACTION], other[ACTION] = other[ACTION].copy(), one[ACTION].copy()
+    earlier[ACTION], other[ACTION] = other[ACTION].copy(), earlier[ACTION].copy()
     for number in (first, first + 1):
         episode = made.episodes[number]
         episode.pictures = {name: pictures[:length] for name, pictures in episode.pictures.items()}
@@ -523,7 +525,7 @@ def _change_frame(column: str, value: Callable[[list[Any], int], Any]) -> FileCh
 
     def change_files(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
         number = int(draw.integers(len(made.episodes)))
-        start = sum(one.length for one in made.episodes[:number])
+        start = sum(episode.length for episode in made.episodes[:number])
         row = start + int(draw.integers(1, made.episodes[number].length))
         damaged_datasets.change_column(
             folder / DATA, column, lambda old: damaged_datasets.put(row, value(old, row))(old)
@@ -575,7 +577,9 @@ def _spoil(content: bytes, draw: Any) -> bytes:
 
 def _spoil_picture(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
     number = int(draw.integers(len(made.episodes)))
-    row = sum(one.length for one in made.episodes[:number]) + int(draw.integers(1, made.episodes[number].length))
+    row = sum(episode.length for episode in made.episodes[:number]) + int(
+        draw.integers(1, made.episodes[number].length)
+    )
 
     def change(old: list[Any]) -> list[Any]:
         return damaged_datasets.put(row, {**old[row], "bytes": _spoil(old[row]["bytes"], draw)})(old)
@@ -589,9 +593,11 @@ def _spoil_video(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
 
     path = folder / VIDEO.format(str(draw.choice(list(made.cameras))))
     number = int(draw.integers(len(made.episodes)))
-    frame = sum(one.length for one in made.episodes[:number]) + int(draw.integers(1, made.episodes[number].length))
+    frame = sum(episode.length for episode in made.episodes[:number]) + int(
+        draw.integers(1, made.episodes[number].length)
+    )
     with av.open(str(path)) as container:
-        packets = sorted((one.pts, one.pos, one.size) for one in container.demux(video=0) if one.size)
+        packets = sorted((packet.pts, packet.pos, packet.size) for packet in container.demux(video=0) if packet.size)
     _, begin, size = packets[frame]
     content = path.read_bytes()
     path.write_bytes(content[:begin] + _spoil(content[begin : begin + size], draw) + content[begin + size :])
@@ -609,7 +615,7 @@ def _make_uneven(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
 
 
 def _lie_about_rate(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
-    damaged_datasets.change_info(folder, fps=next(one for one in (13, 30) if one != made.fps))
+    damaged_datasets.change_info(folder, fps=next(rate for rate in (13, 30) if rate != made.fps))
     return []
 
 
@@ -728,15 +734,15 @@ def check_dataset(folder: Path) -> list[Any]:
     from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
     from robotrain_workloads.lerobot_data_check.findings import DataFinding
 
-    options, found = {"quality": {"val_split": 0.1, "left_out": []}}, list[DataFinding]()
+    options, findings = {"quality": {"val_split": 0.1, "left_out": []}}, list[DataFinding]()
     for question in ("tables", "quality"):
         answers = importlib.import_module(QUESTIONS[question]).answer_question(
             LocalFiles(folder), options.get(question, {}), lambda done, total: None
         )
-        found += [one for one in answers if isinstance(one, DataFinding)]
-        if any(one.severity == "error" for one in found):
+        findings += [answer for answer in answers if isinstance(answer, DataFinding)]
+        if any(finding.severity == "error" for finding in findings):
             break
-    return found
+    return findings
 
 
 def try_defect(name: str, seed: int) -> dict[str, Any]:
@@ -744,8 +750,8 @@ def try_defect(name: str, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         planted = plant(name, seed, Path(place))
         findings = check_dataset(planted.folder)
-    said = {episode for one in findings if one.code in planted.defect.codes for episode in one.episodes}
-    codes = {one.code for one in findings} & {*planted.defect.codes}
+    said = {episode for finding in findings if finding.code in planted.defect.codes for episode in finding.episodes}
+    codes = {finding.code for finding in findings} & {*planted.defect.codes}
     is_found = bool(codes) and {*planted.episodes} <= said
     return {"defect": name, "seed": seed, "found": is_found, "episodes": planted.episodes, "findings": _list(findings)}
 
@@ -762,22 +768,24 @@ def try_unusual(seed: int) -> dict[str, Any]:
     codes = {code for defect in FOLLOWING.values() for code in defect.codes}
     with tempfile.TemporaryDirectory() as place:
         write_dataset(make_unusual_dataset(seed, cameras=0), Path(place))
-        findings = [one for one in check_dataset(Path(place)) if one.code in codes]
+        findings = [finding for finding in check_dataset(Path(place)) if finding.code in codes]
     return {"defect": "", "is_unusual": True, "seed": seed, "found": True, "findings": _list(findings)}
 
 
 def _list(findings: list[Any]) -> list[list[Any]]:
-    return [[one.severity, one.code, one.text, *one.episodes] for one in findings]
+    return [[finding.severity, finding.code, finding.text, *finding.episodes] for finding in findings]
 
 
 def _try_all(options: argparse.Namespace) -> Iterator[Any]:
-    chosen = options.only or [name for name, one in DEFECTS.items() if not (options.without_cameras and one.cameras)]
+    chosen = options.only or [
+        name for name, defect in DEFECTS.items() if not (options.without_cameras and defect.cameras)
+    ]
     cameras = 0 if options.without_cameras else None
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         tried = [pool.submit(try_defect, name, options.seed + at) for name in chosen for at in range(options.places)]
         tried += [pool.submit(try_good, options.seed + at, cameras) for at in range(options.good)]
         tried += [pool.submit(try_unusual, options.seed + at) for at in range(options.unusual)]
-        yield from (one.result() for one in tried)
+        yield from (future.result() for future in tried)
 
 
 def main() -> None:
@@ -789,8 +797,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=DEFECTS)
     parser.add_argument("--without-cameras", action="store_true")
-    for one in _try_all(parser.parse_args()):
-        print(json.dumps(one), flush=True)
+    for report in _try_all(parser.parse_args()):
+        print(json.dumps(report), flush=True)
 
 
 if __name__ == "__main__":

@@ -71,17 +71,17 @@ class FollowedProgram:
     @property
     def steps(self) -> list[int]:
         """The steps of the checkpoints that were complete, in order."""
-        return [one.step for one in self.events if isinstance(one, Checkpoint)]
+        return [event.step for event in self.events if isinstance(event, Checkpoint)]
 
     @property
     def notes(self) -> list[Note]:
         """What it said about them."""
-        return [one for one in self.events if isinstance(one, Note)]
+        return [event for event in self.events if isinstance(event, Note)]
 
     @property
     def discarded(self) -> list[int]:
-        return [one.step for one in self.events if isinstance(one, Discarded)]
+        return [event.step for event in self.events if isinstance(event, Discarded)]
 
     @property
     def warnings(self) -> list[str]:
-        return [one.text for one in self.events if isinstance(one, Note)]
+        return [event.text for event in self.events if isinstance(event, Note)]

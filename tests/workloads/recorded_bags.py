@@ -72,21 +72,21 @@ class Recording:
 
     def list_messages(self) -> list[tuple[str, str, int, Any]]:
         """Return the messages of each step, in the order of recording."""
-        found = []
+        messages = []
         for step in range(self.steps):
             log = START + round(step * SECOND / self.fps) + self.clock(step)
             stamp = log + self.offset(step) if self.stamped else 0
             values = {"pusher_x": float(step), "pusher_y": 100.0 + step, "pusher_z": 7.0}
-            found.append(
+            messages.append(
                 ("/joint_states", JOINTS, log, joint_state(stamp, {name: values[name] for name in self.joints}))
             )
             if step not in self.lost:
                 kind = COMPRESSED if self.encoding in ("jpeg", "png") else RGB
                 picture = make_picture(step, self.size)
                 taken = stamp + self.camera_offset
-                found.append((self.camera, kind, log + 1000, image(taken, picture, self.encoding, self.padding)))
-            found.append(("/action", FLOATS, log + 2000, floats([step + 0.5, step - 0.5])))
-        return [one for one in found if one[0] not in self.without]
+                messages.append((self.camera, kind, log + 1000, image(taken, picture, self.encoding, self.padding)))
+            messages.append(("/action", FLOATS, log + 2000, floats([step + 0.5, step - 0.5])))
+        return [message for message in messages if message[0] not in self.without]
 
 
 def make_picture(step: int, size: tuple[int, int]) -> np.ndarray:

@@ -33,11 +33,15 @@ def record(to):
     random = np.random.default_rng(0)
     for episode, length in enumerate(LENGTHS):
         for _ in range(length):
-            values = {name: random.random(one["shape"]) for name, one in FEATURES.items() if one["dtype"] == "float32"}
+            values = {
+                name: random.random(feature["shape"])
+                for name, feature in FEATURES.items()
+                if feature["dtype"] == "float32"
+            }
             images = {
-                name: np.full(one["shape"], random.integers(256), np.uint8)
-                for name, one in FEATURES.items()
-                if one["dtype"] in ("video", "image")
+                name: np.full(feature["shape"], random.integers(256), np.uint8)
+                for name, feature in FEATURES.items()
+                if feature["dtype"] in ("video", "image")
             }
             numbers = {name: value.astype("float32") * 5 for name, value in values.items()}
             made.add_frame({**numbers, **images, "task": f"task {episode % 2}"})
@@ -72,7 +76,7 @@ def main():
     work = Path(sys.argv[1])
     root = work / "dataset"
     record(root)
-    options = [f"--policy.{one}" for one in NETWORK]
+    options = [f"--policy.{option}" for option in NETWORK]
     torch.set_num_threads(1)
     untrained = loaded_policy.make_untrained_policy("act", root, "cpu", options, 1)
     again = loaded_policy.make_untrained_policy("act", root, "cpu", options, 1)
@@ -88,16 +92,21 @@ def main():
     def add(episode):
         order.append(episode.episode)
 
-    episodes = {one.episode: one for one in replay.replay_episodes(policy, recording, request, add, measured.seconds)}
+    episodes = {
+        replayed.episode: replayed
+        for replayed in replay.replay_episodes(policy, recording, request, add, measured.seconds)
+    }
     alone = {number: predict_frame_by_frame(policy, root, number) for number in episodes}
     result_store.copy_policy(work / "policy", work / "linked")
     weights = untrained.policy.state_dict()
     frames = [frame for number in CHOSEN for frame in recording.read_frames([number])]
-    found = {
+    report = {
         "lengths": {number: episode.steps for number, episode in episodes.items()},
-        "differences": {number: float(abs(one.predicted - alone[number][0]).max()) for number, one in episodes.items()},
+        "differences": {
+            number: float(abs(replayed.predicted - alone[number][0]).max()) for number, replayed in episodes.items()
+        },
         "spread": float(episodes[0].predicted.std()),
-        "recorded": all(np.array_equal(one.recorded, alone[number][1]) for number, one in episodes.items()),
+        "recorded": all(np.array_equal(replayed.recorded, alone[number][1]) for number, replayed in episodes.items()),
         "mse": {
             number: [episode.mse, float(((episode.predicted - episode.recorded) ** 2).mean())]
             for number, episode in episodes.items()
@@ -105,7 +114,9 @@ def main():
         "names": list(episodes[0].each_mae),
         "order": order,
         "tasks": sorted({frame.observation["task"][0] for frame in frames}),
-        "measured": {number: sum(not math.isnan(taken) for taken in one.seconds) for number, one in episodes.items()},
+        "measured": {
+            number: sum(not math.isnan(taken) for taken in replayed.seconds) for number, replayed in episodes.items()
+        },
         "latency": dataclasses.asdict(replay.summarize_latency(measured)),
         "same seed": all(torch.equal(weights[name], value) for name, value in again.policy.state_dict().items()),
         "steps": policy.policy.config.n_action_steps,
@@ -115,7 +126,7 @@ def main():
         == (work / "policy/model.safetensors").stat().st_ino,
         "refusals": list_refused_policies(policy, work) | list_refused_replays(recording, request, work),
     }
-    (work / "found.json").write_text(json.dumps(found))
+    (work / "found.json").write_text(json.dumps(report))
 
 
 def list_refused_policies(policy, work):
@@ -130,8 +141,8 @@ def list_refused_policies(policy, work):
     weights = policy.policy.state_dict()
     from safetensors.torch import save_file
 
-    kept = {name: value.clone() for name, value in weights.items() if not name.startswith("model.action_head")}
-    save_file(kept, holes / "model.safetensors")
+    remaining = {name: value.clone() for name, value in weights.items() if not name.startswith("model.action_head")}
+    save_file(remaining, holes / "model.safetensors")
     cases = {
         "type": (unknown, []),
         "holes": (holes, []),
@@ -155,10 +166,10 @@ def list_refused_replays(recording, request, work):
     whole, empty = loaded_policy.load_policy(work / "policy", "cpu"), loaded_policy.load_policy(work / "policy", "cpu")
     for weights in empty.policy.parameters():
         weights.data.fill_(math.nan)
-    found = {"not finite": get_refusal(replay_all, empty)}
+    refusals = {"not finite": get_refusal(replay_all, empty)}
     (video,) = request.root.glob("videos/*/*/*.mp4")
     video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
-    return {**found, "video": get_refusal(replay_all, whole)}
+    return {**refusals, "video": get_refusal(replay_all, whole)}
 
 
 main()

@@ -55,9 +55,9 @@ def load_act():
     return load_policy(FOLDER / "act", "cpu")
 
 
-def roll_out(policy, on_episode=lambda episode: None, **given):
+def roll_out(policy, on_episode=lambda episode: None, **parameters):
     request = EvaluationRequest(
-        env="pusht", **{"eval_episodes": 6, "env_steps": 30, "env_workers": 0, "starts": "easy", **given}
+        env="pusht", **{"eval_episodes": 6, "env_steps": 30, "env_workers": 0, "starts": "easy", **parameters}
     )
     return [dataclasses.asdict(episode) for episode in run_rollout(policy, request, on_episode).episodes]
 
@@ -126,11 +126,11 @@ def camera():
 
 def image_sizes():
     """A policy of the size that LeRobot renders, and one of another that is rendered for it."""
-    given = {"eval_episodes": 4, "env_steps": 20, "starts": None}
+    parameters = {"eval_episodes": 4, "env_steps": 20, "starts": None}
     usual = make_policy("image_sizes", camera="observation.image", size=(96, 96), **ACT)
     small = make_policy("small_images", camera="observation.image", size=(64, 64), **ACT)
     options = ("--env.observation_height=64", "--env.observation_width=64")
-    return roll_out(usual, **given), roll_out(small, options=options, **given)
+    return roll_out(usual, **parameters), roll_out(small, options=options, **parameters)
 
 
 def other_size():
@@ -147,8 +147,8 @@ def given_starts():
     """A T that lies at home, one near it, and one far away."""
     home, near, far = ([490, 490, *place, 0.785398] for place in ([256, 256], [270, 256], [100, 400]))
     policy = load_act()
-    given = {"eval_episodes": 4, "starts": json.dumps([home, near, far])}
-    return roll_out(policy, env_steps=2, **given), roll_out(policy, env_steps=2, success_reward=0.5, **given)
+    parameters = {"eval_episodes": 4, "starts": json.dumps([home, near, far])}
+    return roll_out(policy, env_steps=2, **parameters), roll_out(policy, env_steps=2, success_reward=0.5, **parameters)
 
 
 def easy():
@@ -166,7 +166,12 @@ def easy():
         task.reset_to_easy_start(world, seed)
         other.reset(seed=seed)
         environment_group.place_start(other, simulation.parse_starts("easy", "pusht"), 0, seed)
-        pairs.append([[*one.agent.position, *one.block.position, one.block.angle] for one in (world, other)])
+        pairs.append(
+            [
+                [*simulated.agent.position, *simulated.block.position, simulated.block.angle]
+                for simulated in (world, other)
+            ]
+        )
     return pairs
 
 
@@ -188,8 +193,8 @@ def small_batch():
 
 
 def many_videos():
-    given = {"eval_episodes": 51, "env_steps": 1, "eval_batch_size": 51, "video_folder": FOLDER / "many"}
-    return [episode["video"] for episode in roll_out(load_act(), **given)]
+    parameters = {"eval_episodes": 51, "env_steps": 1, "eval_batch_size": 51, "video_folder": FOLDER / "many"}
+    return [episode["video"] for episode in roll_out(load_act(), **parameters)]
 
 
 def invalid_size():
@@ -205,9 +210,9 @@ def invalid_option():
     return get_refusal(options=("--env.fps=often",))
 
 
-def get_refusal(policy=None, **given):
+def get_refusal(policy=None, **parameters):
     try:
-        return roll_out(policy or load_act(), **given)
+        return roll_out(policy or load_act(), **parameters)
     except SystemExit as end:
         return [str(end), len(multiprocessing.active_children())]
 

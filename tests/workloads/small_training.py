@@ -119,7 +119,7 @@ def numbers(checkpoint: Path) -> set[str]:
     """The formats of the numbers that a checkpoint's weights are kept in, as safetensors names them."""
     content = (checkpoint / "pretrained_model/model.safetensors").read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return {one["dtype"] for name, one in header.items() if name != "__metadata__"}
+    return {tensor["dtype"] for name, tensor in header.items() if name != "__metadata__"}
 
 
 def read_tensors(path: Path) -> dict[str, bytes]:
@@ -129,7 +129,8 @@ def read_tensors(path: Path) -> dict[str, bytes]:
     header = json.loads(content[8:start])
     header.pop("__metadata__", None)
     return {
-        name: content[start + one["data_offsets"][0] : start + one["data_offsets"][1]] for name, one in header.items()
+        name: content[start + tensor["data_offsets"][0] : start + tensor["data_offsets"][1]]
+        for name, tensor in header.items()
     }
 
 

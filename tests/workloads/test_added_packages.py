@@ -148,9 +148,9 @@ def test_a_job_file_names_packages_and_wheels_and_no_folder(robotrain, shelf, pr
     job = project.parent / "job.yaml"
 
     def run(*packages: str):
-        given = {"policy_type": "mine", "packages": packages, "allow_builds": True}
+        parameters = {"policy_type": "mine", "packages": packages, "allow_builds": True}
         sources = {"dataset": [{"local_path": str(DATASET)}]}
-        job.write_text(json.dumps({"workload": "lerobot-train", "parameters": given, "sources": sources}))
+        job.write_text(json.dumps({"workload": "lerobot-train", "parameters": parameters, "sources": sources}))
         return robotrain("submit", job, "--platform", "plain")
 
     run("./my_policy").check_problems(2, "setting-not-trusted", "value-invalid")
@@ -207,9 +207,9 @@ def test_options_of_an_evaluated_policy_pass_with_a_warning_too(robotrain, shelf
 @pytest.mark.slow
 def test_a_pipeline_of_a_job_file_gives_its_packages_to_the_evaluation(robotrain, shelf, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    given = {"policy_type": "tiny", "packages": ["lerobot_policy_tiny"]}
+    parameters = {"policy_type": "tiny", "packages": ["lerobot_policy_tiny"]}
     sources = {"dataset": [{"local_path": str(DATASET)}]}
-    (tmp_path / "job.yaml").write_text(json.dumps({"parameters": given, "sources": sources}))
+    (tmp_path / "job.yaml").write_text(json.dumps({"parameters": parameters, "sources": sources}))
     assert robotrain("init", "--pipeline", "--platform", "local").exit_code == 0
     answer = robotrain("pipeline", "submit", "pipeline.yaml", "--platform", "local", "--dry-run", "--json")
     assert answer.exit_code == 0, answer.stdout
@@ -286,7 +286,7 @@ BAD = {
 @pytest.mark.parametrize("text", BAD)
 def test_what_cannot_be_added_is_named_before_anything_is_sent(submit, shelf, robotrain, text):
     (shelf / "gripper-1.0.tar.gz").write_bytes(b"its setup.py would run")
-    answer = submit(*(f"--with={one}" for one in text.split(" --with=")), *TINY)
+    answer = submit(*(f"--with={package}" for package in text.split(" --with=")), *TINY)
     assert answer.exit_code in (2, 4)
     check_problems(answer.stderr, BAD[text])
     assert robotrain("runs", "--json").json["runs"] == []

@@ -79,8 +79,8 @@ class PretendedEvaluation:
 def run_scores(folder, capfd):
     """Evaluate the checkpoints; the evaluation, its events by kind, and the sentence that it ended with."""
 
-    def run(successes, **given):
-        made, sentence = PretendedEvaluation(folder, successes, **given), ""
+    def run(successes, **options):
+        made, sentence = PretendedEvaluation(folder, successes, **options), ""
         try:
             made.run()
         except SystemExit as error:
@@ -94,25 +94,29 @@ def run_scores(folder, capfd):
 def test_each_checkpoint_gets_a_score_and_the_best_is_kept(run_scores, folder):
     _, events, sentence = run_scores({100: 1, 200: 3, 300: 2})
     assert sentence == ""
-    assert {one.step: one.scores["rollout/success_rate"] for one in events[Scored]} == {100: 0.25, 200: 0.75, 300: 0.5}
+    assert {event.step: event.scores["rollout/success_rate"] for event in events[Scored]} == {
+        100: 0.25,
+        200: 0.75,
+        300: 0.5,
+    }
     (evaluated,) = events[Evaluated]
     assert (evaluated.step, evaluated.scores["rollout/success_rate"]) == (200, 0.75)
-    kept = folder.parent / "outputs/policy/000200"
-    assert (evaluated.policy, (kept / "model.safetensors").read_text()) == (str(kept), "weights of 200")
+    best = folder.parent / "outputs/policy/000200"
+    assert (evaluated.policy, (best / "model.safetensors").read_text()) == (str(best), "weights of 200")
     assert events[Track][-1].tags == {"policy_step": "200"}
     results = folder.parent / "outputs/eval_results"
     table = json.loads((results / "checkpoints.json").read_text())
     assert (table["best"], [row["step"] for row in table["checkpoints"]]) == (200, [100, 200, 300])
     assert json.loads((results / "eval_results.json").read_text())["policy"]["step"] == 200
     each = [json.loads((results / f"checkpoints/{step:06}/eval_results.json").read_text()) for step in (100, 200, 300)]
-    assert [one["policy"]["step"] for one in each] == [100, 200, 300]
+    assert [document["policy"]["step"] for document in each] == [100, 200, 300]
 
 
 def test_score_that_chose_the_best_says_so(run_scores):
     _, events, _ = run_scores({100: 1, 200: 3, 300: 2})
     (evaluated,) = events[Evaluated]
     assert "best of 3 checkpoints, on the starts that chose it" in evaluated.conditions.partition("; ")[0]
-    assert not any("best of" in one.conditions for one in events[Scored])
+    assert not any("best of" in event.conditions for event in events[Scored])
 
 
 def test_best_is_confirmed_from_other_starts(run_scores, folder):
@@ -137,7 +141,7 @@ def test_a_checkpoint_that_fails_is_named_and_the_others_are_evaluated(run_score
     broken = SystemExit("error: its weights are damaged")
     made, events, sentence = run_scores({100: 1, 200: broken, 300: ValueError("no such feature")})
     assert made.evaluated == [100, 200, 300]
-    assert [one.error for one in events[Scored]] == ["", "its weights are damaged", "ValueError: no such feature"]
+    assert [event.error for event in events[Scored]] == ["", "its weights are damaged", "ValueError: no such feature"]
     assert events[Evaluated][0].step == 100
     assert sentence.startswith("error: 2 of 3 checkpoints could not be evaluated: step 200 (its weights are damaged)")
     assert not (folder.parent / "outputs/eval_results/checkpoints/000200").exists()
@@ -164,7 +168,7 @@ def test_a_restarted_attempt_evaluates_what_is_left(run_scores, folder, capfd):
     capfd.readouterr()
     made, events, _ = run_scores({100: 4, 200: 2, 300: 3})
     assert made.evaluated == [200, 300]
-    assert [one.scores["rollout/success_rate"] for one in events[Scored]] == [0.25, 0.5, 0.75]
+    assert [event.scores["rollout/success_rate"] for event in events[Scored]] == [0.25, 0.5, 0.75]
 
 
 def test_another_request_evaluates_all_again(run_scores):
@@ -180,7 +184,7 @@ def test_a_changed_checkpoint_is_evaluated_again(run_scores, folder):
 
 
 @pytest.mark.parametrize(
-    ("found", "best"),
+    ("all_scores", "best"),
     [
         ([{"rollout/success_rate": 0.5, "replay/mse": 0.1}, {"rollout/success_rate": 0.4, "replay/mse": 0.01}], 1),
         ([{"replay/mse": 0.1}, {"replay/mse": 0.01}, {"replay/mse": 0.01}], 3),
@@ -188,8 +192,8 @@ def test_a_changed_checkpoint_is_evaluated_again(run_scores, folder):
         ([{"rollout/success_rate": 0.5}, {}, {"rollout/success_rate": 0.5}], 3),
     ],
 )
-def test_a_job_and_its_views_agree_on_the_best(found, best):
-    scores = [Scored(step=step, scores=one) for step, one in enumerate(found, 1)]
+def test_a_job_and_its_views_agree_on_the_best(all_scores, best):
+    scores = [Scored(step=step, scores=step_scores) for step, step_scores in enumerate(all_scores, 1)]
     metrics = LEROBOT_EVAL.profile.metrics
     assert choose_best(scores).step == best
     assert checkpoint_table.find_best(scores, metrics).step == best

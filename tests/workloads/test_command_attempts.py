@@ -81,12 +81,12 @@ def test_a_checkpoint_of_one_file_is_given_as_the_file(make_document, start, sav
 
 
 def test_a_given_checkpoint_is_what_the_first_attempt_continues_from(make_document, start, save, tmp_path):
-    given = save(30, parent=tmp_path / "other")
-    source = JobSource(role="resume", kind="local_path", uri=str(given))
+    other_checkpoint = save(30, parent=tmp_path / "other")
+    source = JobSource(role="resume", kind="local_path", uri=str(other_checkpoint))
     document = make_document(checkpoints=FOLDERS, resume_args=RESUME_ARGS, sources=[source])
-    assert start(document, {source: given}.items())[0][-1] == str(given)
+    assert start(document, {source: other_checkpoint}.items())[0][-1] == str(other_checkpoint)
     own = save(40)
-    assert start(document, {source: given}.items())[0][-1] == str(own)
+    assert start(document, {source: other_checkpoint}.items())[0][-1] == str(own)
 
 
 def test_a_program_that_starts_over_is_warned_about_once(make_document, start, save):
@@ -201,14 +201,14 @@ def test_the_last_checkpoint_is_put_back_on_another_machine(tmp_path, save, monk
 
 def test_a_checkpoint_of_another_run_does_not_change_with_the_one_that_is_put_back(tmp_path, save, monkeypatch):
     program = FollowedProgram(tmp_path, checkpoints=FOLDERS, resume_in_place=True)
-    given = save(10, parent=tmp_path / "other")
-    program.spec = dataclasses.replace(program.spec, resume=str(given))
+    other_checkpoint = save(10, parent=tmp_path / "other")
+    program.spec = dataclasses.replace(program.spec, resume=str(other_checkpoint))
     program.prepare_again(monkeypatch)
     program.start()
     program.wait(9)
     assert program.steps == []  # it is not this run's
     program.write("checkpoints/10/model.pt", "changed")
-    assert checkpoint.validate_checkpoint(given) == ""
+    assert checkpoint.validate_checkpoint(other_checkpoint) == ""
     program.write("checkpoints/20/model.pt")
     shutil.rmtree(program.outputs / "checkpoints/10")
     program.wait(9)
@@ -229,8 +229,8 @@ def test_torchrun_starts_a_python_command_once_for_each_gpu(make_document, start
 
 def test_torchrun_without_pytorch_is_told_as_such(tmp_path):
     clean = {"PATH": os.environ["PATH"], "PYTHONNOUSERSITE": "1"}
-    why = launcher.explain_missing_torch(sys.executable, clean)
-    assert "PyTorch" in why
+    message = launcher.explain_missing_torch(sys.executable, clean)
+    assert "PyTorch" in message
     (tmp_path / "torch.py").touch()
     assert launcher.explain_missing_torch(sys.executable, {**clean, "PYTHONPATH": str(tmp_path)}) == ""
     assert launcher.explain_missing_torch("/no/python", clean) == ""

@@ -149,9 +149,9 @@ def test_a_full_disk_is_told_and_tried_again(follow, monkeypatch):
     monkeypatch.setattr(program_checkpoint, "keep_checkpoint", _raise_full)
     program.write("model_1.pth")
     program.wait(3)
-    why = f"the checkpoint {program.outputs / 'model_1.pth'} cannot be kept: No space left on device"
-    assert program.warnings == [why]
-    assert program.end() == [why]
+    message = f"the checkpoint {program.outputs / 'model_1.pth'} cannot be kept: No space left on device"
+    assert program.warnings == [message]
+    assert program.end() == [message]
     monkeypatch.undo()
     assert (program.end(), program.steps) == ([], [1])
 
@@ -266,9 +266,9 @@ def test_a_link_in_a_checkpoint_counts_as_what_it_leads_to_below_the_outputs(fol
     (program.outputs / "checkpoints/20/folder").symlink_to(model.parent)
     (program.outputs / "checkpoints/20/gone").symlink_to("missing")
     program.wait(1)
-    kept = program.kept / "000020"
-    assert read_kept(kept) == {"base": "x", "step": "x"}
-    assert (kept / "base").samefile(model)
+    folder = program.kept / "000020"
+    assert read_kept(folder) == {"base": "x", "step": "x"}
+    assert (folder / "base").samefile(model)
     assert program.end() == []
 
 
@@ -294,8 +294,8 @@ def test_a_checkpoint_with_anything_from_outside_the_outputs_is_refused_by_name(
     program.write("checkpoints/20/step")
     make(program.outputs / "checkpoints/20/odd", outside)
     program.wait(1)
-    why = program.end()
-    assert (len(why), "checkpoints/20/odd" in why[0], program.steps) == (1, True, [])
+    problems = program.end()
+    assert (len(problems), "checkpoints/20/odd" in problems[0], program.steps) == (1, True, [])
     assert not program.kept.exists() or not any(program.kept.iterdir())
 
 
@@ -309,8 +309,8 @@ def test_a_reported_checkpoint_outside_the_outputs_is_refused_by_name(follow, tm
     line = json.dumps({"event": "checkpoint", "path": reported, "step": 2})
     Path(program.spec.work, "program-report.jsonl").write_text(f"{line}\n")
     program.wait(1)
-    why = program.end()
-    assert (len(why), os.path.realpath(reported) in why[0], program.steps) == (1, True, [])
+    problems = program.end()
+    assert (len(problems), os.path.realpath(reported) in problems[0], program.steps) == (1, True, [])
 
 
 def test_a_file_without_a_unicode_name_is_named(follow):
@@ -349,9 +349,9 @@ def test_a_pattern_that_matched_nothing_is_an_error_with_what_is_there(follow):
     program = follow(checkpoints=FOLDERS)
     for step in (100, 200):
         program.write(f"run-2026-11/ckpt_{step}/model-00001-of-2.bin")
-    (why,) = program.end()
-    assert "run-2026-11/ckpt_100/model-00001-of-2.bin" in why
-    assert why.endswith("(--checkpoints */ckpt_{step})")
+    (problem,) = program.end()
+    assert "run-2026-11/ckpt_100/model-00001-of-2.bin" in problem
+    assert problem.endswith("(--checkpoints */ckpt_{step})")
 
 
 def test_a_program_that_had_nothing_left_to_do_has_not_failed(follow):
@@ -368,7 +368,7 @@ def test_a_pattern_for_files_without_numbers_is_not_invented(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "paths", "found"),
+    ("pattern", "paths", "expected"),
     [
         ("models/model_epoch_{step}.pth", ["models/model_epoch_20.pth", "models/model_epoch_20.pth.tmp"], {20}),
         ("epoch=*-step={step}.ckpt", ["epoch=3-step=400.ckpt", "last.ckpt"], {400}),
@@ -379,12 +379,12 @@ def test_a_pattern_for_files_without_numbers_is_not_invented(tmp_path):
         ("{step}", ["0020", "1" * 20, "٣"], {20}),
     ],
 )
-def test_a_pattern_finds_its_steps(tmp_path, pattern, paths, found):
+def test_a_pattern_finds_its_steps(tmp_path, pattern, paths, expected):
     for path in paths:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
     steps = [step for _, step in CheckpointPattern(pattern).find_checkpoints(tmp_path)]
-    assert (set(steps), len(steps)) == (found, len(found))
+    assert (set(steps), len(steps)) == (expected, len(expected))
 
 
 def test_only_folders_along_the_pattern_are_listed(follow, monkeypatch):
@@ -473,9 +473,9 @@ def test_whatever_is_reported_complete_is_whole(follow, monkeypatch, rule, seed)
     def check(event):
         program.events.append(event)
         if isinstance(event, Checkpoint):
-            found = read_kept(program.kept / f"{event.step:06}")
-            assert {name for name in found if name != "done"} == {"part0", "part1", "part2"}
-            assert len(set(found.values())) == 1, "files of two saves"
+            contents = read_kept(program.kept / f"{event.step:06}")
+            assert {name for name in contents if name != "done"} == {"part0", "part1", "part2"}
+            assert len(set(contents.values())) == 1, "files of two saves"
 
     monkeypatch.setattr(os, "link", link_while_written)
     (program.outputs / "checkpoints").mkdir()

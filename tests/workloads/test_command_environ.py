@@ -19,13 +19,13 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("given", "code"), REFUSED)
-def test_variable_that_is_a_secret_or_robotrains_own_is_refused(robotrain, given, code):
-    line = ("explain", "command", "--platform", "local", "--set-env", given, "--json", "--", "true")
+@pytest.mark.parametrize(("variable", "code"), REFUSED)
+def test_variable_that_is_a_secret_or_robotrains_own_is_refused(robotrain, variable, code):
+    line = ("explain", "command", "--platform", "local", "--set-env", variable, "--json", "--", "true")
     answer = robotrain(*line)
     (problem,) = answer.json["problems"]
     assert (problem["code"], answer.exit_code) == (code, 2)
-    value = given.partition("=")[2]
+    value = variable.partition("=")[2]
     if "secret" in code:
         assert value not in answer.stdout + answer.stderr
         assert problem["instead"][0]["text"] == "--secret NAME=REFERENCE"
@@ -34,8 +34,8 @@ def test_variable_that_is_a_secret_or_robotrains_own_is_refused(robotrain, given
 @pytest.mark.slow
 def test_variables_reach_the_program_as_they_are_given(robotrain, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    given = {"A": "x,y {run} $HOME 'q'", "PYTHONPATH": "src", "COMMIT": "796ca8d87360913c47e9f75e17c11d63f7805048"}
-    options = [word for name, value in given.items() for word in ("--set-env", f"{name}={value}")]
+    variables = {"A": "x,y {run} $HOME 'q'", "PYTHONPATH": "src", "COMMIT": "796ca8d87360913c47e9f75e17c11d63f7805048"}
+    options = [word for name, value in variables.items() for word in ("--set-env", f"{name}={value}")]
     script = 'for n in A PYTHONPATH COMMIT; do printf "%s\\n" "${!n}"; done > "$ROBOTRAIN_OUTPUTS/seen"'
     answer = robotrain(
         "submit",
@@ -53,7 +53,7 @@ def test_variables_reach_the_program_as_they_are_given(robotrain, monkeypatch, t
     )
     assert answer.exit_code == 0, answer.stderr
     (seen,) = tmp_path.rglob("outputs/files/seen")
-    assert seen.read_text().splitlines() == [*given.values()]
+    assert seen.read_text().splitlines() == [*variables.values()]
 
 
 def test_variables_stand_in_a_job_file_as_a_table(robotrain, monkeypatch, tmp_path):

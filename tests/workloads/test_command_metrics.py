@@ -87,8 +87,8 @@ FOUND = {
 
 @pytest.mark.parametrize(("metrics", "step", "lines", "expected"), FOUND.values(), ids=FOUND)
 def test_metrics_are_found_in_lines(metrics, step, lines, expected):
-    found = LineReader(metrics, step).read_lines(line.encode() for line in lines.split("|"))
-    assert [(row.step, *row.values.values(), *([row.total] if row.total else [])) for row in found] == expected
+    rows = LineReader(metrics, step).read_lines(line.encode() for line in lines.split("|"))
+    assert [(row.step, *row.values.values(), *([row.total] if row.total else [])) for row in rows] == expected
 
 
 def test_metrics_of_one_line_are_one_row():
@@ -114,8 +114,8 @@ def test_an_expression_of_exponential_time_is_given_up_and_others_are_read(follo
     follower.reader.max_cpu_seconds = 0.05
     follower.read_new()
     list(follower.finish(0, is_stopped=False))
-    assert [one.values for one in sent if isinstance(one, Metrics)] == [{"loss": 1.0}, {"loss": 2.0}]
-    (note,) = [one.text for one in sent if isinstance(one, Note) and "too long" in one.text]
+    assert [event.values for event in sent if isinstance(event, Metrics)] == [{"loss": 1.0}, {"loss": 2.0}]
+    (note,) = [event.text for event in sent if isinstance(event, Note) and "too long" in event.text]
     assert note.startswith("--metric bad takes too long")
 
 
@@ -140,7 +140,7 @@ def test_a_short_program_keeps_all_values(sent, clock):
     for step in range(metric_sender.BURST):
         sender.add("log", MetricRow(step, {"loss": 1.0}, 500))
     sender.flush()
-    assert [(one.step, one.total) for one in sent] == [(step, 500) for step in range(metric_sender.BURST)]
+    assert [(event.step, event.total) for event in sent] == [(step, 500) for step in range(metric_sender.BURST)]
 
 
 def test_values_are_of_the_time_when_they_were_measured(clock):
@@ -151,7 +151,7 @@ def test_values_are_of_the_time_when_they_were_measured(clock):
         sender.add("log", MetricRow(step, {"loss": 1.0}, time=at))
     sender.flush()
     assert records[0].time == now
-    assert all(now <= one.time <= time.time() for one in records)
+    assert all(now <= record.time <= time.time() for record in records)
 
 
 def test_a_thousand_values_a_second_are_two_events_a_second(sent, clock):
@@ -164,7 +164,7 @@ def test_a_thousand_values_a_second_are_two_events_a_second(sent, clock):
     sender.flush(is_last=True)
     assert metric_sender.BURST <= len(sent) <= metric_sender.BURST + metric_sender.RATE * seconds + 1
     assert sent[-1].step == 1000 * seconds
-    assert [one.step for one in sent] == sorted(one.step for one in sent)
+    assert [event.step for event in sent] == sorted(event.step for event in sent)
 
 
 def test_the_last_value_of_a_rare_name_is_sent(sent, clock):
@@ -172,7 +172,7 @@ def test_the_last_value_of_a_rare_name_is_sent(sent, clock):
     for step in range(5000):
         sender.add("log", MetricRow(step, {"loss": 1.0, **({"val_loss": float(step)} if step in (100, 203) else {})}))
     sender.flush(is_last=True)
-    assert [one.values["val_loss"] for one in sent if "val_loss" in one.values][-1] == 203
+    assert [event.values["val_loss"] for event in sent if "val_loss" in event.values][-1] == 203
     assert len(sent) <= metric_sender.BURST + 1
 
 
@@ -181,7 +181,7 @@ def test_one_value_of_two_sources_is_sent_once(sent, clock):
     sender.add("log", MetricRow(1, {"loss": 1.0}))
     sender.add("file", MetricRow(1, {"loss": 1.0, "lr": 2.0}))
     sender.flush()
-    assert [(one.step, one.values) for one in sent] == [(1, {"loss": 1.0, "lr": 2.0})]
+    assert [(event.step, event.values) for event in sent] == [(1, {"loss": 1.0, "lr": 2.0})]
 
 
 def test_steps_of_sources_that_are_read_one_after_another_are_in_order(sent, clock):
@@ -191,7 +191,7 @@ def test_steps_of_sources_that_are_read_one_after_another_are_in_order(sent, clo
     for step in (2, 7):
         sender.add("file", MetricRow(step, {"acc": 1.0}))
     sender.flush()
-    assert [one.step for one in sent] == [1, 2, 3, 4, 5, 7]
+    assert [event.step for event in sent] == [1, 2, 3, 4, 5, 7]
 
 
 @pytest.mark.parametrize(
@@ -210,8 +210,8 @@ def test_steps_of_sources_that_are_read_one_after_another_are_in_order(sent, clo
 )
 def test_lines_of_metrics_files(tmp_path, line, expected):
     (tmp_path / "metrics.jsonl").write_text(json.dumps(line) + "\n")
-    found = [(row.step, row.values) for row in MetricsFile(tmp_path / "metrics.jsonl").read_new()]
-    assert found == ([expected] if expected else [])
+    rows = [(row.step, row.values) for row in MetricsFile(tmp_path / "metrics.jsonl").read_new()]
+    assert rows == ([expected] if expected else [])
 
 
 def test_a_metrics_file_is_read_as_it_grows(tmp_path):
@@ -251,8 +251,8 @@ def follow(tmp_path, sent, clock):
     def make(metrics=None, lines=(), step=None):
         reader = LineReader(metrics or {}, step) if metrics or step else None
         places = {"outputs": tmp_path / "outputs", "report": tmp_path / "report.jsonl"}
-        given = iter([list(lines)])
-        take = lambda: next(given, [])  # noqa: E731
+        batches = iter([list(lines)])
+        take = lambda: next(batches, [])  # noqa: E731
         return MetricFollower(**places, reader=reader, take_lines=take, emit=keep(sent), clock=clock)
 
     return make
@@ -274,7 +274,7 @@ def test_files_that_appear_anywhere_below_the_outputs_are_followed(follow, tmp_p
     follower.read_new()
     write_metrics(tmp_path / "outputs/a/b", {"step": 3, "lr": 1})
     assert list(follower.finish(0, is_stopped=False)) == []
-    assert [(one.step, one.values) for one in sent] == [(2, {"loss": 1.0, "lr": 1.0}), (3, {"lr": 1.0})]
+    assert [(event.step, event.values) for event in sent] == [(2, {"loss": 1.0, "lr": 1.0}), (3, {"lr": 1.0})]
 
 
 @pytest.mark.parametrize("names", [("train", "eval"), ("1", "0-val"), ("x", "validation")])
@@ -283,14 +283,14 @@ def test_names_of_several_folders_are_told_apart(follow, tmp_path, sent, names):
     for value, name in enumerate(names):
         write_metrics(tmp_path / "outputs" / name, {"step": 1, "loss": value})
     list(follower.finish(0, is_stopped=False))
-    assert [one.values for one in sent] == [{"loss": 0.0, f"{names[1]}/loss": 1.0}]
+    assert [event.values for event in sent] == [{"loss": 0.0, f"{names[1]}/loss": 1.0}]
 
 
 def test_what_the_user_asks_for_comes_from_the_output_alone(follow, tmp_path, sent):
     follower = follow({"loss": LOSS}, [b"loss=3"])
     write_metrics(tmp_path / "outputs", {"step": 1, "loss": 7, "lr": 1})
     list(follower.finish(0, is_stopped=False))
-    assert [one.values for one in sent] == [{"loss": 3.0, "lr": 1.0}]
+    assert [event.values for event in sent] == [{"loss": 3.0, "lr": 1.0}]
 
 
 def test_a_large_file_is_read_in_parts_without_loss(follow, tmp_path, sent, clock, monkeypatch):
@@ -302,7 +302,7 @@ def test_a_large_file_is_read_in_parts_without_loss(follow, tmp_path, sent, cloc
         follower.read_new()
     assert len(sent) == 6
     list(follower.finish(0, is_stopped=False))
-    assert [one.step for one in sent] == list(range(10))
+    assert [event.step for event in sent] == list(range(10))
 
 
 def test_a_file_that_cannot_be_read_is_named_once_and_the_others_are_read(follow, tmp_path, sent, clock, monkeypatch):
@@ -314,14 +314,14 @@ def test_a_file_that_cannot_be_read_is_named_once_and_the_others_are_read(follow
         clock.now += 5
         follower.read_new()
     list(follower.finish(0, is_stopped=False))
-    (note,) = [one.text for one in sent if isinstance(one, Note)]
+    (note,) = [event.text for event in sent if isinstance(event, Note)]
     assert "events.out.tfevents.1" in note
-    assert [one.values for one in sent if isinstance(one, Metrics)] == [{"loss": 1.0}]
+    assert [event.values for event in sent if isinstance(event, Metrics)] == [{"loss": 1.0}]
 
 
 def test_expressions_that_found_nothing_are_named(follow, sent):
     list(follow({"loss": LOSS, "acc": r"acc (\d)"}, [b"loss=3"], r"step (\d)").finish(0, is_stopped=False))
-    notes = [one.text for one in sent if isinstance(one, Note)]
+    notes = [event.text for event in sent if isinstance(event, Note)]
     assert len(notes) == 2
     assert "--metric acc" in notes[0]
     assert "--step" in notes[1]
@@ -359,7 +359,7 @@ def test_a_program_reports(follow, tmp_path, sent, is_inside):
     lines = [json.loads(line) for line in (tmp_path / "report.jsonl").read_text().splitlines()]
     assert [line["event"] for line in lines].count("metrics") == 802
     assert next(line for line in lines if line["event"] == "checkpoint")["path"] == str(tmp_path / "here")
-    values = {name: value for one in sent for name, value in one.values.items()}
+    values = {name: value for event in sent for name, value in event.values.items()}
     assert math.isnan(values.pop("loss"))
     assert values == {"val/acc": 0.5, "forked": 1.0, "thread": 1.0}
     assert sent[-1].total == 10
@@ -384,10 +384,10 @@ def test_a_program_reports(follow, tmp_path, sent, is_inside):
 )
 def test_the_usual_names_show_in_one_line(values, expected):
     record = make_record(Metrics(values={name: float(value) for name, value in values.items()}, step=3, total=4))
-    known = Progress(COMMAND.profile.metrics)
-    known.add_event(record)
-    assert known.format_line(ended=True) == f"step 3/4 (75%)  {expected}"
+    progress = Progress(COMMAND.profile.metrics)
+    progress.add_event(record)
+    assert progress.format_line(ended=True) == f"step 3/4 (75%)  {expected}"
     lines = [event.format_event(record.event, record.time), event.format_event(Metrics(values={"lr": 1.0}, step=4))]
-    if known.main_metric:
+    if progress.main_metric:
         newest = read_newest_progress(lines, COMMAND.profile.metrics)
-        assert (newest.step, newest.curve) == (4, known.curve)
+        assert (newest.step, newest.curve) == (4, progress.curve)

@@ -73,33 +73,33 @@ def run(command, tmp_path: Path, state: Path):
 def read_tracked(state: Path, run: str) -> tuple[Counter, dict[str, str]]:
     """Return how many values the run has, by metric, and its parameters."""
     with sqlite3.connect(state / "mlflow.db") as store:
-        found = store.execute("SELECT key FROM metrics WHERE run_uuid = ?", (run,)).fetchall()
+        rows = store.execute("SELECT key FROM metrics WHERE run_uuid = ?", (run,)).fetchall()
         params = store.execute("SELECT key, value FROM params WHERE run_uuid = ?", (run,)).fetchall()
-    return Counter(key for (key,) in found if not key.startswith("system/")), dict(params)
+    return Counter(key for (key,) in rows if not key.startswith("system/")), dict(params)
 
 
 def test_a_program_that_only_prints_writes_and_reports(run, state):
     metric, step = "loss=loss=([0-9.]+)", r"step (\d+)/(\d+)"
-    known, lines, _ = run("python3", OUTPUT, "--metric", metric, "--step", step)
-    assert (known["step"], known["total"]) == (STEPS, STEPS)
-    assert known["metrics"] == {"loss": 1 / STEPS, "train/acc": 9.0, "reward": float(STEPS)}
+    status, lines, _ = run("python3", OUTPUT, "--metric", metric, "--step", step)
+    assert (status["step"], status["total"]) == (STEPS, STEPS)
+    assert status["metrics"] == {"loss": 1 / STEPS, "train/acc": 9.0, "reward": float(STEPS)}
     assert f"step {STEPS}/{STEPS} (100%)  loss 0.025" in lines
-    tracked, _ = read_tracked(state, known["tracking"]["run_id"])
-    assert tracked == {name: STEPS for name in known["metrics"]}
+    tracked, _ = read_tracked(state, status["tracking"]["run_id"])
+    assert tracked == {name: STEPS for name in status["metrics"]}
 
 
 def test_a_program_with_libraries_logs_to_the_run_of_its_job(run, state):
     built = environment.find_environment(ENVIRONMENT.lock, ENVIRONMENT.python, Path.home() / ".cache/robotrain")
     if built is None:
         pytest.skip("the environment is elsewhere")
-    known, lines, _ = run(str(environment.get_python(built)), LIBRARIES, "--seed", "7")
-    assert known["metrics"] == pytest.approx({"Loss/train": 1 / STEPS, "lr": 1.0})
+    status, lines, _ = run(str(environment.get_python(built)), LIBRARIES, "--seed", "7")
+    assert status["metrics"] == pytest.approx({"Loss/train": 1 / STEPS, "lr": 1.0})
     assert f"step {STEPS}  loss 0.025" in lines
-    tracked, params = read_tracked(state, known["tracking"]["run_id"])
+    tracked, params = read_tracked(state, status["tracking"]["run_id"])
     assert tracked == {name: STEPS for name in ("Loss/train", "lr", "auto")}
     assert (params["lr"], params["seed"], params["job.seed"]) == ("0.0001", "7", "7")
     with sqlite3.connect(state / "mlflow.db") as store:
         names = [name for (name,) in store.execute("SELECT name FROM runs")]
-    assert known["run"] in names
+    assert status["run"] in names
     assert len(names) == len(set(names)) == len(list(state.glob("runs/*")))
-    assert known["warnings"] == []
+    assert status["warnings"] == []

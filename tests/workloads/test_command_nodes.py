@@ -105,10 +105,10 @@ def test_lead_alone_counts(start):
     code, lines, events = read_end(process)
     assert code == 0
     assert {"loss=0.5", "[node 1] loss=1.5"} <= {*lines}
-    values = [one.values for one in events if isinstance(one, Metrics)]
-    assert [one["loss"] for one in values if "loss" in one] == [0.5]
-    assert [one["reward"] for one in values if "reward" in one] == [0]
-    assert [one.step for one in events if isinstance(one, Checkpoint)] == [7]
+    values = [event.values for event in events if isinstance(event, Metrics)]
+    assert [row["loss"] for row in values if "loss" in row] == [0.5]
+    assert [row["reward"] for row in values if "reward" in row] == [0]
+    assert [event.step for event in events if isinstance(event, Checkpoint)] == [7]
 
 
 @pytest.mark.slow
@@ -157,7 +157,7 @@ def test_lines_of_nodes_are_never_mixed(start):
     assert code == 0
     expected = [f"loss={number}" for number in range(20)]
     assert [line for line in lines if line.startswith("loss=")] == expected
-    assert [line for line in lines if line.startswith("[node 1] ")] == [f"[node 1] {one}" for one in expected]
+    assert [line for line in lines if line.startswith("[node 1] ")] == [f"[node 1] {line}" for line in expected]
 
 
 @pytest.mark.slow
@@ -182,7 +182,7 @@ def test_stop_reaches_the_programs_as_sigterm_alone_and_waits_until_the_lead_has
     process.terminate()
     code, lines, events = read_end(process)
     assert code == STOPPED_STATUS, lines
-    assert [one.step for one in events if isinstance(one, Checkpoint)] == [3]
+    assert [event.step for event in events if isinstance(event, Checkpoint)] == [3]
 
 
 @pytest.mark.slow
@@ -208,7 +208,7 @@ def test_run_goes_on_from_its_last_checkpoint(start, tmp_path):
     code, lines, events = read_end(start(program, *words, **values))
     assert code == 0, lines
     assert {"from 000005", "[node 1] from 000005"} <= {*lines}
-    assert [one.step for one in events if isinstance(one, Checkpoint)] == [10]
+    assert [event.step for event in events if isinstance(event, Checkpoint)] == [10]
 
 
 def test_torchrun_is_started_on_each_node_with_threads_for_its_processes(make_document, tmp_path, monkeypatch):
@@ -310,8 +310,8 @@ def test_one_node_has_the_same_fields(make_document, tmp_path):
 
 
 def find_problems(*words: str, **values) -> list:
-    found = job_documents.check_job(COMMAND, args=words, **{"num_nodes": 2, **values})
-    return [problem for problem in found if problem.code == "nodes-unused"]
+    problems = job_documents.check_job(COMMAND, args=words, **{"num_nodes": 2, **values})
+    return [problem for problem in problems if problem.code == "nodes-unused"]
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,10 @@ def make_python(prefix: Path, *packages: str, **versions: str) -> Path:
 @pytest.fixture
 def sent(monkeypatch):
     """The events that were sent."""
-    found = []
-    monkeypatch.setattr(mlflow_variables, "emit_event", found.append)
+    events = []
+    monkeypatch.setattr(mlflow_variables, "emit_event", events.append)
     monkeypatch.setattr(metadata, "version", lambda name: OWN)
-    return found
+    return events
 
 
 def test_the_interpreter_of_a_program_is_found(tmp_path):
@@ -58,8 +58,8 @@ def test_packages_of_environments(tmp_path):
     (site / "editable-1.0.dist-info").mkdir()
     config = tmp_path / "venv/pyvenv.cfg"
     config.write_text(f"home = {base.parent}\ninclude-system-site-packages = false\n")
-    found = ProgramPackages(venv)
-    assert [found.has(name) for name in ("torch", "editable", "mlflow")] == [True, True, False]
+    program_packages = ProgramPackages(venv)
+    assert [program_packages.has(name) for name in ("torch", "editable", "mlflow")] == [True, True, False]
     config.write_text(f"home = {base.parent}\ninclude-system-site-packages = true\n")
     assert ProgramPackages(venv).has("mlflow")
     linked = tmp_path / "bin/python"
@@ -94,18 +94,18 @@ def test_a_program_joins_the_run_of_its_job(tmp_path, sent):
 def test_a_program_that_cannot_write_to_the_run_is_told_nothing_of_it(
     tmp_path, sent, uri, packages, versions, expected
 ):
-    found = ProgramPackages(make_python(tmp_path, *packages, **versions))
+    program_packages = ProgramPackages(make_python(tmp_path, *packages, **versions))
     environ = {**RUN, "MLFLOW_TRACKING_URI": uri, "HOME": "/h"}
-    assert mlflow_variables.set_variables(environ, found) == {"HOME": "/h"}
+    assert mlflow_variables.set_variables(environ, program_packages) == {"HOME": "/h"}
     (note,) = sent
     assert isinstance(note, Note)
     assert expected in note.text
 
 
 def test_a_server_takes_any_version(tmp_path, sent):
-    found = ProgramPackages(make_python(tmp_path, mlflow="2.1.0"))
+    program_packages = ProgramPackages(make_python(tmp_path, mlflow="2.1.0"))
     environ = {**RUN, "MLFLOW_TRACKING_URI": "https://mlflow.example.com"}
-    assert mlflow_variables.set_variables(environ, found) == environ
+    assert mlflow_variables.set_variables(environ, program_packages) == environ
     assert sent == []
 
 
@@ -114,9 +114,9 @@ def test_an_address_with_a_password_is_not_shown(tmp_path, sent, monkeypatch):
         raise OSError("no answer")
 
     monkeypatch.setattr("robotrain_workloads.command.mlflow_variables.resolve_address", fail)
-    found = ProgramPackages(make_python(tmp_path, mlflow="2.1.0"))
+    program_packages = ProgramPackages(make_python(tmp_path, mlflow="2.1.0"))
     environ = {**RUN, "MLFLOW_TRACKING_URI": "https://me:hunter2@mlflow.example.com"}
-    assert mlflow_variables.set_variables(environ, found) == {}
+    assert mlflow_variables.set_variables(environ, program_packages) == {}
     assert "hunter2" not in sent[0].text
 
 
@@ -125,8 +125,8 @@ def make_document(tmp_path):
     """Make a document: `make_document("python", lock="mlflow==3.1")`."""
 
     def make(program: str, lock: str = "", **parameters) -> JobDocument:
-        given = {"num_gpus": 1, "seed": 7, **parameters}
-        made = job_documents.command(tmp_path, program, "train.py", values={"lr": "1e-4"}, **given)
+        settings = {"num_gpus": 1, "seed": 7, **parameters}
+        made = job_documents.command(tmp_path, program, "train.py", values={"lr": "1e-4"}, **settings)
         return dataclasses.replace(made, program_lock=lock)
 
     return make

@@ -46,7 +46,7 @@ def test_file_with_scores_makes_an_evaluation(evaluate, robotrain, tmp_path):
     assert SHOWN in robotrain("status").stdout
     assert "82%" in robotrain("runs").stdout
     assert "no checkpoint" not in robotrain("outputs").stderr
-    assert [one.name for one in run.outputs() if one.uri == evaluated.results] == ["outputs/files"]
+    assert [output.name for output in run.outputs() if output.uri == evaluated.results] == ["outputs/files"]
 
 
 @pytest.mark.slow
@@ -97,13 +97,13 @@ def test_malformed_results_are_one_sentence(content):
 
 def test_scores_without_a_finite_value_are_left_out():
     content = '{"scores": {"a": 1, "b": NaN, "c": null, "d": {"value": 1e999}, "e": {"value": 2, "low": null}}}'
-    found, left_out = results.parse_results(content.encode())
-    assert (found["scores"], left_out) == ({"a": 1.0, "e": 2.0}, ["b", "c", "d"])
+    fields, left_out = results.parse_results(content.encode())
+    assert (fields["scores"], left_out) == ({"a": 1.0, "e": 2.0}, ["b", "c", "d"])
 
 
 def test_description_in_the_file_counts_in_views():
-    found, _ = results.parse_results(json.dumps(FILE).encode())
-    evaluated = Evaluated(**found, results="/r")
+    fields, _ = results.parse_results(json.dumps(FILE).encode())
+    evaluated = Evaluated(**fields, results="/r")
     record = parse_event(format_event(evaluated))
     assert record.event == evaluated
     assert format_scores(evaluated, COMMAND.profile.metrics) == SHOWN

@@ -81,8 +81,10 @@ def find_problems(robotrain, tmp_path, monkeypatch):
     def find(options, command):
         words = shlex.split(options) if isinstance(options, str) else options
         answer = robotrain(*LINE, *words, "--json", "--", *shlex.split(command))
-        found = answer.json.get("problems", [])  # only of a job that is refused
-        return {one["code"]: one["instead"][0]["text"] if one["instead"] else "" for one in found}, answer
+        problems = answer.json.get("problems", [])  # only of a job that is refused
+        return {
+            problem["code"]: problem["instead"][0]["text"] if problem["instead"] else "" for problem in problems
+        }, answer
 
     return find
 
@@ -273,9 +275,9 @@ def test_an_import_that_is_misspelt_is_refused(robotrain, tmp_path, monkeypatch,
         (tmp_path / "lab" / name).write_text(content)
     monkeypatch.chdir(tmp_path / "lab")
     answer = robotrain("explain", "command", "--code", ".", "--platform", "azureml", *options.split(), *COMMAND)
-    (found,) = [line for line in answer.stderr.splitlines() if "[import-misspelt]" in line] or [""]
-    assert (f"probably {meant} misspelt" in found) is bool(meant), answer.stderr
-    assert bool(found) is bool(meant)
+    (line,) = [line for line in answer.stderr.splitlines() if "[import-misspelt]" in line] or [""]
+    assert (f"probably {meant} misspelt" in line) is bool(meant), answer.stderr
+    assert bool(line) is bool(meant)
 
 
 SYNTAX = [

@@ -155,10 +155,10 @@ def test_an_interrupted_training_ends_with_the_result_of_one_that_was_not(start,
     kill_all(first, str(tmp_path))
     if is_lost:
         shutil.rmtree(tmp_path / "work")
-    last = max(one.step for one in first.select(Published))
+    last = max(event.step for event in first.select(Published))
     again = start(TRAIN, "60", **common, **FORMS[form], **where)
     assert again.end() == 0, again.lines
-    steps = [one.step for one in again.select(Checkpoint) if one.step > last]
+    steps = [event.step for event in again.select(Checkpoint) if event.step > last]
     assert steps[-1] == 60
     published = list(checkpoint.list_checkpoints(publish))
     assert len(published) >= 4
@@ -190,7 +190,7 @@ def test_what_a_program_saves_after_a_stop_is_published(start, tmp_path, how):
     ran.wait_for(lambda ran: ran.lines.count("ready") == (2 if how == "worker" else 1))
     ran.process.terminate()
     assert ran.end() == 143
-    assert [one.step for one in ran.select(Published)] == [7]
+    assert [event.step for event in ran.select(Published)] == [7]
     assert checkpoint.validate_checkpoint(tmp_path / "published/000007") == ""
 
 

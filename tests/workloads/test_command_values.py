@@ -73,13 +73,13 @@ def test_variables_and_expressions_arrive_unchanged(arrive, start):
     literal = [value for value in values if not placeholders.PLACEHOLDER.search(value)]
     environ = {f"V{number}": value for number, value in enumerate(values)}
     metrics = {f"m{number}": f"{re.escape(value)}(.)" for number, value in enumerate(values)}
-    given = {
+    settings = {
         "environ": environ,
         "metrics": metrics,
         "checkpoints": "a/{step}",
         "resume_args": json.dumps([*literal, "{resume}"]),
     }
-    for document in arrive({"workload": "command", "run": ["true"], "parameters": given}):
+    for document in arrive({"workload": "command", "run": ["true"], "parameters": settings}):
         arrived = document.parameters
         assert [load_pairs(arrived[name]) for name in ("environ", "metrics")] == [environ, metrics]
         assert parameters.parse_resume_args(arrived["resume_args"]) == (*literal, "{resume}")

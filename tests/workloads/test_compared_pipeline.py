@@ -45,7 +45,7 @@ steps:
 
 
 def list_states(robotrain) -> dict[str, str]:
-    return {one["name"]: one["state"] for one in robotrain("status", "--json").json["steps"]}
+    return {step["name"]: step["state"] for step in robotrain("status", "--json").json["steps"]}
 
 
 def test_the_new_policy_is_registered_once_it_is_shown_not_to_be_worse(robotrain, tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ SEED = 1000
 class Pretended:
     """Policies by name, each with the share of its episodes that succeed; the same seed gives the same."""
 
-    def __init__(self, folder, rates, **given):
+    def __init__(self, folder, rates, **settings):
         self.rates, self.played, self.stops_at = rates, [], None
         policies = []
         for name in rates:
@@ -29,9 +29,9 @@ class Pretended:
             role = "reference" if policies else "policy"
             policies.append(EvaluatedPolicy(name=name, source="local-path", folder=model, role=role))
         usual = {"env": "pusht", "starts": "easy", "seed": SEED, "results": folder / "outputs/eval_results"}
-        kept = folder / "outputs/policy/000000"
+        policy_folder = folder / "outputs/policy/000000"
         self.request = EvaluationRequest(
-            policy=policies[0], references=policies[1:], kept_policy=kept, **{**usual, **given}
+            policy=policies[0], references=policies[1:], kept_policy=policy_folder, **{**usual, **settings}
         )
 
     def evaluate(self, request, folder, make_progress):
@@ -81,8 +81,8 @@ class Pretended:
 def compare(tmp_path, capfd):
     """Compare; the pretended evaluation, its events by kind, and the sentence that it ended with."""
 
-    def run(rates, made=None, **given):
-        made, sentence = made or Pretended(tmp_path, rates, **given), ""
+    def run(rates, made=None, **settings):
+        made, sentence = made or Pretended(tmp_path, rates, **settings), ""
         try:
             compared_policies.compare_policies(made.request, made.evaluate)
         except SystemExit as error:
@@ -104,7 +104,7 @@ def test_a_clear_difference_ends_early_and_the_same_starts_are_played_by_both(co
     assert (verdict["verdict"], compared["ended"], sentence) == ("better", "decided", "")
     assert verdict["pairs"] < compared["fixed"] < compared["at_most"]
     assert verdict["sentence"] in [note.text for note in events[Note]]
-    own, other = ([one[1:] for one in made.played if one[0] == name] for name in ("good", "bad"))
+    own, other = ([episode[1:] for episode in made.played if episode[0] == name] for name in ("good", "bad"))
     assert own == other
     assert [skip for skip, _ in own] == [
         compared_policies.FRESH + sum(compared["rounds"][:at]) for at in range(len(own))
@@ -158,8 +158,8 @@ def test_what_was_compared_and_with_what_is_told(compare):
 def test_progress_counts_the_episodes_of_all_policies(compare):
     _, events, _ = compare({"one": 0.5, "other": 0.5}, at_most=30)
     total = 2 * 30
-    assert [(one.step, one.total) for one in events[Metrics]] == [(number + 1, total) for number in range(total)]
-    assert not any(one.values for one in events[Metrics])
+    assert [(event.step, event.total) for event in events[Metrics]] == [(number + 1, total) for number in range(total)]
+    assert not any(event.values for event in events[Metrics])
 
 
 def test_equal_policies_are_equal_within_a_range_or_not_decided(compare, tmp_path):
@@ -174,7 +174,7 @@ def test_equal_policies_are_equal_within_a_range_or_not_decided(compare, tmp_pat
 def test_several_references_are_compared_together(compare):
     made, events, _ = compare({"good": 0.9, "bad": 0.1, "like": 0.9}, at_most=60)
     verdicts = read(made)["verdicts"]
-    assert [(one["first"], one["second"], one["verdict"]) for one in verdicts] == [
+    assert [(verdict["first"], verdict["second"], verdict["verdict"]) for verdict in verdicts] == [
         (0, 1, "better"),
         (0, 2, "not decided"),
     ]
@@ -363,7 +363,7 @@ def test_two_policies_of_one_name_that_do_the_same_tie_every_pair(compare, tmp_p
     compare({}, made)
     (verdict,) = read(made)["verdicts"]
     assert (verdict["ties"], verdict["verdict"]) == (20, "not decided")
-    assert len({one["name"] for one in read(made)["policies"]}) == 2
+    assert len({policy["name"] for policy in read(made)["policies"]}) == 2
 
 
 def test_videos_of_all_rounds_lie_beside_the_results(compare):

@@ -61,8 +61,8 @@ def read_comparison(work: Path):
 
 def test_a_policy_that_pushes_is_better_than_one_that_hides_after_few_episodes(policies, tmp_path):
     references = [policies / "hides", policies / "also-pushes"]
-    given = {"policy": policies / "pushes", "references": references, "eval_episodes": 10, "at_most": 20}
-    lines = wait(start_launcher(tmp_path, **EASY, **given))
+    parameters = {"policy": policies / "pushes", "references": references, "eval_episodes": 10, "at_most": 20}
+    lines = wait(start_launcher(tmp_path, **EASY, **parameters))
     compared = read_comparison(tmp_path)
     better, like = compared["verdicts"]
     assert (better["verdict"], better["losses"]) == ("better", 0)
@@ -103,9 +103,9 @@ def strip_measurements(compared):
 
 @pytest.mark.long
 def test_a_comparison_that_was_killed_goes_on_where_it_stopped(policies, tmp_path):
-    given = {"policy": policies / "pushes", "references": [policies / "also-pushes"], "eval_episodes": 4}
-    given |= {"at_most": 12, "eval_batch_size": 4, **EASY}
-    process = start_launcher(tmp_path, **given)
+    parameters = {"policy": policies / "pushes", "references": [policies / "also-pushes"], "eval_episodes": 4}
+    parameters |= {"at_most": 12, "eval_batch_size": 4, **EASY}
+    process = start_launcher(tmp_path, **parameters)
     list(read_lines_until(process, "round 1: 4 pairs"))
     list(read_lines_until(process, '"step": 15,'))  # the other policy, within the second round
     process.kill()
@@ -113,7 +113,7 @@ def test_a_comparison_that_was_killed_goes_on_where_it_stopped(policies, tmp_pat
     parts = tmp_path / "outputs/.eval_comparison"
     before = {path: path.stat().st_mtime_ns for path in parts.glob("*/eval_results.json")}
     assert len(before) == 3, "two of the first round, one of the second"
-    lines = wait(start_launcher(tmp_path, **given))
+    lines = wait(start_launcher(tmp_path, **parameters))
     assert {path: path.stat().st_mtime_ns for path in before} == before, "nothing is played twice"
     assert sum("was evaluated before" in note.text for note in list_events(lines, Note)) == 3
     (verdict,) = read_comparison(tmp_path)["verdicts"]

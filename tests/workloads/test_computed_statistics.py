@@ -108,12 +108,12 @@ def test_quantiles_of_many_values_are_off_by_a_thousandth_of_the_range_at_most(m
     rows[7, 0] = np.nan
     for most, off in ((number_statistics.MOST_EXACT, 1e-12), (100, 1e-3)):
         monkeypatch.setattr(number_statistics, "MOST_EXACT", most)
-        found = number_statistics.compute_statistics(lambda: iter(np.array_split(rows, 7)))
+        statistics = number_statistics.compute_statistics(lambda: iter(np.array_split(rows, 7)))
         expected = np.quantile(whole, [*QUANTILES.values()], axis=0)
-        differences = np.abs([found[name] for name in QUANTILES] - expected) / np.ptp(whole, axis=0)
+        differences = np.abs([statistics[name] for name in QUANTILES] - expected) / np.ptp(whole, axis=0)
         assert differences.max() <= off, differences
         for name in ("mean", "std", "min", "max"):
-            np.testing.assert_allclose(found[name], getattr(whole, name)(axis=0), rtol=1e-9)
+            np.testing.assert_allclose(statistics[name], getattr(whole, name)(axis=0), rtol=1e-9)
 
 
 def test_the_datasets_of_a_trainer_keep_the_statistics_of_their_cameras(monkeypatch):
@@ -188,7 +188,9 @@ def test_converted_datasets_have_no_quantiles(training, tmp_path):
     for choice in (None, "computed"):
         document = training(tmp_path / "old", policy_type="pi05", convert_v21=True, statistics=choice)
         job = LerobotJob(document, dict.fromkeys(document.sources, tmp_path / "old"))
-        problems[choice] = [make_finding(one) for one in statistics_needs.find_problems(data_needs.find_needs(job))]
+        problems[choice] = [
+            make_finding(problem) for problem in statistics_needs.find_problems(data_needs.find_needs(job))
+        ]
     ((refused,), allowed) = problems.values()
     assert "q01 and q99" in refused.title
     assert [way.text for way in refused.ways] == ["--statistics computed"]
@@ -197,17 +199,17 @@ def test_converted_datasets_have_no_quantiles(training, tmp_path):
 
 @pytest.mark.slow
 def test_statistics_are_those_of_all_frames(datasets, run_program):
-    for found, expected in zip(*[iter(run_program(COMPUTE, datasets[1]))] * 2, strict=True):
-        for statistics, right in zip(found, expected, strict=True):
+    for computed, expected in zip(*[iter(run_program(COMPUTE, datasets[1]))] * 2, strict=True):
+        for statistics, right in zip(computed, expected, strict=True):
             for name, values in right.items():
                 np.testing.assert_allclose(statistics[name], values, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
 @pytest.mark.slow
 def test_relative_actions_have_the_statistics_that_lerobot_computes_of_them(datasets, run_program):
-    found, expected = run_program(RELATIVE, datasets[0])
+    computed, expected = run_program(RELATIVE, datasets[0])
     for name in ("count", "min", "max", "mean", "std"):
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(computed[name], expected[name], rtol=1e-4, atol=1e-4, err_msg=name)
 
 
 @pytest.mark.slow
@@ -216,8 +218,8 @@ def test_relative_actions_have_the_statistics_that_lerobot_computes_of_them(data
 def test_a_policy_is_normalized_with_the_statistics_of_its_frames(datasets, train, run_program, tmp_path, case):
     options = {"excluded": {"exclude_episodes": "1"}, "stored merge": {"statistics": "stored"}}.get(case, {})
     args = ["--dataset.episodes=[0,1]"] if case == "stored" else []
-    given = datasets if "merge" in case else datasets[0]
-    ran = train(given, [*SMALL["act"], *args], **ONE_STEP, **options)
+    inputs = datasets if "merge" in case else datasets[0]
+    ran = train(inputs, [*SMALL["act"], *args], **ONE_STEP, **options)
     saved = run_program(READ_TENSORS, tmp_path / "work" / NORMALIZER)
     if "stored" in case:  # bit by bit what LeRobot reads
         pattern = "work/**/meta/stats.json" if "merge" in case else "near/meta/stats.json"

@@ -21,15 +21,15 @@ MOST_SENT = {False: 0.2, True: 0.04}
 @pytest.fixture
 def judged(tmp_path) -> Iterator[Judge]:
     """Who types lines without a checker."""
-    with judge.open_judge(tmp_path, {}) as found:
-        yield found
+    with judge.open_judge(tmp_path, {}) as opened:
+        yield opened
 
 
 @pytest.fixture
-def asked(tmp_path, training_python) -> Iterator[Judge]:
+def checking_judge(tmp_path, training_python) -> Iterator[Judge]:
     """Who types lines with a checker."""
-    with judge.open_judge(tmp_path, {judge.NEWEST: training_python}) as found:
-        yield found
+    with judge.open_judge(tmp_path, {judge.NEWEST: training_python}) as opened:
+        yield opened
 
 
 def find_wrong(judged: Judge, lines: list[Line]) -> list[str]:
@@ -72,13 +72,13 @@ def test_most_broken_jobs_are_refused_without_a_checker(judged) -> None:
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_good_jobs_are_not_refused_by_a_checker(asked) -> None:
-    assert not find_wrong(asked, read_lines(GOOD)[::TENTH])
+def test_good_jobs_are_not_refused_by_a_checker(checking_judge) -> None:
+    assert not find_wrong(checking_judge, read_lines(GOOD)[::TENTH])
 
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_broken_jobs_are_refused_by_a_checker(asked) -> None:
+def test_broken_jobs_are_refused_by_a_checker(checking_judge) -> None:
     lines = read_lines(BROKEN)[::TENTH]
-    wrong = find_wrong(asked, lines)
+    wrong = find_wrong(checking_judge, lines)
     assert len(wrong) <= MOST_SENT[True] * len(lines), "\n".join(wrong)

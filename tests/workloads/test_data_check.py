@@ -39,26 +39,26 @@ def test_a_finding_of_an_unknown_code_is_refused():
 
 
 def test_errors_come_first_and_then_what_most_episodes_have():
-    found = (
+    findings = (
         make_data_finding("idle-end", "short", [1]),
         make_data_finding("idle-start", "long", [1, 2, 3]),
         make_data_finding("video-short", "ends", [4]),
     )
-    checked = make_checked(*found)
+    checked = make_checked(*findings)
     assert [row[1] for row in list_rows(checked)] == ["video-short", "idle-start", "idle-end"]
     assert "(episodes 1-3)" in [*list_rows(checked)][1][2]
     assert format_heading(checked) == "recordings/pick cube: 10 episodes, 12,040 frames, 2 cameras; 1 error, 2 warnings"
 
 
 def test_only_episodes_are_left_out_of_which_that_cures_the_dataset():
-    found = (
+    findings = (
         make_data_finding("camera-black", "black", [3, 7]),
         make_data_finding("episode-repeated", "copy", [8, 9]),
         make_data_finding("idle-end", "idle", [1]),  # cutting its end cures it
         make_data_finding("timestamps-irregular", "uneven", range(10)),
         make_data_finding("camera-frozen", "frozen", range(6)),  # in most: the camera, not the episodes
     )
-    checked = make_checked(*found)
+    checked = make_checked(*findings)
     assert checked.excluded == [3, 7, 8, 9]
     assert [*list_next_lines(checked)] == [
         "leave them out:  --exclude-episodes 3,7-9",
@@ -115,7 +115,7 @@ def test_a_misspelt_folder_gets_the_nearest_also_where_it_looks_like_a_name_of_t
     refused = robotrain("data", "check", "recordings/pick-cub", str(tmp_path / "nothing"), "--json")
     assert refused.exit_code == 2
     missing, unknown = refused.json["problems"]
-    assert [one["text"] for one in missing["instead"]] == ["robotrain data check recordings/pick-cube"]
+    assert [suggestion["text"] for suggestion in missing["instead"]] == ["robotrain data check recordings/pick-cube"]
     assert (missing["code"], unknown["code"]) == ("source-invalid", "source-invalid")
     assert [way["text"] for way in unknown["instead"]] == ["robotrain data check FOLDER"]
     (tmp_path / "recordings/pour-tea/meta").mkdir(parents=True)

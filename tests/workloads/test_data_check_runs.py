@@ -44,15 +44,15 @@ def test_a_good_dataset_is_one_line(robotrain, dataset):
 
 
 def test_what_makes_a_policy_worse_is_a_warning_and_what_does_not_train_is_exit_code_2(robotrain, dataset):
-    change_statistics(dataset, lambda values: values.update(std=[1000 * one for one in values["std"]]))
+    change_statistics(dataset, lambda values: values.update(std=[1000 * deviation for deviation in values["std"]]))
     worse = robotrain("data", "check", "recordings", CAMERA, "--json")
     assert worse.exit_code == 0
-    found = [
-        [(one["code"], one["severity"], one["feature"]) for one in checked["findings"]]
+    findings = [
+        [(finding["code"], finding["severity"], finding["feature"]) for finding in checked["findings"]]
         for checked in worse.json["datasets"]
     ]
     differs = [("statistics-differ", "warning", feature) for feature in ("observation.state", "action")]
-    assert found == [differs[1:], differs]  # LeRobot averaged the quantiles of the second one
+    assert findings == [differs[1:], differs]  # LeRobot averaged the quantiles of the second one
     assert "compute them:    --statistics computed\n" in robotrain("data", "check", CAMERA).stderr
     (dataset / "meta/info.json").write_text("{}")
     broken = robotrain("data", "check", "recordings")
@@ -67,7 +67,7 @@ def test_damage_in_the_middle_of_a_video_is_found_with_all_its_episodes(robotrai
     environ = {"PYTHONPATH": str(Path(__file__).parent)}
     subprocess.run([training_python, "-c", MIDDLE, dataset], env=environ, check=True)
     (checked,) = robotrain("data", "check", "recordings", "--json").json["datasets"]
-    assert {one["code"]: one["episodes"] for one in checked["findings"]}["video-unreadable"] == [3, 4]
+    assert {finding["code"]: finding["episodes"] for finding in checked["findings"]}["video-unreadable"] == [3, 4]
     assert checked["exclude_episodes"] == "3-4"
     (left,) = robotrain("data", "check", "recordings", "--exclude-episodes", "3,4", "--json").json["datasets"]
     assert (left["can_train"], left["pictures"]) == (True, 240)
@@ -85,7 +85,7 @@ def test_the_episodes_that_are_printed_are_all_that_must_be_left_out(robotrain, 
     environ = {"PYTHONPATH": str(Path(__file__).parent)}
     subprocess.run([training_python, "-c", DAMAGE, dataset], env=environ, check=True)
     (checked,) = robotrain("data", "check", "recordings", "--json").json["datasets"]
-    assert {one["code"]: one["episodes"] for one in checked["findings"]} == {
+    assert {finding["code"]: finding["episodes"] for finding in checked["findings"]} == {
         "value-not-finite": [1, 5],
         "task-missing": [3],
         "video-short": [7],

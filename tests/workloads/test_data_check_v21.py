@@ -53,8 +53,8 @@ def test_numbers_and_pictures_are_looked_at(robotrain, old):
     checked = robotrain("data", "check", "old", "--json")
     (dataset,) = checked.json["datasets"]
     assert (checked.exit_code, dataset["can_train"], dataset["convert_v21"]) == (0, True, True)
-    found = [(one["code"], one["feature"], one["episodes"]) for one in dataset["findings"]]
-    assert found == [("episode-repeated", "observation.image", [5])]
+    findings = [(finding["code"], finding["feature"], finding["episodes"]) for finding in dataset["findings"]]
+    assert findings == [("episode-repeated", "observation.image", [5])]
 
 
 def test_a_broken_one_is_refused_with_the_episode(robotrain, old):
@@ -62,7 +62,7 @@ def test_a_broken_one_is_refused_with_the_episode(robotrain, old):
     checked = robotrain("data", "check", "old", "--json")
     (dataset,) = checked.json["datasets"]
     assert checked.exit_code == 2
-    assert [(one["code"], one["episodes"]) for one in dataset["findings"]] == [("file-missing", [4])]
+    assert [(finding["code"], finding["episodes"]) for finding in dataset["findings"]] == [("file-missing", [4])]
 
 
 @pytest.mark.usefixtures("old")
@@ -79,5 +79,5 @@ def test_the_page_has_the_findings_of_the_check(robotrain, old, training_python)
     words = [training_python, "-c", COPY_NUMBERS, data / "episode_000001.parquet", data / "episode_000007.parquet"]
     subprocess.run(words, check=True)
     (checked,) = robotrain("data", "check", "old", "--json").json["datasets"]
-    assert {"episode-repeated", "episode-in-validation"} <= {one["code"] for one in checked["findings"]}
+    assert {"episode-repeated", "episode-in-validation"} <= {finding["code"] for finding in checked["findings"]}
     assert robotrain("data", "view", "old", "--json").json["findings"] == checked["findings"]

@@ -68,7 +68,7 @@ def ask(training_python, tmp_path, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
 
     def ask(folder: Path) -> tuple[InspectedDataset, list[int]]:
-        sizes = {str(one.relative_to(folder)): one.stat().st_size for one in folder.rglob("*") if one.is_file()}
+        sizes = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
         read = []
 
         def read_ranges(ranges) -> list[bytes]:
@@ -83,7 +83,7 @@ def ask(training_python, tmp_path, monkeypatch):
 
 
 def put_on_hub(hub: HubStandIn, name: str, folder: Path) -> None:
-    files = {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     hub.repository(name, files, "dataset")
 
 
@@ -97,7 +97,7 @@ def test_a_dataset_of_the_hub_has_the_findings_of_a_folder(robotrain, hub, made)
 @pytest.mark.long
 def test_pictures_in_tables_are_looked_at_until_enough_is_read(ask, made):
     answer, read = ask(made / "plain")
-    assert [(one.code, one.episodes) for one in answer.findings] == [("camera-black", (7,))]
+    assert [(finding.code, finding.episodes) for finding in answer.findings] == [("camera-black", (7,))]
     quality = answer.results["quality"]
     assert (quality["numbered_episodes"], quality["pictured_episodes"]) == (12, 12)
     assert 0 < quality["decoded_pictures"] < quality["pictures"]
@@ -122,4 +122,4 @@ def test_a_file_that_is_damaged_where_the_tables_were_not_compared_is_an_error(a
     content[len(content) // 2 : len(content) // 2 + 4000] = bytes(4000)
     path.write_bytes(content)
     answer, _ = ask(folder)
-    assert [one.code for one in answer.findings][-1:] == ["file-unreadable"]
+    assert [finding.code for finding in answer.findings][-1:] == ["file-unreadable"]

@@ -54,18 +54,18 @@ def tried(request, training_python) -> list[dict]:
 
 
 def test_planted_defects_are_found_with_all_their_episodes(tried):
-    planted = [one for one in tried if one["defect"]]
-    missed = [one for one in planted if not one["found"]]
+    planted = [trial for trial in tried if trial["defect"]]
+    missed = [trial for trial in planted if not trial["found"]]
     assert len(missed) <= (1 - FEWEST_FOUND) * len(planted), missed
 
 
 def test_good_datasets_have_no_errors_and_few_warnings(tried):
-    good = [one for one in tried if not one["defect"] and not one.get("is_unusual")]
-    assert [one for one in good if any(finding[0] == "error" for finding in one["findings"])] == []
-    warned = [one for one in good if one["findings"]]
+    good = [trial for trial in tried if not trial["defect"] and not trial.get("is_unusual")]
+    assert [trial for trial in good if any(finding[0] == "error" for finding in trial["findings"])] == []
+    warned = [trial for trial in good if trial["findings"]]
     assert len(warned) <= MOST_WARNED * len(good), warned
 
 
 def test_unusual_datasets_are_not_blamed_for_units_signs_order_and_time(tried):
-    blamed = [one for one in tried if one.get("is_unusual") and one["findings"]]
+    blamed = [trial for trial in tried if trial.get("is_unusual") and trial["findings"]]
     assert len(blamed) <= MOST_BLAMED, blamed

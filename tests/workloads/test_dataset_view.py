@@ -45,7 +45,7 @@ def test_an_episode_has_its_curves_its_pictures_and_its_video(view):
     assert content["cameras"] == [{"name": "observation.image", "kind": "video", "width": 64, "height": 64}]
     shown = content["shown"]
     assert (shown["episode"], shown["frames"], shown["problem"]) == (3, 40, "")
-    assert {name: [one["name"] for one in curves] for name, curves in shown["curves"].items()} == {
+    assert {name: [curve["name"] for curve in curves] for name, curves in shown["curves"].items()} == {
         "action": ["target_x", "target_y"],
         "observation.state": ["agent_x", "agent_y"],
     }
@@ -60,9 +60,11 @@ def test_an_episode_has_its_curves_its_pictures_and_its_video(view):
 
 def test_each_episode_has_its_scores(view):
     content = view(MINI)
-    assert [one["episode"] for one in content["scores"][:1]] == [content["shown"]["episode"]], "the worst comes first"
+    assert [score["episode"] for score in content["scores"][:1]] == [content["shown"]["episode"]], (
+        "the worst comes first"
+    )
     assert len(content["scores"]) == content["episodes"] == 50
-    assert all(one["idle"] >= 0 and 0 < one["jump"] == max(one["motion"]) for one in content["scores"])
+    assert all(score["idle"] >= 0 and 0 < score["jump"] == max(score["motion"]) for score in content["scores"])
     assert content["shown"]["strips"] == []
 
 
@@ -112,7 +114,7 @@ def test_a_null_in_a_vector_is_left_out_of_its_curve(view, tmp_path, training_py
     words = [training_python, "-c", CHANGE.format(value=value), data]
     subprocess.run(words, cwd=Path(__file__).parent, check=True, capture_output=True)
     shown = view(data, episode=0)["shown"]
-    assert (shown["problem"], [one["omitted"] for one in shown["curves"]["action"]]) == ("", omitted)
+    assert (shown["problem"], [curve["omitted"] for curve in shown["curves"]["action"]]) == ("", omitted)
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,11 @@ def recorded_camera(name, size=96):
 def find_mismatches(tmp_path):
     """The problems of an evaluation whose files are here: `find_mismatches(policy=folder, env="pusht")`."""
 
-    def find(**given) -> list[str]:
-        document = evaluation(tmp_path / "work", **given)
-        found = find_problems(document)
-        assert set(map(format_finding, container.compare(document, folders(document)))) <= set(found)
-        return found
+    def find(**parameters) -> list[str]:
+        document = evaluation(tmp_path / "work", **parameters)
+        mismatches = find_problems(document)
+        assert set(map(format_finding, container.compare(document, folders(document)))) <= set(mismatches)
+        return mismatches
 
     return find
 
@@ -63,8 +63,8 @@ def test_what_each_policy_reads_is_implied_once_and_trusted_for_each(policy, tmp
     document = evaluation(tmp_path / "work", policy=small, references=[large, small], env="pusht")
     (texts,) = container.implied_sources(document, folders(document)).values()
     alone = [
-        container.implied_sources(one, folders(one))["backbone"]
-        for one in (evaluation(tmp_path / "work", policy=at, env="pusht") for at in (small, large))
+        container.implied_sources(document, folders(document))["backbone"]
+        for document in (evaluation(tmp_path / "work", policy=at, env="pusht") for at in (small, large))
     ]
     assert list(texts) == list(dict.fromkeys(text for each in alone for text in each))
 
@@ -162,7 +162,9 @@ def test_what_the_policys_own_processors_rename_or_fill_up_fits(find_mismatches,
     assert find_mismatches(policy=policy("spare", input_features=spare), dataset=data) == []
     long = {"observation.state": {"type": "STATE", "shape": [32]}}
     padded = policy("padded", type="smolvla", input_features=long, max_state_dim=32)
-    assert [one for one in find_mismatches(policy=padded, dataset=data) if "does not bring" not in one] == []
+    assert [
+        mismatch for mismatch in find_mismatches(policy=padded, dataset=data) if "does not bring" not in mismatch
+    ] == []
     assert len(find_mismatches(policy=policy("not", input_features=long), dataset=data)) == 1
 
 
@@ -185,8 +187,8 @@ def test_the_size_of_a_padded_state_is_that_of_the_statistics(find_mismatches, p
         text = json.dumps(header).encode()
         content = len(text).to_bytes(8, "little") + text + bytes(trained)
         (folder / "normalizer.safetensors").write_bytes(content)
-    found = find_mismatches(policy=folder, env="metaworld", env_tasks="reach-v3")
-    named = [sentence for sentence in found if "observation.state" in sentence]
+    mismatches = find_mismatches(policy=folder, env="metaworld", env_tasks="reach-v3")
+    named = [sentence for sentence in mismatches if "observation.state" in sentence]
     check_findings(named, is_wrong, f"but {trained if padded else 2} values in the policy")
 
 
@@ -213,8 +215,10 @@ def test_a_type_that_trained_without_some_cameras_is_evaluated_without_them(
 def test_pictures_have_the_size_that_the_policy_was_trained_with(find_mismatches, policy, dataset, settings, fits):
     data = dataset(features=RECORDED | {"observation.images.top": camera(48, 64)})
     trained = policy(input_features=recorded_camera("observation.images.top"), **settings)
-    found = [sentence for sentence in find_mismatches(policy=trained, dataset=data) if "observation.images" in sentence]
-    check_findings(found, not fits, "64 wide and 48 high in the dataset")
+    mismatches = [
+        sentence for sentence in find_mismatches(policy=trained, dataset=data) if "observation.images" in sentence
+    ]
+    check_findings(mismatches, not fits, "64 wide and 48 high in the dataset")
 
 
 def test_a_given_image_size_is_compared_with_the_policys(find_mismatches, policy):
@@ -247,8 +251,8 @@ def test_no_episodes_and_episodes_that_are_not_there(find_mismatches, policy, da
     data = dataset(features=RECORDED)
     assert find_mismatches(policy=at, dataset=data, replay_episodes="0-1") == []
     for wrong, instead in (("1,7", "1"), ("0-5", "0-1"), ("held-out", "all")):
-        found = find_mismatches(policy=at, dataset=data, replay_episodes=wrong)
-        check_findings(found, fact=f"--replay-episodes {instead}")
+        mismatches = find_mismatches(policy=at, dataset=data, replay_episodes=wrong)
+        check_findings(mismatches, fact=f"--replay-episodes {instead}")
     more = dataset(folder="more", features=RECORDED, total_episodes=8)
     assert find_mismatches(policy=at, dataset=[data, more], replay_episodes="1,7") == []
 

@@ -23,7 +23,7 @@ HUB = JobSource(role="dataset", kind="huggingface", uri="lerobot/pusht", pin="a"
 def make_evaluation(tmp_path, policy, dataset):
     """Make an evaluation of a policy on a dataset, unless others are named: `make_evaluation(env="pusht")`."""
     usual = {"policy": policy(), "dataset": dataset()}
-    return lambda **given: evaluation(tmp_path / "work", **{**usual, **given})
+    return lambda **parameters: evaluation(tmp_path / "work", **{**usual, **parameters})
 
 
 def read_work(document, data=None):
@@ -59,36 +59,36 @@ def test_the_launcher_is_told_which_interrupted_run_it_takes_over(make_evaluatio
 
 
 def test_every_given_parameter_reaches_the_launcher(make_evaluation):
-    given = {"env": "pusht", "env_steps": 80, "starts": "easy", "env_workers": 0, "replay_episodes": "0,2-3"}
-    given |= {"exclude_episodes": "2"}
-    given |= {"success_reward": 0.8, "success_threshold": 0.0, "record_video": True, "task_description": "push"}
-    given |= {"eval_episodes": 3, "eval_batch_size": 2, "seed": 5, "device": "cpu", "job_name": "mine"}
+    parameters = {"env": "pusht", "env_steps": 80, "starts": "easy", "env_workers": 0, "replay_episodes": "0,2-3"}
+    parameters |= {"exclude_episodes": "2"}
+    parameters |= {"success_reward": 0.8, "success_threshold": 0.0, "record_video": True, "task_description": "push"}
+    parameters |= {"eval_episodes": 3, "eval_batch_size": 2, "seed": 5, "device": "cpu", "job_name": "mine"}
     options = ["--policy.n_action_steps=4", "--env.fps=5"]
-    asked = read_work(make_evaluation(**given, keep_policy=False, output_dir="/elsewhere", args=options))
-    assert {name: getattr(asked, name) for name in given} == given
-    assert (asked.options, asked.results, asked.kept_policy) == (options, Path("/elsewhere/eval_results"), None)
+    request = read_work(make_evaluation(**parameters, keep_policy=False, output_dir="/elsewhere", args=options))
+    assert {name: getattr(request, name) for name in parameters} == parameters
+    assert (request.options, request.results, request.kept_policy) == (options, Path("/elsewhere/eval_results"), None)
 
 
 def test_a_comparison_reaches_the_launcher_with_every_reference(make_evaluation, policy, saved, tmp_path):
     compared = [policy("other", type="diffusion"), saved("run/checkpoints/000300", 300)]
-    given = {"at_most": 40, "confidence": 0.9, "detect": 0.3, "margin": 0.1}
-    document = make_evaluation(references=compared, dataset=None, env="pusht", policy_type="act", **given)
-    asked = read_work(document)
-    assert {name: getattr(asked, name) for name in given} == given
-    assert [(one.folder, one.step, one.role) for one in asked.references] == [
+    parameters = {"at_most": 40, "confidence": 0.9, "detect": 0.3, "margin": 0.1}
+    document = make_evaluation(references=compared, dataset=None, env="pusht", policy_type="act", **parameters)
+    request = read_work(document)
+    assert {name: getattr(request, name) for name in parameters} == parameters
+    assert [(reference.folder, reference.step, reference.role) for reference in request.references] == [
         (compared[0], 0, "reference"),
         (compared[1] / "pretrained_model", 300, "reference"),
     ]
-    assert asked.policy.folder == tmp_path / "policy"
+    assert request.policy.folder == tmp_path / "policy"
     assert container.tracked(document).params["references"] == " ".join(map(str, compared))
     lineage = container.publishing(document, folders(document)).lineage
     assert [uri for _, uri, _ in lineage["compared_with"]] == [*map(str, compared)]
 
 
 def test_names_of_tasks_and_renames_reach_the_launcher(make_evaluation):
-    given = {"env": "metaworld", "env_tasks": "push-v3,reach-v3,push-v3", "rename": "observation.a=observation.b"}
-    asked = read_work(make_evaluation(dataset=None, **given))
-    assert (asked.tasks, asked.renames) == (["push-v3", "reach-v3"], {"observation.a": "observation.b"})
+    parameters = {"env": "metaworld", "env_tasks": "push-v3,reach-v3,push-v3", "rename": "observation.a=observation.b"}
+    request = read_work(make_evaluation(dataset=None, **parameters))
+    assert (request.tasks, request.renames) == (["push-v3", "reach-v3"], {"observation.a": "observation.b"})
 
 
 def test_long_starts_reach_the_launcher(make_evaluation):
@@ -98,16 +98,16 @@ def test_long_starts_reach_the_launcher(make_evaluation):
 
 def test_a_users_later_changes_of_the_policy_do_not_change_the_kept_one(make_evaluation, policy, saved):
     folder = policy("mine")
-    asked = read_work(make_evaluation(policy=folder))
-    assert not asked.link_policy
+    request = read_work(make_evaluation(policy=folder))
+    assert not request.link_policy
     assert not read_work(make_evaluation(policy=saved("brought/000300", 300))).link_policy
     sealed = saved("lerobot-train-00000000-1/outputs/checkpoints/000300", 300)
     assert read_work(make_evaluation(policy=sealed)).link_policy
     assert read_work(make_evaluation(policy=policy("work/fetched"))).link_policy
-    result_store.copy_policy(folder, asked.kept_policy, link=asked.link_policy)
+    result_store.copy_policy(folder, request.kept_policy, link=request.link_policy)
     with (folder / "model.safetensors").open("r+b") as file:
         file.write(b"spoiled")
-    assert b"spoiled" not in (asked.kept_policy / "model.safetensors").read_bytes()
+    assert b"spoiled" not in (request.kept_policy / "model.safetensors").read_bytes()
 
 
 def test_registering_keeps_the_policy_and_an_untrained_one_is_not_kept(make_evaluation):
@@ -119,9 +119,9 @@ def test_registering_keeps_the_policy_and_an_untrained_one_is_not_kept(make_eval
 def test_a_checkpoint_has_its_step_and_the_run_that_made_it(make_evaluation, saved):
     at = saved("run/checkpoints/000300", 300)
     document = make_evaluation(policy=at)
-    asked = read_work(document)
-    assert (asked.policy.folder, asked.policy.step) == (at / "pretrained_model", 300)
-    assert asked.tags["policy_run"] == checkpoint.read_manifest(at).run
+    request = read_work(document)
+    assert (request.policy.folder, request.policy.step) == (at / "pretrained_model", 300)
+    assert request.tags["policy_run"] == checkpoint.read_manifest(at).run
     tags = container.publishing(document, folders(document)).tags
     assert tags["policy_step"] == "300"
     assert tags["policy_checkpoint_sha256"] == checkpoint.read_manifest(at).digest
@@ -146,9 +146,9 @@ def test_step_and_run_of_a_registered_policy_are_those_of_the_registry(make_eval
     document, came = make_evaluation(policy=named, dataset=None, env="pusht"), policy("came")
     recorded = {"policy_run": "lerobot-train-1", "policy_step": "400"}
     model_lineage.write_policy_lineage(Path(document.placement.cache), came, recorded)
-    asked = read_work(document, {named: came})
-    assert (asked.policy.step, asked.tags["policy_run"]) == (400, "lerobot-train-1")
-    assert asked.kept_policy.parts[-2:] == ("policy", "000400")
+    request = read_work(document, {named: came})
+    assert (request.policy.step, request.tags["policy_run"]) == (400, "lerobot-train-1")
+    assert request.kept_policy.parts[-2:] == ("policy", "000400")
     assert container.publishing(document, {named: came}).tags["policy_run"] == "lerobot-train-1"
 
 
@@ -200,8 +200,10 @@ def test_the_environment_and_the_gpus_are_those_that_the_job_needs(make_evaluati
 
 def test_results_are_copied_to_a_folder_or_an_address(make_evaluation):
     addresses = ["https://a.blob.core.windows.net/c/p", "file:///results/", "/results"]
-    found = [target.to for url in addresses for target in container.targets(make_evaluation(publish_url=url), {})]
-    assert found == [addresses[0], "/results", "/results"]
+    destinations = [
+        target.to for url in addresses for target in container.targets(make_evaluation(publish_url=url), {})
+    ]
+    assert destinations == [addresses[0], "/results", "/results"]
     assert list(container.targets(make_evaluation(), {})) == []
 
 

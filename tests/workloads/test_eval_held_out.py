@@ -54,10 +54,10 @@ def trained(policy):
     return make
 
 
-def refuse(asked, policy) -> str:
+def refuse(requested, policy) -> str:
     """Why episodes cannot be replayed as they were asked for."""
     with pytest.raises(ValueError) as caught:
-        held_out.choose_episodes(asked, PUSHT, policy)
+        held_out.choose_episodes(requested, PUSHT, policy)
     return str(caught.value)
 
 
@@ -72,11 +72,11 @@ def tensors(numbers) -> bytes:
 
 
 def test_held_out_ones_are_the_last_of_each_task(trained):
-    found = held_out.choose_episodes(None, PUSHT, trained())
-    assert found.episodes == HELD_OUT
-    assert found.held_out
-    check_findings([found.why], fact="5 episodes of 50")
-    assert held_out.choose_episodes("held-out", PUSHT, trained("again")).episodes == found.episodes
+    selection = held_out.choose_episodes(None, PUSHT, trained())
+    assert selection.episodes == HELD_OUT
+    assert selection.held_out
+    check_findings([selection.why], fact="5 episodes of 50")
+    assert held_out.choose_episodes("held-out", PUSHT, trained("again")).episodes == selection.episodes
     partial = trained("partial", episodes=list(range(10)), eval_split=0.25)
     assert held_out.choose_episodes(None, PUSHT, partial).episodes == [7, 8, 9]
 
@@ -98,21 +98,21 @@ def test_a_policy_that_normalizes_with_computed_statistics_knows_its_dataset_by_
     ],
 )
 def test_all_episodes_where_the_split_is_unknown_with_the_reason(trained, changes):
-    found = held_out.choose_episodes(None, PUSHT, trained(**changes))
-    assert found.episodes == list(range(50))
-    assert not found.held_out
-    check_findings([found.why, refuse("held-out", trained("again", **changes))], 2, "all 50 episodes")
+    selection = held_out.choose_episodes(None, PUSHT, trained(**changes))
+    assert selection.episodes == list(range(50))
+    assert not selection.held_out
+    check_findings([selection.why, refuse("held-out", trained("again", **changes))], 2, "all 50 episodes")
 
 
 def test_a_policy_without_a_training_configuration_and_an_untrained_one(policy):
     check_findings([held_out.choose_episodes(None, PUSHT, policy()).why], fact="train_config.json")
-    found = held_out.choose_episodes(None, PUSHT, None)
-    assert (found.episodes, found.held_out) == (HELD_OUT, True)  # as a trained one, so that they compare
-    check_findings([found.why], fact="--val-split 0.1")
-    assert held_out.choose_episodes("held-out", PUSHT, None) == found
-    found = held_out.choose_episodes("3", PUSHT, None)
-    assert found[:2] == ([3], False)
-    check_findings([found.why], fact="the policy is untrained")
+    selection = held_out.choose_episodes(None, PUSHT, None)
+    assert (selection.episodes, selection.held_out) == (HELD_OUT, True)  # as a trained one, so that they compare
+    check_findings([selection.why], fact="--val-split 0.1")
+    assert held_out.choose_episodes("held-out", PUSHT, None) == selection
+    selection = held_out.choose_episodes("3", PUSHT, None)
+    assert selection[:2] == ([3], False)
+    check_findings([selection.why], fact="the policy is untrained")
 
 
 @pytest.mark.parametrize(
@@ -148,11 +148,11 @@ def test_requested_episodes_are_held_out_if_all_of_them_are(trained):
 )
 def test_what_an_earlier_training_saw_is_not_held_out(trained, base, episodes, held):
     at = trained("tuned", begun=trained("tuned before", begun=trained("base", **base)))
-    found = held_out.choose_episodes(None, PUSHT, at)
-    assert found[:2] == (episodes, held)
+    selection = held_out.choose_episodes(None, PUSHT, at)
+    assert selection[:2] == (episodes, held)
     assert held_out.choose_episodes("36", PUSHT, at).held_out is (36 in episodes and held)
     if not held:
-        check_findings([found.why, refuse("held-out", at)], 2, "an earlier training of the policy saw all episodes")
+        check_findings([selection.why, refuse("held-out", at)], 2, "an earlier training of the policy saw all episodes")
 
 
 @pytest.mark.parametrize(
@@ -165,11 +165,11 @@ def test_what_an_earlier_training_saw_is_not_held_out(trained, base, episodes, h
 )
 def test_episodes_are_not_called_held_out_where_an_earlier_training_is_unknown(trained, policy, base):
     at = trained("tuned", begun=base(trained, policy))
-    found = held_out.choose_episodes(None, PUSHT, at)
-    assert found[:2] == (HELD_OUT, False)  # still those that say most
+    selection = held_out.choose_episodes(None, PUSHT, at)
+    assert selection[:2] == (HELD_OUT, False)  # still those that say most
     assert not held_out.choose_episodes("36", PUSHT, at).held_out
-    for why in (found.why, held_out.explain_unknown_split(PUSHT, at), refuse("held-out", at)):
-        assert "which may have seen them" in why
+    for reason in (selection.why, held_out.explain_unknown_split(PUSHT, at), refuse("held-out", at)):
+        assert "which may have seen them" in reason
 
 
 def test_a_resumed_training_held_out_the_same_as_the_first_one(trained, tmp_path):
@@ -202,26 +202,26 @@ def test_a_preempted_fine_tuning_records_what_its_base_saw(trained, tmp_path, ba
         training_history.write_record(at, training_history.load_trainings(begun))
         begun = at
     assert len(training_history.read_trainings(begun)) == 2  # preemptions do not make it longer
-    known = held_out.choose_episodes(None, PUSHT, begun)
+    selection_before = held_out.choose_episodes(None, PUSHT, begun)
     at.rename(tmp_path / "elsewhere")
     shutil.rmtree(tmp_path / "here")
-    found = held_out.choose_episodes(None, PUSHT, tmp_path / "elsewhere")
-    assert found[:2] == known[:2] == (episodes, held)
-    assert ("which may have seen them" in found.why) == ("scale" in base)
+    selection = held_out.choose_episodes(None, PUSHT, tmp_path / "elsewhere")
+    assert selection[:2] == selection_before[:2] == (episodes, held)
+    assert ("which may have seen them" in selection.why) == ("scale" in base)
 
 
 @settings(max_examples=25)
 @given(some.lists(some.sampled_from("ab"), max_size=30), some.floats(0.01, 0.99))
 def test_every_task_gives_its_part_and_no_more(tasks, part):
-    found = dataset.select_last_episodes(list(enumerate(tasks)), part)
+    last_episodes = dataset.select_last_episodes(list(enumerate(tasks)), part)
     for task in set(tasks):
         own = [number for number, name in enumerate(tasks) if name == task]
-        held = [number for number in found if number in own]
+        held = [number for number in last_episodes if number in own]
         assert held == own[len(own) - math.ceil(len(own) * part) :]
 
 
 @pytest.mark.parametrize(
-    ("asked", "excluded", "episodes"),
+    ("requested", "excluded", "episodes"),
     [
         (None, "36,38", [37, 39, 49]),
         ("held-out", "49", HELD_OUT[:-1]),
@@ -229,20 +229,20 @@ def test_every_task_gives_its_part_and_no_more(tasks, part):
         ("0-3", "1,3", [0, 2]),
     ],
 )
-def test_episodes_that_are_left_out_are_not_replayed(trained, asked, excluded, episodes):
-    found = held_out.choose_episodes(asked, PUSHT, trained(), excluded)
-    assert found.episodes == episodes
-    assert f"without {excluded}" in found.why
+def test_episodes_that_are_left_out_are_not_replayed(trained, requested, excluded, episodes):
+    selection = held_out.choose_episodes(requested, PUSHT, trained(), excluded)
+    assert selection.episodes == episodes
+    assert f"without {excluded}" in selection.why
 
 
 def test_an_untrained_policy_replays_what_a_training_without_them_holds_out():
     assert held_out.choose_episodes(None, PUSHT, None, "38-39,49").episodes == [34, 35, 36, 37, 48]
 
 
-@pytest.mark.parametrize(("asked", "excluded"), [("all", "0-49"), ("3", "3"), ("all", "50")])
-def test_a_replay_needs_episodes_that_are_left(trained, asked, excluded):
+@pytest.mark.parametrize(("requested", "excluded"), [("all", "0-49"), ("3", "3"), ("all", "50")])
+def test_a_replay_needs_episodes_that_are_left(trained, requested, excluded):
     with pytest.raises(ValueError) as caught:
-        held_out.choose_episodes(asked, PUSHT, trained(), excluded)
+        held_out.choose_episodes(requested, PUSHT, trained(), excluded)
     assert f"--exclude-episodes {excluded}" in str(caught.value)
 
 

@@ -53,8 +53,8 @@ def test_progress_parameters_and_the_choice_of_episodes_are_reported(evaluated):
 
 
 def test_a_stop_ends_it_at_once_and_leaves_no_partial_results(tmp_path, pusht):
-    given = {"builtin_policy": True, "dataset": pusht, "eval_episodes": 50, "eval_batch_size": 1}
-    process = start_launcher(tmp_path, NETWORK, **given)
+    parameters = {"builtin_policy": True, "dataset": pusht, "eval_episodes": 50, "eval_batch_size": 1}
+    process = start_launcher(tmp_path, NETWORK, **parameters)
     lines = list(read_lines_until(process, '"total": 5,'))
     process.send_signal(signal.SIGTERM)
     lines += process.communicate(timeout=30)[0].splitlines()

@@ -76,7 +76,11 @@ def submit(robotrain, policy, hub, monkeypatch, tmp_path):
 
 def find_scenes(answer):
     assert answer.exit_code == 0, answer.stderr
-    return [(one["kind"], one["uri"], one["pin"]) for one in read_job(answer)["sources"] if one["role"] == "scenes"]
+    return [
+        (source["kind"], source["uri"], source["pin"])
+        for source in read_job(answer)["sources"]
+        if source["role"] == "scenes"
+    ]
 
 
 def find_errors(answer):
@@ -97,7 +101,7 @@ def test_scenes_of_a_folder_take_their_place(submit, scenes):
 
 def test_another_dataset_is_not_taken_for_scenes(submit):
     answer = submit("osmo", "--assets", "lab/other", command="submit")
-    (problem,) = (one for one in find_errors(answer) if one["code"] == "source-undescribed")
+    (problem,) = (error for error in find_errors(answer) if error["code"] == "source-undescribed")
     assert "scenes/libero_floor_base_style.xml" in problem["title"]
 
 
@@ -195,15 +199,15 @@ class TestSimulation:
         results = Path(evaluated["evaluated"]["results"], "eval_results.json")
         rollout = json.loads(results.read_text())["rollout"]
         words = "pick up the alphabet soup and place it in the basket"
-        assert [(one["task"], one["steps"], one["description"]) for one in rollout["per_episode"]] == [
+        assert [(episode["task"], episode["steps"], episode["description"]) for episode in rollout["per_episode"]] == [
             ("libero_object/0", 4, words)
         ] * 2
 
     def test_scenes_come_from_the_hub_by_the_data_step_alone(self, evaluated, hub):
         commit = hub.repositories[f"datasets/{SCENES}"].branches["main"]
-        fetched = [one for one in hub.requests if f"/datasets/{SCENES}/resolve/" in one]
+        fetched = [request for request in hub.requests if f"/datasets/{SCENES}/resolve/" in request]
         assert fetched
-        assert all(f"/resolve/{commit}/" in one for one in fetched)
+        assert all(f"/resolve/{commit}/" in request for request in fetched)
 
     def test_libero_asks_nothing_and_writes_nothing_at_home(self, evaluated, evaluate):
         assert "Do you want" not in evaluate.run("logs", "two").stdout

@@ -24,9 +24,9 @@ REQUEST = EvaluationRequest(job_name="lerobot-eval", env="pusht", dataset="pusht
 FOUND = EvaluationResult(request=REQUEST, policy=POLICY, device="cpu")
 
 
-def explain_low_success(found) -> str:
-    scored = Scored(step=0, scores=summary.compute_scores(found), passed=found.passed)
-    return summary.explain_low_success(scored, found.request.success_threshold)
+def explain_low_success(evaluation) -> str:
+    scored = Scored(step=0, scores=summary.compute_scores(evaluation), passed=evaluation.passed)
+    return summary.explain_low_success(scored, evaluation.request.success_threshold)
 
 
 def make_rollout(*successes: bool) -> RolloutResult:
@@ -81,8 +81,8 @@ def test_latency_of_a_slow_policy_is_measured_no_longer_than_it_takes_to_know(mo
 
     monkeypatch.setattr(replay, "_time_actions", acted)
     monkeypatch.setattr(replay.time, "perf_counter", lambda: clock[0])
-    found = replay.measure_latency(None, 9, [3])
-    assert (len(calls) - warmed, len(found.seconds[3])) == (measured, measured)
+    latency = replay.measure_latency(None, 9, [3])
+    assert (len(calls) - warmed, len(latency.seconds[3])) == (measured, measured)
 
 
 @pytest.mark.parametrize(
@@ -130,18 +130,23 @@ def test_a_replay_has_means_over_episodes_and_over_frames():
 
 
 def test_an_episode_whose_latency_was_not_measured_has_none():
-    one = episode(7, steps=2, mse=1.0, seconds=(math.nan, math.nan))
-    results = summary.make_summary(replace(FOUND, replayed=replayed(one)))
-    (found,) = result_files.replace_non_finite(results)["per_episode"]
-    assert (found["mse"], found["avg_inference_ms"], found["throughput_hz"]) == (1.0, None, None)
-    assert set(summary.score_episode(one)) == {"ep7_mse", "ep7_mae"}
+    replayed_episode = episode(7, steps=2, mse=1.0, seconds=(math.nan, math.nan))
+    results = summary.make_summary(replace(FOUND, replayed=replayed(replayed_episode)))
+    (row,) = result_files.replace_non_finite(results)["per_episode"]
+    assert (row["mse"], row["avg_inference_ms"], row["throughput_hz"]) == (1.0, None, None)
+    assert set(summary.score_episode(replayed_episode)) == {"ep7_mse", "ep7_mae"}
 
 
 def test_tracked_names_are_those_of_the_contract():
-    one = episode(7, steps=10, mse=1.0)
-    assert set(summary.score_episode(one)) == {"ep7_mse", "ep7_mae", "ep7_avg_inference_ms", "ep7_throughput_hz"}
+    replayed_episode = episode(7, steps=10, mse=1.0)
+    assert set(summary.score_episode(replayed_episode)) == {
+        "ep7_mse",
+        "ep7_mae",
+        "ep7_avg_inference_ms",
+        "ep7_throughput_hz",
+    }
     rolled = make_rollout(True, False)
-    scores = summary.score_evaluation(replace(FOUND, replayed=replayed(one), rolled=rolled))
+    scores = summary.score_evaluation(replace(FOUND, replayed=replayed(replayed_episode), rolled=rolled))
     assert scores["aggregate_mse"] == 1.0
     assert scores["aggregate_throughput_hz"] == scores["replay/throughput_hz"] == 250.0
     assert (scores["rollout/success_rate"], scores["replay/latency_p95_ms"]) == (0.5, 10.0)
@@ -160,16 +165,16 @@ def test_a_number_that_is_not_finite_is_null_in_every_file(tmp_path):
 
 @pytest.mark.parametrize(("threshold", "verdict"), [(None, "pass"), (0.51, "fail")])
 def test_the_verdict_is_that_of_the_threshold(tmp_path, threshold, verdict):
-    found = replace(FOUND, rolled=make_rollout(True, False), request=replace(REQUEST, success_threshold=threshold))
-    result_store.write_results(found, tmp_path)
+    evaluation = replace(FOUND, rolled=make_rollout(True, False), request=replace(REQUEST, success_threshold=threshold))
+    result_store.write_results(evaluation, tmp_path)
     results = read_strict_json(tmp_path / "metrics.json")
-    rate = next(one for one in results["metrics"] if one["name"] == "success_rate")
+    rate = next(metric for metric in results["metrics"] if metric["name"] == "success_rate")
     assert (results["evaluation_schema_version"], results["baseline_model_version"]) == (1, "none")
     assert results["aggregate_verdict"] == rate["absolute_verdict"] == verdict
     assert rate["absolute_threshold"] == threshold
     assert rate["regression_verdict"] == "skipped"
     sentence = "the success rate 0.50 (1 of 2) is below --success-threshold 0.51"
-    assert explain_low_success(found) == (sentence if verdict == "fail" else "")
+    assert explain_low_success(evaluation) == (sentence if verdict == "fail" else "")
 
 
 def test_results_of_an_earlier_attempt_are_replaced_once_the_new_ones_are_complete(tmp_path):
@@ -188,7 +193,7 @@ def test_results_of_an_earlier_attempt_are_replaced_once_the_new_ones_are_comple
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("changes", "expected"),
     [
         ({}, "pusht, default starts, default steps, default success rule; 2 episodes of pusht-mini"),
         (
@@ -213,46 +218,53 @@ def test_results_of_an_earlier_attempt_are_replaced_once_the_new_ones_are_comple
         ),
     ],
 )
-def test_scores_come_with_the_conditions_that_they_hold_under(given, expected):
+def test_scores_come_with_the_conditions_that_they_hold_under(changes, expected):
     ways = {"rolled": make_rollout(True), "replayed": replayed(episode(3, 10, 1.0), episode(4, 10, 1.0))}
-    asked = given.get("request", {})
-    found = summary.make_summary(replace(FOUND, **{**given, **ways, "request": replace(REQUEST, **asked)}))
-    assert found["conditions"] == expected
-    assert {name: found["rollout"][name] for name in asked.keys() & found["rollout"].keys()}.items() <= asked.items()
-    assert found["options"] == asked.get("options", [])
+    request = changes.get("request", {})
+    made_summary = summary.make_summary(replace(FOUND, **{**changes, **ways, "request": replace(REQUEST, **request)}))
+    assert made_summary["conditions"] == expected
+    assert {
+        name: made_summary["rollout"][name] for name in request.keys() & made_summary["rollout"].keys()
+    }.items() <= request.items()
+    assert made_summary["options"] == request.get("options", [])
 
 
 def test_long_starts_are_distinguished_by_their_digest():
     requests = [replace(REQUEST, starts=f"[{'1, ' * 99}{last}]") for last in (1, 2)]
-    found = replace(FOUND, rolled=make_rollout(True))
-    conditions = {summary.describe_conditions(replace(found, request=request)) for request in requests}
+    evaluation = replace(FOUND, rolled=make_rollout(True))
+    conditions = {summary.describe_conditions(replace(evaluation, request=request)) for request in requests}
     assert len(conditions) == 2
     assert all(len(text) < 130 and "starts 100 given states (sha256:" in text for text in conditions)
 
 
 def test_a_rate_below_the_threshold_is_shown_with_enough_digits():
-    found = replace(
+    evaluation = replace(
         FOUND, rolled=make_rollout(*[True] * 139, *[False] * 60), request=replace(REQUEST, success_threshold=0.7)
     )
-    assert explain_low_success(found) == "the success rate 0.698 (139 of 199) is below --success-threshold 0.7"
+    assert explain_low_success(evaluation) == "the success rate 0.698 (139 of 199) is below --success-threshold 0.7"
 
 
 def test_episodes_that_only_repeat_a_start_count_once():
-    episodes = [replace(one, trial=1000) for one in make_rollout(*[True] * 20).episodes]
+    episodes = [replace(episode, trial=1000) for episode in make_rollout(*[True] * 20).episodes]
     rolled = RolloutResult(episodes=episodes)
     scores = rolled.compute_scores()
     assert (scores["rollout/success_rate"], scores["rollout/episodes"]) == (1.0, 1.0)
     assert scores["rollout/success_rate_low"] == compute_success_interval(1, 1)[0] < 0.3
     assert [rolled.summarize()[name] for name in ("episodes", "trials", "successes")] == [20, 1, 1]
-    two = [replace(one, trial=1000 + number % 2, success=number % 2 == 0) for number, one in enumerate(episodes)]
+    two = [
+        replace(episode, trial=1000 + number % 2, success=number % 2 == 0) for number, episode in enumerate(episodes)
+    ]
     assert (RolloutResult(episodes=two).successes, RolloutResult(episodes=two).trials) == (1, 2)
-    tasks = [replace(one, task=task) for task in ("a", "b") for one in episodes]
+    tasks = [replace(episode, task=task) for task in ("a", "b") for episode in episodes]
     assert RolloutResult(episodes=tasks).trials == 2, "a start of one task is none of another"
 
 
 def test_each_task_has_its_rate_and_interval_beside_that_of_all():
     episodes = make_rollout(True, True, False, True).episodes
-    named = [replace(one, task=task) for one, task in zip(episodes, ("push-v3",) * 2 + ("reach-v3",) * 2, strict=True)]
+    named = [
+        replace(episode, task=task)
+        for episode, task in zip(episodes, ("push-v3",) * 2 + ("reach-v3",) * 2, strict=True)
+    ]
     rolled = RolloutResult(episodes=named)
     scores = rolled.compute_scores()
     assert (scores["rollout/success_rate"], scores["rollout/episodes"]) == (0.75, 4.0)
@@ -260,7 +272,7 @@ def test_each_task_has_its_rate_and_interval_beside_that_of_all():
     low, high = compute_success_interval(1, 2)
     assert (scores["rollout/reach-v3/success_rate_low"], scores["rollout/reach-v3/success_rate_high"]) == (low, high)
     tasks = rolled.summarize()["tasks"]
-    assert [(one["task"], one["successes"], one["episodes"]) for one in tasks] == [
+    assert [(task["task"], task["successes"], task["episodes"]) for task in tasks] == [
         ("push-v3", 2, 2),
         ("reach-v3", 1, 2),
     ]

@@ -52,12 +52,12 @@ def notes(lines):
 @pytest.fixture(scope="module")
 def scenes(lines):
     """The results of each scene, by its name."""
-    found = {}
+    scenes_by_name = {}
     for line in lines:
         if line.startswith('{"'):
-            found |= json.loads(line)
-    assert set(found) == set(SCENES), "\n".join(lines)
-    return found
+            scenes_by_name |= json.loads(line)
+    assert set(scenes_by_name) == set(SCENES), "\n".join(lines)
+    return scenes_by_name
 
 
 def sum_rewards(episodes):
@@ -106,11 +106,13 @@ def test_episodes_are_reported_in_order(scenes):
 
 
 def test_a_policy_that_draws_random_numbers_draws_the_same_on_any_number_of_processes(scenes, notes):
-    none, one, two, other_seed = map(sum_rewards, scenes["random_draws"])
-    assert [one["trial"] for one in scenes["random_draws"][0]] == [one["seed"] for one in scenes["random_draws"][0]]
-    assert one == pytest.approx(none, abs=1e-3)
-    assert two == pytest.approx(none, abs=1e-3)
-    assert other_seed != pytest.approx(none, abs=1e-3)
+    no_process, one_process, two_processes, other_seed = map(sum_rewards, scenes["random_draws"])
+    assert [episode["trial"] for episode in scenes["random_draws"][0]] == [
+        episode["seed"] for episode in scenes["random_draws"][0]
+    ]
+    assert one_process == pytest.approx(no_process, abs=1e-3)
+    assert two_processes == pytest.approx(no_process, abs=1e-3)
+    assert other_seed != pytest.approx(no_process, abs=1e-3)
     assert any("each batch of 10 episodes" in text and "1 of 2 processes" in text for text in notes)
 
 
@@ -135,15 +137,15 @@ def test_what_the_environment_adapts_to_the_policy_is_noted(scenes, notes):
     assert [episode["steps"] for episode in scenes["camera"]] == [3, 3]
     assert any("is used as the policy's observation.images.top" in text for text in notes)
     assert sum_rewards(scenes["renamed"]) == pytest.approx(sum_rewards(scenes["camera"]), abs=1e-3)
-    assert [[episode["steps"] for episode in one] for one in scenes["image_sizes"]] == [[20] * 4] * 2
+    assert [[episode["steps"] for episode in rollout] for rollout in scenes["image_sizes"]] == [[20] * 4] * 2
 
 
 def test_given_starts_are_used_in_turn_and_success_is_as_given(scenes, notes):
-    default, given = scenes["given_starts"]
+    default, rewarded = scenes["given_starts"]
     assert [episode["success"] for episode in default] == [True, False, False, True]
     assert [episode["steps"] for episode in default] == [1, 2, 2, 1]
-    assert [episode["success"] for episode in given] == [True, True, False, True]
-    assert [episode["trial"] for episode in given] == [1000, 1001, 1002, 1000]
+    assert [episode["success"] for episode in rewarded] == [True, True, False, True]
+    assert [episode["trial"] for episode in rewarded] == [1000, 1001, 1002, 1000]
     assert any(text.startswith("4 episodes have 3 different starts") for text in notes)
 
 

@@ -21,11 +21,11 @@ DATASET = JobSource(role="dataset", kind="local_path", uri="/data")
 
 def check_rules(*sources, args=(), **parameters) -> dict[str, list]:
     """The problems of a job by their codes."""
-    found: dict[str, list] = {}
+    problems_by_code: dict[str, list] = {}
     for problem in check_job(LEROBOT_EVAL, *sources, args=args, **parameters):
         assert problem.suggestions or problem.severity == "note", f"{problem.title}: no way out"
-        found.setdefault(problem.code, []).append(problem)
-    return found
+        problems_by_code.setdefault(problem.code, []).append(problem)
+    return problems_by_code
 
 
 def test_a_policy_with_something_to_do_is_enough():
@@ -36,11 +36,15 @@ def test_a_policy_with_something_to_do_is_enough():
 
 
 def test_all_missing_values_are_reported_at_once():
-    found = check_rules(success_threshold=0.5, record_video=True, replay_episodes="all", args=["--env.fps=5"])
-    assert set(found) == {"source-missing", "option-without-effect"}
+    problems_by_code = check_rules(
+        success_threshold=0.5, record_video=True, replay_episodes="all", args=["--env.fps=5"]
+    )
+    assert set(problems_by_code) == {"source-missing", "option-without-effect"}
     flags = ["--success-threshold", "--record-video", "--replay-episodes", "--"]
-    assert [one.where for one in found["option-without-effect"]] == flags
-    episodes = next(one for one in found["source-missing"] if one.message == "source-missing.episodes")
+    assert [problem.where for problem in problems_by_code["option-without-effect"]] == flags
+    episodes = next(
+        problem for problem in problems_by_code["source-missing"] if problem.message == "source-missing.episodes"
+    )
     assert [way.text for way in episodes.suggestions] == [
         "--dataset-repo-id OWNER/NAME",
         "--env pusht",
@@ -56,11 +60,11 @@ def test_an_untrained_policy_needs_a_dataset_and_is_not_registered():
 
 
 def test_a_confirmation_needs_several_checkpoints_and_other_starts():
-    one, other = [1, 2, 3, 4, 0.5], [5, 6, 7, 8, 0.5]
+    start, other = [1, 2, 3, 4, 0.5], [5, 6, 7, 8, 0.5]
     several = {"env": "pusht", "checkpoints": "all", "eval_episodes": 1, "confirm": 1}
     assert check_rules(POLICY, **several) == check_rules(POLICY, **several, starts="easy") == {}
-    assert check_rules(POLICY, **several, starts=json.dumps([one, other])) == {}
-    assert set(check_rules(POLICY, **several, starts=json.dumps([one, one]))) == {"confirmation-not-fresh"}
+    assert check_rules(POLICY, **several, starts=json.dumps([start, other])) == {}
+    assert set(check_rules(POLICY, **several, starts=json.dumps([start, start]))) == {"confirmation-not-fresh"}
     assert set(check_rules(POLICY, **several | {"checkpoints": None})) == {"confirmation-not-fresh"}
     assert "option-without-effect" in check_rules(POLICY, DATASET, checkpoints="all", confirm=1)
 
@@ -80,7 +84,7 @@ def test_a_comparison_says_how_many_episodes_it_may_need():
 
 
 @pytest.mark.parametrize(
-    ("given", "refused"),
+    ("parameters", "refused"),
     [
         ({"at_most": 5}, "value-out-of-range --at-most"),
         ({"starts": json.dumps([[1, 2, 3, 4, 0.5]] * 20)}, "value-out-of-range --starts"),
@@ -90,17 +94,19 @@ def test_a_comparison_says_how_many_episodes_it_may_need():
     ],
     ids=["too few", "one start", "checkpoints", "two questions", "no gate"],
 )
-def test_what_cannot_be_compared_is_refused(given, refused):
-    found = check_rules(POLICY, REFERENCE, env="pusht", **given)
-    found.pop("comparison-planned", None)
-    check_problems([problem for problems in found.values() for problem in problems], refused)
+def test_what_cannot_be_compared_is_refused(parameters, refused):
+    problems_by_code = check_rules(POLICY, REFERENCE, env="pusht", **parameters)
+    problems_by_code.pop("comparison-planned", None)
+    check_problems([problem for problems in problems_by_code.values() for problem in problems], refused)
 
 
 def test_a_comparison_takes_no_dataset_and_no_untrained_policy_and_needs_an_environment():
-    found = check_rules(POLICY, REFERENCE, DATASET)
-    assert set(found) == {"sources-conflict", "value-missing", "comparison-planned"}
-    found = check_rules(REFERENCE, DATASET, env="pusht", builtin_policy=True)
-    check_problems(found["sources-conflict"], "sources-conflict --builtin-policy", "sources-conflict dataset")
+    problems_by_code = check_rules(POLICY, REFERENCE, DATASET)
+    assert set(problems_by_code) == {"sources-conflict", "value-missing", "comparison-planned"}
+    problems_by_code = check_rules(REFERENCE, DATASET, env="pusht", builtin_policy=True)
+    check_problems(
+        problems_by_code["sources-conflict"], "sources-conflict --builtin-policy", "sources-conflict dataset"
+    )
     assert set(check_rules(POLICY, REFERENCE)) == {"source-missing", "comparison-planned"}
 
 
@@ -174,18 +180,18 @@ def test_only_options_of_the_policy_and_the_environment_follow_the_dashes(argume
 
 
 def test_an_environment_has_options_that_are_known_here():
-    found = check_rules(POLICY, env="pusht", args=["--env.obs_tpe=state", "--policy.chunk_size=8"])
-    check_problems(found["option-unknown"], "option-unknown -- --env.obs_tpe=state")
+    problems_by_code = check_rules(POLICY, env="pusht", args=["--env.obs_tpe=state", "--policy.chunk_size=8"])
+    check_problems(problems_by_code["option-unknown"], "option-unknown -- --env.obs_tpe=state")
     assert set(check_rules(POLICY, env="aloha", args=["--env.visualization_width=9"])) == {"option-unknown"}
     assert set(check_rules(POLICY, env="aloha", args=["--env.fps=0"])) == {"script-option-invalid"}
 
 
 def test_a_reward_that_no_episode_or_every_episode_reaches_is_refused():
-    (found,) = check_rules(POLICY, env="pusht", success_reward=2.0)["value-out-of-range"]
-    assert found.suggestions[0].text == "--success-reward 1"
+    (refused,) = check_rules(POLICY, env="pusht", success_reward=2.0)["value-out-of-range"]
+    assert refused.suggestions[0].text == "--success-reward 1"
     assert check_rules(POLICY, env="aloha", success_reward=2.0) == {}
-    found = check_rules(POLICY, env="aloha", success_reward=0.0)["value-out-of-range"]
-    check_problems(found, "value-out-of-range --success-reward")
+    refused = check_rules(POLICY, env="aloha", success_reward=0.0)["value-out-of-range"]
+    check_problems(refused, "value-out-of-range --success-reward")
 
 
 @pytest.mark.parametrize(
@@ -230,5 +236,5 @@ def test_tasks_are_those_that_the_environment_has():
         assert problem.suggestions[0].text == "--env-tasks reach-v3"
     assert set(check_rules(POLICY, env="pusht", env_tasks="push-v3")) == {"option-without-effect"}
     assert set(check_rules(POLICY, env="metaworld", args=["--env.task=push-v3"])) == {"option-owned"}
-    found = check_rules(POLICY, env="metaworld", env_tasks="push-v3", starts="easy", env_steps=501)
-    assert set(found) == {"value-invalid", "value-out-of-range"}
+    problems_by_code = check_rules(POLICY, env="metaworld", env_tasks="push-v3", starts="easy", env_steps=501)
+    assert set(problems_by_code) == {"value-invalid", "value-out-of-range"}

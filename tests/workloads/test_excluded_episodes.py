@@ -74,26 +74,26 @@ def test_a_training_is_compared_with_the_episodes_of_its_dataset(
 
 
 @pytest.mark.parametrize(
-    ("excluded", "asked", "is_wrong"),
+    ("excluded", "requested", "is_wrong"),
     [("50", None, True), ("3", "3", True), ("0-49", None, True), ("3", "held-out", False), ("3", "3-4", False)],
 )
 def test_an_evaluation_is_compared_with_the_episodes_of_its_dataset(
-    tmp_path, policy, dataset, excluded, asked, is_wrong
+    tmp_path, policy, dataset, excluded, requested, is_wrong
 ):
     data = dataset(total_episodes=50)
     document = job_documents.evaluation(
-        tmp_path / "work", policy=policy(), dataset=data, exclude_episodes=excluded, replay_episodes=asked
+        tmp_path / "work", policy=policy(), dataset=data, exclude_episodes=excluded, replay_episodes=requested
     )
-    found = eval_container.compare(document, job_documents.folders(document))
-    check_findings(found, is_wrong, f"--exclude-episodes {excluded}")
+    findings = eval_container.compare(document, job_documents.folders(document))
+    check_findings(findings, is_wrong, f"--exclude-episodes {excluded}")
 
 
 def test_episodes_of_several_datasets_are_numbered_through(training, dataset):
     folders = [dataset(folder="first", total_episodes=50), dataset(folder="second", total_episodes=3)]
     for excluded, is_wrong in (("50-52", False), ("50-53", True)):
         document = training(folders, exclude_episodes=excluded)
-        found = map(format_finding, container.compare(document, job_documents.folders(document)))
-        check_findings(found, is_wrong, "there is no episode 53")
+        findings = map(format_finding, container.compare(document, job_documents.folders(document)))
+        check_findings(findings, is_wrong, "there is no episode 53")
 
 
 def test_a_single_task_that_keeps_no_episode_is_warned_of(training, dataset):
@@ -112,17 +112,17 @@ def emitted(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("excluded", "arguments", "kept"),
+    ("excluded", "arguments", "expected"),
     [
         ("3,7-9", [], [0, 1, 2, 4, 5, 6]),
         ("0-2", [f"{CHOSEN}=[8, 2, 5]"], [8, 5]),  # whose last ones are held out
         ("1-9", [f"{CHOSEN}=null"], [0]),
     ],
 )
-def test_the_trainer_is_given_the_other_episodes(dataset, emitted, excluded, arguments, kept):
+def test_the_trainer_is_given_the_other_episodes(dataset, emitted, excluded, arguments, expected):
     added = episode_options.make_episode_options(excluded, dataset(total_episodes=10), arguments)
-    assert episode_options.parse_episodes([*arguments, *added]) == kept
-    count = f"{len(kept)} of 10"
+    assert episode_options.parse_episodes([*arguments, *added]) == expected
+    count = f"{len(expected)} of 10"
     assert emitted[0] == event.Track(params={"episodes": count})
     assert count in emitted[1].text
     assert excluded in emitted[1].text
@@ -152,10 +152,10 @@ def test_a_launcher_ends_where_no_episode_is_left(dataset, capsys):
 
 def test_tracking_lineage_and_the_card_name_them(training, dataset):
     document = training(dataset(), exclude_episodes="3,7-9")
-    found = container.publishing(document, job_documents.folders(document))
-    assert found.tags["excluded_episodes"] == found.lineage["excluded_episodes"] == "3,7-9"
-    assert "Left out: episodes 3,7-9" in found.description.splitlines()
-    assert "- without the episodes 3,7-9" in dict(map(tuple, found.describes["sections"]))["Data"]
+    publishing = container.publishing(document, job_documents.folders(document))
+    assert publishing.tags["excluded_episodes"] == publishing.lineage["excluded_episodes"] == "3,7-9"
+    assert "Left out: episodes 3,7-9" in publishing.description.splitlines()
+    assert "- without the episodes 3,7-9" in dict(map(tuple, publishing.describes["sections"]))["Data"]
     assert tracking.describe_tracking_run(document, Path("o")).params["exclude_episodes"] == "3,7-9"
     assert "without" not in card._describe_data(training(dataset()))
 
@@ -170,18 +170,18 @@ WITHOUT = ("--exclude-episodes", "none")
 LINE = ("--platform", "local", "--no-pin", "--dataset-path")
 
 
-@pytest.mark.parametrize("given", ["3,7-9", [3, "7-9"], [3, 7, 8, 9]])
-def test_a_job_file_and_a_call_take_a_list(robotrain, tmp_path, pusht, given):
+@pytest.mark.parametrize("episodes", ["3,7-9", [3, "7-9"], [3, 7, 8, 9]])
+def test_a_job_file_and_a_call_take_a_list(robotrain, tmp_path, pusht, episodes):
     (tmp_path / "job.yaml").write_text(
-        json.dumps({"workload": "lerobot-train", "parameters": {"exclude_episodes": given}})
+        json.dumps({"workload": "lerobot-train", "parameters": {"exclude_episodes": episodes}})
     )
     answer = robotrain("submit", tmp_path / "job.yaml", *LINE, pusht, "--dry-run", "--json")
     assert answer.exit_code == 0, answer.stderr
     rows = {row["name"]: row["value"] for row in answer.json["preview"]}
-    meant = ",".join(map(str, given)) if isinstance(given, list) else given
+    meant = ",".join(map(str, episodes)) if isinstance(episodes, list) else episodes
     assert rows["episodes"] == f"46 of 50 episodes, without {meant}"
     assert rows["epochs"].endswith("each of 1,656 frames")
-    called = api.render(platform="local", dataset_path=pusht, exclude_episodes=given)
+    called = api.render(platform="local", dataset_path=pusht, exclude_episodes=episodes)
     assert dict(called.job.parameters)["exclude_episodes"] == meant
 
 

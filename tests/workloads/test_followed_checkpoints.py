@@ -57,8 +57,8 @@ def follow(training):
         def wait(seconds):
             left.pop(0)()
 
-        found = follow_checkpoints(training.folder, which, training.marker, wait)
-        return [(int(folder.name), count) for folder, count in found]
+        checkpoints = follow_checkpoints(training.folder, which, training.marker, wait)
+        return [(int(folder.name), count) for folder, count in checkpoints]
 
     return run
 
@@ -89,11 +89,11 @@ def test_a_failed_training_leaves_what_was_saved(training, follow):
 def test_a_checkpoint_that_is_removed_is_named(training, capfd):
     for step in (100, 200):
         training.save(step)
-    found = follow_checkpoints(training.folder, "all", training.marker, lambda seconds: training.end())
-    assert next(found)[0].name == "000100"
+    checkpoints = follow_checkpoints(training.folder, "all", training.marker, lambda seconds: training.end())
+    assert next(checkpoints)[0].name == "000100"
     training.remove(200)
     training.save(300)
-    assert [folder.name for folder, _ in found] == ["000300"]
+    assert [folder.name for folder, _ in checkpoints] == ["000300"]
     (note,) = list_events(capfd.readouterr().out.splitlines(), Note)
     assert (note.level, "step 200 was removed" in note.text) == ("warning", True)
 
@@ -150,7 +150,7 @@ def test_a_checkpoint_that_is_removed_while_it_is_evaluated_is_skipped(training,
     training.end()
     followed({100: 1, 200: Removed(), 300: 2}).run()
     lines = capfd.readouterr().out.splitlines()
-    assert [one.step for one in list_events(lines, Scored)] == [100, 300]
+    assert [event.step for event in list_events(lines, Scored)] == [100, 300]
     assert any("step 200 was removed" in note.text for note in list_events(lines, Note))
 
 
@@ -160,10 +160,10 @@ def test_a_best_checkpoint_that_is_gone_is_named_and_not_kept(training, followed
     made = followed({100: 4, 200: 1})
     evaluate = made.evaluate
 
-    def remove_first(request, *given):
+    def remove_first(request, *arguments):
         if request.policy.step == 200:
             training.remove(100)
-        return evaluate(request, *given)
+        return evaluate(request, *arguments)
 
     made.evaluate = remove_first
     training.end()

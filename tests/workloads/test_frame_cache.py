@@ -157,10 +157,10 @@ def cache(tmp_path, video):
 
 def test_what_is_not_planned_is_decoded_by_lerobot(cache, video) -> None:
     """Depth, other decoders and tolerances, times beyond the end, other videos: LeRobot is asked, and nothing kept."""
-    asked = []
+    calls = []
 
     def decode(*arguments, **named):
-        asked.append(arguments)
+        calls.append(arguments)
         return "frames"
 
     for path, times, tolerance, backend, named in (
@@ -175,7 +175,7 @@ def test_what_is_not_planned_is_decoded_by_lerobot(cache, video) -> None:
     Path(video.path).write_bytes(b"another")
     os.utime(video.path, ns=(1, 1))
     assert cache.decode(decode, video.path, [0.0], 0.01, "pyav", return_uint8=True) == "frames"
-    assert len(asked) == 7
+    assert len(calls) == 7
     assert not list(Path(video.file).parent.glob("frames.*"))
 
 
@@ -214,13 +214,13 @@ def test_a_full_disk_ends_the_writing_with_one_line(cache, video, tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("given", "space"),
+    ("arguments", "space"),
     [((30, None, None), 10), ((30, 3, None), 3), ((30, 100, None), 25), ((30, None, 4), 4), ((4, 9, None), 0)],
 )
-def test_the_space_with_auto(given, space, monkeypatch) -> None:
+def test_the_space_with_auto(arguments, space, monkeypatch) -> None:
     """A third of the free disk, or the given size; never more than the limit of the cache or the reserve allow."""
     monkeypatch.setattr(frame_cache, "RESERVE_BYTES", 5)
-    assert frame_cache.compute_space(*given) == space
+    assert frame_cache.compute_space(*arguments) == space
 
 
 @pytest.mark.parametrize(
@@ -246,9 +246,9 @@ def list_cache_files(cache: Path) -> list[Path]:
 
 def train_twice(train, tmp_path, args=(), **parameters) -> tuple[Trained, Trained]:
     """Train without and with the cache."""
-    given = {**GROWING, **parameters}
-    plain = train(CAMERA, (*SMALL["act"], *args), work="plain", **given)
-    cached = train(CAMERA, (*SMALL["act"], *args), work="cached", frame_cache="on", **given)
+    settings = {**GROWING, **parameters}
+    plain = train(CAMERA, (*SMALL["act"], *args), work="plain", **settings)
+    cached = train(CAMERA, (*SMALL["act"], *args), work="cached", frame_cache="on", **settings)
     return plain, cached
 
 
@@ -276,8 +276,8 @@ def test_weights_are_the_same_with_image_transforms_and_after_a_resume(train, tm
     for name, mode in (("off", "off"), ("on", "on")):
         folder = tmp_path / f"from-{name}"
         shutil.copytree(checkpoint, folder)
-        given = {**GROWING, "num_workers": workers, "frame_cache": mode}
-        ran = train(CAMERA, (*SMALL["act"], *TRANSFORMS), {"resume": folder}, work=f"resumed-{name}", **given)
+        settings = {**GROWING, "num_workers": workers, "frame_cache": mode}
+        ran = train(CAMERA, (*SMALL["act"], *TRANSFORMS), {"resume": folder}, work=f"resumed-{name}", **settings)
         resumed.append(read_tensors(ran.work / WEIGHTS.format(8)))
     assert resumed[0] == resumed[1]
 
@@ -286,10 +286,10 @@ def test_weights_are_the_same_with_image_transforms_and_after_a_resume(train, tm
 @pytest.mark.long
 def test_weights_of_a_policy_with_several_frames_are_the_same_with_four_workers(train, tmp_path) -> None:
     """Diffusion reads two frames of a sample, which the processes keep and read at the same time."""
-    given = {**GROWING, "num_workers": 4, "policy_type": "diffusion"}
-    plain = train(CAMERA, SMALL["diffusion"], work="plain", **given)
+    settings = {**GROWING, "num_workers": 4, "policy_type": "diffusion"}
+    plain = train(CAMERA, SMALL["diffusion"], work="plain", **settings)
     filled, read = (
-        train(CAMERA, SMALL["diffusion"], work=work, frame_cache="on", **given) for work in ("filled", "read")
+        train(CAMERA, SMALL["diffusion"], work=work, frame_cache="on", **settings) for work in ("filled", "read")
     )
     assert list_cache_files(tmp_path / "cache")
     expected = read_tensors(plain.work / WEIGHTS.format(8))
@@ -299,8 +299,8 @@ def test_weights_of_a_policy_with_several_frames_are_the_same_with_four_workers(
 @pytest.mark.slow
 @pytest.mark.long
 def test_weights_of_two_processes_that_train_together_are_the_same(train, tmp_path) -> None:
-    given = {"num_gpus": 2, "batch_size": 2}
-    plain, cached = train_twice(train, tmp_path, **given)
+    settings = {"num_gpus": 2, "batch_size": 2}
+    plain, cached = train_twice(train, tmp_path, **settings)
     assert list_cache_files(tmp_path / "cache")
     assert read_tensors(plain.work / WEIGHTS.format(8)) == read_tensors(cached.work / WEIGHTS.format(8))
 

@@ -83,13 +83,13 @@ def test_a_line_of_lerobot_becomes_a_robotrain_line_that_means_the_same(translat
 
 
 def test_the_lines_of_the_documents_are_translated_as_they_say(translate: Any) -> None:
-    found = 0
+    count = 0
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         for line in re.findall(r"^robotrain from-lerobot -- (.+)$", page.read_text(), re.MULTILINE):
             answer = translate("from-lerobot", *shlex.split(line, comments=True))
             assert answer.exit_code == 0, (page.name, line, answer.stderr)
-            found += 1
-    assert found >= 2
+            count += 1
+    assert count >= 2
 
 
 def test_what_changes_nothing_is_left_out_and_named(translate: Any) -> None:
@@ -229,7 +229,9 @@ REFUSED = {
 @pytest.mark.parametrize("line", REFUSED)
 def test_a_line_that_cannot_mean_the_same_is_refused_with_every_reason(robotrain: Any, line: str) -> None:
     answer = robotrain("from-lerobot", "--", *shlex.split(line))
-    problems = [one if one.split()[0] in CODES else f"option-not-translated {one}" for one in REFUSED[line]]
+    problems = [
+        problem if problem.split()[0] in CODES else f"option-not-translated {problem}" for problem in REFUSED[line]
+    ]
     answer.check_problems(2, *problems)
     assert answer.stdout == ""
 
@@ -304,7 +306,7 @@ def test_true_and_false_are_read_as_lerobot_reads_them(translate: Any, value: st
     if expected:
         assert expected in answer["command"]
     else:
-        assert [one["where"] for one in answer["problems"]] == ["--wandb.enable"]
+        assert [problem["where"] for problem in answer["problems"]] == ["--wandb.enable"]
 
 
 def test_options_of_other_trainers_are_answered_with_those_of_lerobot(translate: Any) -> None:
@@ -321,7 +323,7 @@ def test_options_of_other_trainers_are_answered_with_those_of_lerobot(translate:
         "--checkpoint=last": "has no option --checkpoint.",
     }
     problems = translate("from-lerobot", *BASE.split(), *expected).json["problems"]
-    reasons = {one["where"]: one["why"] for one in problems}
+    reasons = {problem["where"]: problem["why"] for problem in problems}
     for option, text in expected.items():
         assert text in reasons[option.partition("=")[0]]
 
@@ -469,7 +471,7 @@ def test_a_value_that_robotrain_refuses_is_named_as_it_was_typed(translate: Any)
 
 def test_options_of_a_type_that_is_refused_are_not_answered_with_those_of_others(translate: Any) -> None:
     line = ("lerobot-train", "--dataset.repo_id=me/cups", "--policy.type=sarm", "--policy.image_key=top")
-    problems = {one["where"]: one["why"] for one in translate("from-lerobot", *line).json["problems"]}
+    problems = {problem["where"]: problem["why"] for problem in translate("from-lerobot", *line).json["problems"]}
     assert "use --reward_model.type=sarm" in problems["--policy.type"]
     assert ": use" not in problems["--policy.image_key"]
 

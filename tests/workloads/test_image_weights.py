@@ -40,7 +40,9 @@ def bring(robotrain):
         answer.check(0)
         sources = read_job(answer)["sources"]
         return [
-            (one["uri"], one["pin"], one.get("implied", False)) for one in sources if one["role"] == "backbone"
+            (source["uri"], source["pin"], source.get("implied", False))
+            for source in sources
+            if source["role"] == "backbone"
         ], answer.stderr
 
     return run
@@ -62,8 +64,8 @@ def bring(robotrain):
     ],
 )
 def test_a_job_brings_the_weights_that_its_new_policy_names(bring, words, after, name):
-    found, _ = bring(*words, after=after)
-    assert found == ([(name, weights_table.WEIGHTS[name][1], True)] if name else [])
+    backbones, _ = bring(*words, after=after)
+    assert backbones == ([(name, weights_table.WEIGHTS[name][1], True)] if name else [])
 
 
 PLAN_BOTH = """
@@ -84,13 +86,13 @@ def test_a_plan_of_a_new_policy_imports_nothing_of_the_container_side():
     line = ["render", "lerobot-train", *PLATFORMS["azureml"], "--blob-url", "https://acct.blob.core.windows.net/set/a"]
     program = f"NULL, LINE = {NULL!r}, {line!r}\n{PLAN_BOTH}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    given, without, _ = done.stdout.split("not imported\n")
-    assert ('"uncertain": true' in given, '"uncertain": true' in without) == (True, False), done.stderr
+    with_weights, without, _ = done.stdout.split("not imported\n")
+    assert ('"uncertain": true' in with_weights, '"uncertain": true' in without) == (True, False), done.stderr
 
 
 def test_the_names_that_options_take_are_those_of_the_table():
-    known = [name for network in image_weights.NETWORKS for name in image_weights.list_known(network)]
-    assert sorted(known) == sorted(weights_table.WEIGHTS)
+    names = [name for network in image_weights.NETWORKS for name in image_weights.list_known(network)]
+    assert sorted(names) == sorted(weights_table.WEIGHTS)
 
 
 @pytest.mark.parametrize("role", ["--policy-path", "--resume-from"])
@@ -158,10 +160,10 @@ def test_a_given_file_stands_for_the_weights(bring, robotrain, tmp_path):
     file, other = tmp_path / "mine.pth", tmp_path / "mine.safetensors"
     for path in (file, other):
         path.write_bytes(b"weights")
-    found, said = bring(*FOLDER, "--backbone-path", file)
-    assert [(uri, implied) for uri, _, implied in found] == [(str(file), False)]
+    backbones, said = bring(*FOLDER, "--backbone-path", file)
+    assert [(uri, implied) for uri, _, implied in backbones] == [(str(file), False)]
     assert "[source-doubtful]" in said, "it has another digest"
-    assert found[0][1].startswith("folder:")
+    assert backbones[0][1].startswith("folder:")
     answer = robotrain(
         "render",
         "lerobot-train",
@@ -225,8 +227,8 @@ def test_the_trainer_gets_the_file_of_its_weights(training, tmp_path):
 def test_weights_that_lerobot_would_fail_on_are_refused_if_pictures_are_read(training, option, way):
     def find(root, *args):
         document = training(root, args=args, policy_type="diffusion")
-        found = map(format_finding, container.compare(document, {document.sources[0]: root}))
-        return [one for one in found if "Weights" in one]
+        findings = map(format_finding, container.compare(document, {document.sources[0]: root}))
+        return [finding for finding in findings if "Weights" in finding]
 
     check_findings(find(CAMERA, option), fact=way)
     assert find(STATES, option) == find(CAMERA, option, way) == []
@@ -238,7 +240,7 @@ def test_a_start_replaces_weights_that_an_option_names(training, policy, pusht):
     assert [word for word in arguments if word.startswith(OPTION)] == [NULL]
     data = {source: Path(source.uri) for source in document.sources}
     check_findings(
-        [one for one in container.list_warnings(document, data) if "has no effect" in one],
+        [warning for warning in container.list_warnings(document, data) if "has no effect" in warning],
         fact="--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1",
     )
 

@@ -195,9 +195,9 @@ def test_isaac_lab_2_reads_no_assets(robotrain: Any, folder: Path) -> None:
 def test_the_server_is_asked_for_the_first_file(
     find_problems: Callable[..., list[str]], server: str, root: str, task: str, reason: str
 ) -> None:
-    found = find_problems(f"{server}/{root}", task)
-    assert len(found) == bool(reason)
-    assert all(fact in text for text in found for fact in ("127.0.0.1", GROUND, CARTPOLE, reason, "--assets FOLDER"))
+    problems = find_problems(f"{server}/{root}", task)
+    assert len(problems) == bool(reason)
+    assert all(fact in text for text in problems for fact in ("127.0.0.1", GROUND, CARTPOLE, reason, "--assets FOLDER"))
 
 
 def test_a_silent_server_is_waited_for_some_seconds(
@@ -265,10 +265,10 @@ def test_a_server_that_answers_is_asked_though_its_files_were_fetched(
 def test_what_isaac_lab_fetches_itself_is_not_fetched_before(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    document, given = make_document(tmp_path), make_document(tmp_path, make_source(folder))
+    document, with_assets = make_document(tmp_path), make_document(tmp_path, make_source(folder))
     own = dataclasses.replace(document, parameters={**document.parameters, "isaaclab_path": "/lab"})
     monkeypatch.setenv(assets.ROOT_VARIABLE, "http://127.0.0.1:9/assets")
-    assert assets.prepare(given, {}, {}) is assets.prepare(own, {}, {}) is None
+    assert assets.prepare(with_assets, {}, {}) is assets.prepare(own, {}, {}) is None
     monkeypatch.setenv(assets.ROOT_VARIABLE, str(folder))
     assert assets.prepare(document, {}, {}) is None
 

@@ -43,8 +43,8 @@ def test_simulator_may_start_as_root_if_the_task_is_root(environ, user, allowed)
 
 @pytest.mark.parametrize(("cores", "ranks", "threads"), [(16, 1, "16"), (16, 4, "4"), (2, 4, "1")])
 def test_processes_share_the_cores(environ, cores, ranks, threads):
-    found = environ(cores=cores, ranks=ranks)
-    assert {found[name] for name in installation.THREAD_VARIABLES} == {threads}
+    variables = environ(cores=cores, ranks=ranks)
+    assert {variables[name] for name in installation.THREAD_VARIABLES} == {threads}
 
 
 def test_threads_that_the_user_chose_are_kept(environ):

@@ -104,10 +104,10 @@ def test_a_report_shows_each_file_and_leaves_out_what_is_no_number() -> None:
     metrics = {"mean_episode_reward": 25.25, "total_episodes": "many", "mean_inference_time_ms": None}
     comparison = {"onnx": {"max_error": 4e-7, "observations": 200}, "jit": "none"}
     content = {"task": "T", "backend": "skrl", "metrics": {"onnx": metrics}, "comparison": comparison}
-    found = results_reader.read_results(json.dumps(content).encode())
-    (table,) = found.tables
+    results = results_reader.read_results(json.dumps(content).encode())
+    (table,) = results.tables
     assert table.rows == (("policy.onnx", "4e-07", "25.25", "", "", "", ""), ("policy.pt", *[""] * 6))
-    assert dict(found.facts)["library"] == "skrl"
+    assert dict(results.facts)["library"] == "skrl"
     assert results_reader.read_results(b"{}").tables == ()
 
 
@@ -116,7 +116,7 @@ def test_a_report_shows_the_video_of_each_format(tmp_path: Path) -> None:
         (tmp_path / "videos" / name).mkdir(parents=True)
         (tmp_path / "videos" / name / "rl-video-step-0.mp4").write_bytes(b"\0\0\0\x18ftypisom")
     media, _ = evaluation.load_media(tmp_path)
-    assert [one.caption for one in media] == ["jit play", "onnx play"]
+    assert [video.caption for video in media] == ["jit play", "onnx play"]
 
 
 @pytest.fixture
@@ -155,20 +155,20 @@ def test_what_lies_beside_a_checkpoint_at_a_web_address_is_downloaded(
 ) -> None:
     source = checkpoint(agent=None) / "model_19.pt"
     address = web({f"run/{path}": text for path, text in files.items()})
-    found = container.fetch_files(source, f"{address}/{name}", "", tmp_path / "to")
-    assert found.agent is not None
-    assert found.agent.read_text() == "policy: {}\n"
-    assert list(container.find_file_problems(found, None)) == []
-    assert container.read_facts(found, source, tmp_path).task == task
+    downloaded = container.fetch_files(source, f"{address}/{name}", "", tmp_path / "to")
+    assert downloaded.agent is not None
+    assert downloaded.agent.read_text() == "policy: {}\n"
+    assert list(container.find_file_problems(downloaded, None)) == []
+    assert container.read_facts(downloaded, source, tmp_path).task == task
 
 
 def test_agent_configuration_may_be_named(checkpoint: MakeCheckpoint, web: Any, tmp_path: Path) -> None:
     source, address = checkpoint(agent=None), web({"other/agent.yaml": "policy: {}\n"})
     (path := tmp_path / "mine.yaml").write_text("policy: {}\n")
     for config in (f"{address}/other/agent.yaml", str(path)):
-        found = container.fetch_files(source, f"{address}/model_19.pt", config, tmp_path / "to")
-        assert found.agent is not None
-        assert found.agent.read_text() == "policy: {}\n"
+        downloaded = container.fetch_files(source, f"{address}/model_19.pt", config, tmp_path / "to")
+        assert downloaded.agent is not None
+        assert downloaded.agent.read_text() == "policy: {}\n"
     for config in (f"{address}/none.yaml", "/no/such/agent.yaml"):
         with pytest.raises(OSError, match="--agent-config"):
             container.fetch_files(source, "", config, tmp_path / "to")

@@ -53,13 +53,15 @@ def test_a_recurrent_policy_is_exported_played_and_registered(made_once: MadeOnc
     assert list_files(results) == {*exported, *metrics, *videos, *own}
     assert [count_frames(results / video) for video in sorted(videos)] == [50, 50]
     for name in ("onnx", "jit"):
-        found = json.loads((results / f"metrics/{name}_metrics.json").read_text())
-        assert (found["format"], found["num_envs"], found["total_steps"]) == (name, 4, 40)
+        measured = json.loads((results / f"metrics/{name}_metrics.json").read_text())
+        assert (measured["format"], measured["num_envs"], measured["total_steps"]) == (name, 4, 40)
         compared = json.loads((results / "exported/comparison.json").read_text())[name]
         assert (compared["observations"], compared["passed"]) == (200, True)
         assert compared["max_error"] < 1e-5
     lines = (run / "events.jsonl").read_text().splitlines()
-    (evaluated,) = (one.event for line in lines if (one := parse_event(line)) and isinstance(one.event, Evaluated))
+    (evaluated,) = (
+        record.event for line in lines if (record := parse_event(line)) and isinstance(record.event, Evaluated)
+    )
     assert (evaluated.step, evaluated.scores["onnx/max_error"] < 1e-5) == (0, True)
     with contextlib.closing(sqlite3.connect(tmp_path / "state/mlflow.db")) as database:
         tags = dict(database.execute("select key, value from model_version_tags"))
@@ -73,7 +75,7 @@ def test_a_policy_of_skrl_is_exported(made_once: MadeOnce, tmp_path: Path) -> No
     code, output, run = submit(tmp_path, *words, "--tracking-uri", "none")
     assert code == 0, output
     compared = json.loads((run / "outputs/export_results/export_results.json").read_text())["comparison"]
-    assert {name: found["observations"] for name, found in compared.items()} == {"onnx": 200, "jit": 200}
+    assert {name: comparison["observations"] for name, comparison in compared.items()} == {"onnx": 200, "jit": 200}
 
 
 @pytest.mark.slow

@@ -204,8 +204,8 @@ def check_export(exported: Ended) -> None:
     """Check that each file acts as the policy does, on 200 observations."""
     results = exported.folder / "outputs/export_results"
     compared = json.loads((results / "export_results.json").read_text())["comparison"]
-    assert {name: found["observations"] for name, found in compared.items()} == {"onnx": 200, "jit": 200}
-    assert max(found["max_error"] for found in compared.values()) < 1e-5
+    assert {name: comparison["observations"] for name, comparison in compared.items()} == {"onnx": 200, "jit": 200}
+    assert max(comparison["max_error"] for comparison in compared.values()) < 1e-5
     assert {"policy.onnx", "policy.pt"} <= {path.name for path in (results / "exported").iterdir()}
 
 

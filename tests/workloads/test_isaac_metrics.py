@@ -38,9 +38,9 @@ def test_tags_of_skrl() -> None:
         "Info / Episode_Termination/fell": ["Episode_Termination/fell"],
         "Stats / Inference time (ms)": ["Stats / Inference time ms"],
     }
-    found = translate_metrics("skrl", dict.fromkeys(names, 2.0))
-    assert found == {name: 2.0 for expected in names.values() for name in expected}
-    assert not any(NOT_ALLOWED.search(name) for name in found)
+    metrics = translate_metrics("skrl", dict.fromkeys(names, 2.0))
+    assert metrics == {name: 2.0 for expected in names.values() for name in expected}
+    assert not any(NOT_ALLOWED.search(name) for name in metrics)
 
 
 def test_tags_of_sb3() -> None:
@@ -55,9 +55,9 @@ def test_tags_of_sb3() -> None:
 
 
 def test_the_reward_is_the_curve_of_a_training_and_no_loss() -> None:
-    known = Progress(declared_metrics=ISAAC_TRAIN.profile.metrics)
-    known.add_event(make_record(Metrics(values={"mean_reward": 12.5, "loss_surrogate": 0.1}, step=3, total=20)))
-    assert known.main_metric is not None
-    assert (known.main_metric.name, known.losses) == ("mean_reward", [])
-    listed = summarize_progress(known)
-    assert (listed.loss, format_headline_score(listed.scores, known.declared_metrics)) == (None, "reward 12.5")
+    progress = Progress(declared_metrics=ISAAC_TRAIN.profile.metrics)
+    progress.add_event(make_record(Metrics(values={"mean_reward": 12.5, "loss_surrogate": 0.1}, step=3, total=20)))
+    assert progress.main_metric is not None
+    assert (progress.main_metric.name, progress.losses) == ("mean_reward", [])
+    listed = summarize_progress(progress)
+    assert (listed.loss, format_headline_score(listed.scores, progress.declared_metrics)) == (None, "reward 12.5")

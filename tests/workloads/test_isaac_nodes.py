@@ -40,7 +40,7 @@ def lab(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def make_document(tmp_path):
     def make(placement=None, **values) -> JobDocument:
-        given = {"isaac_version": "2.3", "task": "Isaac-Cartpole-v0", "num_envs": 16, "max_iterations": 3, **values}
+        settings = {"isaac_version": "2.3", "task": "Isaac-Cartpole-v0", "num_envs": 16, "max_iterations": 3, **values}
         return JobDocument(
             schema=1,
             run="r",
@@ -48,7 +48,7 @@ def make_document(tmp_path):
             workload="isaac-train",
             platform="here",
             container_plugins={"workload.isaac-train": container.__name__},
-            parameters=dataclasses.asdict(IsaacTrainParameters(**given)),
+            parameters=dataclasses.asdict(IsaacTrainParameters(**settings)),
             placement=Placement(work=str(tmp_path / "run"), cache=str(tmp_path / "cache"), **(placement or {})),
         )
 
@@ -144,8 +144,10 @@ def test_processes_of_a_node_share_its_cores(make_document, lab, tmp_path, monke
 
 def test_program_of_a_folder_is_refused_on_several_nodes(tmp_path):
     source = JobSource(role="code", kind="git", uri="git+https://github.com/lab/train")
-    found = check_job(ISAAC_TRAIN, source, num_nodes=2)
-    check_problems([one for one in found if one.where == "--num-nodes"], "option-without-effect --num-nodes")
+    problems = check_job(ISAAC_TRAIN, source, num_nodes=2)
+    check_problems(
+        [problem for problem in problems if problem.where == "--num-nodes"], "option-without-effect --num-nodes"
+    )
 
 
 def test_processes_that_would_train_each_on_their_own_end(tmp_path, monkeypatch, capsys):
@@ -188,12 +190,12 @@ def train(tmp_path):
 def test_two_nodes_train_together_and_the_first_reports(train, backend, last):
     code, output, events = train(backend, "--distributed")
     assert code == 0, output
-    (group,) = [one for one in events if isinstance(one, Processes)]
+    (group,) = [event for event in events if isinstance(event, Processes)]
     assert group == Processes(count=2, nodes=2, samples=32, unit="environments")
-    steps = [one.step for one in events if isinstance(one, Checkpoint)]
+    steps = [event.step for event in events if isinstance(event, Checkpoint)]
     assert steps[-1] == last
     assert len(steps) == len({*steps}), "the first node alone saves"
-    measured = [(one.step, name) for one in events if isinstance(one, Metrics) for name in one.values]
+    measured = [(event.step, name) for event in events if isinstance(event, Metrics) for name in event.values]
     assert len(measured) == len({*measured})
     if backend == "rsl_rl":
         assert f"Total timesteps: {16 * ROLLOUTS * 3 * 2}" in " ".join(output.split())

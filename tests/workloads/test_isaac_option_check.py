@@ -19,9 +19,9 @@ DIRECT = ("--task=Isaac-Cartpole-Direct", "--num_envs=16", "--device=cpu")
 def ask_isaac_lab(isaac_lab_python: Path, tmp_path: Path) -> Callable[..., list[Verdict]]:
     """The verdicts on options of a training with rsl_rl."""
 
-    def ask(owned: Sequence[str], *given: str) -> list[Verdict]:
+    def ask(owned: Sequence[str], *options: str) -> list[Verdict]:
         environ = child_python.make_import_environ(IMPORT_PATHS, {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
-        command = (isaac_lab_python, "-m", option_check.__name__, "train", "rsl_rl", *owned, "--", *given)
+        command = (isaac_lab_python, "-m", option_check.__name__, "train", "rsl_rl", *owned, "--", *options)
         done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         assert not (tmp_path / "outputs").exists()

@@ -35,14 +35,14 @@ def find_error(robotrain: Any, *words: str, workload: str = "isaac-train") -> di
     """The one error of a job, with the exit code."""
     version = () if "--isaac-version" in words else IN_2_3
     answer = robotrain("render", workload, *version, "--platform", "local", "--json", *words)
-    (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
+    (problem,) = (problem for problem in answer.json["problems"] if problem["severity"] == "error")
     return {**problem, "exit_code": answer.exit_code}
 
 
 def find_problems(*words: str, workload: Workload = ISAAC_TRAIN, **parameters: Any) -> list[Problem]:
     """What a workload's check says of words after `--`, with a task that no version brings."""
-    given = {"isaac_version": "2.3", "backend": "skrl", "task": "Lab-Cup-Stacking-v0", **parameters}
-    return check_job(workload, args=words, **given)
+    settings = {"isaac_version": "2.3", "backend": "skrl", "task": "Lab-Cup-Stacking-v0", **parameters}
+    return check_job(workload, args=words, **settings)
 
 
 @pytest.mark.parametrize(
@@ -110,22 +110,26 @@ TYPES = {
 
 @pytest.mark.parametrize(("override", "code"), TYPES.items(), ids=TYPES)
 def test_values_of_a_type_that_isaac_lab_refuses(override: str, code: str) -> None:
-    found = find_problems(override, backend="rsl_rl")
-    check_problems(found, *filter(None, [code]))
-    assert len(found) == bool(code)
-    assert not any(one.severity == "error" for one in find_problems(override, backend="rsl_rl", pass_unknown=True))
-    for way in (way.text for one in found for way in one.suggestions):
+    problems = find_problems(override, backend="rsl_rl")
+    check_problems(problems, *filter(None, [code]))
+    assert len(problems) == bool(code)
+    assert not any(
+        problem.severity == "error" for problem in find_problems(override, backend="rsl_rl", pass_unknown=True)
+    )
+    for way in (way.text for problem in problems for way in problem.suggestions):
         assert find_problems(way.removeprefix("-- "), backend="rsl_rl") == []
     if override.startswith("agent"):  # agents of skrl are not typed
         assert find_problems(override) == []
 
 
 @pytest.mark.parametrize("version", ["2.3", "3.0"])
-@pytest.mark.parametrize("workload", [ISAAC_TRAIN, ISAAC_EXPORT, ISAAC_VALIDATE], ids=lambda one: one.name)
+@pytest.mark.parametrize("workload", [ISAAC_TRAIN, ISAAC_EXPORT, ISAAC_VALIDATE], ids=lambda workload: workload.name)
 def test_each_refusal_names_the_version(workload: Workload, version: str) -> None:
     for words in (("--nowhere",), ("--livestream", "long"), ("--disable_fabric=1",), ("--agent",), ("x.y=1",)):
         (problem,) = (
-            one for one in find_problems(*words, workload=workload, isaac_version=version) if one.where == "--"
+            problem
+            for problem in find_problems(*words, workload=workload, isaac_version=version)
+            if problem.where == "--"
         )
         assert f"Isaac Lab {version}" in problem.title
 
@@ -176,10 +180,10 @@ IN_3_0 = {
 def test_words_after_the_dashes_that_3_0_takes(case: tuple[str, ...], expected: tuple[str, list[str]]) -> None:
     task, *words = case
     code, ways = expected
-    found = check_job(ISAAC_TRAIN, args=words, backend="rsl_rl", isaac_version="3.0", task=task)
-    check_problems(found, *filter(None, [code]))
-    assert [way.text for problem in found for way in problem.suggestions] == ways
-    assert bool(found) == bool(code)
+    problems = check_job(ISAAC_TRAIN, args=words, backend="rsl_rl", isaac_version="3.0", task=task)
+    check_problems(problems, *filter(None, [code]))
+    assert [way.text for problem in problems for way in problem.suggestions] == ways
+    assert bool(problems) == bool(code)
     unknown = check_job(ISAAC_TRAIN, args=words, backend="rsl_rl", isaac_version="3.0", task=task, pass_unknown=True)
     is_renamed = words[0] in ("--enable_cameras", "--rendering_mode")  # known, of another version
     assert is_renamed or not any(problem.severity == "error" for problem in unknown)
@@ -195,13 +199,13 @@ NEW_TRAIN = ("--capture_env_sensors", "2", "--capture_env_sensors_format", "file
 )
 def test_options_that_are_new_in_3_are_taken(backend: str, words: tuple[str, ...]) -> None:
     assert find_problems(*words, backend=backend, isaac_version="3.0") == []
-    assert {one.severity for one in find_problems(*words, backend=backend, isaac_version="2.3")} == {"error"}
+    assert {problem.severity for problem in find_problems(*words, backend=backend, isaac_version="2.3")} == {"error"}
 
 
 def test_options_of_training_and_play_differ() -> None:
     def play(*words: str) -> list[str]:
-        found = find_problems(*words, workload=ISAAC_EXPORT, isaac_version="3.0")
-        return [one.given for one in found if one.where == "--"]
+        problems = find_problems(*words, workload=ISAAC_EXPORT, isaac_version="3.0")
+        return [problem.given for problem in problems if problem.where == "--"]
 
     assert play(*NEW_TRAIN) == [*NEW_TRAIN[::2]]
     assert play("--train_env_cfg", "--video", "--video_interval", "5") == []
@@ -247,7 +251,7 @@ def test_nothing_is_taken_that_an_option_of_robotrain_would_beat(
 ) -> None:
     problem = find_error(robotrain, *words, workload=workload)
     assert problem["code"] in ("option-owned", "device-unusable")
-    assert [one["text"] for one in problem["instead"]] == [way]
+    assert [suggestion["text"] for suggestion in problem["instead"]] == [way]
 
 
 @pytest.mark.parametrize("words", [("--device", "cpu"), ("--device=cuda:0",), ("agent.device=cuda",)])
@@ -331,6 +335,6 @@ def test_a_gpu_that_the_machine_does_not_have_is_named_before_the_simulator_star
     monkeypatch.setattr(hardware, "count_visible_gpus", lambda: gpus)
     line = ("render", "isaac-train", "--isaac-version", "3.0", "--platform", "local", "--json", "--", options)
     document = parse_document(robotrain(*line).json["files"]["job.json"]["text"])
-    found = [str(problem) for problem in installation.find_script_problems(document, "3.0", make_script("rsl_rl"))]
-    assert len(found) == count
-    assert all("needs an NVIDIA GPU" in problem for problem in found)
+    problems = [str(problem) for problem in installation.find_script_problems(document, "3.0", make_script("rsl_rl"))]
+    assert len(problems) == count
+    assert all("needs an NVIDIA GPU" in problem for problem in problems)

@@ -85,7 +85,7 @@ def test_a_reward_that_is_not_a_number_ends_the_training(monkeypatch: pytest.Mon
 
 def test_a_warm_start_leaves_out_the_optimizer_of_each_agent() -> None:
     parts = {"policy": {"net.0.weight": 1.0}, "optimizer": {"state": {}}}
-    one = {**parts, "value": None}
-    assert launcher.drop_optimizers(one) == {"policy": {"net.0.weight": 1.0}, "value": None}
+    single = {**parts, "value": None}
+    assert launcher.drop_optimizers(single) == {"policy": {"net.0.weight": 1.0}, "value": None}
     several = {"cart": dict(parts), "pendulum": dict(parts)}
     assert launcher.drop_optimizers(several) == {name: {"policy": {"net.0.weight": 1.0}} for name in several}

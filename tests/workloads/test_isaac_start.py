@@ -53,10 +53,10 @@ def test_a_training_without_iterations_left_is_refused_with_the_way_on(
     (tmp_path / file).write_bytes(b"weights")
     parameters = {"max_iterations": wanted, "backend": backend}
     parameters["checkpoint_mode"] = "resume" if role == "checkpoint" else None
-    given = job_documents.training("/data", {"work": "", "cache": ""}, starts={role: tmp_path})
-    document = replace(given, parameters=parameters, sources=given.sources[1:])
+    base = job_documents.training("/data", {"work": "", "cache": ""}, starts={role: tmp_path})
+    document = replace(base, parameters=parameters, sources=base.sources[1:])
     begin = start.load_start(document, {document.sources[0]: tmp_path})
     timesteps = begin.number if backend == "sb3" else None
     content = CheckpointContent(backend=backend, iteration=iteration, timesteps=timesteps)
     problem = start.find_iteration_problem(document, begin, content)
-    assert (problem and [one.text for one in problem.ways]) == ([way] if way else None)
+    assert (problem and [suggestion.text for suggestion in problem.ways]) == ([way] if way else None)

@@ -24,8 +24,8 @@ def find_problems(
     task: str, version: str, *args: str, workload: Workload = ISAAC_TRAIN, **values: Any
 ) -> list[Problem]:
     """Return what the check says of a task with rsl_rl."""
-    found = check_job(workload, args=args, task=task, isaac_version=version, **{"backend": "rsl_rl", **values})
-    return [problem for problem in found if problem.where != "--checkpoint-uri"]
+    problems = check_job(workload, args=args, task=task, isaac_version=version, **{"backend": "rsl_rl", **values})
+    return [problem for problem in problems if problem.where != "--checkpoint-uri"]
 
 
 CASES = {
@@ -68,11 +68,11 @@ def test_a_task_is_checked_against_the_list_of_the_version(
 ) -> None:
     version, task, *args = case
     code, ways = expected
-    found = find_problems(task, version, *args)
-    check_problems(found, *filter(None, [code]))
-    assert [way.text for problem in found for way in problem.suggestions] == ways
+    problems = find_problems(task, version, *args)
+    check_problems(problems, *filter(None, [code]))
+    assert [way.text for problem in problems for way in problem.suggestions] == ways
     is_refused = version == "3.0" and task.startswith("Isaac") and code == UNKNOWN
-    assert [problem.severity for problem in found if problem.where == "--task"] == [
+    assert [problem.severity for problem in problems if problem.where == "--task"] == [
         "error" if is_refused else "warning"
     ] * bool(code)
 
@@ -96,9 +96,9 @@ def test_a_library_that_the_task_has_no_agent_for_is_refused(workload: Workload)
 )
 def test_an_agent_that_is_named_is_one_of_the_task(version: str, backend: str, words: str, way: str | None) -> None:
     task = {"3.0": "Isaac-Cartpole", "2.3": "Isaac-Cartpole-v0"}[version]
-    found = find_problems(task, version, *words.split(), backend=backend)
-    check_problems(found, *(["task-without-agent --"] if way else []))
-    assert [suggestion.text for problem in found for suggestion in problem.suggestions] == (
+    problems = find_problems(task, version, *words.split(), backend=backend)
+    check_problems(problems, *(["task-without-agent --"] if way else []))
+    assert [suggestion.text for problem in problems for suggestion in problem.suggestions] == (
         [f"-- --agent {way}"] if way else []
     )
 

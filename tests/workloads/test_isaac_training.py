@@ -40,23 +40,23 @@ class Ended:
         return [record.event for line in lines if (record := parse_event(line))]
 
     def list_events(self, kind: type) -> list[Any]:
-        return [one for one in self.events if isinstance(one, kind)]
+        return [event for event in self.events if isinstance(event, kind)]
 
     @property
     def steps(self) -> list[int]:
-        return [one.step for one in self.list_events(Checkpoint)]
+        return [event.step for event in self.list_events(Checkpoint)]
 
     @property
     def metrics(self) -> dict[str, list[int]]:
         """The steps of each metric."""
-        found: dict[str, list[int]] = {}
-        for one in self.list_events(Metrics):
-            for name in one.values:
-                found.setdefault(name, []).append(one.step)
-        return found
+        steps_by_name: dict[str, list[int]] = {}
+        for event in self.list_events(Metrics):
+            for name in event.values:
+                steps_by_name.setdefault(name, []).append(event.step)
+        return steps_by_name
 
     def checkpoint(self, step: int) -> Path:
-        return next(Path(one.path) for one in self.list_events(Checkpoint) if one.step == step)
+        return next(Path(event.path) for event in self.list_events(Checkpoint) if event.step == step)
 
 
 Submit = Callable[..., Ended]
@@ -153,7 +153,7 @@ def test_rsl_rl_trains_and_sends_metrics_and_checkpoints(trained: Ended) -> None
     assert set(trained.metrics["loss_value_function"]) == set(range(20))
     assert {"mean_noise_std", "learning_rate", "Episode_Termination/fell"} <= set(trained.metrics)
     assert not any(name.endswith("/time") for name in trained.metrics)
-    assert {one.total for one in trained.list_events(Metrics) if one.step is not None} == {20}
+    assert {event.total for event in trained.list_events(Metrics) if event.step is not None} == {20}
     last = trained.checkpoint(19)
     assert (last / "model_19.pt").is_file()
     assert "activation: elu" in (last / "params/agent.yaml").read_text()
@@ -187,7 +187,7 @@ def test_a_training_starts_from_each_address_that_outputs_prints(
     listed = json.loads(subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout)
     (tracking,) = trained.list_events(Tracking)
     start = form.format(run=tracking.run_id)
-    (address,) = (one for one in listed["outputs"][0]["addresses"] if one.startswith(start))
+    (address,) = (address for address in listed["outputs"][0]["addresses"] if address.startswith(start))
     digest = hashlib.sha256((trained.checkpoint(19) / "model_19.pt").read_bytes()).hexdigest()
     words = ("--checkpoint-uri", address, "-M", "resume", "--sha256", digest)
     resumed = submit(*SMALL, "-b", "rsl_rl", "-m", "21", *words, "--skip-register-checkpoint", tracked=True)
@@ -197,8 +197,17 @@ def test_a_training_starts_from_each_address_that_outputs_prints(
 
 def test_two_processes_train_together_and_the_first_reports(folder: Path, tmp_path: Path) -> None:
     """By the supervisor alone: a job would look for two GPUs first."""
-    kept = tmp_path / "kept"
-    own = ["--backend", "rsl_rl", "--task", "Isaac-Cartpole-v0", "--work", tmp_path / "run", "--checkpoints", kept]
+    checkpoints = tmp_path / "kept"
+    own = [
+        "--backend",
+        "rsl_rl",
+        "--task",
+        "Isaac-Cartpole-v0",
+        "--work",
+        tmp_path / "run",
+        "--checkpoints",
+        checkpoints,
+    ]
     own += ["--num-gpus", "2"]
     script = ["--task", "Isaac-Cartpole-v0", "--num_envs", "16", "--max_iterations", "3", "--headless", "--distributed"]
     environ = policy.make_environ(tmp_path / "lab")
@@ -209,7 +218,7 @@ def test_two_processes_train_together_and_the_first_reports(folder: Path, tmp_pa
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"Total timesteps: {16 * ROLLOUTS * 3 * 2}" in " ".join(done.stdout.split())
     events = [record.event for line in done.stdout.splitlines() if (record := parse_event(line))]
-    assert [one.step for one in events if isinstance(one, Checkpoint)] == [0, 2]
+    assert [event.step for event in events if isinstance(event, Checkpoint)] == [0, 2]
 
 
 def test_rsl_rl_is_resumed_to_the_same_iteration_after_a_stop(submit: Submit) -> None:

@@ -39,7 +39,7 @@ def render(robotrain: Any, folder: Path) -> Callable[..., Any]:
 
 
 def list_codes(answer: Any) -> list[str]:
-    return [one["code"] for one in answer.json["problems"] if one["severity"] == "error"]
+    return [problem["code"] for problem in answer.json["problems"] if problem["severity"] == "error"]
 
 
 def read_task(answer: Any) -> Any:
@@ -52,7 +52,7 @@ def unpack_archive(task: Any) -> dict[str, bytes]:
     """The files of the user in the archive of the workflow."""
     content = bz2.decompress(base64.b64decode(task["files"][0]["contents"]))
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        files = {one.name: archive.extractfile(one) for one in archive.getmembers()}
+        files = {member.name: archive.extractfile(member) for member in archive.getmembers()}
         return {name[5:]: file.read() for name, file in files.items() if file and name.startswith("code/")}
 
 
@@ -64,9 +64,9 @@ def test_ignored_and_hidden_files_are_not_sent(render: Any, folder: Path) -> Non
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("x")
     (folder / "link.py").symlink_to("agent.py")
-    found = unpack_archive(read_task(render(*ON_OSMO)))
-    assert sorted(found) == ["agent.py", "keep.pt", "link.py", "notes.txt", TRAIN, "sub/util.py"]
-    assert found["link.py"] == b"print(1)\n"
+    files = unpack_archive(read_task(render(*ON_OSMO)))
+    assert sorted(files) == ["agent.py", "keep.pt", "link.py", "notes.txt", TRAIN, "sub/util.py"]
+    assert files["link.py"] == b"print(1)\n"
 
 
 def test_the_same_files_make_the_same_workflow(render: Any, folder: Path) -> None:
@@ -89,7 +89,9 @@ def test_a_folder_travels_in_the_workflow_while_that_is_small(
 ) -> None:
     (folder / "weights.bin").write_bytes(os.urandom(size))
     task = read_task(render(*ON_OSMO, "--storage-account", "acct", *words))
-    assert [one["url"].startswith("azure://acct/") for one in task.get("inputs", ())] == [True] * (not is_inline)
+    assert [task_input["url"].startswith("azure://acct/") for task_input in task.get("inputs", ())] == [True] * (
+        not is_inline
+    )
     assert ("weights.bin" in unpack_archive(task)) == is_inline
 
 

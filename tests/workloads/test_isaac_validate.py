@@ -96,10 +96,10 @@ def test_a_policy_that_was_not_judged_has_no_success_rate(tmp_path: Path) -> Non
 def test_reports_read_the_documents_of_a_validation(tmp_path: Path) -> None:
     result = ValidationResult(rolled=roll_out(True, False, True), success_threshold=0.5)
     supervisor.write_results(result, SETUP, tmp_path)
-    found = results_reader.read_results((tmp_path / "eval_results.json").read_bytes())
-    assert not found.damaged
-    assert dict(found.facts)["environment"] == "Isaac-Ant-v0"
-    assert [one.success for one in found.outcomes] == [True, False, True]
+    results = results_reader.read_results((tmp_path / "eval_results.json").read_bytes())
+    assert not results.damaged
+    assert dict(results.facts)["environment"] == "Isaac-Ant-v0"
+    assert [outcome.success for outcome in results.outcomes] == [True, False, True]
     assert json.loads((tmp_path / "metrics.json").read_text())["aggregate_verdict"] == "pass"
     (failure,) = map(json.loads, (tmp_path / "failure_cases.jsonl").read_text().splitlines())
     assert failure["episode"] == 1
@@ -107,8 +107,12 @@ def test_reports_read_the_documents_of_a_validation(tmp_path: Path) -> None:
 
 def test_the_threshold_is_the_flags_then_the_models_then_the_default() -> None:
     facts = checkpoint_file.CheckpointFacts(success_threshold=0.4)
-    known = ValidatedCheckpoint(file=Path("agent_1.pt"), facts=facts, content=CheckpointContent())
-    assert (known.choose_threshold(0.9), known.choose_threshold(0.0), known.choose_threshold(None)) == (0.9, 0.0, 0.4)
+    checkpoint = ValidatedCheckpoint(file=Path("agent_1.pt"), facts=facts, content=CheckpointContent())
+    assert (checkpoint.choose_threshold(0.9), checkpoint.choose_threshold(0.0), checkpoint.choose_threshold(None)) == (
+        0.9,
+        0.0,
+        0.4,
+    )
     unknown = ValidatedCheckpoint(
         file=Path("agent_1.pt"), facts=checkpoint_file.CheckpointFacts(), content=CheckpointContent()
     )
@@ -150,7 +154,7 @@ QUESTIONS = {
 def test_isaac_lab_is_asked_about_the_options_of_a_policy(
     robotrain: Any, tmp_path: Path, workload: str, case: str
 ) -> None:
-    given, owned = QUESTIONS[case]
+    options, owned = QUESTIONS[case]
     save_weights(tmp_path / "model_0.pt", {"actor_state_dict": {}})
     written = {"library": "rsl_rl", "task": "Isaac-Reach", "metadata": {"agent": "reach_cfg"}}
     (tmp_path / "run.json").write_text(json.dumps(written))
@@ -158,10 +162,10 @@ def test_isaac_lab_is_asked_about_the_options_of_a_policy(
     (tmp_path / "params/agent.yaml").write_text("{}")
     words = ("--checkpoint-uri", tmp_path, "--num-envs", "4", "--seed", "1", "--isaac-version", "3.0")
     line = ("render", workload, "--platform", "local", *words, "--json")
-    document = parse_document(robotrain(*line, "--", *given).json["files"]["job.json"]["text"])
+    document = parse_document(robotrain(*line, "--", *options).json["files"]["job.json"]["text"])
     command = policy_container.check_options(document)
     assert command is not None
-    assert command.arguments[2:] == ("play", "rsl_rl", *owned, "--", *given)
+    assert command.arguments[2:] == ("play", "rsl_rl", *owned, "--", *options)
 
 
 TASK = ("--task", "Isaac-Velocity-Rough-AnymalD", "--json")
@@ -172,8 +176,8 @@ def test_a_task_alone_means_the_newest_version_of_the_model_of_that_name(robotra
     task = ("isaac-validate", "--platform", "local", *TASK)
     rows = {row["name"]: row for row in robotrain("explain", *task).json["values"]}
     assert (rows["checkpoint"]["value"], rows["checkpoint"]["origin"]) == (f"registered_model {MODEL}", "default")
-    given = robotrain("explain", *task, "--checkpoint-uri", BLOB)
-    assert f"blob_url {BLOB}" in [row["value"] for row in given.json["values"]]
+    answer = robotrain("explain", *task, "--checkpoint-uri", BLOB)
+    assert f"blob_url {BLOB}" in [row["value"] for row in answer.json["values"]]
 
 
 @pytest.mark.parametrize(
@@ -192,8 +196,8 @@ def test_the_latest_version_is_pinned_and_an_unknown_model_is_refused(robotrain:
         tables.execute("insert into registered_models values ('isaac-ant')")
         tables.execute("insert into model_versions values ('isaac-ant', 7, 'None')")
     words = ("render", "isaac-validate", "--platform", "local", "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db")
-    found = robotrain(*words, "--task", "Isaac-Ant", "--pin", "--json").json["files"]["job.json"]["text"]
-    (source,) = json.loads(found)["sources"]
+    text = robotrain(*words, "--task", "Isaac-Ant", "--pin", "--json").json["files"]["job.json"]["text"]
+    (source,) = json.loads(text)["sources"]
     assert (source["uri"], source["pin"]) == ("models:/isaac-ant/latest", "7")
     robotrain(*words, "--task", "Lab-Aunt", "--pin").check_problems(4, "source-missing")
 
@@ -300,8 +304,8 @@ def test_a_play_variant_of_the_task_is_accepted_and_a_checkpoint_without_a_task_
 ) -> None:
     lab()
     target = ("submit", "isaac-validate", *IN_2_3, "--platform", "local", "--tracking-uri", "none", "--dry-run")
-    known = save_checkpoint(tmp_path / "known")
-    answer = robotrain(*target, "--checkpoint-uri", str(known), "--task", "Isaac-Ant-Play-v0")
+    checkpoint = save_checkpoint(tmp_path / "known")
+    answer = robotrain(*target, "--checkpoint-uri", str(checkpoint), "--task", "Isaac-Ant-Play-v0")
     assert "was trained for" not in answer.stderr
     bare = tmp_path / "bare"
     bare.mkdir()

@@ -77,8 +77,8 @@ def test_a_policy_passes_by_the_environments_own_signal_and_is_filmed(validate: 
     document = ended.document
     assert (document["verdict"], document["success_rate"], document["success_threshold"]) == ("passed", 1.0, 0.7)
     assert (document["task"], document["framework"], document["policy"]["step"]) == (TASK, "rsl_rl", 0)
-    assert [one["index"] for one in document["rollout"]["per_episode"]] == [0, 1, 2, 3]
-    assert {one["steps"] for one in document["rollout"]["per_episode"]} == {5}
+    assert [episode["index"] for episode in document["rollout"]["per_episode"]] == [0, 1, 2, 3]
+    assert {episode["steps"] for episode in document["rollout"]["per_episode"]} == {5}
     assert (ended.results / "videos/all.mp4").read_bytes()[4:8] == b"ftyp"
 
 
@@ -88,7 +88,7 @@ def test_a_fall_is_no_success(validate: Validate) -> None:
     assert "the success rate 0.00 (0 of 4) is below --success-threshold 0.7" in ended.output
     document = ended.document
     assert (document["verdict"], document["rollout"]["successes"]) == ("failed", 0)
-    assert max(one["steps"] for one in document["rollout"]["per_episode"]) < 250  # all of them fell
+    assert max(episode["steps"] for episode in document["rollout"]["per_episode"]) < 250  # all of them fell
 
 
 def test_without_a_signal_nothing_is_judged(validate: Validate) -> None:

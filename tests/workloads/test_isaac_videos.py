@@ -34,7 +34,7 @@ def test_a_checkpoint_has_the_videos_that_were_complete_when_it_was_saved(
         os.utime(recorded / f"{number}.mp4", (number, number))
     save(0, at=2)
     save(10, at=4)
-    (tmp_path / supervisor.REPORT_FILE).write_text("".join(f"{json.dumps(one)}\n" for one in reports))
+    (tmp_path / supervisor.REPORT_FILE).write_text("".join(f"{json.dumps(report)}\n" for report in reports))
     follower.read_reports()
-    found = {path.relative_to(tmp_path / "saved").as_posix() for path in (tmp_path / "saved").rglob("*.mp4")}
-    assert found == {"000000/videos/1.mp4", "000010/videos/3.mp4"}
+    videos = {path.relative_to(tmp_path / "saved").as_posix() for path in (tmp_path / "saved").rglob("*.mp4")}
+    assert videos == {"000000/videos/1.mp4", "000010/videos/3.mp4"}

@@ -87,8 +87,8 @@ def load_in_plain_lerobot(python: Path, name: object, environ: Mapping[str, str]
     line = [python, "-I", HERE / "plain_policy.py", str(name), EXAMPLE / "dataset"]
     done = subprocess.run(line, env={**os.environ, **environ}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-6000:]
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    loaded: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return loaded
 
 
 @pytest.fixture(scope="module")
@@ -133,9 +133,9 @@ def test_merged_policy_acts_as_adapter_and_base(training_python: Path, adapter: 
     paths = os.pathsep.join(str(ROOT / name) for name in ("runtime", "workloads"))
     done = subprocess.run(line, env={**os.environ, **cache, "PYTHONPATH": paths}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-6000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["count"] == 100
-    assert found["difference"] <= LARGEST_DIFFERENCE < found["effect"]
+    measures = json.loads(done.stdout.splitlines()[-1])
+    assert measures["count"] == 100
+    assert measures["difference"] <= LARGEST_DIFFERENCE < measures["effect"]
 
 
 def make_cache(place: Path) -> Path:
@@ -171,6 +171,6 @@ def test_plain_lerobot_loads_the_adapter_with_its_base_from_the_hub(
     both = load_in_plain_lerobot(training_python, "lab/adapter", hub_environ)
     assert both["class"].startswith("Peft")
     run_robotrain("outputs", "from-hub", "--merged", "--to", state / "merged-from-hub")
-    one = load_in_plain_lerobot(training_python, state / "merged-from-hub", hub_environ)
-    largest = max(abs(first - second) for first, second in zip(both["actions"], one["actions"], strict=True))
+    merged = load_in_plain_lerobot(training_python, state / "merged-from-hub", hub_environ)
+    largest = max(abs(first - second) for first, second in zip(both["actions"], merged["actions"], strict=True))
     assert largest <= LARGEST_DIFFERENCE

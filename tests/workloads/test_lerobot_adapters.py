@@ -53,9 +53,13 @@ def render(robotrain):
 
 
 def list_base_sources(answer) -> list[tuple[str, str]]:
-    given = BACKBONE[1]
+    backbone = BACKBONE[1]
     sources = job_documents.read_job(answer)["sources"]
-    return [(one["kind"], one["uri"]) for one in sources if one["role"] == "backbone" and one["uri"] != given]
+    return [
+        (source["kind"], source["uri"])
+        for source in sources
+        if source["role"] == "backbone" and source["uri"] != backbone
+    ]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +90,7 @@ def test_type_without_known_modules_takes_named_ones(robotrain):
 
 def test_every_version_says_which_types_an_adapter_knows_its_modules_of():
     for version in versions.list_versions():
-        names = [name for name, one in version.policies.items() if one.adapter_modules]
+        names = [name for name, policy in version.policies.items() if policy.adapter_modules]
         assert names == ["molmoact2", "pi0", "pi05", "smolvla"]
 
 
@@ -147,9 +151,9 @@ def test_the_card_of_an_adapter_says_which_folder_its_base_is(make_adapter, tmp_
             f"the run `{run}` started from, whose `model.safetensors` has the `sha256` of `adapter_base.json`" in text
         )
         assert str(EXAMPLE) not in text
-    known = make_adapter(base=adapter.Base("local_path", sha256=WEIGHTS_DIGEST, size=WEIGHTS_SIZE))
+    with_digest = make_adapter(base=adapter.Base("local_path", sha256=WEIGHTS_DIGEST, size=WEIGHTS_SIZE))
     earlier = JobSource(role="policy", kind="huggingface", uri="me/adapter", pin=COMMIT)
-    assert all(f"`sha256:{WEIGHTS_DIGEST}`" in text for text in describe(earlier, known)[:2])
+    assert all(f"`sha256:{WEIGHTS_DIGEST}`" in text for text in describe(earlier, with_digest)[:2])
     hub = JobSource(role="policy", kind="huggingface", uri="lab/base", pin=COMMIT)
     use, about, _ = describe(hub, EXAMPLE / "base", lora_rank=4)
     assert "from_pretrained(name, revision=revision, config=config)" in use
@@ -220,10 +224,10 @@ def test_base_at_the_hub_is_a_pinned_source_of_each_job_of_the_adapter(
         place = job_documents.PLATFORMS.get(platform, ("--platform", platform))
         answer = robotrain("render", workload, *place, *words, *rename)
         answer.check(0)
-        sources = [one for one in job_documents.read_job(answer)["sources"] if "base" in one["uri"]]
-    assert [(one["role"], one["kind"], one["uri"], one["pin"], one["implied"]) for one in sources] == [
-        ("backbone", "huggingface", f"lab/base@{commit}", commit, True)
-    ]
+        sources = [source for source in job_documents.read_job(answer)["sources"] if "base" in source["uri"]]
+    assert [
+        (source["role"], source["kind"], source["uri"], source["pin"], source["implied"]) for source in sources
+    ] == [("backbone", "huggingface", f"lab/base@{commit}", commit, True)]
 
 
 def test_adapter_of_plain_lerobot_is_read_by_the_name_that_it_has(make_adapter, render):
@@ -244,7 +248,7 @@ def test_adapter_without_its_base_is_named_before_submission(robotrain, make_ada
     words = (workload, "--platform", "local", *START[:2], *rename, *BACKBONE, "--policy-path", str(folder))
     robotrain("submit", *words, "--dry-run").check_problems(4, "data-unusable")
     brought = robotrain("submit", *words, "--backbone-path", str(EXAMPLE / "base"), "--dry-run", "--json")
-    assert not any("base" in one["title"] for one in brought.json.get("problems", ()))
+    assert not any("base" in problem["title"] for problem in brought.json.get("problems", ()))
 
 
 def test_base_of_an_unknown_run_is_named_before_submission(robotrain, make_adapter):
@@ -267,8 +271,8 @@ def test_another_policy_in_the_place_of_the_base_is_refused(make_adapter, tmp_pa
         source = JobSource(role="backbone", kind="local_path", uri=str(base))
         starts = {"policy": folder, "backbone": source}
         job = job_documents.training(EXAMPLE / "dataset", place, starts=starts, rename=START[3])
-        found = [one for one in job_documents.find_problems(job) if "not the base of the adapter" in one]
-        job_documents.check_findings(found, expected, "lab/other is not the base of the adapter")
+        problems = [problem for problem in job_documents.find_problems(job) if "not the base of the adapter" in problem]
+        job_documents.check_findings(problems, expected, "lab/other is not the base of the adapter")
 
 
 def test_files_of_an_adapter_name_no_folder_of_the_machine():

@@ -22,7 +22,7 @@ def job(training, monkeypatch):
 
     No interpreter is started to look for the environment, which none of these tests has.
     """
-    monkeypatch.setattr(environment_check, "find_environment_problems", lambda *given: iter(()))
+    monkeypatch.setattr(environment_check, "find_environment_problems", lambda *arguments: iter(()))
     monkeypatch.setenv("AZUREML_RUN_ID", "lerobot-train-00000000-1-abc123")
 
     def make(brought, *fetched, **parameters):
@@ -39,7 +39,7 @@ def job(training, monkeypatch):
 def find_data_problems(document) -> list[str]:
     """What preflight finds, but for the environment, which is none in these tests."""
     ours = ("data-unusable", "mount-missing", "mount-empty", "source-unreachable")
-    return [one.title for one in run_preflight(document) if one.code in ours]
+    return [problem.title for problem in run_preflight(document) if problem.code in ours]
 
 
 @pytest.mark.parametrize("name", [DATASET_0, DATASET_0.upper()])
@@ -75,17 +75,17 @@ def test_a_warm_start_takes_the_weights_of_a_mounted_model(job, pusht, policy, t
     [((ASSET,), "azureml-lerobot-asset", "azureml-data-asset"), ((ASSET, BLOB), "azureml-lerobot-mixed", "mixed")],
 )
 def test_a_model_has_tags_of_where_it_comes_from(job, sources, source, dataset_source):
-    found = container.publishing(job({}, *sources), {})
-    assert (found.tags["source"], found.tags["dataset_source"]) == (source, dataset_source)
-    assert found.tags["azureml_run_id"] == "lerobot-train-00000000-1-abc123"
-    assert found.description.splitlines()[-1] == "Azure ML job: lerobot-train-00000000-1-abc123"
+    publishing = container.publishing(job({}, *sources), {})
+    assert (publishing.tags["source"], publishing.tags["dataset_source"]) == (source, dataset_source)
+    assert publishing.tags["azureml_run_id"] == "lerobot-train-00000000-1-abc123"
+    assert publishing.description.splitlines()[-1] == "Azure ML job: lerobot-train-00000000-1-abc123"
     if ASSET in sources:
-        assert (found.tags["dataset_assets"], found.tags["dataset_asset_count"]) == ("azureml:pusht:3", "1")
+        assert (publishing.tags["dataset_assets"], publishing.tags["dataset_asset_count"]) == ("azureml:pusht:3", "1")
 
 
 def test_a_model_of_another_platform_names_no_job_of_azure_ml(job):
     elsewhere = job({}, ASSET)
     placement = dataclasses.replace(elsewhere.placement, submission="OSMO_WORKFLOW_ID")
-    found = container.publishing(dataclasses.replace(elsewhere, placement=placement, platform="osmo"), {})
-    assert "azureml_run_id" not in found.tags
-    assert found.tags["source"] == "osmo-lerobot-asset"
+    publishing = container.publishing(dataclasses.replace(elsewhere, placement=placement, platform="osmo"), {})
+    assert "azureml_run_id" not in publishing.tags
+    assert publishing.tags["source"] == "osmo-lerobot-asset"

@@ -23,7 +23,7 @@ OTHER_COMMIT = "f" * 40
 
 def list_names(policy_type, *options, start=None, **parameters):
     values = dataclasses.asdict(TrainParameters(**parameters)) | {"policy_type": policy_type}
-    return sorted(one.name for one in backbones.list_needed(values, options, start))
+    return sorted(backbone.name for backbone in backbones.list_needed(values, options, start))
 
 
 def policy_files(*processor_names, **settings):
@@ -96,27 +96,27 @@ def test_pretrained_policy_reads_what_its_files_name(files, options, names):
 def test_reward_model_reads_its_own_repository_and_ignores_saved_processors():
     values = dataclasses.asdict(TrainParameters()) | {"reward_model": "reward_classifier"}
     start = policy_files(("tokenizer_name", "lab/words"), type="reward_classifier", model_name="lab/resnet")
-    assert [one.name for one in backbones.list_needed(values, (), None)] == ["lerobot/resnet10"]
-    assert [one.name for one in backbones.list_needed(values, (), start)] == ["lab/resnet"]
-    given = ("--reward_model.model_name=lab/mine", "--policy.model_name=lab/no")
-    assert [one.name for one in backbones.list_needed(values, given, None)] == ["lab/mine"]
+    assert [backbone.name for backbone in backbones.list_needed(values, (), None)] == ["lerobot/resnet10"]
+    assert [backbone.name for backbone in backbones.list_needed(values, (), start)] == ["lab/resnet"]
+    options = ("--reward_model.model_name=lab/mine", "--policy.model_name=lab/no")
+    assert [backbone.name for backbone in backbones.list_needed(values, options, None)] == ["lab/mine"]
 
 
 def test_options_that_name_repositories_are_those_of_the_policy_that_a_training_makes():
     values = dataclasses.asdict(TrainParameters(policy_type="smolvla"))
-    given = ("--policy.vlm_model_name=lab/vlm", "--policy.load_vlm_weights=true", "--policy.chunk_size=4")
-    assert backbones.list_naming_options(values, given) == {"vlm_model_name": "lab/vlm", "load_vlm_weights": True}
+    options = ("--policy.vlm_model_name=lab/vlm", "--policy.load_vlm_weights=true", "--policy.chunk_size=4")
+    assert backbones.list_naming_options(values, options) == {"vlm_model_name": "lab/vlm", "load_vlm_weights": True}
 
 
 def test_revision_of_an_option_is_the_revision_of_the_backbone():
     values = dataclasses.asdict(TrainParameters()) | {"policy_type": "molmoact2"}
-    found = backbones.list_needed(values, ("--policy.checkpoint_revision=v2",), None)
-    assert [one.revision for one in found] == ["v2", ""]
+    needed = backbones.list_needed(values, ("--policy.checkpoint_revision=v2",), None)
+    assert [backbone.revision for backbone in needed] == ["v2", ""]
 
 
 def test_every_version_says_what_its_types_read():
     for version in versions.list_versions():
-        names = {name for name, one in version.policies.items() if one.repositories}
+        names = {name for name, policy in version.policies.items() if policy.repositories}
         assert {"smolvla", "pi0", "pi0_fast", "xvla", "multi_task_dit", "groot"} <= names
 
 
@@ -150,8 +150,8 @@ def test_names_are_read_from_the_files_of_a_policy(tmp_path):
 )
 def test_repositories_whose_code_runs(policy_type, options, names):
     values = dataclasses.asdict(TrainParameters()) | {"policy_type": policy_type}
-    found = {one.name for one in backbones.list_needed(values, options, None) if one.runs_code}
-    assert found == set(names)
+    with_code = {backbone.name for backbone in backbones.list_needed(values, options, None) if backbone.runs_code}
+    assert with_code == set(names)
 
 
 @pytest.mark.parametrize(
@@ -246,12 +246,12 @@ def test_repository_that_another_backbone_names_is_explained_by_its_name(argumen
     assert hub_cache.explain_missing_repository(OSError("no space left")) == ""
 
 
-@pytest.mark.parametrize(("given", "found"), [((), True), (("lab/other",), True), ((SMOLVLM,), False)])
-def test_run_stops_before_data_is_fetched_if_a_repository_is_missing(training, dataset, given, found):
+@pytest.mark.parametrize(("names", "is_missing"), [((), True), (("lab/other",), True), ((SMOLVLM,), False)])
+def test_run_stops_before_data_is_fetched_if_a_repository_is_missing(training, dataset, names, is_missing):
     document = training(dataset(), policy_type="smolvla")
-    document = dataclasses.replace(document, sources=(*document.sources, *map(hub_source, given)))
-    problems = [one for one in job_documents.find_problems(document) if "does not bring" in one]
-    job_documents.check_findings(problems, found, f"--backbone-repo-id {SMOLVLM}")
+    document = dataclasses.replace(document, sources=(*document.sources, *map(hub_source, names)))
+    problems = [problem for problem in job_documents.find_problems(document) if "does not bring" in problem]
+    job_documents.check_findings(problems, is_missing, f"--backbone-repo-id {SMOLVLM}")
 
 
 @pytest.mark.parametrize(
@@ -320,8 +320,8 @@ def test_code_that_is_not_the_trusted_code(trusted, source, is_wrong):
     values = dataclasses.asdict(TrainParameters()) | {"policy_type": "pi0_fast"}
     needed = backbones.list_needed(values, (), None)
     sources = [source] if source else []
-    found = list(remote_code.find_trust_problems("pi0_fast", needed, trusted, sources, are_pinned=True))
-    job_documents.check_findings(found, is_wrong, FAST)
+    findings = list(remote_code.find_trust_problems("pi0_fast", needed, trusted, sources, are_pinned=True))
+    job_documents.check_findings(findings, is_wrong, FAST)
 
 
 def test_trust_in_a_folder_waits_for_the_pin_that_says_what_to_trust():
@@ -330,5 +330,5 @@ def test_trust_in_a_folder_waits_for_the_pin_that_says_what_to_trust():
     needed = backbones.list_needed(values, (), None)
     assert list(remote_code.find_trust_problems("pi0_fast", needed, {}, [folder], are_pinned=False)) == []
     pinned = dataclasses.replace(folder, pin="folder:a")
-    (found,) = remote_code.find_trust_problems("pi0_fast", needed, {}, [pinned], are_pinned=True)
-    assert [way.text for way in found.ways] == [f"--trust-remote-code {FAST}@{backbones.get_snapshot_name(pinned)}"]
+    (finding,) = remote_code.find_trust_problems("pi0_fast", needed, {}, [pinned], are_pinned=True)
+    assert [way.text for way in finding.ways] == [f"--trust-remote-code {FAST}@{backbones.get_snapshot_name(pinned)}"]

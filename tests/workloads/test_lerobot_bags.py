@@ -151,11 +151,11 @@ def test_only_a_job_with_bags_carries_what_reads_them(robotrain, platform):
 
 
 def test_every_option_reaches_the_settings_of_the_bags():
-    given = {
+    parameters = {
         **{"image_topics": "/camera/top=top", "state_topic": "none", "action_topic": "/action", "fps": 5.0},
         **{"joint_names": "a,b", "units": "/joint_states=deg", "image_size": "48x64", "exclude_bags": "ep0"},
     }
-    settings = dataset_conversion.make_settings(given)
+    settings = dataset_conversion.make_settings(parameters)
     assert settings == {
         **{"image_topics": {"/camera/top": "top"}, "state_topic": None, "action_topic": "/action", "fps": 5.0},
         **{"joint_names": ("a", "b"), "units": {"/joint_states": "deg"}, "image_size": (48, 64)},

@@ -27,9 +27,9 @@ def options(command) -> list[str]:
 
 def test_the_options_of_the_training_are_known_before_its_data(training, tmp_path):
     document = training(args=["--policy.chunk_size=10"], learning_rate=1e-3)
-    known = options(container.warm_up(document, {}, tmp_path))
-    assert {"--policy.type=act", "--policy.optimizer_lr=0.001", "--policy.chunk_size=10"} <= set(known)
-    assert known[-1] == "--policy.chunk_size=10", "the user's count"
+    early_options = options(container.warm_up(document, {}, tmp_path))
+    assert {"--policy.type=act", "--policy.optimizer_lr=0.001", "--policy.chunk_size=10"} <= set(early_options)
+    assert early_options[-1] == "--policy.chunk_size=10", "the user's count"
 
 
 def test_a_policy_to_start_from_is_checked_with_the_files_that_describe_it(training, tmp_path):
@@ -85,8 +85,8 @@ def test_the_reason_is_the_one_at_the_root():
         ParsingError("Couldn't instantiate class ACTConfig"),
         ValueError("Got 20 for `n_action_steps` and 10 for `chunk_size`."),
     )
-    given = ["--steps=3", "--policy.chunk_size=10", "--policy.n_action_steps=20"]
-    reason = refuse(hidden, given)
+    arguments = ["--steps=3", "--policy.chunk_size=10", "--policy.n_action_steps=20"]
+    reason = refuse(hidden, arguments)
     assert reason.partition(" rejects ")[2].startswith("--policy.chunk_size=10 --policy.n_action_steps=20: Got 20 for")
 
 
@@ -173,9 +173,9 @@ def test_lerobot_itself_refuses_options_that_do_not_go_together(training_python,
     )
     train = [options(container.warm_up(training(args=args), {}, tmp_path)) for args in several]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(IMPORT_PATHS), "HF_HUB_OFFLINE": "1"}
-    given = json.dumps([[["act", "--policy.n_action_steps=5"], ["act", "--policy.n_action_steps=400"]], train])
+    request = json.dumps([[["act", "--policy.n_action_steps=5"], ["act", "--policy.n_action_steps=400"]], train])
     command = [training_python, "-c", CHECKS]
-    done = subprocess.run(command, env=environ, input=given, capture_output=True, text=True)
+    done = subprocess.run(command, env=environ, input=request, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     ends = json.loads(done.stdout.splitlines()[-1])
     assert [code for code, _ in ends] == [0, 4, 0, 4, 4, 4]

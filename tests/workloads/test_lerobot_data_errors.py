@@ -45,7 +45,7 @@ def datasets(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(datasets, training_python) -> dict[str, str]:
+def sentences(datasets, training_python) -> dict[str, str]:
     """What is said of each dataset that LeRobot cannot read."""
     environ = child_python.make_import_environ(
         [ROOT / "workloads", ROOT / "runtime", Path(__file__).parent], os.environ
@@ -56,8 +56,8 @@ def found(datasets, training_python) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", SENTENCES)
-def test_an_exception_about_data_becomes_a_sentence_with_episode_and_value(found, damage):
-    told = [sentence for name, sentence in found.items() if name.startswith(f"{damage}, ")]
+def test_an_exception_about_data_becomes_a_sentence_with_episode_and_value(sentences, damage):
+    told = [sentence for name, sentence in sentences.items() if name.startswith(f"{damage}, ")]
     assert told
     for sentence in told:  # of this process, and of one that loads data
         assert sentence.startswith(data_errors.REFUSED) == bool(SENTENCES[damage]), sentence
@@ -66,15 +66,15 @@ def test_an_exception_about_data_becomes_a_sentence_with_episode_and_value(found
 
 
 @pytest.mark.slow
-def test_the_others_are_read_after_the_episodes_are_left_out_that_the_sentence_names(found):
-    repaired = {name: episodes for name, episodes in found.items() if name.startswith("repaired: ")}
+def test_the_others_are_read_after_the_episodes_are_left_out_that_the_sentence_names(sentences):
+    repaired = {name: episodes for name, episodes in sentences.items() if name.startswith("repaired: ")}
     assert repaired["repaired: the middle of the video"] == "3-4"
     assert repaired["repaired: picture of another size"] == "3-7"
     assert len(repaired) == 4
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("found")
+@pytest.mark.usefixtures("sentences")
 def test_a_run_ends_with_the_episode_and_the_data_is_to_blame(robotrain, datasets, training_environment, tmp_path):
     data = ("--dataset-path", datasets / "the-middle-of-the-video", "--environment", training_environment)
     words = ("submit", SMALL, "--platform", "local", *data, "--num-workers", 1, "--wait", "--json")

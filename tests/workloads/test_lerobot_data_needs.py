@@ -81,14 +81,14 @@ def record(dataset):
 
 @pytest.mark.parametrize(("features", "kind", "options", "is_wrong"), TABLE)
 def test_what_a_type_needs_is_compared(training, record, features, kind, options, is_wrong):
-    folder, found = record(features), []
+    folder, answers = record(features), []
     for version in versions.list_versions():
         document = training(folder, options, policy_type=kind, lerobot_version=version.name)
         problems = job_documents.find_data_problems(document)
         compared = map(job_documents.format_finding, container.compare(document, job_documents.folders(document)))
         assert set(problems) <= set(compared), "descriptions alone show the same"
-        found.append(problems)
-    assert found == [problems] * len(found)
+        answers.append(problems)
+    assert answers == [problems] * len(answers)
     assert bool(problems) == is_wrong
     job_documents.check_findings(problems, len(problems))
 
@@ -117,7 +117,7 @@ FULL = {**MEAN, "q01": [0.0] * 6, "q99": [1.0] * 6}
 
 
 @pytest.mark.parametrize(
-    ("kind", "statistics", "options", "found"),
+    ("kind", "statistics", "options", "is_lacking"),
     [
         ("pi05", {STATE: MEAN, "action": MEAN}, (), True),
         ("pi05", {STATE: FULL, "action": FULL}, (), False),
@@ -126,10 +126,10 @@ FULL = {**MEAN, "q01": [0.0] * 6, "q99": [1.0] * 6}
         ("pi0", {STATE: MEAN, "action": MEAN}, (), False),
     ],
 )
-def test_quantiles_that_a_type_normalizes_with(training, record, kind, statistics, options, found):
+def test_quantiles_that_a_type_normalizes_with(training, record, kind, statistics, options, is_lacking):
     folder = record({**ROBOT, **ONE}, statistics)
     problems = job_documents.find_data_problems(training(folder, options, policy_type=kind))
-    job_documents.check_findings(problems, found, "lacks its q01 and q99")
+    job_documents.check_findings(problems, is_lacking, "lacks its q01 and q99")
     assert all(problem.endswith("--statistics computed") for problem in problems)
     computed = training(folder, options, policy_type=kind, statistics="computed")
     assert job_documents.find_data_problems(computed) == []
@@ -192,8 +192,8 @@ def test_cameras_that_are_not_used_are_a_warning(training, record):
 
 def test_a_reward_model_needs_the_reward(training, record):
     document = training(record({**ROBOT, **ONE}), policy_type=None, reward_model="reward_classifier")
-    found = map(job_documents.format_finding, container.compare(document, job_documents.folders(document)))
-    assert "reward_classifier learns from next.reward, which the dataset does not record" in found
+    findings = map(job_documents.format_finding, container.compare(document, job_documents.folders(document)))
+    assert "reward_classifier learns from next.reward, which the dataset does not record" in findings
 
 
 def test_a_reward_model_reads_the_camera_that_its_option_names(training, record):

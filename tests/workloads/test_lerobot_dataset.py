@@ -122,8 +122,8 @@ def test_an_output_folder_with_something_in_it_is_refused_and_an_empty_one_is_no
 
 
 def test_a_relative_output_folder_lies_below_the_run(training):
-    for given, name in (("mine", "mine"), (None, "outputs")):
-        document = training(output_dir=given)
+    for output_dir, name in (("mine", "mine"), (None, "outputs")):
+        document = training(output_dir=output_dir)
         assert container.tracked(document).params["output_dir"] == f"{document.placement.work}/{name}"
 
 
@@ -212,12 +212,12 @@ UNREADABLE_FILES = {
 
 
 @pytest.mark.parametrize("name", ["meta/tasks.parquet", "data/chunk-000/file-000.parquet"])
-@pytest.mark.parametrize(("make", "why"), UNREADABLE_FILES.values(), ids=UNREADABLE_FILES)
-def test_a_table_that_cannot_be_read_is_named_without_waiting(dataset, name, make, why):
+@pytest.mark.parametrize(("make", "reason"), UNREADABLE_FILES.values(), ids=UNREADABLE_FILES)
+def test_a_table_that_cannot_be_read_is_named_without_waiting(dataset, name, make, reason):
     folder = dataset()
     (folder / name).unlink()
     make(folder / name)
-    assert re.match(f"{folder / name} .*{why}", find_problems(folder))
+    assert re.match(f"{folder / name} .*{reason}", find_problems(folder))
 
 
 def test_a_description_that_would_fill_the_memory_is_refused_unread(dataset):

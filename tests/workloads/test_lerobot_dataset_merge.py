@@ -72,8 +72,8 @@ def merge(training, training_environment, tmp_path):
 
 def read(environment, *roots) -> list[dict]:
     command = [f"{environment}/bin/python", "-c", READ_DATASETS, *map(str, roots)]
-    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    return [found[str(root)] for root in roots]
+    contents = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return [contents[str(root)] for root in roots]
 
 
 def merges(ran) -> list[StageEvent]:
@@ -153,8 +153,8 @@ def test_too_little_disk_space_is_an_error(tmp_path):
         f" shutil.disk_usage = lambda path: full; runpy.run_module({program!r}, run_name='__main__')"
     )
     path = os.pathsep.join(str(ROOT / name) for name in ("workloads", "runtime"))
-    given = [*("--dataset", str(MINI), "mini"), *("--dataset", str(MORE), "more"), f"--cache={tmp_path}"]
-    command = [sys.executable, "-c", code, *given, str(tmp_path / "made")]
+    arguments = [*("--dataset", str(MINI), "mini"), *("--dataset", str(MORE), "more"), f"--cache={tmp_path}"]
+    command = [sys.executable, "-c", code, *arguments, str(tmp_path / "made")]
     process = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
     assert process.returncode == 1
     assert "0.7 MB needed" in process.stderr

@@ -152,12 +152,12 @@ def test_booleans_that_a_policy_reads_become_numbers_and_others_stay(training):
     assert prepare_data(training(OTHER)) is not None
 
 
-@pytest.mark.parametrize(("given", "used"), [({}, "true"), ({"image_normalization": "dataset"}, "false")])
+@pytest.mark.parametrize(("parameters", "used"), [({}, "true"), ({"image_normalization": "dataset"}, "false")])
 @pytest.mark.parametrize("kind", ["local_path", "huggingface", "blob_url"])
-def test_h1_14_images_are_normalized_by_the_same_rule_for_each_source(training, given, used, kind):
+def test_h1_14_images_are_normalized_by_the_same_rule_for_each_source(training, parameters, used, kind):
     """The reference: false for blobs, true on Azure ML, and left to LeRobot for the Hub."""
     source = JobSource(role="dataset", kind=kind, uri=str(MINI))
-    work = container.work(training(source, **given), {source: MINI}, Path("/work"))
+    work = container.work(training(source, **parameters), {source: MINI}, Path("/work"))
     assert options.get_option_value(work.arguments, "--dataset.use_imagenet_stats") == used
 
 

@@ -76,7 +76,7 @@ def datasets(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(datasets, training_python) -> dict[str, list[list[str]]]:
+def findings_by_name(datasets, training_python) -> dict[str, list[list[str]]]:
     """What the comparison finds in each damaged dataset."""
     environ = child_python.make_import_environ([ROOT / "workloads", ROOT / "runtime"], os.environ)
     words = [training_python, Path(__file__).with_name("damaged_datasets.py"), CAMERA, datasets]
@@ -88,13 +88,13 @@ def test_every_damage_has_a_finding():
 
 
 @pytest.mark.parametrize("damage", FINDINGS)
-def test_a_disagreement_is_one_finding_with_its_episode_and_values(found, damage):
-    titles = [title for title, *_ in found[damage]]
+def test_a_disagreement_is_one_finding_with_its_episode_and_values(findings_by_name, damage):
+    titles = [title for title, *_ in findings_by_name[damage]]
     assert len(titles) == SEVERAL.get(damage, bool(FINDINGS[damage])), titles
     assert [part for part in FINDINGS[damage] if part not in titles[0]] == []
 
 
-@pytest.mark.usefixtures("found")
+@pytest.mark.usefixtures("findings_by_name")
 def test_a_finding_names_all_its_episodes(datasets):
     every = [[*range(8)]]
     assert json.loads((datasets / "episodes.json").read_text()) == {
@@ -105,12 +105,12 @@ def test_a_finding_names_all_its_episodes(datasets):
     }
 
 
-def test_a_tolerance_is_suggested_only_where_it_helps(found):
-    ways = {name: findings[0][1:] for name, findings in found.items() if findings}
+def test_a_tolerance_is_suggested_only_where_it_helps(findings_by_name):
+    ways = {name: findings[0][1:] for name, findings in findings_by_name.items() if findings}
     assert {name: way for name, way in ways.items() if way} == {"jitter": ["-- --tolerance_s=0.042"]}
 
 
-@pytest.mark.usefixtures("found")
+@pytest.mark.usefixtures("findings_by_name")
 def test_the_machine_that_sends_the_job_says_it_and_its_suggestion_is_accepted(
     robotrain, datasets, training_python, tmp_path, monkeypatch
 ):
@@ -118,7 +118,7 @@ def test_the_machine_that_sends_the_job_says_it_and_its_suggestion_is_accepted(
     data = shutil.copytree(datasets / "jitter", tmp_path / "jitter")
     line = ("submit", SMALL, "--platform", "local", "--dataset-path", data, "--checker", training_python)
     refused = robotrain(*line, "--dry-run", "--json")
-    (problem,) = [one for one in refused.json["problems"] if one["severity"] == "error"]
+    (problem,) = [problem for problem in refused.json["problems"] if problem["severity"] == "error"]
     assert (refused.exit_code, problem["code"]) == (4, "data-unusable")
     assert "use   -- --tolerance_s=0.042\n" in robotrain(*line, "--dry-run").stderr
     assert robotrain(*line, "--dry-run", "--json", "--", "--tolerance_s=0.042").exit_code == 0
@@ -153,7 +153,9 @@ def test_a_task_without_text_is_a_finding_that_does_not_stop_a_submit(
     assert told.exit_code == 0
 
 
-def test_values_that_are_not_numbers_may_be_allowed(robotrain, datasets, found, training_python, tmp_path, monkeypatch):
+def test_values_that_are_not_numbers_may_be_allowed(
+    robotrain, datasets, findings_by_name, training_python, tmp_path, monkeypatch
+):
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     data = ("--dataset-path", datasets / "not-a-number", "--checker", training_python, "--dry-run")
     line = ("submit", SMALL, "--platform", "local", *data)
@@ -162,7 +164,7 @@ def test_values_that_are_not_numbers_may_be_allowed(robotrain, datasets, found, 
     assert robotrain(*line, "--exclude-episodes", "0").exit_code == 0
 
 
-@pytest.mark.usefixtures("found")
+@pytest.mark.usefixtures("findings_by_name")
 def test_a_run_ends_before_its_first_step_with_the_episode_and_without_a_traceback(
     robotrain, datasets, training_environment
 ):
@@ -174,10 +176,10 @@ def test_a_run_ends_before_its_first_step_with_the_episode_and_without_a_traceba
     assert "Traceback" not in robotrain("logs").stdout
 
 
-@pytest.mark.usefixtures("found")
+@pytest.mark.usefixtures("findings_by_name")
 @pytest.mark.parametrize("damage", ["nothing", "jitter", "episode twice", "video too short", "task"])
 def test_a_dataset_that_is_elsewhere_gets_the_same_finding_from_parts_of_its_files(
-    datasets, found, training_python, tmp_path, monkeypatch, damage
+    datasets, findings_by_name, training_python, tmp_path, monkeypatch, damage
 ):
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     folder = datasets / damage.replace(" ", "-")
@@ -186,8 +188,8 @@ def test_a_dataset_that_is_elsewhere_gets_the_same_finding_from_parts_of_its_fil
         return [(folder / path).read_bytes()[start:stop] for path, start, stop in ranges]
 
     def list_sizes() -> dict[str, int]:
-        return {str(one.relative_to(folder)): one.stat().st_size for one in folder.rglob("*") if one.is_file()}
+        return {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
 
     files = RemoteFiles("u/d", damage, list_sizes, read_ranges)
     inspected = inspector.inspect_dataset(files, {"tables": {}}, lambda: Path(training_python))
-    assert [one.text for one in inspected.findings] == [title for title, *_ in found[damage]]
+    assert [finding.text for finding in inspected.findings] == [title for title, *_ in findings_by_name[damage]]

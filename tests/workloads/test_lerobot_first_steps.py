@@ -25,25 +25,27 @@ def test_a_trained_run_is_evaluated_filmed_and_registered_with_its_scores(robotr
     assert answer.exit_code == 0, answer.stderr
     run = answer.stdout.splitlines()[0]
     results = Path("../state/local") / run / "outputs/eval_results"
-    found = read_strict_json(results / "eval_results.json")
-    assert_real_rollout(found, results)
-    assert found["held_out"] is True
-    assert [one["episode"] for one in found["per_episode"]] == [45, 46, 47]
-    for episode in found["per_episode"]:
+    evaluation = read_strict_json(results / "eval_results.json")
+    assert_real_rollout(evaluation, results)
+    assert evaluation["held_out"] is True
+    assert [episode["episode"] for episode in evaluation["per_episode"]] == [45, 46, 47]
+    for episode in evaluation["per_episode"]:
         path = results / f"predictions/ep{episode['episode']:03d}_predictions.npz"
         assert_errors_match_arrays(episode, np.load(path))
-    assert found["aggregate_mse"] == pytest.approx(sum(one["mse"] for one in found["per_episode"]) / 3)
+    assert evaluation["aggregate_mse"] == pytest.approx(
+        sum(episode["mse"] for episode in evaluation["per_episode"]) / 3
+    )
     plots = {path.name for path in (results / "plots/episode_045").iterdir()}
     assert plots == {"action_deltas.png", "cumulative_positions.png", "error_heatmap.png", "summary_panel.png"}
     tags = read_model_tags()
     assert tags["policy_type"] == "act"
-    assert tags["score_rollout_success_rate"] == f"{found['rollout']['success_rate']:.6g}"
-    assert tags["score_replay_mse"] == f"{found['aggregate_mse']:.6g}"
+    assert tags["score_rollout_success_rate"] == f"{evaluation['rollout']['success_rate']:.6g}"
+    assert tags["score_replay_mse"] == f"{evaluation['aggregate_mse']:.6g}"
 
 
-def assert_real_rollout(found, results):
-    rollout = found["rollout"]
-    assert (rollout["env"], rollout["episodes"], found["policy"]["step"]) == ("pusht", 3, 40)
+def assert_real_rollout(evaluation, results):
+    rollout = evaluation["rollout"]
+    assert (rollout["env"], rollout["episodes"], evaluation["policy"]["step"]) == ("pusht", 3, 40)
     assert rollout["success_rate"] == sum(episode["success"] for episode in rollout["per_episode"]) / 3
     rewards = [episode["max_reward"] for episode in rollout["per_episode"]]
     assert rollout["avg_max_reward"] == pytest.approx(sum(rewards) / 3)
@@ -85,15 +87,15 @@ def test_trainings_are_compared_by_what_they_reached(training_environment, tmp_p
     run = done.stdout.split()[0]
     status = robotrain("status", run, "--json").json
     trials = status["sweep"]["trials"]
-    assert [(one["state"], one["values"]) for one in trials] == [
+    assert [(trial["state"], trial["values"]) for trial in trials] == [
         ("succeeded", {"learning_rate": "1e-4"}),
         ("succeeded", {"learning_rate": "1e-2"}),
     ]
     assert status["sweep"]["metric"] == "val/loss"
-    best = min(trials, key=lambda one: one["score"])
+    best = min(trials, key=lambda trial: trial["score"])
     assert status["sweep"]["best"] == {"trial": best["name"], "run": best["run"]}
-    for one in trials:
-        assert robotrain("status", one["run"], "--json").json["metrics"]["val/loss"] == one["score"]
+    for trial in trials:
+        assert robotrain("status", trial["run"], "--json").json["metrics"]["val/loss"] == trial["score"]
     outputs = robotrain("outputs", run, "--json").json["outputs"]
     assert [output["name"].split("/")[0] for output in outputs][:2] == ["trial-1", "trial-2"]
     page = tmp_path / "page.html"

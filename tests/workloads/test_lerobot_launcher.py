@@ -100,8 +100,8 @@ def test_a_launcher_that_got_ready_takes_the_arguments_of_the_work_from_its_inpu
     work = ["-m", "launcher", "--device", "cpu", "--", "--steps=2", DATA, f"--output_dir={tmp_path}/outputs"]
     with open(send, "w") as pipe:
         pipe.write(json.dumps(work) + "\n")
-    with open(receive) as given:
-        monkeypatch.setattr(sys, "stdin", given)
+    with open(receive) as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
         launcher.main(["--warm-up", "--steps=9"])
     assert sys.modules["lerobot.scripts.lerobot_train"].ENABLED["training"]
     assert sys.argv[1] == "--steps=2"
@@ -109,18 +109,18 @@ def test_a_launcher_that_got_ready_takes_the_arguments_of_the_work_from_its_inpu
 
 def test_processors_get_the_statistics_of_renamed_features_by_their_new_names():
     """LeRobot gives them by the dataset's names, and does not normalize what has none."""
-    asked = {}
-    trainer = types.SimpleNamespace(make_pre_post_processors=lambda **options: asked.update(options))
+    received = {}
+    trainer = types.SimpleNamespace(make_pre_post_processors=lambda **options: received.update(options))
     trainer_fixes.rename_statistics(trainer, {"observation.image": "observation.images.top"})
     statistics, others = {"observation.image": {"mean": 1}, "action": {"mean": 2}}, {"rename_map": {"a": "b"}}
     steps = {"normalizer_processor": {"stats": statistics}, "rename_observations_processor": others}
     trainer.make_pre_post_processors(policy_cfg=3, dataset_stats=statistics, preprocessor_overrides=steps)
     renamed = {"observation.images.top": {"mean": 1}, "action": {"mean": 2}}
     expected = {"normalizer_processor": {"stats": renamed}, "rename_observations_processor": others}
-    assert asked == {"policy_cfg": 3, "dataset_stats": renamed, "preprocessor_overrides": expected}
+    assert received == {"policy_cfg": 3, "dataset_stats": renamed, "preprocessor_overrides": expected}
     assert "observation.image" in statistics, "the trainer still reads it"
     trainer.make_pre_post_processors(policy_cfg=4)  # of a resume: the checkpoint's statistics count
-    assert asked["policy_cfg"] == 4
+    assert received["policy_cfg"] == 4
 
 
 @pytest.mark.parametrize(("tasks", "told"), [(["push", "", "  "], "2 episode(s) have no text"), (["push"], "")])

@@ -25,15 +25,15 @@ SECONDS = 240.0
 
 def ranks(work: Path) -> dict[int, int]:
     """The processes that train below `work`, by rank; those that load data are not among them."""
-    found = {}
+    pid_by_rank = {}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (process / "cmdline").read_bytes().split(b"\0")
             if {container.LAUNCHER.encode(), f"--output_dir={work}/outputs".encode()} <= {*words}:
                 environ = dict(line.partition(b"=")[::2] for line in (process / "environ").read_bytes().split(b"\0"))
                 if b"RANK" in environ:
-                    found[int(environ[b"RANK"])] = int(process.name)
-    return found
+                    pid_by_rank[int(environ[b"RANK"])] = int(process.name)
+    return pid_by_rank
 
 
 def read_parent(process: int) -> int:
@@ -42,12 +42,12 @@ def read_parent(process: int) -> int:
 
 def list_processes(work: Path) -> list[str]:
     """Every process whose command or environment names the run."""
-    found = []
+    commands = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if str(work).encode() in (process / "cmdline").read_bytes():
-                found.append((process / "cmdline").read_text().replace("\0", " "))
-    return found
+                commands.append((process / "cmdline").read_text().replace("\0", " "))
+    return commands
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_cores_are_shared_by_the_processes_unless_the_variable_is_set(monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("parameters", "expected"),
     [
         ({"device": "auto"}, None),
         ({"device": "cpu", "num_gpus": 4}, None),
@@ -105,8 +105,8 @@ def test_cores_are_shared_by_the_processes_unless_the_variable_is_set(monkeypatc
         ),
     ],
 )
-def test_a_job_requires_several_gpus_and_one_only_with_device_cuda(training, given, expected):
-    assert container.gpus(training(**given)) == expected
+def test_a_job_requires_several_gpus_and_one_only_with_device_cuda(training, parameters, expected):
+    assert container.gpus(training(**parameters)) == expected
 
 
 def test_the_cuda_version_is_that_of_the_lock(tmp_path):
@@ -162,15 +162,15 @@ def test_two_processes_train_as_one_with_twice_the_batch_and_report_once(train, 
     answers.parent.mkdir(parents=True)
     answers.write_text("no_such_key: 1\n")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
-    given = {"log_freq": 1, "eval_freq": 3, "learning_rate": 3e-4}
+    parameters = {"log_freq": 1, "eval_freq": 3, "learning_rate": 3e-4}
     args = (*SMALL["act"], *EXACT)
-    two = train(pusht, args, work="two", num_gpus=2, batch_size=4, tracked=True, **given)
+    two = train(pusht, args, work="two", num_gpus=2, batch_size=4, tracked=True, **parameters)
     params = dict(two.ask("select key, value from params"))
     assert (params["num_gpus"], params["distributed"], params["effective_batch_size"]) == ("2", "true", "8")
-    one = train(pusht, args, work="one", batch_size=8, **given)
+    single = train(pusht, args, work="one", batch_size=8, **parameters)
     for name, steps in (("train/loss", [*range(1, 7)]), ("val/loss", [3, 6])):
         assert [*two.read_metric(name)] == steps
-        assert two.read_metric(name) == pytest.approx(one.read_metric(name), rel=1e-4)
+        assert two.read_metric(name) == pytest.approx(single.read_metric(name), rel=1e-4)
     assert [*two.read_metric("train/samples").values()] == [8, 16, 24, 32, 40, 48]
     assert [saved.step for saved in two.events(Checkpoint)] == [3, 6]
     assert sum(text.startswith("training on 2 processes, each on cpu") for text in two.notes) == 1
@@ -226,15 +226,15 @@ def test_an_error_of_one_process_is_the_reason_whatever_the_others_say(training_
 @pytest.mark.slow
 @pytest.mark.long
 def test_a_checkpoint_of_one_process_is_resumed_by_two_and_back(train, small):
-    given = {"num_gpus": 2, "mixed_precision": "bf16", "training_steps": 8}
-    two = train(small.dataset, SMALL["act"], {"resume": small.checkpoint}, work="two", **given)
+    parameters = {"num_gpus": 2, "mixed_precision": "bf16", "training_steps": 8}
+    two = train(small.dataset, SMALL["act"], {"resume": small.checkpoint}, work="two", **parameters)
     assert any("--num-gpus is 2 now, and was 1" in text for text in two.notes)
     assert [*two.read_metric()] == [8]
     (saved,) = two.events(Checkpoint)
     assert (saved.step, numbers(Path(saved.path))) == (8, {"F32"})
-    one = train(small.dataset, SMALL["act"], {"resume": saved.path}, work="one", training_steps=10)
-    assert any("--num-gpus is 1 now, and was 2" in text for text in one.notes)
-    assert [checkpoint.step for checkpoint in one.events(Checkpoint)] == [9, 10]
+    single = train(small.dataset, SMALL["act"], {"resume": saved.path}, work="one", training_steps=10)
+    assert any("--num-gpus is 1 now, and was 2" in text for text in single.notes)
+    assert [checkpoint.step for checkpoint in single.events(Checkpoint)] == [9, 10]
 
 
 @pytest.mark.slow

@@ -33,10 +33,10 @@ def make_command(training, tmp_path):
 
 
 def test_line_is_that_of_the_container_but_for_its_folders_and_device(make_command, training, tmp_path):
-    asked = make_command("--policy.chunk_size=10", learning_rate=1e-3).arguments
-    assert asked[:3] == ("-m", MODULE, "act")
-    separator = asked.index("--")
-    assert asked[separator + 1 :] == ("--policy.chunk_size=10",)
+    arguments = make_command("--policy.chunk_size=10", learning_rate=1e-3).arguments
+    assert arguments[:3] == ("-m", MODULE, "act")
+    separator = arguments.index("--")
+    assert arguments[separator + 1 :] == ("--policy.chunk_size=10",)
     document = training(CAMERA, args=["--policy.chunk_size=10"], learning_rate=1e-3)
     done = container.work(document, folders(document), tmp_path).arguments
 
@@ -45,7 +45,7 @@ def test_line_is_that_of_the_container_but_for_its_folders_and_device(make_comma
         return {word for word in words if word.startswith("--") and not word.startswith(places)}
 
     work = done[done.index("--") + 1 :]
-    assert select(asked[3:]) - {"--"} == select(work)
+    assert select(arguments[3:]) - {"--"} == select(work)
 
 
 def test_training_whose_start_is_not_here_is_not_asked_about(make_command, training, tmp_path):
@@ -116,7 +116,7 @@ def test_job_with_an_adapter_is_not_made_one_without() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "case", [*USUAL, *(pytest.param(one, marks=pytest.mark.long) for one in CASES if one not in USUAL)]
+    "case", [*USUAL, *(pytest.param(case, marks=pytest.mark.long) for case in CASES if case not in USUAL)]
 )
 def test_lerobot_says(make_command, ask_lerobot, case):
     options, result, named = CASES[case]
@@ -172,8 +172,8 @@ def test_dry_run_asks_the_lerobot_of_the_users_python_and_remembers(
     first = robotrain("submit", *line, "--dry-run", "--json", "--", option)
     (problem,) = first.json["problems"]
     assert (first.exit_code, problem["code"], problem["given"]) == (4, "options-refused", option)
-    (kept,) = (tmp_path / "cache/verdicts").iterdir()
-    kept.write_text(kept.read_text().replace("weigth", "weihgt"))
+    (verdict_file,) = (tmp_path / "cache/verdicts").iterdir()
+    verdict_file.write_text(verdict_file.read_text().replace("weigth", "weihgt"))
     again = robotrain("submit", *line, "--dry-run", "--json", "--", option)
     assert "weihgt" in again.json["problems"][0]["why"]
 

@@ -14,9 +14,9 @@ from robotrain_workloads.lerobot.trained_model import make_model
 from robotrain_workloads.lerobot_options import option_rules
 
 RULES = {
-    one.name: (load_option_tree(one.name), found)
-    for one in versions.list_versions()
-    if (found := option_rules.load_rules(one.name))
+    version.name: (load_option_tree(version.name), rules)
+    for version in versions.list_versions()
+    if (rules := option_rules.load_rules(version.name))
 }
 BROKEN = [
     ("act", ["--policy.n_action_steps=200"], ""),
@@ -74,8 +74,8 @@ ASSERTED = (
 
 def find_problems(kind: str, *words: str, **options: Any) -> list[Any]:
     model = make_model(versions.get_version(), versions.POLICIES, kind)
-    given = {"settings": {}, "starts": False} | options
-    return list(option_rules.find_problems(words, model, given.pop("settings"), **given))
+    arguments = {"settings": {}, "starts": False} | options
+    return list(option_rules.find_problems(words, model, arguments.pop("settings"), **arguments))
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_rules_are_about_options_and_take_the_defaults(version: str) -> None:
     tree, classes = RULES[version]
     for name, rules in classes.items():
         fields = tree.classes[name]
-        defaults = {key: one[1] for key, one in fields.items() if len(one) > 1}
+        defaults = {key: field[1] for key, field in fields.items() if len(field) > 1}
         defaults |= rules.get("defaults", {}) | {"policy": "set", "policy.push_to_hub": False}
         for rule in rules["rules"]:
             condition = option_rules.parse(rule["when"])
-            assert {one.partition(".")[0] for one in condition.names} <= fields.keys(), rule
+            assert {name.partition(".")[0] for name in condition.names} <= fields.keys(), rule
             assert not condition.is_true(defaults), rule
             assert option_rules.fill_in(rule["why"], defaults), rule
 
@@ -153,7 +153,7 @@ def test_rule_of_one_type_does_not_count_for_a_start_of_an_unknown_type() -> Non
 @pytest.mark.slow
 @pytest.mark.long
 def test_lerobot_refuses_what_is_refused(training_python: Path, tmp_path: Path) -> None:
-    lines = [one for one in BROKEN if one[1][0] not in ASSERTED]
+    lines = [line for line in BROKEN if line[1][0] not in ASSERTED]
     always = [
         "--dataset.repo_id=a/b",
         "--policy.push_to_hub=false",
@@ -170,5 +170,5 @@ def test_lerobot_refuses_what_is_refused(training_python: Path, tmp_path: Path) 
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert [line for line, answer in zip(broken, found, strict=True) if not isinstance(answer, str)] == []
+    answers = json.loads(done.stdout.splitlines()[-1])
+    assert [line for line, answer in zip(broken, answers, strict=True) if not isinstance(answer, str)] == []

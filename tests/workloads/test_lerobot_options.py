@@ -73,8 +73,8 @@ def find_problems(*words: str, kind: str | None = "act", start: JobSource | None
 
 
 def explain_options(robotrain: Any, *words: str, workload: str = "lerobot-train", platform: str = "local") -> Any:
-    given = ("--dataset-repo-id", "lerobot/pusht") if workload == "lerobot-train" else ("--env", "pusht")
-    return robotrain("render", workload, "--platform", platform, *given, *words)
+    required = ("--dataset-repo-id", "lerobot/pusht") if workload == "lerobot-train" else ("--env", "pusht")
+    return robotrain("render", workload, "--platform", platform, *required, *words)
 
 
 OWNED = {
@@ -94,8 +94,8 @@ MISPLACED = ("--wandb=true", "--wandb=false", '--policy={"device": "cpu"}', '--w
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        *((one, "option-owned") for one in OWNED.values()),
-        *(((one,), "option-elsewhere") for one in MISPLACED),
+        *((words, "option-owned") for words in OWNED.values()),
+        *(((option,), "option-elsewhere") for option in MISPLACED),
     ],
     ids=[*OWNED, *MISPLACED],
 )
@@ -107,7 +107,7 @@ def test_options_of_robotrain_are_named_in_place_of_lerobots(robotrain: Any, wor
 def test_renames_of_a_start_are_moved(robotrain: Any) -> None:
     option = '--rename_map={"observation.image": "observation.images.top"}'
     start = explain_options(robotrain, "--json", "--policy-repo-id", "me/act", "--", option)
-    texts = [one["instead"][0]["text"] for one in start.json["problems"] if one["code"] == "option-owned"]
+    texts = [problem["instead"][0]["text"] for problem in start.json["problems"] if problem["code"] == "option-owned"]
     assert texts == ["--rename observation.image=observation.images.top"]
 
 
@@ -173,7 +173,9 @@ def test_adapter_of_a_policy_to_start_from_is_taken() -> None:
     ],
 )
 def test_a_rate_that_decays_to_its_end_long_before_the_training_ends_is_noted(kind, steps, options, is_noted) -> None:
-    notes = [one for one in find_problems(*options, kind=kind, training_steps=steps) if one.severity == "note"]
+    notes = [
+        problem for problem in find_problems(*options, kind=kind, training_steps=steps) if problem.severity == "note"
+    ]
     assert [note.suggestions[0].text for note in notes] == (
         [f"-- --policy.scheduler_decay_steps={steps}"] if is_noted else []
     )
@@ -205,11 +207,11 @@ IDLE: list[tuple[list[str], dict[str, Any], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("words", "given", "is_idle"), IDLE)
-def test_options_that_change_nothing_are_named(words: list[str], given: dict[str, Any], is_idle: bool) -> None:
-    found = find_problems(*words, **given)
-    check_problems(found, *["script-option-doubtful"] * is_idle)
-    assert len(found) == is_idle
+@pytest.mark.parametrize(("words", "parameters", "is_idle"), IDLE)
+def test_options_that_change_nothing_are_named(words: list[str], parameters: dict[str, Any], is_idle: bool) -> None:
+    problems = find_problems(*words, **parameters)
+    check_problems(problems, *["script-option-doubtful"] * is_idle)
+    assert len(problems) == is_idle
 
 
 def test_schedule_without_a_number_that_it_needs_is_refused() -> None:
@@ -257,8 +259,8 @@ def test_a_policy_to_start_from_has_defaults_of_its_own() -> None:
 @pytest.mark.parametrize("words", [["--policy.chunk_sise=3"], *BROKEN_TRAINING])
 @pytest.mark.parametrize("platform", ["osmo", "azureml"])
 def test_options_are_checked_for_clusters_too(robotrain: Any, platform: str, words: list[str]) -> None:
-    given = explain_options(robotrain, "--json", "--", *words, platform=platform)
-    assert ERROR in [problem["code"] for problem in given.json["problems"]]
+    answer = explain_options(robotrain, "--json", "--", *words, platform=platform)
+    assert ERROR in [problem["code"] for problem in answer.json["problems"]]
 
 
 def test_a_policy_of_an_unknown_type_may_have_the_options_of_any() -> None:
@@ -267,8 +269,8 @@ def test_a_policy_of_an_unknown_type_may_have_the_options_of_any() -> None:
 
 
 def test_choices_of_a_package_that_lerobot_is_to_import_are_not_known() -> None:
-    found = find_problems("--env.discover_packages_path=my_envs", "--env.type=mine", "--env.size=3")
-    assert {one.code for one in found} == {"script-option-doubtful"}, "no effect on a training"
+    problems = find_problems("--env.discover_packages_path=my_envs", "--env.type=mine", "--env.size=3")
+    assert {problem.code for problem in problems} == {"script-option-doubtful"}, "no effect on a training"
 
 
 def test_an_evaluation_checks_its_policys_options() -> None:
@@ -281,9 +283,9 @@ def test_an_evaluation_checks_its_policys_options() -> None:
 
 def test_a_secret_is_not_repeated(robotrain: Any) -> None:
     secret = "hf_" + "a" * 34
-    given = explain_options(robotrain, "--", f"--policy.chunk_sise={secret}")
-    assert given.exit_code == 2
-    assert secret not in given.stderr + given.stdout
+    answer = explain_options(robotrain, "--", f"--policy.chunk_sise={secret}")
+    assert answer.exit_code == 2
+    assert secret not in answer.stderr + answer.stdout
 
 
 OTHER_VERSIONS = [
@@ -296,8 +298,8 @@ OTHER_VERSIONS = [
 
 @pytest.mark.parametrize(("kind", "option", "other"), OTHER_VERSIONS)
 def test_an_option_of_another_version_names_it(kind: str, option: str, other: str | None, older_lerobot: str) -> None:
-    found = find_problems(option, kind=kind, lerobot_version=older_lerobot)
-    check_problems(found, f"{ERROR} -- {option.partition('=')[0]}")
+    problems = find_problems(option, kind=kind, lerobot_version=older_lerobot)
+    check_problems(problems, f"{ERROR} -- {option.partition('=')[0]}")
     assert not other or find_problems(option, kind=kind, lerobot_version=other) == []
 
 
@@ -332,7 +334,7 @@ def test_explain_lists_the_options_of_a_type_once_it_is_chosen(robotrain: Any) -
     diffusion = ("--policy-type", "diffusion")
     words = ("explain", "--platform", "local", "--dataset-repo-id", "a/b")
     assert robotrain(*words, "--json").json["program_options"] == []
-    listed = {one["name"]: one for one in robotrain(*words, *diffusion, "--json").json["program_options"]}
+    listed = {option["name"]: option for option in robotrain(*words, *diffusion, "--json").json["program_options"]}
     assert listed["--policy.horizon"] == {"name": "--policy.horizon", "kind": "INT", "default": 64}
     assert "--policy.horizon=INT" in robotrain(*words, *diffusion).stdout
 
@@ -350,13 +352,13 @@ def test_lerobots_own_parser_agrees_and_the_data_kept_here_are_its_own(training_
     refused += [[f"--policy.type={kind}", option] for kind, option, other in OTHER_VERSIONS if not other]
     lists = refused + [[*act, *words] for words in TAKEN]
     program = Path(__file__).with_name("lerobot_parser.py")
-    given = json.dumps({"folder": str(tmp_path), "lists": lists})
+    request = json.dumps({"folder": str(tmp_path), "lists": lists})
     environ = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([training_python, program], input=given, env=environ, capture_output=True, text=True)
+    done = subprocess.run([training_python, program], input=request, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for name in ("options.json", "index.json"):
         assert (tmp_path / name).read_text() == (lerobot.folder / name).read_text()
-    found = json.loads(done.stdout.splitlines()[-1])
-    refusals, rest = found[: len(refused)], found[len(refused) :]
+    answers = json.loads(done.stdout.splitlines()[-1])
+    refusals, rest = answers[: len(refused)], answers[len(refused) :]
     assert [words for words, verdict in zip(refused, refusals, strict=True) if not verdict] == []
     assert {str(words): verdict for words, verdict in zip(TAKEN, rest, strict=True) if verdict} == {}

@@ -29,9 +29,9 @@ def options(document) -> dict[str, str]:
 
 
 def test_an_option_that_robotrain_sets_is_owned_and_one_it_only_defaults_is_not(training):
-    given, owned = training(), parameters.OWNED_OPTIONS.keys()
+    document, owned = training(), parameters.OWNED_OPTIONS.keys()
     for mode in typing.get_args(StartMode):
-        job = LerobotJob(given, start=Start(mode=mode, folder=Path("/p")))
+        job = LerobotJob(document, start=Start(mode=mode, folder=Path("/p")))
         assert read_options(trainer_options.make_owned_options(job, Path("/d"), Path("/o"))).keys() <= owned
         assert not read_options(trainer_options.make_default_options(job)).keys() & owned
     assert "--policy.device" in owned
@@ -39,7 +39,7 @@ def test_an_option_that_robotrain_sets_is_owned_and_one_it_only_defaults_is_not(
 
 
 @pytest.mark.parametrize(
-    ("given", "split", "every"),
+    ("parameters", "split", "every"),
     [
         ({}, "0.1", "5000"),
         ({"val_split": 0}, "0", "0"),
@@ -48,9 +48,9 @@ def test_an_option_that_robotrain_sets_is_owned_and_one_it_only_defaults_is_not(
         ({"training_steps": 300}, "0.1", "300"),
     ],
 )
-def test_a_loss_of_held_out_episodes_needs_some(training, given, split, every):
-    found = options(training(**given))
-    assert (found["--dataset.eval_split"], found["--eval_steps"]) == (split, every)
+def test_a_loss_of_held_out_episodes_needs_some(training, parameters, split, every):
+    arguments = options(training(**parameters))
+    assert (arguments["--dataset.eval_split"], arguments["--eval_steps"]) == (split, every)
 
 
 def test_a_short_run_is_logged_at_its_end_at_least(training):
@@ -64,15 +64,15 @@ def test_an_option_after_the_dashes_takes_precedence_over_a_default(training):
 
 @pytest.mark.parametrize("kind", ["act", "diffusion", "vqbet"])
 def test_a_new_policy_starts_from_the_weights_that_lerobot_starts_from(training, kind):
-    given = options(training(policy_type=kind))
-    assert not {"--policy.pretrained_backbone_weights", "--policy.use_group_norm"} & given.keys()
+    arguments = options(training(policy_type=kind))
+    assert not {"--policy.pretrained_backbone_weights", "--policy.use_group_norm"} & arguments.keys()
 
 
 def test_a_network_and_the_rate_of_its_backbone_are_lerobots(training):
     for kind in ("act", "diffusion"):
-        given = options(training(policy_type=kind, learning_rate=3e-4))
-        assert given["--policy.optimizer_lr"] == "0.0003"
-        assert not {"--policy.use_group_norm", "--policy.optimizer_lr_backbone"} & {*given}
+        arguments = options(training(policy_type=kind, learning_rate=3e-4))
+        assert arguments["--policy.optimizer_lr"] == "0.0003"
+        assert not {"--policy.use_group_norm", "--policy.optimizer_lr_backbone"} & {*arguments}
 
 
 def test_a_warm_up_is_the_policys_own_or_stands_beside_its_own_optimizer(training):
@@ -81,19 +81,19 @@ def test_a_warm_up_is_the_policys_own_or_stands_beside_its_own_optimizer(trainin
     assert (short["--policy.scheduler_warmup_steps"], short["--policy.scheduler_decay_steps"]) == ("50", "900")
     long = options(training(lr_warmup_steps=50, policy_type="smolvla", training_steps=90_000))
     assert "--policy.scheduler_decay_steps" not in long
-    found = options(training(lr_warmup_steps=50, learning_rate=3e-4, args=["--policy.optimizer_weight_decay=0.01"]))
-    assert found["--scheduler.type"] == "constant_with_warmup"
-    assert found["--scheduler.num_warmup_steps"] == "50"
-    assert (found["--optimizer.lr"], found["--optimizer.weight_decay"]) == ("0.0003", "0.01")
+    arguments = options(training(lr_warmup_steps=50, learning_rate=3e-4, args=["--policy.optimizer_weight_decay=0.01"]))
+    assert arguments["--scheduler.type"] == "constant_with_warmup"
+    assert arguments["--scheduler.num_warmup_steps"] == "50"
+    assert (arguments["--optimizer.lr"], arguments["--optimizer.weight_decay"]) == ("0.0003", "0.01")
 
 
 def test_an_optimizer_and_a_schedule_of_the_user_have_the_rate_and_the_warm_up_of_the_job(training):
     own = ["--use_policy_training_preset=false", "--optimizer.type=sgd", "--scheduler.type=constant_with_warmup"]
     for kind in ("act", "diffusion", "smolvla"):
         job = training(policy_type=kind, learning_rate=2e-4, lr_warmup_steps=10, args=own)
-        found = options(job)
-        assert (found["--optimizer.type"], found["--optimizer.lr"]) == ("sgd", "0.0002")
-        assert found["--scheduler.num_warmup_steps"] == "10"
+        arguments = options(job)
+        assert (arguments["--optimizer.type"], arguments["--optimizer.lr"]) == ("sgd", "0.0002")
+        assert arguments["--scheduler.num_warmup_steps"] == "10"
     assert "--scheduler.num_warmup_steps" not in options(training(args=own))
 
 

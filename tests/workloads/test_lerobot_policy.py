@@ -61,15 +61,19 @@ def test_a_type_that_is_not_the_one_to_train_names_the_option(find_problems, pol
 
 
 @pytest.mark.parametrize(
-    ("kind", "given"),
+    ("kind", "parameters"),
     [
         ("sarm", {"policy_type": "act"}),
         ("sarm", {"reward_model": "reward_classifier"}),
         ("act", {"reward_model": "sarm"}),
     ],
 )
-def test_a_reward_model_is_named_with_its_own_option(find_problems, policy, kind, given):
-    check_findings(one for one in find_problems(policy(type=kind), **given) if "type is" in one or "-model is" in one)
+def test_a_reward_model_is_named_with_its_own_option(find_problems, policy, kind, parameters):
+    check_findings(
+        problem
+        for problem in find_problems(policy(type=kind), **parameters)
+        if "type is" in problem or "-model is" in problem
+    )
 
 
 @pytest.mark.parametrize("kind", ["octo", None, "gaussian_actor"])
@@ -79,7 +83,7 @@ def test_a_type_that_cannot_be_trained_is_named_with_the_reason(find_problems, p
 
 def test_a_type_that_lerobot_cannot_go_on_from_is_refused_with_the_reason(find_problems, policy):
     check_findings(
-        [one for one in find_problems(policy(type="molmoact2")) if "cannot go on from" in one],
+        [problem for problem in find_problems(policy(type="molmoact2")) if "cannot go on from" in problem],
         fact="huggingface/lerobot#3998",
     )
 
@@ -90,7 +94,7 @@ def test_shapes_of_a_reward_model_are_not_those_of_its_data(find_problems, polic
         policy(type="sarm", input_features=camera, output_features={}),
         make_dataset({"observation.images.top": [48, 64, 3]}),
     )
-    assert not any("channels" in one for one in find_problems(folder, dataset=data))
+    assert not any("channels" in problem for problem in find_problems(folder, dataset=data))
 
 
 def test_a_policy_is_trained_further_as_the_type_that_it_has(find_problems, policy):
@@ -168,8 +172,8 @@ def test_a_renamed_camera_is_the_policys_and_lerobot_is_told(training, policy, m
 
 def test_no_rename_is_offered_for_a_reward_model(find_problems, policy, make_dataset):
     folder = policy(type="reward_classifier", input_features=camera_inputs("observation.images.top"))
-    found = find_problems(folder, dataset=make_dataset({"observation.images.left": [48, 64, 3]}))
-    (sentence,) = (one for one in found if "the dataset has only" in one)
+    problems = find_problems(folder, dataset=make_dataset({"observation.images.left": [48, 64, 3]}))
+    (sentence,) = (problem for problem in problems if "the dataset has only" in problem)
     assert "--rename" not in sentence
 
 

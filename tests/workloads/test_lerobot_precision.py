@@ -21,13 +21,13 @@ def test_fp16_on_the_cpu_is_refused_because_accelerate_would_ignore_it(training,
 @pytest.mark.slow
 @pytest.mark.long
 def test_bf16_rounds_the_loss_and_leaves_the_weights_in_32_bits(train, pusht):
-    given = {"training_steps": 2, "log_freq": 1, "save_freq": 2, "learning_rate": 3e-4}
+    parameters = {"training_steps": 2, "log_freq": 1, "save_freq": 2, "learning_rate": 3e-4}
     args = (*SMALL["act"], *STILL)
-    plain, half = (train(pusht, args, work=name, mixed_precision=name, **given) for name in ("no", "bf16"))
+    plain, half = (train(pusht, args, work=name, mixed_precision=name, **parameters) for name in ("no", "bf16"))
     before, after = ([*ran.read_metric().values()] for ran in (plain, half))
     assert len(before) == 2
     assert after == pytest.approx(before, rel=0.02)
-    assert all(one != other for one, other in zip(before, after, strict=True))
+    assert all(tensor != other for tensor, other in zip(before, after, strict=True))
     (saved,) = half.events(Checkpoint)
     assert numbers(Path(saved.path)) == {"F32"}
 
@@ -40,12 +40,12 @@ def test_fp16_where_no_gpu_turns_up_is_refused_before_anything_is_fetched(train,
 
 def test_what_no_machine_can_do_is_refused_before_anything_is_sent(robotrain, pusht):
     common = ("submit", "--platform", "local", "--dataset-path", pusht)
-    for given in (
+    for flags in (
         ("--device", "cpu", "--mixed-precision", "fp16"),
         ("--device", "mps"),
         ("--device", "mps", "--num-gpus", "2"),
     ):
-        robotrain(*common, *given).check_problems(2, "device-cannot")
+        robotrain(*common, *flags).check_problems(2, "device-cannot")
     words = ("submit", "lerobot-eval", "--platform", "local", "--policy-repo-id", "a/b", "--env", "pusht")
     robotrain(*words, "--device", "mps").check_problems(2, "device-cannot")
 
@@ -85,7 +85,9 @@ def test_a_policy_to_start_from_decides_by_its_own_type(training, policy, datase
     document = training(data, starts={"policy": amp}, mixed_precision="bf16")
     assert list_format_options(document, folders(document)) == ["--policy.use_amp=false"]
     document = training(data, starts={"policy": start}, mixed_precision="fp16", device="cuda")
-    check_findings([one for one in find_problems(document) if "float16" in one], fact="--mixed-precision bf16")
+    check_findings(
+        [problem for problem in find_problems(document) if "float16" in problem], fact="--mixed-precision bf16"
+    )
 
 
 def test_the_number_format_after_the_dashes_stays_and_may_not_contradict(training, robotrain):

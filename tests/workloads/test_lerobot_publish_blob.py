@@ -55,7 +55,7 @@ def test_a_training_is_resumed_elsewhere_from_what_it_published(azure, machine, 
     named = machine.train("two", "--training-steps=7", f"--resume-from={url}/000006", "--no-pin")
     run = named.stdout.split()[0]
     document = json.loads((tmp_path / "two/local" / run / "job.json").read_text())
-    assert [one["uri"] for one in document["sources"] if one["role"] == "resume"] == [f"{url}/000006"]
+    assert [source["uri"] for source in document["sources"] if source["role"] == "resume"] == [f"{url}/000006"]
 
 
 def test_the_job_of_a_checkpoint_trains_the_same_weights_on_another_machine(
@@ -71,8 +71,8 @@ def test_the_job_of_a_checkpoint_trains_the_same_weights_on_another_machine(
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"publish_url: {first} → {second}" in done.stderr
     runs = [next((tmp_path / name / "local").glob("*/outputs/checkpoints/000002")) for name in ("one", "two")]
-    one, two = map(checkpoint.read_manifest, runs)
+    earlier, two = map(checkpoint.read_manifest, runs)
     weights = "pretrained_model/model.safetensors"
-    assert one.files[weights] == two.files[weights]
-    assert {**one.document["parameters"], "publish_url": second} == two.document["parameters"]
-    assert one.document["sources"] == two.document["sources"]
+    assert earlier.files[weights] == two.files[weights]
+    assert {**earlier.document["parameters"], "publish_url": second} == two.document["parameters"]
+    assert earlier.document["sources"] == two.document["sources"]

@@ -87,12 +87,12 @@ def test_results_and_other_folders_are_no_names_at_the_hub(url):
     evaluation = Job(workload="lerobot-eval", parameters=(("publish_url", url),))
     problems = [*rules.check_publish_url(evaluation, "results"), *(check_url(url) if url != "me/act" else ())]
     assert problems
-    assert not [way for one in problems for way in one.suggestions if "hf://" in way.text]
+    assert not [way for problem in problems for way in problem.suggestions if "hf://" in way.text]
 
 
 def test_help_says_where_checkpoints_and_results_go():
     helps = [
-        next(one.param.help for one in get_parameters(declared) if one.name == "publish_url")
+        next(parameter.param.help for parameter in get_parameters(declared) if parameter.name == "publish_url")
         for declared in (TrainParameters, EvalParameters)
     ]
     assert ["hf://OWNER/NAME" in help for help in helps] == [True, False]
@@ -176,10 +176,10 @@ def test_keep_needs_a_place_to_publish_to(training):
 
 
 def test_a_target_knows_which_steps_the_run_will_save(training, saved, tmp_path):
-    given = {"training_steps": 1000, "save_freq": 300, "publish_url": "https://a/c/p"}
+    parameters = {"training_steps": 1000, "save_freq": 300, "publish_url": "https://a/c/p"}
 
     def saves(step, data=None, **starts):
-        document = training(starts=starts, **given)
+        document = training(starts=starts, **parameters)
         (target,) = container.targets(document, data or {})
         return target.saves_step and target.saves_step(step)
 
@@ -187,7 +187,7 @@ def test_a_target_knows_which_steps_the_run_will_save(training, saved, tmp_path)
     assert [step for step in (300, 600, 900) if saves(step, resume="https://a/c/p/000600")] == [900]
     assert saves(900, resume="https://a/c/p") is None  # the run looks there first
     at = saved("there/000600", 600)
-    source = training(starts={"resume": at}, **given).sources[1]
+    source = training(starts={"resume": at}, **parameters).sources[1]
     assert [step for step in (300, 600, 900) if saves(step, {source: at}, resume=at)] == [900]
 
 
@@ -217,9 +217,9 @@ def test_a_folder_that_cannot_be_written_to_is_reported_before_the_training(trai
 
 
 def test_a_checkpoint_of_another_run_is_a_problem_only_under_a_name_that_is_needed(training, pusht, saved, tmp_path):
-    def find(run="lerobot-train-99999999-1", save_freq=200, **given):
+    def find(run="lerobot-train-99999999-1", save_freq=200, **parameters):
         shared = str(tmp_path / "shared")
-        document = training(pusht, publish_url=shared, training_steps=1000, save_freq=save_freq, **given)
+        document = training(pusht, publish_url=shared, training_steps=1000, save_freq=save_freq, **parameters)
         return find_problems(dataclasses.replace(document, run=run))
 
     saved("shared/000400", 400)
@@ -230,13 +230,13 @@ def test_a_checkpoint_of_another_run_is_a_problem_only_under_a_name_that_is_need
 
 def test_a_model_names_its_data_and_its_commit(training, pusht):
     hub = JobSource(role="dataset", kind="huggingface", uri="lerobot/pusht@main", pin=COMMIT)
-    found = make_publishing(training(hub, register_checkpoint="m", training_steps=7), {hub: pusht})
-    assert found.register == "m"
+    publishing = make_publishing(training(hub, register_checkpoint="m", training_steps=7), {hub: pusht})
+    assert publishing.register == "m"
     expected = {"framework": "lerobot", "policy_type": "act", "job_name": "lerobot-act-training", "training_steps": "7"}
     expected |= {"dataset_source": "huggingface", "dataset_uri": "hf://lerobot/pusht@main", "dataset_pin": COMMIT}
-    assert found.tags.items() >= {**expected, "dataset_repo_id": "lerobot/pusht@main"}.items()
-    assert len(found.tags["dataset_lineage_sha256"]) == 64
-    assert found.description.splitlines() == [
+    assert publishing.tags.items() >= {**expected, "dataset_repo_id": "lerobot/pusht@main"}.items()
+    assert len(publishing.tags["dataset_lineage_sha256"]) == 64
+    assert publishing.description.splitlines() == [
         "LeRobot act policy",
         "Job: lerobot-act-training, 7 steps (run lerobot-train-00000000-1)",
         f"Dataset: hf://lerobot/pusht@main at {COMMIT} (50 episodes, 2000 frames)",
@@ -247,11 +247,11 @@ def test_the_lineage_file_has_in_full_what_the_tags_shorten(training):
     urls = [f"https://a.blob.core.windows.net/c/{n}" for n in range(3)]
     blobs = [JobSource(role="dataset", kind="blob_url", uri=url) for url in urls]
     asset = JobSource(role="dataset", kind="data_asset", uri="azureml:d:3")
-    found = make_publishing(training([asset, *blobs], dataset_id="pusht"))
-    assert found.lineage == {
+    publishing = make_publishing(training([asset, *blobs], dataset_id="pusht"))
+    assert publishing.lineage == {
         "dataset_source": "mixed",
         "dataset_uri": " ".join(["azureml:d:3", *urls]),
-        "dataset_summary": found.tags["dataset_uri"],
+        "dataset_summary": publishing.tags["dataset_uri"],
         "dataset_assets": ["azureml:d:3"],
         "blob_urls": urls,
         "dataset_repo_id": "pusht",
@@ -291,9 +291,9 @@ def test_a_model_names_the_policy_that_it_started_from_and_the_run_that_made_it(
     folder = saved("other/checkpoints/000400", 400, run="lerobot-train-11111111-2")
     for start in (folder, folder / "pretrained_model"):
         document = training(starts={"policy": start})
-        found = make_publishing(document, folders(document))
-        assert found.tags["base_policy"] == str(start)
-        assert found.tags["parent_run"] == "lerobot-train-11111111-2"
-        assert (found.tags["parent_step"], len(found.tags["parent_checkpoint_sha256"])) == ("400", 64)
-        assert f"fine-tuned from {start}" in found.description
+        publishing = make_publishing(document, folders(document))
+        assert publishing.tags["base_policy"] == str(start)
+        assert publishing.tags["parent_run"] == "lerobot-train-11111111-2"
+        assert (publishing.tags["parent_step"], len(publishing.tags["parent_checkpoint_sha256"])) == ("400", 64)
+        assert f"fine-tuned from {start}" in publishing.description
     assert not any(name.startswith(("base_", "parent_")) for name in make_publishing(training()).tags)

@@ -77,13 +77,13 @@ def test_a_loader_draws_where_an_uncut_training_draws(trainer, how, first, start
     trainer.TrainPipelineConfig(how.get("stays", True)).validate()
     if start_index is not None:
         trainer.EpisodeAwareSampler().load_state_dict({"epoch": 3, "start_index": start_index})
-    found = []
+    draws = []
     for loader in (trainer.DataLoader(how["workers"]), trainer.DataLoader(how["workers"])):
         for _ in range(1 + how.get("again", 1)):
             before = Loader.state
             loader._get_iterator()
-            found.append(Loader.state - before)
-    assert found == drawn
+            draws.append(Loader.state - before)
+    assert draws == drawn
 
 
 def test_order_of_the_data_is_not_set_back_to_the_first_epoch(trainer):

@@ -260,13 +260,13 @@ def test_lerobots_own_option_is_answered_with_ours(submit):
 
 @pytest.mark.parametrize("pairs", list(itertools.permutations([("a", "b"), ("c", "d")])))
 def test_a_job_file_has_a_mapping(robotrain, tmp_path, policy, pusht, pairs):
-    rename = {f"observation.{one}": f"observation.{other}" for one, other in pairs}
+    rename = {f"observation.{old}": f"observation.{other}" for old, other in pairs}
     job = {"workload": "lerobot-train", "parameters": {"rename": rename}}
     (tmp_path / "job.yaml").write_text(json.dumps(job))
     words = ("--policy-path", policy("start"), "--dataset-path", pusht)
     answer = robotrain("render", tmp_path / "job.yaml", "--platform", "local", *words, "--json")
     assert answer.exit_code == 0, answer.stderr
-    assert ",".join(f"{one}={other}" for one, other in rename.items()) in answer.stdout
+    assert ",".join(f"{old}={other}" for old, other in rename.items()) in answer.stdout
 
 
 def test_from_lerobot_translates_the_option(robotrain, policy):
@@ -288,10 +288,13 @@ UNKNOWN_NAMES = [
 
 @pytest.mark.parametrize(("renames", "recorded", "way"), UNKNOWN_NAMES)
 def test_an_unknown_name_is_answered_with_what_there_is(renames, recorded, way):
-    found = make_finding(*feature_renames.find_rename_problems(renames, recorded, None))
-    assert ([one.text for one in found.ways], found.title.endswith("only ")) == ([way] if way else [], False)
+    finding = make_finding(*feature_renames.find_rename_problems(renames, recorded, None))
+    assert ([suggestion.text for suggestion in finding.ways], finding.title.endswith("only ")) == (
+        [way] if way else [],
+        False,
+    )
 
 
 def test_leaving_an_option_out_is_a_suggestion_that_changes_the_line():
-    (found,) = feature_renames.find_rename_problems({"image": "observation.image"}, RECORDED, None)
-    assert [way.replaces for way in found.ways] == ["--rename"]
+    (finding,) = feature_renames.find_rename_problems({"image": "observation.image"}, RECORDED, None)
+    assert [way.replaces for way in finding.ways] == ["--rename"]

@@ -25,9 +25,9 @@ def mean(folder: Path, feature: str) -> list[float]:
     return [value for (value,) in struct.iter_unpack("<f", read_tensors(file)[f"{feature}.mean"])]
 
 
-def compute_largest_difference(one: Path, other: Path) -> float:
+def compute_largest_difference(first: Path, other: Path) -> float:
     """How far apart the weights of two policies are at most, by the first of each tensor."""
-    before, after = (read_tensors(folder / MODEL / "model.safetensors") for folder in (one, other))
+    before, after = (read_tensors(folder / MODEL / "model.safetensors") for folder in (first, other))
     assert before.keys() == after.keys()
     assert len(before) > 100
     pairs = ((before[name][:256], after[name][:256]) for name in before)
@@ -38,8 +38,8 @@ def compute_largest_difference(one: Path, other: Path) -> float:
 def test_h1_01_a_policy_is_tuned_from_its_weights_at_the_new_rate_with_the_statistics_of_the_new_dataset(
     train, small, recorded
 ):
-    given = {"training_steps": 2, "log_freq": 1, "learning_rate": 2e-4, "seed": 2}
-    tuned = train(recorded / "larger", ["--policy.n_action_steps=4"], {"policy": small.checkpoint}, **given)
+    parameters = {"training_steps": 2, "log_freq": 1, "learning_rate": 2e-4, "seed": 2}
+    tuned = train(recorded / "larger", ["--policy.n_action_steps=4"], {"policy": small.checkpoint}, **parameters)
     assert tuned.read_metric("train/learning_rate") == {1: 2e-4, 2: 2e-4}
     assert tuned.read_metric()[1] < small.ran.read_metric()[1] / 1.5
     made = tuned.work / "outputs/checkpoints/000002"
@@ -47,7 +47,7 @@ def test_h1_01_a_policy_is_tuned_from_its_weights_at_the_new_rate_with_the_stati
     assert 0 < difference < 1e-3  # two steps at this rate; another start is 5 away
     assert mean(made, "action") == pytest.approx([10 * value for value in mean(small.checkpoint, "action")], rel=1e-4)
     assert '"n_action_steps": 4' in (made / MODEL / "config.json").read_text()
-    (parent,) = [one.tags for one in tuned.events(Track) if "parent_run" in one.tags]
+    (parent,) = [event.tags for event in tuned.events(Track) if "parent_run" in event.tags]
     assert parent["parent_step"] == "6"
     assert not any("random weights" in text for text in tuned.notes)
     _, base = training_history.read_trainings(made / MODEL)
@@ -85,9 +85,9 @@ def test_weights_that_do_not_fit_the_configuration_are_the_reason(train, small, 
 
 @pytest.mark.usefixtures("cold")
 def test_a_killed_run_resumes_when_it_is_started_again(start, train, pusht, tmp_path):
-    given = {"training_steps": 240, "save_freq": 60, "log_freq": 10, "eval_freq": 60}
+    parameters = {"training_steps": 240, "save_freq": 60, "log_freq": 10, "eval_freq": 60}
     parent = tmp_path / "work/outputs/checkpoints"
-    process = start(pusht, SMALL["act"], **given)
+    process = start(pusht, SMALL["act"], **parameters)
     list(read_lines_until(process, '"event": "checkpoint"'))
     while not checkpoint.read_manifest(parent / "000060"):
         time.sleep(0.05)
@@ -96,7 +96,7 @@ def test_a_killed_run_resumes_when_it_is_started_again(start, train, pusht, tmp_
     good, _ = checkpoint.find_last_complete(parent) or (0, None)
     assert 60 <= good < 240
 
-    again = train(pusht, SMALL["act"], **given)
+    again = train(pusht, SMALL["act"], **parameters)
     assert any(f"resuming from step {good}" in text for text in again.notes)
     steps = [*again.read_metric()]
     assert (steps[0], steps[-1]) == (good + 10, 240)
@@ -122,8 +122,8 @@ def test_a_resumed_training_ends_with_the_weights_of_an_uncut_one(train, small):
 
 @pytest.mark.usefixtures("cold")
 def test_a_stopped_run_is_resumed_by_another_run(start, train, pusht, tmp_path):
-    given = {"save_freq": 50_000, "eval_freq": 0, "learning_rate": 3e-4}
-    process = start(pusht, SMALL["act"], training_steps=100_000, log_freq=1, **given)
+    parameters = {"save_freq": 50_000, "eval_freq": 0, "learning_rate": 3e-4}
+    process = start(pusht, SMALL["act"], training_steps=100_000, log_freq=1, **parameters)
     list(read_lines_until(process, "train/loss"))
     os.killpg(process.pid, signal.SIGTERM)
     process.communicate()
@@ -133,11 +133,11 @@ def test_a_stopped_run_is_resumed_by_another_run(start, train, pusht, tmp_path):
     before = {path: path.lstat().st_mtime_ns for path in (tmp_path / "work/outputs").rglob("*")}
 
     total = step + 6
-    on = train(pusht, SMALL["act"], {"resume": saved}, "on", training_steps=total, log_freq=2, **given)
+    on = train(pusht, SMALL["act"], {"resume": saved}, "on", training_steps=total, log_freq=2, **parameters)
     assert {path: path.lstat().st_mtime_ns for path in (tmp_path / "work/outputs").rglob("*")} == before
     assert [*on.read_metric()][-1] in (total, total - 1)
     assert min(on.read_metric()) > step
-    assert all(one.total == total for one in on.events(Metrics) if one.step is not None)
+    assert all(event.total == total for event in on.events(Metrics) if event.step is not None)
     (made,) = on.events(Checkpoint)
     assert (made.step, Path(made.path).parent) == (total, on.work / "outputs/checkpoints")
     assert {*on.read_metric("train/learning_rate").values()} == {3e-4}

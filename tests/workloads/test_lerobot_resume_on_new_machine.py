@@ -38,8 +38,14 @@ def machine(azure, training, training_environment, tracking_database, pusht, tmp
         "tracking_uri": tracking_database(tmp_path / "mlflow.db"),
         "submission": "THE_SUBMISSION",
     }
-    given = STEPS | {"training_steps": TOTAL, "save_freq": EVERY, "log_freq": 10, "eval_freq": 0, "publish_url": url}
-    made = training(pusht, SMALL["act"], place, **given)
+    parameters = STEPS | {
+        "training_steps": TOTAL,
+        "save_freq": EVERY,
+        "log_freq": 10,
+        "eval_freq": 0,
+        "publish_url": url,
+    }
+    made = training(pusht, SMALL["act"], place, **parameters)
     container_plugins = {**made.container_plugins, "target.blob_url": "robotrain_sources.blob_url.target"}
     (tmp_path / "job.json").write_text(
         document.format_document(dataclasses.replace(made, container_plugins=container_plugins))
@@ -100,7 +106,7 @@ def test_it_resumes_from_what_it_published_as_the_same_tracking_run(machine, tmp
     made = checkpoint.read_manifest(ran.work / f"outputs/checkpoints/{TOTAL:06}")
     (first,) = [json.loads(line.partition(" ")[2])["run_id"] for line in before if '"event": "tracking"' in line]
     assert (made.submission, made.tracking) == ("wf-7", first)
-    assert [one.run_id for one in ran.events(Tracking)] == [first]
+    assert [event.run_id for event in ran.events(Tracking)] == [first]
     assert ran.ask("select run_uuid, status from runs") == [(first, "FINISHED")]
     steps = [row[0] for row in ran.ask("select step from metrics where key = 'train/loss' order by step")]
     assert (steps[0], steps[-1]) == (10, TOTAL)

@@ -89,15 +89,15 @@ def test_a_resumed_training_takes_everything_but_its_length_from_the_checkpoint(
 
 
 @pytest.mark.parametrize(
-    ("given", "intervals"),
+    ("parameters", "intervals"),
     [
         ({"training_steps": 450, "log_freq": 200}, ("450", "450")),
         ({"training_steps": 1000, "log_freq": 200, "eval_freq": 500}, ("200", "500")),
     ],
 )
-def test_the_rest_of_a_training_is_logged_and_evaluated_at_least_once(training, pusht, saved, given, intervals):
+def test_the_rest_of_a_training_is_logged_and_evaluated_at_least_once(training, pusht, saved, parameters, intervals):
     folder = saved("run/outputs/checkpoints/000400", 400)
-    options = read_options(training(pusht, starts={"resume": folder}, **given))
+    options = read_options(training(pusht, starts={"resume": folder}, **parameters))
     assert (options["--log_freq"], options["--eval_steps"]) == intervals
 
 
@@ -128,9 +128,9 @@ def test_what_a_resumed_training_reads_and_in_which_order_is_as_before(robotrain
     config = {"batch_size": 8, "seed": 5, "dataset": {"eval_split": 0.25}, "eval_steps": 50, "optimizer": {"lr": 1e-5}}
     folder = saved("run/outputs/checkpoints/000400", 400, config=config)
     words = ("--platform", "local", "--dataset-path", str(pusht), "--resume-from", str(folder), "--seed", "7")
-    found = {row["name"]: row["value"] for row in robotrain("explain", "--json", *words).json["values"]}
+    values = {row["name"]: row["value"] for row in robotrain("explain", "--json", *words).json["values"]}
     expected = {"batch_size": 8, "seed": 7, "val_split": 0.25, "eval_freq": 50}
-    assert {name: found[name] for name in expected} == expected
+    assert {name: values[name] for name in expected} == expected
 
 
 def test_a_learning_rate_that_nobody_gave_is_not_noted(training, pusht, saved):

@@ -112,7 +112,7 @@ def test_a_window_is_sent_exactly_before_it_is_forgotten(watch, read_events):
         tracker.reset_averages()
         assert tracker.forgotten
     metrics = read_events()
-    assert [(one.step, one.total) for one in metrics] == [(1000, 100_000), (1200, 100_000)]
+    assert [(metric.step, metric.total) for metric in metrics] == [(1000, 100_000), (1200, 100_000)]
     assert metrics[1].values == {"train/samples": 1_234_567 * 1200, "train/loss": 1 / 3}
 
 
@@ -200,8 +200,8 @@ def test_a_loss_that_is_not_finite_keeps_no_checkpoint_and_fails_at_the_end(watc
     for end in (lambda: trainer.update_last_checkpoint(Path("/x/000020")), monitor.require_finite_loss):
         with pytest.raises(SystemExit, match=f"train/loss is {loss} at step 15"):
             end()
-    sent = [one for one in read_events() if not isinstance(one, Metrics)]
-    assert [type(one) for one in sent] == [Note, Checkpoint]
+    sent = [event for event in read_events() if not isinstance(event, Metrics)]
+    assert [type(event) for event in sent] == [Note, Checkpoint]
     assert (sent[0].level, sent[1].step) == ("warning", 10)
     assert "000005 is not used" in sent[0].text
 

@@ -61,8 +61,8 @@ def test_a_training_reports_exact_metrics_and_tracks_them(train, pusht, policy):
 
 
 def test_a_training_that_diverges_fails_and_leaves_nothing_to_register(train, recorded, tmp_path):
-    given = {"learning_rate": 1e36, "register_checkpoint": "m", "tracked": True}
-    ran = train(recorded / "small", SMALL["act"], **given, exit_code=1)
+    parameters = {"learning_rate": 1e36, "register_checkpoint": "m", "tracked": True}
+    ran = train(recorded / "small", SMALL["act"], **parameters, exit_code=1)
     (outcome,) = ran.events(Outcome)
     assert (outcome.state, outcome.exit_code) == ("failed", 1)
     assert re.match(r"the weights are NaN or infinite at step 3 \(.+\): ", outcome.reason)
@@ -117,8 +117,8 @@ def test_a_task_of_one_episode_keeps_it(train, recorded):
 
 @pytest.mark.usefixtures("cold")
 def test_a_training_that_is_stopped_saves_a_checkpoint_first(start, pusht, tmp_path):
-    given = {"training_steps": 100_000, "save_freq": 50_000, "log_freq": 1, "eval_freq": 0, "num_workers": 1}
-    process = start(pusht, SMALL["act"], tracked=True, **given)
+    parameters = {"training_steps": 100_000, "save_freq": 50_000, "log_freq": 1, "eval_freq": 0, "num_workers": 1}
+    process = start(pusht, SMALL["act"], tracked=True, **parameters)
     lines = [*read_lines_until(process, "train/loss"), *read_lines_until(process, "train/loss")]
     os.killpg(process.pid, signal.SIGTERM)  # as a platform does: every process of the run receives it
     lines += process.communicate(timeout=60)[0].splitlines()
@@ -170,12 +170,12 @@ def test_data_workers_end_with_a_trainer_that_is_killed(start, pusht):
 
 def find_processes(group: int, word: str) -> list[int]:
     """The processes of a group whose command line has a word."""
-    found = []
+    pids = []
     for folder in Path("/proc").glob("[1-9]*"):
         with suppress(OSError):  # it has ended
             if os.getpgid(int(folder.name)) == group and word in (folder / "cmdline").read_text():
-                found.append(int(folder.name))
-    return found
+                pids.append(int(folder.name))
+    return pids
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_trained(train, pusht):

@@ -75,7 +75,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def find_choices(kind: dict[str, Any]) -> dict[str, str]:
     """The classes by the choice, of a kind of `options.json` that may have none."""
     kinds = kind.get("any of", [kind])
-    choices: dict[str, str] = next(one["choices"] for one in kinds if "choices" in one)
+    choices: dict[str, str] = next(kind["choices"] for kind in kinds if "choices" in kind)
     return choices
 
 
@@ -87,10 +87,10 @@ def read_document(shown: str) -> JobDocument:
 
 @pytest.fixture(scope="module")
 def ask(site: Path) -> Any:
-    def run(**given: Any) -> dict[str, Any]:
+    def run(**request: Any) -> dict[str, Any]:
         environ = {**os.environ, "PYTHONPATH": str(site)}
         command = [sys.executable, "-c", PROGRAM]
-        done = subprocess.run(command, input=json.dumps(given), env=environ, capture_output=True, text=True)
+        done = subprocess.run(command, input=json.dumps(request), env=environ, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
@@ -115,9 +115,11 @@ def test_a_version_that_is_one_more_folder_runs_on_every_platform(ask: Any, site
     made = read_document(rendered[1])
     assert (made.parameters["lerobot_version"], made.parameters["policy_type"]) == (VERSION, NEW_TYPE)
     assert made.container_plugins["data.lerobot"].partition(":")[0].rpartition(".")[2] == FOLDER
-    (row,) = [one for one in json.loads(explained[1])["values"] if one["name"] == "lerobot_version"]
+    (row,) = [row for row in json.loads(explained[1])["values"] if row["name"] == "lerobot_version"]
     assert (row["value"], row["origin"]) == (VERSION, "default")
-    ways = {one["code"]: [way["text"] for way in one["instead"]] for one in json.loads(refused[1])["problems"]}
+    ways = {
+        problem["code"]: [way["text"] for way in problem["instead"]] for problem in json.loads(refused[1])["problems"]
+    }
     assert f"--lerobot-version {VERSION}" in ways["type-not-trainable"]
     assert VERSION in helped[1]
     assert f"\n{NEW_TYPE} " in listed[1]
@@ -127,9 +129,9 @@ def test_a_job_carries_and_builds_its_own_version_alone(ask: Any, site: Path) ->
     words = ["--platform", "local", "--json", *DATASET, "--policy-repo-id", "lerobot/act_pusht"]
     ((code, shown, error),) = ask(lines=[["render", "lerobot-eval", *words]])["answers"]
     assert code == 0, error
-    found = ask(document=document.format_document(read_document(shown)))
-    assert found["lock"] == str(site / versions.FOLDER.relative_to(versions.FOLDER.parents[1]) / FOLDER / "eval.txt")
-    carried = {Path(name).parent.name for name in found["payload"] if f"/{versions.FOLDER.name}/v" in name}
+    answer = ask(document=document.format_document(read_document(shown)))
+    assert answer["lock"] == str(site / versions.FOLDER.relative_to(versions.FOLDER.parents[1]) / FOLDER / "eval.txt")
+    carried = {Path(name).parent.name for name in answer["payload"] if f"/{versions.FOLDER.name}/v" in name}
     assert carried == {FOLDER}
 
 
@@ -141,8 +143,8 @@ def test_a_policy_that_another_version_saved_names_the_one_that_reads_it(
 
     def compare(folder: Path, version: str) -> list[str]:
         document = training(data, starts={"policy": folder}, lerobot_version=version)
-        found = map(format_finding, container.compare(document, folders(document)))
-        return [one for one in found if "another LeRobot" in one]
+        findings = map(format_finding, container.compare(document, folders(document)))
+        return [finding for finding in findings if "another LeRobot" in finding]
 
     check_findings(compare(saved, older_lerobot), fact="--lerobot-version 0.6.1")
     assert compare(saved, "0.6.1") == []

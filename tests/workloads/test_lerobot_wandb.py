@@ -125,9 +125,9 @@ def test_a_key_in_the_environment_is_enough(training, pusht, monkeypatch, key):
 @pytest.mark.parametrize("key", ["secret-short", KEY + "\n"])
 def test_an_invalid_key_is_refused_and_not_repeated(training, pusht, monkeypatch, key):
     monkeypatch.setenv("WANDB_API_KEY", key)
-    found = find_problems(training(pusht, wandb=True))
-    check_findings(found, fact=f"it has {len(key)} characters")
-    assert key.strip() not in found[0]
+    problems = find_problems(training(pusht, wandb=True))
+    check_findings(problems, fact=f"it has {len(key)} characters")
+    assert key.strip() not in problems[0]
 
 
 def test_a_login_counts_for_the_server_that_it_was_for(training, pusht, home, server, monkeypatch):
@@ -179,8 +179,8 @@ def test_a_netrc_file_without_the_key_is_no_login(training, pusht, home, text):
 
 @pytest.mark.parametrize("name", ["team/arm", "x" * 129], ids=["slash", "long"])
 def test_an_experiment_name_that_is_no_project_name_is_refused_before_submission(name):
-    found = check_job(LEROBOT_TRAIN, wandb=True, experiment_name=name)
-    check_problems(found, "value-invalid")
+    problems = check_job(LEROBOT_TRAIN, wandb=True, experiment_name=name)
+    check_problems(problems, "value-invalid")
     assert check_job(LEROBOT_TRAIN, wandb=False, experiment_name=name) == []
     assert check_job(LEROBOT_TRAIN, wandb=True, experiment_name="lerobot-act") == []
 

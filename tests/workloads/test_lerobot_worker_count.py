@@ -218,9 +218,9 @@ def test_a_training_in_a_container_of_64_mib_comes_to_its_end(training, training
     if subprocess.run([*IN_64_MIB, "true"], capture_output=True).returncode:
         pytest.skip("this machine gives nobody a /dev/shm of his own")
     place = {"environment": training_environment, "work": str(tmp_path / "work")}
-    given = {**STEPS, "batch_size": 8, "num_workers": 4, "training_steps": 2}
+    parameters = {**STEPS, "batch_size": 8, "num_workers": 4, "training_steps": 2}
     (tmp_path / "job.json").write_text(
-        document.format_document(training(recorded / "large-images", SMALL["act"], place, **given))
+        document.format_document(training(recorded / "large-images", SMALL["act"], place, **parameters))
     )
     command = [*IN_64_MIB, sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

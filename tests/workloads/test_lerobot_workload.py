@@ -71,12 +71,12 @@ NEWER_MODULES = {"tomllib"}
 
 
 def test_what_travels_imports_the_standard_library_the_runtime_and_its_siblings():
-    known = {"robotrain_runtime", "robotrain_workloads", *sys.stdlib_module_names} - NEWER_MODULES
+    modules = {"robotrain_runtime", "robotrain_workloads", *sys.stdlib_module_names} - NEWER_MODULES
     for module in CONTAINER_SIDE:
         place = module.relative_to(FOLDER).as_posix()
-        allowed = known.union(*(names for folder, names in ENVIRONMENT_SIDE.items() if place.startswith(folder)))
-        found = re.findall(r"^ *(?:from (\w+)[\w.]* import |import (\w+))", module.read_text(), re.MULTILINE)
-        assert {"".join(names) for names in found} <= allowed, place
+        allowed = modules.union(*(names for folder, names in ENVIRONMENT_SIDE.items() if place.startswith(folder)))
+        imports = re.findall(r"^ *(?:from (\w+)[\w.]* import |import (\w+))", module.read_text(), re.MULTILINE)
+        assert {"".join(names) for names in imports} <= allowed, place
 
 
 def test_declaring_it_imports_only_its_parameters():

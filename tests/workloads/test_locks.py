@@ -58,15 +58,15 @@ TWO_MACHINES = "# for: CPython 3.12 on manylinux_2_28_x86_64 macosx_26_0_arm64\n
 
 
 @pytest.mark.parametrize(
-    ("has", "index", "machines", "kept"),
+    ("has", "index", "machines", "expected"),
     [
         (WHEELS, WHEELS, LINUX, {"linux", "pure"}),
         (WHEELS, WHEELS, THREE_MACHINES, {"linux", "mac", "arm", "pure", "old"}),
         pytest.param(["linux"], ["linux", "mac", "arm"], TWO_MACHINES, {"linux", "mac"}, id="an added machine"),
     ],
 )
-def test_the_wheels_of_every_named_machine_stay_and_no_others(trim_lock, has, index, machines, kept):
-    assert trim_lock(has, index, machines) == kept
+def test_the_wheels_of_every_named_machine_stay_and_no_others(trim_lock, has, index, machines, expected):
+    assert trim_lock(has, index, machines) == expected
 
 
 def test_a_package_that_is_left_without_a_wheel_is_refused(trim_lock):
@@ -102,10 +102,10 @@ SETS = some.sets(some.sampled_from("abcde"))
 def test_every_machine_that_could_install_a_package_still_can(tool, index, machines, data):
     wheels = {name: frozenset(fits) for name, fits in index.items()}
     had = data.draw(some.sets(some.sampled_from(sorted(wheels)))) if wheels else set()
-    kept = tool.choose_hashes(wheels, [frozenset(machine) for machine in machines], had)
+    names = tool.choose_hashes(wheels, [frozenset(machine) for machine in machines], had)
     for machine in machines:
-        assert any(fits & machine for fits in wheels.values()) == any(wheels[name] & machine for name in kept)
-    assert all(any(wheels[name] & machine for machine in machines) for name in kept)
+        assert any(fits & machine for fits in wheels.values()) == any(wheels[name] & machine for name in names)
+    assert all(any(wheels[name] & machine for machine in machines) for name in names)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_lock_is_small_enough_to_travel_with_a_job(lock, each):
 @pytest.mark.parametrize("version", versions.list_versions(), ids=lambda version: version.name)
 @pytest.mark.parametrize("name", LOCKS[1:])
 def test_an_evaluation_runs_on_the_very_versions_that_trained(version, name):
-    trained, evaluated = (_locked(version.get_lock(one)) for one in ("train", name))
+    trained, evaluated = (_locked(version.get_lock(workload)) for workload in ("train", name))
     assert trained["lerobot"] == version.name
     assert {name: evaluated.get(name) for name in trained} == trained
     assert {"matplotlib", "gym-pusht"} <= evaluated.keys()

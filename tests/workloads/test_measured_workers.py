@@ -34,7 +34,7 @@ def read_measured(document) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(
-    ("has", "given", "usual", "most"),
+    ("has", "parameters", "usual", "most"),
     [
         pytest.param({}, AUTO, 4, 8, id="cores"),
         pytest.param({}, {**AUTO, "num_gpus": 4}, 0, 2, id="cores of several GPUs"),
@@ -46,9 +46,9 @@ def read_measured(document) -> tuple[int, int]:
         pytest.param({}, {}, 4, 0, id="the default"),
     ],
 )
-def test_auto_measures_up_to_what_the_machine_has(has, given, usual, most, machine, training, dataset):
+def test_auto_measures_up_to_what_the_machine_has(has, parameters, usual, most, machine, training, dataset):
     vars(machine).update(has)
-    assert read_measured(training(dataset(), **given)) == (usual, most)
+    assert read_measured(training(dataset(), **parameters)) == (usual, most)
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_no_more_are_tried_once_more_are_slower_or_the_time_is_over(monkeypatch)
 
 @pytest.mark.slow
 def test_a_training_measures_trains_the_same_and_keeps_the_number_when_it_is_resumed(train, recorded, tmp_path):
-    given = STEPS | {"log_freq": 1, "training_steps": 4, "save_freq": 2}
-    plain = train(recorded / "small", SMALL["act"], work="plain", **given)
-    measured = train(recorded / "small", SMALL["act"], work="measured", **given | AUTO)
+    parameters = STEPS | {"log_freq": 1, "training_steps": 4, "save_freq": 2}
+    plain = train(recorded / "small", SMALL["act"], work="plain", **parameters)
+    measured = train(recorded / "small", SMALL["act"], work="measured", **parameters | AUTO)
     assert measured.read_metric() == plain.read_metric()
     (chosen,) = [event.params["num_workers"] for event in measured.events(Track) if "num_workers" in event.params]
     assert any("samples per second with each number: 0: " in text for text in measured.notes)
@@ -85,7 +85,7 @@ def test_a_training_measures_trains_the_same_and_keeps_the_number_when_it_is_res
     shutil.copytree(measured.work / "outputs/checkpoints/000002", half)
     config = half / "pretrained_model/train_config.json"
     assert json.loads(config.read_text())["num_workers"] == chosen
-    resumed = train(recorded / "small", starts={"resume": half}, work="resumed", **given | AUTO)
+    resumed = train(recorded / "small", starts={"resume": half}, work="resumed", **parameters | AUTO)
     last = json.loads((resumed.work / "outputs/checkpoints/000004/pretrained_model/train_config.json").read_text())
     assert last["num_workers"] == chosen
     assert not any("samples per second" in text for text in resumed.notes)

@@ -76,8 +76,10 @@ def test_each_task_has_its_success_and_its_interval(evaluated: Mapping[str, Any]
 
 def test_policy_is_given_each_task_in_the_words_of_the_environment(results: Path, run_robotrain: Robotrain) -> None:
     rollout = json.loads((results / "eval_results.json").read_text())["rollout"]
-    assert {one["task"]: one["description"] for one in rollout["tasks"]} == TASKS
-    assert [(one["task"], one["steps"]) for one in rollout["per_episode"]] == [(task, STEPS) for task in TASKS]
+    assert {task["task"]: task["description"] for task in rollout["tasks"]} == TASKS
+    assert [(episode["task"], episode["steps"]) for episode in rollout["per_episode"]] == [
+        (task, STEPS) for task in TASKS
+    ]
     log = run_robotrain("logs", "eval").stdout
     for task, words in TASKS.items():
         assert f"rollout: {task}, told {words!r}: success" in log
@@ -91,7 +93,7 @@ def test_videos_lie_in_a_folder_for_each_task(results: Path) -> None:
 
 def test_gates_read_the_success_of_each_task(results: Path) -> None:
     metrics = json.loads((results / "metrics.json").read_text())["metrics"]
-    assert {f"success_rate/{task}" for task in TASKS} < {one["name"] for one in metrics}
+    assert {f"success_rate/{task}" for task in TASKS} < {metric["name"] for metric in metrics}
 
 
 def test_report_has_a_row_for_each_task(evaluated: Mapping[str, Any], run_robotrain: Robotrain, tmp_path: Path) -> None:

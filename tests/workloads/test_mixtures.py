@@ -132,7 +132,7 @@ def test_weights_that_are_no_mixture_are_refused(text, sources, fact):
 
 @pytest.mark.parametrize(("options", "codes"), [([], []), (["--dataset.streaming=true"], ["options-conflict"])])
 def test_a_mixture_is_not_streamed(options, codes):
-    assert [one.code for one in check_job(LEROBOT_TRAIN, ONE, TWO, args=options, mixture="[2, '1']")] == codes
+    assert [problem.code for problem in check_job(LEROBOT_TRAIN, ONE, TWO, args=options, mixture="[2, '1']")] == codes
 
 
 def test_weights_become_shares_of_the_samples():

@@ -178,19 +178,19 @@ def test_node_that_failed_is_named():
 
 
 @pytest.mark.parametrize(
-    ("launcher", "why"),
+    ("launcher", "reason"),
     [
         ((sys.executable, "-c", "raise SystemExit(1)"), "2 of 2 nodes did not start the program: each must"),
         (("no-such-srun",), "cannot run no-such-srun: No such file or directory"),
     ],
 )
-def test_nodes_that_cannot_start_the_program_are_told(launcher, why, tmp_path):
+def test_nodes_that_cannot_start_the_program_are_told(launcher, reason, tmp_path):
     words = ["--count=2", f"--launcher={json.dumps(launcher)}", f"--ends={tmp_path}/ends", "--", "-c", "pass"]
     command = [sys.executable, "-m", node_launch.STARTER, *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     (line,) = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("starting")]
-    assert why in line
+    assert reason in line
 
 
 def test_torchrun_has_the_ranks_of_a_platform_or_agrees_on_them():

@@ -35,7 +35,7 @@ def test_same_job_has_two_nodes_on_osmo_and_azure_ml(render, osmo):
     folders = {platform: render(platform, EXAMPLES / "two-nodes/job.yaml") for platform in SETTINGS}
     workflow = (folders["osmo"] / "workflow.yaml").read_text()
     (group,) = yaml.safe_load(workflow)["workflow"]["groups"]
-    assert [one["environment"]["ROBOTRAIN_NODE_RANK"] for one in group["tasks"]] == ["0", "1"]
+    assert [task["environment"]["ROBOTRAIN_NODE_RANK"] for task in group["tasks"]] == ["0", "1"]
     assert osmo.submit(workflow)
     spec = yaml.safe_load((folders["azureml"] / "job.yaml").read_text())
     assert spec["resources"]["instance_count"] == 2
@@ -43,5 +43,5 @@ def test_same_job_has_two_nodes_on_osmo_and_azure_ml(render, osmo):
     paths = (folders["osmo"] / "job.json", folders["azureml"] / submission_spec.DOCUMENT_FILE)
     first, second = documents = [parse_document(path.read_text()) for path in paths]
     assert (first.job, first.parameters["num_nodes"], first.trainer_args) == (second.job, 2, second.trainer_args)
-    assert [one.placement.node_rank for one in documents] == ["ROBOTRAIN_NODE_RANK", "NODE_RANK"]
-    assert [one.placement.node_address[:2] for one in documents] == ["${", "${"]
+    assert [document.placement.node_rank for document in documents] == ["ROBOTRAIN_NODE_RANK", "NODE_RANK"]
+    assert [document.placement.node_address[:2] for document in documents] == ["${", "${"]

@@ -14,7 +14,9 @@ def test_every_type_is_listed_with_what_it_needs(robotrain: Any) -> None:
     assert re.search(r"^robometer +not trained: ", shown, re.MULTILINE)
     listed = robotrain("policies", "--json").json
     assert {"type": "vqbet", "is_trained": True, "needs": ["exactly 1 camera"]} in listed["policies"]
-    assert [one["type"] for one in listed["reward_models"]] == list(versions.list_type_names(versions.REWARD_MODELS))
+    assert [model["type"] for model in listed["reward_models"]] == list(
+        versions.list_type_names(versions.REWARD_MODELS)
+    )
 
 
 def test_a_type_is_shown_with_its_options_and_not_those_that_robotrain_sets(robotrain: Any) -> None:
@@ -28,9 +30,9 @@ def test_a_type_is_shown_with_its_options_and_not_those_that_robotrain_sets(robo
 
 
 def test_a_type_that_is_not_there_is_answered_with_the_nearest(robotrain: Any) -> None:
-    for given, meant in (("smolvlq", "smolvla"), ("gr00t", "groot")):
-        answer = robotrain("policies", given)
-        answer.check_problems(2, f"value-unknown TYPE {given}")
+    for name, meant in (("smolvlq", "smolvla"), ("gr00t", "groot")):
+        answer = robotrain("policies", name)
+        answer.check_problems(2, f"value-unknown TYPE {name}")
         assert f"use   robotrain policies {meant}" in answer.stderr
 
 

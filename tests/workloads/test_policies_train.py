@@ -123,12 +123,12 @@ def run(hub: Hub, datasets: Callable[[str], Path]) -> Run:
     """Submit a job for a trial, with its data and repositories, and wait for its end."""
 
     def run(trial: PolicyTrial, folder: Path, words: Sequence[object], options: Sequence[str]) -> None:
-        given = ["--output-dir", folder / "outputs", *words]
-        given += [] if "--dataset-path" in given else ["--dataset-path", datasets(trial.dataset)]
-        given += [word for name in trial.named for word in ("--backbone-repo-id", name)]
+        arguments = ["--output-dir", folder / "outputs", *words]
+        arguments += [] if "--dataset-path" in arguments else ["--dataset-path", datasets(trial.dataset)]
+        arguments += [word for name in trial.named for word in ("--backbone-repo-id", name)]
         if trial.trusted:
-            given += ["--trust-remote-code", ",".join(f"{name}@{hub.commits[name]}" for name in trial.trusted)]
-        line = [sys.executable, "-m", "robotrain", "submit", *given, "--", *options]
+            arguments += ["--trust-remote-code", ",".join(f"{name}@{hub.commits[name]}" for name in trial.trusted)]
+        line = [sys.executable, "-m", "robotrain", "submit", *arguments, "--", *options]
         variables = {**os.environ, "HF_ENDPOINT": hub.address, "ROBOTRAIN_STATE": str(folder / "state")}
         variables.pop("HF_HUB_OFFLINE", None)
         how = {"cwd": folder, "env": variables, "capture_output": True, "text": True}
@@ -159,9 +159,9 @@ def submit(run: Run, environment: Path, training_environment: str, tmp_path_fact
 def make_line(trial: PolicyTrial, dataset: Path) -> list[str]:
     """Return the options of a line of lerobot-train, with places, seed, split and decoder; all else is LeRobot's."""
     places = ("--dataset.repo_id=dataset", f"--dataset.root={dataset}", "--policy.device=cpu")
-    given = ("--policy.push_to_hub=false", "--seed=3", "--dataset.eval_split=0.25", "--dataset.video_backend=pyav")
+    options = ("--policy.push_to_hub=false", "--seed=3", "--dataset.eval_split=0.25", "--dataset.video_backend=pyav")
     own = (f"--policy.type={trial.type}", f"--steps={TRANSLATED_STEPS}", "--num_workers=0", *trial.options)
-    return [*own, *places, *given]
+    return [*own, *places, *options]
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +223,7 @@ def train_plainly(training_python: Path, hub: Hub, tmp_path_factory: pytest.Temp
 
 def mark_rare(trials: Iterable[PolicyTrial]) -> list[Any]:
     """Return the trials, those of a rare type marked as long."""
-    return [one if one.type in USUAL else pytest.param(one, marks=pytest.mark.long) for one in trials]
+    return [trial if trial.type in USUAL else pytest.param(trial, marks=pytest.mark.long) for trial in trials]
 
 
 @pytest.mark.slow
@@ -234,7 +234,7 @@ def test_a_type_trains(train: Callable[[PolicyTrial], Path], trial: PolicyTrial)
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "trial", mark_rare(one for one in TRAINED if one.type in TRANSLATED), ids=lambda trial: trial.type
+    "trial", mark_rare(trial for trial in TRAINED if trial.type in TRANSLATED), ids=lambda trial: trial.type
 )
 def test_a_translated_line_trains_the_weights_of_lerobot_train(
     train: Callable[[PolicyTrial], Path],
@@ -266,7 +266,9 @@ def test_a_type_is_trained_further(
 
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.parametrize("trial", [one for one in TRAINED if "adapter" in one.stages], ids=lambda trial: trial.type)
+@pytest.mark.parametrize(
+    "trial", [trial for trial in TRAINED if "adapter" in trial.stages], ids=lambda trial: trial.type
+)
 def test_an_adapter_of_a_type_is_trained(
     train: Callable[[PolicyTrial], Path], submit: Submit, trial: PolicyTrial
 ) -> None:
@@ -277,7 +279,9 @@ def test_an_adapter_of_a_type_is_trained(
 
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.parametrize("trial", [one for one in TRAINED if "evaluate" in one.stages], ids=lambda trial: trial.type)
+@pytest.mark.parametrize(
+    "trial", [trial for trial in TRAINED if "evaluate" in trial.stages], ids=lambda trial: trial.type
+)
 def test_a_type_is_evaluated(
     train: Callable[[PolicyTrial], Path], run: Run, datasets: Callable[[str], Path], tmp_path: Path, trial: PolicyTrial
 ) -> None:
@@ -297,5 +301,7 @@ def test_a_type_is_evaluated(
     run(trial, tmp_path, words, options)
     results = eval_launcher.read_strict_json(tmp_path / "outputs/eval_results/eval_results.json")
     assert results["policy_type"] == trial.type
-    assert [one["episode"] for one in results["per_episode"]] == [0]
-    assert [one["steps"] for one in (results["rollout"] or {"per_episode": ()})["per_episode"]] == [6] * is_rolled_out
+    assert [episode["episode"] for episode in results["per_episode"]] == [0]
+    assert [episode["steps"] for episode in (results["rollout"] or {"per_episode": ()})["per_episode"]] == [
+        6
+    ] * is_rolled_out

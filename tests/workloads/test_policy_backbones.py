@@ -47,7 +47,9 @@ def render(robotrain, hub):
         if answer.exit_code:
             return answer, {}
         sources = read_job(answer)["sources"]
-        return answer, {one["uri"]: one["pin"] for one in sources if one["role"] == "backbone" and one.get("implied")}
+        return answer, {
+            source["uri"]: source["pin"] for source in sources if source["role"] == "backbone" and source.get("implied")
+        }
 
     return run
 
@@ -131,10 +133,10 @@ def test_backbone_that_nothing_reads_is_warned_of_before_submission(robotrain, h
 def test_new_policy_with_a_random_backbone_is_warned_of(robotrain, hub, words, is_warned):
     submit = ("submit", "lerobot-train", "--dataset-path", CAMERA, *words, *PLATFORMS["osmo"], "--dry-run", "--json")
     answer = robotrain(*submit)
-    found = [one for one in answer.json.get("problems", ()) if "random weights" in one["title"]]
-    assert [one["severity"] for one in found] == ["warning"] * is_warned
-    for one in found:
-        assert one["title"].endswith("-- --policy.load_vlm_weights=true")
+    warnings = [warning for warning in answer.json.get("problems", ()) if "random weights" in warning["title"]]
+    assert [warning["severity"] for warning in warnings] == ["warning"] * is_warned
+    for warning in warnings:
+        assert warning["title"].endswith("-- --policy.load_vlm_weights=true")
         answer = robotrain(*submit, "--", "--policy.load_vlm_weights=true")
         assert "random weights" not in json.dumps(answer.json)
 
@@ -143,10 +145,10 @@ def test_code_of_the_hub_is_refused_without_trust_and_runs_at_the_trusted_commit
     words = ("lerobot-train", *DATA, "--policy-type", "pi0_fast")
     answer, _ = render("osmo", *words)
     assert answer.exit_code == 2
-    (found,) = (one for one in answer.json["problems"] if one["severity"] == "error")
-    assert found["code"] == "remote-code-not-trusted"
-    assert FAST in found["title"]
-    assert found["instead"][0]["text"] == f"--trust-remote-code {FAST}@COMMIT"
+    (problem,) = (problem for problem in answer.json["problems"] if problem["severity"] == "error")
+    assert problem["code"] == "remote-code-not-trusted"
+    assert FAST in problem["title"]
+    assert problem["instead"][0]["text"] == f"--trust-remote-code {FAST}@COMMIT"
     trusted = get_commit(hub, FAST)
     hub.repositories[f"models/{FAST}"].commit({"config.json": b"{}", "evil.py": b"", "tokenizer.json": b"{}"})
     assert get_commit(hub, FAST) != trusted
@@ -158,7 +160,7 @@ def test_code_of_the_hub_is_refused_without_trust_and_runs_at_the_trusted_commit
     for flag, code in ((f"{FAST}@main", "value-invalid"), (other, untrusted), (f"lab/words@{trusted}", untrusted)):
         answer, _ = render("osmo", *words, "--trust-remote-code", flag)
         assert answer.exit_code == 2
-        errors = {one["code"] for one in answer.json["problems"] if one["severity"] == "error"}
+        errors = {problem["code"] for problem in answer.json["problems"] if problem["severity"] == "error"}
         assert errors == {code}
         assert "implied-sources-unknown" not in json.dumps(answer.json)
 
@@ -168,8 +170,8 @@ def test_code_that_the_files_of_a_policy_name_is_refused_with_its_commit(robotra
     hub.repository("lab/fast", {"config.json": json.dumps(settings).encode(), "model.safetensors": b""})
     words = (*DATA, "--policy-type", "pi0_fast", "--policy-repo-id", "lab/fast", *PLATFORMS["osmo"], "--dry-run")
     answer = robotrain("submit", "lerobot-train", *words, "--json")
-    found = [one for one in answer.json["problems"] if "runs Python code" in one["title"]]
-    assert [one["instead"][0]["text"] for one in found] == [
+    problems = [problem for problem in answer.json["problems"] if "runs Python code" in problem["title"]]
+    assert [problem["instead"][0]["text"] for problem in problems] == [
         f"--trust-remote-code lab/words@{get_commit(hub, 'lab/words')}"
     ]
 
@@ -190,7 +192,7 @@ def test_evaluation_of_a_pipeline_brings_what_its_training_will_name(robotrain, 
     plan = json.loads(answer.json["files"]["pipeline.json"]["text"])
     expected = {name: get_commit(hub, name) for name in names}
     for step in plan["steps"]:
-        assert {one["uri"]: one["pin"] for one in step["sources"] if one["role"] == "backbone"} == expected
+        assert {source["uri"]: source["pin"] for source in step["sources"] if source["role"] == "backbone"} == expected
 
 
 def test_saved_job_leaves_trust_to_the_command(robotrain, hub, tmp_path):

@@ -48,8 +48,8 @@ def find_problems(robotrain):
 
     def find(*words):
         answer = robotrain("submit", *words, *CLOUD, "--json")
-        found = [one for one in answer.json["problems"] if one["code"] == "data-unusable"]
-        return ["\n".join([one["title"], *(way["text"] for way in one["instead"])]) for one in found]
+        problems = [problem for problem in answer.json["problems"] if problem["code"] == "data-unusable"]
+        return ["\n".join([problem["title"], *(way["text"] for way in problem["instead"])]) for problem in problems]
 
     return find
 
@@ -69,8 +69,8 @@ def test_the_folder_that_is_meant_is_offered_in_place_of_another(robotrain, push
     job = ("lerobot-train", "--platform", "local", "--dry-run", "--json")
     answer = robotrain("submit", *job, "--dataset-path", tmp_path / typed)
     assert answer.exit_code == (4 if code == "data-unusable" else 2)
-    (found,) = (problem for problem in answer.json["problems"] if problem["code"] == code)
-    ways = [way["text"] for way in found["instead"]]
+    (problem,) = (problem for problem in answer.json["problems"] if problem["code"] == code)
+    ways = [way["text"] for way in problem["instead"]]
     assert ways == ([f"--dataset-path '{tmp_path / meant}'"] if meant else [])
 
 
@@ -84,8 +84,8 @@ def test_a_policy_folder_is_compared_with_the_environment(find_problems, policy)
 def test_a_policy_folder_is_compared_with_the_dataset_that_it_is_evaluated_or_trained_on(find_problems, policy, pusht):
     arm = policy("arm", input_features=JOINTS, output_features=WIDE)
     for workload in ("lerobot-eval", "lerobot-train"):
-        found = find_problems(workload, "--policy-path", arm, "--dataset-path", pusht)
-        check_findings(found, 2, "action has 2 values in the dataset, but 6")
+        problems = find_problems(workload, "--policy-path", arm, "--dataset-path", pusht)
+        check_findings(problems, 2, "action has 2 values in the dataset, but 6")
     fitting = policy("fits", input_features=STATE, output_features=NARROW)
     assert find_problems("lerobot-train", "--policy-path", fitting, "--dataset-path", pusht) == []
 
@@ -134,11 +134,13 @@ def test_options_of_a_fine_tune_are_compared_with_the_network_of_its_policy(
     trained = policy("trained", input_features=STATE, output_features=NARROW, **NETWORK)
     words = ("submit", "lerobot-train", *platform, "--policy-path", trained, "--dataset-path", pusht, "--json")
     answer = robotrain(*words, "--", *options)
-    found = [one for one in answer.json.get("problems", ()) if "does not fit the policy, whose" in one["title"]]
-    check_findings([one["title"] for one in found], is_wrong, options[0].partition("=")[0])
-    for one in found:
+    problems = [
+        problem for problem in answer.json.get("problems", ()) if "does not fit the policy, whose" in problem["title"]
+    ]
+    check_findings([problem["title"] for problem in problems], is_wrong, options[0].partition("=")[0])
+    for problem in problems:
         assert answer.exit_code == 4
-        (way,) = one["instead"]
+        (way,) = problem["instead"]
         ways = robotrain(*words, *way["text"].split())
         assert not [two for two in ways.json.get("problems", ()) if "whose weights" in two["title"]]
 
@@ -154,10 +156,10 @@ def test_options_of_a_fine_tune_break_the_rules_of_its_type_with_its_own_configu
     trained = policy("trained", input_features=STATE, output_features=NARROW, **NETWORK)
     words = ("submit", "lerobot-train", *CLOUD, "--policy-path", trained, "--dataset-path", pusht, "--json")
     answer = robotrain(*words, "--", "--policy.n_action_steps=20")
-    (found,) = (one for one in answer.json["problems"] if one["code"] == "data-unusable")
-    check_findings([found["title"]], fact="--policy.n_action_steps=20")
+    (problem,) = (problem for problem in answer.json["problems"] if problem["code"] == "data-unusable")
+    check_findings([problem["title"]], fact="--policy.n_action_steps=20")
     mended = robotrain(*words, "--", "--policy.n_action_steps=16").json["problems"]
-    assert not [one for one in mended if one["code"] == "data-unusable"]
+    assert not [problem for problem in mended if problem["code"] == "data-unusable"]
 
 
 @pytest.fixture
@@ -204,7 +206,7 @@ def find_in_steps(robotrain, tmp_path):
         line = ("pipeline", "submit", tmp_path / "pipeline.yaml", "--platform", "local", "--dry-run", "--json")
         answer = robotrain(*line)
         problems = answer.json.get("problems", ()) if answer.exit_code else ()
-        return [f"{one['where']}: {one['title']}" for one in problems if one["code"] == "data-unusable"]
+        return [f"{problem['where']}: {problem['title']}" for problem in problems if problem["code"] == "data-unusable"]
 
     return submit
 
@@ -219,8 +221,8 @@ def evaluation(**parameters):
 
 def test_a_pipeline_compares_the_data_of_its_training_with_the_environment_of_its_evaluation(find_in_steps, pusht):
     assert find_in_steps({"train": training(pusht), "evaluate": evaluation(env="pusht")}) == []
-    found = find_in_steps({"train": training(pusht), "evaluate": evaluation(env="aloha", policy_type="diffusion")})
-    check_findings(found, 4, "step evaluate: action has 14 values in aloha")
+    problems = find_in_steps({"train": training(pusht), "evaluate": evaluation(env="aloha", policy_type="diffusion")})
+    check_findings(problems, 4, "step evaluate: action has 14 values in aloha")
 
 
 def test_options_that_change_what_the_policy_reads_leave_it_to_the_run(find_in_steps, pusht):
@@ -232,9 +234,9 @@ def test_a_fine_tuned_policy_reads_what_the_first_one_did(find_in_steps, pusht, 
     start = policy("start", input_features=STATE, output_features=NARROW)
     train = training(pusht)
     train["sources"]["policy"] = [{"local_path": str(start)}]
-    found = find_in_steps({"train": train, "evaluate": evaluation(env="aloha")})
+    problems = find_in_steps({"train": train, "evaluate": evaluation(env="aloha")})
     check_findings(
-        [one for one in found if "observation.state" in one],
+        [problem for problem in problems if "observation.state" in problem],
         fact="step evaluate: observation.state has 14 values in aloha",
     )
 
@@ -244,7 +246,7 @@ def test_a_step_that_begins_from_an_earlier_one_is_compared_with_its_own_data(fi
     tune = training(dataset(features=other))
     tune["sources"]["policy"] = [{"from": "train"}]
     check_findings(
-        [one for one in find_in_steps({"train": training(pusht), "tune": tune}) if "state has" in one],
+        [problem for problem in find_in_steps({"train": training(pusht), "tune": tune}) if "state has" in problem],
         fact="step tune: observation.state has 6 values in the dataset",
     )
 
@@ -254,16 +256,20 @@ def test_a_pipeline_compares_what_it_fine_tunes_from_the_hub(robotrain, hub, pus
     hub.repository("lab/start", dict(hub.repositories["models/lab/arm"].commits.popitem()[1]))
     words = ("pipeline", "train-eval", *platform, "--json", "--dataset-path", pusht, "--policy-repo-id", "lab/start")
     answer = robotrain(*words, "--env", "pusht")
-    found = [(one["where"], one["title"]) for one in answer.json["problems"] if one["code"] == "data-unusable"]
-    assert ("step evaluate", "action has 2 values in pusht, but 6 values in the policy") in found
+    problems = [
+        (problem["where"], problem["title"])
+        for problem in answer.json["problems"]
+        if problem["code"] == "data-unusable"
+    ]
+    assert ("step evaluate", "action has 2 values in pusht, but 6 values in the policy") in problems
     read = [request for request in hub.requests if "resolve" in request and "config.json" in request]
     assert len(read) == len(set(read)) or platform != CLOUD, "once, although two steps need it"
 
 
 def test_a_pipeline_compares_a_dataset_of_the_hub_with_the_environment(find_in_steps, hub):
     train = {"workload": "lerobot-train", "sources": {"dataset": [{"huggingface": "lab/pusht"}]}}
-    found = find_in_steps({"train": train, "evaluate": evaluation(env="aloha")})
+    problems = find_in_steps({"train": train, "evaluate": evaluation(env="aloha")})
     check_findings(
-        [one for one in found if "observation.state" in one],
+        [problem for problem in problems if "observation.state" in problem],
         fact="step evaluate: observation.state has 14 values in aloha",
     )

@@ -20,9 +20,13 @@ def find_code(training, pusht, policy):
             (folder / file).write_text(json.dumps({"steps": [step]}))
         document = training(pusht, args, starts={"policy": source}, trust_remote_code=trusted)
         data, container = {source: folder}, CONTAINERS["lerobot-train"]
-        found = [one for one in map(format_finding, container.compare(document, data)) if "any Python code" in one]
-        assert set(found) <= set(map(format_finding, container.inspect(document, data)))
-        return found
+        findings = [
+            finding
+            for finding in map(format_finding, container.compare(document, data))
+            if "any Python code" in finding
+        ]
+        assert set(findings) <= set(map(format_finding, container.inspect(document, data)))
+        return findings
 
     return find
 
@@ -45,7 +49,7 @@ def test_a_folder_in_place_of_a_repository_needs_trust(find_code, step, settings
 
 
 @pytest.mark.parametrize(
-    "given",
+    "parameters",
     [
         {"step": {"class": "lerobot.processor.RenameObservationsProcessorStep", "config": {"rename_map": {}}}},
         {"step": {"registry_name": "tokenizer_processor", "config": {"tokenizer_name": "lab/words"}}},
@@ -59,13 +63,15 @@ def test_a_folder_in_place_of_a_repository_needs_trust(find_code, step, settings
         {"type": "smolvla", "vlm_model_name": "/data/vlm"},
     ],
 )
-def test_what_runs_no_code_of_others_needs_no_trust(find_code, given):
-    assert find_code(**given) == []
+def test_what_runs_no_code_of_others_needs_no_trust(find_code, parameters):
+    assert find_code(**parameters) == []
 
 
 def test_an_evaluation_needs_the_same_trust(policy, tmp_path):
     folder = policy()
     (folder / "policy_preprocessor.json").write_text(json.dumps({"steps": [{"class": "os.system"}]}))
     document = evaluation(tmp_path / "work", policy=JobSource(role="policy", kind="huggingface", uri="lab/policy"))
-    found = list(map(format_finding, CONTAINERS["lerobot-eval"].compare(document, {document.sources[0]: folder})))
-    check_findings([one for one in found if "any Python code" in one], fact="--trust-remote-code lab/policy@")
+    findings = list(map(format_finding, CONTAINERS["lerobot-eval"].compare(document, {document.sources[0]: folder})))
+    check_findings(
+        [finding for finding in findings if "any Python code" in finding], fact="--trust-remote-code lab/policy@"
+    )

@@ -27,11 +27,11 @@ def test_options_of_a_trial_are_those_of_its_type_in_every_version(trial):
     prefix = "reward_model" if trial.reward_model else "policy"
     for version in versions.list_versions():
         assert trial.type in get_types(trial, version)
-        given = [option for option in trial.options if option.startswith(f"--{prefix}.")]
-        assert not list(find_option_problems(given, {prefix: trial.type}, {}, version.name))
+        options = [option for option in trial.options if option.startswith(f"--{prefix}.")]
+        assert not list(find_option_problems(options, {prefix: trial.type}, {}, version.name))
 
 
-@pytest.mark.parametrize("trial", [one for one in TRIALS if one.stages], ids=lambda trial: trial.type)
+@pytest.mark.parametrize("trial", [trial for trial in TRIALS if trial.stages], ids=lambda trial: trial.type)
 @pytest.mark.parametrize("version", versions.list_versions(), ids=lambda version: version.name)
 def test_what_trained_is_not_refused_for_its_data(training, dataset, trial, version):
     """The checks before submission know no more than LeRobot."""

@@ -75,10 +75,10 @@ def test_explain_and_render_know_only_what_was_locked_before(robotrain, words, u
     assert "program_lock" not in robotrain("explain", *words, *COMMAND).stdout
     assert uv_runs() == 0
     robotrain("submit", *words, "--dry-run", *COMMAND)
-    asked = uv_runs()
+    run_count = uv_runs()
     assert "moves==1.0" in robotrain("render", *words, *COMMAND).stdout
     assert "1 package, Python 3.11" in robotrain("explain", *words, *COMMAND).stdout
-    assert uv_runs() == asked
+    assert uv_runs() == run_count
 
 
 def test_packages_are_locked_without_pins_too(robotrain, words):
@@ -136,12 +136,12 @@ STEP = {"workload": "command", "run": ["python", "train.py"]}
 def test_the_steps_of_a_pipeline_that_install_the_same_ask_once(robotrain, words, uv_runs, tmp_path):
     code = tmp_path / "code"
     step = {**STEP, "sources": {"code": [{"local_path": str(code)}]}}
-    given = {"python_version": "3.11", "requirements": str(code / "requirements.txt")}
-    steps = {"first": {**step, "parameters": given}, "second": {**step, "parameters": {**given, "seed": 2}}}
+    parameters = {"python_version": "3.11", "requirements": str(code / "requirements.txt")}
+    steps = {"first": {**step, "parameters": parameters}, "second": {**step, "parameters": {**parameters, "seed": 2}}}
     steps["third"] = {**step, "parameters": {"install": False}}
     (tmp_path / "three.yaml").write_text(json.dumps({"name": "three", "steps": steps}))
     answer = robotrain("pipeline", "submit", tmp_path / "three.yaml", "--platform", "plain", "--dry-run", "--json")
     assert answer.exit_code == 0, answer.stderr
     assert uv_runs() == 2  # to resolve, and for the hashes
     planned = json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]
-    assert ["moves==1.0" in one.get("program_lock", "") for one in planned] == [True, True, False]
+    assert ["moves==1.0" in document.get("program_lock", "") for document in planned] == [True, True, False]

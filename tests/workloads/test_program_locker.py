@@ -61,11 +61,11 @@ def refused(make, *arguments, **parameters) -> list:
 
 def pins(text: str) -> dict[str, list[str]]:
     """The hashes of each package of a lock."""
-    found, name = {}, ""
+    hashes_by_name, name = {}, ""
     for line in text.splitlines():
         name = match[1] if (match := re.match(r"([a-z][\w-]*) ?(?:==|@)", line)) else name
-        found.setdefault(name, []).extend(re.findall(r"sha256:(\w+)", line))
-    return {name: hashes for name, hashes in found.items() if name}
+        hashes_by_name.setdefault(name, []).extend(re.findall(r"sha256:(\w+)", line))
+    return {name: hashes for name, hashes in hashes_by_name.items() if name}
 
 
 def test_requirements_are_locked_with_what_they_need_by_hash(lock, shelf):
@@ -119,7 +119,7 @@ def test_every_line_that_names_a_place_is_refused_before_uv_runs(lock, shelf, mo
     (shelf.parent / "limits.txt").write_text("joints<2.1\nk @ file:k\n")
     problems = refused(lock, UNLOCKABLE)
     lines = [f"requirements.txt:{number}" for number in (*range(2, 6), *range(7, 12), *range(13, 19))]
-    assert [one.where for one in problems] == [*lines, "limits.txt:2"]
+    assert [problem.where for problem in problems] == [*lines, "limits.txt:2"]
     check_problems(problems[:1], "not-lockable requirements.txt:2")
     assert PASSWORD not in "".join(map(str, problems))
 
@@ -132,7 +132,7 @@ def test_a_list_names_only_lists_below_the_folder_of_the_first(lock, tmp_path, m
     (tmp_path / "more/inner.txt").write_text("-r ../other.txt\n-r ../../theirs.txt\n")
     (tmp_path / "other.txt").write_text("moves\n")
     problems = refused(lock, "-r more/inner.txt\n-c ../theirs.txt\n-r linked.txt\n")
-    assert [one.where for one in problems] == ["inner.txt:2", "requirements.txt:2", "requirements.txt:3"]
+    assert [problem.where for problem in problems] == ["inner.txt:2", "requirements.txt:2", "requirements.txt:3"]
     check_problems(problems[:1], "not-lockable inner.txt:2")
 
 
@@ -237,10 +237,10 @@ FAST_WHEELS = (
 )
 
 
-@pytest.mark.parametrize(("python", "kept"), [("3.11", FAST_WHEELS[0]), ("3.12", FAST_WHEELS[4])])
-def test_only_the_wheels_of_a_uv_lock_that_fit_the_target_are_locked(lock, python, kept):
+@pytest.mark.parametrize(("python", "wheel"), [("3.11", FAST_WHEELS[0]), ("3.12", FAST_WHEELS[4])])
+def test_only_the_wheels_of_a_uv_lock_that_fit_the_target_are_locked(lock, python, wheel):
     locked = lock(code=make_project(make_entry("fast", "1.0", *FAST_WHEELS)), python_version=python)
-    assert pins(locked.lock) == {"fast": [digest(kept)]}
+    assert pins(locked.lock) == {"fast": [digest(wheel)]}
     assert locked.origin == "uv.lock"
 
 
@@ -260,7 +260,7 @@ TORCH_WHEEL = "torch-2.7.0%2Bcu126-cp312-cp312-manylinux_2_28_x86_64.whl"
 
 
 @pytest.fixture
-def asked(tmp_path, monkeypatch) -> Iterator[list[str]]:
+def requests(tmp_path, monkeypatch) -> Iterator[list[str]]:
     """The addresses that programs ask for."""
     (tmp_path / "tls").mkdir()
     indexes = pretend_index.Indexes(tmp_path / "tls", {})
@@ -270,7 +270,7 @@ def asked(tmp_path, monkeypatch) -> Iterator[list[str]]:
         yield indexes.asked
 
 
-def test_a_package_of_the_projects_own_index_is_locked_by_address_which_is_not_asked(lock, asked):
+def test_a_package_of_the_projects_own_index_is_locked_by_address_which_is_not_asked(lock, requests):
     registry, needs = 'registry = "https://wheels.example/cu126"', "nvidia-nccl-cu12"
     torch = make_entry("torch", "2.7.0+cu126", TORCH_WHEEL, source=registry, needs=needs)
     nccl = make_entry("nvidia-nccl-cu12", "2.26.2", "nvidia_nccl_cu12-2.26.2-py3-none-manylinux2014_x86_64.whl")
@@ -283,7 +283,7 @@ def test_a_package_of_the_projects_own_index_is_locked_by_address_which_is_not_a
     project = make_project(torch, flash, tool=OWN_INDEX)
     project["uv.lock"] += nccl
     locked = lock(code=project).lock
-    assert asked == []
+    assert requests == []
     assert f"torch @ https://wheels.example/{TORCH_WHEEL} \\\n    --hash=sha256:{digest(TORCH_WHEEL)}\n" in locked
     assert "flash-attn @ https://files.example/" in locked
     assert "nvidia-nccl-cu12==2.26.2" in locked
@@ -439,13 +439,13 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize(("given", "file", "requires", "version"), CHOICES)
-def test_the_python_that_packages_are_locked_for(given, file, requires, version):
-    assert lock_target.choose_python(given, file, requires, "uv.lock")[0] == version
+@pytest.mark.parametrize(("requested", "file", "requires", "version"), CHOICES)
+def test_the_python_that_packages_are_locked_for(requested, file, requires, version):
+    assert lock_target.choose_python(requested, file, requires, "uv.lock")[0] == version
 
 
 @pytest.mark.parametrize(
-    ("given", "file", "requires", "code"),
+    ("requested", "file", "requires", "code"),
     [
         (None, "", ">=3.14", "python-not-allowed"),
         ("3.10", "", ">=3.11", "python-not-allowed"),
@@ -453,8 +453,8 @@ def test_the_python_that_packages_are_locked_for(given, file, requires, version)
         ("pypy3", "", "", "value-invalid"),
     ],
 )
-def test_a_python_that_does_not_fit_is_refused(given, file, requires, code):
-    check_problems(refused(lock_target.choose_python, given, file, requires, "uv.lock"), code)
+def test_a_python_that_does_not_fit_is_refused(requested, file, requires, code):
+    check_problems(refused(lock_target.choose_python, requested, file, requires, "uv.lock"), code)
 
 
 def test_a_wheel_for_newer_systems_is_the_last_resort():

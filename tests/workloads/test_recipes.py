@@ -83,8 +83,8 @@ def run_recipe(robotrain, tmp_path, monkeypatch, pusht):
 
     def run(name, *options):
         data = ("--dataset-path", hdf5 if name.startswith("robomimic") else pusht)
-        given = () if name.startswith("robomimic") else ("--policy-path", policy)
-        line = ("--tracking-uri", "none", "--set-env", f"PYTHONPATH={path}", "--new", "--wait", *data, *given, *options)
+        start = () if name.startswith("robomimic") else ("--policy-path", policy)
+        line = ("--tracking-uri", "none", "--set-env", f"PYTHONPATH={path}", "--new", "--wait", *data, *start, *options)
         return robotrain("submit", RECIPES / name / "job.yaml", "--platform", "local", *line)
 
     return run
@@ -103,7 +103,7 @@ LONGER = {"openpi-pi0.5": "steps=8", "robomimic-bc": "epochs=150"}
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", [*USUAL, *(pytest.param(one, marks=pytest.mark.long) for one in SMALL if one not in USUAL)]
+    "name", [*USUAL, *(pytest.param(name, marks=pytest.mark.long) for name in SMALL if name not in USUAL)]
 )
 def test_program_takes_what_the_recipe_gives_it_and_continues(run_recipe, name):
     params = [word for text in SMALL[name] for word in ("--param", text)]
@@ -120,10 +120,10 @@ def test_program_takes_what_the_recipe_gives_it_and_continues(run_recipe, name):
         assert any("loss" in metric for event in events if isinstance(event, Metrics) for metric in event.values)
 
     longer = LONGER.get(name, "max_steps=6")
-    kept = [word for text in (*SMALL[name], longer) if text.partition("=")[0] for word in ("--param", text)]
-    kept = kept[2:] if longer.partition("=")[0] == SMALL[name][0].partition("=")[0] else kept
+    words = [word for text in (*SMALL[name], longer) if text.partition("=")[0] for word in ("--param", text)]
+    words = words[2:] if longer.partition("=")[0] == SMALL[name][0].partition("=")[0] else words
     last = [event.path for event in events if isinstance(event, Checkpoint)][-1]
-    answer = run_recipe(name, *kept, "--resume-from", last)
+    answer = run_recipe(name, *words, "--resume-from", last)
     assert answer.exit_code == 0, answer.stderr + answer.stdout
     lines = list(api.runs(limit=1)[0].logs())
     assert any(re.search(rf"continuing from (step|epoch) {saved[-1]}\b", line) for line in lines), lines
@@ -165,11 +165,11 @@ def test_plain_program_trains(robotrain, tmp_path, monkeypatch):
     run = api.runs(limit=1)[0]
     assert run.evaluated().scores["held_out_error"] < 10
     assert run.progress().metrics["loss"] < 0.001
-    steps = [one.step for one in run.outputs() if one.kind == "checkpoint"]
+    steps = [output.step for output in run.outputs() if output.kind == "checkpoint"]
     assert steps == [500, 1000, 1500, 2000]
 
-    last = next(one for one in run.outputs() if one.step == 2000)
+    last = next(output for output in run.outputs() if output.step == 2000)
     line = ("--resume-from", last.uri, "--param", "steps=2500", "--wait")
     answer = robotrain("submit", RECIPES / "pytorch-pusht/job.yaml", "--platform", "local", *line)
     assert answer.exit_code == 0, answer.stderr + answer.stdout
-    assert [one.step for one in api.runs(limit=1)[0].outputs() if one.kind == "checkpoint"] == [2500]
+    assert [output.step for output in api.runs(limit=1)[0].outputs() if output.kind == "checkpoint"] == [2500]

@@ -28,7 +28,7 @@ def test_the_line_after_a_refusal_of_the_trainer_trains(robotrain, training_envi
     options = ("chunk_size=8", "n_action_steps=20", *SMALL)
     with monkeypatch.context() as without_rules:  # as if this rule were not known before submission
         without_rules.setattr(rules, "check_options", lambda job: ())
-        failed = robotrain(*LINE, *SHORT, "--", *(f"--policy.{one}" for one in options))
+        failed = robotrain(*LINE, *SHORT, "--", *(f"--policy.{option}" for option in options))
     assert failed.exit_code == 5, failed.stderr
     status = robotrain("status", "--json").json
     assert "rejects --policy.chunk_size=8 --policy.n_action_steps=20" in status["reason"]

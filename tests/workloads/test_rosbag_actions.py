@@ -99,8 +99,8 @@ def test_an_orientation_is_continuous_over_changes_of_sign(tmp_path):
     def make(step):
         return make_pose(step, np.array([0, 0, np.sin(angles[step]), np.cos(angles[step])]) * signs[step])
 
-    found = read(record(tmp_path / "one", POSE_TYPES[0], make)).episodes[0].values["action"][:, 3:]
-    assert np.allclose(found, np.stack([0 * angles, 0 * angles, np.sin(angles), np.cos(angles)], axis=1))
+    orientations = read(record(tmp_path / "one", POSE_TYPES[0], make)).episodes[0].values["action"][:, 3:]
+    assert np.allclose(orientations, np.stack([0 * angles, 0 * angles, np.sin(angles), np.cos(angles)], axis=1))
 
 
 REFUSED = {
@@ -123,7 +123,7 @@ def test_what_is_no_action_is_refused(tmp_path, fact):
 def test_degrees_become_radians(tmp_path):
     folder = record(tmp_path / "one", TWIST_TYPES[0], make_twist)
     units = {"/joint_states": "deg", "/out": "deg"}
-    plain, converted = (read(folder, replace(SETTINGS, units=one)).episodes[0].values for one in ({}, units))
+    plain, converted = (read(folder, replace(SETTINGS, units=choice)).episodes[0].values for choice in ({}, units))
     assert np.allclose(converted["observation.state"], np.radians(plain["observation.state"]))
     assert np.allclose(converted["action"][:, :3], plain["action"][:, :3]), "metres stay metres"
     assert np.allclose(converted["action"][:, 3:], np.radians(plain["action"][:, 3:]))
@@ -140,8 +140,8 @@ def inspect(tmp_path, robotrain):
 def test_a_bag_without_a_named_action_is_answered_with_its_topics(tmp_path, robotrain, inspect):
     record(tmp_path / "bags" / "one", TWIST_TYPES[0], make_twist, topic="/wheels")
     config = tmp_path / "config.yaml"
-    asked = inspect("--write-config", config)
-    assert (asked.exit_code, asked.json["action_candidates"]) == (4, {"/wheels": TWIST_TYPES[0]})
+    inspected = inspect("--write-config", config)
+    assert (inspected.exit_code, inspected.json["action_candidates"]) == (4, {"/wheels": TWIST_TYPES[0]})
     assert "action_topic" not in yaml.safe_load(config.read_text())["data"], "the question stays open"
     answer = robotrain("bags", "convert", tmp_path / "bags", "--to", tmp_path / "dataset")
     answer.check_problems(4, "rosbag-action-open --action-topic")
@@ -167,7 +167,7 @@ def test_a_training_is_asked_before_it_is_sent(tmp_path, bag_document, action, i
     document = bag_document(folder.parent, action_topic=action)
     (source,) = document.sources
     problems = list(container.compare(document, {source: folder.parent}))
-    assert [[way.text for way in one.ways] for one in problems] == (
+    assert [[way.text for way in problem.ways] for problem in problems] == (
         [["--action-topic /wheels", "--action-topic none"]] if is_asked else []
     )
 

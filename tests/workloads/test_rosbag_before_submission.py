@@ -263,9 +263,9 @@ def test_the_state_is_not_offered_as_the_action(job, compare, tmp_path, robotrai
     flags = ("--joint-names", "pusher_x", "--action-joint-names", "pusher_y")
     assert robotrain(*words, *topics, *flags).exit_code == 0
     for names, is_wrong in (({}, True), (two_arms, False)):  # the state is guessed
-        given = {"state_topic": None, "action_topic": "/joint_states", **names}
-        check_findings(compare(folder.parent, **given)[0], is_wrong)
-        assert bool(read(folder.parent, job(folder.parent, **given))) == is_wrong
+        settings = {"state_topic": None, "action_topic": "/joint_states", **names}
+        check_findings(compare(folder.parent, **settings)[0], is_wrong)
+        assert bool(read(folder.parent, job(folder.parent, **settings))) == is_wrong
 
 
 TIMES = [
@@ -296,7 +296,7 @@ def test_times_that_a_training_refuses_are_told_before(job, compare, tmp_path, s
 
 def test_messages_that_are_all_farther_apart_than_the_largest_gap(compare, tmp_path):
     folder = Recording(fps=1).write(tmp_path / "bags" / "one", "mcap")
-    given = {"fps": 1.0}
-    (problem,), _ = compare(folder.parent, **given)
+    settings = {"fps": 1.0}
+    (problem,), _ = compare(folder.parent, **settings)
     assert problem.endswith("\n--max-gap-s 2")
-    assert compare(folder.parent, max_gap_s=2.0, **given) == ([], [])
+    assert compare(folder.parent, max_gap_s=2.0, **settings) == ([], [])

@@ -40,7 +40,7 @@ def test_a_system_clock_that_is_set_back_never_mixes_two_times(tmp_path, storage
     folder = Recording(steps=80, clock=set_back(3 * SECOND)).write(tmp_path / "ep", storage, compression)
     refuse(folder)
     reading = read(folder, SPLIT)
-    assert [one.steps for one in reading.episodes] == [40, 40]
+    assert [episode.steps for episode in reading.episodes] == [40, 40]
     for episode, first in zip(reading.episodes, (0, 40), strict=True):
         steps = np.arange(first, first + 40)
         assert episode.values["observation.state"][:, 0].tolist() == steps.tolist()
@@ -70,14 +70,16 @@ def test_topics_that_were_written_one_after_the_other_are_no_jump(tmp_path, stor
     recording = Recording()
     topics = ("/joint_states", "/camera/top", "/action")
     messages = [
-        one for topic in topics for one in replace(recording, without=[t for t in topics if t != topic]).list_messages()
+        message
+        for topic in topics
+        for message in replace(recording, without=[t for t in topics if t != topic]).list_messages()
     ]
     folder = Recording(steps=0, messages=messages).write(tmp_path / "ep", storage)
-    assert [one.steps for one in read(folder).episodes] == [40]
+    assert [episode.steps for episode in read(folder).episodes] == [40]
 
 
 @pytest.mark.parametrize("seconds", [-3600, 2])
 def test_a_camera_with_a_clock_of_its_own_is_named(tmp_path, seconds):
     folder = Recording(camera_offset=seconds * SECOND).write(tmp_path / "ep")
     refuse(folder)
-    assert [one.steps for one in read(folder, replace(SETTINGS, timestamp="log")).episodes] == [40]
+    assert [episode.steps for episode in read(folder, replace(SETTINGS, timestamp="log")).episodes] == [40]

@@ -100,35 +100,35 @@ def read_values(answer):
 
 
 def test_every_key_sets_its_parameter(explain, tmp_path):
-    found = read_values(explain(WHOLE))
-    assert found["dataset"]["value"] == f"local_path {tmp_path / 'project' / 'recordings'}"
-    assert {name: found[name]["value"] for name in EXPECTED} == EXPECTED
-    assert found["training_steps"]["origin"] == "config file config.yaml:39"
+    values = read_values(explain(WHOLE))
+    assert values["dataset"]["value"] == f"local_path {tmp_path / 'project' / 'recordings'}"
+    assert {name: values[name]["value"] for name in EXPECTED} == EXPECTED
+    assert values["training_steps"]["origin"] == "config file config.yaml:39"
     content = yaml.safe_load(WHOLE)
-    given = [(section, key) for section, keys in content.items() for key, value in keys.items() if value is not None]
-    known = config_file.SECTIONS
-    for section, key in given:
-        if (name := known[section][key]) in found:
-            assert found[name]["origin"].startswith("config file config.yaml:"), key
-    every = {(section, key) for section, keys in known.items() for key in keys}
+    pairs = [(section, key) for section, keys in content.items() for key, value in keys.items() if value is not None]
+    sections = config_file.SECTIONS
+    for section, key in pairs:
+        if (name := sections[section][key]) in values:
+            assert values[name]["origin"].startswith("config file config.yaml:"), key
+    every = {(section, key) for section, keys in sections.items() for key in keys}
     elsewhere = {("data", "blob_url"), ("data", "storage"), ("model", "backbone_path"), ("train", "mixed_precision")}
     assert every - elsewhere == {(section, key) for section, keys in content.items() for key in keys}
 
 
 def test_the_keys_are_all_parameters_of_the_training():
     named = {name for keys in config_file.SECTIONS.values() for name in keys.values() if name and "." not in name}
-    assert named < {one.name for one in get_parameters(RosbagActParameters)}
+    assert named < {parameter.name for parameter in get_parameters(RosbagActParameters)}
     assert named >= {*policy_parameters.OPTIONS, *NAMES}
 
 
 def test_flags_and_the_job_file_win(explain, tmp_path, robotrain):
-    found = read_values(explain(WHOLE, "--chunk-size", 60, "--dataset-path", tmp_path))
-    assert (found["chunk_size"]["value"], found["dataset"]["value"]) == (60, f"local_path {tmp_path}")
-    assert found["chunk_size"]["overrode"][0] == {"value": "50", "origin": "config file config.yaml:22"}
+    values = read_values(explain(WHOLE, "--chunk-size", 60, "--dataset-path", tmp_path))
+    assert (values["chunk_size"]["value"], values["dataset"]["value"]) == (60, f"local_path {tmp_path}")
+    assert values["chunk_size"]["overrode"][0] == {"value": "50", "origin": "config file config.yaml:22"}
     job = tmp_path / "project" / "job.yaml"
     job.write_text("workload: rosbag-act-train\nconfig: config.yaml\nparameters: {fps: 10}\n")
-    found = read_values(robotrain("explain", job, "--platform", "local", "--json"))
-    assert (found["fps"]["value"], found["chunk_size"]["value"]) == (10, 50)
+    values = read_values(robotrain("explain", job, "--platform", "local", "--json"))
+    assert (values["fps"]["value"], values["chunk_size"]["value"]) == (10, 50)
 
 
 @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ def test_flags_and_the_job_file_win(explain, tmp_path, robotrain):
 def test_the_bags_may_lie_in_any_of_the_places(explain, text, kind, uri):
     answer = explain(text, "--environment-state-topic", "/keypoints", "--action-topic", "/action")
     assert answer.exit_code == 0, answer.stderr
-    found = [row["value"] for row in answer.json["values"] if row["name"] == "dataset"]
-    assert all(value.startswith(f"{kind} ") and uri in value for value in found)
-    assert len(found) == text.count("recordings") or kind == "blob_url"
+    sources = [row["value"] for row in answer.json["values"] if row["name"] == "dataset"]
+    assert all(value.startswith(f"{kind} ") and uri in value for value in sources)
+    assert len(sources) == text.count("recordings") or kind == "blob_url"
 
 
 def test_no_cameras_are_none_and_not_guessed(explain):
@@ -175,7 +175,7 @@ def test_a_state_topic_of_null_means_no_state(explain):
 def test_a_mistake_is_named_with_its_line_and_the_nearest_key(explain, text, where, near):
     answer = explain(text, "--dataset-path", "/bags", "--environment-state-topic", "/keypoints")
     assert answer.exit_code == 2
-    (problem,) = [one for one in answer.json["problems"] if one["where"] == where]
+    (problem,) = [problem for problem in answer.json["problems"] if problem["where"] == where]
     assert problem["code"] == ("value-invalid" if "steps: 0" in text else "file-wrong")
     assert [way["text"] for way in problem["instead"]] == ([near] if near else [])
 
@@ -185,27 +185,27 @@ def test_what_inspect_writes_is_what_trains(tmp_path, robotrain, explain):
     Recording().write(bags / "ep000")
     words = ("--image-size", "24x32", "--salvage", "--write-config", config)
     assert robotrain("bags", "inspect", bags, *words).exit_code == 0
-    found = read_values(robotrain("explain", "rosbag-act-train", "--platform", "local", "--config", config, "--json"))
-    assert found["dataset"]["value"] == f"local_path {bags}"
+    values = read_values(robotrain("explain", "rosbag-act-train", "--platform", "local", "--config", config, "--json"))
+    assert values["dataset"]["value"] == f"local_path {bags}"
     settings = robotrain("bags", "inspect", "--config", config, "--json").json["settings"]
     assert settings["image_size"] == [24, 32]
     faster = robotrain("bags", "inspect", "--config", config, "--fps", 5, "--json").json
     assert (faster["settings"]["fps"], faster["bags"][0]["steps"]) == (5, 20)
-    given = list_given({name: found[name]["value"] for name in NAMES} | {"salvage": False})
-    assert DataSettings(**make_settings(given)).dump() == settings
-    assert (found["chunk_size"]["value"], found["salvage"]["value"]) == (None, True)
-    assert found["joint_names"]["value"] == "pusher_x,pusher_y"
+    parameters = list_given({name: values[name]["value"] for name in NAMES} | {"salvage": False})
+    assert DataSettings(**make_settings(parameters)).dump() == settings
+    assert (values["chunk_size"]["value"], values["salvage"]["value"]) == (None, True)
+    assert values["joint_names"]["value"] == "pusher_x,pusher_y"
 
 
 def test_times_of_the_recording_count_on_request(tmp_path, robotrain):
     Recording(offset=lambda step: -5_000_000_000).write(tmp_path / "bags" / "ep000")
     config = tmp_path / "config.yaml"
-    for given, words, timestamp in (
+    for source, words, timestamp in (
         ("header", (), "header"),
         ("log", (), "log"),
         ("header", ("--timestamp", "log"), "log"),
     ):
-        config.write_text(f"bag_dir: bags\ndata: {{timestamp: {given}, fps: 10}}\n")
+        config.write_text(f"bag_dir: bags\ndata: {{timestamp: {source}, fps: 10}}\n")
         answer = robotrain("bags", "inspect", "--config", config, *words, "--json")
         assert answer.json["settings"]["timestamp"] == timestamp
         assert answer.json["bags"][0]["topics"]["/joint_states"]["time"] == "header"

@@ -23,25 +23,25 @@ SETTINGS = DataSettings(
 )
 
 
-def read(folder, settings=SETTINGS, **given):
+def read(folder, settings=SETTINGS, **options):
     (bag,) = find_bags(folder)
-    return read_bag(bag, settings, **given)
+    return read_bag(bag, settings, **options)
 
 
-def decode(folder, settings=SETTINGS, **given):
+def decode(folder, settings=SETTINGS, **options):
     """The pictures of a bag's only episode, step by step."""
     reading = read(folder, settings)
     (episode,) = reading.episodes
     ((topic, camera),) = reading.image_topics.items()
     wanted = sorted(set(episode.pictures[camera].tolist()))
-    found = read_pictures(reading.bag, {topic: wanted}, folder.parent, **given)[topic]
-    return found[np.searchsorted(wanted, episode.pictures[camera])]
+    pictures = read_pictures(reading.bag, {topic: wanted}, folder.parent, **options)[topic]
+    return pictures[np.searchsorted(wanted, episode.pictures[camera])]
 
 
-def refuse(make, *given, **more) -> BagError:
+def refuse(make, *arguments, **more) -> BagError:
     """Return what is raised."""
     with pytest.raises(BagError) as caught:
-        make(*given, **more)
+        make(*arguments, **more)
     check_findings([str(caught.value)])
     return caught.value
 
@@ -57,12 +57,12 @@ def test_one_bag_is_one_episode_at_the_rate(tmp_path, storage):
 
 @pytest.mark.parametrize(("encoding", "padding"), [("rgb8", 0), ("bgr8", 5), ("mono8", 5), ("jpeg", 0), ("png", 0)])
 def test_every_encoding_gives_the_same_colors(tmp_path, encoding, padding):
-    found = decode(Recording(encoding=encoding, padding=padding).write(tmp_path / "ep"))
+    pictures = decode(Recording(encoding=encoding, padding=padding).write(tmp_path / "ep"))
     expected = np.stack([make_picture(step, (12, 16)) for step in range(40)])
     if encoding == "mono8":
         expected = np.repeat(expected[..., :1], 3, axis=3)
-    assert found.shape == (40, 12, 16, 3)
-    assert np.abs(found.astype(int) - expected).max() <= (6 if encoding == "jpeg" else 0)
+    assert pictures.shape == (40, 12, 16, 3)
+    assert np.abs(pictures.astype(int) - expected).max() <= (6 if encoding == "jpeg" else 0)
 
 
 def test_pictures_are_decoded_at_the_size_of_training(tmp_path):
@@ -99,18 +99,18 @@ def test_header_stamps_count_when_all_are_set(tmp_path):
 def test_a_long_gap_splits_and_short_pieces_are_counted(tmp_path):
     folder = Recording(lost=range(10, 16)).write(tmp_path / "ep")
     reading = read(folder)
-    assert [(one.name, one.steps) for one in reading.episodes] == [("ep#1", 10), ("ep#2", 24)]
+    assert [(episode.name, episode.steps) for episode in reading.episodes] == [("ep#1", 10), ("ep#2", 24)]
     reading = read(folder, min_steps=20)
-    assert ([one.steps for one in reading.episodes], reading.dropped) == ([24], [10])
+    assert ([episode.steps for episode in reading.episodes], reading.dropped) == ([24], [10])
     reading = read(folder, replace(SETTINGS, max_gap_s=1))
-    assert [(one.steps, one.filled) for one in reading.episodes] == [(40, 6)]
+    assert [(episode.steps, episode.filled) for episode in reading.episodes] == [(40, 6)]
 
 
 def test_a_clock_jump_is_refused_or_splits(tmp_path):
     folder = Recording(offset=lambda step: 0 if step < 20 else -30 * SECOND).write(tmp_path / "ep")
     own = replace(SETTINGS, action_topic=None)
     assert refuse(read, folder, own).time_ns == START + 2 * SECOND - 30 * SECOND
-    assert [one.steps for one in read(folder, replace(own, on_clock_jump="split")).episodes] == [19, 19]
+    assert [episode.steps for episode in read(folder, replace(own, on_clock_jump="split")).episodes] == [19, 19]
 
 
 def test_jitter_is_no_clock_jump(tmp_path):
@@ -258,11 +258,11 @@ def test_inspect_guesses_the_topics_and_says_what_would_train(tmp_path, robotrai
     cut_short(Recording(size=(48, 64)).write(bags / "ep002", "mcap"))
     answer = robotrain("bags", "inspect", bags, "--json")
     assert answer.exit_code == 4
-    found = answer.json
-    assert found["settings"]["image_topics"] == {"/camera/top/compressed": "top", "/camera/top": "top"}
-    assert (found["settings"]["state_topic"], found["settings"]["action_topic"]) == ("/joint_states", "/action")
-    assert (found["settings"]["fps"], found["settings"]["joint_names"]) == (10, ["pusher_x", "pusher_y"])
-    first, second, third = found["bags"]
+    report = answer.json
+    assert report["settings"]["image_topics"] == {"/camera/top/compressed": "top", "/camera/top": "top"}
+    assert (report["settings"]["state_topic"], report["settings"]["action_topic"]) == ("/joint_states", "/action")
+    assert (report["settings"]["fps"], report["settings"]["joint_names"]) == (10, ["pusher_x", "pusher_y"])
+    first, second, third = report["bags"]
     assert (first["episodes"], first["steps"], second["steps"]) == (1, 40, 40)
     assert first["topics"]["/camera/top"]["rate"] == pytest.approx(10)
     assert "ends too early" in third["problem"]

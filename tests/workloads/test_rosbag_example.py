@@ -42,7 +42,7 @@ def list_commands() -> list[list[str]]:
 
 def inspect(robotrain, folder):
     answer = robotrain("bags", "inspect", folder, "--json")
-    return answer.exit_code, {one["name"]: one for one in answer.json["bags"]}, answer.json["settings"]
+    return answer.exit_code, {bag["name"]: bag for bag in answer.json["bags"]}, answer.json["settings"]
 
 
 def test_inspect_guesses_the_settings_of_the_example(robotrain, tmp_path):
@@ -50,8 +50,8 @@ def test_inspect_guesses_the_settings_of_the_example(robotrain, tmp_path):
         shutil.copytree(EXAMPLE / "bags" / name, tmp_path / "bags" / name)
     code, bags, guessed = inspect(robotrain, tmp_path / "bags")
     assert code == 0
-    assert [Path(one["files"][0]).suffix for one in bags.values()] == [".db3", ".mcap"]
-    assert [(one["episodes"], one["steps"], one["filled_steps"]) for one in bags.values()] == [(1, 40, 0)] * 2
+    assert [Path(bag["files"][0]).suffix for bag in bags.values()] == [".db3", ".mcap"]
+    assert [(bag["episodes"], bag["steps"], bag["filled_steps"]) for bag in bags.values()] == [(1, 40, 0)] * 2
     job = yaml.safe_load((EXAMPLE / "job.yaml").read_text())["parameters"]
     assert job["image_topics"] == "none", "the key points say where the T is"
     for name in ("state_topic", "environment_state_topic", "action_topic", "fps"):
@@ -87,9 +87,9 @@ def test_every_platform_renders_the_example(robotrain, platform):
 
 
 def test_the_commands_of_the_walk_are_accepted(robotrain, clone):
-    found = list_commands()
-    assert [words[:2] for words in found if words[0] == "bags"] == [["bags", "inspect"]] * 2 + [["bags", "convert"]]
-    runs = [words for words in found if words[0] in ("submit", "pipeline")]
+    commands = list_commands()
+    assert [words[:2] for words in commands if words[0] == "bags"] == [["bags", "inspect"]] * 2 + [["bags", "convert"]]
+    runs = [words for words in commands if words[0] in ("submit", "pipeline")]
     assert len(runs) == 4
     for words in runs:
         if "latest" not in words and "pusht-v3" not in words:
@@ -109,7 +109,9 @@ def test_the_bags_of_the_walk_are_inspected_and_converted(robotrain, clone):
     assert answer.exit_code == 0, answer.stderr
     info = json.loads(Path("pusht-v3/meta/info.json").read_text())
     assert (info["total_episodes"], info["total_frames"], info["fps"]) == (50, 2000, 10)
-    shapes = {name: one["shape"] for name, one in info["features"].items() if name.startswith(("obs", "action"))}
+    shapes = {
+        name: feature["shape"] for name, feature in info["features"].items() if name.startswith(("obs", "action"))
+    }
     assert shapes == {"observation.state": [2], "observation.environment_state": [16], "action": [2]}
     last = next(words for words in list_commands() if "pusht-v3" in words and words[0] == "submit")
     answer = robotrain(*last, "--dry-run")
@@ -137,8 +139,8 @@ def test_the_example_recorded_again_has_the_same_messages(tmp_path, training_pyt
 
 def read_messages(bag: Bag) -> list[tuple[str, int, str, bytes]]:
     with open_bag(bag) as opened:
-        messages = [(one, getattr(one.content, "data", b"")) for one in opened.read(opened.topics)]
-        return [(one.topic, one.log_ns, repr(one.content), bytes(data)) for one, data in messages]
+        messages = [(message, getattr(message.content, "data", b"")) for message in opened.read(opened.topics)]
+        return [(message.topic, message.log_ns, repr(message.content), bytes(data)) for message, data in messages]
 
 
 @pytest.mark.slow
@@ -149,4 +151,6 @@ def test_the_pipeline_trains_a_policy_that_works_and_registers_it(robotrain, mon
     answer = robotrain("pipeline", "submit", file, "--platform", "local", "--wait", "--json")
     assert answer.exit_code == 0, answer.stderr
     steps = robotrain("status", "--json").json["steps"]
-    assert {one["name"]: one["state"] for one in steps} == dict.fromkeys(("train", "evaluate", "register"), "succeeded")
+    assert {step["name"]: step["state"] for step in steps} == dict.fromkeys(
+        ("train", "evaluate", "register"), "succeeded"
+    )

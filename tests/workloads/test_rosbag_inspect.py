@@ -37,7 +37,7 @@ def test_a_topic_that_one_bag_lacks_stays_the_guess_for_the_others(tmp_path, rob
     assert answer.exit_code == 4
     assert topic in (answer.json["settings"][name] or ())
     assert answer.json["partial_topics"] == {topic: {"bags": 4, "of": 5}}
-    problems = [one["problem"] for one in answer.json["bags"]]
+    problems = [bag["problem"] for bag in answer.json["bags"]]
     check_findings([problems[3]])
     assert not any(problems[:3] + problems[4:])
     convert = robotrain("bags", "convert", tmp_path / "bags", "--to", tmp_path / "dataset")
@@ -99,8 +99,8 @@ def cut_picture(message):
 )
 def test_seconds_of_a_bag_that_no_episode_has_are_named_with_the_topic(tmp_path, robotrain, inspect, lost, unused):
     Recording(lost=lost).write(tmp_path / "bags/ep0")
-    found = inspect().json["bags"][0]["unused"]
-    assert found == unused
+    reported = inspect().json["bags"][0]["unused"]
+    assert reported == unused
     assert not unused or unused in robotrain("bags", "inspect", tmp_path / "bags").stderr
 
 

@@ -15,14 +15,14 @@ SETTINGS = DataSettings(
 STORAGES = ("sqlite3", "mcap")
 
 
-def count_steps(folder, **given):
+def count_steps(folder, **options):
     (bag,) = find_bags(folder)
-    return sum(one.steps for one in read_bag(bag, SETTINGS, **given).episodes)
+    return sum(episode.steps for episode in read_bag(bag, SETTINGS, **options).episodes)
 
 
-def record_compressed(folder, storage, **given):
+def record_compressed(folder, storage, **options):
     """Write a bag whose file is compressed; return its folder and its file."""
-    Recording(**given).write(folder, storage, "file")
+    Recording(**options).write(folder, storage, "file")
     (file,) = folder.glob("*.zstd")
     return folder, file
 
@@ -48,7 +48,7 @@ def test_parts_of_a_recording_that_was_killed_are_one_bag(tmp_path, storage):
     assert [(bag.name, len(bag.files)) for bag in find_bags(parts)] == [("ep", 2)]
     shutil.copy(parts / f"ep_1{suffix}", parts / f"ep_0{suffix}")
     (bag,) = find_bags(parts)
-    assert [one.name for one in bag.files] == [f"ep_0{suffix}", f"ep_1{suffix}"], "it was decompressed by hand"
+    assert [file.name for file in bag.files] == [f"ep_0{suffix}", f"ep_1{suffix}"], "it was decompressed by hand"
 
 
 @pytest.mark.parametrize("storage", STORAGES)
@@ -85,7 +85,7 @@ def test_salvage_reads_whole_chunks_of_a_compressed_file(tmp_path):
     from recorded_bags import RGB, START, image
 
     noise = np.random.default_rng(0).integers(0, 255, (40, 240, 320, 3), np.uint8)
-    messages = [("/noise", RGB, START + step, image(START, one, "rgb8")) for step, one in enumerate(noise)]
+    messages = [("/noise", RGB, START + step, image(START, picture, "rgb8")) for step, picture in enumerate(noise)]
     folder, file = record_compressed(tmp_path / "ep", "mcap", messages=messages)
     file.write_bytes(file.read_bytes()[:-2_000_000])
     assert count_steps(folder, salvage=True) == 40

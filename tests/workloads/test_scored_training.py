@@ -76,7 +76,7 @@ def test_checkpoints_of_a_training_are_scored_and_the_best_is_registered(robotra
     assert tags["evaluated_in"].endswith("; best of 2 checkpoints, confirmed from fresh starts")
 
     (training,) = [
-        one["run"] for one in robotrain("status", "scored", "--json").json["steps"] if one["name"] == "train"
+        step["run"] for step in robotrain("status", "scored", "--json").json["steps"] if step["name"] == "train"
     ]
     again = robotrain("register", training, "pusher", "--best", "--json")
     assert (again.exit_code, again.json["version"], again.json["new"]) == (0, answer.json["version"], False)
@@ -86,19 +86,19 @@ def test_checkpoints_of_a_training_are_scored_and_the_best_is_registered(robotra
 def test_on_four_cores_the_evaluation_begins_before_the_training_ends(robotrain, pusht, tmp_path, monkeypatch):
     monkeypatch.setattr(following, "count_cores", lambda: 4)
     monkeypatch.setattr(following, "count_visible_gpus", lambda: 0)
-    given = ("--platform", "local", "--dataset-path", pusht, "--tracking-uri", "none", "--device", "cpu")
+    common = ("--platform", "local", "--dataset-path", pusht, "--tracking-uri", "none", "--device", "cpu")
     rolled = ("--env", "pusht", "--starts", "easy", "--env-steps", 20, "--eval-episodes", 2, "--env-workers", 0)
     size = ("--training-steps", 600, "--save-freq", 200, "--batch-size", 2, "--num-workers", 0, "--val-split", 0)
-    words = (*given, *size, *rolled, "--evaluate-checkpoints", "--name", "followed", "--wait")
+    words = (*common, *size, *rolled, "--evaluate-checkpoints", "--name", "followed", "--wait")
     answer = robotrain("submit", *words, "--", *SMALL["act"])
     assert answer.exit_code == 0, answer.stdout + answer.stderr
     status = robotrain("status", "followed", "--json").json
-    steps = {one["name"]: one for one in status["steps"]}
+    steps = {step["name"]: step for step in status["steps"]}
     beside = read_scored(tmp_path, steps["evaluate"]["run"])
     assert [*beside] == [200, 400, 600]
     assert steps["evaluate"]["started"] < steps["train"]["ended"]
 
-    words = (*given, *rolled, "--policy-run", steps["train"]["run"], "--checkpoints", "all", "--name", "after")
+    words = (*common, *rolled, "--policy-run", steps["train"]["run"], "--checkpoints", "all", "--name", "after")
     answer = robotrain("submit", "lerobot-eval", *words, "--wait")
     assert answer.exit_code == 0, answer.stdout + answer.stderr
     after = read_scored(tmp_path, robotrain("status", "after", "--json").json["run"])
@@ -108,9 +108,9 @@ def test_on_four_cores_the_evaluation_begins_before_the_training_ends(robotrain,
 def read_scored(tmp_path, run):
     """The scores, without measured times, of each checkpoint that a run evaluated, by step."""
     lines = (tmp_path / "state/local" / run / "events.jsonl").read_text().splitlines()
-    known = [record.event for line in lines if (record := event.parse_event(line))]
+    events = [record.event for line in lines if (record := event.parse_event(line))]
     return {
-        one.step: {name: value for name, value in one.scores.items() if not MEASURED.search(name)}
-        for one in known
-        if isinstance(one, event.Scored)
+        scored.step: {name: value for name, value in scored.scores.items() if not MEASURED.search(name)}
+        for scored in events
+        if isinstance(scored, event.Scored)
     }

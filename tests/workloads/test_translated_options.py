@@ -18,7 +18,7 @@ from robotrain_workloads.lerobot_options import effective_options
 from robotrain_workloads.lerobot_options.effective_options import compute_effective_options, find_differences
 
 NEWEST = versions.get_version()
-TYPES = [name for name, found in NEWEST.policies.items() if not found.refused]
+TYPES = [name for name, policy in NEWEST.policies.items() if not policy.refused]
 BASE = "lerobot-train --dataset.repo_id=me/cups"
 ACT = f"{BASE} --policy.type=act"
 PLAIN = [f"{BASE} --policy.type={kind}" for kind in TYPES]
@@ -77,7 +77,7 @@ def train_options(robotrain: Any, dataset: Any) -> Any:
         answer = robotrain("render", "--json", "--platform", "local", *words[4:])
         assert answer.exit_code == 0, answer.stderr
         document = parse_document(answer.json["files"]["job.json"]["text"])
-        places = {one: folder if one.role == "dataset" else Path(one.uri) for one in document.sources}
+        places = {source: folder if source.role == "dataset" else Path(source.uri) for source in document.sources}
         command = job_documents.CONTAINERS[document.workload].work(document, places, folder.parent / "work")
         last = len(command.arguments) - command.arguments[::-1].index("--")  # several processes have one more before
         options = job_documents.read_options(command.arguments[last:])
@@ -90,18 +90,20 @@ def train_options(robotrain: Any, dataset: Any) -> Any:
 
 def find_option_differences(line: str, words: list[str], options: Any, config: dict[str, Any] | None = None) -> Any:
     """Return the options that the line of LeRobot and robotrain's give different values."""
-    before, given = line[: line.index("lerobot-train")], shlex.split(line[line.index("lerobot-train") :])[1:]
-    asked = next((word.partition("=")[2] for word in before.split() if "mixed_precision" in word.lower()), "")
+    before, arguments = line[: line.index("lerobot-train")], shlex.split(line[line.index("lerobot-train") :])[1:]
+    wanted_precision = next(
+        (word.partition("=")[2] for word in before.split() if "mixed_precision" in word.lower()), ""
+    )
     tree = load_option_tree()
-    original = job_documents.read_options(given)
+    original = job_documents.read_options(arguments)
     wanted = compute_effective_options(
         {name.removeprefix("--"): value for name, value in original.items() if name != "--optimizer.lr"},
         tree,
         config,
-        asked,
+        wanted_precision,
     )
-    found, precision = options(words)
-    return find_differences(tree, wanted, compute_effective_options(found, tree, config, precision))
+    own_options, precision = options(words)
+    return find_differences(tree, wanted, compute_effective_options(own_options, tree, config, precision))
 
 
 OWN_DEFAULTS = {"batch_size", "save_freq", "dataset.eval_split"}
@@ -113,12 +115,16 @@ def test_a_job_without_options_trains_what_lerobot_trains(train_options: Any, ki
     line = f"{BASE} --policy.type={kind}"
     facts = NEWEST.policies[kind]
     needed = {f"policy.{name}" for name in facts.training_options}  # LeRobot trains with no other value
-    code = [f"{name}@{0:040}" for name, one in facts.repositories.items() if one.code == "runs" and not one.only_if]
+    code = [
+        f"{name}@{0:040}"
+        for name, repository in facts.repositories.items()
+        if repository.code == "runs" and not repository.only_if
+    ]
     words = ["robotrain", "submit", "--platform", "PLATFORM", "--policy-type", kind, "--dataset-repo-id", "me/cups"]
     words += ["--trust-remote-code", ",".join(code)] if code else []
-    found = set(find_option_differences(line, words, train_options))
+    differences = set(find_option_differences(line, words, train_options))
     own = OWN_DEFAULTS | ({"policy.optimizer_lr"} if kind == "act" else set())
-    assert found - needed == own
+    assert differences - needed == own
 
 
 @pytest.mark.parametrize("line", [*PLAIN, *LINES])
@@ -165,7 +171,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
     """Return the values of a configuration by their names; an empty mapping is a value."""
     if not isinstance(config, dict) or not config:
         return {prefix.rstrip("."): config}
-    return {name: value for key, one in config.items() for name, value in flatten(one, f"{prefix}{key}.").items()}
+    return {name: value for key, child in config.items() for name, value in flatten(child, f"{prefix}{key}.").items()}
 
 
 @pytest.mark.slow
@@ -179,28 +185,28 @@ def test_lerobot_itself_makes_the_same_configuration_of_both(
     for line in lines:
         words = shlex.split(line)
         options, _ = train_options(translate(*words).json["command"])
-        given = [word for word in words[words.index("lerobot-train") + 1 :] if not word.startswith("--job.")]
-        is_policy = not any("push_to_hub" in word or "reward_model" in word for word in given)
+        compared = [word for word in words[words.index("lerobot-train") + 1 :] if not word.startswith("--job.")]
+        is_policy = not any("push_to_hub" in word or "reward_model" in word for word in compared)
         push = ["--policy.push_to_hub=false"] if is_policy else []
-        lists += [[*given, *push], [f"--{name}={value}" for name, value in options.items()]]
+        lists += [[*compared, *push], [f"--{name}={value}" for name, value in options.items()]]
     program = [str(Path(training_environment, "bin/python")), str(Path(__file__).with_name("lerobot_configs.py"))]
     done = subprocess.run(program, input=json.dumps(lists), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    configs = json.loads(done.stdout.splitlines()[-1])
     refused = {
-        line: (one, other)
-        for line, one, other in zip(lines, found[::2], found[1::2], strict=True)
-        if isinstance(one, str)
+        line: (original, other)
+        for line, original, other in zip(lines, configs[::2], configs[1::2], strict=True)
+        if isinstance(original, str)
     }
     assert {line for line in refused if not isinstance(refused[line][1], str)} == set()
     assert set(refused) <= {line for line in lines if "--policy.type=eo1" in line}, refused  # it asks the Hub
-    for line, one, other in zip(lines, found[::2], found[1::2], strict=True):
+    for line, original, other in zip(lines, configs[::2], configs[1::2], strict=True):
         if line not in refused:
             assert isinstance(other, dict), (line, other)
-            wanted, given = flatten(one), flatten(other)
+            wanted, compared = flatten(original), flatten(other)
             places = (*PLACES_OF_LEROBOT, *((effective_options.WEIGHTS_OPTION,) if ".path=" in line else ()))
-            names = [name for name in {**wanted, **given} if not name.startswith(places)]
-            assert {name: wanted.get(name) for name in names} == {name: given.get(name) for name in names}, line
+            names = [name for name in {**wanted, **compared} if not name.startswith(places)]
+            assert {name: wanted.get(name) for name in names} == {name: compared.get(name) for name in names}, line
 
 
 def make_value(kind: Any) -> Any:

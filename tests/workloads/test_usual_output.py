@@ -169,7 +169,7 @@ def follow(tmp_path):
 
 
 def test_what_is_read_is_named_once_with_what_to_type_instead(follow):
-    notes = [one for one in follow("step 1/9 loss=1", "step 2/9 loss=2", "val loss: 3") if isinstance(one, Note)]
+    notes = [event for event in follow("step 1/9 loss=1", "step 2/9 loss=2", "val loss: 3") if isinstance(event, Note)]
     assert [(note.level, "loss" in note.text, note.ways[0]) for note in notes] == [
         ("info", True, ("--metric NAME=REGEX",))
     ]
@@ -178,6 +178,6 @@ def test_what_is_read_is_named_once_with_what_to_type_instead(follow):
 def test_what_the_program_reports_itself_counts_instead(follow, tmp_path):
     report = '{"event": "metrics", "step": 70, "values": {"loss": 7.0}}\n'
     (tmp_path / "report.jsonl").write_text(report)
-    sent = [one for one in follow("loss: 1.0", "loss: 2.0", "loss: 3.0") if isinstance(one, Metrics)]
+    sent = [event for event in follow("loss: 1.0", "loss: 2.0", "loss: 3.0") if isinstance(event, Metrics)]
     assert sent[-1].values == {"loss": 7.0}
-    assert all(one.step in (1, 70) for one in sent)
+    assert all(event.step in (1, 70) for event in sent)

@@ -63,7 +63,7 @@ def test_a_library_is_found_by_its_alias(tmp_path) -> None:
 )
 def test_the_name_that_is_asked_for(tmp_path, file, name) -> None:
     (tmp_path / file).touch()
-    assert [found for found, _ in ffmpeg_libraries._list_libraries(tmp_path)] == ([name] if name else [])
+    assert [library for library, _ in ffmpeg_libraries._list_libraries(tmp_path)] == ([name] if name else [])
 
 
 @pytest.mark.parametrize(
@@ -138,10 +138,10 @@ def read_config(ran) -> str:
 def test_torchcodec_decodes_by_default_and_the_weights_are_those_of_pyav(train) -> None:
     """Also in processes that load data."""
     chosen = train(CAMERA, SMALL["act"], work="chosen", **{**FEW_STEPS, "num_workers": 2})
-    given = train(CAMERA, (*SMALL["act"], "--dataset.video_backend=pyav"), work="given", **FEW_STEPS)
-    assert (read_config(chosen), read_config(given)) == ("torchcodec", "pyav")
-    assert not any("PyAV" in note for note in (*chosen.notes, *given.notes))
-    assert read_tensors(chosen.work / WEIGHTS) == read_tensors(given.work / WEIGHTS)
+    pyav = train(CAMERA, (*SMALL["act"], "--dataset.video_backend=pyav"), work="given", **FEW_STEPS)
+    assert (read_config(chosen), read_config(pyav)) == ("torchcodec", "pyav")
+    assert not any("PyAV" in note for note in (*chosen.notes, *pyav.notes))
+    assert read_tensors(chosen.work / WEIGHTS) == read_tensors(pyav.work / WEIGHTS)
 
 
 @pytest.mark.slow

@@ -114,4 +114,4 @@ def test_a_training_has_the_weights_and_the_state_of_a_cold_one(train, small, tr
     assert {"model.safetensors", "optimizer_state.safetensors", "rng_state.safetensors"} <= {
         file.name for file in files
     }
-    assert not [file for file in files if len({(one / file).read_bytes() for one in checkpoints.values()}) > 1]
+    assert not [file for file in files if len({(folder / file).read_bytes() for folder in checkpoints.values()}) > 1]

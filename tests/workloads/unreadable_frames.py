@@ -52,7 +52,9 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
     "more frames in info": lambda folder: change_info(folder, total_frames=9999),
     "another shape": lambda folder: change_shape(folder, "observation.state", [7]),
     "timestamp": lambda folder: change_column(folder / DATA, "timestamp", put(DAMAGED, 1.04)),
-    "wall clock": lambda folder: change_column(folder / DATA, "timestamp", lambda old: [1.7e9 + one for one in old]),
+    "wall clock": lambda folder: change_column(
+        folder / DATA, "timestamp", lambda old: [1.7e9 + timestamp for timestamp in old]
+    ),
     "task": lambda folder: change_column(folder / DATA, "task_index", put(DAMAGED, 5)),
     "no value": lambda folder: change_column(folder / DATA, "action", put(DAMAGED, None)),
     "a page of the table": lambda folder: overwrite(folder / DATA, b"\xff" * 200),
@@ -95,25 +97,25 @@ def main(good: Path, out: Path) -> None:
     from robotrain_workloads.lerobot_data_check.decoding import find_unreadable_episodes
 
     data_errors.guard_frames()
-    found = {}
+    sentences = {}
     for name, damage in DAMAGES.items():
         folder = shutil.copytree(good, out / name.replace(" ", "-"))
         damage(folder)
         for processes in (0, 1) if name in READ_BY_A_PROCESS else (0,):
             try:
                 read_all(folder, processes)
-                found[f"{name}, {processes}"] = ""
+                sentences[f"{name}, {processes}"] = ""
             except Exception as error:
                 sentence = data_errors.explain_reading_error(
                     error, folder, find_unreadable=lambda folder=folder: find_unreadable_episodes(folder, None)
                 )
-                found[f"{name}, {processes}"] = sentence or repr(error)
+                sentences[f"{name}, {processes}"] = sentence or repr(error)
     for name in REPAIRED:
-        ranges = found[f"{name}, 0"].rpartition(f"({episode_numbers.EXCLUDE_FLAG} ")[2].rstrip(")")
-        kept = episode_numbers.leave_out(ranges, 8)
-        read_all(out / name.replace(" ", "-"), 0, kept)
-        found[f"repaired: {name}"] = ranges
-    print(json.dumps(found))
+        ranges = sentences[f"{name}, 0"].rpartition(f"({episode_numbers.EXCLUDE_FLAG} ")[2].rstrip(")")
+        episodes = episode_numbers.leave_out(ranges, 8)
+        read_all(out / name.replace(" ", "-"), 0, episodes)
+        sentences[f"repaired: {name}"] = ranges
+    print(json.dumps(sentences))
 
 
 if __name__ == "__main__":

@@ -45,48 +45,48 @@ class Folder:
 def asset(address: str, ml: Ml) -> Asset | None:
     """The asset version that an address names; None when it names none of this workspace, nor of a registry."""
     for form in (_ASSET, _NAMED, _LOCATED, _SHARED):
-        found = re.fullmatch(form, address, re.IGNORECASE)
-        if found and _ours(found, ml):
-            registry = found.groupdict().get("registry") or ""
-            return Asset(found["kind"].lower(), found["name"], found["version"], registry)
+        match = re.fullmatch(form, address, re.IGNORECASE)
+        if match and _ours(match, ml):
+            registry = match.groupdict().get("registry") or ""
+            return Asset(match["kind"].lower(), match["name"], match["version"], registry)
     return None
 
 
 def part(address: str, ml: Ml, kind: str) -> str:
     """The name of a part of this workspace, as a compute; empty for anything else."""
-    found = re.fullmatch(_PART, address, re.IGNORECASE)
-    ours = found is not None and found["at"].lower() == ml.at.lower() and found["kind"].lower() == kind
-    return str(found["name"]) if found and ours else ""
+    match = re.fullmatch(_PART, address, re.IGNORECASE)
+    ours = match is not None and match["at"].lower() == ml.at.lower() and match["kind"].lower() == kind
+    return str(match["name"]) if match and ours else ""
 
 
 def datastore(address: str, ml: Ml) -> str:
     """The name of the datastore that an address lies in; empty for one that lies in none of this workspace."""
-    found = re.fullmatch(_PATHS, address, re.IGNORECASE)
-    return str(found["store"]) if found and _ours(found, ml) else ""
+    match = re.fullmatch(_PATHS, address, re.IGNORECASE)
+    return str(match["store"]) if match and _ours(match, ml) else ""
 
 
 def folder(address: str, ml: Ml) -> Folder:
     """Where something lies. Raises Refused."""
-    if found := re.fullmatch(_BLOB, address):
-        return Folder(found["account"], found["container"], unquote(found["path"]).strip("/"))
-    if found := re.fullmatch(_OF_JOB, address):
-        job = ml.jobs.get(found["job"].lower())
-        if job is None or found["output"] not in {*job.outputs, "artifacts"}:
+    if match := re.fullmatch(_BLOB, address):
+        return Folder(match["account"], match["container"], unquote(match["path"]).strip("/"))
+    if match := re.fullmatch(_OF_JOB, address):
+        job = ml.jobs.get(match["job"].lower())
+        if job is None or match["output"] not in {*job.outputs, "artifacts"}:
             raise user_error(f"The output of {address} does not exist.")
-        if found["output"] == "artifacts":
-            return Folder(ml.account, "azureml", f"ExperimentRun/dcid.{job.name}/{found['path']}".strip("/"))
-        base = job.outputs[found["output"]]
-        return Folder(base.account, base.container, f"{base.prefix}/{found['path']}".strip("/"))
-    found = re.fullmatch(_PATHS, address, re.IGNORECASE)
+        if match["output"] == "artifacts":
+            return Folder(ml.account, "azureml", f"ExperimentRun/dcid.{job.name}/{match['path']}".strip("/"))
+        base = job.outputs[match["output"]]
+        return Folder(base.account, base.container, f"{base.prefix}/{match['path']}".strip("/"))
+    match = re.fullmatch(_PATHS, address, re.IGNORECASE)
     store = ml.datastores.get(datastore(address, ml).lower())
-    if found is None or store is None:
+    if match is None or store is None:
         raise user_error(f"The address {address} lies in no datastore of the workspace.", "NotFound")
-    return Folder(str(store["accountName"]), str(store["containerName"]), found["path"].strip("/"))
+    return Folder(str(store["accountName"]), str(store["containerName"]), match["path"].strip("/"))
 
 
-def _ours(found: re.Match[str], ml: Ml) -> bool:
+def _ours(match: re.Match[str], ml: Ml) -> bool:
     """Whether what an address says of a workspace is this one."""
-    parts = found.groupdict()
+    parts = match.groupdict()
     if "registry" in parts:  # everybody's
         return True
     if "at" in parts:
@@ -95,4 +95,4 @@ def _ours(found: re.Match[str], ml: Ml) -> bool:
         own = {ml.names[2].lower(), ml.identifier}
         return parts["region"].lower() == ml.region and parts["located"].lower() in own
     named = [parts[part] for part in ("subscription", "group", "workspace")]
-    return named == [None] * 3 or [one.lower() for one in named] == [one.lower() for one in ml.names]
+    return named == [None] * 3 or [part.lower() for part in named] == [name.lower() for name in ml.names]

@@ -64,13 +64,13 @@ def add_compute(
     return str(made["id"])
 
 
-def get_compute(ml: Ml, asked: Asked, name: str) -> Answer:
+def get_compute(ml: Ml, request: Asked, name: str) -> Answer:
     if name.lower() not in ml.computes:
         raise Refused(404, "ResourceNotFound", f"Compute {name} was not found in workspace {ml.names[2]}.", "NotFound")
     return 200, ml.computes[name.lower()]
 
 
-def list_computes(ml: Ml, asked: Asked) -> Answer:
+def list_computes(ml: Ml, request: Asked) -> Answer:
     return 200, {"value": list(ml.computes.values())}
 
 

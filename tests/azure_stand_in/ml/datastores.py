@@ -27,21 +27,21 @@ def make_properties(
     }
 
 
-def get_datastore(ml: Ml, asked: Asked, name: str) -> Answer:
+def get_datastore(ml: Ml, request: Asked, name: str) -> Answer:
     return 200, _resource(ml, name)
 
 
-def list_datastores(ml: Ml, asked: Asked) -> Answer:
+def list_datastores(ml: Ml, request: Asked) -> Answer:
     return 200, {"value": [_resource(ml, name) for name in ml.datastores]}
 
 
-def list_secrets(ml: Ml, asked: Asked, name: str) -> Answer:
-    found = _resource(ml, name)["properties"]
-    kind = found["credentials"]["credentialsType"]
+def list_secrets(ml: Ml, request: Asked, name: str) -> Answer:
+    properties = _resource(ml, name)["properties"]
+    kind = properties["credentials"]["credentialsType"]
     if kind == "AccountKey":
         return 200, {"secretsType": kind, "key": keys.KEY}
     if kind == "Sas":
-        token = keys.sas(found["accountName"], found["containerName"], "racwdl")
+        token = keys.sas(properties["accountName"], properties["containerName"], "racwdl")
         return 200, {"secretsType": kind, "sasToken": token}
     raise user_error(f"The datastore {name} has no credentials.", "NoSecrets")
 

@@ -54,10 +54,15 @@ class Job:
         self.children: dict[str, Job] = {}
         self.changed: Callable[[], object] = lambda: None
         identity = self._compute.get("identity") or {}
-        users = {one["clientId"]: one["principalId"] for one in identity.get("userAssignedIdentities", {}).values()}
+        users = {
+            user_identity["clientId"]: user_identity["principalId"]
+            for user_identity in identity.get("userAssignedIdentities", {}).values()
+        }
         self.clients, self.holder = tuple(users), self._find_holder(users, identity.get("principalId", ""))
-        self.inputs = {key: _find_input(ml, one) for key, one in self._given("inputs") if one.get("uri")}
-        self.outputs = {key: self._find_output(key, one) for key, one in self._given("outputs")}
+        self.inputs = {
+            key: _find_input(ml, job_input) for key, job_input in self._given("inputs") if job_input.get("uri")
+        }
+        self.outputs = {key: self._find_output(key, job_output) for key, job_output in self._given("outputs")}
         self.code: tuple[str, str] | None = None
         if code := addresses.asset(str(self.body.get("codeId") or ""), ml):
             lies = addresses.folder(ml.codes[code.name.lower()][code.version]["codeUri"], ml)
@@ -171,17 +176,21 @@ class Job:
             return ""
         return users[identity["clientId"]] if identity.get("clientId") else system or [*users.values()][-1]
 
-    def _find_output(self, output: str, given: dict[str, Any]) -> Bound:
+    def _find_output(self, output: str, job_output: dict[str, Any]) -> Bound:
         usual = f"azureml://datastores/workspaceblobstore/paths/azureml/{self.name}/{output}/"
-        uri = str(given.get("uri") or usual).replace("${{name}}", self.name).replace("${{output_name}}", output)
+        uri = str(job_output.get("uri") or usual).replace("${{name}}", self.name).replace("${{output_name}}", output)
         at = addresses.folder(uri, self.ml)
-        return Bound(given["jobOutputType"], given.get("mode") or "ReadWriteMount", at.account, at.container, at.prefix)
+        return Bound(
+            job_output["jobOutputType"], job_output.get("mode") or "ReadWriteMount", at.account, at.container, at.prefix
+        )
 
 
-def _find_input(ml: Ml, given: dict[str, Any]) -> Bound:
-    named = addresses.asset(given["uri"], ml)
-    at = addresses.folder(assets.find_address(ml, named) if named else given["uri"], ml)
-    return Bound(given["jobInputType"], given.get("mode") or "ReadOnlyMount", at.account, at.container, at.prefix)
+def _find_input(ml: Ml, job_input: dict[str, Any]) -> Bound:
+    named = addresses.asset(job_input["uri"], ml)
+    at = addresses.folder(assets.find_address(ml, named) if named else job_input["uri"], ml)
+    return Bound(
+        job_input["jobInputType"], job_input.get("mode") or "ReadOnlyMount", at.account, at.container, at.prefix
+    )
 
 
 class Parent(Job):

@@ -19,9 +19,9 @@ def mount(folder: str, flags: int) -> None:
 
 def main() -> None:
     folder, shut, *command = sys.argv[1:]
-    for one in json.loads(shut):
-        mount(one, BIND)
-        mount(one, SHUT)
+    for path in json.loads(shut):
+        mount(path, BIND)
+        mount(path, SHUT)
     os.chdir(folder)
     os.execvp(command[0], command)
 

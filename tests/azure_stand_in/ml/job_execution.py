@@ -143,10 +143,10 @@ class Running:
             self.job.fail("UserError", str(error))
             return False
         managed = Managed(*self.job.clients)
-        with managed, contextlib.ExitStack() as kept:
+        with managed, contextlib.ExitStack() as stack:
             for name, folder in [output for laid in places for output in laid.outputs.items()]:
                 to = self.job.outputs[name]
-                kept.enter_context(KEPT[to.mode](self.job.store, to, folder, self._lost))
+                stack.enter_context(KEPT[to.mode](self.job.store, to, folder, self._lost))
             code = self._execute(places, managed)
         return self._outcome(places[0], code)
 
@@ -236,9 +236,9 @@ def timeout(job: Job) -> float:
     timeout = (job.body.get("limits") or {}).get("timeout")
     if not timeout:
         return float("inf")
-    found = DURATION.fullmatch(timeout)
-    assert found, f"{timeout} is no duration"
-    return sum(float(one or 0) * seconds for one, seconds in zip(found.groups(), SECONDS, strict=True))
+    match = DURATION.fullmatch(timeout)
+    assert match, f"{timeout} is no duration"
+    return sum(float(amount or 0) * seconds for amount, seconds in zip(match.groups(), SECONDS, strict=True))
 
 
 def _of_run(azureml: AzureML, job: Job, experiment: str) -> dict[str, str]:

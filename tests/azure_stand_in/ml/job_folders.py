@@ -47,10 +47,10 @@ def _holds(manager: Manager, holder: str, bound: Bound, roles: tuple[str, ...]) 
     account = manager.account_id(bound.account)
     at = f"{account}/blobServices/default/containers/{bound.container}/".lower()
     return any(
-        given["principalId"] == holder
-        and given["roleDefinitionId"].rpartition("/")[2] in roles
-        and at.startswith(f"{given['scope'].rstrip('/')}/".lower())
-        for given in manager.there.assignments
+        assignment["principalId"] == holder
+        and assignment["roleDefinitionId"].rpartition("/")[2] in roles
+        and at.startswith(f"{assignment['scope'].rstrip('/')}/".lower())
+        for assignment in manager.there.assignments
     )
 
 
@@ -68,7 +68,7 @@ class Laid:
 
     def command(self, text: str) -> str:
         """The job's command with its expressions filled in: as it is nowhere else."""
-        return EXPRESSION.sub(lambda found: self.values[found[1], found[2]], text)
+        return EXPRESSION.sub(lambda match: self.values[match[1], match[2]], text)
 
     def words(self, command: str) -> list[str]:
         """What starts a command where it belongs, with bash."""
@@ -90,10 +90,13 @@ def lay(room: Room, job: Job) -> Laid:
     if job.code:
         _fetch(job.store, *job.code, _on(room, work))
     inputs = job.body.get("inputs") or {}
-    values, shut = {("inputs", name): str(one["value"]) for name, one in inputs.items() if "value" in one}, []
-    for name, given in job.inputs.items():
-        values["inputs", name] = _brought(room, job.store, given, f"{data}/INPUT_{name}")
-        if given.mode == MOUNTED and isolates():
+    values, shut = (
+        {("inputs", name): str(job_input["value"]) for name, job_input in inputs.items() if "value" in job_input},
+        [],
+    )
+    for name, bound in job.inputs.items():
+        values["inputs", name] = _brought(room, job.store, bound, f"{data}/INPUT_{name}")
+        if bound.mode == MOUNTED and isolates():
             shut.append(f"{data}/INPUT_{name}")
     outputs = {name: _on(room, f"{data}/{name}") for name in job.outputs}
     for name, folder in outputs.items():
@@ -107,12 +110,12 @@ def _on(room: Room, path: str) -> Path:
     return room.disk / path.lstrip("/")
 
 
-def _brought(room: Room, store: Any, given: Bound, path: str) -> str:
+def _brought(room: Room, store: Any, bound: Bound, path: str) -> str:
     """The folder that the job finds an input at."""
     target = _on(room, path)
     target.mkdir()
-    if not _fetch(store, given.container, given.prefix, target):
-        raise DataError(f"{NOT_FOUND} {given.prefix}")
+    if not _fetch(store, bound.container, bound.prefix, target):
+        raise DataError(f"{NOT_FOUND} {bound.prefix}")
     return path
 
 
@@ -189,11 +192,11 @@ class Mounted(Uploaded):
 
 def _files(folder: Path) -> dict[str, tuple[int, int, int]]:
     """Each file below a folder, and what tells that it is another one now. Storage knows no links."""
-    found = {}
+    states_by_path = {}
     for at, _, names in os.walk(folder):  # which passes over folders that were renamed meanwhile
         for path in (Path(at, name) for name in names):
             assert not path.is_symlink(), f"{path}: a datastore keeps no links"
             with suppress(FileNotFoundError):
                 state = path.stat()
-                found[path.relative_to(folder).as_posix()] = (state.st_mtime_ns, state.st_size, state.st_ino)
-    return found
+                states_by_path[path.relative_to(folder).as_posix()] = (state.st_mtime_ns, state.st_size, state.st_ino)
+    return states_by_path

@@ -31,9 +31,9 @@ PATTERNS = {
 _PLACE = r"\$\{\{(.*?)\}\}"
 
 
-def judge(found: Found, what: str = "") -> None:
+def judge(problems: Found, what: str = "") -> None:
     """Raise Refused with all that is wrong under the first code. what: of a larger job, the part that is wrong."""
-    for code, wrong in itertools.groupby(found, key=itemgetter(0)):
+    for code, wrong in itertools.groupby(problems, key=itemgetter(0)):
         raise user_error(what + " ".join(sentence for _, sentence in wrong), code)
 
 
@@ -89,19 +89,22 @@ def _find_wrong_resources(job: Mapping[str, Any], compute: Mapping[str, Any]) ->
     """Of what the compute is asked for: machines, processes, an identity."""
     kind, inner = compute["properties"]["computeType"], compute["properties"]["properties"]
     resources = job.get("resources") or {}
-    asked, count = resources.get("instanceType"), resources.get("instanceCount", 1)
-    if asked is not None and asked not in inner.get("instanceTypes", ()):
+    instance_type, count = resources.get("instanceType"), resources.get("instanceCount", 1)
+    if instance_type is not None and instance_type not in inner.get("instanceTypes", ()):
         start = "AML Kubernetes Compute job failed. 9: " if kind == "Kubernetes" else ""
-        yield "InvalidInstanceType", f"{start}Invalid instance type. There is no {asked!r}."
+        yield "InvalidInstanceType", f"{start}Invalid instance type. There is no {instance_type!r}."
     most = inner.get("scaleSettings", {}).get("maxNodeCount", count)
     if not 1 <= count <= most:
         yield "InvalidInstanceCount", f"The instance count {count} is not between 1 and {most}."
-    given = job.get("distribution") or {}
-    started = (str(given.get("distributionType")).lower(), given.get("processCountPerInstance")) == ("pytorch", 1)
-    if not started and (given or count > 1):
-        yield "InvalidDistribution", f"{count} instances start as PyTorch with one process each, not as {given}."
+    distribution = job.get("distribution") or {}
+    started = (str(distribution.get("distributionType")).lower(), distribution.get("processCountPerInstance")) == (
+        "pytorch",
+        1,
+    )
+    if not started and (distribution or count > 1):
+        yield "InvalidDistribution", f"{count} instances start as PyTorch with one process each, not as {distribution}."
     identity, own = job.get("identity") or {}, compute.get("identity") or {}
-    clients = [one["clientId"] for one in own.get("userAssignedIdentities", {}).values()]
+    clients = [user_identity["clientId"] for user_identity in own.get("userAssignedIdentities", {}).values()]
     if identity.get("identityType", "Managed") not in ("Managed", "AMLToken", "UserIdentity"):
         yield "IdentityNotFound", f"The identity type {identity['identityType']!r} is not supported."
     elif identity.get("identityType") == "Managed" and not own:
@@ -111,33 +114,39 @@ def _find_wrong_resources(job: Mapping[str, Any], compute: Mapping[str, Any]) ->
 
 
 def _find_wrong_inputs(job: Mapping[str, Any], ml: Ml) -> Found:
-    for name, given in (job.get("inputs") or {}).items():
+    for name, job_input in (job.get("inputs") or {}).items():
         yield from _find_wrong_name(name)
-        if given["jobInputType"] == "literal":
-            if not given.get("value"):
+        if job_input["jobInputType"] == "literal":
+            if not job_input.get("value"):
                 yield "InvalidInput", f"The input {name} has no value."
-        elif (given.get("mode") or READING[0]) not in READING or not given.get("uri"):
-            yield "InvalidInput", f"The input {name} has no uri, or its mode {given.get('mode')!r} is not supported."
-        elif (found := addresses.asset(given["uri"], ml)) is None:
+        elif (job_input.get("mode") or READING[0]) not in READING or not job_input.get("uri"):
+            yield (
+                "InvalidInput",
+                f"The input {name} has no uri, or its mode {job_input.get('mode')!r} is not supported.",
+            )
+        elif (asset := addresses.asset(job_input["uri"], ml)) is None:
             try:
-                addresses.folder(given["uri"], ml)
+                addresses.folder(job_input["uri"], ml)
             except Refused as no:
                 yield "InvalidInput", f"The uri of the input {name} is invalid. {no.message}"
-        elif found.kind not in ("data", "models"):
-            yield "InvalidInput", f"The uri of the input {name} is invalid: {given['uri']}."
+        elif asset.kind not in ("data", "models"):
+            yield "InvalidInput", f"The uri of the input {name} is invalid: {job_input['uri']}."
         else:
-            there = assets.find_versions(ml, found.kind, found.name, found.registry).get(found.version, {})
-            if there.get(assets.KINDS[found.kind].type) != given["jobInputType"]:
-                yield "InvalidInput", f"There is no {given['jobInputType']} {found.name}:{found.version} for {name}."
+            there = assets.find_versions(ml, asset.kind, asset.name, asset.registry).get(asset.version, {})
+            if there.get(assets.KINDS[asset.kind].type) != job_input["jobInputType"]:
+                yield (
+                    "InvalidInput",
+                    f"There is no {job_input['jobInputType']} {asset.name}:{asset.version} for {name}.",
+                )
 
 
 def _find_wrong_outputs(job: Mapping[str, Any], ml: Ml) -> Found:
-    for name, given in (job.get("outputs") or {}).items():
+    for name, job_output in (job.get("outputs") or {}).items():
         yield from _find_wrong_name(name)
-        if (given.get("mode") or WRITING[0]) not in WRITING:
-            yield "InvalidOutput", f"The mode {given['mode']!r} of the output {name} is not supported."
-        if given.get("uri") and addresses.datastore(given["uri"], ml).lower() not in ml.datastores:
-            yield "InvalidOutput", f"The output {name} goes to {given['uri']}, which lies in no datastore."
+        if (job_output.get("mode") or WRITING[0]) not in WRITING:
+            yield "InvalidOutput", f"The mode {job_output['mode']!r} of the output {name} is not supported."
+        if job_output.get("uri") and addresses.datastore(job_output["uri"], ml).lower() not in ml.datastores:
+            yield "InvalidOutput", f"The output {name} goes to {job_output['uri']}, which lies in no datastore."
 
 
 def _find_wrong_name(name: str) -> Found:
@@ -146,10 +155,10 @@ def _find_wrong_name(name: str) -> Found:
 
 
 def _find_wrong_places(job: Mapping[str, Any]) -> Found:
-    known = {f"{what}.{name}" for what in ("inputs", "outputs") for name in job.get(what) or {}}
-    for found in re.findall(_PLACE, job.get("command", "")):
-        if found not in known:
-            yield "InvalidExpression", f"The command refers to ${{{{{found}}}}}, which the job does not have."
+    references = {f"{what}.{name}" for what in ("inputs", "outputs") for name in job.get(what) or {}}
+    for reference in re.findall(_PLACE, job.get("command", "")):
+        if reference not in references:
+            yield "InvalidExpression", f"The command refers to ${{{{{reference}}}}}, which the job does not have."
     for name, value in (job.get("environmentVariables") or {}).items():
         if re.search(_PLACE, value):
             yield "InvalidExpression", f"The environment variable {name} holds an expression, which stays as it is."

@@ -18,9 +18,9 @@ KINDS = {
 _MAKING = threading.RLock()
 
 
-def create_job(ml: Ml, asked: Asked, name: str) -> Answer:
+def create_job(ml: Ml, request: Asked, name: str) -> Answer:
     """A new job; or a word about one that is there."""
-    body: dict[str, Any] = dict(asked.body.get("properties") or {})
+    body: dict[str, Any] = dict(request.body.get("properties") or {})
     with _MAKING:
         if there := ml.jobs.get(name.lower()):
             _change(there, body)
@@ -33,18 +33,18 @@ def create_job(ml: Ml, asked: Asked, name: str) -> Answer:
     return 201, answer
 
 
-def get_job(ml: Ml, asked: Asked, name: str) -> Answer:
+def get_job(ml: Ml, request: Asked, name: str) -> Answer:
     return 200, resource(find_job(ml, name))
 
 
-def list_jobs(ml: Ml, asked: Asked) -> Answer:
+def list_jobs(ml: Ml, request: Asked) -> Answer:
     """The newest first, those with a tag if one is asked for; what a pipeline or a sweep started is not among them."""
-    tag = asked.query.get("tag")
+    tag = request.query.get("tag")
     whole = [job for job in ml.jobs.values() if job.parent is None and (not tag or tag in job.body.get("tags", {}))]
     return 200, {"value": [resource(job) for job in reversed(whole)]}
 
 
-def cancel_job(ml: Ml, asked: Asked, name: str) -> Answer:
+def cancel_job(ml: Ml, request: Asked, name: str) -> Answer:
     find_job(ml, name).cancel()
     return 200, None
 

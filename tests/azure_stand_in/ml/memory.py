@@ -70,12 +70,12 @@ class Memory(Server):
         there.update({name: Blob(content) for name, content in files.items()})
 
     def get(self, container: str, name: str) -> bytes | None:
-        found = self.containers.get(container, {}).get(name)
-        return found.content if found else None
+        blob = self.containers.get(container, {}).get(name)
+        return blob.content if blob else None
 
     def metadata(self, container: str, name: str) -> Mapping[str, str] | None:
-        found = self.containers.get(container, {}).get(name)
-        return found.metadata if found else None
+        blob = self.containers.get(container, {}).get(name)
+        return blob.metadata if blob else None
 
     def names(self, container: str, prefix: str = "") -> list[str]:
         return sorted(name for name in self.containers.get(container, {}) if name.startswith(prefix))
@@ -140,23 +140,23 @@ class _Handler(Handler):
             raise _No(401 if "Authorization" in self.headers else 403, "InvalidAuthenticationInfo")
 
     def _list(self, container: str) -> None:
-        found = "".join(
+        blobs = "".join(
             _make_entry(name, self.server.containers[container][name])
             for name in self.server.names(container, self.query.get("prefix", ""))
         )
         start = f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="{container}">'
-        listed = f"{start}<Blobs>{found}</Blobs><NextMarker></NextMarker></EnumerationResults>"
+        listed = f"{start}<Blobs>{blobs}</Blobs><NextMarker></NextMarker></EnumerationResults>"
         self._answer(200, {"Content-Type": "application/xml"}, listed.encode())
 
     def _read(self, container: str, name: str) -> None:
         blob = self.server.containers[container].get(name)
         if blob is None:
             raise _No(404, "BlobNotFound")
-        asked = (self.headers.get("x-ms-range") or self.headers.get("Range") or "").removeprefix("bytes=")
-        if not asked or self.command == "HEAD":
+        byte_range = (self.headers.get("x-ms-range") or self.headers.get("Range") or "").removeprefix("bytes=")
+        if not byte_range or self.command == "HEAD":
             self._answer(200, blob.headers, blob.content)
             return
-        first, _, last = asked.partition("-")
+        first, _, last = byte_range.partition("-")
         begin, end = int(first), min(int(last or len(blob.content)), len(blob.content) - 1)
         if begin >= len(blob.content):
             raise _No(416, "InvalidRange", {"Content-Range": f"bytes */{len(blob.content)}"})
@@ -176,7 +176,7 @@ class _Handler(Handler):
             there[name].metadata = metadata
         else:
             ids = re.findall(r"<(?:Latest|Uncommitted|Committed)>([^<]+)<", self.sent.decode()) if what else []
-            content = b"".join(self.server.staged[container, name, one] for one in ids) if what else self.sent
+            content = b"".join(self.server.staged[container, name, block] for block in ids) if what else self.sent
             kind = self.headers.get("x-ms-blob-type", "BlockBlob")
             type_ = self.headers.get("x-ms-blob-content-type", "application/octet-stream")
             there[name] = Blob(content, kind, metadata, type_)

@@ -24,11 +24,11 @@ BOUND = r"\$\{\{parent\.jobs\.([^.}]+)\.outputs\.([^.}]+)\}\}"
 
 def find_spec(ml: Ml, address: str) -> Mapping[str, Any]:
     """The spec of the component that an address names; empty when there is none."""
-    found = addresses.asset(address, ml)
-    if found is None or found.kind != "components":
+    asset = addresses.asset(address, ml)
+    if asset is None or asset.kind != "components":
         return {}
     spec: Mapping[str, Any] = (
-        find_versions(ml, "components", found.name).get(found.version, {}).get("componentSpec", {})
+        find_versions(ml, "components", asset.name).get(asset.version, {}).get("componentSpec", {})
     )
     return spec
 
@@ -47,8 +47,8 @@ def find_wrong(name: str, body: Mapping[str, Any], ml: Ml) -> job_rules.Found:
             wrong.append(f"The pipeline has a cycle: {' -> '.join(error.args[1])}.")
     yield from (("InvalidPipeline", sentence) for sentence in wrong)
     for step in [] if wrong else steps:
-        found = job_rules.find_wrong(str(uuid.uuid4()), _make_child(body, step, ml, {}), ml)
-        yield from ((code, f"The step {step}: {sentence}") for code, sentence in found)
+        problems = job_rules.find_wrong(str(uuid.uuid4()), _make_child(body, step, ml, {}), ml)
+        yield from ((code, f"The step {step}: {sentence}") for code, sentence in problems)
 
 
 def _find_wrong_step(step: str, steps: Mapping[str, Any], ml: Ml) -> list[str]:
@@ -59,23 +59,23 @@ def _find_wrong_step(step: str, steps: Mapping[str, Any], ml: Ml) -> list[str]:
         return [f"The node name {step!r} is invalid: it can only contain lower case letters, digits, underscores."]
     if not spec:
         return [f"The component of the step {step} was not found."]
-    given, declared = node.get("inputs") or {}, spec.get("inputs") or {}
-    unknown = {*given, *(node.get("outputs") or {})} - {*declared, *(spec.get("outputs") or {})}
-    lacking = [one for one, port in declared.items() if one not in given and not port.get("optional")]
-    wrong = [f"The step {step} has {one}, which its component does not declare." for one in unknown]
-    wrong += [f"The step {step} has no value for its input {one}." for one in lacking]
-    for one, (other, output) in _bindings(node).items():
+    inputs, declared = node.get("inputs") or {}, spec.get("inputs") or {}
+    unknown = {*inputs, *(node.get("outputs") or {})} - {*declared, *(spec.get("outputs") or {})}
+    lacking = [name for name, port in declared.items() if name not in inputs and not port.get("optional")]
+    wrong = [f"The step {step} has {name}, which its component does not declare." for name in unknown]
+    wrong += [f"The step {step} has no value for its input {name}." for name in lacking]
+    for name, (other, output) in _bindings(node).items():
         source = find_spec(ml, str((steps.get(other) or {}).get("componentId") or "")).get("outputs") or {}
-        if output not in source or source[output]["type"] != declared.get(one, {}).get("type"):
-            wrong.append(f"Failed to find referenced source for inputs.{one} of {step}: {other}.outputs.{output}.")
+        if output not in source or source[output]["type"] != declared.get(name, {}).get("type"):
+            wrong.append(f"Failed to find referenced source for inputs.{name} of {step}: {other}.outputs.{output}.")
     return wrong
 
 
 def _bindings(node: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """The step and its output that each input of a step is bound to, by the input's name."""
     inputs = node.get("inputs") or {}
-    bindings = {name: re.fullmatch(BOUND, str(one.get("value") or "")) for name, one in inputs.items()}
-    return {name: (found[1], found[2]) for name, found in bindings.items() if found}
+    bindings = {name: re.fullmatch(BOUND, str(node_input.get("value") or "")) for name, node_input in inputs.items()}
+    return {name: (match[1], match[2]) for name, match in bindings.items() if match}
 
 
 def _needs(node: Mapping[str, Any]) -> set[str]:
@@ -88,18 +88,18 @@ def _make_child(body: Mapping[str, Any], step: str, ml: Ml, places: Mapping[tupl
     node = body["jobs"][step]
     spec, settings, bound = find_spec(ml, node["componentId"]), body.get("settings") or {}, _bindings(node)
     inputs, outputs = {}, {}
-    for name, given in (node.get("inputs") or {}).items():
+    for name, binding in (node.get("inputs") or {}).items():
         port = spec["inputs"][name]
-        mode = given.get("mode") or MODES.get(port.get("mode", ""))
+        mode = binding.get("mode") or MODES.get(port.get("mode", ""))
         if name in bound:
             uri = places.get(bound[name], "azureml://datastores/workspaceblobstore/paths/later/")
             inputs[name] = {"jobInputType": port["type"], "mode": mode, "uri": uri}
         else:
-            inputs[name] = _camel({**given, "mode": mode} if "uri" in given else given)
+            inputs[name] = _camel({**binding, "mode": mode} if "uri" in binding else binding)
     for name, port in (spec.get("outputs") or {}).items():
-        given = (node.get("outputs") or {}).get(name) or {}
-        mode = given.get("mode") or MODES.get(port.get("mode", ""))
-        outputs[name] = {"jobOutputType": port["type"], "mode": mode, "uri": given.get("uri")}
+        binding = (node.get("outputs") or {}).get(name) or {}
+        mode = binding.get("mode") or MODES.get(port.get("mode", ""))
+        outputs[name] = {"jobOutputType": port["type"], "mode": mode, "uri": binding.get("uri")}
     distribution = dict(node.get("distribution") or spec.get("distribution") or {})
     if kind := distribution.pop("type", None):  # as in a file
         distribution.setdefault("distribution_type", kind)
@@ -119,14 +119,14 @@ def _make_child(body: Mapping[str, Any], step: str, ml: Ml, places: Mapping[tupl
         "experimentName": body.get("experimentName"),
         "tags": node.get("tags") or {},
         "environmentVariables": node.get("environment_variables") or {},
-        **{name: _camel(given) for name, given in distinct.items() if given},
+        **{name: _camel(section) for name, section in distinct.items() if section},
         "inputs": inputs,
         "outputs": outputs,
     }
 
 
-def _camel(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {re.sub(r"_(\w)", lambda found: found[1].upper(), name): value for name, value in given.items()}
+def _camel(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {re.sub(r"_(\w)", lambda match: match[1].upper(), name): value for name, value in fields.items()}
 
 
 class Pipeline(Parent):

@@ -54,40 +54,40 @@ def _find_wrong_search(body: Mapping[str, Any]) -> Iterator[str]:
     for name in ("maxTotalTrials", "maxConcurrentTrials"):
         if not 1 <= body["limits"].get(name, 0) <= MOST:
             yield f"{name} must be between 1 and {MOST}."
-    for name, given in (body.get("outputs") or {}).items():
-        if given.get("uri") and "${{name}}" not in given["uri"]:
-            yield f"All trials would write the output {name} to {given['uri']}."
+    for name, job_output in (body.get("outputs") or {}).items():
+        if job_output.get("uri") and "${{name}}" not in job_output["uri"]:
+            yield f"All trials would write the output {name} to {job_output['uri']}."
 
 
 def draw(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     space, algorithm = body["searchSpace"], body["samplingAlgorithm"]
     if algorithm["samplingAlgorithmType"] == "Grid":
-        for chosen in itertools.product(*(given[1][0] for given in space.values())):
+        for chosen in itertools.product(*(distribution[1][0] for distribution in space.values())):
             yield dict(zip(space, chosen, strict=True))
         return
     source = random.Random(algorithm.get("seed"))
     while True:
-        yield {name: _draw_value(source, *given) for name, given in space.items()}
+        yield {name: _draw_value(source, *distribution) for name, distribution in space.items()}
 
 
-def _draw_value(source: random.Random, kind: str, given: list[Any]) -> Any:
+def _draw_value(source: random.Random, kind: str, arguments: list[Any]) -> Any:
     if kind == "choice":
-        return source.choice(given[0])
-    drawn = source.uniform(*given[:2])
+        return source.choice(arguments[0])
+    drawn = source.uniform(*arguments[:2])
     drawn = math.exp(drawn) if "log" in kind else drawn
-    return round(drawn / given[2]) * given[2] if kind.startswith("q") else drawn
+    return round(drawn / arguments[2]) * arguments[2] if kind.startswith("q") else drawn
 
 
 def make_trial(body: Mapping[str, Any], name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """The properties of a trial as a command job: its values are text in the command."""
     trial, timeout = body["trial"], body["limits"].get("trialTimeout")
-    environ = {f"AZUREML_SWEEP_{one}": str(value) for one, value in values.items()}
+    environ = {f"AZUREML_SWEEP_{parameter}": str(value) for parameter, value in values.items()}
     of_sweep = ("experimentName", "tags", "computeId", "identity", "inputs", "outputs", "queueSettings")
     of_trial = ("codeId", "environmentId", "distribution")
     return {
         "jobType": "Command",
         "displayName": name,
-        "command": re.sub(_PLACE, lambda found: str(values[found[1]]), str(trial.get("command") or "")),
+        "command": re.sub(_PLACE, lambda match: str(values[match[1]]), str(trial.get("command") or "")),
         **{key: whole[key] for keys, whole in ((of_trial, trial), (of_sweep, body)) for key in keys if whole.get(key)},
         "environmentVariables": {**(trial.get("environmentVariables") or {}), **environ},
         "resources": body.get("resources") or trial.get("resources") or {},
@@ -122,9 +122,9 @@ class Sweep(Parent):
         for child in self.children.values():
             done = self.here.runs and child.status == "Completed"
             metrics = self.here.runs.get_run(child.name)["data"].get("metrics", ()) if done else ()
-            for one in metrics:
-                if one["key"] == objective["primaryMetric"]:
-                    scores[child.name] = float(one["value"])
+            for metric in metrics:
+                if metric["key"] == objective["primaryMetric"]:
+                    scores[child.name] = float(metric["value"])
         if scores:
             best = (min if objective["goal"].title() == "Minimize" else max)(scores, key=scores.__getitem__)
             more = {"best_child_run_id": best, "score": str(scores[best])}

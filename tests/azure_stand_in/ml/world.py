@@ -65,8 +65,8 @@ class AzureMLWorld(World):
         """What the SDK sent to the workspace."""
         body = self.azureml.jobs[reference["job"]].body
         resources, limits = body.get("resources") or {}, body.get("limits") or {}
-        asked = {"--num-gpus": resources.get("instanceType"), "--shm-size": resources.get("shmSize")}
-        return {**asked, "--exec-timeout": limits.get("timeout")}
+        requests = {"--num-gpus": resources.get("instanceType"), "--shm-size": resources.get("shmSize")}
+        return {**requests, "--exec-timeout": limits.get("timeout")}
 
     def set_native_state(self, reference: Reference, native: str) -> None:
         job = self.azureml.jobs[reference["job"]]

@@ -45,8 +45,8 @@ class Running:
         self._groups = row["spec"]["groups"]
         self.tasks = [task for group in self._groups for task in group["tasks"]]
         if rows.finished(row):
-            why = next((one["failure_message"] for one in rows.latest(row) if one["failure_message"]), None)
-            raise RuntimeError(f"{name} does not run: it is {row['status']}: {why}")
+            reason = next((task["failure_message"] for task in rows.latest(row) if task["failure_message"]), None)
+            raise RuntimeError(f"{name} does not run: it is {row['status']}: {reason}")
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -57,7 +57,7 @@ class Running:
                     free.bind(("", 0))
                     host = f"localhost:{free.getsockname()[1]}"  # pods share this machine's ports
                 self.members = {task["name"]: TaskRun(self, group, task, host) for task in group["tasks"]}
-                threads = [threading.Thread(target=one.run, daemon=True) for one in self.members.values()]
+                threads = [threading.Thread(target=member.run, daemon=True) for member in self.members.values()]
                 for thread in threads:
                     thread.start()
                 for thread in threads:
@@ -99,7 +99,7 @@ class TaskRun:
     def __init__(self, whole: Running, group: Mapping[str, Any], task: Mapping[str, Any], host: str) -> None:
         self.whole, self._group, self._task, self._name = whole, group, task, task["name"]
         self.state, self.store = whole.state, whole.store
-        self._hosts = {one["name"]: host for one in group["tasks"]}
+        self._hosts = {member["name"]: host for member in group["tasks"]}
         scratch = whole.room.scratch / self._name if len(whole.tasks) > 1 else whole.room.scratch
         self.room = dataclasses.replace(whole.room, scratch=scratch)
         self._process: subprocess.Popen[bytes] | None = None
@@ -174,7 +174,9 @@ class TaskRun:
     def _follow(self, task: Mapping[str, Any], process: "subprocess.Popen[bytes]") -> int:
         ended = threading.Event()
         helpers = [threading.Thread(target=self._read, args=(pipe,)) for pipe in (process.stdout, process.stderr)]
-        copies = [threading.Thread(target=self._copy, args=(one, ended)) for one in task.get("checkpoint", [])]
+        copies = [
+            threading.Thread(target=self._copy, args=(checkpoint, ended)) for checkpoint in task.get("checkpoint", [])
+        ]
         for helper in (*helpers, *copies):
             helper.start()
         while process.poll() is None:
@@ -216,7 +218,7 @@ class TaskRun:
 
     def _upload_outputs(self, task: Mapping[str, Any]) -> None:
         whole = f"{self.room.at(tokens.OUTPUT)}/*"
-        read = {one.get("task") for other in self.whole.tasks for one in other.get("inputs", [])}
+        read = {task_input.get("task") for other in self.whole.tasks for task_input in other.get("inputs", [])}
         if not task.get("outputs") or self._name in read:
             self.store.upload(get_task_output(self.whole.name, self._name), whole)
         for output in task.get("outputs", []):
@@ -266,9 +268,9 @@ class TaskRun:
             message = "Lead task finished" if is_lead else f"Task {self._name} Failed."
 
             def change(row: rows.Row) -> None:
-                for one in rows.latest(row):
-                    if one["name"] in others and not rows.finished(one):
-                        one.update(status=word, failure_message=message, end_time=rows.now())
+                for task in rows.latest(row):
+                    if task["name"] in others and not rows.finished(task):
+                        task.update(status=word, failure_message=message, end_time=rows.now())
                 rows.settle(row)
 
             rows.change(self.state, self.whole.name, change)
@@ -284,7 +286,7 @@ class TaskRun:
         return self._choose(rows.fetch(self.state, self.whole.name))
 
     def _choose(self, row: rows.Row) -> rows.Row:
-        return next(one for one in rows.latest(row) if one["name"] == self._name)
+        return next(task for task in rows.latest(row) if task["name"] == self._name)
 
     def _say(self, text: str, control: bool = True) -> None:
         source = logs.format_source(self._name, int(self._row["retry_id"]), control)
@@ -298,7 +300,7 @@ class TaskRun:
             attempt.update(status=status, exit_code=code, failure_message=told)
             rows.set_times(attempt)
             if again:
-                group = next(one for one in row["groups"] if attempt in one["tasks"])
+                group = next(group for group in row["groups"] if attempt in group["tasks"])
                 group["tasks"].append(rows.make_task_row(self._task, int(attempt["retry_id"]) + 1))
             rows.settle(row)
 

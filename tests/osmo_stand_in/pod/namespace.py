@@ -28,11 +28,11 @@ class Namespace:
         if self._held >= 0:
             return
         with contextlib.suppress(OSError):
-            found = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY)
-            if os.fstat(found).st_ino == os.stat("/proc/self/ns/mnt").st_ino:
-                os.close(found)
+            descriptor = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY)
+            if os.fstat(descriptor).st_ino == os.stat("/proc/self/ns/mnt").st_ino:
+                os.close(descriptor)
             else:
-                self._held = found
+                self._held = descriptor
 
     def sweep(self) -> None:
         """Kill all that is left in it."""

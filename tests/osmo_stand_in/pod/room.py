@@ -42,8 +42,8 @@ class Room:
     def at(self, path: str) -> Path:
         """Where a path of the container lies on this machine."""
         ours = self.disk / path.lstrip("/")
-        known = any(Path(path).is_relative_to(one) for one in ("/osmo", *self.own))
-        return ours if known or ours.exists() else Path(path)
+        is_own = any(Path(path).is_relative_to(folder) for folder in ("/osmo", *self.own))
+        return ours if is_own or ours.exists() else Path(path)
 
     def furnish(
         self, task: Mapping[str, Any], secrets: Mapping[str, Mapping[str, str]], store: Store, workflow: str
@@ -82,7 +82,7 @@ class Room:
         folder.mkdir(exist_ok=True)
         if not is_like_isaac:
             return f"{folder}:{SYSTEM_PATH}"
-        for program in (one for place in SYSTEM_PATH.split(":") for one in Path(place).iterdir()):
+        for program in (program_file for place in SYSTEM_PATH.split(":") for program_file in Path(place).iterdir()):
             if not re.match("python|pypy", program.name) and not os.path.lexists(folder / program.name):
                 (folder / program.name).symlink_to(program)
         return str(folder)

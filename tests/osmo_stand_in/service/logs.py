@@ -32,7 +32,7 @@ def format_source(task: str, retry: int = 0, control: bool = False) -> str:
 
 def stream(state: State, workflow: str, kind: str, task: str | None, last: int | None) -> Iterator[str]:
     """The lines, to the workflow's end, however long that takes. Raises Refusal before the first."""
-    retries = {one["name"]: int(one["retry_id"]) for one in rows.latest(rows.fetch(state, workflow))}
+    retries = {task_row["name"]: int(task_row["retry_id"]) for task_row in rows.latest(rows.fetch(state, workflow))}
     if task and task not in retries:
         raise Refusal("DATABASE", f"Task {task} of workflow {workflow} is not found.")
     wanted = re.escape(format_source(task, retries[task])) if task else ""

@@ -85,7 +85,7 @@ def make_workflow_row(workflow: WorkflowSpec, there: Mapping[str, Any], pool: st
         row[name] = min(getattr(workflow.timeout, name) or longest, longest).total_seconds()
     home = {task["name"]: group["name"] for group in spec["groups"] for task in group["tasks"]}
     for group in spec["groups"]:
-        wanted = [one.get("task", "") for task in group["tasks"] for one in task.get("inputs", [])]
+        wanted = [task_input.get("task", "") for task in group["tasks"] for task_input in task.get("inputs", [])]
         upstream = list(dict.fromkeys(home[name] for name in wanted if name in home))
         tasks = [make_task_row(task, 0, "WAITING" if upstream else "PROCESSING") for task in group["tasks"]]
         row["groups"].append({"name": group["name"], "status": "SUBMITTING", "upstream": upstream, "tasks": tasks})
@@ -175,7 +175,7 @@ def _find_workflow_status(row: Mapping[str, Any]) -> str:
 
 def _list_remaining(row: Mapping[str, Any], group: Mapping[str, Any]) -> list[str]:
     """The groups that one still waits for."""
-    completed = {one["name"] for one in row["groups"] if find_group_status(one) == "COMPLETED"}
+    completed = {other["name"] for other in row["groups"] if find_group_status(other) == "COMPLETED"}
     return [name for name in group["upstream"] if name not in completed]
 
 
@@ -205,13 +205,13 @@ def set_times(row: Row) -> None:
 
 def _release(row: Row, group: Row) -> None:
     """A group that waits goes on when all of those before it completed, and fails with the first that failed."""
-    upstream = [one["status"] for one in row["groups"] if one["name"] in group["upstream"]]
+    upstream = [other["status"] for other in row["groups"] if other["name"] in group["upstream"]]
     if any(status.startswith("FAILED") for status in upstream):
         values = {"failure_message": "Upstream task failed.", "exit_code": 3000, "end_time": now()}
         for task in group["tasks"]:
             task.update(status="FAILED_UPSTREAM", **values)
     elif not _list_remaining(row, group):
-        specs = {task["name"]: task for one in row["spec"]["groups"] for task in one["tasks"]}
+        specs = {task["name"]: task for spec_group in row["spec"]["groups"] for task in spec_group["tasks"]}
         group["tasks"] = [make_task_row(specs[task["name"]], 0) for task in group["tasks"]]
 
 

@@ -127,16 +127,16 @@ def _check_labels(labels: dict[str, str], info: ValidationInfo) -> dict[str, str
     return labels
 
 
-def _check_version(given: Any, info: ValidationInfo, is_old: bool) -> Any:
+def _check_version(version: Any, info: ValidationInfo, is_old: bool) -> Any:
     if (info.context[:2] <= LAST_WITH_DATASETS) is not is_old:
         raise PydanticCustomError("extra_forbidden", "Extra inputs are not permitted")
-    return given
+    return version
 
 
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 Text = Annotated[str, BeforeValidator(_to_text)]
 Duration = Annotated[datetime.timedelta, BeforeValidator(parse_duration)]
-Storage = "|".join(f"({one.pattern})" for one in PLACES.values())
+Storage = "|".join(f"({place.pattern})" for place in PLACES.values())
 
 
 class Exact(BaseModel):
@@ -248,13 +248,13 @@ class WorkflowSpec(Exact):
             raise ValueError("Cannot use both groups and tasks in the same workflow.")
         if not self.groups and not self.tasks:
             raise ValueError("Workflows need to have at least one group or one task.")
-        self.groups += [TaskGroupSpec.model_construct(name=f"{one.name}-group", tasks=[one]) for one in self.tasks]
+        self.groups += [TaskGroupSpec.model_construct(name=f"{task.name}-group", tasks=[task]) for task in self.tasks]
         for task in self.tasks:
             task.lead = True
         self.tasks = []
         seen: set[str] = set()
-        for one in (*self.groups, *(task for group in self.groups for task in group.tasks)):
-            if (name := compare_name(one.name)) in seen:
+        for part in (*self.groups, *(task for group in self.groups for task in group.tasks)):
+            if (name := compare_name(part.name)) in seen:
                 raise ValueError(
                     f'Multiple tasks/groups have the same name: "{name}". Note that names are not case sensitive and '
                     'we consider "-" and "_" the same. For example, "Group_1" and "group-1" are considered the same '

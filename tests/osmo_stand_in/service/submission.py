@@ -68,16 +68,16 @@ MARKERS = ("{%", "{{", "{#", "default-values")
 
 def find_workflow(text: str, service: config.Version) -> str:
     """The workflow section, as text. Raises Refusal."""
-    found: dict[str, str] = {}
+    parts: dict[str, str] = {}
     for match in SECTION.finditer(text):
         if service >= (6, 2, 0) and match[1] not in SECTIONS:
             raise Refusal("USER", f'Unknown top-level key "{match[1]}" found in the workflow spec.')
-        if match[1] in found:
+        if match[1] in parts:
             raise Refusal("USER", f'Duplicate top-level key "{match[1]}" found in the workflow spec.')
-        found[match[1]] = match[0]
-    if "workflow" not in found:
+        parts[match[1]] = match[0]
+    if "workflow" not in parts:
         raise Refusal("USER", "Workflow spec not found.")
-    return found["workflow"]
+    return parts["workflow"]
 
 
 TOKEN = re.compile(r"{{(uuid|workflow_id|output|input:[^}]+|host:[^}]+)}}")
@@ -112,7 +112,7 @@ def _admit(state: State, there: Mapping[str, Any], pool_name: str, workflow: Wor
     pool, tasks = there["pools"][pool_name], [task for group in workflow.groups for task in group.tasks]
     if len(tasks) > MOST_TASKS:
         raise Refusal("USER", f"Workflow cannot have more than {MOST_TASKS} tasks.")
-    for name in (workflow.name, *(one.name for one in (*workflow.groups, *tasks))):
+    for name in (workflow.name, *(part.name for part in (*workflow.groups, *tasks))):
         if len(name) > LONGEST_NAME:
             raise Refusal("USER", f"Name {name} is too long. It must be {LONGEST_NAME} characters or less.")
     _check_task_inputs(state, workflow)
@@ -130,7 +130,9 @@ def _check_task_inputs(state: State, workflow: WorkflowSpec) -> None:
     home = {task.name: group.name for group in workflow.groups for task in group.tasks}
     before: set[str] = set()
     for group in workflow.groups:
-        for wanted in (one.task for task in group.tasks for one in task.inputs if hasattr(one, "task")):
+        for wanted in (
+            task_input.task for task in group.tasks for task_input in task.inputs if hasattr(task_input, "task")
+        ):
             earlier, colon, name = wanted.partition(":")
             if colon:
                 _check_earlier_task(state, earlier, name)
@@ -143,12 +145,12 @@ def _check_task_inputs(state: State, workflow: WorkflowSpec) -> None:
 
 
 def _check_earlier_task(state: State, workflow: str, name: str) -> None:
-    known = rows.latest(rows.fetch(state, workflow)) if workflow in state.read("order", []) else []
-    found = next((one for one in known if one["name"] == name), None)
-    if found is None:
+    tasks = rows.latest(rows.fetch(state, workflow)) if workflow in state.read("order", []) else []
+    earlier = next((task for task in tasks if task["name"] == name), None)
+    if earlier is None:
         raise Refusal("DATABASE", f"Task {name} of workflow {workflow} is not found.")
-    if not rows.finished(found):
-        text = f"Workflow ID {workflow} task {name} has status {found['status']}."
+    if not rows.finished(earlier):
+        text = f"Workflow ID {workflow} task {name} has status {earlier['status']}."
         raise Refusal("SUBMISSION", f"Input tasks from previous workflows must be finished: {text}")
 
 
@@ -175,10 +177,10 @@ def _check_machine(task: TaskSpec, workflow: WorkflowSpec, pool_name: str, pool:
             raise Refusal("RESOURCE", text)
     headline = f"Resource validation failed for task: {task.name}\n"
     for what, default in DEFAULTS.items() if (node := platform["node"]) else ():  # not of GPUs: OSMO's own rules
-        given = str(getattr(resource, what) or default)
-        shown, named = (str(float(given)), "CPU") if what == "cpu" else (given, what)
+        requested = str(getattr(resource, what) or default)
+        shown, named = (str(float(requested)), "CPU") if what == "cpu" else (requested, what)
         said = f"Assertion failed for task {task.name}: Value {shown} {{}} for {named}"
-        size, most = parse_size(given, what), parse_size(str(node[what]), what)
+        size, most = parse_size(requested, what), parse_size(str(node[what]), what)
         if size <= 0:
             raise Refusal("USER", headline + said.format("needs to be greater than 0"))
         if size > most or (what == "storage" and size == most):
@@ -199,20 +201,24 @@ def draw_machines(fields: Mapping[str, Any], reason: str) -> str:
 
 
 def _check_data(task: TaskSpec, there: Mapping[str, Any]) -> None:
-    for url in (one.url for one in (*task.inputs, *task.outputs) if hasattr(one, "url")):
+    for url in (port.url for port in (*task.inputs, *task.outputs) if hasattr(port, "url")):
         scheme = url.partition("://")[0] if "://" in url else ""
         if scheme not in PLACES:
             raise Refusal("SERVER", f"Unknown URI scheme: {scheme}")
         if not PLACES[scheme].fullmatch(url):
             raise Refusal("SERVER", f"Incorrectly formatted {scheme.title()} URI: {url}")
-        profiles = [str(one["endpoint"]).rstrip("/") for one in there["credentials"].values() if "endpoint" in one]
-        if scheme not in OWN_IDENTITY and not any(url.startswith(one) for one in profiles):
+        profiles = [
+            str(credential["endpoint"]).rstrip("/")
+            for credential in there["credentials"].values()
+            if "endpoint" in credential
+        ]
+        if scheme not in OWN_IDENTITY and not any(url.startswith(profile) for profile in profiles):
             raise Refusal(
                 "CREDENTIAL",
                 f"No credentials configured for {url} (user {there['user']}) and the backend does not support "
                 "environment authentication. Run `osmo credential set` to add a credential.",
             )
-    for name in (one.dataset.name for one in task.inputs if hasattr(one, "dataset")):
+    for name in (task_input.dataset.name for task_input in task.inputs if hasattr(task_input, "dataset")):
         bucket, slash, _ = name.partition("/")
         if slash and bucket not in there["buckets"]:
             raise Refusal("SERVER", f"Bucket {bucket} is not set in the configs")

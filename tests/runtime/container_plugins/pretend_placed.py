@@ -9,11 +9,11 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 
 
 def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
-    given = document.parameters
-    keep = given.get("keep")
+    parameters = document.parameters
+    keep = parameters.get("keep")
     way = "--publish-url shelf:/another"
     yield ArtifactTarget(
-        to=str(given["place"]),
+        to=str(parameters["place"]),
         keep_last=keep and int(str(keep)),
         saves_step=lambda step: step in (20, 40, 60),
         suggestion=way,

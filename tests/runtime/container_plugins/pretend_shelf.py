@@ -34,12 +34,14 @@ def inspect(address: str, place: ContainerContext) -> TargetInspection:
         except Exception as error:
             return TargetInspection(warnings=(str(error),))
     wrong = () if folder.is_dir() else (make_finding("there is no such shelf", f"put {folder} up"),)
-    found = {step: (at.name, made) for step, at in list_checkpoints(folder) if (made := read_manifest(at))}
+    checkpoints = {step: (at.name, made) for step, at in list_checkpoints(folder) if (made := read_manifest(at))}
     marks = {
         step: CheckpointMark(name=name, submission=made.submission, tracking=made.tracking)
-        for step, (name, made) in found.items()
+        for step, (name, made) in checkpoints.items()
     }
-    return TargetInspection(problems=wrong, runs={step: made.run for step, (_, made) in found.items()}, marks=marks)
+    return TargetInspection(
+        problems=wrong, runs={step: made.run for step, (_, made) in checkpoints.items()}, marks=marks
+    )
 
 
 def open(address: str, place: ContainerContext) -> "Shelf":

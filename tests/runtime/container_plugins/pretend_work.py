@@ -53,8 +53,8 @@ def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) 
 
 
 def gpus(document: JobDocument) -> GpuRequirement | None:
-    asked = document.parameters.get("gpus")
-    return GpuRequirement(count=int(str(asked)), cuda="12.8") if asked else None
+    count = document.parameters.get("gpus")
+    return GpuRequirement(count=int(str(count)), cuda="12.8") if count else None
 
 
 def prepare(
@@ -76,9 +76,9 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[s
 
 
 def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
-    program, known = document.parameters.get("warm_up"), sorted(map(str, described.values()))
+    program, descriptions = document.parameters.get("warm_up"), sorted(map(str, described.values()))
     takes_over = not document.parameters.get("only")
-    return WorkCommand(arguments=("-c", str(program), *known), takes_over=takes_over) if program else None
+    return WorkCommand(arguments=("-c", str(program), *descriptions), takes_over=takes_over) if program else None
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
@@ -107,16 +107,16 @@ def tracked(document: JobDocument) -> TrackingSpec:
 
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
-    given = document.parameters
+    parameters = document.parameters
     return PublishingSpec(
-        to=str(given.get("to", "")),
-        register=str(given.get("register", "")),
-        description="a pretended model" if given.get("register") else "",
-        tags={"dataset": "x" * 300} if given.get("register") else {},
-        evaluated_on={"env": str(given.get("world", ""))},
+        to=str(parameters.get("to", "")),
+        register=str(parameters.get("register", "")),
+        description="a pretended model" if parameters.get("register") else "",
+        tags={"dataset": "x" * 300} if parameters.get("register") else {},
+        evaluated_on={"env": str(parameters.get("world", ""))},
         lineage={"dataset_uri": "x" * 300, "blob_urls": []},
-        artifact_folders={"*/weights": str(given["place"])} if given.get("place") else {},
-        last_artifact_folders={"*/weights": "final"} if given.get("place") else {},
-        hands_over=str(given.get("hands_over", "")),
-        saved_steps=list(map(int, str(given.get("saves", "")).split())),
+        artifact_folders={"*/weights": str(parameters["place"])} if parameters.get("place") else {},
+        last_artifact_folders={"*/weights": "final"} if parameters.get("place") else {},
+        hands_over=str(parameters.get("hands_over", "")),
+        saved_steps=list(map(int, str(parameters.get("saves", "")).split())),
     )

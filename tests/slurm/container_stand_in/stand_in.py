@@ -19,8 +19,8 @@ APPTAINER = {"--bind": True, "--pwd": True, "--env": True, "--nv": False, "--cle
 APPTAINER_IMAGE = r"docker://[\w./-]+(?::[\w.-]+|@sha256:[0-9a-f]{64})|/.+\.sif"
 
 
-def refuse(why, code=1):
-    print(f"{Path(sys.argv[0]).name}: {why}", file=sys.stderr)
+def refuse(message, code=1):
+    print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -39,7 +39,7 @@ def start_with_srun(words):
     if words == ["--help"]:
         print(f"{subprocess.check_output(['/usr/bin/srun', '--help'], text=True)}\n      --container-image=IMAGE")
         return
-    given, others = {}, []
+    options, others = {}, []
     while words and words[0].startswith("--"):
         name, equals, value = words.pop(0)[2:].partition("=")
         if "container" not in name:
@@ -47,17 +47,17 @@ def start_with_srun(words):
         elif name not in PYXIS or PYXIS[name] != bool(equals):
             refuse(f"unrecognized option '--{name}{equals}'")
         else:
-            given[name] = value
-    if not re.fullmatch(PYXIS_IMAGE, given.get("container-image", "")):
-        refuse(f"pyxis: failed to import docker image {given.get('container-image')}")
+            options[name] = value
+    if not re.fullmatch(PYXIS_IMAGE, options.get("container-image", "")):
+        refuse(f"pyxis: failed to import docker image {options.get('container-image')}")
     mounts = []
-    for mount in given["container-mounts"].split(","):
+    for mount in options["container-mounts"].split(","):
         source, colon, target = mount.partition(":")
         if not colon or source != target or not os.path.exists(source):
             refuse(f"pyxis: invalid mount {mount}")
         mounts.append(source)
-    note_use("pyxis", given["container-image"], ",".join(mounts))
-    inside = [sys.argv[0], "--inside", ",".join(mounts), given["container-workdir"], *words]
+    note_use("pyxis", options["container-image"], ",".join(mounts))
+    inside = [sys.argv[0], "--inside", ",".join(mounts), options["container-workdir"], *words]
     os.execv("/usr/bin/srun", ["srun", *others, *inside])
 
 
@@ -65,17 +65,17 @@ def start_with_apptainer(words):
     """Check the options, and run the command; a SIGTERM kills it, as if the tool did not pass it on."""
     if words.pop(0) != "exec":
         refuse("unknown command", 255)
-    given = {}
+    options = {}
     while words[0].startswith("--"):
         name = words.pop(0)
         if name not in APPTAINER:
             refuse(f"unknown flag: {name}", 255)
-        given[name] = words.pop(0) if APPTAINER[name] else ""
+        options[name] = words.pop(0) if APPTAINER[name] else ""
     image = words.pop(0)
     if not re.fullmatch(APPTAINER_IMAGE, image) or (image.startswith("/") and not os.path.exists(image)):
         refuse(f"could not open image {image}", 255)
-    note_use("apptainer", image, given["--bind"])
-    child = subprocess.Popen([sys.argv[0], "--inside", given["--bind"], given["--pwd"], *words])
+    note_use("apptainer", image, options["--bind"])
+    child = subprocess.Popen([sys.argv[0], "--inside", options["--bind"], options["--pwd"], *words])
     signal.signal(signal.SIGTERM, lambda *_: child.kill())
     code = child.wait()
     sys.exit(code if code >= 0 else 128 - code)

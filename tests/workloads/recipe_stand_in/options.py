@@ -12,7 +12,7 @@ TYPES = {"int": int, "float": float, "text": str}
 def read_options(program: str, arguments: list[str]) -> dict[str, Any]:
     """Return the values by name. Raise SystemExit(2) for what the program's parser refuses."""
     table = tomllib.loads(Path(__file__).with_name("programs.toml").read_text())[program]
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     remaining = list(arguments)
     while remaining:
         word = remaining.pop(0)
@@ -22,17 +22,17 @@ def read_options(program: str, arguments: list[str]) -> dict[str, Any]:
         if not word.startswith("--") or kind is None:
             refuse(f"unrecognized option {word}")
         elif kind == "switch":
-            found[name.removeprefix("no_")] = not name.startswith("no_")
+            options[name.removeprefix("no_")] = not name.startswith("no_")
         else:
             text = value if equals else remaining.pop(0)
             if isinstance(kind, list) and text not in kind:
                 refuse(f"{word}: invalid choice {text}")
-            found[name] = text if isinstance(kind, list) else TYPES[kind](text)
-    if missing := [name for name in table["required"] if name not in found]:
+            options[name] = text if isinstance(kind, list) else TYPES[kind](text)
+    if missing := [name for name in table["required"] if name not in options]:
         refuse(f"required: {', '.join(missing)}")
-    return found
+    return options
 
 
-def refuse(why: str) -> None:
-    print(f"error: {why}", file=sys.stderr)
+def refuse(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
     raise SystemExit(2)

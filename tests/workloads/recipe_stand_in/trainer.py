@@ -22,7 +22,9 @@ def train(out: Path, steps: int, save_steps: int, resume: bool, keep: int = 5, p
             (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}))
             (folder / "experiment_cfg").mkdir()
             (folder / "experiment_cfg/metadata.json").write_text("{}")
-            for old in sorted(out.glob("checkpoint-*"), key=lambda one: int(one.name.rpartition("-")[2]))[:-keep]:
+            for old in sorted(out.glob("checkpoint-*"), key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]))[
+                :-keep
+            ]:
                 shutil.rmtree(old)
         print({"loss": round(1 / step, 4), "learning_rate": 1e-4, "epoch": step / steps}, flush=True)
         time.sleep(pause)

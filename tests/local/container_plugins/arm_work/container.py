@@ -13,8 +13,8 @@ PROGRAM = "import sys; print('given:', sys.argv[1])"
 
 
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
-    found = [json.loads((folder / "config.json").read_text()) for folder in described.values()]
-    return {"backbone": [name for config in found for name in config["names"]]}
+    configs = [json.loads((folder / "config.json").read_text()) for folder in described.values()]
+    return {"backbone": [name for config in configs for name in config["names"]]}
 
 
 def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
@@ -22,8 +22,8 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
-    found = {source.uri: sorted(path.name for path in folder.iterdir()) for source, folder in data.items()}
-    return WorkCommand(arguments=("-c", PROGRAM, json.dumps(found, sort_keys=True)))
+    files_by_source = {source.uri: sorted(path.name for path in folder.iterdir()) for source, folder in data.items()}
+    return WorkCommand(arguments=("-c", PROGRAM, json.dumps(files_by_source, sort_keys=True)))
 
 
 def tracked(document: JobDocument) -> TrackingSpec:

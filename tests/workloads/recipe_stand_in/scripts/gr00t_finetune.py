@@ -9,11 +9,11 @@ from options import read_options
 from trainer import train
 
 if __name__ == "__main__":
-    given = read_options("gr00t_finetune", sys.argv[1:])
-    assert DATA_CONFIG_MAP[given["data_config"]].video_keys
-    assert Path(given["dataset_path"], "meta/info.json").is_file()
-    assert Path(given["base_model_path"], "config.json").is_file()
-    out = Path(given["output_dir"])
+    options = read_options("gr00t_finetune", sys.argv[1:])
+    assert DATA_CONFIG_MAP[options["data_config"]].video_keys
+    assert Path(options["dataset_path"], "meta/info.json").is_file()
+    assert Path(options["base_model_path"], "config.json").is_file()
+    out = Path(options["output_dir"])
     (out / "runs").mkdir(exist_ok=True)
     pause = float(os.environ.get("STAND_IN_PAUSE", "0"))
-    train(out, given["max_steps"], given["save_steps"], given.get("resume", False), pause=pause)
+    train(out, options["max_steps"], options["save_steps"], options.get("resume", False), pause=pause)

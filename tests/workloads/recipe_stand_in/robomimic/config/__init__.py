@@ -25,7 +25,9 @@ DEFAULTS = {
 
 class Config(dict):
     def __init__(self, values):
-        super().__init__({name: Config(one) if isinstance(one, dict) else one for name, one in values.items()})
+        super().__init__(
+            {name: Config(setting) if isinstance(setting, dict) else setting for name, setting in values.items()}
+        )
 
     def __getattr__(self, name):
         return self[name]

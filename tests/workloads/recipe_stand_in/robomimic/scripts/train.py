@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def train(config, device, resume=False):
-    assert [Path(one["path"]).suffix for one in config.train.data] == [".hdf5"]
+    assert [Path(dataset["path"]).suffix for dataset in config.train.data] == [".hdf5"]
     base = Path(config.train.output_dir, config.experiment.name)
     assert base.is_absolute()
     if base.exists() and not resume:
