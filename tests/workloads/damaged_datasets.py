@@ -273,7 +273,7 @@ def main(good: Path, out: Path) -> None:
         shutil.copytree(good, folder)
         damage(folder)
         texts_by_name[name] = [
-            [problem.text, *filter(None, [problem.way])] for problem in list_table_problems(LocalFiles(folder))
+            [problem.text, *filter(None, [problem.suggestion])] for problem in list_table_problems(LocalFiles(folder))
         ]
     chosen = LocalFiles(out / "not-a-number")
     texts_by_name["not a number, not chosen"] = [

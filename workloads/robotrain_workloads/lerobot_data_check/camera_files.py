@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
 from robotrain_workloads.lerobot_data_check.episode_tables import VIDEO_COLUMNS, EpisodeTables
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data_check.table_files import (
     DATA_FILES,
     ProblemList,
-    TableProblem,
     find_damage,
     find_wrong,
     open_table,
@@ -31,7 +31,7 @@ LATE_FRAMES = 3
 
 def find_picture_problems(
     files: DatasetFiles, features: Mapping[str, Mapping[str, Any]], chosen: Collection[int] | None
-) -> Iterator[TableProblem]:
+) -> Iterator[DataFinding]:
     """Yield how pictures in tables cannot be read, or have another size than their description, each kind once.
 
     Of many bytes, evenly spread row groups are read; all, where one has such a picture. Of a dataset elsewhere, some.
@@ -90,11 +90,11 @@ def _compare_pictures(
                         continue
                     if (size := measure_picture(content)) is None:
                         text = f"{path} has no readable picture of {name} in episode {episode}, frame {frame}"
-                        problems.add(TableProblem("picture-unreadable", text, [episode], name))
+                        problems.add(make_data_finding("picture-unreadable", text, [episode], feature=name))
                         continue
                     subject = f"the picture of {name} in episode {episode}, frame {frame},"
                     for problem in _compare_size(name, features[name], size, subject):
-                        problems.add(problem._replace(episodes=[episode]))
+                        problems.add(problem._replace(episodes=(episode,)))
     return problems
 
 
@@ -112,7 +112,7 @@ def measure_picture(content: bytes) -> tuple[int, int] | None:
         return None
 
 
-def _compare_size(name: str, feature: Mapping[str, Any], size: tuple[int, int], what: str) -> Iterator[TableProblem]:
+def _compare_size(name: str, feature: Mapping[str, Any], size: tuple[int, int], what: str) -> Iterator[DataFinding]:
     shape = feature.get("shape") or ()
     names = feature.get("names") or ()
     if len(shape) != 3 or "height" not in names or "width" not in names:
@@ -121,7 +121,7 @@ def _compare_size(name: str, feature: Mapping[str, Any], size: tuple[int, int], 
     if declared != size:
         said = f"{dataset.INFO_FILE} says {declared[0]} × {declared[1]}"
         text = f"{what} has {size[0]} × {size[1]} pixels, and {said}"
-        yield TableProblem("picture-size", text, (), name)
+        yield make_data_finding("picture-size", text, feature=name)
 
 
 class Videos:
@@ -144,7 +144,7 @@ class Videos:
         self._lengths, self._chunks, self._places, self._from, self._to = (column[self._numbers] for column in columns)
         self._interval = 1 / float(info["fps"])
 
-    def find_problems(self, margin: float) -> Iterator[TableProblem]:
+    def find_problems(self, margin: float) -> Iterator[DataFinding]:
         """Yield how episodes are not where the metadata says, each kind once.
 
         :param margin: how much shorter a video may be, in seconds.
@@ -161,12 +161,12 @@ class Videos:
             video, problem = opened[path], opened[path].problem
             if not problem and video.seconds and stop - self._interval > video.seconds + margin:
                 text = f"episode {number} ends at {stop:.4g} s of {path}, which has {video.seconds:.4g} s"
-                problem = TableProblem("video-short", text, (), self._name)
+                problem = make_data_finding("video-short", text, feature=self._name)
             if problem:
-                problems.add(problem._replace(episodes=[number]))
+                problems.add(problem._replace(episodes=(int(number),)))
         yield from problems
 
-    def _find_other_times(self, path: str, row: int, video: "_Video", margin: float) -> TableProblem | None:
+    def _find_other_times(self, path: str, row: int, video: "_Video", margin: float) -> DataFinding | None:
         """Return the problem of a video whose pictures are all at other times than the metadata says."""
         if not video.seconds:
             return None
@@ -178,8 +178,8 @@ class Videos:
         has_rate = not video.rate or abs(video.rate / fps - 1) <= RATE_PART
         if not has_rate and (video.rate < LEAST_DENSE * fps or beyond > margin):  # else each frame has one near it
             said = f"{dataset.INFO_FILE} says fps {fps:g}: frames have no picture, or that of another time"
-            return TableProblem(
-                "video-rate", f"{path} has {video.rate:.4g} pictures a second, and {said}", (), self._name
+            return make_data_finding(
+                "video-rate", f"{path} has {video.rate:.4g} pictures a second, and {said}", feature=self._name
             )
         if video.start > LATE_FRAMES * self._interval:
             text = f"{path} has its first picture at {video.start:.4g} s: each episode in it has those of another time"
@@ -188,9 +188,9 @@ class Videos:
             text = f"the episodes of {path} are shifted: the first one begins at {first:.3g} s{end}"
         else:
             return None
-        return TableProblem("video-shifted", text, (), self._name)
+        return make_data_finding("video-shifted", text, feature=self._name)
 
-    def _find_range_problems(self) -> Iterator[TableProblem]:
+    def _find_range_problems(self) -> Iterator[DataFinding]:
         """Yield the episodes that have less of their video than frames, or a part of another one's."""
         np, numbers = importlib.import_module("numpy"), self._numbers
         short = self._to - self._from < (self._lengths - 2) * self._interval
@@ -198,7 +198,7 @@ class Videos:
             row = rows[0]
             seconds = f"{self._from[row]:.4g} to {self._to[row]:.4g} s of {self._format_path(row)}"
             text = f"episode {numbers[row]} has {self._lengths[row]} frames, and from {seconds} there are fewer"
-            yield TableProblem("episodes-disagree", text, numbers[rows].tolist(), self._name)
+            yield make_data_finding("episodes-disagree", text, numbers[rows].tolist(), feature=self._name)
         order = np.lexsort((self._from, self._places, self._chunks))
         before, after = order[:-1], order[1:]
         is_same = (self._places[before] == self._places[after]) & (self._chunks[before] == self._chunks[after])
@@ -207,7 +207,7 @@ class Videos:
             later = np.maximum(before[rows], after[rows])
             span = f"{self._from[second]:.4g} to {self._to[second]:.4g} s of {self._format_path(second)}"
             text = f"episode {numbers[second]} has {span}, of which episode {numbers[first]} has a part"
-            yield TableProblem("episodes-disagree", text, sorted(numbers[later].tolist()), self._name)
+            yield make_data_finding("episodes-disagree", text, sorted(numbers[later].tolist()), feature=self._name)
 
     def _format_path(self, row: int) -> str:
         return self._template.format(
@@ -219,8 +219,8 @@ class Videos:
         av: Any = importlib.import_module("av")
         subject = f", the video of episode {number},"
         if damage := find_damage(self._files, path, subject, is_opened=is_opened):
-            kind = "video-unreadable" if damage.kind == "file-unreadable" else damage.kind
-            return _Video(damage._replace(kind=kind, feature=self._name))
+            code = "video-unreadable" if damage.code == "file-unreadable" else damage.code
+            return _Video(damage._replace(code=code, feature=self._name))
         if not is_opened:
             return _Video()
         try:
@@ -231,7 +231,7 @@ class Videos:
                 start = float((stream.start_time or 0) * (stream.time_base or 0))
         except (av.error.FFmpegError, IndexError, OSError) as error:
             text = f"{path}{subject} cannot be read: {error}"
-            return _Video(TableProblem("video-unreadable", text, (), self._name))
+            return _Video(make_data_finding("video-unreadable", text, feature=self._name))
         feature = dataset.get_features(self._info)[self._name]
         problem = next(_compare_size(self._name, feature, size, path), None)
         return _Video(problem, seconds, start, rate)
@@ -240,7 +240,7 @@ class Videos:
 class _Video(NamedTuple):
     """A video file."""
 
-    problem: TableProblem | None = None
+    problem: DataFinding | None = None
     seconds: float = 0.0
     """Its length; 0 if that is unknown."""
     start: float = 0.0

@@ -10,9 +10,10 @@ from robotrain_workloads.lerobot import dataset, file_formats
 from robotrain_workloads.lerobot_data_check.camera_files import Videos, find_picture_problems
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
 from robotrain_workloads.lerobot_data_check.episode_tables import find_episode_problems, read_episodes
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data_check.frame_tables import FrameTables
 from robotrain_workloads.lerobot_data_check.quantile_check import find_quantile_problems
-from robotrain_workloads.lerobot_data_check.table_files import TableProblem, UnreadableTable, read_small
+from robotrain_workloads.lerobot_data_check.table_files import UnreadableTable, read_small
 
 
 def find_table_problems(
@@ -23,7 +24,7 @@ def find_table_problems(
     allow_non_finite: bool = False,
     reads: Collection[str] = (),
     quantiles: Collection[str] = (),
-) -> Iterator[TableProblem]:
+) -> Iterator[DataFinding]:
     """Yield each kind of disagreement once. Raise UnreadableTable, OSError.
 
     :param files: a dataset with a valid description, of LeRobot v3.0, or of v2.1 before it is converted.
@@ -64,17 +65,17 @@ def list_table_problems(
     *,
     allow_non_finite: bool = False,
     **read: Collection[str],
-) -> list[TableProblem]:
+) -> list[DataFinding]:
     """Return what find_table_problems finds, with its options, and a file that cannot be read.
 
     Raise what numpy and pyarrow raise for a table of a form that is not known here.
     """
-    problems: list[TableProblem] = []
+    problems: list[DataFinding] = []
     table_problems = find_table_problems(files, tolerance, chosen, allow_non_finite=allow_non_finite, **read)
     try:
         problems.extend(table_problems)
     except UnreadableTable as error:
         problems.append(error.problem)
     except OSError as error:
-        problems.append(TableProblem("file-unreadable", f"the tables of {files.name} cannot be read: {error}"))
+        problems.append(make_data_finding("file-unreadable", f"the tables of {files.name} cannot be read: {error}"))
     return problems

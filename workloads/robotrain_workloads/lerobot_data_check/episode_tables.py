@@ -12,12 +12,12 @@ from typing import Any
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data_check.table_files import (
     DATA_FILES,
     EPISODE_FILES,
     TASK_FILE,
     Columns,
-    TableProblem,
     UnreadableTable,
     find_wrong,
     read_columns,
@@ -70,7 +70,7 @@ def _read_old_episodes(files: DatasetFiles, info: Mapping[str, Any], videos: Seq
     }
     if missing := [number for number, path in paths.items() if path not in stored]:
         text = f"{paths[missing[0]]}, the frames of episode {missing[0]}, does not exist"
-        raise UnreadableTable(TableProblem("file-missing", text, missing))
+        raise UnreadableTable(make_data_finding("file-missing", text, missing))
     ends = np.cumsum(lengths)
     seconds = lengths / float(info["fps"])
     places = (numbers // size, numbers, np.zeros(len(numbers)), seconds)
@@ -91,11 +91,11 @@ def _read_lines(files: DatasetFiles, path: str, keys: Sequence[str]) -> Any:
             rows.append([int(value[key]) for key in keys])
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             text = f"line {number} of {path} is no JSON object with {' and '.join(keys)}, as each line must be"
-            raise UnreadableTable(TableProblem("file-unreadable", text)) from error
+            raise UnreadableTable(make_data_finding("file-unreadable", text)) from error
     return np.array(rows, int).reshape(-1, len(keys)).T
 
 
-def find_episode_problems(info: Mapping[str, Any], episodes: EpisodeTables) -> Iterator[TableProblem]:
+def find_episode_problems(info: Mapping[str, Any], episodes: EpisodeTables) -> Iterator[DataFinding]:
     """Yield how the episodes are not all there, once and in order."""
     np = importlib.import_module("numpy")
     columns = episodes.columns
@@ -105,16 +105,16 @@ def find_episode_problems(info: Mapping[str, Any], episodes: EpisodeTables) -> I
     frames = int(columns["length"].sum())
     if wrong := find_wrong(numbers != np.arange(count)):
         text = f"{where} has episode {numbers[wrong[0]]} where episode {wrong[0]} belongs"
-        yield TableProblem("episodes-disagree", text, wrong)
+        yield make_data_finding("episodes-disagree", text, wrong)
     if wrong := find_wrong(columns["length"] <= 0):
-        yield TableProblem("episodes-disagree", f"episode {wrong[0]} has no frames by {where}", wrong)
+        yield make_data_finding("episodes-disagree", f"episode {wrong[0]} has no frames by {where}", wrong)
     for key, counted in (("total_episodes", count), ("total_frames", frames)):
         if info[key] != counted:
             text = f"{dataset.INFO_FILE} says {key} {info[key]}, and {where} has {counted}"
-            yield TableProblem("counts-disagree", text)
+            yield make_data_finding("counts-disagree", text)
     begins, stops = columns["dataset_from_index"], columns["dataset_to_index"]
     if wrong := find_wrong((begins != episodes.starts) | (stops != episodes.ends)):
         said = f"episode {wrong[0]} has the frames {begins[wrong[0]]} to {stops[wrong[0]]} by {where}"
         right = f"{episodes.starts[wrong[0]]} to {episodes.ends[wrong[0]]}"
         text = f"{said}, and the lengths before it put it at {right}"
-        yield TableProblem("episodes-disagree", text, wrong)
+        yield make_data_finding("episodes-disagree", text, wrong)

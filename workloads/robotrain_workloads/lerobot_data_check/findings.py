@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from robotrain_workloads.lerobot.episode_numbers import format_ranges
+
 Severity = Literal["error", "warning"]
 Span = tuple[int, int, int]
 """Where it is: episode, first frame, last frame + 1."""
@@ -105,7 +107,11 @@ BRIGHTNESS_UNIT = "of 1"
 
 
 class DataFinding(NamedTuple):
-    """Something that is wrong with a dataset."""
+    """Something that is wrong with a dataset.
+
+    It is no `Problem`: it is measured, not told. It says in which episodes and frames and by how much, its code alone
+    decides how bad it is and what cures it, and a page or a report counts and draws it.
+    """
 
     code: str
     severity: Severity
@@ -118,6 +124,12 @@ class DataFinding(NamedTuple):
     """The worst value."""
     unit: str = ""
     spans: tuple[Span, ...] = ()
+    suggestion: str = ""
+    """What to type, if that helps; not in JSON, where `ways` has those of all findings."""
+
+    def __str__(self) -> str:
+        episodes = f" (episodes {format_ranges(self.episodes, ', ')})" if len(self.episodes) > 1 else ""
+        return f"{self.text}{episodes}" + (f" ({self.suggestion})" if self.suggestion else "")
 
     @property
     def kind(self) -> FindingKind:
@@ -126,7 +138,9 @@ class DataFinding(NamedTuple):
 
     def dump(self) -> dict[str, Any]:
         """Return it as data for JSON; the keys are an API."""
-        return {**self._asdict(), "episodes": [*self.episodes], "spans": [list(span) for span in self.spans]}
+        content = {**self._asdict(), "episodes": [*self.episodes], "spans": [list(span) for span in self.spans]}
+        del content["suggestion"]
+        return content
 
 
 CONVERTED = ("file-", "video-")
@@ -161,6 +175,7 @@ def make_data_finding(
     number: float | None = None,
     unit: str = "",
     spans: Iterable[Sequence[int]] = (),
+    suggestion: str = "",
 ) -> DataFinding:
     """Return a finding with the severity of its code, and with numbers of Python in place of those of numpy."""
     where = tuple((int(episode), int(begin), int(end)) for episode, begin, end in spans)
@@ -173,6 +188,7 @@ def make_data_finding(
         None if number is None else float(number),
         unit,
         where,
+        suggestion,
     )
 
 

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
 from robotrain_workloads.lerobot_data_check.episode_tables import EpisodeTables
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data_check.table_files import (
     BATCH_ROWS,
     DATA_FILES,
     TASK_FILE,
     ProblemList,
-    TableProblem,
     find_wrong,
     open_table,
     read_batches,
@@ -78,12 +78,12 @@ class FrameTables:
         if row != total:
             count = row if row < total else f"{row} or more"
             text = f"{self._episodes.where} has {total} frames, and the files of data/ have {count}"
-            self._found.add(TableProblem("frames-disagree", text))
+            self._found.add(make_data_finding("frames-disagree", text))
 
-    def list_problems(self) -> Iterator[TableProblem]:
+    def list_problems(self) -> Iterator[DataFinding]:
         """Yield what was found, and the timestamp that is farthest from its place, if it is too far."""
         yield from self._found
-        if self._late and not any(problem.kind == "frames-disagree" for problem in self._found):
+        if self._late and not any(problem.code == "frames-disagree" for problem in self._found):
             yield self._worst.describe(self.interval, sorted(self._late))
 
     def _compare_rows(
@@ -97,8 +97,8 @@ class FrameTables:
             places = rows - episodes.starts[owners]
         is_read = np.ones(len(rows), bool) if self._chosen is None else np.isin(owners, [*self._chosen])
 
-        def add(kind: str, text: str, wrong: Sequence[int], feature: str = "") -> None:
-            self._found.add(TableProblem(kind, text, np.unique(owners[wrong]).tolist(), feature))
+        def add(code: str, text: str, wrong: Sequence[int], feature: str = "") -> None:
+            self._found.add(make_data_finding(code, text, np.unique(owners[wrong]).tolist(), feature=feature))
 
         if self._in_order:
             for column, right in {"index": rows, "episode_index": owners, "frame_index": places}.items():
@@ -155,7 +155,7 @@ class _Timestamp(NamedTuple):
     frame: float = 0
     said: float = 0.0
 
-    def describe(self, interval: float, episodes: Sequence[int]) -> TableProblem:
+    def describe(self, interval: float, episodes: Sequence[int]) -> DataFinding:
         """Return the problem; within half the time between two frames, a larger tolerance helps."""
         right = f"at {1 / interval:g} fps it is at {self.frame * interval:.4g} s"
         text = f"episode {self.episode:g}: frame {self.frame:g} has the timestamp {self.said:.4g} s, and {right}"
@@ -164,25 +164,25 @@ class _Timestamp(NamedTuple):
             way, reason = f"-- {TOLERANCE_OPTION}={enough:g}", "LeRobot finds no frame of the video there"
         else:
             way, reason = "", f"the timestamps, or fps of {dataset.INFO_FILE}, are wrong"
-        return TableProblem("timestamp-off", f"{text}: {reason}", episodes, way=way)
+        return make_data_finding("timestamp-off", f"{text}: {reason}", episodes, suggestion=way)
 
 
-def _find_column_problems(schema: Any, features: Mapping[str, Mapping[str, Any]], name: str) -> Iterator[TableProblem]:
+def _find_column_problems(schema: Any, features: Mapping[str, Mapping[str, Any]], name: str) -> Iterator[DataFinding]:
     """Yield each feature that has no column, or one of another type or number of values, and columns of none."""
     for feature, description in features.items():
         if description.get("dtype") == "video":
             continue
         if feature not in schema.names:
             text = f"{name} has no column {feature}, which {dataset.INFO_FILE} names"
-            yield TableProblem("column-missing", text, (), feature)
+            yield make_data_finding("column-missing", text, feature=feature)
         elif description.get("dtype") not in dataset.OTHER_TYPES and (
             kinds := _compare_type(schema.field(feature).type, description)
         ):
             text = f"{name} has {feature} as {kinds[0]}, and {dataset.INFO_FILE} says {kinds[1]}"
-            yield TableProblem("shape-differs", text, (), feature)
+            yield make_data_finding("shape-differs", text, feature=feature)
     for column in (column for column in schema.names if column not in features):
         text = f"{name} has the column {column}, which {dataset.INFO_FILE} does not name: LeRobot refuses it"
-        yield TableProblem("column-missing", text, (), column)
+        yield make_data_finding("column-missing", text, feature=column)
 
 
 def _compare_type(arrow_type: Any, feature: Mapping[str, Any]) -> tuple[str, str] | None:

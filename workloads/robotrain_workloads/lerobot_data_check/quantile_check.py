@@ -8,15 +8,16 @@ from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.policy_features import ACTION, STATE
 from robotrain_workloads.lerobot_data_check import number_statistics
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data_check.statistics_needs import COMPUTED_WAY
-from robotrain_workloads.lerobot_data_check.table_files import TableProblem, read_object
+from robotrain_workloads.lerobot_data_check.table_files import read_object
 
 LOW, HIGH = "q01", "q99"
 
 
 def find_quantile_problems(
     files: DatasetFiles, features: Collection[str], chosen: Collection[int] | None
-) -> Iterator[TableProblem]:
+) -> Iterator[DataFinding]:
     """Yield one problem if too many frames are outside of the stored quantiles of any of these features.
 
     Raise UnreadableTable, OSError, ValueError.
@@ -43,4 +44,4 @@ def find_quantile_problems(
     if outer:
         said = " and ".join(f"{100 * part:.0f} % of the frames of {feature}" for feature, part in outer.items())
         text = f"the quantiles in {dataset.STATISTICS_FILE}, by which the policy normalizes, leave {said} outside"
-        yield TableProblem("quantiles-differ", text, (), next(iter(outer)), COMPUTED_WAY)
+        yield make_data_finding("quantiles-differ", text, feature=next(iter(outer)), suggestion=COMPUTED_WAY)

@@ -94,7 +94,7 @@ class RecordedDataset:
         try:
             return table_files.read_object(self.files, dataset.STATISTICS_FILE)
         except table_files.UnreadableTable as error:
-            if error.problem.kind != "file-missing":
+            if error.problem.code != "file-missing":
                 raise
             return {}
 

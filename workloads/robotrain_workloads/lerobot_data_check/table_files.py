@@ -4,11 +4,11 @@ import importlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 from robotrain_workloads.lerobot import file_formats
-from robotrain_workloads.lerobot.episode_numbers import format_ranges
 from robotrain_workloads.lerobot_data_check.dataset_files import LARGEST_TEXT, DatasetFiles
+from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
 
 DATA_FILES, EPISODE_FILES, TASK_FILE = "data/*/*.parquet", "meta/episodes/*/*.parquet", "meta/tasks.parquet"
 BATCH_ROWS = 100_000
@@ -22,50 +22,32 @@ NUMBER_BYTES = 8
 Columns = Mapping[str, Any]
 
 
-class TableProblem(NamedTuple):
-    """A kind of disagreement, with the first value that shows it."""
-
-    kind: str
-    """A code of `lerobot_data_check.findings`."""
-    text: str
-    """A sentence without a full stop."""
-    episodes: Sequence[int] = ()
-    """All that have it; none if it is about the dataset as a whole."""
-    feature: str = ""
-    way: str = ""
-    """What to type, if that helps."""
-
-    def __str__(self) -> str:
-        text = f"{self.text} (episodes {format_ranges(self.episodes, ', ')})" if len(self.episodes) > 1 else self.text
-        return f"{text} ({self.way})" if self.way else text
-
-
 class ProblemList:
     """Each kind of problem of a feature once, with all its episodes."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str], tuple[TableProblem, set[int]]] = {}
+        self._found: dict[tuple[str, str], tuple[DataFinding, set[int]]] = {}
 
-    def add(self, problem: TableProblem) -> None:
+    def add(self, problem: DataFinding) -> None:
         """Add a problem; of each kind the first text is told."""
-        self._found.setdefault((problem.kind, problem.feature), (problem, set()))[1].update(problem.episodes)
+        self._found.setdefault((problem.code, problem.feature), (problem, set()))[1].update(problem.episodes)
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def __iter__(self) -> Iterator[TableProblem]:
-        return (problem._replace(episodes=sorted(episodes)) for problem, episodes in self._found.values())
+    def __iter__(self) -> Iterator[DataFinding]:
+        return (problem._replace(episodes=tuple(sorted(episodes))) for problem, episodes in self._found.values())
 
 
 class UnreadableTable(Exception):
     """A file of a table cannot be read."""
 
-    def __init__(self, problem: TableProblem) -> None:
+    def __init__(self, problem: DataFinding) -> None:
         super().__init__(problem.text)
         self.problem = problem
 
 
-def find_damage(files: DatasetFiles, path: str, subject: str = "", *, is_opened: bool = True) -> TableProblem | None:
+def find_damage(files: DatasetFiles, path: str, subject: str = "", *, is_opened: bool = True) -> DataFinding | None:
     """Return why a file cannot be read; None if its form is right.
 
     :param subject: what the file is, behind its path.
@@ -74,11 +56,11 @@ def find_damage(files: DatasetFiles, path: str, subject: str = "", *, is_opened:
     try:
         size = files.get_size(path)
     except FileNotFoundError:
-        return TableProblem("file-missing", f"{path}{subject} does not exist")
+        return make_data_finding("file-missing", f"{path}{subject} does not exist")
     ending = PurePosixPath(path).suffix
     damage = file_formats.explain_form(files.open(path), size, ending) if is_opened else ""
     kind = "file-is-pointer" if damage == file_formats.LFS_POINTER else "file-unreadable"
-    return TableProblem(kind, f"{path}{subject} {damage}") if damage else None
+    return make_data_finding(kind, f"{path}{subject} {damage}") if damage else None
 
 
 def read_object(files: DatasetFiles, path: str) -> dict[str, Any]:
@@ -91,10 +73,10 @@ def read_small(files: DatasetFiles, path: str, most_bytes: int = LARGEST_TEXT) -
     try:
         size = files.get_size(path)
     except FileNotFoundError as error:
-        raise UnreadableTable(TableProblem("file-missing", f"{path} does not exist")) from error
+        raise UnreadableTable(make_data_finding("file-missing", f"{path} does not exist")) from error
     if size > most_bytes:
         text = f"{path} is too large to be read: more than {most_bytes:,} bytes"
-        raise UnreadableTable(TableProblem("file-unreadable", text))
+        raise UnreadableTable(make_data_finding("file-unreadable", text))
     return files.read(path)
 
 
@@ -121,7 +103,7 @@ def require_sizes(file: Any, path: str, names: Sequence[str], most_rows: int | N
         if (size := sum(sizes)) > max(SMALL_GROUP, group.num_rows * LARGEST_ROW):
             reason = f"{size:,} bytes of numbers in {group.num_rows:,} rows"
     if reason:
-        raise UnreadableTable(TableProblem("file-unreadable", f"{path} claims {reason}"))
+        raise UnreadableTable(make_data_finding("file-unreadable", f"{path} claims {reason}"))
 
 
 def read_batches(
@@ -139,7 +121,7 @@ def read_batches(
 
 def _explain_failure(path: str, error: Exception) -> UnreadableTable:
     reason = re.sub(r"[\s\x00-\x1f]+", " ", str(error)).strip()
-    return UnreadableTable(TableProblem("file-unreadable", f"{path} is damaged: {reason}"))
+    return UnreadableTable(make_data_finding("file-unreadable", f"{path} is damaged: {reason}"))
 
 
 def read_columns(files: DatasetFiles, paths: Sequence[str], names: Sequence[str]) -> Columns:
@@ -149,7 +131,7 @@ def read_columns(files: DatasetFiles, paths: Sequence[str], names: Sequence[str]
     for path in paths:
         file = open_table(files, path)
         for name in (name for name in names if name not in file.schema_arrow.names):
-            raise UnreadableTable(TableProblem("column-missing", f"{path} has no column {name}"))
+            raise UnreadableTable(make_data_finding("column-missing", f"{path} has no column {name}"))
         require_sizes(file, path, names, MOST_ROWS)
         for batch in read_batches(file, path, BATCH_ROWS, [*names]):
             for name in names:

@@ -41,7 +41,7 @@ from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot.warm_up import quick_imports
 from robotrain_workloads.lerobot_data_check import statistics_needs
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
-from robotrain_workloads.lerobot_data_check.table_files import TableProblem
+from robotrain_workloads.lerobot_data_check.findings import DataFinding
 from robotrain_workloads.lerobot_train import trainer_fixes, video_decoder, wandb
 from robotrain_workloads.lerobot_train.base_policy import BasePolicy
 from robotrain_workloads.lerobot_train.data_wait import DataWait
@@ -306,7 +306,7 @@ def _place_weights(own: argparse.Namespace) -> None:
         emit_event(Note(level="warning", text=warning))
 
 
-def _find_problems(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> list[TableProblem]:
+def _find_problems(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> list[DataFinding]:
     """Return why the tables of the dataset do not agree, for a trainer with these options. Raise as the comparison."""
     from robotrain_workloads.lerobot_data_check import dataset_tables  # numpy starts threads
 

@@ -17,7 +17,6 @@ from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_da
 from robotrain_workloads.lerobot_data_check.ranged_files import MOST_COLUMN_BYTES, RangedFiles
 from robotrain_workloads.lerobot_data_check.table_files import (
     DATA_FILES,
-    TableProblem,
     UnreadableTable,
     open_table,
     read_batches,
@@ -67,8 +66,8 @@ def answer_question(
             quantiles=options.get("quantiles", ()) if isinstance(files, LocalFiles) else (),  # else the run compares
         )
     for problem in disagreements:
-        yield make_data_finding(problem.kind, problem.text, problem.episodes, feature=problem.feature)
-        ways += [problem.way] if problem.way else []
+        yield problem
+        ways += [problem.suggestion] if problem.suggestion else []
     yield {"ways": ways}
     if options.get("warns") and not disagreements:
         recorded = EpisodeFiles(files, info)
@@ -96,7 +95,7 @@ def _fetch_tables(files: RangedFiles) -> bool:
     return is_small
 
 
-def _compare_metadata(files: RangedFiles, info: Mapping[str, Any]) -> list[TableProblem]:
+def _compare_metadata(files: RangedFiles, info: Mapping[str, Any]) -> list[DataFinding]:
     """Return how episodes are not all there, without a look at their frames, which the run compares."""
     try:
         return [*find_episode_problems(info, read_episodes(files, info))]
