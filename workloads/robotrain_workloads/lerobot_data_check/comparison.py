@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from robotrain_runtime.contract.finding import Finding
 
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot_data_check import data_needs, dataset_options, statistics_needs
+from robotrain_workloads.lerobot_data_check import data_needs, dataset_options, source_units, statistics_needs
 
 
 def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
@@ -32,3 +32,4 @@ def list_warnings(job: LerobotJob) -> Iterator[str]:
         yield from needs.list_space_warnings()
         yield from statistics_needs.list_warnings(needs)
     yield from dataset_options.list_warnings(job)
+    yield from source_units.list_warnings(job)

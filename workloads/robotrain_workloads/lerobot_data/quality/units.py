@@ -9,20 +9,10 @@ from robotrain_workloads.lerobot_data.quality.episode_rows import EpisodeRows
 from robotrain_workloads.lerobot_data.quality.joint_units import find_odd_episodes
 from robotrain_workloads.lerobot_data_check.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data_check.recording import Array
+from robotrain_workloads.lerobot_data_check.source_units import AGREED, FACTORS, GAP, NEAR_MOTION, NEAR_SIZE
 
-FACTORS: Mapping[float, str] = {
-    180 / np.pi: "degrees among radians",
-    10.0: "another scale",
-    100.0: "percents or centimeters",
-    1000.0: "millimeters among meters",
-}
-"""How far units are from each other, and which they may be."""
-NEAR = np.array([1.6, 2.2])
-"""How far the factor of an episode may be from one of them: of its numbers' size, and of their motion."""
-GAP = 4.0
-"""The least factor between the episodes of one unit and those of another."""
-AGREED = 0.6
-"""How far the factors of dimensions are from each other in the middle, as logarithms."""
+NEAR = np.array([NEAR_SIZE, NEAR_MOTION])
+"""How far the factor of an episode may be from one of `FACTORS`: of its numbers' size, and of their motion."""
 MOVING_PART = 0.5
 """Of the episodes: a dimension that moves in fewer is not compared."""
 FEWEST_DIMENSIONS, FEWEST_EPISODES = 2, 4

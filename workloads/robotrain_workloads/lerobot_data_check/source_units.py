@@ -1,0 +1,114 @@
+"""Datasets that a training reads together, of which some have another unit, such as degrees among radians.
+
+Standard library only: the statistics that each dataset stores are compared.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot.file_formats import read_json_object
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot.policy_features import ACTION, STATE
+
+FACTORS: Mapping[float, str] = {
+    math.degrees(1): "degrees among radians",
+    10.0: "another scale",
+    100.0: "percents or centimeters",
+    1000.0: "millimeters among meters",
+}
+"""How far units are from each other, and which they may be."""
+NEAR_SIZE, NEAR_MOTION = 1.6, 2.2
+"""How far the factor between two groups may be from one of them: of their numbers' size, and of their motion."""
+GAP = 4.0
+"""The least factor between the datasets of one unit and those of another."""
+AGREED = 0.6
+"""How far the factors of dimensions are from each other in the middle, as logarithms."""
+FEWEST_DIMENSIONS = 2
+
+
+class _Dimension(NamedTuple):
+    """How large the numbers of a dimension are, and how far they move, as logarithms."""
+
+    size: float
+    motion: float
+
+
+def list_warnings(job: LerobotJob) -> Iterator[str]:
+    """Yield a sentence if the numbers of some datasets of a job are in another unit than those of the others."""
+    sources = list(dict.fromkeys(job.datasets))
+    if len(sources) < 2:
+        return
+    statistics = {source.uri: _read_statistics(job.folders[source]) for source in sources}
+    features_by_text: dict[str, list[str]] = {}
+    for feature in (STATE, ACTION):
+        dimensions = {name: _read_dimensions(stored, feature) for name, stored in statistics.items()}
+        if text := _compare(dimensions):
+            features_by_text.setdefault(text, []).append(feature)
+    for text, features in features_by_text.items():
+        yield f"the numbers of {' and '.join(features)} in {text}"
+
+
+def _read_statistics(folder: Path) -> Mapping[str, Any]:
+    with suppress(OSError, ValueError):
+        return read_json_object(folder / dataset.STATISTICS_FILE)
+    return {}
+
+
+def _read_dimensions(statistics: Mapping[str, Any], feature: str) -> list[_Dimension | None]:
+    """Return the dimensions of a feature, None for one that does not move; empty without statistics of them."""
+    dimensions: list[_Dimension | None] = []
+    with suppress(KeyError, TypeError, ValueError):
+        stored = statistics[feature]
+        for mean, deviation in zip(stored["mean"], stored["std"], strict=True):
+            size = math.hypot(mean, deviation)
+            is_moving = deviation > 0 and math.isfinite(size)
+            dimensions.append(_Dimension(math.log(size), math.log(deviation)) if is_moving else None)
+        return dimensions
+    return []
+
+
+def _compare(dimensions_by_name: Mapping[str, Sequence[_Dimension | None]]) -> str:
+    """Return the end of a sentence about the datasets with the larger numbers; empty if all have one unit."""
+    common = {name: dimensions for name, dimensions in dimensions_by_name.items() if any(dimensions)}
+    if len(common) < 2 or len({len(dimensions) for dimensions in common.values()}) > 1:
+        return ""
+    moving = [row for row in zip(*common.values(), strict=True) if None not in row]
+    if len(moving) < FEWEST_DIMENSIONS:
+        return ""
+    names = [*common]
+    levels = {name: median(row[at].size for row in moving) for at, name in enumerate(names)}
+    ordered = sorted(names, key=levels.__getitem__)
+    gaps = [levels[after] - levels[before] for before, after in pairwise(ordered)]
+    split = gaps.index(max(gaps)) + 1
+    if gaps[split - 1] < math.log(GAP):
+        return ""
+    low, high = ([names.index(name) for name in group] for group in (ordered[:split], ordered[split:]))
+    sizes, motions = (
+        [median(row[at][part] for at in high) - median(row[at][part] for at in low) for row in moving]
+        for part in range(2)
+    )
+    factor = _name_factor(sizes, motions)
+    if factor is None:
+        return ""
+    larger, smaller = ordered[split:], ordered[:split]
+    return f"{' and '.join(larger)} are about {factor:.3g} times those in {' and '.join(smaller)}: {FACTORS[factor]}?"
+
+
+def _name_factor(sizes: Sequence[float], motions: Sequence[float]) -> float | None:
+    """Return the factor between two units that the logarithms of dimensions agree on; None if there is no such."""
+    size, motion = median(sizes), median(motions)
+    spreads = [median(abs(part - middle) for part in parts) for parts, middle in ((sizes, size), (motions, motion))]
+    near = [
+        factor
+        for factor in FACTORS
+        if abs(size - math.log(factor)) < math.log(NEAR_SIZE) and abs(motion - math.log(factor)) < math.log(NEAR_MOTION)
+    ]
+    if not near or max(spreads) > AGREED:
+        return None
+    return min(near, key=lambda factor: abs(size - math.log(factor)))
