@@ -14,7 +14,7 @@ from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.environments import environment, environment_check
-from robotrain_runtime.process import run_outcome
+from robotrain_runtime.process import outcome_file
 from robotrain_runtime.process.stop import StopRequested, StopSignal
 
 CANCELLED = "the run was cancelled"
@@ -76,7 +76,7 @@ def _start(options: argparse.Namespace, words: list[str]) -> int:
     try:
         job_document = read_document(options)
         if options.command == "run":
-            run_outcome.prepare_work_folder(job_document)
+            outcome_file.prepare_work_folder(job_document)
         if options.command != "register" and bootstrap.is_build_needed(job_document):
             code = bootstrap.start_supervisor(job_document, options.command, words)
             if code is not None:

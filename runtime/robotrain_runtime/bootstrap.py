@@ -18,7 +18,7 @@ from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Outcome
 from robotrain_runtime.contract.failure import EXIT_FAILED, JobFailed
 from robotrain_runtime.environments import environment, interpreter, other_environments, work_secrets
-from robotrain_runtime.process import run_outcome
+from robotrain_runtime.process import outcome_file
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import SIGNALS, StopRequested, StopSignal
 from robotrain_runtime.publishing.end_notice import EndNotice
@@ -62,7 +62,7 @@ def start_supervisor(document: JobDocument, command: str, arguments: Sequence[st
     is_run = command == "run"
     unkept = Path(os.devnull)
     with (
-        run_outcome.open_relay(document) if is_run else EventRelay(unkept, job_node.read_node_rank(document)) as relay,
+        outcome_file.open_relay(document) if is_run else EventRelay(unkept, job_node.read_node_rank(document)) as relay,
         StopSignal() as stop,
     ):
         outcome = _replace_process(document, arguments, relay, stop)
@@ -86,14 +86,16 @@ def _replace_process(
             return None
         become_supervisor(python, document, arguments)
     except StopRequested:
-        return run_outcome.make_cancelled(document, stop)
+        return outcome_file.make_cancelled(document, stop)
     except Exception as error:
         if stop.number is not None:
-            return run_outcome.make_cancelled(document, stop)
+            return outcome_file.make_cancelled(document, stop)
         if isinstance(error, OSError):
             reason = f"the job's supervisor cannot be started: {error}"
             error = JobFailed(reason, EXIT_FAILED, failure.classify_error(reason))
-        return run_outcome.make_failure(error) if isinstance(error, JobFailed) else run_outcome.make_crash(relay, error)
+        return (
+            outcome_file.make_failure(error) if isinstance(error, JobFailed) else outcome_file.make_crash(relay, error)
+        )
 
 
 def become_supervisor(python: Path, document: JobDocument, arguments: Sequence[str]) -> NoReturn:

@@ -31,7 +31,7 @@ from robotrain_runtime.environments.run_environment import BackgroundBuild
 from robotrain_runtime.environments.work_secrets import WorkSecrets
 from robotrain_runtime.machine.disk_cache import CacheLease
 from robotrain_runtime.preflight import collect_findings
-from robotrain_runtime.process import run_outcome
+from robotrain_runtime.process import outcome_file
 from robotrain_runtime.process.child import Program
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopRequested, StopSignal
@@ -81,7 +81,7 @@ def fetch_job(document: JobDocument) -> list[StagedMount]:
 @contextmanager
 def _open_services(document: JobDocument) -> Iterator[RunServices]:
     with (
-        run_outcome.open_relay(document) as relay,
+        outcome_file.open_relay(document) as relay,
         StopSignal() as stop,
         CacheLease(Path(document.placement.cache)) as lease,
     ):
@@ -97,16 +97,16 @@ def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recov
         if document.registers:
             staged = staged_data.add_staged_mounts(document)  # as the bootstrap asks
             if problems := list(other_environments.find_other_problems(staged)):
-                raise run_outcome.report_findings(services.relay, problems)
+                raise outcome_file.report_findings(services.relay, problems)
             services.relay.emit(handover.register_step(document, services.stop, services.relay.write_line))
             return Outcome(state="succeeded", exit_code=0)
         return Engine(staged_data.add_staged_mounts(document), services, earlier).run()
     except StopRequested:
-        return run_outcome.make_cancelled(document, services.stop)
+        return outcome_file.make_cancelled(document, services.stop)
     except JobFailed as failed:
-        return run_outcome.make_failure(failed)
+        return outcome_file.make_failure(failed)
     except Exception as error:
-        return run_outcome.make_crash(services.relay, error)
+        return outcome_file.make_crash(services.relay, error)
 
 
 class Engine:
@@ -276,7 +276,7 @@ class Engine:
         finally:
             self._preflight_done.set()
         if findings:
-            raise run_outcome.report_findings(self._relay, findings)
+            raise outcome_file.report_findings(self._relay, findings)
 
     def _keep_descriptions(self, described: Mapping[JobSource, Path]) -> dict[JobSource, Path]:
         """Return the descriptions where they stay while the run goes on: those of a transfer end with it."""
@@ -307,7 +307,7 @@ class Engine:
 
     def _on_refused(self, reason: str) -> None:
         finding = Finding(code="options-refused", title=reason.rstrip("."))
-        self._background.report_failure(run_outcome.report_findings(self._relay, [finding]))
+        self._background.report_failure(outcome_file.report_findings(self._relay, [finding]))
 
     def _restore_checkpoint(self) -> None:
         """Restore the last checkpoint of an earlier attempt to the folder where this one saves its own."""

@@ -6,7 +6,7 @@ import shutil
 import time
 
 import pytest
-from robotrain.store import ended_runs, records
+from robotrain.store import listed_results, records
 from robotrain_local import observe
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Evaluated, Metrics, Outcome
@@ -102,7 +102,7 @@ def _continue(folder):
 
 
 def _damage(folder):
-    path = records.get_run_folder(folder.name) / ended_runs.ENDED_FILE
+    path = records.get_run_folder(folder.name) / listed_results.ENDED_FILE
     path.write_bytes(path.read_bytes().replace(b"succeeded", b"cancelled"))
 
 
@@ -139,7 +139,7 @@ def test_uncertain_end_is_queried_each_time(ended_run, listing, case):
         (folder / "exit.json").unlink()
     for _ in range(2):
         assert listing()[1] == {"train-1"}
-    assert not (records.get_run_folder("train-1") / ended_runs.ENDED_FILE).exists()
+    assert not (records.get_run_folder("train-1") / listed_results.ENDED_FILE).exists()
 
 
 def test_list_of_ended_runs_loads_no_platform(ended_run, robotrain):
@@ -150,7 +150,7 @@ def test_list_of_ended_runs_loads_no_platform(ended_run, robotrain):
 
 def test_stored_end_is_private_and_not_written_through_a_link(ended_run, listing, tmp_path):
     ended_run("train-1", *STEPS)
-    stored, other = records.get_run_folder("train-1") / ended_runs.ENDED_FILE, tmp_path / "other"
+    stored, other = records.get_run_folder("train-1") / listed_results.ENDED_FILE, tmp_path / "other"
     stored.symlink_to(other)
     listing()
     assert not other.exists()

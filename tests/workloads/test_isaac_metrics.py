@@ -2,7 +2,7 @@
 
 from robotrain.model.progress import Progress
 from robotrain.model.scores import format_headline_score
-from robotrain.store.ended_runs import summarize_progress
+from robotrain.store.listed_results import summarize_progress
 from robotrain_runtime.contract.event import Metrics, make_record
 from robotrain_workloads.isaac_train.supervisor import NOT_ALLOWED, translate_metrics
 from robotrain_workloads.isaac_train.workload import ISAAC_TRAIN

@@ -14,7 +14,7 @@ from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.report import all_runs, collect, compared_evaluations
 from robotrain.report.collect import RunFacts
-from robotrain.store import ended_runs, plans, records
+from robotrain.store import listed_results, plans, records
 from robotrain.store.latest_run import REFERENCE_ROLE
 
 
@@ -84,7 +84,7 @@ def _list_others(compared: set[str], plugins: Plugins) -> Iterator[OtherEvaluati
 
 def _read_listed(run: str) -> Evaluated | None:
     """Return the result of an evaluation elsewhere, as `robotrain runs` stored it."""
-    if (ended := ended_runs.read_ended_run(run)) is None:
+    if (ended := listed_results.read_ended_run(run)) is None:
         return None
     listed = ended.progress
     return Evaluated(episodes=0, scores=listed.scores, results="", conditions=listed.conditions, digest=listed.digest)

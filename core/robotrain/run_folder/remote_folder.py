@@ -21,7 +21,7 @@ from robotrain_runtime.contract.event import Registered
 
 from robotrain.cluster.outputs import download_atomically
 from robotrain.model.run import Output
-from robotrain.run_folder import ended_run, file_names, outputs
+from robotrain.run_folder import file_names, model_registration, outputs, removal
 from robotrain.run_folder.answer import CHUNK_BYTES
 from robotrain.run_folder.copied_output import make_links
 from robotrain.run_folder.events_copy import EventsCopy
@@ -324,7 +324,7 @@ class RemoteRunFolders(RunFolders):
         """Register a checkpoint of a run with its own runtime, there. Raise Rejected."""
         run = partial(self._run_runtime, top / SEARCH_FILE)
         payload = top / file_names.PAYLOAD_FOLDER
-        return ended_run.register_model(folder, name, step, payload, run, self.find_other_writer)
+        return model_registration.register_model(folder, name, step, payload, run, self.find_other_writer)
 
     def find_other_writer(self, path: Path) -> str:
         """Return how somebody else may have written what is at a path there, as `ownership` does here."""
@@ -337,7 +337,7 @@ class RemoteRunFolders(RunFolders):
     def _run_runtime(
         self, search: Path, folder: Path, arguments: list[str], payload: Path
     ) -> subprocess.CompletedProcess[str]:
-        """Run the runtime that was sent with a run, as `ended_run` does here. `search`: what finds a Python."""
+        """Run the runtime of a run, as `model_registration` does here. `search`: what finds a Python."""
         words = shlex.join(["/bin/sh", str(search), "-m", "robotrain_runtime", *arguments])
         lines = (
             f"cd {shlex.quote(str(folder))} || exit 1",
@@ -357,10 +357,10 @@ class RemoteRunFolders(RunFolders):
         Raise OSError.
         """
         quoted_folder = shlex.quote(str(folder))
-        left = ended_run.make_removed_path(folder)
+        left = removal.make_removed_path(folder)
         removed = shlex.quote(str(left))
         script = (
-            f"if [ -L {quoted_folder} ]; then echo {shlex.quote(ended_run.LINKED)} >&2; exit 1; fi",
+            f"if [ -L {quoted_folder} ]; then echo {shlex.quote(removal.LINKED)} >&2; exit 1; fi",
             f"owner=$(stat -L -c %u -- {quoted_folder}) && me=$(id -u) || exit 1",
             f'if [ "$owner" != "$me" ]; then echo {OTHERS}; exit; fi',
             f"size=$(du -s -B1 -- {quoted_folder}) || exit 1",
@@ -370,7 +370,7 @@ class RemoteRunFolders(RunFolders):
         result = self._at.run("\n".join(script), seconds=600.0)
         reason = result.stderr.strip().rpartition("\n")[2]
         if result.exit_code == FILES_LEFT:
-            raise ended_run.make_files_left_error(folder, left, reason)
+            raise removal.make_files_left_error(folder, left, reason)
         if result.exit_code:
             raise OSError(reason)
         answer = result.text.removesuffix("\n")

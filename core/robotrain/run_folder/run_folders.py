@@ -8,7 +8,7 @@ from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.files import read_limited_file, write_atomically
 
 from robotrain.model.run import Output
-from robotrain.run_folder import ended_run, file_names, log, outputs
+from robotrain.run_folder import file_names, log, model_registration, outputs, removal
 from robotrain.run_folder.facts import FolderFacts, read_facts
 from robotrain.run_folder.log import FolderLog
 from robotrain.store import ownership
@@ -61,7 +61,7 @@ class RunFolders:
 
         :param top: the run folder of the whole, with the payload.
         """
-        return ended_run.register_model(folder, name, step, top / file_names.PAYLOAD_FOLDER)
+        return model_registration.register_model(folder, name, step, top / file_names.PAYLOAD_FOLDER)
 
     def find_other_writer(self, path: Path) -> str:
         """Return how somebody else may have written what is at a path, in words; empty if nobody may."""
@@ -72,4 +72,4 @@ class RunFolders:
 
         Raise OSError.
         """
-        return ended_run.remove_folder(folder, dry_run)
+        return removal.remove_folder(folder, dry_run)

@@ -20,7 +20,7 @@ from robotrain.model.reference import Reference
 from robotrain.model.run import Output, RunGone, RunState, Status, StepStatus
 from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain.run_folder import cancel, ended_run, file_names, log
+from robotrain.run_folder import cancel, file_names, log, removal
 from robotrain.run_folder.cancel import NeededStop, Stop
 from robotrain.run_folder.facts import ENGINE_END_FILE, FACT_FILES, FolderFacts
 from robotrain.run_folder.parts import JudgedRun, RunPart, judge_parts
@@ -303,7 +303,7 @@ class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):
         with suppress(Rejected, OSError, ValueError):  # it does not say
             run = self.read_run_name(reference)
         status = self.status(reference)
-        return ended_run.remove_run_folder(folder, run, self.spec_file, status, dry_run, self.folders.remove)
+        return removal.remove_run_folder(folder, run, self.spec_file, status, dry_run, self.folders.remove)
 
     def has_step_output(self, reference: Reference) -> bool:
         """Return whether a later pipeline can read what a step handed over."""

@@ -170,11 +170,11 @@ def name_job(prepared: PreparedJob, stored: RenderedPlan, name: str) -> Prepared
 
 def list_measuring_parameters(prepared: PreparedJob, sets: Sequence[str], workload: Workload) -> list[Parameter]:
     """Return the parameters that have a word for a number which a run measures, without those that `sets` give."""
-    values, given = dict(prepared.job.parameters), parse_assignments(sets)
+    values, given_texts = dict(prepared.job.parameters), parse_assignments(sets)
     return [
         parameter
         for parameter in get_parameters(workload.parameters)
-        if values[parameter.name] in parameter.param.words and parameter.name not in given
+        if values[parameter.name] in parameter.param.words and parameter.name not in given_texts
     ]
 
 

@@ -26,7 +26,7 @@ from robotrain.model.health import (
     report_warning,
 )
 from robotrain.model.plan import Plan
-from robotrain.run_folder.ended_run import REMOVED_SUFFIX
+from robotrain.run_folder.removal import REMOVED_SUFFIX
 from robotrain.store import files, records
 from robotrain_runtime import preflight as runtime_preflight
 from robotrain_runtime.contract import document

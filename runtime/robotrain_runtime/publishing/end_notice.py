@@ -10,7 +10,7 @@ from robotrain_runtime.contract.event import Checkpoint, Evaluated, Outcome
 from robotrain_runtime.contract.notice import post_notice, tell_all
 from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX
 from robotrain_runtime.environments.work_secrets import WorkSecrets
-from robotrain_runtime.process import run_outcome
+from robotrain_runtime.process import outcome_file
 from robotrain_runtime.process.event_relay import EventRelay
 
 SHOWN_SCORES = 3
@@ -27,7 +27,7 @@ class EndNotice:
 
     def end_run(self, relay: EventRelay, outcome: Outcome) -> Outcome:
         """Write the outcome, and tell each channel unless another node or the platform's own program does."""
-        outcome = run_outcome.write_outcome(self._document, relay, outcome)
+        outcome = outcome_file.write_outcome(self._document, relay, outcome)
         if job_node.is_lead(self._document) and not self._document.placement.tells_end:
             self.send(outcome, relay.write_line)
         return outcome
@@ -51,7 +51,7 @@ class EndNotice:
 def format_notice(document: JobDocument, outcome: Outcome) -> str:
     """Return the message about the end of a run, without secrets."""
     run, score, again = document.run, "", "resubmit"
-    with suppress(Exception), Path(document.placement.work, run_outcome.EVENTS_FILE).open() as events:
+    with suppress(Exception), Path(document.placement.work, outcome_file.EVENTS_FILE).open() as events:
         # a run that failed before its runtime began has none
         for line in events:
             record = None if METRICS in line else event.parse_event(line)

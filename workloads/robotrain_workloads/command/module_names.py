@@ -49,10 +49,11 @@ def _is_typing_error(name: str, meant: str) -> bool:
 
 def comes_from(module: str, packages: Collection[str]) -> bool:
     """Return whether one of these packages probably has a module: its name has that of the other in it."""
-    name = _simplify(PACKAGES.get(module, module))
-    simple = [_simplify(package) for package in packages]
+    name = simplify(PACKAGES.get(module, module))
+    simple = [simplify(package) for package in packages]
     return any(name in package or (len(package) >= MIN_SHARED and package in name) for package in simple)
 
 
-def _simplify(name: str) -> str:
-    return re.sub(r"[-_.]", "", name).lower()
+def simplify(text: str) -> str:
+    """Return a name of a package or module, or a text of such, as it is compared: without `-`, `_` and `.`."""
+    return re.sub(r"[-_.]", "", text).lower()

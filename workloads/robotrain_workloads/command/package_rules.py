@@ -17,7 +17,7 @@ from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_workloads import code_rules
 from robotrain_workloads.command import program_packages, rules, script_facts
 from robotrain_workloads.command.missing_module import SHIPPED_ENVIRONMENT, SHIPPED_MODULES
-from robotrain_workloads.command.module_names import find_meant_module
+from robotrain_workloads.command.module_names import find_meant_module, simplify
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -116,7 +116,7 @@ def _find_misspelt(job: "Job", root: Path, script: str) -> dict[str, tuple[str, 
     misspelt: dict[str, tuple[str, str]] = {}
     for module, place in script_facts.find_missing_at_start(root, script).items():
         meant = find_meant_module(module, own_modules)
-        if meant and _simplify(module) not in packages:
+        if meant and simplify(module) not in packages:
             misspelt[module] = meant, place
     return misspelt
 
@@ -129,11 +129,7 @@ def _read_package_names(job: "Job", root: Path) -> str:
     for path in paths:
         with suppress(OSError):
             texts.append(read_limited_file(path, MAX_PROJECT_FILE).decode(errors="replace"))
-    return _simplify("\n".join(texts))
-
-
-def _simplify(text: str) -> str:
-    return text.replace("-", "").replace("_", "").lower()
+    return simplify("\n".join(texts))
 
 
 def _suggest_packages(names: Sequence[str], root: Path) -> list[Suggestion]:

@@ -18,7 +18,7 @@ from robotrain.report.evaluation import format_number
 from robotrain.store import name_index, records
 
 if TYPE_CHECKING:
-    from robotrain.report.comparison import DifferingRow
+    from robotrain.report.several_runs import DifferingRow
 
 ComparedRuns = Annotated[
     list[str] | None,
@@ -33,8 +33,8 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
 
     robotrain diff pick-v2
     """
-    from robotrain.report import collect, comparison
-    from robotrain.report.comparison import DifferingRow
+    from robotrain.report import collect, several_runs
+    from robotrain.report.several_runs import DifferingRow
     from robotrain.store import code_changes
 
     named = runs or []
@@ -47,14 +47,14 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
     evaluated = [run_facts.progress.evaluated for run_facts in facts]
     scores: list[dict[str, Any]] = [dict(evaluation.scores) if evaluation else {} for evaluation in evaluated]
     score_names = dict.fromkeys(name for run_scores in scores for name in run_scores)
-    jobs = comparison.compare_jobs(facts)
+    jobs = several_runs.compare_jobs(facts)
     tables = {
         "settings": [DifferingRow(row.name, row.texts) for row in jobs if not row.is_source],
         "data": [DifferingRow(row.name, row.texts) for row in jobs if row.is_source],
-        "metrics": comparison.compare_metrics(facts),
+        "metrics": several_runs.compare_metrics(facts),
         "scores": [DifferingRow(name, tuple(run_scores.get(name) for run_scores in scores)) for name in score_names],
     }
-    unknown = comparison.list_unknown_jobs(facts)
+    unknown = several_runs.list_unknown_jobs(facts)
     code = [(other, code_changes.find_code_changes(facts[0].sources, other.sources)) for other in facts[1:]]
     changed_code = [(other.record.run, changes) for other, changes in code if changes]
     if json:

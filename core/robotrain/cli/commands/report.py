@@ -143,8 +143,8 @@ def _read_run(file: Path) -> str:
 
 def _render_page(runs: Sequence[RunFacts], folder: Path, file_names: Mapping[str, str]) -> str:
     """Return the page, with links to the pages of other runs that are in its folder."""
-    from robotrain.report.comparison import render_comparison_page
     from robotrain.report.run_page import render_run_page
+    from robotrain.report.several_runs import render_comparison_page
 
     run_pages = _find_run_pages(folder, file_names)
     if len(runs) > 1:
@@ -181,19 +181,19 @@ def _summarize_run(facts: RunFacts) -> str:
 
 def _dump_report(compared: Sequence[RunFacts], target: Path) -> dict[str, Any]:
     """Return what was reported as data; the keys are an API."""
-    from robotrain.report import compared_evaluations, comparison
+    from robotrain.report import compared_evaluations, several_runs
 
     if len(compared) == 1:
         return {"run": compared[0].record.run, "path": str(target.absolute())}
     evaluated = [facts.progress.evaluated for facts in compared]
-    jobs = comparison.compare_jobs(compared)
+    jobs = several_runs.compare_jobs(compared)
     return {
         "runs": [facts.record.run for facts in compared],
         "path": str(target.absolute()),
         "scores": [dict(evaluation.scores) if evaluation else None for evaluation in evaluated],
         "conditions": [evaluation.conditions if evaluation else None for evaluation in evaluated],
         "verdicts": compared_evaluations.dump_verdicts(compared),
-        "metrics": {row.name: list(row.values) for row in comparison.compare_metrics(compared)},
+        "metrics": {row.name: list(row.values) for row in several_runs.compare_metrics(compared)},
         "settings": {row.name: list(row.texts) for row in jobs if not row.is_source},
         "sources": {row.name: list(row.texts) for row in jobs if row.is_source},
     }

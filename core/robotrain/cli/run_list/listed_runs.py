@@ -18,9 +18,9 @@ from robotrain.model.run import RunRecord, RunState, Status, StepStatus
 from robotrain.model.scores import find_headline_score, format_value
 from robotrain.model.workload_profile import Metric
 from robotrain.plugins.manager import Plugins
-from robotrain.store import ended_runs, found_answers, name_lock, records, run_differences, run_values
+from robotrain.store import found_answers, listed_results, name_lock, records, run_differences, run_values
 from robotrain.store.code_changes import CODE_ROLE
-from robotrain.store.ended_runs import ListedProgress
+from robotrain.store.listed_results import ListedProgress
 from robotrain.store.run_differences import Difference
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _find_series(record: RunRecord) -> tuple[str, ...]:
 
 
 def _read_ended_progress(run: str) -> ListedProgress | None:
-    ended = ended_runs.read_ended_run(run)
+    ended = listed_results.read_ended_run(run)
     return ended.progress if ended else None
 
 
@@ -248,7 +248,7 @@ def _read_records(names: Iterator[str], accept: RecordFilter | None = None) -> I
         if record.phase == "sending":
             listed.state = "sending" if name_lock.is_being_submitted(name) else "interrupted"
             listed.reason = describe_interrupted(name) if listed.state == "interrupted" else ""
-        elif not record.steps and (ended := ended_runs.read_ended_run(name)) and ended.is_settled:
+        elif not record.steps and (ended := listed_results.read_ended_run(name)) and ended.is_settled:
             listed.status, listed.progress, listed.is_settled = ended
             listed.state, listed.reason = ended.status.state, ended.status.reason
         yield listed
@@ -291,7 +291,7 @@ def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
             listed_run.progress = _summarize_sweep(listed_run.record)
             continue
         is_remote = not listed_run.record.steps and can_list(listed_run.record.platform, plugins)
-        if is_remote and listed_run.status.finished and (ended := ended_runs.read_ended_run(listed_run.run)):
+        if is_remote and listed_run.status.finished and (ended := listed_results.read_ended_run(listed_run.run)):
             listed_run.progress = ended.progress
             continue
         requests[listed_run.record.platform] += is_remote
@@ -305,12 +305,12 @@ def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
         progress, file = answer
         if not file:
             found_answers.store_answer(listed_run.run, progress.evaluated)
-        listed_run.progress = ended_runs.summarize_progress(progress)
+        listed_run.progress = listed_results.summarize_progress(progress)
         status, outcome = listed_run.status, progress.outcome
         if outcome and status.finished:
             is_reported = (outcome.state, outcome.reason) == (status.state, status.reason)  # by the run, at its end
             if is_remote or (file and status.ended is not None and is_reported):
-                ended_runs.store_ended_run(listed_run.run, status, listed_run.progress, file)
+                listed_results.store_ended_run(listed_run.run, status, listed_run.progress, file)
 
 
 def _summarize_sweep(record: RunRecord) -> ListedProgress:
@@ -336,6 +336,6 @@ def _query_progress(record: RunRecord, platform: Platform) -> tuple[Progress, li
     """Return what the end of the log says, and which file of events, if nothing can start the run again."""
     is_here = not record.steps and platform.capabilities.feature("runs_here")
     path = platform.engine.events_file(record.reference) if is_here else None
-    file = ended_runs.identify_file(path) if path else None
+    file = listed_results.identify_file(path) if path else None
     lines = platform.engine.logs(record.reference, follow=False, tail=TAIL_LINES)
     return read_newest_progress(lines, record.metrics), file

@@ -6,8 +6,6 @@ Until then another submit uploads what is missing.
 
 import functools
 import json
-import threading
-import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -23,6 +21,7 @@ from robotrain_azure.arm import ServiceError
 from robotrain_azure.storage import StorageError
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.local_path import upload as local_upload
+from robotrain_sources.local_path.upload_progress import UploadProgress
 
 from robotrain_azureml.service import datastore, jobs
 from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs
@@ -76,33 +75,6 @@ def is_complete(blobs: DatastoreBlobs, upload: DatastoreUpload, listed: Collecti
             return False
         raise
     return bool(seal == {"files": len(listed), "size": sum(blob.size for blob in listed)})
-
-
-LINE_INTERVAL_SECONDS = 10.0
-
-
-class UploadProgress:
-    """Progress lines of an upload of `total` bytes. Thread-safe."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self.complete_bytes = self._sent = 0
-        self._next = time.monotonic() + LINE_INTERVAL_SECONDS
-        self._lock = threading.Lock()
-
-    def add_file(self, count: int) -> None:
-        """Count a complete file; parts of a file are sent again."""
-        with self._lock:
-            self.complete_bytes += count
-
-    def add_bytes(self, count: int) -> None:
-        """Count sent bytes."""
-        with self._lock:
-            self._sent += count
-            if time.monotonic() >= self._next:
-                self._next = time.monotonic() + LINE_INTERVAL_SECONDS
-                share = min(100, self._sent * 100 // max(1, self._total))
-                print_progress(f"  {share} %: {format_size(self._sent)} of {format_size(self._total)}")
 
 
 class PreparedPart(NamedTuple):

@@ -14,13 +14,12 @@ import os
 import shlex
 import stat
 import tarfile
-import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from robotrain.cluster.outputs import print_progress
 from robotrain.errors import NotSubmitted, Problem, Rejected, Stage
@@ -33,6 +32,7 @@ from robotrain_runtime.contract.document import DOCUMENT_FILE, DocumentError, Jo
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.local_path import upload as local_upload
 from robotrain_sources.local_path.upload import FolderContent
+from robotrain_sources.local_path.upload_progress import UploadProgress
 
 from robotrain_slurm.spec.submission_spec import SUBMISSION
 from robotrain_slurm.spec.uploads import UPLOADS_FOLDER, FolderUpload, list_uploads
@@ -48,7 +48,6 @@ STALL_SECONDS = 3600.0
 LATER = "The files that have come stay; the same command copies the rest."
 BUSY = 75
 """The exit code of a script where another submit copies the same folder."""
-PROGRESS_SECONDS = 10.0
 ASK = """\
 for folder in {folders}; do if [ -d "$folder" ]; then echo yes; else echo no; fi; done
 """
@@ -249,7 +248,7 @@ _Write = partial[None]
 
 def _write_files(folder: Path, content: FolderContent, names: Sequence[str], stream: IO[bytes]) -> None:
     """Write files as an archive. Raise OSError."""
-    progress = _Progress(sum(content.files[name] for name in names))
+    progress = UploadProgress(sum(content.files[name] for name in names))
     paths = {path: Path(entry.path) for path, entry in folder_content.list_entries(folder)}
     with tarfile.open(fileobj=stream, mode="w|", bufsize=1 << 20) as archive:
         for name in names:
@@ -257,28 +256,17 @@ def _write_files(folder: Path, content: FolderContent, names: Sequence[str], str
             with paths[name].open("rb") as file:
                 mode = paths[name].stat().st_mode
                 entry.size, entry.mode = content.files[name], 0o755 if mode & stat.S_IXUSR else 0o644
-                archive.addfile(entry, progress.count(file))
+                archive.addfile(entry, cast(IO[bytes], _CountedFile(file, progress)))  # it only reads
 
 
-class _Progress:
-    """Lines on how much of an upload has been sent."""
+class _CountedFile:
+    """A file whose bytes are counted as they are read."""
 
-    def __init__(self, total: int) -> None:
-        self._total, self._sent, self._next_time = total, 0, time.monotonic() + PROGRESS_SECONDS
-        self._file: IO[bytes] | None = None
-
-    def count(self, file: IO[bytes]) -> IO[bytes]:
-        """Return what reads a file and counts its bytes."""
-        self._file = file
-        return self  # type: ignore[return-value]  # an archive only reads
+    def __init__(self, file: IO[bytes], progress: UploadProgress) -> None:
+        self._file, self._progress = file, progress
 
     def read(self, size: int = -1) -> bytes:
         """Read a part of the file."""
-        assert self._file
         content = self._file.read(size)
-        self._sent += len(content)
-        if time.monotonic() >= self._next_time:
-            self._next_time = time.monotonic() + PROGRESS_SECONDS
-            share = min(100, self._sent * 100 // max(1, self._total))
-            print_progress(f"  {share} %: {format_size(self._sent)} of {format_size(self._total)}")
+        self._progress.add_bytes(len(content))
         return content

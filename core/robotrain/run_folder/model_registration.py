@@ -1,13 +1,8 @@
-"""What is done with the folder of an ended run: registering its model with its own runtime, or removing it.
-
-Removing a run keeps tracked, registered and published checkpoints, and what it wrote outside its folder.
-"""
+"""Registration of a run's model as a version in a registry, by the runtime that was sent with the run."""
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +11,9 @@ from robotrain_runtime.contract import child_python, failure
 from robotrain_runtime.contract.address import TRACKING_VARIABLES
 from robotrain_runtime.contract.document import DOCUMENT_FILE, parse_fields
 from robotrain_runtime.contract.event import Registered
-from robotrain_runtime.machine import disk_cache
 
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.run import RemovedInPart, Status
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.run_folder import file_names, log
 from robotrain.store import ownership
@@ -94,59 +87,3 @@ def _make_registration_problem(folder: Path, name: str, step: int | None, messag
     which = last if step is None or evaluated else f"the checkpoint of step {step}"
     reason = "\n".join(redact(line, max_length=MAX_SENTENCE) for line in message.splitlines())
     return make_problem("not-registered", given=folder.name, which=which, name=name, why=reason)
-
-
-REMOVED_SUFFIX = ".gone"
-LINKED = "its folder is a link to another one"
-
-
-def make_removed_path(folder: Path) -> Path:
-    """Return the name that a run folder has while it is removed: a part of it is never visible under its own."""
-    return folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")
-
-
-def make_files_left_error(folder: Path, left: Path, reason: str) -> RemovedInPart:
-    """Return the error of a run folder of which something is left under the name that it has while it is removed."""
-    return RemovedInPart([make_problem("run-files-left", name=folder.name, folder=left, why=reason.rstrip("."))])
-
-
-def remove_folder(folder: Path, dry_run: bool) -> int | None:
-    """Remove a folder unless `dry_run` is set. Return the bytes freed; None if it stays: another user's is theirs.
-
-    Raise OSError, before anything is removed, or RemovedInPart.
-    """
-    if folder.is_symlink():  # its name could be removed, and its files would stay
-        raise OSError(errno.ELOOP, LINKED)
-    if folder.stat().st_uid != os.geteuid():
-        return None
-    freed = disk_cache.measure_folder(folder).reclaimable
-    if not dry_run:
-        removed = make_removed_path(folder)
-        os.rename(folder, removed)
-        try:
-            shutil.rmtree(removed)
-        except OSError as error:
-            raise make_files_left_error(folder, removed, error.strerror or str(error)) from error
-    return freed
-
-
-def remove_run_folder(
-    folder: Path,
-    owner: str,
-    spec_file: str,
-    status: Status,
-    dry_run: bool = False,
-    remove: Callable[[Path, bool], int | None] = remove_folder,
-) -> int | None:
-    """Remove the folder of an ended run unless `dry_run` is set. Raise Rejected.
-
-    Return the bytes freed; None if it belongs to another user, and stays.
-
-    :param owner: the run that the folder says it is of, in `spec_file`; empty if it does not.
-    :param remove: as `remove_folder`; of a run on another machine, there.
-    """
-    if owner != folder.name:  # a record may name any folder
-        raise Rejected([make_problem("not-a-run-folder", folder=folder, spec_file=spec_file)])
-    if not status.finished:
-        raise Rejected([make_problem("run-goes-on", name=folder.name, state=status.state, why=status.reason)])
-    return remove(folder, dry_run)
