@@ -8,7 +8,9 @@ import pytest
 import yaml
 from parity_command import DATASET, ON, PLATFORMS, platform_words
 from parity_document import Arrived
+from robotrain.plugins.manager import get_plugins
 from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.parameter import get_parameters
 
 A_PLATFORMS_OWN = ("platform", "placement", "record")
 OWN_PLUGINS = ("tracking.", "platform.")
@@ -93,6 +95,15 @@ def test_values_of_the_job_file_reach_the_runtime(rendered_everywhere: dict[str,
     assert {name: document.parameters[name] for name in values} == values
     assert list(document.trainer_args) == job["trainer_args"]
     assert [source.uri[-1] for source in document.sources if source.role == "dataset"] == ["b", "a"]
+
+
+def test_a_training_knows_what_gives_it_more_cores(rendered_everywhere: dict[str, Arrived]) -> None:
+    for name, plan in rendered_everywhere.items():
+        option = plan.document.placement.cores_option
+        settings = get_parameters(get_plugins().platform(name).settings)
+        flags = {flag for parameter in settings for flag in parameter.flags}
+        assert bool(option) == (name != "local")  # which has the cores of this machine
+        assert not option or option.partition(" ")[0] in flags
 
 
 def test_options_are_equal_to_the_job_file(

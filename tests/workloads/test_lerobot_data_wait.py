@@ -1,10 +1,13 @@
 """How much of its time a training waits for data: measured at every step but the first ones, and said if it is much."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from job_documents import get_work
 from robotrain_runtime.contract import event
+from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot_train.data_wait import FIRST_STEPS, LEAST_STEPS, DataWait
 from robotrain_workloads.lerobot_train.frames import frame_cache
 
@@ -52,6 +55,7 @@ def test_a_long_wait_is_said_once_with_what_helps(list_notes, workers, cores, lo
     notes = list_notes()
     assert [note.level for note in notes] == ([level] if level else [])
     assert [note.ways for note in notes] == ([((way,),) if way else ()] if level else [])
+    assert all(note.text.endswith(f" ({way})" if way else "more cores would help") for note in notes)
     assert all(f"{loading / (loading + 0.039):.0%}" in note.text for note in notes)
 
 
@@ -61,9 +65,16 @@ def test_videos_that_are_decoded_can_be_kept(list_notes) -> None:
     take_steps(waits, FIRST_STEPS + LEAST_STEPS, 1.0, 1.0)
     (note,) = list_notes()
     assert note.ways == (("--frame-cache on",),)
-    assert "more cores" not in note.text
+    assert note.text.endswith("(--frame-cache on)")
     assert not frame_cache.list_ways(ROOT / "examples/pusht-camera/dataset", {"mode": "on"})
     assert not frame_cache.list_ways(ROOT / "examples/pusht-mini/dataset", {})
+
+
+def test_the_option_of_the_platform_for_more_cores_reaches_the_launcher(training) -> None:
+    document = training(ROOT / "examples/pusht-camera/dataset", num_workers=2)
+    placement = replace(document.placement, cores_option="--cpus N")
+    options = [get_work(replace(document, placement=place)).arguments for place in (placement, document.placement)]
+    assert [get_option_value(arguments, "--cores-option") for arguments in options] == ["--cpus N", None]
 
 
 def test_the_times_are_those_that_lerobots_tracker_is_given() -> None:

@@ -314,6 +314,7 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
                 placement,
                 mounts=(*placement.mounts, *mounts),
                 handover=handover,
+                cores_option="--cpus N",
                 node_launcher=launcher,
                 tells_end=self.tells_end,
             ),

@@ -121,6 +121,8 @@ class Placement:
     finished. Empty for none."""
     ways: Mapping[str, str] = field(default_factory=dict)
     """By source kind, how a user gives this platform the credential it needs."""
+    cores_option: str = ""
+    """How a user gives the job more cores on this platform: `--cpus N`. Empty where the machine decides."""
     tracking_run: str = ""
     """The environment variable of the tracking run that the platform created, and ends, for this run."""
     kept: str = ""

@@ -326,6 +326,8 @@ def _make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
         yield f"--read-numbers={json.dumps(read)}"
     if settings := frame_options.make_settings(job):
         yield f"--frame-cache={json.dumps(settings)}"
+    if job.document.placement.cores_option:
+        yield f"--cores-option={job.document.placement.cores_option}"
     if values["stop_after_no_improvement"]:
         yield f"--stop-after={values['stop_after_no_improvement']}"
     if values["allow_non_finite"]:

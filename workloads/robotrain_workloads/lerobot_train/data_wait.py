@@ -70,6 +70,7 @@ class DataWait:
         who = "the GPU waits" if self._is_on_gpu else "the training waits"
         text = f"{who} for data {share:.0%} of the time, and {self._workers} processes load it on {self._cores} cores"
         more_workers = [f"--num-workers {self._cores}"] if self._workers < self._cores else []
-        ways = tuple((way,) for way in (*more_workers, *self._other_ways))
-        text += "" if ways else ": more cores would help"
-        return Note(level="warning" if self._is_on_gpu else "info", text=text, ways=ways)
+        ways = (*more_workers, *self._other_ways)
+        text += f" ({'; '.join(ways)})" if ways else ": more cores would help"
+        level: Any = "warning" if self._is_on_gpu else "info"
+        return Note(level=level, text=text, ways=tuple((way,) for way in ways))

@@ -252,7 +252,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     waits = None
     if device.is_first_rank():  # as LeRobot's log, it tells of the first process
         workers = int(get_option_value(trainer, "--num_workers") or 0)
-        ways = frame_cache.list_ways(root, own.frame_cache)
+        ways = (*frame_cache.list_ways(root, own.frame_cache), *filter(None, (own.cores_option,)))
         waits = DataWait(workers, hardware.count_cores(), is_on_gpu=chosen != "cpu", other_ways=ways)
     monitor = TrainerMonitor(
         int(get_option_value(trainer, "--steps") or 0),

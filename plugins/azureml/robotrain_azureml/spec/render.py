@@ -146,6 +146,7 @@ def make_placement(job: Job, settings: AzureMLSettings, run: str, inputs: Sequen
         secrets=job_settings.list_secret_addresses(settings),
         promised=make_compat_variables(job),
         ways=CREDENTIAL_OPTIONS,
+        cores_option="--instance-type NAME",
         download_mib=settings.download_mib,
         cache_gib=settings.cache_gib,
         node_rank=nodes.RANK_VARIABLE if is_group else "",

@@ -313,6 +313,7 @@ class TaskBuilder:
             handover=environment.OUTPUT_REFERENCE if self.published_dataset else "",
             left=spec_inputs.make_input_reference(len(self.inputs) - 1) if self._restored_copies else "",
             ways=CREDENTIAL_OPTIONS,
+            cores_option="--cpu N",
             volatile=self.job.publishes_to_hub,
             node_rank=environment.NODE_RANK_VARIABLE if has_nodes else "",
             node_address=f"${{{environment.NODE_ADDRESS_VARIABLE}}}" if has_nodes else "",
