@@ -9,6 +9,8 @@ from azureml_workspace_plans import prepare_workspace
 from robotrain.model.health import find_results
 from robotrain_azureml.preflight import setup
 
+GUID = "00000000-0000-0000-0000-000000000001"
+
 
 def find_check_states(name: str) -> list[tuple[str, str]]:
     """The findings of a check, with their states."""
@@ -53,13 +55,27 @@ def test_missing_settings_are_a_warning_with_the_way(nobody):
 
 
 def test_settings_are_reported_as_a_submit_would_have_them(nobody, monkeypatch):
-    for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"):
+    for name in ("AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"):
         monkeypatch.setenv(name, name.lower())
+    monkeypatch.setenv("AZURE_SUBSCRIPTION_ID", GUID)
     Path("robotrain.toml").write_text('[platforms.azureml]\ncompute = "k8s-mine"\n')
     assert find_check_states("azureml settings") == [
         ("ok", "azureml_workspace_name in azure_resource_group"),
         ("ok", "compute k8s-mine"),
     ]
+
+
+def test_names_that_a_submit_refuses_fail(nobody, monkeypatch):
+    for name, value in (
+        ("AZURE_SUBSCRIPTION_ID", GUID),
+        ("AZURE_RESOURCE_GROUP", "g"),
+        ("AZUREML_WORKSPACE_NAME", "w"),
+    ):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AZUREML_COMPUTE", "x y")
+    findings = find_check_states("azureml settings")
+    assert [state for state, _ in findings] == ["warn"] * 2  # a failure with --platform azureml
+    assert ["--workspace-name" in findings[0][1], "--compute" in findings[1][1]] == [True, True]
 
 
 def test_without_a_workspace_no_request_is_sent(nobody):

@@ -16,6 +16,7 @@ from robotrain.model.health import (
     Check,
     HealthResult,
     RunCheck,
+    convert_problem,
     report_failure,
     report_missing,
     report_ok,
@@ -31,7 +32,7 @@ from robotrain_azureml.preflight import access, context
 from robotrain_azureml.preflight import compute as compute_checks
 from robotrain_azureml.preflight.context import PreflightContext, UncheckedParts
 from robotrain_azureml.settings import AzureMLSettings
-from robotrain_azureml.spec import job_settings, render
+from robotrain_azureml.spec import check_job, job_settings, render
 
 PLATFORM_NAME = "azureml"
 
@@ -97,7 +98,7 @@ def check_sign_in() -> Iterator[HealthResult]:
 
 
 def check_settings() -> Iterator[HealthResult]:
-    """Check that a workspace and a compute are set; without both, Azure ML may not be used from here."""
+    """Check that a workspace and a compute are set and well named; without both, Azure ML may not be used from here."""
     configured = read_configured_settings(AzureMLSettings, PLATFORM_NAME)
     terraform = find_terraform_folder()
     workspace = get_workspace(configured)
@@ -107,9 +108,22 @@ def check_settings() -> Iterator[HealthResult]:
         if not configured.subscription_id:
             yield _report_incomplete_workspace(("--subscription-id",), "unless Terraform has an output subscription_id")
         return
-    missing = list_missing_flags(configured)
-    yield report_ok(f"{workspace.name} in {workspace.group}") if workspace else _report_incomplete_workspace(missing)
-    yield report_ok(f"compute {compute}") if compute else report_missing("no compute is set", COMPUTE_SUGGESTION)
+    invalid_names = [_report_invalid(problem) for problem in check_job.find_invalid_names(configured)]
+    yield from invalid_names
+    if workspace is None:
+        yield _report_incomplete_workspace(list_missing_flags(configured))
+    elif not invalid_names:
+        yield report_ok(f"{workspace.name} in {workspace.group}")
+    if not compute:
+        yield report_missing("no compute is set", COMPUTE_SUGGESTION)
+        return
+    invalid_computes = [_report_invalid(problem) for problem in check_job.find_invalid_compute(configured)]
+    yield from invalid_computes or [report_ok(f"compute {compute}")]
+
+
+def _report_invalid(problem: Problem) -> HealthResult:
+    """Return the result for a setting that a submit refuses: a failure only for users of this platform."""
+    return replace(convert_problem(problem), state="warn", required=True)
 
 
 def _report_incomplete_workspace(missing: Sequence[str], *more: str) -> HealthResult:

@@ -34,7 +34,8 @@ VARIABLE_FLAGS = {
 
 def check_job(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     """Check a job against Azure ML's rules, including those that its SDK does not check."""
-    yield from _check_workspace_names(settings)
+    yield from find_invalid_names(settings)
+    yield from _check_missing_names(settings)
     yield from _check_compute(settings)
     yield from _check_instance_type(settings)
     yield from _check_gpus(job, settings)
@@ -80,13 +81,17 @@ def _check_spec_patch(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     yield from {problem.given: problem for problem in problems}.values()
 
 
-def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
+def find_invalid_names(settings: AzureMLSettings) -> Iterator[Problem]:
+    """Check the form of the names of the workspace and of the identity that are set."""
     for flag, text, way in azure_settings.find_invalid_names(settings):
         yield _make_invalid_problem(flag, text, workspace.NAME_FORM, workspace.NAME_RULES[flag], way)
     identity = settings.workload_identity
     if identity and workspace.is_valid_name(IDENTITY_FLAG, identity) and not re.fullmatch(workspace.GUID, identity):
         reason = 'It is a GUID. `az identity list --query "[].[name, clientId]" --output table` lists them.'
         yield _make_invalid_problem(IDENTITY_FLAG, identity, "the client id of a managed identity", reason)
+
+
+def _check_missing_names(settings: AzureMLSettings) -> Iterator[Problem]:
     if missing := azure_settings.list_missing_flags(settings):
         is_started = settings.resource_group or settings.workspace_name
         message = "value-missing.workspace-names" if is_started else "value-missing.workspace"
@@ -117,6 +122,12 @@ def _check_compute(settings: AzureMLSettings) -> Iterator[Problem]:
         problem = make_problem("value-missing.compute")
         yield replace(problem, absent=("compute",))
         return
+    yield from find_invalid_compute(settings)
+
+
+def find_invalid_compute(settings: AzureMLSettings) -> Iterator[Problem]:
+    """Check the form of the compute's name."""
+    name = job_settings.get_compute_name(settings)
     if name.lower().removeprefix("azureml:") == "serverless":
         yield make_problem("azureml-compute-serverless", given=name)
         return
