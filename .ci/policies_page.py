@@ -74,7 +74,8 @@ def _describe_evaluation(trial: PolicyTrial) -> str:
 
 def _describe_data(facts: ModelType) -> str:
     least, most = facts.cameras or (0, None)
-    counts = {(0, None): "", (1, None): "a camera or more"}
+    instead = ", or an environment state" if facts.environment_state else ""
+    counts = {(0, None): "", (1, None): f"a camera or more{instead}"}
     cameras = counts.get((least, most), f"{least} to {most} cameras" if least != most else f"exactly {most} camera")
     parts = (cameras, "`next.reward`" * facts.reads_reward, "task texts" * facts.reads_task)
     return ", ".join(part for part in parts if part)
