@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from robotrain import network_deadline
+from robotrain.cli.commands.doctor import summarize_results
+from robotrain.doctor import CheckResult, run_checks
+from robotrain.model.health import Check, report_failure
 from robotrain.model.run import RunRecord
 from robotrain.store import records
 from virtual_terminal import VirtualTerminal
@@ -309,6 +312,13 @@ def test_check_without_an_answer_is_reported_and_hides_no_failure(install, robot
     assert ("1 of N checks failed" in summarize(answer)) == (exit_code == 4)
     assert "ROBOTRAIN_NETWORK_SECONDS=30 robotrain doctor …" in answer.stdout
     assert robotrain("doctor", "--json").json["unanswered"] == ["odd"]
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("acme", "a submit to acme would fail"), ("", "a submit would fail")])
+def test_failed_check_of_one_platform_fails_only_submits_to_it(name, verdict):
+    check = Check(name="account", run=lambda: [report_failure("no account")])
+    results = run_checks([CheckResult(check=check, distribution="acme", platform=name)], 60)
+    assert f"checks failed: {verdict}" in summarize_results(results, "", fixed=False)
 
 
 @pytest.mark.parametrize(

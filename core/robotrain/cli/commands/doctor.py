@@ -110,7 +110,7 @@ def doctor(
             text = f"{', '.join(_list_silent(silent))}: {overdue.text}"
             findings.append((replace(overdue, text=text), "no answer"))
         print_text("\n".join(line for finding, name in findings for line in _format_finding(finding, name, width)))
-        print_message(_summarize_results(results, chosen, fix))
+        print_message(summarize_results(results, chosen, fix))
         print_message(_format_readiness(readiness))
     if failed:
         raise typer.Exit(Stage.PREFLIGHT.exit_code)
@@ -190,10 +190,14 @@ def _format_finding(finding: HealthResult, name: str, name_width: int) -> Iterat
         yield f"{before}{'or ' if ways else 'use'}  robotrain doctor --fix   ({finding.fix.text})"
 
 
-def _summarize_results(results: Sequence[CheckResult], platform: str, fixed: bool) -> str:
+def summarize_results(results: Sequence[CheckResult], platform: str, fixed: bool) -> str:
+    """Return how many checks failed, and submits to which platforms would fail."""
     failed = sum(result.state == "fail" for result in results if not result.is_overdue)
     warnings = sum(finding.state == "warn" for result in results for finding in result.findings)
     to = f" to {platform}" if platform else ""
+    failed_platforms = {result.platform: None for result in results if result.state == "fail"}
+    if failed and "" not in failed_platforms:
+        to = f" to {' or '.join(failed_platforms)}"
     silent = _list_silent(results)
     unchecked = f"not everything was checked: no answer of {', '.join(silent)}"
     if failed:
