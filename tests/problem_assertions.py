@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from robotrain.errors import Rejected
-from robotrain_runtime.contract.finding import Finding, FindingError
+from robotrain.errors import Rejected, format_problem
+from robotrain_runtime.contract.problem import Problem, ProblemError
 
 BLOCK = re.compile(r"^(?:error|warning|note): .*?\[([\w-]+)\]$(?:\n  .*)*", re.MULTILINE)
 
@@ -15,7 +15,7 @@ def check_problems(problems: str | Iterable[object], *expected: str) -> None:
     """Assert that a report, or a list of problems, has these, each "CODE" or "CODE PLACE", and no other error; more
     notes and warnings may be there. PLACE is how the second line of a problem's report begins.
     """
-    shown = problems if isinstance(problems, str) else "\n".join(map(str, problems))
+    shown = problems if isinstance(problems, str) else "\n".join(map(_format, problems))
     blocks = [(match[1], match[0]) for match in BLOCK.finditer(shown)]
     lines = [(" ".join([code, *block.split("\n  ")[1:2]]), block) for code, block in blocks]
     missing = [problem for problem in expected if not any(is_meant(problem, line) for line, _ in lines)]
@@ -40,12 +40,16 @@ def check_refusals(raised: Exception | Iterable[object], *expected: str) -> None
     check_problems("\n".join(map(format_refusal, refusals)), *expected)
 
 
+def _format(shown: object) -> str:
+    return format_problem(shown) if isinstance(shown, Problem) else str(shown)
+
+
 def format_refusal(refusal: object) -> str:
     """Return an error or a finding in the form of a problem's report."""
-    if isinstance(refusal, Finding):
-        lines = (f"{refusal.where} {refusal.given}".strip(), refusal.why, *map(str, refusal.ways))
+    if isinstance(refusal, Problem):
+        lines = (f"{refusal.where} {refusal.given}".strip(), refusal.why, *map(str, refusal.suggestions))
         return "\n  ".join([f"error: {refusal.title}  [{refusal.code}]", *filter(None, lines)])
-    name = "OSError" if isinstance(refusal, FindingError) else type(refusal).__name__
+    name = "OSError" if isinstance(refusal, ProblemError) else type(refusal).__name__
     kind = re.sub("(?<=[a-z])(?=[A-Z])|(?<=OS)(?=E)", "-", name).lower()
     first, *more = str(getattr(refusal, "sentence", refusal)).splitlines()
     suggestion = getattr(refusal, "suggestion", "")

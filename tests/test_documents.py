@@ -11,7 +11,7 @@ from robotrain import network_deadline
 from robotrain_runtime.contract.checkpoint import CheckpointManifest, seal_checkpoint
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.failure import PermanentError
-from robotrain_runtime.contract.finding import make_finding
+from robotrain_runtime.contract.problem import make_data_problem
 from robotrain_runtime.contract.target import TargetInspection
 
 ROOT = Path(__file__).parents[1]
@@ -123,7 +123,7 @@ def test_the_place_to_publish_to_of_the_plugin_guide_is_written_to(robotrain, in
         importlib.import_module("robotrain_lab.target"),
         ContainerContext(cache=tmp_path, python=Path(sys.executable)),
     )
-    assert target.inspect("lab://act", place).problems == (make_finding(f"{disk} is not there", f"mount {disk}"),)
+    assert target.inspect("lab://act", place).problems == (make_data_problem(f"{disk} is not there", f"mount {disk}"),)
     disk.mkdir()
     writer = target.open("lab://act/", place)
     made = {step: write_sealed_checkpoint(tmp_path / f"{step:06}", step, "run-1") for step in (100, 200)}

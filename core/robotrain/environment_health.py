@@ -13,7 +13,6 @@ from robotrain_runtime.environments import environment, environment_check, inter
 from robotrain_runtime.machine import disk_cache, hardware
 
 from robotrain.errors import Suggestion
-from robotrain.model import health
 from robotrain.model.amounts import format_size
 from robotrain.model.health import HealthResult, convert_problem, report_ok, report_warning
 from robotrain.model.workload import Workload
@@ -37,7 +36,7 @@ def _check_environment(needed: PythonEnvironment, own_environment: str | None) -
     cache = files.get_cache_folder()
     placement = Placement(work="", cache=str(cache), environment=own_environment)
     problems = list(environment_check.find_environment_problems(needed, placement))
-    yield from (convert_problem(health.convert_finding(finding)) for finding in problems)
+    yield from map(convert_problem, problems)
     folder = environment.find_environment(needed.lock, needed.python, cache)
     if problems:
         return
@@ -61,8 +60,8 @@ def _check_environment(needed: PythonEnvironment, own_environment: str | None) -
 def _check_driver(cuda: str) -> Sequence[HealthResult]:
     """Return that the driver of a GPU of this machine is too old for a version of CUDA, if it is."""
     needed = GpuRequirement(count=0, cuda=cuda) if cuda else None
-    findings = hardware.find_gpu_problems(needed, Placement(work="", cache=""))
-    return [report_warning(f"{finding.title}. {finding.why}", *finding.ways) for finding in findings]
+    problems = hardware.find_gpu_problems(needed, Placement(work="", cache=""))
+    return [report_warning(f"{problem.title}. {problem.why}", *problem.suggestions) for problem in problems]
 
 
 def _check_download_space(program: Path | None, cache: Path, gib: float) -> Iterator[HealthResult]:

@@ -2,33 +2,14 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from enum import IntEnum
-from typing import Literal
+from dataclasses import replace
 
-from robotrain_runtime.contract.finding import LEAVE_OUT as LEAVE_OUT
-from robotrain_runtime.contract.finding import Suggestion as Suggestion
-from robotrain_runtime.contract.finding import suggest_leaving_out as suggest_leaving_out
-
-from robotrain.redaction import redact_sentence
-
-
-class Stage(IntEnum):
-    """The stage of a job in which a problem was found, in order."""
-
-    USAGE = 0
-    PARSE = 1
-    RESOLVE = 2
-    CHECK = 3
-    PREFLIGHT = 4
-    SUBMIT = 5
-    RUN = 6
-
-    @property
-    def exit_code(self) -> int:
-        """2 invalid request, 3 not supported by the platform, 4 preflight failed, 1 submit failed, 5 run failed."""
-        return {Stage.CHECK: 3, Stage.PREFLIGHT: 4, Stage.SUBMIT: 1, Stage.RUN: 5}.get(self, 2)
-
+from robotrain_runtime.contract.problem import LEAVE_OUT as LEAVE_OUT
+from robotrain_runtime.contract.problem import Problem as Problem
+from robotrain_runtime.contract.problem import Severity as Severity
+from robotrain_runtime.contract.problem import Stage as Stage
+from robotrain_runtime.contract.problem import Suggestion as Suggestion
+from robotrain_runtime.contract.problem import suggest_leaving_out as suggest_leaving_out
 
 EXIT_INTERRUPTED = 130
 
@@ -36,61 +17,6 @@ EXIT_INTERRUPTED = 130
 def suggest_choosing(*texts: str) -> Suggestion:
     """Return the suggestion to keep one of several texts of the line, of which nobody but the user knows which."""
     return Suggestion(f"{LEAVE_OUT}all but ONE: {' or '.join(texts)}")
-
-
-Severity = Literal["error", "warning", "note"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """A problem of a request. `str()` is its report as `robotrain` prints it."""
-
-    code: str
-    """A stable code. Given with a variant after a dot, it is without it."""
-    stage: Stage
-    title: str
-    """A sentence without a period."""
-    where: str = ""
-    """The flag, or file:line."""
-    given: str = ""
-    """The redacted text that was given there."""
-    why: str = ""
-    """The reason, as a sentence."""
-    suggestions: tuple[Suggestion, ...] = ()
-    """What the user can do, the best first."""
-    severity: Severity = "error"
-    absent: tuple[str, ...] = ()
-    """The missing parameters and roles that it is about; it is dropped if one was given with an invalid value, and a
-    warning if one was unset on purpose.
-    """
-    source: str = ""
-    """The address of the source that it is about, if `given` says more than that."""
-    transient: bool = False
-    """Whether the same request may work later, for example because a network fails."""
-    question: str = ""
-    """Of an error: what a person is asked on a terminal, such as `copy it?`; a yes makes it a note."""
-    taken_by: str = ""
-    """If the engine refuses a run because another one has its name already: how the platform names that one, as
-    `find_submitted` takes it. `submit` records it here, and joins it if it is the same job.
-    """
-    message: str = ""
-    """The code with its variant, `CODE` or `CODE.VARIANT`: what decides by a problem decides by this, since several
-    messages have one code.
-    """
-
-    def __post_init__(self) -> None:
-        code = self.code.partition(".")[0]
-        if self.code != self.message.partition(".")[0]:
-            object.__setattr__(self, "message", self.code)
-            object.__setattr__(self, "code", code)
-        texts = {name: getattr(self, name) for name in ("title", "where", "given", "why")}
-        shown = {name: redact_sentence(text) for name, text in texts.items() if text}
-        ways = tuple(Suggestion(*(text and redact_sentence(text) for text in way)) for way in self.suggestions)
-        for name, value in {**shown, "suggestions": ways}.items():
-            object.__setattr__(self, name, value)
-
-    def __str__(self) -> str:
-        return format_problem(self)
 
 
 class Rejected(Exception):

@@ -94,7 +94,7 @@ def _build_environment(options: argparse.Namespace) -> int:
     required = PythonEnvironment(lock=options.lock, python=options.python, gib=options.gib)
     placement = Placement(work="", cache=str(options.cache), torch_backend=options.torch_backend)
     for finding in environment_check.find_environment_problems(required, placement):
-        ways = "".join(f"\n  {'or' if index else 'use':<5} {way}" for index, way in enumerate(finding.ways))
+        ways = "".join(f"\n  {'or' if index else 'use':<5} {way}" for index, way in enumerate(finding.suggestions))
         title = f"{finding.title} ({finding.given or options.lock})"
         return report_error(f"{title}\n  {finding.why}{ways}", EXIT_PREFLIGHT)
     try:

@@ -21,7 +21,7 @@ from robotrain_runtime.contract.failure import (
     JobFailed,
     PermanentError,
 )
-from robotrain_runtime.contract.finding import Finding
+from robotrain_runtime.contract.problem import Problem
 from robotrain_runtime.contract.staged_data import StagedMount
 from robotrain_runtime.contract.trial_values import get_trial_values
 from robotrain_runtime.data.run_data import RunData
@@ -306,8 +306,8 @@ class Engine:
             self._start_tracking(python)
 
     def _on_refused(self, reason: str) -> None:
-        finding = Finding(code="options-refused", title=reason.rstrip("."))
-        self._background.report_failure(outcome_file.report_findings(self._relay, [finding]))
+        problem = Problem(code="options-refused", title=reason.rstrip("."))
+        self._background.report_failure(outcome_file.report_findings(self._relay, [problem]))
 
     def _restore_checkpoint(self) -> None:
         """Restore the last checkpoint of an earlier attempt to the folder where this one saves its own."""

@@ -22,8 +22,8 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource, UncertainText
 from robotrain_runtime.contract.event import Checkpoint, Download, Metrics, Note, emit_event
 from robotrain_runtime.contract.failure import Cancelled, JobFailed, PermanentError
-from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding, suggest_leaving_out
 from robotrain_runtime.contract.parameter import Param, load_pairs
+from robotrain_runtime.contract.problem import Problem, ProblemError, Suggestion, make_data_problem, suggest_leaving_out
 from robotrain_runtime.contract.secret_store import SecretStorePlugin
 from robotrain_runtime.contract.target import (
     CheckpointMark,
@@ -46,8 +46,6 @@ __all__ = [
     "ContainerContext",
     "DataPreparation",
     "Download",
-    "Finding",
-    "FindingError",
     "GpuRequirement",
     "JobDocument",
     "JobFailed",
@@ -58,6 +56,8 @@ __all__ = [
     "Note",
     "Param",
     "PermanentError",
+    "Problem",
+    "ProblemError",
     "PublishingSpec",
     "PythonEnvironment",
     "SecretStorePlugin",
@@ -76,6 +76,6 @@ __all__ = [
     "emit_event",
     "emit_verdict",
     "load_pairs",
-    "make_finding",
+    "make_data_problem",
     "suggest_leaving_out",
 ]

@@ -17,8 +17,8 @@ from robotrain_runtime.contract.container_plugin import ContainerContext, Python
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.failure import JobFailed
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding, make_ways
 from robotrain_runtime.contract.plugin_loader import make_container_context
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem, make_suggestions
 from robotrain_runtime.data import sources
 from robotrain_runtime.data.sources import SourceBatches
 from robotrain_runtime.environments import environment, environment_check, other_environments, program_environment
@@ -33,7 +33,7 @@ SPARE_BYTES = 64 * 1024**2
 
 def find_disk_problems(
     document: JobDocument, free: int, missing: int, used_digests: Collection[str] = ()
-) -> Iterator[Finding]:
+) -> Iterator[Problem]:
     """Check the disk space for data and environment together.
 
     `free` and `missing` are bytes: free before the run, and still to be fetched. Data with one of `used_digests` is
@@ -49,13 +49,13 @@ def find_disk_problems(
     if free >= needed:
         return
     also = f" and {environment_bytes / GIB:.1f} GiB for the environment" if environment_bytes else ""
-    yield Finding(
+    yield Problem(
         code="disk-full",
         title=f"there is too little disk space for the data: {free / GIB:.1f} GiB free, {needed / GIB:.1f} GiB needed",
         where="ROBOTRAIN_CACHE",
         given=placement.cache,
         why=f"The run downloads {missing / GIB:.1f} GiB{also} to the cache folder.",
-        ways=make_ways(
+        suggestions=make_suggestions(
             "free some space there",
             Suggestion("robotrain runs --prune --cache --unused 30d", "shows what can be removed, and asks"),
             Suggestion(environment_check.CACHE_FOLDER, "on a larger disk"),
@@ -79,7 +79,7 @@ LogFunction = Callable[[str], None]
 
 def run_preflight(
     document: JobDocument, log_line: LogFunction = lambda line: None, *, runs_here: bool = True
-) -> list[Finding]:
+) -> list[Problem]:
     """Return every reason why the job would fail on this machine, before it is submitted.
 
     If the job needs an environment to read its data and it does not exist, it is built, which takes some seconds.
@@ -102,7 +102,7 @@ def preflight_remotely(
     seconds: float = REMOTE_CHECK_SECONDS,
     credential_hints: Mapping[str, str] = MappingProxyType({}),
     only: Collection[JobSource] | None = None,
-) -> list[Finding]:
+) -> list[Problem]:
     """Check a job's data on another machine than the one that will run it, as the user who is signed in here.
 
     `source-unreachable` and `publish-unwritable` may be true of this machine only, `data-unusable` is true everywhere,
@@ -124,14 +124,14 @@ def preflight_remotely(
             raise JobFailed("the time limit of the check has expired")
         return built
 
-    def collect() -> list[Finding]:
+    def collect() -> list[Problem]:
         present: dict[JobSource, Path] = {}
         findings = [*_check_sources_remotely(checked, batches, present)]
         described = _describe_sources(checked, present, batches)
         if batches.settle(local, described):
             findings += _survey_remotely(batches)
         compared = plugin_loader.load_workload_plugin(local).compare(local, described)  # with the sources not checked
-        findings += map(make_finding, compared)
+        findings += map(make_data_problem, compared)
         return [*findings, *_check_targets_remotely(local, present)]
 
     with contextlib.closing(SourceBatches(checked, stop, lambda line: None, build_python)) as batches:
@@ -147,7 +147,7 @@ def preflight_remotely(
 class PreflightResult(NamedTuple):
     """What preflight learned of a run."""
 
-    findings: list[Finding]
+    findings: list[Problem]
     """Every reason why it would fail."""
     targets: list[InspectedTarget]
     """The inspected publish targets."""
@@ -178,7 +178,7 @@ def collect_findings(
         certain = [source for source in document.sources if source not in batches.waiting]
         present, findings = _check_local_sources(document, certain, batches.mounted)
         findings += targets.find_platform_folder_problems(document)
-        findings += map(make_finding, workload.inspect(document, present))
+        findings += map(make_data_problem, workload.inspect(document, present))
         job_environment, placement = plugin_loader.get_job_environment(document), document.placement
         run_placement = plugin_loader.get_run_placement(document)
         findings += environment_check.find_environment_problems(job_environment, run_placement)
@@ -198,7 +198,7 @@ def collect_findings(
             findings += [*local_findings, *([] if blocked else _survey_sources(batches))]
             described = _describe_sources(document, present, batches)
         document = batches.document
-        findings += map(make_finding, workload.compare(document, described))
+        findings += map(make_data_problem, workload.compare(document, described))
         if not blocked:
             make_context = _prepare_writers(document, get_writer_python)
             with stop.interruptible():
@@ -214,9 +214,9 @@ def collect_findings(
                 findings.append(hardware.make_timeout_finding())
             findings += tracking.wait_for_findings() if tracking else []
     except JobFailed as failed:
-        made = make_finding(failed.reason, *RENDER_AGAIN, code="half-missing")
-        return PreflightResult([made._replace(fault=failed.fault or "configuration")], [], {})
-    unique: dict[tuple[str, str, str], Finding] = {}
+        made = make_data_problem(failed.reason, *RENDER_AGAIN, code="half-missing")
+        return PreflightResult([dataclasses.replace(made, fault=failed.fault or "configuration")], [], {})
+    unique: dict[tuple[str, str, str], Problem] = {}
     for finding in findings:
         unique.setdefault((finding.code, finding.title, finding.given), finding)
     return PreflightResult(list(unique.values()), inspected, described)
@@ -248,7 +248,7 @@ def _localize_document(document: JobDocument, cache: Path, credential_hints: Map
 
 def _check_sources_remotely(
     document: JobDocument, batches: SourceBatches, present: dict[JobSource, Path]
-) -> Iterator[Finding]:
+) -> Iterator[Problem]:
     """Check the sources; those that lie on this machine are added to `present`."""
     context = make_container_context(document, None)
     for source in dict.fromkeys(document.sources):
@@ -258,33 +258,33 @@ def _check_sources_remotely(
             and plugin_loader.has_source_plugin(document, source)
         ):
             problems = list(plugin_loader.load_source_plugin(document, source).preflight(source, context))
-            yield from (make_finding(problem, given=source.uri) for problem in problems)
+            yield from (make_data_problem(problem, given=source.uri) for problem in problems)
             if not problems:
                 present[source] = Path(source.uri)
     yield from _survey_remotely(batches)
 
 
-def _survey_remotely(batches: SourceBatches) -> Iterator[Finding]:
+def _survey_remotely(batches: SourceBatches) -> Iterator[Problem]:
     try:
         yield from _list_survey_problems(batches)
     except JobFailed as failed:
         yield _make_unchecked_finding(failed.reason)
 
 
-def _check_targets_remotely(document: JobDocument, present: dict[JobSource, Path]) -> Iterator[Finding]:
+def _check_targets_remotely(document: JobDocument, present: dict[JobSource, Path]) -> Iterator[Problem]:
     cache = Path(document.placement.cache)
     make_context = _prepare_writers(document, lambda required: environment.find_python(required, cache))
     yield from targets.find_target_problems(document, targets.inspect_targets(document, present, make_context))
 
 
-def _make_unchecked_finding(reason: str) -> Finding:
+def _make_unchecked_finding(reason: str) -> Problem:
     title = "access to the job's data could not be checked from this machine"
-    return Finding(code="sources-unread", title=title, why=f"{reason[:1].upper()}{reason[1:].rstrip('.')}.")
+    return Problem(code="sources-unread", title=title, why=f"{reason[:1].upper()}{reason[1:].rstrip('.')}.")
 
 
 def _check_local_sources(
     document: JobDocument, checked: Iterable[JobSource], mounted_folders: dict[JobSource, Path]
-) -> tuple[dict[JobSource, Path], list[Finding]]:
+) -> tuple[dict[JobSource, Path], list[Problem]]:
     """Return those of `checked` that need no download, with their folders, and the findings about them.
 
     The folders of those that the platform mounted are added to `mounted_folders`.
@@ -300,27 +300,27 @@ def _check_local_sources(
             continue
         plugin = plugin_loader.load_source_plugin(document, source)
         problems = () if plugin.CARRIER else tuple(plugin.preflight(source, context))
-        findings += [make_finding(problem, code="source-unreachable", given=source.uri) for problem in problems]
+        findings += [make_data_problem(problem, code="source-unreachable", given=source.uri) for problem in problems]
         if not problems and Path(source.uri).is_absolute() and Path(source.uri).is_dir():
             present[source] = Path(source.uri)
     return present, findings
 
 
-def _survey_sources(batches: SourceBatches) -> list[Finding]:
+def _survey_sources(batches: SourceBatches) -> list[Problem]:
     """Return why sources cannot be fetched, or be surveyed. Raise StopRequested."""
     try:
         return list(_list_survey_problems(batches))
     except JobFailed as failed:
-        finding = make_finding(failed.reason, code="sources-unread")
-        return [finding._replace(fault=failed.fault or "configuration")]
+        finding = make_data_problem(failed.reason, code="sources-unread")
+        return [dataclasses.replace(finding, fault=failed.fault or "configuration")]
 
 
-def _list_survey_problems(batches: SourceBatches) -> Iterator[Finding]:
+def _list_survey_problems(batches: SourceBatches) -> Iterator[Problem]:
     """Raise JobFailed if the sources cannot be surveyed, StopRequested."""
     for source, survey in batches.survey().items():
         for problem in survey.problems:
-            finding = make_finding(problem, code="source-unreachable", given=source.uri)
-            yield finding._replace(fault=survey.fault)
+            finding = make_data_problem(problem, code="source-unreachable", given=source.uri)
+            yield dataclasses.replace(finding, fault=survey.fault)
 
 
 def _describe_sources(

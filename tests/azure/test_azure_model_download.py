@@ -136,7 +136,7 @@ def test_a_missing_model_is_reported_with_what_is_there(deliver, register, uri, 
 
 def test_a_short_model_name_without_a_workspace_is_reported_with_the_full_one(deliver):
     source = survey_model(deliver("azureml:act:7", tracking_uri="https://mlflow.example.com"))
-    (way,) = source.problems[0].ways
+    (way,) = source.problems[0].suggestions
     assert "no workspace tracks this run" in source.problems[0].title
     assert way.text == "azureml://subscriptions/ID/resourcegroups/GROUP/workspaces/NAME/models/act/versions/7"
     assert source.fault == "configuration"

@@ -222,7 +222,7 @@ def test_the_check_of_a_workspace_brings_its_findings(job, azure):
     azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
     (finding,) = TrackingCheck(job).wait_for_findings()
     assert (finding.code, finding.fault) == ("azure-role-missing", "configuration")
-    assert "AzureML Data Scientist" in finding.ways[0].text
+    assert "AzureML Data Scientist" in finding.suggestions[0].text
 
 
 LOCAL = """

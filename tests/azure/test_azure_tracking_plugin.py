@@ -17,13 +17,13 @@ from tracked_document import tracked_job
 
 PRETENDED = """
 import time
-from robotrain_runtime.contract.finding import make_finding
+from robotrain_runtime.contract.problem import make_data_problem
 def accepts(uri):
     return uri.startswith("pretended://")
 def preflight_address(uri):
     {look}
 """
-FOUND = 'yield make_finding(f"nobody may track at {uri}", "ask", "wait", code="azure-role-missing")'
+FOUND = 'yield make_data_problem(f"nobody may track at {uri}", "ask", "wait", code="azure-role-missing")'
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def check_plugin(tmp_path, monkeypatch):
 def test_a_tracking_plugin_brings_its_findings(check_plugin):
     (finding,) = check_plugin(FOUND)
     assert (finding.title, finding.fault) == ("nobody may track at pretended://x", "data")
-    assert [way.text for way in finding.ways] == ["ask", "wait"]
+    assert [way.text for way in finding.suggestions] == ["ask", "wait"]
 
 
 def test_a_tracking_plugin_without_findings_is_no_error(check_plugin):

@@ -83,7 +83,7 @@ def test_a_missing_read_role_is_reported_with_the_way_to_get_it(workspace):
     line = f'az role assignment create --assignee {OBJECT} --role "AzureML Data Scientist" --scope "{HERE.resource}"'
     assert [way.text for way in problem.suggestions] == [line]
     (finding,) = container.preflight_address(HERE.tracking_uri)
-    assert (finding.fault, [way.text for way in finding.ways]) == ("configuration", [line])
+    assert (finding.fault, [way.text for way in finding.suggestions]) == ("configuration", [line])
     assert OBJECT in finding.title
     assert "robots-ml" in finding.title
 
@@ -92,7 +92,7 @@ def test_a_missing_write_role_is_reported_before_the_run(workspace):
     workspace.manager.there.granted = [LOOKING]
     (finding,) = container.preflight_address(HERE.tracking_uri)
     assert "not write runs there" in finding.title
-    assert finding.ways[0].text.startswith(
+    assert finding.suggestions[0].text.startswith(
         f'az role assignment create --assignee {CLIENT} --role "AzureML Data Scientist"'
     )
 
@@ -113,7 +113,7 @@ def test_a_missing_sign_in_is_a_warning_with_the_command(workspace, monkeypatch)
     (problem,) = preflight_checks.check_workspace(HERE)
     assert (problem.severity, problem.code, problem.suggestions[0].text) == ("warning", "not-checked-here", "az login")
     (finding,) = container.preflight_address(HERE.tracking_uri)
-    assert [way.text for way in finding.ways] == [
+    assert [way.text for way in finding.suggestions] == [
         "give the job an identity: a workload identity, or a managed one that AZURE_CLIENT_ID names"
     ]
 

@@ -60,7 +60,7 @@ def test_a_wrong_secret_is_reported_by_the_name_of_its_variable(ready_workspace,
     )
     assert "AZURE_CLIENT_SECRET" in problem.title
     assert "AADSTS7000215" in problem.why
-    assert "not-the-right-one" not in str(problem)
+    assert "not-the-right-one" not in format_problem(problem)
 
 
 def test_an_untrusted_certificate_is_no_missing_sign_in(ready_workspace, monkeypatch):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.cli.suggestion_trials import read_line_options
-from robotrain.errors import Problem, select_errors
+from robotrain.errors import Problem, format_problem, select_errors
 from robotrain.line_edits import LineOptions, edit_line, find_placeholders
 from typer.testing import CliRunner
 
@@ -171,7 +171,9 @@ class World:
         if line not in self.meant:
             self.meant[line] = self.run(shlex.split(line))
         answer = self.meant[line]
-        assert answer.exit_code == 0, f"{line} does not work: {[str(problem) for problem in answer.problems]}"
+        assert answer.exit_code == 0, (
+            f"{line} does not work: {[format_problem(problem) for problem in answer.problems]}"
+        )
         return answer
 
     def judge(self, failure: Failure) -> Verdict:

@@ -43,11 +43,11 @@ PUBLIC_NAMES = {
     "robotrain.testing": "PlatformKit Served SourceKit WorkloadKit World interrupt_submits",
     "robotrain_runtime.plugin": """
     ArtifactTarget BatchFetch BatchFetcher Cancelled Checkpoint CheckpointManifest CheckpointMark CheckpointOwner
-    ContainerContext DataPreparation Download Finding FindingError GpuRequirement JobDocument JobFailed
+    ContainerContext DataPreparation Download Problem ProblemError GpuRequirement JobDocument JobFailed
     JobSource Metrics ModelDescription ModelRegistry Note Param PermanentError PublishingSpec PythonEnvironment
     SecretStorePlugin SourceContainerPlugin Suggestion SurveyedSource TargetContainerPlugin TargetInspection
     TargetWriter TrackingContainerPlugin TrackingSpec UncertainText Verdict WorkCommand WorkloadContainerPlugin
-    emit_event emit_verdict load_pairs make_finding suggest_leaving_out
+    emit_event emit_verdict load_pairs make_data_problem suggest_leaving_out
     """,
 }
 

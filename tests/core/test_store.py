@@ -129,7 +129,7 @@ def test_a_file_system_without_locks_is_a_problem_of_preflight(monkeypatch):
     with pytest.raises(Rejected) as rejected:
         claim()
     check_problems(rejected.value.problems, "state-folder-unwritable ROBOTRAIN_STATE")
-    assert os.strerror(errno.ENOSYS) in str(rejected.value.problems[0])
+    assert os.strerror(errno.ENOSYS) in rejected.value.problems[0].why
 
 
 def test_a_lock_that_is_looked_at_does_not_hide_an_interrupted_submit(monkeypatch):

@@ -6,9 +6,8 @@ from pathlib import Path
 from local_runs import Runs
 from problem_assertions import check_problems
 from robotrain.errors import Stage
-from robotrain.model.health import convert_finding
 from robotrain_local.settings import LocalSettings
-from robotrain_runtime.contract.finding import Suggestion, make_finding
+from robotrain_runtime.contract.problem import Suggestion, make_data_problem
 
 
 def test_a_job_that_can_run_has_nothing_wrong(runs: Runs, tmp_path: Path) -> None:
@@ -41,8 +40,8 @@ def test_a_file_in_the_place_of_the_runs_folder_is_told(runs: Runs, tmp_path: Pa
 
 
 def test_the_ways_out_of_a_finding_keep_their_remarks() -> None:
-    finding = make_finding("it does not fit", Suggestion("do this", "on a larger disk"), "or nothing")
-    assert [(way.text, way.remark) for way in convert_finding(finding).suggestions] == [
+    finding = make_data_problem("it does not fit", Suggestion("do this", "on a larger disk"), "or nothing")
+    assert [(way.text, way.remark) for way in finding.suggestions] == [
         ("do this", "on a larger disk"),
         ("or nothing", ""),
     ]

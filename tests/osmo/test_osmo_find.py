@@ -1,4 +1,4 @@
-"""Finding the workflow of an interrupted submit: the right one, none, or a problem if that is unknown."""
+"""Problem the workflow of an interrupted submit: the right one, none, or a problem if that is unknown."""
 
 import os
 import threading

@@ -3,7 +3,7 @@
 import pytest
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.document import Placement
-from robotrain_runtime.contract.finding import Suggestion
+from robotrain_runtime.contract.problem import Suggestion
 from robotrain_runtime.machine import hardware
 
 FIRST = "GPU-0a1b1c2d-0e1f-4a5b-8c7d-000000000001"
@@ -67,7 +67,7 @@ def test_a_number_of_gpus_is_suggested_only_where_there_are_some(driver, gpus, w
     driver(*gpus)
     requirement = GpuRequirement(count=2, without=Suggestion(without))
     (finding,) = hardware.find_gpu_problems(requirement, Placement(work="/w", cache="/c"))
-    assert [shown_way.text for shown_way in finding.ways[1:]] == ([way] if way else [])
+    assert [shown_way.text for shown_way in finding.suggestions[1:]] == ([way] if way else [])
 
 
 VISIBLE = [
@@ -86,7 +86,7 @@ def test_what_cuda_is_told_to_see_counts(driver, monkeypatch, visible, left):
         [] if left == 2 else [f"the job asks for 2 GPUs, and this machine shows {left}"]
     )
     hidden = {0: "it hides 2 GPUs of this machine", 1: "it hides 1 GPU of this machine"}
-    assert [str(finding.ways[0]) for finding in findings] == [
+    assert [str(finding.suggestions[0]) for finding in findings] == [
         f"unset CUDA_VISIBLE_DEVICES   {hidden[left]}" for _ in findings
     ]
 
@@ -132,7 +132,7 @@ def test_a_gpu_that_cannot_compute_in_bf16_is_told_with_what_can_be_done(driver)
     assert codes(GpuRequirement(count=1, bf16=True)) == []
     (finding,) = hardware.find_gpu_problems(GpuRequirement(count=2, bf16=True), Placement(work="/w", cache="/c"))
     assert finding.title == "the job computes in bf16, and Tesla T4 cannot"
-    assert finding.ways[0].text == "--mixed-precision fp16"
+    assert finding.suggestions[0].text == "--mixed-precision fp16"
 
 
 def test_all_problems_of_the_gpus_are_reported_together(driver):

@@ -84,7 +84,7 @@ def test_no_environment_is_built_to_look_with_where_none_can_be(plugins_on_path,
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
     findings = run_preflight(job(carried=["a"], ready=False), pytest.fail)
     check_refusals(findings, "python-missing")
-    assert not any("--environment" in way.text for way in findings[0].ways)
+    assert not any("--environment" in way.text for way in findings[0].suggestions)
 
 
 def test_a_half_that_cannot_be_imported_is_a_finding(job):

@@ -49,11 +49,11 @@ def no_python(plugins_on_path, monkeypatch):
 def test_preflight_checks_the_environment_of_a_source(fetching, no_python):
     (finding,) = run_preflight(fetching("pretend_far"))
     assert finding.code == "python-missing"
-    assert finding.ways
-    assert not [way for way in finding.ways if "--environment" in way.text]  # which is for the run's own
+    assert finding.suggestions
+    assert not [way for way in finding.suggestions if "--environment" in way.text]  # which is for the run's own
     assert run_preflight(fetching("pretend_near")) == []
 
 
 def test_a_finding_about_both_environments_is_reported_once(fetching, no_python):
     (finding,) = run_preflight(fetching("pretend_far", environment=None))
-    assert any("--environment" in way.text for way in finding.ways)
+    assert any("--environment" in way.text for way in finding.suggestions)

@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from local_server import QuietHandler, serve
 from problem_assertions import check_refusals
-from robotrain_runtime.contract.finding import Finding
+from robotrain_runtime.contract.problem import Problem
 from robotrain_runtime.tracking import preflight
 
 
@@ -24,7 +24,7 @@ def server():
         yield begin
 
 
-def find_problems(uri: str) -> list[Finding]:
+def find_problems(uri: str) -> list[Problem]:
     return [*preflight.find_address_problems(uri)]
 
 

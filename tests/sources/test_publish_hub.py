@@ -332,7 +332,7 @@ def test_a_place_that_cannot_be_written_to_says_so_and_what_to_do(hub, place, mo
     monkeypatch.setenv("HF_TOKEN", getattr(hub, token))
     (problem,) = target.inspect(address, place).problems
     assert problem.title.startswith(expected[0])
-    assert [way.text for way in problem.ways] == [expected[1]]
+    assert [way.text for way in problem.suggestions] == [expected[1]]
     assert getattr(hub, token) not in str(problem)
 
 
@@ -341,7 +341,7 @@ def test_without_a_token_and_with_a_wrong_one_the_place_says_so(hub, place, monk
         monkeypatch.delenv("HF_TOKEN") if token is None else monkeypatch.setenv("HF_TOKEN", token)
         (problem,) = target.inspect(ADDRESS, place).problems
         assert message in problem.title
-        assert [way.text for way in problem.ways] == ["hf auth login"]
+        assert [way.text for way in problem.suggestions] == ["hf auth login"]
         assert str(token) not in str(problem)
 
 

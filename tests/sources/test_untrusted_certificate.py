@@ -59,7 +59,7 @@ def say_file(address: str) -> str:
 def say_tracking(address: str) -> str:
     (finding,) = find_address_problems(address)
     assert (finding.code, finding.fault) == ("tracking-unreachable", "machine")
-    return f"{finding.why} {finding.ways}"
+    return f"{finding.why} {finding.suggestions}"
 
 
 def say_channel(address: str) -> str:

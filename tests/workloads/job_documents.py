@@ -7,12 +7,11 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from robotrain.errors import Problem
 from robotrain.model.job import Job
 from robotrain.model.workload import Workload
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
-from robotrain_runtime.contract.finding import Finding
+from robotrain_runtime.contract.problem import Problem
 from robotrain_workloads.command import container as command_container
 from robotrain_workloads.command.parameters import CommandParameters
 from robotrain_workloads.lerobot_eval import container as eval_container
@@ -138,12 +137,12 @@ def check_job(workload: Workload, *sources: JobSource, args: Iterable[str] = (),
     return [problem for problem in workload.check(job) if problem.code != "eula-accepted"]
 
 
-def format_finding(finding: Finding | str) -> str:
+def format_finding(finding: Problem | str) -> str:
     """What is wrong and, on lines below, what to do."""
-    return "\n".join([finding.title, *map(str, finding.ways)]) if isinstance(finding, Finding) else finding
+    return "\n".join([finding.title, *map(str, finding.suggestions)]) if isinstance(finding, Problem) else finding
 
 
-def check_findings(findings: Iterable[Finding | str], count: int = 1, fact: str = "") -> None:
+def check_findings(findings: Iterable[Problem | str], count: int = 1, fact: str = "") -> None:
     """Assert how many findings there are (a container has no codes), and a fact in one of them, if there are any."""
     texts = [*map(format_finding, findings)]
     assert len(texts) == count, texts

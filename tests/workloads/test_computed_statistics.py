@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_datasets import QUANTILES
 from robotrain_runtime.contract import child_python
-from robotrain_runtime.contract.finding import make_finding
+from robotrain_runtime.contract.problem import make_data_problem
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_data import data_report
 from robotrain_workloads.lerobot_data_check import data_needs, number_statistics, statistics_needs
@@ -189,11 +189,11 @@ def test_converted_datasets_have_no_quantiles(training, tmp_path):
         document = training(tmp_path / "old", policy_type="pi05", convert_v21=True, statistics=choice)
         job = LerobotJob(document, dict.fromkeys(document.sources, tmp_path / "old"))
         problems[choice] = [
-            make_finding(problem) for problem in statistics_needs.find_problems(data_needs.find_needs(job))
+            make_data_problem(problem) for problem in statistics_needs.find_problems(data_needs.find_needs(job))
         ]
     ((refused,), allowed) = problems.values()
     assert "q01 and q99" in refused.title
-    assert [way.text for way in refused.ways] == ["--statistics computed"]
+    assert [way.text for way in refused.suggestions] == ["--statistics computed"]
     assert not allowed
 
 

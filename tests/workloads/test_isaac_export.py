@@ -174,4 +174,4 @@ def test_agent_configuration_may_be_named(checkpoint: MakeCheckpoint, web: Any, 
             container.fetch_files(source, "", config, tmp_path / "to")
     nothing_beside = container.fetch_files(source, f"{address}/run/model_19.pt", "", tmp_path / "to")
     (problem,) = container.find_file_problems(nothing_beside, None)
-    assert problem.ways[0].text.endswith("--agent-config URL")
+    assert problem.suggestions[0].text.endswith("--agent-config URL")

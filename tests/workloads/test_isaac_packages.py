@@ -10,7 +10,7 @@ from robotrain.store import plans
 from robotrain_runtime.contract import added_packages, plugin_loader
 from robotrain_runtime.contract.document import JobDocument, Placement, parse_document
 from robotrain_runtime.contract.failure import JobFailed
-from robotrain_runtime.contract.finding import FindingError
+from robotrain_runtime.contract.problem import ProblemError
 from robotrain_runtime.environments import uv_program
 from robotrain_workloads.isaac import installation
 
@@ -68,7 +68,7 @@ def test_an_isaac_lab_that_is_there_gets_no_packages(
     (tmp_path / "scripts/reinforcement_learning/train.py").touch()
     (tmp_path / installation.SCRIPT).touch()
     monkeypatch.setenv(installation.PATH_VARIABLE, str(tmp_path))
-    with pytest.raises(FindingError, match="--with adds packages to an Isaac Lab that robotrain builds"):
+    with pytest.raises(ProblemError, match="--with adds packages to an Isaac Lab that robotrain builds"):
         installation.find_present(document)
 
 

@@ -59,4 +59,4 @@ def test_a_training_without_iterations_left_is_refused_with_the_way_on(
     timesteps = begin.number if backend == "sb3" else None
     content = CheckpointContent(backend=backend, iteration=iteration, timesteps=timesteps)
     problem = start.find_iteration_problem(document, begin, content)
-    assert (problem and [suggestion.text for suggestion in problem.ways]) == ([way] if way else None)
+    assert (problem and [suggestion.text for suggestion in problem.suggestions]) == ([way] if way else None)

@@ -331,4 +331,6 @@ def test_trust_in_a_folder_waits_for_the_pin_that_says_what_to_trust():
     assert list(remote_code.find_trust_problems("pi0_fast", needed, {}, [folder], are_pinned=False)) == []
     pinned = dataclasses.replace(folder, pin="folder:a")
     (finding,) = remote_code.find_trust_problems("pi0_fast", needed, {}, [pinned], are_pinned=True)
-    assert [way.text for way in finding.ways] == [f"--trust-remote-code {FAST}@{backbones.get_snapshot_name(pinned)}"]
+    assert [way.text for way in finding.suggestions] == [
+        f"--trust-remote-code {FAST}@{backbones.get_snapshot_name(pinned)}"
+    ]

@@ -12,7 +12,7 @@ from eval_launcher import IMPORT_PATHS
 from job_documents import folders
 from robotrain.submission.packing import pack_modules
 from robotrain_runtime.contract import child_python
-from robotrain_runtime.contract.finding import suggest_leaving_out
+from robotrain_runtime.contract.problem import suggest_leaving_out
 from robotrain_runtime.contract.verdict import parse_verdict
 from robotrain_workloads.lerobot_check import verdicts
 from robotrain_workloads.lerobot_train import container

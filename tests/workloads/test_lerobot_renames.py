@@ -10,7 +10,7 @@ import job_documents
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from robotrain_runtime.contract.finding import make_finding
+from robotrain_runtime.contract.problem import make_data_problem
 from robotrain_workloads.lerobot import feature_renames, file_formats, policy_features
 from robotrain_workloads.lerobot.versions import ModelType
 from robotrain_workloads.lerobot_train import container
@@ -106,7 +106,7 @@ def test_after_the_likely_renames_nothing_is_missing(read, recorded, may_be_abse
     model = ModelType(takes_absent_cameras=may_be_absent)
     problems = list(policy_features.find_feature_mismatches(settings, info, {}, model))
     assert len(problems) <= 1
-    for way in ("".join(way.text for way in make_finding(problem).ways) for problem in problems):
+    for way in ("".join(way.text for way in make_data_problem(problem).suggestions) for problem in problems):
         if way:
             renames = feature_renames.parse_renames({"rename": way.removeprefix("--rename ")})
             assert list(policy_features.find_feature_mismatches(settings, info, renames, model)) == []
@@ -288,8 +288,8 @@ UNKNOWN_NAMES = [
 
 @pytest.mark.parametrize(("renames", "recorded", "way"), UNKNOWN_NAMES)
 def test_an_unknown_name_is_answered_with_what_there_is(renames, recorded, way):
-    finding = make_finding(*feature_renames.find_rename_problems(renames, recorded, None))
-    assert ([suggestion.text for suggestion in finding.ways], finding.title.endswith("only ")) == (
+    finding = make_data_problem(*feature_renames.find_rename_problems(renames, recorded, None))
+    assert ([suggestion.text for suggestion in finding.suggestions], finding.title.endswith("only ")) == (
         [way] if way else [],
         False,
     )
@@ -297,4 +297,4 @@ def test_an_unknown_name_is_answered_with_what_there_is(renames, recorded, way):
 
 def test_leaving_an_option_out_is_a_suggestion_that_changes_the_line():
     (finding,) = feature_renames.find_rename_problems({"image": "observation.image"}, RECORDED, None)
-    assert [way.replaces for way in finding.ways] == ["--rename"]
+    assert [way.replaces for way in finding.suggestions] == ["--rename"]

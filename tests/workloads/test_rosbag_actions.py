@@ -167,7 +167,7 @@ def test_a_training_is_asked_before_it_is_sent(tmp_path, bag_document, action, i
     document = bag_document(folder.parent, action_topic=action)
     (source,) = document.sources
     problems = list(container.compare(document, {source: folder.parent}))
-    assert [[way.text for way in problem.ways] for problem in problems] == (
+    assert [[way.text for way in problem.suggestions] for problem in problems] == (
         [["--action-topic /wheels", "--action-topic none"]] if is_asked else []
     )
 

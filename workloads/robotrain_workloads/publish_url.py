@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.container_plugin import ArtifactTarget
@@ -56,7 +56,7 @@ def list_targets(document: "JobDocument", data: object) -> "Iterator[ArtifactTar
         yield ArtifactTarget(to=parse_publish_url(url), suggestion=OTHER_FOLDER_HINT)
 
 
-def find_write_problems(url: str, output: Path, artifacts: str) -> Iterator[Finding | str]:
+def find_write_problems(url: str, output: Path, artifacts: str) -> Iterator[Problem | str]:
     """Yield why `artifacts`, which are saved in `output`, cannot be copied there; remote URLs are checked elsewhere."""
     if is_remote_url(url):
         return
@@ -69,10 +69,10 @@ def find_write_problems(url: str, output: Path, artifacts: str) -> Iterator[Find
         return
     prefix = f"{artifacts} cannot be published to {target}"
     if output in (target, *target.parents):
-        yield make_finding(f"{prefix}: they are saved in {output}", OTHER_FOLDER_HINT)
+        yield make_data_problem(f"{prefix}: they are saved in {output}", OTHER_FOLDER_HINT)
     elif target.exists() and not target.is_dir():
         yield f"{prefix}: it is a file"
     elif not target.parent.is_dir():
-        yield make_finding(f"{prefix}: there is no {target.parent}", f"mkdir -p {target.parent}")
+        yield make_data_problem(f"{prefix}: there is no {target.parent}", f"mkdir -p {target.parent}")
     elif not os.access(target if target.is_dir() else target.parent, os.W_OK | os.X_OK):
         yield f"{prefix}: the user that runs the job has no permission to write there"

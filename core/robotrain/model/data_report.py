@@ -10,7 +10,7 @@ from robotrain.model.source import FileRange
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
-    from robotrain_runtime.contract.finding import Finding
+    from robotrain_runtime.contract.problem import Problem
 
     from robotrain.model.job import Job
 
@@ -46,7 +46,7 @@ class DataReport(NamedTuple):
 
     text: str = ""
     """In a few words: `50 episodes, 12,040 frames, 2 cameras`."""
-    errors: tuple[Finding, ...] = ()
+    errors: tuple[Problem, ...] = ()
     """Why the job would fail."""
     warnings: int = 0
     """How many other findings there are."""

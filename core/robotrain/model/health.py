@@ -1,4 +1,4 @@
-"""Checks of this machine and of a plan with their results and fixes, and findings of the runtime as problems."""
+"""Checks of this machine and of a plan with their results and fixes."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -6,9 +6,8 @@ from functools import partial
 from typing import Literal
 
 from robotrain_runtime.contract.deadline import DeadlineFuture
-from robotrain_runtime.contract.finding import Finding
 
-from robotrain.errors import Problem, Stage, Suggestion, collect_problems
+from robotrain.errors import Problem, Suggestion, collect_problems
 from robotrain.redaction import redact
 
 HealthState = Literal["ok", "note", "warn", "fail"]
@@ -117,16 +116,3 @@ def convert_problem(problem: Problem) -> HealthResult:
     about = " ".join(part for part in (redact(problem.where), problem.given) if part)
     text = problem.title + (f" ({about})" if about else "") + (f". {problem.why.rstrip('.')}" if problem.why else "")
     return HealthResult("fail" if problem.severity == "error" else "warn", text, problem.suggestions)
-
-
-def convert_finding(finding: Finding) -> Problem:
-    """Return a finding of the runtime as a problem of preflight."""
-    return Problem(
-        code=finding.code,
-        stage=Stage.PREFLIGHT,
-        title=finding.title,
-        where=finding.where,
-        given=redact(finding.given),
-        why=redact(finding.why),
-        suggestions=finding.ways,
-    )

@@ -24,7 +24,6 @@ from robotrain.config.values import Origin, Value
 from robotrain.config.variables import read_dotenv_files
 from robotrain.errors import Problem, Rejected, Severity, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.health import convert_finding
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
@@ -248,8 +247,8 @@ def build_environment(
     """
     cache = files.get_cache_folder()
     placement = Placement(work="", cache=str(cache), torch_backend=torch_backend)
-    if findings := list(environment_check.find_environment_problems(required, placement)):
-        return None, tuple(map(convert_finding, findings))
+    if problems := tuple(environment_check.find_environment_problems(required, placement)):
+        return None, problems
     say(text)
     try:
         built = environment.build_environment(required.lock, required.python, cache, say, StopSignal(), torch_backend)

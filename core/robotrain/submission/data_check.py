@@ -10,7 +10,6 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.model.data_report import DataReading, DataReport, RemoteFiles
-from robotrain.model.health import convert_finding
 from robotrain.model.source import SourceKind
 from robotrain.redaction import redact
 from robotrain.submission.checker import NONE, CheckOptions, read_choice
@@ -68,7 +67,7 @@ def find_data_problems(report: DataReport, options: CheckOptions) -> Iterator[Pr
     if report.unread:
         yield make_problem("data-unread", why=f"{redact(report.unread)}.")
         return
-    yield from map(convert_finding, report.errors)
+    yield from report.errors
     if not report.errors:
         number = report.warnings
         more = f"{number} finding{'s' * (number != 1)}: {report.command}" if number else "no findings"

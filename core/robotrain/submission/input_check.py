@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.finding import make_finding
+from robotrain_runtime.contract.problem import make_data_problem
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.errors import Problem, Rejected, Suggestion, select_errors
 from robotrain.messages import Messages
 from robotrain.model.data_report import DataReport
-from robotrain.model.health import convert_finding
 from robotrain.model.preview import JobFacts
 from robotrain.model.source import LOCAL_KIND
 from robotrain.submission import data_check, trainer_check
@@ -39,7 +38,7 @@ def _compare_inputs(prepared: PreparedJob, descriptions: InputDescriptions) -> I
         described = descriptions.find_folders(prepared, plugin)
         document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
         findings = list(plugin.compare(document, described)) if described else []
-        yield from map(convert_finding, map(make_finding, findings))
+        yield from map(make_data_problem, findings)
         for sentence in plugin.list_warnings(document, described) if described and not findings else ():
             yield make_problem("data-unexpected", title=sentence)
 

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.finding import make_finding
 from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.problem import make_data_problem
 
 from robotrain.config.resolve import Resolution
 from robotrain.errors import Problem, Stage
 from robotrain.messages import Messages
-from robotrain.model.health import convert_finding
 from robotrain.model.job import Job
 from robotrain.model.platform import Platform
 from robotrain.model.source import LOCAL_KIND, SourceKind
@@ -39,8 +38,8 @@ def find_folder_problems(
     missing = (source for source in job.sources if source.kind == LOCAL_KIND and not os.path.exists(source.uri))
     for source in missing:
         plugin = importlib.import_module(kinds[LOCAL_KIND].container_plugin)
-        for finding in plugin.preflight(source, ContainerContext(cache=files.get_cache_folder())):
-            yield convert_finding(make_finding(finding, code=UNREACHABLE, given=source.uri))
+        for problem in plugin.preflight(source, ContainerContext(cache=files.get_cache_folder())):
+            yield make_data_problem(problem, code=UNREACHABLE, given=source.uri)
     for parameter in get_parameters(platform.settings):
         if parameter.name == RUNS_SETTING and (folder := getattr(settings, RUNS_SETTING)):
             yield from _check_new_folder(parameter.flag, folder)

@@ -1,6 +1,7 @@
 """Publication of a run's checkpoints after the fact: from its platform's outputs to a place, through this machine."""
 
 import contextlib
+import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from robotrain_runtime.contract.event import Evaluated
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.publishing.late_publication import LatePublication
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.plan import make_job_document
@@ -122,19 +123,17 @@ def _open_publication(
         job, run=record.run, platform=record.platform, container_plugins=modules, placement=placement
     )
     late = LatePublication(document, address, log_line)
-    findings, warnings = late.inspect()
-    if findings:
+    problems, warnings = late.inspect()
+    if problems:
         late.close()
         raise Rejected(
             [
-                Problem(
-                    code=finding.code,
-                    stage=Stage.PREFLIGHT,
-                    title=redact(finding.title, max_length=MAX_REASON),
+                dataclasses.replace(
+                    problem,
                     where=URL_ARGUMENT,
-                    suggestions=tuple(_suggest_way(record.run, kind, way) for way in finding.ways),
+                    suggestions=tuple(_suggest_way(record.run, kind, way) for way in problem.suggestions),
                 )
-                for finding in findings
+                for problem in problems
             ]
         )
     for warning in warnings:

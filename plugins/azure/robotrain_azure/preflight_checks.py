@@ -10,7 +10,6 @@ from types import MappingProxyType
 from robotrain.cluster.outputs import print_progress
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.health import convert_finding
 from robotrain.store.files import get_cache_folder
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobDocument, JobSource
@@ -156,7 +155,7 @@ def check_data(document: JobDocument) -> Iterator[Problem]:
         document, get_cache_folder(), print_progress, DATA_CHECK_SECONDS, SIGN_IN_HINTS, sources
     )
     warned = 0
-    for problem in map(convert_finding, findings):
+    for problem in findings:
         if problem.code not in CERTAIN_CODES:
             problem = replace(problem, why=f"{problem.why} {JOB_CHECKS_AGAIN}".strip(), severity="warning")
         warned += problem.severity == "warning"

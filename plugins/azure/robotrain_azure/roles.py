@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from robotrain_runtime.contract.finding import Finding, Suggestion
+from robotrain_runtime.contract.problem import Problem, Suggestion
 
 from robotrain_azure.arm import Answer, ArmClient, ArmError
 from robotrain_azure.credential import UNKNOWN_OBJECT_ID
@@ -18,7 +18,7 @@ TRACKING_ACTIONS = tuple(
 """Actions that allow tracking, by Azure's current and earlier documentation: a custom role may allow either."""
 
 
-def check_tracking_permissions(arm: ArmClient, workspace: Workspace) -> Iterator[Finding]:
+def check_tracking_permissions(arm: ArmClient, workspace: Workspace) -> Iterator[Problem]:
     """Yield a finding if the identity may not track runs in the workspace; nothing if Azure does not tell."""
     path = f"{workspace.resource}/providers/Microsoft.Authorization/permissions"
     try:
@@ -30,8 +30,8 @@ def check_tracking_permissions(arm: ArmClient, workspace: Workspace) -> Iterator
         title = f"the job's identity may read the Azure ML workspace {workspace.name}, but not write runs there"
         tracking_uri, reason = workspace.tracking_uri, "None of its roles there allows it."
         command = make_role_command(assignee, DATA_SCIENTIST_ROLE, workspace.resource)
-        yield Finding(
-            code="azure-role-missing", title=title, given=tracking_uri, why=reason, ways=(Suggestion(command),)
+        yield Problem(
+            code="azure-role-missing", title=title, given=tracking_uri, why=reason, suggestions=(Suggestion(command),)
         )
 
 

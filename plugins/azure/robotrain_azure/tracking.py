@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.container_plugin import PLATFORM_TRACKING_VARIABLE
-from robotrain_runtime.contract.finding import Finding, make_ways
+from robotrain_runtime.contract.problem import Problem, make_suggestions
 
 from robotrain_azure import errors, roles, workspace
 from robotrain_azure.arm import ArmClient, ArmError
@@ -24,7 +24,7 @@ def accepts(uri: str) -> bool:
     return workspace.parse_tracking_uri(uri) is not None
 
 
-def preflight_address(uri: str) -> Iterable[Finding]:
+def preflight_address(uri: str) -> Iterable[Problem]:
     """Check that the workspace exists and lets the job's identity in. A job of that very workspace needs no check."""
     at = _parse_workspace(uri)
     if find_given_address(at):
@@ -35,18 +35,25 @@ def preflight_address(uri: str) -> Iterable[Finding]:
         yield from roles.check_tracking_permissions(arm, at)
     except ArmError as error:
         diagnosis, tracking_uri = errors.diagnose_workspace_error(error, at), at.tracking_uri
-        title, reason, ways = diagnosis.title, diagnosis.why, make_ways(*diagnosis.suggestions)
+        title, reason, ways = diagnosis.title, diagnosis.why, make_suggestions(*diagnosis.suggestions)
         if diagnosis.kind == "signed-out":
-            ways = make_ways(
+            ways = make_suggestions(
                 "give the job an identity: a workload identity, or a managed one that AZURE_CLIENT_ID names"
             )
         if diagnosis.network:
-            yield Finding(
-                code="tracking-unreachable", title=title, given=tracking_uri, why=reason, ways=ways, fault="network"
+            yield Problem(
+                code="tracking-unreachable",
+                title=title,
+                given=tracking_uri,
+                why=reason,
+                suggestions=ways,
+                fault="network",
             )
         else:
             code = "azure-role-missing"
-            yield Finding(code=code, title=title, given=tracking_uri, why=reason, ways=ways, fault="configuration")
+            yield Problem(
+                code=code, title=title, given=tracking_uri, why=reason, suggestions=ways, fault="configuration"
+            )
 
 
 def address(uri: str) -> str:

@@ -21,7 +21,6 @@ from robotrain.model.health import (
     Check,
     HealthFix,
     HealthResult,
-    convert_finding,
     report_ok,
     report_warning,
 )
@@ -69,7 +68,7 @@ def check_plan(plan: Plan) -> Iterator[Problem]:
     yield from check_secret_files(job.placement.secrets)
     placement = dataclasses.replace(job.placement, mounts=())  # the run's copy of its code is made when it is submitted
     job = dataclasses.replace(job, placement=placement)
-    yield from map(convert_finding, runtime_preflight.run_preflight(job, partial(print, file=sys.stderr, flush=True)))
+    yield from runtime_preflight.run_preflight(job, partial(print, file=sys.stderr, flush=True))
     if submit.is_interrupted_submit(plan, folder):
         return
     parent = str(folder.parent)

@@ -1,5 +1,6 @@
 """Destinations of checkpoints and results: publish targets, and the folder that the platform keeps."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -10,7 +11,7 @@ from robotrain_runtime.contract import checkpoint, plugin_loader
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.container_plugin import ArtifactTarget, ContainerContext, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 from robotrain_runtime.contract.target import TargetContainerPlugin, TargetInspection
 
 TARGET_PREFIX = "target."
@@ -63,7 +64,7 @@ def is_optional(document: JobDocument) -> bool:
 
 def find_target_problems(
     document: JobDocument, targets: Iterable[InspectedTarget], *, is_restarted: bool = False
-) -> Iterator[Finding]:
+) -> Iterator[Problem]:
     """Yield why an address cannot be written to; of a restarted run, only if it has to be."""
     for target in targets:
         if is_restarted and not target.plugin.IS_REQUIRED and not document.placement.volatile:
@@ -72,12 +73,12 @@ def find_target_problems(
         problems = list(target.inspection.problems)
         way = target.inspection.other_place or target.target.suggestion
         if foreign := _find_foreign_owner(document, target):
-            problems.append(make_finding(f"it belongs to {foreign}", way))
+            problems.append(make_data_problem(f"it belongs to {foreign}", way))
         elif foreign := next(_find_foreign_checkpoints(document, target), ""):
-            problems.append(make_finding(f"it holds {foreign}", way))
-        for finding in map(make_finding, problems):
+            problems.append(make_data_problem(f"it holds {foreign}", way))
+        for finding in map(make_data_problem, problems):
             title = f"{cannot}: {finding.title}"
-            yield finding._replace(code="publish-unwritable", title=title, fault="configuration")
+            yield dataclasses.replace(finding, code="publish-unwritable", title=title, fault="configuration")
 
 
 def _find_foreign_owner(document: JobDocument, target: InspectedTarget) -> str:
@@ -139,14 +140,14 @@ def get_platform_folder_name(document: JobDocument) -> str:
     return ""
 
 
-def find_platform_folder_problems(document: JobDocument) -> Iterator[Finding]:
+def find_platform_folder_problems(document: JobDocument) -> Iterator[Problem]:
     """Yield why the folder that the platform keeps cannot be used."""
     outputs = plugin_loader.describe_outputs(document)
     try:
         to = get_platform_folder(document)
     except contract_document.UnsetVariable as name:
         title = f"{name} is not set: it should name the folder in which the platform keeps the {outputs}"
-        yield Finding(code="kept-missing", title=title)
+        yield Problem(code="kept-missing", title=title)
         return
     if to is None:
         return
@@ -163,7 +164,7 @@ def find_platform_folder_problems(document: JobDocument) -> Iterator[Finding]:
     else:
         return
     title = f"{outputs} cannot be copied to {to}, which the platform keeps: {reason}"
-    yield Finding(code="publish-unwritable", title=title, fault="configuration")
+    yield Problem(code="publish-unwritable", title=title, fault="configuration")
 
 
 def _find_platform_folder_owner(document: JobDocument, to: Path) -> str:

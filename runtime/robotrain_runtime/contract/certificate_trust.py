@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from robotrain_runtime.contract.finding import Suggestion
+from robotrain_runtime.contract.problem import Suggestion
 
 UNTRUSTED = r"(?i:certificate.verify.failed)|SSLCertVerificationError|invalid peer certificate"
 """In the messages of OpenSSL's and of Rust's clients. Not compiled: few processes need it."""

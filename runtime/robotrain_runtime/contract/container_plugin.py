@@ -8,7 +8,7 @@ from typing import Protocol
 from robotrain_runtime.contract import files
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Download, Fault, Note
-from robotrain_runtime.contract.finding import Finding, Suggestion
+from robotrain_runtime.contract.problem import Problem, Suggestion
 
 TRACKING_PLUGINS_VARIABLE = "ROBOTRAIN_TRACKING_HALVES"
 """The environment variable of the modules of tracking addresses, for the tracking process."""
@@ -158,7 +158,7 @@ class TrackingContainerPlugin:
         """Return whether an address is of this kind."""
         raise NotImplementedError
 
-    def preflight_address(self, uri: str) -> Iterable[Finding]:
+    def preflight_address(self, uri: str) -> Iterable[Problem]:
         """Return quickly why a run cannot be tracked there. Runs in the runtime, in its data environment."""
         return ()
 
@@ -183,7 +183,7 @@ class SurveyedSource:
     """A survey of a source before it is fetched."""
 
     source: JobSource
-    problems: tuple[Finding | str, ...] = ()
+    problems: tuple[Problem | str, ...] = ()
     """Why it cannot be fetched."""
     fault: Fault = ""
     """The fault of the problems."""
@@ -281,7 +281,7 @@ class SourceContainerPlugin:
     CARRIER: str = ""
     """The module that fetches its sources (`BatchFetcher`)."""
 
-    def preflight(self, source: JobSource, context: ContainerContext) -> Iterable[Finding | str]:
+    def preflight(self, source: JobSource, context: ContainerContext) -> Iterable[Problem | str]:
         """Return quickly why `source` cannot be fetched as pinned."""
         return ()
 
@@ -289,7 +289,7 @@ class SourceContainerPlugin:
         """Return the folder with the data of `source`. Raise OSError with a sentence for the user."""
         raise NotImplementedError
 
-    def mounted(self, source: JobSource, context: ContainerContext) -> Iterable[Finding | str]:
+    def mounted(self, source: JobSource, context: ContainerContext) -> Iterable[Problem | str]:
         """Do the preflight of a mounted source: `source.uri` is the folder that it is in."""
         return self.preflight(source, context)
 
@@ -347,10 +347,10 @@ class WorkloadContainerPlugin:
         """
         return None
 
-    def compare(self, document: JobDocument, described: Mapping[JobSource, Path]) -> Iterable[Finding | str]:
+    def compare(self, document: JobDocument, described: Mapping[JobSource, Path]) -> Iterable[Problem | str]:
         """Return what is wrong with the sources, judged by the files that describe them, before anything is fetched.
 
-        One finding each (`make_finding`), or its sentence alone. Sources that cannot be reached are missing from
+        One finding each (`make_data_problem`), or its sentence alone. Sources that cannot be reached are missing from
         `described`.
         """
         return ()
@@ -400,7 +400,7 @@ class WorkloadContainerPlugin:
         """
         return None
 
-    def inspect(self, document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[Finding | str]:
+    def inspect(self, document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[Problem | str]:
         """Return what is wrong with the data, reading small files only: as in `compare`."""
         return ()
 

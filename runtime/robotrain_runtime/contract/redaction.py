@@ -139,6 +139,39 @@ def hide_secrets(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX
     return redacted
 
 
+typed_secrets: set[str] = set()
+"""The secrets among the unknown words of a command line that only their names tell."""
+
+
+def redact(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX_LENGTH) -> str:
+    """Return `text` without queries, fragments, passwords and tokens, control characters escaped, truncated.
+
+    :param schemes: words that are not a user before a colon: `scheme:name@label` does not change.
+    """
+    text = text[: max(MAX_REMEMBERED, 4 * max_length)]  # the rest is never shown
+    return hide_secrets(hide_typed_secrets(text), schemes, max_length)
+
+
+def redact_if_secret(text: str) -> str:
+    """Return a text that is no single value, redacted only if it contains a secret."""
+    text = hide_typed_secrets(text)
+    return redact(text, max_length=MAX_SENTENCE) if value_holds_secret(text) else text
+
+
+def redact_sentence(text: str) -> str:
+    """Return a sentence that others wrote as it is shown: redacted only if it certainly contains a secret."""
+    text = "\n".join(escape_controls(line) for line in redact_if_secret(text).split("\n"))
+    return truncate(text, MAX_SENTENCE)
+
+
+def hide_typed_secrets(text: str) -> str:
+    """Return a text without the secrets of the command line."""
+    for secret in typed_secrets:
+        if secret in text:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
+    return text
+
+
 def hide_if_secret(text: str) -> str:
     """Return a line or a sentence with its secrets hidden; one without a secret stays as it is."""
     return hide_secrets(text[: 4 * MAX_SENTENCE], max_length=MAX_SENTENCE) if value_holds_secret(text) else text

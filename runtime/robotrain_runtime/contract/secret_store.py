@@ -11,7 +11,7 @@ class SecretStorePlugin:
         raise NotImplementedError
 
     def read(self, address: str) -> str:
-        """Return a secret. Raise FindingError, or OSError with a sentence for the user.
+        """Return a secret. Raise ProblemError, or OSError with a sentence for the user.
 
         Runs in the runtime, in its data environment, and is not waited for longer than a minute.
         """

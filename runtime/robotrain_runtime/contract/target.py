@@ -8,7 +8,7 @@ from typing import Protocol
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment
 from robotrain_runtime.contract.failure import CancelCheck
-from robotrain_runtime.contract.finding import Finding
+from robotrain_runtime.contract.problem import Problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class CheckpointOwner:
 class TargetInspection:
     """The inspection of a target."""
 
-    problems: tuple[Finding | str, ...] = ()
+    problems: tuple[Problem | str, ...] = ()
     """Why it cannot be written to."""
     warnings: tuple[str, ...] = ()
     """Why it is not known whether it can be written to, one sentence each: the run goes on."""

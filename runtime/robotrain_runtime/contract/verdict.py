@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from robotrain_runtime.contract.event import PREFIX, emit_line
-from robotrain_runtime.contract.finding import Suggestion
+from robotrain_runtime.contract.problem import Suggestion
 
 Result = Literal["accepted", "refused", "doubtful", "unchecked"]
 """`doubtful`: the program accepts them, and the work would probably fail. `unchecked`: the program needs

@@ -21,8 +21,8 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource, Mount, UncertainText
 from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import convert_os_errors
-from robotrain_runtime.contract.finding import Finding, make_finding
 from robotrain_runtime.contract.plugin_loader import make_container_context
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 from robotrain_runtime.contract.staged_data import StagedMount
 from robotrain_runtime.process.stop import StopSignal
 
@@ -149,14 +149,14 @@ def _report_total(progress: Callable[[Download], None], done: int, remaining: in
 
 def inspect_mount(
     document: JobDocument, source: JobSource, mount: Mount, context: ContainerContext
-) -> tuple[Path | None, list[Finding]]:
+) -> tuple[Path | None, list[Problem]]:
     """Return the folder of a mounted source, if it is usable, and the findings about it. Raise JobFailed."""
     origin = mount.origin or source.uri
     try:
         outer = contract_document.resolve_folder(mount.folder)
     except contract_document.UnsetVariable as name:
         title = f"{name} is not set: it should name the folder of {origin}"
-        return None, [Finding(code="mount-missing", title=title, given=source.uri)]
+        return None, [Problem(code="mount-missing", title=title, given=source.uri)]
     if isinstance(mount, StagedMount):
         return outer, []
     try:
@@ -164,11 +164,11 @@ def inspect_mount(
         folders = _find_data_folders(outer, (*described.get(source.role, ()), MANIFEST))
     except OSError as error:
         title = f"{origin} cannot be read in {error.filename or outer}: {error.strerror}"
-        return None, [Finding(code="mount-missing", title=title, given=source.uri)]
+        return None, [Problem(code="mount-missing", title=title, given=source.uri)]
     if not folders:
         title = f"{origin} was mounted empty: there are no files in {outer}"
-        return None, [Finding(code="mount-empty", title=title, given=source.uri, fault="data")]
-    first: list[Finding | str] = []
+        return None, [Problem(code="mount-empty", title=title, given=source.uri, fault="data")]
+    first: list[Problem | str] = []
     reader = _load_reader(document, source)
     for folder in folders:
         problems = list(reader.mounted(replace(source, uri=str(folder)), context)) if reader else []
@@ -176,7 +176,7 @@ def inspect_mount(
             record_tags(document, source, folder)
             return folder, []
         first = first or problems
-    return None, [make_finding(problem, code="source-unreachable", given=source.uri) for problem in first]
+    return None, [make_data_problem(problem, code="source-unreachable", given=source.uri) for problem in first]
 
 
 def record_tags(document: JobDocument, source: JobSource, folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from robotrain_runtime import data_environment
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_ways
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_suggestions
 from robotrain_runtime.environments import environment, interpreter, torch_build, uv_program
 from robotrain_runtime.machine import disk_cache
 
@@ -27,7 +27,7 @@ for name in sys.argv[1:]:
 """
 
 
-def find_environment_problems(required: PythonEnvironment, placement: Placement) -> Iterator[Finding]:
+def find_environment_problems(required: PythonEnvironment, placement: Placement) -> Iterator[Problem]:
     """Yield the findings about an environment on this machine."""
     if placement.environment is not None:
         yield from _check_given(required, placement.environment)
@@ -46,15 +46,17 @@ def find_environment_problems(required: PythonEnvironment, placement: Placement)
         yield _make_python_finding(required.python)
     yield from _check_disk_space(required.gib * (SHARE_WITHOUT_TORCH if torch else 1), cache)
     if uv_program.find_uv(cache) is None and uv_program.find_python_with_pip() is None:
-        yield Finding(
+        yield Problem(
             code="uv-missing",
             title="uv is missing on this machine, and so is pip to fetch it with",
             why="uv builds the locked environment.",
-            ways=make_ways("install uv: https://docs.astral.sh/uv/getting-started/installation", ENVIRONMENT_OPTION),
+            suggestions=make_suggestions(
+                "install uv: https://docs.astral.sh/uv/getting-started/installation", ENVIRONMENT_OPTION
+            ),
         )
 
 
-def _check_given(required: PythonEnvironment, folder: str) -> Iterator[Finding]:
+def _check_given(required: PythonEnvironment, folder: str) -> Iterator[Problem]:
     python = environment.get_python(Path(folder))
     versions = read_versions(python, required.required_packages)
     if versions is None:
@@ -66,17 +68,19 @@ def _check_given(required: PythonEnvironment, folder: str) -> Iterator[Finding]:
             yield _make_unusable_finding(folder, f"It {statement}; the job needs version {version}.", required.lock)
 
 
-def _make_unusable_finding(folder: str, reason: str, lock: Path | None) -> Finding:
+def _make_unusable_finding(folder: str, reason: str, lock: Path | None) -> Problem:
     ways = [Suggestion("leave --environment out: the locked environment is then built")]
     if lock:
-        ways += make_ways(f"install it there: uv pip install --python {folder} --no-deps --require-hashes -r {lock}")
-    return Finding(
+        ways += make_suggestions(
+            f"install it there: uv pip install --python {folder} --no-deps --require-hashes -r {lock}"
+        )
+    return Problem(
         code="environment-unusable",
         title="the environment in --environment cannot run this job",
         where="--environment",
         given=folder,
         why=reason,
-        ways=tuple(ways),
+        suggestions=tuple(ways),
     )
 
 
@@ -91,35 +95,35 @@ def read_versions(python: Path, names: Mapping[str, str]) -> dict[str, str] | No
     return dict(zip(names, lines[1:], strict=True)) if done.returncode == 0 and len(lines) > len(names) else None
 
 
-def _make_platform_finding(required: PythonEnvironment, machine: str, torch_backend: str | None) -> Finding:
+def _make_platform_finding(required: PythonEnvironment, machine: str, torch_backend: str | None) -> Problem:
     packages = required.required_packages
     pins = " ".join(f"'{name}=={version}.*'" for name, version in packages.items())
     command = f"uv venv --python {required.python} PATH && uv pip install --python PATH {pins}"
     names = ", ".join(f"{name} {version}" for name, version in packages.items()) or "what the job needs"
     own = Suggestion(ENVIRONMENT_OPTION, f"your own environment with {names}")
     also = " --torch-backend changes only PyTorch." if torch_backend else ""
-    return Finding(
+    return Problem(
         code="lock-platform",
         title=f"the locked environment is for {required.platform}, but this machine is {machine}",
         given=str(required.lock),
         why=f"Its packages are pinned by hash for that platform, so they cannot be installed here.{also}",
-        ways=make_ways(own, Suggestion(command, "to create one") if pins else ""),
+        suggestions=make_suggestions(own, Suggestion(command, "to create one") if pins else ""),
     )
 
 
-def _make_python_finding(version: str) -> Finding:
+def _make_python_finding(version: str) -> Problem:
     newest = interpreter.list_allowed_versions(version)[0]
     package = "python3" if "-" in version else f"python{version}"
     chosen = os.environ.get(interpreter.PYTHON_VARIABLE, "")
     variable = interpreter.PYTHON_VARIABLE
     search = f"{variable} does not name one that runs" if chosen else "it is not on PATH, nor in pyenv, uv or /opt"
-    return Finding(
+    return Problem(
         code="python-missing",
         title=f"Python {version} is missing on this machine",
         where=variable if chosen else "",
         given=chosen,
         why=f"The locked environment needs it, and {search}.",
-        ways=make_ways(
+        suggestions=make_suggestions(
             Suggestion(f"apt install {package}", "or your system's package"),
             f"uv python install {newest}",
             Suggestion(
@@ -132,26 +136,30 @@ def _make_python_finding(version: str) -> Finding:
     )
 
 
-def _check_disk_space(gib: float, cache: Path) -> Iterator[Finding]:
+def _check_disk_space(gib: float, cache: Path) -> Iterator[Problem]:
     folder = disk_cache.find_existing_parent(cache)
     if not os.access(folder, os.W_OK | os.X_OK):
-        yield Finding(
+        yield Problem(
             code="cache-not-writable",
             title="the cache folder is not writable",
             where="ROBOTRAIN_CACHE",
             given=str(cache),
             why=f"The environment is built in it, and you may not write to {folder}.",
-            ways=make_ways(Suggestion(CACHE_FOLDER, "a folder that you may write to"), ENVIRONMENT_OPTION),
+            suggestions=make_suggestions(
+                Suggestion(CACHE_FOLDER, "a folder that you may write to"), ENVIRONMENT_OPTION
+            ),
         )
         return
     free = disk_cache.get_free_bytes(folder) / disk_cache.GIB
     if free < gib:
-        yield Finding(
+        yield Problem(
             code="disk-full",
             title=f"there is too little disk space for the environment: {free:.1f} GiB free, {gib:g} GiB needed",
             where="ROBOTRAIN_CACHE",
             given=str(cache),
             why="The environment is built in the cache folder, once, and shared by all runs.",
-            ways=make_ways("free some space there", Suggestion(CACHE_FOLDER, "on a larger disk"), ENVIRONMENT_OPTION),
+            suggestions=make_suggestions(
+                "free some space there", Suggestion(CACHE_FOLDER, "on a larger disk"), ENVIRONMENT_OPTION
+            ),
             fault="disk_full",
         )

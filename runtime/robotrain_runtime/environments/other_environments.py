@@ -8,7 +8,7 @@ from robotrain_runtime.checkpoints import targets
 from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.contract.finding import Finding
+from robotrain_runtime.contract.problem import Problem
 from robotrain_runtime.environments import environment_check
 
 
@@ -20,10 +20,10 @@ def list_other_environments(document: JobDocument) -> list[PythonEnvironment]:
     return list({required.lock: required for required in environments}.values())
 
 
-def find_other_problems(document: JobDocument) -> Iterator[Finding]:
+def find_other_problems(document: JobDocument) -> Iterator[Problem]:
     """Yield why this machine cannot have one of them: `--environment` does not replace it. Raise JobFailed."""
     placement = dataclasses.replace(document.placement, environment=None, torch_backend=None)
     for required in list_other_environments(document):
         for finding in environment_check.find_environment_problems(required, placement):
-            ways = tuple(way for way in finding.ways if way.text != environment_check.ENVIRONMENT_OPTION)
-            yield finding._replace(ways=ways)
+            ways = tuple(way for way in finding.suggestions if way.text != environment_check.ENVIRONMENT_OPTION)
+            yield dataclasses.replace(finding, suggestions=ways)

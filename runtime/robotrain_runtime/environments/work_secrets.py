@@ -12,7 +12,7 @@ from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.failure import describe_error
 from robotrain_runtime.contract.files import read_limited_file
-from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding
+from robotrain_runtime.contract.problem import Problem, ProblemError, Suggestion, make_data_problem
 from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX
 from robotrain_runtime.contract.secret_store import SecretStorePlugin
 
@@ -41,9 +41,9 @@ class WorkSecrets:
         variables = _list_variables(self._locations)
         self._variables = {where: os.environ.pop(name, "") for where, name in variables.items()}
 
-    def read_here(self) -> list[Finding]:
+    def read_here(self) -> list[Problem]:
         """Read the secrets in files and variables; return the findings about those that cannot be read."""
-        findings: list[Finding] = []
+        findings: list[Problem] = []
         for name, where in self._locations.items():
             if where in self._variables:
                 text = self._variables[where]
@@ -55,10 +55,10 @@ class WorkSecrets:
             findings += self._accept_value(name, text, problem)
         return findings
 
-    def read_stores(self) -> list[Finding]:
+    def read_stores(self) -> list[Problem]:
         """Read the other secrets; return the findings about those that cannot be read. Raise JobFailed."""
         missing = {name: where for name, where in self._locations.items() if _is_address(where)}
-        findings: list[Finding] = []
+        findings: list[Problem] = []
         for store in plugin_loader.load_secret_stores(self._document):
             own = {name: where for name, where in missing.items() if store.accepts(where)}
             missing = {name: where for name, where in missing.items() if name not in own}
@@ -76,7 +76,7 @@ class WorkSecrets:
             line = line.replace(text, HIDDEN)
         return line
 
-    def _accept_value(self, name: str, text: str, problem: Finding | str) -> Iterator[Finding]:
+    def _accept_value(self, name: str, text: str, problem: Problem | str) -> Iterator[Problem]:
         """Keep the value of a secret; yield a finding if it is none. `problem`: the reason if it is empty."""
         if value := text.strip():
             if "\0" not in value:
@@ -107,14 +107,14 @@ def _list_variables(locations: Mapping[str, str]) -> dict[str, str]:
     return {where: name for where in locations.values() if (name := _parse_variable(where))}
 
 
-def _read_secrets(store: SecretStorePlugin, addresses: Mapping[str, str]) -> dict[str, tuple[str, Finding | str]]:
+def _read_secrets(store: SecretStorePlugin, addresses: Mapping[str, str]) -> dict[str, tuple[str, Problem | str]]:
     """Return the text of each secret, or why there is none."""
-    answers: dict[str, tuple[str, Finding | str]] = {}
+    answers: dict[str, tuple[str, Problem | str]] = {}
     for name, address in addresses.items():
         try:
             answers[name] = (store.read(address), "")
-        except FindingError as error:
-            answers[name] = ("", error.finding)
+        except ProblemError as error:
+            answers[name] = ("", error.problem)
         except Exception as error:  # of a plugin
             answers[name] = ("", str(error) if isinstance(error, OSError) else describe_error(error))
     return answers
@@ -141,14 +141,14 @@ def _read_file(path: str) -> tuple[str, str]:
         return "", f"{path}: {error}"
 
 
-def _make_finding(name: str, problem: Finding | str) -> Finding:
-    finding = make_finding(problem)
+def _make_finding(name: str, problem: Problem | str) -> Problem:
+    finding = make_data_problem(problem)
     another = Suggestion(f"{SECRET_FLAG} NAME=REFERENCE", "names another secret")
-    return Finding(
+    return Problem(
         code="secret-unreadable",
         title=f"the secret {name} cannot be read",
         where=SECRET_FLAG,
         given=name,
         why=f"{finding.title[:1].upper()}{finding.title[1:]}.",
-        ways=(*finding.ways, another),
+        suggestions=(*finding.suggestions, another),
     )

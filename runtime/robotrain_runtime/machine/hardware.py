@@ -13,7 +13,7 @@ from typing import Any
 
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.document import Placement
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_ways
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_suggestions
 
 CGROUP = Path("/sys/fs/cgroup")
 MEMORY_INFO = Path("/proc/meminfo")
@@ -87,7 +87,7 @@ def _read_numbers(file: Path) -> tuple[int, ...] | None:
         return None
 
 
-def find_gpu_problems(required: GpuRequirement | None, placement: Placement) -> Iterator[Finding]:
+def find_gpu_problems(required: GpuRequirement | None, placement: Placement) -> Iterator[Problem]:
     """Yield the requirements of the job that this machine does not meet."""
     if required is None:
         return
@@ -125,7 +125,7 @@ def find_gpu_problems(required: GpuRequirement | None, placement: Placement) -> 
         )
 
 
-def make_timeout_finding() -> Finding:
+def make_timeout_finding() -> Problem:
     """Return the finding for a driver that did not answer in time."""
     reason = f"nvidia-smi did not answer within {DRIVER_SECONDS:g} s."
     return _make_gpu_finding("gpu-missing", "the job asks for GPUs, and the driver hangs", reason)
@@ -226,7 +226,7 @@ def select_visible(gpus: Sequence[Gpu]) -> list[Gpu]:
     return selected
 
 
-def _check_driver(cuda: str, used: Sequence[Gpu]) -> Iterator[Finding]:
+def _check_driver(cuda: str, used: Sequence[Gpu]) -> Iterator[Problem]:
     oldest = OLDEST_DRIVER.get(cuda.partition(".")[0])
     if not used or oldest is None or _parse_version(used[0].driver) >= _parse_version(oldest):
         return
@@ -246,11 +246,11 @@ def _list_ways(required: GpuRequirement, gpu_count: int) -> tuple[Suggestion, ..
     """Return what to do on a machine that has `gpu_count` GPUs, fewer than required."""
     other = "a machine with that many GPUs" if required.count > 1 else _OTHER_MACHINE
     fewer = Suggestion(f"--num-gpus {gpu_count}", "as many as there are")
-    return make_ways(other, fewer if gpu_count else required.without)
+    return make_suggestions(other, fewer if gpu_count else required.without)
 
 
-def _make_gpu_finding(code: str, title: str, reason: str, *ways: Suggestion | str) -> Finding:
-    return Finding(code=code, title=title, why=reason, ways=make_ways(*(ways or (_OTHER_MACHINE,))))
+def _make_gpu_finding(code: str, title: str, reason: str, *ways: Suggestion | str) -> Problem:
+    return Problem(code=code, title=title, why=reason, suggestions=make_suggestions(*(ways or (_OTHER_MACHINE,))))
 
 
 def _parse_version(version: str) -> tuple[int, ...]:

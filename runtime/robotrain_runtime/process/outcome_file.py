@@ -11,7 +11,7 @@ from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Note, Outcome
 from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.contract.files import write_atomically
-from robotrain_runtime.contract.finding import Finding
+from robotrain_runtime.contract.problem import Problem
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopSignal
 
@@ -56,12 +56,12 @@ def make_crash(relay: EventRelay, error: Exception) -> Outcome:
     return make_failure(JobFailed(reason, EXIT_FAILED, failure.classify_error(reason) or "code"))
 
 
-def report_findings(relay: EventRelay, findings: Sequence[Finding]) -> JobFailed:
+def report_findings(relay: EventRelay, findings: Sequence[Problem]) -> JobFailed:
     """Send each finding as an error; return the failure for all."""
     for finding in findings:
-        ways = f"Instead: {' / '.join(map(str, finding.ways))}" if finding.ways else ""
+        ways = f"Instead: {' / '.join(map(str, finding.suggestions))}" if finding.suggestions else ""
         text = " ".join(part for part in (f"{finding.title}.", finding.given, finding.why, ways) if part)
-        relay.emit(Note(level="error", text=text, ways=finding.ways))
+        relay.emit(Note(level="error", text=text, ways=finding.suggestions))
     fault = failure.combine_faults(finding.fault for finding in findings)
     return JobFailed("; ".join(finding.title for finding in findings), EXIT_PREFLIGHT, fault)
 

@@ -12,7 +12,7 @@ from robotrain_runtime.contract.container_plugin import ArtifactTarget, Publishi
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Evaluated, Metrics, make_record
 from robotrain_runtime.contract.failure import JobFailed, PermanentError, describe_error
-from robotrain_runtime.contract.finding import Finding
+from robotrain_runtime.contract.problem import Problem
 from robotrain_runtime.contract.target import TargetWriter
 from robotrain_runtime.environments import environment
 from robotrain_runtime.process.stop import StopSignal
@@ -62,7 +62,7 @@ class LatePublication:
         for evaluation in evaluated:
             self._facts.add_record(make_record(evaluation))
 
-    def inspect(self) -> tuple[list[Finding], list[str]]:
+    def inspect(self) -> tuple[list[Problem], list[str]]:
         """Return why one may not write there, and warnings. The plugin's environment is built if necessary."""
         cache = Path(self._document.placement.cache)
         try:

@@ -14,17 +14,17 @@ from robotrain_runtime.contract.certificate_trust import find_untrusted_certific
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Fault
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_ways
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_suggestions
 from robotrain_runtime.machine import disk_cache
 
 ADDRESS_SECONDS = 5.0
-SUGGESTIONS = make_ways(
+SUGGESTIONS = make_suggestions(
     "start the server, or correct its address",
     Suggestion("--tracking-uri sqlite:////FOLDER/mlflow.db", "a file, no server"),
 )
 
 
-def find_address_problems(uri: str) -> Iterator[Finding]:
+def find_address_problems(uri: str) -> Iterator[Problem]:
     """Yield the findings about an address; none for kinds that only their own library can reach."""
     scheme = uri.partition(":")[0].lower()
     if scheme in ("http", "https"):
@@ -33,12 +33,12 @@ def find_address_problems(uri: str) -> Iterator[Finding]:
         yield from _check_database(Path(uri.removeprefix("sqlite:///").partition("?")[0]), uri)
 
 
-def make_silent_finding(uri: str, seconds: float = ADDRESS_SECONDS) -> Finding:
+def make_silent_finding(uri: str, seconds: float = ADDRESS_SECONDS) -> Problem:
     """Return the finding for an address that did not answer in time."""
     return _make_unreachable_finding(uri, f"It did not answer within {seconds:g} s.", "network")
 
 
-def _check_server(uri: str) -> Iterator[Finding]:
+def _check_server(uri: str) -> Iterator[Problem]:
     try:
         page = make_page_address(uri, "/health")
         request = urllib.request.Request(page, headers={"User-Agent": "robotrain"})
@@ -58,7 +58,7 @@ def _check_server(uri: str) -> Iterator[Finding]:
             yield _make_unreachable_finding(uri, f"{cause}".rstrip(".") + ".", "network")
 
 
-def _check_database(database: Path, uri: str) -> Iterator[Finding]:
+def _check_database(database: Path, uri: str) -> Iterator[Problem]:
     existing = disk_cache.find_existing_parent(database)
     if not os.access(existing, os.W_OK):
         yield _make_unreachable_finding(uri, f"You may not write to {existing}.", "configuration")
@@ -70,14 +70,14 @@ def _check_database(database: Path, uri: str) -> Iterator[Finding]:
             yield _make_unreachable_finding(uri, f"{database} is not an SQLite database.", "configuration")
 
 
-def _make_unreachable_finding(uri: str, reason: str, fault: Fault, *ways: Suggestion) -> Finding:
-    return Finding(
+def _make_unreachable_finding(uri: str, reason: str, fault: Fault, *ways: Suggestion) -> Problem:
+    return Problem(
         code="tracking-unreachable",
         title="the tracking address cannot be reached",
         where="--tracking-uri",
         given=redact_address(uri),
         why=reason,
-        ways=ways or SUGGESTIONS,
+        suggestions=ways or SUGGESTIONS,
         fault=fault,
     )
 
@@ -99,7 +99,7 @@ class TrackingCheck:
         self._seconds = PLUGIN_SECONDS if plugin else ADDRESS_SECONDS
         self._future = DeadlineFuture(lambda: list(find_problems(uri)))
 
-    def wait_for_findings(self) -> list[Finding]:
+    def wait_for_findings(self) -> list[Problem]:
         """Wait for the findings, with a deadline: a name lookup has none of its own."""
         try:
             return self._future.result(self._seconds + ANSWER_SLACK_SECONDS)

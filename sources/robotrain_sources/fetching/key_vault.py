@@ -1,6 +1,6 @@
 """Azure key vaults as a store of secrets for the work of a job (`secrets.key_vault` in a job document)."""
 
-from robotrain_runtime.contract.finding import FindingError, make_finding
+from robotrain_runtime.contract.problem import ProblemError, make_data_problem
 
 from robotrain_sources.fetching import named_secret
 from robotrain_sources.fetching.errors import FetchError
@@ -12,8 +12,8 @@ def accepts(address: str) -> bool:
 
 
 def read(address: str) -> str:
-    """Return the secret. Raise FindingError."""
+    """Return the secret. Raise ProblemError."""
     try:
         return named_secret.read_secret(address, "a secret")
     except FetchError as error:
-        raise FindingError(make_finding(error.sentence, error.way)) from None
+        raise ProblemError(make_data_problem(error.sentence, error.way)) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from robotrain_runtime.contract.failure import PermanentError
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
@@ -34,7 +34,7 @@ LOG_IN_HINT = f"log in with `{LOG_IN}`, or set HF_TOKEN"
 class BranchInspection:
     """What was found at a branch."""
 
-    problems: tuple[Finding, ...] = ()
+    problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
     owner: BranchClaim | None = None
     steps: Sequence[str] = ()
@@ -73,28 +73,28 @@ class HubPublisher:
             if foreign := writer.find_foreign_file():
                 where = f"the branch {self._place.name} of {self._place.id}"
                 holds = f"{where} holds other files, such as {foreign}"
-                return BranchInspection(problems=(make_finding(holds, f"hf://{self._place.id}@BRANCH"),))
+                return BranchInspection(problems=(make_data_problem(holds, f"hf://{self._place.id}@BRANCH"),))
             return BranchInspection()
 
         try:
             return self._run_action(check)
         except TokenProblem as problem:
             way = self._token_way if isinstance(problem, RefusedToken) else ""
-            return BranchInspection(problems=(make_finding(str(problem), way),))
+            return BranchInspection(problems=(make_data_problem(str(problem), way),))
         except OSError as error:
             return BranchInspection(warnings=(str(error),))
 
-    def _find_problems(self, client: BranchClient) -> Iterator[Finding]:
+    def _find_problems(self, client: BranchClient) -> Iterator[Problem]:
         """Yield why the token may not write to the repository, or why that cannot hold checkpoints."""
         token = client.token.description
         if not client.token.text:
-            yield make_finding(f"{format_hub()} requires a token to publish: {self._remedy}", self._token_way)
+            yield make_data_problem(f"{format_hub()} requires a token to publish: {self._remedy}", self._token_way)
             return
         account = client.api.whoami()
         access = account.get("auth", {}).get("accessToken", {})
         if access.get("role") == "read" or not _may_write(access, self._place.id):
             right = f"give it that right, or make one that has it, at {format_site()}/settings/tokens"
-            yield make_finding(f"{token} may not write: {right}", self._token_way)
+            yield make_data_problem(f"{token} may not write: {right}", self._token_way)
             return
         (owner, repository), name = self._place.id.split("/"), str(account.get("name"))
         roles = {
@@ -103,13 +103,15 @@ class HubPublisher:
         if owner.lower() not in {account_name.lower() for account_name in (name, *roles)}:
             groups = f", or to one of its organizations: {', '.join(roles)}" if roles else ""
             where = f"{name} publishes to hf://{name}/NAME{groups}"
-            yield make_finding(f"{self._place.id} belongs to somebody else: {where}", self._rename(name, repository))
+            yield make_data_problem(
+                f"{self._place.id} belongs to somebody else: {where}", self._rename(name, repository)
+            )
         elif roles.get(owner) == "read":
             reads = f"{name} may only read what belongs to {owner}: ask an administrator of it for the role write"
-            yield make_finding(reads, self._rename(name, repository))
+            yield make_data_problem(reads, self._rename(name, repository))
         elif client.find_repository() is None and client.has_dataset():
             reason = f"on the Hub {self._place.id} is a dataset: checkpoints go to a model repository of another name"
-            yield make_finding(reason, self._rename(owner, "NAME"))
+            yield make_data_problem(reason, self._rename(owner, "NAME"))
 
     def _rename(self, owner: str, name: str) -> str:
         """Return the address of another repository, with the branch of this one."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.finding import Finding, FindingError, make_finding
+from robotrain_runtime.contract.problem import Problem, ProblemError, make_data_problem
 
 from robotrain_sources.local_path import folder_content
 
@@ -18,13 +18,13 @@ ROLE_FLAGS = {"dataset": "--dataset-path", "policy": "--policy-path", CODE_ROLE:
 """The flags of the roles for which a folder of a similar name is suggested."""
 
 
-def preflight(source: JobSource, context: ContainerContext) -> Iterator[Finding | str]:
+def preflight(source: JobSource, context: ContainerContext) -> Iterator[Problem | str]:
     """Yield what is wrong with the folder."""
     folder = Path(source.uri)
     if not folder.exists():
         near = _find_similar_folder(folder) if source.role in ROLE_FLAGS else None
         way = f"{ROLE_FLAGS[source.role]} {shlex.quote(str(near))}" if near else ""
-        yield make_finding(f"The folder {folder} does not exist on this machine", way)
+        yield make_data_problem(f"The folder {folder} does not exist on this machine", way)
     elif not (folder.is_dir() or folder_content.is_used_file(folder, source.role)):
         noun = "policy" if source.role in folder_content.POLICY_ROLES else source.role
         yield f"{folder} is not a folder: use the folder of the {noun}."
@@ -55,7 +55,7 @@ def mounted(source: JobSource, context: ContainerContext) -> Iterator[str]:
 def fetch(source: JobSource, context: ContainerContext) -> Path:
     """Return the folder itself; of a policy the folder of the model. Raise OSError if it cannot be used."""
     for problem in preflight(source, context):
-        raise FindingError(make_finding(problem))
+        raise ProblemError(make_data_problem(problem))
     part = folder_content.find_used_part(Path(source.uri), source.role)
     if problem := folder_content.find_corruption(part, source.role):
         raise OSError(problem)

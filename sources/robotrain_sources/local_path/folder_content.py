@@ -20,7 +20,7 @@ from typing import NamedTuple, cast
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 PIN_PREFIX = "folder"
 DIGEST_LENGTHS = (64, 32)
@@ -225,7 +225,7 @@ def _find_model(folder: Path) -> Path | None:
     return next((part for part in parts if not _list_missing_files(part)), None)
 
 
-def explain_no_policy(folder: Path) -> Finding:
+def explain_no_policy(folder: Path) -> Problem:
     """Return why there is no policy in `folder`."""
     part = folder / MODEL_FOLDER if (folder / MODEL_FOLDER).is_dir() else folder
     missing = _list_missing_files(part)
@@ -233,7 +233,7 @@ def explain_no_policy(folder: Path) -> Finding:
     parents = (folder, folder / "checkpoints", folder / "outputs" / "checkpoints")  # of a training
     below = (path for parent in parents for _, path in checkpoint.list_checkpoints(parent))  # the newest first
     policy = next((path for path in below if _find_model(path)), None)
-    return make_finding(sentence, f"--policy-path {shlex.quote(str(policy))}" if policy else "")
+    return make_data_problem(sentence, f"--policy-path {shlex.quote(str(policy))}" if policy else "")
 
 
 def find_corruption(part: Path, role: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.event import Fault
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
@@ -46,7 +46,7 @@ class SourceSurvey:
     request: SourceRequest
     described: Path
     """The folder for the files that describe the data."""
-    problems: list[Finding] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     fault: Fault = ""
     files: Sequence[SourceFile] | None = None
     """By name; None if the data was found in the cache by its pin."""
@@ -69,7 +69,7 @@ class SourceSurvey:
 
     def add_error(self, error: FetchError) -> None:
         """Record why the source cannot be fetched."""
-        self.problems.append(make_finding(error.sentence, error.way))
+        self.problems.append(make_data_problem(error.sentence, error.way))
         self.fault = error.fault
 
 

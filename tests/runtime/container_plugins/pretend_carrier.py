@@ -20,7 +20,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import JobFailed
-from robotrain_runtime.contract.finding import make_finding
+from robotrain_runtime.contract.problem import make_data_problem
 
 ENVIRONMENT = PythonEnvironment(lock=Path(__file__).with_name("carrying.txt"), python=pretend_work.VERSION, gib=0.01)
 SIZE = 1000
@@ -60,7 +60,7 @@ class Words:
     def _found(self, source: JobSource) -> SurveyedSource:
         word, *rest = source.uri.split(" ", 2)
         if word == "wrong":
-            return SurveyedSource(source=source, fault=rest[0], problems=(make_finding(*rest[1].split("\n")),))
+            return SurveyedSource(source=source, fault=rest[0], problems=(make_data_problem(*rest[1].split("\n")),))
         described = Path(self._scratch.name, word)
         described.mkdir()
         (described / "numbers.txt").write_text(word)

@@ -12,7 +12,7 @@ from robotrain_runtime.checkpoints import atomic_copy
 from robotrain_runtime.contract.checkpoint import CheckpointManifest, list_checkpoints, read_manifest
 from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment
 from robotrain_runtime.contract.failure import CancelCheck
-from robotrain_runtime.contract.finding import make_finding
+from robotrain_runtime.contract.problem import make_data_problem
 from robotrain_runtime.contract.target import CheckpointMark, TargetInspection
 
 SOURCE = "pretend_source"
@@ -33,7 +33,7 @@ def inspect(address: str, place: ContainerContext) -> TargetInspection:
             time.sleep(60)
         except Exception as error:
             return TargetInspection(warnings=(str(error),))
-    wrong = () if folder.is_dir() else (make_finding("there is no such shelf", f"put {folder} up"),)
+    wrong = () if folder.is_dir() else (make_data_problem("there is no such shelf", f"put {folder} up"),)
     checkpoints = {step: (at.name, made) for step, at in list_checkpoints(folder) if (made := read_manifest(at))}
     marks = {
         step: CheckpointMark(name=name, submission=made.submission, tracking=made.tracking)

@@ -1,6 +1,6 @@
 """A store of secrets: `vault://NAME` is the name in capitals, unless it is `vault://gone`."""
 
-from robotrain_runtime.contract.finding import FindingError, make_finding
+from robotrain_runtime.contract.problem import ProblemError, make_data_problem
 
 
 def accepts(address: str) -> bool:
@@ -10,5 +10,5 @@ def accepts(address: str) -> bool:
 def read(address: str) -> str:
     name = address.removeprefix("vault://")
     if name == "gone":
-        raise FindingError(make_finding("there is no secret gone in the vault", "vault create gone"))
+        raise ProblemError(make_data_problem("there is no secret gone in the vault", "vault create gone"))
     return name.upper()

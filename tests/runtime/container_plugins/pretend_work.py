@@ -19,7 +19,7 @@ from robotrain_runtime.contract.container_plugin import (
     WorkCommand,
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource, UncertainText
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 ENVIRONMENT = PythonEnvironment(lock=Path(__file__).with_name("nothing.txt"), python=VERSION, gib=0.01)
@@ -35,11 +35,11 @@ print("joined", len(folders))
 """
 
 
-def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterable[Finding]:
+def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterable[Problem]:
     files = (folder / "numbers.txt" for folder in described.values())
     content = {file.read_text() for file in files if file.exists()}
     if "odd" in content and len(content) > 1:
-        yield make_finding("odd numbers do not go with others", "leave out the odd ones")
+        yield make_data_problem("odd numbers do not go with others", "leave out the odd ones")
 
 
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:

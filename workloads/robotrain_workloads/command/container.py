@@ -10,8 +10,8 @@ from robotrain_runtime.contract import job_node
 from robotrain_runtime.contract.container_plugin import GpuRequirement, PublishingSpec, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
-from robotrain_runtime.contract.finding import Finding, make_finding
 from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.command import (
@@ -62,14 +62,14 @@ def list_values(
     return {name: value for name, value in values.items() if value is not None}
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield why the program cannot continue from the checkpoint that was given."""
     pattern = str(document.parameters["checkpoints"] or "")
     resume_folders = [folder for source, folder in data.items() if source.role == "resume"]
     for folder in resume_folders if document.parameters["resume_in_place"] else ():
         if program_checkpoint.find_place(folder, pattern) is None:
             title = f"{folder} does not say where the checkpoint belongs below {{outputs}}, as {pattern}"
-            yield make_finding(title, parameters.RESUME_LINE)
+            yield make_data_problem(title, parameters.RESUME_LINE)
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:

@@ -17,7 +17,7 @@ from robotrain_runtime.contract.certificate_trust import find_untrusted_certific
 from robotrain_runtime.contract.container_plugin import DataPreparation, find_prepared_files
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
 from robotrain_workloads.isaac import installation, tasks
 
@@ -130,7 +130,7 @@ def list_needed_files(
     return tuple(file for file in task.assets if file.endswith(LOADED_SUFFIXES) and not file.startswith(LEFT_OUT))
 
 
-def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding]:
+def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem]:
     """Yield why Isaac Lab would not find what the task loads. A server is asked once, for the first file.
 
     :param data: the folders of the sources that are on this machine.
@@ -155,7 +155,7 @@ def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iter
         yield problem
 
 
-def find_folder_problem(folder: Path, needed: Collection[str], task: str) -> Finding | None:
+def find_folder_problem(folder: Path, needed: Collection[str], task: str) -> Problem | None:
     """Return which files a folder of assets lacks, with the folder that is probably meant; None if it has all."""
     missing = _list_missing(folder, needed)
     if not missing:
@@ -166,7 +166,7 @@ def find_folder_problem(folder: Path, needed: Collection[str], task: str) -> Fin
         sentence = f"{folder} has not all assets of {task}: {missing[0]} is not in it"
     root = _find_root(folder, needed)
     way = Suggestion(f"{FLAG} {shlex.quote(str(root))}" if root else f"{FLAG} FOLDER", "" if root else "that has them")
-    return make_finding(sentence, way)
+    return make_data_problem(sentence, way)
 
 
 def _list_missing(folder: Path, needed: Iterable[str]) -> list[str]:
@@ -190,7 +190,7 @@ def _make_copies_folder(folder: Path, root: str) -> Path:
     return Path(folder, address.scheme, address.netloc.replace(":", "_"), address.path.lstrip("/")).absolute()
 
 
-def _find_server_problem(root: str, file: str, task: str) -> Finding | None:
+def _find_server_problem(root: str, file: str, task: str) -> Problem | None:
     """Return that a server does not give a file; None if it does, or if only Isaac Lab itself can tell."""
     reason = _ask_server(f"{root}/{urllib.parse.quote(file)}")
     if not reason:
@@ -198,7 +198,7 @@ def _find_server_problem(root: str, file: str, task: str) -> Finding | None:
     host = urllib.parse.urlsplit(root).hostname
     sentence = f"{host} does not give {file}, which {task} loads while it starts: {reason}"
     way = Suggestion(f"{FLAG} FOLDER", f"a folder that has it, or the address of another server in {ROOT_VARIABLE}")
-    return make_finding(sentence, way)._replace(fault="network")
+    return dataclasses.replace(make_data_problem(sentence, way), fault="network")
 
 
 @functools.cache

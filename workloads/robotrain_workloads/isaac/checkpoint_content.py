@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 KNOWN_MODULES = re.compile(r"torch(?:\..*)?|collections|_codecs|builtins|numpy(?:\..*)?")
 """What PyTorch may take for weights; it is stricter."""
@@ -57,9 +57,9 @@ def read_content(file: Path) -> CheckpointContent:
     return CheckpointContent(problem="it is not a checkpoint of rsl_rl, skrl or sb3")
 
 
-def make_series_finding(file: Path | None, content: CheckpointContent, series: str) -> Finding:
+def make_series_finding(file: Path | None, content: CheckpointContent, series: str) -> Problem:
     """Return that a checkpoint is of another Isaac Lab than the job."""
-    return make_finding(
+    return make_data_problem(
         f"{file} is of Isaac Lab {content.series}: the {content.backend} of {series} cannot read it",
         f"--isaac-version {content.series}",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from robotrain_runtime.contract import added_packages
 from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE, GpuRequirement, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding, suggest_leaving_out
+from robotrain_runtime.contract.problem import Problem, ProblemError, Suggestion, make_data_problem, suggest_leaving_out
 from robotrain_runtime.machine import hardware
 
 from robotrain_workloads.isaac import script_options, user_code
@@ -74,11 +74,11 @@ def find_installation(path: object, series: object) -> IsaacLab:
     if not (folder / SCRIPT).is_file():
         where = "--isaaclab-path" if path else PATH_VARIABLE if os.environ.get(PATH_VARIABLE) else "the image's folder"
         lacks = f"Isaac Lab was not found: {folder} ({where}) has no {SCRIPT}"
-        raise FindingError(make_finding(lacks, Suggestion("--isaaclab-path FOLDER", f"or {PATH_VARIABLE}")))
+        raise ProblemError(make_data_problem(lacks, Suggestion("--isaaclab-path FOLDER", f"or {PATH_VARIABLE}")))
     lab = _describe_folder(folder)
     if series not in (None, lab.series):
         wrong = f"the job is for Isaac Lab {series}, but {folder} has {lab.version}"
-        raise FindingError(make_finding(wrong, f"--isaac-version {lab.series}"))
+        raise ProblemError(make_data_problem(wrong, f"--isaac-version {lab.series}"))
     return lab
 
 
@@ -91,13 +91,13 @@ def find_present(document: JobDocument) -> IsaacLab | None:
     if environment is not None and not values["isaaclab_path"] and values["isaac_version"] == "2.3":
         title = f"Isaac Lab 2.3 starts by the scripts of its folder, and {environment} is an environment"
         ways = ("--isaac-version 3.0", Suggestion("--isaaclab-path FOLDER", "that of 2.3"))
-        raise FindingError(make_finding(title, *ways))
+        raise ProblemError(make_data_problem(title, *ways))
     if environment is not None or is_built(document):
         return None
     lab = find_installation(values["isaaclab_path"], values["isaac_version"])
     if document.program_lock:
         title = f"{PACKAGES_FLAG} adds packages to an Isaac Lab that robotrain builds, and {lab.name} has one"
-        raise FindingError(make_finding(title, suggest_leaving_out(PACKAGES_FLAG), "--image IMAGE"))
+        raise ProblemError(make_data_problem(title, suggest_leaving_out(PACKAGES_FLAG), "--image IMAGE"))
     return lab
 
 
@@ -170,7 +170,7 @@ def make_job_environ(document: JobDocument) -> dict[str, str]:
     return {**TERMS, KERNELS_VARIABLE: str(Path(document.placement.cache, KERNELS_FOLDER).absolute())}
 
 
-def find_script_problems(document: JobDocument, series: str, script: script_options.Script) -> Iterator[Finding | str]:
+def find_script_problems(document: JobDocument, series: str, script: script_options.Script) -> Iterator[Problem | str]:
     """Yield why a job's script would not start with its options after `--`.
 
     :param series: the version of Isaac Lab that runs it.
@@ -178,8 +178,8 @@ def find_script_problems(document: JobDocument, series: str, script: script_opti
     device = lab_3_0.find_device(document.trainer_args) if series == "3.0" else ""
     if device.startswith("cuda") and not hardware.count_visible_gpus():
         title = f"{lab_3_0.DEVICE} {device} needs an NVIDIA GPU, and the machine that runs the job has none"
-        yield make_finding(title, f"-- {lab_3_0.DEVICE} cpu")
+        yield make_data_problem(title, f"-- {lab_3_0.DEVICE} cpu")
     script = script._replace(pass_unknown=bool(document.parameters.get("pass_unknown")))
     for problem in script_options.find_option_problems(document.trainer_args, script, series):
         if problem.level == "error":
-            yield make_finding(f"{problem.title}: {problem.why}", problem.suggestion)
+            yield make_data_problem(f"{problem.title}: {problem.why}", problem.suggestion)

@@ -9,7 +9,7 @@ from typing import Any
 
 from robotrain_runtime.contract.container_plugin import TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
-from robotrain_runtime.contract.finding import Finding, get_finding
+from robotrain_runtime.contract.problem import Problem, get_problem
 
 from robotrain_workloads import packages, publish_url
 from robotrain_workloads.isaac import (
@@ -22,7 +22,7 @@ from robotrain_workloads.isaac import (
     user_code,
 )
 
-Examination = tuple[list[Finding | str], str]
+Examination = tuple[list[Problem | str], str]
 """Why a checkpoint cannot be played, and the library that wrote it."""
 
 
@@ -33,7 +33,7 @@ def inspect_policy(
     *,
     results: str,
     owned: Mapping[str, str],
-) -> Iterator[Finding | str]:
+) -> Iterator[Problem | str]:
     """Yield why a policy cannot be played, as far as versions and the checkpoint tell without the simulator.
 
     :param examine: takes Isaac Lab, or None before it is built, and the checkpoint's source; may raise OSError with a
@@ -56,7 +56,7 @@ def inspect_policy(
         if problems:
             return
     except OSError as error:
-        yield get_finding(error)
+        yield get_problem(error)
         return
     script = script_options.Script("play", owned, backend)
     yield from installation.find_script_problems(document, installation.choose_series(lab), script)

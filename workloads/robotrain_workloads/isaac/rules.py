@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 from robotrain.errors import Problem, Severity, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.redaction import redact
-from robotrain_runtime.contract.finding import FindingError
+from robotrain_runtime.contract.problem import ProblemError
 
 from robotrain_workloads import code_rules, packages, rules
 from robotrain_workloads.isaac import assets, parameters, script_options, tasks, user_code
@@ -150,11 +150,13 @@ def check_own_tasks(job: "Job") -> Iterator[Problem]:
     if source.kind == "local_path" and Path(source.uri).is_dir():
         try:
             folder = user_code.read_folder(Path(source.uri))
-        except FindingError as error:
-            yield make_problem("tasks-missing", given=source.uri, title=redact(error.finding.title))
+        except ProblemError as error:
+            yield make_problem("tasks-missing", given=source.uri, title=redact(error.problem.title))
         else:
             if job["task"] and (finding := user_code.find_name_problem(folder, str(job["task"]))):
-                yield make_problem("task-unknown.own", *finding.ways, given=job["task"], title=redact(finding.title))
+                yield make_problem(
+                    "task-unknown.own", *finding.suggestions, given=job["task"], title=redact(finding.title)
+                )
     yield from code_rules.check_code(job)
 
 
@@ -211,7 +213,7 @@ def check_assets(job: "Job") -> Iterator[Problem]:
     is_here = source.kind == "local_path" and folder.is_dir()  # another is checked where the job runs
     if is_here and (problem := assets.find_folder_problem(folder, needed, str(job["task"]))):
         title = redact(problem.title, max_length=1000)
-        yield make_problem("assets-incomplete", *problem.ways, given=source.uri, title=title)
+        yield make_problem("assets-incomplete", *problem.suggestions, given=source.uri, title=title)
 
 
 def check_packages(job: "Job") -> Iterator[Problem]:

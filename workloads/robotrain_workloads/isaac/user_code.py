@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import Finding, FindingError, get_finding, make_finding
+from robotrain_runtime.contract.problem import Problem, ProblemError, get_problem, make_data_problem
 
 from robotrain_workloads.isaac.parameters import TASKS_ENTRY
 from robotrain_workloads.isaac.tasks import list_tasks
@@ -58,7 +58,7 @@ def find_folder(path: Path, file: str) -> Path:
     folders = (folder for folder in (path, *list(path.parents)[:MAX_NESTING]) if (folder / file).is_file())
     if folder := next(folders, None):
         return folder
-    raise FindingError(make_finding(f"the training folder {path} has no {file}", "--entry FILE"))
+    raise ProblemError(make_data_problem(f"the training folder {path} has no {file}", "--entry FILE"))
 
 
 def find_tasks(document: JobDocument, data: Mapping[JobSource, Path]) -> TaskFolder | None:
@@ -75,12 +75,12 @@ def make_environ(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[
     return {VARIABLE: json.dumps({"path": str(folder.path), "modules": folder.modules})} if folder else {}
 
 
-def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding]:
+def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem]:
     """Yield why a job would not find its task in its folder."""
     try:
         folder = find_tasks(document, data)
     except OSError as error:
-        yield get_finding(error)
+        yield get_problem(error)
         return
     task = document.parameters["task"]
     if folder and task is not None and (problem := find_name_problem(folder, str(task))):
@@ -91,43 +91,43 @@ def brings_tasks(folder: str) -> bool:
     """Return whether a folder's pyproject.toml names modules with tasks; False if it cannot be read."""
     try:
         return bool(_list_modules(Path(folder)))
-    except FindingError:
+    except ProblemError:
         return False
 
 
 def read_folder(folder: Path) -> TaskFolder:
-    """Return what a folder brings; nothing in it is run. Raise FindingError if it brings no tasks."""
+    """Return what a folder brings; nothing in it is run. Raise ProblemError if it brings no tasks."""
     modules = _list_modules(folder)
     if not modules:
         title = f"the {PROJECT_FILE} of {folder.name} names no modules with tasks"
-        raise FindingError(make_finding(f'{title}: [project.entry-points."{TASKS_ENTRY}"] is missing'))
+        raise ProblemError(make_data_problem(f'{title}: [project.entry-points."{TASKS_ENTRY}"] is missing'))
     for path in (folder / name for name in PACKAGE_FOLDERS):
         if all(_has_module(path, module) for module in modules):
             names, is_complete = _find_names(path, {module.partition(".")[0] for module in modules})
             return TaskFolder(path, modules, names, is_complete)
     places = f"{folder.name} and {folder.name}/src"
-    raise FindingError(make_finding(f"{PROJECT_FILE} names {', '.join(modules)}, which is not in {places}"))
+    raise ProblemError(make_data_problem(f"{PROJECT_FILE} names {', '.join(modules)}, which is not in {places}"))
 
 
-def find_name_problem(folder: TaskFolder, task: str) -> Finding | None:
+def find_name_problem(folder: TaskFolder, task: str) -> Problem | None:
     """Return why a job's task is none that its folder or Isaac Lab 3.0 brings; None if it is one, or may be."""
     name = task.rpartition(":")[2]  # as Isaac Lab reads it
     if not folder.is_complete or name in folder.names or name in list_tasks("3.0"):
         return None
     near = difflib.get_close_matches(name, sorted(folder.names), 1, 0)
     title = f"the package of the folder registers no task {name}: it has {', '.join(sorted(folder.names)[:MAX_NAMES])}"
-    return make_finding(title, f"--task {near[0]}")
+    return make_data_problem(title, f"--task {near[0]}")
 
 
 def _list_modules(folder: Path) -> tuple[str, ...]:
-    """Return the modules of the entry points. Raise FindingError with a sentence."""
+    """Return the modules of the entry points. Raise ProblemError with a sentence."""
     try:
         points = _read_entry_points((folder / PROJECT_FILE).read_text(encoding="utf-8"))
         return tuple(dict.fromkeys(str(point).partition(":")[0].strip() for point in points.values()))
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, AttributeError) as error:
-        raise FindingError(make_finding(f"the {PROJECT_FILE} of {folder.name} cannot be read: {error}")) from error
+        raise ProblemError(make_data_problem(f"the {PROJECT_FILE} of {folder.name} cannot be read: {error}")) from error
 
 
 def _read_entry_points(text: str) -> Mapping[str, str]:

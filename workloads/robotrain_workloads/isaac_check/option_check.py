@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain_runtime.contract.finding import Suggestion, suggest_leaving_out
+from robotrain_runtime.contract.problem import Suggestion, suggest_leaving_out
 from robotrain_runtime.contract.verdict import Verdict, emit_verdict
 
 BACKENDS = "isaaclab_rl.entrypoints.backends"

@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 from robotrain_runtime.contract.container_plugin import PublishingSpec, PythonEnvironment, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding
+from robotrain_runtime.contract.problem import Problem, ProblemError, Suggestion, make_data_problem
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import (
@@ -57,7 +57,7 @@ prepare = assets.prepare
 gpus = installation.find_gpu_requirement
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield why the policy cannot be exported, as far as versions and the checkpoint tell without the simulator."""
     values = document.parameters
 
@@ -160,7 +160,7 @@ def fetch_files(source: Path, address: str, agent_config: str, folder: Path) -> 
         return files._replace(agent=_download(agent_config, folder / AGENT_FILE))
     if agent_config:
         if not Path(agent_config).is_file():
-            raise FindingError(make_finding(f"there is no file {agent_config} where the job runs", AGENT_WAY))
+            raise ProblemError(make_data_problem(f"there is no file {agent_config} where the job runs", AGENT_WAY))
         return files._replace(agent=Path(agent_config))
     beside = (".", "..") if files.agent is None and address.startswith(SAFE_SCHEME) else ()
     for root in (urljoin(address, path) for path in beside):  # training left them beside the file or its folder
@@ -175,7 +175,7 @@ def fetch_files(source: Path, address: str, agent_config: str, folder: Path) -> 
     return files
 
 
-class FileMissing(FindingError):
+class FileMissing(ProblemError):
     """A server does not give a file."""
 
 
@@ -189,8 +189,8 @@ def _download(address: str, to: Path) -> Path:
             content = response.read(MAX_FILE_BYTES + 1)
     except urllib.error.HTTPError as error:
         with error:
-            kind = FileMissing if error.code < 500 else FindingError
-            raise kind(make_finding(f"{address} cannot be downloaded: HTTP {error.code}", AGENT_WAY)) from None
+            kind = FileMissing if error.code < 500 else ProblemError
+            raise kind(make_data_problem(f"{address} cannot be downloaded: HTTP {error.code}", AGENT_WAY)) from None
     except urllib.error.URLError as error:
         raise OSError(f"{address} cannot be downloaded: {error.reason}") from error
     if len(content) > MAX_FILE_BYTES:
@@ -208,12 +208,12 @@ def read_facts(files: CheckpointFiles, source: Path, cache: Path) -> checkpoint_
     return checkpoint_file.read_facts(files.agent.parents[1] / files.weights.name, source, cache)
 
 
-def find_file_problems(files: CheckpointFiles, sha256: str | None) -> Iterator[Finding | str]:
+def find_file_problems(files: CheckpointFiles, sha256: str | None) -> Iterator[Problem | str]:
     """Yield the problems of the files."""
     if problem := checkpoint_file.find_digest_problem(files.weights, sha256):
         yield problem
     if files.agent is None:
-        yield make_finding(
+        yield make_data_problem(
             f"{files.weights} has no params/agent.yaml beside it: a checkpoint does not tell activation and clipping",
             "--checkpoint-uri FOLDER, which has both, or --agent-config URL",
         )
@@ -221,19 +221,19 @@ def find_file_problems(files: CheckpointFiles, sha256: str | None) -> Iterator[F
 
 def find_content_problems(
     files: CheckpointFiles, content: checkpoint_content.CheckpointContent, backend: str | None, series: str
-) -> Iterator[Finding | str]:
+) -> Iterator[Problem | str]:
     """Yield why an Isaac Lab of a series cannot export the policy."""
     if content.problem:
         yield f"{files.weights} cannot be exported: {content.problem}"
     elif content.backend not in get_args(shared.ExportedBackend):
-        yield make_finding(
+        yield make_data_problem(
             f"{files.weights} is a policy of {content.backend}, which is not exported yet",
             Suggestion("robotrain submit isaac-train --task TASK --backend rsl_rl", "a policy that is exported"),
         )
     elif algorithm := checkpoint_file.find_several_agents(files.weights):
         yield f"{files.weights} has policies of several agents ({algorithm}), which are not exported yet"
     elif backend not in (None, content.backend):
-        yield make_finding(
+        yield make_data_problem(
             f"{files.weights} is a checkpoint of {content.backend}, not of {backend}", f"--backend {content.backend}"
         )
     elif content.series not in ("", series):

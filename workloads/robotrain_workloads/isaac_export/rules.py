@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.redaction import redact
-from robotrain_runtime.contract.finding import get_finding, make_finding
+from robotrain_runtime.contract.problem import get_problem, make_data_problem
 
 from robotrain_workloads.isaac import checkpoint_content
 from robotrain_workloads.isaac_export import container
@@ -32,7 +32,7 @@ def check_local_checkpoint(job: "Job") -> Iterator[Problem]:
                 content = checkpoint_content.read_content(files.weights)
                 problems = list(container.find_content_problems(files, content, job["backend"], job["isaac_version"]))
         except OSError as error:
-            problems = [get_finding(error)]
-        for finding in map(make_finding, problems):
+            problems = [get_problem(error)]
+        for finding in map(make_data_problem, problems):
             title = redact(finding.title, max_length=500)
-            yield make_problem("checkpoint-not-exportable", *finding.ways, given=source.uri, title=title)
+            yield make_problem("checkpoint-not-exportable", *finding.suggestions, given=source.uri, title=title)

@@ -9,7 +9,7 @@ from pathlib import Path
 from robotrain_runtime.contract import checkpoint, job_node
 from robotrain_runtime.contract.container_plugin import PublishingSpec, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
-from robotrain_runtime.contract.finding import Finding, get_finding
+from robotrain_runtime.contract.problem import Problem, get_problem
 
 from robotrain_workloads import packages, publish_url
 from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation, job_command, user_code
@@ -34,7 +34,7 @@ prepare = assets.prepare
 gpus = installation.find_gpu_requirement
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield why Isaac Lab would not train, as far as its versions and the checkpoint tell without the simulator."""
     yield from assets.find_problems(document, data)
     yield from user_code.find_problems(document, data)
@@ -61,7 +61,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
             if not problems and (left := start.find_iteration_problem(document, begin, content)):
                 yield left
     except OSError as error:
-        yield get_finding(error)
+        yield get_problem(error)
         return
     output = checkpoints(document, Path(document.placement.work))
     yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "checkpoints")

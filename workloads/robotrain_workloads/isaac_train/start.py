@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.isaac.checkpoint_content import CheckpointContent, make_series_finding
 from robotrain_workloads.isaac.checkpoint_file import find_checkpoint_file, parse_number, read_length
@@ -50,24 +50,24 @@ def find_start_mode(document: JobDocument, recovered: Path | None = None) -> Mod
 
 def find_start_problems(
     start: CheckpointStart, content: CheckpointContent, backend: str, series: str
-) -> Iterator[Finding | str]:
+) -> Iterator[Problem | str]:
     """Yield why a training with a library, in an Isaac Lab of a series, cannot start with a checkpoint."""
     if content.problem:
         yield f"{start.file} cannot be used: {content.problem}"
     elif content.backend != backend:
-        yield make_finding(
+        yield make_data_problem(
             f"{start.file} is a checkpoint of {content.backend}, not of {backend}", f"--backend {content.backend}"
         )
     elif content.series not in ("", series):
         yield make_series_finding(start.file, content, series)
     elif start.mode == "resume" and backend == "skrl" and start.number is None:
-        yield make_finding(
+        yield make_data_problem(
             f"{start.file} does not tell its timestep, which skrl keeps in the name alone: agent_2400.pt",
             "--checkpoint-mode warm-start",
         )
 
 
-def find_iteration_problem(document: JobDocument, start: CheckpointStart, content: CheckpointContent) -> Finding | None:
+def find_iteration_problem(document: JobDocument, start: CheckpointStart, content: CheckpointContent) -> Problem | None:
     """Return why no iterations are left after a checkpoint; None if some are, or if it is unknown.
 
     A run that is resumed without a number of iterations ends where it would have ended: the checkpoint knows.
@@ -87,4 +87,4 @@ def find_iteration_problem(document: JobDocument, start: CheckpointStart, conten
     if not isinstance(total, int) or done < total:
         return None
     way = f"--set max_iterations={2 * done}" if is_same_run else f"--max-iterations {2 * done}"
-    return make_finding(f"{start.file} has {done} iterations, and the training ends after {total}", way)
+    return make_data_problem(f"{start.file} has {done} iterations, and the training ends after {total}", way)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import (
@@ -44,7 +44,7 @@ prepare = assets.prepare
 gpus = installation.find_gpu_requirement
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield why the policy cannot be validated, as far as versions and the checkpoint tell without the simulator."""
     expected = {name: str(document.parameters[name] or "") for name in ("task", "backend", "sha256")}
 
@@ -128,7 +128,7 @@ def load_checkpoint(source: Path, cache: Path) -> ValidatedCheckpoint:
 
 def find_checkpoint_problems(
     loaded: ValidatedCheckpoint, *, task: str, backend: str, sha256: str, series: str
-) -> Iterator[Finding | str]:
+) -> Iterator[Problem | str]:
     """Yield each mismatch with the expected values (empty: any value), and with an Isaac Lab of a series."""
     if other := checkpoint_file.find_digest_problem(loaded.file, sha256):
         yield other
@@ -140,26 +140,26 @@ def find_checkpoint_problems(
         yield checkpoint_content.make_series_finding(loaded.file, loaded.content, series)
         return
     if algorithm := checkpoint_file.find_several_agents(loaded.file):
-        yield make_finding(
+        yield make_data_problem(
             f"{loaded.file} has policies of several agents ({algorithm}), which are not played yet", PPO_WAY
         )
         return
     if loaded.backend == "sb3" and checkpoint_file.find_params(loaded.file) is None:
-        yield make_finding(
+        yield make_data_problem(
             f"{loaded.file} has no params/agent.yaml beside it, which says what its network is", PARAMS_WAY
         )
         return
     if backend not in ("", loaded.backend):
-        yield make_finding(
+        yield make_data_problem(
             f"{loaded.file} is a checkpoint of {loaded.backend}, not of {backend}", f"--backend {loaded.backend}"
         )
     elif loaded.facts.framework not in ("", loaded.backend):
         yield f"{loaded.file} is a checkpoint of {loaded.backend}, but its model is tagged {loaded.facts.framework}"
     trained_task = loaded.facts.task
     if not task and not trained_task:
-        yield make_finding(f"the checkpoint {loaded.file} does not tell its task", "--task TASK")
+        yield make_data_problem(f"the checkpoint {loaded.file} does not tell its task", "--task TASK")
     elif task and trained_task and _strip_variant(task) != _strip_variant(trained_task):
-        yield make_finding(f"the policy was trained for {trained_task}, not for {task}", f"--task {trained_task}")
+        yield make_data_problem(f"the policy was trained for {trained_task}, not for {task}", f"--task {trained_task}")
 
 
 def _strip_variant(task: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.checkpoint import hash_file
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.lerobot import file_formats
 from robotrain_workloads.lerobot.backbones import (
@@ -166,14 +166,14 @@ def find_base_source(sources: Iterable[JobSource], base: Base, read: Collection[
     return next(named, next(iter(others), None))
 
 
-def explain_missing_base(name: object, base: Base) -> Finding:
+def explain_missing_base(name: object, base: Base) -> Problem:
     """Return that a job lacks the base of an adapter. `name`: what the user calls the adapter."""
     if base.kind == HUB_KIND:
         way = f"{BACKBONE_FLAG} {format_source(base)}"
     else:
         way = f"{PATH_FLAG} FOLDER, or {URL_FLAG} URL, or {BACKBONE_FLAG} OWNER/NAME"
     which = f", {base}" if str(base) else ""
-    return make_finding(
+    return make_data_problem(
         f"{name} is an adapter, and this job does not bring the policy that it was trained on{which}", way
     )
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
 from robotrain_workloads.lerobot import file_formats
 
@@ -63,7 +63,7 @@ STATISTICS = ("mean", "std", "min", "max")
 
 def find_dataset_problems(
     folder: Path, name: str = "", *, convert: bool = False, description_only: bool = False
-) -> Iterator[Finding | str]:
+) -> Iterator[Problem | str]:
     """Yield one sentence a problem.
 
     `name` is what the user calls the dataset; `convert` says that it will be converted from v2.1; with
@@ -91,7 +91,7 @@ def find_dataset_problems(
         yield from _find_statistics_problems(folder, info)
 
 
-def find_unsafe_links(folder: Path, name: str) -> Iterator[Finding | str]:
+def find_unsafe_links(folder: Path, name: str) -> Iterator[Problem | str]:
     """Yield a sentence for the first link that leaves the folder: what it points to is not part of the dataset.
 
     Links of a Hugging Face cache, from `snapshots/REVISION` to `blobs`, are part of it.
@@ -103,7 +103,7 @@ def find_unsafe_links(folder: Path, name: str) -> Iterator[Finding | str]:
         for path in (Path(parent, entry) for entry in (*folders, *sorted(files)) if not entry.startswith(".")):
             if path.is_symlink() and not any(map(Path(os.path.realpath(path)).is_relative_to, own)):
                 way = Suggestion(f"cp -rL {folder} COPY", "then use the copy")
-                yield make_finding(f"{name} has a link to a place outside of it: {path}", way)
+                yield make_data_problem(f"{name} has a link to a place outside of it: {path}", way)
                 return
 
 
@@ -157,7 +157,7 @@ def has_video(info: Mapping[str, Any]) -> bool:
     return any(feature.get("dtype") == "video" for feature in get_features(info).values())
 
 
-def _explain_unreadable(info: Mapping[str, Any], name: str, convert: bool) -> Finding | str:
+def _explain_unreadable(info: Mapping[str, Any], name: str, convert: bool) -> Problem | str:
     """Return why nothing else of the dataset can be checked; empty when it can."""
     version = info.get("codebase_version")
     if version is not None and not READABLE_VERSIONS.fullmatch(str(version)) and not (convert and is_convertible(info)):
@@ -165,7 +165,7 @@ def _explain_unreadable(info: Mapping[str, Any], name: str, convert: bool) -> Fi
             return f"{name} has codebase_version {version!r}, and the trainer reads {DATASET_VERSION}"
         problem = f"{name} is a LeRobot {version} dataset, and the trainer reads {DATASET_VERSION}"
         if is_convertible(info):
-            return make_finding(problem, CONVERT_FLAG)
+            return make_data_problem(problem, CONVERT_FLAG)
         return f"{problem}: only v2.1 is converted; convert it to v2.1 with an older LeRobot first"
     if missing := [key for key in NEEDED_KEYS if key not in info]:
         return f"{INFO_FILE} of {name} lacks {', '.join(missing)}: it does not describe a LeRobot dataset"

@@ -16,7 +16,7 @@ from typing import Any
 
 from robotrain_runtime.contract.container_plugin import DataPreparation
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
 from robotrain_workloads.bag_storage import has_bags
 from robotrain_workloads.lerobot import dataset, file_formats
@@ -46,7 +46,7 @@ MERGED_PATHS = {
 """Where LeRobot looks for the files of datasets that it merges, whatever their description says."""
 
 
-def find_data_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def find_data_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield one sentence for each problem that small files, or descriptions alone, show."""
     valid = []
     for source in dict.fromkeys(job.datasets):
@@ -57,7 +57,7 @@ def find_data_problems(job: LerobotJob) -> Iterator[Finding | str]:
     yield from find_merge_conflicts(valid)
 
 
-def find_source_problems(job: LerobotJob, source: JobSource, *, description_only: bool) -> Iterator[Finding | str]:
+def find_source_problems(job: LerobotJob, source: JobSource, *, description_only: bool) -> Iterator[Problem | str]:
     """Yield one sentence for each problem of one dataset."""
     folder, convert = job.folders[source], job.parameters["convert_v21"] is True
     if source.kind == "local_path" and not description_only:  # fetched data may be linked into a cache
@@ -66,21 +66,23 @@ def find_source_problems(job: LerobotJob, source: JobSource, *, description_only
     takes_bags = not is_described and BAGS in job.parameters
     if not is_described and has_bags(folder):
         way = Suggestion("--bags", "converts them") if takes_bags else ""
-        yield make_finding(f"{source.uri} holds ROS 2 bags, not a LeRobot dataset", way)
+        yield make_data_problem(f"{source.uri} holds ROS 2 bags, not a LeRobot dataset", way)
         return
     problems = dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
     nested = dataset.list_nested_datasets(folder) if source.kind == "local_path" else []
-    for finding in map(make_finding, problems):
-        if any(way.text == dataset.CONVERT_FLAG for way in finding.ways):
+    for finding in map(make_data_problem, problems):
+        if any(way.text == dataset.CONVERT_FLAG for way in finding.suggestions):
             is_whole = str(folder) == source.uri  # a folder of this machine, not only what describes it
             later = dataset.find_dataset_problems(folder, source.uri, convert=True, description_only=not is_whole)
-            if faults := [make_finding(fault).title for fault in later]:
+            if faults := [make_data_problem(fault).title for fault in later]:
                 yield f"{finding.title}; it cannot be converted: {'; '.join(faults)}"
                 continue
-        meant: Suggestion | str = f"--dataset-path {shlex.quote(str(nested[0]))}" if nested and not finding.ways else ""
+        meant: Suggestion | str = (
+            f"--dataset-path {shlex.quote(str(nested[0]))}" if nested and not finding.suggestions else ""
+        )
         if takes_bags and source.kind != "local_path":  # of which only what describes it is here
             meant = Suggestion("--bags", "if it holds ROS 2 bags")
-        yield make_finding(finding, meant)
+        yield make_data_problem(finding, meant)
 
 
 def plan_preparation(
@@ -166,7 +168,7 @@ def read_source_size(folder: Path, index: int, count: int) -> tuple[int, int] | 
     return None
 
 
-def find_merge_conflicts(sets: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[Finding | str]:
+def find_merge_conflicts(sets: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[Problem | str]:
     """Yield each conflict.
 
     `sets` holds the name and the description of each dataset; each is valid by itself.
@@ -189,20 +191,20 @@ def find_merge_conflicts(sets: Sequence[tuple[str, Mapping[str, Any]]]) -> Itera
 
 def _describe_difference(
     subject: str, first: str, value: Any, name: str, other_value: Any, remedy: str = ""
-) -> Finding:
+) -> Problem:
     values = f"{_shorten_value(value)} in {first}, and {_shorten_value(other_value)} in {name}"
     problem = f"{subject}: {values}; LeRobot merges only datasets that agree"
-    return make_finding(problem, remedy)
+    return make_data_problem(problem, remedy)
 
 
 def _compare_features(
     first: str, base: DatasetFeatures, name: str, other: DatasetFeatures, *, with_remedies: bool
-) -> Iterator[Finding | str]:
+) -> Iterator[Problem | str]:
     for feature in sorted(base.keys() ^ other.keys()):
         has, lacks = (first, name) if feature in base else (name, first)
         problem = f"{feature} is recorded in {has} but not in {lacks}; LeRobot merges only datasets that agree"
         edit = f"remove_feature --operation.feature_names \"['{feature}']\""
-        yield make_finding(problem, _make_edit_command(has, edit) if with_remedies else "")
+        yield make_data_problem(problem, _make_edit_command(has, edit) if with_remedies else "")
     for feature in base:
         if feature in other:
             yield from _compare_feature(feature, first, base[feature], name, other[feature])
@@ -210,7 +212,7 @@ def _compare_features(
 
 def _compare_feature(
     feature: str, first: str, base: Mapping[str, Any], name: str, other_feature: Mapping[str, Any]
-) -> Iterator[Finding | str]:
+) -> Iterator[Problem | str]:
     if base.get("dtype") != other_feature.get("dtype"):
         image_dataset = {"image": first, "video": name}.get(str(base.get("dtype")), "")
         image_and_video = {base.get("dtype"), other_feature.get("dtype")} == {"image", "video"}

@@ -8,7 +8,7 @@ from typing import Any
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.event import Note, emit_event
-from robotrain_runtime.contract.finding import Suggestion
+from robotrain_runtime.contract.problem import Suggestion
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.machine.hardware import VISIBLE_DEVICES
 

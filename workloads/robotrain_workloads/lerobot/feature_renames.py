@@ -1,5 +1,6 @@
 """Renames of a dataset's features to those of a policy: reading them, what is wrong with them, and the likely ones."""
 
+import dataclasses
 import difflib
 import json
 import shlex
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.document import Scalar
-from robotrain_runtime.contract.finding import Finding, make_finding, suggest_leaving_out
+from robotrain_runtime.contract.problem import Problem, make_data_problem, suggest_leaving_out
 
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import find_near_option
@@ -62,7 +63,7 @@ def list_notes(renames: Mapping[str, str], settings: Mapping[str, Any], model: T
 
 def find_rename_problems(
     renames: Mapping[str, str], recorded: Sequence[str], read: Sequence[str] | None
-) -> Iterator[Finding | str]:
+) -> Iterator[Problem | str]:
     """Yield one sentence for each rename that LeRobot would ignore, or that hides another feature.
 
     :param recorded: the features of the dataset.
@@ -73,33 +74,33 @@ def find_rename_problems(
         begin = f"{RENAME_FLAG} {name}={renamed}"
         observations = [feature for feature in recorded if feature.startswith(OBSERVATION)]
         if name in (read or ()) and renamed in recorded and name not in recorded:
-            yield make_finding(f"{begin}: the dataset's name comes first", format_flag({renamed: name}))
+            yield make_data_problem(f"{begin}: the dataset's name comes first", format_flag({renamed: name}))
         elif name not in observations:
-            finding = make_finding(_explain_unknown(name, renamed, observations, read or ()))
-            yield finding._replace(title=f"{begin}: {finding.title}")
+            finding = make_data_problem(_explain_unknown(name, renamed, observations, read or ()))
+            yield dataclasses.replace(finding, title=f"{begin}: {finding.title}")
         elif not renamed.startswith(OBSERVATION):
             yield f"{begin}: only observations are renamed, to other observations"
         elif read is not None and renamed not in read:
             near = find_near_option(renamed, read)
             way = format_flag({name: near}) if near and near != name else ""
-            yield make_finding(f"{begin}: the policy does not read {renamed}, only {', '.join(read)}", way)
+            yield make_data_problem(f"{begin}: the policy does not read {renamed}, only {', '.join(read)}", way)
     for renamed in dict.fromkeys(renames.values()):
         if counts[renamed] > 1:
             names = [name for name in recorded if renames.get(name, name) == renamed]
             yield f"{RENAME_FLAG} makes one feature of several: {' and '.join(names)} would both be {renamed}"
 
 
-def _explain_unknown(name: str, renamed: str, observations: Sequence[str], read: Sequence[str]) -> Finding | str:
+def _explain_unknown(name: str, renamed: str, observations: Sequence[str], read: Sequence[str]) -> Problem | str:
     """Return why a name is none of the dataset's observations."""
     if not observations:
         return f"the dataset records no observation, and so no {name}"
     lacks = f"the dataset has no {name}, only {', '.join(observations)}"
     if renamed in observations:
-        return make_finding(f"{lacks}; {renamed} has that name already", suggest_leaving_out(RENAME_FLAG))
+        return make_data_problem(f"{lacks}; {renamed} has that name already", suggest_leaving_out(RENAME_FLAG))
     unused = [feature for feature in observations if feature not in read]  # what the policy reads keeps its name
     same = [feature for feature in unused if feature.rpartition(".")[2] == name.rpartition(".")[2]]
     near = same[0] if len(same) == 1 else find_near_option(name, unused)
-    return make_finding(lacks, format_flag({near: renamed}) if near else "")
+    return make_data_problem(lacks, format_flag({near: renamed}) if near else "")
 
 
 def find_likely_renames(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.document import JobSource, UncertainText
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.lerobot.backbones import TORCHVISION_KIND, WEIGHTS_SUFFIXES, is_weights
 from robotrain_workloads.lerobot.job import LerobotJob
@@ -120,16 +120,16 @@ def list_read_options(job: LerobotJob) -> list[str]:
     return words
 
 
-def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield why LeRobot cannot make the network: it takes no other weights than its own, nor another normalization."""
     if not (name := find_needed(job)):
         return
     model, option = job.model, job.model.format_flag(WEIGHTS_OPTION)
     mistake, meant = find_mistake(job.values)
     if mistake:
-        yield make_finding(mistake, f"-- {option}={meant}")
+        yield make_data_problem(mistake, f"-- {option}={meant}")
     if job.values.get(GROUP_NORM) is True and model.format_flag(GROUP_NORM) in job.options:
-        yield make_finding(
+        yield make_data_problem(
             f"{model.kind} does not take {model.format_option(GROUP_NORM, 'true')} with {name}", f"-- {option}=null"
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
 from robotrain_workloads.lerobot import adapter, file_formats, versions
 from robotrain_workloads.lerobot.backbones import REPOSITORY, PolicyFiles
@@ -84,7 +84,7 @@ def find_weights_file(folder: Path) -> str:
 
 def find_start_type_problems(
     name: object, settings: Mapping[str, Any], model: TrainedModel, expected: object, *, has_packages: bool = False
-) -> Iterator[Finding | str]:
+) -> Iterator[Problem | str]:
     """Yield why LeRobot cannot go on from a policy of this type, or why it is not the requested one.
 
     :param name: what the user calls the policy.
@@ -100,7 +100,7 @@ def find_start_type_problems(
     elif kind not in lerobot.types:
         types = ", ".join(name for name, facts in lerobot.policies.items() if not facts.refused)
         lacks = f"{name} has the policy type {kind}, which LeRobot {lerobot.name} does not have: it trains {types}"
-        yield make_finding(lacks, WITH_PACKAGE)
+        yield make_data_problem(lacks, WITH_PACKAGE)
     elif model.facts.refused:
         yield f"LeRobot {lerobot.name} cannot train {kind}, the type of {name}: {model.facts.refused}"
     elif model.facts.refused_start:
@@ -110,7 +110,7 @@ def find_start_type_problems(
         yield from find_unknown_settings(name, settings, model)
 
 
-def find_unknown_settings(name: object, settings: Mapping[str, Any], model: TrainedModel) -> Iterator[Finding | str]:
+def find_unknown_settings(name: object, settings: Mapping[str, Any], model: TrainedModel) -> Iterator[Problem | str]:
     """Yield a sentence if LeRobot refuses the configuration for options that it does not have: another one saved it.
 
     :param name: what the user calls the policy.
@@ -121,7 +121,7 @@ def find_unknown_settings(name: object, settings: Mapping[str, Any], model: Trai
         fitting = [version for version in versions.list_versions() if saved <= version.get_model_options(*own).keys()]
         way = f"--lerobot-version {fitting[0].name}" if fitting else WITHOUT_UNKNOWN
         lerobot = f"LeRobot {model.lerobot.name}"
-        yield make_finding(
+        yield make_data_problem(
             f"{name} was saved by another LeRobot: {lerobot} does not know its {', '.join(unknown)}", way
         )
 
@@ -131,19 +131,19 @@ def explain_refused_start(name: object, model: TrainedModel) -> str:
     return f"LeRobot {model.lerobot.name} cannot go on from {name}, a {model.kind}: {model.facts.refused_start}"
 
 
-def find_type_problem(name: object, model: TrainedModel, expected: object) -> Iterator[Finding | str]:
+def find_type_problem(name: object, model: TrainedModel, expected: object) -> Iterator[Problem | str]:
     """Yield a sentence when a policy or reward model does not have the requested type.
 
     :param name: what the user calls it.
     """
     if expected is not None and model.kind != expected:
         flag = TYPE_FLAGS[expected in model.lerobot.reward_models]
-        yield make_finding(
+        yield make_data_problem(
             f"{name} has the {model.noun} type {model.kind}, but {flag} is {expected}", f"{model.flag} {model.kind}"
         )
 
 
-def find_torn_files(folder: Path, *, with_processors: bool) -> Iterator[Finding | str]:
+def find_torn_files(folder: Path, *, with_processors: bool) -> Iterator[Problem | str]:
     """Yield one sentence for each file that is incomplete or missing."""
     tensors: Mapping[str, Any] = {}
     try:
@@ -154,10 +154,10 @@ def find_torn_files(folder: Path, *, with_processors: bool) -> Iterator[Finding 
         yield from _find_processor_problems(folder, old=any(name.startswith(OLD_NORMALIZERS) for name in tensors))
 
 
-def _find_processor_problems(folder: Path, old: bool) -> Iterator[Finding | str]:
+def _find_processor_problems(folder: Path, old: bool) -> Iterator[Problem | str]:
     if missing := [name for name in PROCESSOR_FILES if not (folder / name).is_file()]:
         if old:
-            yield make_finding(
+            yield make_data_problem(
                 f"{folder} was saved by an older LeRobot with normalization in the network;"
                 f" LeRobot {versions.get_version().name} needs it in separate files",
                 MIGRATE_COMMAND.format(folder=folder),

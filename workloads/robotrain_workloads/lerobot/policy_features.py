@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.lerobot.dataset import get_features, list_cameras
 from robotrain_workloads.lerobot.feature_renames import find_likely_renames, format_flag
@@ -38,7 +38,7 @@ def find_feature_mismatches(
     origin: FeatureOrigin = DATASET_ORIGIN,
     *,
     is_trained: bool = True,
-) -> Iterator[Finding | str]:
+) -> Iterator[Problem | str]:
     """Yield one sentence for each feature that does not match.
 
     renames: features of the dataset that have another name for the policy.
@@ -94,7 +94,7 @@ def _find_missing_cameras(
     model: ModelType,
     origin: FeatureOrigin,
     is_trained: bool,
-) -> Iterator[Finding | str]:
+) -> Iterator[Problem | str]:
     """Yield a sentence if cameras that the policy reads are missing, with the likely renames."""
     missing, unused, available = _match_cameras(inputs, info, renames)
     may_be_absent = model.takes_absent_cameras and origin is DATASET_ORIGIN  # a simulator shows all or none
@@ -107,7 +107,7 @@ def _find_missing_cameras(
     likely = find_likely_renames(missing, unused, may_be_absent=may_be_absent)
     likely = {original[name]: renamed for name, renamed in likely.items()}
     way = format_flag({**renames, **likely}) if likely and is_trained else ""
-    yield make_finding(f"{reads}, but {origin.name} has {cameras}", way)
+    yield make_data_problem(f"{reads}, but {origin.name} has {cameras}", way)
 
 
 def _match_cameras(

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.lerobot import adapter, backbones, own_code, policy, remote_code
 from robotrain_workloads.lerobot.backbones import BACKBONE_FLAG, HUB_KIND, NeededRepository, get_repository_name
@@ -55,7 +55,7 @@ def find_base(job: LerobotJob) -> tuple[adapter.Base, JobSource, Path] | None:
     )
 
 
-def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield a sentence for each repository that is missing, or runs code that is not trusted, and for a wrong base."""
     if (reads := job.reads) is None:
         return
@@ -64,7 +64,7 @@ def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
         yield from _find_base_problems(job, reads.base, start)
     for repository in backbones.list_missing(reads.needed, job.sources):
         flag = f"{BACKBONE_FLAG} {repository.name}" + (f"@{repository.revision}" if repository.revision else "")
-        yield make_finding(f"{model.kind} reads {repository.name}, which this job does not bring", flag)
+        yield make_data_problem(f"{model.kind} reads {repository.name}, which this job does not bring", flag)
     needed = _list_repositories(job, reads)
     sources = backbones.list_backbones(job.sources)
     own = {repository.name for repository in needed}
@@ -91,7 +91,7 @@ def _list_repositories(job: LerobotJob, reads: PolicyReads) -> list[NeededReposi
     return [*reads.needed, *([own] if reason else [])]
 
 
-def _find_base_problems(job: LerobotJob, base: adapter.Base, start: JobSource) -> Iterator[Finding | str]:
+def _find_base_problems(job: LerobotJob, base: adapter.Base, start: JobSource) -> Iterator[Problem | str]:
     if (source := job.base_source) is None:
         yield adapter.explain_missing_base(start.uri, base)
     elif source in job.folders:

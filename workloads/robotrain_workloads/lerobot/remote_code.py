@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.lerobot import backbones
 from robotrain_workloads.lerobot.backbones import COMMIT, HUB_KIND, REPOSITORY, NeededRepository
@@ -62,7 +62,7 @@ def find_trust_problems(
     sources: Iterable[JobSource],
     *,
     are_pinned: bool,
-) -> Iterator[Finding]:
+) -> Iterator[Problem]:
     """Yield why the code that would run is not the code that is trusted.
 
     :param needed: the repositories that the policy reads.
@@ -82,15 +82,17 @@ def find_trust_problems(
             runs = f"{name} may run any Python code: {reason}, and it"
             if not reason:
                 runs = f"{type_name} runs Python code of {name}, which"
-            yield make_finding(f"{runs} is not trusted", f"{TRUST_FLAG} {name}@{snapshot or 'COMMIT'}")
+            yield make_data_problem(f"{runs} is not trusted", f"{TRUST_FLAG} {name}@{snapshot or 'COMMIT'}")
         elif source and snapshot and snapshot != commit:
             is_hub = source.kind == HUB_KIND and source.role == backbones.BACKBONE_ROLE
             remedy = f"{backbones.BACKBONE_FLAG} {name}@{commit}" if is_hub else f"{TRUST_FLAG} {name}@{snapshot}"
-            yield make_finding(f"{name}@{commit} is trusted, but the job brings its code at {snapshot}", remedy)
+            yield make_data_problem(f"{name}@{commit} is trusted, but the job brings its code at {snapshot}", remedy)
     for name in trusted:
         if name not in with_code:
             runs = f"runs code of {' and '.join(with_code)}" if with_code else "runs no code of the Hub"
-            yield make_finding(f"{TRUST_FLAG} names {name}, but {type_name} {runs}", f"remove {name} from {TRUST_FLAG}")
+            yield make_data_problem(
+                f"{TRUST_FLAG} names {name}, but {type_name} {runs}", f"remove {name} from {TRUST_FLAG}"
+            )
 
 
 def _get_known_snapshot(source: JobSource, are_pinned: bool) -> str:

@@ -144,10 +144,10 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
     brought = backbones.list_backbones(job.sources)
     findings = remote_code.find_trust_problems(type_name, needed, trusted, brought, are_pinned=False)
     for finding in findings:
-        flag, _, wanted = finding.ways[0].text.partition(" ")
+        flag, _, wanted = finding.suggestions[0].text.partition(" ")
         yield make_problem(
             "remote-code-not-trusted",
-            *finding.ways,
+            *finding.suggestions,
             where=remote_code.TRUST_FLAG if text else "",
             given=text,
             title=finding.title,

@@ -10,7 +10,7 @@ from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import StageEvent
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.lerobot import backbones, hub_cache, image_weights, versions
 
@@ -41,19 +41,21 @@ def get_checkpoints_folder(document: JobDocument, work: Path) -> Path:
     return resolve_output_folder(document, work) / CHECKPOINTS_FOLDER
 
 
-def find_output_problems(document: JobDocument, output: Path) -> Iterator[Finding | str]:
+def find_output_problems(document: JobDocument, output: Path) -> Iterator[Problem | str]:
     """Yield problems of the output folder of a training: it may be new, or hold files of this run."""
     if output.exists() and not output.is_dir():
-        yield make_finding(f"the output folder {output} is a file", "--output-dir FOLDER")
+        yield make_data_problem(f"the output folder {output} is a file", "--output-dir FOLDER")
     elif not is_used(output):
         return
     elif other := next((manifest.run for manifest in _read_manifests(output) if manifest.run != document.run), ""):
-        yield make_finding(f"the output folder {output} has checkpoints of the run {other}", "--output-dir NEW_FOLDER")
+        yield make_data_problem(
+            f"the output folder {output} has checkpoints of the run {other}", "--output-dir NEW_FOLDER"
+        )
     elif not is_own_output(Path(document.placement.work), output):
         submission = contract_document.read_submission_id(document)  # saved them, maybe on a machine that is gone
         saved = [manifest.submission for manifest in _read_manifests(output) if manifest.run == document.run]
         if not submission or submission not in saved:
-            yield make_finding(f"the output folder {output} is not empty", "--output-dir NEW_FOLDER")
+            yield make_data_problem(f"the output folder {output} is not empty", "--output-dir NEW_FOLDER")
 
 
 def is_used(output: Path) -> bool:

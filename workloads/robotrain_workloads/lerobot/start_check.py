@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.lerobot import feature_renames, policy, policy_features, versions
 from robotrain_workloads.lerobot.dataset import get_features
@@ -17,7 +17,7 @@ FEATURE_OPTIONS = (INPUTS_OPTION, "--policy.output_features", "--policy.empty_ca
 """Options that change what a new policy reads or returns."""
 
 
-def find_problems(job: LerobotJob, root: Path | None) -> Iterator[Finding | str]:
+def find_problems(job: LerobotJob, root: Path | None) -> Iterator[Problem | str]:
     """Yield one sentence for each reason why a training cannot start from there, if it can be read.
 
     :param root: the dataset, or its description, if it is valid.
@@ -45,7 +45,7 @@ def get_expected_type(job: LerobotJob) -> object:
     return job.parameters.get("reward_model") or job.parameters["policy_type"]
 
 
-def _compare_features(job: LerobotJob) -> Iterator[Finding | str]:
+def _compare_features(job: LerobotJob) -> Iterator[Problem | str]:
     settings, is_policy = job.start.settings, job.model.section == versions.POLICIES
     read = list(policy_features.get_policy_inputs(settings)) or None
     problems = list(feature_renames.find_rename_problems(job.renames, list(get_features(job.info)), read))
@@ -55,7 +55,7 @@ def _compare_features(job: LerobotJob) -> Iterator[Finding | str]:
         settings = _choose_inputs(job) if is_policy else _drop_shapes(settings)
         mismatches = policy_features.find_feature_mismatches(settings, job.info, job.renames, kind)
         yield from (
-            mismatches if is_policy else (make_finding(mismatch).title for mismatch in mismatches)
+            mismatches if is_policy else (make_data_problem(mismatch).title for mismatch in mismatches)
         )  # only policies rename
 
 
@@ -74,7 +74,7 @@ def _drop_shapes(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**settings, "input_features": {name: {**feature, "shape": []} for name, feature in inputs.items()}}
 
 
-def find_option_mismatches(job: LerobotJob) -> Iterator[Finding | str]:
+def find_option_mismatches(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield one sentence for each option of the user with which the weights of a trained policy do not fit.
 
     The state of an optimizer that resumes fits no other part of a network.
@@ -83,7 +83,7 @@ def find_option_mismatches(job: LerobotJob) -> Iterator[Finding | str]:
     names = [*network_options.shapes, *(network_options.parts if job.start.mode == "checkpoint" else ())]
     for option, text, saved in _list_changed(job, names):
         way = shlex.quote(f"{option}={saved}")
-        yield make_finding(
+        yield make_data_problem(
             f"{option}={text} does not fit the {job.model.noun}, whose weights need {saved}", f"-- {way}"
         )
 

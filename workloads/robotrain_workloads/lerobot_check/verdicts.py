@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-from robotrain_runtime.contract.finding import suggest_leaving_out
+from robotrain_runtime.contract.problem import suggest_leaving_out
 from robotrain_runtime.contract.verdict import Verdict, emit_verdict
 
 from robotrain_workloads.lerobot.options import ConfigurationRefused, find_rejected_options, split_options

@@ -8,7 +8,7 @@ from robotrain.model.data_report import DataReading, DataReport, RemoteFiles
 from robotrain.model.job import Job
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.failure import SourceError
-from robotrain_runtime.contract.finding import make_finding
+from robotrain_runtime.contract.problem import make_data_problem
 
 from robotrain_workloads.lerobot import episode_numbers
 from robotrain_workloads.lerobot.job import LerobotJob
@@ -71,12 +71,12 @@ def make_table_options(job: LerobotJob) -> dict[str, Any]:
 def _make_report(inspected: InspectedDataset, source: JobSource, excluded: str, *, is_alone: bool) -> DataReport:
     errors = [finding for finding in inspected.findings if finding.severity == "error"]
     facts = inspected.results.get(TABLES, {})
-    findings = [make_finding(format_text(error)) for error in errors]
+    findings = [make_data_problem(format_text(error)) for error in errors]
     ways = [*facts.get("ways", ())]
     if is_alone and (cured := leave_out_errors(errors, facts)):
         ways.append(f"{episode_numbers.EXCLUDE_FLAG} {episode_numbers.format_ranges(cured)}")
     if findings and ways:
-        findings[-1] = make_finding(findings[-1], *(episode_numbers.keep_excluded(way, excluded) for way in ways))
+        findings[-1] = make_data_problem(findings[-1], *(episode_numbers.keep_excluded(way, excluded) for way in ways))
     counts = {name: facts[name] for name in ("episodes", "frames", "cameras") if name in facts}
     return DataReport(
         text=", ".join(f"{count:,} {name[:-1] if count == 1 else name}" for name, count in counts.items()),

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.dataset import get_features, list_cameras
@@ -43,14 +43,14 @@ def find_needs(job: LerobotJob) -> "DataNeeds | None":
     return DataNeeds(job, job.model, job.values)
 
 
-def find_unmet_needs(needs: "DataNeeds") -> Iterator[Finding | str]:
+def find_unmet_needs(needs: "DataNeeds") -> Iterator[Problem | str]:
     """Yield one sentence for each reason why what a job trains cannot learn from its dataset."""
     if needs.is_new:
-        problems = list(map(make_finding, needs.find_type_problems()))
+        problems = list(map(make_data_problem, needs.find_type_problems()))
         fitting = _find_fitting_type(needs) if problems and needs.model.section == versions.POLICIES else ""
         for finding in problems:
-            if fitting and not finding.ways:
-                yield make_finding(f"{finding.title}; {fitting} learns from it as it is", "--policy-type TYPE")
+            if fitting and not finding.suggestions:
+                yield make_data_problem(f"{finding.title}; {fitting} learns from it as it is", "--policy-type TYPE")
             else:
                 yield finding
         yield from needs.find_feature_problems()
@@ -120,7 +120,7 @@ class DataNeeds:
             return {name: feature["shape"] for name, feature in self._inputs.items() if feature["type"] == CAMERA_KIND}
         return {name: get_image_shape(self._features[name]) for name in self._cameras}
 
-    def find_type_problems(self) -> Iterator[Finding | str]:
+    def find_type_problems(self) -> Iterator[Problem | str]:
         """Yield what a new policy of the type needs, whatever its sizes."""
         yield from self.find_reward_problems()
         if self._inputs is not None:
@@ -133,14 +133,14 @@ class DataNeeds:
         if self._facts.reads_reward and REWARD not in self._features:
             yield f"{self.model.kind} learns from {REWARD}, which the dataset does not record"
 
-    def _find_state_problems(self) -> Iterator[Finding | str]:
+    def _find_state_problems(self) -> Iterator[Problem | str]:
         needed, way = self._facts.needs_state, ""
         if isinstance(needed, str):  # an option
             value = self.values.get(needed)
             way = self.format_way(needed, "false" if value is True else "null")
             needed = value not in (None, False)
         if needed and STATE not in self._features:
-            yield make_finding(f"{self.model.kind} reads {STATE}, which the dataset does not record", way)
+            yield make_data_problem(f"{self.model.kind} reads {STATE}, which the dataset does not record", way)
 
     def _find_camera_problems(self) -> Iterator[str]:
         fewest, most = self._facts.cameras or (0, None)
@@ -156,7 +156,7 @@ class DataNeeds:
             taken = "one camera" if most == 1 else f"{most} cameras"
             yield f"{self.model.kind} takes {taken}, and {has} {count}: {', '.join(self._pictures)}"
 
-    def find_feature_problems(self) -> Iterator[Finding | str]:
+    def find_feature_problems(self) -> Iterator[Problem | str]:
         """Yield a sentence for each feature that a new policy shall read and that is not as the dataset records it."""
         if form := self._find_form_problem():
             yield form
@@ -170,12 +170,12 @@ class DataNeeds:
         settings = {name: self.values.get(name) for name in sizes if name}
         settings[FEATURES_OPTION] = {name: self._describe_input(name) for name in self._inputs if name not in problems}
         mismatches = () if problems else find_feature_mismatches(settings, self.info, {}, self._facts)
-        problems += (make_finding(mismatch).title for mismatch in mismatches)  # a new policy has no renames
+        problems += (make_data_problem(mismatch).title for mismatch in mismatches)  # a new policy has no renames
         way = self._correct_inputs() if problems else ""
         flag = self.model.format_flag(FEATURES_OPTION)
-        yield from (make_finding(f"{flag}: {problem}", way) for problem in problems)
+        yield from (make_data_problem(f"{flag}: {problem}", way) for problem in problems)
 
-    def _find_form_problem(self) -> Finding | str:
+    def _find_form_problem(self) -> Problem | str:
         """Return why LeRobot cannot read the features that the user gives; empty if it can, or if only it knows."""
         features = self.values.get(FEATURES_OPTION)
         flag = self.model.format_flag(FEATURES_OPTION)
@@ -190,7 +190,7 @@ class DataNeeds:
                 kind = find_near_option(str(feature["type"]).upper(), KINDS)
                 corrected = json.dumps({**features, name: {**feature, "type": kind}})
                 lacks = f"{flag}: LeRobot has no type {feature['type']} of {name}, only {', '.join(KINDS)}"
-                return make_finding(lacks, self.format_way(FEATURES_OPTION, corrected) if kind else "")
+                return make_data_problem(lacks, self.format_way(FEATURES_OPTION, corrected) if kind else "")
         return ""
 
     def _describe_input(self, name: str) -> dict[str, Any]:
@@ -215,7 +215,7 @@ class DataNeeds:
             corrected[own] = {"type": kinds.get(own, feature["type"]), "shape": recorded.get(own, feature)["shape"]}
         return self.format_way(FEATURES_OPTION, json.dumps(corrected))
 
-    def find_camera_name_problems(self) -> Iterator[Finding | str]:
+    def find_camera_name_problems(self) -> Iterator[Problem | str]:
         """Yield a sentence if an option names cameras that the dataset lacks, or none has a name that fits."""
         cameras = self._cameras
         for option, usual in self._facts.camera_options.items():
@@ -226,7 +226,7 @@ class DataNeeds:
                 fitting = cameras[0] if isinstance(named, str) else json.dumps(cameras[: len(named)])
                 reads = f"{self.model.kind} reads {' and '.join(missing)} ({option})"
                 has = f"and the dataset has {', '.join(cameras) or 'no camera'}"
-                yield make_finding(f"{reads}, {has}", self.format_way(option, fitting) if cameras else "")
+                yield make_data_problem(f"{reads}, {has}", self.format_way(option, fitting) if cameras else "")
         prefix = self._facts.camera_prefix
         if cameras and not any(name.startswith(prefix) for name in cameras):
             begin = f"{self.model.kind} reads cameras whose names begin with {prefix}"
@@ -248,7 +248,7 @@ class DataNeeds:
             if self._facts.square_pictures and len(set(size)) > 1:
                 yield f"{self.model.kind} takes square pictures, and {name} is {_format_size(size)}"
 
-    def find_crop_problems(self) -> Iterator[Finding | str]:
+    def find_crop_problems(self) -> Iterator[Problem | str]:
         """Yield a sentence if the part that is cropped is larger than the pictures."""
         name = self._facts.crop_option
         crop = self.values.get(name) if name and not self._is_resized() else None
@@ -259,10 +259,10 @@ class DataNeeds:
                 height, width = (length * 7 // 8 for length in size)
                 crops = f"{self.model.kind} crops pictures to {_format_size(crop)}"
                 way = self.format_way(name, f"[{height},{width}]")
-                yield make_finding(f"{crops}, and {camera} is {_format_size(size)}", way)
+                yield make_data_problem(f"{crops}, and {camera} is {_format_size(size)}", way)
                 return
 
-    def find_size_problems(self) -> Iterator[Finding | str]:
+    def find_size_problems(self) -> Iterator[Problem | str]:
         """Yield one sentence for each feature with more values than the type takes, or another number than it needs.
 
         Options change the sizes of a new policy; a trained one has them in its weights.
@@ -275,14 +275,16 @@ class DataNeeds:
             largest = self._get_size(option)
             if largest is not None and count > largest and not has_space:
                 can_grow = self.is_new and option.startswith("max_")  # others are checked by LeRobot's code
-                yield make_finding(f"{begin} at most {largest}", self.format_way(option, count) if can_grow else "")
+                yield make_data_problem(
+                    f"{begin} at most {largest}", self.format_way(option, count) if can_grow else ""
+                )
             option = self._facts.exact_sizes.get(feature, "")
             exact = self._get_size(option)
             if exact is not None and count not in (0, exact):
-                yield make_finding(f"{begin} {exact}", self.format_way(option, count) if self.is_new else "")
+                yield make_data_problem(f"{begin} {exact}", self.format_way(option, count) if self.is_new else "")
         yield from self._find_space_problems()
 
-    def _find_space_problems(self) -> Iterator[Finding | str]:
+    def _find_space_problems(self) -> Iterator[Problem | str]:
         """Yield a sentence if an action has more values than its kind of action has: LeRobot would cut them off."""
         count = self._count_values(ACTION)
         size = self._get_space_size()
@@ -291,7 +293,7 @@ class DataNeeds:
             way = self.format_way(SPACE_OPTION, OWN_SPACE)
             if count > (self._get_size(option) or count):
                 way += f" {self.model.format_option(option, count)}"
-            yield make_finding(f"{self._describe_space(count)} takes {size}", way)
+            yield make_data_problem(f"{self._describe_space(count)} takes {size}", way)
 
     def list_space_warnings(self) -> Iterator[str]:
         """Yield a sentence if an action has fewer values than its kind of action has."""

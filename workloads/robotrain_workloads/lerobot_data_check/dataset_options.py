@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from robotrain_runtime.contract.finding import Finding, make_finding, suggest_leaving_out
+from robotrain_runtime.contract.problem import Problem, make_data_problem, suggest_leaving_out
 
 from robotrain_workloads.lerobot import dataset, versions
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, EXCLUDED, leave_out
@@ -42,7 +42,7 @@ class EpisodesRefused(ValueError):
 
     def __init__(self, sentence: str, meant: Sequence[int] | None) -> None:
         super().__init__(sentence)
-        self.finding = make_finding(sentence, _format_way(meant))
+        self.finding = make_data_problem(sentence, _format_way(meant))
 
 
 class Recorded(NamedTuple):
@@ -72,7 +72,7 @@ def _describe_range(first: int, count: int) -> str:
     return f"{first} to {first + count - 1}" if count > 1 else str(first)
 
 
-def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield one sentence for each option that LeRobot would refuse for the dataset, which is valid."""
     streams = is_streamed(job)
     model = job.model if job.is_start_known else None
@@ -81,12 +81,12 @@ def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
         yield from refused or _find_exclusion_problems(job)
     elif job.parameters[EXCLUDED]:
         streamed = f"{EXCLUDE_FLAG} has no effect with {STREAMING}=true: LeRobot streams all episodes"
-        yield make_finding(streamed, suggest_leaving_out(STREAMING))
+        yield make_data_problem(streamed, suggest_leaving_out(STREAMING))
     yield from _find_tolerance_problems(job, model)
     yield from _find_picture_problems(job)
     yield from _find_weighting_problems(job, model)
     if streams and job.parameters["num_workers"] == 0:
-        yield make_finding(NO_LOADER, "--num-workers 1")
+        yield make_data_problem(NO_LOADER, "--num-workers 1")
 
 
 def list_warnings(job: LerobotJob) -> Iterator[str]:
@@ -165,7 +165,7 @@ def _explain_episodes(text: str) -> EpisodesRefused:
     return EpisodesRefused(f"{EPISODES} takes a list of numbers, not {text!r}", meant)
 
 
-def _find_episode_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def _find_episode_problems(job: LerobotJob) -> Iterator[Problem | str]:
     text = job.options.get(EPISODES)
     if text is None:
         return
@@ -183,16 +183,16 @@ def _find_episode_problems(job: LerobotJob) -> Iterator[Finding | str]:
     missing = [number for number in chosen if number < 0 or (recorded is not None and number >= recorded.total)]
     description = f": {recorded.describe()}" if recorded else ""
     if not chosen:
-        yield make_finding(f"{EPISODES}=[] leaves nothing to train on{description}", _format_way(None))
+        yield make_data_problem(f"{EPISODES}=[] leaves nothing to train on{description}", _format_way(None))
     elif missing:
         have = recorded.describe() if recorded else "episodes are counted from 0"
-        yield make_finding(f"{EPISODES} names {_list_numbers(missing)}, and {have}", _format_way(existing))
+        yield make_data_problem(f"{EPISODES} names {_list_numbers(missing)}, and {have}", _format_way(existing))
     elif len(existing) < len(chosen):
         repeated = [number for number in existing if chosen.count(number) > 1]
-        yield make_finding(f"{EPISODES} names {_list_numbers(repeated)} twice", _format_way(existing))
+        yield make_data_problem(f"{EPISODES} names {_list_numbers(repeated)} twice", _format_way(existing))
 
 
-def _find_exclusion_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def _find_exclusion_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield why episodes cannot be left out: the datasets do not have them, or no others."""
     excluded, recorded = job.parameters[EXCLUDED], count_recorded(job)
     if not excluded or recorded is None:
@@ -220,7 +220,7 @@ def _format_way(episodes: Sequence[int] | None) -> str:
     return f"-- {shlex.quote(option)}"
 
 
-def _find_tolerance_problems(job: LerobotJob, model: TrainedModel | None) -> Iterator[Finding | str]:
+def _find_tolerance_problems(job: LerobotJob, model: TrainedModel | None) -> Iterator[Problem | str]:
     """Yield why no frame would be found: policies compare times of actions, videos those of pictures."""
     if TOLERANCE not in job.option_values:
         return
@@ -232,21 +232,23 @@ def _find_tolerance_problems(job: LerobotJob, model: TrainedModel | None) -> Ite
     reads_videos = dataset.has_video(job.info)
     if (reads_videos and not tolerance > 0) or (has_actions and not tolerance >= 0):
         way = f"-- {TOLERANCE}={0.25 / job.info['fps']:g}"
-        yield make_finding(f"{TOLERANCE}={text}: no frame of the dataset is nearer than that to its time", way)
+        yield make_data_problem(f"{TOLERANCE}={text}: no frame of the dataset is nearer than that to its time", way)
 
 
-def _find_picture_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def _find_picture_problems(job: LerobotJob) -> Iterator[Problem | str]:
     backend = job.option_values.get(BACKEND)
     if backend is not None and backend not in BACKENDS and dataset.has_video(job.info):
         near = find_near_option(str(backend).lower(), BACKENDS) or BACKENDS[0]
         takes = f"LeRobot decodes videos with {' or '.join(BACKENDS[:2])}"
-        yield make_finding(f"{BACKEND}={backend}: {takes}", f"-- {BACKEND}={near}")
+        yield make_data_problem(f"{BACKEND}={backend}: {takes}", f"-- {BACKEND}={near}")
     most = job.option_values.get(MOST_TRANSFORMS)
     if job.option_values.get(TRANSFORMS) is True and isinstance(most, int) and most < 0:
-        yield make_finding(f"{MOST_TRANSFORMS} must not be negative, and is {most}", f"-- {MOST_TRANSFORMS}={-most}")
+        yield make_data_problem(
+            f"{MOST_TRANSFORMS} must not be negative, and is {most}", f"-- {MOST_TRANSFORMS}={-most}"
+        )
 
 
-def _find_weighting_problems(job: LerobotJob, model: TrainedModel | None) -> Iterator[Finding | str]:
+def _find_weighting_problems(job: LerobotJob, model: TrainedModel | None) -> Iterator[Problem | str]:
     is_meant = any(name.startswith("--sample_weighting.") for name in job.options)
     kind = str(job.option_values.get(WEIGHTING) or (WEIGHTINGS[0] if is_meant else ""))
     if not kind:
@@ -257,7 +259,7 @@ def _find_weighting_problems(job: LerobotJob, model: TrainedModel | None) -> Ite
     elif kind not in WEIGHTINGS:
         near = find_near_option(kind, WEIGHTINGS)
         lacks = f"LeRobot has no {WEIGHTING}={kind}, only {' and '.join(WEIGHTINGS)}"
-        yield make_finding(lacks, f"-- {WEIGHTING}={near}" if near else "")
+        yield make_data_problem(lacks, f"-- {WEIGHTING}={near}" if near else "")
     elif kind == WEIGHTINGS[0] and not job.option_values.get(PROGRESS):
         sources = [source for source in job.sources if source.role == "dataset"]
         is_here = job.is_complete or all(source.kind == LOCAL_KIND for source in sources)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
 from robotrain_workloads.lerobot import dataset, versions
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
@@ -86,7 +86,7 @@ def list_read_numbers(job: LerobotJob) -> dict[str, list[str]]:
     return {name: features for name, features in features_by_use.items() if features}
 
 
-def find_problems(needs: DataNeeds) -> Iterator[Finding | str]:
+def find_problems(needs: DataNeeds) -> Iterator[Problem | str]:
     """Yield one sentence for each reason why LeRobot cannot normalize the dataset, or finds no frame in it."""
     if dataset.is_convertible(needs.info):
         yield from _find_converted_problems(needs)
@@ -103,7 +103,7 @@ def find_problems(needs: DataNeeds) -> Iterator[Finding | str]:
     yield from _find_length_problems(needs, statistics or {})
 
 
-def _find_converted_problems(needs: DataNeeds) -> Iterator[Finding | str]:
+def _find_converted_problems(needs: DataNeeds) -> Iterator[Problem | str]:
     """Yield a sentence if the type normalizes by what conversion does not make: it keeps statistics of episodes."""
     path = needs.job.root / EPISODE_STATISTICS if needs.job.root else None
     if not _is_alone(needs.job) or needs.resumes or path is None or not path.is_file():
@@ -169,7 +169,7 @@ def _get_modes(job: LerobotJob) -> Mapping[str, str]:
     return {str(kind): str(mode) for kind, mode in modes.items()}
 
 
-def _find_mapping_problems(needs: DataNeeds) -> Iterator[Finding | str]:
+def _find_mapping_problems(needs: DataNeeds) -> Iterator[Problem | str]:
     """Yield a sentence for each kind or mode that LeRobot does not have."""
     modes = _get_modes(needs.job)
     flag = needs.model.format_flag(NORMALIZATION_OPTION)
@@ -185,11 +185,11 @@ def _find_mapping_problems(needs: DataNeeds) -> Iterator[Finding | str]:
             corrected = {near.get(kind, kind): near.get(mode, mode) for kind, mode in modes.items()}
             is_complete = all(near.values()) and len(corrected) == len(modes)
             way = needs.format_way(NORMALIZATION_OPTION, json.dumps(corrected)) if is_complete else ""
-            yield make_finding(f"{flag}: LeRobot has no {what} {', '.join(wrong)}, only {', '.join(allowed)}", way)
+            yield make_data_problem(f"{flag}: LeRobot has no {what} {', '.join(wrong)}, only {', '.join(allowed)}", way)
             return
 
 
-def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[Finding | str]:
+def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[Problem | str]:
     """Yield a sentence if ImageNet's statistics have no place in those of the dataset: LeRobot fails on that."""
     features = dataset.get_features(needs.info)
     missing = [
@@ -200,12 +200,12 @@ def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> I
     if missing:
         lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(missing)}"
         way = Suggestion("--image-normalization dataset", "trains on pictures that are not normalized")
-        yield make_finding(f"{lacks}: LeRobot fails where it would put ImageNet's statistics", way)
+        yield make_data_problem(f"{lacks}: LeRobot fails where it would put ImageNet's statistics", way)
 
 
 def _find_mode_problems(
     needs: DataNeeds, statistics: Mapping[str, Any], *, has_imagenet: bool, file: str = dataset.STATISTICS_FILE
-) -> Iterator[Finding | str]:
+) -> Iterator[Problem | str]:
     """Yield a sentence if the dataset lacks statistics that the type normalizes with."""
     modes = _get_modes(needs.job)
     cameras = dataset.list_cameras(needs.info)
@@ -220,18 +220,18 @@ def _find_mode_problems(
             lacks = f"{file} of the dataset lacks its {' and '.join(missing)}"
             way = needs.format_way(NORMALIZATION_OPTION, json.dumps(plain)) if mode != PLAIN_MODE else ""
             way = COMPUTED_WAY if feature in numbers else way
-            yield make_finding(f"{needs.model.kind} normalizes {feature} by {mode}, and {lacks}", way)
+            yield make_data_problem(f"{needs.model.kind} normalizes {feature} by {mode}, and {lacks}", way)
             return
 
 
-def _find_length_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[Finding | str]:
+def _find_length_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[Problem | str]:
     """Yield a sentence if no episode is longer than the frames at its end that the type leaves out."""
     dropped = _count_dropped(needs)
     if dropped is None:
         return
     flag = needs.model.format_flag(DROP_OPTION)
     if dropped < 0:
-        yield make_finding(f"{flag} must not be negative, and is {dropped}", needs.format_way(DROP_OPTION, 0))
+        yield make_data_problem(f"{flag} must not be negative, and is {dropped}", needs.format_way(DROP_OPTION, 0))
         return
     with suppress(KeyError, TypeError, ValueError, IndexError):
         average = needs.info["total_frames"] / needs.info["total_episodes"]
@@ -239,7 +239,7 @@ def _find_length_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> It
         if max(average, longest) <= dropped:
             left = f"{needs.model.kind} leaves out the last {dropped} frames of each episode ({DROP_OPTION})"
             way = needs.format_way(DROP_OPTION, 0) if DROP_OPTION in needs.model.options else ""
-            yield make_finding(f"{left}, and the longest of the dataset has {longest}: nothing is left", way)
+            yield make_data_problem(f"{left}, and the longest of the dataset has {longest}: nothing is left", way)
 
 
 def _count_dropped(needs: DataNeeds) -> int | None:

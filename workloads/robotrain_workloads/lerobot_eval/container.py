@@ -19,7 +19,7 @@ from robotrain_runtime.contract.container_plugin import (
     WorkCommand,
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 from robotrain_runtime.machine import hardware
 
 from robotrain_workloads import packages, publish_url
@@ -106,18 +106,22 @@ def make_jobs(
     return jobs
 
 
-def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
+def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
     yield from _find_problems(make_jobs(document, described))
 
 
-def _find_problems(jobs: Sequence[LerobotJob]) -> Iterator[Finding | str]:
+def _find_problems(jobs: Sequence[LerobotJob]) -> Iterator[Problem | str]:
     """Yield what is wrong with the policies and the data, as far as they are here."""
     job, *others = jobs
     for other in others:
         name = other.start_source.uri if other.start_source else ""
-        for finding in map(make_finding, _find_reference_problems(other)):
-            yield finding if name in finding.title else finding._replace(title=f"the reference {name}: {finding.title}")
+        for finding in map(make_data_problem, _find_reference_problems(other)):
+            yield (
+                finding
+                if name in finding.title
+                else dataclasses.replace(finding, title=f"the reference {name}: {finding.title}")
+            )
     yield from dataset_preparation.find_data_problems(job)
     if reward_model := compatibility.explain_reward_model(job):
         yield reward_model
@@ -138,7 +142,7 @@ def _find_problems(jobs: Sequence[LerobotJob]) -> Iterator[Finding | str]:
         yield from _find_split_problems(job)
 
 
-def _find_reference_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def _find_reference_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield what is wrong with a policy to compare with."""
     if reward_model := compatibility.explain_reward_model(job):
         yield reward_model
@@ -173,7 +177,7 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
     return policy_repositories.list_needed_files(make_job(document), source)
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield problems in small files that LeRobot would fail on."""
     jobs = make_jobs(document, data, is_complete=True)
     output = _get_output(document)
@@ -183,9 +187,11 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[F
     if compatibility.explain_reward_model(job):
         return
     if output.exists() and not output.is_dir():
-        yield make_finding(f"the output folder {output} is a file", "--output-dir FOLDER")
+        yield make_data_problem(f"the output folder {output} is a file", "--output-dir FOLDER")
     elif (output / RESULTS_FOLDER).exists() and not run_setup.is_own_output(Path(document.placement.work), output):
-        yield make_finding(f"the output folder {output} has results of another evaluation", "--output-dir NEW_FOLDER")
+        yield make_data_problem(
+            f"the output folder {output} has results of another evaluation", "--output-dir NEW_FOLDER"
+        )
     yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "results")
 
 
@@ -337,7 +343,7 @@ def _make_training_tags(job: LerobotJob) -> dict[str, str]:
     return {name: value for name, value in tags.items() if name not in left_out}
 
 
-def _find_policy_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def _find_policy_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield problems of the policy's files, for any type of LeRobot."""
     if job.start_error:
         yield str(job.start_error)
@@ -374,14 +380,14 @@ def _format_range(start: int, stop: int) -> str:
     return f"{start}-{stop - 1}" if stop - start > 1 else str(start)
 
 
-def _find_split_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def _find_split_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield a sentence if it is not known which episodes a training held out."""
     flag, model, which = held_out.REPLAY_EPISODES_FLAG, job.policy_folder, job.parameters["replay_episodes"]
     datasets = lineage.list_dataset_sources(job.document)
     if which != selection.HELD_OUT or len(datasets) != 1 or len(job.datasets) != 1 or not model:
         return
     if reason := held_out.explain_unknown_split(job.folders[datasets[0]], model):
-        yield make_finding(f"{flag} {selection.HELD_OUT}: {reason}", f"{flag} {selection.ALL}")
+        yield make_data_problem(f"{flag} {selection.HELD_OUT}: {reason}", f"{flag} {selection.ALL}")
 
 
 def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -> EvaluationRequest:

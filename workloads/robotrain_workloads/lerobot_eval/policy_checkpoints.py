@@ -9,7 +9,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
 from robotrain_workloads.lerobot import adapter, policy
 from robotrain_workloads.lerobot.lineage import find_start_source
@@ -62,7 +62,7 @@ def _is_policy(folder: Path) -> bool:
     return (policy.find_model_folder(folder) / policy.CONFIG_FILE).is_file()
 
 
-def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
+def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield a sentence if the policy is no folder of checkpoints."""
     which = document.parameters[PARAMETER]
     source = find_start_source(document.sources)
@@ -70,9 +70,9 @@ def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iter
         return
     folder = data[source]
     if _is_policy(folder):
-        yield make_finding(
+        yield make_data_problem(
             f"{FLAG} {which}: {folder} is one policy, not a folder with a checkpoint for each step",
             Suggestion("--policy-run RUN, or --policy-path FOLDER", "with the folder that holds all of them"),
         )
     else:
-        yield make_finding(f"{FLAG} {which}: {folder} has no complete checkpoint", "--policy-run RUN")
+        yield make_data_problem(f"{FLAG} {which}: {folder} has no complete checkpoint", "--policy-run RUN")

@@ -16,7 +16,6 @@ from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain_runtime.comparison.continuation import load_comparisons
 from robotrain_runtime.comparison.record import name_runs
-from robotrain_runtime.contract.finding import Finding
 
 from robotrain_workloads import rules
 from robotrain_workloads.lerobot import episode_numbers, versions
@@ -408,7 +407,7 @@ def check_registration(job: "Job") -> Iterator[Problem]:
         )
 
 
-def find_unmet_needs(job: LerobotJob) -> Iterator[Finding | str]:
+def find_unmet_needs(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield why no untrained policy of the type can be made for the dataset."""
     yield from comparison.find_policy_problems(job)
 

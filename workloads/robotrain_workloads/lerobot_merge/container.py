@@ -6,7 +6,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import PublishingSpec, PythonEnvironment, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads import model_card, packages, publish_url
 from robotrain_workloads.lerobot import (
@@ -35,7 +35,7 @@ def environment(document: JobDocument) -> PythonEnvironment:
     return run_setup.make_environment("train", document.parameters["lerobot_version"])
 
 
-def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
+def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield problems that descriptions alone show."""
     yield from _find_problems(LerobotJob(document, described))
 
@@ -51,16 +51,16 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
     return policy_repositories.list_needed_files(LerobotJob(document), source)
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield problems in small files, and a base that is another one."""
     yield from _find_problems(LerobotJob(document, data, is_complete=True))
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
     if output.exists() and not run_setup.is_own_output(Path(document.placement.work), output):
-        yield make_finding(f"the output folder {output} is not empty", "--output-dir NEW_FOLDER")
+        yield make_data_problem(f"the output folder {output} is not empty", "--output-dir NEW_FOLDER")
     yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "checkpoints")
 
 
-def _find_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def _find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     source, model = job.start_source, job.model
     if source is None or job.policy_folder is None:
         return
@@ -74,7 +74,9 @@ def _find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     kind = model.kind
     if job.start.settings.get("type") and kind not in model.lerobot.types and not has_own_types:
         owner = f"LeRobot {model.lerobot.name}"
-        yield make_finding(f"{source.uri} has the policy type {kind}, which {owner} does not have", policy.WITH_PACKAGE)
+        yield make_data_problem(
+            f"{source.uri} has the policy type {kind}, which {owner} does not have", policy.WITH_PACKAGE
+        )
         return
     if job.is_complete:
         yield from policy.find_torn_files(job.start.folder, with_processors=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from robotrain_runtime.contract.finding import Finding, make_finding, suggest_leaving_out
+from robotrain_runtime.contract.problem import Problem, make_data_problem, suggest_leaving_out
 
 from robotrain_workloads.lerobot import adapter, policy_repositories, versions
 from robotrain_workloads.lerobot.adapter import Base
@@ -57,7 +57,7 @@ def explain_unknown_modules(model: TrainedModel) -> tuple[str, str]:
     return f"{title}: it knows those of {', '.join(having)}", f"{PREFIX}{MODULES}=MODULES"
 
 
-def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield why LeRobot cannot train the adapter that the job asks for, if what it starts from can be read."""
     rank = job.parameters["lora_rank"]
     options = read_given(job)
@@ -76,13 +76,13 @@ def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
                 f"{source.uri} is an adapter, {saved.method} of rank {saved.rank}, and LeRobot goes on with it as it is"
             )
             way = f"{RANK_FLAG} {saved.rank}" if saved.method.upper() == LORA else suggest_leaving_out(RANK_FLAG)
-            yield make_finding(f"{what}: {RANK_FLAG} {rank} has no effect", way)
+            yield make_data_problem(f"{what}: {RANK_FLAG} {rank} has no effect", way)
         yield from adapter.find_option_conflicts(saved, options, source.uri)
     elif rank is None and not options:
         return
     elif start.mode == "checkpoint":
         what = f"the checkpoint {source.uri} trains all weights of its policy, and goes on with them"
-        yield make_finding(
+        yield make_data_problem(
             f"{what}: to train an adapter on it, start a new training", f"--policy-path CHECKPOINT {RANK_FLAG} RANK"
         )
     elif job.model.section == versions.REWARD_MODELS:

@@ -20,7 +20,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 from robotrain_runtime.machine import hardware
 
 from robotrain_workloads.lerobot import (
@@ -116,7 +116,7 @@ def identifying_files(document: JobDocument) -> Mapping[str, Sequence[str]]:
     return {**DESCRIBED, **({"dataset": ()} if document.parameters["bags"] else {})}
 
 
-def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
+def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
     if bags := _load_bags(document):
         yield from bags.find_problems(document, described)
@@ -128,7 +128,7 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
         yield from find_broken_rules(job)
 
 
-def _find_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def _find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield what is wrong with the start, the data and the options, as far as the files that are here tell."""
     data_problems = list(dataset_preparation.find_data_problems(job))
     yield from data_problems
@@ -147,7 +147,7 @@ def _find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     yield from (f"{title}\n{', or '.join(ways)}" for title, ways in precision.find_problems(job))
 
 
-def _find_mismatches(job: LerobotJob) -> Iterator[Finding | str]:
+def _find_mismatches(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield why what is trained does not fit the dataset that was made of bags."""
     yield from start_check.find_problems(job, job.root)
     if job.root:
@@ -179,7 +179,7 @@ def describe_output(document: JobDocument, described: Mapping[JobSource, Path], 
     predicted_policy.write_description(LerobotJob(document, described), folder)
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield problems in small files that LeRobot would fail on."""
     if bags := _load_bags(document):
         yield from bags.find_problems(document, data, is_complete=True)
@@ -198,7 +198,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     job = LerobotJob(document, data, is_complete=True)
     mismatches = list(_find_mismatches(job)) if document.parameters["bags"] else []  # which are not known before
     if mismatches:
-        raise JobFailed("; ".join(map(str, map(make_finding, mismatches))), EXIT_PREFLIGHT, "data")
+        raise JobFailed("; ".join(map(str, map(make_data_problem, mismatches))), EXIT_PREFLIGHT, "data")
     hub_cache.fill_cache(data, work, job.trusted)
     output = run_setup.resolve_output_folder(document, work)
     recovered, notes = resume.recover_earlier_attempt(job, output)

@@ -6,7 +6,7 @@ from pathlib import Path
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import ArtifactTarget
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot.job import LerobotJob
@@ -31,7 +31,7 @@ def list_targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Itera
     )
 
 
-def find_problems(job: LerobotJob, output: Path) -> Iterator[Finding | str]:
+def find_problems(job: LerobotJob, output: Path) -> Iterator[Problem | str]:
     """Yield why checkpoints cannot be copied from this machine."""
     url, run = str(job.parameters["publish_url"] or ""), job.document.run
     problems = list(publish_url.find_write_problems(url, output, "checkpoints"))
@@ -43,7 +43,7 @@ def find_problems(job: LerobotJob, output: Path) -> Iterator[Finding | str]:
         manifest = checkpoint.read_manifest(path)
         if manifest and manifest.run != run and _is_saved_step(job, job.start.step, step):
             conflict = f"it has {path.name} of the run {manifest.run}"  # this run would save one of that name
-            yield make_finding(
+            yield make_data_problem(
                 f"checkpoints cannot be published to {folder}: {conflict}", publish_url.OTHER_FOLDER_HINT
             )
             return

@@ -7,7 +7,7 @@ from typing import Any
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Note
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
 from robotrain_workloads.lerobot import file_formats, policy
 from robotrain_workloads.lerobot.job import LerobotJob
@@ -25,7 +25,7 @@ ORDER_KEYS = {"seed": "seed", "batch_size": "batch_size", "num_gpus": "num_proce
 """Parameters that change the order of samples from the resumed step on, and their keys in a checkpoint."""
 
 
-def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield one sentence for each problem that keeps the trainer from resuming a checkpoint."""
     folder, step, steps = job.start.folder, job.start.step, job.parameters["training_steps"]
     if job.start.mode != "checkpoint":
@@ -35,11 +35,11 @@ def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
         if complete := checkpoint.find_last_complete(folder.parent):
             rename = shlex.join(["mv", str(folder), f"{folder}.torn"])
             way = Suggestion(rename, f"then the same command resumes from step {complete[0]}")
-        yield make_finding(f"the training cannot resume from this checkpoint: {problem}", way)
+        yield make_data_problem(f"the training cannot resume from this checkpoint: {problem}", way)
     if not (folder / TRAIN_CONFIG_FILE).is_file():
         yield f"the checkpoint {folder} is incomplete: {TRAIN_CONFIG_FILE} is missing"
     if step >= steps:
-        yield make_finding(
+        yield make_data_problem(
             f"{folder} has reached step {step} already: increase the steps", f"--training-steps {2 * step}"
         )
 

@@ -14,8 +14,8 @@ from robotrain.errors import (
 )
 from robotrain.messages import Messages
 from robotrain.redaction import redact
-from robotrain_runtime.contract.finding import Finding, make_finding
 from robotrain_runtime.contract.parameter import get_parameters, list_flags
+from robotrain_runtime.contract.problem import make_data_problem
 
 from robotrain_workloads import bag_parameters, publish_url
 from robotrain_workloads import rules as shared_rules
@@ -170,7 +170,7 @@ def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
     yield from shared_rules.make_option_problems(broken)
 
 
-def find_broken_rules(job: LerobotJob) -> Iterator[Finding]:
+def find_broken_rules(job: LerobotJob) -> Iterator[Problem]:
     """Yield each rule of LeRobot that options break beside the configuration that the training starts from."""
     from robotrain_workloads.lerobot_options import option_rules
 
@@ -186,7 +186,7 @@ def find_broken_rules(job: LerobotJob) -> Iterator[Finding]:
         job.arguments, job.model, job.start.settings, starts=True, loads=loads, own=list_own
     ):
         if problem.level == "error":
-            yield make_finding(
+            yield make_data_problem(
                 f"{problem.title}. {problem.why}", f"-- {problem.suggestion}" if problem.suggestion else ""
             )
 

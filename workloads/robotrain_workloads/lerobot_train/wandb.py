@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.address import make_page_address, redact_address
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
 from robotrain_workloads.lerobot.options import split_options
 
@@ -56,7 +56,7 @@ def get_wandb_mode(environ: Mapping[str, str]) -> str:
     return WANDB_MODES.get(environ.get("WANDB_MODE", "").strip().lower(), "online")
 
 
-def find_wandb_problems(remedies: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[Finding | str]:
+def find_wandb_problems(remedies: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[Problem | str]:
     """Yield why the run could not log, as far as this machine knows. `remedies` is `Placement.ways`."""
     if get_wandb_mode(environ) != "online":
         return
@@ -64,16 +64,16 @@ def find_wandb_problems(remedies: Mapping[str, str], environ: Mapping[str, str])
     if key := environ.get("WANDB_API_KEY", ""):
         if not KEY_PATTERN.fullmatch(key):
             spaces = ", including spaces or line breaks" if re.search(r"\s", key) else ""
-            yield make_finding(
+            yield make_data_problem(
                 f"WANDB_API_KEY is not a key of Weights & Biases: it has {len(key)} characters{spaces}", remedy
             )
     elif not environ.get("WANDB_IDENTITY_TOKEN_FILE") and not is_signed_in(environ):
-        yield make_finding(
+        yield make_data_problem(
             "--wandb: this machine is not signed in to Weights & Biases, and WANDB_API_KEY is not set", remedy
         )
     address = find_server_address(environ)
     if reason := explain_unreachable(address):
-        yield make_finding(f"--wandb: cannot reach {redact_address(address)}: {reason}", OFFLINE_HINT)
+        yield make_data_problem(f"--wandb: cannot reach {redact_address(address)}: {reason}", OFFLINE_HINT)
 
 
 def find_project_problem(name: str) -> str:

@@ -6,12 +6,13 @@ files tell at a glance is said before.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract.document import Scalar
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
 from robotrain_workloads import bag_parameters
 from robotrain_workloads.option_kinds import find_near_option
@@ -61,7 +62,7 @@ class BagCheck:
         self._cameras = bag_parameters.parse_cameras(images or "")
         named = {name: bag_parameters.read_topic(_get_text(values[name])) for name in TOPICS}
         self._topics = {name: topic for name, topic in named.items() if topic}
-        self._problems: dict[Finding, list[Path]] = {}
+        self._problems: dict[Problem, list[Path]] = {}
         """The bags of each."""
         self._steps: list[int] = []
         """The most steps of each bag whose length is known."""
@@ -70,16 +71,16 @@ class BagCheck:
         self.warnings: list[str] = []
         """What may stop the training."""
 
-    def find_problems(self, folders: Sequence[Path]) -> list[Finding]:
+    def find_problems(self, folders: Sequence[Path]) -> list[Problem]:
         """Return each reason why the training would stop."""
         excluded = bag_parameters.parse_names(_get_text(self._values["exclude_bags"]))
         try:
             bags = [bag for folder_bags in select_bags(folders, excluded) for bag in folder_bags]
         except UnknownBag as error:
             near = [error.near[0] if name == error.name else name for name in excluded] if error.near else ()
-            return [make_finding(str(error), f"--exclude-bags {','.join(near)}" if near else "")]
+            return [make_data_problem(str(error), f"--exclude-bags {','.join(near)}" if near else "")]
         except (BagError, OSError) as error:
-            return [make_finding(str(error))]
+            return [make_data_problem(str(error))]
         unreadable = self._check_files(bags) if not self._values["salvage"] else []
         end = time.monotonic() + BUDGET_SECONDS
         for number, bag in enumerate([bag for bag in bags if bag not in unreadable]):
@@ -95,7 +96,10 @@ class BagCheck:
         if len(self._probed) == len(bags):
             self._check_guesses(bags)
         problems = self._problems.items()
-        return [finding._replace(title=f"{_describe_bags(paths)}: {finding.title}") for finding, paths in problems]
+        return [
+            dataclasses.replace(finding, title=f"{_describe_bags(paths)}: {finding.title}")
+            for finding, paths in problems
+        ]
 
     def _check_files(self, bags: Sequence[Bag]) -> list[Bag]:
         """Look at the beginning of all files, which takes no time; return the bags that cannot be opened."""
@@ -114,7 +118,7 @@ class BagCheck:
         return unreadable
 
     def _add_problem(self, path: Path, text: str, *ways: Suggestion | str) -> None:
-        self._problems.setdefault(make_finding(text, *ways), []).append(path)
+        self._problems.setdefault(make_data_problem(text, *ways), []).append(path)
 
     def _check_bag(self, bag: Bag, deadline: float) -> None:
         sampled = (*self._cameras, *self._topics.values())

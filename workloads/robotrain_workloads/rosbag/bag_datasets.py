@@ -12,7 +12,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import DataPreparation, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import Finding
+from robotrain_runtime.contract.problem import Problem
 
 from robotrain_workloads import bag_parameters
 from robotrain_workloads.bag_storage import STORAGE_SUFFIXES, has_bags
@@ -31,7 +31,7 @@ LOCAL_KIND = "local_path"
 
 def find_problems(
     document: JobDocument, data: Mapping[JobSource, Path], *, is_complete: bool = False
-) -> Iterator[Finding | str]:
+) -> Iterator[Problem | str]:
     """Yield why the bags cannot be converted, as far as their files tell at a glance.
 
     :param is_complete: whether the folders have all files, also those of sources that are fetched.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.lerobot import (
     dataset,
@@ -19,7 +19,7 @@ from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_eval.inputs import simulation, task_texts, trained_sizes
 
 
-def find_mismatches(job: LerobotJob) -> Iterator[Finding | str]:
+def find_mismatches(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield one sentence a mismatch, as far as the policy and its data, or what describes them, are here."""
     infos = [
         dataset.load_dataset_info(job.folders[source])
@@ -53,7 +53,7 @@ def find_mismatches(job: LerobotJob) -> Iterator[Finding | str]:
             yield missing
 
 
-def _find_type_problems(job: LerobotJob) -> Iterator[Finding | str]:
+def _find_type_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield why LeRobot does not know the policy's type or options, or why the type is not the requested one."""
     settings = job.start.settings
     model = job.model
@@ -65,7 +65,7 @@ def _find_type_problems(job: LerobotJob) -> Iterator[Finding | str]:
         yield from policy.find_unknown_settings(name, settings, model)
     elif job.document.placement.environment is None and not job.has_packages:
         owner = f"LeRobot {model.lerobot.name}"
-        yield make_finding(f"{name} has the policy type {kind}, which {owner} does not have", policy.WITH_PACKAGE)
+        yield make_data_problem(f"{name} has the policy type {kind}, which {owner} does not have", policy.WITH_PACKAGE)
 
 
 def explain_reward_model(job: LerobotJob) -> str:

@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.policy_features import (
@@ -148,7 +148,7 @@ def find_environment_problems(
     options: Sequence[str],
     model: ModelType = UNKNOWN_TYPE,
     renames: Mapping[str, str] | None = None,
-) -> Iterator[Finding | str]:
+) -> Iterator[Problem | str]:
     """Yield one sentence for each reason why a policy of the type `model` cannot act there.
 
     :param options: the user's, for LeRobot.
@@ -174,18 +174,20 @@ def find_environment_problems(
     origin = FeatureOrigin(env, "show")
     problems = find_feature_mismatches(settings, {"features": features}, renames, model, origin, is_trained=False)
     way = _find_size_way(inputs, environment)
-    for finding in map(make_finding, problems):
-        yield make_finding(finding, way if " wide and " in finding.title else "")
+    for finding in map(make_data_problem, problems):
+        yield make_data_problem(finding, way if " wide and " in finding.title else "")
     if environment.is_exclusive and WORLD in inputs and any(is_camera(name) for name in inputs):
         yield f"the policy reads both {WORLD} and {shown[0]}, but {env} shows only one of them"
 
 
-def find_scenes_problem(env: str, folder: Path) -> Finding | None:
+def find_scenes_problem(env: str, folder: Path) -> Problem | None:
     """Return what is wrong if a folder does not have the scenes of an environment; else None."""
     file = SIMULATED_ENVIRONMENTS[env].scene_file if env else ""
     if not file or (folder / file).is_file():
         return None
-    return make_finding(f"the scenes of {env} are not those that it reads: they have no {file}", suggest_scenes(env))
+    return make_data_problem(
+        f"the scenes of {env} are not those that it reads: they have no {file}", suggest_scenes(env)
+    )
 
 
 def suggest_scenes(env: str) -> str:

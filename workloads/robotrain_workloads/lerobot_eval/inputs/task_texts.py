@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract.event import Note, emit_event
-from robotrain_runtime.contract.finding import Finding, make_finding
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.lerobot import policy, training_history, versions
 from robotrain_workloads.lerobot.dataset_texts import read_dataset_texts
@@ -17,7 +17,7 @@ DESCRIPTION_FLAG = "--task-description"
 
 def explain_missing_words(
     model: ModelType, env: str, description: object, folder: Path | None, *, may_be_recorded: bool = False
-) -> Finding | None:
+) -> Problem | None:
     """Return what is wrong if a policy would act without the words that it reads; else None.
 
     :param description: the user's words, if any.
@@ -34,11 +34,11 @@ def explain_missing_words(
     return None if len(texts) == 1 else _make_finding(env, texts)
 
 
-def _make_finding(env: str, texts: Sequence[str]) -> Finding:
+def _make_finding(env: str, texts: Sequence[str]) -> Problem:
     trained = f"it was trained with {len(texts)} texts" if texts else "the text that it was trained with is not known"
     example = shlex.quote(texts[0]) if texts else "TEXT"
     reads = f"the policy reads its task in words, which {env} does not have, and {trained}"
-    return make_finding(reads, f"{DESCRIPTION_FLAG} {example}")
+    return make_data_problem(reads, f"{DESCRIPTION_FLAG} {example}")
 
 
 def choose_description(
