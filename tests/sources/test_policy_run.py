@@ -257,14 +257,37 @@ def explain_checkpoint(robotrain: Any, text: str) -> str:
 def test_a_flag_that_takes_many_kinds_takes_the_name_of_a_run(robotrain, record_run, text):
     record_run(checkpoint(400), run="isaac-train-1a2b3c4d-1", name="cart-v1")
     assert explain_checkpoint(robotrain, text).startswith("local_path /runs/checkpoints/000400")
-    Path(text).mkdir()
+    Path(text.partition("@")[0]).mkdir()
+    assert explain_checkpoint(robotrain, text).startswith("local_path /runs/checkpoints/000400")
+    Path(text).mkdir(exist_ok=True)
     assert explain_checkpoint(robotrain, f"./{text}") == f"local_path {Path(text).absolute()}"
 
 
-def test_a_folder_of_this_place_is_meant_before_a_run_of_its_name(robotrain, record_run):
+@pytest.mark.parametrize("text", ["cart", "1a2b3c4d-1"])
+def test_the_beginning_or_end_of_a_run_means_a_folder_if_there_is_one(robotrain, record_run, text):
     record_run(checkpoint(400), run="isaac-train-1a2b3c4d-1", name="cart-v1")
-    Path("cart-v1").mkdir()
-    assert explain_checkpoint(robotrain, "cart-v1") == f"local_path {Path('cart-v1').absolute()}"
+    assert explain_checkpoint(robotrain, text).startswith("local_path /runs/checkpoints/000400")
+    Path(text).mkdir()
+    assert explain_checkpoint(robotrain, text) == f"local_path {Path(text).absolute()}"
+
+
+@pytest.mark.parametrize("text", ["pick-v3", "pick", "1a2b3c4d-1", RUN])
+def test_all_checkpoints_of_a_run_are_meant_by_any_text_that_means_it(robotrain, record_run, text):
+    record_run(checkpoint(200), checkpoint(400), name="pick-v3")
+    Path(text).mkdir()
+    typed = ("--policy-run", text, "--checkpoints", "all", "--env", "pusht")
+    answer = robotrain("explain", "lerobot-eval", *typed, "--platform", "local", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert [row["value"] for row in answer.json["values"] if row["name"] == "policy"] == ["local_path /runs/checkpoints"]
+
+
+def test_a_comparison_takes_a_run_before_a_folder_of_its_name(robotrain, record_run):
+    record_run(checkpoint(400), name="pick-v3")
+    Path("pick-v3").mkdir()
+    typed = ("--env", "pusht", "--platform", "local", "--dry-run")
+    answer = robotrain("compare", "pick-v3", "./pick-v3", *typed)
+    assert "pick-v3/pretrained_model" not in answer.stderr
+    assert f"{RUN}, step 400" in answer.stderr
 
 
 def test_latest_is_the_newest_run_that_has_what_the_role_takes(record_run: Left) -> None:

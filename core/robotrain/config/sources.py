@@ -137,7 +137,9 @@ def collect_sources(
 
 def _mean_all_checkpoints(text: SourceText, kinds: Mapping[str, SourceKind]) -> SourceText:
     """Return a text that means the newest checkpoint as one that means all of them; any other as it is."""
-    suffix = next((kinds[name].all_checkpoints for name in text.kinds if kinds[name].recognizes(text.text)), "")
+    candidates = [kinds[name] for name in text.kinds]
+    fitting = [kind for kind in candidates if len(candidates) == 1 or kind.recognizes_as(text.role, text.text)]
+    suffix = fitting[0].all_checkpoints if fitting else ""
     if not suffix or not text.text.strip() or suffix[0] in text.text:
         return text
     return text._replace(text=f"{text.text.strip()}{suffix}")

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import itertools
 import os
+import re
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -70,6 +71,25 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
     meant = [name for name in near if is_misspelling(text.lower(), name.lower())]
     ways = (Suggestion(meant[0]),) if len(meant) == 1 else ()
     raise records.UnknownRun(f"there is no run {redact(text)!r}; {hint}", *ways, text=text, is_misspelt=bool(meant))
+
+
+def names_run(text: str) -> bool:
+    """Return whether a text means a run where it may also be a folder, or an address.
+
+    A run, its name, or `latest` does, also if a folder here is called like that (`./NAME` is the folder). What only
+    begins or ends one does if nothing here is called like that.
+    """
+    if not re.fullmatch(r"(?a)\w[\w.-]*", text):
+        return False
+    if text in NEWEST_NAMES or records.has_record(text) or find_named_runs(text):
+        return True
+    if os.path.exists(text):
+        return False
+    try:
+        run = find_run(text)
+    except records.UnknownRun as unknown:
+        return unknown.is_ambiguous
+    return run.startswith(text) or run.endswith(f"-{text}") or bool(_find_meant_name(text, run))
 
 
 def find_named_runs(name: str) -> list[str]:

@@ -1,6 +1,5 @@
 """The source kind `run`: the policy that an earlier run trained."""
 
-import os.path
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,18 +12,15 @@ from robotrain_sources.role_flags import CHECKPOINT
 
 POLICY_FLAG = "--policy-run"
 _HINT = r"\s*latest\s*$|\s*[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+(?:@\S*|:policy)?\s*$"
-_NAME = r"([A-Za-z0-9][A-Za-z0-9._-]{0,79})(?:@\S*)?"
 
 
 def recognize_run(text: str) -> bool:
-    """Return whether a text means a run: by its identifier, or, unless a file here has that name, by its name."""
+    """Return whether a text means a run: by its identifier, or as `name_index.names_run` says."""
     if re.match(_HINT, text):
         return True
-    if not (name := re.fullmatch(_NAME, text)) or os.path.exists(text):
-        return False
     from robotrain.store import name_index
 
-    return text == "last" or bool(name_index.find_named_runs(name[1]))
+    return name_index.names_run(text.partition("@")[0])
 
 
 def parse_source(text: str, base: Path) -> Source:

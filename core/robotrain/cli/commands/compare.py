@@ -32,6 +32,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.report import comparison_record
 from robotrain.store.latest_run import NEWEST_NAMES
+from robotrain.store.name_index import names_run
 
 if TYPE_CHECKING:
     from robotrain.config.request import Request
@@ -241,7 +242,7 @@ def _make_source(role: str, text: str, kinds: Mapping[str, SourceKind]) -> Sourc
     """Return a policy as a source of the job, of whatever kind its text is. Raise Rejected if no run is meant."""
     possible = tuple(name for name, kind in kinds.items() if role in kind.roles)
     run, at, step = text.partition("@")
-    if Path(text).expanduser().is_dir():
+    if Path(text).expanduser().is_dir() and not names_run(run):
         possible = (LOCAL_KIND,)
     elif not re.search("[/:]", text) and run not in NEWEST_NAMES:
         text = f"{find_run(run)}{at}{step}"
