@@ -144,6 +144,7 @@ def test_option_that_a_preset_replaces_is_left_out_and_any_other_is_not(robotrai
     [
         ("HF_LEROBOT_HOME=/data HF_HOME=/hub", "", {"HF_LEROBOT_HOME": "/data/me/cups ", "HF_HOME": "ROBOTRAIN_CACHE"}),
         ("HF_HOME=/hub", "", {"HF_HOME": "/hub/lerobot/me/cups "}),
+        ("HF_HOME=/hub/$OWNER", "", {"HF_HOME": "--dataset-path /hub/OWNER/lerobot/me/cups "}),
         ("XDG_CACHE_HOME=/c", "", {"XDG_CACHE_HOME": "/c/huggingface/lerobot/me/cups "}),
         ("HF_LEROBOT_HOME=/data", "--dataset.root=/cups", {"HF_LEROBOT_HOME": "ROBOTRAIN_CACHE"}),
     ],
@@ -443,6 +444,60 @@ def test_the_options_of_a_batch_job_are_those_of_its_platform(robotrain: Any, tm
         path.write_text(changed)
         (problem,) = robotrain("from-lerobot", "--json", str(path)).json["problems"]
         assert problem["where"] == where
+
+
+SCRIPTS: dict[str, tuple[str, str, set[str]]] = {
+    "export WANDB_MODE=offline\n{base} --wandb.enable=true": ("--wandb", "WANDB_MODE=offline", set()),
+    "WANDB_MODE=offline {base} --wandb.enable=true --wandb.mode=online": ("--wandb", "", set()),
+    "{base} --output_dir=/scratch/$SLURM_JOB_ID": ("--policy-type act", "", {"--output_dir"}),
+    "for s in 1 2; do {base} --seed=$s --output_dir=out/$s; done": ("--over seed=1,2", "", {"--output_dir"}),
+    "for s in {{1..3}}\ndo\n  {base} --seed=$s\ndone": ("--over seed=1,2,3", "", set()),
+    "for s in 1 2; do echo $s; done\n{base} --seed=4": ("--seed 4", "", {"echo $s"}),
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_what_a_script_says_beside_its_line_is_in_robotrains_line(robotrain: Any, tmp_path: Path, script: str) -> None:
+    path = tmp_path / "train.sh"
+    path.write_text(script.format(base=BASE))
+    words, variables, left_out = SCRIPTS[script]
+    answer = robotrain("from-lerobot", "--json", str(path)).json
+    assert f" {words}" in shlex.join(answer["command"])
+    assert " ".join(map("=".join, answer["variables"].items())) == variables
+    assert set(answer["left_out"]) == left_out
+    assert ("sweep" in answer["command"]) == ("--over" in words)
+
+
+LOOPS = {
+    "for d in me/a me/b; do lerobot-train --policy.type=act --dataset.repo_id=$d; done": "--dataset.repo_id",
+    "for s in $(cat seeds); do {base} --seed=$s; done": "--seed",
+    "for s in 1 2; do {base} --seed=$s --batch_size=$s; done": "--seed --batch_size",
+    "{base} --seed=$SLURM_JOB_ID": "--seed",
+}
+
+
+@pytest.mark.parametrize("script", LOOPS)
+def test_what_only_the_script_knows_is_refused(robotrain: Any, tmp_path: Path, script: str) -> None:
+    path = tmp_path / "train.sh"
+    path.write_text(script.format(base=BASE))
+    problems = robotrain("from-lerobot", "--json", str(path)).json["problems"]
+    assert " ".join(problem["where"] for problem in problems) == LOOPS[script]
+
+
+def test_a_script_that_is_not_there_is_named(robotrain: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("train.sh").write_text(BASE)
+    answer = robotrain("from-lerobot", "trian.sh")
+    assert "no such script" in answer.stderr
+    assert "use   robotrain from-lerobot train.sh\n" in answer.stderr
+
+
+def test_notes_are_of_a_line_that_is_printed_and_of_its_dataset(robotrain: Any) -> None:
+    mini = ROOT / "examples" / "pusht-mini" / "dataset"  # without videos
+    answer = robotrain("from-lerobot", "--", *BASE.split(), f"--dataset.root={mini}", "--output_dir=out/a")
+    assert answer.exit_code == 0
+    assert re.findall(r"^note: (.*)", answer.stderr, re.MULTILINE) == ["--output_dir"]
+    assert "note: " not in robotrain("from-lerobot", "--", *BASE.split(), "--policy.no_such=1").stderr
 
 
 def test_episodes_that_a_newer_lerobot_leaves_out_are_left_out(robotrain: Any) -> None:

@@ -27,7 +27,7 @@ from robotrain_workloads.lerobot_options.program_line import (
     find_program_word,
     read_program_line,
 )
-from robotrain_workloads.line_translation.script_file import find_program_line, is_script
+from robotrain_workloads.line_translation.script_file import check_script_exists, find_program_line, is_script
 from robotrain_workloads.line_translation.translated_line import (
     SHELL_REASON,
     TranslatedLine,
@@ -70,6 +70,8 @@ def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> Translate
     script = None
     if is_script(line):
         script = find_program_line(line[0], lambda words: find_program_word(words, names) is not None)
+    else:
+        check_script_exists(line)
     words = script.words if script else split_line(line)
     line = [expand_account_variables(word) for word in words if word.strip()]
     at, name = find_program(line, names)
@@ -85,6 +87,7 @@ def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> Translate
     translator = LineTranslator(plugins.workload(name), options, program, plugins.source_kinds())
     if script:
         translator.add_batch_options(script.batch)
+        translator.add_loops(script.loops)
     if after:
         is_second = find_program_word(after, names) is not None
         reasons = translator.refused if is_second else translator.left_out

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.cli.option_spelling import find_misspelt_option
-from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain_workloads.lerobot import option_tree, versions
+from robotrain_workloads.lerobot.dataset import has_video, load_dataset_info
 from robotrain_workloads.lerobot.feature_renames import RENAME_FLAG
 from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value
 from robotrain_workloads.lerobot.options import split_options
@@ -23,8 +24,13 @@ from robotrain_workloads.lerobot_options.option_spelling import fill_in_hint, fi
 from robotrain_workloads.lerobot_options.program_line import (
     SECRET_VARIABLE,
     VARIABLE,
+    WANDB_MODE_VARIABLE,
     ProgramLine,
     explain_data_home,
+    fill_unknown_variables,
+    find_job_variable,
+    list_variables,
+    replace_variable,
 )
 from robotrain_workloads.lerobot_options.saved_config import REPOSITORY, read_saved_options
 from robotrain_workloads.lerobot_options.trained_type import NOTHING_REASON, TrainedType, find_trained_type
@@ -38,9 +44,9 @@ if TYPE_CHECKING:
 DATASET, DATASET_FOLDER, CONFIG, RESUME = "dataset.repo_id", "dataset.root", "config_path", "resume"
 PUSH, ENVIRONMENT, RENAME, VERSION_FLAG = "push_to_hub", "env.type", "rename_map", "--lerobot-version"
 TASK, TASK_NUMBERS, TASKS_FLAG = "env.task", "env.task_ids", "--env-tasks"
-STEPS, SAVE_FREQ = "steps", "save_freq"
+STEPS, SAVE_FREQ, OUTPUT = "steps", "save_freq", "output_dir"
 EXCLUDED, EXCLUDED_FLAG = "dataset.exclude_episodes", "--exclude-episodes"
-WANDB, PROJECT = "wandb.enable", "wandb.project"
+WANDB, PROJECT, WANDB_MODE = "wandb.enable", "wandb.project", "wandb.mode"
 REVISIONS = {
     DATASET: "dataset.revision",
     "policy.path": "policy.pretrained_revision",
@@ -67,6 +73,8 @@ NOT_SAVED = (
 NODES_FLAG = "--num-nodes"
 TEXT_OPTIONS = frozenset({"output_dir", "root", "repo_id", "path", "config_path", "job_name", "project", "entity"})
 """Options of which a variable may be the whole value: any text will do until it is replaced."""
+OWN_PLACES = ("output_dir", "job_name")
+"""Options that each run of robotrain has a value of its own for."""
 COMMAND_TEXT = re.compile(r"\$[({].*|`.*")
 """What a shell computes."""
 TOLERANCE = "tolerance_s"
@@ -96,6 +104,8 @@ class LineTranslator:
         self.platform = "PLATFORM"
         self.platform_words: list[str] = []
         """Settings of the platform that a batch script asks for."""
+        self.varied: dict[str, tuple[str, ...]] = {}
+        """Values of parameters that a loop of a script gives, by the parameter's flag."""
         self.meant: set[str] = set()
         """LeRobot's options that refused words stand for."""
         for value in [value for name, value in split_options(options) if not name]:
@@ -147,7 +157,22 @@ class LineTranslator:
         flags = [word for words in self.flags.values() for word in words]
         words = ("robotrain", "submit", *named, "--platform", self.platform, *self.platform_words, *flags, *rest)
         respell = partial(option_spelling.respell_problem, spellings=self.spellings)
-        return TranslatedLine(words, self.left_out, self.notes, self.refused, respell, self.stand_ins)
+        mode = self.program.wandb_mode
+        is_logged = self.given.get(WANDB) == "true" and mode not in ("", "null", "online")
+        variables = {WANDB_MODE_VARIABLE: mode} if is_logged else {}
+        if not self.varied:
+            return TranslatedLine(words, self.left_out, self.notes, self.refused, respell, self.stand_ins, variables)
+        fixed = [word for flag, texts in self.flags.items() if flag not in self.varied for word in texts]
+        over = [word for flag, values in self.varied.items() for word in ("--over", self.format_values(flag, values))]
+        sweep = ("robotrain", "sweep", *named, "--platform", self.platform, *self.platform_words, *fixed, *over, *rest)
+        return TranslatedLine(
+            sweep, self.left_out, self.notes, self.refused, respell, self.stand_ins, variables, checked=words
+        )
+
+    def format_values(self, flag: str, values: Sequence[str]) -> str:
+        """Return the values of a parameter as a sweep takes them: `seed=1,2,3`."""
+        name = next(parameter.name for parameter in self.parameters if parameter.flag == flag)
+        return f"{name}={','.join(values)}"
 
     def add_batch_options(self, batch: BatchOptions) -> None:
         """Add what a batch script asks for besides its program."""
@@ -160,18 +185,45 @@ class LineTranslator:
             else:
                 self.platform_words += words
 
+    def add_loops(self, loops: Mapping[str, Sequence[str]]) -> None:
+        """Take what loops of a script vary as parameters of a sweep, and the first of their values for all else.
+
+        :param loops: values by the variable of a loop that the line is in.
+        """
+        for variable, values in loops.items():
+            names = [name for name, value in self.given.items() if variable in list_variables(value or "")]
+            own = [name for name in names if name in OWN_PLACES]
+            self.left_out |= {f"--{name}": option_reasons.LOOP_PLACE for name in own}
+            self.given = {name: value for name, value in self.given.items() if name not in own}
+            for name in (name for name in names if name not in own):
+                text = self.given[name] or ""
+                texts = tuple(replace_variable(text, variable, value) for value in values)
+                words = fill_in_hint(self.find_hint(name) or "", texts[0]) if texts else None
+                flags = [parameter.flag for parameter in self.parameters]
+                is_alone = len(names) - len(own) == 1
+                if is_alone and words and words[0] in flags and not any("," in text for text in texts):
+                    self.given[name] = texts[0]
+                    self.varied[words[0]] = texts
+                    self.notes[f"for {variable}"] = option_reasons.LOOP_NOTE
+                else:
+                    self.refused[f"--{name}"] = option_reasons.LOOP.format(variable)
+
+    @cached_property
+    def parameters(self) -> Sequence[Parameter]:
+        """The parameters of the workload."""
+        return get_parameters(self.workload.parameters)
+
     def fill_variables(self) -> None:
         """Put a word in capitals in the place of a variable that nobody knows, in texts such as paths: `/data/USER`."""
         for name, value in self.given.items():
             if not value or not VARIABLE.search(value) or find_secret_arguments([f"--{name}={value}"]):
                 continue
+            if find_job_variable(value):
+                continue
             is_whole = VARIABLE.fullmatch(value)
             if is_whole and (name.rpartition(".")[2] not in TEXT_OPTIONS or SECRET_VARIABLE.search(value)):
                 continue
-            names = dict.fromkeys(match[1] or match[2] for match in VARIABLE.finditer(value))
-            self.given[name] = VARIABLE.sub(lambda match: (match[1] or match[2]).upper(), value)
-            texts = (f"{variable.upper()} by the value of ${variable}" for variable in names)
-            self.notes[f"--{name}"] = f"replace {' and '.join(texts)}, which this machine does not know"
+            self.given[name], self.notes[f"--{name}"] = fill_unknown_variables(value)
 
     def translate(self) -> None:
         """Translate the line, except for what robotrain does otherwise by default."""
@@ -224,6 +276,12 @@ class LineTranslator:
             option, text = f"--{name}", value or ""
             if find_secret_arguments([f"{option}={text}"]):
                 self.refused[option] = SECRET_REASON
+            elif option in self.refused:
+                pass
+            elif (job_variable := find_job_variable(text)) and name in OWN_PLACES:
+                self.left_out[option] = option_reasons.JOB_VARIABLE_PLACE.format(job_variable)
+            elif job_variable:
+                self.refused[option] = option_reasons.JOB_VARIABLE.format(job_variable)
             elif variable := VARIABLE.search(text) or COMMAND_TEXT.search(text):
                 self.refused[option] = f"{variable[0]} is not replaced by its value: write the value instead"
             elif value is None:
@@ -231,8 +289,6 @@ class LineTranslator:
             elif name in GROUPS:
                 meant = self.find_meant_option(name, text)
                 self.refuse(option, option_reasons.GROUP.format(option, meant), meant)
-            elif option in self.refused:
-                pass
             elif reason := self.find_fixed_reason(name, text):
                 self.refused[option] = reason
             elif reason := self.find_idle_reason(name):
@@ -291,9 +347,17 @@ class LineTranslator:
 
     def add_tolerance_note(self) -> None:
         """Say how far a frame may be off, if the line does not."""
-        if TOLERANCE not in self.given:
+        if TOLERANCE not in self.given and not self.has_no_video:
             usual = format_value(option_tree.find_default(TOLERANCE, "", self.trained.lerobot.name))
             self.notes[f"--{TOLERANCE}"] = option_reasons.TOLERANCE_NOTE.format(usual)
+
+    @property
+    def has_no_video(self) -> bool:
+        """Whether the line's dataset is a folder of this machine whose pictures are no videos."""
+        folder = self.given.get(DATASET_FOLDER) or self.given.get(DATASET) or ""
+        with suppress(OSError, ValueError):
+            return not has_video(load_dataset_info(Path(folder).expanduser()))
+        return False
 
     @property
     def saves_between(self) -> bool:
@@ -314,8 +378,13 @@ class LineTranslator:
             self.flags[flag] = (flag, f"{words}@{revision}")
         elif repository and REPOSITORY.fullmatch(self.given.get(repository) or ""):
             pass  # part of the repository's name
+        elif name == OUTPUT and value and not Path(value).expanduser().is_absolute():
+            self.add_option(name, value)
+            self.notes.setdefault(f"--{name}", option_reasons.OUTPUT_NOTE)
         elif name == CONFIG and (match := CHECKPOINT_CONFIG.fullmatch(value)):
             self.flags["--resume-from"] = ("--resume-from", match["folder"])
+        elif name == WANDB_MODE:
+            self.program.wandb_mode = value
         elif name == SAVE_FREQ and not self.saves_between:  # LeRobot saves at the end alone
             self.given[name] = self.given.get(STEPS) or str(option_tree.find_default(STEPS, "", self.tree.version))
             self.add_option(name, self.given[name] or "")
@@ -506,7 +575,7 @@ class LineTranslator:
 
     def add_evaluation_defaults(self) -> None:
         """Add the values that LeRobot uses in an evaluation where none is given, if those of robotrain differ."""
-        parameters = {parameter.flag: parameter for parameter in get_parameters(self.workload.parameters)}
+        parameters = {parameter.flag: parameter for parameter in self.parameters}
         for option, flag in self.workload.managed_options.items():
             default = option_tree.find_default(option.removeprefix("--"), "act", self.trained.lerobot.name)
             parameter = parameters.get(flag)

@@ -26,6 +26,14 @@ DISK_OPTIONS = {
 """Options of other versions about the checkpoints that stay."""
 EXCLUDED_LIST = "it must be a list of episodes: [1, 2]"
 CONFIG = "robotrain reads no configuration file of LeRobot: give the values that you need as options"
+OUTPUT_NOTE = "a relative folder is made in that of the run: robotrain outputs RUN --to FOLDER copies what it has"
+LOOP_NOTE = "the loop becomes a sweep: a trial for each value; `robotrain sweep` shows them side by side"
+LOOP_PLACE = "each trial of a sweep has a folder and a name of its own"
+LOOP = "a sweep has no option for what the loop varies by ${}: write one of its values, and submit a line for each"
+JOB_VARIABLE = (
+    "${} has a value only in the batch job, which robotrain starts otherwise: write a value that is known now"
+)
+JOB_VARIABLE_PLACE = "${} has a value only in the batch job; each run of robotrain has a folder and a name of its own"
 RESUME = "robotrain resume RUN continues a run; --resume-from FOLDER continues from a checkpoint"
 SIMULATOR = "training runs no simulator; afterwards: robotrain submit lerobot-eval --policy-run RUN --env NAME"
 EVALUATION = "an evaluation takes only --policy. and --env. options of LeRobot"

@@ -19,6 +19,9 @@ make_problem = Messages(__file__)
 ACCOUNT_VARIABLES = ("HF_USER", "HOME", "USER")
 """Variables in a line in quotes that are replaced by their values; the shell replaces those in other lines."""
 VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+JOB_VARIABLE = re.compile(r"(?:SLURM|PBS|LSB)_\w+|TMPDIR")
+"""Variables that a batch system sets in each job."""
+WANDB_MODE_VARIABLE = "WANDB_MODE"
 OLD_PROGRAM = re.compile(r"(?:.*[/.])?lerobot[/.]scripts[/.](?:train|eval)")
 """The programs of LeRobot before 0.4."""
 OLD_PROGRAM_NOTE = "this is the program of a LeRobot before 0.4: the line means what LeRobot {} makes of it"
@@ -35,7 +38,6 @@ VARIABLE_REASONS = {
     "WANDB_API_KEY": "a job on this machine reads it; elsewhere the option --secret gives it to the job",
     "HF_TOKEN|HUGGING_FACE_HUB_TOKEN": "the token of the Hub is read from this machine, or from --hub-token-file FILE",
     "WANDB_PROJECT": "--experiment-name NAME says it",
-    "WANDB_MODE": "after --, --wandb.mode=MODE says it",
     "HF_HOME|HF_HUB_CACHE|HF_LEROBOT_HOME|HF_DATASETS_CACHE|TRANSFORMERS_CACHE|XDG_CACHE_HOME|TORCH_HOME": (
         "robotrain keeps what it fetches in a cache of its own: ROBOTRAIN_CACHE=FOLDER, on a cluster --cache-dir FOLDER"
     ),
@@ -54,6 +56,8 @@ class ProgramLine(LaunchedLine):
 
     version: str = ""
     """The version of LeRobot that they install; empty if they do not say."""
+    wandb_mode: str = ""
+    """Where Weights & Biases logs; empty if they do not say."""
 
 
 def expand_account_variables(word: str) -> str:
@@ -64,6 +68,31 @@ def expand_account_variables(word: str) -> str:
         return os.environ.get(name, match[0]) if name in ACCOUNT_VARIABLES else match[0]
 
     return VARIABLE.sub(expand, word)
+
+
+def list_variables(text: str) -> list[str]:
+    """Return the names of the variables in a text, in their order."""
+    return list(dict.fromkeys(match[1] or match[2] for match in VARIABLE.finditer(text)))
+
+
+def replace_variable(text: str, name: str, value: str) -> str:
+    """Return a text with the value of one variable."""
+    return VARIABLE.sub(lambda match: value if name in (match[1], match[2]) else match[0], text)
+
+
+def fill_unknown_variables(text: str) -> tuple[str, str]:
+    """Return a text with a word in capitals for each variable, `/data/USER`, and what to replace; empty for nothing."""
+    names = list_variables(text)
+    if not names:
+        return text, ""
+    texts = (f"{name.upper()} by the value of ${name}" for name in names)
+    filled = VARIABLE.sub(lambda match: (match[1] or match[2]).upper(), text)
+    return filled, f"replace {' and '.join(texts)}, which this machine does not know"
+
+
+def find_job_variable(text: str) -> str:
+    """Return the name of a variable in a text that only a running batch job has; empty for none."""
+    return next((name for name in list_variables(text) if JOB_VARIABLE.fullmatch(name)), "")
 
 
 def find_program_word(line: Sequence[str], names: Collection[str]) -> tuple[int, str] | None:
@@ -102,6 +131,8 @@ def read_program_line(words: Sequence[str], word: str, program: Sequence[str]) -
     for name, value in program_line.variables.items():
         if name == PRECISION_VARIABLE:
             program_line.precision = value
+        elif name == WANDB_MODE_VARIABLE:
+            program_line.wandb_mode = value
         elif name in GPU_VARIABLES and value in NO_GPU:
             program_line.flags.append((name, ("--device", "cpu")))
         elif re.fullmatch(COMPUTING_VARIABLES, name) and value not in ("", "1", "0", "false", "no"):
@@ -141,6 +172,8 @@ def explain_data_home(line: ProgramLine, repository: str) -> dict[str, str]:
     """Return what to give in place of the variable that says where LeRobot looks for a dataset, by its name."""
     for variable, below in DATA_HOMES.items():
         if folder := line.variables.get(variable):
-            words = ("--dataset-path", str(Path(folder, below, repository)), "--dataset-id", repository)
-            return {variable: DATA_HOME_REASON.format(shlex.join(words), repository)}
+            path, replaced = fill_unknown_variables(str(Path(folder, below, repository)))
+            words = ("--dataset-path", path, "--dataset-id", repository)
+            reason = DATA_HOME_REASON.format(shlex.join(words), repository)
+            return {variable: f"{reason} ({replaced})" if replaced else reason}
     return {}

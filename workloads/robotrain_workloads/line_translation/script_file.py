@@ -1,7 +1,7 @@
 """A batch script or shell script in place of a line: the line of it that starts the program.
 
 Only what a reader sees at once is read: lines, continued by a backslash, and variables that the script sets to a plain
-text before. Loops, functions and conditions are not followed.
+text before. A loop over values that stand there is read; functions and conditions are not followed.
 """
 
 import re
@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain.errors import Rejected
+from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
+from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 
 from robotrain_workloads.line_translation.batch_options import SYSTEMS, BatchOptions, translate_options
@@ -29,6 +30,11 @@ VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}$]*))?\})")
 SET_UP_REASON = "it is not part of the training: a job has an environment and a folder of its own"
 DIRECTIVE_REASON = "options of the batch job are those of the platform: robotrain submit --help-all --platform PLATFORM"
 MAX_SHOWN = 3
+LOOP = re.compile(r"for\s+(\w+)\s+in\s+([^;]+?)\s*(?:;\s*(?:do\b\s*)?(.*))?")
+OTHER_LOOP = re.compile(r"(?:for|while|until|select)\b.*")
+LOOP_END = re.compile(r"(?:^|\s*;)\s*done\b.*")
+NUMBERS = re.compile(r"\{(\d+)\.\.(\d+)\}|\$\(seq (\d+) (\d+)\)")
+"""A range of a loop: `{1..3}`, `$(seq 1 3)`."""
 
 
 class ScriptLine(NamedTuple):
@@ -39,6 +45,8 @@ class ScriptLine(NamedTuple):
     """Other lines of the script, each with the reason."""
     batch: BatchOptions
     """What the options of the batch job ask for."""
+    loops: Mapping[str, Sequence[str]]
+    """The values of the loops that the line is in, by their variables."""
 
 
 def is_script(words: Sequence[str]) -> bool:
@@ -52,6 +60,17 @@ def is_script(words: Sequence[str]) -> bool:
                 return file.read(2) == b"#!"
         return path.is_file()
     return False
+
+
+def check_script_exists(words: Sequence[str]) -> None:
+    """Raise Rejected for a line that is the name of a script and nothing else, where no such file is."""
+    path = Path(words[0]).expanduser() if len(words) == 1 else Path()
+    if path.suffix in SUFFIXES and not re.search(r"\s", str(path)) and not path.exists():
+        scripts = sorted(str(file.parent / file.name) for file in path.parent.glob("*") if file.suffix in SUFFIXES)
+        ways = (
+            Suggestion(f"robotrain from-lerobot {shlex.quote(near.text)}") for near in suggest_name(str(path), scripts)
+        )
+        raise Rejected([make_problem("script-missing", *ways, given=words[0])])
 
 
 def find_program_line(name: str, starts_program: Callable[[Sequence[str]], bool]) -> ScriptLine:
@@ -68,12 +87,26 @@ def find_program_line(name: str, starts_program: Callable[[Sequence[str]], bool]
     program_lines = list[tuple[str, ...]]()
     directives: dict[str, list[str]] = {}
     others = list[str]()
+    open_loops = list[tuple[str, Sequence[str]]]()
+    loops: dict[str, Sequence[str]] = {}
     for line in _list_lines(path.read_text(encoding="utf-8", errors="replace")):
         if directive := DIRECTIVE.match(line):
             directives.setdefault(directive[1], []).append(directive[2].strip())
             continue
+        if loop := LOOP.fullmatch(line):
+            open_loops.append((loop[1], _list_values(loop[2])))
+            line = loop[3] or ""
+        elif OTHER_LOOP.fullmatch(line):
+            open_loops.append(("", ()))
+        is_loop_end = bool(open_loops and LOOP_END.search(line))
+        line = LOOP_END.sub("", line) if is_loop_end else line
+        if line == "do" or line.startswith("do "):
+            line = line.removeprefix("do").strip()
         used = set[str]()
         words = _split_words(line, variables, used)
+        inner_loops = dict(open_loops)
+        if is_loop_end:
+            open_loops.pop()
         if not words:
             continue
         assigned = words[1:] if words[0] == "export" else words
@@ -81,6 +114,7 @@ def find_program_line(name: str, starts_program: Callable[[Sequence[str]], bool]
         if starts_program(words):
             set_words = (f"{name}={variables[name]}" for name in exported if name in variables and name not in used)
             program_lines.append((*set_words, *words))
+            loops = inner_loops
         elif len(assignments) == len(assigned) or words[0] == "export":
             variables |= {match[1]: match[2] for match in assignments}
             names = (word.partition("=")[0] for word in assigned) if words[0] == "export" else ()
@@ -100,7 +134,16 @@ def find_program_line(name: str, starts_program: Callable[[Sequence[str]], bool]
     if others:
         shown = "; ".join(others[:MAX_SHOWN])
         left_out[f"{shown}{'; …' if others[MAX_SHOWN:] else ''}"] = SET_UP_REASON
-    return ScriptLine(program_lines[0], left_out, batch)
+    loops.pop("", None)
+    return ScriptLine(program_lines[0], left_out, batch, loops)
+
+
+def _list_values(text: str) -> Sequence[str]:
+    """Return the values of a loop; none if they do not stand in the script."""
+    if numbers := NUMBERS.fullmatch(text):
+        first, last = (int(number) for number in numbers.groups() if number)
+        return [str(number) for number in range(first, last + 1)]
+    return [] if re.search(r"[$`*{(]", text) else text.replace('"', "").replace("'", "").split()
 
 
 def _list_lines(text: str) -> Iterator[str]:

@@ -38,10 +38,15 @@ class TranslatedLine(NamedTuple):
     stand_ins: Mapping[str, str] = {}
     """Words that people replace by their own, each with one that stands for it when the line is checked."""
 
+    variables: Mapping[str, str] = {}
+    """Variables of the environment that stand before the line."""
+    checked: tuple[str, ...] = ()
+    """The line of one trial of a sweep, which is checked in its place; empty if the line is no sweep."""
+
     @property
     def check_words(self) -> tuple[str, ...]:
         """The line to check."""
-        return tuple(self.stand_ins.get(word, word) for word in self.words)
+        return tuple(self.stand_ins.get(word, word) for word in self.checked or self.words)
 
 
 def make_line_app(command: Callable[..., None]) -> typer.Typer:
@@ -83,13 +88,13 @@ def print_line(ctx: Any, line: TranslatedLine, as_json: bool) -> None:
         problems.append(make_problem("option-not-translated", where=option, why=explanation))
     if not problems and "--help" not in line.words:
         problems = [line.respell(problem) for problem in check_line(ctx, line.check_words[1:]).problems]
-    if not as_json:
-        for option, text in line.left_out.items():
-            print_message(f"left out: {option}\n  {text}")
-        for option, text in line.notes.items():
-            print_message(f"note: {option}\n  {text}")
     raise_if_any(problems)
     if as_json:
-        print_json({"command": list(line.words), "left_out": dict(line.left_out), "notes": dict(line.notes)})
-    else:
-        print_result(shlex.join(line.words))
+        facts = {"left_out": dict(line.left_out), "notes": dict(line.notes), "variables": dict(line.variables)}
+        print_json({"command": list(line.words), **facts})
+        return
+    for option, text in line.left_out.items():
+        print_message(f"left out: {option}\n  {text}")
+    for option, text in line.notes.items():
+        print_message(f"note: {option}\n  {text}")
+    print_result(shlex.join((*(f"{name}={value}" for name, value in line.variables.items()), *line.words)))
