@@ -44,9 +44,11 @@ def test_json_has_the_table_only_where_checkpoints_are_scored(scripted, robotrai
 
 
 def test_the_loss_at_a_checkpoint_is_the_last_one_before_it(scripted, robotrain):
-    scripted.run("train-1", *LOSSES, *SCORES[:2], state="succeeded")
+    validation = Metrics(values={"val/loss": 0.25}, step=200)
+    scripted.run("train-1", *LOSSES, validation, *SCORES[:2], state="succeeded")
     rows = robotrain("status", "train-1", "--json").json["checkpoint_scores"]["checkpoints"]
     assert [row["loss"] for row in rows] == [pytest.approx(0.1), pytest.approx(0.045)]
+    assert [row["validation_loss"] for row in rows] == [None, 0.25], "that of the step itself"
 
 
 def test_a_later_score_of_a_step_replaces_the_earlier(scripted, robotrain):

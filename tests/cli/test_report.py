@@ -66,6 +66,24 @@ def test_page_has_no_links_and_no_scripts(robotrain, fake_platform, run):
     assert not re.search(r"<script|@import|url\(|https?://", text)
 
 
+def test_page_of_a_resumed_run_shows_the_whole_training(robotrain, fake_platform, run):
+    def log_losses(*steps):
+        for step in steps:
+            yield Metrics(values={"train/loss": step / 100}, step=step, total=40)
+        yield Metrics(values={"val/loss": 0.625 + steps[-1] / 1000}, step=steps[-1], total=40)
+
+    robotrain("rename", run, "pick-v3")
+    write_state(fake_platform, run, *log_losses(5, 25), *log_losses(20), *log_losses(25), checkpoints=[20])
+    resumed = robotrain("resume", run).stdout.strip()
+    write_state(fake_platform, resumed, *log_losses(30, 40), checkpoints=[40])
+    page = read_page(robotrain, resumed)
+    assert f"pick-v3 ({resumed})" in page.texts
+    assert f" ({run}) from step 20. The shaded part of the curves is of earlier runs." in page.texts
+    assert {"of pick-v3, up to step 20", "training loss 0.05 at 5", "training loss 0.2 at 20"} <= set(page.texts)
+    assert not any(text.endswith(" at 25") for text in page.texts), "what came after the checkpoint was done again"
+    assert {"0.645", "0.665"} <= set(page.texts), "the validation losses of both checkpoints"
+
+
 LOSS = Metrics(values={"train/loss": 0.5}, step=10, total=40)
 SHOWN_TIMES = {
     "ended": ([], {"ended": 1060.0}, ["1:00 min"]),
@@ -177,12 +195,13 @@ def test_all_runs_are_rows_of_one_page(robotrain, fake_platform, scripted, run, 
     write_state(fake_platform, run, *(Metrics(values={"train/loss": 1 / at}, step=at, total=40) for at in (10, 20, 40)))
     robotrain("rename", run, "pick-v3")
     scripted.run("eval-1", event.Evaluated(episodes=4, scores={"rollout/success_rate": 0.75}, results="/x"))
+    scripted.run("train-2", state="failed", reason="CUDA ran out of memory")
     robotrain("report", run, "--to", f"{tmp_path}/pages/")
     report = robotrain("report", "--all", "--to", f"{tmp_path}/pages/", "--json").json
-    assert report == {"runs": [run, "eval-1"], "path": f"{tmp_path}/pages/runs.html"}
+    assert report == {"runs": [run, "train-2", "eval-1"], "path": f"{tmp_path}/pages/runs.html"}
     page = Page((tmp_path / "pages/runs.html").read_text())
     assert page.addresses == ["pick-v3.html"]
-    assert set(page.texts) >= {"2 runs", "eval-1", "75%", "pick-v3", run, "0.025", "40 of 40"}
+    assert set(page.texts) >= {"3 runs", "eval-1", "CUDA ran out of memory", "75%", "pick-v3", run, "0.025", "40 of 40"}
     robotrain("report", "--all", run).check_problems(2, "usage")
 
 

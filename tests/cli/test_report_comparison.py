@@ -38,7 +38,9 @@ def test_curves_share_axes_and_only_differences_are_listed(robotrain, submit_tra
     assert "training_steps" not in page.texts
     assert "Different sources" not in page.texts
     assert page.addresses == []
-    assert set(page.texts) >= {*runs, "batch_size 7", "batch_size 13"}, "what differs labels curves and columns"
+    labels = {text.partition(": ")[2] for text in page.texts}
+    assert labels >= {"batch_size 7", "batch_size 13"}, "names that are equal, with what differs, label curves"
+    assert set(page.texts) >= set(runs)
 
 
 def test_named_runs_have_their_names_and_what_differs_in_one_table(robotrain, submit_training, pusht, tmp_path):
@@ -48,6 +50,12 @@ def test_named_runs_have_their_names_and_what_differs_in_one_table(robotrain, su
     page = read_page(robotrain, "pick-v1", "pick-v2")
     assert {"pick-v1", "pick-v2", "dataset", "seed", "batch_size"} <= set(page.texts)
     assert {"1000", "3", "7", "32", "other"} <= set(page.texts)
+
+
+def test_runs_of_one_name_are_told_apart_by_their_ids(robotrain, submit_training):
+    runs = [submit_training("--name", "pick-v3", "--batch-size", size, "--seed", size) for size in (7, 13)]
+    ids = [run.removeprefix("lerobot-train-") for run in runs]
+    assert {f"pick-v3 ({run_id})" for run_id in ids} <= set(read_page(robotrain, *runs).texts)
 
 
 def test_runs_of_one_job_are_told_apart(robotrain, submit_training):

@@ -51,7 +51,7 @@ def describe_best(scored: Sequence[Scored]) -> str:
 
 
 def list_table_rows(progress: Progress, most: int = MAX_ROWS) -> list[tuple[str, ...]]:
-    """Return the table as rows, the head first: step, scores, loss, and which is the best; empty without scores.
+    """Return the table as rows, the head first: step, scores, losses, and which is the best; empty without scores.
 
     :param most: how many checkpoints it has at most: the newest, and the best.
     """
@@ -67,15 +67,18 @@ def list_table_rows(progress: Progress, most: int = MAX_ROWS) -> list[tuple[str,
     )
     listed = {checkpoint.step: dict(scores.list_scores(_as_evaluated(checkpoint), declared)) for checkpoint in shown}
     names = list(dict.fromkeys(name for listed_scores in listed.values() for name in listed_scores))
-    losses = {checkpoint.step: find_loss(progress, checkpoint.step) for checkpoint in shown}
-    main = progress.main_metric
-    loss_name = [main.brief or main.title] if main and any(value is not None for value in losses.values()) else []
-    rows = [("step", *names, *loss_name, "")]
+    curves = ((progress.main_metric, find_loss), (progress.validation_metric, find_validation_loss))
+    losses = {
+        metric.brief or metric.title: [find_value(progress, checkpoint.step) for checkpoint in shown]
+        for metric, find_value in curves
+        if metric
+    }
+    losses = {name: values for name, values in losses.items() if any(value is not None for value in values)}
+    rows = [("step", *names, *losses, "")]
     mark = describe_best(scored)
-    for checkpoint in shown:
+    for checkpoint, *values in zip(shown, *losses.values(), strict=True):
         cells = [listed[checkpoint.step].get(name, "") for name in names]
-        loss = losses[checkpoint.step]
-        cells += ["" if loss is None else scores.format_number(loss, 4)] * len(loss_name)
+        cells += ["" if value is None else scores.format_number(value, 4) for value in values]
         rows.append((str(checkpoint.step), *cells, mark if checkpoint is best else _describe_failure(checkpoint)))
     return rows
 
@@ -96,6 +99,7 @@ def dump_table(progress: Progress) -> dict[str, Any] | None:
             "passed": checkpoint.passed,
             "error": _redact_reason(checkpoint),
             "loss": find_loss(progress, checkpoint.step),
+            "validation_loss": find_validation_loss(progress, checkpoint.step),
         }
         for checkpoint in scored
     ]
@@ -113,6 +117,12 @@ def find_loss(progress: Progress, step: int) -> float | None:
     points = next((metric_points for metric in losses if (metric_points := progress.get_points(metric.name))), [])
     before = [value for at, value in points if at <= step]
     return before[-1] if before else None
+
+
+def find_validation_loss(progress: Progress, step: int) -> float | None:
+    """Return the validation loss at exactly a step; None if the run did not validate there."""
+    metric = progress.validation_metric
+    return dict(progress.get_points(metric.name)).get(step) if metric else None
 
 
 def _get_value(scored: Scored, metric: Metric) -> float | None:

@@ -25,6 +25,8 @@ class RunRow(NamedTuple):
     curve: Points = ()
     cells: Sequence[str] = ("", "", "", "")
     """Loss, score, steps and time."""
+    reason: str = ""
+    """Why it is in that state."""
 
 
 def read_progress(record: RunRecord, steps: Sequence[StepStatus], plugins: Plugins) -> Progress:

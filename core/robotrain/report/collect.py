@@ -1,6 +1,7 @@
 """The facts of a report: a run's record, plan, log and outputs, and related runs."""
 
 import contextlib
+import dataclasses
 import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,6 +15,7 @@ from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
 from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status, StepStatus, measure_seconds
+from robotrain.model.series import Series
 from robotrain.model.workload_profile import Metric
 from robotrain.pipelines.pipeline_engine import PipelineEngine
 from robotrain.plugins.manager import Plugins
@@ -22,6 +24,7 @@ from robotrain.report import evaluation
 from robotrain.report.evaluation import EvaluationFacts, EvaluationResults
 from robotrain.report.sweep_part import SweepFacts, collect_sweep
 from robotrain.store import name_index, plans, progress_cache, records
+from robotrain.store.run_values import RESUME_ROLE, find_resumed_run
 from robotrain.submission import interrupted_submit
 
 T = TypeVar("T")
@@ -49,6 +52,53 @@ class RelatedRun:
     """The run that trained the policy, if its log contains it."""
     policy_digest: str = ""
     name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRun:
+    """A run whose checkpoint the next one continues from."""
+
+    record: RunRecord
+    progress: Progress
+    outputs: tuple[Output, ...]
+    step: int
+    """The last of its steps that counts: that of the checkpoint, or the last one it logged."""
+
+
+def collect_earlier_runs(record: RunRecord, plugins: Plugins) -> tuple[EarlierRun, ...]:
+    """Return the runs that a run continues, oldest first, as far as they are recorded and their platforms answer."""
+    earlier_runs = list[EarlierRun]()
+    while (name := find_resumed_run(record)) and all(name != earlier.record.run for earlier in earlier_runs):
+        try:
+            resumed = records.read_record(name)
+            platform = plugins.platform_of(resumed)
+            progress, _ = progress_cache.read_run_log(resumed, platform)
+            outputs = tuple(platform.engine.outputs(resumed.reference))
+        except (Rejected, OSError):
+            break
+        addresses = [source.uri for source in plans.read_stored_sources(record.run) if source.role == RESUME_ROLE]
+        match = CHECKPOINT_STEP.search(addresses[0]) if addresses else None
+        step = int(match[1]) if match else progress.checkpoint_step or progress.step or 0
+        earlier_runs.insert(0, EarlierRun(resumed, progress, outputs, step))
+        record = resumed
+    return tuple(earlier_runs)
+
+
+def join_curves(progress: Progress, earlier_runs: Sequence[EarlierRun]) -> Progress:
+    """Return the progress of a run with the curves of those that it continues, each up to its checkpoint."""
+    later = progress
+    for earlier in reversed(earlier_runs):
+        series = later.series.copy()
+        for name in earlier.progress.series:
+            own = later.get_points(name)
+            before = [
+                point
+                for point in earlier.progress.get_points(name)
+                if point[0] <= earlier.step and not (own and point[0] >= own[0][0])
+            ]
+            series[name] = Series(closed=[*before, *own])
+        later = dataclasses.replace(later, series=series)
+    return later
 
 
 def find_evaluations(
@@ -163,6 +213,8 @@ class RunFacts:
     steps: tuple[StepStatus, ...] = ()
     """The steps of a pipeline."""
     sweep: SweepFacts | None = None
+    earlier_runs: tuple[EarlierRun, ...] = ()
+    """Those that it continues, oldest first; the curves of its progress begin with theirs."""
     label: str = ""
     """What tells the run from those it is compared with; empty of a single run."""
 
@@ -205,10 +257,11 @@ def collect_facts(run: str, plugins: Plugins, on_progress: Callable[[str], None]
     results_files = (evaluation.find_results_file(name, plugins) for name in workloads if progress.evaluated)
     results_file = next(filter(None, results_files), None)
     training_run = find_training_run(sources, progress.tags)
+    earlier_runs = collect_earlier_runs(record, plugins)
     return RunFacts(
         record=record,
         status=status or platform.engine.status(record.reference),
-        progress=progress,
+        progress=join_curves(progress, earlier_runs),
         last_lines=tuple(redact(line, max_length=MAX_LINE) for line in lines),
         outputs=outputs,
         sources=sources,
@@ -223,6 +276,7 @@ def collect_facts(run: str, plugins: Plugins, on_progress: Callable[[str], None]
         training_name=find_name(training_run),
         steps=tuple(steps),
         sweep=collect_sweep(record, plugins),
+        earlier_runs=earlier_runs,
     )
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.model.workload_profile import Metric
-from robotrain.report.charts import Chart, Points, make_chart, split_panels
+from robotrain.report.charts import Chart, Points, Span, make_chart, split_panels
 
 
 class Curves(NamedTuple):
@@ -54,10 +54,12 @@ def list_curves(shown: Sequence[Curves]) -> Iterator[Panel]:
             yield Panel(capitalize(metric.title), series, chart, [run for run in declaring if not series[run]])
 
 
-def list_panels(progress: Progress, checkpoints: Sequence[int]) -> Iterator[Panel]:
+def list_panels(progress: Progress, checkpoints: Sequence[int], spans: Sequence[Span] = ()) -> Iterator[Panel]:
     """Yield one panel of the main and the validation metric of a run, or two if one of them would be flat there.
 
     The best value is that of the validation, if there is one.
+
+    :param spans: the parts that are marked: those of earlier runs.
     """
     declared = {metric.title: metric for metric in (progress.main_metric, progress.validation_metric) if metric}
     series = {title: points for title, metric in declared.items() if (points := progress.get_points(metric.name))}
@@ -74,6 +76,7 @@ def list_panels(progress: Progress, checkpoints: Sequence[int]) -> Iterator[Pane
             best_of=judged,
             checkpoints=checkpoints,
             others=[*series.values()],
+            spans=spans,
         )
         yield Panel("Loss" if len(shown) > 1 else capitalize(shown[0]), panel, chart)
 

@@ -10,10 +10,10 @@ from robotrain.model import checkpoint_table, scores
 from robotrain.model.amounts import format_duration, format_size
 from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.progress import Progress
-from robotrain.model.run import StepStatus, measure_seconds
+from robotrain.model.run import Output, RunRecord, StepStatus, measure_seconds
 from robotrain.model.workload_profile import Metric
 from robotrain.report import comparison_record
-from robotrain.report.charts import Bar
+from robotrain.report.charts import Bar, Span
 from robotrain.report.collect import RelatedRun, RunFacts, format_value
 from robotrain.report.curves import Panel, list_panels
 from robotrain.report.evaluation import (
@@ -32,7 +32,7 @@ from robotrain.store import run_values
 def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None, name: str = "") -> str:
     """Return the page; equal facts give equal pages.
 
-    :param name: the name of the run, if no other run has it.
+    :param name: the name of the run, if a command takes it: no other run has it.
     :param run_pages: the file of the page of each run that has one in the same folder.
     """
     progress, record = facts.progress, facts.record
@@ -43,11 +43,14 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
     evaluation = _describe_evaluation(facts.evaluation, record.metrics) if facts.evaluation else {}
     return render_template(
         "run.html",
-        f"{name} ({record.run})" if name else record.run,
+        f"{record.name} ({record.run})" if record.name and record.name != record.run else record.run,
         facts.written,
         run_pages,
         record=record,
         run_name=name,
+        earlier_runs=[
+            (earlier.record.run, earlier.record.name, earlier.step) for earlier in reversed(facts.earlier_runs)
+        ],
         status=facts.status,
         known=progress,
         last_lines=facts.last_lines,
@@ -98,10 +101,32 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
 
 def _list_panels(facts: RunFacts) -> list[Panel]:
     """Return the charts of the main and the validation metric."""
-    steps = [output.step for output in facts.outputs if output.kind == "checkpoint" and output.step is not None]
+    outputs = [*facts.outputs, *(output for _, output in _list_earlier_checkpoints(facts))]
+    steps = sorted(output.step for output in outputs if output.kind == "checkpoint" and output.step is not None)
     curves = [len(series.points) for series in facts.progress.series.values()]
     has_only_scores = facts.evaluation and max(curves, default=0) < 2  # a chart of one point shows less than the score
-    return [] if has_only_scores else list(list_panels(facts.progress, steps))
+    return [] if has_only_scores else list(list_panels(facts.progress, steps, _list_spans(facts)))
+
+
+def _list_spans(facts: RunFacts) -> list[Span]:
+    """Return the parts of the curves that are of earlier runs."""
+    ends = [earlier.step for earlier in facts.earlier_runs]
+    return [
+        (
+            begin,
+            earlier.step,
+            f"of {earlier.record.name or earlier.record.run}, up to {facts.progress.unit} {earlier.step}",
+        )
+        for begin, earlier in zip([0, *ends], facts.earlier_runs, strict=False)
+    ]
+
+
+def _list_earlier_checkpoints(facts: RunFacts) -> Iterator[tuple[RunRecord, Output]]:
+    """Yield the checkpoints that the run goes back to, each with the earlier run that has it."""
+    for earlier in facts.earlier_runs:
+        for output in earlier.outputs:
+            if output.kind == "checkpoint" and output.step is not None and output.step <= earlier.step:
+                yield earlier.record, output
 
 
 def _make_step_row(step: StepStatus, now: float) -> tuple[str, ...]:
@@ -135,11 +160,17 @@ def _list_other_metrics(progress: Progress, main_names: Collection[str]) -> Iter
 def _list_checkpoints(facts: RunFacts) -> Iterator[tuple[str, ...]]:
     progress = facts.progress
     registered: dict[int | None, str] = {model.step: _format_version(model) for model in progress.registered}
-    for output in facts.outputs:
-        if output.kind == "checkpoint":
-            size = format_size(output.size) if output.size is not None else ""
-            loss = checkpoint_table.find_loss(progress, output.step) if output.step is not None else None
-            yield str(output.step), size, format_number(loss), registered.get(output.step, "")
+    own = [(facts.record, output) for output in facts.outputs if output.kind == "checkpoint"]
+    for record, output in (*_list_earlier_checkpoints(facts), *own):
+        size = format_size(output.size) if output.size is not None else ""
+        loss = validation_loss = None
+        if output.step is not None:
+            loss = checkpoint_table.find_loss(progress, output.step)
+            validation_loss = checkpoint_table.find_validation_loss(progress, output.step)
+        is_own = record is facts.record
+        version = registered.get(output.step, "") if is_own else ""
+        run = "" if is_own else record.name or record.run
+        yield str(output.step), size, format_number(loss), format_number(validation_loss), version, run
 
 
 def _describe_related_run(related: RelatedRun) -> tuple[RelatedRun, str, str]:

@@ -104,10 +104,11 @@ def render_comparison_page(compared: Sequence[RunFacts], run_pages: Mapping[str,
 def _list_run_rows(
     compared: Sequence[RunFacts], sources: Sequence[Difference], settings: Sequence[Difference]
 ) -> list[tuple[str, ...]]:
-    """Return a row for each run, the head first: how it ended, which settings only it has, and what it reached."""
+    """Return a row for each run, the head first: how it ended, what only it has, and what it reached."""
     progresses = [facts.progress for facts in compared]
-    columns = {
+    columns: dict[str, list[str]] = {
         "run": [facts.label for facts in compared],
+        "state": [facts.status.state for facts in compared],
         "workload": [facts.record.workload for facts in compared],
         "platform": [facts.record.platform for facts in compared],
         "steps": [
@@ -115,11 +116,10 @@ def _list_run_rows(
             for progress in progresses
         ],
     }
-    columns = {name: cells for name, cells in columns.items() if name == "run" or len({*cells}) > 1}
+    columns = {name: cells for name, cells in columns.items() if name in ("run", "state") or len({*cells}) > 1}
     for role in (difference.name for difference in sources):
         columns[role] = shorten_texts([name_sources(facts.sources, role, facts.training_run) for facts in compared])
     columns |= {redact_text(difference.name): [text or "" for text in difference.texts] for difference in settings}
-    columns["state"] = [facts.status.state for facts in compared]
     for metric in find_curve_metrics(progresses).values():
         columns[metric.title] = [format_number(progress.metrics.get(metric.name)) for progress in progresses]
     columns["score"] = [

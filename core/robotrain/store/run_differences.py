@@ -4,6 +4,7 @@
 plan, from what its record keeps of it, or from a job that is about to be sent.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -40,8 +41,8 @@ class RunValue(NamedTuple):
 
 MAX_RECORDED = 500
 """Values that the record of a pipeline keeps: of a larger one, only the plan has them."""
-MAX_CHANGES, MAX_LABEL = 4, 3
-"""How many changes, and values of a label, are shown."""
+MAX_CHANGES = 4
+"""How many changes are shown."""
 RunValues = Mapping[str, RunValue]
 """The values of a run by name. Those of a step are `STEP.batch_size`; an option of the trainer is `--policy.dim_model`,
 that of a step `STEP --policy.dim_model`.
@@ -196,18 +197,20 @@ def _format_change(change: Difference) -> str:
 
 
 def label_runs(compared: Sequence[RunRecord]) -> dict[str, str]:
-    """Return labels that distinguish runs: their names, or else up to three values that differ, or else the runs."""
-    names = [record.name or record.run for record in compared]
-    if any(record.name for record in compared) and len({*names}) == len(names):
-        return dict(zip((record.run for record in compared), names, strict=True))
+    """Return labels that distinguish runs: their names, and where several have one name also the only value that
+    differs, or else their ids.
+    """
+    names = Counter(record.name for record in compared if record.name)
     recorded = [collect_recorded_values(record.values) for record in compared]
-    labels = [""] * len(compared)
     comparable = all(recorded) and len({record.workload for record in compared}) == 1
     differences = find_differences(recorded, fills_defaults=True) if comparable else []
-    for difference in differences[:MAX_LABEL]:
-        texts = shorten_texts([text or "" for text in difference.texts])
-        parts = [f"{difference.name} {text}" if text else f"no {difference.name}" for text in texts]
-        labels = [f"{label}, {part}".removeprefix(", ") for label, part in zip(labels, parts, strict=True)]
-    if len({*labels}) < len(labels):
-        labels = [record.run for record in compared]
-    return dict(zip((record.run for record in compared), labels, strict=True))
+    texts = shorten_texts([text or "" for text in differences[0].texts]) if len(differences) == 1 else []
+    labels = dict[str, str]()
+    for at, record in enumerate(compared):
+        label = record.name or record.run
+        if names[record.name] > 1:
+            run_id = record.run.removeprefix(f"{record.workload}-")
+            is_told_by_value = len({*texts}) == len(compared)
+            label += f": {differences[0].name} {texts[at] or 'not set'}" if is_told_by_value else f" ({run_id})"
+        labels[record.run] = label
+    return labels

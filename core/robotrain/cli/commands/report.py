@@ -19,7 +19,7 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.cli.page_file import check_page_place, write_page
 from robotrain.cli.run_list import listed_runs
-from robotrain.cli.run_list.listed_runs import ListedRun
+from robotrain.cli.run_list.listed_runs import STATES_WITH_REASON, ListedRun
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_time
 from robotrain.model.run import measure_seconds
@@ -103,7 +103,7 @@ def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
 
     record, progress = listed_run.record, listed_run.progress
     if record is None:
-        return RunRow(listed_run.run, "", listed_run.state)
+        return RunRow(listed_run.run, "", listed_run.state, reason=listed_run.reason)
     read = read_progress(record, listed_run.steps, plugins)
     seconds = None if listed_run.status is None else measure_seconds(listed_run.status, now, read.last_event)
     cells = (
@@ -118,7 +118,8 @@ def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
     )
     what = f"{record.workload} on {record.platform}"
     submitted = format_time(record.created)
-    return RunRow(listed_run.run, record.name, listed_run.state, what, submitted, read.curve, cells)
+    reason = listed_run.reason if listed_run.state in STATES_WITH_REASON else ""
+    return RunRow(listed_run.run, record.name, listed_run.state, what, submitted, read.curve, cells, reason)
 
 
 def _choose_file_name(run: str, folder: Path, file_names: Mapping[str, str]) -> str:

@@ -23,7 +23,7 @@ from robotrain.cli.columns import GAP, Column, fit_columns, measure_columns, to_
 from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.cli.run_list import listed_runs, run_filter
-from robotrain.cli.run_list.listed_runs import LISTED_STATES, ListedRun
+from robotrain.cli.run_list.listed_runs import LISTED_STATES, STATES_WITH_REASON, ListedRun
 from robotrain.cli.run_list.run_filter import find_state
 from robotrain.errors import Suggestion, raise_if_any
 from robotrain.model import scores
@@ -44,8 +44,6 @@ UNTIL_HELP = "Only runs submitted until then; a day counts to its end."
 SET_HELP = "Only runs with this value: batch_size=8, policy_type=act, dataset=*pusht*."
 EVERYWHERE_HELP = "List what the platforms have instead, whichever machine submitted it."
 USER_HELP, USERS = "With --everywhere: whose runs, `me` or `all`.  [default: me]", ("me", "all")
-STATES_WITH_REASON = ("failed", "lost", "cancelled", "pending", "interrupted", "gone", "broken", "unknown")
-"""States whose reason is shown beside them."""
 OTHER_OPTIONS = {
     "--since": "after from newer-than",
     "--until": "before to older",

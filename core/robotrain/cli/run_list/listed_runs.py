@@ -46,6 +46,8 @@ LISTED_STATES = (*get_args(RunState), "sending", "interrupted", "gone", "broken"
 """The states of a run, and: being submitted, submit interrupted, unknown to its platform, record unreadable, platform
 silent.
 """
+STATES_WITH_REASON = ("failed", "lost", "cancelled", "pending", "interrupted", "gone", "broken", "unknown")
+"""States whose reason is shown beside them."""
 
 
 class ResultChange(NamedTuple):
