@@ -3,23 +3,37 @@
 import difflib
 import re
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
 
-
-class OptionProblem(NamedTuple):
-    """What is wrong with an argument after `--`."""
-
-    given: str
-    title: str
-    why: str
-    suggestion: str = ""
-    level: Literal["error", "warning"] = "error"
-    replaces: str = ""
-    """Options, separated by spaces, that are left out with the suggestion: those of other names than it has."""
-
+from robotrain_runtime.contract.problem import Problem, Severity, Stage, Suggestion
+from robotrain_runtime.contract.redaction import MAX_SENTENCE, redact
 
 PATTERNS = {"int": r"[+-]?\d+", "number": r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"}
 NAMES = {"int": "a whole number", "number": "a number", "bool": "true or false", "text": "a text", "null": "null"}
+
+
+def make_option_problem(
+    given: str, title: str, why: str, suggestion: str = "", severity: Severity = "error", replaces: str = ""
+) -> Problem:
+    """Return what is wrong with an argument after `--`, which the trainer would find only on the machine of the job.
+
+    :param replaces: options, separated by spaces, that are left out with the suggestion: those of other names than it
+        has.
+    """
+    return Problem(
+        code="script-option-invalid" if severity == "error" else "script-option-doubtful",
+        stage=Stage.USAGE,
+        title=redact(title),
+        where="--",
+        given=redact(given),
+        why=why,
+        suggestions=(Suggestion(redact(suggestion, max_length=MAX_SENTENCE), replaces=replaces),) if suggestion else (),
+        severity=severity,
+    )
+
+
+def get_suggested_text(problem: Problem) -> str:
+    """Return what to type; empty if nothing is suggested."""
+    return problem.suggestions[0].text if problem.suggestions else ""
 
 
 def is_of_kind(value: str, kind: str) -> bool:

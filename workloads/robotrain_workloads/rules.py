@@ -1,7 +1,7 @@
 """Rules for a resolved job that all workloads share, on the submit side: --publish-url, and options after `--`."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
@@ -14,7 +14,6 @@ from robotrain_workloads import packages, publish_url
 if TYPE_CHECKING:
     from robotrain.model.job import Job
 
-    from robotrain_workloads.option_kinds import OptionProblem
 
 make_problem = Messages(__file__)
 
@@ -50,16 +49,3 @@ def check_builds(job: "Job") -> Iterator[Problem]:
     if values["allow_builds"] and not packages.list_given(values):
         flag = packages.BUILDS_FLAG
         yield make_problem("option-without-effect", suggest_leaving_out(flag), where=flag, with_flag=packages.WITH_FLAG)
-
-
-def make_option_problems(problems: "Iterable[OptionProblem]") -> Iterator[Problem]:
-    """Return the problems of options after `--`, which the trainer would find only on the machine of the job."""
-    for problem in problems:
-        yield make_problem(
-            "script-option-invalid" if problem.level == "error" else "script-option-doubtful",
-            *(Suggestion(redact(problem.suggestion), replaces=problem.replaces),) if problem.suggestion else (),
-            given=problem.given,
-            severity=problem.level,
-            title=redact(problem.title),
-            why=problem.why,
-        )

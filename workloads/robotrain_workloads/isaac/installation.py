@@ -181,5 +181,5 @@ def find_script_problems(document: JobDocument, series: str, script: script_opti
         yield make_data_problem(title, f"-- {lab_3_0.DEVICE} cpu")
     script = script._replace(pass_unknown=bool(document.parameters.get("pass_unknown")))
     for problem in script_options.find_option_problems(document.trainer_args, script, series):
-        if problem.level == "error":
-            yield make_data_problem(f"{problem.title}: {problem.why}", problem.suggestion)
+        if problem.severity == "error":
+            yield make_data_problem(f"{problem.title}: {problem.why}", *problem.suggestions)

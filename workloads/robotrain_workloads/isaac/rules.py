@@ -256,5 +256,5 @@ def check_script_options(job: "Job", script: script_options.Script) -> Iterator[
     """Check what comes after `--`: Isaac Lab's scripts would do it only once the simulator has started."""
     script = script._replace(pass_unknown=job["pass_unknown"], task=job["task"] or "")
     problems = script_options.find_option_problems(job.trainer_args, script, str(job["isaac_version"]))
-    yield from rules.make_option_problems(problems)
+    yield from problems
     yield from check_device(job)

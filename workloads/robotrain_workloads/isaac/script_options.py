@@ -12,10 +12,12 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
+from robotrain_runtime.contract.problem import Problem, Severity
+
 from robotrain_workloads.isaac import tasks
 from robotrain_workloads.isaac.parameters import Backend
 from robotrain_workloads.isaac.version_data import VERSIONS, load_options
-from robotrain_workloads.option_kinds import OptionProblem, describe_kinds, find_near_option, is_of_kind
+from robotrain_workloads.option_kinds import describe_kinds, find_near_option, is_of_kind, make_option_problem
 
 Action = Literal["train", "play"]
 SWITCH = ""
@@ -80,14 +82,14 @@ def list_switches() -> frozenset[str]:
     return frozenset(name for table in tables for name, kind in table.items() if kind == SWITCH)
 
 
-def find_option_problems(arguments: Sequence[str], script: Script, version: str) -> Iterator[OptionProblem]:
+def find_option_problems(arguments: Sequence[str], script: Script, version: str) -> Iterator[Problem]:
     """Yield the problems of options that a script would reject. `version` is one of VERSIONS."""
     options, lab = script.list_options(version), f"Isaac Lab {version}"
     names = {argument.partition("=")[0] for argument in arguments}
     for name, needed in NEEDED_SWITCHES.items():
         if name in names and name in options and needed not in names and needed not in script.owned:
             way = _format_option(needed, "" if needed in list_switches() else "N")
-            yield OptionProblem(name, f"{name} has no effect without {needed}", "The script ignores it.", way)
+            yield make_option_problem(name, f"{name} has no effect without {needed}", "The script ignores it.", way)
     remaining = list(arguments)
     while remaining:
         argument = remaining.pop(0)
@@ -105,42 +107,44 @@ def find_option_problems(arguments: Sequence[str], script: Script, version: str)
         kind = options[name]
         if kind == SWITCH:
             if equals:
-                yield OptionProblem(argument, f"{name} takes no value in {lab}", "It is a switch.", f"-- {name}")
+                yield make_option_problem(argument, f"{name} takes no value in {lab}", "It is a switch.", f"-- {name}")
         elif not equals and not remaining:
-            yield OptionProblem(argument, f"{name} needs a value in {lab}", describe_kinds([kind]), f"-- {name} VALUE")
+            yield make_option_problem(
+                argument, f"{name} needs a value in {lab}", describe_kinds([kind]), f"-- {name} VALUE"
+            )
         else:
             value = value if equals else remaining.pop(0)
             if not is_of_kind(value, kind):
                 title = f"{name} does not take {value!r} in {lab}"
-                yield OptionProblem(f"{name} {value}", title, describe_kinds([kind]))
+                yield make_option_problem(f"{name} {value}", title, describe_kinds([kind]))
 
 
-def _explain_unknown(name: str, script: Script, version: str, value: str = "") -> OptionProblem:
+def _explain_unknown(name: str, script: Script, version: str, value: str = "") -> Problem:
     options, lab = script.list_options(version), f"Isaac Lab {version}"
     title = f"{lab} has no option {name}"
     if longer := sorted(option for option in (*options, *script.owned) if name != "--" and option.startswith(name)):
         reason = f"The script would silently take it for {longer[0]}: write options in full."
         suggestion = _fill_in(script.owned.get(longer[0], ""), value) or _format_option(longer[0], value)
-        return OptionProblem(name, f"{name} is an abbreviation", reason, suggestion, replaces=name)
+        return make_option_problem(name, f"{name} is an abbreviation", reason, suggestion, replaces=name)
     for backend in get_args(Backend):
         if script.backend not in ("", backend) and name in script._replace(backend=backend).list_options(version):
             title, reason = f"{script.backend} has no option {name}", f"It belongs to --backend {backend}."
-            return OptionProblem(name, title, reason, f"leave out {name}", replaces=name)
+            return make_option_problem(name, title, reason, f"leave out {name}", replaces=name)
     if (key := name.lstrip("-")).partition(".")[0] in ROOTS and "." in key:
         way = _fill_in(script.owned[key], value) if key in script.owned else f"{key}={value or 'VALUE'}"
         reason = f"Hydra's overrides have no dashes: {key}=VALUE."
-        return OptionProblem(name, title, reason, way, replaces=name)
+        return make_option_problem(name, title, reason, way, replaces=name)
     for other in VERSIONS:
         if other != version and name in script.list_options(other):
             way = f"leave out {name}" if name in REPLACED_OPTIONS else f"--isaac-version {other}"
             reason = REPLACED_OPTIONS.get(name, f"It is one of {other}.")
-            return OptionProblem(name, title, reason, way, replaces=name if name in REPLACED_OPTIONS else "")
+            return make_option_problem(name, title, reason, way, replaces=name if name in REPLACED_OPTIONS else "")
     if script.pass_unknown:
-        return OptionProblem(name, f"{name} is not known here and handed on", PASSED_ON, level="warning")
+        return make_option_problem(name, f"{name} is not known here and handed on", PASSED_ON, severity="warning")
     reason = f"The script would fail, but only once the simulator has started; {PASS_UNKNOWN} hands the option on."
     near = find_near_option(name, options)
     suggestion = _format_option(near, value) if near else ""
-    return OptionProblem(name, title, reason, suggestion, replaces=name)
+    return make_option_problem(name, title, reason, suggestion, replaces=name)
 
 
 def _fill_in(hint: str, value: str) -> str:
@@ -153,12 +157,12 @@ def _format_option(name: str, value: str) -> str:
     return f"-- {name} {shlex.quote(value)}" if value else f"-- {name}"
 
 
-def _check_override(text: str, script: Script, version: str) -> Iterator[OptionProblem]:
+def _check_override(text: str, script: Script, version: str) -> Iterator[Problem]:
     """Check the grammar of an override, its root and its value; warn of what is probably a misspelled field."""
     form = "An override is KEY=VALUE below env. or agent.; +KEY=VALUE adds a key, ~KEY removes one."
     match = OVERRIDE.fullmatch(text)
     if match is None or (match["value"] is None and match["mark"] != "~"):
-        yield OptionProblem(
+        yield make_option_problem(
             text, f"{text!r} is neither an option nor an override", form, "agent.NAME=VALUE", replaces=text
         )
         return
@@ -171,23 +175,23 @@ def _check_override(text: str, script: Script, version: str) -> Iterator[OptionP
     if root in selectors and not path and match["mark"] is None:
         yield from _check_presets(text, root, value, script, version)
     elif root not in ROOTS and script.pass_unknown:
-        yield OptionProblem(text, f"{root} is not known here and handed on", PASSED_ON, level="warning")
+        yield make_option_problem(text, f"{root} is not known here and handed on", PASSED_ON, severity="warning")
     elif root not in ROOTS:
         near = difflib.get_close_matches(root, (*ROOTS, *selectors), 1)
         suggestion = _correct_key(text, root, near[0], script) if near else ""
         title = f"there is no {root!r} to override in Isaac Lab {version}"
         reason = f"{form} {PASS_UNKNOWN} hands on what is none of them."
         replaced = text.partition("=")[0]
-        yield OptionProblem(text, title, reason, suggestion, replaces=replaced)
+        yield make_option_problem(text, title, reason, suggestion, replaces=replaced)
     elif fault := _find_value_fault(value):
-        yield OptionProblem(text, f"the value of {root}{path} cannot be read", fault)
+        yield make_option_problem(text, f"the value of {root}{path} cannot be read", fault)
     elif match["mark"] is None and (wrong := _find_type_problem(text, match, script, version)):
         yield wrong
     elif root == "agent" and match["mark"] in (None, "~"):
         yield from _check_field(text, path, script, version)
 
 
-def _check_presets(text: str, selector: str, value: str, script: Script, version: str) -> Iterator[OptionProblem]:
+def _check_presets(text: str, selector: str, value: str, script: Script, version: str) -> Iterator[Problem]:
     """Refuse presets that the task has not, if it is one of Isaac Lab's own."""
     task = tasks.list_tasks(version).get(script.task)
     if task is None:
@@ -200,14 +204,14 @@ def _check_presets(text: str, selector: str, value: str, script: Script, version
         if earlier.get(name, name) in names or name in names:
             continue
         title = f"{script.task} has no preset {name!r} for {selector}="
-        level = "warning" if script.pass_unknown else "error"
+        severity: Severity = "warning" if script.pass_unknown else "error"
         reason = f"It has {', '.join(names)}." if names else "It has none."
         near = difflib.get_close_matches(name, names, 1)
         suggestion = text.replace(name, near[0]) if near else ""
-        yield OptionProblem(text, title, reason, suggestion, level)  # type: ignore[arg-type]
+        yield make_option_problem(text, title, reason, suggestion, severity)
 
 
-def _check_field(text: str, path: str, script: Script, version: str) -> Iterator[OptionProblem]:
+def _check_field(text: str, path: str, script: Script, version: str) -> Iterator[Problem]:
     """Warn of a field that agents of the library have not: 2.3 refuses it late, 3.0 sets it without effect."""
     fields = script.list_agent_fields(version)
     backend = script.backend or "Isaac Lab"
@@ -220,7 +224,7 @@ def _check_field(text: str, path: str, script: Script, version: str) -> Iterator
         late = "Isaac Lab 3.0 would take it, without any effect." if version == "3.0" else "Hydra refuses other keys."
         title = f"agents of {backend} usually have no {name}"
         replaced = text.partition("=")[0]
-        yield OptionProblem(text, title, has + late, suggestion, "warning", replaced)
+        yield make_option_problem(text, title, has + late, suggestion, "warning", replaced)
         return
 
 
@@ -231,7 +235,7 @@ def _correct_key(text: str, part: str, correct: str, script: Script) -> str:
     return _fill_in(script.owned[key], value) if key in script.owned else corrected
 
 
-def _find_type_problem(text: str, match: re.Match[str], script: Script, version: str) -> OptionProblem | None:
+def _find_type_problem(text: str, match: re.Match[str], script: Script, version: str) -> Problem | None:
     """Return why the type of a value is wrong: that of the task's own one counts."""
     path = match["path"].lstrip(".")
     value = (match["value"] or "=")[1:].strip()
@@ -240,12 +244,12 @@ def _find_type_problem(text: str, match: re.Match[str], script: Script, version:
     else:
         kind = script.list_agent_fields(version).get(path.rpartition(".")[2], "") if script.backend else ""
     lab, name = f"Isaac Lab {version}", f"{match['root']}.{path}"
-    level: Literal["error", "warning"] = "warning" if script.pass_unknown else "error"
+    severity: Severity = "warning" if script.pass_unknown else "error"
     if version == "3.0" and value[:1] in ("[", "{", "(") and not _is_python_value(value):
         quoted = re.sub(r"(?<![\w'\".])[A-Za-z_][\w./-]*", r'"\g<0>"', value)
         suggestion = shlex.quote(f"{name}={quoted}") if _is_python_value(quoted) else ""
         reason = "It would be one text: Isaac Lab 3.0 reads values as Python does, with quotes around texts."
-        return OptionProblem(text, f"{lab} cannot read the value of {name}", reason, suggestion, level)
+        return make_option_problem(text, f"{lab} cannot read the value of {name}", reason, suggestion, severity)
     if not kind or not value or UNTYPED[version].fullmatch(value):
         return None
     if not is_of_kind(value.replace("_", ""), kind):
@@ -253,10 +257,10 @@ def _find_type_problem(text: str, match: re.Match[str], script: Script, version:
             "It would be noticed late, if at all." if version == "3.0" else "The simulator would have started before."
         )
         reason = f"{describe_kinds([kind])} {late} {PASS_UNKNOWN} hands it on."
-        return OptionProblem(text, f"{name} does not take {value!r} in {lab}", reason, level=level)
+        return make_option_problem(text, f"{name} does not take {value!r} in {lab}", reason, severity=severity)
     if kind == "number" and is_of_kind(value, "int") and version == "2.3":
         reason = "It refuses a whole number for a field whose value has decimals."
-        return OptionProblem(text, f"{lab} may not take {name}={value}", reason, f"{text}.0", "warning")
+        return make_option_problem(text, f"{lab} may not take {name}={value}", reason, f"{text}.0", "warning")
     return None
 
 

@@ -17,7 +17,6 @@ from robotrain.redaction import redact
 from robotrain_runtime.comparison.continuation import load_comparisons
 from robotrain_runtime.comparison.record import name_runs
 
-from robotrain_workloads import rules
 from robotrain_workloads.lerobot import episode_numbers, versions
 from robotrain_workloads.lerobot.backbones import HUB_KIND
 from robotrain_workloads.lerobot.job import LerobotJob
@@ -380,9 +379,7 @@ def _check_policy_option(job: "Job", argument: str) -> Iterator[Problem]:
         lerobot = versions.get_version(job["lerobot_version"])
         compared, unchecked = package_options.split_options(compared, lerobot, is_known=True)
         yield from package_options.warn_of_unchecked(unchecked)
-    yield from rules.make_option_problems(
-        rejected_options.find_option_problems(compared, {}, OWNED_OPTIONS, json_prefix="policy.")
-    )
+    yield from rejected_options.find_option_problems(compared, {}, OWNED_OPTIONS, json_prefix="policy.")
 
 
 def _check_success_reward(job: "Job", env: str) -> Iterator[Problem]:

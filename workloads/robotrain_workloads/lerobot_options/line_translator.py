@@ -36,6 +36,7 @@ from robotrain_workloads.lerobot_options.saved_config import REPOSITORY, read_sa
 from robotrain_workloads.lerobot_options.trained_type import NOTHING_REASON, TrainedType, find_trained_type
 from robotrain_workloads.line_translation.batch_options import BatchOptions
 from robotrain_workloads.line_translation.translated_line import SECRET_REASON, TranslatedLine
+from robotrain_workloads.option_kinds import get_suggested_text
 
 if TYPE_CHECKING:
     from robotrain.model.source import SourceKind
@@ -488,7 +489,11 @@ class LineTranslator:
             version = trained.lerobot.name
             if problem := next(rejected_options.find_option_problems([argument], chosen, managed, version), None):
                 is_unknown = bool(trained.kind) and trained.kind not in trained.types  # it has no option to offer
-                meant = self.find_meant_option(name, value) or problem.suggestion or self.find_near_option(name, value)
+                meant = (
+                    self.find_meant_option(name, value)
+                    or get_suggested_text(problem)
+                    or self.find_near_option(name, value)
+                )
                 is_refused = any(rejected_options.find_option_problems([meant], chosen, {}, version)) if meant else True
                 hint = self.find_program_hint(name)
                 way = "" if hint or is_refused or is_unknown else f": use {meant}"

@@ -6,6 +6,7 @@ rest. What no class says, `policy_rules` has.
 """
 
 import ast
+import dataclasses
 import functools
 import json
 import re
@@ -13,6 +14,8 @@ import string
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from types import CodeType
 from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.problem import Problem
 
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.option_tree import OptionTree, load_option_tree
@@ -25,7 +28,7 @@ from robotrain_workloads.lerobot_options.rule_values import (
     list_classes,
     read_given,
 )
-from robotrain_workloads.option_kinds import OptionProblem
+from robotrain_workloads.option_kinds import make_option_problem
 
 START_SUGGESTION = "--policy-repo-id OWNER/NAME"
 SCHEDULE, SCHEDULE_SUGGESTION = "scheduler", "--scheduler.type=constant_with_warmup"
@@ -132,14 +135,14 @@ def find_problems(
     own: Callable[[], Mapping[str, object]] = dict,
     owned: Container[str] = (),
     loads: bool = False,
-) -> Iterator[OptionProblem]:
+) -> Iterator[Problem]:
     """Yield the options after `--` that LeRobot would refuse together; `RuleCheck` has the parameters.
 
     :param loads: whether LeRobot reads the options of the policy beside the configuration that it starts from.
     """
     problems = list(policy_rules.find_rule_problems(arguments, model, settings, loads=loads))
     yield from problems
-    reported = {problem.given for problem in problems if problem.level == "error"}
+    reported = {problem.given for problem in problems if problem.severity == "error"}
     for problem in RuleCheck(
         arguments, model, settings, starts=starts, own=own, owned=owned, loads=loads
     ).find_problems():
@@ -173,7 +176,7 @@ class RuleCheck:
         self.given, self.settings, self.starts, self.own = read_given(tuple(arguments)), settings, starts, own
         self.rules = load_rules(model.lerobot.name)
 
-    def find_problems(self) -> Iterator[OptionProblem]:
+    def find_problems(self) -> Iterator[Problem]:
         """Yield the options that do not fit together."""
         values = self._make_values({})
         broken = [*self._list_broken(values)]
@@ -208,7 +211,7 @@ class RuleCheck:
         names = [option for option in self.given if option == path or option.startswith(f"{path}.")]
         return path not in ("policy", "reward_model") and any(f"--{option}" not in self.owned for option in names)
 
-    def _explain(self, broken: BrokenRule, options: str) -> OptionProblem:
+    def _explain(self, broken: BrokenRule, options: str) -> Problem:
         rule, option_class = broken.rule, broken.place
         subject = f"'s {self.model.kind}" if option_class.prefix.startswith(f"{self.model.prefix}.") else ""
         title = f"LeRobot {self.model.lerobot.name}{subject} does not take {options}"
@@ -219,7 +222,7 @@ class RuleCheck:
         )
         others = [self._describe(broken, name, reason) for name in parse(rule.when).names if name not in broken.given]
         explanation = " ".join([f"It says: {reason}.", *filter(None, others)])
-        return OptionProblem(options, title, explanation, self._suggest(broken))
+        return make_option_problem(options, title, explanation, self._suggest(broken))
 
     def _describe(self, broken: BrokenRule, name: str, reason: str) -> str:
         """Return the value of an option that is not given."""
@@ -253,18 +256,18 @@ def format_given(option_class: OptionClass, names: Sequence[str], option_values:
     return " ".join(dict.fromkeys(options))
 
 
-def find_common_problems(arguments: Sequence[str], lerobot: versions.LeRobotVersion) -> list[OptionProblem]:
+def find_common_problems(arguments: Sequence[str], lerobot: versions.LeRobotVersion) -> list[Problem]:
     """Return the problems of options for a policy or reward model of an unknown type: those of every type."""
     option_values = read_given(tuple(arguments))
     tree = load_option_tree(lerobot.name)
-    common: list[OptionProblem] = []
+    common: list[Problem] = []
     for model in list_models(option_values, tree, lerobot):
         problems = [*RuleCheck(arguments, model, None, starts=True).find_problems()]
         texts = {problem.given for problem in problems}
         common = [problem for problem in common if problem.given in texts] if common else problems
         if not common:
             return []
-    return [problem._replace(title=re.sub(r"'s \w+ ", " ", problem.title, count=1)) for problem in common]
+    return [dataclasses.replace(problem, title=re.sub(r"'s \w+ ", " ", problem.title, count=1)) for problem in common]
 
 
 def list_models(

@@ -6,15 +6,17 @@ What LeRobot's classes refuse, `option_rules` has.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from robotrain_runtime.contract.problem import Problem
+
 from robotrain_workloads.lerobot import image_weights, precision
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.lerobot_options.rule_values import read_given
-from robotrain_workloads.option_kinds import OptionProblem
+from robotrain_workloads.option_kinds import make_option_problem
 
 
 def find_rule_problems(
     arguments: Sequence[str], model: TrainedModel, settings: Mapping[str, Any] | None, *, loads: bool = False
-) -> Iterator[OptionProblem]:
+) -> Iterator[Problem]:
     """Yield the options that do not fit together.
 
     :param settings: the configuration of what it starts from; None if that is unknown.
@@ -31,7 +33,7 @@ def find_rule_problems(
         yield from _check_action_steps(option_values, values, model, settings)
 
 
-def _check_number_format(values: Mapping[str, Any], model: TrainedModel) -> Iterator[OptionProblem]:
+def _check_number_format(values: Mapping[str, Any], model: TrainedModel) -> Iterator[Problem]:
     """Require a number format that the type takes, if it has an option for that."""
     option, formats = f"--{model.prefix}.{precision.DTYPE}", model.facts.dtypes
     value = values.get(precision.DTYPE)
@@ -40,12 +42,12 @@ def _check_number_format(values: Mapping[str, Any], model: TrainedModel) -> Iter
     meant = precision.DTYPES.get(str(value), "")
     title = f"LeRobot {model.lerobot.name}'s {model.kind} does not take {option}={value}"
     suggestion = f"{option}={meant}" if meant in formats else ""
-    yield OptionProblem(f"{option}={value}", title, f"It takes {' or '.join(formats)}.", suggestion)
+    yield make_option_problem(f"{option}={value}", title, f"It takes {' or '.join(formats)}.", suggestion)
 
 
 def _check_group_norm(
     option_values: Mapping[str, str | None], values: Mapping[str, Any], model: TrainedModel
-) -> Iterator[OptionProblem]:
+) -> Iterator[Problem]:
     """Refuse another normalization in a network with trained weights: LeRobot says so once it has downloaded them."""
     names = [f"{model.prefix}.{name}" for name in (image_weights.GROUP_NORM, image_weights.WEIGHTS_OPTION)]
     weights = values.get(image_weights.WEIGHTS_OPTION)  # without pictures, those by default are not read
@@ -53,20 +55,20 @@ def _check_group_norm(
         options = [f"--{name}={option_values[name]}" for name in names]
         title = f"LeRobot {model.lerobot.name}'s {model.kind} does not take {' with '.join(options)}"
         reason = "It says: You can't replace BatchNorm in a pretrained model without ruining the weights."
-        yield OptionProblem(options[0], title, reason, f"--{names[0]}=false")
+        yield make_option_problem(options[0], title, reason, f"--{names[0]}=false")
 
 
 def _check_weights(
     option_values: Mapping[str, str | None], values: Mapping[str, Any], model: TrainedModel
-) -> Iterator[OptionProblem]:
+) -> Iterator[Problem]:
     """Require that named weights are torchvision's and fit the network: LeRobot fails once it makes the network."""
     option = model.format_flag(image_weights.WEIGHTS_OPTION)
     title, meant = image_weights.find_mistake({**model.defaults, **values})
     if title and (value := option_values.get(option[2:])) is not None:  # those by default may not be read
-        yield OptionProblem(f"{option}={value}", title, "", f"{option}={meant}")
+        yield make_option_problem(f"{option}={value}", title, "", f"{option}={meant}")
 
 
-def _check_adapter(option_values: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:
+def _check_adapter(option_values: Mapping[str, str | None], model: TrainedModel) -> Iterator[Problem]:
     """Refuse an adapter of a reward model."""
     options = [f"--{name}" if value is None else f"--{name}={value}" for name, value in option_values.items()]
     adapter = [option for option in options if option.startswith("--peft.")]
@@ -76,12 +78,12 @@ def _check_adapter(option_values: Mapping[str, str | None], model: TrainedModel)
         names = {option.partition("=")[0] for option in adapter}
         suggestion = f"leave out {' '.join(sorted(names))}"
         replaces = " ".join(sorted(names))
-        yield OptionProblem(" ".join(adapter), title, reason, suggestion, replaces=replaces)
+        yield make_option_problem(" ".join(adapter), title, reason, suggestion, replaces=replaces)
 
 
 def _check_action_steps(
     option_values: Mapping[str, str | None], values: Mapping[str, Any], model: TrainedModel, settings: Mapping[str, Any]
-) -> Iterator[OptionProblem]:
+) -> Iterator[Problem]:
     """Warn only: LeRobot documents this rule without checking it, and runs fewer actions."""
     names = ("n_action_steps", "horizon", "n_obs_steps")
     texts = {name: option_values.get(f"{model.prefix}.{name}") for name in names}
@@ -93,4 +95,4 @@ def _check_action_steps(
         title = f"--{model.prefix}.n_action_steps should be at most horizon - n_obs_steps + 1, which is {most}"
         reason = f"The policy runs {most} actions at most: n_action_steps is {steps}, horizon {horizon}."
         way = f"--{model.prefix}.n_action_steps={most}" if most > 0 else ""
-        yield OptionProblem(" ".join(typed), title, reason, way, "warning")
+        yield make_option_problem(" ".join(typed), title, reason, way, "warning")

@@ -9,8 +9,7 @@ from robotrain_workloads.lerobot.options import find_rejected_options, split_opt
 from robotrain_workloads.lerobot.rules import START_ROLES
 from robotrain_workloads.lerobot.trained_model import choose_model
 from robotrain_workloads.lerobot_options import rejected_options
-from robotrain_workloads.option_kinds import OptionProblem
-from robotrain_workloads.rules import make_option_problems
+from robotrain_workloads.option_kinds import make_option_problem
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -32,11 +31,13 @@ def find_refused_options(job: "Job", reason: str) -> "Iterator[Problem]":
     ]
     if not problems and NO_OPTION in reason:
         title = f"LeRobot has no option {' '.join(rejected)}"
-        problems = [OptionProblem(name, title, "", f"leave out {name}", replaces=name) for name in sorted(rejected)[:1]]
-    yield from make_option_problems(problems if rejected else ())
+        problems = [
+            make_option_problem(name, title, "", f"leave out {name}", replaces=name) for name in sorted(rejected)[:1]
+        ]
+    yield from problems if rejected else ()
 
 
-def _find_problems(job: "Job", reason: str) -> Iterator[OptionProblem]:
+def _find_problems(job: "Job", reason: str) -> Iterator[Problem]:
     values = dict(job.parameters)
     version = match[1] if (match := VERSION.search(reason)) else values["lerobot_version"]
     values["lerobot_version"] = version if version in {other.name for other in versions.list_versions()} else None

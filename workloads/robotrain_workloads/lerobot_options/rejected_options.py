@@ -9,6 +9,8 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from robotrain_runtime.contract.problem import Problem
+
 from robotrain_workloads.lerobot import precision
 from robotrain_workloads.lerobot.option_tree import (
     PLUGINS_OPTION,
@@ -25,7 +27,7 @@ from robotrain_workloads.lerobot.option_tree import (
 from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot_options import other_versions
-from robotrain_workloads.option_kinds import OptionProblem, describe_kinds, find_near_option
+from robotrain_workloads.option_kinds import describe_kinds, find_near_option, get_suggested_text, make_option_problem
 
 NUMBERS = ("int", "number")
 
@@ -36,7 +38,7 @@ def find_option_problems(
     owned: Mapping[str, str],
     version: object = None,
     json_prefix: str = "",
-) -> Iterator[OptionProblem]:
+) -> Iterator[Problem]:
     """Yield the problems of options that LeRobot would reject.
 
     :param chosen: what robotrain chooses, as `policy: act`; without it the options of every policy count.
@@ -54,7 +56,7 @@ def find_option_problems(
             text, _, given_value = (value or "").partition("=")
             suggestion = find_option(f"--{text}", given_value) if text and given_value else ""
             reason = "LeRobot takes options only: --NAME=VALUE, or --NAME VALUE."
-            yield OptionProblem(value or "", f"{value!r} is not an option", reason, suggestion, replaces=text)
+            yield make_option_problem(value or "", f"{value!r} is not an option", reason, suggestion, replaces=text)
         elif f"--{name}" not in owned and name.partition(".")[0] not in open_ended:
             as_json = bool(json_prefix) and name.startswith(json_prefix)
             yield from _check_option(tree, name, value, types, owned, as_json=as_json)
@@ -62,7 +64,7 @@ def find_option_problems(
 
 def find_missing_options(
     arguments: Sequence[str], owned: Mapping[str, str], given_elsewhere: Container[str], version: object = None
-) -> Iterator[OptionProblem]:
+) -> Iterator[Problem]:
     """Yield each choice after `--`, such as `--scheduler.type`, without the numbers for which its class has no default.
 
     :param owned: options that robotrain sets itself, each with robotrain's own.
@@ -85,7 +87,7 @@ def find_missing_options(
             own = [f"{owned[option]} N" for option in missing if option in owned]
             others = [f"{option}=N" for option in missing if option not in owned]
             suggestion = " ".join([*own, *(["--", *others] if others else [])])
-            yield OptionProblem(f"--{name}={value}", title, "LeRobot has no default for them.", suggestion)
+            yield make_option_problem(f"--{name}={value}", title, "LeRobot has no default for them.", suggestion)
 
 
 def find_option(flag: str, value: str) -> str:
@@ -95,7 +97,7 @@ def find_option(flag: str, value: str) -> str:
     if problem is None:
         return option
     if "." in flag:
-        return problem.suggestion
+        return get_suggested_text(problem)
     tree = load_option_tree()
     name = flag.removeprefix("--").replace("-", "_")
     is_of_policy = any(name in tree.classes[policy_class] for policy_class in _list_policies(tree).values())
@@ -110,7 +112,7 @@ def _check_option(
     owned: Mapping[str, str],
     *,
     as_json: bool,
-) -> Iterator[OptionProblem]:
+) -> Iterator[Problem]:
     option_place = find_place(tree, name, types)
     if not option_place.is_known:
         yield _explain_unknown(tree, name, value, option_place, types, owned)
@@ -119,7 +121,7 @@ def _check_option(
             reason = describe_kinds(["|".join(option_place.choices)])
             near = find_near_option(value, option_place.choices)
             suggestion = f"--{name}={near}" if near else ""
-            yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", reason, suggestion)
+            yield make_option_problem(_format(name, value), f"--{name} does not take {value!r}", reason, suggestion)
     elif option_place.is_open or value is None or not _is_refused(option_place, value, as_json=as_json):
         return
     elif _is_group(option_place.kinds):
@@ -128,7 +130,7 @@ def _check_option(
         meant = json.dumps(option_place.read_value(value))
         title = f"LeRobot {tree.version} does not take --{name}={value} for a {_name_model(name)} to start from"
         reason = f"Beside a configuration, it reads options as JSON: {meant}."
-        yield OptionProblem(_format(name, value), title, reason, f"--{name}={meant}")
+        yield make_option_problem(_format(name, value), title, reason, f"--{name}={meant}")
     else:
         yield _explain_value(name, value, option_place)
 
@@ -150,7 +152,7 @@ def _name_model(name: str) -> str:
     return name.partition(".")[0].replace("_", " ")
 
 
-def _explain_value(name: str, value: str, option_place: OptionPlace) -> OptionProblem:
+def _explain_value(name: str, value: str, option_place: OptionPlace) -> Problem:
     scalars = list(dict.fromkeys(scalar for kind, *_ in option_place.kinds for scalar in list_scalars(kind)))
     default = next((str(field[1]) for field in option_place.kinds if len(field) > 1), "")
     default = default.lower() if default in ("True", "False") else default
@@ -159,7 +161,7 @@ def _explain_value(name: str, value: str, option_place: OptionPlace) -> OptionPr
     near = find_near_option(value.lower(), ("true", "false")) if "bool" in scalars else ""
     near = near or _correct_list(option_place.kinds, value)
     suggestion = f"--{name}={near}" if near else ""
-    return OptionProblem(_format(name, value), f"--{name} does not take {value!r}", reason, suggestion)
+    return make_option_problem(_format(name, value), f"--{name} does not take {value!r}", reason, suggestion)
 
 
 def _explain_unknown(
@@ -169,7 +171,7 @@ def _explain_unknown(
     option_place: OptionPlace,
     types: Mapping[str, str],
     owned: Mapping[str, str],
-) -> OptionProblem:
+) -> Problem:
     prefix = option_place.prefix
     part = option_place.part
     argument = _format(name, value)
@@ -178,13 +180,15 @@ def _explain_unknown(
     chosen = types.get("policy", "")
     if explanation := other_versions.find_version(name, lambda other: has_option(name, types, other)):
         title += f" for {chosen}" if owners and prefix == "policy." and chosen else ""
-        return OptionProblem(argument, title, *explanation)
+        return make_option_problem(argument, title, *explanation)
     if prefix == "policy." and owners:
         title = f"LeRobot {tree.version}'s {chosen} has no option --{name}"
         reason = ", ".join(owners)
         formats = [ours for ours, theirs in precision.DTYPES.items() if part == precision.DTYPE and value == theirs]
         suggestion = f"--mixed-precision {formats[0]}" if formats else f"leave out --{name}"
-        return OptionProblem(argument, title, f"These policies have it: {reason}.", suggestion, replaces=f"--{name}")
+        return make_option_problem(
+            argument, title, f"These policies have it: {reason}.", suggestion, replaces=f"--{name}"
+        )
     kind = types.get(prefix.rstrip("."), "")
     is_of_type = prefix.startswith(("policy.", "reward_model."))
     reason = f"`robotrain policies {kind or 'TYPE'}` lists all options." if is_of_type else "TAB lists them after --."
@@ -192,17 +196,17 @@ def _explain_unknown(
     of_policy = name.replace("-", "_")
     policy_class = _list_policies(tree).get(types.get("policy", ""))
     if not prefix and policy_class and of_policy in tree.classes[policy_class]:
-        return OptionProblem(argument, title, reason, _format(f"policy.{of_policy}", value), replaces=f"--{name}")
+        return make_option_problem(argument, title, reason, _format(f"policy.{of_policy}", value), replaces=f"--{name}")
     if (flag := f"--{name.replace('_', '-')}") in owned and not prefix:
-        return OptionProblem(argument, title, reason, f"{flag} {value}" if value else flag, replaces=f"--{name}")
+        return make_option_problem(argument, title, reason, f"{flag} {value}" if value else flag, replaces=f"--{name}")
     near = find_near_option(part, {field for fields in option_place.level for field in fields})
     if not near:
-        return OptionProblem(argument, title, reason)
+        return make_option_problem(argument, title, reason)
     option = f"{prefix}{near}{rest}"
     suggestion = _format(option, value)
     if hint := owned.get(f"--{option}", ""):
         suggestion = _fill_in(hint, value)
-    return OptionProblem(argument, title, reason, suggestion, replaces=f"--{name}")
+    return make_option_problem(argument, title, reason, suggestion, replaces=f"--{name}")
 
 
 def _fill_in(hint: str, value: str | None) -> str:
@@ -219,7 +223,7 @@ def _is_group(kinds: Sequence[Sequence[Any]]) -> bool:
     return bool(parts) and all(isinstance(part, dict) and {"fields", "choices"} & {*part} for part in parts)
 
 
-def _explain_group(name: str, value: str, option_place: OptionPlace, owned: Mapping[str, str]) -> OptionProblem:
+def _explain_group(name: str, value: str, option_place: OptionPlace, owned: Mapping[str, str]) -> Problem:
     """Explain a value of a group of options, with that of the group which probably is meant."""
     choices = {key for kind, *_ in option_place.kinds for key in list_choices(kind)}
     part = "type" if value in choices else "enable" if value.lower() in ("true", "false") else ""
@@ -228,7 +232,7 @@ def _explain_group(name: str, value: str, option_place: OptionPlace, owned: Mapp
     hint = owned.get(f"--{option}", "")
     suggestion = (_fill_in(hint, value.lower()) if hint else f"--{option}={value}") if meant else ""
     reason = f"It is a group of options: --{name}.NAME=VALUE."
-    return OptionProblem(
+    return make_option_problem(
         _format(name, value), f"--{name} does not take {value!r}", reason, suggestion, "error", f"--{name}"
     )
 

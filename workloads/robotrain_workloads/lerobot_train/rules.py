@@ -18,7 +18,6 @@ from robotrain_runtime.contract.parameter import get_parameters, list_flags
 from robotrain_runtime.contract.problem import make_data_problem
 
 from robotrain_workloads import bag_parameters, publish_url
-from robotrain_workloads import rules as shared_rules
 from robotrain_workloads.lerobot import precision, start, versions
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.lineage import find_start_source
@@ -32,7 +31,7 @@ from robotrain_workloads.lerobot.trained_model import (
 from robotrain_workloads.lerobot_train import adapter_options, parameters, trainer_options
 from robotrain_workloads.lerobot_train.frames import frame_options
 from robotrain_workloads.lerobot_train.schedule_options import DECAY_STEPS
-from robotrain_workloads.option_kinds import OptionProblem
+from robotrain_workloads.option_kinds import get_suggested_text, make_option_problem
 from robotrain_workloads.packages import WITH_FLAG
 
 OPTION_CHECK = "robotrain_workloads.lerobot_check.option_check"
@@ -133,7 +132,7 @@ def check_options(job: LerobotJob) -> Iterator[Problem]:
     refused = list(_find_refused_options(job))
     yield from refused
     if not select_errors(refused):
-        yield from shared_rules.make_option_problems(find_idle_options(job))
+        yield from find_idle_options(job)
 
 
 def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
@@ -149,13 +148,13 @@ def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
         yield from package_options.warn_of_unchecked(unchecked)
         chosen = chosen if model.is_known else {}
     problems = rejected_options.find_option_problems(arguments, chosen, reported_elsewhere, version, job.json_prefix)
-    yield from shared_rules.make_option_problems(problems)
+    yield from problems
     if not resumes:
         flags = [WARM_UP] if job.parameters["lr_warmup_steps"] is not None else []
         missing = rejected_options.find_missing_options(arguments, parameters.OWNED_OPTIONS, flags, version)
-        yield from shared_rules.make_option_problems(missing)
+        yield from missing
     if starts and not chosen:
-        broken: Iterable[OptionProblem] = option_rules.find_common_problems(arguments, model.lerobot)
+        broken: Iterable[Problem] = option_rules.find_common_problems(arguments, model.lerobot)
     else:
         settings = None if starts else dict[str, Any]()
         broken = option_rules.find_problems(
@@ -167,7 +166,7 @@ def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
             owned=reported_elsewhere,
             loads=job.reads_json,
         )
-    yield from shared_rules.make_option_problems(broken)
+    yield from broken
 
 
 def find_broken_rules(job: LerobotJob) -> Iterator[Problem]:
@@ -185,10 +184,9 @@ def find_broken_rules(job: LerobotJob) -> Iterator[Problem]:
     for problem in option_rules.find_problems(
         job.arguments, job.model, job.start.settings, starts=True, loads=loads, own=list_own
     ):
-        if problem.level == "error":
-            yield make_data_problem(
-                f"{problem.title}. {problem.why}", f"-- {problem.suggestion}" if problem.suggestion else ""
-            )
+        if problem.severity == "error":
+            text = get_suggested_text(problem)
+            yield make_data_problem(f"{problem.title}. {problem.why}", f"-- {text}" if text else "")
 
 
 def make_check_command(job: LerobotJob, work: Path, environ: Mapping[str, str]) -> "WorkCommand | None":
@@ -343,7 +341,7 @@ def check_wandb_project(job: LerobotJob) -> Iterator[Problem]:
         yield make_problem("value-invalid", given=name, why=reason)
 
 
-def find_idle_options(job: LerobotJob) -> "Iterator[OptionProblem]":
+def find_idle_options(job: LerobotJob) -> "Iterator[Problem]":
     """Yield a warning for options after `--` that LeRobot takes and that change nothing in a training."""
     from robotrain_workloads.lerobot_options.option_reasons import SIMULATOR
 
@@ -354,7 +352,7 @@ def find_idle_options(job: LerobotJob) -> "Iterator[OptionProblem]":
         title = f"{', '.join(simulated)}: no effect on a training"
         flags = " ".join(simulated)
         way = f"leave out {' and '.join(simulated)}"
-        yield OptionProblem(flags, title, f"{SIMULATOR[0].upper()}{SIMULATOR[1:]}.", way, "warning", flags)
+        yield make_option_problem(flags, title, f"{SIMULATOR[0].upper()}{SIMULATOR[1:]}.", way, "warning", flags)
     of_preset = find_names("optimizer", "scheduler")
     is_replaced = job.parameters["lr_warmup_steps"] is not None and WARM_UP_OPTION not in job.model.options
     is_off = job.option_values.get(PRESET) is False or is_replaced
@@ -364,7 +362,7 @@ def find_idle_options(job: LerobotJob) -> "Iterator[OptionProblem]":
         flags = " ".join(of_preset)
         missing = [f"{option}=TYPE" for option in (OPTIMIZER_TYPE, SCHEDULER_TYPE) if option not in job.options]
         way = " ".join(["--", f"{PRESET}=false", *missing])
-        yield OptionProblem(
+        yield make_option_problem(
             flags, title, "A preset is the optimizer and the schedule of the policy's type.", way, "warning"
         )
 
