@@ -1,6 +1,7 @@
 """What a login node reports is in words, and commands, for the machine of the user."""
 
 import subprocess
+from dataclasses import replace
 
 import pytest
 from robotrain.errors import Problem, Stage, Suggestion
@@ -21,6 +22,22 @@ def test_problem_of_a_login_node_speaks_of_it_by_its_name():
         "--runs-dir FOLDER",
     ]
     assert translated.suggestions[0].remark == "on me@cluster"
+
+
+def test_what_options_do_on_the_machine_of_the_user_is_not_said_of_the_login_node():
+    ways = [
+        Suggestion("--platform local", "runs the job on this machine", "--login"),
+        Suggestion("--dataset-path /a", "if it is of this machine: it is copied there"),
+        Suggestion("--login USER@HOST", "submits on a login node of the cluster, by ssh"),
+        Suggestion("uv python install 3.12", "on this machine"),
+    ]
+    problem = Problem(code="x", stage=Stage.PREFLIGHT, title="", suggestions=tuple(ways))
+    local, dataset, login, python = reach.translate_problem(problem, "me@cluster").suggestions
+    assert (local, dataset) == (ways[0], ways[1])
+    assert "another host than me@cluster" in login.remark
+    assert python == Suggestion("ssh me@cluster uv python install 3.12", "on me@cluster")
+    no_ssh = replace(problem, where="--login", title="there is no `ssh` on this machine")
+    assert reach.translate_problem(no_ssh, "me@cluster") == no_ssh
 
 
 @pytest.mark.parametrize(

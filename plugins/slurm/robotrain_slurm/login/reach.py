@@ -19,7 +19,7 @@ from robotrain.redaction import redact
 from robotrain.run_folder.ssh_transport import SshTransport
 from robotrain.run_folder.transport import SECONDS, Input, LostAnswer, Result, Transport, Unreached
 
-from robotrain_slurm.login.address import is_address
+from robotrain_slurm.login.address import FLAG, is_address
 from robotrain_slurm.login.ssh_failures import (
     explain_failure,
     make_lost_problem,
@@ -33,7 +33,7 @@ make_problem = Messages(__file__)
 COMMAND = "sbatch"
 T = TypeVar("T")
 THIS_MACHINE = "this machine"
-COMMANDS = ("rm", "chmod", "pgrep", "scontrol", "sinfo", "sacctmgr", "squeue", "scancel", "sbatch", "munge")
+COMMANDS = ("rm", "chmod", "pgrep", "scontrol", "sinfo", "sacctmgr", "squeue", "scancel", "sbatch", "munge", "uv")
 """What suggestions of a login node begin with that are typed there."""
 ANSWER_SECONDS = 90.0
 """How long a login node may take to answer at all: its profile may be slow."""
@@ -129,11 +129,21 @@ def translate(problems: Iterable[Problem], at: Transport) -> list[Problem]:
 
 
 def translate_problem(problem: Problem, login: str) -> Problem:
-    """Return a problem of a login node in words for this machine."""
+    """Return a problem of a login node in words for this machine.
+
+    There, "this machine" is the login node in what was found, and in remarks about commands that are typed there. In
+    remarks about robotrain's own options it is the user's machine already, as in all problems of `--login`.
+    """
+    if problem.where == FLAG:
+        return problem
     ways = []
     for way in problem.suggestions:
-        text = f"ssh {login} {_quote_command(way.text)}" if way.text.partition(" ")[0] in COMMANDS else way.text
-        ways.append(Suggestion(text, way.remark.replace(THIS_MACHINE, login), way.replaces))
+        text, remark = way.text, way.remark
+        if text.partition(" ")[0] in COMMANDS:
+            text, remark = f"ssh {login} {_quote_command(text)}", remark.replace(THIS_MACHINE, login)
+        elif text.startswith(f"{FLAG} "):
+            remark = f"another host than {login}: a login node of the cluster"
+        ways.append(Suggestion(text, remark, way.replaces))
     title, reason = (text.replace(THIS_MACHINE, login) for text in (problem.title, problem.why))
     return replace(problem, title=title, why=reason, suggestions=tuple(ways))
 
