@@ -322,8 +322,11 @@ def test_a_file_that_python_cannot_read_is_refused_before_it_is_sent(
 
 
 ABSENT = [
-    (("trian.py",), "train.py"),
-    (("scripts/evla.py",), "scripts/eval.py"),
+    (("trian.py",), "robotrain submit train.py --platform local --dry-run --json"),
+    (("scripts/evla.py",), "robotrain submit scripts/eval.py --platform local --dry-run --json"),
+    (("lab/train.py",), "robotrain submit train.py --platform local --dry-run --json"),
+    (("eval.py",), "robotrain submit scripts/eval.py --platform local --dry-run --json"),
+    ((".",), "robotrain submit train.py --platform local --dry-run --json"),
     (("train.py", "--requirements", "requirments.txt"), "--requirements requirements.txt"),
     (("train.py", "--code", "scirpts"), "--code {here}/scripts"),
 ]
@@ -339,6 +342,29 @@ def test_a_file_that_is_not_there_gets_the_nearest_name(robotrain, tmp_path, mon
     answer = robotrain("submit", *words, "--platform", "local", "--dry-run", "--json")
     assert answer.exit_code != 0
     assert answer.json["problems"][0]["instead"][0]["text"] == way.format(here=here)
+
+
+SWITCHES = [("", "--dry-run --wait"), ("p.add_argument('--dry-run')", "--wait"), ("dry_run: bool; wait: bool", "")]
+
+
+@pytest.mark.parametrize(("text", "noted"), SWITCHES)
+def test_a_switch_of_robotrain_after_the_dashes_is_noted(robotrain, tmp_path, monkeypatch, text, noted):
+    (tmp_path / "train.sh").write_text(f"# {text}\n")
+    monkeypatch.chdir(tmp_path)
+    line = ("submit", "train.sh", "--platform", "local", "--dry-run", "--", "--lr", "1", "--dry-run", "--wait")
+    answer = robotrain(*line)
+    lines = [line for line in answer.stderr.splitlines() if "[switch-of-program]" in line]
+    assert [line.split()[1] for line in lines] == noted.split()
+    assert answer.exit_code == 0
+
+
+def test_a_file_that_is_no_program_is_named_as_one(robotrain, tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "demo.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    answer = robotrain("submit", "data/demo.csv", "--platform", "local", "--json")
+    assert "is a file" in answer.json["problems"][0]["title"]
+    assert not answer.json["problems"][0]["instead"]
 
 
 @pytest.mark.parametrize(("options", "command"), [(DATA, "true"), ("--policy-path /data/policy", "true {outputs}")])

@@ -397,6 +397,12 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
 
             kinds = get_plugins(ctx).source_kinds()
             program = program_file.add_program(choice.program, after_dashes, line, choice.files, workload, kinds)
+            if program.is_missing:
+                from robotrain.cli.unknown_words import make_program_missing_problem
+
+                raise Rejected([*problems, make_program_missing_problem(choice.program, read_typed_line(ctx))])
+            switches = {flag for option in self.options.options if not option.metavar for flag in option.flags}
+            mistakes = [*mistakes, *program_file.find_own_switches(program, after_dashes, switches)]
             line, after_dashes = program.line, program.command
         request = Request(
             line=line,
@@ -450,7 +456,7 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
                 from robotrain.cli.unknown_words import find_unknown_words, make_pasted_line_problem
 
                 line = ctx.find_root().meta.get(ARGUMENTS_KEY, ())
-                mistakes = list(find_unknown_words(words, choice, self.options, plugins, line))
+                mistakes = list(find_unknown_words(words, choice, self.options, plugins, read_typed_line(ctx)))
                 if mistakes and (pasted := make_pasted_line_problem(line, plugins)):
                     raise Rejected([pasted])
                 problems += mistakes
@@ -459,10 +465,14 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             problems[:] = [problem for problem in problems if problem.code != "platform-missing"]
         messages = {problem.message for problem in problems}
         is_default = choice.origins[0] == DEFAULT_ORIGIN
-        is_other_meant = is_default and not messages.isdisjoint(("option-elsewhere.workload", "word-unknown.misspelt"))
+        is_other_meant = is_default and not messages.isdisjoint(OTHER_MEANT)
         if not (parts.get("workload") and parts.get("platform")) or is_other_meant or "standard-input" in messages:
             raise Rejected([*problems, *files])
         return parts["workload"], parts["platform"]
+
+
+OTHER_MEANT = ("option-elsewhere.workload", "word-unknown.misspelt", "word-unknown.program")
+"""Messages that say that another workload is probably meant than the default."""
 
 
 def complete_override(choice: Choice, plugins: Plugins, incomplete: str) -> list[str]:

@@ -164,14 +164,21 @@ def explain_unknown_word(word: str, choice: Choice, plugins: Plugins, line: Sequ
         return make_problem("standard-input")
     workloads = plugins.list_names("workload")
     of_kind = [name for name in workloads if name.startswith(f"{word}-") or name.endswith(f"-{word}")]
+    programs = [] if (Path(word) / JOB_FILE).is_file() else list(_find_programs(Path(word), plugins))
     meanings = tuple(_suggest_meanings(word, choice, plugins, line))
     near = tuple(map(Suggestion, of_kind)) or suggest_name(word, workloads)
     if of_kind[1:]:
         near = (Suggestion("WORKLOAD", "one of these"), *near)
     elif meanings and "/" in word:
         near = ()
+    message = "word-unknown.misspelt" if near else "word-unknown"
+    if not near and programs:
+        message = "word-unknown.program"
+        meanings = tuple(_repeat_line(line, word, program) for program in programs)
+    elif not near and Path(word).is_file():
+        message = "word-unknown.file"
     return make_problem(
-        "word-unknown.misspelt" if near else "word-unknown",
+        message,
         *(near or meanings),
         given=word,
         word=redact(word),
@@ -192,13 +199,45 @@ def _suggest_meanings(word: str, choice: Choice, plugins: Plugins, line: Sequenc
         yield Suggestion(shlex.quote(str(folder / JOB_FILE)), "the job file in this folder")
     elif (file := Path(f"{word}.yaml")).is_file():
         yield Suggestion(shlex.quote(str(file)), "the job file of this name")
-    elif folder.is_dir() or ("/" in word and not word.startswith((".", "/", "~"))):
+    elif folder.is_dir() or ("/" in word and not word.startswith((".", "/", "~")) and not folder.exists()):
         workload = load_or_none(plugins.workload, choice.workload)
         address = os.path.abspath(word) if folder.is_dir() else word
         for role in _list_open_roles(workload, plugins, line) if workload else ():
             for kind in plugins.source_kinds().values():
                 if role in kind.roles and kind.recognizes(address):
                     yield Suggestion(f"{kind.roles[role].flag} {shlex.quote(word)}", replaces=word)
+
+
+def _find_programs(folder: Path, plugins: Plugins) -> Iterator[str]:
+    """Yield the path of the program that a folder is about, for workloads that run a program of the user."""
+    workloads = [workload for workload in plugins.workloads().values() if workload.own_command and workload.template]
+    for workload in workloads if folder.is_dir() else ():
+        for code in workload.template.find_inputs(folder) if workload.template else ():
+            program = next((word for word in code.arguments if (folder / word).is_file()), "")
+            if program:
+                yield str(folder / program)
+
+
+def make_program_missing_problem(word: str, line: Sequence[str]) -> Problem:
+    """Return the problem of a program file that is not there, with the line for one that may be meant."""
+    path = Path(word).expanduser()
+    candidates = {str(file) for folder in (path.parent, Path()) for file in folder.glob(f"*{path.suffix}")}
+    candidates |= {str(file) for file in Path().glob(f"*/*{path.suffix}")}
+    same_name = sorted(text for text in candidates if Path(text).name == path.name)
+    near = find_nearest_name(word, candidates)
+    meant = same_name or ([near] if near else [])
+    ways = (_repeat_line(line, word, text) for text in meant[:MAX_FILES])
+    return make_problem("program-missing", *ways, given=word, name=redact(word), folder=redact(str(Path.cwd())))
+
+
+MAX_FILES = 3
+"""Of one name, that are offered for one that is not there."""
+
+
+def _repeat_line(line: Sequence[str], word: str, meant: str) -> Suggestion:
+    """Return the typed line with another word; the word alone if the line may hold a secret."""
+    words = ["robotrain", *(meant if text == word else text for text in line)]
+    return Suggestion(shlex.join(words) if can_repeat(" ".join(words)) else shlex.quote(meant), replaces=word)
 
 
 def _list_open_roles(workload: Workload, plugins: Plugins, line: Sequence[str]) -> list[str]:

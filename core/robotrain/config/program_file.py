@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +33,8 @@ class TypedProgram(NamedTuple):
     """The folder of the code."""
     path: str
     """That of the file, from there."""
+    is_missing: bool = False
+    """Whether there is no such file, and nobody named a folder of the code that may have it."""
 
 
 def add_program(
@@ -52,6 +54,7 @@ def add_program(
     full = Path(os.path.abspath(os.path.expanduser(file)))
     role = next((name for name, rule in workload.roles.items() if rule.is_program), "")
     source = next((source for layer in (line, *files) for source in layer.sources if source.role == role), None)
+    is_missing = source is None and not full.is_file()
     if source is None and role:
         folder = Path.cwd() if full.is_relative_to(Path.cwd()) else full.parent
         names = tuple(name for name, kind in kinds.items() if role in kind.roles and kind.recognizes(str(folder)))
@@ -60,7 +63,20 @@ def add_program(
     code = Path(source.base, os.path.expanduser(source.text)) if source else full.parent
     path = os.path.relpath(full, code) if full.is_relative_to(os.path.abspath(code)) else file
     words = (Value(word, origin) for word in (*find_starter(workload, file), path))
-    return TypedProgram(line, (*words, *arguments), code, path)
+    return TypedProgram(line, (*words, *arguments), code, path, is_missing)
+
+
+def find_own_switches(
+    program: TypedProgram, arguments: Sequence[Value], switches: Collection[str]
+) -> Iterator[Problem]:
+    """Note the switches of robotrain's command among the arguments of a program whose text has no such option."""
+    try:
+        text = (program.code / program.path).read_text(errors="replace")
+    except OSError:
+        return
+    for flag in (str(argument.value) for argument in arguments):
+        if flag in switches and flag not in text and flag.strip("-").replace("-", "_") not in text:
+            yield make_problem("switch-of-program", where=flag, file=program.path)
 
 
 def add_needs(
