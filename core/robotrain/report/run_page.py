@@ -169,7 +169,7 @@ def _list_checkpoints(facts: RunFacts) -> Iterator[tuple[str, ...]]:
             validation_loss = checkpoint_table.find_validation_loss(progress, output.step)
         is_own = record is facts.record
         version = registered.get(output.step, "") if is_own else ""
-        run = "" if is_own else record.name or record.run
+        run = "" if is_own else record.run
         yield str(output.step), size, format_number(loss), format_number(validation_loss), version, run
 
 

@@ -35,10 +35,12 @@ from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, Job
 from robotrain.model.run import RunRecord
 from robotrain.pipelines.resume import repeat_pipeline
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact_if_secret
 from robotrain.store import name_index, records
-from robotrain.store.latest_run import CONTINUABLE, NEWEST_NAMES
+from robotrain.store.latest_run import CONTINUABLE, NEWEST_NAMES, RunNeed
 from robotrain.submission import earlier_run
+from robotrain.submission.checkpoint_runs import may_be_continued
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import (
     change_job,
@@ -154,7 +156,7 @@ def resume(
     changes = {"--set": set, "--repin": repin, RESUME_FROM_FLAG: resume_from, "--training-steps": training_steps}
     changes |= {"--": ctx.meta.get(AFTER_DASHES_KEY)}
     if run in NEWEST_NAMES:
-        run = find_run_to_change(ctx, run, need=CONTINUABLE)
+        run = find_run_to_change(ctx, run, need=_make_resume_need(get_plugins(ctx)))
     if record := _find_pipeline(ctx, run, changes):
         return pipeline.resume_pipeline(ctx, record, ctx.params)
     steps = [f"training_steps={training_steps}"] if training_steps is not None else []
@@ -171,6 +173,15 @@ def resume(
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
     resumed = resume_job(prepared, stored, checkpoint, get_plugins(ctx))
     _submit_again(ctx, stored, resumed, ctx.params, before.name, before.job_folder)
+
+
+def _make_resume_need(plugins: Plugins) -> RunNeed:
+    """Return what `latest` has to have: of its platform it is asked whether it left a checkpoint."""
+
+    def is_met(record: RunRecord) -> bool:
+        return CONTINUABLE.is_met(record) and (bool(record.steps) or may_be_continued(record, plugins))
+
+    return CONTINUABLE._replace(is_met=is_met)
 
 
 def _resubmit_earlier_run(ctx: typer.Context, text: str, unknown: records.UnknownRun, options: dict[str, Any]) -> None:

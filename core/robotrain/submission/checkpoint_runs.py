@@ -1,0 +1,42 @@
+"""Which runs left a checkpoint, as their platforms say."""
+
+import itertools
+
+from robotrain.errors import Rejected
+from robotrain.model.run import RunRecord
+from robotrain.plugins.manager import Plugins
+from robotrain.store import name_index, records
+
+MAX_QUERIED = 10
+"""How many runs of a name are asked for."""
+
+
+def has_checkpoint(record: RunRecord, plugins: Plugins) -> bool:
+    """Return whether a run has a complete checkpoint. Raise Rejected, also if the platform does not answer."""
+    if record.phase != "sent":
+        return False
+    outputs = plugins.platform_of(record).engine.outputs(record.reference)
+    return any(output.kind == "checkpoint" for output in outputs)
+
+
+def may_be_continued(record: RunRecord, plugins: Plugins) -> bool:
+    """Return False for a run that ended without a checkpoint; True also if its platform does not know or answer."""
+    if record.phase != "sent":
+        return True
+    try:
+        status = plugins.platform_of(record).engine.status(record.reference)
+        return not status.finished or has_checkpoint(record, plugins)
+    except (Rejected, OSError):
+        return True
+
+
+def find_run_of_same_name(record: RunRecord, plugins: Plugins) -> str:
+    """Return the newest other run of the name of a run that has a checkpoint; empty if there is none."""
+    others = (run for run in name_index.find_named_runs(record.name) if run != record.run)
+    for run in itertools.islice(others, MAX_QUERIED):
+        try:
+            if has_checkpoint(records.read_record(run), plugins):
+                return run
+        except (Rejected, OSError):
+            continue
+    return ""
