@@ -38,10 +38,11 @@ def check_health(tmp_path: Path):
     return look
 
 
-def test_without_a_token_public_repositories_can_be_had(check_health):
-    ((online, state, says),) = check_health()
+def test_without_a_token_public_repositories_can_be_had(check_health, hub):
+    (online, state, says), answers = check_health(HF_ENDPOINT=hub.address)
     assert (online, state) == (False, "ok")
     assert "public repositories only" in says
+    assert answers == [True, "ok", "127.0.0.1 answers"]
 
 
 def test_a_token_is_found_where_the_library_keeps_it(check_health, tmp_path):
@@ -65,8 +66,9 @@ def test_a_token_of_characters_that_none_has_is_a_warning(check_health, hub):
     assert GOOD not in text
 
 
-def test_a_hub_that_cannot_be_reached_is_named(check_health):
-    *_, (_, state, says) = check_health(HF_TOKEN=GOOD, HF_ENDPOINT="http://127.0.0.1:9")
+@pytest.mark.parametrize("token", [GOOD, ""])
+def test_a_hub_that_cannot_be_reached_is_named(check_health, token):
+    *_, (_, state, says) = check_health(HF_TOKEN=token, HF_ENDPOINT="http://127.0.0.1:9")
     assert state == "warn"
     assert says.startswith("127.0.0.1 cannot be reached: ")
 

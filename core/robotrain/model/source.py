@@ -74,6 +74,8 @@ class RoleFlag:
     """Return whether a text looks like a source of the kind in this role, if fewer do than in others."""
     source_form: str = field(default="", compare=False)
     """What to type for a source of the kind in this role, if not the form of the kind."""
+    copy_form: str = field(default="", compare=False)
+    """What to type for a copy of a repository: OWNER/NAME in it is the repository's name. Empty if it takes none."""
 
 
 FileRange = tuple[str, int, int]

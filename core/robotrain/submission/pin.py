@@ -120,7 +120,7 @@ def _pin_source(
     except FAILURES as error:
         suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
         copies = _suggest_copies(source, kinds) if source.implied else ()
-        ways = (*suggestions, *copies, _SUGGEST_NO_PIN)
+        ways = (*suggestions, *copies, _SUGGEST_DOCTOR, _SUGGEST_NO_PIN)
         reason = explain_error(error, source.kind)
         return source, make_problem("pin-unknown", *ways, **_locate(source), uri=source.uri, why=reason)
     missing: Sequence[str] = ()
@@ -142,10 +142,12 @@ def _list_suggestions(error: SourceError) -> tuple[Suggestion, ...]:
 
 
 def _suggest_copies(source: document.JobSource, kinds: SourceKinds) -> Iterator[Suggestion]:
-    """Yield the options that give a source, which nobody gave, from another place."""
+    """Yield the options that take a copy of a source, which nobody gave, from another place."""
+    name = source.uri.partition("@")[0]
     for kind in kinds.values():
-        if kind.name != source.kind and (flag := kind.roles.get(source.role)):
-            yield Suggestion(f"{flag.flag} {flag.form or kind.form}", "a copy of it")
+        flag = kind.roles.get(source.role)
+        if kind.name != source.kind and flag and flag.copy_form:
+            yield Suggestion(f"{flag.flag} {flag.copy_form.replace('OWNER/NAME', name)}", "a copy of it")
 
 
 def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | None:
@@ -182,7 +184,7 @@ def _still_exists(source: document.JobSource, kinds: SourceKinds, pinning: Pinni
 _SUGGEST_NO_PIN = Suggestion("--no-pin", "uses the content at the time of the run")
 _SUGGEST_REPIN = Suggestion("--repin", "uses the current content")
 _SUGGEST_NO_PINS_AT_ALL = Suggestion("--repin --no-pin", "uses the content at the time of the run")
-_SUGGEST_DOCTOR = Suggestion("robotrain doctor", "checks what this machine can reach")
+_SUGGEST_DOCTOR = Suggestion("robotrain doctor --online", "checks what this machine can reach")
 
 
 def parse_source(source: document.JobSource, kinds: SourceKinds) -> Source:

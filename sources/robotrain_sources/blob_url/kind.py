@@ -58,6 +58,7 @@ KIND = SourceKind(
             help="A backbone or tokenizer that the policy names, in Azure Storage: the last two parts of the URL are "
             "its name.",
             form="https://…/OWNER/NAME",
+            copy_form="https://…/OWNER/NAME",
         ),
         "scenes": SCENES,
     },

@@ -91,7 +91,7 @@ def explain_hub_error(error: Exception, request: HubRequest, *, is_answer: bool 
         return HubFailure("other", f"{hub} cannot be reached: {untrusted}", "machine")
     transport_error = errors.describe_transport_error(error)
     if transport_error or "TransportError" in class_names:
-        cause = transport_error or _get_system_message(causes) or format_error(causes[-1]).rstrip(".")
+        cause = describe_no_answer(error)
         if "response body" in cause or "message body" in cause:
             return HubFailure("other", f"the connection to {hub} broke ({cause})", "network")
         return HubFailure("other", f"{hub} cannot be reached: {cause}", blame_no_answer(*causes))
@@ -165,6 +165,13 @@ def _explain_status(status: int, message: str, request: HubRequest) -> HubFailur
     if status in errors.TRANSIENT_STATUS or status >= 500:
         return HubFailure("other", f"{hub} answered HTTP {status} for {name}: try again later", "network")
     return HubFailure("other", f"{hub} answered HTTP {status} for {name}")
+
+
+def describe_no_answer(error: BaseException) -> str:
+    """Return in a few words why a server gave no answer."""
+    causes = list(iter_causes(error))
+    transport_error = errors.describe_transport_error(error)
+    return transport_error or _get_system_message(causes) or format_error(causes[-1]).rstrip(".")
 
 
 def _get_system_message(causes: list[BaseException]) -> str:

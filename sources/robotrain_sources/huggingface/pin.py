@@ -27,6 +27,7 @@ from robotrain_sources.fetching.errors import iter_causes, repeat_if_busy
 from robotrain_sources.huggingface import fetch, layout
 from robotrain_sources.huggingface.errors import (
     HubRequest,
+    describe_no_answer,
     explain_hub_error,
     explain_other_server,
     find_endpoint_problem,
@@ -261,7 +262,7 @@ def list_health_checks() -> Iterable[Check]:
     """Return the Hub's health checks; only jobs with a Hub repository need them."""
     return (
         Check(name="Hugging Face", run=check_token),
-        Check(name="Hub sign-in", run=check_sign_in, online=True),
+        Check(name="Hub", run=check_hub, online=True),
     )
 
 
@@ -288,28 +289,34 @@ def check_token() -> Iterator[HealthResult]:
         yield report_ok(f"a token is set ({constants.HF_TOKEN_PATH})")
 
 
-def check_sign_in() -> Iterator[HealthResult]:
-    """Report whether the Hub accepts the token."""
-    if find_endpoint_problem():  # which `check_token` reports
+def check_hub() -> Iterator[HealthResult]:
+    """Report whether the Hub answers, and accepts the token if there is one."""
+    if find_endpoint_problem():  # which `check_token` reports, as the following two
         return
-    from huggingface_hub import get_token
+    from huggingface_hub import constants, get_session, get_token
 
     token = get_token()
-    if not token or find_token_problem(token):
+    if constants.HF_HUB_OFFLINE or find_token_problem(token or ""):
         return
     hub = _make_hub_client()
     host = urlsplit(hub.endpoint).hostname or "the Hub"
     try:
-        yield report_ok(f"{host}: signed in as {hub.whoami()['name']}")
+        if token:
+            yield report_ok(f"{host}: signed in as {hub.whoami()['name']}")
+        else:
+            get_session().get(f"{hub.endpoint}/api/models?limit=1", timeout=REQUEST_SECONDS)  # any answer will do
+            yield report_ok(f"{host} answers")
     except Exception as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
-        if status == 401:
+        if token and status == 401:
             yield report_warning(
                 f"{host} does not accept the token: it is wrong or has expired",
                 Suggestion("hf auth login", "or set HF_TOKEN"),
             )
         elif status:
-            yield report_warning(f"{host} answered HTTP {status}: the token was not checked")
+            not_checked = ": the token was not checked" if token else ""
+            yield report_warning(f"{host} answered HTTP {status}{not_checked}")
         else:
-            reason = find_untrusted_certificate(*iter_causes(error)) or type(error).__name__
-            yield report_warning(f"{host} cannot be reached: {reason}")
+            reason = find_untrusted_certificate(*iter_causes(error)) or describe_no_answer(error)
+            copy = Suggestion("--dataset-path FOLDER", "a copy of a dataset, for a machine without the Hub")
+            yield report_warning(f"{host} cannot be reached: {reason}", copy)

@@ -112,6 +112,7 @@ KIND = SourceKind(
             help="A backbone or tokenizer that the policy names, in a folder of the machine that runs the job: the "
             "last two parts of the path are its name. Or a file with weights that the cameras' network starts from.",
             form="…/OWNER/NAME|FILE.pth",
+            copy_form="…/OWNER/NAME",
         ),
         "scenes": make_scenes_flag(lambda text: bool(re.match(_HINT, text) or re.fullmatch(_FOLDER_NAME, text))),
     },

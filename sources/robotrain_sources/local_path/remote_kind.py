@@ -24,7 +24,7 @@ KIND = SourceKind(
     example="me@login.lab.example:/scratch/episodes",
     help="A folder of the cluster that --login reaches.",
     roles={
-        role: replace(flag, recognizes=None, source_form=FORM)
+        role: replace(flag, recognizes=None, source_form=FORM, copy_form="")
         for role, flag in local_path.KIND.roles.items()
         if role != "code"
     },

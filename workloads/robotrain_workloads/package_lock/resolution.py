@@ -106,7 +106,7 @@ def _make_failure(inputs: LockInput, errors: str) -> Problem:
     parts = re.split(r"(?<=\w) @ (?=file:)", " ".join(text.split()).removesuffix("."))  # the `@` ends no password
     reason = truncate(" @ ".join(redact(part, max_length=MAX_REASON) for part in parts), MAX_REASON)
     is_transient = uv_program.classify_uv_error(errors) == "network"
-    network = (Suggestion("robotrain doctor", "checks what this machine can reach"),) if is_transient else ()
+    network = (Suggestion("robotrain doctor --online", "checks what this machine can reach"),) if is_transient else ()
     message = "lock-failed.added" if inputs.owner else "lock-failed.program"
     problem = make_problem(message, *network, where=inputs.origin, owner=inputs.owner, why=reason)
     return replace(problem, transient=is_transient)
