@@ -15,6 +15,7 @@ from job_documents import check_job
 from problem_assertions import check_problems
 from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.event import Track
 from robotrain_workloads.lerobot_train.frames import frame_cache, frame_file
 from robotrain_workloads.lerobot_train.frames.frame_cache import FrameCache
 from robotrain_workloads.lerobot_train.frames.frame_file import FrameFile, Slot, identify_file
@@ -267,33 +268,23 @@ def test_weights_are_the_same_with_the_cache_and_from_it(train, tmp_path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.parametrize("workers", [0, 2])
-def test_weights_are_the_same_with_image_transforms_and_after_a_resume(train, tmp_path, workers) -> None:
-    plain, cached = train_twice(train, tmp_path, TRANSFORMS, num_workers=workers)
-    assert read_tensors(plain.work / WEIGHTS.format(8)) == read_tensors(cached.work / WEIGHTS.format(8))
-    checkpoint = plain.work / "outputs/checkpoints/000004"
-    resumed = []
-    for name, mode in (("off", "off"), ("on", "on")):
-        folder = tmp_path / f"from-{name}"
-        shutil.copytree(checkpoint, folder)
-        settings = {**GROWING, "num_workers": workers, "frame_cache": mode}
-        ran = train(CAMERA, (*SMALL["act"], *TRANSFORMS), {"resume": folder}, work=f"resumed-{name}", **settings)
-        resumed.append(read_tensors(ran.work / WEIGHTS.format(8)))
-    assert resumed[0] == resumed[1]
-
-
-@pytest.mark.slow
-@pytest.mark.long
-def test_weights_of_a_policy_with_several_frames_are_the_same_with_four_workers(train, tmp_path) -> None:
+@pytest.mark.parametrize(("policy", "workers"), [("act", 0), ("act", 2), ("diffusion", 4)])
+def test_weights_are_the_same_with_image_transforms_and_after_a_resume(train, tmp_path, policy, workers) -> None:
     """Diffusion reads two frames of a sample, which the processes keep and read at the same time."""
-    settings = {**GROWING, "num_workers": 4, "policy_type": "diffusion"}
-    plain = train(CAMERA, SMALL["diffusion"], work="plain", **settings)
-    filled, read = (
-        train(CAMERA, SMALL["diffusion"], work=work, frame_cache="on", **settings) for work in ("filled", "read")
-    )
-    assert list_cache_files(tmp_path / "cache")
-    expected = read_tensors(plain.work / WEIGHTS.format(8))
-    assert all(read_tensors(ran.work / WEIGHTS.format(8)) == expected for ran in (filled, read))
+    parameters = {**GROWING, "policy_type": policy, "num_workers": workers}
+    half = tmp_path / "half/000004"
+    weights = {}
+    for work, mode in (("plain", "off"), ("filled", "on"), ("resumed", "off"), ("resumed-cached", "on")):
+        starts = {"resume": half} if work.startswith("resumed") else None
+        trained = train(CAMERA, (*SMALL[policy], *TRANSFORMS), starts, work=work, frame_cache=mode, **parameters)
+        tracked = [event.params for event in trained.events(Track)]
+        assert [params["video_backend"] for params in tracked if "video_backend" in params] == ["torchcodec"]
+        assert bool(list_cache_files(tmp_path / "cache")) == (work != "plain")
+        weights[work] = read_tensors(trained.work / WEIGHTS.format(8))
+        if work == "plain":
+            shutil.copytree(trained.work / "outputs/checkpoints/000004", half)
+    assert weights["plain"] == weights["filled"]
+    assert weights["resumed"] == weights["resumed-cached"]
 
 
 @pytest.mark.slow

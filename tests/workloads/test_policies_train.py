@@ -1,5 +1,6 @@
 """Each policy type and reward model trains, goes on and is evaluated through robotrain, with backbones from a Hub."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import tiny_backbones
 from hub_stand_in import HubStandIn
 from policy_trials import TRIALS, PolicyTrial
+from small_training import read_tensors
 from warm_server import LEROBOT_VARIABLES
 
 HERE = Path(__file__).parent
@@ -248,6 +250,23 @@ def test_a_translated_line_trains_the_weights_of_lerobot_train(
     weights = "pretrained_model/model.safetensors"
     plain = tmp_path / "outputs/checkpoints" / ours.name / weights
     assert (ours / weights).read_bytes() == plain.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_weights_of_smolvla_are_the_same_with_the_cache_of_frames(submit: Submit) -> None:
+    """With image transforms, and after a resume; as those of act and diffusion in test_frame_cache.py."""
+    (smolvla,) = (trial for trial in TRAINED if trial.type == "smolvla")
+    trial = dataclasses.replace(smolvla, every_time=("--dataset.image_transforms.enable=true",))
+    cached = ("--frame-cache", "on")
+    plain, filled = (submit(trial, 10, "--policy-type", trial.type, *words) for words in ((), cached))
+    half = plain.with_name("000005")
+    resumed, from_cache = (submit(trial, 10, "--resume-from", half, *words) for words in ((), cached))
+    checkpoints = (plain, filled, resumed, from_cache)
+    weights = [read_tensors(checkpoint / "pretrained_model/model.safetensors") for checkpoint in checkpoints]
+    assert weights[0] == weights[1]
+    assert weights[2] == weights[3]
+    assert list(Path(os.environ["ROBOTRAIN_CACHE"]).glob("frames/*/*.pixels"))
 
 
 @pytest.mark.slow
