@@ -155,6 +155,36 @@ def test_what_is_wrong_with_several_bags_is_said_once(compare, tmp_path):
     check_findings(compare(tmp_path / "bags", state_topic="/joints")[0])
 
 
+TWIST = "geometry_msgs/msg/Twist"
+
+
+def write_twists(folder):
+    """Write a bag of joints and speeds alone."""
+    types = recorded_bags._store().types
+    vector = types["geometry_msgs/msg/Vector3"]
+    speeds = types[TWIST](vector(0.1, 0.0, 0.0), vector(0.0, 0.0, 0.2))
+    times = [START + step * SECOND // 10 for step in range(6)]
+    packets = [("/cmd_vel", TWIST, log, speeds) for log in times]
+    Recording(steps=6, without=[CAMERA, "/action"], messages=packets).write(folder, "mcap")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fact"),
+    [
+        ({"action_joint_names": "linear.x,yaw"}, "yaw"),
+        ({"action_joint_names": "linear.x,angular.z"}, "act needs a camera"),
+        ({}, "act needs a camera"),
+    ],
+)
+def test_what_bags_lack_is_found_by_the_topics_that_are_guessed(compare, tmp_path, changes, fact):
+    for number in range(2):
+        write_twists(tmp_path / "bags" / f"ep{number}")
+    for named in ("/cmd_vel", None):
+        topics = {"image_topics": None, "state_topic": None, "action_topic": named, "fps": None}
+        problems, _ = compare(tmp_path / "bags", **topics, **changes)
+        check_findings(problems, 1, fact)
+
+
 def test_a_name_that_no_bag_has(compare, tmp_path):
     for name in ("kitchen", "bath"):
         Recording(steps=4).write(tmp_path / "bags" / name)

@@ -50,7 +50,8 @@ def find_unmet_needs(needs: "DataNeeds") -> Iterator[Problem | str]:
         fitting = _find_fitting_type(needs) if problems and needs.model.section == versions.POLICIES else ""
         for finding in problems:
             if fitting and not finding.suggestions:
-                yield make_data_problem(f"{finding.title}; {fitting} learns from it as it is", "--policy-type TYPE")
+                way = f"--policy-type {fitting}"
+                yield make_data_problem(f"{finding.title}; {fitting} learns from it as it is", way)
             else:
                 yield finding
         yield from needs.find_feature_problems()
@@ -79,12 +80,16 @@ class DataNeeds:
 
     :param model: its type.
     :param values: those of its options (`LerobotJob.values`).
+    :param info: the description of a dataset that is still to be made; None for that of the job.
     """
 
-    def __init__(self, job: LerobotJob, model: TrainedModel, values: Mapping[str, Any]) -> None:
-        self.job, self.model, self.values, self.info = job, model, values, job.info
+    def __init__(
+        self, job: LerobotJob, model: TrainedModel, values: Mapping[str, Any], info: Mapping[str, Any] | None = None
+    ) -> None:
+        self.job, self.model, self.values = job, model, values
+        self.info = job.info if info is None else info
         self.is_new, self.resumes = job.start_source is None, job.start.mode == "checkpoint"
-        self._facts, self._features, self._cameras = model.facts, get_features(job.info), list_cameras(job.info)
+        self._facts, self._features, self._cameras = model.facts, get_features(self.info), list_cameras(self.info)
         self._inputs = self._read_inputs()
         self._pictures = self._list_pictures()
 
@@ -123,10 +128,15 @@ class DataNeeds:
     def find_type_problems(self) -> Iterator[Problem | str]:
         """Yield what a new policy of the type needs, whatever its sizes."""
         yield from self.find_reward_problems()
+        yield from self.find_missing_inputs()
+        if self._inputs is not None:
+            yield from self._find_picture_problems()
+
+    def find_missing_inputs(self) -> Iterator[Problem | str]:
+        """Yield what a new policy reads that the dataset lacks, by the names of its features."""
         if self._inputs is not None:
             yield from self._find_state_problems()
             yield from self._find_camera_problems()
-            yield from self._find_picture_problems()
 
     def find_reward_problems(self) -> Iterator[str]:
         """Yield a sentence if the reward is missing."""

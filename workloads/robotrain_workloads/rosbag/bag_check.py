@@ -15,6 +15,7 @@ from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
 from robotrain_workloads import bag_parameters
+from robotrain_workloads.lerobot.policy_features import STATE, WORLD
 from robotrain_workloads.option_kinds import find_near_option
 from robotrain_workloads.rosbag import SLOW_FACTOR, bag_probe, explain_clocks
 from robotrain_workloads.rosbag.bag_files import (
@@ -27,6 +28,7 @@ from robotrain_workloads.rosbag.bag_files import (
 )
 from robotrain_workloads.rosbag.bag_probe import ProbedTopic
 from robotrain_workloads.rosbag.number_types import (
+    FIXED_NAMES,
     JOINT_TYPE,
     NUMBER_TYPES,
     describe_topics,
@@ -46,6 +48,8 @@ SHORTEST_EPISODE = 2
 IMAGES = (bag_probe.IMAGE, bag_probe.COMPRESSED_IMAGE)
 TOPICS = {"state_topic": "joint_names", "environment_state_topic": "", "action_topic": "action_joint_names"}
 """The parameters with a topic of numbers, and those with the names of its joints."""
+FEATURES = {"state_topic": STATE, "environment_state_topic": WORLD}
+"""The inputs of a policy that these topics become."""
 
 
 class BagCheck:
@@ -68,6 +72,8 @@ class BagCheck:
         """The most steps of each bag whose length is known."""
         self._probed: list[Mapping[str, ProbedTopic]] = []
         """The topics of each bag that could be read."""
+        self.features: frozenset[str] | None = None
+        """The inputs that the dataset will have, its cameras among them; None if not all bags could be read."""
         self.warnings: list[str] = []
         """What may stop the training."""
 
@@ -135,9 +141,7 @@ class BagCheck:
         numbers = {name: topic for name, topic in self._topics.items() if topic not in self._cameras}
         for name, topic in numbers.items():
             self._check_topic(bag, topics, topic, NUMBER_TYPES, name)
-            joints = bag_parameters.parse_names(_get_text(self._values[TOPICS[name]])) if TOPICS[name] else ()
-            if joints and topic in topics and topics[topic].type == JOINT_TYPE:
-                self._check_joints(bag, topics[topic], name, joints)
+            self._check_joints(bag, topics, topic, name)
         used = {topic: topics[topic] for topic in (*numbers.values(), *self._cameras) if topic in topics}
         if self._values["timestamp"] == "header":
             self._check_clocks(bag, used)
@@ -211,6 +215,11 @@ class BagCheck:
         guessed = suggest_settings(topics, {})
         cameras = guessed.image_topics if self._values["image_topics"] is None else self._cameras
         guesses = {name: getattr(guessed, name) for name in TOPICS if self._values[name] is None}
+        for name, topic in guesses.items():
+            for bag, probed in zip(bags, self._probed, strict=True):
+                self._check_joints(bag, probed, topic, name)
+        inputs = [feature for name, feature in FEATURES.items() if self._topics.get(name) or guesses.get(name)]
+        self.features = frozenset([*inputs, *(f"observation.images.{camera}" for camera in cameras.values())])
         if bag_parameters.is_action_the_state({**self._values, **guesses}) and "state_topic" in guesses:
             ways = (f"--action-topic {bag_parameters.NO_TOPIC}", "--state-topic TOPIC")
             self._add_problem(bags[0].path, bag_parameters.ACTION_IS_STATE, *ways)
@@ -251,22 +260,37 @@ class BagCheck:
         elif damaged:
             self.warnings.append(f"{bag.path}: {name}: {damaged[0]}; training stops if a step uses this picture")
 
-    def _check_joints(self, bag: Bag, topic: ProbedTopic, name: str, joints: Sequence[str]) -> None:
+    def _check_joints(self, bag: Bag, topics: Mapping[str, ProbedTopic], topic: str | None, name: str) -> None:
+        """Say that a topic lacks joints that the job names.
+
+        :param name: the parameter with the topic.
+        """
+        joints = bag_parameters.parse_names(_get_text(self._values[TOPICS[name]])) if TOPICS[name] else ()
+        if not joints or topic is None or topic not in topics:
+            return
+        try:
+            recorded = _list_joints(topics[topic])
+        except ValueError as error:
+            self._add_problem(bag.path, f"{topic}: {error}")
+            return
+        missing = [joint for joint in joints if recorded is not None and joint not in recorded]
+        if recorded is None or not missing:
+            return
         flag = f"--{TOPICS[name].replace('_', '-')}"
-        for data in topic.samples[:1]:
-            try:
-                recorded = sorted(bag_probe.parse_message(topic.type, data).name)
-            except ValueError as error:
-                self._add_problem(bag.path, f"{self._topics[name]}: {error}")
-                return
-            if missing := [joint for joint in joints if joint not in recorded]:
-                unnamed = [joint for joint in recorded if joint not in joints]
-                near = {joint: find_near_option(joint, unnamed) for joint in missing}
-                corrected = [near.get(joint, joint) for joint in joints]
-                is_clear = all(corrected) and len(set(corrected)) == len(corrected)
-                way = f"{flag} {','.join(corrected)}" if is_clear else ""
-                has = ", ".join(recorded) or "none"
-                self._add_problem(bag.path, f"no joint {', '.join(missing)} ({flag}); it has {has}", way)
+        unnamed = [joint for joint in recorded if joint not in joints]
+        near = {joint: find_near_option(joint, unnamed) for joint in missing}
+        corrected = [near.get(joint, joint) for joint in joints]
+        is_clear = all(corrected) and len(set(corrected)) == len(corrected)
+        way = f"{flag} {','.join(corrected)}" if is_clear else ""
+        has = ", ".join(recorded) or "none"
+        self._add_problem(bag.path, f"no joint {', '.join(missing)} ({flag}); it has {has}", way)
+
+
+def _list_joints(topic: ProbedTopic) -> Sequence[str] | None:
+    """Return what the values of a topic are called; None if that is not known. Raise ValueError for a bad message."""
+    if topic.type == JOINT_TYPE:
+        return sorted(bag_probe.parse_message(topic.type, topic.samples[0]).name) if topic.samples else None
+    return FIXED_NAMES.get(topic.type)
 
 
 def _describe_bags(paths: Sequence[Path]) -> str:

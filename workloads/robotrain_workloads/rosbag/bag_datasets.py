@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import DataPreparation, PythonEnvironment
@@ -17,6 +17,8 @@ from robotrain_runtime.contract.problem import Problem
 from robotrain_workloads import bag_parameters
 from robotrain_workloads.bag_storage import STORAGE_SUFFIXES, has_bags
 from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot_data_check.data_needs import DataNeeds
 from robotrain_workloads.rosbag.bag_check import BagCheck
 from robotrain_workloads.rosbag.settings import DataSettings
 
@@ -47,7 +49,19 @@ def find_problems(
         elif is_complete or source.kind == LOCAL_KIND:
             yield f"{source.uri} holds no ROS 2 bag: no file in it ends in {' or '.join(STORAGE_SUFFIXES)}"
     if bags and len(bags) == len(set(sources)):
-        yield from _make_check(document).find_problems(bags)
+        check = _make_check(document)
+        problems = check.find_problems(bags)
+        yield from problems
+        if not problems and check.features is not None:
+            yield from _find_missing_inputs(LerobotJob(document, data), check.features)
+
+
+def _find_missing_inputs(job: LerobotJob, features: Collection[str]) -> Iterator[Problem | str]:
+    """Yield what a new policy reads that the dataset will lack."""
+    is_new = job.start_source is None
+    if is_new and not job.model.facts.refused:
+        kinds = {name: {"dtype": "video" if name.startswith("observation.images.") else "float32"} for name in features}
+        yield from DataNeeds(job, job.model, job.values, {"features": kinds}).find_missing_inputs()
 
 
 def list_warnings(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
