@@ -304,6 +304,8 @@ def check_cache() -> Iterator[HealthResult]:
     count = f"{len(complete)} {'entry' if len(complete) == 1 else 'entries'}"
     text = f"{count}, {_format_sizes(complete)}" + (f", {busy} in use" if busy else "")
     idle = disk_cache.choose_prunable(complete, unused=UNUSED_SECONDS, limit=None, now=time.time())
+    if not all(entry.folder_size.is_complete for entry in complete):
+        text += f"; counting stopped after {COUNT_SECONDS:g} s: `du -sh {files.get_cache_folder()}` counts all"
     if idle:
         text += f"; {len(idle)} not used for a month ({_format_sizes(idle)}): "
         text += "`robotrain runs --prune --cache --unused 30d` removes them"

@@ -85,6 +85,7 @@ def test_what_is_to_be_typed_replaces_the_unknown_option(robotrain, words):
 def test_command_of_other_tools_is_answered_with_the_line_to_type(robotrain):
     for line in ("launch job.yaml", "sbatch train.sh", "queue", "squeue", "stop a-run", "scancel a-run"):
         robotrain(*line.split()).check_problems(2, "command-unknown")
+    assert "robotrain submit --help" in robotrain("help", "submit").stderr
 
 
 def test_words_of_other_tools_list_the_runs(scripted, robotrain):

@@ -141,6 +141,13 @@ def test_run_without_outputs_is_an_error_with_a_reason(scripted, robotrain, stat
     robotrain("outputs").check_problems(1, "outputs-missing")
 
 
+def test_run_that_saved_nothing_differs_from_one_whose_outputs_are_gone(scripted, robotrain):
+    scripted.run("train-1", state="succeeded")
+    scripted.run("train-2", LEFT, state="succeeded")
+    assert "saved nothing" in robotrain("outputs", "train-1").stderr
+    assert "no longer there" in robotrain("outputs", "train-2").stderr
+
+
 LEFT = Checkpoint(step=400, path="/x/checkpoints/000400")
 
 

@@ -49,7 +49,8 @@ def test_pipeline_needs_the_name_of_a_step(robotrain, tmp_path):
 def test_shell_without_a_terminal_or_a_command_is_refused(reached, robotrain):
     reached.run("train-1", platform="reached")
     check_problems(robotrain("shell").stderr, "shell-without-terminal")
-    assert "robotrain shell pick --step train -- COMMAND" in robotrain("shell", "pick", "--step", "train").stderr
+    assert "robotrain shell train-1 --step train -- COMMAND" in robotrain("shell", "train-1", "--step", "train").stderr
+    check_problems(robotrain("shell", "nope").stderr, "run-unknown")
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "80:", "8080:localhost:80", "-1"])

@@ -238,6 +238,8 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
         text = f"robotrain {_fill_in_runs(line, arguments)}{_repeat_options(line, arguments)}"
         if line.startswith("submit ") and (is_job_file(after) or after in plugins.list_names("workload")):
             text = _repeat_line(["submit"], arguments)
+        if line == "--help" and after in commands:
+            text = f"robotrain {after} --help"
         ways.append(Suggestion(text))
     elif name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
         title, reason = f"robotrain has no command {name!r}", ""

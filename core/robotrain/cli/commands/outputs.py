@@ -71,13 +71,13 @@ def outputs(
         status = platform.engine.status(record.reference)
         message = "outputs-missing.none" if status.finished else "outputs-missing.not-yet"
         # an empty list would look like success
-        raise Rejected([make_problem(message, run=record.run, why=_explain_no_outputs(status))])
+        raise Rejected([make_problem(message, run=record.run, why=_explain_no_outputs(status, record, platform))])
     if training:
         return _print_merged(ctx, training, _select_outputs(available, checkpoint or "last", record), to, json)
     chosen = _select_outputs(available, checkpoint, record)
     has_checkpoint = any(output.kind == "checkpoint" for output in available)
     if record.makes == "checkpoints" and not has_checkpoint and not _is_evaluated(record, platform):
-        reason = _explain_no_outputs(platform.engine.status(record.reference))
+        reason = _explain_no_outputs(platform.engine.status(record.reference), record, platform)
         print_message(f"there is no checkpoint among them: {reason}")
     downloaded = download_outputs(chosen, platform, record, to) if to else {}
     if json:
@@ -144,12 +144,21 @@ def _select_outputs(
     return selected
 
 
-def _explain_no_outputs(status: Status) -> str:
-    reason = {
-        "pending": "It has not started yet",
-        "running": "It is running and has not saved anything yet",
-        "succeeded": "It succeeded, but saved nothing, or its outputs were removed",
-    }.get(status.state, f"It {status.state} before it saved anything" if status.state != "lost" else "It was lost")
+STATE_SENTENCES = {
+    "pending": "It has not started yet",
+    "running": "It is running and has not saved anything yet",
+    "succeeded": "It succeeded, but saved nothing",
+    "failed": "It failed before it saved anything",
+    "cancelled": "It was cancelled before it saved anything",
+}
+
+
+def _explain_no_outputs(status: Status, record: RunRecord, platform: Platform) -> str:
+    progress, _ = progress_cache.read_run_log(record, platform, on_error=lambda error: None)
+    if status.finished and progress.has_output:
+        reason = "What it saved is no longer there"
+    else:
+        reason = STATE_SENTENCES.get(status.state, f"It was {status.state}")
     return f"{reason}{': ' + status.reason if status.reason else ''}."
 
 

@@ -169,10 +169,22 @@ def resume(
     else:
         before, _ = open_run(ctx, before.run)
         checkpoint = find_last_checkpoint(before, stored, prepared, get_plugins(ctx), print_message)
+    if not any(text.startswith("training_steps=") for text in sets):
+        _require_steps_left(prepared.job, checkpoint.step, run or before.run)
     step = f"step {checkpoint.step} of {stored.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
     resumed = resume_job(prepared, stored, checkpoint, get_plugins(ctx))
     _submit_again(ctx, stored, resumed, ctx.params, before.name, before.job_folder)
+
+
+def _require_steps_left(job: Job, done: int | None, typed: str) -> None:
+    """Raise Rejected if the checkpoint has reached the steps of the job, which nobody changed.
+
+    :param typed: the run, as it was typed.
+    """
+    steps = dict(job.parameters).get("training_steps")
+    if done is not None and isinstance(steps, int) and done >= steps:
+        raise Rejected([make_problem("steps-reached", run=typed, typed=typed, steps=steps, done=done)])
 
 
 def _make_resume_need(plugins: Plugins) -> RunNeed:

@@ -12,6 +12,7 @@ from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.platform_features import RunAccess
 from robotrain.model.reference import ADOPTED_KEY
+from robotrain.store import name_index
 
 make_problem = Messages(__file__)
 
@@ -40,6 +41,7 @@ def shell(ctx: typer.Context, run: RunArgument = "", step: StepOption = "") -> N
     words = ctx.meta[AFTER_DASHES_KEY] or []
     is_typed = has_terminal()
     if not (words or is_typed):
+        name_index.find_run(run)
         raise Rejected([make_problem("shell-without-terminal", run=format_run(run or "latest", step))])
     record, platform = open_accessible_run(ctx, run, step, "shell")
     reference = {**record.reference, **({ADOPTED_KEY: record.run} if record.is_adopted else {})}
