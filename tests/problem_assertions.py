@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from robotrain.errors import Rejected, format_problem
+from robotrain.errors import Rejected
 from robotrain_runtime.contract.problem import Problem, ProblemError
 
 BLOCK = re.compile(r"^(?:error|warning|note): .*?\[([\w-]+)\]$(?:\n  .*)*", re.MULTILINE)
@@ -15,7 +15,7 @@ def check_problems(problems: str | Iterable[object], *expected: str) -> None:
     """Assert that a report, or a list of problems, has these, each "CODE" or "CODE PLACE", and no other error; more
     notes and warnings may be there. PLACE is how the second line of a problem's report begins.
     """
-    shown = problems if isinstance(problems, str) else "\n".join(map(_format, problems))
+    shown = problems if isinstance(problems, str) else "\n".join(map(str, problems))
     blocks = [(match[1], match[0]) for match in BLOCK.finditer(shown)]
     lines = [(" ".join([code, *block.split("\n  ")[1:2]]), block) for code, block in blocks]
     missing = [problem for problem in expected if not any(is_meant(problem, line) for line, _ in lines)]
@@ -38,10 +38,6 @@ def check_refusals(raised: Exception | Iterable[object], *expected: str) -> None
     """
     refusals = [raised] if isinstance(raised, Exception) else raised
     check_problems("\n".join(map(format_refusal, refusals)), *expected)
-
-
-def _format(shown: object) -> str:
-    return format_problem(shown) if isinstance(shown, Problem) else str(shown)
 
 
 def format_refusal(refusal: object) -> str:

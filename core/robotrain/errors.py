@@ -9,6 +9,7 @@ from robotrain_runtime.contract.problem import Problem as Problem
 from robotrain_runtime.contract.problem import Severity as Severity
 from robotrain_runtime.contract.problem import Stage as Stage
 from robotrain_runtime.contract.problem import Suggestion as Suggestion
+from robotrain_runtime.contract.problem import format_problem as format_problem
 from robotrain_runtime.contract.problem import suggest_leaving_out as suggest_leaving_out
 
 EXIT_INTERRUPTED = 130
@@ -92,23 +93,3 @@ def collect_problems(problems: list[Problem]) -> Iterator[None]:
         problems += (
             replace(problem, transient=problem.transient or rejected.transient) for problem in rejected.problems
         )
-
-
-MAX_ALIGNED = 60
-"""The maximal length of a suggestion whose remark is aligned with others."""
-
-
-def format_problem(problem: Problem, width: int = 100) -> str:
-    """Return the report of a problem: title and code, place and given text, reason, suggestions."""
-    head = f"{problem.severity}: {problem.title}"
-    code = f"[{problem.code}]"
-    lines = [f"{head}{code:>{max(len(code) + 2, width - len(head))}}"]
-    subject = " ".join(part for part in (problem.where, problem.given) if part)
-    lines += [f"  {line}" for part in (subject, problem.why) if part for line in part.splitlines()]
-    pairs = problem.suggestions
-    column = max((len(text) for text, remark, _ in pairs if remark and len(text) <= MAX_ALIGNED), default=0)
-    for index, (text, remark, _) in enumerate(pairs):
-        aligned = f"{'':{max(0, column - len(text))}} ({remark})" if remark else ""
-        label = "or" if index else "" if text.startswith(LEAVE_OUT) else "use"
-        lines.append(f"  {label:<5} {text}{aligned}")
-    return "\n".join(lines)

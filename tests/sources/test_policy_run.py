@@ -278,7 +278,9 @@ def test_all_checkpoints_of_a_run_are_meant_by_any_text_that_means_it(robotrain,
     typed = ("--policy-run", text, "--checkpoints", "all", "--env", "pusht")
     answer = robotrain("explain", "lerobot-eval", *typed, "--platform", "local", "--json")
     assert answer.exit_code == 0, answer.stderr
-    assert [row["value"] for row in answer.json["values"] if row["name"] == "policy"] == ["local_path /runs/checkpoints"]
+    assert [row["value"] for row in answer.json["values"] if row["name"] == "policy"] == [
+        "local_path /runs/checkpoints"
+    ]
 
 
 def test_a_comparison_takes_a_run_before_a_folder_of_its_name(robotrain, record_run):

@@ -5,6 +5,7 @@ import contextlib
 import pytest
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.problem import summarize_problem
 from robotrain_sources.blob_url import errors, identity, reference, target
 from robotrain_sources.blob_url import fetch as blob_fetch
 from robotrain_sources.huggingface import fetch
@@ -72,7 +73,7 @@ def test_survey_and_publish_preflight_suggest_the_platforms_way(
     ]
     made = container.deliver(sources, {"huggingface": fetch, "blob_url": blob_fetch}, place, {})
     with contextlib.closing(made):
-        hub_said, blob_said = (str(survey.problems[0]) for survey in made.survey())
+        hub_said, blob_said = (summarize_problem(survey.problems[0]) for survey in made.survey())
     assert hub_said.endswith(f"and {WAY}")
     assert f": {ways['blob_url']}; an identity needs" in blob_said
     (publish_said,) = target.inspect(url, place).problems

@@ -11,6 +11,7 @@ from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachabl
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.contract.problem import summarize_problem
 from robotrain_sources.torchvision import fetch, pin, weights_table
 from robotrain_sources.torchvision.reference import TorchvisionWeights, parse_weights
 from robotrain_sources.transfer import container
@@ -94,7 +95,7 @@ def deliver(tmp_path: Path, data_python: Path) -> Callable[[], Path]:
         try:
             (survey,) = delivery.survey()
             if survey.problems:
-                raise JobFailed(str(survey.problems[0]))
+                raise JobFailed(summarize_problem(survey.problems[0]))
             (folder,) = delivery.fetch(lambda progress: None).values()
             return folder / FILE
         finally:

@@ -6,6 +6,7 @@ import re
 import pytest
 from azure_stand_in import Fault
 from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.contract.problem import summarize_problem
 from robotrain_sources.fetching.errors import format_error
 from transfer_fixtures import cache, deliver, read_tree, shelves
 
@@ -102,7 +103,7 @@ def test_403_at_the_listing_is_found_by_the_survey(shelves, shelf, deliver):
     shelves.faults.append(Fault("/pusht$", status=403))
     other = shelves.put("fine", {"a": b"1"})
     first, second = deliver(shelf, other).survey()
-    assert re.match("pusht: HTTPError: HTTP Error 403", str(first.problems[0]))
+    assert re.match("pusht: HTTPError: HTTP Error 403", summarize_problem(first.problems[0]))
     assert first.fault == "configuration"
     assert (second.problems, second.files, second.size) == ((), 1, 1)
 

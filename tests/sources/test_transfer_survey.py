@@ -9,6 +9,7 @@ from azure_stand_in import Fault
 from problem_assertions import check_refusals
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.contract.problem import summarize_problem
 from robotrain_runtime.machine import disk_cache
 from robotrain_sources.fetching import errors
 from robotrain_sources.transfer import container
@@ -28,7 +29,7 @@ def test_everything_that_is_wrong_is_found_at_once(shelves, deliver, cache):
     uris = [shelves.put(shelf, FILES) for shelf in ("fine", "refused", "evil", "both")]
     delivery = deliver(*uris, shelves.address("empty"), "http://127.0.0.1:1/nowhere")
     surveys = delivery.survey()
-    text = [" ".join(map(str, survey.problems)) for survey in surveys]
+    text = [" ".join(map(summarize_problem, survey.problems)) for survey in surveys]
     assert text[0] == ""
     assert "refused: PermissionDeniedError" in text[1]
     assert "the name '../../evil' leads out of the folder" in text[2]
@@ -55,7 +56,7 @@ def test_nothing_is_fetched_when_one_source_is_wrong(shelves, deliver):
 def test_data_that_is_not_what_was_pinned_is_not_fetched(shelves, deliver):
     uri = shelves.put("pusht", FILES)
     (survey,) = deliver(uri, pin="0123").survey()
-    assert list(map(str, survey.problems)) == ["pusht is not what it was"]
+    assert list(map(summarize_problem, survey.problems)) == ["pusht is not what it was"]
     (right,) = deliver(uri).survey()
     assert deliver(uri, pin=right.digest).survey()[0].problems == ()
 

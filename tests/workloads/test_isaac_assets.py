@@ -15,6 +15,7 @@ from local_server import QuietHandler, serve
 from robotrain_runtime.contract import files
 from robotrain_runtime.contract.container_plugin import PREPARED_FILE, get_prepared_folder
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_runtime.contract.problem import summarize_problem
 from robotrain_sources.blob_url.kind import KIND as BLOB
 from robotrain_sources.huggingface.kind import KIND as HUB
 from robotrain_sources.local_path.kind import KIND as FOLDER
@@ -81,7 +82,7 @@ def find_problems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[.
     def find(root: object, task: str = CARTPOLE) -> list[str]:
         monkeypatch.setenv(assets.ROOT_VARIABLE, str(root))
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-        return list(map(str, assets.find_problems(make_document(tmp_path, task=task), {})))
+        return list(map(summarize_problem, assets.find_problems(make_document(tmp_path, task=task), {})))
 
     return find
 

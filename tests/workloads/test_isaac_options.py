@@ -8,6 +8,7 @@ from problem_assertions import check_problems
 from robotrain.errors import Problem
 from robotrain.model.workload import Workload
 from robotrain_runtime.contract.document import parse_document
+from robotrain_runtime.contract.problem import summarize_problem
 from robotrain_runtime.machine import hardware
 from robotrain_workloads.isaac import installation
 from robotrain_workloads.isaac_export.workload import ISAAC_EXPORT
@@ -335,6 +336,9 @@ def test_a_gpu_that_the_machine_does_not_have_is_named_before_the_simulator_star
     monkeypatch.setattr(hardware, "count_visible_gpus", lambda: gpus)
     line = ("render", "isaac-train", "--isaac-version", "3.0", "--platform", "local", "--json", "--", options)
     document = parse_document(robotrain(*line).json["files"]["job.json"]["text"])
-    problems = [str(problem) for problem in installation.find_script_problems(document, "3.0", make_script("rsl_rl"))]
+    problems = [
+        summarize_problem(problem)
+        for problem in installation.find_script_problems(document, "3.0", make_script("rsl_rl"))
+    ]
     assert len(problems) == count
     assert all("needs an NVIDIA GPU" in problem for problem in problems)

@@ -21,6 +21,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobSource, RoleName
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
+from robotrain_runtime.contract.problem import summarize_problem
 from robotrain_runtime.contract.target import TargetContainerPlugin, TargetInspection
 
 from robotrain.check import publish_targets
@@ -215,13 +216,13 @@ class SourceKit(ImportTests):
             plugin = load_container_plugin(declaration.container_plugin, SourceContainerPlugin)
             if not plugin.CARRIER:
                 if problems := [*plugin.preflight(source, context)]:
-                    raise OSError("; ".join(map(str, problems)))
+                    raise OSError("; ".join(map(summarize_problem, problems)))
                 return read_files(plugin.fetch(source, context))
             fetcher = load_container_plugin(plugin.CARRIER, BatchFetcher)
             with closing(fetcher.deliver([source], {source.kind: plugin}, context, {})) as batch:
                 try:
                     if problems := [problem for survey in batch.survey() for problem in survey.problems]:
-                        raise OSError("; ".join(map(str, problems)))
+                        raise OSError("; ".join(map(summarize_problem, problems)))
                     return read_files(batch.fetch(lambda download: None)[source])
                 except JobFailed as failed:
                     raise OSError(str(failed)) from failed

@@ -24,6 +24,7 @@ from robotrain_runtime.contract.document import SCHEMA, JobDocument, JobSource, 
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.plugin_loader import load_batch_fetcher, load_container_plugin
+from robotrain_runtime.contract.problem import summarize_problem
 from robotrain_runtime.environments import environment
 from robotrain_runtime.process.stop import StopSignal
 
@@ -48,7 +49,7 @@ def download_source(kind: str, uri: str, to: Path) -> None:
     with contextlib.closing(carrier.deliver([source], {source.kind: plugin}, context, {})) as delivery:
         (survey,) = delivery.survey()
         if survey.problems:
-            raise JobFailed("; ".join(map(str, survey.problems)))
+            raise JobFailed("; ".join(map(summarize_problem, survey.problems)))
         shutil.copytree(delivery.fetch(lambda far: None)[source], to, dirs_exist_ok=True)
 
 

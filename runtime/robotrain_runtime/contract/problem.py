@@ -59,7 +59,7 @@ Severity = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What is wrong, and what helps. `str()` is one line: the title and the best suggestion.
+    """What is wrong, and what helps. `str()` is its report as `robotrain` prints it.
 
     The machine of the job gives what stands before `stage`; the rest is of a request that a user typed.
     """
@@ -112,7 +112,32 @@ class Problem:
             object.__setattr__(self, name, value)
 
     def __str__(self) -> str:
-        return ": ".join([self.title, *map(str, self.suggestions[:1])])
+        return format_problem(self)
+
+
+MAX_ALIGNED = 60
+"""The maximal length of a suggestion whose remark is aligned with others."""
+
+
+def format_problem(problem: Problem, width: int = 100) -> str:
+    """Return the report of a problem: title and code, place and given text, reason, suggestions."""
+    head = f"{problem.severity}: {problem.title}"
+    code = f"[{problem.code}]"
+    lines = [f"{head}{code:>{max(len(code) + 2, width - len(head))}}"]
+    subject = " ".join(part for part in (problem.where, problem.given) if part)
+    lines += [f"  {line}" for part in (subject, problem.why) if part for line in part.splitlines()]
+    pairs = problem.suggestions
+    column = max((len(text) for text, remark, _ in pairs if remark and len(text) <= MAX_ALIGNED), default=0)
+    for index, (text, remark, _) in enumerate(pairs):
+        aligned = f"{'':{max(0, column - len(text))}} ({remark})" if remark else ""
+        label = "or" if index else "" if text.startswith(LEAVE_OUT) else "use"
+        lines.append(f"  {label:<5} {text}{aligned}")
+    return "\n".join(lines)
+
+
+def summarize_problem(problem: Problem | str) -> str:
+    """Return what a container plugin says is wrong in one line: the title and the best suggestion, or its sentence."""
+    return problem if isinstance(problem, str) else ": ".join([problem.title, *map(str, problem.suggestions[:1])])
 
 
 def make_data_problem(
@@ -137,7 +162,7 @@ class ProblemError(OSError):
     """Something cannot be used. The message is the problem in one line."""
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
+        super().__init__(summarize_problem(problem))
         self.problem = problem
 
 

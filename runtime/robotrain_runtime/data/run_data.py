@@ -18,7 +18,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.contract.plugin_loader import make_container_context
-from robotrain_runtime.contract.problem import make_data_problem
+from robotrain_runtime.contract.problem import summarize_problem
 from robotrain_runtime.contract.staged_data import StagedMount
 from robotrain_runtime.data import sources
 from robotrain_runtime.data.sources import SourceBatches
@@ -65,7 +65,7 @@ class RunData:
         data |= self._fetch_waiting(self.document, data, python)
         data = {source: data[source] for source in self.document.sources if source in data}
         if problems := list(self._plugin.inspect(self.document, data)):
-            raise JobFailed("; ".join(map(str, map(make_data_problem, problems))), EXIT_PREFLIGHT, "data")
+            raise JobFailed("; ".join(map(summarize_problem, problems)), EXIT_PREFLIGHT, "data")
         return data
 
     @property
@@ -159,7 +159,7 @@ class RunData:
         with closing(self.batches) as batches:
             for survey in batches.survey().values():
                 if survey.problems:
-                    raise JobFailed("; ".join(map(str, survey.problems)), fault=survey.fault)
+                    raise JobFailed("; ".join(map(summarize_problem, survey.problems)), fault=survey.fault)
             return self._fetch_all(python)
 
     def _fetch_waiting(

@@ -27,6 +27,7 @@ from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.files import lock_file
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
+from robotrain_runtime.contract.problem import summarize_problem
 from robotrain_runtime.data_environment import ENVIRONMENT
 
 from robotrain_sources.fetching import errors
@@ -156,7 +157,7 @@ class Transfer:
         def fetch_folders() -> Mapping[Path, Path]:
             for survey in self._surveys:
                 if survey.problems:
-                    raise FetchError("; ".join(map(str, survey.problems)), survey.fault)
+                    raise FetchError("; ".join(map(summarize_problem, survey.problems)), survey.fault)
             assert self._request is not None
             self._downloader = Downloader(self._request, self._surveys, report_progress)
             return self._downloader.fetch_folders()

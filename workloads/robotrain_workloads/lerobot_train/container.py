@@ -20,7 +20,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.problem import Problem, summarize_problem
 from robotrain_runtime.machine import hardware
 
 from robotrain_workloads.lerobot import (
@@ -198,7 +198,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     job = LerobotJob(document, data, is_complete=True)
     mismatches = list(_find_mismatches(job)) if document.parameters["bags"] else []  # which are not known before
     if mismatches:
-        raise JobFailed("; ".join(map(str, map(make_data_problem, mismatches))), EXIT_PREFLIGHT, "data")
+        raise JobFailed("; ".join(map(summarize_problem, mismatches)), EXIT_PREFLIGHT, "data")
     hub_cache.fill_cache(data, work, job.trusted)
     output = run_setup.resolve_output_folder(document, work)
     recovered, notes = resume.recover_earlier_attempt(job, output)

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from robotrain_runtime.contract.problem import summarize_problem
 
 from robotrain_workloads.lerobot import dataset, episode_numbers
 from robotrain_workloads.lerobot_data.quality import episode_lengths, frame_gaps
@@ -117,6 +118,6 @@ def _find_description_problems(files: DatasetFiles, *, converts: bool) -> list[s
 
 def _list_sentences(folder: Path, name: str, *, converts: bool, description_only: bool) -> list[str]:
     return [
-        str(problem).rstrip(".").replace(f"{folder}/", "")
+        summarize_problem(problem).rstrip(".").replace(f"{folder}/", "")
         for problem in dataset.find_dataset_problems(folder, name, convert=converts, description_only=description_only)
     ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract.event import Note, emit_event
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.problem import Problem, make_data_problem, summarize_problem
 
 from robotrain_workloads.lerobot import policy, training_history, versions
 from robotrain_workloads.lerobot.dataset_texts import read_dataset_texts
@@ -62,7 +62,7 @@ def choose_description(
     for texts, origin in ((trained, "the only text that it was trained with"), (recorded, "that of the dataset")):
         if len(texts) == 1:
             return _note(texts[0], origin)
-    raise SystemExit(f"error: {_make_finding(env, trained or recorded)}")
+    raise SystemExit(f"error: {summarize_problem(_make_finding(env, trained or recorded))}")
 
 
 def _note(text: str, origin: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.event import Note, emit_event
-from robotrain_runtime.contract.problem import make_data_problem
+from robotrain_runtime.contract.problem import make_data_problem, summarize_problem
 
 from robotrain_workloads.lerobot import options as lerobot_options
 from robotrain_workloads.lerobot import versions
@@ -218,7 +218,7 @@ def explain_render_errors(env: str, scenes: Path | None = None) -> Iterator[None
     except Exception as error:
         if scenes and str(scenes) in str(error):
             reason = f"the scenes of {env} cannot be used: {str(error).replace(f'{scenes}/', '')}"
-            raise SystemExit(f"error: {make_data_problem(reason, suggest_scenes(env))}") from error
+            raise SystemExit(f"error: {summarize_problem(make_data_problem(reason, suggest_scenes(env)))}") from error
         frames = traceback.extract_tb(error.__traceback__)
         is_render_error = any(OPENGL_PACKAGES & set(Path(frame.filename).parts) for frame in frames)  # messages vary
         if not SIMULATED_ENVIRONMENTS[env].is_mujoco or not is_render_error:
