@@ -35,6 +35,7 @@ REFUSED = [
     ("--allow-builds", "true", "option-without-effect", "--requirements FILE"),
     ("--shell", "echo a", "command-invalid", "-- 'SCRIPT'"),
     ("", "--steps 10", "command-invalid", "-- PROGRAM ARGUMENTS"),
+    ("--code .", "train.py --lr 3", "command-invalid", "-- python train.py --lr 3"),
     ("", "'python train.py'", "command-invalid", "-- python train.py"),
     ("--metric loss=loss", "true", "value-invalid", "--metric 'loss=loss[=: ]+([0-9.eE+-]+)'"),
     (("--metric", "loss=loss (.+"), "true", "value-invalid", "--metric 'loss=loss[=: ]+([0-9.eE+-]+)'"),
@@ -107,6 +108,7 @@ ACCEPTED = [
     ("--checkpoints 'models/*/epoch_{step}.pth' --resume-in-place", "true"),
     ("--code .", "python train.py"),
     ("--code .", "./train.py"),
+    ("", "train.py"),
 ]
 
 

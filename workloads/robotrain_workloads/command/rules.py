@@ -1,5 +1,6 @@
 """Rules of `command` for a resolved job, on the submit side."""
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
+from robotrain.model.source import LOCAL_KIND
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain_runtime.contract.parameter import load_pairs
@@ -17,10 +19,13 @@ from robotrain_workloads.supervision.metric_row import LONGEST_NAME, clean_name,
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+    from robotrain_runtime.contract.document import JobSource
 
 make_problem = Messages(__file__)
 
 OUTPUTS_VARIABLE = "ROBOTRAIN_OUTPUTS"
+STARTERS = {".py": "python", ".sh": "bash"}
+"""What starts a file of the code, by the end of its name."""
 PYTHON_SWITCHES = ("-u", "-O", "-B", "-s", "-E", "-I")
 """Options of Python without a value, before the script."""
 MAX_NAMES = 5
@@ -35,7 +40,7 @@ def check_command(job: "Job") -> Iterator[Problem]:
         yield make_problem("command-missing")
         return
     if not job["shell"]:
-        yield from _check_program(words)
+        yield from _check_program(words, code_rules.find_code(job))
     if any("\0" in word or (not word.isprintable() and _has_surrogate(word)) for word in words):
         yield make_problem("command-invalid.character")
     if too_large := _find_too_large(job):
@@ -52,12 +57,16 @@ def check_command(job: "Job") -> Iterator[Problem]:
             yield make_problem("launcher-invalid", *ways, given=command, launcher=job["launcher"], why=str(error))
 
 
-def _check_program(words: Sequence[str]) -> Iterator[Problem]:
-    """Require that a command begins with a program."""
+def _check_program(words: Sequence[str], code: "JobSource | None") -> Iterator[Problem]:
+    """Require that a command begins with a program: a name without a folder is looked for on PATH alone."""
     if len(words) == 1 and len(words[0].split()) > 1:
         yield make_problem("command-invalid.one-text", given=words[0], words=redact(words[0]))
     if words[0].startswith("-"):
         yield make_problem("command-invalid.option-first", given=words[0])
+    elif code and code.kind == LOCAL_KIND and "/" not in words[0] and (Path(code.uri) / words[0]).is_file():
+        starter = next((name for suffix, name in STARTERS.items() if words[0].endswith(suffix)), "")
+        command = [starter, *words] if starter else [f"./{words[0]}", *words[1:]]
+        yield make_problem("command-invalid.no-program", given=words[0], command=redact(shlex.join(command)))
 
 
 def _find_too_large(job: "Job") -> str:
