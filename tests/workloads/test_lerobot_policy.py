@@ -193,6 +193,23 @@ def test_what_is_no_complete_checkpoint_cannot_be_resumed(find_problems, policy,
     )
 
 
+OF_LEROBOT = ("optimizer_state.safetensors", "rng_state.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("names", "is_beside_sealed"), [(OF_LEROBOT, False), (OF_LEROBOT, True), (OF_LEROBOT[:1], False)]
+)
+def test_a_complete_checkpoint_of_lerobot_train_itself_can_be_resumed(find_problems, saved, names, is_beside_sealed):
+    folder = saved("plain/checkpoints/000006", 6, sealed=False)
+    for name in names:
+        (folder / "training_state" / name).touch()
+    if is_beside_sealed:  # then it is one of robotrain, cut off
+        saved("plain/checkpoints/000004", 4)
+    is_taken = names == OF_LEROBOT and not is_beside_sealed
+    findings = find_problems(folder, role="resume", training_steps=100)
+    assert any("cannot resume" in text for text in map(job_documents.format_finding, findings)) is not is_taken
+
+
 def test_a_torn_checkpoint_names_the_complete_one_before_it(find_problems, saved):
     saved("run/checkpoints/000004", 4)
     torn = saved("run/checkpoints/000006", 6, type="diffusion")

@@ -21,6 +21,8 @@ from robotrain_workloads.lerobot.start import (
 )
 from robotrain_workloads.lerobot.trained_model import choose_model
 
+STATE_FILES = (policy.STEP_FILE.name, "rng_state.safetensors")
+"""What LeRobot saves of the state of every training, beside that of the optimizer."""
 ORDER_KEYS = {"seed": "seed", "batch_size": "batch_size", "num_gpus": "num_processes", "val_split": SPLIT_KEY}
 """Parameters that change the order of samples from the resumed step on, and their keys in a checkpoint."""
 
@@ -30,7 +32,7 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     folder, step, steps = job.start.folder, job.start.step, job.parameters["training_steps"]
     if job.start.mode != "checkpoint":
         return
-    if problem := checkpoint.validate_checkpoint(folder):
+    if not _is_of_plain_lerobot(folder) and (problem := checkpoint.validate_checkpoint(folder)):
         way = Suggestion("")
         if complete := checkpoint.find_last_complete(folder.parent):
             rename = shlex.join(["mv", str(folder), f"{folder}.torn"])
@@ -42,6 +44,18 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
         yield make_data_problem(
             f"{folder} has reached step {step} already: increase the steps", f"--training-steps {2 * step}"
         )
+
+
+def _is_of_plain_lerobot(folder: Path) -> bool:
+    """Return whether a complete checkpoint of `lerobot-train` itself, which seals none, is in a folder.
+
+    Beside a sealed one, an unsealed checkpoint is one of robotrain that was never completed.
+    """
+    if (folder / checkpoint.MANIFEST).exists() or checkpoint.find_last_complete(folder.resolve().parent):
+        return False
+    states = folder / policy.STEP_FILE.parent
+    is_complete = all((states / name).is_file() for name in STATE_FILES) and any(states.glob("optimizer*"))
+    return is_complete and any((folder / policy.MODEL_FOLDER).glob("*.safetensors"))
 
 
 def list_notes(job: LerobotJob) -> Iterator[Note]:
