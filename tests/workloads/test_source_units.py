@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from job_documents import folders
+from robotrain_workloads.lerobot_data.check_report import CheckedDataset, list_common_warnings
 from robotrain_workloads.lerobot_train import container
 
 ACTION, STATE = "action", "observation.state"
@@ -68,3 +69,15 @@ def test_statistics_that_cannot_be_read_are_no_finding(training, make_recording,
     recordings = [make_recording("first", np.ones(4), np.ones(4)), make_recording("second", np.ones(4), np.ones(4))]
     (recordings[1] / "meta/stats.json").write_text(content)
     assert list_unit_warnings(training, recordings) == []
+
+
+def make_checked(name, factor):
+    statistics = {STATE: {"mean": (MEANS * factor).tolist(), "std": (DEVIATIONS * factor).tolist()}}
+    return CheckedDataset(name, (), {"quality": {"statistics": statistics}})
+
+
+def test_data_check_compares_the_datasets_that_it_is_given():
+    radians, degrees = make_checked("a/b", 1), make_checked("deg", 57.3)
+    (warning,) = list_common_warnings([radians, degrees, CheckedDataset("unreadable", (), {}, "it does not exist")])
+    assert f"{STATE} in deg are about 57.3 times those in a/b: degrees among radians" in warning
+    assert list_common_warnings([radians, radians._replace(text="c/d")]) == []

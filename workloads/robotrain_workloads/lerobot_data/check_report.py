@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot.dataset import CONVERT_FLAG
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, format_ranges, parse_ranges, select_episodes
 from robotrain_workloads.lerobot_data_check.findings import BRIGHTNESS_UNIT, DataFinding, list_cured
+from robotrain_workloads.lerobot_data_check.source_units import find_other_units
 from robotrain_workloads.lerobot_data_check.statistics_needs import COMPUTED_WAY
 
 SEVERITIES = ("error", "warning")
@@ -98,6 +99,12 @@ class CheckedDataset(NamedTuple):
         total = self.results.get("tables", {}).get("episodes", 0)
         fewest = 0 if quality is None else min(quality.get(key, total) for key in LOOKED_AT.values())
         return fewest if fewest < total else None
+
+
+def list_common_warnings(datasets: Iterable[CheckedDataset]) -> list[str]:
+    """Return what is wrong with datasets only if a training reads them together."""
+    statistics = {checked.text: checked.results.get("quality", {}).get("statistics", {}) for checked in datasets}
+    return [*find_other_units(statistics)]
 
 
 def format_heading(checked: CheckedDataset) -> str:

@@ -67,8 +67,9 @@ def check(
     if decode == Decoded.ALL:
         given_datasets.require_folders(parsed)
     checked = [_check_dataset(dataset, val_split, exclude_episodes, decode, hidden=json) for dataset in parsed]
+    common_warnings = check_report.list_common_warnings(checked)
     if json:
-        print_json({"datasets": [dataset.dump() for dataset in checked]})
+        print_json({"datasets": [dataset.dump() for dataset in checked], "warnings": common_warnings})
     else:
         for dataset in checked:
             _print_dataset(dataset)
@@ -76,6 +77,8 @@ def check(
                 ways = given_datasets.suggest_elsewhere(dataset.text, get_plugins(ctx))
                 for index, way in enumerate(ways):
                     print_message(f"  {'or ' if index else 'use'}   {way.text} ({way.remark})")
+        for text in common_warnings:
+            print_result(f"{paint_text('warning', SEVERITY_STYLES['warning'], has_color(get_results()))}: {text}")
     if not all(dataset.can_train for dataset in checked):
         raise typer.Exit(Stage.USAGE.exit_code)
 

@@ -1,6 +1,6 @@
-"""Datasets that a training reads together, of which some have another unit, such as degrees among radians.
+"""Datasets that are read together, of which some have another unit, such as degrees among radians.
 
-Standard library only: the statistics that each dataset stores are compared.
+Standard library only. Of a job, the statistics that each dataset stores are compared.
 """
 
 import math
@@ -44,7 +44,14 @@ def list_warnings(job: LerobotJob) -> Iterator[str]:
     sources = list(dict.fromkeys(job.datasets))
     if len(sources) < 2:
         return
-    statistics = {source.uri: _read_statistics(job.folders[source]) for source in sources}
+    yield from find_other_units({source.uri: _read_statistics(job.folders[source]) for source in sources})
+
+
+def find_other_units(statistics: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a sentence if the numbers of some datasets are in another unit than those of the others.
+
+    :param statistics: by the name of a dataset, of each feature the `mean` and `std` of its dimensions.
+    """
     features_by_text: dict[str, list[str]] = {}
     for feature in (STATE, ACTION):
         dimensions = {name: _read_dimensions(stored, feature) for name, stored in statistics.items()}

@@ -27,7 +27,7 @@ from robotrain_workloads.lerobot_data_check.findings import (
     make_data_finding,
     make_span_finding,
 )
-from robotrain_workloads.lerobot_data_check.recording import ACTION, STATE, Array, RecordedDataset
+from robotrain_workloads.lerobot_data_check.recording import ACTION, STATE, Array, RecordedDataset, Spread
 from robotrain_workloads.lerobot_data_check.table_files import UnreadableTable
 
 BRIGHTNESS, FEWEST_EPISODES = 0.2, 20
@@ -79,6 +79,7 @@ def _find_problems(
     for part in recording.fetch_numbers():
         progress(round(part * numbered), total)
     spreads = recording.spreads
+    yield {"statistics": _describe_spreads(spreads)}
     names = {name: _name_dimensions(recording, name) for name in recording.number_features}
     progress(numbered, total)
     for feature, episodes in recording.non_finite.items():
@@ -106,6 +107,12 @@ def _find_problems(
     yield from pictures.list_findings(checks.copies)
     if len(reader.episodes) >= min(len(kept_episodes), FEWEST_EPISODES):
         yield from _find_brightness_problems(recording, reader.cameras, pictures)
+
+
+def _describe_spreads(spreads: Mapping[str, Spread]) -> dict[str, dict[str, list[float]]]:
+    """Return what is compared with other datasets: mean and deviation of action and state."""
+    compared = {name: spreads[name] for name in (ACTION, STATE) if name in spreads}
+    return {name: {"mean": spread.mean.tolist(), "std": spread.std.tolist()} for name, spread in compared.items()}
 
 
 class _NumberChecks:
