@@ -75,7 +75,17 @@ def test_the_page_contains_the_whole_evaluation(robotrain, record_evaluation):
     page = read_page(robotrain, "eval-1")
     for text in ("50%", "1 of 2; 95% interval 10-90%", "0.41", "1.9 ms", "lerobot/act_pusht", "143", "512"):
         assert text in page.texts
-    for text in ("0.9876", "1001", "failure", "0.3141", "shoulder", "0.6543, at most 3", "held out from training"):
+    for text in (
+        "0.9876",
+        "1001",
+        "failure",
+        "0.3141",
+        "shoulder",
+        "0.6543, at most 3",
+        "held out from training",
+        "ms/action is",
+        "red cross",
+    ):
         assert text in page.text
     assert sorted(page.embedded) == ["data:image/png"] * 3 + ["data:video/mp4"] * 2
     assert page.addresses == []

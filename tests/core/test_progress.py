@@ -82,6 +82,13 @@ def test_progress_is_one_line(events, line):
     assert read_events(*events).format_line() == line
 
 
+def test_a_score_is_once_in_a_line():
+    progress = Progress(LEROBOT_EVAL.profile.metrics)
+    for happened in (episode(0, mse=0.2), episode(1, mse=0.4), Metrics(values={"replay/mse": 0.31}, step=2, total=10)):
+        progress.add_event(event.EventRecord(5.0, happened))
+    assert progress.format_line().count("mse") == 1
+
+
 def test_episodes_that_end_together_have_no_rate():
     progress = Progress(METRICS)
     for number in range(3):

@@ -362,8 +362,8 @@ class Progress:
 
     @property
     def newest_value_text(self) -> str:
-        """The newest value of the main metric: `loss 0.25`; empty if there is none."""
-        if not (main := self.main_metric) or not self.curve or (self.evaluated and main.kind == "score"):
+        """The newest value of the main metric: `loss 0.25`; empty if there is none, or the score is shown instead."""
+        if not (main := self.main_metric) or not self.curve or (main.kind == "score" and self.score_text):
             return ""
         return f"{main.brief or main.title} {self.curve[-1][1]:.4g}{scores.format_unit(main)}"
 

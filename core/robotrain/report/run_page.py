@@ -146,7 +146,7 @@ def _list_tiles(facts: RunFacts) -> list[tuple[str, str, str]]:
         *(list_sweep_tiles(facts.sweep) if facts.sweep else [steps]),
         *((metric.title, format_number(progress.metrics.get(metric.name)), "") for metric in metrics if metric),
         ("time", "" if facts.seconds is None else format_duration(facts.seconds), ""),
-        (f"{progress.unit}s/s", format_number(progress.rate, 3) if progress.rate else "", ""),
+        (f"{progress.unit}s/s", format_number(progress.rate, 3) if progress.rate else "", "without start-up and end"),
     ]
 
 

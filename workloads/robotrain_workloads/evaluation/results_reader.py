@@ -18,6 +18,15 @@ LONGEST_TEXT = 300
 MAX_EPISODES = 20_000
 """How many episodes count; as rows of a table fewer are shown."""
 ERRORS_NOTE = "Errors are in the dataset's own units."
+LATENCY_NOTE = (
+    "ms/action is the mean of all actions, also of those that the policy takes from its last chunk; the latencies "
+    "are of the actions for which its network ran."
+)
+VIDEO_NOTES = {
+    "pusht": "The red cross in a video is the newest action; in the first picture of an episode it is still that of "
+    "the episode before, if there was one."
+}
+"""What an environment draws into its pictures."""
 HELD_OUT_NOTES = {
     True: "These episodes were held out from training.",
     False: "The policy may have been trained on these episodes.",
@@ -134,6 +143,7 @@ def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Ro
                 "seed",
             ),
             rows=tuple(_format_rollout_row(index, row, has_tasks) for index, row in rolled),
+            remark=VIDEO_NOTES.get(environment, "") if any(row.get("video") for _, row in rolled) else "",
         )
     if replayed := _list_rows(data.get("per_episode")):
         held_out = data.get("held_out")
@@ -147,7 +157,9 @@ def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Ro
                 )
                 for index, row in replayed
             ),
-            remark=" ".join((HELD_OUT_NOTES[held_out], ERRORS_NOTE) if isinstance(held_out, bool) else (ERRORS_NOTE,)),
+            remark=" ".join(
+                [*([HELD_OUT_NOTES[held_out]] if isinstance(held_out, bool) else []), ERRORS_NOTE, LATENCY_NOTE]
+            ),
             bars_title="Mean absolute error of each action dimension",
             bars=tuple(_make_joint_bars(data.get("per_joint"))),
         )
