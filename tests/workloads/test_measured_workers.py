@@ -10,7 +10,8 @@ from job_documents import get_work
 from robotrain_runtime.contract.event import Track
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot_train import loading_speed, worker_count
-from robotrain_workloads.lerobot_train.loading_speed import choose_count, list_counts, measure_rates
+from robotrain_workloads.lerobot_train.loading_speed import LoaderChoice, choose_count, list_counts, measure_rates
+from robotrain_workloads.lerobot_train.random_draws import RandomDraws
 from small_training import SMALL, STEPS
 
 AUTO = {"num_workers": "auto"}
@@ -49,6 +50,27 @@ def read_measured(document) -> tuple[int, int]:
 def test_auto_measures_up_to_what_the_machine_has(has, parameters, usual, most, machine, training, dataset):
     vars(machine).update(has)
     assert read_measured(training(dataset(), **parameters)) == (usual, most)
+
+
+@pytest.mark.parametrize(
+    ("shared", "parameters", "alone"),
+    [(64 << 30, {"num_workers": 0}, True), (64 << 30, {}, False), (64 << 30, AUTO, False), (0, AUTO, True)],
+    ids=["0 is typed", "the default", "measured", "no shared memory"],
+)
+def test_a_training_that_is_to_load_alone_knows_it(shared, parameters, alone, machine, training, dataset):
+    machine.shared = shared
+    assert ("--loads-alone" in get_work(training(dataset(), **parameters)).arguments) == alone
+
+
+@pytest.mark.parametrize("chosen", [0, 2])
+def test_a_measured_number_draws_what_it_would_draw_if_it_was_typed(monkeypatch, chosen):
+    """So a run that is submitted again with the number is the same one."""
+    monkeypatch.setattr(LoaderChoice, "_measure", lambda self, data, config: chosen)
+    draws, config = RandomDraws(0, loads_alone=False), SimpleNamespace(num_workers=4)
+    trainer = SimpleNamespace(make_train_eval_datasets=lambda config: ("training", "validation"))
+    LoaderChoice(4, 8, 1, draws).install(trainer)
+    assert trainer.make_train_eval_datasets(config) == ("training", "validation")
+    assert (config.num_workers, draws.loads_alone) == (chosen, chosen == 0)
 
 
 @pytest.mark.parametrize(

@@ -220,8 +220,9 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         wandb_options = wandb.make_wandb_options(project, user_options, os.environ, new_run=new_run)
     root = job.root or Path()
     options = trainer_options.make_options(job, root, output, workers.processes, dataset.compute_frame_tolerance(root))
-    measured = (f"--measured-workers={workers.most}",) if workers.most else ()
-    words = [*_make_launcher_arguments(job), *measured, "--", *options, *wandb_options, *user_options]
+    loading = [f"--measured-workers={workers.most}"] if workers.most else []
+    loading += ["--loads-alone"] if workers.loads_alone else []
+    words = [*_make_launcher_arguments(job), *loading, "--", *options, *wandb_options, *user_options]
     return WorkCommand(
         arguments=(*node_launch.make_arguments(document, work, words),),
         environ={**make_environ(document, work), **node_launch.make_environ(document)},
@@ -312,8 +313,6 @@ def _make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
             yield "--given-weights"
     if model.facts.reads_task:
         yield "--reads-task"
-    if values["num_workers"] == 0:
-        yield "--loads-alone"
     if excluded := values[episode_numbers.EXCLUDED]:
         yield f"{episode_numbers.EXCLUDE_FLAG}={excluded}"
     yield from dataset_shares.make_launcher_options(values, job.sources)

@@ -267,10 +267,11 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         early_stop=_make_early_stop(own, trainer),
     )
     monitor.install(module)
-    RandomDraws(own.first, loads_alone=own.loads_alone).install(module)
+    draws = RandomDraws(own.first, loads_alone=own.loads_alone)
+    draws.install(module)
     if own.measured_workers:
         usual = int(get_option_value(trainer, "--num_workers") or 0)
-        LoaderChoice(usual, own.measured_workers, own.ranks).install(module)
+        LoaderChoice(usual, own.measured_workers, own.ranks, draws).install(module)
     data_errors.guard_frames()
     try:
         with frame_cache.start(root, trainer, own.frame_cache):

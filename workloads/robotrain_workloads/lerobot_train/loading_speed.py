@@ -17,7 +17,7 @@ from typing import Any
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
 from robotrain_workloads.lerobot.device import is_first_rank
-from robotrain_workloads.lerobot_train.random_draws import MEASURED
+from robotrain_workloads.lerobot_train.random_draws import MEASURED, RandomDraws
 from robotrain_workloads.lerobot_train.wrapped_attribute import wrap_attribute
 from robotrain_workloads.nodes.rank_store import RankStore
 
@@ -37,10 +37,11 @@ class LoaderChoice:
     :param usual: the number that is taken without a measurement.
     :param most: that the machine can have.
     :param ranks: the processes that train together: the first one measures.
+    :param draws: those of a training with the chosen number, as if the user had typed it.
     """
 
-    def __init__(self, usual: int, most: int, ranks: int) -> None:
-        self._usual, self._most, self._ranks = usual, most, ranks
+    def __init__(self, usual: int, most: int, ranks: int, draws: RandomDraws) -> None:
+        self._usual, self._most, self._ranks, self._draws = usual, most, ranks, draws
 
     def install(self, trainer: ModuleType) -> None:
         """Wrap what makes the datasets: the trainer reads the number after it."""
@@ -48,12 +49,13 @@ class LoaderChoice:
 
     def _choose(self, original: Callable[..., Any], config: Any) -> Any:
         datasets = original(config)
-        if self._ranks > 1 and not is_first_rank():
+        if self._ranks == 1 or is_first_rank():
+            config.num_workers = self._measure(datasets[0], config)
+            if self._ranks > 1:
+                RankStore().announce(STORE_NAME, str(config.num_workers))
+        else:
             config.num_workers = int(RankStore().wait(STORE_NAME))
-            return datasets
-        config.num_workers = self._measure(datasets[0], config)
-        if self._ranks > 1:
-            RankStore().announce(STORE_NAME, str(config.num_workers))
+        self._draws.loads_alone = config.num_workers == 0
         return datasets
 
     def _measure(self, data: Any, config: Any) -> int:

@@ -20,11 +20,11 @@ class RandomDraws:
     """Undoes what loaders draw, where an uncut training of LeRobot's would not draw."""
 
     def __init__(self, first: int, *, loads_alone: bool) -> None:
-        """`first`: the step that the training continues from. `loads_alone`: the user wants no process beside it.
+        """`first`: the step that the training continues from. `loads_alone`: no process beside it is wanted.
 
         Where robotrain chose none for the machine, LeRobot would have some.
         """
-        self._first, self._loads_alone = first, loads_alone
+        self._first, self.loads_alone = first, loads_alone
         self._is_in_epoch = False
         """Whether the training continues within an epoch."""
         self._stays, self._eval_steps = False, 0
@@ -58,7 +58,7 @@ class RandomDraws:
         return iterator
 
     def _would_draw(self, loader: Any) -> bool:
-        stays = self._stays and (loader.num_workers > 0 or not self._loads_alone)
+        stays = self._stays and (loader.num_workers > 0 or not self.loads_alone)
         if any(loader is begun for begun in self._begun):
             return not stays
         self._begun.append(loader)

@@ -54,6 +54,8 @@ class WorkerCount(NamedTuple):
     """Why."""
     most: int = 0
     """With `auto`: up to how many are tried before the first step; 0 if none is."""
+    loads_alone: bool = False
+    """The user wants no process that loads data, or `auto` found none: as with LeRobot's `--num_workers=0`."""
 
 
 def choose_worker_count(job: LerobotJob) -> WorkerCount:
@@ -61,10 +63,11 @@ def choose_worker_count(job: LerobotJob) -> WorkerCount:
 
     Raise OSError if that is none, and LeRobot needs one.
     """
-    if job.parameters["num_workers"] != AUTO:
-        return _choose_count(job, job.parameters["num_workers"])
-    if job.start.mode == "checkpoint":  # as before: the number changes what random image transforms draw
-        return _choose_count(job, read_chosen_count(job.start.folder / TRAIN_CONFIG_FILE))
+    requested = job.parameters["num_workers"]
+    if requested == AUTO and job.start.mode == "checkpoint":  # as before: the number changes what is drawn
+        requested = read_chosen_count(job.start.folder / TRAIN_CONFIG_FILE)
+    if requested != AUTO:
+        return _choose_count(job, requested)._replace(loads_alone=requested == 0)
     usual = _choose_count(job, None)
     if is_streamed(job):
         return usual
@@ -73,7 +76,7 @@ def choose_worker_count(job: LerobotJob) -> WorkerCount:
     limit = int(max(0, min(count_cores() // ranks, by_memory)))
     most = _choose_count(job, limit).processes
     note = Note(level="info", text=f"the speed of loading is measured with up to {most} processes, in some 20 seconds")
-    return WorkerCount(min(usual.processes, most), (note,), most)
+    return WorkerCount(min(usual.processes, most), (note,), most, loads_alone=not most)
 
 
 def _count_loaders(job: LerobotJob) -> int:
