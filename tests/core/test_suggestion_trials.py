@@ -55,6 +55,12 @@ def test_the_only_way_is_shown_with_the_problem_that_it_brings(robotrain, find_w
     assert (ways, remarks["--policy-type diffusion"]) == ({"option-owned": ["--policy-type diffusion"]}, "")
 
 
+def test_an_option_that_needs_another_is_shown_with_it(find_ways):
+    line = ("render", "lerobot-train", "--platform", "local", *DATASET, "--", "--policy.chunksize=8")
+    ways, _ = find_ways(*line)
+    assert [*ways.values()] == [["--policy.chunk_size=8 --policy.n_action_steps=8"]]
+
+
 def test_what_is_not_tried_is_shown(find_ways, monkeypatch):
     monkeypatch.setattr(suggestion_trials, "MAX_TRIALS", 1)
     ways, _ = find_ways("render", "lerobot-train", "--pool", "lab", *DATASET)

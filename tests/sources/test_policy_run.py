@@ -309,3 +309,10 @@ def test_latest_is_the_newest_run_that_has_what_the_role_takes(record_run: Left)
 def test_latest_is_the_newest_run_with_a_checkpoint_where_no_workload_says_what_evaluates_it(record_run: Left) -> None:
     record_run(checkpoint(1, uri="/mine"), run="command-1a2b3c4d-1")
     assert str(KIND.parse_as("policy", "latest", HERE)) == "/mine/pretrained_model"
+
+
+def test_a_policy_compared_with_itself_is_answered_with_a_line_of_compare(robotrain, record_run):
+    record_run(checkpoint(400), name="pick-v3")
+    answer = robotrain("compare", "pick-v3", "pick-v3", "--env", "pusht", "--platform", "local", "--json")
+    (problem,) = (problem for problem in answer.json["problems"] if problem["code"] == "sources-conflict")
+    assert [way["text"] for way in problem["instead"]] == ["robotrain compare pick-v3 POLICY"]

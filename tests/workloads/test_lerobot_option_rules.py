@@ -137,6 +137,7 @@ def test_configuration_of_the_start_counts_in_place_of_the_defaults() -> None:
     saved = {"type": "act", "chunk_size": 16, "n_action_steps": 4}
     (problem,) = find_problems("act", "--policy.n_action_steps=20", settings=saved, starts=True)
     assert "16 for chunk_size" in problem.why
+    assert [way.text for way in problem.suggestions] == ["--policy.chunk_size=20"]
     assert find_problems("act", "--policy.n_action_steps=16", settings=saved, starts=True) == []
     assert find_problems("act", "--policy.n_action_steps=200", settings=None, starts=True) == []
 

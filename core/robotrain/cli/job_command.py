@@ -182,8 +182,12 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             from robotrain.cli.suggestion_trials import keep_working_ways, offer_job_file
 
             working = keep_working_ways(self, ctx, offer_job_file(ctx, rejected.problems))
-            rejected.problems = tuple(express_in_file(problem, self.options) for problem in working)
+            rejected.problems = tuple(map(self.express, working))
             raise
+
+    def express(self, problem: Problem) -> Problem:
+        """Return a problem in the language of the line that was typed, or of its file."""
+        return express_in_file(problem, self.options)
 
     def make_parser(self, ctx: Any) -> Any:
         """Return the parser for a context. It notes the order of the options, and the parameters that are given."""

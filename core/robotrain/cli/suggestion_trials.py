@@ -16,7 +16,7 @@ from robotrain.cli.command_factory import UsageError, get_plugins, read_typed_li
 from robotrain.cli.parse_errors import explain_parse_error
 from robotrain.config.resolve import Resolution
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, select_errors
-from robotrain.line_edits import PROGRAM, LineOptions, edit_line, read_edit
+from robotrain.line_edits import PROGRAM, TRAINER_OPTION, LineOptions, edit_line, read_edit
 from robotrain.store.written_files import JOB_FILE
 from robotrain.submission.prepare import check_request
 
@@ -30,7 +30,7 @@ def keep_working_ways(command: Any, ctx: Any, problems: Iterable[Problem]) -> tu
     """Return problems of a job with the suggestions that remove them without another one, and of the others, such as
     what a platform answered, with those that change the job.
 
-    If none of a problem does, the first that removes it is left, with the next problem as its remark.
+    If none of a problem does, the first that removes it is left: with what removes the next problem, or that as a remark.
     """
     trials = _Trials(command, ctx)
     return tuple(map(trials.try_ways, problems))
@@ -73,9 +73,22 @@ class _Trials:
             if not after:
                 ways.append(way)
             elif not has_working and after[0] is not problem:
-                ways.append(way._replace(remark=f"{way.remark}; but {after[0].title}".removeprefix("; ")))
+                joined = self._add_next_way(way, after[0], problem)
+                ways.append(joined or way._replace(remark=f"{way.remark}; but {after[0].title}".removeprefix("; ")))
                 has_working = True
         return problem if tuple(ways) == problem.suggestions else dataclasses.replace(problem, suggestions=tuple(ways))
+
+    def _add_next_way(self, way: Suggestion, next_problem: Problem, problem: Problem) -> Suggestion | None:
+        """Return a suggestion together with one of the problem that it brings, if no other problem is left.
+
+        Only options of the trainer are put together.
+        """
+        for next_way in next_problem.suggestions:
+            joined = way._replace(text=f"{way.text} {next_way.text}")
+            is_plain = all(TRAINER_OPTION.fullmatch(text) for text in (way.text, next_way.text))
+            if is_plain and not next_way.replaces and self._find_problems(joined, problem) == []:
+                return joined
+        return None
 
     def _find_problems(self, way: Suggestion, problem: Problem) -> list[Problem] | None:
         """Return the new errors of the line that a suggestion makes, or only the problem if it is still there.

@@ -78,6 +78,14 @@ class Condition:
         """Return its value, for those of options. Raise whatever it raises without one of them."""
         return eval(self._code, {"__builtins__": FUNCTIONS, **values})
 
+    def find_limit(self) -> tuple[str, str] | None:
+        """Return two options of which the first is larger than the second; None if that is not all it says."""
+        tree = self._tree.body
+        is_limit = isinstance(tree, ast.Compare) and len(tree.ops) == 1 and isinstance(tree.ops[0], ast.Gt)
+        if not is_limit or not isinstance(tree.left, ast.Name) or not isinstance(tree.comparators[0], ast.Name):
+            return None
+        return tree.left.id, tree.comparators[0].id
+
     def is_true(self, values: Mapping[str, Any]) -> bool:
         """Return whether it is known to be true."""
         try:
@@ -243,6 +251,10 @@ class RuleCheck:
             return START_SUGGESTION
         if SCHEDULE in broken.values and broken.values[SCHEDULE] is None and broken.values.get("optimizer") == SET:
             return SCHEDULE_SUGGESTION
+        if option := parse(broken.rule.when).find_limit():
+            other, limit = option if option[0] not in broken.given else option[::-1]
+            value = broken.values.get(limit)
+            return f"--{broken.place.prefix}{other}={value}" if isinstance(value, int) else ""
         return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from robotrain.comparison.table import Missing
 from robotrain.config.selection import Choice, is_job_file
 from robotrain.config.values import Origin, SourceText
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any, suggest_leaving_out
+from robotrain.line_edits import read_edit
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.plugins.manager import Plugins
@@ -175,6 +177,15 @@ class CompareCommand(JobCommand):
         words = values.get("words") or []
         self.policies = _list_policies(words[1:])
         super().execute(ctx, choice, {**values, "words": [word for word in words if word not in self.policies]})
+
+    def express(self, problem: Problem) -> Problem:
+        """Return a problem whose suggestions name policies as words: they have no options here."""
+        kinds = Plugins().source_kinds().values()
+        flags = {kind.roles[role].flag for kind in kinds for role in (POLICY, REFERENCE) if role in kind.roles}
+        first = next(iter(self.policies), "RUN")
+        words = Suggestion(f"robotrain compare {shlex.quote(first)} POLICY", "another run, RUN@STEP, or any policy")
+        ways = [words if flags.intersection(read_edit(way).flags) else way for way in problem.suggestions]
+        return super().express(replace(problem, suggestions=tuple(dict.fromkeys(ways))))
 
     def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
         """Submit the job; if requested, follow it to its end, and print what it found."""
