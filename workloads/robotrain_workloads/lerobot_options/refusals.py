@@ -37,7 +37,7 @@ def find_refused_options(job: "Job", reason: str) -> "Iterator[Problem]":
     yield from problems if rejected else ()
 
 
-def _find_problems(job: "Job", reason: str) -> Iterator[Problem]:
+def _find_problems(job: "Job", reason: str) -> "Iterator[Problem]":
     values = dict(job.parameters)
     version = match[1] if (match := VERSION.search(reason)) else values["lerobot_version"]
     values["lerobot_version"] = version if version in {other.name for other in versions.list_versions()} else None
