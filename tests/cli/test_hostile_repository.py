@@ -106,6 +106,10 @@ def test_addresses_chosen_by_files_are_printed_before_submission(robotrain, tmp_
     output = answer.stderr[answer.stderr.index("[chosen-by-file]") :]
     for text in ("box/out (job.yaml:3)", "https://tracker.example (job.yaml:4)", "theiraccount", f"{tmp_path}/else"):
         assert text in output, output
+    local = robotrain("submit", "job.yaml", "--platform", "local", "--dry-run")
+    notes = local.stderr.partition("error:")[0]
+    assert "[chosen-by-file]" in notes
+    assert f"local_path {tmp_path}/else" not in notes, "what is in it stays here"
     answer = robotrain("submit", *JOB, "--platform", "osmo", "--tracking-uri", "https://tracker.example", "--dry-run")
     assert "--tracking-uri" not in answer.stderr.partition("[chosen-by-file]")[2].partition("error:")[0]
 

@@ -69,6 +69,12 @@ def test_a_list_replaces_that_of_the_file_and_options_add_to_it(explain):
     assert rows["--policy.n_heads=4"] == ("flag --set trainer_args", list(FILE))
 
 
+def test_a_wrong_option_of_a_file_is_found_in_its_line(robotrain):
+    Path("job.yaml").write_text("workload: lerobot-train\ntrainer_args:\n- --policy.dropuot=0.0\n")
+    answer = robotrain("explain", "job.yaml", "--platform", "local", "-d", "u/d", "--policy-type", "act")
+    answer.check_problems(2, "script-option-invalid job.yaml:3: -- --policy.dropuot=0.0")
+
+
 def test_overrides_of_isaac_lab_are_named_by_their_key(robotrain):
     Path("job.yaml").write_text(
         "workload: isaac-train\ntrainer_args: [agent.clip=1, +agent.algorithm.gamma=0.9, --video, env.decimation=2]\n"

@@ -146,6 +146,7 @@ REFUSED = {
     "a list": ("- a\n", "file-wrong job.yaml:1"),
     "a text": ("just words\n", "file-wrong job.yaml:1"),
     "a tab": ("parameters:\n\tseed: 1\n", "file-malformed job.yaml:2"),
+    "a missing colon": ("parameters:\n  batch_size: 8\n  seed 1\n", "file-malformed job.yaml:3"),
     "very deep": ("a: " + "[" * 100_000, "file-malformed job.yaml:1"),
     "deep mappings": ("{a: " * 1000, "file-malformed job.yaml:1"),
     "an empty source": ("sources:\n  dataset:\n    - local_path:\n", "file-wrong job.yaml:3"),

@@ -15,8 +15,9 @@ from robotrain.config.resolve import Resolution
 from robotrain.config.sources import MAX_SOURCES, Input
 from robotrain.config.trainer_args import drop_options
 from robotrain.config.validate import list_fields
-from robotrain.config.values import IMPLIED_ORIGIN, Origin
+from robotrain.config.values import FOLDER_LAYERS, IMPLIED_ORIGIN, Origin, Value
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.line_edits import DASHES
 from robotrain.messages import Messages
 from robotrain.model.capabilities import FEATURES, Capabilities
 from robotrain.model.job import PUBLISH_PARAMETER, Job
@@ -282,10 +283,19 @@ def check_job(
             or (IMAGE_SETTING in problem.absent and _has_own_packages(resolution, platform))
         )
         if is_shown and not is_needless and not _is_intended(problem, resolution):
-            yield _suggest_related_sources(problem, chosen, platform, kinds)
+            placed = _place_argument(problem, resolution.trainer_args)
+            yield _suggest_related_sources(placed, chosen, platform, kinds)
     for problem in platform.plans.check(resolution.job, resolution.settings):
         if not _is_intended(problem, resolution) and not _is_about_refused(problem, resolution, platform):
             yield problem
+
+
+def _place_argument(problem: Problem, arguments: Sequence[Value]) -> Problem:
+    """Return a problem of an argument with the line of the file that has it; of one that was typed unchanged."""
+    origins = [argument.origin for argument in arguments if redact(str(argument.value)) == problem.given]
+    if problem.where != DASHES or not origins or origins[0].layer not in FOLDER_LAYERS:
+        return problem
+    return dataclasses.replace(problem, where=f"{origins[0].where}: {DASHES}")
 
 
 def _is_intended(problem: Problem, resolution: Resolution) -> bool:

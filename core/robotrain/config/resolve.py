@@ -122,7 +122,9 @@ def resolve_job(
         *managed_options.find_misplaced_args(arguments, inputs, workload, platform, request),
         *_find_secrets([*(layer.arguments or () for layer in request.files), arguments], workload),
         *_find_unread_variables(request, {**platform.option_hints, **workload.option_hints}, inputs),
-        *_list_chosen_by_files(request, inputs, (workload.parameters, parameters), (platform.settings, settings)),
+        *_list_chosen_by_files(
+            request, inputs, platform, (workload.parameters, parameters), (platform.settings, settings)
+        ),
         *_list_noted_defaults((workload.parameters, parameters), (platform.settings, settings)),
     ]
     return Resolution(
@@ -249,9 +251,13 @@ def _find_secrets(groups: Sequence[Sequence[Value]], workload: Workload) -> Iter
 
 
 def _list_chosen_by_files(
-    request: Request, inputs: JobInputs, *groups: tuple[type, Mapping[str, Value]]
+    request: Request, inputs: JobInputs, platform: Platform, *groups: tuple[type, Mapping[str, Value]]
 ) -> Iterator[Problem]:
-    """Yield a note with the accounts, addresses and outside folders that files of the project chose, not the user."""
+    """Yield a note with the accounts, addresses and outside folders that files of the project chose, not the user.
+
+    A folder counts only where what is in it leaves this machine.
+    """
+    stays_here = bool(platform.capabilities.feature("runs_here"))
     lines = [
         f"{flag} {value.value} ({value.origin.where})"
         for declared, values in groups
@@ -261,7 +267,7 @@ def _list_chosen_by_files(
     for chosen in inputs.chosen:
         path = str(chosen.source)
         is_outside = os.path.isabs(path) and os.path.commonpath([path, project]) != str(project)
-        if is_outside and chosen.origin.layer in FOLDER_LAYERS:
+        if is_outside and not stays_here and chosen.origin.layer in FOLDER_LAYERS:
             lines.append(f"{chosen.source.kind} {path} ({chosen.origin.where})")
     if lines:
         reason = "\n".join(map(redact, lines))

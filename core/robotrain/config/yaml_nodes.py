@@ -57,6 +57,10 @@ class MalformedYaml(ValueError):
         self.why = reason
 
 
+SIMPLE_KEY = "scanning a simple key"
+"""What PyYAML says it was doing when it missed a colon."""
+
+
 def parse_yaml(text: str) -> tuple[YamlNode | None, list[UnsupportedNode]]:
     """Return the root node (None for an empty text) and the unsupported nodes. Raise MalformedYaml."""
     import yaml
@@ -66,6 +70,8 @@ def parse_yaml(text: str) -> tuple[YamlNode | None, list[UnsupportedNode]]:
         return composer.compose_document(), composer.unsupported
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
+        if SIMPLE_KEY in (getattr(error, "context", None) or ""):  # it was missed when the next line began
+            mark = getattr(error, "context_mark", None)
         line = mark.line + 1 if mark else 0
         source = (text.split("\n")[line - 1 : line] or [""])[0]
         if "\t" in source[: len(source) - len(source.lstrip())]:
