@@ -521,6 +521,23 @@ def test_other_files_with_a_number_are_no_checkpoints(follow, path):
     assert set(read_kept(program.kept / "000000")) == {path}
 
 
+def test_several_numbered_models_are_checkpoints(follow):
+    program = follow()
+    for step in (10, 20):
+        program.write(f"model_{step}.pt")
+    program.wait(9)
+    assert program.steps == [10, 20]
+
+
+def test_it_is_said_that_files_of_several_steps_are_one_checkpoint(follow):
+    program = follow()
+    for step in (10, 20):
+        program.write(f"weights_{step}.pt")
+    program.end()
+    assert program.steps == [0]
+    assert [note.ways for note in program.notes] == [(("--checkpoints 'weights_{step}.pt'",),)]
+
+
 def test_a_pattern_of_the_job_wins(follow):
     program = follow(checkpoints=FILES)
     program.write("checkpoint-100/model.pt")

@@ -197,7 +197,11 @@ def test_a_script_that_keeps_nothing_is_warned_with_what_keeps_its_outputs(robot
     assert "[command-keeps-nothing]" not in robotrain(*line, "--output-folder", "checkpoints", *COMMAND).stderr
 
 
-@pytest.mark.parametrize(("text", "is_warned"), [*((text, True) for text, _ in SAVES[:2]), ("save(path)", False)])
+OUTSIDE = ("import os\nOUT = '/data/models'\nos.makedirs(OUT)", "from pathlib import Path\nPath('/data').mkdir()")
+HERE = [*((text, True) for text in (*(text for text, _ in SAVES[:2]), *OUTSIDE)), ("save(path)", False)]
+
+
+@pytest.mark.parametrize(("text", "is_warned"), HERE)
 def test_on_this_machine_a_script_with_a_folder_of_its_own_is_warned(robotrain, tmp_path, monkeypatch, text, is_warned):
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab/train.py").write_text(text)
@@ -358,6 +362,23 @@ def test_a_switch_of_robotrain_after_the_dashes_is_noted(robotrain, tmp_path, mo
     lines = [line for line in answer.stderr.splitlines() if "[switch-of-program]" in line]
     assert [line.split()[1] for line in lines] == noted.split()
     assert answer.exit_code == 0
+
+
+IMPORTS = {
+    "import einopsx": "helper.py:1 imports einopsx",
+    "import einops, cv2, torch": "",
+    "try:\n  import x\nexcept ImportError:\n  x = 1": "",
+}
+
+
+@pytest.mark.parametrize("text", IMPORTS)
+def test_an_import_that_no_locked_package_has_is_warned_of(robotrain, tmp_path, monkeypatch, text):
+    (tmp_path / "train.py").write_text("import torch, helper\n")
+    (tmp_path / "helper.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    answer = robotrain("submit", "train.py", "--platform", "local", "--dry-run", "--", "{outputs}")
+    assert ("[import-unlocked]" in answer.stderr) is bool(IMPORTS[text])
+    assert IMPORTS[text] in answer.stderr
 
 
 def test_a_file_that_is_no_program_is_named_as_one(robotrain, tmp_path, monkeypatch):

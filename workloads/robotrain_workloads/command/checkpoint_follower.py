@@ -5,6 +5,7 @@ changes while it is linked is taken later.
 """
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -184,6 +185,7 @@ class CheckpointFollower:
             yield f"the program saved no checkpoint as {self._text} below {{outputs}}: {there}{way}"
         elif not self._has_results:
             self._keep_outputs()
+            self._say_whole()
             yield from self._failures.values()
 
     def _keep_outputs(self) -> None:
@@ -350,6 +352,14 @@ class CheckpointFollower:
             text = f"checkpoints recognized by their names: {self._text} below {{outputs}}"
             ways = (("--checkpoints PATTERN",),)
             self._send(Note(level="info", text=f"{text} (--checkpoints PATTERN says another)", ways=ways))
+
+    def _say_whole(self) -> None:
+        """Say that all outputs are one checkpoint, if their names look like several."""
+        _, guess = checkpoint_pattern.describe_files(self._outputs)
+        count = len(checkpoint_pattern.list_with_weights(guess, self._outputs)) if guess else 0
+        if count > 1:
+            text = f"all that the program wrote is one checkpoint (--checkpoints {guess} finds {count} in it)"
+            self._send(Note(level="info", text=text, ways=((f"--checkpoints {shlex.quote(guess)}",),)))
 
     def _fail(self, path: Path, reason: str) -> None:
         """Let the run fail, unless a later trial succeeds."""

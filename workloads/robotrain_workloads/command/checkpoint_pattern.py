@@ -23,6 +23,8 @@ USUAL = (
     "**/checkpoint_{step}*",
 )
 """Where programs save checkpoints, for a job that does not say it; the first that finds one counts."""
+USUAL_IF_SEVERAL = ("**/model_{step}.*", "**/model-{step}.*", "**/ckpt_{step}.*", "**/ckpt-{step}.*")
+"""Others, of which one alone may have another number in its name than the step."""
 WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".npz", ".msgpack", ".h5", ".keras", ".onnx", ".zip")
 """How the names of files with weights end: `sample_step_100.png` is no checkpoint."""
 
@@ -86,9 +88,10 @@ def find_usual_pattern(outputs: Path) -> str:
 
     One by which a step has several files is left out: nobody knows which of them is the checkpoint.
     """
-    for text in USUAL:
+    for text in (*USUAL, *USUAL_IF_SEVERAL):
         checkpoints = list_with_weights(text, outputs)
-        if checkpoints and len({step for _, step in checkpoints}) == len(checkpoints):
+        is_clear = len(checkpoints) > (1 if text in USUAL_IF_SEVERAL else 0)
+        if is_clear and len({step for _, step in checkpoints}) == len(checkpoints):
             return text
     return ""
 

@@ -51,7 +51,12 @@ def comes_from(module: str, packages: Collection[str]) -> bool:
     """Return whether one of these packages probably has a module: its name has that of the other in it."""
     name = simplify(PACKAGES.get(module, module))
     simple = [simplify(package) for package in packages]
-    return any(name in package or (len(package) >= MIN_SHARED and package in name) for package in simple)
+    return any(name in package or (len(package) >= MIN_SHARED and _is_part(package, name)) for package in simple)
+
+
+def _is_part(package: str, module: str) -> bool:
+    """Return whether a package's name is in that of a module; one letter more is another name, such as `einopsx`."""
+    return package in module and len(module) - len(package) != 1
 
 
 def simplify(text: str) -> str:

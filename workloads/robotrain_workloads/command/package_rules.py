@@ -94,6 +94,12 @@ def check_imports_here(job: "Job") -> Iterator[Problem]:
         yield make_problem("packages-missing.here", *ways, script=redact(script), modules=places_text, python=python)
 
 
+def find_needed_modules(job: "Job") -> dict[str, str]:
+    """Return the modules without which a job's script cannot start, each with the place of its import."""
+    program = _find_program(job)
+    return script_facts.find_missing_at_start(*program) if program else {}
+
+
 def _find_program(job: "Job") -> tuple[Path, str] | None:
     """Return the folder and the path of a job's Python script; None where it is unknown, or may find any module."""
     code = code_rules.find_code(job)

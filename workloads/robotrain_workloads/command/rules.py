@@ -274,8 +274,11 @@ def check_outputs(job: "Job") -> Iterator[Problem]:
     if facts.output_folder and not facts.output_option:
         ways.insert(0, Suggestion(f"--output-folder {facts.output_folder}", "the folder that it writes to itself"))
     # what a script says to write elsewhere is no output of the run on this machine either
-    absent = ("publish_url", "output_folder") if facts.output_option or facts.output_folder else ("publish_url",)
-    problem = make_problem("command-keeps-nothing", *ways, absent=absent, folder=folder)
+    is_elsewhere = facts.output_option or facts.output_folder or facts.outside_folder
+    absent = ("publish_url", "output_folder") if is_elsewhere else ("publish_url",)
+    message = "command-keeps-nothing.outside" if facts.outside_folder else "command-keeps-nothing"
+    place = redact(facts.outside_folder)
+    problem = make_problem(message, *ways, absent=absent, folder=folder, place=place)
     yield replace(problem, severity="warning")
 
 

@@ -42,6 +42,8 @@ class ScriptFacts(NamedTuple):
     """Its option for the folder that it writes to, such as `--output-dir`; empty if it has none."""
     output_folder: str = ""
     """The folder that it writes to if nobody says another; empty if it names none."""
+    outside_folder: str = ""
+    """A folder that it makes by an absolute path, so that it is no part of a run; empty if it makes none."""
     modules: frozenset[str] = frozenset()
     """The modules that it imports and that do not come with Python."""
     is_trainer: bool = False
@@ -62,7 +64,8 @@ def read_script(path: Path) -> ScriptFacts:
     names |= {node.id for node in nodes if isinstance(node, ast.Name)}
     modules = frozenset(_drop_shipped_with_python(file.list_modules()))
     is_trainer = bool(modules) and bool(names & TRAINS) and bool(names & STARTS)
-    return ScriptFacts(option, folder, modules, is_trainer)
+    outside = next(_list_outside_folders(nodes), "")
+    return ScriptFacts(option, folder, outside, modules, is_trainer)
 
 
 def find_missing_modules(folder: Path, script: str) -> set[str]:
@@ -166,8 +169,37 @@ def _find_folder(text: str) -> str:
     return first if first in FOLDERS and not re.search(r"[\s,:]", text) else ""
 
 
+def _list_outside_folders(nodes: list[ast.AST]) -> Iterator[str]:
+    """Yield the absolute paths that a script makes folders of."""
+    texts = {
+        target.id: node.value.value
+        for node in nodes
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for argument in _list_made_paths(nodes):
+        text = texts.get(argument.id) if isinstance(argument, ast.Name) else _read_constant(argument)
+        if isinstance(text, str) and text.startswith(("/", "~/")):
+            yield text
+
+
+def _read_constant(node: ast.expr) -> object:
+    return node.value if isinstance(node, ast.Constant) else None
+
+
 def _list_made_folders(nodes: list[ast.AST]) -> Iterator[str]:
     """Yield the folders where it is started that a script makes: `os.makedirs("models")`, `Path("models").mkdir()`."""
+    for argument in _list_made_paths(nodes):
+        text = _read_constant(argument)
+        if isinstance(text, str):
+            name = text.removeprefix("./").partition("/")[0]
+            if re.fullmatch(r"\w[\w-]*", name) and name not in OTHER_FOLDERS:
+                yield name
+
+
+def _list_made_paths(nodes: list[ast.AST]) -> Iterator[ast.expr]:
+    """Yield what the calls that make a folder are given as its path."""
     for node in nodes:
         if (
             not isinstance(node, ast.Call)
@@ -176,11 +208,7 @@ def _list_made_folders(nodes: list[ast.AST]) -> Iterator[str]:
         ):
             continue
         path = node.func.value if isinstance(node.func.value, ast.Call) else node  # Path("models")
-        for argument in path.args[:1]:
-            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                name = argument.value.removeprefix("./").partition("/")[0]
-                if re.fullmatch(r"\w[\w-]*", name) and name not in OTHER_FOLDERS:
-                    yield name
+        yield from path.args[:1]
 
 
 def _list_options(nodes: list[ast.AST]) -> Iterator[str]:

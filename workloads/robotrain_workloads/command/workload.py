@@ -50,9 +50,9 @@ def check_job_here(job: "Job") -> "Iterator[Problem]":
 
 def load_locker() -> ProgramLocker:
     """Import what locks the packages of the user's program."""
-    from robotrain_workloads.package_lock import program_locker
+    from robotrain_workloads.command import checked_locker
 
-    return program_locker
+    return checked_locker
 
 
 def find_inputs(folder: Path) -> Iterator[FoundInput]:
