@@ -30,7 +30,7 @@ def keep_working_ways(command: Any, ctx: Any, problems: Iterable[Problem]) -> tu
     """Return problems of a job with the suggestions that remove them without another one, and of the others, such as
     what a platform answered, with those that change the job.
 
-    If none of a problem does, the first that removes it is left: with what removes the next problem, or that as a remark.
+    If none of a problem does, the first that removes it is left: with what removes the next one, or that as a remark.
     """
     trials = _Trials(command, ctx)
     return tuple(map(trials.try_ways, problems))
