@@ -170,3 +170,8 @@ def test_a_plugin_declares_what_help_shows(robotrain, install):
     assert {"--leaves", "--minutes", "--stove", "--sugar", "--tap"} <= list_options(full)
     assert "Green tea" in full
     assert "MINUTES" in full
+
+
+@pytest.mark.parametrize("group", ["pipeline", "bags", "data"])
+def test_the_help_of_a_group_cuts_no_sentence(robotrain, group):
+    assert "..." not in robotrain(group, "--help").stdout.partition("Commands:")[2]

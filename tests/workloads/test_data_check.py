@@ -123,6 +123,14 @@ def test_a_misspelt_folder_gets_the_nearest_also_where_it_looks_like_a_name_of_t
     assert [way["text"] for way in other["instead"]] == ["robotrain data check recordings/pour-tea"]
 
 
+def test_only_forms_that_are_read_from_here_are_offered(robotrain, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (problem,) = robotrain("data", "check", "nothing", "--json").json["problems"]
+    offered = " ".join(way["text"] for way in problem["instead"])
+    assert "OWNER/NAME" in offered
+    assert not {"azureml:NAME:VERSION", "HOST:/PATH", "[BUCKET/]NAME[:VERSION]"} & set(offered.split())
+
+
 def test_a_hub_that_is_not_reached_is_the_reason(robotrain, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     checked = robotrain("data", "check", "lerobot/pusht", "--json")

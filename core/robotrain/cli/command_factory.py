@@ -88,6 +88,21 @@ class HelpInTwoSizes:
         return option
 
 
+class CommandGroup(TyperGroup):
+    """A command of commands, whose help says in a whole sentence what each of them does."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands with the first sentence of their help."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, command.get_short_help_str(MAX_SUMMARY)) for name, command in commands if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+MAX_SUMMARY = 300
+"""Characters of the first sentence of a help text, which is shown whole."""
+
+
 def write_names(formatter: Any, title: str, names: Iterable[str]) -> None:
     """Write a line of names, which are not broken."""
     formatter.write(textwrap.fill(f"{title}: {', '.join(names)}", formatter.width, break_on_hyphens=False) + "\n")
@@ -113,7 +128,7 @@ def make_app(*commands: Callable[..., None], cls: type[TyperCommand] = OwnComman
 
 def make_plain_app() -> typer.Typer:
     """Return an app without commands, completion and rich."""
-    return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    return typer.Typer(cls=CommandGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def format_help(text: str) -> str:

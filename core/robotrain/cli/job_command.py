@@ -232,6 +232,7 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             self._write_more_names(formatter)
             if self.choice.origins[0] == DEFAULT_ORIGIN:
                 write_names(formatter, "Workloads", get_plugins(ctx).list_names("workload"))
+                formatter.write_text(f"`{ctx.command_path} WORKLOAD --help` shows the options of another workload.")
             formatter.write_text(f"{HELP_ALL} shows all {len(self.options.options)} options, in groups.")
         if not self.choice.platform:
             formatter.write_text("With --platform NAME, the options of that platform are shown too.")

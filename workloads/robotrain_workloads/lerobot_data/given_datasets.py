@@ -13,7 +13,7 @@ from robotrain.config.sources import parse_source
 from robotrain.config.values import Origin, SourceText
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.source import Source, SourceError
+from robotrain.model.source import Source, SourceError, SourceKind
 from robotrain.nearest_name import find_nearest_name
 from robotrain.plugins import manager
 from robotrain.plugins.manager import Plugins
@@ -59,6 +59,9 @@ def parse_datasets(texts: Sequence[str], plugins: Plugins) -> list[GivenDataset]
         source_text = SourceText(ROLE, possible, text, Origin("flag", ARGUMENT), Path.cwd())
         source = parse_source(source_text, kinds)
         if isinstance(source, Problem):
+            readable = [name for name in possible if _is_read_from_here(kinds[name])]
+            again = parse_source(source_text._replace(kinds=tuple(readable)), kinds)  # names only what would help
+            source = again if isinstance(again, Problem) else source
             flags = {flag.flag for kind in kinds.values() if (flag := kind.roles.get(ROLE))}
             problems.append(_express_problem(source, flags))
         elif missing := _find_missing_folder(text, source):
@@ -68,6 +71,10 @@ def parse_datasets(texts: Sequence[str], plugins: Plugins) -> list[GivenDataset]
     if problems:
         raise Rejected(problems)
     return parsed
+
+
+def _is_read_from_here(kind: SourceKind) -> bool:
+    return kind.name == LOCAL_KIND or bool(kind.pinning and kind.pinning.list_files)
 
 
 def require_folders(datasets: Sequence[GivenDataset]) -> None:
