@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from robotrain import doctor
 from robotrain.errors import Rejected, Suggestion
-from robotrain.run_folder import ended_run
+from robotrain.run_folder import model_registration, removal
 from robotrain.store import files, ownership
 
 FOLDERS = {
@@ -107,7 +107,7 @@ def test_nothing_is_run_from_a_run_folder_that_others_can_write_to(tmp_path, nam
     (runtime / "__main__.py").write_text(f"open({str(ran)!r}, 'w')")
     change(folder / name)
     with pytest.raises(Rejected) as refused:
-        ended_run.register_model(folder, "arm", None)
+        model_registration.register_model(folder, "arm", None)
     (problem,) = refused.value.problems
     owner = "belongs to the user 54321" if change is give_away else "can be written by every user"
     assert f"{folder / name} {owner}" in problem.title
@@ -119,7 +119,7 @@ def test_nothing_is_run_from_a_run_folder_that_others_can_write_to(tmp_path, nam
 def test_the_folder_of_another_users_run_is_not_removed(tmp_path):
     (folder := tmp_path / "pick-1").mkdir()
     os.chown(folder, 54321, -1)
-    assert ended_run.remove_folder(folder, dry_run=False) is None
+    assert removal.remove_folder(folder, dry_run=False) is None
     assert folder.exists()
 
 
