@@ -41,7 +41,8 @@ def _find_unlocked(job: Job, locked: LockedProgram) -> Iterator[Problem]:
             continue
         near = find_nearest_name(module, packages)
         hint = f"It has {near}." if near else ""
-        way = Suggestion("--requirements FILE", "a list of all packages of the program, with that of this module")
+        remark = "a list of all packages of the program, with that of this module"
+        way = Suggestion("--requirements FILE", remark, replaces="--shipped-environment")
         ways = [way] if job["shipped_environment"] else []
         yield make_problem(
             "import-unlocked", *ways, given=module, where=redact(place), origin=redact(locked.origin), hint=hint
