@@ -1,5 +1,6 @@
 """`lerobot-train --bags`: what is refused before it is sent, the conversion, and which episodes are held out."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -8,8 +9,11 @@ import pytest
 from job_documents import PLATFORMS, check_findings, check_job, training
 from problem_assertions import check_problems
 from recorded_bags import SECOND, START, Recording, make_message
+from robotrain.model.data_report import DataReading, RemoteFiles
+from robotrain.model.job import Job
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot.dataset_preparation import read_bag_episodes, write_source_sizes
+from robotrain_workloads.lerobot_data.data_report import describe_dataset
 from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_train.episode_options import SPLIT_OPTION, hold_out_whole_bags
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
@@ -96,6 +100,26 @@ def test_bags_that_are_fetched_are_not_judged_by_what_describes_them(tmp_path, b
     check_findings(container.inspect(document, {source: described}), 1, "no ROS 2 bag")
     without = training(source, {"work": str(tmp_path / "work"), "cache": str(tmp_path / "cache")})
     check_findings(container.compare(without, {source: described}), 1, "--bags")
+
+
+@pytest.mark.parametrize("description", [None, "meta/info.json"])
+def test_bags_elsewhere_are_known_by_the_names_of_their_files(bags, description):
+    names = [path.relative_to(bags).as_posix() for path in bags.rglob("*.*")]
+    sizes = dict.fromkeys([*names, description] if description else names, 100)
+    source = JobSource(role="dataset", kind="blob_url", uri="https://account1.blob.core.windows.net/train/bags")
+    parameters = tuple(dataclasses.asdict(LEROBOT_TRAIN.parameters(policy_type="act")).items())
+    job = Job(workload="lerobot-train", parameters=parameters, sources=(source,))
+
+    def refuse_reading(ranges):
+        raise AssertionError(ranges)
+
+    files = RemoteFiles(source.uri, "1", lambda: sizes, refuse_reading)
+    report = describe_dataset(job, source, files, DataReading("none", print, 1.0, may_build=False))
+    if description:
+        assert report is None, "no Python here reads it"
+    else:
+        ((problem,),) = (report.errors,)
+        assert [way.text for way in problem.suggestions] == ["--bags"]
 
 
 def test_bags_need_no_files_of_a_dataset_where_another_machine_reads_them(robotrain, fake_platform, bags):

@@ -65,8 +65,7 @@ def find_source_problems(job: LerobotJob, source: JobSource, *, description_only
     is_described = (folder / dataset.INFO_FILE).is_file()
     takes_bags = not is_described and BAGS in job.parameters
     if not is_described and has_bags(folder):
-        way = Suggestion("--bags", "converts them") if takes_bags else ""
-        yield make_data_problem(f"{source.uri} holds ROS 2 bags, not a LeRobot dataset", way)
+        yield make_bags_problem(job, source)
         return
     problems = dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
     nested = dataset.list_nested_datasets(folder) if source.kind == "local_path" else []
@@ -83,6 +82,12 @@ def find_source_problems(job: LerobotJob, source: JobSource, *, description_only
         if takes_bags and source.kind != "local_path":  # of which only what describes it is here
             meant = Suggestion("--bags", "if it holds ROS 2 bags")
         yield make_data_problem(finding, meant)
+
+
+def make_bags_problem(job: LerobotJob, source: JobSource) -> Problem:
+    """Return the problem of bags that a job takes for a dataset."""
+    way = Suggestion("--bags", "converts them") if BAGS in job.parameters else ""
+    return make_data_problem(f"{source.uri} holds ROS 2 bags, not a LeRobot dataset", way)
 
 
 def plan_preparation(

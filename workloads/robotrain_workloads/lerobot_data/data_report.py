@@ -1,6 +1,7 @@
 """What `submit` says about a dataset before it sends a job: whether its tables agree, and what they hold."""
 
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.failure import SourceError
 from robotrain_runtime.contract.problem import make_data_problem
 
-from robotrain_workloads.lerobot import episode_numbers
+from robotrain_workloads.bag_storage import is_storage_file
+from robotrain_workloads.lerobot import dataset, episode_numbers
+from robotrain_workloads.lerobot.dataset_preparation import make_bags_problem
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_data.check_report import format_text
 from robotrain_workloads.lerobot_data.data_python import build_data_python, find_data_python
@@ -37,8 +40,11 @@ def describe_dataset(job: Job, source: JobSource, files: Path | RemoteFiles, rea
             raise NoPython
         return build_data_python(reading.say)
 
+    lerobot_job = LerobotJob(job)
     try:
-        questions = {TABLES: {**make_table_options(LerobotJob(job)), "warns": True}}
+        if isinstance(files, RemoteFiles) and _are_bags(files.list_sizes()):
+            return DataReport(errors=(make_bags_problem(lerobot_job, source),))
+        questions = {TABLES: {**make_table_options(lerobot_job), "warns": True}}
         inspected = inspect_dataset(files, questions, find_python, seconds=reading.seconds)
     except NoPython:
         return None
@@ -48,6 +54,12 @@ def describe_dataset(job: Job, source: JobSource, files: Path | RemoteFiles, rea
         return DataReport(unread=error.why.rstrip("."))
     is_alone = [source.role for source in job.sources].count(source.role) == 1
     return _make_report(inspected, source, questions[TABLES].get("excluded", ""), is_alone=is_alone)
+
+
+def _are_bags(paths: Iterable[str]) -> bool:
+    """Return whether these are the files of bags, and of no dataset."""
+    files = [*map(Path, paths)]
+    return dataset.INFO_FILE not in files and any(map(is_storage_file, files))
 
 
 def make_table_options(job: LerobotJob) -> dict[str, Any]:
