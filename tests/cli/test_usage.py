@@ -161,7 +161,7 @@ def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):
         (("job.yaml", "policy.chunk_size=8"), "-- --policy.chunk_size=8"),
         (("isaac-train", "agent.seed=3"), "-- agent.seed=3"),
         (("job.yaml", "--set", "batch_size", "8"), "--set batch_size=VALUE"),
-        (("job.yaml", "--", "chunk_size=8"), "--policy.chunk_size=8"),
+        (("job.yaml", "--", "chunk_size=8"), "--policy.chunk_size=8 --policy.n_action_steps=8"),
         (("--file", "job.yaml"), "robotrain submit job.yaml …"),
         (("job.yml",), "job.yaml"),
         (("nowhere.yaml",), "job.yaml"),
