@@ -8,7 +8,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, records
 
 MAX_QUERIED = 10
-"""How many runs of a name are asked for."""
+"""How many of the newest runs are asked for."""
 
 
 def has_checkpoint(record: RunRecord, plugins: Plugins) -> bool:

@@ -1,5 +1,6 @@
 """`robotrain resubmit` and `robotrain resume`: run a job again, or continue from its last checkpoint."""
 
+import itertools
 import shlex
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -40,7 +41,7 @@ from robotrain.redaction import redact_if_secret
 from robotrain.store import name_index, records
 from robotrain.store.latest_run import CONTINUABLE, NEWEST_NAMES, RunNeed
 from robotrain.submission import earlier_run
-from robotrain.submission.checkpoint_runs import may_be_continued
+from robotrain.submission.checkpoint_runs import MAX_QUERIED, may_be_continued
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import (
     change_job,
@@ -188,10 +189,13 @@ def _require_steps_left(job: Job, done: int | None, typed: str) -> None:
 
 
 def _make_resume_need(plugins: Plugins) -> RunNeed:
-    """Return what `latest` has to have: of its platform it is asked whether it left a checkpoint."""
+    """Return what `latest` has to have: the platforms of the newest runs are asked whether they left a checkpoint."""
+    queries = itertools.count()
 
     def is_met(record: RunRecord) -> bool:
-        return CONTINUABLE.is_met(record) and (bool(record.steps) or may_be_continued(record, plugins))
+        if not CONTINUABLE.is_met(record):
+            return False
+        return bool(record.steps) or (next(queries) < MAX_QUERIED and may_be_continued(record, plugins))
 
     return CONTINUABLE._replace(is_met=is_met)
 
