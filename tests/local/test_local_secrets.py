@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def test_a_file_that_others_may_read_is_refused_with_the_command_that_helps(runs
     check_problems(runs.local.preflight(runs.plan("pass")), "secret-exposed")
     secret_file.unlink()
     check_problems(runs.local.preflight(runs.plan("pass")), "secret-unreadable --secret")
+
+
+@pytest.mark.parametrize("setting", ["hub_token_file", "blob_credential_file", "git_token_file"])
+def test_a_file_with_credentials_that_is_not_there_is_refused(runs: Runs, secret_file: Path, setting: str) -> None:
+    runs.settings = replace(runs.settings, **{setting: str(secret_file)})
+    assert list(runs.local.preflight(runs.plan("pass"))) == []
+    secret_file.unlink()
+    flag = f"--{setting.replace('_', '-')}"
+    check_problems(runs.local.preflight(runs.plan("pass")), f"credential-file-missing {flag}")
 
 
 def test_a_file_below_the_home_folder_is_found_there(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:

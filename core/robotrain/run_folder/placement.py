@@ -4,14 +4,18 @@ What is changed in that after the submission does not count.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from robotrain_runtime.contract.document import JobSource, Mount, Placement
 from robotrain_runtime.contract.parameter import load_pairs
 
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model.job import INTERRUPTED_KEY, Job
 from robotrain.run_folder.settings import NO_TRACKING
+
+make_problem = Messages(__file__)
 
 CODE_FOLDER = "code"
 """In the run folder: the copy of the user's code."""
@@ -43,6 +47,14 @@ def make_placement(
         ways={"git": "--git-token-file FILE"} if any(source.kind == "git" for source in job.sources) else {},
         mounts=_make_code_mounts(job.sources, code_folder or os.path.join(folder, CODE_FOLDER)),
     )
+
+
+def check_credential_files(credentials: Mapping[str, str]) -> Iterator[Problem]:
+    """Check that the files with credentials are on this machine, by the kind of source that they open."""
+    for kind, file in credentials.items():
+        if not os.path.isfile(file):
+            flag = f"--{CREDENTIAL_SETTINGS[kind].replace('_', '-')}"
+            yield make_problem("credential-file-missing", where=flag, given=file, flag=flag)
 
 
 def list_code_folders(sources: Iterable[JobSource]) -> list[JobSource]:

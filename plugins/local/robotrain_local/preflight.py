@@ -25,6 +25,7 @@ from robotrain.model.health import (
     report_warning,
 )
 from robotrain.model.plan import Plan
+from robotrain.run_folder.placement import check_credential_files
 from robotrain.run_folder.removal import REMOVED_SUFFIX
 from robotrain.store import files, records
 from robotrain_runtime import preflight as runtime_preflight
@@ -66,6 +67,7 @@ def check_plan(plan: Plan) -> Iterator[Problem]:
         yield submit.make_damaged_plan_problem(error)
         return
     yield from check_secret_files(job.placement.secrets)
+    yield from check_credential_files(job.placement.credentials)
     placement = dataclasses.replace(job.placement, mounts=())  # the run's copy of its code is made when it is submitted
     job = dataclasses.replace(job, placement=placement)
     yield from runtime_preflight.run_preflight(job, partial(print, file=sys.stderr, flush=True))
