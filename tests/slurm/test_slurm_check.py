@@ -73,6 +73,8 @@ REFUSED = [
     (job(), {"cpus": 4} | sbatch(cpus_per_gpu="8"), "options-conflict", "--cpus"),
     (job(), {"time": "5m", "stop_seconds": 300}, "slurm-stop-too-early", "--stop-seconds"),
     (job(), {"image": "ubuntu:24.04"}, "option-without-effect", "--image"),
+    (job(), {"image": "robots.sif"}, "option-without-effect", "--image"),
+    (job(), {"container": "apptainer", "image": "robots.sif"}, "value-invalid", "--image"),
     *((job(), {"container": "pyxis", "image": image}, "value-invalid", "--image") for image in ("ubuntu", "A B:1")),
     *((job(), {"modules": name}, "value-invalid", "--module") for name in ("a b", "a;rm", "-x", "a,,b", "$(id)")),
     (job(), {"prologue": "/nowhere/prologue.sh"}, "value-invalid", "--prologue"),

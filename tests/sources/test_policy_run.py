@@ -316,3 +316,12 @@ def test_a_policy_compared_with_itself_is_answered_with_a_line_of_compare(robotr
     answer = robotrain("compare", "pick-v3", "pick-v3", "--env", "pusht", "--platform", "local", "--json")
     (problem,) = (problem for problem in answer.json["problems"] if problem["code"] == "sources-conflict")
     assert [way["text"] for way in problem["instead"]] == ["robotrain compare pick-v3 POLICY"]
+
+
+def test_a_run_is_the_first_answer_where_a_policy_is_missing(robotrain):
+    for workload, way in (
+        ("lerobot-merge", "--policy-run RUN[@STEP]"),
+        ("isaac-validate", "--checkpoint-uri RUN[@STEP]"),
+    ):
+        answer = robotrain("submit", workload, "--platform", "local", "--json")
+        assert answer.json["problems"][-1]["instead"][0]["text"] == way

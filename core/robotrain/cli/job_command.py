@@ -53,7 +53,7 @@ from robotrain.config.selection import (
     read_given_parameters,
 )
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Value
-from robotrain.errors import Problem, Rejected
+from robotrain.errors import LEAVE_OUT, Problem, Rejected
 from robotrain.line_edits import read_edit
 from robotrain.plugins.failures import PluginError, make_no_workload_error
 from robotrain.plugins.manager import Plugins
@@ -97,7 +97,10 @@ def express_in_file(problem: Problem, options: ComposedOptions) -> Problem:
     for way in problem.suggestions:
         words = shlex.split(way.text) if way.text.count("'") % 2 == 0 and way.text.count('"') % 2 == 0 else []
         name = names.get(words[0]) if len(words) == 2 else None
-        ways.append(way._replace(text=f"{name}: {words[1]}") if name else way)
+        if way.text.startswith(LEAVE_OUT):
+            ways.append(way._replace(text=FLAG.sub(lambda match: names.get(match[0], match[0]), way.text)))
+        else:
+            ways.append(way._replace(text=f"{name}: {words[1]}") if name else way)
     return replace(problem, title=title, suggestions=tuple(ways))
 
 

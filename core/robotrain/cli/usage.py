@@ -26,8 +26,11 @@ def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions
         for text in value if isinstance(value, (list, tuple)) else [value]:
             if is_flag(text, options):
                 metavar = next((option.metavar for option in options.options if option.name == name), None)
-                ways = [Suggestion(f"{flag} {metavar}")] if metavar else []
-                yield make_problem("flag-without-value", *ways, where=flag, word=redact(text.partition("=")[0]))
+                word = text.partition("=")[0]
+                is_name = (metavar or "").startswith("NAME[=") and word not in options.flags  # an option of a program
+                way = Suggestion(f"{flag} {text.lstrip('-')}", "", word) if is_name else Suggestion(f"{flag} {metavar}")
+                ways = [way] if metavar else []
+                yield make_problem("flag-without-value", *ways, where=flag, word=redact(word))
 
 
 def find_unread_inputs(problems: Sequence[Problem], options: ComposedOptions) -> frozenset[str]:

@@ -207,7 +207,8 @@ def _find_missing_sources(
     for role, rule in workload.roles.items():
         if not rule.required or reported or role in filled:
             continue
-        fitting = platform.capabilities.list_accepted_kinds(role, kinds)
+        runs = [kind for kind in kinds.values() if role in kind.roles and kind.all_checkpoints]  # another kind reads it
+        fitting = [*runs, *platform.capabilities.list_accepted_kinds(role, kinds)]
         yield make_problem(
             "source-missing",
             *(Suggestion(f"{kind.roles[role].flag} {kind.get_form(role)}", kind.help) for kind in fitting),

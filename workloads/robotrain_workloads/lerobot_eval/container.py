@@ -161,6 +161,7 @@ def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) ->
     """Yield what is accepted, though it is probably not what is meant."""
     jobs = make_jobs(document, described)
     yield from dict.fromkeys(text for job in jobs for text in policy_repositories.list_warnings(job))
+    yield from policy_checkpoints.list_warnings(document, described)
 
 
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:

@@ -14,6 +14,8 @@ from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_pr
 from robotrain_workloads.lerobot import adapter, policy
 from robotrain_workloads.lerobot.lineage import find_start_source
 
+MAX_STEPS = 8
+"""More steps are not listed in a message."""
 PARAMETER, FLAG = "checkpoints", "--checkpoints"
 FILE_PATTERNS = (f"[0-9]*/{policy.MODEL_FOLDER}/*", f"[0-9]*/{checkpoint.MANIFEST}")
 """The files of a folder of checkpoints that are read: not the state of the training, which is larger."""
@@ -76,3 +78,15 @@ def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iter
         )
     else:
         yield make_data_problem(f"{FLAG} {which}: {folder} has no complete checkpoint", "--policy-run RUN")
+
+
+def list_warnings(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield a sentence if no checkpoint is at the steps that are chosen, so that only the last is scored."""
+    which = document.parameters[PARAMETER]
+    source = find_start_source(document.sources)
+    if which is None or source is None or source not in data:
+        return
+    steps = sorted(list_complete(data[source]))
+    if which != checkpoint.ALL and len(steps) > 1 and not any(step % int(which) == 0 for step in steps):
+        there = ", ".join(map(str, steps[:MAX_STEPS])) + (", …" if len(steps) > MAX_STEPS else "")
+        yield f"{FLAG} {which} chooses only the last checkpoint, {steps[-1]}: none of {there} is a multiple of {which}"

@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
 
 from robotrain.check.publish_targets import CHECKPOINT_PARAMETER, is_address
 from robotrain.cluster import checks
@@ -174,7 +175,10 @@ def check_texts(settings: SlurmSettings) -> Iterator[Problem]:
 def check_container(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     """Check the container image, and that there is a container for it."""
     if settings.image and not settings.container:
-        fixes = ("--container pyxis", "--container apptainer", suggest_leaving_out("--image"))
+        containers: tuple[str, ...] = ("--container pyxis", "--container apptainer")
+        if wanting := _complete_file(settings.image):
+            containers = (f"--container {'apptainer' if wanting.endswith('.sif') else 'pyxis'} --image {wanting}",)
+        fixes = (*containers, suggest_leaving_out("--image"))
         yield make_problem("option-without-effect.image", *fixes, given=settings.image)
     elif settings.container:
         yield from _check_image(job, settings)
@@ -184,13 +188,22 @@ IMAGE_FILE = r"(?:/|~/).+\.(?:sif|sqsh|sqfs|simg)"
 """An image that is a file on the shared disk."""
 
 
+def _complete_file(image: str) -> str:
+    """Return the form of an image file that lacks its folder; empty for any other image."""
+    is_file = image.endswith((".sif", ".sqsh")) and not image.startswith("/")
+    return f"/PATH/{PurePosixPath(image).name}" if is_file else ""
+
+
 def _check_image(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     image = settings.image or job.profile.container.image
     if re.fullmatch(IMAGE_FILE, image) and not re.search(_CONTROL, image):
         return
     reference = checks.parse_image_reference(image)
     expected = "an image with a tag or a digest, or a file of one"
-    if not reference:
+    if completed := _complete_file(image):
+        reason = "A file is named with its folder on the cluster."
+        yield _make_invalid_value_problem("--image", image, expected, reason, f"--image {completed}")
+    elif not reference:
         fix = f"--image {job.profile.container.image}"
         reason = f"{checks.IMAGE_FORM} A file is /PATH.sif or /PATH.sqsh."
         yield _make_invalid_value_problem("--image", image, expected, reason, fix)
