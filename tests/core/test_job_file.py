@@ -109,6 +109,7 @@ def test_no_secret_of_a_job_file_is_echoed(render):
         ("sources:\n  dataset: episodes\n", 'dataset: {KIND: "episodes"}'),
         ("sources:\n  dataset: [a/b]\n", 'dataset: {KIND: "a/b"}'),
         ("sources: episodes\n", "sources: {ROLE: {KIND: ADDRESS}}"),
+        ("sources:\n  dataset: {a: x, b: y}\n", 'dataset: [{a: "x"}, {b: "y"}]'),
         ("parameters: 3\n", "parameters: {NAME: VALUE}"),
         ("platforms: local\n", "platforms: {PLATFORM: {NAME: VALUE}}"),
     ],

@@ -207,7 +207,12 @@ class JobReader:
         for role, listed in self.read_mapping(node, "sources"):
             for entry in listed.items if listed.kind == "sequence" else [listed]:
                 example = self._suggest_source(role, entry)
-                for kind, value in self.read_mapping(entry, f"a source of role {redact(role)}", example=example):
+                pairs = [*self.read_mapping(entry, f"a source of role {redact(role)}", example=example)]
+                if len(pairs) > 1:
+                    several = ", ".join(f"{{{kind}: {json.dumps(value.text)}}}" for kind, value in pairs)
+                    way = Suggestion(redact(f"{role}: [{several}]"))
+                    self.add_problem(entry, f"a source of role {redact(role)} has one kind, not {len(pairs)}", (way,))
+                for kind, value in pairs:
                     if value.null:
                         self.add_problem(value, f"{redact(kind)} has no value")
                     elif value.kind != "scalar":
