@@ -163,6 +163,7 @@ def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):
         (("job.yaml", "--set", "batch_size", "8"), "--set batch_size=VALUE"),
         (("job.yaml", "--", "chunk_size=8"), "--policy.chunk_size=8 --policy.n_action_steps=8"),
         (("--file", "job.yaml"), "robotrain submit job.yaml …"),
+        (("--config", "bags.yaml"), "robotrain submit rosbag-act-train --config bags.yaml …"),
         (("job.yml",), "job.yaml"),
         (("nowhere.yaml",), "job.yaml"),
         (("job.yaml", "--batch", "8"), "--batch-size 8"),
@@ -175,6 +176,7 @@ def test_common_mistakes_are_answered_with_the_line_to_type(robotrain, plain_pla
         Path(folder).mkdir(parents=True)
     for file in ("job.yaml", "proj/job.yaml"):
         Path(file).write_text("sources: {dataset: [{local_path: data}]}\n")
+    Path("bags.yaml").write_text("state_topic: /joints\n")
     answer = robotrain("explain", "--platform", "local", "--json", *words)
     assert answer.exit_code == 2
     assert line in [way["text"] for problem in answer.json["problems"] for way in problem["instead"]]

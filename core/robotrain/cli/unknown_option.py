@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from robotrain.cli.foreign_words import find_foreign_option, is_variable, list_commands_with
 from robotrain.cli.option_spelling import find_misspelt_option, format_option
@@ -110,6 +111,10 @@ class _UnknownOption:
             return None
         if any(family == "platform" for family, _ in find_option_owners(self.flag, self.choice, self.plugins)):
             return None
+        readers = [workload.name for workload in self.plugins.workloads().values() if workload.read_config]
+        if self.flag == "--config" and readers and not _has_job_keys(self.value):
+            lines = (f"robotrain submit {name} --config {shlex.quote(self.value)} …" for name in readers)
+            return make_problem("option-unknown.config", *map(Suggestion, lines), where=self.flag)
         ways = self.replace(f"robotrain submit {shlex.quote(self.value)} …")
         return make_problem("option-unknown.job-file", *ways, where=self.flag)
 
@@ -236,6 +241,17 @@ class _UnknownOption:
     def is_switch(self, flag: str) -> bool:
         """Return whether an option of the command takes no value, so that the word after it is another argument."""
         return next(not option.metavar for option in self.options.options if option.name == self.options.flags[flag])
+
+
+def _has_job_keys(file: str) -> bool:
+    """Return whether a file has a key of a job file, or cannot be read."""
+    from robotrain.config.job_file import JOB_KEYS  # costs start-up
+
+    try:
+        content = Path(file).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return True
+    return any(re.search(rf"^{key}\s*:", content, re.MULTILINE) for key in JOB_KEYS)
 
 
 def find_option_owners(flag: str, choice: Choice, plugins: Plugins) -> Iterator[tuple[str, str]]:

@@ -178,7 +178,7 @@ def check_container(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
         containers: tuple[str, ...] = ("--container pyxis", "--container apptainer")
         if wanting := _complete_file(settings.image):
             containers = (f"--container {'apptainer' if wanting.endswith('.sif') else 'pyxis'} --image {wanting}",)
-        fixes = (*containers, suggest_leaving_out("--image"))
+        fixes: tuple[Suggestion | str, ...] = (*containers, suggest_leaving_out("--image"))
         yield make_problem("option-without-effect.image", *fixes, given=settings.image)
     elif settings.container:
         yield from _check_image(job, settings)
