@@ -55,7 +55,7 @@ class RelatedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierRun:
+class ContinuedRun:
     """A run whose checkpoint the next one continues from."""
 
     record: RunRecord
@@ -65,9 +65,9 @@ class EarlierRun:
     """The last of its steps that counts: that of the checkpoint, or the last one it logged."""
 
 
-def collect_earlier_runs(record: RunRecord, plugins: Plugins) -> tuple[EarlierRun, ...]:
+def collect_earlier_runs(record: RunRecord, plugins: Plugins) -> tuple[ContinuedRun, ...]:
     """Return the runs that a run continues, oldest first, as far as they are recorded and their platforms answer."""
-    earlier_runs = list[EarlierRun]()
+    earlier_runs = list[ContinuedRun]()
     while (name := find_resumed_run(record)) and all(name != earlier.record.run for earlier in earlier_runs):
         try:
             resumed = records.read_record(name)
@@ -79,12 +79,12 @@ def collect_earlier_runs(record: RunRecord, plugins: Plugins) -> tuple[EarlierRu
         addresses = [source.uri for source in plans.read_stored_sources(record.run) if source.role == RESUME_ROLE]
         match = CHECKPOINT_STEP.search(addresses[0]) if addresses else None
         step = int(match[1]) if match else progress.checkpoint_step or progress.step or 0
-        earlier_runs.insert(0, EarlierRun(resumed, progress, outputs, step))
+        earlier_runs.insert(0, ContinuedRun(resumed, progress, outputs, step))
         record = resumed
     return tuple(earlier_runs)
 
 
-def join_curves(progress: Progress, earlier_runs: Sequence[EarlierRun]) -> Progress:
+def join_curves(progress: Progress, earlier_runs: Sequence[ContinuedRun]) -> Progress:
     """Return the progress of a run with the curves of those that it continues, each up to its checkpoint."""
     later = progress
     for earlier in reversed(earlier_runs):
@@ -213,7 +213,7 @@ class RunFacts:
     steps: tuple[StepStatus, ...] = ()
     """The steps of a pipeline."""
     sweep: SweepFacts | None = None
-    earlier_runs: tuple[EarlierRun, ...] = ()
+    earlier_runs: tuple[ContinuedRun, ...] = ()
     """Those that it continues, oldest first; the curves of its progress begin with theirs."""
     label: str = ""
     """What tells the run from those it is compared with; empty of a single run."""
